@@ -1,0 +1,73 @@
+# The two commands of the README are `make demo` and `make test`; the rest serves them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+DURATION ?=
+WORKERS ?= auto
+
+.PHONY: demo test lint bench torture recordings contract lock clean
+
+demo: $(VENV)/.demo
+	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
+
+test: $(VENV)/.dev system-packages lint
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: $(VENV)/.dev system-packages
+	PYTHONPATH=tests $(BIN)/python -m benchmarks
+
+# Power cuts, outages, full disks: MINUTES of them.
+MINUTES ?= 10
+torture: $(VENV)/.dev system-packages
+	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES)
+
+# Replays every wire log through the real driver and writes the expected events beside it.
+recordings: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m recordings
+
+contract: $(VENV)/.dev
+	$(BIN)/borderpost contract config/contract
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.txt
+	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt
+	$(PIP) install --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps -e .
+	touch $@ $(VENV)/.demo
+
+# Tests speak to the broker that posts run.
+.PHONY: system-packages
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+system-packages:
+	@for command in mosquitto mosquitto_sub faketime; do \
+		PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		$(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
+			mosquitto mosquitto-clients faketime; \
+	fi
+
+# Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
+lock: $(VENV)/.dev
+	$(PIP) install uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra demo pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
+
+clean:
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
