@@ -1,0 +1,91 @@
+"""What a driver is: it declares, opens, watches and closes. It never retries, logs or publishes."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from drivers.links.links import Links
+from drivers.links.settings import Settings
+from drivers.observation import Observation, Part, Term
+
+ENTRY_POINTS = "borderpost.drivers"
+
+
+class Family(Term):
+    """What kind of device it is, whoever made it."""
+
+    PASSPORT_READER = "passport_reader"
+    FINGERPRINT_SCANNER = "fingerprint_scanner"
+    CAMERA = "camera"
+    BARRIER = "barrier"
+    UNKNOWN = "unknown"
+
+
+class Identity(Part):
+    """Which device answered. The position keeps topic and settings, the serial number counters."""
+
+    shown = frozenset({"manufacturer", "model", "serial_number", "firmware"})
+
+    model: str = Field(description="Model as the device or its USB descriptor says it.", examples=["OCR315e"])
+    manufacturer: str | None = Field(None, description="Who made it, where known.", examples=["Access-IS"])
+    serial_number: str | None = Field(
+        None, description="The device's own serial number, where it has one.", examples=["SIM0001"]
+    )
+    firmware: str | None = Field(None, description="Firmware version, where it tells.", examples=["2.14"])
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class BadFrame:
+    """Bytes that mean nothing: counted and kept for the technician, never published."""
+
+    fault: str
+    wire: bytes
+
+
+class Driver(ABC, Generic[SettingsT]):
+    """A device of one model. A new instance is made for every open, so nothing is remembered across them."""
+
+    family: ClassVar[Family]
+    settings_model: ClassVar[type[Settings]]
+    says: ClassVar[tuple[type[Observation], ...]]
+    """Every observation it can yield; advertised in the device's description."""
+
+    def __init__(self, settings: SettingsT, links: Links) -> None:
+        self.settings = settings
+        self.links = links
+
+    @abstractmethod
+    async def open(self) -> Identity:
+        """Open the link and find out who answers; raises LinkError when nobody does."""
+
+    @abstractmethod
+    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+        """Yield what the device says; raises LinkError when the link fails."""
+
+    async def close(self) -> None:
+        """Leave the device as found. The links close by themselves afterwards."""
+
+
+class UnknownDriverError(LookupError):
+    """No installed package offers a driver of that name."""
+
+
+def installed_drivers() -> dict[str, EntryPoint]:
+    """Every driver that installed packages offer, by the name a configuration uses."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def load_driver(name: str) -> type[Driver[Settings]]:
+    """Import the driver of that name; raises UnknownDriverError."""
+    points = installed_drivers()
+    if name not in points:
+        raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(points))}")
+    driver: type[Driver[Settings]] = points[name].load()
+    return driver

@@ -1,0 +1,124 @@
+"""Finds frames in a stream of bytes: what all serial framings share. Pure but for `frames`."""
+
+import asyncio
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from drivers.links.serial import SerialLink
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A complete frame: its payload, and the bytes as they were on the wire."""
+
+    payload: bytes
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Bytes given up: what was wrong with them, in the words of `fault`."""
+
+    fault: str
+    wire: bytes
+
+
+Frame = Whole | Damaged
+
+CHECK_BYTE, CUT, TOO_LONG, MALFORMED = "check_byte", "cut", "too_long", "malformed"
+NOISE = "noise"
+"""Bytes outside any frame."""
+OTHER = "other"
+"""A sound frame that carries something this driver does not read."""
+
+
+class Framing(Protocol):
+    """Takes bytes as they come, gives frames as they become complete; no byte is dropped unseen."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        ...
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take a chunk and yield what is complete."""
+        ...
+
+    def silence(self) -> Iterator[Frame]:
+        """Nothing came for the gap time: yield what is still readable, give up the rest."""
+        ...
+
+
+async def frames(link: SerialLink, framing: Framing, gap_s: float) -> AsyncGenerator[Frame]:
+    """Yield the frames of a link; after `gap_s` seconds of silence a half frame is given up."""
+    while True:
+        try:
+            async with asyncio.timeout(gap_s if framing.pending else None):
+                chunk = await link.read()
+        except TimeoutError:
+            found = framing.silence()
+        else:
+            found = framing.feed(chunk)
+        for frame in found:
+            yield frame
+
+
+class Delimited(ABC):
+    """Frames between a start pattern and an end, with an optional trailer such as a check byte.
+
+    A start inside a frame means that the earlier frame was cut: the text of these devices never contains one.
+    """
+
+    def __init__(self, start: re.Pattern[bytes], start_bytes: int, limit_bytes: int = 512) -> None:
+        self._start = start
+        self._start_bytes = start_bytes
+        self._limit_bytes = limit_bytes
+        self._buffer = b""
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        return bool(self._buffer)
+
+    @abstractmethod
+    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+        """Where the frame that `begun` opens ends (one past it), or -1 while its end is not there."""
+
+    @abstractmethod
+    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+        """Tell whether a complete frame is sound; `begun` matches at its start."""
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take a chunk and yield what is complete."""
+        self._buffer += chunk
+        while begun := self._start.search(self._buffer):
+            if begun.start():
+                yield self._give_up(NOISE, begun.start())
+                continue
+            end = self.end_of(begun, self._buffer)
+            again = self._start.search(self._buffer, begun.end(), end if end > 0 else len(self._buffer))
+            if again:
+                yield self._give_up(CUT, again.start())
+            elif end > 0:
+                wire, self._buffer = self._buffer[:end], self._buffer[end:]
+                yield self.judge(begun, wire)
+            elif len(self._buffer) > self._limit_bytes:
+                yield self._give_up(TOO_LONG, len(self._buffer))
+            else:
+                return
+        # No start in sight: only the last bytes can still become one.
+        if (surplus := len(self._buffer) - self._start_bytes + 1) > self._limit_bytes:
+            yield self._give_up(NOISE, surplus)
+
+    def silence(self) -> Iterator[Frame]:
+        """Give up what is pending."""
+        if self._buffer:
+            fault = CUT if self._start.match(self._buffer) else NOISE
+            yield self._give_up(fault, len(self._buffer))
+
+    def _give_up(self, fault: str, count: int) -> Damaged:
+        wire, self._buffer = self._buffer[:count], self._buffer[count:]
+        return Damaged(fault, wire)

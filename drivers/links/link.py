@@ -1,0 +1,74 @@
+"""What all links have in common: how they fail, and how they are traced."""
+
+from typing import Literal, Protocol
+
+from drivers.observation import Term
+
+
+class Cause(Term):
+    """Why a device is not online, as a code that machines and catalogues of sentences key on."""
+
+    NO_DEVICE = "no_device"
+    """Nothing is plugged in at the address."""
+    UNPLUGGED = "unplugged"
+    """It was there and went away while open."""
+    PORT_HELD = "port_held"
+    """Another program has the port."""
+    NO_PERMISSION = "no_permission"
+    """The operating system refuses to open it."""
+    NO_ANSWER = "no_answer"
+    """It is there and does not answer as this device would."""
+    WRONG_DEVICE = "wrong_device"
+    """Something answered, but it is not what the configuration names."""
+    AMBIGUOUS = "ambiguous"
+    """The address fits more than one device."""
+    LINK_FAILED = "link_failed"
+    """The operating system reports an error on the wire."""
+    SIMULATED = "simulated"
+    """A production post refuses a device that is not real."""
+    CRASHED = "crashed"
+    """The worker process of the device ended by itself."""
+    SILENT = "silent"
+    """The worker process stopped giving signs of life and was replaced."""
+    DRIVER_ERROR = "driver_error"
+    """The driver met something its author did not think of."""
+    UNKNOWN = "unknown"
+
+
+class Action(Term):
+    """What a person should do about a state."""
+
+    NONE = "none"
+    WAIT = "wait"
+    REPLUG = "replug"
+    CLEAN = "clean"
+    RESTART = "restart"
+    CONFIGURE = "configure"
+    CALL = "call"
+    REPLACE = "replace"
+    UNKNOWN = "unknown"
+
+
+class LinkError(Exception):
+    """The link cannot be opened or has failed; says what happened and what a person should do about it.
+
+    The sentences name ports and programs, never a byte of what was read.
+    """
+
+    def __init__(self, cause: Cause, text: str, action: Action, how: str = "") -> None:
+        super().__init__(text)
+        self.cause = cause
+        self.text = text
+        self.action = action
+        self.how = how
+
+
+Direction = Literal["in", "out"]
+
+
+class Tap(Protocol):
+    """Sees every chunk of bytes that crosses a link, `in` being from the device to us."""
+
+    def __call__(self, direction: Direction, chunk: bytes) -> None:
+        """Take note of a chunk; must not raise or block."""
+        ...

@@ -1,0 +1,35 @@
+"""Opens the links of one driver, closes them again, and knows whether what is on them is real."""
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from drivers.links.link import Tap
+
+if TYPE_CHECKING:
+    from drivers.links.serial import SerialLink, SerialSettings
+
+
+def _no_tap(direction: str, chunk: bytes) -> None:
+    """Trace nothing."""
+
+
+class Links:
+    """The links that one opened driver holds. Libraries are imported when a link of their kind is opened."""
+
+    def __init__(self, tap: Tap = _no_tap) -> None:
+        self._tap = tap
+        self._open = AsyncExitStack()
+        self.simulated = False
+        """True once a link turned out to lead to a simulator, whatever the configuration says."""
+
+    async def serial(self, settings: "SerialSettings") -> "SerialLink":
+        """Open a serial port, exclusively; raises LinkError."""
+        from drivers.links.serial import SerialLink
+
+        link = await self._open.enter_async_context(SerialLink(settings, self._tap))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def close(self) -> None:
+        """Close what is open, last opened first."""
+        await self._open.aclose()

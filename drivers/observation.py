@@ -1,0 +1,220 @@
+"""What any device can say: the base of every observation, its images, and the five outcomes of a check."""
+
+import hashlib
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Term(StrEnum):
+    """A word of a closed vocabulary that may grow: a word this version does not know reads as `unknown`."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        return cls("unknown") if isinstance(value, str) and value != "unknown" else None
+
+
+class Part(BaseModel):
+    """A piece of an observation: immutable, strict about its fields, silent about its values in errors.
+
+    `shown` names the fields that may stand in logs, traces, diagnostics and bundles. It is an allow-list:
+    a field is personal until somebody has thought about it, and `redacted` tells its size only.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_by_name=True, serialize_by_alias=True
+    )
+    shown: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse an allow-list that names a field which does not exist."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if stray := cls.shown - cls.model_fields.keys():
+            raise TypeError(f"{cls.__name__}.shown names no field of it: {', '.join(sorted(stray))}")
+
+
+def redacted(value: object) -> Any:
+    """Render a part for a log or a bundle: shown fields as they are, all others as type and size."""
+    match value:
+        case Part():
+            return {
+                name: redacted(getattr(value, name)) if name in value.shown else _size(getattr(value, name))
+                for name in type(value).model_fields
+            }
+        case tuple() | list():
+            return [redacted(item) for item in value]
+        case _:
+            return value
+
+
+def _size(value: object) -> Any:
+    """A hidden value: a part keeps what it shows itself, anything else is its type and length."""
+    match value:
+        case None:
+            return None
+        case Part():
+            return redacted(value)
+        case str() | bytes() | tuple() | list() | dict():
+            return f"<{type(value).__name__} len={len(value)}>"
+        case _:
+            return f"<{type(value).__name__}>"
+
+
+class DataClass(Term):
+    """How an event is kept and for how long; see the delivery classes in gateway/README.md."""
+
+    TRAVELLER = "traveller"
+    """About a person: encrypted on disk, gone after delivery or after its short life."""
+    DEVICE = "device"
+    """About the equipment: only the latest counts."""
+    RECORD = "record"
+    """What must be accounted for: kept until every destination has acknowledged it."""
+    UNKNOWN = "unknown"
+
+
+class Outcome(Term):
+    """How one check ended (after BSI TR-03135-1, section 3.5.2). There is no boolean on purpose."""
+
+    SUCCESSFUL = "successful"
+    """Ran to its end; the feature passed."""
+    FAILED = "failed"
+    """Ran to its end; the feature did not pass."""
+    UNDETERMINED = "undetermined"
+    """Ran to its end and could not decide: no trust anchor, unknown model, unreadable line."""
+    NOT_SUPPORTED = "not_supported"
+    """Ran to its end; this document has no such feature."""
+    ABORTED = "aborted"
+    """Did not run to its end: says nothing about the document and feeds no other check."""
+    UNKNOWN = "unknown"
+
+
+class CheckGroup(Term):
+    """What a check looked at (BSI TR-03135-1, section 3.5)."""
+
+    OPTICAL = "optical"
+    ELECTRONIC = "electronic"
+    SEAL = "seal"
+    COMBINED = "combined"
+    UNKNOWN = "unknown"
+
+
+class Weight(Term):
+    """What a check means for the overall outcome."""
+
+    MANDATORY = "mandatory"
+    OPTIONAL = "optional"
+    EVALUATORY = "evaluatory"
+    """Logged, never counted."""
+    UNKNOWN = "unknown"
+
+
+class Check(Part):
+    """One check of a document or a capture, and how it ended."""
+
+    shown = frozenset(
+        {"id", "group", "outcome", "weight", "code", "reason", "text", "vendor_code", "duration_ms"}
+    )
+
+    id: str = Field(
+        description="Which check, in the vocabulary of the contract.", examples=["mrz.check_digits"]
+    )
+    group: CheckGroup = Field(description="What was looked at.", examples=["optical"])
+    outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
+    weight: Weight = Field(
+        Weight.MANDATORY, description="What it counts for in the overall outcome.", examples=["mandatory"]
+    )
+    code: str | None = Field(
+        None, description="Generic optical code as light_property_feature.", examples=["ir_ab_mr"]
+    )
+    reason: str | None = Field(
+        None,
+        description="Machine-readable cause of an outcome other than `successful`.",
+        examples=["document_removed"],
+    )
+    text: str | None = Field(
+        None,
+        description="A short sentence for a person. Never personal data.",
+        examples=["The document was taken away during the read."],
+    )
+    vendor_code: str | None = Field(
+        None, description="The vendor's own word for the outcome, unchanged.", examples=["UV_DULL_PAPER_MRZ"]
+    )
+    duration_ms: float | None = Field(
+        None, ge=0, description="How long the check took, in milliseconds.", examples=[3.2]
+    )
+
+
+def overall(checks: Iterable[Check]) -> Outcome:
+    """Sum up checks as BSI TR-03135-1, section 5.4: evaluatory ones never count.
+
+    The guideline fixes that `failed` comes before `aborted`; what follows is left to the application:
+    `undetermined` if a mandatory check did not succeed, else `successful`. No counting check at all
+    decides nothing: `undetermined`.
+    """
+    counted = [c for c in checks if c.weight is not Weight.EVALUATORY]
+    outcomes = {c.outcome for c in counted}
+    for decisive in (Outcome.FAILED, Outcome.ABORTED):
+        if decisive in outcomes:
+            return decisive
+    mandatory = [c for c in counted if c.weight is Weight.MANDATORY]
+    if mandatory and all(c.outcome is Outcome.SUCCESSFUL for c in mandatory):
+        return Outcome.SUCCESSFUL
+    return Outcome.UNDETERMINED
+
+
+class Attachment(Part):
+    """An image or other blob that belongs to an observation; its bytes travel as a message of their own."""
+
+    shown = frozenset({"role", "media_type", "size_bytes"})
+
+    role: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
+        description="What it shows; the last level of its topic.",
+        examples=["page_ir"],
+    )
+    media_type: str = Field(description="Media type of the bytes.", examples=["image/jpeg"])
+    size_bytes: int = Field(ge=0, alias="bytes", description="Length in bytes.", examples=[184320])
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the bytes, lower-case hexadecimal.",
+        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+    )
+    content: bytes = Field(b"", exclude=True, repr=False, description="The bytes themselves; never in JSON.")
+
+    @classmethod
+    def of(cls, role: str, media_type: str, content: bytes) -> Self:
+        """Wrap bytes as they came from the device."""
+        return cls(
+            role=role,
+            media_type=media_type,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            content=content,
+        )
+
+
+class Observation(Part):
+    """One thing a device says, as it says it: nothing cached, nothing derived from earlier ones.
+
+    A subclass states its event type and its data class; the fields are the `data` of the published event.
+    """
+
+    shown = frozenset({"attachments"})
+    event_type: ClassVar[str]
+    data_class: ClassVar[DataClass]
+
+    transaction: str | None = Field(
+        None, exclude=True, description="Joins what belongs to one traveller, document or capture."
+    )
+    wire: bytes = Field(
+        b"",
+        exclude=True,
+        repr=False,
+        description="The bytes it was read from, for the technician at the post.",
+    )
+    attachments: tuple[Attachment, ...] = Field(
+        (), description="Images sent before this event, one message each.", examples=[[]]
+    )
