@@ -1,0 +1,1 @@
+"""Passport readers and what they read: documents, machine readable zones, chips."""

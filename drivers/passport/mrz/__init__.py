@@ -1,0 +1,46 @@
+"""Machine readable zones: reading, checking and, for simulators and tests, printing them.
+
+Source: ICAO Doc 9303, parts 3 to 7, and the issuers in `profiles` that depart from it. No I/O, no clock.
+"""
+
+from drivers.passport.mrz.check_digit import check_digit
+from drivers.passport.mrz.checks import checks
+from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.model import (
+    Deviation,
+    DeviationCode,
+    DigitCheck,
+    DigitResult,
+    Format,
+    Mrz,
+    MrzDate,
+    Profile,
+    Sex,
+)
+from drivers.passport.mrz.names import Truncation
+from drivers.passport.mrz.reading import parse
+from drivers.passport.mrz.transliteration import Language, transliterate
+from drivers.passport.mrz.writing import Holder, LongNumberDigit, TravelDocument, generate
+
+__all__ = [
+    "CODES",
+    "Deviation",
+    "DeviationCode",
+    "DigitCheck",
+    "DigitResult",
+    "Format",
+    "Holder",
+    "Language",
+    "LongNumberDigit",
+    "Mrz",
+    "MrzDate",
+    "Profile",
+    "Sex",
+    "TravelDocument",
+    "Truncation",
+    "check_digit",
+    "checks",
+    "generate",
+    "parse",
+    "transliterate",
+]

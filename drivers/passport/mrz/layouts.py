@@ -1,0 +1,169 @@
+"""Where each field stands, layout by layout.
+
+Positions are of the joined lines, counted from 0, so that a TD3's second line starts at 44. The five
+layouts of the standard are here (ICAO Doc 9303-4, -5, -6 and -7, sections 4.2.2 and 4.2.4); those of
+issuers that depart from it are in `profiles`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from drivers.passport.mrz.model import Deviation, Format, Profile
+
+Reading = tuple[slice, ...]
+"""What one check digit sums, piece after piece."""
+
+# What each kind of field may hold, and what a reader is known to take its characters for.
+_CLEAN = {"any": "[A-Z0-9<]", "alpha": "[A-Z<]", "digit": "[0-9<]", "code": "[A-Z]", "sex": "[MFX<]"}
+_LOOSE = {**dict.fromkeys(_CLEAN, "."), "digit": "[0-9<OQDILZSBG]", "code": "[A-Z]", "sex": "[A-Z0-9<]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One check digit: the field it protects, its place, and every reading of what it sums."""
+
+    field: str
+    at: int
+    readings: tuple[Reading, ...]
+    blank: bool = False
+    """A filler will do as well as 0 when the field is empty (TD3 optional data)."""
+    free: bool = False
+    """The issuer keeps a number here that has no digit; a mismatch is no error."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A format as one issuer, or the standard, uses it."""
+
+    format: Format
+    profile: Profile
+    lengths: tuple[int, ...]
+    marks: re.Pattern[str]
+    """What the joined lines start with when this layout applies."""
+    code: slice
+    issuer: slice
+    number: slice
+    name: slice
+    digits: tuple[Digit, ...]
+    given_names: slice | None = None
+    """Where given names have a field of their own."""
+    nationality: slice | None = None
+    birth: slice | None = None
+    sex: int | None = None
+    issue: slice | None = None
+    expiry: slice | None = None
+    optional: tuple[slice, ...] = ()
+    long_number: slice | None = None
+    """The optional field into which a long document number runs."""
+    second_number: slice | None = None
+    surname_unmarked: bool = False
+    """Names may come with single fillers only, given names first."""
+    name_digits: bool = False
+    """Digits in names are this issuer's letters."""
+    notes: tuple[Deviation, ...] = ()
+
+    @cached_property
+    def clean(self) -> re.Pattern[str]:
+        """Match joined lines in which every place holds what it may."""
+        return self._pattern(_CLEAN)
+
+    @cached_property
+    def loose(self) -> re.Pattern[str]:
+        """Match joined lines that have this layout's shape, misread characters included."""
+        return self._pattern(_LOOSE)
+
+    @cached_property
+    def fields(self) -> tuple[tuple[str, slice, str], ...]:
+        """Name, place and kind of every field whose characters are restricted."""
+        return tuple(self._fields())
+
+    def _fields(self) -> Iterator[tuple[str, slice, str]]:
+        yield "issuer", self.issuer, "alpha"
+        yield "name", self.name, "any" if self.name_digits else "alpha"
+        for name, place, kind in (
+            ("name", self.given_names, "alpha"),
+            ("nationality", self.nationality, "alpha"),
+            ("birth_date", self.birth, "digit"),
+            ("expiry_date", self.expiry, "digit"),
+            ("sex", None if self.sex is None else slice(self.sex, self.sex + 1), "sex"),
+        ):
+            if place is not None:
+                yield name, place, kind
+        for digit in self.digits:
+            yield f"{digit.field}_digit", slice(digit.at, digit.at + 1), "any" if digit.free else "digit"
+
+    def _pattern(self, classes: dict[str, str]) -> re.Pattern[str]:
+        kinds = ["any"] * sum(self.lengths)
+        kinds[self.code.start] = "code"
+        for _, place, kind in self.fields:
+            kinds[place] = [kind] * (place.stop - place.start)
+        return re.compile("".join(classes[kind] for kind in kinds), re.DOTALL)
+
+
+def two_lines(
+    format_: Format, marks: str, width: int, optional_end: int, digits: tuple[Digit, ...]
+) -> Layout:
+    """Lay out TD3, TD2 and both visas, which differ in width and in what follows the date of expiry."""
+    w = width
+    return Layout(
+        format=format_,
+        profile=Profile.ICAO,
+        lengths=(w, w),
+        marks=re.compile(marks),
+        code=slice(0, 2),
+        issuer=slice(2, 5),
+        name=slice(5, w),
+        number=slice(w, w + 9),
+        nationality=slice(w + 10, w + 13),
+        birth=slice(w + 13, w + 19),
+        sex=w + 20,
+        expiry=slice(w + 21, w + 27),
+        optional=(slice(w + 28, w + optional_end),),
+        long_number=slice(w + 28, w + optional_end) if format_ is Format.TD2 else None,
+        digits=(
+            Digit("document_number", w + 9, ((slice(w, w + 9),),)),
+            Digit("birth_date", w + 19, ((slice(w + 13, w + 19),),)),
+            Digit("expiry_date", w + 27, ((slice(w + 21, w + 27),),)),
+            *digits,
+        ),
+    )
+
+
+def composite(width: int, end: int) -> Digit:
+    """Lay out the composite digit of a two-line format: the second line without nationality and sex."""
+    w = width
+    return Digit("composite", w + end, ((slice(w, w + 10), slice(w + 13, w + 20), slice(w + 21, w + end)),))
+
+
+TD3_OPTIONAL = Digit("optional_data", 86, ((slice(72, 86),),), blank=True)
+TD3 = two_lines(Format.TD3, "[^V]", 44, 42, (TD3_OPTIONAL, composite(44, 43)))
+TD2 = two_lines(Format.TD2, "[^V]", 36, 35, (composite(36, 35),))
+MRV_A = two_lines(Format.MRV_A, "V", 44, 44, ())
+MRV_B = two_lines(Format.MRV_B, "V", 36, 36, ())
+
+TD1_COMPOSITE: Reading = (slice(5, 30), slice(30, 37), slice(38, 45), slice(48, 59))
+TD1 = Layout(
+    format=Format.TD1,
+    profile=Profile.ICAO,
+    lengths=(30, 30, 30),
+    marks=re.compile(""),
+    code=slice(0, 2),
+    issuer=slice(2, 5),
+    number=slice(5, 14),
+    birth=slice(30, 36),
+    sex=37,
+    expiry=slice(38, 44),
+    nationality=slice(45, 48),
+    name=slice(60, 90),
+    optional=(slice(15, 30), slice(48, 59)),
+    long_number=slice(15, 30),
+    digits=(
+        Digit("document_number", 14, ((slice(5, 14),),)),
+        Digit("birth_date", 36, ((slice(30, 36),),)),
+        Digit("expiry_date", 44, ((slice(38, 44),),)),
+        Digit("composite", 59, (TD1_COMPOSITE,)),
+    ),
+)
+ICAO = (TD1, TD2, TD3, MRV_A, MRV_B)

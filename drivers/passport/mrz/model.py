@@ -1,0 +1,221 @@
+"""What a machine readable zone says: every field as printed, every digit checked, every oddity named."""
+
+from datetime import date
+
+from pydantic import Field
+
+from drivers.observation import Part, Term
+
+
+class Format(Term):
+    """How the lines are laid out."""
+
+    TD1 = "td1"
+    """Card, 3 lines of 30 (ICAO Doc 9303-5)."""
+    TD2 = "td2"
+    """Larger card, 2 lines of 36 (9303-6)."""
+    TD3 = "td3"
+    """Passport, 2 lines of 44 (9303-4)."""
+    MRV_A = "mrv_a"
+    """Visa, 2 lines of 44 (9303-7)."""
+    MRV_B = "mrv_b"
+    """Visa, 2 lines of 36 (9303-7)."""
+    FRA_ID = "fra_id"
+    """French identity card issued before August 2021, 2 lines of 36."""
+    FRA_LICENCE = "fra_licence"
+    """French driving licence, 1 line of 30."""
+    CHE_LICENCE = "che_licence"
+    """Swiss driving licence, lines of 9, 30 and 30."""
+    UNKNOWN = "unknown"
+
+
+class Profile(Term):
+    """By whose rules the fields were read: the standard's, or those of an issuer that departs from it."""
+
+    ICAO = "icao"
+    FRA_ID = "fra_id"
+    FRA_LICENCE = "fra_licence"
+    CHE_LICENCE = "che_licence"
+    KEN_ID = "ken_id"
+    UGA_ID = "uga_id"
+    NLD_ID = "nld_id"
+    RUS_INTERNAL = "rus_internal"
+    USA_PASSPORT = "usa_passport"
+    UNKNOWN = "unknown"
+
+
+class Sex(Term):
+    """The holder's sex as printed."""
+
+    MALE = "M"
+    FEMALE = "F"
+    X = "X"
+    """Printed as X, where the standard would have a filler."""
+    UNSPECIFIED = "unspecified"
+    """Printed as a filler."""
+    UNKNOWN = "unknown"
+    """Printed as something else, or misread."""
+
+
+class DigitResult(Term):
+    """What came of one check digit."""
+
+    OK = "ok"
+    FAILED = "failed"
+    ABSENT = "absent"
+    """Nothing to compare: an empty field without a digit, or a place that this issuer uses otherwise."""
+    UNREADABLE = "unreadable"
+    """The field or the digit holds a character that no zone can hold, so the reader missed it."""
+    UNKNOWN = "unknown"
+
+
+class DeviationCode(Term):
+    """How a zone departs from Doc 9303, or a reading from what can have been printed."""
+
+    LINES_SWAPPED = "lines_swapped"
+    LINES_JOINED = "lines_joined"
+    OCR_SLIP = "ocr_slip"
+    WRONG_CHARACTER = "wrong_character"
+    ISSUER_UNKNOWN = "issuer_unknown"
+    NATIONALITY_UNKNOWN = "nationality_unknown"
+    SEX_X = "sex_x"
+    DATE_INVALID = "date_invalid"
+    NAME_DIGITS = "name_digits"
+    NAME_SEPARATORS = "name_separators"
+    PRIMARY_MISSING = "primary_missing"
+    SURNAME_UNMARKED = "surname_unmarked"
+    LONG_NUMBER_FILLER = "long_number_filler"
+    OPTIONAL_FREE = "optional_free"
+    NUMBER_SPLIT = "number_split"
+    NUMBER_UNNAMED = "number_unnamed"
+    EXPIRY_UNVERIFIED = "expiry_unverified"
+    UNKNOWN = "unknown"
+
+
+class MrzDate(Part):
+    """A date of two-digit years, of which parts may be unknown (9303-3, section 4.8)."""
+
+    raw: str = Field(description="As printed: YYMMDD, fillers for what is unknown.", examples=["740812"])
+    year: int | None = Field(
+        None,
+        description="The year with its century, which is inferred: a birth is not in the future, an expiry "
+        "not more than 50 years ahead.",
+        examples=[1974],
+    )
+    month: int | None = Field(None, ge=1, le=12, description="Month, 1 to 12.", examples=[8])
+    day: int | None = Field(None, ge=1, le=31, description="Day of the month, 1 to 31.", examples=[12])
+
+    def as_date(self) -> date | None:
+        """Give the calendar date, or None when a part is unknown or there is no such day."""
+        if self.year is None or self.month is None or self.day is None:
+            return None
+        try:
+            return date(self.year, self.month, self.day)
+        except ValueError:
+            return None
+
+    @property
+    def stated(self) -> bool:
+        """Tell whether anything but fillers is printed."""
+        return self.raw.strip("<") != ""
+
+
+class DigitCheck(Part):
+    """One check digit of the zone."""
+
+    shown = frozenset({"field", "result"})
+
+    field: str = Field(description="The field it protects.", examples=["document_number"])
+    printed: str = Field(description="The character in the digit's place.", examples=["6"])
+    expected: tuple[str, ...] = Field(
+        description="Every digit that would be right; more than one where the standard has been read in two "
+        "ways, none where a character was not readable.",
+        examples=[["6"]],
+    )
+    result: DigitResult = Field(description="What came of the comparison.", examples=["ok"])
+
+
+class Deviation(Part):
+    """Something noted about the zone. Nothing is ever repaired for it."""
+
+    shown = frozenset({"code", "field"})
+
+    code: DeviationCode = Field(description="What it is.", examples=["lines_swapped"])
+    field: str | None = Field(None, description="The field concerned, if it is one.", examples=["birth_date"])
+    text: str = Field(
+        description="A sentence for a person. Never personal data.",
+        examples=["The lines came in another order than they are printed."],
+    )
+
+
+class Mrz(Part):
+    """A machine readable zone as read. Fillers are taken off the ends; nothing else is changed."""
+
+    shown = frozenset(
+        {"format", "profile", "document_code", "issuer", "name_truncated", "digits", "deviations"}
+    )
+
+    format: Format = Field(description="How the lines are laid out.", examples=["td3"])
+    profile: Profile = Field(description="By whose rules the fields were read.", examples=["icao"])
+    lines: tuple[str, ...] = Field(
+        description="The lines as read, in the order they came.",
+        examples=[
+            ["P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"]
+        ],
+    )
+    document_code: str = Field(description="Kind of document, one or two characters.", examples=["P"])
+    issuer: str = Field(
+        description="Issuing state or organization: three letters, or `D` for Germany.", examples=["UTO"]
+    )
+    document_number: str = Field(
+        description="Number of the document; the whole of it where it runs on into the optional data.",
+        examples=["L898902C3"],
+    )
+    second_number: str | None = Field(
+        None,
+        description="A further number that the profile knows of: on Kenyan and Ugandan cards, old Dutch ones "
+        "and Swiss licences.",
+        examples=[None],
+    )
+    nationality: str | None = Field(
+        None, description="Nationality of the holder, null where the layout has none.", examples=["UTO"]
+    )
+    primary_identifier: str = Field(
+        description="Primary identifier, mostly the family name.", examples=["ERIKSSON"]
+    )
+    secondary_identifier: str = Field(
+        description="Secondary identifier, mostly the given names; empty if there is none.",
+        examples=["ANNA MARIA"],
+    )
+    name_truncated: bool = Field(
+        description="Whether the name fills its field, so that some of it may be missing.", examples=[False]
+    )
+    birth_date: MrzDate | None = Field(
+        None,
+        description="Date of birth, null where the layout has none.",
+        examples=[{"raw": "740812", "year": 1974, "month": 8, "day": 12}],
+    )
+    sex: Sex | None = Field(None, description="Sex, null where the layout has none.", examples=["F"])
+    issue_date: MrzDate | None = Field(
+        None, description="Date of issue, where the profile has one.", examples=[None]
+    )
+    expiry_date: MrzDate | None = Field(
+        None,
+        description="Last day of validity, null where the layout has none.",
+        examples=[{"raw": "120415", "year": 2012, "month": 4, "day": 15}],
+    )
+    optional_data: tuple[str, ...] = Field(
+        (),
+        description="The fields left to the issuer, one or two, without what belongs to a long number.",
+        examples=[["ZE184226B"]],
+    )
+    digits: tuple[DigitCheck, ...] = Field(
+        (),
+        description="Every check digit of the layout.",
+        examples=[[{"field": "document_number", "printed": "6", "expected": ["6"], "result": "ok"}]],
+    )
+    deviations: tuple[Deviation, ...] = Field(
+        (),
+        description="What was noted about the zone.",
+        examples=[[]],
+    )

@@ -1,0 +1,336 @@
+"""From lines of text to a zone: which layout, which order, what each field says.
+
+Nothing here raises on bad text and nothing is repaired: a character that cannot be right stays, and the
+place is noted. Work is bounded because no layout is longer than 90 characters.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from itertools import accumulate, islice, pairwise, permutations
+
+from drivers.passport.mrz.check_digit import check_digit, foreign_characters
+from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.dates import birth_date, expiry_date
+from drivers.passport.mrz.layouts import Digit, Layout
+from drivers.passport.mrz.model import (
+    Deviation,
+    DeviationCode,
+    DigitCheck,
+    DigitResult,
+    Mrz,
+    MrzDate,
+    Sex,
+)
+from drivers.passport.mrz.profiles import LAYOUTS
+
+_LONGEST_LINE = 128  # 90 characters in one line, and some white space of the reader
+_MOST_LINES = 8  # three, and blank ones between them
+_BY_LENGTHS: dict[tuple[int, ...], tuple[Layout, ...]] = {
+    lengths: tuple(layout for layout in LAYOUTS if layout.lengths == lengths)
+    for lengths in {layout.lengths for layout in LAYOUTS}
+}
+# Readers that send one line without breaks; a single line of 30 is a French licence as it is.
+_JOINED = {sum(lengths): lengths for lengths in _BY_LENGTHS if len(lengths) > 1}
+_SEXES = {"M": Sex.MALE, "F": Sex.FEMALE, "X": Sex.X, "<": Sex.UNSPECIFIED}
+_TAKEN_FOR = {
+    "digit": frozenset("OQDILZSBG"),  # for 0 0 0 1 1 2 5 8 6
+    "alpha": frozenset("0125678"),  # for O I Z S G T B
+    "sex": frozenset("HNE4P"),
+}
+_FOREIGN_SHARE = 4  # one character in four that no zone has, and it is not one
+
+_SWAPPED = Deviation(
+    code=DeviationCode.LINES_SWAPPED, text="The lines came in another order than they are printed."
+)
+_JOINED_NOTE = Deviation(code=DeviationCode.LINES_JOINED, text="The lines came as one, without breaks.")
+_LONG_FILLER = Deviation(
+    code=DeviationCode.LONG_NUMBER_FILLER,
+    field="document_number",
+    text="The digit of the long number counts the filler in its place, which Doc 9303-5 leaves out.",
+)
+_FREE = Deviation(
+    code=DeviationCode.OPTIONAL_FREE,
+    field="optional_data",
+    text="The issuer keeps a number of its own here, without a check digit.",
+)
+_SEX_X = Deviation(
+    code=DeviationCode.SEX_X, field="sex", text="X is printed where the standard has a filler."
+)
+_UNMARKED = Deviation(
+    code=DeviationCode.SURNAME_UNMARKED,
+    field="name",
+    text="Names follow each other with single fillers, given names first: the surname is not marked off.",
+)
+_NATIONAL_LETTERS = Deviation(
+    code=DeviationCode.NAME_DIGITS, field="name", text="Digits stand for national letters; kept as printed."
+)
+_SEPARATORS = Deviation(
+    code=DeviationCode.NAME_SEPARATORS, field="name", text="The name is divided by fillers more than once."
+)
+_NO_PRIMARY = Deviation(
+    code=DeviationCode.PRIMARY_MISSING, field="name", text="The name starts with fillers: no primary part."
+)
+
+
+def parse(lines: Sequence[str], today: date) -> Mrz | None:
+    """Read a machine readable zone, or give None when the lines are none of any known layout.
+
+    Blank lines and white space around lines are ignored. `today` decides the centuries, nothing else.
+    """
+    kept = _text_lines(lines)
+    if kept is None:
+        return None
+    notes: list[Deviation] = []
+    pieces = tuple(line.strip() for line in kept)
+    if len(pieces) == 1 and (lengths := _JOINED.get(len(pieces[0]))):
+        ends = accumulate(lengths, initial=0)
+        pieces = tuple(pieces[0][start:stop] for start, stop in pairwise(ends))
+        notes.append(_JOINED_NOTE)
+    found = _recognise(pieces)
+    if found is None:
+        return None
+    layout, text, clean, in_order = found
+    if not in_order:
+        notes.append(_SWAPPED)
+    if not clean:
+        notes.extend(_slips(layout, text))
+    return _read(layout, text, kept, today, notes)
+
+
+def _text_lines(lines: Iterable[str]) -> tuple[str, ...] | None:
+    """Keep the lines with text on them; None when there are too many, or one is too long to be a line."""
+    kept: list[str] = []
+    for count, line in enumerate(islice(lines, _MOST_LINES + 1)):
+        if count == _MOST_LINES or len(line) > _LONGEST_LINE:
+            return None
+        if line and not line.isspace():
+            kept.append(line)
+    return tuple(kept) if kept else None
+
+
+def _recognise(pieces: tuple[str, ...]) -> tuple[Layout, str, bool, bool] | None:
+    """Find layout, joined text, whether it is clean and whether the order was right.
+
+    The order as read wins unless another one makes better sense: a clean order over one with misread
+    characters, one with dates in the places of dates over any.
+    """
+    text = "".join(pieces)
+    layout = _layout(pieces, text)
+    if layout is not None and layout.clean.fullmatch(text):
+        return layout, text, True, True
+    if len(pieces) > 3 or foreign_characters(text) * _FOREIGN_SHARE > len(text):
+        return None
+    others = []
+    for order in islice(permutations(pieces), 1, None):
+        joined = "".join(order)
+        if (candidate := _layout(order, joined)) is not None:
+            others.append((candidate, joined))
+    for candidate, joined in others:
+        if candidate.clean.fullmatch(joined):
+            return candidate, joined, True, False
+    if layout is not None and layout.loose.fullmatch(text):
+        return layout, text, False, True
+    for candidate, joined in others:
+        if candidate.loose.fullmatch(joined):
+            return candidate, joined, False, False
+    # Dates beyond recognition: what remains is a first line with a code of a document and of an issuer.
+    if layout is not None and "<" in text and text[layout.issuer].rstrip("<") in CODES:
+        return layout, text, False, True
+    return None
+
+
+def _layout(pieces: tuple[str, ...], text: str) -> Layout | None:
+    """Choose by number and length of lines, then by what they start with."""
+    for layout in _BY_LENGTHS.get(tuple(map(len, pieces)), ()):
+        if layout.marks.match(text):
+            return layout
+    return None
+
+
+def _slips(layout: Layout, text: str) -> list[Deviation]:
+    """Name every field with a character that its place cannot have."""
+    slips = []
+    for field, place, kind in layout.fields:
+        allowed = _ALLOWED[kind]
+        wrong = {character for character in text[place] if character not in allowed}
+        if wrong and wrong <= _TAKEN_FOR.get(kind, frozenset()):
+            slips.append(
+                Deviation(
+                    code=DeviationCode.OCR_SLIP,
+                    field=field,
+                    text="Holds what a reader takes for another character, such as O for 0.",
+                )
+            )
+        elif wrong:
+            slips.append(
+                Deviation(
+                    code=DeviationCode.WRONG_CHARACTER,
+                    field=field,
+                    text="Holds a character that cannot stand in this field.",
+                )
+            )
+    return slips
+
+
+_LETTERS, _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+_ALLOWED = {
+    "any": frozenset(_LETTERS + _DIGITS + "<"),
+    "alpha": frozenset(_LETTERS + "<"),
+    "digit": frozenset(_DIGITS + "<"),
+    "sex": frozenset("MFX<"),
+}
+
+
+def _read(layout: Layout, text: str, lines: tuple[str, ...], today: date, notes: list[Deviation]) -> Mrz:
+    """Read every field of a layout."""
+    number, optional, long_check = _number(layout, text, notes)
+    issuer = text[layout.issuer].rstrip("<")
+    if issuer not in CODES:
+        notes.append(_unknown_code(DeviationCode.ISSUER_UNKNOWN, "issuer"))
+    nationality = None
+    if layout.nationality is not None:
+        nationality = text[layout.nationality].rstrip("<")
+        if nationality not in CODES:
+            notes.append(_unknown_code(DeviationCode.NATIONALITY_UNKNOWN, "nationality"))
+    primary, secondary, truncated = _name(layout, text, notes)
+    sex = None
+    if layout.sex is not None:
+        sex = _SEXES.get(text[layout.sex], Sex.UNKNOWN)
+        if sex is Sex.X:
+            notes.append(_SEX_X)
+    birth = None if layout.birth is None else birth_date(text[layout.birth], today)
+    expiry = None if layout.expiry is None else expiry_date(text[layout.expiry], today)
+    # Issue is in the past as birth is, and French cards print only its year and month.
+    issue = None if layout.issue is None else birth_date(text[layout.issue], today)
+    for field, value in (("birth_date", birth), ("expiry_date", expiry)):
+        if value is not None and _impossible(value):
+            notes.append(
+                Deviation(code=DeviationCode.DATE_INVALID, field=field, text="There is no such day.")
+            )
+    digits = []
+    for digit in layout.digits:
+        check = long_check if long_check and digit.field == "document_number" else _check(digit, text)
+        if digit.free and check.result is DigitResult.FAILED:
+            check = check.model_copy(update={"result": DigitResult.ABSENT})
+            notes.append(_FREE)
+        digits.append(check)
+    notes.extend(layout.notes)
+    second = None if layout.second_number is None else text[layout.second_number].strip("<")
+    return Mrz(
+        format=layout.format,
+        profile=layout.profile,
+        lines=lines,
+        document_code=text[layout.code].rstrip("<"),
+        issuer=issuer,
+        document_number=number,
+        second_number=second or None,
+        nationality=nationality,
+        primary_identifier=primary,
+        secondary_identifier=secondary,
+        name_truncated=truncated,
+        birth_date=birth,
+        sex=sex,
+        issue_date=issue,
+        expiry_date=expiry,
+        optional_data=optional,
+        digits=tuple(digits),
+        deviations=tuple(notes),
+    )
+
+
+def _number(
+    layout: Layout, text: str, notes: list[Deviation]
+) -> tuple[str, tuple[str, ...], DigitCheck | None]:
+    """Read the document number, which a card may continue in its optional data (9303-5, note j).
+
+    The digit's own place then holds a filler. The standard once left open whether that filler is summed and
+    now leaves it out; cards of both kinds are in use, so either digit is right.
+    """
+    number = text[layout.number]
+    optional = tuple(text[place] for place in layout.optional)
+    place = layout.long_number
+    if place is not None and text[layout.number.stop] == "<" and not number.endswith("<"):
+        rest, _, remaining = text[place].partition("<")
+        if len(rest) >= 2:
+            remainder, printed = rest[:-1], rest[-1]
+            without, with_filler = check_digit(number + remainder), check_digit(f"{number}<{remainder}")
+            expected = () if without is None or with_filler is None else (without, with_filler)
+            if printed == with_filler != without:
+                notes.append(_LONG_FILLER)
+            check = DigitCheck(
+                field="document_number",
+                printed=printed,
+                expected=tuple(dict.fromkeys(expected)),
+                result=_compare(printed, expected),
+            )
+            return number + remainder, _stripped((remaining, *optional[1:])), check
+    return number.rstrip("<"), _stripped(optional), None
+
+
+def _stripped(fields: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(field.rstrip("<") for field in fields)
+
+
+def _check(digit: Digit, text: str) -> DigitCheck:
+    """Compare one digit with what its readings give."""
+    printed = text[digit.at]
+    reading = digit.readings[0]
+    summed = text[reading[0]] if len(reading) == 1 else "".join([text[place] for place in reading])
+    value = check_digit(summed)
+    expected = () if value is None else (value,)
+    for reading in digit.readings[1:]:
+        other = check_digit("".join([text[place] for place in reading]))
+        if other is not None and other not in expected:
+            expected = (*expected, other)
+    if printed == "<" and not summed.strip("<"):
+        if digit.blank:
+            expected, result = (*expected, "<"), DigitResult.OK
+        else:
+            result = DigitResult.ABSENT
+    else:
+        result = _compare(printed, expected)
+    return DigitCheck(field=digit.field, printed=printed, expected=expected, result=result)
+
+
+def _compare(printed: str, expected: tuple[str, ...]) -> DigitResult:
+    if printed in expected:
+        return DigitResult.OK
+    if not expected or printed not in _ALLOWED["any"]:
+        return DigitResult.UNREADABLE
+    return DigitResult.FAILED
+
+
+def _name(layout: Layout, text: str, notes: list[Deviation]) -> tuple[str, str, bool]:
+    """Divide the name: primary identifier, two fillers, secondary identifier (9303-3, section 4.6)."""
+    field = text[layout.name]
+    # A letter in the last place says that the name may have been cut (9303-4 to -7, section 4.2.3).
+    truncated = field[-1] != "<"
+    if layout.name_digits and any(digit in field for digit in _DIGITS):
+        notes.append(_NATIONAL_LETTERS)
+    if layout.given_names is not None:
+        given = text[layout.given_names]
+        return _spaced(field), _spaced(given), truncated or given[-1] != "<"
+    printed = field.rstrip("<")
+    primary, marked, secondary = printed.partition("<<")
+    if printed and not primary:
+        notes.append(_NO_PRIMARY)
+    if "<<" in secondary:
+        notes.append(_SEPARATORS)
+    if layout.surname_unmarked and not marked and "<" in primary:
+        notes.append(_UNMARKED)
+    return _spaced(primary), _spaced(secondary), truncated
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.replace("<", " ").split())
+
+
+def _impossible(value: MrzDate) -> bool:
+    """Tell whether digits are printed throughout and yet no calendar has the day."""
+    return len(value.raw) == 6 and value.raw.isdecimal() and value.as_date() is None
+
+
+def _unknown_code(code: DeviationCode, field: str) -> Deviation:
+    return Deviation(
+        code=code, field=field, text="The code is neither in ISO 3166-1 nor in Doc 9303-3, section 5."
+    )

@@ -1,0 +1,122 @@
+"""What the zone and the calendar prove."""
+
+from datetime import date
+
+import pytest
+
+from drivers.observation import Check, CheckGroup, Outcome, Weight
+from drivers.passport.mrz import check_digit, checks, parse
+
+TODAY = date(2012, 4, 15)
+UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"
+CHE_LICENCE = ("AAA001D<<", "FACHE305142128097<<800126<<<<<", "MARCHAND<<FABIENNE<<<<<<<<<<<<")
+FRA_ID = ("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "9409923102854CORINNE<<<<<<<6512068F4")
+
+
+def check(identifier: str, *lines: str, today: date = TODAY) -> Check:
+    made = {each.id: each for each in checks(parse(lines, today), today)}
+    assert set(made) == {"mrz.check_digits", "combined.not_expired"}
+    return made[identifier]
+
+
+def with_expiry(raw: str) -> str:
+    lower = f"L898902C36UTO7408122F{raw}{check_digit(raw)}ZE184226B<<<<<1"
+    return lower + str(check_digit(lower[:10] + lower[13:20] + lower[21:43]))
+
+
+def test_right_digits_succeed() -> None:
+    made = check("mrz.check_digits", UPPER, LOWER)
+
+    assert made.outcome is Outcome.SUCCESSFUL
+    assert (made.group, made.weight) == (CheckGroup.OPTICAL, Weight.MANDATORY)
+    assert (made.reason, made.text) == (None, None)
+
+
+@pytest.mark.parametrize("at", [9, 19, 27, 42, 43])
+def test_one_wrong_digit_fails(at: int) -> None:
+    wrong = LOWER[:at] + str((int(LOWER[at]) + 1) % 10) + LOWER[at + 1 :]
+    made = check("mrz.check_digits", UPPER, wrong)
+
+    assert made.outcome is Outcome.FAILED
+    assert made.reason == "check_digit_wrong"
+
+
+def test_a_failure_names_the_field_and_not_its_content() -> None:
+    made = check("mrz.check_digits", UPPER, LOWER.replace("L898902C36", "L898902C37"))
+
+    assert made.text == "Wrong check digit: document number, composite."
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome", "reason"),
+    [
+        (("no zone",), Outcome.NOT_SUPPORTED, "no_mrz"),
+        (CHE_LICENCE, Outcome.NOT_SUPPORTED, "no_check_digits"),
+        (
+            ("V" + UPPER[1:], "<" * 10 + "UTO" + "<" * 7 + "F" + "<" * 23),
+            Outcome.UNDETERMINED,
+            "no_digit_printed",
+        ),
+        (("V" + UPPER[1:], LOWER.replace("7408122", "740812?")), Outcome.UNDETERMINED, "unreadable"),
+        # A wrong digit is a finding; that another one could not be read does not undo it.
+        (
+            (UPPER, LOWER.replace("7408122", "740812?").replace("C36", "C37")),
+            Outcome.FAILED,
+            "check_digit_wrong",
+        ),
+    ],
+)
+def test_digits_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
+    made = check("mrz.check_digits", *lines)
+
+    assert (made.outcome, made.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("today", "outcome"),
+    [
+        (date(2012, 4, 14), Outcome.SUCCESSFUL),
+        (date(2012, 4, 15), Outcome.SUCCESSFUL),
+        (date(2012, 4, 16), Outcome.FAILED),
+    ],
+)
+def test_the_last_day_of_validity_is_valid(today: date, outcome: Outcome) -> None:
+    made = check("combined.not_expired", UPPER, LOWER, today=today)
+
+    assert made.outcome is outcome
+    assert made.group is CheckGroup.COMBINED
+    assert made.reason == ("expired" if outcome is Outcome.FAILED else None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome", "reason"),
+    [
+        (("no zone",), Outcome.NOT_SUPPORTED, "no_mrz"),
+        (FRA_ID, Outcome.NOT_SUPPORTED, "no_expiry"),
+        ((UPPER, with_expiry("<<<<<<")), Outcome.NOT_SUPPORTED, "no_expiry"),
+        ((UPPER, with_expiry("3004<<")), Outcome.UNDETERMINED, "expiry_unreadable"),
+        ((UPPER, with_expiry("300431")), Outcome.UNDETERMINED, "expiry_unreadable"),
+        ((UPPER, LOWER.replace("120415", "12O415")), Outcome.UNDETERMINED, "expiry_unreadable"),
+        ((UPPER, LOWER.replace("1204159", "2204159")), Outcome.UNDETERMINED, "expiry_digit_wrong"),
+        ((UPPER, LOWER.replace("1204159", "120415*")), Outcome.UNDETERMINED, "expiry_digit_wrong"),
+    ],
+)
+def test_an_expiry_that_cannot_be_judged(lines: tuple[str, ...], outcome: Outcome, reason: str) -> None:
+    made = check("combined.not_expired", *lines)
+
+    assert (made.outcome, made.reason) == (outcome, reason)
+
+
+@pytest.mark.parametrize(
+    ("raw", "outcome", "reason"),
+    [("110101", Outcome.UNDETERMINED, "expiry_unverified"), ("220101", Outcome.SUCCESSFUL, None)],
+)
+def test_a_past_date_on_a_kenyan_card_may_be_that_of_issue(
+    raw: str, outcome: Outcome, reason: str | None
+) -> None:
+    middle = f"9001026M{raw}{check_digit(raw)}KEN23456789<<<0"[:30]
+    made = check(
+        "combined.not_expired", "IDKEN1234567897<<<<<<<<<<<<<<<", middle, "KAMAU<<JANE<WANJIKU<<<<<<<<<<<"
+    )
+
+    assert (made.outcome, made.reason) == (outcome, reason)

@@ -1,0 +1,197 @@
+"""Documents of issuers that depart from the standard."""
+
+from datetime import date
+
+import pytest
+
+from drivers.passport.mrz import Format, Mrz, Profile, check_digit, checks, parse
+
+TODAY = date(2026, 6, 1)
+FRA_ID = ("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "9409923102854CORINNE<<<<<<<6512068F4")
+CHE_LICENCE = ("AAA001D<<", "FACHE305142128097<<800126<<<<<", "MARCHAND<<FABIENNE<<<<<<<<<<<<")
+
+
+def read(*lines: str) -> Mrz:
+    mrz = parse(lines, TODAY)
+    assert mrz is not None
+    return mrz
+
+
+def codes(mrz: Mrz) -> list[str]:
+    return [deviation.code for deviation in mrz.deviations]
+
+
+def results(mrz: Mrz) -> list[str]:
+    return [digit.result for digit in mrz.digits]
+
+
+def card(upper: str, middle: str, lower: str, *, composite: str | None = None) -> Mrz:
+    """Complete a card of three lines with fillers and a composite digit."""
+    upper, middle = upper.ljust(30, "<"), middle.ljust(29, "<")
+    digit = composite or check_digit(upper[5:] + middle[:7] + middle[8:15] + middle[18:29])
+    return read(upper, f"{middle}{digit}", lower.ljust(30, "<"))
+
+
+def with_digit(text: str) -> str:
+    return f"{text}{check_digit(text)}"
+
+
+def test_a_french_identity_card_has_given_names_of_their_own_and_no_expiry() -> None:
+    mrz = read(*FRA_ID)
+
+    assert (mrz.format, mrz.profile) == (Format.FRA_ID, Profile.FRA_ID)
+    assert (mrz.primary_identifier, mrz.secondary_identifier) == ("BERTHIER", "CORINNE")
+    assert mrz.document_number == "940992310285"
+    assert mrz.issue_date is not None
+    assert (mrz.issue_date.year, mrz.issue_date.month, mrz.issue_date.day) == (1994, 9, None)
+    assert mrz.birth_date is not None
+    assert mrz.birth_date.as_date() == date(1965, 12, 6)
+    assert mrz.expiry_date is None
+    assert mrz.nationality is None
+    assert results(mrz) == ["ok", "ok", "ok"]
+    assert codes(mrz) == []
+
+
+def test_a_french_identity_card_with_an_office_and_a_full_field_of_given_names() -> None:
+    mrz = read("IDFRATEST<NAME<<<<<<<<<<<<<<<<0CHE02", "1710GVA123451ROBERTA<<<<<<<9112311F2")
+    assert mrz.optional_data == ("0CHE02",)
+    assert mrz.primary_identifier == "TEST NAME"
+    assert results(mrz) == ["ok", "ok", "ok"]
+
+    assert read(FRA_ID[0], FRA_ID[1].replace("CORINNE<<<<<<<", "MARIE<<CORINNE")).name_truncated
+
+
+def test_a_french_driving_licence_is_one_line() -> None:
+    mrz = read("D1FRA13AA000026181231MARTIN<<9")
+
+    assert (mrz.format, mrz.profile) == (Format.FRA_LICENCE, Profile.FRA_LICENCE)
+    assert (mrz.document_number, mrz.primary_identifier) == ("13AA00002", "MARTIN")
+    assert mrz.expiry_date is not None
+    assert mrz.expiry_date.as_date() == date(2018, 12, 31)
+    assert (mrz.birth_date, mrz.sex) == (None, None)
+    assert results(mrz) == ["ok", "ok"]
+
+
+def test_a_swiss_driving_licence_has_no_digits() -> None:
+    mrz = read(*CHE_LICENCE)
+
+    assert (mrz.format, mrz.document_code, mrz.issuer) == (Format.CHE_LICENCE, "FA", "CHE")
+    assert (mrz.document_number, mrz.second_number) == ("305142128097", "AAA001D")
+    assert (mrz.primary_identifier, mrz.secondary_identifier) == ("MARCHAND", "FABIENNE")
+    assert mrz.birth_date is not None
+    assert mrz.birth_date.as_date() == date(1980, 1, 26)
+    assert mrz.digits == ()
+
+
+@pytest.mark.parametrize("issuer", ["KEN", "KYA"])
+def test_a_kenyan_card_publishes_both_numbers_and_says_that_it_does_not_know_which_is_which(
+    issuer: str,
+) -> None:
+    mrz = card(
+        f"IDK{issuer[1:]}" + with_digit("123456789") + "<195<4741",
+        with_digit("900102") + "M" + with_digit("350609") + "KEN23456789",
+        "JANE<WANJIKU<KAMAU",
+    )
+
+    assert mrz.profile is Profile.KEN_ID
+    assert (mrz.document_number, mrz.second_number) == ("123456789", "23456789")
+    assert mrz.nationality == "KEN"
+    assert mrz.primary_identifier == "JANE WANJIKU KAMAU"
+    assert mrz.secondary_identifier == ""
+    assert set(results(mrz)) == {"ok"}
+    unknown = ["issuer_unknown"] if issuer == "KYA" else []
+    assert codes(mrz) == [*unknown, "surname_unmarked", "number_unnamed", "expiry_unverified"]
+
+
+@pytest.mark.parametrize("summed", [slice(15, 29), slice(18, 29)])
+def test_an_older_kenyan_card_has_its_second_number_where_others_have_the_nationality(summed: slice) -> None:
+    upper = "IDKYA" + with_digit("123456789") + "<<4002<<<<<4002"[:15]
+    middle = with_digit("921018") + "M" + with_digit("130920") + "2<B123456789E<"
+    composite = check_digit(upper[5:] + middle[:7] + middle[8:15] + middle[summed])
+
+    mrz = card(upper, middle, "WANJIKU<KAMAU", composite=composite)
+
+    assert mrz.second_number == "2<B123456789E"
+    assert mrz.nationality is None
+    assert set(results(mrz)) == {"ok"}
+
+
+def test_a_kenyan_card_with_two_fillers_has_a_surname() -> None:
+    mrz = card(
+        "IDKEN" + with_digit("123456789"),
+        with_digit("900102") + "F" + with_digit("350609") + "KEN23456789",
+        "KAMAU<<JANE<WANJIKU",
+    )
+
+    assert (mrz.primary_identifier, mrz.secondary_identifier) == ("KAMAU", "JANE WANJIKU")
+    assert "surname_unmarked" not in codes(mrz)
+
+
+def test_a_ugandan_card_has_the_national_number_and_the_date_of_issue_in_its_optional_data() -> None:
+    mrz = card(
+        "IDUGA" + with_digit("012345678") + "CM90012345ABCD<",
+        with_digit("900102") + "M" + with_digit("300609") + "UGA150610",
+        "OKELLO<<JOHN",
+    )
+
+    assert mrz.profile is Profile.UGA_ID
+    assert mrz.second_number == "CM90012345ABCD"
+    assert mrz.issue_date is not None
+    assert mrz.issue_date.as_date() == date(2015, 6, 10)
+    assert set(results(mrz)) == {"ok"}
+    assert codes(mrz) == []
+
+
+def test_an_old_dutch_card_has_the_service_number_with_a_digit_of_its_own() -> None:
+    mrz = read(
+        "I<NLDSPECI20142999999990<<<<<8", "6503101F2403096NLD<<<<<<<<<<<8", "DE<BRUIJN<<WILLEKE<LISELOTTE<<"
+    )
+
+    assert mrz.profile is Profile.NLD_ID
+    assert mrz.second_number == "999999990"
+    assert [digit.field for digit in mrz.digits][3] == "optional_data"
+    assert results(mrz) == ["ok"] * 5
+    assert mrz.optional_data == ("999999990", "")
+
+
+def test_a_newer_dutch_card_is_as_the_standard_says() -> None:
+    mrz = read(
+        "I<NLDSPECI20212<<<<<<<<<<<<<<<", "6503101F3108022NLD<<<<<<<<<<<8", "DE<BRUIJN<<WILLEKE<LISELOTTE<<"
+    )
+
+    assert (mrz.profile, mrz.second_number) == (Profile.ICAO, None)
+    assert set(results(mrz)) == {"ok"}
+
+
+def test_a_russian_internal_passport_keeps_digits_in_names_as_printed() -> None:
+    mrz = read("PNRUSIVANOV<<IVAN<IVANOVI3<<<<<<<<<<<<<<<<<<", "1235678909RUS9503157M<<<<<<04160002150620<98")
+
+    assert mrz.profile is Profile.RUS_INTERNAL
+    assert mrz.secondary_identifier == "IVAN IVANOVI3"
+    assert set(results(mrz)) == {"ok"}
+    assert codes(mrz) == ["name_digits", "number_split"]
+    assert mrz.optional_data == ("4160002150620",)
+    assert checks(mrz, TODAY)[1].reason == "no_expiry"
+
+
+def passport_with_free_number(issuer: str) -> Mrz:
+    """Print a passport whose optional data is a number that does not end in a digit of its own."""
+    assert check_digit("123456789<1234") != "6"
+    lower = f"{with_digit('340007237')}{issuer}{with_digit('800101')}M{with_digit('300101')}123456789<12346"
+    lower += str(check_digit(lower[:10] + lower[13:20] + lower[21:43]))
+    return read(f"P<{issuer}TRAVELER<<HAPPY<<<<<<<<<<<<<<<<<<<<<<<<", lower)
+
+
+def test_the_optional_number_of_an_american_passport_is_no_wrong_digit() -> None:
+    mrz = passport_with_free_number("USA")
+
+    assert mrz.profile is Profile.USA_PASSPORT
+    assert results(mrz) == ["ok", "ok", "ok", "absent", "ok"]
+    assert codes(mrz) == ["optional_free"]
+
+
+def test_the_same_optional_number_is_a_wrong_digit_for_everybody_else() -> None:
+    mrz = passport_with_free_number("UTO")
+
+    assert results(mrz) == ["ok", "ok", "ok", "failed", "ok"]
+    assert codes(mrz) == []
