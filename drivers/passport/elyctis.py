@@ -1,0 +1,77 @@
+"""The dialogue with an Elyctis ID BOX: who it is, and how it is kept reading.
+
+Source: Elyctis, *Scanner Command Set* 1.7, and the vendor's web-serial demos.
+"""
+
+import asyncio
+from contextlib import aclosing
+
+from drivers.driver import Identity
+from drivers.links.framing import Framing, Whole, frames
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.serial import SerialLink
+
+INQUIRE, ONE_LINE, CONTINUOUS, FIRMWARE, SERIAL_NUMBER, PRODUCT = b"I", b"L", b"C", b"V", b"R", b"T"
+FLUSH = b"\x00"
+FLUSH_S = 0.5
+"""How long the reader's own answer to a flush may still arrive, in seconds."""
+ANSWER_S = 2.0
+"""What the vendor's own client waits for an answer, in seconds."""
+
+
+def ask(command: bytes, data: bytes = b"") -> bytes:
+    """The frame of one command."""
+    return command + len(data).to_bytes(2, "big") + data
+
+
+async def wake(link: SerialLink, framing: Framing, gap_s: float) -> Identity:
+    """Bring the reader to a known state, ask who it is, let it read; raises LinkError when it is silent."""
+    await link.write(FLUSH)
+    try:
+        async with asyncio.timeout(FLUSH_S):
+            while True:
+                await link.read()
+    except TimeoutError:
+        pass
+    product = await _answer(link, framing, gap_s, PRODUCT)
+    serial_number = await _answer(link, framing, gap_s, SERIAL_NUMBER)
+    firmware = await _answer(link, framing, gap_s, FIRMWARE)
+    await rearm(link)
+    return Identity(
+        manufacturer="Elyctis", model=product, serial_number=serial_number or None, firmware=firmware or None
+    )
+
+
+async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: bytes) -> str:
+    """Send one question and wait for its answer; a document put in meanwhile is read again after `rearm`."""
+    await link.write(ask(command))
+    try:
+        async with asyncio.timeout(ANSWER_S), aclosing(frames(link, framing, gap_s)) as answers:
+            async for frame in answers:
+                match frame:
+                    case Whole(payload, _) if payload[:1] == command:
+                        return payload[1:].decode("ascii", "replace").strip()
+    except TimeoutError:
+        pass
+    raise LinkError(
+        Cause.NO_ANSWER,
+        "The reader does not answer as an Elyctis ID BOX does.",
+        Action.CONFIGURE,
+        "Check `framing` and `baud`; the UART models leave the factory at 9600 or 115200.",
+    )
+
+
+async def rearm(link: SerialLink) -> None:
+    """Switch continuous reading off and on.
+
+    The mode ends by itself after one good read, and a document that stays inserted is not read again until
+    the mode was reset.
+    """
+    await link.write(ask(CONTINUOUS, b"\x00") + ask(CONTINUOUS, b"\x01"))
+
+
+def document(payload: bytes) -> bytes | None:
+    """The text of a read; None for an echo, and for the three bare CR that mean `no document`."""
+    if payload[:1] not in (INQUIRE, ONE_LINE):
+        return None
+    return payload[1:] if payload[1:].strip() else None

@@ -1,0 +1,208 @@
+"""How serial document readers frame what they read: one class a reader family, all pure.
+
+Sources: Access-IS: the vendor's HID sample and UART demo. RTE: 3M *RTE6701-OEM* manual, "RTE Native".
+Elyctis: *Scanner Command Set* 1.7. Text: area imagers of Honeywell, Newland, Zebra and Code.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import reduce
+from operator import xor
+from typing import ClassVar, Literal
+
+from drivers.links.framing import (
+    CHECK_BYTE,
+    CUT,
+    MALFORMED,
+    NOISE,
+    OTHER,
+    TOO_LONG,
+    Damaged,
+    Delimited,
+    Frame,
+    Whole,
+)
+from drivers.passport.lines import GLUED, complete, may_continue
+
+Bcc = Literal["none", "xor", "ignore"]
+# The longest thing a counter reader sends is a driving licence's barcode; no document's lines come near it.
+LIMIT_BYTES = 4096
+
+
+class AccessIs(Delimited):
+    """Access-IS OCR313, 315 and 640: text between `1C 02` and `03 1D`, without check byte.
+
+    Magnetic stripes come between `0E 02` and `03 0F`, barcodes between `1E 02` and `03 1F`: no documents.
+    """
+
+    _ENDS: ClassVar = {b"\x1c\x02": b"\x03\x1d", b"\x0e\x02": b"\x03\x0f", b"\x1e\x02": b"\x03\x1f"}
+
+    def __init__(self) -> None:
+        super().__init__(re.compile(rb"[\x1c\x0e\x1e]\x02"), start_bytes=2, limit_bytes=LIMIT_BYTES)
+
+    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+        """One past the trailer that belongs to this start."""
+        found = buffer.find(self._ENDS[begun[0]], begun.end())
+        return found + 2 if found >= 0 else -1
+
+    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+        """Only OCR frames carry a document."""
+        return Whole(wire[2:-2], wire) if begun[0] == b"\x1c\x02" else Damaged(OTHER, wire)
+
+
+class Rte(Delimited):
+    """RTE Native: `01 len len 'O' 'U' 02 flag  line1 0D line2 0D line3 0D  03 BCC`.
+
+    The manual's definition of the length is cut off in the copy at hand, so frames are found by SOH and ETX
+    alone. The BCC's algorithm is not printed either; exclusive-or is the usual one, hence a setting.
+    """
+
+    def __init__(self, bcc: Bcc) -> None:
+        super().__init__(re.compile(rb"\x01..OU\x02.", re.DOTALL), start_bytes=7, limit_bytes=LIMIT_BYTES)
+        self._bcc = bcc
+
+    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+        """One past the ETX, or past the BCC where there is one."""
+        etx = buffer.find(b"\x03", begun.end())
+        if etx < 0:
+            return -1
+        end = etx + 1 + (self._bcc != "none")
+        return end if end <= len(buffer) else -1
+
+    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+        """Check the BCC over everything after SOH up to and with ETX; three lines are always there."""
+        body = wire[begun.end() : wire.index(b"\x03", begun.end())]
+        if self._bcc == "xor" and reduce(xor, wire[1:-1]) != wire[-1]:
+            return Damaged(CHECK_BYTE, wire)
+        if body.count(b"\r") != 3:
+            return Damaged(MALFORMED, wire)
+        # `_` pads every line to 30 or 44: a TD2 arrives as 44 with eight of them.
+        return Whole(b"\r".join(line.rstrip(b"_") for line in body.split(b"\r")), wire)
+
+
+class Elyctis:
+    """Elyctis ID BOX: `CMD LEN_hi LEN_lo DATA`, without start, end or check byte.
+
+    Nothing marks a start, so a header is believed only while all that follows it could be its text; after
+    a silence what is left is searched for a complete frame before it is given up.
+    """
+
+    _COMMANDS = frozenset(b"ILCVWRT")
+    _HEADS = frozenset(bytes((command, 0)) for command in b"ILCVWRT")
+    _TEXT = re.compile(rb"[\x20-\x7e\r\n]*")
+    LONGEST_DATA_BYTES = 0xFF
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        return bool(self._buffer)
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take a chunk and yield what is complete."""
+        self._buffer += chunk
+        yield from self._scan(silent=False)
+
+    def silence(self) -> Iterator[Frame]:
+        """Search what is pending for a complete frame, give up the rest."""
+        yield from self._scan(silent=True)
+
+    def _scan(self, *, silent: bool) -> Iterator[Frame]:
+        start, skipped_from = 0, 0
+        cut = False
+        while start < len(self._buffer):
+            size = self._believable(start)
+            if size is None:
+                # A header whose text is not text: the frame stopped and another byte stream went on.
+                cut = cut or self._buffer[start : start + 2] in self._HEADS
+                start += 1
+            elif start + size > len(self._buffer):
+                if not silent:
+                    break
+                cut = True
+                start += 1
+            else:
+                if start > skipped_from:
+                    yield Damaged(CUT if cut else NOISE, self._buffer[skipped_from:start])
+                    cut = False
+                wire = self._buffer[start : start + size]
+                start = skipped_from = start + size
+                yield Whole(wire[:1] + wire[3:], wire)
+        if start > skipped_from:
+            yield Damaged(CUT if cut else NOISE, self._buffer[skipped_from:start])
+        self._buffer = self._buffer[start:]
+
+    def _believable(self, start: int) -> int | None:
+        """Length of the frame that begins here, in bytes, its missing end included; None if none can."""
+        head = self._buffer[start : start + 3]
+        if head[0] not in self._COMMANDS or head[1:2] not in (b"", b"\x00"):
+            return None
+        if len(head) < 3:
+            return 3
+        size = 3 + head[2]
+        data = self._buffer[start + 3 : start + size]
+        if head[:1] == b"C":  # the echo of a mode switch carries one byte, 00 or 01
+            return size if head[2] == 1 and data in (b"", b"\x00", b"\x01") else None
+        return size if self._TEXT.fullmatch(data) else None
+
+
+class Text:
+    """Plain lines ended by CR, LF or both, or all lines of a document glued into one.
+
+    Lines of a known length are collected until they are a document. Line 1 of a passport is covered by no
+    check digit, so lines of two documents must never meet: anything odd in between ends the collection.
+    """
+
+    _END = re.compile(rb"[^\x20-\x7e]+")
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._lines: list[bytes] = []
+
+    @property
+    def pending(self) -> bool:
+        """Whether a line or a document is unfinished."""
+        return bool(self._rest or self._lines)
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take a chunk and yield the documents and other lines that are complete."""
+        *ended, self._rest = self._END.split(self._rest + chunk)
+        for line in ended:
+            if stripped := line.strip():
+                yield from self._line(stripped)
+        if len(self._rest) > LIMIT_BYTES:
+            wire, self._rest = self._rest, b""
+            yield from self._abandon()
+            yield Damaged(TOO_LONG, wire)
+
+    def silence(self) -> Iterator[Frame]:
+        """A last line needs no line end; what is then still no document is given up."""
+        line, self._rest = self._rest.strip(), b""
+        if line:
+            yield from self._line(line)
+        yield from self._abandon()
+
+    def _line(self, line: bytes) -> Iterator[Frame]:
+        """Take one line without its end."""
+        if len(line) in GLUED:
+            yield from self._abandon()
+            yield Whole(line, line)
+            return
+        grown = [*(text.decode("latin-1") for text in self._lines), line.decode("latin-1")]
+        if not may_continue(grown) and not complete(grown):
+            yield from self._abandon()
+            grown = grown[-1:]
+            if not may_continue(grown):
+                yield Whole(line, line)
+                return
+        self._lines.append(line)
+        if complete(grown):
+            wire, self._lines = b"\r".join(self._lines), []
+            yield Whole(wire, wire)
+
+    def _abandon(self) -> Iterator[Frame]:
+        if self._lines:
+            wire, self._lines = b"\r".join(self._lines), []
+            yield Damaged(CUT, wire)

@@ -1,0 +1,113 @@
+"""Swipe and OCR readers that send the machine readable zone over a serial line.
+
+One driver for the family: what differs is the framing (see framings.py), and Elyctis readers, which are
+spoken to. The others say what they read and take no commands.
+"""
+
+from collections.abc import AsyncIterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from drivers.calendar import today
+from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.links.framing import MALFORMED, NOISE, OTHER, Damaged, Framing, Whole, frames
+from drivers.links.serial import SerialSettings
+from drivers.observation import Observation, overall
+from drivers.passport import elyctis
+from drivers.passport.framings import AccessIs, Bcc, Elyctis, Rte, Text
+from drivers.passport.lines import split_lines, text_of
+from drivers.passport.mrz import checks, parse
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+
+
+class MrzSerialSettings(SerialSettings):
+    """Settings of one serial document reader."""
+
+    framing: Literal["text", "accessis", "elyctis", "rte"] = Field(
+        description="How the reader frames its lines.", examples=["accessis"]
+    )
+    bcc: Bcc = Field(
+        "ignore",
+        description="Only rte: is there a check byte, and is it checked?",
+        examples=["xor"],
+    )
+    gap_s: float = Field(
+        0.5,
+        gt=0,
+        le=5,
+        description="Silence after which a half frame is given up, in seconds.",
+        examples=[0.5],
+    )
+    other_text: Literal["refuse", "publish"] = Field(
+        "refuse",
+        description="Only text: are lines that are no machine readable zone published as they are?",
+        examples=["refuse"],
+    )
+
+
+class MrzSerial(Driver[MrzSerialSettings]):
+    """A reader that sends the MRZ over a serial line."""
+
+    family = Family.PASSPORT_READER
+    settings_model = MrzSerialSettings
+    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed)
+
+    async def open(self) -> Identity:
+        """Open the port; Elyctis readers also say who they are and are set to read by themselves."""
+        self.link = await self.links.serial(self.settings)
+        self.framing = self._framing()
+        if self.settings.framing == "elyctis":
+            return await elyctis.wake(self.link, self.framing, self.settings.gap_s)
+        usb = self.link.usb
+        return Identity(
+            model=(usb and usb.product) or f"{self.settings.framing} reader",
+            manufacturer=usb and usb.manufacturer,
+            serial_number=usb and usb.serial_number,
+        )
+
+    def _framing(self) -> Framing:
+        match self.settings.framing:
+            case "text":
+                return Text()
+            case "accessis":
+                return AccessIs()
+            case "elyctis":
+                return Elyctis()
+            case "rte":
+                return Rte(self.settings.bcc)
+
+    async def watch(self) -> AsyncIterator[Observation | BadFrame]:
+        """Yield a read, or a failed one, for every frame."""
+        async for frame in frames(self.link, self.framing, self.settings.gap_s):
+            match frame:
+                case Damaged(fault, wire) if fault in (NOISE, OTHER):
+                    yield BadFrame(fault, wire)
+                case Damaged(fault, wire):
+                    yield ReadFailed(fault=FrameFault(fault), size_bytes=len(wire), wire=wire)
+                case Whole(payload, wire):
+                    if self.settings.framing == "elyctis":
+                        text = elyctis.document(payload)
+                        if text is None:
+                            continue
+                        yield self._read(text, wire)
+                        await elyctis.rearm(self.link)
+                    else:
+                        yield self._read(payload, wire)
+
+    def _read(self, text: bytes, wire: bytes) -> Observation:
+        """What the text of one frame says."""
+        lines = split_lines(text_of(text))
+        now = today()
+        mrz = parse(lines, now)
+        if mrz is None and self.settings.framing == "text" and self.settings.other_text == "refuse":
+            return ReadFailed(fault=FrameFault(MALFORMED), size_bytes=len(wire), wire=wire)
+        found = checks(mrz, now)
+        return DocumentRead(
+            trigger=Trigger.INSERT if self.settings.framing == "elyctis" else Trigger.SWIPE,
+            lines=lines,
+            mrz=mrz,
+            checks=found,
+            overall=overall(found),
+            wire=wire,
+        )

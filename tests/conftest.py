@@ -1,0 +1,75 @@
+"""Every test leaves the house as it found it: no task, thread, process or file descriptor stays behind."""
+
+import asyncio
+import gc
+import inspect
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+GRACE_S = 3.0
+"""How long something that is ending may take to end, in seconds."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves threads, processes, descriptors or tasks."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("no_task_left")
+    before = {name: look() for name, look in LOOKS.items()}
+    yield
+    deadline = time.monotonic() + GRACE_S
+    while left := {name: new for name, look in LOOKS.items() if (new := look() - before[name])}:
+        if time.monotonic() > deadline:
+            pytest.fail(f"left behind: {left}")
+        gc.collect()
+        time.sleep(0.02)
+
+
+@pytest.fixture
+async def no_task_left() -> AsyncIterator[None]:
+    """Fail a test that leaves asyncio tasks running."""
+    before = asyncio.all_tasks()
+    yield
+    current = asyncio.current_task()
+    deadline = time.monotonic() + GRACE_S
+    while left := {task for task in asyncio.all_tasks() - before if task is not current and not task.done()}:
+        if time.monotonic() > deadline:
+            pytest.fail(f"tasks left: {left}")
+        await asyncio.sleep(0.01)
+
+
+def _threads() -> set[str]:
+    # execnet's own threads carry xdist; they come and go with its messages.
+    return {f"{t.name} {t.ident}" for t in threading.enumerate() if "execnet" not in t.name}
+
+
+def _processes() -> set[str]:
+    found = set()
+    for process in psutil.Process().children(recursive=True):
+        try:
+            found.add(f"{process.pid} {' '.join(process.cmdline())[:200]}")
+        except psutil.Error:
+            continue
+    return found
+
+
+def _descriptors() -> set[str]:
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            found.add(f"{descriptor.name} {descriptor.readlink()}")
+        except OSError:
+            continue  # the one that lists the folder
+    return {name for name in found if "/proc/" not in name and "hypothesis" not in name}
+
+
+LOOKS: dict[str, Callable[[], set[str]]] = {
+    "threads": _threads,
+    "processes": _processes,
+    "descriptors": _descriptors,
+}

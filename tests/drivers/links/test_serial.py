@@ -1,0 +1,185 @@
+"""Serial ports: found by identity or path, opened once, and every failure says what to do."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from pytest_mock import MockerFixture
+from serial.tools.list_ports_common import ListPortInfo
+
+from drivers.links.holders import holders
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.serial import SerialLink, SerialSettings, find_port
+from simulators.serial_line import SerialLine
+
+
+def usb_port(device: str, vid: int, pid: int, serial_number: str | None) -> ListPortInfo:
+    port = ListPortInfo(device, skip_link_detection=True)
+    port.vid, port.pid, port.serial_number, port.product = vid, pid, serial_number, "OCR315e"
+    return port
+
+
+@pytest.fixture
+def plugged_in(mocker: MockerFixture) -> list[ListPortInfo]:
+    """What the system lists as its serial ports; there are none on a test machine."""
+    ports: list[ListPortInfo] = []
+    mocker.patch("drivers.links.serial.list_ports.comports", return_value=ports)
+    return ports
+
+
+def test_a_usb_address_finds_its_device(plugged_in: list[ListPortInfo]) -> None:
+    plugged_in += [
+        usb_port("/dev/ttyACM0", 0x0DB5, 0x0137, "A1"),
+        usb_port("/dev/ttyACM1", 0x0DB5, 0x0137, "B2"),
+        usb_port("/dev/ttyACM2", 0x2B78, 0x0005, None),
+    ]
+    assert find_port("usb:0DB5:0137:B2")[0] == "/dev/ttyACM1"
+    path, usb = find_port("usb:2b78:0005")
+    assert (path, usb.product if usb else None) == ("/dev/ttyACM2", "OCR315e")
+
+
+def test_two_alike_are_told_apart_or_refused(plugged_in: list[ListPortInfo]) -> None:
+    plugged_in += [
+        usb_port("/dev/ttyACM0", 0x0DB5, 0x0137, "A1"),
+        usb_port("/dev/ttyACM1", 0x0DB5, 0x0137, None),
+    ]
+    with pytest.raises(LinkError) as refused:
+        find_port("usb:0DB5:0137")
+    assert refused.value.cause is Cause.AMBIGUOUS
+    assert "A1" in refused.value.text
+    assert "by-path" in refused.value.how
+
+
+@pytest.mark.parametrize(
+    ("address", "cause", "action"),
+    [
+        ("usb:0DB5:0137", Cause.NO_DEVICE, Action.REPLUG),
+        ("/dev/serial/by-id/usb-nothing", Cause.NO_DEVICE, Action.REPLUG),
+        ("/etc/hostname", Cause.WRONG_DEVICE, Action.CONFIGURE),
+    ],
+)
+async def test_what_is_not_there_is_said_with_a_remedy(
+    address: str, cause: Cause, action: Action, plugged_in: list[ListPortInfo]
+) -> None:
+    with pytest.raises(LinkError) as refused:
+        await Links().serial(SerialSettings(port=address))
+    assert (refused.value.cause, refused.value.action) == (cause, action)
+    assert refused.value.how
+
+
+async def test_a_port_has_one_owner_and_the_other_is_named(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port"):
+        holding = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import sys, serial\n"
+                "port = serial.Serial(sys.argv[1], exclusive=True)\n"
+                "print(flush=True)\n"
+                "input()",
+                str(tmp_path / "port"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with holding:
+            assert holding.stdout is not None
+            holding.stdout.readline()
+            links = Links()
+            with pytest.raises(LinkError) as refused:
+                await links.serial(SerialSettings(port=str(tmp_path / "port")))
+            assert refused.value.cause is Cause.PORT_HELD
+            assert f"(pid {holding.pid})" in refused.value.text
+            holding.communicate(b"\n")
+        await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await links.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(13, Cause.NO_PERMISSION), (1, Cause.NO_PERMISSION), (6, Cause.NO_DEVICE), (22, Cause.LINK_FAILED)],
+)
+async def test_what_the_system_refuses_is_explained(
+    number: int, cause: Cause, tmp_path: Path, mocker: MockerFixture
+) -> None:
+    async with SerialLine.at(tmp_path / "port"):
+        mocker.patch("drivers.links.serial.serial.Serial", side_effect=OSError(number, os.strerror(number)))
+        with pytest.raises(LinkError) as refused:
+            await Links().serial(SerialSettings(port=str(tmp_path / "port")))
+    assert refused.value.cause is cause
+
+
+async def test_what_waited_in_the_kernel_before_we_opened_is_not_read(tmp_path: Path) -> None:
+    """Nobody knows how old it is: the traveller it belongs to may be gone."""
+    async with SerialLine.at(tmp_path / "port") as wire:
+        os.write(wire._master, b"old news\r")
+        links = Links()
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await wire.host_opened()
+        await wire.send(b"new\r")
+        assert await link.read() == b"new\r"
+        await links.close()
+
+
+async def test_both_directions_are_tapped(tmp_path: Path) -> None:
+    seen: list[tuple[str, bytes]] = []
+    async with SerialLine.at(tmp_path / "port") as wire:
+        links = Links(lambda direction, chunk: seen.append((direction, chunk)))
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await link.write(b"who\r")
+        await wire.heard(b"who\r")
+        await wire.send(b"me\r")
+        assert await link.read() == b"me\r"
+        assert links.simulated
+        await links.close()
+    assert seen == [("out", b"who\r"), ("in", b"me\r")]
+
+
+async def test_a_megabyte_goes_out_to_a_device_that_reads_slowly(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port") as wire:
+        got = bytearray()
+        wire.on_received = got.extend
+        links = Links()
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await link.write(b"0123456789abcdef" * 65536)
+        async with asyncio.timeout(10):
+            while len(got) < 1 << 20:
+                await asyncio.sleep(0.01)
+        assert bytes(got) == b"0123456789abcdef" * 65536
+        await links.close()
+
+
+async def test_reads_and_writes_of_an_unplugged_device_fail_at_once(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port") as wire:
+        links = Links()
+        link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await wire.host_opened()
+        wire.unplug()
+        for attempt in (link.read(), link.write(b"x")):
+            with pytest.raises(LinkError) as gone:
+                await attempt
+            assert gone.value.cause is Cause.UNPLUGGED
+        await links.close()
+
+
+@pytest.mark.parametrize("port", ["usb:0DB5", "usb:XXXX:0137", "ttyUSB0", "COM3", ""])
+def test_an_address_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ValidationError):
+        SerialSettings(port=port)
+
+
+@pytest.mark.parametrize("baud", [0, 9601, -9600])
+def test_a_rate_no_port_runs_at_is_refused(baud: int) -> None:
+    with pytest.raises(ValidationError, match="rate"):
+        SerialSettings(port="/dev/ttyUSB0", baud=baud)
+
+
+async def test_a_rate_outside_pyserials_table_works(tmp_path: Path) -> None:
+    settings = SerialSettings(port=str(tmp_path / "port"), baud=256000)
+    async with SerialLine.at(tmp_path / "port"), SerialLink(settings, lambda *_: None):
+        assert holders(str(tmp_path / "port")) == "", "our own process does not count"

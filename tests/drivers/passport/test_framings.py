@@ -1,0 +1,64 @@
+"""Framings as pure code: whatever comes, in whatever pieces, no byte is lost and nothing is raised."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.readers import FRAMES
+
+from drivers.links.framing import Damaged, Frame, Framing, Whole
+from drivers.passport.framings import LIMIT_BYTES, AccessIs, Elyctis, Rte, Text
+from simulators.specimens import ERIKSSON_LINES
+
+MAKE = {"accessis": AccessIs, "elyctis": Elyctis, "rte": lambda: Rte("xor"), "text": Text}
+DOCUMENTS = list(ERIKSSON_LINES.values())
+# Bytes that mean something to one of the framings: noise then looks like frames more often than by chance.
+MARKS = [b"\x1c\x02", b"\x03\x1d", b"\x01", b"OU\x02", b"\x03", b"I\x00", b"C\x00\x01", b"\r"]
+TEXTS = ["\r".join(lines).encode() for lines in DOCUMENTS]
+STREAMS = st.lists(st.binary(max_size=20) | st.sampled_from(MARKS) | st.sampled_from(TEXTS))
+
+
+def through(framing: Framing, pieces: list[bytes]) -> list[Frame]:
+    frames: list[Frame] = []
+    for piece in pieces:
+        frames += framing.feed(piece)
+    return [*frames, *framing.silence()]
+
+
+@pytest.mark.parametrize("name", ["accessis", "elyctis", "rte"])
+@settings(max_examples=300)
+@given(pieces=STREAMS)
+def test_every_byte_ends_in_exactly_one_frame(name: str, pieces: list[bytes]) -> None:
+    framing = MAKE[name]()
+    assert b"".join(frame.wire for frame in through(framing, pieces)) == b"".join(pieces)
+    assert not framing.pending
+
+
+@pytest.mark.parametrize("name", sorted(MAKE))
+@settings(max_examples=200)
+@given(pieces=STREAMS, data=st.data())
+def test_the_pieces_in_which_bytes_arrive_do_not_matter(
+    name: str, pieces: list[bytes], data: st.DataObject
+) -> None:
+    whole = b"".join(pieces)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    cut = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    sound = [frame.payload for frame in through(MAKE[name](), cut) if isinstance(frame, Whole)]
+    assert sound == [f.payload for f in through(MAKE[name](), [whole]) if isinstance(f, Whole)]
+
+
+@pytest.mark.parametrize("name", sorted(MAKE))
+@pytest.mark.parametrize("lines", DOCUMENTS)
+def test_a_frame_of_the_simulator_is_whole(name: str, lines: tuple[str, ...]) -> None:
+    (frame,) = through(MAKE[name](), [FRAMES[name](lines)])
+    assert isinstance(frame, Whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("accessis", b"\x1c\x02"), ("rte", b"\x01\x5a\x00OU\x020"), ("text", b""), ("accessis", b"")],
+)
+def test_a_frame_without_end_is_given_up_in_bounded_memory(name: str, head: bytes) -> None:
+    framing = MAKE[name]()
+    given_up = list(framing.feed(head + b"A" * (LIMIT_BYTES + 100)))
+    assert given_up
+    assert all(isinstance(frame, Damaged) for frame in given_up)

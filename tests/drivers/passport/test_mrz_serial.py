@@ -1,0 +1,188 @@
+"""Serial document readers: a frame cut anywhere, with any noise around it, costs only itself."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.readers import FRAMES, Reader, reader_on
+
+from drivers.driver import BadFrame
+from drivers.links.link import Cause, LinkError
+from drivers.links.links import Links
+from drivers.passport.mrz import Format
+from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed
+from simulators.passport import accessis, rte
+from simulators.serial_line import SerialLine
+from simulators.specimens import ERIKSSON_LINES
+
+PASSPORT = ERIKSSON_LINES["TD3"]
+GAP_S = 0.02
+REARM = b"C\x00\x01\x00C\x00\x01\x01"
+EVERY_FRAMING = pytest.mark.parametrize("framing", sorted(FRAMES))
+
+
+def settings_of(framing: str, **more: Any) -> dict[str, Any]:
+    return {"framing": framing, "gap_s": GAP_S} | ({"bcc": "xor"} if framing == "rte" else {}) | more
+
+
+async def reads_on(reader: Reader, frame: bytes) -> None:
+    """The next good frame is read, whatever came before."""
+    await reader.wire.send(frame)
+    read = await reader.next(DocumentRead)
+    assert read.lines == PASSPORT
+    if reader.driver.settings.framing == "elyctis":
+        # The driver arms the reader again, and the reader echoes that: let it pass before the next frame.
+        await reader.wire.heard(REARM)
+        reader.wire.forget()
+        await reader.wire.drained()
+
+
+@EVERY_FRAMING
+async def test_a_frame_cut_anywhere_costs_only_itself(framing: str, tmp_path: Path) -> None:
+    frame = FRAMES[framing](PASSPORT)
+    async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
+        for cut in range(1, len(frame)):
+            await reader.wire.send(frame[:cut])
+            given_up = await reader.next()
+            if isinstance(given_up, DocumentRead):
+                # Nothing that could still change the read was cut off: a final line end, or an echo.
+                assert given_up.lines == PASSPORT
+            await reads_on(reader, frame)
+
+
+@EVERY_FRAMING
+async def test_garbage_before_and_after_a_frame_is_passed_over(framing: str, tmp_path: Path) -> None:
+    frame = FRAMES[framing](PASSPORT)
+    noise = random.Random(4711)
+    async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
+        for _ in range(40):
+            await reader.wire.send(noise.randbytes(noise.randrange(1, 60)))
+            await reader.wire.drained()
+            await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
+            await reads_on(reader, frame)
+
+
+@EVERY_FRAMING
+async def test_a_frame_that_dribbles_is_read(framing: str, tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "port", **settings_of(framing, gap_s=1)) as reader:
+        await reader.wire.send(FRAMES[framing](PASSPORT), chunk=1, every_s=0.0005)
+        assert (await reader.next(DocumentRead)).lines == PASSPORT
+
+
+@EVERY_FRAMING
+async def test_many_documents_at_once_come_out_one_by_one(framing: str, tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
+        await reader.wire.send(FRAMES[framing](PASSPORT) * 20)
+        for _ in range(20):
+            assert (await reader.next(DocumentRead)).lines == PASSPORT
+
+
+@pytest.mark.parametrize("document", [Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B])
+@EVERY_FRAMING
+async def test_every_format_comes_through_every_framing(
+    framing: str, document: Format, tmp_path: Path
+) -> None:
+    lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
+    async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
+        await reader.wire.send(FRAMES[framing](lines))
+        read = await reader.next(DocumentRead)
+        assert (read.lines, read.mrz.format) == (lines, document)
+
+
+@EVERY_FRAMING
+async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
+        await reader.wire.send(FRAMES[framing](PASSPORT)[:20])
+        reader.wire.unplug()
+        assert (await reader.next(LinkError)).cause is Cause.UNPLUGGED
+
+
+@EVERY_FRAMING
+async def test_open_and_close_a_thousand_times_leaves_nothing(framing: str, tmp_path: Path) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    times = 5 if framing == "elyctis" else 1000  # its dialogue waits for a flush
+    async with SerialLine.at(tmp_path / "port", settle_s=0.001, look_s=0.001) as wire:
+        if framing == "elyctis":
+            from simulators.passport.elyctis import Elyctis
+
+            Elyctis(wire)
+        for _ in range(times):
+            links = Links()
+            await MrzSerial(
+                MrzSerialSettings(port=str(tmp_path / "port"), **settings_of(framing)), links
+            ).open()
+            await links.close()
+
+
+async def test_a_wrong_check_byte_fails_the_read_and_only_that(tmp_path: Path) -> None:
+    frame = rte.rte_frame(PASSPORT)
+    async with reader_on(tmp_path / "port", **settings_of("rte")) as reader:
+        await reader.wire.send(frame[:-1] + bytes([frame[-1] ^ 0xFF]))
+        failed = await reader.next(ReadFailed)
+        assert (failed.fault, failed.size_bytes) == (FrameFault.CHECK_BYTE, len(frame))
+        await reads_on(reader, frame)
+
+
+@pytest.mark.parametrize("bcc", ["none", "ignore"])
+async def test_rte_frames_without_a_checked_byte(bcc: str, tmp_path: Path) -> None:
+    frame = rte.rte_frame(PASSPORT, bcc="none" if bcc == "none" else "xor")
+    async with reader_on(tmp_path / "port", **settings_of("rte", bcc=bcc)) as reader:
+        await reads_on(reader, frame)
+        await reads_on(reader, frame)
+
+
+async def test_barcodes_and_stripes_of_an_access_is_reader_are_no_documents(tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "port", **settings_of("accessis")) as reader:
+        await reader.wire.send(accessis.barcode_frame(0x31, b"12345"))
+        assert (await reader.next()).fault == "other"
+        await reader.wire.send(accessis.stripe_frame(0x31, b"%B1?"))
+        assert isinstance(await reader.next(), BadFrame)
+        await reads_on(reader, FRAMES["accessis"](PASSPORT))
+
+
+async def test_no_document_in_an_elyctis_reader_is_no_event(tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "port", **settings_of("elyctis")) as reader:
+        await reader.wire.send(b"I\x00\x03\r\r\r")
+        await reader.wire.send(FRAMES["elyctis"](PASSPORT))
+        assert isinstance(await reader.next(), DocumentRead)
+
+
+async def test_an_elyctis_reader_is_rearmed_after_every_read(tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "port", **settings_of("elyctis")) as reader:
+        reader.wire.forget()
+        await reader.wire.send(FRAMES["elyctis"](PASSPORT))
+        await reader.next(DocumentRead)
+        await reader.wire.heard(REARM)
+
+
+async def test_a_device_that_is_no_elyctis_reader_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port"):
+        links = Links()
+        driver = MrzSerial(MrzSerialSettings(port=str(tmp_path / "port"), **settings_of("elyctis")), links)
+        with pytest.raises(LinkError) as refused:
+            await driver.open()
+        await links.close()
+    assert refused.value.cause is Cause.NO_ANSWER
+    assert "framing" in refused.value.how
+
+
+async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: Path) -> None:
+    async with reader_on(tmp_path / "a", **settings_of("text")) as reader:
+        await reader.wire.send(b"4006381333931\r\n")
+        assert (await reader.next()).fault is FrameFault.MALFORMED
+    async with reader_on(tmp_path / "b", **settings_of("text", other_text="publish")) as reader:
+        await reader.wire.send(b"4006381333931\r\n")
+        read = await reader.next(DocumentRead)
+        assert (read.lines, read.mrz) == (("4006381333931",), None)
+
+
+async def test_lines_of_two_documents_never_meet(tmp_path: Path) -> None:
+    """Line 1 of a passport is protected by no digit: a mixed pair would look perfectly valid."""
+    async with reader_on(tmp_path / "port", **settings_of("text")) as reader:
+        await reader.wire.send(PASSPORT[0].encode() + b"\r\n")
+        assert (await reader.next()).fault is FrameFault.CUT
+        await reader.wire.send(PASSPORT[1].encode() + b"\r\n")
+        assert (await reader.next()).fault is FrameFault.CUT

@@ -1,0 +1,1 @@
+"""Wire logs with the events they must give. `make recordings` writes those events anew."""

@@ -1,0 +1,69 @@
+"""Plays a recording into the real driver through a real pty and collects what the driver says."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from drivers.driver import BadFrame, load_driver
+from drivers.links.link import LinkError
+from drivers.links.links import Links
+from drivers.links.recording import Recording
+from simulators.serial_line import SerialLine
+
+ROOT = Path(__file__).parent.parent / "recordings"
+LONGEST_PAUSE_S = 0.4
+
+
+def recordings() -> list[Path]:
+    """All recordings of this repository."""
+    return sorted(ROOT.rglob("*.rec"))
+
+
+def expected(path: Path) -> Path:
+    """The file with a recording's expected events."""
+    return path.with_suffix(".events.json")
+
+
+async def events_of(path: Path, port: Path) -> list[dict[str, Any]]:
+    """Everything the driver says to a recording: type and data of each observation, bad frames included."""
+    recording = Recording.parse(path.read_text())
+    driver_class = load_driver(recording.driver)
+    said: list[dict[str, Any]] = []
+    async with SerialLine.at(port) as line:
+        links = Links()
+        driver = driver_class(driver_class.settings_model(**recording.settings, port=str(port)), links)
+        playing = asyncio.create_task(_play(recording, line))
+        try:
+            identity = await driver.open()
+            said.append({"type": "identity", "data": identity.model_dump(mode="json")})
+            async with contextlib.aclosing(driver.watch()) as observations:
+                with contextlib.suppress(LinkError):
+                    async for observation in observations:
+                        if isinstance(observation, BadFrame):
+                            said.append({"type": "bad frame", "data": {"fault": observation.fault}})
+                        else:
+                            said.append(
+                                {"type": observation.event_type, "data": observation.model_dump(mode="json")}
+                            )
+        finally:
+            await links.close()
+            await playing
+    return said
+
+
+async def _play(recording: Recording, line: SerialLine) -> None:
+    """Be the device: say what it said, wait for what the host said, and unplug at the end."""
+    await line.host_opened()
+    at_s = 0.0
+    for chunk in recording.chunks:
+        if chunk.direction == "out":
+            await line.heard(chunk.data)
+            line.forget()
+        else:
+            await asyncio.sleep(min(chunk.at_s - at_s, LONGEST_PAUSE_S) if chunk.at_s - at_s > 0.1 else 0)
+            await line.send(chunk.data)
+        at_s = chunk.at_s
+    await line.drained()
+    await asyncio.sleep(LONGEST_PAUSE_S)  # a silence is part of the recording: it ends what is pending
+    line.unplug()
