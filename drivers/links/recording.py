@@ -102,5 +102,5 @@ def _entries(lines: list[str], facts: dict[str, str]) -> Iterator[Chunk]:
         if entry is None:
             raise RecordingError(f"line {number}: not `seconds in|out bytes in hexadecimal`")
         yield Chunk(
-            float(entry["at"]), cast(Direction, entry["direction"].strip()), bytes.fromhex(entry["hex"])
+            float(entry["at"]), cast("Direction", entry["direction"].strip()), bytes.fromhex(entry["hex"])
         )
