@@ -4,10 +4,11 @@ Source: Elyctis, *Scanner Command Set* 1.7, and the vendor's web-serial demos.
 """
 
 import asyncio
-from contextlib import aclosing
+import contextlib
+from collections.abc import AsyncGenerator
 
 from drivers.driver import Identity
-from drivers.links.framing import Framing, Whole, frames
+from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink
 
@@ -43,10 +44,10 @@ async def wake(link: SerialLink, framing: Framing, gap_s: float) -> Identity:
 
 
 async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: bytes) -> str:
-    """Send one question and wait for its answer; a document put in meanwhile is read again after `rearm`."""
+    """Send one question and wait for its answer; a document read meanwhile is read again after `rearm`."""
     await link.write(ask(command))
     try:
-        async with asyncio.timeout(ANSWER_S), aclosing(frames(link, framing, gap_s)) as answers:
+        async with asyncio.timeout(ANSWER_S), contextlib.aclosing(frames(link, framing, gap_s)) as answers:
             async for frame in answers:
                 match frame:
                     case Whole(payload, _) if payload[:1] == command:
@@ -62,16 +63,46 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
 
 
 async def rearm(link: SerialLink) -> None:
-    """Switch continuous reading off and on.
-
-    The mode ends by itself after one good read, and a document that stays inserted is not read again until
-    the mode was reset.
-    """
+    """Switch continuous reading off and on: the mode ends by itself after one good read."""
     await link.write(ask(CONTINUOUS, b"\x00") + ask(CONTINUOUS, b"\x01"))
 
 
-def document(payload: bytes) -> bytes | None:
-    """The text of a read; None for an echo, and for the three bare CR that mean `no document`."""
-    if payload[:1] not in (INQUIRE, ONE_LINE):
-        return None
-    return payload[1:] if payload[1:].strip() else None
+async def documents(
+    link: SerialLink, framing: Framing, gap_s: float, presence_poll_s: float
+) -> AsyncGenerator[Frame]:
+    """Yield each document once, as the text of its lines, and what was damaged.
+
+    A document that lies in the reader when the mode is switched on again is read again, and again. So
+    after a read the reader is asked from time to time what lies in it, and armed when nothing does.
+    """
+    lying: bytes | None = None
+    answered = asyncio.Event()
+
+    async def ask_what_lies_there() -> None:
+        while True:
+            await asyncio.sleep(presence_poll_s)
+            if lying is not None:
+                answered.clear()
+                await link.write(ask(INQUIRE))
+                # One question at a time: an answer to a second one could complete a later, cut frame.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(answered.wait(), ANSWER_S)
+
+    asking = asyncio.create_task(ask_what_lies_there())
+    try:
+        async with contextlib.aclosing(frames(link, framing, gap_s)) as answers:
+            async for frame in answers:
+                match frame:
+                    case Damaged():
+                        yield frame
+                    case Whole(payload, wire) if payload[:1] in (INQUIRE, ONE_LINE):
+                        text = payload[1:] if payload[1:].strip() else None  # three CR: no document
+                        if text is None and lying is not None:
+                            await rearm(link)
+                        elif text is not None and text != lying:
+                            yield Whole(text, wire)
+                        lying = text
+                        answered.set()
+    finally:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)

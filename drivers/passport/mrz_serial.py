@@ -11,7 +11,7 @@ from pydantic import Field
 
 from drivers.calendar import today
 from drivers.driver import BadFrame, Driver, Family, Identity
-from drivers.links.framing import MALFORMED, NOISE, OTHER, Damaged, Framing, Whole, frames
+from drivers.links.framing import MALFORMED, NOISE, OTHER, Damaged, Frame, Framing, Whole, frames
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation, overall
 from drivers.passport import elyctis
@@ -38,6 +38,13 @@ class MrzSerialSettings(SerialSettings):
         le=5,
         description="Silence after which a half frame is given up, in seconds.",
         examples=[0.5],
+    )
+    presence_poll_s: float = Field(
+        0.3,
+        gt=0,
+        le=5,
+        description="Only elyctis: how often to ask whether a document is still there, in seconds.",
+        examples=[0.3],
     )
     other_text: Literal["refuse", "publish"] = Field(
         "refuse",
@@ -79,21 +86,21 @@ class MrzSerial(Driver[MrzSerialSettings]):
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, or a failed one, for every frame."""
-        async for frame in frames(self.link, self.framing, self.settings.gap_s):
+        async for frame in self._frames():
             match frame:
                 case Damaged(fault, wire) if fault in (NOISE, OTHER):
                     yield BadFrame(fault, wire)
                 case Damaged(fault, wire):
                     yield ReadFailed(fault=FrameFault(fault), size_bytes=len(wire), wire=wire)
                 case Whole(payload, wire):
-                    if self.settings.framing == "elyctis":
-                        text = elyctis.document(payload)
-                        if text is None:
-                            continue
-                        yield self._read(text, wire)
-                        await elyctis.rearm(self.link)
-                    else:
-                        yield self._read(payload, wire)
+                    yield self._read(payload, wire)
+
+    def _frames(self) -> AsyncIterator[Frame]:
+        if self.settings.framing == "elyctis":
+            return elyctis.documents(
+                self.link, self.framing, self.settings.gap_s, self.settings.presence_poll_s
+            )
+        return frames(self.link, self.framing, self.settings.gap_s)
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
         """What the text of one frame says."""

@@ -20,6 +20,10 @@ FRAMES: dict[str, Callable[[Sequence[str]], bytes]] = {
 }
 
 
+REARM = b"C\x00\x01\x00C\x00\x01\x01"
+"""How an Elyctis reader is made to read on."""
+
+
 class Reader:
     """A driver under test, with its wire in our hands."""
 
@@ -55,6 +59,9 @@ async def reader_on(port: Path, **settings: Any) -> AsyncIterator[Reader]:
         driver = MrzSerial(MrzSerialSettings(port=str(port), **settings), links)
         await driver.open()
         await wire.host_opened()
+        if settings["framing"] == "elyctis":
+            await wire.heard(REARM)
+            wire.forget()
         reader = Reader(wire, driver)
         listening = asyncio.create_task(reader.listen())
         try:
