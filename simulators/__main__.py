@@ -1,0 +1,27 @@
+"""Run a simulated post by itself: `python -m simulators POST.toml --run-dir DIR`."""
+
+import argparse
+import asyncio
+import sys
+
+import structlog
+
+from simulators.post import SimulatorError, run_post
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; 2 when the post cannot be run."""
+    parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
+    parser.add_argument("post", help="the post's file")
+    parser.add_argument("--run-dir", required=True, help="directory of the control socket; ${BORDERPOST_RUN}")
+    given = parser.parse_args(arguments)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        return asyncio.run(run_post(given.post, run_dir=given.run_dir))
+    except SimulatorError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The simulators of a post as their post sees them: a process each, started, asked and stopped."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from simulators.errors import SimulatorError
+from simulators.simulator import SimulatorSettings
+
+STOP_WITHIN_S = 1.5
+"""A simulator that has not ended so long after it was told to is killed."""
+
+OnEvent = Callable[[str, str, Mapping[str, Any]], None]
+"""Takes a simulator's name, an event (`ready`, `host`, `document`, `fault`, `failed`, `exited`), details."""
+
+
+class Member:
+    """One simulator of a post, in its process."""
+
+    def __init__(self, settings: SimulatorSettings, on_event: OnEvent) -> None:
+        self.settings = settings
+        self.name = settings.name
+        self._on_event = on_event
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process, while there is one."""
+        return self._process.pid if self._process and not self._exited.done() else None
+
+    async def start(self) -> None:
+        """Start the process and wait until a host can find the device; SimulatorError if that fails."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = _spawn(theirs)
+            self._await_exit(self._process)
+            reader, self._writer = await asyncio.open_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        self._reading = asyncio.create_task(self._read(reader))
+        self._send(self.settings.model_dump(mode="json", exclude_unset=True))
+        await self._ready
+
+    async def ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Have the simulator do something; SimulatorError if it is not running any more."""
+        if self._writer is None or self._exited.done():
+            raise SimulatorError(f"{self.name} is not running")
+        number = next(self._numbers)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        try:
+            self._send({**arguments, "id": number, "verb": verb})
+            return await answer
+        finally:
+            del self._answers[number]
+
+    async def stop(self) -> None:
+        """End the process, with force if it does not hear; nothing of it is left afterwards."""
+        if self._process is None:
+            return
+        if self._writer is not None:
+            self._writer.close()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await asyncio.shield(self._exited)
+        except TimeoutError:
+            self._process.kill()
+            await self._exited
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        assert self._writer is not None
+        self._writer.write(json.dumps(message).encode() + b"\n")
+
+    def _await_exit(self, process: subprocess.Popen[bytes]) -> None:
+        # A pidfd rather than asyncio's child watchers: no thread, no SIGCHLD handler, any loop.
+        descriptor = os.pidfd_open(process.pid)
+        loop = asyncio.get_running_loop()
+
+        def exited() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            self._over(process.wait())
+
+        loop.add_reader(descriptor, exited)
+
+    def _over(self, code: int) -> None:
+        self._exited.set_result(code)
+        gone = SimulatorError(f"{self.name} has ended (exit {code})")
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(gone)
+        self._not_ready(f"it ended while starting (exit {code})")
+        self._on_event(self.name, "exited", {"code": code})
+
+    def _not_ready(self, why: str) -> None:
+        if not self._ready.done():
+            self._ready.set_exception(SimulatorError(f"{self.name}: {why}"))
+            # Whoever waits raises it; when nobody does any more, asyncio need not complain.
+            self._ready.exception()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            message = json.loads(line)
+            if "event" not in message:
+                answer = self._answers.get(message.pop("id"))
+                if answer is not None and not answer.done():
+                    answer.set_result(message)
+                continue
+            event, details = message["event"], message["details"]
+            if event == "failed":
+                self._not_ready(details["text"])
+            elif event == "ready" and not self._ready.done():
+                self._ready.set_result(None)
+            self._on_event(self.name, event, details)
+
+
+def _spawn(connection: socket.socket) -> subprocess.Popen[bytes]:
+    # -P and the path to this package: whatever lies in the current directory is not imported.
+    package = str(Path(__file__).parent.parent)
+    paths = [package, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "simulators.process", str(connection.fileno()), str(os.getpid())],
+        pass_fds=[connection.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        process_group=0,  # an interrupt typed at the terminal is for the post, which stops its members
+    )

@@ -1,0 +1,253 @@
+"""Kind `serial-mrz`: a passport reader on a serial line, with travellers that come and go."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from simulators.errors import SimulatorError
+from simulators.faults import AnyFault, fault_of
+from simulators.mrz import Document, Format, format_of
+from simulators.passport.accessis import AccessIs
+from simulators.passport.elyctis import Elyctis, Nameplate
+from simulators.passport.reader import MrzReader, lines_of
+from simulators.passport.rte import Rte
+from simulators.passport.text import LineEnd, Text
+from simulators.serial_line import SerialLine
+from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.travellers import EVEN_MIX, Travellers
+
+Framing = Literal["text", "accessis", "elyctis", "rte"]
+
+_ONLY_FOR: dict[str, tuple[Framing, ...]] = {
+    "line_end": ("text", "elyctis"),
+    "last_line_end": ("text",),
+    "bcc": ("rte",),
+    "serial_number": ("elyctis",),
+}
+
+
+class TimedFault(BaseModel):
+    """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "garbage", before = 12}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    at_s: float = Field(ge=0, description="Seconds after a host first opened the line.")
+    every_s: float | None = Field(None, gt=0, description="And again every so many seconds.")
+    what: AnyFault
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arguments_beside_the_times(cls, given: Any) -> Any:
+        """Accept a fault's arguments in the same table as its times, which is how people write it."""
+        if not isinstance(given, dict) or "what" in given:
+            return given
+        times = {key: given[key] for key in ("at_s", "every_s") if key in given}
+        return times | {"what": {key: value for key, value in given.items() if key not in times}}
+
+
+class SerialMrzSettings(SimulatorSettings):
+    """One reader on a serial line."""
+
+    kind: Literal["serial-mrz"]
+    framing: Framing
+    path: Path = Field(description="Where the port appears: a symlink to the pty.")
+    documents: dict[Format, float] = Field(
+        EVEN_MIX, min_length=1, description="How often each format comes, in proportion."
+    )
+    every_s: float | None = Field(
+        None, gt=0, description="Seconds between two documents; without it they come by command only."
+    )
+    jitter_s: float = Field(
+        0.0, ge=0, description="How much earlier or later a document may come, in seconds."
+    )
+    first_s: float = Field(
+        0.5, ge=0, description="When the first one comes after a host has opened the line."
+    )
+    dwell_s: float = Field(1.0, gt=0, description="How long a document stays in the reader, in seconds.")
+    faults: tuple[TimedFault, ...] = ()
+
+    line_end: LineEnd = Field(LineEnd.CR, description="Between two lines; elyctis: cr or crlf.")
+    last_line_end: bool = Field(True, description="Whether the last line has one too.")
+    bcc: Literal["xor", "none"] = "xor"
+    serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,32}$")
+
+    @field_validator("documents")
+    @classmethod
+    def _something_comes(cls, mix: dict[Format, float]) -> dict[Format, float]:
+        if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
+            raise ValueError("weights are not negative, and one at least is above 0")
+        return mix
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        if not path.is_absolute():
+            raise ValueError(f"{path} is not an absolute path")
+        return path
+
+    @model_validator(mode="after")
+    def _options_suit_the_framing(self) -> Self:
+        for option, framings in _ONLY_FOR.items():
+            if option in self.model_fields_set and self.framing not in framings:
+                raise ValueError(f"{option} is for framing {' or '.join(framings)}, not {self.framing}")
+        if self.framing == "elyctis" and self.line_end not in (LineEnd.CR, LineEnd.CRLF):
+            raise ValueError("line_end of framing elyctis is cr or crlf")
+        if self.every_s is not None and self.jitter_s >= self.every_s:
+            raise ValueError("jitter_s must be less than every_s")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its path."""
+        return (str(self.path),)
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind, framing and path."""
+        return super().summary() | {"framing": self.framing, "path": str(self.path)}
+
+    def build(self) -> Simulator:
+        """The reader and its travellers."""
+        return SerialMrz(self)
+
+    def reader_on(self, line: SerialLine) -> MrzReader:
+        """The reader alone."""
+        match self.framing:
+            case "text":
+                suffix = None if self.last_line_end else b""
+                return Text(line, line_end=self.line_end, suffix=suffix)
+            case "accessis":
+                return AccessIs(line)
+            case "rte":
+                return Rte(line, bcc=self.bcc)
+            case "elyctis":
+                ends: Literal["cr", "crlf"] = "crlf" if self.line_end is LineEnd.CRLF else "cr"
+                return Elyctis(line, nameplate=Nameplate(self.serial_number), line_end=ends)
+
+
+class SerialMrz(Simulator):
+    """A reader, the travellers before it and what goes wrong with it."""
+
+    def __init__(self, settings: SerialMrzSettings) -> None:
+        self.settings = settings
+        self.line = SerialLine.at(settings.path)
+        self.reader = settings.reader_on(self.line)
+        self.travellers = Travellers(settings.seed, mix=settings.documents)
+        self._lying_there: object | None = None
+        self._tell: Tell = lambda _event, _details: None
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        async with self.line, asyncio.TaskGroup() as tasks:
+            tell("ready", self.settings.summary())
+            tasks.create_task(self._watch_the_host())
+            if self.settings.every_s is not None:
+                tasks.create_task(self._arrivals(self.settings.every_s))
+            for timed in self.settings.faults:
+                tasks.create_task(self._happens(timed))
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`.
+
+        `insert`: `format` and `fields` of a Document, or raw `lines`. `fault`: its name and `args`.
+        """
+        match verb:
+            case "insert":
+                return await self._insert(**arguments)
+            case "fault":
+                return await self._fault(**arguments)
+            case "status":
+                return self._status()
+        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+
+    async def _insert(
+        self,
+        format: str | None = None,  # noqa: A002 - Doc 9303's word
+        fields: Mapping[str, Any] | None = None,
+        lines: list[str] | None = None,
+    ) -> dict[str, Any]:
+        try:
+            document: Document | tuple[str, ...]
+            if lines is not None:
+                if format is not None or fields:
+                    raise ValueError("lines are given as they are: without format and fields")
+                document = tuple(lines)
+                "".join(document).encode("ascii")
+            else:
+                document = self.travellers.document(Format(format) if format else None, **(fields or {}))
+        except (ValueError, TypeError) as error:
+            raise SimulatorError(f"insert: {error}") from None
+        heard = await self._present(document)
+        self.line.soon(self._leave_after_a_while())
+        return {"heard": heard, "lines": list(lines_of(document))}
+
+    async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            what = fault_of(fault, args)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"][1:])
+            raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
+        await self._let(what)
+        return {}
+
+    def _status(self) -> dict[str, Any]:
+        counters = self.reader.counters
+        return self.settings.summary() | {
+            "plugged": self.line.plugged,
+            "host_connected": self.line.host_present,
+            "documents_presented": counters.documents_presented,
+            "documents_sent": counters.documents_sent,
+            "faults": counters.faults,
+            "faults_pending": len(self.reader.faults),
+        }
+
+    async def _present(self, document: Document | tuple[str, ...]) -> bool:
+        self._lying_there = document
+        heard = await self.reader.present(document)
+        kind = document.format if isinstance(document, Document) else format_of(document)
+        self._tell("document", {"format": str(kind) if kind else "other", "heard": heard})
+        return heard
+
+    async def _leave_after_a_while(self) -> None:
+        """Take the document away after its dwell, unless another has taken its place by then."""
+        document = self._lying_there
+        await asyncio.sleep(self.settings.dwell_s)
+        if self._lying_there is document:
+            self.reader.remove()
+
+    async def _let(self, fault: AnyFault) -> None:
+        self._tell("fault", {"fault": fault.fault})
+        await self.reader.inject(fault)
+
+    async def _watch_the_host(self) -> None:
+        while True:
+            await self.line.host_opened()
+            self._tell("host", {"connected": True})
+            await self.line.host_closed()
+            self._tell("host", {"connected": False})
+
+    async def _arrivals(self, every_s: float) -> None:
+        """Travellers, for as long as a host listens; they queue up again when it comes back."""
+        chance = Random(f"{self.settings.seed}/arrivals")
+        while True:
+            if not self.line.host_present:
+                await self.line.host_opened()
+                await asyncio.sleep(self.settings.first_s)
+                continue
+            pause = every_s + chance.uniform(-1, 1) * self.settings.jitter_s
+            await self._present(self.travellers.document())
+            self.line.soon(self._leave_after_a_while())
+            await asyncio.sleep(pause)
+
+    async def _happens(self, timed: TimedFault) -> None:
+        await self.line.host_opened()
+        await asyncio.sleep(timed.at_s)
+        await self._let(timed.what)
+        while timed.every_s is not None:
+            await asyncio.sleep(timed.every_s)
+            await self._let(timed.what)

@@ -1,0 +1,180 @@
+"""A whole simulated post: the simulators of one file, a process each, and a socket to command them."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from simulators.control import SOCKET_NAME, ControlSocket, command, command_blocking
+from simulators.errors import SimulatorError
+from simulators.members import Member, OnEvent
+from simulators.postfile import PostFileError, load_post
+
+__all__ = [
+    "OnEvent",
+    "Post",
+    "PostFileError",
+    "SimulatorError",
+    "command",
+    "command_blocking",
+    "load_post",
+    "run_post",
+    "socket_in",
+]
+
+RUN_VARIABLE = "BORDERPOST_RUN"
+"""Set, for `${BORDERPOST_RUN}` in a post's file, to the run directory unless the environment has it."""
+
+
+def socket_in(run_dir: str | os.PathLike[str]) -> Path:
+    """Where a post that was started with this run directory has its control socket."""
+    return Path(run_dir) / SOCKET_NAME
+
+
+def _log_event(name: str, event: str, details: Mapping[str, Any]) -> None:
+    structlog.get_logger("simulators").info(event, simulator=name, **details)
+
+
+class Post:
+    """A running simulated post."""
+
+    def __init__(self, members: Sequence[Member], socket_path: Path) -> None:
+        self.members = {member.name: member for member in members}
+        self.socket_path = socket_path
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        run_dir: str | os.PathLike[str],
+        on_event: OnEvent | None = None,
+    ) -> AsyncIterator[Self]:
+        """The post of the file at `path`, all its devices there; none of it is left afterwards.
+
+        Raises PostFileError for what is wrong with the file and SimulatorError when a device cannot be.
+        """
+        run_dir = _absolute(run_dir)
+        settings = load_post(path, {RUN_VARIABLE: str(run_dir)} | os.environ)
+        _make(run_dir)
+        post = cls([Member(one, on_event or _log_event) for one in settings], socket_in(run_dir))
+        # The socket first: it is what tells a second post of the same directory to keep its hands off.
+        async with ControlSocket(post.socket_path, post.obey):
+            try:
+                await _all_started(post.members.values())
+                yield post
+            finally:
+                await _to_its_end(asyncio.gather(*(member.stop() for member in post.members.values())))
+
+    async def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one request of the control socket; SimulatorError for one that cannot be met."""
+        arguments = dict(request)
+        match arguments.pop("do", None):
+            case "list":
+                return {"ok": True, "simulators": [m.settings.summary() for m in self.members.values()]}
+            case "status":
+                names = [arguments["name"]] if "name" in arguments else list(self.members)
+                return {"ok": True, "simulators": {name: await self._status(name) for name in names}}
+            case "insert" | "fault" as verb:
+                return await self._member(arguments.pop("name", None)).ask(verb, arguments)
+            case other:
+                raise SimulatorError(f"do: {other!r} is not one of list, status, insert, fault")
+
+    def _member(self, name: object) -> Member:
+        if isinstance(name, str) and name in self.members:
+            return self.members[name]
+        raise SimulatorError(f"name: {name!r} is not one of {', '.join(self.members)}")
+
+    async def _status(self, name: object) -> dict[str, Any]:
+        member = self._member(name)
+        if member.pid is None:
+            return member.settings.summary() | {"running": False}
+        answer = await member.ask("status", {})
+        answer.pop("ok")
+        return answer | {"running": True, "pid": member.pid}
+
+
+def _absolute(run_dir: str | os.PathLike[str]) -> Path:
+    return Path(run_dir).absolute()
+
+
+def _make(run_dir: Path) -> None:
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SimulatorError(f"{run_dir}: {error.strerror}") from error
+
+
+async def _to_its_end(ending: asyncio.Future[Any]) -> None:
+    """Wait for `ending` even if cancelled meanwhile, perhaps repeatedly: half stopped is not stopped."""
+    cancelled = None
+    while not ending.done():
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled:
+        raise cancelled
+
+
+async def _all_started(members: Iterable[Member]) -> None:
+    results = await asyncio.gather(*(member.start() for member in members), return_exceptions=True)
+    if failed := [str(result) for result in results if isinstance(result, SimulatorError)]:
+        raise SimulatorError("\n".join(failed))
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def run_post(
+    path: str | os.PathLike[str],
+    *,
+    run_dir: str | os.PathLike[str],
+    stop: asyncio.Event | None = None,
+    on_ready: Callable[[Post], None] | None = None,
+    on_event: OnEvent | None = None,
+) -> int:
+    """Run a simulated post until told to stop: by `stop` or, without one, by SIGTERM or SIGINT.
+
+    Events go to `on_event`, or else to structlog. Returns 0. Raises PostFileError or SimulatorError, whose
+    message is for the person who started it, when the post cannot be run.
+    """
+    loop = asyncio.get_running_loop()
+    stopping = stop or asyncio.Event()
+    signals = () if stop else (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        # Told to stop while still starting, it stops then too.
+        running = asyncio.create_task(_run(path, run_dir, on_ready, on_event))
+        told = asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            running.cancel()
+            (result, _) = await asyncio.gather(running, told, return_exceptions=True)
+        if isinstance(result, Exception):
+            raise result
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+    return 0
+
+
+async def _run(
+    path: str | os.PathLike[str],
+    run_dir: str | os.PathLike[str],
+    on_ready: Callable[[Post], None] | None,
+    on_event: OnEvent | None,
+) -> None:
+    async with Post.running(path, run_dir=run_dir, on_event=on_event) as post:
+        if on_ready:
+            on_ready(post)
+        await asyncio.Event().wait()

@@ -1,0 +1,128 @@
+"""The file a simulated post is described by: TOML, one `[[simulator]]` table a device.
+
+Strings may contain `${NAME}` or `${NAME:-default}`, which stand for that environment variable. What is
+wrong with a file is said all at once, each with its line, simulator and key.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from simulators.errors import SimulatorError
+from simulators.kinds import settings_of
+from simulators.simulator import SimulatorSettings
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_HEADER = re.compile(r"\s*\[\[\s*simulator\s*\]\]")
+_ANY_HEADER = re.compile(r"\s*\[")
+
+
+class PostFileError(SimulatorError):
+    """The file does not describe a post; one line for each thing to put right."""
+
+
+def load_post(
+    path: str | os.PathLike[str], environment: Mapping[str, str] | None = None
+) -> tuple[SimulatorSettings, ...]:
+    """The simulators that the file at `path` describes; PostFileError says what is wrong with it."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = _tables(tomllib.loads(text))
+    except OSError as error:
+        raise PostFileError(f"{path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, SimulatorError) as error:
+        raise PostFileError(f"{path}: {error}") from error
+
+    where = _Places(path, text)
+    variables = os.environ if environment is None else environment
+    wrong: list[str] = []
+    found: list[SimulatorSettings] = []
+    for index, table in enumerate(tables):
+        named = f'simulator "{table["name"]}"' if "name" in table else f"simulator {index + 1}"
+        try:
+            found.append(settings_of(_expanded(table, variables)))
+        except SimulatorError as error:
+            wrong.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
+        except ValidationError as error:
+            wrong += [f"{where.of(index, key)}: {named}: {said}" for key, said in _complaints(error)]
+        else:
+            wrong += [
+                f"{where.of(index, key)}: {named}: {said}" for key, said in _clashes(found[:-1], found[-1])
+            ]
+    if wrong:
+        raise PostFileError("\n".join(wrong))
+    return tuple(found)
+
+
+def _tables(document: dict[str, Any]) -> list[dict[str, Any]]:
+    if stray := document.keys() - {"simulator"}:
+        raise SimulatorError(f"{', '.join(sorted(stray))}: a simulated post has [[simulator]] tables only")
+    tables = document.get("simulator")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SimulatorError("no [[simulator]] table: a post has at least one")
+    return tables
+
+
+def _expanded(table: dict[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
+    def expand(key: str, value: Any) -> Any:
+        match value:
+            case str():
+                return _VARIABLE.sub(lambda found: look_up(key, found[1], found[2]), value)
+            case dict():
+                return {inner: expand(key, held) for inner, held in value.items()}
+            case list():
+                return [expand(key, held) for held in value]
+        return value
+
+    def look_up(key: str, name: str, otherwise: str | None) -> str:
+        value = variables.get(name, otherwise)
+        if value is None:
+            raise SimulatorError(f"{key}: ${{{name}}} is not set in the environment")
+        return value
+
+    return {key: expand(key, value) for key, value in table.items()}
+
+
+def _complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Key and sentence of everything pydantic found."""
+    for found in error.errors(include_url=False, include_input=False):
+        # "what" is where a timed fault keeps the fault; in the file its arguments stand beside the times.
+        path = [str(part) for part in found["loc"] if part != "what"]
+        said = found["msg"].removeprefix("Value error, ")
+        yield (path[0] if path else ""), (f"{'.'.join(path)}: {said}" if path else said)
+
+
+def _clashes(earlier: list[SimulatorSettings], settings: SimulatorSettings) -> Iterator[tuple[str, str]]:
+    for other in earlier:
+        if other.name == settings.name:
+            yield "name", "name: another simulator has this name"
+        for address in set(other.addresses) & set(settings.addresses):
+            yield "path", f"{address} belongs to {other.name} already"
+
+
+class _Places:
+    """Where in the file something stands, for those who have to find it."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+
+    def of(self, index: int, key: str) -> str:
+        """`file:line` of a key of the index-th simulator, or of its header if the key is not there."""
+        starts = [number for number, line in enumerate(self._lines) if _HEADER.match(line)]
+        if index >= len(starts):  # an inline array of tables: legal TOML, but nobody writes it
+            return str(self._path)
+        start = starts[index]
+        for number in range(start + 1, len(self._lines)):
+            line = self._lines[number]
+            if number in starts or (_ANY_HEADER.match(line) and not line.strip().startswith("[[simulator.")):
+                break
+            if key and re.match(rf"\s*(\[\[\s*simulator\.)?{re.escape(key)}\s*[=\].]", line):
+                return f"{self._path}:{number + 1}"
+        return f"{self._path}:{start + 1}"

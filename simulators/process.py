@@ -1,0 +1,118 @@
+"""One simulator in a process of its own: `python -m simulators.process FD`, started by `simulators.members`.
+
+Over the inherited socket FD come JSON lines: first the settings, then requests `{"id", "verb", ...}`;
+back go answers with the same `id`, and events. Three things end the process, so that none can be left
+behind: the socket's end of file, SIGTERM, and the parent's death, which the kernel turns into SIGTERM.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from simulators.errors import SimulatorError
+from simulators.kinds import settings_of
+from simulators.simulator import Simulator
+
+PR_SET_PDEATHSIG = 1
+LAST_RESORT_S = 2
+"""If stopping takes longer than this, in seconds, the kernel ends the process."""
+
+
+async def serve(connection: socket.socket) -> int:
+    """Run the simulator that the other end describes until it hangs up; 1 if it could not be run."""
+    reader, writer = await asyncio.open_connection(sock=connection)
+
+    def say(message: Mapping[str, Any]) -> None:
+        if not writer.is_closing():
+            writer.write(json.dumps(message).encode() + b"\n")
+
+    def tell(event: str, details: Mapping[str, Any]) -> None:
+        say({"event": event, "details": details})
+
+    try:
+        simulator = settings_of(json.loads(await reader.readline())).build()
+        running = asyncio.create_task(simulator.run(tell))
+        listening = asyncio.create_task(_listen(reader, simulator, say))
+        await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        failed = running.done()
+        if failed:
+            tell("failed", {"text": _reason(running.exception())})
+        running.cancel()
+        await asyncio.gather(running, listening, return_exceptions=True)
+        return int(failed)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+async def _listen(reader: asyncio.StreamReader, simulator: Simulator, say: Any) -> None:
+    """Answer requests, several at a time: a slow document must not hold up an unplug."""
+    answering: set[asyncio.Task[None]] = set()
+    try:
+        while line := await reader.readline():
+            task = asyncio.create_task(_answer(json.loads(line), simulator, say))
+            answering.add(task)
+            task.add_done_callback(answering.discard)
+    finally:
+        for task in answering:
+            task.cancel()
+        await asyncio.gather(*answering, return_exceptions=True)
+
+
+async def _answer(request: dict[str, Any], simulator: Simulator, say: Any) -> None:
+    number, verb = request.pop("id"), request.pop("verb")
+    try:
+        answer = {"ok": True} | await simulator.obey(verb, request)
+    except SimulatorError as error:
+        answer = {"ok": False, "error": str(error)}
+    except TypeError as error:  # an argument that the verb does not have
+        answer = {"ok": False, "error": f"{verb}: {str(error).rpartition('() ')[2]}"}
+    say(answer | {"id": number})
+
+
+def _reason(error: BaseException | None) -> str:
+    """What a task failed of; a TaskGroup wraps it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) if isinstance(error, SimulatorError) else repr(error)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel send SIGTERM when the parent dies, however it dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _until_stopped(connection: socket.socket) -> int:
+    task = asyncio.ensure_future(serve(connection))
+
+    def stop() -> None:
+        signal.alarm(LAST_RESORT_S)
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    with contextlib.suppress(asyncio.CancelledError):
+        return await task
+    return 0
+
+
+def main() -> int:
+    """Entry of the process: the socket's descriptor and the parent's pid are its arguments."""
+    # The post stops its simulators itself: an interrupt typed at a terminal is not for them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(int(sys.argv[2]))
+    return asyncio.run(_until_stopped(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,365 @@
+"""A serial device on a pseudo-terminal, as a host sees one: a path that opens, speaks and can be pulled out.
+
+The device end is the pty's master. The host opens the slave through a symlink at a path of our choice,
+which stays the same when the cable is pulled and put back though the pts number may not.
+
+What ptys do, and what this module makes of it (Linux, tty_io.c and pty.c):
+
+- The master polls POLLHUP, and reads EIO, while nobody has the slave open. We therefore keep no slave
+  descriptor of our own: its absence is how we know whether a host is listening.
+- That condition never clears by an event one could wait for, so it is looked at from time to time, but
+  only while no host is there. With a host everything is event-driven.
+- Settings belong to the slave and outlive its descriptors while the master is open. It is set raw and
+  without echo before any host comes: otherwise what the device says early would come back to it as input.
+- What is written while nobody listens would wait in the kernel and meet the next host as old news, so
+  nothing is written then, and what a host left unread is dropped when it goes.
+
+A host that closes the port and opens it again faster than the event loop turns is not seen to have left.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import select
+import struct
+import termios
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from simulators.errors import SimulatorError
+
+HEARD_KEPT = 64 * 1024
+"""So many bytes of what the host last wrote are kept, for a test to look at."""
+
+_IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
+
+
+class LineError(SimulatorError):
+    """The line cannot be put where it should be."""
+
+
+class SerialLine:
+    """A serial line with its far end in our hands. Use it as an async context manager.
+
+    `settle_s`: a host that has just opened the port still configures and flushes it (pyserial does), and
+    a word said in that moment is lost; this long, in seconds, it is not yet counted as listening, unless
+    it speaks first. `look_s`: how often to look for a host while there is none, in seconds.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, settle_s: float = 0.05, look_s: float = 0.025
+    ) -> None:
+        self.path = Path(path)
+        self.settle_s = settle_s
+        self.look_s = look_s
+        self.on_received: Callable[[bytes], None] | None = None
+        """Called with what the host writes, as it comes."""
+        self._master: int | None = None
+        self._slave = ""
+        self._host: Literal["absent", "arriving", "listening"] = "absent"
+        self._visit = 0
+        self._heard = bytearray()
+        self._closed = False
+        self._watching: asyncio.TimerHandle | None = None
+        self._replugging: asyncio.TimerHandle | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._sending = asyncio.Lock()
+
+    @classmethod
+    def at(cls, path: str | os.PathLike[str], *, settle_s: float = 0.05, look_s: float = 0.025) -> Self:
+        """The line whose port will be found at `path`, once entered."""
+        return cls(path, settle_s=settle_s, look_s=look_s)
+
+    async def __aenter__(self) -> Self:
+        self.replug()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def plugged(self) -> bool:
+        """Whether the cable is in: there is a port to open."""
+        return self._master is not None
+
+    @property
+    def host_present(self) -> bool:
+        """Whether a host has the port open and has had time to configure it."""
+        return self._host == "listening"
+
+    @property
+    def received(self) -> bytes:
+        """What the host wrote since the start or the last `forget`, the last 64 KiB of it."""
+        return bytes(self._heard)
+
+    def forget(self) -> None:
+        """Empty `received`."""
+        self._heard.clear()
+
+    async def host_opened(self) -> None:
+        """Wait until a host listens."""
+        await self._until(lambda: self.host_present)
+
+    async def host_closed(self) -> None:
+        """Wait until nobody has the port open (or it is unplugged)."""
+        await self._until(lambda: self._host == "absent")
+
+    async def heard(self, wanted: bytes) -> None:
+        """Wait until the host has written `wanted`."""
+        await self._until(lambda: wanted in self._heard)
+
+    async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
+        """Say `data` to the host, dribbled as `chunk` bytes every `every_s` seconds if asked.
+
+        Returns whether a host took all of it; with nobody listening the bytes are gone, as on a real wire.
+        Messages do not mix: a second one waits for the first. A host that leaves ends the message, and
+        the rest of it is not told to the next one.
+        """
+        async with self._sending:
+            await self._until(lambda: self._host != "arriving")
+            visit, step = self._visit, chunk or max(len(data), 1)
+            for start in range(0, len(data), step):
+                if start:
+                    await asyncio.sleep(every_s)
+                if not await self._write(data[start : start + step], visit):
+                    return False
+            return self.host_present
+
+    def soon(self, errand: Coroutine[Any, Any, Any]) -> None:
+        """Do `errand` beside the caller, and have it over by the time the line is closed."""
+        task = asyncio.get_running_loop().create_task(errand)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def drained(self, *, within_s: float = 0.5) -> bool:
+        """Wait until the host has read what was sent; False when it has not `within_s` seconds later."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        empty = 0
+        # Twice, because bytes pass through a kernel work queue before they count as waiting.
+        while empty < 2:
+            await asyncio.sleep(0.002)
+            empty = empty + 1 if self._unread() == 0 else 0
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+        return True
+
+    def unplug(self, for_s: float | None = None) -> None:
+        """Pull the cable: the path vanishes, the host's descriptor is hung up. Back after `for_s` seconds."""
+        if self._replugging:
+            self._replugging.cancel()
+            self._replugging = None
+        if self._master is not None:
+            self._stop_watching()
+            if self._link_is_ours():
+                self.path.unlink()
+            os.close(self._master)
+            self._master = None
+            self._see("absent")
+        if for_s is not None and not self._closed:
+            self._replugging = asyncio.get_running_loop().call_later(for_s, self.replug)
+
+    def replug(self) -> None:
+        """Put the cable in (again): a new pty behind the same path. Raises LineError if the path is taken."""
+        if self._replugging:
+            self._replugging.cancel()
+            self._replugging = None
+        if self._master is not None or self._closed:
+            return
+        master, slave = os.openpty()
+        try:
+            self._slave = os.ttyname(slave)
+            _set_raw(slave)
+            os.set_blocking(master, False)
+            self._link()
+        except BaseException:
+            os.close(master)
+            raise
+        finally:
+            os.close(slave)
+        self._master = master
+        self._look()
+
+    async def close(self) -> None:
+        """Unplug for good and end what was still being said."""
+        self._closed = True
+        self.unplug()
+        errands = list(self._errands)
+        for errand in errands:
+            errand.cancel()
+        await asyncio.gather(*errands, return_exceptions=True)
+
+    # The host coming, speaking and going.
+
+    def _look(self) -> None:
+        """Look whether a host has come; while none has, look again later."""
+        self._watching = None
+        if self._master is None:
+            return
+        events = _poll(self._master)
+        if events & select.POLLIN:
+            # It spoke before we looked. What it said counts, even if it has left since.
+            self._read()
+            if not self.plugged:  # what it said made the device unplug itself
+                return
+        loop = asyncio.get_running_loop()
+        if events & select.POLLHUP:
+            self._watching = loop.call_later(self.look_s, self._look)
+            return
+        loop.add_reader(self._master, self._read)
+        if events & select.POLLIN:
+            self._see("listening")
+        else:
+            self._see("arriving")
+            self._watching = loop.call_later(self.settle_s, self._see, "listening")
+
+    def _read(self) -> None:
+        assert self._master is not None
+        try:
+            data = os.read(self._master, 4096)
+        except BlockingIOError:
+            return
+        except OSError:  # EIO: the host has gone
+            self._host_left()
+            return
+        self._heard += data
+        del self._heard[:-HEARD_KEPT]
+        if self._host == "arriving":
+            # Nobody speaks before having configured the port.
+            self._stop_settling()
+            self._see("listening")
+        self._wake()
+        if self.on_received:
+            self.on_received(data)
+
+    def _host_left(self) -> None:
+        assert self._master is not None
+        self._stop_watching()
+        self._see("absent")
+        if _poll(self._master) & select.POLLHUP:
+            self._drop_unread()
+        self._look()
+
+    def _drop_unread(self) -> None:
+        """Throw away what the host left unread, and its settings with it."""
+        assert self._master is not None
+        # Only what was on its way to the host: the next one may be writing already.
+        termios.tcflush(self._master, termios.TCOFLUSH)
+        with contextlib.suppress(OSError, termios.error):
+            slave = os.open(self._slave, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                _set_raw(slave)
+                termios.tcflush(slave, termios.TCIFLUSH)
+            finally:
+                os.close(slave)
+
+    def _stop_settling(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+            self._watching = None
+
+    def _stop_watching(self) -> None:
+        assert self._master is not None
+        self._stop_settling()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._master)
+        loop.remove_writer(self._master)
+
+    def _see(self, host: Literal["absent", "arriving", "listening"]) -> None:
+        if host == "absent":
+            self._visit += 1
+        self._host = host
+        self._wake()
+
+    # Waiting and writing.
+
+    def _wake(self) -> None:
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def _news(self) -> None:
+        """Wait until anything at all has happened to the line."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        while not true():
+            await self._news()
+
+    async def _write(self, data: bytes, visit: int) -> bool:
+        while data:
+            if self._master is None or visit != self._visit or not self.host_present:
+                return False
+            try:
+                data = data[os.write(self._master, data) :]
+            except BlockingIOError:
+                await self._writable(self._master)
+            except OSError:
+                return False
+        return True
+
+    async def _writable(self, master: int) -> None:
+        """Wait until the host has read some, has left or is cut off."""
+        loop = asyncio.get_running_loop()
+        loop.add_writer(master, self._wake)
+        try:
+            await self._news()
+        finally:
+            if self._master == master:
+                loop.remove_writer(master)
+
+    def _unread(self) -> int:
+        """How many bytes lie before the host, unread; 0 when there is no host to read them."""
+        if self._master is None or self._host == "absent":
+            return 0
+        try:
+            slave = os.open(self._slave, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        except OSError:
+            return 0
+        try:
+            (count,) = struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, bytes(4)))
+            return int(count)
+        finally:
+            os.close(slave)
+
+    # The path.
+
+    def _link(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_symlink() or self.path.exists():
+                target = str(self.path.readlink()) if self.path.is_symlink() else ""
+                # Only what a simulator that was killed may have left behind is replaced.
+                if not target.startswith("/dev/pts/"):
+                    raise LineError(f"{self.path} exists and is not a simulator's: choose another path")
+            fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(self._slave)
+            fresh.replace(self.path)
+        except OSError as error:
+            raise LineError(f"cannot make {self.path}: {error.strerror}") from error
+
+    def _link_is_ours(self) -> bool:
+        return self.path.is_symlink() and str(self.path.readlink()) == self._slave
+
+
+def _poll(descriptor: int) -> int:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return next((events for _, events in poll.poll(0)), 0)
+
+
+def _set_raw(slave: int) -> None:
+    """8N1, byte by byte, no echo, nothing translated: what `cfmakeraw` does."""
+    attributes = termios.tcgetattr(slave)
+    attributes[_IFLAG] = attributes[_OFLAG] = attributes[_LFLAG] = 0
+    attributes[_CFLAG] = termios.CS8 | termios.CREAD | termios.CLOCAL
+    attributes[_CC][termios.VMIN], attributes[_CC][termios.VTIME] = 1, 0
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)

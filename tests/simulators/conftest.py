@@ -1,0 +1,90 @@
+"""What the tests of the simulators share: a line, a host on it, and a look at what is left behind."""
+
+import gc
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sim_host import Host
+
+from simulators.serial_line import SerialLine
+
+TWO_READERS = """
+[[simulator]]
+name = "lane-1/reader"
+kind = "serial-mrz"
+framing = "accessis"
+path = "${BORDERPOST_RUN}/one"
+seed = 7
+
+[[simulator]]
+name = "lane-2/reader"
+kind = "serial-mrz"
+framing = "elyctis"
+path = "${BORDERPOST_RUN}/two"
+seed = 8
+every_s = 0.05
+jitter_s = 0.01
+first_s = 0
+dwell_s = 0.03
+faults = [{ at_s = 0.01, every_s = 0.01, fault = "no-document" }]
+"""
+
+
+@pytest.fixture(autouse=True)
+def run_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BORDERPOST_RUN", raising=False)
+
+
+@pytest.fixture
+def post_file(tmp_path: Path) -> Path:
+    path = tmp_path / "post.toml"
+    path.write_text(TWO_READERS)
+    return path
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
+    async with SerialLine.at(tmp_path / "reader", settle_s=0.01, look_s=0.005) as line:
+        yield line
+
+
+@pytest.fixture
+def plug_host() -> Iterator[Callable[[Path], Host]]:
+    hosts: list[Host] = []
+
+    def plug(path: Path) -> Host:
+        hosts.append(Host(path))
+        return hosts[-1]
+
+    yield plug
+    for host in hosts:
+        host.close()
+
+
+@pytest.fixture
+async def host(line: SerialLine, plug_host: Callable[[Path], Host]) -> Host:
+    host = plug_host(line.path)
+    await line.host_opened()
+    return host
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """No descriptor and no thread more after a test than before it."""
+    before, threads = _descriptors(), threading.active_count()
+    yield
+    gc.collect()
+    assert _descriptors() == before
+    assert threading.active_count() == threads
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for number in Path("/proc/self/fd").iterdir():
+        try:
+            found[number.name] = str(number.readlink())
+        except FileNotFoundError:
+            continue
+    return found

@@ -1,0 +1,203 @@
+"""What goes wrong, and that it goes wrong as often as asked and no more."""
+
+import asyncio
+import time
+from random import Random
+
+import pytest
+from pydantic import ValidationError
+from sim_host import Host
+
+from simulators.errors import SimulatorError
+from simulators.faults import (
+    Cut,
+    Dribble,
+    Garbage,
+    MissingLine,
+    NoDocument,
+    Noise,
+    Pending,
+    ReadFault,
+    Silence,
+    Slow,
+    SwappedLines,
+    Unplug,
+    WrongDigit,
+    WrongFrameCheck,
+    fault_of,
+)
+from simulators.mrz import CHECK_AT, Check, Format
+from simulators.passport import AccessIs, Elyctis, Rte
+from simulators.serial_line import SerialLine
+from simulators.specimens import ERIKSSON_LINES
+from simulators.travellers import Travellers
+
+PASSPORT = ERIKSSON_LINES[Format.TD3]
+
+
+@pytest.fixture
+async def reader(line: SerialLine, host: Host) -> Rte:
+    return Rte(line)
+
+
+async def test_garbage_surrounds_one_frame(reader: Rte, host: Host) -> None:
+    frame, noise = reader.frame(PASSPORT), Random(5)
+    await reader.inject(Garbage(before=7, after=3, seed=5))
+    await reader.present(PASSPORT)
+    await reader.present(PASSPORT)
+
+    assert await host.read(10 + 2 * len(frame)) == noise.randbytes(7) + frame + noise.randbytes(3) + frame
+
+
+async def test_a_frame_cut_at_every_byte(reader: Rte, host: Host) -> None:
+    frame = reader.frame(PASSPORT)
+    for at in range(len(frame)):
+        await reader.inject(Cut(at=at))
+        await reader.present(PASSPORT)
+        await reader.present(PASSPORT)
+        assert await host.read(at + len(frame)) == frame[:at] + frame
+
+
+async def test_the_cable_comes_out_in_the_middle_of_a_frame(
+    reader: Rte, host: Host, line: SerialLine
+) -> None:
+    await reader.inject(Cut(at=20, unplug=True, for_s=0.02))
+    reading = asyncio.create_task(host.read_until_gone())
+    await reader.present(PASSPORT)
+
+    assert await reading == reader.frame(PASSPORT)[:20]
+    while not line.plugged:
+        await asyncio.sleep(0.005)
+
+
+async def test_unplug_at_once_and_back_by_itself(reader: Rte, host: Host, line: SerialLine) -> None:
+    await reader.inject(Unplug(for_s=0.02))
+    assert not line.plugged
+    assert not await reader.present(PASSPORT)
+    while not line.plugged:
+        await asyncio.sleep(0.005)
+
+
+async def test_a_wrong_bcc(reader: Rte, host: Host) -> None:
+    frame = reader.frame(PASSPORT)
+    await reader.inject(WrongFrameCheck())
+    await reader.present(PASSPORT)
+    assert await host.read(len(frame)) == frame[:-1] + bytes([frame[-1] ^ 0xFF])
+
+
+@pytest.mark.parametrize("make", [AccessIs, Elyctis, lambda line: Rte(line, bcc="none")])
+async def test_a_reader_without_a_check_byte_cannot_send_a_wrong_one(
+    line: SerialLine, make: type[Rte]
+) -> None:
+    with pytest.raises(SimulatorError, match="carry no check byte"):
+        await make(line).inject(WrongFrameCheck())
+
+
+@pytest.mark.parametrize("kind", Format)
+@pytest.mark.parametrize("check", Check)
+def test_a_wrong_digit_is_the_only_thing_wrong(kind: Format, check: Check) -> None:
+    for seed in range(20):
+        lines = Travellers(seed).document(kind).lines
+        spoiled = WrongDigit(check=check).lines(lines)
+        differing = [
+            (row, column)
+            for row, (was, now) in enumerate(zip(lines, spoiled, strict=True))
+            for column, (a, b) in enumerate(zip(was, now, strict=True))
+            if a != b
+        ]
+        assert differing == ([CHECK_AT[kind][check]] if check in CHECK_AT[kind] else [])
+
+
+def test_lines_swapped_and_missing() -> None:
+    assert SwappedLines().lines(("a", "b", "c")) == ("b", "a", "c")
+    assert SwappedLines().lines(("a",)) == ("a",)
+    assert MissingLine(line=1).lines(("a", "b", "c")) == ("b", "c")
+    assert MissingLine(line=3).lines(("a", "b")) == ("a",)
+    assert MissingLine().lines(()) == ()
+    assert WrongDigit().lines(("not", "a zone")) == ("not", "a zone")
+
+
+async def test_a_missing_line_in_an_rte_frame(reader: Rte, host: Host) -> None:
+    await reader.inject(MissingLine(line=1))
+    await reader.present(PASSPORT)
+    expected = reader.frame(PASSPORT[1:])
+    assert expected[7:9] == b"\r\r"
+    assert await host.read(len(expected)) == expected
+
+
+async def test_faults_combine_in_a_fixed_order(reader: Rte, host: Host) -> None:
+    await reader.inject(Garbage(before=4, seed=1))
+    await reader.inject(Cut(at=40))
+    await reader.inject(MissingLine(line=2))
+    await reader.inject(WrongDigit())
+    spoiled = WrongDigit().lines(PASSPORT)
+    await reader.present(PASSPORT)
+
+    assert await host.read(44) == Random(1).randbytes(4) + reader.frame(spoiled[:1])[:40]
+
+
+async def test_dribble_slow_and_silence(reader: Rte, host: Host) -> None:
+    frame = reader.frame(PASSPORT)
+    await reader.inject(Silence())
+    assert not await reader.present(PASSPORT)
+
+    await reader.inject(Slow(delay_s=0.05))
+    await reader.inject(Dribble(size=10, every_ms=5))
+    started = time.monotonic()
+    assert await reader.present(PASSPORT)
+    assert time.monotonic() - started >= 0.08  # the delay and nine pauses, less the clock's grain
+    assert await host.read(len(frame)) == frame
+    assert await host.nothing_within(0.02)
+
+
+async def test_a_mute_box_does_not_even_answer(line: SerialLine, host: Host) -> None:
+    box = Elyctis(line)
+    await box.inject(Silence(for_s=0.2))
+    host.write(b"\x49\x00\x00")
+    await line.heard(b"\x49\x00\x00")
+    assert await host.nothing_within(0.03)
+
+    await asyncio.sleep(0.2)
+    host.write(b"\x49\x00\x00")
+    assert await host.read(6) == b"\x49\x00\x03\r\r\r"
+
+
+@pytest.mark.parametrize(
+    ("make", "empty"),
+    [
+        (AccessIs, b"\x1c\x02\x03\x1d"),
+        (Elyctis, b"\x49\x00\x03\r\r\r"),
+        (lambda line: Rte(line, bcc="none"), b"\x01\x08\x00OU\x020\r\r\r\x03"),
+    ],
+)
+async def test_a_read_without_a_document(line: SerialLine, host: Host, make: type[Rte], empty: bytes) -> None:
+    await make(line).inject(NoDocument())
+    assert await host.read(len(empty)) == empty
+
+
+async def test_noise_on_an_idle_line(reader: Rte, host: Host) -> None:
+    await reader.inject(Noise(size=9, seed=3))
+    assert await host.read(9) == Random(3).randbytes(9)
+
+
+def test_a_fault_befalls_as_many_reads_as_it_says() -> None:
+    pending = Pending()
+    pending.add(Silence(reads=2))
+    pending.add(Slow())
+
+    assert [type(fault) for fault in pending.take()] == [Silence, Slow]
+    assert [type(fault) for fault in pending.take()] == [Silence]
+    assert pending.take() == []
+    pending.add(Slow())
+    pending.clear()
+    assert len(pending) == 0
+
+
+def test_faults_have_names() -> None:
+    assert fault_of("cut", {"at": 3}) == Cut(at=3)
+    assert fault_of("silence") == Silence()
+    assert ReadFault().lines(("a",)) == ("a",)
+    with pytest.raises(ValidationError, match="unplug = true"):
+        fault_of("cut", {"at": 3, "for_s": 1})
+    with pytest.raises(ValidationError):
+        fault_of("gremlins")

@@ -1,0 +1,201 @@
+"""One simulator's process, from within and from outside, and that it never outlives its post."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sim_host import Host
+
+from simulators import members, process
+from simulators.mrz import Format
+from simulators.passport.elyctis import inquire_answer
+from simulators.specimens import ERIKSSON_LINES
+
+PASSPORT = ERIKSSON_LINES[Format.TD3]
+
+# One simulator's process, with its socket in our hands.
+
+
+class Parent:
+    """The parent's end of a simulator that runs in this process."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+
+    async def hear(self, wanted: str) -> dict[str, Any]:
+        while True:
+            line = await self.reader.readline()
+            assert line, f"hung up before {wanted}"
+            message: dict[str, Any] = json.loads(line)
+            if message.get("event", "answer") == wanted:
+                return message
+
+    async def open(self, settings: Mapping[str, Any]) -> None:
+        self.reader, self.writer = await asyncio.open_connection(sock=self.connection)
+        self.say(settings)
+
+    def say(self, message: Mapping[str, Any]) -> None:
+        self.writer.write(json.dumps(message).encode() + b"\n")
+
+
+@pytest.fixture
+def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+SETTINGS = {"name": "lane-2/reader", "kind": "serial-mrz", "framing": "elyctis", "seed": 8}
+
+
+async def test_a_simulators_process_from_ready_to_hang_up(
+    sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
+) -> None:
+    parent = Parent(sockets[0])
+    running = asyncio.create_task(process.serve(sockets[1]))
+    faults = [{"at_s": 0.01, "every_s": 0.01, "fault": "no-document"}]
+    times = {"every_s": 0.04, "jitter_s": 0.01, "first_s": 0, "dwell_s": 0.01}
+    await parent.open(SETTINGS | times | {"path": str(tmp_path / "r"), "faults": faults})
+    await parent.hear("ready")
+    host = plug_host(tmp_path / "r")
+    host.write(b"\x43\x00\x01\x01")
+    assert (await parent.hear("host"))["details"] == {"connected": True}
+    while not (await parent.hear("document"))["details"]["heard"]:
+        pass
+    await parent.hear("fault")
+    parent.say({"id": 1, "verb": "insert", "lines": list(PASSPORT)})
+    assert (await parent.hear("answer"))["lines"] == list(PASSPORT)
+    parent.say({"id": 2, "verb": "fault", "fault": "slow"})
+    assert await parent.hear("answer") == {"ok": True, "id": 2}
+    parent.say({"id": 3, "verb": "status"})
+    assert (await parent.hear("answer"))["plugged"] is True
+    parent.say({"id": 4, "verb": "juggle"})
+    assert "does not know 'juggle'" in (await parent.hear("answer"))["error"]
+    parent.say({"id": 5, "verb": "fault", "fault": "cut", "args": {"at": -1}})
+    assert "fault cut: at: " in (await parent.hear("answer"))["error"]
+    parent.say({"id": 6, "verb": "status", "colour": "red"})
+    assert (await parent.hear("answer"))["ok"] is True
+    parent.say({"id": 7, "verb": "insert", "colour": "red"})
+    assert "'colour'" in (await parent.hear("answer"))["error"]
+    host.close()
+    await parent.hear("host")
+
+    parent.writer.close()
+    assert await running == 0
+    assert not (tmp_path / "r").is_symlink()
+
+
+async def test_a_simulator_that_cannot_be_says_why(
+    sockets: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    (tmp_path / "r").write_text("precious")
+    parent = Parent(sockets[0])
+    running = asyncio.create_task(process.serve(sockets[1]))
+    await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
+
+    assert "not a simulator's" in (await parent.hear("failed"))["details"]["text"]
+    assert await running == 1
+    parent.writer.close()
+
+
+async def test_hanging_up_ends_a_document_in_the_middle(
+    sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
+) -> None:
+    parent = Parent(sockets[0])
+    running = asyncio.create_task(process.serve(sockets[1]))
+    await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
+    await parent.hear("ready")
+    host = plug_host(tmp_path / "r")
+    host.write(b"\x43\x00\x01\x01")
+    await parent.hear("host")
+    parent.say({"id": 1, "verb": "fault", "fault": "dribble", "args": {"every_ms": 10_000}})
+    await parent.hear("answer")
+    parent.say({"id": 2, "verb": "insert", "lines": list(PASSPORT)})
+    assert await host.read(5) == b"\x43\x00\x01\x01" + inquire_answer(PASSPORT)[:1]
+
+    parent.writer.close()
+    async with asyncio.timeout(2):
+        assert await running == 0
+
+
+# The whole thing from outside.
+
+
+def _start(post_file: Path, run_dir: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "simulators", str(post_file), "--run-dir", str(run_dir)],
+        cwd=Path(__file__).parents[2],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _children(parent: subprocess.Popen[str], run_dir: Path) -> list[psutil.Process]:
+    deadline = time.monotonic() + 20
+    while not all((run_dir / name).exists() for name in ("one", "two")):
+        assert parent.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return psutil.Process(parent.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_within_two_seconds(post_file: Path, tmp_path: Path, number: int) -> None:
+    with _start(post_file, tmp_path / "run") as parent:
+        children = _children(parent, tmp_path / "run")
+        assert len(children) == 2
+        told = time.monotonic()
+        parent.send_signal(number)
+        _, said = parent.communicate(timeout=10)
+    assert time.monotonic() - told < 2
+    assert parent.returncode == 0
+    assert not any(child.is_running() for child in children)
+    assert list((tmp_path / "run").iterdir()) == []
+    assert "Traceback" not in said
+
+
+def test_a_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
+    with _start(post_file, tmp_path / "run") as parent:
+        children = _children(parent, tmp_path / "run")
+        parent.kill()
+        _, alive = psutil.wait_procs(children, timeout=5)
+        parent.communicate(timeout=10)
+    assert not alive
+    # They went in good order: their ports are gone, only the post's own socket could not be.
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["simulators.sock"]
+
+
+@pytest.mark.parametrize("left", ["the socket", "the signal"])
+def test_either_end_of_the_parent_suffices(tmp_path: Path, left: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child = members._spawn(theirs)
+        theirs.close()
+        ours.sendall(json.dumps(SETTINGS | {"path": str(tmp_path / "r")}).encode() + b"\n")
+        assert b"ready" in ours.recv(4096)
+        if left == "the socket":
+            child.terminate()
+        else:
+            ours.close()
+        assert child.wait(timeout=5) == 0
+    assert not (tmp_path / "r").is_symlink()
+
+
+def test_a_parent_that_died_before_the_child_could_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(process.os, "kill", lambda *told: killed.append(told))
+    monkeypatch.setattr(process.os, "getppid", lambda: 1)
+    monkeypatch.setattr(process.ctypes, "CDLL", lambda *_, **__: type("C", (), {"prctl": lambda *_: 0})())
+    process.die_with_parent(4711)
+    assert killed == [(os.getpid(), signal.SIGTERM)]

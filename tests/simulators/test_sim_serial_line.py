@@ -1,0 +1,315 @@
+"""A serial line on a pty, with pyserial as the host."""
+
+import asyncio
+import os
+import termios
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import serial
+from sim_host import Host
+
+from simulators.serial_line import LineError, SerialLine
+
+
+async def test_a_host_hears_what_is_sent_and_nothing_else(line: SerialLine, host: Host) -> None:
+    everything = bytes(range(256))
+
+    assert await line.send(everything)
+    assert await host.read(256) == everything
+
+
+async def test_the_device_hears_every_byte_the_host_writes(line: SerialLine, host: Host) -> None:
+    heard: list[bytes] = []
+    line.on_received = heard.append
+
+    host.write(bytes(range(256)))
+    await line.heard(bytes(range(256)))
+
+    assert b"".join(heard) == line.received == bytes(range(256))
+    line.forget()
+    assert line.received == b""
+
+
+async def test_nothing_is_said_while_nobody_listens(
+    line: SerialLine, plug_host: Callable[[Path], Host]
+) -> None:
+    assert not line.host_present
+    assert not await line.send(b"old news")
+
+    host = plug_host(line.path)
+    await line.host_opened()
+    await line.send(b"news")
+
+    assert await host.read(4) == b"news"
+    assert await host.nothing_within(0.02)
+
+
+async def test_what_a_host_left_unread_does_not_meet_the_next(line: SerialLine, host: Host) -> None:
+    await line.send(b"x" * 8000)
+    host.close()
+    await line.host_closed()
+
+    # A host that does not flush the port when it opens it, unlike pyserial.
+    descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        await line.host_opened()
+        with pytest.raises(BlockingIOError):
+            os.read(descriptor, 1)
+    finally:
+        os.close(descriptor)
+
+
+async def test_the_line_is_raw_before_anybody_configures_it(line: SerialLine) -> None:
+    descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        _, oflag, _, lflag, *_ = termios.tcgetattr(descriptor)
+        assert not lflag & (termios.ECHO | termios.ICANON | termios.ISIG)
+        assert not oflag & termios.OPOST
+        await line.host_opened()
+        assert await line.send(b"\x03\r\n\x04")
+        await line.drained(within_s=0.02)
+        assert os.read(descriptor, 10) == b"\x03\r\n\x04"
+        assert line.received == b""  # no echo
+    finally:
+        os.close(descriptor)
+
+
+async def test_settings_of_one_host_do_not_reach_the_next(line: SerialLine) -> None:
+    descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+    cooked = termios.tcgetattr(descriptor)
+    cooked[3] |= termios.ECHO | termios.ICANON
+    termios.tcsetattr(descriptor, termios.TCSANOW, cooked)
+    await line.host_opened()
+    os.close(descriptor)
+    await line.host_closed()
+
+    descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        assert not termios.tcgetattr(descriptor)[3] & (termios.ECHO | termios.ICANON)
+    finally:
+        os.close(descriptor)
+
+
+async def test_hosts_come_and_go(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
+    for round_ in range(20):
+        host = plug_host(line.path)
+        await line.host_opened()
+        assert await line.send(b"%d" % round_)
+        assert await host.read(len(b"%d" % round_)) == b"%d" % round_
+        host.close()
+        await line.host_closed()
+        assert not line.host_present
+
+
+async def test_a_host_that_speaks_is_configured(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
+    async with SerialLine.at(tmp_path / "reader", settle_s=3600, look_s=0.005) as line:
+        host = plug_host(line.path)
+        host.write(b"\x00")
+        async with asyncio.timeout(5):
+            await line.host_opened()
+
+
+async def test_a_host_that_only_looks_in_is_heard(
+    line: SerialLine, plug_host: Callable[[Path], Host]
+) -> None:
+    host = plug_host(line.path)
+    host.write(b"hello and goodbye")
+    host.close()
+
+    await line.heard(b"hello and goodbye")
+    await line.host_closed()
+
+
+async def test_a_frame_waits_until_the_port_is_configured(
+    tmp_path: Path, plug_host: Callable[[Path], Host]
+) -> None:
+    async with SerialLine.at(tmp_path / "reader", settle_s=0.05, look_s=0.001) as line:
+        host = plug_host(line.path)
+        while line._host != "arriving":
+            await asyncio.sleep(0.001)
+        assert await line.send(b"early")
+        assert line.host_present
+        assert await host.read(5) == b"early"
+
+
+async def test_unplug_hangs_up_and_takes_the_path_away(line: SerialLine, host: Host) -> None:
+    line.unplug()
+
+    assert not line.plugged
+    assert not line.path.is_symlink()
+    assert await host.read_until_gone() == b""
+    assert not await line.send(b"into the void")
+    with pytest.raises(serial.SerialException):
+        Host(line.path)
+
+
+async def test_replug_is_a_new_port_behind_the_same_path(
+    line: SerialLine, host: Host, plug_host: Callable[[Path], Host]
+) -> None:
+    line.unplug()
+    line.replug()
+    line.replug()  # already in: nothing happens
+    again = plug_host(line.path)
+    await line.host_opened()
+
+    assert await line.send(b"back")
+    assert await again.read(4) == b"back"
+
+
+async def test_unplug_for_a_while(line: SerialLine, host: Host, plug_host: Callable[[Path], Host]) -> None:
+    line.unplug(for_s=0.02)
+    await line.host_closed()
+    while not line.path.exists():
+        await asyncio.sleep(0.005)
+    plug_host(line.path)
+    await line.host_opened()
+
+
+async def test_a_later_unplug_overrules_an_earlier_one(line: SerialLine) -> None:
+    line.unplug(for_s=0.01)
+    line.unplug()
+    await asyncio.sleep(0.05)
+    assert not line.plugged
+
+
+async def test_dribble_arrives_in_pieces(line: SerialLine, host: Host) -> None:
+    pieces: list[bytes] = []
+    sending = asyncio.create_task(line.send(b"abcdefg", chunk=3, every_s=0.03))
+    while not sending.done():
+        if piece := host.port.read(100):
+            pieces.append(piece)
+        await asyncio.sleep(0.001)
+
+    assert await sending
+    pieces.append(host.port.read(100))
+    assert [piece for piece in pieces if piece] == [b"abc", b"def", b"g"]
+
+
+async def test_messages_do_not_mix(line: SerialLine, host: Host) -> None:
+    await asyncio.gather(
+        line.send(b"aaaa", chunk=1, every_s=0.002), line.send(b"bbbb", chunk=1, every_s=0.001)
+    )
+    assert await host.read(8) == b"aaaabbbb"
+
+
+async def test_the_rest_of_a_frame_is_not_told_to_the_next_host(
+    line: SerialLine, host: Host, plug_host: Callable[[Path], Host]
+) -> None:
+    sending = asyncio.create_task(line.send(b"ab", chunk=1, every_s=0.1))
+    assert await host.read(1) == b"a"
+    host.close()
+    await line.host_closed()
+    again = plug_host(line.path)
+    await line.host_opened()
+
+    assert not await sending
+    assert await again.nothing_within(0.02)
+
+
+async def test_more_than_the_kernel_holds_waits_for_the_host(line: SerialLine, host: Host) -> None:
+    much = bytes(range(256)) * 1000
+    sending = asyncio.create_task(line.send(much))
+    await asyncio.sleep(0.02)
+    assert not sending.done()
+
+    assert await host.read(len(much)) == much
+    assert await sending
+
+
+@pytest.mark.parametrize("ending", ["host closes", "unplug", "line closes"])
+async def test_a_blocked_frame_ends_with_its_host(line: SerialLine, host: Host, ending: str) -> None:
+    sending = asyncio.create_task(line.send(bytes(256_000)))
+    await asyncio.sleep(0.02)
+    match ending:
+        case "host closes":
+            host.close()
+        case "unplug":
+            line.unplug()
+        case _:
+            await line.close()
+
+    async with asyncio.timeout(5):
+        assert not await sending
+
+
+async def test_drained_knows_what_the_host_has_read(line: SerialLine, host: Host) -> None:
+    await line.send(b"frame")
+    assert not await line.drained(within_s=0.02)
+    await host.read(5)
+    assert await line.drained()
+    line.unplug()
+    assert await line.drained()
+
+
+async def test_closing_ends_errands(line: SerialLine) -> None:
+    ended = asyncio.Event()
+
+    async def errand() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    line.soon(errand())
+    await asyncio.sleep(0)
+    await line.close()
+    assert ended.is_set()
+    line.replug()
+    assert not line.plugged
+
+
+async def test_a_device_that_unplugs_itself_when_spoken_to(
+    line: SerialLine, plug_host: Callable[[Path], Host]
+) -> None:
+    line.on_received = lambda _: line.unplug()
+    host = plug_host(line.path)
+    host.write(b"reset")
+    host.close()
+    while line.plugged:
+        await asyncio.sleep(0.001)
+
+
+async def test_a_link_left_by_a_killed_simulator_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "reader"
+    path.symlink_to("/dev/pts/99999")
+    async with SerialLine.at(path):
+        assert path.exists()
+    assert not path.is_symlink()
+
+
+@pytest.mark.parametrize("taken_by", ["file", "link"])
+async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> None:
+    path = tmp_path / "reader"
+    if taken_by == "file":
+        path.write_text("precious")
+    else:
+        path.symlink_to("/dev/null")
+
+    with pytest.raises(LineError, match=r"reader exists and is not a simulator's"):
+        async with SerialLine.at(path):
+            pass
+    assert path.is_symlink() or path.read_text() == "precious"
+
+
+async def test_a_path_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LineError, match="cannot make"):
+        async with SerialLine.at(tmp_path / "file" / "reader"):
+            pass
+
+
+async def test_a_successor_keeps_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "reader"
+    async with SerialLine.at(path) as old, SerialLine.at(path) as new:
+        old.unplug()
+        assert new.path.exists()
+
+
+async def test_a_thousand_cables_leave_nothing(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "reader") as line:
+        for _ in range(1000):
+            line.unplug()
+            line.replug()
+    assert list(tmp_path.iterdir()) == []
