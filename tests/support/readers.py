@@ -27,7 +27,8 @@ REARM = b"C\x00\x01\x00C\x00\x01\x01"
 class Reader:
     """A driver under test, with its wire in our hands."""
 
-    def __init__(self, wire: SerialLine, driver: MrzSerial) -> None:
+    def __init__(self, wire: SerialLine, driver: MrzSerial, device: elyctis.Elyctis | None) -> None:
+        self.device = device
         self.wire = wire
         self.driver = driver
         self.said: asyncio.Queue[object] = asyncio.Queue()
@@ -53,8 +54,8 @@ class Reader:
 async def reader_on(port: Path, **settings: Any) -> AsyncIterator[Reader]:
     """An opened driver and its wire."""
     async with SerialLine.at(port, settle_s=0.001, look_s=0.002) as wire:
-        if settings["framing"] == "elyctis":
-            elyctis.Elyctis(wire)  # answers the questions asked at open
+        # It answers the questions asked at open; the other kinds never listen.
+        device = elyctis.Elyctis(wire) if settings["framing"] == "elyctis" else None
         links = Links()
         driver = MrzSerial(MrzSerialSettings(port=str(port), **settings), links)
         await driver.open()
@@ -62,7 +63,7 @@ async def reader_on(port: Path, **settings: Any) -> AsyncIterator[Reader]:
         if settings["framing"] == "elyctis":
             await wire.heard(REARM)
             wire.forget()
-        reader = Reader(wire, driver)
+        reader = Reader(wire, driver, device)
         listening = asyncio.create_task(reader.listen())
         try:
             yield reader

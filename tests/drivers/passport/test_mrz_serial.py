@@ -153,7 +153,7 @@ async def test_no_document_in_an_elyctis_reader_is_no_event(tmp_path: Path) -> N
 
 async def test_a_document_that_lies_in_an_elyctis_reader_is_reported_once(tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of("elyctis")) as reader:
-        device = elyctis.Elyctis(reader.wire)
+        device = reader.device
         first, second = itertools.islice(Travellers(7), 2)
         for document in (first, second, second):
             await device.present(document)
