@@ -1,0 +1,240 @@
+"""The AsyncAPI 3.0 document: every topic, what is sent there, and how MQTT carries it.
+
+Source: AsyncAPI 3.0.0, and its MQTT bindings, version 0.2.0. Addresses come from `topics`, payloads from the
+models; what stands here is only what neither of them says.
+"""
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from drivers.observation import DataClass, Observation
+from gateway.contract.catalogue import EVENTS
+from gateway.contract.envelope import MEDIA_TYPE, Event
+from gateway.contract.schemas import (
+    STATES,
+    Schema,
+    described,
+    envelope_of,
+    event_example,
+    example,
+    opened,
+)
+from gateway.contract.topics import Position, SiteTopics
+
+BINDING = "0.2.0"
+# Topics with the parameters of the document in place of names.
+_TOPICS = SiteTopics("{site}", "{gateway}")
+_DEVICE = Position("{lane}", "{device}")
+
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "site": {"description": "One state's trust domain, a slug.", "examples": ["ke-busia"]},
+    "gateway": {"description": "Name of the gateway at that site, a slug.", "examples": ["gw-1"]},
+    "lane": {"description": "The lane: what an access list keeps apart, a slug.", "examples": ["lane-1"]},
+    "device": {"description": "The device's place in its lane, a slug.", "examples": ["reader"]},
+    "event_id": {
+        "description": "The `id` of the event that lists the image, a UUIDv7.",
+        "examples": ["01938f3e-7c1a-7b5e-9d55-0242ac120002"],
+    },
+    "role": {
+        "description": "What the image shows: `role` in the event's attachments.",
+        "examples": ["page_ir"],
+    },
+}
+
+
+def asyncapi(version: str) -> dict[str, Any]:
+    """Build the document for a version of the gateway."""
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    messages: dict[str, Any] = {}
+    for name, address, text, binding, message in _corridors():
+        channels[name] = {
+            "address": address,
+            "description": text,
+            "servers": [{"$ref": "#/servers/local"}, {"$ref": "#/servers/hq"}],
+            "parameters": {
+                parameter: {"$ref": f"#/components/parameters/{parameter}"}
+                for parameter in _PARAMETERS
+                if f"{{{parameter}}}" in address
+            },
+            "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        }
+        operations[f"send {name}"] = {
+            "action": "send",
+            "channel": {"$ref": f"#/channels/{name}"},
+            "summary": text,
+            "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
+            "bindings": {"mqtt": {**binding, "bindingVersion": BINDING}},
+        }
+        messages[name] = message
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:bgw:contract:v1",
+        "info": {
+            "title": "Border post device gateway",
+            "version": version,
+            "description": (
+                "What a gateway tells of the devices of a border post, over MQTT 5. Within v1, fields, words "
+                "and topics are only added: pass over what you do not know. Recognise repetitions by `id`, "
+                "order by (`epoch`, `stream`, `seq`), never by time."
+            ),
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(),
+        "channels": channels,
+        "operations": operations,
+        "components": {"parameters": _PARAMETERS, "messages": messages, "schemas": _schemas()},
+    }
+
+
+def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
+    """Every channel: name, address, what it is for, MQTT operation binding, message."""
+    retained = {"qos": 1, "retain": True}
+    found = [
+        (
+            "gateway.state",
+            _TOPICS.gateway_state,
+            "Birth and death of a gateway: retained, and its last will, sent 5 s after a connection is lost.",
+            retained,
+            _state_message("gateway.state"),
+        ),
+        (
+            "device.description",
+            _TOPICS.description(_DEVICE),
+            "What stands at a position and can say: retained, cleared when it leaves the configuration.",
+            retained,
+            _state_message("device.description"),
+        ),
+        (
+            "device.state",
+            _TOPICS.state(_DEVICE),
+            "How a device is: retained, sent at every transition and every connect.",
+            retained,
+            _state_message("device.state"),
+        ),
+    ]
+    for event in EVENTS:
+        text = f"{described(event)} Delivery class `{event.data_class}`; never retained."
+        found.append(
+            (
+                event.event_type,
+                _TOPICS.event(_DEVICE, event.event_type),
+                text,
+                _passing(event),
+                _event_message(event),
+            )
+        )
+    text = "One image of an event, sent before the event that lists it; never retained."
+    found.append(
+        ("blob", _TOPICS.blob(_DEVICE, "{event_id}", "{role}"), text, _passing(None), _blob_message())
+    )
+    return found
+
+
+def _passing(event: type[Observation] | None) -> dict[str, Any]:
+    """The binding of what is never retained and grows old; images are about a traveller."""
+    binding: dict[str, Any] = {"qos": 1, "retain": False}
+    if event is None or event.data_class is DataClass.TRAVELLER:
+        # The default of `delivery.traveller_expires_s`; what is left of it when the event is sent.
+        binding["messageExpiryInterval"] = 60
+    return binding
+
+
+def _message(name: str, title: str, summary: str, content_type: str, payload: Schema) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": title,
+        "summary": summary,
+        "contentType": content_type,
+        "payload": payload,
+    }
+
+
+def _state_message(name: str) -> dict[str, Any]:
+    model = STATES[name]
+    payload = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return _message(name, model.__name__, described(model), "application/json", payload) | {
+        "bindings": {
+            "mqtt": {
+                "payloadFormatIndicator": 1,
+                "contentType": "application/json",
+                "bindingVersion": BINDING,
+            }
+        },
+        "examples": [{"name": name, "payload": example(model)}],
+    }
+
+
+def _event_message(event: type[Observation]) -> dict[str, Any]:
+    payload = {"$ref": f"#/components/schemas/{event.__name__}Event"}
+    return _message(event.event_type, event.__name__, described(event), MEDIA_TYPE, payload) | {
+        "bindings": {
+            "mqtt": {"payloadFormatIndicator": 1, "contentType": MEDIA_TYPE, "bindingVersion": BINDING}
+        },
+        "headers": {"$ref": "#/components/schemas/UserProperties"},
+        "examples": [{"name": event.event_type, "payload": event_example(event)}],
+    }
+
+
+def _blob_message() -> dict[str, Any]:
+    summary = (
+        "The bytes as the device gave them. The MQTT content type is the image's own, such as image/jpeg; "
+        "type, size and digest are in the event's attachments."
+    )
+    payload = {"$ref": "#/components/schemas/Blob"}
+    return _message("blob", "Blob", summary, "application/octet-stream", payload) | {
+        "bindings": {
+            "mqtt": {
+                "payloadFormatIndicator": 0,
+                "bindingVersion": BINDING,
+            }
+        }
+    }
+
+
+def _servers() -> dict[str, Any]:
+    port = {"description": "TCP port: 1883, 8883 with TLS.", "default": "1883"}
+    host = {"description": "Host name or IP address.", "default": "127.0.0.1"}
+    death = json.dumps({"online": False, "session": "..."})
+    will = {"topic": _TOPICS.gateway_state, "qos": 1, "retain": True, "message": death}
+    session = {"cleanSession": True, "sessionExpiryInterval": 0, "lastWill": will, "keepAlive": 15}
+
+    def server(text: str) -> dict[str, Any]:
+        return {
+            "host": "{host}:{port}",
+            "protocol": "mqtt",
+            "protocolVersion": "5",
+            "description": text,
+            "variables": {"host": host, "port": port},
+            "bindings": {"mqtt": {**session, "bindingVersion": BINDING}},
+        }
+
+    return {
+        "local": server("The post's own broker, for the workstations of its lanes. Keeps nothing on disk."),
+        "hq": server("The broker at headquarters; data about persons only if the post is configured so."),
+    }
+
+
+def _schemas() -> dict[str, Schema]:
+    """Every model once, by its name; an event's envelope as `DocumentReadEvent`."""
+    events: list[type[BaseModel]] = [Event[event] for event in EVENTS]  # type: ignore[valid-type]
+    named, document = models_json_schema(
+        [(model, "serialization") for model in (*STATES.values(), *events)],
+        ref_template="#/components/schemas/{model}",
+    )
+    found: dict[str, Schema] = opened(document["$defs"])
+    for event, model in zip(EVENTS, events, strict=True):
+        name = named[model, "serialization"]["$ref"].rpartition("/")[2]
+        found[f"{event.__name__}Event"] = envelope_of(event, found.pop(name))
+    found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
+    found["UserProperties"] = {
+        "title": "UserProperties",
+        "type": "object",
+        "description": "MQTT user properties: what is known only when sending; the body never changes.",
+        "properties": {},
+    }
+    return dict(sorted(found.items()))

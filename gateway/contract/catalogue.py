@@ -1,0 +1,8 @@
+"""Every event of the contract. Imports what devices can say, never a driver or a device library."""
+
+from drivers.observation import Observation
+from drivers.passport.observations import DocumentRead, ReadFailed
+from gateway.contract.gateway_events import ClockStepped
+
+EVENTS: tuple[type[Observation], ...] = (DocumentRead, ReadFailed, ClockStepped)
+"""In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""

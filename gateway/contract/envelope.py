@@ -1,0 +1,156 @@
+"""The envelope of every event: CloudEvents 1.0 in structured JSON, with the extensions of this contract.
+
+An event is written in two steps. The worker process that heard the device writes everything it knows, once
+(`EnvelopeWriter.open_event`): that is an *open* event, a JSON object without its closing brace. The outbox
+gives it its identity in the commit that makes it durable (`close_event`): id, epoch, stream and sequence
+number are appended and the object is closed. Nobody parses it in between.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from drivers.observation import Observation, Term
+
+MEDIA_TYPE = "application/cloudevents+json"
+SCHEMA_BASE = "urn:bgw:schema:"
+
+
+class Clock(Term):
+    """Whether the wall clock could be trusted when a time was taken."""
+
+    SYNCED = "synced"
+    UNSYNCED = "unsynced"
+    UNKNOWN = "unknown"
+
+
+class Provenance(Term):
+    """Whether a real device said it."""
+
+    LIVE = "live"
+    SIMULATED = "simulated"
+    REPLAYED = "replayed"
+    UNKNOWN = "unknown"
+
+
+DataT = TypeVar("DataT")
+
+
+class Event(BaseModel, Generic[DataT]):
+    """One event as it crosses the broker."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    specversion: str = Field(pattern=r"^1\.0$", description="CloudEvents version.", examples=["1.0"])
+    id: str = Field(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+        description="UUIDv7, given when the event was made durable. Consumers recognise repetitions by it.",
+        examples=["01938f3e-7c1a-7b5e-9d55-0242ac120002"],
+    )
+    source: str = Field(
+        description="/bgw/{site}/{gateway}/{lane}/{device}.", examples=["/bgw/ke-busia/gw-1/lane-1/reader"]
+    )
+    type: str = Field(description="bgw.{event type}.v{major}.", examples=["bgw.document.read.v1"])
+    time: AwareDatetime = Field(
+        description="When the device said it, by the post's wall clock, UTC. See `clock`; never order by it.",
+        examples=["2026-11-23T08:15:30.123456Z"],
+    )
+    datacontenttype: str = Field(description="Media type of `data`.", examples=["application/json"])
+    dataschema: str = Field(
+        description="Which JSON Schema `data` follows.", examples=["urn:bgw:schema:document.read:v1"]
+    )
+    bootid: str = Field(
+        description="The boot of the post's machine that `monons` belongs to.",
+        examples=["7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"],
+    )
+    monons: str = Field(
+        pattern=r"^[0-9]+$",
+        description=(
+            "Nanoseconds since that boot when the device said it, in decimal digits. "
+            "A string, because a CloudEvents integer has 32 bits."
+        ),
+        examples=["4711000123456"],
+    )
+    clock: Clock = Field(description="Whether `time` could be trusted.", examples=["synced"])
+    provenance: Provenance = Field(description="Whether a real device said it.", examples=["simulated"])
+    transaction: str = Field(
+        description="Joins what belongs to one traveller, document or capture.",
+        examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
+    )
+    data: DataT = Field(description="What the device said.")
+    epoch: str = Field(
+        description="Random name of the outbox that numbered it; a new outbox counts from 1 again.",
+        examples=["5f0c2a6e9b7d4c33"],
+    )
+    stream: str = Field(
+        description="What `seq` counts: position and delivery class.", examples=["lane-1/reader/traveller"]
+    )
+    seq: int = Field(ge=1, description="Number in that stream, without gaps.", examples=[42])
+
+
+def schema_id(event_type: str) -> str:
+    """The `dataschema` of an event type: `urn:bgw:schema:document.read:v1`."""
+    return f"{SCHEMA_BASE}{event_type}:v1"
+
+
+def cloud_type(event_type: str) -> str:
+    """The CloudEvents `type` of an event type: `bgw.document.read.v1`."""
+    return f"bgw.{event_type}.v1"
+
+
+def timestamp(unix_ns: int) -> str:
+    """RFC 3339 in UTC with microseconds, from nanoseconds since 1970."""
+    seconds, ns = divmod(unix_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns // 1000:06d}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was heard: wall clock and its standing, and time since boot."""
+
+    unix_ns: int
+    boot_id: str
+    boot_ns: int
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeWriter:
+    """Writes the events of one device."""
+
+    site: str
+    gateway: str
+    position: str
+
+    def open_event(
+        self, observation: Observation, moment: Moment, provenance: Provenance, transaction: str
+    ) -> bytes:
+        """Write all but what the outbox gives; see `close_event`."""
+        # Written by hand because this is the one place on the data's way where JSON is made: every value
+        # but `source` and `transaction` is a constant or digits, and those two are quoted by json.dumps.
+        event_type = observation.event_type
+        return (
+            '{"specversion":"1.0"'
+            f',"source":{json.dumps(f"/bgw/{self.site}/{self.gateway}/{self.position}")}'
+            f',"type":"{cloud_type(event_type)}"'
+            f',"time":"{timestamp(moment.unix_ns)}"'
+            ',"datacontenttype":"application/json"'
+            f',"dataschema":"{schema_id(event_type)}"'
+            f',"bootid":"{moment.boot_id}","monons":"{moment.boot_ns}"'
+            f',"clock":"{moment.clock}","provenance":"{provenance}"'
+            f',"transaction":{json.dumps(transaction)}'
+            f',"data":{observation.model_dump_json()}'
+        ).encode()
+
+
+def close_event(open_event: bytes, event_id: str, epoch: str, stream: str, seq: int) -> bytes:
+    """Append what makes an event one of a kind and close the object."""
+    return open_event + f',"id":"{event_id}","epoch":"{epoch}","stream":"{stream}","seq":{seq}}}'.encode()
+
+
+def read_event(payload: bytes) -> Event[Any]:
+    """Read an event as a consumer does: unknown fields are passed over; raises pydantic.ValidationError."""
+    return Event[Any].model_validate_json(payload, extra="ignore")

@@ -1,0 +1,82 @@
+"""Whether a schema still keeps the promise of an older one: within v1, fields and words are only added.
+
+This compares the schemas this package generates, not any JSON Schema: types, properties, items, references,
+alternatives, constants, vocabularies and limits.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from gateway.contract.schemas import Schema
+
+Sender = Literal["gateway", "consumer"]
+
+_EXACT = ("type", "const", "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
+          "minLength", "maxLength", "minItems", "maxItems")  # fmt: skip
+
+
+def narrowings(old: Schema, new: Schema, sender: Sender = "gateway") -> list[str]:
+    """Name everything in which `new` breaks the promise of `old`, each with the path of the field.
+
+    What the gateway sends must keep every field, certain ones certain; what consumers send must not be asked
+    for more.
+    """
+    return list(_narrowings(old, new, (old, new), sender, "", frozenset()))
+
+
+def _narrowings(
+    old: Any, new: Any, roots: tuple[Schema, Schema], sender: Sender, path: str, seen: frozenset[str]
+) -> Iterator[str]:
+    reference = old.get("$ref")
+    if reference is not None:
+        if reference in seen:
+            return
+        seen |= {reference}
+    old, old_root = _resolved(old, roots[0])
+    new, new_root = _resolved(new, roots[1])
+    roots = (old_root, new_root)
+    where = path or "the message"
+    for word in _EXACT:
+        if old.get(word) != new.get(word):
+            yield f"{where}: {word} was {old.get(word)!r}, is {new.get(word)!r}"
+    for word in ("enum", "x-extensible-enum"):
+        for gone in [value for value in old.get(word, ()) if value not in new.get(word, ())]:
+            yield f"{where}: the word {gone!r} is gone"
+    yield from _required(old, new, sender, path)
+    for name, part in old.get("properties", {}).items():
+        field = f"{path}.{name}".lstrip(".")
+        if name not in new.get("properties", {}):
+            yield f"{field}: the field is gone"
+        else:
+            yield from _narrowings(part, new["properties"][name], roots, sender, field, seen)
+    if "items" in old:
+        yield from _narrowings(old["items"], new.get("items", {}), roots, sender, f"{path}[]", seen)
+    before, after = old.get("anyOf", ()), new.get("anyOf", ())
+    if len(before) != len(after):
+        yield f"{where}: it had {len(before)} alternatives, it has {len(after)}"
+    else:
+        for one, other in zip(before, after, strict=True):
+            yield from _narrowings(one, other, roots, sender, path, seen)
+
+
+def _required(old: Schema, new: Schema, sender: Sender, path: str) -> Iterator[str]:
+    before, after = set(old.get("required", ())), set(new.get("required", ()))
+    if sender == "gateway":
+        for name in sorted(before - after):
+            yield f"{f'{path}.{name}'.lstrip('.')}: was always there, may now be missing"
+    else:
+        for name in sorted(after - before):
+            yield f"{f'{path}.{name}'.lstrip('.')}: must now be sent"
+
+
+def _resolved(schema: Schema, root: Schema) -> tuple[Schema, Schema]:
+    """Follow a reference, within its document or into one bundled with it; what stands beside it stays."""
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema, root
+    definitions = root.get("$defs", {})
+    if reference in definitions:  # bundled, under its own `$id`: a document of its own
+        bundled = definitions[reference]
+        return bundled, bundled
+    target = definitions[reference.rpartition("/")[2]]
+    return {**target, **{key: part for key, part in schema.items() if key != "$ref"}}, root

@@ -1,0 +1,158 @@
+"""JSON Schema (2020-12) of what the gateway sends, generated from the models.
+
+The models refuse what they do not know, because they speak for the sender. The schemas are for readers, and a
+reader of this version must live with the next one: they leave objects open, and give the words of a
+vocabulary as `x-extensible-enum` (Zalando RESTful API guidelines, rule 112), so that a message with a new
+field or a new word is still valid against an old schema.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from drivers.observation import Observation
+from gateway.contract.catalogue import EVENTS
+from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
+from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+STATES: dict[str, type[BaseModel]] = {
+    "device.state": DeviceState,
+    "device.description": DeviceDescription,
+    "gateway.state": GatewayState,
+}
+"""The retained messages, by the name in their schema's `$id`."""
+
+
+def data_schema(event: type[Observation]) -> Schema:
+    """The schema of an event's `data`; its `$id` is what `dataschema` names."""
+    return _document(event, schema_id(event.event_type))
+
+
+def event_schema(event: type[Observation]) -> Schema:
+    """The schema of a whole event: the envelope, with the data's own schema bundled in under its `$id`."""
+    schema = _document(Event[event], f"{schema_id(event.event_type)}:event")  # type: ignore[valid-type]
+    definitions = schema["$defs"]
+    kept = {
+        name: part for name, part in definitions.items() if name in _used(schema["properties"], definitions)
+    }
+    data = data_schema(event)
+    schema["properties"]["data"] = {"$ref": data["$id"]}
+    # Definitions that only the data uses stay with the data: under another `$id` they are out of reach.
+    outside = _used({k: v for k, v in schema["properties"].items() if k != "data"}, kept)
+    schema["$defs"] = {name: part for name, part in kept.items() if name in outside} | {data["$id"]: data}
+    return envelope_of(event, schema)
+
+
+def envelope_of(event: type[Observation], schema: Schema) -> Schema:
+    """Pin what the envelope of one event says of it: its type and the schema of its data."""
+    for name, value in (
+        ("specversion", "1.0"),
+        ("type", cloud_type(event.event_type)),
+        ("datacontenttype", "application/json"),
+        ("dataschema", schema_id(event.event_type)),
+    ):
+        field = schema["properties"][name]
+        schema["properties"][name] = {
+            key: part for key, part in field.items() if key not in ("pattern", "examples")
+        } | {"const": value}
+    schema["title"] = cloud_type(event.event_type)
+    schema["description"] = described(event)
+    return schema
+
+
+def state_schema(name: str) -> Schema:
+    """The schema of a retained message."""
+    return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
+
+
+def schemas() -> dict[str, Schema]:
+    """Every schema, by the name of its file."""
+    found: dict[str, Schema] = {}
+    for event in EVENTS:
+        found[f"{event.event_type}.v1.data.json"] = data_schema(event)
+        found[f"{event.event_type}.v1.event.json"] = event_schema(event)
+    for name in STATES:
+        found[f"{name}.v1.json"] = state_schema(name)
+    return found
+
+
+def described(model: type[BaseModel]) -> str:
+    """What a model is, as its docstring says, in one paragraph a line."""
+    paragraphs = (model.__doc__ or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+
+
+def example(model: type[BaseModel]) -> dict[str, Any]:
+    """A message made of the examples of its fields."""
+    return {
+        field.serialization_alias or field.alias or name: field.examples[0]
+        for name, field in model.model_fields.items()
+        if not field.exclude and field.examples
+    }
+
+
+def event_example(event: type[Observation]) -> dict[str, Any]:
+    """An event made of the examples of its fields."""
+    return example(Event[Any]) | {
+        "type": cloud_type(event.event_type),
+        "dataschema": schema_id(event.event_type),
+        "stream": f"lane-1/reader/{event.data_class}",
+        "data": example(event),
+    }
+
+
+def opened(schema: Any) -> Any:
+    """Make a generated schema one for readers: objects open, vocabularies extensible."""
+    match schema:
+        case dict():
+            changed = {
+                key: opened(part)
+                for key, part in schema.items()
+                if key not in ("additionalProperties", "enum") or not _closes(key, part)
+            }
+            if isinstance(schema.get("enum"), list) and schema.get("type") == "string":
+                changed["x-extensible-enum"] = schema["enum"]
+            if isinstance(changed.get("description"), str):
+                changed["description"] = " ".join(changed["description"].split())
+            return changed
+        case list():
+            return [opened(part) for part in schema]
+        case _:
+            return schema
+
+
+def _closes(key: str, part: Any) -> bool:
+    return part is False if key == "additionalProperties" else isinstance(part, list)
+
+
+def _document(model: type[BaseModel], identity: str) -> Schema:
+    generated = opened(model.model_json_schema(mode="serialization"))
+    return {"$schema": DIALECT, "$id": identity, **generated}
+
+
+def _used(schema: Any, definitions: Schema) -> set[str]:
+    """The definitions that a schema needs, directly or through others."""
+    found: set[str] = set()
+    waiting = list(_references(schema))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _references(definitions.get(name))
+    return found
+
+
+def _references(schema: Any) -> Iterator[str]:
+    match schema:
+        case dict():
+            if isinstance(reference := schema.get("$ref"), str):
+                yield reference.rpartition("/")[2]
+            for part in schema.values():
+                yield from _references(part)
+        case list():
+            for part in schema:
+                yield from _references(part)

@@ -1,0 +1,95 @@
+"""Where things are published: the topic tree `bgw/v1/...`, lane before device.
+
+The consumer is a lane, so one static pattern of the broker's access list keeps lanes apart. A site is one
+state's trust domain. No level ever carries personal data: brokers log topics.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import StringConstraints
+
+ROOT = "bgw/v1"
+SLUG = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
+GATEWAY_LANE = "_gw"
+"""Where gateways stand; levels that begin with `_` are never a lane."""
+Slug = Annotated[str, StringConstraints(pattern=f"^{SLUG}$")]
+"""A name that is a topic level: lower-case letters, digits and inner hyphens, at most 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a device stands: a lane and its place in that lane. Survives the device itself."""
+
+    lane: str
+    device: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `lane-1/reader`, or the place of a gateway itself, `_gw/gw-1`; raises ValueError."""
+        if not re.fullmatch(f"(?:{GATEWAY_LANE}|{SLUG})/{SLUG}", text):
+            raise ValueError(
+                f"{text!r} is no position: write lane/device, each of lower-case letters, digits and hyphens"
+            )
+        lane, device = text.split("/")
+        return cls(lane, device)
+
+    def __str__(self) -> str:
+        return f"{self.lane}/{self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTopics:
+    """The topics of one gateway at one site."""
+
+    site: str
+    gateway: str
+
+    @property
+    def gateway_position(self) -> Position:
+        """Where the gateway itself speaks from."""
+        return Position(GATEWAY_LANE, self.gateway)
+
+    @property
+    def gateway_state(self) -> str:
+        """Retained birth, and last will."""
+        return f"{ROOT}/{self.site}/{GATEWAY_LANE}/{self.gateway}/state"
+
+    def _device(self, position: Position) -> str:
+        return f"{ROOT}/{self.site}/{position.lane}/{position.device}"
+
+    def description(self, position: Position) -> str:
+        """Retained: what the device is and can say."""
+        return f"{self._device(position)}/desc"
+
+    def state(self, position: Position) -> str:
+        """Retained: how the device is."""
+        return f"{self._device(position)}/state"
+
+    def event(self, position: Position, event_type: str) -> str:
+        """Never retained: one thing the device said."""
+        return f"{self._device(position)}/evt/{event_type}"
+
+    def blob(self, position: Position, event_id: str, role: str) -> str:
+        """Never retained: one image, published before the event that lists it."""
+        return f"{self._device(position)}/blob/{event_id}/{role}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTopic:
+    """A topic under a device, taken apart: `kind` is desc, state, evt or blob, `rest` what follows it."""
+
+    site: str
+    position: Position
+    kind: str
+    rest: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, topic: str) -> Self | None:
+        """Take a topic apart; None when it is not under a device."""
+        match topic.split("/"):
+            case ["bgw", "v1", site, lane, device, kind, *rest] if not lane.startswith("_"):
+                return cls(site, Position(lane, device), kind, tuple(rest))
+            case _:
+                return None

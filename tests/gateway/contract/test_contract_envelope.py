@@ -1,0 +1,120 @@
+"""Events are written by hand, for speed; what is written is exactly what the model says."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.observation import Attachment, Check, Outcome
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from gateway.contract.envelope import (
+    Clock,
+    EnvelopeWriter,
+    Event,
+    Moment,
+    Provenance,
+    close_event,
+    cloud_type,
+    read_event,
+    schema_id,
+    timestamp,
+)
+
+# Any text JSON can carry: everything but lone surrogates, which no UTF-8 can.
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
+HEX = st.text(alphabet="0123456789abcdef", min_size=1, max_size=32)
+# Years 1970 to 9999, in nanoseconds.
+MOMENTS = st.builds(
+    Moment, st.integers(0, 253402300799 * 10**9), HEX, st.integers(0, 2**63), st.sampled_from(Clock)
+)
+UUID7 = st.from_regex(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", fullmatch=True)
+CHECKS = st.builds(
+    Check,
+    id=TEXT,
+    group=st.just("optical"),
+    outcome=st.sampled_from(Outcome),
+    text=st.none() | TEXT,
+    duration_ms=st.none() | st.floats(0, 1e9),
+)
+IMAGES = st.builds(Attachment.of, st.just("page_ir"), st.just("image/jpeg"), st.binary(max_size=8))
+OBSERVATIONS = st.one_of(
+    st.builds(
+        DocumentRead,
+        trigger=st.sampled_from(Trigger),
+        lines=st.lists(TEXT, max_size=3),
+        mrz=st.none(),
+        checks=st.lists(CHECKS, max_size=2),
+        overall=st.sampled_from(Outcome),
+        attachments=st.lists(IMAGES, max_size=2),
+        transaction=st.none() | TEXT,
+        wire=st.binary(max_size=8),
+    ),
+    st.builds(ReadFailed, fault=st.sampled_from(FrameFault), size_bytes=st.integers(0)),
+)
+WRITERS = st.builds(EnvelopeWriter, TEXT, TEXT, TEXT)
+
+
+@given(
+    WRITERS, OBSERVATIONS, MOMENTS, st.sampled_from(Provenance), TEXT, UUID7, HEX, HEX, st.integers(1, 2**53)
+)
+def test_what_is_written_reads_as_exactly_what_was_meant(
+    writer: EnvelopeWriter,
+    observation: DocumentRead | ReadFailed,
+    moment: Moment,
+    provenance: Provenance,
+    transaction: str,
+    event_id: str,
+    epoch: str,
+    stream: str,
+    seq: int,
+) -> None:
+    opened = writer.open_event(observation, moment, provenance, transaction)
+    payload = close_event(opened, event_id, epoch, stream, seq)
+
+    event = Event[type(observation)].model_validate_json(payload)  # type: ignore[misc]
+
+    assert event == Event[type(observation)].model_validate(  # type: ignore[misc]
+        {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": f"/bgw/{writer.site}/{writer.gateway}/{writer.position}",
+            "type": cloud_type(observation.event_type),
+            "time": datetime.fromtimestamp(moment.unix_ns // 10**9, UTC)
+            + timedelta(microseconds=moment.unix_ns % 10**9 // 1000),
+            "datacontenttype": "application/json",
+            "dataschema": schema_id(observation.event_type),
+            "bootid": moment.boot_id,
+            "monons": str(moment.boot_ns),
+            "clock": moment.clock,
+            "provenance": provenance,
+            "transaction": transaction,
+            "data": json.loads(observation.model_dump_json()),
+            "epoch": epoch,
+            "stream": stream,
+            "seq": seq,
+        }
+    )
+    # No key twice, none besides the model's: what one parser reads first, another reads last.
+    pairs = json.loads(payload, object_pairs_hook=list)
+    names = [name for name, _ in pairs]
+    assert sorted(names) == sorted(Event.model_fields)
+    assert read_event(payload).seq == seq
+
+
+@given(OBSERVATIONS, MOMENTS)
+def test_bytes_and_pictures_never_stand_in_an_event(
+    observation: DocumentRead | ReadFailed, moment: Moment
+) -> None:
+    opened = EnvelopeWriter("s", "g", "l/d").open_event(observation, moment, Provenance.LIVE, "t")
+    data = json.loads(opened + b"}")["data"]
+
+    assert not {"wire", "transaction", "content"} & data.keys()
+    assert all("content" not in image for image in data["attachments"])
+
+
+@given(st.integers(0, 253402300799 * 10**9))
+def test_a_timestamp_is_a_time_with_microseconds_cut_not_rounded(unix_ns: int) -> None:
+    read = datetime.fromisoformat(timestamp(unix_ns))
+
+    assert (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == unix_ns // 1000

@@ -1,0 +1,168 @@
+"""The schemas say what the models say, and a real event is what they say."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+from cloudevents.v1.http import from_json
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from drivers.observation import Attachment, Observation
+from drivers.passport.observations import DocumentRead
+from gateway.config import DeviceSettings, Post
+from gateway.contract.catalogue import EVENTS
+from gateway.contract.envelope import (
+    MEDIA_TYPE,
+    Clock,
+    EnvelopeWriter,
+    Event,
+    Moment,
+    Provenance,
+    close_event,
+    read_event,
+)
+from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
+
+WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")
+MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 4711000123456, Clock.SYNCED)
+EVENT_ID = "01938f3e-7c1a-7b5e-9d55-0242ac120002"
+
+
+def written(event: type[Observation], **changes: Any) -> bytes:
+    """An event as a worker and the outbox write it."""
+    observation = event.model_validate(example(event) | changes)
+    opened = WRITER.open_event(observation, MOMENT, Provenance.SIMULATED, "t-1")
+    return close_event(opened, EVENT_ID, "5f0c2a6e9b7d4c33", "lane-1/reader/traveller", 42)
+
+
+def an_image() -> Attachment:
+    return Attachment.of("page_ir", "image/jpeg", b"\xff\xd8")
+
+
+@pytest.mark.parametrize("name", schemas())
+def test_every_schema_is_one_and_says_which(name: str) -> None:
+    schema = schemas()[name]
+
+    Draft202012Validator.check_schema(schema)
+    assert schema["$id"].startswith("urn:bgw:schema:")
+
+
+def test_no_two_schemas_have_one_id() -> None:
+    identities = [schema["$id"] for schema in schemas().values()]
+    assert len(set(identities)) == len(identities)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_written_event_is_valid_and_names_the_schema_of_its_data(event: type[Observation]) -> None:
+    message = json.loads(written(event, attachments=(an_image(),)))
+
+    Draft202012Validator(event_schema(event)).validate(message)
+    data = schemas()[f"{event.event_type}.v1.data.json"]
+    assert message["dataschema"] == data["$id"]
+    Draft202012Validator(data).validate(message["data"])
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda m: m | {"id": "1"},
+        lambda m: m | {"type": "bgw.other.v1"},
+        lambda m: m | {"seq": 0},
+        lambda m: {k: v for k, v in m.items() if k != "epoch"},
+        lambda m: m | {"data": {}},
+        lambda m: m | {"data": m["data"] | {"attachments": [{"role": "x"}]}},
+    ],
+)
+def test_a_spoilt_event_is_not_valid(event: type[Observation], spoil: Any) -> None:
+    message = spoil(json.loads(written(event)))
+
+    assert not Draft202012Validator(event_schema(event)).is_valid(message)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_a_reader_of_this_version_can_read_the_next(event: type[Observation]) -> None:
+    message = json.loads(written(event))
+    message |= {"newattribute": "x", "clock": "atomic", "data": message["data"] | {"new_field": 1}}
+
+    Draft202012Validator(event_schema(event)).validate(message)
+    assert read_event(json.dumps(message).encode()).clock is Clock.UNKNOWN
+    event.model_validate(message["data"], extra="ignore")
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_the_cloudevents_sdk_reads_a_written_event(event: type[Observation]) -> None:
+    body = written(event)
+
+    old = from_json(body)
+    new = from_structured_event(HTTPMessage({"content-type": MEDIA_TYPE}, body))
+    assert (old["id"], old["type"], old["seq"]) == (EVENT_ID, f"bgw.{event.event_type}.v1", 42)
+    assert (new.get_id(), new.get_type()) == (EVENT_ID, f"bgw.{event.event_type}.v1")
+    assert old.data == new.get_data() == json.loads(body)["data"]
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_the_examples_make_a_state_that_is_valid(name: str) -> None:
+    message = example(STATES[name])
+
+    Draft202012Validator(state_schema(name)).validate(message)
+    STATES[name].model_validate(message)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_the_examples_make_an_event_that_is_valid(event: type[Observation]) -> None:
+    message = event_example(event)
+
+    Draft202012Validator(event_schema(event)).validate(message)
+    Event[event].model_validate(message)
+
+
+def test_a_document_with_everything_is_valid() -> None:
+    mrz: Any = DocumentRead.model_fields["mrz"].annotation
+    message = json.loads(written(DocumentRead, mrz=example(get_args(mrz)[0])))
+
+    assert message["data"]["mrz"]["lines"]
+    Draft202012Validator(event_schema(DocumentRead)).validate(message)
+
+
+def models(found: Any, seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
+    """A model and all that its fields are made of."""
+    if isinstance(found, type) and issubclass(found, BaseModel) and found not in seen:
+        seen.add(found)
+        yield found
+        for field in found.model_fields.values():
+            yield from models(field.annotation, seen)
+    for part in get_args(found):
+        yield from models(part, seen)
+
+
+ENVELOPES = [Event[event] for event in EVENTS]  # type: ignore[valid-type]
+FIELDS = [
+    pytest.param(model, name, field, id=f"{model.__name__}.{name}")
+    for seen in [set[type[BaseModel]]()]
+    for root in (*ENVELOPES, *STATES.values(), Post, DeviceSettings)
+    for model in models(root, seen)
+    for name, field in model.model_fields.items()
+    # What never leaves is described, but there is no example of it; the data of an event is a model itself.
+    if not (field.exclude or (model in ENVELOPES and name == "data"))
+]
+
+
+@pytest.mark.parametrize(("model", "name", "field"), FIELDS)
+def test_every_field_is_described_with_an_example_that_fits(
+    model: type[BaseModel], name: str, field: FieldInfo
+) -> None:
+    assert field.description, "say what it is, and in which unit"
+    assert field.description.endswith(".")
+    assert field.examples, "give an example"
+    assert not name.endswith("_s") or "second" in field.description, "name the unit"
+    if model not in (Post, DeviceSettings):  # their examples are pieces of TOML
+        adapter: TypeAdapter[Any] = TypeAdapter(model)
+        schema = adapter.json_schema(mode="serialization")
+        for each in field.examples:
+            part = schema["properties"][field.alias or name]
+            Draft202012Validator({**part, "$defs": schema.get("$defs", {})}).validate(each)
