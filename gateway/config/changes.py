@@ -1,0 +1,64 @@
+"""What differs between two configurations, so that a reload touches only that."""
+
+from dataclasses import dataclass
+
+from gateway.config.model import Destination, Post
+from gateway.contract.topics import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a reload has to do; positions in the order of their file."""
+
+    added: tuple[Position, ...]
+    removed: tuple[Position, ...]
+    altered: tuple[Position, ...]
+    """Devices that have another driver or other settings and must be opened again."""
+    broker: bool
+    """The post's own broker is reached differently, or its password or certificate files are new."""
+    hq: bool
+    """The same of headquarters; also when it came or went."""
+    delivery: bool
+    """Limits of the outbox and of sending."""
+    restart: tuple[str, ...]
+    """Changed sections that a running gateway cannot take over."""
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.added
+            or self.removed
+            or self.altered
+            or self.broker
+            or self.hq
+            or self.delivery
+            or self.restart
+        )
+
+
+def changed(old: Post, new: Post) -> Changes:
+    """Compare two configurations of one post."""
+    return Changes(
+        added=tuple(position for position in new.devices if position not in old.devices),
+        removed=tuple(position for position in old.devices if position not in new.devices),
+        altered=tuple(
+            position
+            for position, device in new.devices.items()
+            if position in old.devices
+            and (device.driver, device.settings)
+            != (old.devices[position].driver, old.devices[position].settings)
+        ),
+        broker=_reached(old, old.broker) != _reached(new, new.broker),
+        hq=_reached(old, old.hq) != _reached(new, new.hq),
+        delivery=old.delivery != new.delivery,
+        restart=tuple(
+            name
+            for name in ("gateway", "vault", "supervision", "log")
+            if getattr(old, name) != getattr(new, name)
+        ),
+    )
+
+
+def _reached(post: Post, destination: Destination | None) -> tuple[object, ...]:
+    """All that decides how a destination is reached: its section, and how new its files are."""
+    files = destination.files() if destination else ()
+    return destination, *(post.stamps.get(file) for file in files)

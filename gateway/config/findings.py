@@ -1,0 +1,100 @@
+"""What is wrong with a configuration, so that the person who wrote it can put it right."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+Key = tuple[str | int, ...]
+"""Where a value stands: the names of tables and keys from the top, list entries by their index from 0."""
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SECRET = re.compile(r"pass(word|phrase|wd)|key|secret|token", re.IGNORECASE)
+
+
+def quoted(text: str) -> str:
+    """Put text in double quotes, as TOML writes it; a control character cannot disturb a terminal."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{"".join(c if c.isprintable() else _numbered(c) for c in escaped)}"'
+
+
+def _numbered(character: str) -> str:
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def dotted(key: Key) -> str:
+    """Write a key as TOML does: `device."lane-2/reader".baud`; a list entry as `ports[0]`."""
+    text = ""
+    for part in key:
+        match part:
+            case int():
+                text += f"[{part}]"
+            case str():
+                text += ("." if text else "") + (part if _BARE.fullmatch(part) else quoted(part))
+    return text
+
+
+def secret(name: str) -> bool:
+    """Tell whether a key or a variable of that name may hold a secret, whose value is never shown."""
+    return _SECRET.search(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one key, before its line is known."""
+
+    key: Key
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake: where it is, what it is, and what to do about it."""
+
+    file: str
+    """The file, as it was named to `load`."""
+    line: int | None
+    """Line from 1; None when the file could not be read at all."""
+    column: int | None
+    """Column from 1, in characters; only where the file is not TOML."""
+    key: Key
+    """What it is about; empty when it is about the whole file."""
+    text: str
+    remedy: str
+
+    @property
+    def key_path(self) -> str:
+        """The key as TOML writes it, `device."lane-2/reader".baud`."""
+        return dotted(self.key)
+
+    @property
+    def subject(self) -> str:
+        """The key as a person reads it, `device "lane-2/reader": baud`."""
+        match self.key:
+            case ("device", str(position), *rest):
+                return ": ".join([f"device {quoted(position)}", *([dotted(tuple(rest))] if rest else [])])
+            case (section, *rest) if rest:
+                return f"{dotted((section,))}: {dotted(tuple(rest))}"
+            case key:
+                return dotted(key)
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        subject = f"{self.subject}: " if self.key else ""
+        return f"{place}: {subject}{self.text}\n    {self.remedy}"
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; carries every finding, in the order of the file."""
+
+    exit_code: ClassVar[int] = os.EX_CONFIG
+    """What a command ends with when it prints this: 78, of sysexits."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(findings)
+        self.findings = findings
+
+    def __str__(self) -> str:
+        return "\n".join(str(finding) for finding in self.findings)

@@ -1,0 +1,303 @@
+"""The sections of a post's file, as typed, frozen values. What spans several keys is checked in `rules`."""
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo
+
+from drivers.links.settings import Settings
+from gateway.contract.topics import Position, Slug
+
+Profile = Literal["production", "test", "training"]
+
+_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+
+
+def _host(host: str) -> str:
+    """Accept a host name or an address alone; what belongs to other keys is sent there."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if "://" in host:
+            raise ValueError("is a URL; write the host's name alone, TLS is a table of its own") from None
+        if not _HOST_NAME.fullmatch(host) or len(host) > 253:
+            raise ValueError(
+                "is neither a host name nor an IP address; write it alone, the port is a key of its own"
+            ) from None
+    return host
+
+
+def _file(path: Path, info: ValidationInfo) -> Path:
+    """Take a relative path from the folder of the configuration file, wherever the daemon was started."""
+    text = str(path)
+    if "\0" in text or text.startswith("~"):
+        raise ValueError("is no path a service can open; write the whole path, only a shell knows `~`")
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path
+
+
+Host = Annotated[str, AfterValidator(_host)]
+FilePath = Annotated[Path, AfterValidator(_file)]
+
+
+class Section(BaseModel):
+    """One table of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class GatewayName(Section):
+    """Which gateway of which site this is, and how seriously it is meant."""
+
+    site: Slug = Field(
+        description="The site: one state's trust domain, second level of every topic.", examples=["ke-busia"]
+    )
+    name: Slug = Field(description="The gateway's name, unique at its site.", examples=["gw-1"])
+    profile: Profile = Field(
+        description="How serious it is: production refuses everything simulated, test and training do not.",
+        examples=["production"],
+    )
+    state_dir: FilePath = Field(
+        description="Folder for the outbox and what must survive a restart; the daemon makes and checks it.",
+        examples=["/var/lib/borderpost"],
+    )
+
+
+class Tls(Section):
+    """TLS towards a broker: at least version 1.2, its certificate always checked against its name."""
+
+    ca_file: FilePath | None = Field(
+        None,
+        description="Certificates to trust, PEM; without it those the system trusts.",
+        examples=["/etc/borderpost/ca.pem"],
+    )
+    cert_file: FilePath | None = Field(
+        None,
+        description="The gateway's own certificate, PEM; the broker takes its name as the user name.",
+        examples=["/etc/borderpost/gw-1.pem"],
+    )
+    key_file: FilePath | None = Field(
+        None, description="The private key of that certificate, PEM.", examples=["/etc/borderpost/gw-1.key"]
+    )
+
+
+class Destination(Section):
+    """A broker that events are delivered to."""
+
+    host: Host = Field(description="Host name or IP address.", examples=["127.0.0.1"])
+    tls: Tls | None = Field(
+        None, description="TLS; without this table the connection is in clear.", examples=[{}]
+    )
+    port: int = Field(
+        # 8883 and 1883 are the ports registered with IANA for MQTT with and without TLS.
+        default_factory=lambda known: 8883 if known.get("tls") else 1883,
+        ge=1,
+        le=65535,
+        description="TCP port; 1883, or 8883 with TLS, when not given.",
+        examples=[1883],
+    )
+    username: str | None = Field(
+        None, min_length=1, max_length=256, description="MQTT user name.", examples=["gw-1"]
+    )
+    password_file: FilePath | None = Field(
+        None,
+        description="File that holds the MQTT password and nothing else; a final line end is not part of it.",
+        examples=["/etc/borderpost/mqtt-password"],
+    )
+    keepalive_s: int = Field(
+        15,
+        ge=5,
+        le=3600,
+        description="A connection that was silent for this long is tested, in seconds.",
+        examples=[15],
+    )
+
+    def files(self) -> tuple[Path, ...]:
+        """Every file that is read to connect there."""
+        named = (self.password_file, *(self.tls.model_dump().values() if self.tls else ()))
+        return tuple(file for file in named if file is not None)
+
+
+class Broker(Destination):
+    """The post's own broker, the destination `local`: keeps no files, so HQ is a destination of its own."""
+
+    embedded: bool = Field(
+        False,
+        description="The broker is the demo's own, on loopback, without access rules; never in production.",
+        examples=[False],
+    )
+
+
+class Headquarters(Destination):
+    """The broker at headquarters, the destination `hq`."""
+
+    takes_traveller: bool = Field(
+        False,
+        description="Whether data about persons leaves the post for headquarters.",
+        examples=[False],
+    )
+
+
+class Delivery(Section):
+    """How long and how much is kept until it is delivered, and how fast a backlog leaves."""
+
+    traveller_expires_s: int = Field(
+        60,
+        ge=1,
+        le=86400,
+        description="Data about a person is given up when not delivered within this time, in seconds.",
+        examples=[60],
+    )
+    record_keeps_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="Records are given up when not delivered within this time, in days.",
+        examples=[30],
+    )
+    max_bytes: int = Field(
+        1 << 30,
+        ge=1 << 20,
+        le=1 << 40,
+        description="Size of the outbox on disk at most, in bytes.",
+        examples=[1 << 30],
+    )
+    max_events: int = Field(
+        200_000,
+        ge=100,
+        le=100_000_000,
+        description="Events in the outbox at most, in events.",
+        examples=[200_000],
+    )
+    in_flight: int = Field(
+        20,
+        ge=1,
+        le=20,
+        description="Messages sent and not yet acknowledged at most, a destination; above 20 order suffers.",
+        examples=[20],
+    )
+    drain_per_s: int = Field(
+        500,
+        ge=1,
+        le=100_000,
+        description="How fast a backlog is sent after an outage at most, in events a second.",
+        examples=[500],
+    )
+    image_max_bytes: int = Field(
+        8 << 20,
+        ge=1 << 10,
+        # The largest packet MQTT can express is 268,435,455 bytes (MQTT 5.0, section 1.5.5); topic and
+        # properties need room in it.
+        le=(1 << 28) - (1 << 16),
+        description="Size of one image at most, in bytes; the broker's own limit must be above it.",
+        examples=[8 << 20],
+    )
+
+
+class Vault(Section):
+    """Where the master key comes from that wraps the keys of data at rest: one of the three, or none.
+
+    With none, the gateway keeps a key of its own beside the data: whoever has the disk has both.
+    """
+
+    credential: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$",
+        description="Name of a systemd credential (LoadCredentialEncrypted=).",
+        examples=["outbox.key"],
+    )
+    key_file: FilePath | None = Field(
+        None, description="File that holds the key.", examples=["/etc/borderpost/outbox.key"]
+    )
+    environment: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="Name of the environment variable that holds the key.",
+        examples=["BORDERPOST_VAULT"],
+    )
+
+
+class Supervision(Section):
+    """When a worker process counts as lost, and how it is started again."""
+
+    heartbeat_s: float = Field(
+        1, gt=0, le=60, description="Time between two signs of life of a worker, in seconds.", examples=[1]
+    )
+    heartbeat_limit_s: float = Field(
+        5,
+        gt=0,
+        le=300,
+        description="A worker silent for this long is killed and replaced, in seconds.",
+        examples=[5],
+    )
+    open_limit_s: float = Field(
+        15,
+        gt=0,
+        le=300,
+        description="A driver that has not opened its device within this time is given up, in seconds.",
+        examples=[15],
+    )
+    stop_s: float = Field(
+        2,
+        gt=0,
+        le=2.5,
+        description="What a worker has for an orderly stop before it is killed, in seconds.",
+        examples=[2],
+    )
+    backoff_first_s: float = Field(
+        0.5, gt=0, le=60, description="Wait before the first new attempt, in seconds.", examples=[0.5]
+    )
+    backoff_max_s: float = Field(
+        30, gt=0, le=3600, description="Longest wait between two attempts, in seconds.", examples=[30]
+    )
+
+
+class Log(Section):
+    """What is written to the journal."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is written.", examples=["info"]
+    )
+
+
+class DeviceSettings(Section):
+    """One device: who speaks to it, and how that driver is set."""
+
+    driver: str = Field(description="Name of an installed driver.", examples=["mrz-serial"])
+    settings: SerializeAsAny[Settings] = Field(
+        description="The driver's own settings, checked by its model.", examples=[{"port": "/dev/ttyUSB0"}]
+    )
+    table: dict[str, Any] = Field(
+        repr=False,
+        exclude=True,
+        description="The table as the file has it, environment filled in, without `driver`.",
+        examples=[{"port": "/dev/ttyUSB0"}],
+    )
+
+
+class Post(Section):
+    """A post, complete and free of contradictions."""
+
+    gateway: GatewayName = Field(description="Who this gateway is.", examples=[{"site": "ke-busia"}])
+    broker: Broker = Field(description="The post's own broker.", examples=[{"host": "127.0.0.1"}])
+    hq: Headquarters | None = Field(
+        None, description="The broker at headquarters, if any.", examples=[{"host": "mqtt.hq.example"}]
+    )
+    delivery: Delivery = Field(Delivery(), description="What is kept, how long, how much.", examples=[{}])
+    vault: Vault = Field(Vault(), description="Where the key for data at rest is.", examples=[{}])
+    supervision: Supervision = Field(Supervision(), description="How workers are watched.", examples=[{}])
+    log: Log = Field(Log(), description="What is written to the journal.", examples=[{}])
+    devices: dict[Position, DeviceSettings] = Field(
+        description="The devices by position, in the order of the file.", examples=[{}]
+    )
+    stamps: dict[Path, int] = Field(
+        default_factory=dict,
+        exclude=True,
+        description=(
+            "When each file named under `broker` and `hq` was last written, in nanoseconds since 1970: "
+            "a renewed certificate under the same name is a change."
+        ),
+        examples=[{}],
+    )

@@ -1,0 +1,58 @@
+"""From the post's file to the settings of delivery: who is given what, and where it waits meanwhile."""
+
+from pydantic import SecretStr
+
+from drivers.observation import DataClass
+from gateway.config import Destination, Post
+from gateway.delivery.settings import (
+    DAY_S,
+    BrokerSettings,
+    ClassSettings,
+    DeliverySettings,
+    DestinationSettings,
+    KeySettings,
+    OutboxSettings,
+    TlsSettings,
+)
+
+
+def delivery_settings(post: Post) -> DeliverySettings:
+    """Translate; raises OSError when a password file cannot be read."""
+    kept = post.delivery
+    sending = {"in_flight": kept.in_flight, "drain_per_s": kept.drain_per_s}
+    destinations = [DestinationSettings.local(_broker(post, post.broker), **sending)]
+    if post.hq is not None:
+        classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.takes_traveller else set())
+        destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))
+    outbox = OutboxSettings(
+        directory=post.gateway.state_dir / "outbox",
+        traveller=ClassSettings(
+            expires_s=kept.traveller_expires_s, max_events=kept.max_events, max_bytes=kept.max_bytes
+        ),
+        record=ClassSettings(
+            expires_s=kept.record_keeps_days * DAY_S, max_events=kept.max_events, max_bytes=kept.max_bytes
+        ),
+        max_bytes=kept.max_bytes,
+        max_blob_bytes=kept.image_max_bytes,
+        key=KeySettings(
+            credential=post.vault.credential, file=post.vault.key_file, env=post.vault.environment
+        ),
+    )
+    return DeliverySettings(outbox=outbox, destinations=tuple(destinations))
+
+
+def _broker(post: Post, there: Destination) -> BrokerSettings:
+    password = None
+    if there.password_file is not None:
+        # A final line end is not part of the password: every editor adds one.
+        password = SecretStr(there.password_file.read_text("utf-8").removesuffix("\n").removesuffix("\r"))
+    tls = there.tls and TlsSettings(ca=there.tls.ca_file, cert=there.tls.cert_file, key=there.tls.key_file)
+    return BrokerSettings(
+        host=there.host,
+        port=there.port,
+        username=there.username,
+        password=password,
+        tls=tls,
+        keepalive_s=there.keepalive_s,
+        client_id=f"bgw-{post.gateway.site}-{post.gateway.name}",
+    )

@@ -1,0 +1,101 @@
+"""What a reload has to do, for any two configurations of a post."""
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.links.settings import Settings
+from gateway.config import Changes, DeviceSettings, Post, changed
+from gateway.contract.topics import Position
+
+
+class Reader(Settings):
+    """Settings of an invented reader."""
+
+    baud: int = 9600
+
+
+def _device(driver: str, baud: int) -> DeviceSettings:
+    return DeviceSettings(driver=driver, settings=Reader(baud=baud), table={"baud": baud})
+
+
+DEVICES = st.dictionaries(
+    st.sampled_from(
+        [Position("lane-1", "reader"), Position("lane-1", "camera"), Position("lane-2", "reader")]
+    ),
+    st.builds(_device, st.sampled_from(["a", "b"]), st.sampled_from([9600, 19200])),
+)
+POSTS = st.builds(
+    lambda name, port, hq, expires, level, devices, stamp: Post.model_validate(
+        {
+            "gateway": {"site": "ke-busia", "name": name, "profile": "test", "state_dir": "/x"},
+            "broker": {"host": "localhost", "port": port, "username": "u", "password_file": "/p"},
+            "hq": hq,
+            "delivery": {"traveller_expires_s": expires},
+            "log": {"level": level},
+            "devices": devices,
+            "stamps": {Path("/p"): stamp},
+        }
+    ),
+    st.sampled_from(["gw-1", "gw-2"]),
+    st.sampled_from([1883, 1884]),
+    st.sampled_from([None, {"host": "hq"}, {"host": "hq", "takes_traveller": True}]),
+    st.sampled_from([60, 30]),
+    st.sampled_from(["info", "debug"]),
+    DEVICES,
+    st.sampled_from([1, 2]),
+)
+
+
+@given(POSTS)
+def test_nothing_differs_from_itself(post: Post) -> None:
+    assert not changed(post, post.model_copy(deep=True))
+
+
+@given(POSTS, POSTS)
+def test_carrying_out_the_changes_gives_the_new_devices(old: Post, new: Post) -> None:
+    changes = changed(old, new)
+
+    running = {
+        position: device for position, device in old.devices.items() if position not in changes.removed
+    }
+    running |= {position: new.devices[position] for position in (*changes.added, *changes.altered)}
+    assert running == new.devices
+    untouched = running.keys() - {*changes.added, *changes.altered}
+    assert all(old.devices[position].settings == new.devices[position].settings for position in untouched)
+
+
+@given(POSTS, POSTS)
+def test_back_is_the_opposite_of_forth(old: Post, new: Post) -> None:
+    forth, back = changed(old, new), changed(new, old)
+
+    assert (set(forth.added), set(forth.altered)) == (set(back.removed), set(back.altered))
+    assert (forth.broker, forth.hq, forth.delivery, forth.restart) == (
+        back.broker,
+        back.hq,
+        back.delivery,
+        back.restart,
+    )
+
+
+@given(POSTS, POSTS)
+def test_equal_means_no_changes_and_no_changes_means_equal(old: Post, new: Post) -> None:
+    assert bool(changed(old, new)) == (old != new)
+
+
+@given(POSTS, DEVICES)
+def test_devices_alone_touch_nothing_else(old: Post, devices: dict[Position, Any]) -> None:
+    changes = changed(old, old.model_copy(update={"devices": devices}))
+
+    assert changes == Changes(changes.added, changes.removed, changes.altered, False, False, False, ())
+    assert not {*changes.added} & {*changes.removed}
+
+
+@given(POSTS)
+def test_a_renewed_password_under_the_same_name_is_a_change(old: Post) -> None:
+    changes = changed(old, old.model_copy(update={"stamps": {Path("/p"): 3}}))
+
+    assert changes.broker
+    assert not changes.hq
