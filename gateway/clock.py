@@ -1,0 +1,201 @@
+"""The post's clocks: one that only runs forward, one that people set, and whether the latter can be trusted.
+
+Ages and expiries are measured with CLOCK_BOOTTIME, which nobody can set and which runs on in suspend. The
+wall clock goes into events and, where two boots must be compared, into an age, and only while it is `synced`.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import ctypes.util
+import errno
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+import structlog
+
+from gateway.contract.envelope import Clock, Moment
+
+log = structlog.get_logger()
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+STEP_NS = 250_000_000
+"""A difference between wall clock and boot clock that grew by more than this is a step, not a slew.
+
+The kernel slews at 500 ppm, 5 ms between two looks; systemd-timesyncd steps from 0.4 s on.
+"""
+LOOK_S = 10.0
+"""Between two looks at whether the kernel calls its clock synchronised; nothing announces that."""
+
+
+class TimeSource(Protocol):
+    """Where delivery takes its time from; tests bring their own."""
+
+    @property
+    def boot_id(self) -> str:
+        """Name of the machine's present boot."""
+        ...
+
+    def unix_ns(self) -> int:
+        """Wall clock, nanoseconds since 1970."""
+        ...
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since boot, suspend included."""
+        ...
+
+    def standing(self) -> Clock:
+        """Whether the wall clock can be trusted now."""
+        ...
+
+
+class _Timex(ctypes.Structure):
+    """The head of struct timex (adjtimex(2)); the kernel fills more than we read."""
+
+    _fields_: ClassVar = [
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    ]
+
+
+_STA_UNSYNC = 0x0040
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class SystemTime:
+    """The machine's own clocks."""
+
+    def __init__(self) -> None:
+        self.boot_id = BOOT_ID.read_text("ascii").strip().replace("-", "")
+
+    def unix_ns(self) -> int:
+        """Wall clock, nanoseconds since 1970."""
+        return time.time_ns()
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since boot, suspend included."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def standing(self) -> Clock:
+        """What the kernel thinks of its clock: STA_UNSYNC is cleared by whoever disciplines it."""
+        timex = _Timex()
+        if _libc.adjtimex(ctypes.byref(timex)) < 0 or timex.status & _STA_UNSYNC:
+            return Clock.UNSYNCED
+        return Clock.SYNCED
+
+
+def moment(time_source: TimeSource) -> Moment:
+    """Take both clocks at once."""
+    return Moment(
+        unix_ns=time_source.unix_ns(),
+        boot_id=time_source.boot_id,
+        boot_ns=time_source.boot_ns(),
+        clock=time_source.standing(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClockChange:
+    """The wall clock was stepped, or can be trusted for the first time since we started."""
+
+    step_ns: int
+    """How far it was stepped, in nanoseconds; negative: back. 0 when only its standing changed."""
+    standing: Clock
+    first_synced: bool
+    """Whether it is trusted for the first time since we started."""
+
+
+class ClockWatch:
+    """Tells when the wall clock is stepped or first set right.
+
+    A step is announced by the kernel: a timer that is cancelled when the clock is set (timerfd_create(2),
+    TFD_TIMER_CANCEL_ON_SET). Whether the clock is synchronised is looked at every ten seconds.
+    """
+
+    def __init__(self, time_source: TimeSource, on_change: Callable[[ClockChange], None]) -> None:
+        self._time = time_source
+        self._on_change = on_change
+        self._standing = time_source.standing()
+        self._was_synced = self._standing is Clock.SYNCED
+        self._difference_ns = self._difference()
+        self._fd = -1
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Watch from now on, on the running event loop."""
+        loop = asyncio.get_running_loop()
+        self._fd = _cancelled_when_set()
+        if self._fd >= 0:
+            loop.add_reader(self._fd, self._set)
+        self._timer = loop.call_later(LOOK_S, self._look_again)
+
+    def stop(self) -> None:
+        """Stop watching; harmless when never started."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def look(self) -> None:
+        """Compare the clocks now; calls back when something changed."""
+        difference_ns = self._difference()
+        step_ns = difference_ns - self._difference_ns
+        standing = self._time.standing()
+        self._difference_ns = difference_ns
+        stepped = abs(step_ns) >= STEP_NS
+        changed = standing is not self._standing
+        self._standing = standing
+        if not stepped and not changed:
+            return
+        first = standing is Clock.SYNCED and not self._was_synced
+        self._was_synced |= first
+        change = ClockChange(step_ns if stepped else 0, standing, first)
+        log.info("clock_changed", step_ms=change.step_ns // 1_000_000, standing=str(standing), first=first)
+        try:
+            self._on_change(change)
+        except Exception:
+            log.exception("clock_callback_failed")
+
+    def _difference(self) -> int:
+        return self._time.unix_ns() - self._time.boot_ns()
+
+    def _look_again(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
+        self.look()
+
+    def _set(self) -> None:
+        with contextlib.suppress(OSError):  # ECANCELED is the message itself
+            os.read(self._fd, 8)
+        self.look()
+
+
+class _Itimerspec(ctypes.Structure):
+    _fields_: ClassVar = [
+        (name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")
+    ]
+
+
+def _cancelled_when_set() -> int:
+    """Open a timer that becomes readable when somebody sets the wall clock; -1 where there is none."""
+    absolute, cancel_on_set = 1, 2
+    fd: int = _libc.timerfd_create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)
+    if fd < 0:
+        return -1
+    never = _Itimerspec(0, 0, 2**31 - 1, 0)
+    if _libc.timerfd_settime(fd, absolute | cancel_on_set, ctypes.byref(never), None) < 0:
+        log.warning("clock_steps_not_announced", errno=errno.errorcode.get(ctypes.get_errno()))
+        os.close(fd)
+        return -1
+    return fd

@@ -1,0 +1,119 @@
+"""The frames that a worker process and the daemon exchange over their socket pair.
+
+A frame is `length u32 | kind u8 | head length u16 | head JSON | body`, big-endian; the length counts what
+follows it. The body is raw bytes that the daemon passes on without looking at them.
+"""
+
+import asyncio
+import json
+import struct
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any
+
+_LEAD = struct.Struct(">IBH")
+_LEAD_AFTER_LENGTH = _LEAD.size - 4
+LIMIT_BYTES = 64 * 1024 * 1024
+"""A frame above this is a broken worker, not an image."""
+
+
+class Kind(IntEnum):
+    """What a frame is. The first five go up to the daemon, the last down to the worker."""
+
+    BEAT = 1
+    """I am alive; head: counters."""
+    STATE = 2
+    """How the device is; head: the fields of DeviceState that the worker knows."""
+    IDENTITY = 3
+    """Who answered; head: the fields of Identity."""
+    BLOB = 4
+    """An image of the event that follows; head: role, media_type; body: its bytes."""
+    EVENT = 5
+    """An open event; head: type, class; body: see gateway.contract.envelope."""
+    STOP = 6
+    """Close the device and end."""
+
+
+def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
+    """Write one frame."""
+    text = json.dumps(head, separators=(",", ":")).encode() if head else b""
+    return _LEAD.pack(_LEAD_AFTER_LENGTH + len(text) + len(body), kind, len(text)) + text + body
+
+
+class BrokenCorridorError(Exception):
+    """The other end sent something that is no frame."""
+
+
+class Corridor(asyncio.Protocol):
+    """One end of the socket pair: reassembles frames, and says when the other end is gone."""
+
+    def __init__(
+        self, received: Callable[[Kind, dict[str, Any], bytes], None], lost: Callable[[], None]
+    ) -> None:
+        self._received = received
+        self._lost = lost
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """The other process closed its end or died."""
+        self._transport = None
+        self._writable.set()
+        self._lost()
+
+    def pause_writing(self) -> None:
+        """The other end does not keep up."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The other end has caught up."""
+        self._writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what has arrived into frames."""
+        buffer = self._buffer
+        buffer += data
+        start, end = 0, len(buffer)
+        while end - start >= _LEAD.size:
+            length, kind, head_length = _LEAD.unpack_from(buffer, start)
+            if length > LIMIT_BYTES or head_length > length:
+                raise BrokenCorridorError(f"a frame of {length} bytes with a head of {head_length}")
+            if end - start - 4 < length:
+                break
+            head_start = start + _LEAD.size
+            body_start = head_start + head_length
+            start += 4 + length
+            head = json.loads(buffer[head_start:body_start]) if head_length else {}
+            self._received(Kind(kind), head, bytes(buffer[body_start:start]))
+        del buffer[:start]
+
+    def send(self, kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
+        """Send one frame, or drop it when the other end is gone."""
+        if self._transport is not None:
+            self._transport.write(frame(kind, head, body))
+
+    async def drained(self) -> None:
+        """Wait until the other end keeps up."""
+        await self._writable.wait()
+
+    def pause(self) -> None:
+        """Take nothing more from the other end for now: it will have to wait, and so will its device."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Take frames again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close this end."""
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,343 @@
+"""A worker process per device: start, heartbeat, restart with backoff, stop. None touches another."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from drivers.driver import Driver, Identity, load_driver
+from drivers.links.link import Action, Cause
+from drivers.links.settings import Settings
+from gateway.backoff import Backoff
+from gateway.contract.envelope import schema_id, timestamp
+from gateway.contract.states import Condition, DeviceDescription, DeviceState, EventOffer
+from gateway.corridor import BrokenCorridorError, Corridor, Kind
+from gateway.worker import Order
+
+log = structlog.get_logger()
+
+STABLE_S = 60.0
+"""A worker that lived this long had a life: its next start does not wait."""
+
+
+WORKER_ENDED = {
+    Cause.CRASHED: "The device's own process ended and is started again.",
+    Cause.SILENT: "The device's own process gave no sign of life and is replaced.",
+}
+
+
+class Above(Protocol):
+    """What the supervisor hands things to."""
+
+    def heard(self, position: str, heard: "Heard") -> None:
+        """A device said something."""
+        ...
+
+    def state_changed(self, position: str, state: DeviceState) -> None:
+        """How a device is now."""
+        ...
+
+    def description_changed(self, position: str, description: DeviceDescription) -> None:
+        """What stands at a position now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One event as a worker handed it up."""
+
+    event_type: str
+    data_class: str
+    open_event: bytes
+    images: tuple["Image", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that belongs to the next event."""
+
+    role: str
+    media_type: str
+    content: bytes
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Nursery:
+    """The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
+
+    def __init__(self, drivers: list[str], level: str) -> None:
+        self._drivers = drivers
+        self._level = level
+        self._process: asyncio.subprocess.Process | None = None
+        self._channel: socket.socket | None = None
+        self._lock = asyncio.Lock()
+
+    async def _started(self) -> socket.socket:
+        if self._channel is not None and self._process is not None and self._process.returncode is None:
+            return self._channel
+        await self.close()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.nursery",
+                str(theirs.fileno()),
+                self._level,
+                *self._drivers,
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        ours.setblocking(False)
+        self._channel = ours
+        return ours
+
+    async def fork(self, order: Order, descriptor: int) -> int:
+        """Make a worker process that serves `order` on `descriptor`; returns its pid; raises OSError."""
+        async with self._lock:
+            loop = asyncio.get_running_loop()
+            channel = await self._started()
+            socket.send_fds(channel, [json.dumps(order.as_head()).encode()], [descriptor])
+            while True:
+                answer = await loop.sock_recv(channel, 4096)
+                if not answer:
+                    self._channel = None
+                    channel.close()
+                    raise ConnectionResetError("the fork server ended")
+                message = json.loads(answer)
+                # Deaths are told as well, but a worker's socket says so sooner: only a birth matters here.
+                if "status" not in message:
+                    return int(message["pid"])
+
+    async def close(self) -> None:
+        """Let the server end; it ends what is left of its children."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            await self._process.wait()
+            self._process = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker process may take, in seconds."""
+
+    silent_s: float
+    stop_s: float
+
+
+class Supervised:
+    """One position: the process that serves it now, and what is known of its device."""
+
+    def __init__(self, order: Order, limits: Limits, nursery: Nursery, above: Above, session: str) -> None:
+        self.order = order
+        self._limits = limits
+        self._nursery = nursery
+        self._above = above
+        self._session = session
+        self._driver: type[Driver[Settings]] = load_driver(order.driver)
+        self._identity: Identity | None = None
+        self._images: list[Image] = []
+        self._corridor: Corridor | None = None
+        self._pid = 0
+        self._pidfd = -1
+        self._last_beat = 0.0
+        self._ended: asyncio.Event = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.counters: dict[str, int] = {}
+        self.restarts = 0
+        self.state: DeviceState | None = None
+
+    def start(self) -> None:
+        """Begin to serve the position."""
+        self._describe()
+        self._enter(Condition.STARTING)
+        self._task = asyncio.create_task(self._keep_alive(), name=f"supervise {self.order.position}")
+
+    async def stop(self) -> None:
+        """Close the device and end its process, by force when it takes too long."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._corridor is not None:
+            self._corridor.send(Kind.STOP)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._limits.stop_s):
+                    await self._ended.wait()
+                    await self._process_gone()
+        await self._end()
+
+    def tell_again(self) -> None:
+        """Make description and state known once more, to somebody who has just come."""
+        self._describe()
+        if self.state is not None:
+            self._above.state_changed(self.order.position, self.state)
+
+    def pause(self) -> None:
+        """Take no more events from this device for now."""
+        if self._corridor is not None:
+            self._corridor.pause()
+
+    def resume(self) -> None:
+        """Take events again."""
+        if self._corridor is not None:
+            self._corridor.resume()
+
+    async def _keep_alive(self) -> None:
+        backoff = Backoff(self.order.backoff_first_s, self.order.backoff_max_s)
+        loop = asyncio.get_running_loop()
+        while True:
+            born = loop.time()
+            try:
+                await self._begin()
+                cause = await self._watch()
+            except OSError as error:
+                log.error("worker_not_started", device=self.order.position, exc_info=error)
+                cause = Cause.CRASHED
+            await self._end()
+            self.restarts += 1
+            first = self.restarts == 1
+            stable = loop.time() - born >= STABLE_S
+            if stable:
+                backoff.reset()
+            # A first death after a good life is answered at once: a counter waits. A series is not.
+            wait_s = 0.0 if stable or first else backoff.next_s()
+            log.warning("worker_ended", device=self.order.position, cause=cause, seconds=round(wait_s, 2))
+            self._enter(
+                Condition.OFFLINE,
+                cause=cause,
+                text=WORKER_ENDED[cause],
+                action=Action.WAIT,
+                how="If it repeats: replug the device, then send a diagnostics bundle to support.",
+            )
+            await asyncio.sleep(wait_s)
+
+    async def _begin(self) -> None:
+        """Fork a worker; raises OSError."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._pid = await self._nursery.fork(self.order, theirs.fileno())
+                with contextlib.suppress(ProcessLookupError):
+                    self._pidfd = os.pidfd_open(self._pid)
+            except BaseException:
+                ours.close()
+                raise
+        self._ended = asyncio.Event()
+        self._images = []
+        self._last_beat = loop.time()
+        corridor = Corridor(self._received, self._ended.set)
+        self._corridor = corridor
+        await loop.create_unix_connection(lambda: corridor, sock=ours)
+
+    async def _watch(self) -> Cause:
+        """Wait until the worker is gone or silent for too long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            try:
+                async with asyncio.timeout(self.order.heartbeat_s):
+                    await self._ended.wait()
+                return Cause.CRASHED
+            except TimeoutError:
+                now = loop.time()
+                # Our own loop may have been stopped (a suspended machine, a debugger): that is no evidence.
+                if now - before > 2 * self.order.heartbeat_s:
+                    self._last_beat = now
+                elif now - self._last_beat > self._limits.silent_s:
+                    return Cause.SILENT
+
+    async def _end(self) -> None:
+        """Make sure that no process and no descriptor of this worker is left."""
+        if self._corridor is not None:
+            self._corridor.close()
+            self._corridor = None
+        if self._pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            await self._process_gone()
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    async def _process_gone(self) -> None:
+        """Wait until the kernel has ended the process: only then is its device free for the next one."""
+        if self._pidfd < 0:
+            return
+        loop = asyncio.get_running_loop()
+        gone: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._pidfd, _settle, gone)
+        try:
+            await gone
+        finally:
+            loop.remove_reader(self._pidfd)
+
+    def _received(self, kind: Kind, head: dict[str, Any], body: bytes) -> None:
+        """Take one frame from the worker."""
+        match kind:
+            case Kind.EVENT:
+                images, self._images = self._images, []
+                self._above.heard(
+                    self.order.position, Heard(head["type"], head["class"], body, tuple(images))
+                )
+            case Kind.BLOB:
+                self._images.append(Image(head["role"], head["media_type"], body))
+            case Kind.BEAT:
+                self._last_beat = asyncio.get_running_loop().time()
+                self.counters = head
+            case Kind.IDENTITY:
+                self._identity = Identity.model_validate(head)
+                self._describe()
+            case Kind.STATE:
+                self._enter(**head)
+            case _:
+                raise BrokenCorridorError(f"a worker may not send {kind.name}")
+
+    def _enter(self, state: str, **why: Any) -> None:
+        """Make a state known."""
+        self.state = DeviceState.model_validate(
+            {"state": state, "since": timestamp(time.time_ns()), "session": self._session, **why}
+        )
+        log.info(
+            "device_state",
+            device=self.order.position,
+            state=self.state.state,
+            cause=self.state.cause,
+            text=self.state.text,
+            action=self.state.action,
+        )
+        self._above.state_changed(self.order.position, self.state)
+
+    def _describe(self) -> None:
+        """Make known what stands here."""
+        self._above.description_changed(
+            self.order.position,
+            DeviceDescription(
+                driver=self.order.driver,
+                family=self._driver.family,
+                identity=self._identity,
+                events=tuple(
+                    EventOffer(
+                        type=said.event_type,
+                        dataschema=schema_id(said.event_type),
+                        data_class=said.data_class,
+                    )
+                    for said in self._driver.says
+                ),
+                session=self._session,
+            ),
+        )

@@ -1,0 +1,240 @@
+"""Inside a device's own process: open the driver, run it, hand up what it says, start again when it fails."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import uuid
+from collections import deque
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+
+from drivers.driver import BadFrame, Driver, Identity, load_driver
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.settings import Settings
+from drivers.observation import Observation
+from gateway.backoff import Backoff
+from gateway.clock import SystemTime, moment
+from gateway.contract.envelope import EnvelopeWriter, Provenance
+from gateway.contract.states import Condition
+from gateway.corridor import Corridor, Kind
+
+log = structlog.get_logger()
+
+PR_SET_NAME = 15  # prctl(2)
+ABSENT_FIRST_S, ABSENT_MAX_S = 0.02, 0.5
+"""How often a missing device is looked for, in seconds: a look costs one stat(2) or a walk over sysfs."""
+KEPT_BAD_FRAMES = 32
+CONDITIONS = {
+    Cause.NO_DEVICE: Condition.NO_DEVICE,
+    Cause.UNPLUGGED: Condition.NO_DEVICE,
+    Cause.SIMULATED: Condition.FAULT,
+    Cause.WRONG_DEVICE: Condition.FAULT,
+    Cause.DRIVER_ERROR: Condition.FAULT,
+}
+"""Which condition a failure means; all others are `offline`."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything a worker has to know."""
+
+    site: str
+    gateway: str
+    position: str
+    driver: str
+    settings: dict[str, Any]
+    production: bool
+    heartbeat_s: float
+    open_limit_s: float
+    backoff_first_s: float
+    backoff_max_s: float
+
+    def as_head(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+@dataclass
+class Counters:
+    """What happened since this worker started."""
+
+    opened: int = 0
+    read: int = 0
+    bad: int = 0
+
+
+class DeviceWorker:
+    """One device: its driver, its link, and the corridor to the daemon."""
+
+    def __init__(self, order: Order, corridor: Corridor, clock: SystemTime) -> None:
+        self._order = order
+        self._corridor = corridor
+        self._clock = clock
+        self._writer = EnvelopeWriter(order.site, order.gateway, order.position)
+        self._driver_class = load_driver(order.driver)
+        self._settings: Settings = self._driver_class.settings_model.model_validate(order.settings)
+        self._reported: dict[str, Any] | None = None
+        self.counters = Counters()
+        # Personal data: kept in memory only, for a technician at this post, and gone with the process.
+        self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=KEPT_BAD_FRAMES)
+
+    async def run(self) -> None:
+        """Tend the device until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._beat())
+            tasks.create_task(self._tend())
+
+    async def _beat(self) -> None:
+        """Tell the daemon regularly that this process and its event loop are alive."""
+        while True:
+            self._corridor.send(Kind.BEAT, asdict(self.counters))
+            await asyncio.sleep(self._order.heartbeat_s)
+
+    async def _tend(self) -> None:
+        """Open and watch, again and again; wait between attempts as long as the failure deserves."""
+        failing = Backoff(self._order.backoff_first_s, self._order.backoff_max_s)
+        absent = Backoff(ABSENT_FIRST_S, ABSENT_MAX_S)
+        while True:
+            opened = self.counters.opened
+            try:
+                await self._open_and_watch()
+            except LinkError as error:
+                failure = error
+            except Exception as error:
+                log.error("driver_error", device=self._order.position, exc_info=error)
+                failure = LinkError(
+                    Cause.DRIVER_ERROR,
+                    f"The driver {self._order.driver} met something it does not understand.",
+                    Action.CALL,
+                    "Send a diagnostics bundle to support; the driver goes on trying.",
+                )
+            if self.counters.opened > opened:
+                failing.reset()
+                absent.reset()
+            self._report(
+                CONDITIONS.get(failure.cause, Condition.OFFLINE),
+                cause=failure.cause,
+                text=failure.text,
+                action=failure.action,
+                how=failure.how,
+            )
+            gone = failure.cause in (Cause.NO_DEVICE, Cause.UNPLUGGED)
+            await asyncio.sleep((absent if gone else failing).next_s())
+
+    async def _open_and_watch(self) -> None:
+        """One life of the driver; always ends by raising."""
+        links = Links()
+        driver = self._driver_class(self._settings, links)
+        try:
+            identity = await self._open(driver, links)
+            self.counters.opened += 1
+            provenance = Provenance.SIMULATED if links.simulated else Provenance.LIVE
+            self._corridor.send(Kind.IDENTITY, identity.model_dump(mode="json"))
+            self._report(Condition.ONLINE, provenance=provenance)
+            async with aclosing(driver.watch()) as said:  # type: ignore[type-var]
+                async for observation in said:
+                    if isinstance(observation, BadFrame):
+                        self._keep(observation)
+                    else:
+                        await self._hand_up(observation, provenance)
+            raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
+        finally:
+            try:
+                await driver.close()
+            finally:
+                await links.close()
+
+    async def _open(self, driver: Driver[Settings], links: Links) -> Identity:
+        try:
+            async with asyncio.timeout(self._order.open_limit_s):
+                identity = await driver.open()
+        except TimeoutError:
+            raise LinkError(
+                Cause.NO_ANSWER,
+                f"The device did not answer within {self._order.open_limit_s:g} seconds.",
+                Action.RESTART,
+                "Switch the device off and on.",
+            ) from None
+        if links.simulated and self._order.production:
+            raise LinkError(
+                Cause.SIMULATED,
+                "A simulator is connected, and this post is in production.",
+                Action.CONFIGURE,
+                'Connect the real device, or set `profile = "training"`.',
+            )
+        return identity
+
+    async def _hand_up(self, observation: Observation, provenance: Provenance) -> None:
+        """Write the event once and send it, its images before it."""
+        if observation.wire and type(observation).event_type.endswith("failed"):
+            self._keep(BadFrame(type(observation).event_type, observation.wire))
+        else:
+            self.counters.read += 1
+        for attachment in observation.attachments:
+            self._corridor.send(
+                Kind.BLOB,
+                {"role": attachment.role, "media_type": attachment.media_type},
+                attachment.content,
+            )
+        event = self._writer.open_event(
+            observation, moment(self._clock), provenance, observation.transaction or str(uuid.uuid4())
+        )
+        self._corridor.send(
+            Kind.EVENT, {"type": observation.event_type, "class": observation.data_class}, event
+        )
+        await self._corridor.drained()
+
+    def _keep(self, bad: BadFrame) -> None:
+        self.counters.bad += 1
+        self.bad_frames.append((self._clock.boot_ns(), bad))
+
+    def _report(self, state: Condition, **why: Any) -> None:
+        """Report a transition; repetitions of the same state are not news."""
+        report = {"state": state, **why}
+        # Unplugged explains more than the `nothing there` that every later look finds.
+        still_unplugged = (
+            why.get("cause") is Cause.NO_DEVICE
+            and self._reported is not None
+            and self._reported.get("cause") is Cause.UNPLUGGED
+        )
+        if report != self._reported and not still_unplugged:
+            self._reported = report
+            self._corridor.send(Kind.STATE, report)
+
+
+async def _serve(order: Order, channel: socket.socket) -> None:
+    """Run the device until the daemon says stop or is gone."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+
+    def received(kind: Kind, _head: dict[str, Any], _body: bytes) -> None:
+        if kind is Kind.STOP:
+            ended.set()
+
+    corridor = Corridor(received, ended.set)
+    await loop.create_unix_connection(lambda: corridor, sock=channel)
+    running = asyncio.create_task(DeviceWorker(order, corridor, SystemTime()).run())
+    waiting = asyncio.create_task(ended.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (running, waiting):
+        task.cancel()
+    await asyncio.gather(running, waiting, return_exceptions=True)
+    corridor.close()
+
+
+def serve(order: Order, channel: socket.socket) -> None:
+    """Be the worker process of one device; returns when the daemon says stop or is gone."""
+    name = order.position.encode()[-15:]
+    ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.create_string_buffer(name), 0, 0, 0)
+    # The terminal's Ctrl-C and the service manager's stop go to the daemon, which then says STOP.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.environ.pop("NOTIFY_SOCKET", None)
+    asyncio.run(_serve(order, channel))

@@ -1,0 +1,71 @@
+"""A driver that does what it is told on its wire: count, carry an image, crash, hang, fail, fall silent.
+
+Installed as another package would be, by entry point, so that it also shows that others can add drivers.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.links.serial import SerialSettings
+from drivers.observation import Attachment, DataClass, Observation
+
+SECRET = "WANJIKU"
+
+
+class Numbered(Observation):
+    """A numbered record."""
+
+    event_type: ClassVar[str] = "test.numbered"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    number: int = Field(description="The number it was given.", examples=[1])
+
+
+class NumberedTraveller(Numbered):
+    """The same as traveller data."""
+
+    event_type: ClassVar[str] = "test.traveller"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+
+
+class Odd(Driver[SerialSettings]):
+    """One line on the wire is one order."""
+
+    family = Family.UNKNOWN
+    settings_model = SerialSettings
+    says: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller)
+
+    async def open(self) -> Identity:
+        """Open the port."""
+        self.link = await self.links.serial(self.settings)
+        return Identity(model="odd", serial_number="ODD-1")
+
+    async def watch(self) -> AsyncIterator[Observation | BadFrame]:
+        """Obey."""
+        rest = b""
+        while True:
+            *lines, rest = (rest + await self.link.read()).split(b"\n")
+            for line in lines:
+                match line.decode().split():
+                    case ["say", number]:
+                        yield Numbered(number=int(number))
+                    case ["traveller", number]:
+                        yield NumberedTraveller(number=int(number))
+                    case ["picture", number, size]:
+                        picture = Attachment.of("picture", "image/png", os.urandom(int(size)))
+                        yield Numbered(number=int(number), attachments=(picture,))
+                    case ["crash"]:
+                        ctypes.string_at(0)
+                    case ["hang"]:
+                        time.sleep(3600)
+                    case ["bug"]:
+                        raise ValueError(f"cannot read {SECRET}")
+                    case ["end"]:
+                        return
+                    case ["noise"]:
+                        yield BadFrame("noise", line)

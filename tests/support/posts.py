@@ -1,0 +1,127 @@
+"""Worker processes under a real supervisor, with a pty as their device and a notebook as the daemon."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.contract.states import Condition, DeviceDescription, DeviceState
+from gateway.supervisor import Heard, Limits, Nursery, Supervised
+from gateway.worker import Order
+from simulators.serial_line import SerialLine
+
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+@dataclass
+class Notebook:
+    """Writes down what the supervisor hands up."""
+
+    events: list[tuple[str, Heard]] = field(default_factory=list)
+    states: list[tuple[str, DeviceState]] = field(default_factory=list)
+    descriptions: dict[str, DeviceDescription] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def heard(self, position: str, heard: Heard) -> None:
+        self.events.append((position, heard))
+        self.news.set()
+
+    def state_changed(self, position: str, state: DeviceState) -> None:
+        self.states.append((position, state))
+        self.news.set()
+
+    def description_changed(self, position: str, description: DeviceDescription) -> None:
+        self.descriptions[position] = description
+        self.news.set()
+
+    async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:
+        async with asyncio.timeout(within_s):
+            while not true():
+                self.news.clear()
+                await self.news.wait()
+
+    async def state(self, condition: Condition, position: str | None = None) -> DeviceState:
+        """Wait for the next state of that condition, counted from the last call, and return it."""
+        found: list[DeviceState] = []
+
+        def seen() -> bool:
+            while self.states:
+                where, state = self.states.pop(0)
+                if state.state is condition and position in (None, where):
+                    found.append(state)
+                    return True
+            return False
+
+        await self.until(seen)
+        return found[0]
+
+    def numbers(self, position: str) -> list[int]:
+        return [
+            json.loads(heard.open_event + b"}")["data"]["number"]
+            for where, heard in self.events
+            if where == position
+        ]
+
+
+@dataclass
+class Ward:
+    """A nursery, its devices, and the notebook."""
+
+    folder: Path
+    notebook: Notebook
+    nursery: Nursery
+    devices: dict[str, Supervised] = field(default_factory=dict)
+    wires: dict[str, SerialLine] = field(default_factory=dict)
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    async def device(
+        self, position: str, driver: str = "odd", *, plugged: bool = True, **more: Any
+    ) -> SerialLine:
+        """Start a device; its wire is ours."""
+        port = self.folder / position.replace("/", "-")
+        wire = SerialLine.at(port, settle_s=0.002, look_s=0.002)
+        if plugged:
+            await self.stack.enter_async_context(wire)
+        else:
+            self.stack.push_async_callback(wire.close)
+        order = Order(
+            site="uto-test",
+            gateway="gw-1",
+            position=position,
+            driver=driver,
+            settings={"port": str(port), **more.pop("settings", {})},
+            **{
+                "production": False,
+                "heartbeat_s": 0.1,
+                "open_limit_s": 5,
+                "backoff_first_s": 0.05,
+                "backoff_max_s": 0.5,
+            }
+            | {key: value for key, value in more.items() if key != "limits"},
+        )
+        limits = more.get("limits", Limits(silent_s=0.6, stop_s=2))
+        supervised = Supervised(order, limits, self.nursery, self.notebook, "session-1")
+        supervised.start()
+        self.devices[position] = supervised
+        self.wires[position] = wire
+        return wire
+
+
+@pytest.fixture
+async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ward]:
+    """A supervisor without devices yet."""
+    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
+    ward = Ward(tmp_path, Notebook(), Nursery(["odd", "mrz-serial"], "error"))
+    try:
+        yield ward
+    finally:
+        await asyncio.gather(*(device.stop() for device in ward.devices.values()))
+        await ward.nursery.close()
+        await ward.stack.aclose()
