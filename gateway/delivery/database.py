@@ -1,0 +1,317 @@
+"""The outbox's SQLite file: opened after any accident, upgraded in one step, set aside when it is beyond use.
+
+One connection, in one thread: SQLite 3.7.0 to 3.51.2 can corrupt a WAL when two connections of it checkpoint
+(sqlite.org/changes.html, 3.51.3), and Debian 13 ships 3.46.1. Whoever inspects opens the file read-only.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from struct import unpack_from
+from typing import Literal
+
+import structlog
+
+log = structlog.get_logger()
+
+FILE = "outbox.db"
+LOCK = "outbox.lock"
+NEWEST = "outbox.newest"
+BLOBS = "blobs"
+CHECK_S = 2.0
+"""Time the check of the whole file may take at start; a file too large for that is checked by its use."""
+
+Trouble = Literal["disk_full", "disk_read_only", "disk_error", "outbox_corrupt"]
+Migration = Sequence[str]
+
+MIGRATIONS: tuple[Migration, ...] = (
+    (
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        # The number of a stream and the number of an event in it make the key of the event: see `key_of`.
+        """CREATE TABLE stream (number INTEGER PRIMARY KEY, epoch TEXT NOT NULL, name TEXT NOT NULL,
+           class TEXT NOT NULL, last_seq INTEGER NOT NULL, UNIQUE (epoch, name))""",
+        # Sealed columns come last: a sweep over the others then reads no overflow page.
+        # deadline: CLOCK_BOOTTIME in ns, of the boot that meta names. born: wall clock, ns since 1970.
+        # held: the age is not known, because the row comes from another boot and a clock was not synced.
+        """CREATE TABLE event (k INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL,
+           deadline INTEGER NOT NULL, lifetime INTEGER NOT NULL, born INTEGER NOT NULL,
+           synced INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL,
+           blobs INTEGER NOT NULL, key INTEGER NOT NULL, body BLOB NOT NULL)""",
+        "CREATE INDEX event_deadline ON event (deadline)",
+        """CREATE TABLE blob (k INTEGER NOT NULL, part INTEGER NOT NULL, role TEXT NOT NULL,
+           media_type TEXT NOT NULL, size INTEGER NOT NULL, key INTEGER NOT NULL, file TEXT, body BLOB,
+           PRIMARY KEY (k, part))""",
+        """CREATE TABLE cursor (destination TEXT NOT NULL, stream INTEGER NOT NULL, upto INTEGER NOT NULL,
+           PRIMARY KEY (destination, stream)) WITHOUT ROWID""",
+        """CREATE TABLE parked (n INTEGER PRIMARY KEY, destination TEXT NOT NULL, epoch TEXT NOT NULL,
+           stream TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+           reason INTEGER NOT NULL, deadline INTEGER NOT NULL, lifetime INTEGER NOT NULL,
+           born INTEGER NOT NULL, synced INTEGER NOT NULL, size INTEGER NOT NULL, key INTEGER NOT NULL,
+           body BLOB NOT NULL)""",
+        "CREATE TABLE retained (topic TEXT PRIMARY KEY) WITHOUT ROWID",
+        """CREATE TABLE data_key (number INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL,
+           master BLOB NOT NULL, wrapped BLOB NOT NULL)""",
+    ),
+)
+"""Migration n takes a file from `user_version` n to n + 1."""
+
+SEQ_BITS = 40
+
+
+def key_of(stream: int, seq: int) -> int:
+    """Where an event stands in its table: streams one after the other, each in its order."""
+    return stream << SEQ_BITS | seq
+
+
+def seq_of(key: int) -> int:
+    """The number in its stream of the event with this key."""
+    return key & ((1 << SEQ_BITS) - 1)
+
+
+class OutboxRefused(Exception):  # noqa: N818 - it is no failure of ours
+    """The outbox must not be used; the sentence says why and what to do. Nothing was changed."""
+
+
+class OutboxDamaged(sqlite3.DatabaseError):
+    """The file opened, but a check found it damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A file that could not be used and was renamed."""
+
+    path: Path
+    cause: Literal["outbox_corrupt", "master_key_changed"]
+
+
+def trouble_of(error: sqlite3.Error | OSError, directory: Path) -> Trouble:
+    """Name what a failed write means, as a person would."""
+    if isinstance(error, OSError):
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return "disk_full"
+        return "disk_read_only" if error.errno == errno.EROFS else "disk_error"
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_FULL:
+            return "disk_full"
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return "outbox_corrupt"
+    if isinstance(error, OutboxDamaged):
+        return "outbox_corrupt"
+    # SQLite says `disk I/O error` or `unable to open` for much: look at the disk itself.
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return "disk_error"
+    if disk.f_flag & os.ST_RDONLY:
+        return "disk_read_only"
+    return "disk_full" if disk.f_bavail == 0 else "disk_error"
+
+
+class Lock:
+    """Keeps a second gateway off the same outbox; goes with the process, however that ends."""
+
+    def __init__(self, directory: Path) -> None:
+        self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise OutboxRefused(f"another gateway uses {directory}: stop it first") from None
+
+    def release(self) -> None:
+        """Let others have it."""
+        os.close(self._fd)
+
+
+def in_use(directory: Path) -> bool:
+    """Whether a gateway has this outbox open."""
+    try:
+        Lock(directory).release()
+    except OutboxRefused:
+        return True
+    return False
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open or make the file, private from its first byte, and set it up; raises sqlite3.Error or OSError."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, timeout=2, cached_statements=256)
+    try:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",  # NORMAL may roll commits back when power fails
+            "secure_delete=ON",
+            "temp_store=MEMORY",
+            "cache_size=-2000",
+            "journal_size_limit=8388608",
+            "wal_autocheckpoint=2000",
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Check the file as a whole, for at most CHECK_S; raises OutboxDamaged."""
+    until = time.monotonic() + CHECK_S
+    connection.set_progress_handler(lambda: time.monotonic() > until, 50_000)
+    try:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        log.info("outbox_check_cut_short", limit_s=CHECK_S)
+        return
+    finally:
+        connection.set_progress_handler(None, 0)
+    if verdict != ("ok",):
+        raise OutboxDamaged("quick_check found the file damaged")
+
+
+def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the schema up to date in one transaction; raises OutboxRefused for a file of a newer gateway."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(migrations):
+        raise OutboxRefused(
+            f"the outbox has schema {version}, this gateway knows {len(migrations)}: "
+            "a newer gateway wrote it; install that one again, or move the outbox away"
+        )
+    if version == len(migrations):
+        return
+    with transaction(connection):
+        for migration in migrations[version:]:
+            for statement in migration:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(migrations)}")
+
+
+class transaction:  # noqa: N801 - reads as a statement
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK when anything goes wrong, COMMIT itself included."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None:
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error:
+                self._undo()
+                raise
+        else:
+            self._undo()
+
+    def _undo(self) -> None:
+        # SQLite rolls back by itself after SQLITE_FULL and SQLITE_IOERR; again is an error.
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+
+
+def lost_commits(path: Path, frames: int) -> bool:
+    """Whether the WAL holds a commit beyond the `frames` that SQLite takes for valid.
+
+    SQLite stops reading a WAL at the first frame whose checksum is wrong and rolls back what follows without
+    a word. After a torn write nothing follows: the frames of the interrupted transaction are last. If a
+    commit follows (format: sqlite.org/fileformat.html, section 4.1), a committed transaction was damaged
+    later, and numbers were given, and perhaps published, that the database no longer remembers.
+    """
+    try:
+        with path.open("rb") as wal:
+            header = wal.read(32)
+            if len(header) < 32:
+                return False
+            if not _header_whole(header):
+                return wal.seek(0, os.SEEK_END) > 32
+            page_size = unpack_from(">I", header, 8)[0]
+            wal.seek(32 + frames * (24 + page_size))
+            while len(head := wal.read(24)) == 24:
+                # Bytes 4-7: database size after commit, 0 in other frames. 8-15: salt, as in the header;
+                # frames of an earlier use of the file have another.
+                if head[8:16] == header[16:24] and head[4:8] != b"\0\0\0\0":
+                    return True
+                wal.seek(page_size, os.SEEK_CUR)
+    except OSError:
+        return False
+    return False
+
+
+class NewestId:
+    """A note of the newest id that was committed, beside the database; never synced, so it is cheap.
+
+    A WAL that lost its end, because somebody cut it or a flash card lied about a sync, looks like one that
+    never was longer. This note then knows of an id that the database does not: commits were lost. A note that
+    is itself missing or old says nothing, which is where we would be without it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._fd = -1
+        with contextlib.suppress(OSError):
+            self._fd = os.open(directory / NEWEST, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, event_id: str) -> None:
+        """Note an id, if the disk lets us."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._fd, event_id.encode(), 0)
+
+    def read(self) -> str:
+        """Read the note; empty when there is none, or none that makes sense."""
+        if self._fd < 0:
+            return ""
+        try:
+            text = os.pread(self._fd, 64, 0).decode("ascii")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return (
+            text
+            if re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", text)
+            else ""
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _header_whole(header: bytes) -> bool:
+    """Whether the checksum in a WAL header is right (sqlite.org/fileformat.html, section 4.2)."""
+    words = unpack_from(">6I" if header[3] & 1 else "<6I", header)
+    a = b = 0
+    for first, second in zip(words[::2], words[1::2], strict=True):
+        a = a + first + b & 0xFFFF_FFFF
+        b = b + second + a & 0xFFFF_FFFF
+    return (a, b) == unpack_from(">2I", header, 24)
+
+
+def set_aside(directory: Path, cause: Literal["outbox_corrupt", "master_key_changed"]) -> SetAside:
+    """Rename the database, its WAL and its images, so that a new one can begin and nothing is deleted."""
+    suffix = f".{cause}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
+    # The database goes first: should we die in between, SQLite discards a WAL beside an empty database, but
+    # would take a database without its WAL for a whole one.
+    for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", BLOBS):
+        with contextlib.suppress(FileNotFoundError):
+            (directory / name).rename(directory / (name + suffix))
+    path = directory / (FILE + suffix)
+    with contextlib.suppress(FileNotFoundError):
+        path.chmod(0o600)
+    log.error("outbox_set_aside", cause=cause, file=path.name)
+    return SetAside(path, cause)

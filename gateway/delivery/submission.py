@@ -1,0 +1,73 @@
+"""One event on its way: as a worker handed it up, and as the outbox numbered it."""
+
+from dataclasses import dataclass
+
+from drivers.observation import DataClass
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """One image that is published before the event that lists it."""
+
+    role: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One event as a worker process handed it up.
+
+    `open_event` lacks what the outbox gives (see `gateway.contract.envelope.close_event`). `expires_s` is its
+    life in seconds; None stands for what its class is given by the settings.
+    """
+
+    position: str
+    event_type: str
+    data_class: DataClass
+    open_event: bytes
+    blobs: tuple[Blob, ...] = ()
+    expires_s: float | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes it weighs in memory, images included."""
+        return len(self.open_event) + sum(len(blob.content) for blob in self.blobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event with its number: what is stored, and what is sent.
+
+    `deadline_ns` is a moment of the present boot (CLOCK_BOOTTIME), so no step of the wall clock moves it.
+    `durable` is False while the disk is in trouble: such an event exists in memory only.
+    """
+
+    stream: int
+    seq: int
+    event_id: str
+    event_type: str
+    topic: str
+    payload: bytes
+    deadline_ns: int
+    lifetime_ns: int
+    born_unix_ns: int
+    synced: bool
+    blobs: tuple[Blob, ...]
+    size: int
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What `seq` counts: a position and a delivery class within one epoch of the outbox."""
+
+    number: int
+    epoch: str
+    name: str
+    data_class: DataClass
+
+    @property
+    def position(self) -> str:
+        """Lane and device: the name without its class."""
+        return self.name.rpartition("/")[0]

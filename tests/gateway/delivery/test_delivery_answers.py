@@ -1,0 +1,317 @@
+"""What a broker's answers mean: reason codes, hang-ups, acknowledgements out of order, expiry."""
+
+import asyncio
+import json
+
+import pytest
+from support.deliveries import ScriptedBroker, event, until
+from support.mosquitto import Mosquitto
+
+from drivers.observation import DataClass
+from gateway.contract.envelope import Clock
+from gateway.delivery import inspect
+from gateway.delivery.settings import BrokerSettings, DestinationSettings
+from gateway.delivery.submission import Blob
+
+TRAVELLER, RECORD = DataClass.TRAVELLER, DataClass.RECORD
+QUICK = {"retry_first_s": 0.02, "retry_cap_s": 0.1, "halt_retry_s": 0.3}
+
+
+def local(broker, **changes):
+    return DestinationSettings.local(BrokerSettings(port=broker.port), **(QUICK | changes))
+
+
+def hq(broker, **changes):
+    return DestinationSettings.hq(BrokerSettings(port=broker.port), **(QUICK | changes))
+
+
+def causes(delivery):
+    return {problem.cause for problem in delivery.problems()}
+
+
+async def test_events_wait_for_the_workstations_after_the_brokers_restart(mosquitto, subscribe, deliver):
+    """The post's broker keeps nothing, and the gateway may be back before the workstations are."""
+    delivery = await deliver(local(mosquitto))
+    await until(lambda: delivery.reports()[0].connected)
+    mosquitto.stop()
+    for n in range(10):
+        delivery.submit(event(n, TRAVELLER))
+    mosquitto.start()
+    await until(lambda: "no_subscriber" in causes(delivery))
+    workstation = await subscribe(mosquitto)
+    await workstation.has(10)
+    assert workstation.numbers == list(range(10))
+    await until(lambda: delivery.reports()[0].waiting == 0 and "no_subscriber" not in causes(delivery))
+
+
+async def test_what_nobody_at_the_post_wants_is_delivered_but_never_at_hq(mosquitto, subscribe, deliver):
+    with Mosquitto() as far:
+        delivery = await deliver(local(mosquitto, subscriber_wait_s=0.2), hq(far))
+        for n in range(10):
+            delivery.submit(event(n))
+        await until(lambda: "no_subscriber" in causes(delivery))
+        await until(lambda: delivery.reports()[0].waiting == 0)
+        await until(lambda: delivery.reports()[1].waiting == 10)
+        late = await subscribe(far)
+        await late.has(10)
+        assert late.numbers == list(range(10))
+        await until(lambda: delivery.reports()[1].waiting == 0 and "no_subscriber" not in causes(delivery))
+
+
+async def test_not_authorised_halts_that_destination_and_discards_nothing(mosquitto, subscribe, deliver):
+    with Mosquitto(acl="topic read #\n") as far:
+        subscriber = await subscribe(mosquitto)
+        delivery = await deliver(local(mosquitto), hq(far))
+        for n in range(30):
+            delivery.submit(event(n))
+        await subscriber.has(30)
+        await until(lambda: delivery.reports()[1].halted == "not_authorised")
+        assert "not_authorised" in causes(delivery)
+        await until(lambda: delivery.reports()[1].waiting == 30)
+        far.acl = "topic readwrite #\n"
+        far.reload()
+        await until(lambda: delivery.reports()[1].halted is None)
+        at_hq = await subscribe(far)
+        await at_hq.has(30)
+        assert at_hq.numbers == list(range(30))
+        await until(lambda: "not_authorised" not in causes(delivery))
+
+
+@pytest.mark.parametrize("reason", [0x90, 0x95, 0x99])
+async def test_poison_is_parked_reported_and_passed_over(deliver, outbox_directory, reason):
+    async with ScriptedBroker(lambda _, payload: reason if b'"n": 3,' in payload else 0) as broker:
+        delivery = await deliver(local(broker))
+        for n in range(10):
+            delivery.submit(event(n))
+        await until(lambda: delivery.reports()[0].parked == 1 and delivery.reports()[0].waiting == 0)
+        assert sorted(set(broker.numbers)) == list(range(10))
+        assert "events_parked" in causes(delivery)
+        await until(lambda: [p.seq for p in inspect.parked(outbox_directory)] == [4])
+        (parked,) = inspect.parked(outbox_directory)
+        assert (parked.reason, parked.destination) == (reason, "local")
+
+
+@pytest.mark.parametrize("reason", [0x80, 0x83, 0x97])
+async def test_what_may_pass_is_tried_again_and_the_order_kept(deliver, reason):
+    refusals = {2: 3, 7: 1}
+
+    def answer(topic, payload):
+        n = json.loads(payload)["data"]["n"]
+        if refusals.get(n, 0):
+            refusals[n] -= 1
+            return reason
+        return 0
+
+    async with ScriptedBroker(answer) as broker:
+        delivery = await deliver(local(broker, in_flight=1))
+        for n in range(10):
+            delivery.submit(event(n))
+        await until(lambda: len(set(broker.numbers)) == 10 and delivery.reports()[0].waiting == 0)
+        assert list(dict.fromkeys(broker.numbers)) == list(range(10))
+        assert delivery.reports()[0].parked == 0
+
+
+async def test_acknowledgements_out_of_order_move_the_cursor_only_over_what_is_whole(
+    deliver, outbox_directory
+):
+    async with ScriptedBroker(lambda *_: None) as broker:
+        delivery = await deliver(local(broker))
+        await until(lambda: delivery.reports()[0].connected)
+        for n in range(10):
+            delivery.submit(event(n))
+        await until(lambda: len(broker.unanswered) == 10)
+        first, *rest = broker.unanswered
+        for mid in reversed(rest):
+            broker.acknowledge(mid)
+        await until(lambda: delivery.reports()[0].waiting == 1)
+        await asyncio.sleep(0.4)  # time for a cursor that must not move
+        assert len(list(inspect.events(outbox_directory))) == 10
+        broker.acknowledge(first)
+        await until(lambda: not list(inspect.events(outbox_directory)))
+
+
+async def test_after_a_hang_up_only_what_was_not_acknowledged_is_sent_again(deliver):
+    async with ScriptedBroker(lambda *_: None) as broker:
+        delivery = await deliver(local(broker))
+        await until(lambda: delivery.reports()[0].connected)
+        for n in range(6):
+            delivery.submit(event(n))
+        await until(lambda: len(broker.unanswered) == 6)
+        for at in (0, 1, 3, 4):
+            broker.acknowledge(broker.unanswered[at])
+        await until(lambda: delivery.reports()[0].waiting == 2)
+        broker.answer = lambda *_: 0
+        broker.hang_up()
+        await until(lambda: delivery.reports()[0].waiting == 0)
+        assert broker.numbers == [0, 1, 2, 3, 4, 5, 2, 5]
+
+
+@pytest.mark.parametrize("reason", [0x95, 0x81, None])
+async def test_a_broker_that_hangs_up_over_a_message_does_not_get_it_for_ever(deliver, reason):
+    def answer(topic, payload):
+        return "disconnect" if b'"n": 4,' in payload else 0
+
+    async with ScriptedBroker(answer) as broker:
+        broker.hang_up_reason = reason
+        delivery = await deliver(local(broker))
+        for n in range(10):
+            delivery.submit(event(n))
+        await until(lambda: delivery.reports()[0].parked == 1 and delivery.reports()[0].waiting == 0)
+        assert set(broker.numbers) == set(range(10))
+        assert broker.connections < 12
+
+
+async def test_an_image_a_broker_hangs_up_over_is_left_out(deliver):
+    def answer(topic, payload):
+        return "disconnect" if topic.endswith("/page_uv") else 0
+
+    async with ScriptedBroker(answer) as broker:
+        delivery = await deliver(local(broker))
+        images = tuple(Blob(f"page_{light}", "image/jpeg", b"x" * 100) for light in ("ir", "uv"))
+        delivery.submit(event(0, blobs=images))
+        delivery.submit(event(1))
+        await until(lambda: set(broker.numbers) == {0, 1} and delivery.reports()[0].waiting == 0)
+        assert "images_refused" in causes(delivery)
+
+
+async def test_what_is_larger_than_the_broker_takes_is_never_sent(mosquitto, subscribe, deliver):
+    with Mosquitto("max_packet_size 3000") as small:
+        subscriber = await subscribe(small)
+        delivery = await deliver(local(small))
+        await until(lambda: delivery.reports()[0].connected)
+        delivery.submit(event(0))
+        delivery.submit(event(1, size=5000))
+        delivery.submit(
+            event(2, blobs=(Blob("page", "image/jpeg", b"x" * 5000), Blob("face", "image/jpeg", b"y")))
+        )
+        delivery.submit(event(3))
+        await subscriber.has(3)
+        assert subscriber.numbers == [0, 2, 3]
+        assert "/face" in subscriber.messages[1].topic
+        assert delivery.reports()[0].parked == 2
+        assert "destination_down" not in small.log
+        assert "disconnected" not in small.log.split("New client connected", 2)[2]
+
+
+async def test_a_payload_the_broker_limits_by_its_own_rule_is_parked(subscribe, deliver):
+    with Mosquitto("message_size_limit 2000") as broker:
+        subscriber = await subscribe(broker)
+        delivery = await deliver(local(broker))
+        for n, size in enumerate((0, 4000, 0)):
+            delivery.submit(event(n, size=size))
+        await subscriber.has(2)
+        assert subscriber.numbers == [0, 2]
+        await until(lambda: delivery.reports()[0].parked == 1)
+
+
+# Expiry, and what the wall clock has to do with it: nothing
+
+
+async def test_expired_events_are_never_sent_and_counted_per_destination(
+    deliver, fake_time, outbox_directory
+):
+    async with ScriptedBroker() as near, ScriptedBroker() as far:
+        first = await deliver(
+            DestinationSettings.local(BrokerSettings(port=1)),
+            DestinationSettings.hq(BrokerSettings(port=1)),
+            time_source=fake_time,
+        )
+        for n in range(5):
+            first.submit(event(n, TRAVELLER))
+            first.submit(event(100 + n, RECORD))
+        first.submit(event(50, TRAVELLER, expires_s=3600))
+        await first.stop(0)
+        fake_time.run(61)
+        delivery = await deliver(local(near), hq(far), time_source=fake_time)
+        await until(lambda: all(report.waiting == 0 for report in delivery.reports()))
+        assert sorted(near.numbers) == [50, 100, 101, 102, 103, 104]
+        assert far.numbers == [100, 101, 102, 103, 104]
+        assert [report.expired for report in delivery.reports()] == [5, 0]
+        await until(lambda: not list(inspect.events(outbox_directory)))
+
+
+async def test_expired_events_leave_the_disk_while_no_broker_answers(deliver, fake_time, outbox_directory):
+    delivery = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
+    image = Blob("page", "image/jpeg", b"x" * 100_000)
+    delivery.submit(event(1, TRAVELLER, blobs=(image,)))
+    delivery.submit(event(2, RECORD))
+    await until(lambda: len(list(inspect.events(outbox_directory))) == 2)
+    fake_time.run(61)
+    await until(lambda: [e.data_class for e in inspect.events(outbox_directory)] == ["record"])
+    await until(lambda: not list((outbox_directory / "blobs").iterdir()))
+    await until(lambda: delivery.reports()[0].expired == 1)
+
+
+@pytest.mark.parametrize("jump_s", [-86_400 * 365, 86_400 * 365])
+async def test_jumps_of_the_wall_clock_change_no_expiry_and_no_order(deliver, fake_time, jump_s):
+    async with ScriptedBroker() as broker:
+        first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
+        first.submit(event(0, TRAVELLER))
+        await first.stop(0)
+        fake_time.jump(jump_s)
+        fake_time.run(30)
+        delivery = await deliver(local(broker), time_source=fake_time)
+        delivery.submit(event(1, TRAVELLER))
+        await until(lambda: len(broker.numbers) == 2)
+        assert broker.numbers == [0, 1]
+        ids = [json.loads(payload)["id"] for _, payload in broker.published]
+        assert ids == sorted(ids)
+        assert [json.loads(payload)["seq"] for _, payload in broker.published] == [1, 2]
+
+
+async def test_the_expiry_given_to_the_broker_is_what_is_left(subscribe, mosquitto, deliver, fake_time):
+    first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
+    first.submit(event(0, TRAVELLER))
+    await first.stop(0)
+    fake_time.run(40.5)
+    subscriber = await subscribe(mosquitto)
+    await deliver(local(mosquitto), time_source=fake_time)
+    await subscriber.has(1)
+    assert subscriber.messages[0].properties.MessageExpiryInterval == 20  # 19.5 s, whole seconds, never less
+
+
+async def test_after_a_reboot_ages_are_told_by_synced_clocks(deliver, fake_time):
+    async with ScriptedBroker() as broker:
+        first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
+        first.submit(event(0, TRAVELLER, expires_s=100))
+        first.submit(event(1, TRAVELLER, expires_s=300))
+        await first.stop(0)
+        fake_time.reboot(off_s=200)
+        delivery = await deliver(local(broker), time_source=fake_time)
+        await until(lambda: broker.numbers == [1] and delivery.reports()[0].waiting == 0)
+        assert delivery.reports()[0].expired == 1
+        assert delivery.epoch == first.epoch
+
+
+async def test_events_of_unknown_age_wait_until_the_clock_is_synced_and_hold_up_nothing(deliver, fake_time):
+    async with ScriptedBroker() as broker:
+        first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
+        first.submit(event(0, TRAVELLER, expires_s=100))
+        first.submit(event(1, TRAVELLER, expires_s=1000))
+        first.submit(event(2, RECORD))
+        await first.stop(0)
+        fake_time.reboot(off_s=200, clock=Clock.UNSYNCED)
+        delivery = await deliver(local(broker), time_source=fake_time)
+        delivery.submit(event(3, TRAVELLER))
+        await until(lambda: set(broker.numbers) == {2, 3})
+        assert delivery.epoch != first.epoch  # so that 3 does not wait behind 0 and 1
+        await until(lambda: delivery.reports()[0].waiting == 2)
+        fake_time.clock = Clock.SYNCED
+        await until(lambda: delivery.reports()[0].waiting == 0)
+        assert broker.numbers[-1] == 1
+        assert delivery.reports()[0].expired == 1
+
+
+async def test_events_of_unknown_age_expire_a_lifetime_after_our_start_at_the_latest(deliver, fake_time):
+    async with ScriptedBroker() as broker:
+        first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
+        first.submit(event(0, TRAVELLER, expires_s=100))
+        await first.stop(0)
+        fake_time.reboot(off_s=5, clock=Clock.UNSYNCED)
+        delivery = await deliver(local(broker), time_source=fake_time)
+        await until(lambda: delivery.reports()[0].waiting == 1)
+        fake_time.run(101)
+        await until(lambda: delivery.reports()[0].expired == 1)
+        fake_time.clock = Clock.SYNCED
+        delivery.submit(event(1))
+        await until(lambda: broker.numbers == [1])

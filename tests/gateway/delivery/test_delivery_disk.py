@@ -1,0 +1,226 @@
+"""When the disk is full, read-only or lies: devices go on, live events go out, and it mends itself."""
+
+import asyncio
+import json
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.deliveries import ScriptedBroker, event, until
+
+from drivers.observation import DataClass
+from gateway.delivery import inspect
+from gateway.delivery.settings import BrokerSettings, DestinationSettings
+from gateway.delivery.submission import Blob
+
+NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
+
+
+def local(broker, **changes):
+    return DestinationSettings.local(BrokerSettings(port=broker.port), **changes)
+
+
+def causes(delivery):
+    return {problem.cause for problem in delivery.problems()}
+
+
+@contextmanager
+def _mounted(place: Path, size: str):
+    place.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {done.stderr.decode().strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    with _mounted(tmp_path / "disk", "2m") as place:
+        yield place
+
+
+def fill(disk: Path) -> Path:
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        try:
+            while True:
+                os.write(file.fileno(), b"x" * 65536)
+        except OSError:
+            pass
+        try:
+            while True:
+                os.write(file.fileno(), b"x")
+        except OSError:
+            pass
+    return ballast
+
+
+async def test_disk_full_live_events_go_out_and_all_recovers(small_disk, deliver, subscribe, mosquitto):
+    directory = small_disk / "outbox"
+    subscriber = await subscribe(mosquitto)
+    delivery = await deliver(local(mosquitto), outbox={"directory": directory})
+    delivery.submit(event(0))
+    await subscriber.has(1)
+    first_epoch = delivery.epoch
+    ballast = fill(small_disk)
+    n = 1
+    while "disk_full" not in causes(delivery):
+        delivery.submit(event(n, size=2000))
+        n += 1
+        await asyncio.sleep(0.002)
+        assert n < 3000
+    await subscriber.has(n)
+    (problem,) = (p for p in delivery.problems() if p.cause == "disk_full")
+    assert problem.action == "call"
+    assert "df -h" in problem.how
+    assert delivery.epoch != first_epoch
+    last = subscriber.messages[-1]
+    assert ("durable", "no") in last.properties.UserProperty
+    ballast.unlink()
+    await until(lambda: "disk_full" not in causes(delivery))
+    for _ in range(20):
+        delivery.submit(event(n))
+        n += 1
+    await subscriber.has(n)
+    assert subscriber.numbers == list(range(n))
+    assert len(subscriber.messages) == n  # nothing twice
+    by_epoch = {}
+    for body in subscriber.events:
+        by_epoch.setdefault(body["epoch"], []).append(body["seq"])
+    for seqs in by_epoch.values():
+        assert seqs == list(range(1, len(seqs) + 1))
+    assert not hasattr(subscriber.messages[-1].properties, "UserProperty")
+
+
+async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
+    small_disk, deliver, subscribe, mosquitto
+):
+    directory = small_disk / "outbox"
+    mosquitto.kill()
+    delivery = await deliver(local(mosquitto), outbox={"directory": directory})
+    delivery.submit(event(0))
+    await until(lambda: len(list(inspect.events(directory))) == 1)
+    ballast = fill(small_disk)
+    images = (Blob("page", "image/jpeg", b"x" * 70_000),)
+    for n in range(1, 21):
+        delivery.submit(event(n, blobs=images if n == 7 else (), size=5000))
+    await until(lambda: "disk_full" in causes(delivery))
+    ballast.unlink()
+    await until(lambda: "disk_full" not in causes(delivery))
+    await until(lambda: len(list(inspect.events(directory))) == 21)
+    await delivery.stop(0)  # what is on disk now survives us
+    again = await deliver(local(mosquitto), outbox={"directory": directory})
+    mosquitto.start()
+    subscriber = await subscribe(mosquitto)
+    await subscriber.has(21)
+    assert sorted(subscriber.numbers) == list(range(21))
+    await until(lambda: again.reports()[0].waiting == 0)
+
+
+async def test_memory_is_bounded_while_the_disk_is_full_and_travellers_go_first(small_disk, deliver):
+    delivery = await deliver(NOWHERE, outbox={"directory": small_disk / "outbox", "memory_bytes": 65_536})
+    fill(small_disk)
+    for n in range(40):
+        delivery.submit(event(n, DataClass.RECORD, size=1000))
+        delivery.submit(event(n, DataClass.TRAVELLER, size=2000))
+    await until(lambda: delivery.dropped >= 10)
+    assert "outbox_full" in causes(delivery)
+    writer = delivery._writer
+    await until(lambda: writer.unwritten_size <= 65_536)
+    kept = [stream.data_class for _, stream in writer._unwritten]
+    assert kept.count(DataClass.RECORD) > kept.count(DataClass.TRAVELLER)
+
+
+async def test_a_read_only_disk_is_named_and_recovers(small_disk, deliver, subscribe, mosquitto):
+    subscriber = await subscribe(mosquitto)
+    delivery = await deliver(local(mosquitto), outbox={"directory": small_disk / "outbox"})
+    delivery.submit(event(0))
+    await subscriber.has(1)
+    # A tmpfs does not turn read-only while a file is open for writing, so it does between two runs.
+    await delivery.stop(0.2)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    again = await deliver(local(mosquitto), outbox={"directory": small_disk / "outbox"})
+    for n in range(1, 6):
+        again.submit(event(n))
+    await subscriber.has(6)
+    await until(lambda: "disk_read_only" in causes(again))
+    (problem,) = (p for p in again.problems() if p.cause == "disk_read_only")
+    assert "remount,rw" in problem.how
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    await until(lambda: "disk_read_only" not in causes(again))
+    again.submit(event(6))
+    await subscriber.has(7)
+    assert subscriber.numbers == list(range(7))
+    assert len({(b["epoch"], b["stream"], b["seq"]) for b in subscriber.events}) == 7
+
+
+async def test_a_crash_in_trouble_gives_no_number_twice(small_disk, deliver, outbox_directory):
+    async with ScriptedBroker() as broker:
+        directory = small_disk / "outbox"
+        first = await deliver(local(broker), outbox={"directory": directory})
+        first.submit(event(0))
+        await until(lambda: broker.numbers == [0])
+        ballast = fill(small_disk)
+        for n in range(1, 30):
+            first.submit(event(n, size=3000))
+        await until(lambda: len(broker.numbers) == 30)
+        await first.stop(0)  # in trouble to the end: as much as a crash leaves on disk
+        ballast.unlink()
+        second = await deliver(local(broker), outbox={"directory": directory})
+        for n in range(30, 40):
+            second.submit(event(n))
+        await until(lambda: len(set(broker.numbers)) == 40)
+    places = {}
+    for _, payload in broker.published:
+        body = json.loads(payload)
+        if "epoch" in body:
+            places.setdefault((body["epoch"], body["stream"], body["seq"]), set()).add(body["id"])
+    assert all(len(ids) == 1 for ids in places.values())
+
+
+async def test_a_start_without_a_usable_disk_still_delivers(small_disk, deliver, subscribe, mosquitto):
+    directory = small_disk / "outbox"
+    first = await deliver(NOWHERE, outbox={"directory": directory})
+    for n in range(3):
+        first.submit(event(n))
+    await first.stop(0.2)
+    ballast = fill(small_disk)
+    subscriber = await subscribe(mosquitto)
+    delivery = await deliver(local(mosquitto), outbox={"directory": directory})
+    delivery.submit(event(3))
+    await until(lambda: 3 in subscriber.numbers)
+    ballast.unlink()
+    await subscriber.has(4)
+    await until(lambda: not causes(delivery) & {"disk_full", "disk_error"})
+    await until(lambda: delivery.reports()[0].waiting == 0)
+
+
+async def test_a_file_damaged_while_it_is_used_is_set_aside_and_the_post_goes_on(
+    deliver, subscribe, mosquitto, outbox_directory
+):
+    subscriber = await subscribe(mosquitto)
+    delivery = await deliver(local(mosquitto))
+    delivery.submit(event(0))
+    await subscriber.has(1)
+    await delivery._writer.call(
+        lambda outbox: outbox._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    )
+    path = outbox_directory / "outbox.db"
+    with path.open("r+b") as file:
+        file.seek(0)
+        file.write(os.urandom(path.stat().st_size))
+    await delivery._writer.call(lambda outbox: outbox._connection.execute("PRAGMA shrink_memory"))
+    for n in range(1, 30):
+        delivery.submit(event(n))
+        await asyncio.sleep(0.02)
+    await subscriber.has(30)
+    assert subscriber.numbers == list(range(30))
+    await until(lambda: "outbox_corrupt" in causes(delivery))
+    await until(lambda: [p for p in outbox_directory.iterdir() if "outbox_corrupt" in p.name])

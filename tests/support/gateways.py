@@ -1,0 +1,136 @@
+"""A whole gateway: the real daemon in its own process, a real Mosquitto, readers on ptys, a workstation."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from gateway.client import Workstation
+from simulators.serial_line import SerialLine
+from support.mosquitto import Mosquitto
+from support.posts import PLUGINS
+
+HEAD = """
+[gateway]
+site = "uto-test"
+name = "gw-1"
+profile = "{profile}"
+state_dir = "{folder}/state"
+[broker]
+host = "127.0.0.1"
+port = {port}
+embedded = {embedded}
+[supervision]
+heartbeat_s = 0.2
+heartbeat_limit_s = 1
+backoff_first_s = 0.1
+backoff_max_s = 1
+"""
+DEVICE = """
+[device."{position}"]
+driver = "{driver}"
+port = "{port}"
+{more}
+"""
+
+
+@dataclass
+class House:
+    """One gateway and everything around it."""
+
+    folder: Path
+    broker: Mosquitto
+    wires: dict[str, SerialLine] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    extra: str = ""
+    profile: str = "test"
+    process: asyncio.subprocess.Process | None = None
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "post.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "gateway.log").read_text()
+
+    async def wire(self, position: str) -> SerialLine:
+        """A plugged reader for that position."""
+        line = SerialLine.at(self.port(position), settle_s=0.002, look_s=0.002)
+        self.wires[position] = await self.stack.enter_async_context(line)
+        return line
+
+    def port(self, position: str) -> Path:
+        return self.folder / position.replace("/", "-")
+
+    def describe(self, position: str, driver: str = "odd", more: str = "") -> None:
+        """Put a device into the configuration."""
+        self.devices[position] = DEVICE.format(
+            position=position, driver=driver, port=self.port(position), more=more
+        )
+        self.write()
+
+    def write(self) -> None:
+        head = HEAD.format(
+            profile=self.profile,
+            folder=self.folder,
+            port=self.broker.port,
+            embedded=str(self.profile != "production").lower(),
+        )
+        self.config.write_text(head + self.extra + "".join(self.devices.values()))
+
+    async def start(self) -> None:
+        """Start the daemon."""
+        with (self.folder / "gateway.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.daemon",
+                str(self.config),
+                env={**os.environ, "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{PLUGINS}"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def stop(self, number: int = signal.SIGTERM, within_s: float = 10) -> int:
+        """Stop the daemon; returns its exit code."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        async with asyncio.timeout(within_s):
+            return await process.wait()
+
+    def workstation(self, *positions: str, **more: object) -> Workstation:
+        return Workstation(
+            "127.0.0.1", self.broker.port, site="uto-test", positions=positions or None, **more
+        )
+
+
+async def until(true: object, within_s: float = 20) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def house(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[House]:
+    """A gateway that is not started yet."""
+    house = House(tmp_path, mosquitto)
+    try:
+        yield house
+    finally:
+        if house.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                house.process.kill()
+            await house.process.wait()
+        await house.stack.aclose()

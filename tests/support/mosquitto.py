@@ -1,0 +1,160 @@
+"""A real Mosquitto as a child process: started, stopped, killed, and started again on the same port."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Self
+
+EXECUTABLE = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+START_S = 10.0
+
+
+def free_port() -> int:
+    """Ask the kernel for a TCP port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Mosquitto:
+    """One broker on loopback. Nothing is persistent: what it held is gone with it, as at a post.
+
+    `options` are lines of mosquitto.conf, such as `max_packet_size 2000`; `acl` is an access list;
+    `users` maps names to passwords (then nobody is anonymous); `listener` are lines of the listener itself,
+    such as certificates.
+    """
+
+    def __init__(
+        self,
+        *options: str,
+        acl: str | None = None,
+        users: Mapping[str, str] | None = None,
+        listener: tuple[str, ...] = (),
+        port: int | None = None,
+    ) -> None:
+        if EXECUTABLE is None:
+            raise FileNotFoundError("mosquitto is not installed: apt install mosquitto")
+        self.port = port or free_port()
+        self.host = "127.0.0.1"
+        self.options = options
+        self.acl = acl
+        self.users = users
+        self.listener = listener
+        self._directory = Path(tempfile.mkdtemp(prefix="mosquitto-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the child lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What the broker wrote."""
+        path = self._directory / "log"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    def start(self) -> Self:
+        """Start it, and return once it accepts connections."""
+        self._write_configuration()
+        deadline = time.monotonic() + START_S
+        while True:
+            with (self._directory / "log").open("ab") as out:
+                self._process = subprocess.Popen(
+                    [str(EXECUTABLE), "-c", str(self._directory / "mosquitto.conf")], stdout=out, stderr=out
+                )
+            while self._process.poll() is None:
+                with contextlib.suppress(OSError), socket.create_connection((self.host, self.port), 0.2):
+                    return self
+                if time.monotonic() > deadline:
+                    self.kill()
+                    raise TimeoutError(f"mosquitto does not answer: {self.log[-2000:]}")
+                time.sleep(0.005)
+            # Somebody may have taken the port between two runs; wait for it, it is ours by promise.
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"mosquitto ended: {self.log[-2000:]}")
+            time.sleep(0.05)
+
+    def _write_configuration(self) -> None:
+        lines = ["persistence false", "log_type all", "user root" if os.geteuid() == 0 else ""]
+        lines += [f"listener {self.port} {self.host}", *self.listener]
+        if self.users is None:
+            lines.append("allow_anonymous true")
+        else:
+            passwords = self._directory / "passwords"
+            passwords.write_text("".join(f"{name}:{word}\n" for name, word in self.users.items()))
+            passwords.chmod(0o600)
+            subprocess.run(
+                [shutil.which("mosquitto_passwd") or "/usr/bin/mosquitto_passwd", "-U", str(passwords)],
+                check=True,
+            )
+            lines += ["allow_anonymous false", f"password_file {passwords}"]
+        if self.acl is not None:
+            acl = self._directory / "acl"
+            acl.write_text(self.acl)
+            acl.chmod(0o600)
+            lines.append(f"acl_file {acl}")
+        (self._directory / "mosquitto.conf").write_text("\n".join([*lines, *self.options, ""]))
+
+    def reload(self) -> None:
+        """Write the configuration anew and have the broker read its access list."""
+        self._write_configuration()
+        os.kill(self.pid, signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End it in good order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Freeze it: connections stand, nothing is answered."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it run on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(number)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+        process.wait(10)
+
+    def close(self) -> None:
+        """End it and remove its files."""
+        self.kill()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def broker(*options: str, **more: object) -> Iterator[Mosquitto]:
+    """Run a broker for a while: `with broker("max_packet_size 2000") as mosquitto:`."""
+    with Mosquitto(*options, **more) as mosquitto:  # type: ignore[arg-type]
+        yield mosquitto
