@@ -1,0 +1,94 @@
+"""The broker of a demo, on loopback: Mosquitto where it is installed, else the embedded one."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+READY_S = 10.0
+MAX_PACKET_BYTES = 16 * 1024 * 1024
+
+
+class BrokerError(Exception):
+    """No broker could be started."""
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def loopback_broker(run_dir: Path) -> Iterator[tuple[str, int]]:
+    """Run a broker on a free port; yields its name and port; raises BrokerError."""
+    mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if os.environ.get("BORDERPOST_DEMO_BROKER") == "iotcore":
+        mosquitto = None
+    for _ in range(5):  # another program may take the port between our look and the broker's start
+        port = free_port()
+        name = "mosquitto" if mosquitto else "iotcore"
+        command = _mosquitto(mosquitto, run_dir, port) if mosquitto else _iotcore(run_dir, port)
+        with (run_dir / "broker.log").open("ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        try:
+            if _answers(process, port):
+                yield name, port
+                return
+        finally:
+            process.terminate()
+            process.communicate()
+    raise BrokerError(f"no broker could be started; see {run_dir / 'broker.log'}")
+
+
+def _mosquitto(program: str, run_dir: Path, port: int) -> list[str]:
+    file = run_dir / "mosquitto.conf"
+    file.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+        f"max_packet_size {MAX_PACKET_BYTES}\nlog_type error\nlog_type warning\n"
+    )
+    return [program, "-c", str(file)]
+
+
+def _iotcore(run_dir: Path, port: int) -> list[str]:
+    """The embedded broker, in a process of its own that ends with us: it reads its standard input."""
+    import sys
+
+    try:
+        import iotcore  # noqa: F401
+    except ImportError:
+        raise BrokerError(
+            "there is neither a mosquitto on PATH nor the embedded broker\n"
+            "    pip install 'borderpost-gateway[demo]', or apt install mosquitto"
+        ) from None
+    file = run_dir / "rumqttd.toml"
+    file.write_text(
+        "id = 0\n"
+        "[router]\nid = 0\nmax_connections = 100\nmax_outgoing_packet_count = 1000\n"
+        "max_segment_size = 104857600\nmax_segment_count = 10\n"
+        f'[v5.1]\nname = "v5"\nlisten = "127.0.0.1:{port}"\nnext_connection_delay_ms = 1\n'
+        f"[v5.1.connections]\nconnection_timeout_ms = 5000\nmax_payload_size = {MAX_PACKET_BYTES}\n"
+        "max_inflight_count = 100\ndynamic_filters = true\n"
+    )
+    program = (
+        "import json, sys; sys.path[:] = [p for p in sys.path if p not in ('', '.')]; "
+        "from iotcore._serve import main; main()"
+    )
+    options = f'{{"config_path": "{file}"}}'
+    return [sys.executable, "-c", program, options]
+
+
+def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    """Wait until the broker listens; False when it ended instead."""
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return process.poll() is None
+        time.sleep(0.02)
+    return False

@@ -1,0 +1,24 @@
+"""`borderpost config`: look at the file that describes a post."""
+
+import typer
+
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+
+app = typer.Typer(help="Look at the file that describes a post.", no_args_is_help=True)
+
+
+@app.command()
+def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Say everything that is wrong with a file, each with line, key and remedy, or that nothing is."""
+    post = load_or_fail(config)
+    console.print(
+        f"{config}: {post.gateway.site}/{post.gateway.name} ({post.gateway.profile}), "
+        f"{len(post.devices)} device{'s' if len(post.devices) != 1 else ''}: nothing wrong",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@app.callback()
+def group() -> None:
+    """Keep `check` a command of its own."""

@@ -1,0 +1,15 @@
+"""`borderpost run`: become the daemon."""
+
+import os
+import sys
+
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
+
+
+def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C; SIGHUP reads the file again.
+
+    The process is replaced by the daemon, which then carries none of the command line's libraries.
+    """
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "gateway.daemon", str(config)])  # noqa: S606

@@ -1,0 +1,38 @@
+"""`borderpost simulate`: run a post of simulated devices."""
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.terminal import console, fail
+
+
+def simulate(
+    post: Annotated[Path, typer.Argument(help="The file that describes the simulated post.")],
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Where ports and the control socket appear; default: a new folder.")
+    ] = None,
+) -> None:
+    """Run simulated devices, each in its own process, until Ctrl-C.
+
+    The gateway is another program: the two meet only at the addresses of the devices.
+    """
+    # The only place, with the demo, where the gateway's own code reaches for the simulators.
+    from simulators.errors import SimulatorError
+    from simulators.post import run_post
+
+    def tell(name: str, event: str, details: Mapping[str, Any]) -> None:
+        facts = " ".join(f"{key}={value}" for key, value in details.items())
+        console.print(f"{name:<16} {event:<9} {facts}", markup=False, soft_wrap=True)
+
+    where = run_dir or Path(tempfile.mkdtemp(prefix="borderpost-post-"))
+    console.print(f"control socket in {where}", markup=False, soft_wrap=True)
+    try:
+        code = asyncio.run(run_post(post, run_dir=where, on_event=tell))
+    except SimulatorError as error:
+        fail(str(error), 78)
+    raise typer.Exit(code)

@@ -1,0 +1,38 @@
+"""What all commands share: where they print, how they fail, which file describes the post."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.config import ConfigError, Post, load
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(
+        envvar="BORDERPOST_CONFIG",
+        help="The file that describes the post.",
+        show_default=True,
+    ),
+]
+DEFAULT_CONFIG = Path("/etc/borderpost/gateway.toml")
+
+
+def fail(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
+    """Say what is wrong on standard error and end."""
+    errors.print(text, markup=False, soft_wrap=True)
+    sys.exit(exit_code)
+
+
+def load_or_fail(path: Path) -> Post:
+    """Read a post's file, or say everything that is wrong with it and end with EX_CONFIG."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        fail(str(error), error.exit_code)

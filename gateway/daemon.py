@@ -1,0 +1,309 @@
+"""The composition root: builds the parts of one gateway, starts them, reloads them, stops them in order."""
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import os
+import secrets
+import signal
+import sys
+import uuid
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from drivers.links.link import Action
+from drivers.observation import DataClass
+from gateway import log as logging
+from gateway.clock import ClockChange, ClockWatch, SystemTime, moment
+from gateway.config import Changes, ConfigError, DeviceSettings, Post, changed, load
+from gateway.contract.envelope import EnvelopeWriter, Provenance, timestamp
+from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.states import DeviceDescription, DeviceState, GatewayReport, GatewayState
+from gateway.contract.topics import Position, SiteTopics
+from gateway.delivery.database import OutboxRefused
+from gateway.delivery.delivery import Delivery
+from gateway.delivery.problems import Problems
+from gateway.delivery.submission import Blob, Submission
+from gateway.delivery.vault import VaultError
+from gateway.destinations import delivery_settings
+from gateway.supervisor import Heard, Limits, Nursery, Supervised
+from gateway.version import VERSION
+from gateway.worker import Order
+
+log = structlog.get_logger()
+
+FAREWELL_S = 2.0
+"""What delivery has for saying goodbye, in seconds; all of a stop must fit into five."""
+EX_CANTCREAT, EX_TEMPFAIL, EX_CONFIG = 73, 75, 78  # sysexits(3)
+
+
+class CannotStartError(Exception):
+    """The gateway cannot run here; carries a sentence, a remedy and the exit code."""
+
+    def __init__(self, text: str, how: str, exit_code: int) -> None:
+        super().__init__(f"{text}\n    {how}")
+        self.exit_code = exit_code
+
+
+class Gateway:
+    """One post's gateway."""
+
+    def __init__(self, post: Post, path: Path) -> None:
+        self.post = post
+        self._path = path
+        self.session = secrets.token_hex(8)
+        self._time = SystemTime()
+        self._since = self._time.unix_ns()
+        self._clock_watch = ClockWatch(self._time, self._clock_changed)
+        self._topics = SiteTopics(post.gateway.site, post.gateway.name)
+        self._problems = Problems(self._tell_state)
+        self._nursery = Nursery(sorted({d.driver for d in post.devices.values()}), post.log.level)
+        self._devices: dict[Position, Supervised] = {}
+        self._lock: IO[str] | None = None
+        self._delivery = self._new_delivery()
+
+    def _new_delivery(self) -> Delivery:
+        return Delivery(
+            delivery_settings(self.post),
+            self._topics,
+            self.session,
+            time_source=self._time,
+            on_change=self._tell_state,
+        )
+
+    async def start(self) -> None:
+        """Make ready to deliver, then start the devices; raises CannotStartError."""
+        self._lock = _hold(self.post.gateway.state_dir)
+        try:
+            await self._delivery.start()
+        except (VaultError, OutboxRefused) as error:
+            raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
+        self._clock_watch.start()
+        self._forget_removed()
+        for position, device in self.post.devices.items():
+            self._add(position, device)
+        self._tell_state()
+        log.info(
+            "gateway_started",
+            site=self.post.gateway.site,
+            gateway=self.post.gateway.name,
+            profile=self.post.gateway.profile,
+            session=self.session,
+            version=VERSION,
+            count=len(self._devices),
+        )
+
+    async def stop(self) -> None:
+        """Close the devices, deliver what can be delivered at once, say goodbye."""
+        log.info("gateway_stopping", session=self.session)
+        self._clock_watch.stop()
+        await asyncio.gather(*(device.stop() for device in self._devices.values()))
+        await self._nursery.close()
+        await self._delivery.stop(FAREWELL_S)
+        if self._lock is not None:
+            self._lock.close()
+        log.info("gateway_stopped", session=self.session)
+
+    def heard(self, position: str, heard: Heard) -> None:
+        """Make what a device said durable, and so published."""
+        self._delivery.submit(
+            Submission(
+                position=position,
+                event_type=heard.event_type,
+                data_class=DataClass(heard.data_class),
+                open_event=heard.open_event,
+                blobs=tuple(Blob(image.role, image.media_type, image.content) for image in heard.images),
+            )
+        )
+
+    def state_changed(self, position: str, state: DeviceState) -> None:
+        """Publish how a device is."""
+        topic = self._topics.state(Position.parse(position))
+        self._delivery.retain(topic, state.model_dump_json().encode())
+
+    def description_changed(self, position: str, description: DeviceDescription) -> None:
+        """Publish what stands at a position."""
+        topic = self._topics.description(Position.parse(position))
+        self._delivery.retain(topic, description.model_dump_json().encode())
+
+    async def reload(self) -> None:
+        """Read the file again and touch only what changed; a broken file changes nothing."""
+        try:
+            post = load(self._path)
+            delivery_settings(post)
+        except (ConfigError, OSError) as error:
+            log.error("config_refused", config=str(self._path), text=str(error))
+            self._problems.add(
+                "config_refused",
+                "The configuration on disk has mistakes; the gateway goes on with the one before.",
+                Action.CONFIGURE,
+                f"borderpost config check {self._path}",
+            )
+            return
+        self._problems.clear("config_refused")
+        changes = changed(self.post, post)
+        if changes.restart:
+            self._problems.add(
+                "restart_needed",
+                f"Changes of {', '.join(changes.restart)} take effect at the next start only.",
+                Action.RESTART,
+                "systemctl restart borderpost",
+            )
+        await self._apply(changes, post)
+        log.info("config_reloaded", config=str(self._path), count=len(self._devices))
+
+    async def _apply(self, changes: Changes, post: Post) -> None:
+        # What cannot change while running stays as it is until the restart that was asked for.
+        self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
+        for position in (*changes.removed, *changes.altered):
+            await self._devices.pop(position).stop()
+        for position in changes.removed:
+            self._clear(position)
+        if changes.broker or changes.hq or changes.delivery:
+            await self._exchange_delivery()
+        for position in (*changes.added, *changes.altered):
+            self._add(position, post.devices[position])
+        self._tell_state()
+
+    async def _exchange_delivery(self) -> None:
+        """Open the outbox anew with other limits or destinations; devices wait meanwhile and lose nothing."""
+        for device in self._devices.values():
+            device.pause()
+        await self._delivery.stop(FAREWELL_S)
+        self._delivery = self._new_delivery()
+        await self._delivery.start()
+        for device in self._devices.values():
+            device.tell_again()
+            device.resume()
+
+    def _add(self, position: Position, device: DeviceSettings) -> None:
+        supervision = self.post.supervision
+        order = Order(
+            site=self.post.gateway.site,
+            gateway=self.post.gateway.name,
+            position=str(position),
+            driver=device.driver,
+            settings=device.table,
+            production=self.post.gateway.profile == "production",
+            heartbeat_s=supervision.heartbeat_s,
+            open_limit_s=supervision.open_limit_s,
+            backoff_first_s=supervision.backoff_first_s,
+            backoff_max_s=supervision.backoff_max_s,
+        )
+        limits = Limits(silent_s=supervision.heartbeat_limit_s, stop_s=supervision.stop_s)
+        supervised = Supervised(order, limits, self._nursery, self, self.session)
+        self._devices[position] = supervised
+        supervised.start()
+
+    def _clear(self, position: Position) -> None:
+        """Take a position's retained messages back: nobody must see a device that is not there."""
+        for topic in (self._topics.state(position), self._topics.description(position)):
+            self._delivery.retain(topic, None)
+
+    def _forget_removed(self) -> None:
+        """Clear what an earlier run published for devices that have left the configuration since."""
+        ours = {self._topics.gateway_state}
+        for position in self.post.devices:
+            ours |= {self._topics.state(position), self._topics.description(position)}
+        for topic in self._delivery.known_retained() - ours:
+            self._delivery.retain(topic, None)
+
+    def _clock_changed(self, change: ClockChange) -> None:
+        """Record that the wall clock was set: whoever reads our times can then put them right."""
+        position = self._topics.gateway_position
+        observation = ClockStepped(
+            step_ms=change.step_ns // 1_000_000, standing=change.standing, first_synced=change.first_synced
+        )
+        writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
+        open_event = writer.open_event(
+            observation, moment(self._time), Provenance.LIVE, transaction=str(uuid.uuid4())
+        )
+        self._delivery.submit(
+            Submission(str(position), observation.event_type, observation.data_class, open_event)
+        )
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        """Publish how the gateway itself is."""
+        report = GatewayReport(
+            version=VERSION,
+            profile=self.post.gateway.profile,
+            bootid=self._time.boot_id,
+            clock=self._time.standing(),
+            epoch=self._delivery.epoch,
+            since=timestamp(self._since),
+            dropped=self._delivery.dropped,
+            destinations=self._delivery.reports(),
+            problems=(*self._problems.standing(), *self._delivery.problems()),
+        )
+        state = GatewayState(online=True, session=self.session, report=report)
+        self._delivery.retain(self._topics.gateway_state, state.model_dump_json().encode())
+
+
+def _hold(state_dir: Path) -> IO[str]:
+    """Make the state directory and keep it for this process alone; raises CannotStartError."""
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (state_dir / "lock").open("w")
+    except OSError as error:
+        raise CannotStartError(
+            f"The state directory {state_dir} cannot be used: {error.strerror}.",
+            "Create it for the gateway's user, or correct `state_dir` in the configuration.",
+            EX_CANTCREAT,
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise CannotStartError(
+            f"Another gateway runs on {state_dir}.",
+            "Stop it first; two gateways never share a state directory.",
+            EX_TEMPFAIL,
+        ) from error
+    return lock
+
+
+async def run(post: Post, path: Path) -> None:
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the configuration; raises CannotStartError."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    reloading = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    gateway = Gateway(post, path)
+    try:
+        await gateway.start()
+        while not stopping.is_set():
+            waits = [asyncio.create_task(event.wait()) for event in (stopping, reloading)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            if reloading.is_set():
+                reloading.clear()
+                await gateway.reload()
+    finally:
+        await gateway.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m gateway.daemon CONFIG`: what `borderpost run` becomes; returns the exit code."""
+    path = Path(arguments[0])
+    try:
+        post = load(path)
+        logging.configure(post.log.level)
+        gc.freeze()
+        asyncio.run(run(post, path))
+    except (ConfigError, CannotStartError) as error:
+        with contextlib.suppress(BrokenPipeError):
+            print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

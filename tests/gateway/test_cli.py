@@ -1,0 +1,173 @@
+"""The command line as a person uses it: real processes, their output and exit codes."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.gateways import House, house, until
+from support.mosquitto import Mosquitto
+from support.readers import FRAMES
+
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+
+ROOT = Path(__file__).parents[2]
+BORDERPOST = Path(sys.executable).with_name("borderpost")
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+def borderpost(
+    *arguments: object, timeout_s: float = 40, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BORDERPOST, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        env={**os.environ, "COLUMNS": "160", **environment},
+        cwd=ROOT,
+    )
+
+
+def test_help_and_version() -> None:
+    assert "watch" in borderpost("--help").stdout
+    assert borderpost("--version").stdout.startswith("borderpost 0.")
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["demo", "--duration", "soon"]])
+def test_a_usage_error_ends_with_ex_usage(arguments: list[str]) -> None:
+    assert borderpost(*arguments).returncode == os.EX_USAGE
+
+
+def test_a_correct_file_is_said_to_be_so() -> None:
+    checked = borderpost("config", "check", ROOT / "config/example.toml")
+    assert checked.returncode == 0
+    assert "nothing wrong" in checked.stdout
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["run"], ["watch"], ["devices"]])
+def test_a_broken_file_ends_every_command_with_ex_config_and_a_remedy(
+    command: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "post.toml"
+    file.write_text(
+        (ROOT / "config/example.toml").read_text().replace('profile = "production"', "profile = 7")
+    )
+    ended = borderpost(*command, file)
+    assert ended.returncode == 78
+    assert f"{file}:" in ended.stderr
+    assert "production" in ended.stderr, "the remedy names what may be written"
+    assert not (tmp_path / "state").exists(), "nothing was started"
+
+
+def test_the_committed_contract_is_what_the_models_say() -> None:
+    checked = borderpost("contract", "config/contract", "--check")
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config/contract", tmp_path / "contract")
+    (tmp_path / "contract" / "asyncapi.yaml").write_text("{}")
+    checked = borderpost("contract", tmp_path / "contract", "--check")
+    assert checked.returncode == 1
+    assert "asyncapi.yaml" in checked.stderr
+    assert borderpost("contract", tmp_path / "contract").returncode == 0
+    assert borderpost("contract", tmp_path / "contract", "--check").returncode == 0
+
+
+@pytest.mark.parametrize("broker", ["mosquitto", "iotcore"])
+@pytest.mark.timeout(90)
+def test_the_demo_shows_reads_of_every_reader_and_ends_by_itself(broker: str) -> None:
+    # Without /usr/sbin and /usr/bin there is no mosquitto to be found, and the embedded broker serves.
+    hidden = {} if broker == "mosquitto" else {"BORDERPOST_DEMO_BROKER": "iotcore"}
+    ended = borderpost("demo", "--duration", "8", timeout_s=60, **hidden)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"broker {broker}:" in ended.stdout
+    assert ended.stdout.count("simulated TD") >= 3
+    assert "median latency" in ended.stdout
+    for lane in range(1, 5):
+        assert f"lane-{lane}/reader    simulated" in ended.stdout
+
+
+@pytest.mark.timeout(90)
+def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
+    post = tmp_path / "post.toml"
+    text = (ROOT / "config/demo-post.toml").read_text()
+    post.write_text(text.replace("lane-4-reader", "somewhere-else"))
+    ended = borderpost("demo", "--duration", "6", "--post", post, timeout_s=60)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "nothing" in ended.stdout
+
+
+@pytest.mark.timeout(90)
+def test_two_demos_run_at_once() -> None:
+    running = [
+        subprocess.Popen(
+            [BORDERPOST, "demo", "--duration", "10"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for demo in running:
+        output, _ = demo.communicate(timeout=60)
+        assert demo.returncode == 0, output
+
+
+async def test_devices_and_watch_show_what_a_workstation_sees(house: House, tmp_path: Path) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    house.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-2/reader").state is not None)
+        await until(lambda: desk.status("lane-2/reader").state.cause is not None)
+    shown = await asyncio.to_thread(borderpost, "devices", house.config)
+    assert shown.returncode == 1, "one is not online"
+    assert "lane-1/reader" in shown.stdout
+    assert "no_device" in shown.stdout
+    assert "replug" in shown.stdout
+    plain = await asyncio.to_thread(borderpost, "devices", house.config, "--json")
+    assert [device["online"] for device in json.loads(plain.stdout)] == [True, False]
+    watching = await asyncio.create_subprocess_exec(
+        BORDERPOST,
+        *("watch", str(house.config), "-p", "lane-1/reader"),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+    seen = ""
+    try:
+        await wire.host_opened()
+        async with asyncio.timeout(20):
+            while "ERIKSSON" not in seen:
+                assert watching.stdout is not None
+                seen += (await watching.stdout.readline()).decode()
+                if "online" in seen and "ERIKSSON" not in seen:
+                    await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+    finally:
+        watching.terminate()
+        await watching.wait()
+    assert "simulated" in seen
+
+
+async def test_devices_says_when_there_is_no_broker(house: House) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    house.broker.stop()
+    ended = await asyncio.to_thread(borderpost, "devices", house.config)
+    assert ended.returncode == os.EX_UNAVAILABLE
+    assert "does not answer" in ended.stderr
