@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from gateway.cli import config, contract, demo, devices, run, simulate, watch
+from gateway.cli import config, contract, demo, devices, outbox, run, simulate, watch
 from gateway.version import VERSION
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command()(simulate.simulate)
 app.command()(watch.watch)
 app.command()(devices.devices)
 app.add_typer(config.app, name="config")
+app.add_typer(outbox.app, name="outbox")
 app.command()(contract.contract)
 
 

@@ -171,3 +171,40 @@ async def test_devices_says_when_there_is_no_broker(house: House) -> None:
     ended = await asyncio.to_thread(borderpost, "devices", house.config)
     assert ended.returncode == os.EX_UNAVAILABLE
     assert "does not answer" in ended.stderr
+
+
+async def test_the_outbox_is_listed_counted_exported_and_purged(house: House) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await house.start()
+    await wire.host_opened()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").online)
+    house.broker.stop()
+    for _ in range(3):
+        await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+
+    async def outbox(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return await asyncio.to_thread(borderpost, "outbox", *arguments)
+
+    async with asyncio.timeout(20):
+        while len((await outbox("export", house.config)).stdout.splitlines()) < 3:
+            await asyncio.sleep(0.1)
+    exported = (await outbox("export", house.config)).stdout
+    assert [json.loads(line)["seq"] for line in exported.splitlines()] == [1, 2, 3]
+    assert "ERIKSSON" not in exported
+    assert "lane-1/reader/traveller" in (await outbox("list", house.config)).stdout
+    assert " 3 " in (await outbox("count", house.config)).stdout
+    assert (await outbox("list", house.config, "--parked")).returncode == 0
+    refused = await outbox("purge", house.config, "--yes")
+    assert refused.returncode == os.EX_TEMPFAIL, "the gateway runs"
+    assert await house.stop() == 0
+    assert "3 events deleted" in (await outbox("purge", house.config, "--yes", "--class", "traveller")).stdout
+    assert (await outbox("export", house.config)).stdout == ""
+
+
+async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: House) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    ended = await asyncio.to_thread(borderpost, "outbox", "count", house.config)
+    assert ended.returncode == os.EX_NOINPUT
+    assert "never ran" in ended.stderr

@@ -1,0 +1,113 @@
+"""`borderpost outbox`: what waits for delivery. Never what it says."""
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from drivers.observation import DataClass
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail, load_or_fail
+from gateway.delivery import inspect
+from gateway.delivery.database import OutboxRefused
+from gateway.destinations import delivery_settings
+
+app = typer.Typer(help="What waits for delivery. Never what it says.", no_args_is_help=True)
+
+
+def _directory(config: Path) -> Path:
+    directory = delivery_settings(load_or_fail(config)).outbox.directory
+    if not directory.exists():
+        fail(f"there is no outbox in {directory}: the gateway never ran with this file", os.EX_NOINPUT)
+    return directory
+
+
+@contextmanager
+def _explained(directory: Path) -> Iterator[None]:
+    """Turn what can be wrong with an outbox into a sentence and an exit code."""
+    try:
+        yield
+    except OutboxRefused as error:
+        fail(str(error), os.EX_TEMPFAIL)
+    except (OSError, sqlite3.Error) as error:
+        fail(f"the outbox in {directory} cannot be read: {error}", os.EX_NOINPUT)
+
+
+@app.command("list")
+def list_events(
+    config: ConfigFile = DEFAULT_CONFIG,
+    parked: Annotated[
+        bool, typer.Option("--parked", help="Those that a destination cannot take instead.")
+    ] = False,
+) -> None:
+    """List every event that waits, or that was set aside, without its content."""
+    directory = _directory(config)
+    table = Table(box=None, pad_edge=False)
+    with _explained(directory):
+        if parked:
+            for heading in ("destination", "stream", "number", "event", "bytes", "reason code"):
+                table.add_column(heading)
+            for event in inspect.parked(directory):
+                table.add_row(
+                    event.destination,
+                    event.stream,
+                    str(event.seq),
+                    event.type,
+                    str(event.bytes),
+                    f"0x{event.reason:02x}",
+                )
+        else:
+            for heading in ("stream", "number", "event", "since", "bytes", "waits for"):
+                table.add_column(heading)
+            for waiting in inspect.events(directory):
+                table.add_row(
+                    waiting.stream,
+                    str(waiting.seq),
+                    waiting.type,
+                    waiting.accepted,
+                    str(waiting.bytes),
+                    ", ".join(waiting.waits_for),
+                )
+    console.print(table)
+
+
+@app.command()
+def count(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Count what every stream has in the outbox."""
+    directory = _directory(config)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("stream", "epoch", "events", "bytes"):
+        table.add_column(heading)
+    with _explained(directory):
+        for line in inspect.counts(directory):
+            table.add_row(line.stream, line.epoch, str(line.events), str(line.bytes))
+    console.print(table)
+
+
+@app.command()
+def export(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Write what is known of every event as JSON lines, nothing of what it says."""
+    directory = _directory(config)
+    with _explained(directory):
+        inspect.export(directory, sys.stdout)
+
+
+@app.command()
+def purge(
+    config: ConfigFile = DEFAULT_CONFIG,
+    data_class: Annotated[DataClass | None, typer.Option("--class", help="Only this delivery class.")] = None,
+    parked: Annotated[bool, typer.Option("--parked", help="Those set aside as well.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete events that were never delivered. The gateway must be stopped."""
+    directory = _directory(config)
+    if not yes:
+        typer.confirm(f"Delete undelivered events in {directory} for good?", abort=True)
+    with _explained(directory):
+        gone = inspect.purge(directory, data_class, parked_too=parked)
+    console.print(f"{gone} events deleted")
