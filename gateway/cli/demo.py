@@ -20,7 +20,7 @@ from rich.table import Table
 
 from gateway.cli.brokers import BrokerError, loopback_broker
 from gateway.cli.rendering import event_line, status_line
-from gateway.cli.terminal import console, fail, load_or_fail
+from gateway.cli.terminal import console, fail, load_or_fail, say
 from gateway.cli.workstation import workstation_of
 from gateway.client import Received
 from gateway.config import Post
@@ -135,9 +135,9 @@ async def _show(described: Post, tally: Tally) -> None:
         async for item in desk.everything():
             if isinstance(item, Received):
                 tally.take(item)
-                console.print(event_line(item, reveal=False))
+                say(event_line(item, reveal=False))
             else:
-                console.print(status_line(item))
+                say(status_line(item))
 
 
 def _summary(described: Post, tally: Tally) -> list[str]:

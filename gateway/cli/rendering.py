@@ -32,7 +32,7 @@ LIGHTS = {
 
 def event_line(received: Received, *, reveal: bool) -> Text:
     """One event. Personal data of a live traveller only when revealed."""
-    line = Text(no_wrap=True, overflow="ellipsis")
+    line = Text()
     line.append(f"{received.envelope.time.astimezone():%H:%M:%S} ", "dim")
     line.append(f"{received.position!s:<16} ", "bold")
     if received.simulated:
@@ -55,6 +55,14 @@ def event_line(received: Received, *, reveal: bool) -> Text:
         case data:
             line.append(f"{received.envelope.type} {_rest(data, shown=shown)}")
     return line
+
+
+def event_json(received: Received, *, reveal: bool) -> str:
+    """One event as a CloudEvent; of a live traveller only what may be shown."""
+    if reveal or received.simulated:
+        return received.envelope.model_dump_json()
+    data = redacted(received.data) if isinstance(received.data, Observation) else {}
+    return received.envelope.model_copy(update={"data": data}).model_dump_json()
 
 
 def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
@@ -98,7 +106,7 @@ def light_of(status: DeviceStatus) -> tuple[str, str]:
 def status_line(status: DeviceStatus) -> Text:
     """One change of a device's state."""
     colour, word = light_of(status)
-    line = Text(no_wrap=True, overflow="ellipsis")
+    line = Text()
     line.append(f"{datetime.now().astimezone():%H:%M:%S} ", "dim")
     line.append(f"{status.position!s:<16} ", "bold")
     line.append(f"● {word}", colour)

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from gateway.config import ConfigError, Post, load
 
@@ -22,6 +23,14 @@ ConfigFile = Annotated[
     ),
 ]
 DEFAULT_CONFIG = Path("/etc/borderpost/gateway.toml")
+
+
+def say(line: Text) -> None:
+    """Print one line: cut to the terminal's width, or whole where there is no terminal."""
+    if console.is_terminal:
+        console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+    else:
+        console.print(line, soft_wrap=True)
 
 
 def fail(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:

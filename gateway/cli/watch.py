@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.rendering import event_line, status_line
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+from gateway.cli.rendering import event_json, event_line, status_line
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, load_or_fail, say
 from gateway.cli.workstation import workstation_of
 from gateway.client import Received
 from gateway.config import Post
@@ -37,9 +37,8 @@ async def _watch(post: Post, positions: list[str] | None, *, as_json: bool, reve
         async for item in desk.everything():
             if isinstance(item, Received):
                 if as_json:
-                    line = item.envelope.model_dump_json() if reveal or item.simulated else ""
-                    console.print(line or event_line(item, reveal=False).plain, markup=False, soft_wrap=True)
+                    typer.echo(event_json(item, reveal=reveal))
                 else:
-                    console.print(event_line(item, reveal=reveal))
+                    say(event_line(item, reveal=reveal))
             elif not as_json:
-                console.print(status_line(item))
+                say(status_line(item))

@@ -1,0 +1,114 @@
+"""What a terminal shows of events and states: for a person, and nothing personal of live travellers."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from drivers.observation import Observation, overall
+from drivers.passport.mrz import checks, parse
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from gateway.cli.rendering import event_json, event_line, light_of, status_line
+from gateway.client import DeviceStatus, Received
+from gateway.contract.envelope import Event
+from gateway.contract.states import DeviceState
+from gateway.contract.topics import Position
+from simulators.specimens import ERIKSSON_LINES
+
+TODAY = date(2026, 11, 23)
+PERSONAL = ("ERIKSSON", "L898902C3", "1974", "740812")
+
+
+def received(data: Observation | dict[str, Any], provenance: str = "live") -> Received:
+    plain = data.model_dump(mode="json") if isinstance(data, Observation) else data
+    envelope = Event[Any].model_validate(
+        {
+            "specversion": "1.0",
+            "id": "01938f3e-7c1a-7b5e-9d55-000000000001",
+            "source": "/bgw/uto-test/gw-1/lane-1/reader",
+            "type": "bgw.document.read.v1",
+            "time": datetime(2026, 11, 23, tzinfo=UTC),
+            "datacontenttype": "application/json",
+            "dataschema": "urn:bgw:schema:document.read:v1",
+            "bootid": "b",
+            "monons": "1",
+            "clock": "synced",
+            "provenance": provenance,
+            "transaction": "t",
+            "epoch": "e",
+            "stream": "lane-1/reader/traveller",
+            "seq": 1,
+            "data": plain,
+        }
+    )
+    return Received(Position("lane-1", "reader"), envelope, data, {}, None)
+
+
+def document(lines: tuple[str, ...] = ERIKSSON_LINES["TD3"]) -> DocumentRead:
+    mrz = parse(lines, TODAY)
+    found = checks(mrz, TODAY)
+    return DocumentRead(trigger=Trigger.SWIPE, lines=lines, mrz=mrz, checks=found, overall=overall(found))
+
+
+@pytest.mark.parametrize("reveal", [False, True])
+@pytest.mark.parametrize("provenance", ["live", "simulated"])
+def test_a_live_traveller_is_shown_only_when_revealed(provenance: str, reveal: bool) -> None:
+    item = received(document(), provenance)
+    for shown in (event_line(item, reveal=reveal).plain, event_json(item, reveal=reveal)):
+        if provenance == "simulated" or reveal:
+            assert "ERIKSSON" in shown
+        else:
+            assert not any(word in shown for word in PERSONAL)
+
+
+def test_a_live_event_as_json_keeps_what_is_not_personal() -> None:
+    event = json.loads(event_json(received(document()), reveal=False))
+    assert event["data"]["overall"] == "failed"
+    assert event["data"]["lines"] == "<tuple len=2>"
+    assert event["data"]["mrz"]["format"] == "td3"
+
+
+def test_what_was_not_decoded_and_what_failed_says_so() -> None:
+    undecoded = document(("SOME TEXT",))
+    assert "no machine readable zone" in event_line(received(undecoded), reveal=False).plain
+    failed = ReadFailed(fault=FrameFault.CUT, size_bytes=5)
+    assert "present the document again" in event_line(received(failed), reveal=False).plain
+
+
+def test_an_event_this_version_does_not_know_is_hidden_unless_revealed() -> None:
+    unknown = received({"name": "ERIKSSON"})
+    assert "ERIKSSON" not in event_line(unknown, reveal=False).plain
+    assert "ERIKSSON" in event_line(unknown, reveal=True).plain
+    assert "ERIKSSON" not in event_json(unknown, reveal=False)
+
+
+def test_partial_dates_show_what_is_unknown() -> None:
+    lines = (ERIKSSON_LINES["TD3"][0], "L898902C36UTO74<<<<2F1204159ZE184226B<<<<<10")
+    assert "*1974-??-??" in event_line(received(document(lines)), reveal=True).plain
+
+
+@pytest.mark.parametrize(
+    ("state", "alive", "word"),
+    [("online", True, "online"), ("offline", True, "offline"), ("online", False, "gateway down")],
+)
+def test_a_light_tells_the_gateways_death_from_the_devices(state: str, alive: bool, word: str) -> None:
+    told = DeviceState.model_validate(
+        {
+            "state": state,
+            "since": datetime(2026, 11, 23, tzinfo=UTC),
+            "session": "s",
+            "cause": None if state == "online" else "port_held",
+            "text": "ModemManager (pid 712) holds the port.",
+            "action": "restart",
+        }
+    )
+    status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive)
+    assert light_of(status)[1] == word
+    assert ("ModemManager" in status_line(status).plain) == (state == "offline")
+
+
+def test_a_device_of_which_nothing_is_known() -> None:
+    assert (
+        light_of(DeviceStatus(Position("lane-1", "reader"), None, None, gateway_online=False))[1] == "unknown"
+    )
