@@ -236,6 +236,7 @@ class Gateway:
             epoch=self._delivery.epoch,
             since=timestamp(self._since),
             dropped=self._delivery.dropped,
+            images_dropped=self._delivery.images_dropped,
             destinations=self._delivery.reports(),
             problems=(*self._problems.standing(), *self._delivery.problems()),
         )

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from drivers.observation import DataClass, Observation
-from gateway.contract.catalogue import EVENTS
+from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
 from gateway.contract.envelope import MEDIA_TYPE, Event
 from gateway.contract.schemas import (
     STATES,
@@ -122,7 +122,9 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
         found.append(
             (
                 event.event_type,
-                _TOPICS.event(_DEVICE, event.event_type),
+                _TOPICS.event(
+                    _TOPICS.gateway_position if event in GATEWAY_EVENTS else _DEVICE, event.event_type
+                ),
                 text,
                 _passing(event),
                 _event_message(event),
@@ -137,11 +139,10 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
 
 def _passing(event: type[Observation] | None) -> dict[str, Any]:
     """The binding of what is never retained and grows old; images are about a traveller."""
-    binding: dict[str, Any] = {"qos": 1, "retain": False}
-    if event is None or event.data_class is DataClass.TRAVELLER:
-        # The default of `delivery.traveller_expires_s`; what is left of it when the event is sent.
-        binding["messageExpiryInterval"] = 60
-    return binding
+    # The defaults of `delivery.traveller_expires_s` and `delivery.record_keeps_days`; what is left of them
+    # when the event is sent.
+    record = event is not None and event.data_class is DataClass.RECORD
+    return {"qos": 1, "retain": False, "messageExpiryInterval": 30 * 86_400 if record else 60}
 
 
 def _message(name: str, title: str, summary: str, content_type: str, payload: Schema) -> dict[str, Any]:
@@ -235,6 +236,14 @@ def _schemas() -> dict[str, Schema]:
         "title": "UserProperties",
         "type": "object",
         "description": "MQTT user properties: what is known only when sending; the body never changes.",
-        "properties": {},
+        "properties": {
+            "durable": {
+                "const": "no",
+                "description": (
+                    "The disk of the post refused this event: it was sent from memory, and a gateway that "
+                    "dies now does not send it again. Absent on every other event."
+                ),
+            }
+        },
     }
     return dict(sorted(found.items()))

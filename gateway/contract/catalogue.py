@@ -6,3 +6,6 @@ from gateway.contract.gateway_events import ClockStepped
 
 EVENTS: tuple[type[Observation], ...] = (DocumentRead, ReadFailed, ClockStepped)
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
+
+GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset({ClockStepped})
+"""Those that a gateway says of itself, at `_gw/{gateway}`."""

@@ -4,7 +4,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from drivers.driver import Family, Identity
 from drivers.links.link import Action, Cause
-from drivers.observation import Term
+from drivers.observation import DataClass, Term
 from gateway.contract.envelope import Clock, Provenance
 
 
@@ -57,7 +57,7 @@ class EventOffer(_Message):
     dataschema: str = Field(
         description="Which JSON Schema its data follows.", examples=["urn:bgw:schema:document.read:v1"]
     )
-    data_class: str = Field(description="Delivery class.", examples=["traveller"])
+    data_class: DataClass = Field(description="Delivery class.", examples=["traveller"])
 
 
 class DeviceDescription(_Message):
@@ -128,6 +128,9 @@ class GatewayReport(_Message):
     )
     dropped: int = Field(
         0, ge=0, description="Events given up because the outbox was full, since start.", examples=[0]
+    )
+    images_dropped: int = Field(
+        0, ge=0, description="Images refused for their size or given up, since start.", examples=[0]
     )
     destinations: tuple[DestinationReport, ...] = Field(
         (), description="How delivery goes, a destination each.", examples=[[]]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiomqtt
 import jsonschema
 import psutil
 import pytest
@@ -370,3 +371,45 @@ async def test_personal_data_is_nowhere_but_in_the_event(house: House) -> None:
             assert b"LEAKMARKER" not in content, file
             assert b"ZZLEAK999" not in content, file
     assert "LEAKMARKER" not in house.broker.log
+
+
+async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    wall = house.folder / "wall-clock"
+    wall.write_text("+0\n")
+    for name, value in {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(wall),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_NO_CACHE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    await house.start()
+    monkeypatch.delenv("LD_PRELOAD")
+    stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock.stepped"
+    async with (
+        house.workstation("lane-1/reader") as desk,
+        aiomqtt.Client("127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as plain,
+    ):
+        await plain.subscribe(stepped, qos=1)
+        await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        await wire.send(b"traveller 1\n")
+        (before,) = await events(desk, 1)
+        wall.write_text("-1d\n")
+        await wire.send(b"traveller 2\n")
+        (after,) = await events(desk, 1)
+        assert (after.envelope.time - before.envelope.time).total_seconds() < -86000
+        assert after.envelope.seq == before.envelope.seq + 1
+        assert after.envelope.id > before.envelope.id
+        assert int(after.envelope.monons) > int(before.envelope.monons)
+        async with asyncio.timeout(15):
+            message = await anext(aiter(plain.messages))
+        record = json.loads(message.payload)
+        assert abs(record["data"]["step_ms"] + 86_400_000) < 60_000
+        jsonschema.validate(record, json.loads((SCHEMAS / "clock.stepped.v1.event.json").read_text()))

@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock
 
 from gateway.contract.asyncapi import asyncapi
-from gateway.contract.catalogue import EVENTS
+from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
 from gateway.contract.documents import CONTRACT_VERSION, Drift, compare, documents, write
 from gateway.contract.topics import DeviceTopic, Position, SiteTopics
 
@@ -62,7 +62,8 @@ def test_the_document_has_a_channel_for_every_topic() -> None:
         topics.description(device),
         topics.state(device),
         topics.blob(device, "{event_id}", "{role}"),
-        *(topics.event(device, event.event_type) for event in EVENTS),
+        *(topics.event(device, event.event_type) for event in EVENTS if event not in GATEWAY_EVENTS),
+        *(topics.event(topics.gateway_position, event.event_type) for event in GATEWAY_EVENTS),
     }
 
 
