@@ -130,7 +130,13 @@ async def house(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[House]:
         yield house
     finally:
         if house.process is not None:
+            process = house.process
             with contextlib.suppress(ProcessLookupError):
-                house.process.kill()
-            await house.process.wait()
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 10)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                pytest.fail(f"the gateway did not stop:\n{house.log[-3000:]}")
         await house.stack.aclose()
