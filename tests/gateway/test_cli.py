@@ -208,3 +208,39 @@ async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: House) -> Non
     ended = await asyncio.to_thread(borderpost, "outbox", "count", house.config)
     assert ended.returncode == os.EX_NOINPUT
     assert "never ran" in ended.stderr
+
+
+async def test_run_becomes_the_daemon_and_simulate_the_post(house: House) -> None:
+    """The two programs meet only at the addresses of the devices."""
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    post = house.folder / "devices.toml"
+    post.write_text(
+        '[[simulator]]\nname = "lane-1/reader"\nkind = "serial-mrz"\nframing = "accessis"\n'
+        f'path = "{house.port("lane-1/reader")}"\nseed = 1\nevery_s = 0.2\n'
+    )
+    simulating = await asyncio.create_subprocess_exec(
+        BORDERPOST, *("simulate", post, "--run-dir", house.folder / "run"), stdout=asyncio.subprocess.PIPE
+    )
+    running = await asyncio.create_subprocess_exec(
+        BORDERPOST, *("run", house.config), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with house.workstation("lane-1/reader") as desk, asyncio.timeout(30):
+            async for received in desk:
+                assert received.simulated
+                break
+    finally:
+        for process in (running, simulating):
+            process.terminate()
+        said, _ = await simulating.communicate()
+        assert await running.wait() == 0
+    assert simulating.returncode == 0
+    assert b"document" in said
+
+
+async def test_a_simulated_post_with_mistakes_is_refused(tmp_path: Path) -> None:
+    post = tmp_path / "devices.toml"
+    post.write_text('[[simulator]]\nname = "lane-1/reader"\nkind = "teapot"\n')
+    ended = await asyncio.to_thread(borderpost, "simulate", post, "--run-dir", tmp_path / "run")
+    assert ended.returncode == 78
+    assert "teapot" in ended.stderr
