@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-GRACE_S = 3.0
+GRACE_S = 5.0
 """How long something that is ending may take to end, in seconds."""
 
 
@@ -28,6 +29,13 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
             pytest.fail(f"left behind: {left}")
         gc.collect()
         time.sleep(0.02)
+
+
+@pytest.fixture
+def uncovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start child processes without coverage: where there are many of them, or time itself is under test."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

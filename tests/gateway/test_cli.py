@@ -89,11 +89,11 @@ def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broker", ["mosquitto", "iotcore"])
-@pytest.mark.timeout(90)
+@pytest.mark.usefixtures("uncovered")
 def test_the_demo_shows_reads_of_every_reader_and_ends_by_itself(broker: str) -> None:
     # Without /usr/sbin and /usr/bin there is no mosquitto to be found, and the embedded broker serves.
     hidden = {} if broker == "mosquitto" else {"BORDERPOST_DEMO_BROKER": "iotcore"}
-    ended = borderpost("demo", "--duration", "8", timeout_s=60, **hidden)
+    ended = borderpost("demo", "--duration", "10", timeout_s=100, **hidden)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"broker {broker}:" in ended.stdout
     assert ended.stdout.count("simulated TD") >= 3
@@ -102,21 +102,21 @@ def test_the_demo_shows_reads_of_every_reader_and_ends_by_itself(broker: str) ->
         assert f"lane-{lane}/reader    simulated" in ended.stdout
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.usefixtures("uncovered")
 def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     post = tmp_path / "post.toml"
     text = (ROOT / "config/demo-post.toml").read_text()
     post.write_text(text.replace("lane-4-reader", "somewhere-else"))
-    ended = borderpost("demo", "--duration", "6", "--post", post, timeout_s=60)
+    ended = borderpost("demo", "--duration", "8", "--post", post, timeout_s=100)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "nothing" in ended.stdout
 
 
-@pytest.mark.timeout(90)
+@pytest.mark.usefixtures("uncovered")
 def test_two_demos_run_at_once() -> None:
     running = [
         subprocess.Popen(
-            [BORDERPOST, "demo", "--duration", "10"],
+            [BORDERPOST, "demo", "--duration", "12"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -124,7 +124,7 @@ def test_two_demos_run_at_once() -> None:
         for _ in range(2)
     ]
     for demo in running:
-        output, _ = demo.communicate(timeout=60)
+        output, _ = demo.communicate(timeout=100)
         assert demo.returncode == 0, output
 
 
