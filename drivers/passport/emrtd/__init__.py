@@ -1,0 +1,23 @@
+"""The chip of a travel document: opening, reading and judging it (ICAO Doc 9303, parts 10 to 12).
+
+APDUs go out through a function that the caller gives, so that everything here runs without a reader. Needs
+the extra `chip` (asn1crypto).
+"""
+
+from drivers.passport.emrtd.apdu import Transmit
+from drivers.passport.emrtd.errors import CardRemoved, ChipError
+from drivers.passport.emrtd.results import AccessMethod, ChipProgress, ChipResult, ChipStage
+from drivers.passport.emrtd.session import ChipSession
+from drivers.passport.emrtd.trust_store import TrustStore
+
+__all__ = [
+    "AccessMethod",
+    "CardRemoved",
+    "ChipError",
+    "ChipProgress",
+    "ChipResult",
+    "ChipSession",
+    "ChipStage",
+    "Transmit",
+    "TrustStore",
+]

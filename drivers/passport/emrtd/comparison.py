@@ -1,0 +1,31 @@
+"""The printed zone against the one in the chip."""
+
+from itertools import permutations
+
+from drivers.observation import Check
+from drivers.passport.emrtd import verdicts
+from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.files import ElementaryFile
+from drivers.passport.mrz import DigitResult, Mrz
+
+_MOST_LINES = 3
+
+
+def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: Evidence) -> Check:
+    """Compare every character; lines read in another order or as one are put right first.
+
+    A difference fails, unless the reader already knows that it did not see the zone completely.
+    """
+    identifier = verdicts.MRZ_VS_DG1
+    if ElementaryFile.DG1 not in evidence.files:
+        return evidence.absence(identifier, ElementaryFile.DG1)
+    if not lines:
+        return verdicts.undetermined(identifier, "dg1_malformed")
+    if printed is None:
+        return verdicts.undetermined(identifier, "no_printed_mrz")
+    orders = permutations(printed.lines) if len(printed.lines) <= _MOST_LINES else (printed.lines,)
+    if "".join(lines) in {"".join(order) for order in orders}:
+        return verdicts.successful(identifier)
+    if any(digit.result is DigitResult.UNREADABLE for digit in printed.digits):
+        return verdicts.undetermined(identifier, "printed_unreadable")
+    return verdicts.failed(identifier, "differs_from_chip")

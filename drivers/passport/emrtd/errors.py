@@ -1,0 +1,38 @@
+"""How a chip fails. No text here ever holds a byte that came from a document."""
+
+
+class ChipError(Exception):
+    """Anything that keeps a chip from being read; every error that leaves this package is one."""
+
+
+class CardRemoved(ChipError):  # noqa: N818  (an event at the reader, not a fault of anybody)
+    """The chip left the field. The link raises it in place of an answer."""
+
+
+class MalformedError(ChipError):
+    """Bytes of the chip, of a file or of a certificate are not laid out as their standard says."""
+
+
+class CommandRefusedError(ChipError):
+    """The chip answered with a status word other than success."""
+
+    def __init__(self, instruction: int, status: int) -> None:
+        super().__init__(f"the chip answered command {instruction:02X} with status {status:04X}")
+        self.instruction = instruction
+        self.status = status
+
+
+class SecureMessagingError(ChipError):
+    """An answer is not protected as it must be. The session keys are worthless from here on."""
+
+
+class AccessDeniedError(ChipError):
+    """The chip does not accept the key: a misread zone or card access number, or not this document's chip."""
+
+
+class UnsupportedError(ChipError):
+    """A protocol, curve or algorithm that this package does not speak."""
+
+
+class NoApplicationError(ChipError):
+    """The chip is no travel document: it has no eMRTD application."""

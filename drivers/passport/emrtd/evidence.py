@@ -1,0 +1,85 @@
+"""What has been taken from one chip so far; checks are made from it afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from drivers.observation import Check
+from drivers.passport.emrtd import verdicts
+from drivers.passport.emrtd.access import Opened
+from drivers.passport.emrtd.apdu import NOT_FOUND
+from drivers.passport.emrtd.errors import ChipError
+from drivers.passport.emrtd.files import ElementaryFile
+from drivers.passport.emrtd.lds import com_data_groups
+from drivers.passport.emrtd.security_infos import SecurityInfos
+from drivers.passport.emrtd.security_object import SecurityObject
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Files as read, and why others were not."""
+
+    files: dict[ElementaryFile, bytes] = field(default_factory=dict, repr=False)
+    refused: dict[ElementaryFile, int] = field(default_factory=dict)
+    """Status words of files that the chip did not give."""
+    malformed: set[ElementaryFile] = field(default_factory=set)
+    cut: str | None = None
+    """Why the read ended before its end; a reason of `verdicts`."""
+    opened: Opened | None = None
+    access: Check | None = None
+    proofs: dict[str, Check] = field(default_factory=dict)
+    """Active or chip authentication, as far as the chip's side of it goes."""
+
+    def group(self, number: int) -> bytes | None:
+        """Give a data group, or None."""
+        return next((content for file, content in self.files.items() if file.number == number), None)
+
+    def security_object(self) -> SecurityObject | None:
+        """Parse EF.SOD, or give None; its own checks say why."""
+        try:
+            content = self.files.get(ElementaryFile.SOD)
+            return None if content is None else SecurityObject.parse(content)
+        except ChipError:
+            return None
+
+    def security_infos(self) -> SecurityInfos | None:
+        """Parse DG14, or give None."""
+        try:
+            content = self.files.get(ElementaryFile.DG14)
+            return None if content is None else SecurityInfos.from_dg14(content)
+        except ChipError:
+            return None
+
+    def listed(self) -> frozenset[int]:
+        """Join the data groups of both lists, so that one left out of either is still asked for."""
+        sod = self.security_object()
+        return self.listed_in_com() | (frozenset(sod.hashes) if sod else frozenset())
+
+    def listed_in_com(self) -> frozenset[int]:
+        """Give the data groups of EF.COM, none when there is no such list."""
+        try:
+            content = self.files.get(ElementaryFile.COM)
+            return frozenset() if content is None else com_data_groups(content)
+        except ChipError:
+            return frozenset()
+
+    def absence(self, identifier: str, file: ElementaryFile) -> Check:
+        """State how a check ends that needed a file which was not read."""
+        if file in self.refused:
+            if self.refused[file] in NOT_FOUND:
+                return verdicts.failed(identifier, "file_missing")
+            return verdicts.undetermined(identifier, "file_refused")
+        if file in self.malformed:
+            return verdicts.failed(identifier, "file_malformed")
+        return verdicts.aborted(identifier, self.cut or "chip_error")
+
+
+def judged(identifier: str, judge: Callable[[], Check]) -> Check:
+    """Make a check of untrusted bytes; whatever they do to it becomes an outcome.
+
+    Unknown algorithms leave it open. So do keys that are none: the check that covers the bytes they came in
+    fails by itself.
+    """
+    try:
+        return judge()
+    except ChipError:
+        return verdicts.undetermined(identifier, "algorithm_unsupported")

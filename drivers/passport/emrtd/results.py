@@ -1,0 +1,112 @@
+"""What a read of a chip yields on its way and at its end."""
+
+from pydantic import Field
+
+from drivers.observation import Attachment, Check, Part, Term
+from drivers.passport.emrtd.lds import DocumentDetails, HolderDetails
+from drivers.passport.mrz import Mrz
+
+
+class AccessMethod(Term):
+    """How the chip was opened."""
+
+    PACE_MRZ = "pace_mrz"
+    """PACE with the printed zone."""
+    PACE_CAN = "pace_can"
+    """PACE with the card access number."""
+    BAC = "bac"
+    """Basic Access Control."""
+    NONE = "none"
+    """The chip asks for no key."""
+    UNKNOWN = "unknown"
+
+
+class ChipStage(Term):
+    """Where a read is."""
+
+    ACCESS = "access"
+    """The chip has been opened."""
+    READING = "reading"
+    """A part of a file has arrived."""
+    AUTHENTICATION = "authentication"
+    """The chip is asked to prove that it is no copy."""
+    UNKNOWN = "unknown"
+
+
+class ChipProgress(Part):
+    """How far a read has come."""
+
+    shown = frozenset({"stage", "access", "file", "bytes_read", "bytes_total"})
+
+    stage: ChipStage = Field(description="Where the read is.", examples=["reading"])
+    access: AccessMethod | None = Field(
+        None, description="How the chip was opened, from then on.", examples=["pace_mrz"]
+    )
+    file: str | None = Field(None, description="The file that is being read.", examples=["DG2"])
+    bytes_read: int | None = Field(
+        None, ge=0, description="How much of the file is there, in bytes.", examples=[4460]
+    )
+    bytes_total: int | None = Field(
+        None, ge=0, description="How long the file is, in bytes.", examples=[17860]
+    )
+
+
+class ChipResult(Part):
+    """Everything that one read of a chip gave. What is missing, a check explains."""
+
+    shown = frozenset(
+        {
+            "access",
+            "pace_protocol",
+            "data_groups_listed",
+            "data_groups_read",
+            "sod_sha256",
+            "document_details",
+            "checks",
+            "commands",
+            "duration_ms",
+        }
+    )
+
+    access: AccessMethod | None = Field(
+        None, description="How the chip was opened, null if it was not.", examples=["pace_mrz"]
+    )
+    pace_protocol: str | None = Field(
+        None, description="Object identifier of the PACE protocol run.", examples=["0.4.0.127.0.7.2.2.4.2.2"]
+    )
+    data_groups_listed: tuple[int, ...] = Field(
+        (), description="Data groups that EF.COM or the security object lists.", examples=[[1, 2, 14, 15]]
+    )
+    data_groups_read: tuple[int, ...] = Field(
+        (), description="Data groups that were read; 3 and 4 never are.", examples=[[1, 2, 14, 15]]
+    )
+    sod_sha256: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of EF.SOD as read, lower-case hexadecimal.",
+        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+    )
+    lines: tuple[str, ...] = Field((), repr=False, description="The lines of the zone in DG1.", examples=[[]])
+    mrz: Mrz | None = Field(
+        None, repr=False, description="The zone in DG1, null where it could not be read.", examples=[None]
+    )
+    holder: HolderDetails | None = Field(
+        None, repr=False, description="What DG11 says of the holder.", examples=[None]
+    )
+    document_details: DocumentDetails | None = Field(
+        None, repr=False, description="What DG12 says of the document.", examples=[None]
+    )
+    face: Attachment | None = Field(
+        None,
+        repr=False,
+        description="The face from DG2 as encoded there, JPEG or JPEG 2000.",
+        examples=[None],
+    )
+    checks: tuple[Check, ...] = Field(
+        description="Every check of the chip, each with one of five outcomes.",
+        examples=[[{"id": "chip.access", "group": "electronic", "outcome": "successful"}]],
+    )
+    commands: int = Field(0, ge=0, description="How many commands the chip was sent.", examples=[94])
+    duration_ms: float | None = Field(
+        None, ge=0, description="How long the read took, in milliseconds.", examples=[2840.5]
+    )

@@ -1,0 +1,238 @@
+"""One document's chip from power-up to result: open, read, prove, judge.
+
+Source: ICAO Doc 9303-11, section 3 and 9303-10, section 3. The session never sleeps, retries or logs; it
+sends what the standard says and turns whatever comes back into checks.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import date
+
+from drivers.observation import Check
+from drivers.passport.emrtd import (
+    access,
+    active_authentication,
+    chip_authentication,
+    files,
+    verdicts,
+)
+from drivers.passport.emrtd.agreement import Randomness
+from drivers.passport.emrtd.apdu import Transmit
+from drivers.passport.emrtd.channel import Channel
+from drivers.passport.emrtd.errors import (
+    AccessDeniedError,
+    CardRemoved,
+    ChipError,
+    CommandRefusedError,
+    MalformedError,
+    NoApplicationError,
+    SecureMessagingError,
+    UnsupportedError,
+)
+from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.files import DATA_GROUPS, SHORT_CHUNK, ElementaryFile
+from drivers.passport.emrtd.judgement import Judgement
+from drivers.passport.emrtd.passive_authentication import ALWAYS_THERE
+from drivers.passport.emrtd.passwords import Password
+from drivers.passport.emrtd.results import AccessMethod, ChipProgress, ChipResult, ChipStage
+from drivers.passport.emrtd.security_infos import SecurityInfos
+from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.mrz import Mrz
+
+# The zone first, because it is what everybody waits for; keys before the long files.
+_ORDER = (1, 14, 15, 2, 11, 12)
+_WRONG_LENGTH = frozenset({0x6700, 0x6A80})
+
+
+class ChipSession:
+    """Reads one chip once. Make a new one for every document.
+
+    `transmit` may block; `run` therefore belongs into a thread. The trust store is shared between sessions.
+    """
+
+    def __init__(
+        self,
+        transmit: Transmit,
+        *,
+        today: date,
+        printed: Mrz | None = None,
+        can: str | None = None,
+        trust: TrustStore | None = None,
+        extended_length: bool = True,
+        random: Randomness = secrets.token_bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transmit = transmit
+        self._channel = Channel(self._counted)
+        self._today = today
+        self._printed = printed
+        self._can = can
+        self._trust = trust
+        self._extended = extended_length
+        self._random = random
+        self._clock = clock
+        self._commands = 0
+        self._evidence = Evidence()
+
+    def run(self) -> Iterator[ChipProgress | ChipResult]:
+        """Yield progress, and at the end exactly one result.
+
+        Nothing that a chip does makes it raise; what else `transmit` raises, such as a link that failed,
+        passes through.
+        """
+        started = self._clock()
+        try:
+            yield from self._open()
+            yield from self._read()
+            yield from self._prove()
+        except CardRemoved:
+            self._evidence.cut = "card_removed"
+        except ChipError:
+            self._evidence.cut = self._evidence.cut or "chip_error"
+        duration_ms = max(0.0, 1000 * (self._clock() - started))
+        yield Judgement(self._evidence, self._printed, self._trust, self._today).result(
+            self._commands, duration_ms
+        )
+
+    def _counted(self, command: bytes) -> bytes:
+        self._commands += 1
+        return self._transmit(command)
+
+    # Opening
+
+    def _open(self) -> Iterator[ChipProgress]:
+        try:
+            opened = access.open_chip(self._channel, self._passwords(), self._random, extended=self._extended)
+        except (CardRemoved, MalformedError, SecureMessagingError):
+            # Answers that are none say nothing about the document: the access did not run to its end.
+            raise
+        except NoApplicationError:
+            self._shut(verdicts.not_supported(verdicts.ACCESS, "no_application"))
+        except AccessDeniedError:
+            self._shut(verdicts.failed(verdicts.ACCESS, "access_denied"))
+        except UnsupportedError:
+            self._shut(verdicts.undetermined(verdicts.ACCESS, "no_password"))
+        except ChipError:
+            self._shut(verdicts.failed(verdicts.ACCESS, "access_failed"))
+        else:
+            self._evidence.opened = opened
+            self._evidence.access = (
+                verdicts.not_supported(verdicts.ACCESS, "access_uncontrolled")
+                if opened.method is AccessMethod.NONE
+                else verdicts.successful(verdicts.ACCESS)
+            )
+            yield ChipProgress(stage=ChipStage.ACCESS, access=opened.method)
+
+    def _shut(self, check: Check) -> None:
+        """Note that the chip stays closed and end the session."""
+        self._evidence.access = check
+        self._evidence.cut = "no_access"
+        raise ChipError("the chip was not opened")
+
+    def _passwords(self) -> tuple[Password, ...]:
+        found = []
+        if self._printed is not None:
+            # A zone that cannot open a chip, such as one misread, leaves the access number.
+            with suppress(UnsupportedError):
+                found.append(Password.from_mrz(self._printed))
+        if self._can is not None:
+            found.append(Password.from_can(self._can))
+        if not found:
+            raise UnsupportedError("there is nothing to open the chip with")
+        return tuple(found)
+
+    # Reading
+
+    def _read(self) -> Iterator[ChipProgress]:
+        for file in (ElementaryFile.COM, ElementaryFile.SOD):
+            yield from self._file(file)
+        listed = self._evidence.listed() | ALWAYS_THERE
+        for number in _ORDER:
+            if number in listed:
+                yield from self._file(DATA_GROUPS[number])
+
+    def _file(self, file: ElementaryFile) -> Iterator[ChipProgress]:
+        """Read a file, or note why it cannot be; what breaks the channel is raised on."""
+        chunk = self._evidence.opened.chunk if self._evidence.opened else SHORT_CHUNK
+        reading = files.read(self._channel, file, chunk)
+        try:
+            while True:
+                progress = next(reading)
+                yield ChipProgress(
+                    stage=ChipStage.READING,
+                    access=self._evidence.opened.method if self._evidence.opened else None,
+                    file=file.name,
+                    bytes_read=progress.bytes_read,
+                    bytes_total=progress.bytes_total,
+                )
+        except StopIteration as end:
+            self._evidence.files[file] = end.value
+        except CommandRefusedError as refusal:
+            self._evidence.refused[file] = refusal.status
+        except MalformedError:
+            self._evidence.malformed.add(file)
+
+    # Proving that the chip is no copy
+
+    def _prove(self) -> Iterator[ChipProgress]:
+        """Run chip authentication where DG14 has it, else active authentication where DG15 has a key.
+
+        Chip authentication replaces the session keys, so it comes when everything has been read: a chip
+        that fails it has nothing more to say that could be verified.
+        """
+        infos = self._evidence.security_infos()
+        method = self._evidence.opened.method if self._evidence.opened else None
+        if infos is not None and infos.offers_chip_authentication:
+            yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
+            self._evidence.proofs[verdicts.CHIP_AUTHENTICATION] = self._chip_authentication(infos)
+        elif (content := self._evidence.files.get(ElementaryFile.DG15)) is not None:
+            yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
+            algorithm = infos.active_authentication_algorithm if infos else None
+            self._evidence.proofs[verdicts.ACTIVE_AUTHENTICATION] = self._active_authentication(
+                content, algorithm
+            )
+
+    def _chip_authentication(self, infos: SecurityInfos) -> Check:
+        identifier = verdicts.CHIP_AUTHENTICATION
+        try:
+            info, key = chip_authentication.choose(infos)
+        except UnsupportedError:
+            return verdicts.undetermined(identifier, "algorithm_unsupported")
+        before = self._channel.security
+        try:
+            chip_authentication.perform(self._channel, info, key, self._random)
+            # The first answer under the new keys is the proof.
+            files.select(self._channel, ElementaryFile.SOD)
+        except CardRemoved:
+            raise
+        except CommandRefusedError:
+            return verdicts.failed(identifier, "ca_refused")
+        except ChipError:
+            wrong = self._channel.security is not before
+            return verdicts.failed(identifier, "signature_wrong" if wrong else "ca_refused")
+        return verdicts.successful(identifier)
+
+    def _active_authentication(self, dg15: bytes, algorithm: str | None) -> Check:
+        identifier = verdicts.ACTIVE_AUTHENTICATION
+        extended = self._evidence.opened is not None and self._evidence.opened.chunk > SHORT_CHUNK
+        try:
+            key = active_authentication.public_key(dg15)
+        except ChipError:
+            return verdicts.undetermined(identifier, "algorithm_unsupported")
+        try:
+            challenge, signature = active_authentication.ask(
+                self._channel, key, self._random, extended=extended
+            )
+            genuine = active_authentication.verify(key, challenge, signature, algorithm)
+        except CommandRefusedError as refusal:
+            too_long = refusal.status in _WRONG_LENGTH or refusal.status >> 8 in {0x61, 0x6C}
+            if too_long and not extended:
+                return verdicts.undetermined(identifier, "long_answer_unsupported")
+            return verdicts.failed(identifier, "aa_refused")
+        except UnsupportedError:
+            return verdicts.undetermined(identifier, "algorithm_unsupported")
+        if genuine:
+            return verdicts.successful(identifier)
+        return verdicts.failed(identifier, "signature_wrong")

@@ -1,0 +1,598 @@
+"""Whole sessions against a chip that somebody else wrote from the same standard."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from drivers.observation import Outcome, overall
+from drivers.passport.emrtd import (
+    AccessMethod,
+    CardRemoved,
+    ChipProgress,
+    ChipResult,
+    ChipSession,
+    ChipStage,
+    TrustStore,
+    active_authentication,
+    groups,
+    verdicts,
+)
+from drivers.passport.emrtd.access import Opened
+from drivers.passport.emrtd.ciphers import Suite
+from drivers.passport.emrtd.errors import MalformedError, UnsupportedError
+from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.files import ElementaryFile
+from drivers.passport.emrtd.judgement import Judgement
+from drivers.passport.emrtd.public_keys import DhKey
+from drivers.passport.emrtd.security_infos import PaceInfo as PaceWay
+from drivers.passport.mrz import Mrz, parse
+from simulators.mrz import Document, Format
+from simulators.passport.chip import (
+    Access,
+    ActiveAuthentication,
+    CardRemovedError,
+    Chip,
+    Cipher,
+    IssuingState,
+    Mapping,
+    PaceInfo,
+    Profile,
+)
+from simulators.passport.chip import faults as fault
+from simulators.passport.chip.domain_parameters import BY_NAME
+from simulators.travellers import Travellers
+
+NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
+TODAY = NOW.date()
+UTOPIA = IssuingState.found(now=NOW)
+TRAVELLER = Travellers(7).document(Format.TD3, issuer="UTO")
+PRINTED = TRAVELLER.lines
+TRUST = TrustStore.of(UTOPIA.csca.der, UTOPIA.crl())
+GM = PaceInfo(Mapping.GENERIC, Cipher.AES_128, BY_NAME["brainpoolP256r1"])
+
+COMPLETE = [
+    "chip.access",
+    "chip.sod_signature",
+    "chip.dsc_signature",
+    "chip.certificate_validity",
+    "chip.dsc_revocation",
+    "chip.trust",
+    "chip.com_vs_sod",
+    "chip.data_group_hash.DG1",
+    "chip.data_group_hash.DG2",
+    "chip.data_group_hash.DG11",
+    "chip.data_group_hash.DG12",
+    "chip.issuing_state",
+    "chip.active_authentication",
+    "chip.chip_authentication",
+    "combined.mrz_vs_dg1",
+]
+
+
+def linked(chip: Chip):
+    """The link's part: a chip that has gone is ours to name."""
+
+    def transmit(command: bytes) -> bytes:
+        try:
+            return chip.transmit(command)
+        except CardRemovedError:
+            raise CardRemoved from None
+
+    return transmit
+
+
+def zone(lines: Iterable[str]) -> Mrz:
+    mrz = parse(tuple(lines), TODAY)
+    assert mrz is not None
+    return mrz
+
+
+def issued(profile: Profile | None = None, faults: Iterable[fault.ChipFault] = (), **more: object) -> Chip:
+    document: Document = more.pop("document", TRAVELLER)
+    issuer: IssuingState = more.pop("issuer", UTOPIA)
+    return Chip.issued(document, issuer, profile or Profile(access=Access.BAC), faults, **more)
+
+
+def read(chip: Chip, **options: object) -> ChipResult:
+    *progress, result = ChipSession(
+        linked(chip), **{"today": TODAY, "printed": zone(PRINTED), "trust": TRUST, **options}
+    ).run()
+    assert all(isinstance(step, ChipProgress) for step in progress)
+    assert isinstance(result, ChipResult)
+    return result
+
+
+def outcomes(result: ChipResult) -> dict[str, tuple[str, str | None]]:
+    assert len({check.id for check in result.checks}) == len(result.checks)
+    return {check.id: (check.outcome.value, check.reason) for check in result.checks}
+
+
+def unlike_good(result: ChipResult) -> dict[str, tuple[str, str | None]]:
+    return {
+        name: how
+        for name, how in outcomes(result).items()
+        if how not in {("successful", None), ("not_supported", "not_in_document")}
+    }
+
+
+def test_a_genuine_document_passes_every_check_it_can() -> None:
+    result = read(issued(Profile(access=Access.BOTH)))
+
+    assert [check.id for check in result.checks] == COMPLETE
+    assert unlike_good(result) == {}
+    assert overall(result.checks) is Outcome.SUCCESSFUL
+    assert result.access is AccessMethod.PACE_MRZ
+    assert result.pace_protocol == "0.4.0.127.0.7.2.2.4.2.2"
+    assert result.lines == PRINTED
+    assert result.mrz is not None
+    assert result.mrz.document_number == TRAVELLER.number
+    assert result.data_groups_read == (1, 2, 11, 12)
+    assert result.face is not None
+    assert (result.face.media_type, result.face.content[:3]) == ("image/jpeg", b"\xff\xd8\xff")
+    assert result.holder is not None
+    assert result.holder.birth_date is not None
+    assert result.document_details is not None
+
+
+def test_progress_tells_each_file_as_it_grows() -> None:
+    steps = list(ChipSession(linked(issued()), today=TODAY, printed=zone(PRINTED)).run())[:-1]
+    assert steps[0] == ChipProgress(stage=ChipStage.ACCESS, access=AccessMethod.BAC)
+    files = [step.file for step in steps if step.bytes_read == 4]
+    assert files == ["COM", "SOD", "DG1", "DG2", "DG11", "DG12"]
+    face = [step.bytes_read for step in steps if step.file == "DG2"]
+    assert face == sorted(face)
+    assert all(b - a <= 0xDF for a, b in pairwise(face))
+
+
+@pytest.mark.parametrize("mapping", [Mapping.GENERIC, Mapping.INTEGRATED])
+@pytest.mark.parametrize("cipher", [*Cipher])
+@pytest.mark.parametrize("group", ["secp256r1", "brainpoolP512r1"])
+def test_pace_in_every_suite(mapping: Mapping, cipher: Cipher, group: str) -> None:
+    info = PaceInfo(mapping, cipher, BY_NAME[group])
+    result = read(issued(Profile(access=Access.PACE, pace=(info,), details=False)))
+    assert result.access is AccessMethod.PACE_MRZ
+    assert unlike_good(result) == {}
+
+
+@pytest.mark.parametrize(("mapping", "number"), [(Mapping.GENERIC, 0), (Mapping.INTEGRATED, 0)])
+def test_pace_in_groups(mapping: Mapping, number: int) -> None:
+    info = PaceInfo(mapping, Cipher.AES_128, number)
+    assert unlike_good(read(issued(Profile(access=Access.PACE, pace=(info,), details=False)))) == {}
+
+
+def test_pace_with_chip_authentication_mapping_opens_the_chip() -> None:
+    info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, BY_NAME["brainpoolP256r1"])
+    result = read(issued(Profile(access=Access.PACE, pace=(info,), details=False)))
+    assert result.access is AccessMethod.PACE_MRZ
+    assert outcomes(result)["chip.access"] == ("successful", None)
+
+
+def test_pace_among_several_parameters_names_the_one_it_means() -> None:
+    ways = tuple(PaceInfo(Mapping.GENERIC, Cipher.AES_256, BY_NAME[n]) for n in ("secp384r1", "secp256r1"))
+    assert read(issued(Profile(access=Access.PACE, pace=ways, details=False))).access is AccessMethod.PACE_MRZ
+
+
+def test_a_card_access_number_alone_opens_and_leaves_nothing_to_compare() -> None:
+    chip = issued(Profile(access=Access.PACE, can="500540", details=False))
+    result = read(chip, printed=None, can="500540")
+    assert result.access is AccessMethod.PACE_CAN
+    assert unlike_good(result) == {"combined.mrz_vs_dg1": ("undetermined", "no_printed_mrz")}
+
+
+def test_a_misread_zone_leaves_the_access_number() -> None:
+    other = zone(Travellers(8).document(Format.TD3, issuer="UTO").lines)
+    result = read(issued(Profile(access=Access.PACE, can="500540")), printed=other, can="500540")
+    assert result.access is AccessMethod.PACE_CAN
+    assert unlike_good(result) == {"combined.mrz_vs_dg1": ("failed", "differs_from_chip")}
+
+
+def test_a_chip_without_access_control_is_read_as_it_is() -> None:
+    result = read(issued(Profile(access=Access.OPEN)))
+    assert result.access is AccessMethod.NONE
+    assert unlike_good(result) == {"chip.access": ("not_supported", "access_uncontrolled")}
+
+
+@pytest.mark.parametrize("access", [Access.BAC, Access.PACE])
+def test_a_chip_of_another_document_stays_closed(access: Access) -> None:
+    result = outcomes(read(issued(Profile(access=access), [fault.WrongKey()])))
+    assert result.pop("chip.access") == ("failed", "access_denied")
+    assert set(result.values()) == {("aborted", "no_access")}
+
+
+def test_without_any_password_nothing_is_tried() -> None:
+    result = read(issued(), printed=None)
+    assert outcomes(result)["chip.access"] == ("undetermined", "no_password")
+    assert result.commands == 0
+
+
+def test_a_card_that_is_no_travel_document() -> None:
+    *_, result = ChipSession(lambda command: b"\x6a\x82", today=TODAY, printed=zone(PRINTED)).run()
+    found = outcomes(result)
+    assert set(found.values()) == {("not_supported", "no_application")}
+    assert set(found) == set(COMPLETE) - {"chip.data_group_hash.DG11", "chip.data_group_hash.DG12"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "check"),
+    [
+        (
+            Profile(access=Access.BAC, active_authentication=ActiveAuthentication.RSA_SHA1, details=False),
+            "active",
+        ),
+        (
+            Profile(access=Access.BAC, active_authentication=ActiveAuthentication.RSA_SHA256, details=False),
+            "active",
+        ),
+        (
+            Profile(access=Access.BAC, active_authentication=ActiveAuthentication.ECDSA, details=False),
+            "active",
+        ),
+        (
+            Profile(access=Access.PACE, active_authentication=ActiveAuthentication.ECDSA_DER, details=False),
+            "active",
+        ),
+        (
+            Profile(
+                access=Access.PACE,
+                active_authentication=ActiveAuthentication.RSA_SHA256,
+                active_authentication_bits=2048,
+                extended_length=True,
+                details=False,
+            ),
+            "active",
+        ),
+        *(
+            (Profile(access=Access.PACE, chip_authentication=(cipher,), details=False), "chip")
+            for cipher in Cipher
+        ),
+        *(
+            (
+                Profile(
+                    access=Access.PACE,
+                    chip_authentication=(cipher,),
+                    chip_authentication_group="modp1024-160",
+                    details=False,
+                ),
+                "chip",
+            )
+            for cipher in (Cipher.TDES, Cipher.AES_192)
+        ),
+        (
+            Profile(
+                access=Access.BAC,
+                chip_authentication=(Cipher.TDES, Cipher.AES_256),
+                chip_authentication_group="secp384r1",
+                details=False,
+            ),
+            "chip",
+        ),
+    ],
+)
+def test_a_chip_proves_that_it_is_no_copy(profile: Profile, check: str) -> None:
+    identifier = f"chip.{check}_authentication"
+    genuine = read(issued(profile))
+    assert unlike_good(genuine) == {}
+    assert outcomes(genuine)[identifier] == ("successful", None)
+
+    copy = read(issued(profile, [fault.ClonedChip()]))
+    assert set(unlike_good(copy)) == {identifier}
+    assert outcomes(copy)[identifier][0] == "failed"
+
+
+def test_chip_authentication_comes_instead_of_active_authentication() -> None:
+    profile = Profile(
+        access=Access.PACE,
+        chip_authentication=(Cipher.AES_128,),
+        active_authentication=ActiveAuthentication.ECDSA,
+    )
+    found = outcomes(read(issued(profile)))
+    assert found["chip.chip_authentication"] == ("successful", None)
+    assert "chip.active_authentication" not in found
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "expected"),
+    [
+        (fault.AlteredGroup(group=1), {"chip.data_group_hash.DG1": ("failed", "hash_wrong")}),
+        (fault.AlteredGroup(group=2), {"chip.data_group_hash.DG2": ("failed", "hash_wrong")}),
+        (fault.AlteredSignature(), {"chip.sod_signature": ("failed", "signature_wrong")}),
+        (
+            fault.UnknownCsca(),
+            {
+                "chip.dsc_signature": ("undetermined", "csca_unknown"),
+                "chip.dsc_revocation": ("undetermined", "csca_unknown"),
+                "chip.trust": ("undetermined", "csca_unknown"),
+            },
+        ),
+        (fault.ExpiredSigner(), {"chip.certificate_validity": ("failed", "certificate_expired")}),
+        (fault.ComUnlikeSod(missing=2), {"chip.com_vs_sod": ("failed", "lists_differ")}),
+        (fault.MrzUnlikePrint(), {"combined.mrz_vs_dg1": ("failed", "differs_from_chip")}),
+    ],
+)
+def test_each_defect_is_seen_by_its_own_checks_only(
+    spoilt: fault.ChipFault, expected: dict[str, tuple[str, str]]
+) -> None:
+    result = read(issued(None, [spoilt]))
+    found = unlike_good(result)
+    if isinstance(spoilt, fault.AlteredGroup) and spoilt.group == 1:
+        # The zone that was altered is no longer the printed one either.
+        assert found.pop("combined.mrz_vs_dg1") == ("failed", "differs_from_chip")
+    assert found == expected
+
+
+def test_a_document_of_another_state_than_its_signer() -> None:
+    result = read(issued(document=Travellers(7).document(Format.TD3, issuer="KEN")), printed=None, can="1")
+    assert outcomes(result)["chip.access"][0] != "successful"
+    kenyan = Travellers(7).document(Format.TD3, issuer="KEN")
+    found = unlike_good(read(issued(document=kenyan), printed=zone(kenyan.lines)))
+    assert found == {"chip.issuing_state": ("failed", "state_differs")}
+
+
+def test_a_revoked_signer() -> None:
+    state = IssuingState.found(now=NOW)
+    chip = issued(None, [fault.RevokedSigner()], issuer=state)
+    trust = TrustStore.of(state.csca.der, state.crl())
+    assert unlike_good(read(chip, trust=trust)) == {"chip.dsc_revocation": ("failed", "revoked")}
+
+
+@pytest.mark.parametrize("trust", [None, TrustStore()])
+def test_without_a_trust_store_nothing_is_vouched_for(trust: TrustStore | None) -> None:
+    assert unlike_good(read(issued(), trust=trust)) == {
+        "chip.dsc_signature": ("undetermined", "no_trust_store"),
+        "chip.dsc_revocation": ("undetermined", "no_trust_store"),
+        "chip.trust": ("undetermined", "no_trust_store"),
+    }
+
+
+FULL = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), details=False)
+ACTIVE = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.ECDSA, details=False)
+
+
+@pytest.mark.parametrize("profile", [FULL, ACTIVE])
+def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
+    chip = issued(profile)
+    commands = read(chip).commands
+    for at in range(1, commands + 1):
+        chip.place()
+        chip.inject(fault.Removed(at=at))
+        found = outcomes(read(chip))
+        assert {how for how in found.values() if how[0] not in {"successful", "not_supported"}} == {
+            ("aborted", "card_removed")
+        }, at
+        assert "failed" not in {outcome for outcome, _ in found.values()}
+        chip.place()
+    assert unlike_good(read(chip)) == {}
+
+
+@pytest.mark.parametrize("profile", [FULL, ACTIVE])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda at: fault.SecureMessagingError(at=at),
+        lambda at: fault.CorruptedReply(at=at, bit=at * 7),
+        lambda at: fault.CutReply(at=at, size=at % 4),
+        lambda at: fault.WrongStatus(at=at, status=0x6F00),
+        lambda at: fault.WrongStatus(at=at, status=0x6A82),
+    ],
+)
+def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -> None:
+    chip = issued(profile)
+    commands = read(chip).commands
+    # One read of the face is like the next.
+    for at in (*range(1, 24), *range(commands - 6, commands + 1)):
+        chip.place()
+        chip.inject(spoil(at))
+        result = read(chip)
+        assert result.checks
+        assert overall(result.checks) is not Outcome.UNKNOWN
+
+
+def test_a_file_that_the_issuer_signed_must_be_there() -> None:
+    chip = issued(ACTIVE)
+    application = tuple(f for f in chip.personalisation.application if f.file_id != 0x010F)
+    object.__setattr__(chip.personalisation, "application", application)
+    found = unlike_good(read(chip))
+    assert found == {
+        "chip.data_group_hash.DG15": ("failed", "file_missing"),
+        "chip.active_authentication": ("failed", "file_missing"),
+    }
+
+
+def test_fingerprints_are_never_asked_for() -> None:
+    chip = issued(Profile(access=Access.BAC, fingerprints=True))
+    sent: list[bytes] = []
+    session = ChipSession(
+        lambda command: (sent.append(command), chip.transmit(command))[1],
+        today=TODAY,
+        printed=zone(PRINTED),
+        trust=TRUST,
+    )
+    *_, result = session.run()
+    assert 3 in result.data_groups_listed
+    assert "chip.data_group_hash.DG3" not in outcomes(result)
+    assert unlike_good(result) == {}
+
+
+@pytest.mark.parametrize("padding", [0, 40_000])
+@pytest.mark.parametrize("extended", [False, True])
+def test_long_faces_are_read_in_short_and_in_extended_pieces(padding: int, extended: bool) -> None:
+    chip = issued(Profile(access=Access.BAC, image_padding=padding, extended_length=extended, details=False))
+    result = read(chip)
+    assert unlike_good(result) == {}
+    if padding:
+        assert (result.commands < 60) == extended
+    chip.place()
+    short = read(chip, extended_length=False)
+    assert unlike_good(short) == {}
+    assert short.commands >= result.commands - 2  # EF.ATR/INFO is not looked at
+
+
+def test_cards_in_their_own_format() -> None:
+    for format_ in (Format.TD1, Format.TD2):
+        card = Travellers(3).document(format_, issuer="UTO")
+        result = read(issued(Profile(access=Access.PACE), document=card), printed=zone(card.lines))
+        assert unlike_good(result) == {}
+        assert result.lines == card.lines
+
+
+def test_nothing_personal_in_what_is_printed_of_a_result() -> None:
+    result = read(issued())
+    assert TRAVELLER.number not in repr(result)
+    assert TRAVELLER.number not in str(result)
+    assert TRAVELLER.number in result.model_dump_json()
+    for check in result.checks:
+        assert TRAVELLER.number not in (check.text or "")
+
+
+def test_certificates_from_a_master_list_are_anchors_too() -> None:
+    trust = TrustStore.of(UTOPIA.master_list([UTOPIA.csca]), UTOPIA.crl())
+    assert trust.faults == ()
+    assert unlike_good(read(issued(), trust=trust)) == {}
+
+
+def test_a_day_before_and_a_day_after_the_signers_validity() -> None:
+    chip = issued()
+    for today, reason in (
+        (date(2026, 1, 1), "certificate_not_yet_valid"),
+        (TODAY + timedelta(days=3660), "certificate_expired"),
+    ):
+        chip.place()
+        found = outcomes(read(chip, today=today))
+        assert found["chip.certificate_validity"] == ("failed", reason)
+
+
+def evidence_of(chip: Chip) -> Evidence:
+    application = {f.file_id: f.content for f in chip.personalisation.application}
+    files = {f: application[f.file_id] for f in ElementaryFile if f.file_id in application}
+    way = PaceWay("0.4.0.127.0.7.2.2.4.2.2", "gm", Suite.AES_128, 13)
+    opened = Opened(AccessMethod.PACE_MRZ, way, 0xDF)
+    return Evidence(files, opened=opened, access=verdicts.successful(verdicts.ACCESS))
+
+
+def judged(evidence: Evidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
+    return outcomes(Judgement(evidence, printed or zone(PRINTED), TRUST, TODAY).result(0, 0.0))
+
+
+def test_a_list_of_protocols_that_was_not_signed_so() -> None:
+    evidence = evidence_of(issued(FULL))
+    assert judged(evidence)["chip.access"] == ("successful", None)
+    assert evidence.opened is not None
+    evidence.opened = replace(evidence.opened, pace=PaceWay("0.4.0.127.0.7.2.2.4.2.1", "gm", Suite.TDES, 8))
+    assert judged(evidence)["chip.access"] == ("failed", "card_access_unlike_dg14")
+
+
+def test_a_zone_that_was_not_read_completely_is_not_held_against_the_document() -> None:
+    first, second = PRINTED
+    printed = zone((first, "?" + second[1:]))
+    assert judged(evidence_of(issued()), printed)["combined.mrz_vs_dg1"] == (
+        "undetermined",
+        "printed_unreadable",
+    )
+
+
+def test_lines_in_another_order_or_as_one_are_the_same_zone() -> None:
+    for lines in (PRINTED[::-1], ("".join(PRINTED),)):
+        assert judged(evidence_of(issued()), zone(lines))["combined.mrz_vs_dg1"] == ("successful", None)
+
+
+def test_a_zone_in_the_chip_that_is_none() -> None:
+    evidence = evidence_of(issued())
+    evidence.files[ElementaryFile.DG1] = b"\x61\x00"
+    found = judged(evidence)
+    assert found["combined.mrz_vs_dg1"] == ("undetermined", "dg1_malformed")
+    assert found["chip.issuing_state"] == ("undetermined", "dg1_malformed")
+
+
+@pytest.mark.parametrize(
+    ("group", "proof"), [(14, verdicts.CHIP_AUTHENTICATION), (15, verdicts.ACTIVE_AUTHENTICATION)]
+)
+@pytest.mark.parametrize("which", ["the key", "the signature"])
+def test_a_proof_with_a_key_that_was_not_signed_proves_nothing(group: int, proof: str, which: str) -> None:
+    evidence = evidence_of(issued(FULL if group == 14 else ACTIVE))
+    evidence.proofs[proof] = verdicts.successful(proof)
+    assert judged(evidence)[proof] == ("successful", None)
+    spoilt = ElementaryFile.SOD if which == "the signature" else ElementaryFile[f"DG{group}"]
+    evidence.files[spoilt] = evidence.files[spoilt][:-1] + bytes([evidence.files[spoilt][-1] ^ 1])
+    assert judged(evidence)[proof] == ("undetermined", "key_not_authentic")
+
+
+def test_a_dg14_that_is_none_leaves_chip_authentication_open() -> None:
+    evidence = evidence_of(issued(FULL))
+    evidence.files[ElementaryFile.DG14] = b"\x6e\x01\x00"
+    assert judged(evidence)["chip.chip_authentication"] == ("undetermined", "file_malformed")
+
+
+def altered_session(chip: Chip, file_id: int, content: bytes) -> dict[str, tuple[str, str | None]]:
+    """Read a chip in which somebody replaced a file."""
+    for file in chip.personalisation.application:
+        if file.file_id == file_id:
+            object.__setattr__(file, "content", content)
+    return outcomes(read(chip))
+
+
+def test_keys_of_unknown_kinds_leave_the_proof_open() -> None:
+    unknown = bytes.fromhex("6F11300F300506032A0304" + "0306" + "0001020304" + "05")
+    found = altered_session(issued(ACTIVE), 0x010F, unknown)
+    assert found["chip.active_authentication"] == ("undetermined", "algorithm_unsupported")
+    stated = bytes.fromhex("6E133111300F060A04007F00070202030202020101")
+    found = altered_session(issued(FULL), 0x010E, stated)
+    assert found["chip.chip_authentication"] == ("undetermined", "algorithm_unsupported")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(0x6700, ("undetermined", "long_answer_unsupported")), (0x6985, ("failed", "aa_refused"))],
+)
+def test_a_chip_that_does_not_sign(status: int, expected: tuple[str, str]) -> None:
+    chip = issued(ACTIVE)
+    last = read(chip).commands
+    chip.place()
+    chip.inject(fault.WrongStatus(at=last, status=status))
+    assert outcomes(read(chip))["chip.active_authentication"] == expected
+
+
+def test_a_diffie_hellman_key_signs_nothing() -> None:
+    dh = DhKey(groups.BY_PARAMETER_ID[0], 4)
+    with pytest.raises(UnsupportedError):
+        active_authentication.verify(dh, bytes(8), bytes(128))
+
+
+def test_a_zone_without_dates_opens_nothing() -> None:
+    french = parse(("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "8806923102858CORINNE<<<<<<<6512068F6"), TODAY)
+    assert french is not None
+    result = read(issued(), printed=french)
+    assert outcomes(result)["chip.access"] == ("undetermined", "no_password")
+
+
+def test_elements_that_agree_on_nothing() -> None:
+    group = groups.BY_PARAMETER_ID[0]
+    for element in (0, 1, group.p - 1, group.p, 3):
+        with pytest.raises(MalformedError):
+            group.decode(group.encode(element))
+
+
+def test_a_trivial_power_is_refused() -> None:
+    group = groups.BY_PARAMETER_ID[0]
+    assert group.order is not None
+    with pytest.raises(MalformedError):
+        group.power(group.generator, group.order)
+    with pytest.raises(MalformedError):
+        group.decode(bytes(129))
+    with pytest.raises(MalformedError):
+        groups.checked(group.p, group.p, None)
+
+
+def test_a_challenge_that_is_cut_says_nothing_about_the_document() -> None:
+    # Before it EF.CardAccess and EF.ATR/INFO are looked for and the application is selected.
+    chip = issued(Profile(access=Access.BAC), [fault.CutReply(at=5, size=1)])
+    assert set(outcomes(read(chip)).values()) == {("aborted", "chip_error")}
+
+
+def test_a_chip_that_refuses_to_be_opened_at_all() -> None:
+    chip = issued(Profile(access=Access.BAC), [fault.WrongStatus(at=4, status=0x6F00)])
+    found = outcomes(read(chip))
+    assert found.pop("chip.access") == ("failed", "access_failed")
+    assert set(found.values()) == {("aborted", "no_access")}
