@@ -1,0 +1,128 @@
+"""`python -m simulators.passport.chip`: travellers lay documents on a virtual reader of a real pcscd."""
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from simulators.errors import SimulatorError
+from simulators.mrz import Format
+from simulators.passport.chip.chip import Chip
+from simulators.passport.chip.ciphers import Cipher
+from simulators.passport.chip.domain_parameters import BY_NAME
+from simulators.passport.chip.faults import ChipFault, SlowField, chip_fault_of
+from simulators.passport.chip.pki import IssuingState
+from simulators.passport.chip.profile import Access, ActiveAuthentication, Profile
+from simulators.passport.chip.security_infos import Mapping, PaceInfo
+from simulators.passport.chip.vpcd import DEFAULT_PORT, VpcdSlot
+from simulators.travellers import Travellers
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until told to stop, or for `--cycles` documents; 1 and a sentence where that cannot be."""
+    options = _parser().parse_args(arguments)
+    try:
+        faults = [_fault(text) for text in options.fault]
+        profile = _profile(options)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_lay(options, profile, faults))
+    except (SimulatorError, ValidationError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+async def _lay(options: argparse.Namespace, profile: Profile, faults: list[ChipFault]) -> None:
+    issuer = IssuingState.found()
+    travellers = Travellers(options.seed)
+    if options.kbit_s:
+        faults = [*faults, SlowField(kbit_s=options.kbit_s)]
+    done = 0
+    async with VpcdSlot(options.host, options.port) as slot:
+        while not options.cycles or done < options.cycles:
+            document = travellers.document(Format(options.format))
+            chip = Chip.issued(document, issuer, profile, faults)
+            _trust(options.trust, issuer)
+            sys.stdout.write("\n".join(document.lines) + "\n\n")
+            sys.stdout.flush()
+            await slot.insert(chip)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(slot.removed(), options.dwell_s)
+            await slot.remove()
+            done += 1
+            await asyncio.sleep(options.away_s)
+
+
+def _trust(folder: Path | None, issuer: IssuingState) -> None:
+    """What an operator would be given: the CSCA, the revocation list and a master list, all in DER."""
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "csca.cer").write_bytes(issuer.csca.der)
+    (folder / "csca.crl").write_bytes(issuer.crl())
+    (folder / "master-list.ml").write_bytes(issuer.master_list([issuer.csca]))
+
+
+def _profile(options: argparse.Namespace) -> Profile:
+    info = PaceInfo(
+        Mapping[options.mapping.upper().replace("-", "_")], Cipher(options.cipher), BY_NAME[options.group]
+    )
+    return Profile(
+        access=Access(options.access),
+        pace=(info,),
+        can=options.can,
+        chip_authentication=tuple(Cipher(name) for name in options.chip_authentication),
+        active_authentication=options.active_authentication
+        and ActiveAuthentication(options.active_authentication),
+        extended_length=options.extended_length,
+        image_padding=options.image_padding,
+    )
+
+
+def _fault(text: str) -> ChipFault:
+    """`name` or `name:field=value,field=value`; numbers may be hexadecimal (0x6988)."""
+    name, _, rest = text.partition(":")
+    values: dict[str, object] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        values[key] = int(value, 0) if value[:1].isdigit() else value
+    return chip_fault_of(name, values)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m simulators.passport.chip", description=main.__doc__)
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="where vpcd listens")
+    add("--port", type=int, default=DEFAULT_PORT, help="the port of its slot (default %(default)s)")
+    add("--format", default="TD3", choices=["TD1", "TD2", "TD3"])
+    add("--seed", type=int, default=0, help="the same seed gives the same travellers")
+    add("--access", default="both", choices=list(Access))
+    add("--can", help="the card access number, six digits")
+    add("--mapping", default="generic", choices=["generic", "integrated", "chip-authentication"])
+    add("--cipher", default=Cipher.AES_128, choices=list(Cipher), help="of PACE")
+    add("--group", default="brainpoolP256r1", choices=list(BY_NAME), help="of PACE")
+    add("--chip-authentication", action="append", default=[], choices=list(Cipher), metavar="CIPHER")
+    add("--active-authentication", choices=list(ActiveAuthentication))
+    add("--extended-length", action="store_true")
+    add("--image-padding", type=int, default=0, metavar="BYTES", help="make DG2 so much larger")
+    add("--kbit-s", type=float, help="slow field: 106, 212, 424 or 848")
+    add(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME[:FIELD=VALUE,...]",
+        help="removed:at=12, revoked-signer",
+    )
+    add("--trust", type=Path, metavar="DIR", help="write csca.cer, csca.crl and master-list.ml there")
+    add("--dwell-s", type=float, default=10.0, help="how long a document lies there")
+    add("--away-s", type=float, default=2.0, help="how long until the next")
+    add("--cycles", type=int, default=0, help="so many documents, then stop; 0 goes on")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""The document security object: the hashes of the data groups, signed (Doc 9303-10, 4.6.2)."""
+
+import hashlib
+from collections.abc import Mapping
+
+from simulators.passport.chip import cms, der
+from simulators.passport.chip.lds import UNICODE_VERSION, LdsVersion
+from simulators.passport.chip.pki import Certificate
+from simulators.passport.chip.signing import digest_identifier
+from simulators.passport.chip.tlv import tlv
+
+LDS_SECURITY_OBJECT = "2.23.136.1.1.1"
+
+
+def security_object(
+    groups: Mapping[int, bytes], signer: Certificate, hash_name: str, version: LdsVersion
+) -> bytes:
+    """EF.SOD over the data groups, by their numbers."""
+    return tlv(0x77, cms.signed_data(LDS_SECURITY_OBJECT, hashes(groups, hash_name, version), signer))
+
+
+def hashes(groups: Mapping[int, bytes], hash_name: str, version: LdsVersion) -> bytes:
+    """LDSSecurityObject; version 1 also says which LDS the chip has."""
+    listed = (
+        der.sequence(der.integer(number), der.octet_string(hashlib.new(hash_name, content).digest()))
+        for number, content in sorted(groups.items())
+    )
+    versions = der.sequence(der.printable(version.text), der.printable(UNICODE_VERSION))
+    return der.sequence(
+        der.integer(version.security_object),
+        digest_identifier(hash_name),
+        der.sequence(*listed),
+        versions if version.security_object else b"",
+    )

@@ -1,0 +1,163 @@
+"""What is in the files: the face, the details, the ASN.1 writer under all of it."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from asn1crypto import core
+from chip_terminal import undo
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulators.errors import SimulatorError
+from simulators.mrz import Format
+from simulators.passport.chip import Chip, IssuingState, Profile, der, face, lds
+from simulators.passport.chip.face import HEIGHT, WIDTH, ImageFormat, drawn, mosaic
+from simulators.passport.chip.tlv import objects, only, tlv
+from simulators.specimens import ERIKSSON
+
+PASSPORT = ERIKSSON[Format.TD3]
+
+
+def picture_of(dg2: bytes) -> tuple[bytes, bytes]:
+    """Facial record header with both information blocks, and the image."""
+    [(tag, group)] = undo(undo(dg2)[0][1])
+    assert tag == 0x7F61
+    (_, count), (_, template) = undo(group)
+    assert count == b"\x01"
+    (_, header), (_, record) = undo(template)
+    assert dict(undo(header)) == {0x80: b"\x01\x01", 0x81: b"\x02", 0x87: b"\x01\x01", 0x88: b"\x00\x08"}
+    return record[:46], record[46:]
+
+
+class TestFace:
+    def test_the_record_is_as_long_as_it_says(self) -> None:
+        chip = Chip.issued(PASSPORT, IssuingState.found(), Profile(image_padding=100))
+        head, image = picture_of(chip.personalisation.file(0x0102))
+        assert head[:8] == b"FAC\x00010\x00"
+        assert int.from_bytes(head[8:12], "big") == len(head) + len(image)
+        assert head[12:14] == b"\x00\x01"
+        assert int.from_bytes(head[14:18], "big") == len(head) + len(image) - 14
+        assert head[20] == 2  # female
+        assert head[34:36] == b"\x01\x00"
+        assert (int.from_bytes(head[36:38], "big"), int.from_bytes(head[38:40], "big")) == (WIDTH, HEIGHT)
+        assert image.startswith(b"\xff\xd8\xff")
+        assert image.endswith(bytes(100))
+
+    @pytest.mark.parametrize("kind", list(ImageFormat))
+    def test_pillow_draws_what_pillow_reads(self, kind: ImageFormat) -> None:
+        pillow = pytest.importorskip("PIL.Image", reason="no Pillow")
+        with pillow.open(io.BytesIO(drawn("somebody", kind))) as image:
+            assert image.size == (WIDTH, HEIGHT)
+            assert image.mode == "RGB"
+            image.load()
+        assert drawn("somebody", kind) == drawn("somebody", kind) != drawn("somebody else", kind)
+
+    def test_jpeg_2000_says_that_it_is(self) -> None:
+        pytest.importorskip("PIL.Image", reason="no Pillow")
+        chip = Chip.issued(PASSPORT, IssuingState.found(), Profile(image=ImageFormat.JPEG_2000))
+        head, image = picture_of(chip.personalisation.file(0x0102))
+        assert head[35] == 1
+        assert image[4:8] == b"jP  "
+
+    def test_without_pillow_a_mosaic_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(face, "find_spec", lambda name: None)
+        image = drawn("nobody at all")
+        assert image.startswith(b"\xff\xd8\xff\xe0")
+        assert image.endswith(b"\xff\xd9")
+        with pytest.raises(SimulatorError, match="takes Pillow"):
+            drawn("nobody at all", ImageFormat.JPEG_2000)
+
+    @pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (8, 8), (17, 9)])
+    def test_a_mosaic_has_the_shades_it_was_given(self, width: int, height: int) -> None:
+        pillow = pytest.importorskip("PIL.Image", reason="no Pillow")
+
+        def shade(x: float, y: float) -> int:
+            return int(255 * x) if y < 0.5 else int(255 * (1 - x))
+
+        with pillow.open(io.BytesIO(mosaic(shade, width, height))) as image:
+            image.load()
+            assert image.size == (width, height)
+            columns, rows = -(-width // 8), -(-height // 8)
+            for column in range(columns):
+                for row in range(rows):
+                    x, y = min(8 * column + 4, width - 1), min(8 * row + 4, height - 1)
+                    expected = shade((column + 0.5) / columns, (row + 0.5) / rows)
+                    assert abs(image.getpixel((x, y)) - expected) <= 1
+
+
+class TestDetails:
+    def test_who_and_where(self) -> None:
+        chip = Chip.issued(PASSPORT, IssuingState.found())
+        details = dict(undo(undo(chip.personalisation.file(0x010B))[0][1]))
+        assert details[0x5C].hex() == "5f0e5f2b5f11"
+        assert details[0x5F0E] == b"Eriksson<<Anna<Maria"
+        assert details[0x5F2B] == b"19740812"
+        issued = dict(undo(undo(chip.personalisation.file(0x010C))[0][1]))
+        assert issued[0x5F26].decode() == f"{chip.personalisation.signer.validity.start:%Y%m%d}"
+
+    def test_a_date_of_birth_that_nobody_knows_is_left_out(self) -> None:
+        from dataclasses import replace
+
+        details = dict(undo(undo(lds.personal_details(replace(PASSPORT, birth="74<<<<"), "Zenith"))[0][1]))
+        assert 0x5F2B not in details
+        assert (
+            dict(undo(undo(lds.personal_details(replace(PASSPORT, birth="240101"), "Z"))[0][1]))[0x5F2B]
+            == b"20240101"
+        )
+
+    def test_a_chip_may_have_no_details(self) -> None:
+        with pytest.raises(KeyError):
+            Chip.issued(PASSPORT, IssuingState.found(), Profile(details=False)).personalisation.file(0x010B)
+
+
+class TestTlv:
+    @given(tag=st.sampled_from([0x04, 0x5F1F, 0x7F49, 0x99]), value=st.binary(max_size=70_000))
+    def test_what_is_written_is_read(self, tag: int, value: bytes) -> None:
+        assert only(tlv(tag, value), tag) == value
+
+    @given(st.binary(max_size=40))
+    def test_what_is_no_tlv_is_a_value_error(self, data: bytes) -> None:
+        try:
+            found = list(objects(data))
+        except ValueError:
+            return
+        assert sum(len(value) for _, value in found) <= len(data)
+
+    @pytest.mark.parametrize("data", ["04", "0480", "048500000000", "0405 00", "5F", "7FFFFF", "0482 01"])
+    def test_what_is_cut_short_is_refused(self, data: str) -> None:
+        with pytest.raises(ValueError, match=r"cut short|missing|announced"):
+            list(objects(bytes.fromhex(data)))
+
+    def test_only_one_object_is_one(self) -> None:
+        with pytest.raises(ValueError, match="not one"):
+            only(tlv(4) + tlv(4), 4)
+
+
+class TestDer:
+    @given(st.integers(0, 1 << 600))
+    def test_integers(self, value: int) -> None:
+        assert core.Integer.load(der.integer(value), strict=True).native == value
+        assert core.Integer(value).dump() == der.integer(value)
+
+    @pytest.mark.parametrize(
+        "dotted", ["1.2.840.113549.1.7.2", "0.4.0.127.0.7.2.2.4.2.2", "2.23.136.1.1.1", "2.999.3"]
+    )
+    def test_object_identifiers(self, dotted: str) -> None:
+        assert core.ObjectIdentifier(dotted).dump() == der.oid(dotted)
+
+    def test_sets_are_sorted(self) -> None:
+        assert der.set_of(b"\x02\x01\x05", b"\x02\x01\x03") == bytes.fromhex("3106020103020105")
+
+    @pytest.mark.parametrize(
+        ("bits", "encoded"), [((0,), "03020780"), ((5, 6), "03020106"), ((8,), "0303070080")]
+    )
+    def test_named_bits(self, bits: tuple[int, ...], encoded: str) -> None:
+        assert der.named_bits(*bits).hex() == encoded
+
+    def test_texts_and_times(self) -> None:
+        moment = datetime(2049, 12, 31, 23, 59, 58, tzinfo=UTC)
+        assert core.UTCTime.load(der.time(moment)).native == moment
+        assert core.GeneralizedTime.load(der.generalized_time(moment)).native == moment
+        assert core.UTF8String.load(der.utf8("Zoë")).native == "Zoë"
+        assert core.PrintableString.load(der.printable("UT")).native == "UT"

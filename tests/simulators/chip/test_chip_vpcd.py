@@ -1,0 +1,209 @@
+"""The protocol of vpcd, against one of the tests' own and against a real pcscd."""
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from chip_vpcd import FakeVpcd
+from cryptography import x509
+
+from simulators.errors import SimulatorError
+from simulators.mrz import Format
+from simulators.passport.chip import Chip, IssuingState, VpcdSlot
+from simulators.passport.chip.__main__ import main
+from simulators.passport.chip.faults import Removed, SlowField
+from simulators.specimens import ERIKSSON
+
+PASSPORT = ERIKSSON[Format.TD3]
+SELECT = bytes.fromhex("00A4040C07A0000002471001")
+OFF, ON, RESET, ATR = b"\x00", b"\x01", b"\x02", b"\x04"
+
+
+@pytest.fixture(scope="module")
+def utopia() -> IssuingState:
+    return IssuingState.found()
+
+
+async def test_a_chip_is_powered_and_asked(utopia: IssuingState) -> None:
+    chip = Chip.issued(PASSPORT, utopia)
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        await slot.insert(chip)
+        card = await vpcd.card()
+        assert await card.ask(ATR) == chip.atr
+        await card.tell(ON)
+        assert await card.ask(SELECT) == b"\x90\x00"
+        assert chip.commands == 1
+        await card.tell(RESET)
+        await card.tell(b"")
+        assert await card.ask(ATR) == chip.atr
+        assert chip.commands == 0
+        assert (await card.ask(bytes.fromhex("00B0820000"))).hex() == "6a82"
+        await card.tell(OFF)
+        assert slot.occupied
+        await slot.remove()
+        await card.gone()
+        assert not slot.occupied
+
+
+async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
+    chip = Chip.issued(PASSPORT, utopia, faults=[Removed(at=2)])
+    seen: list[str] = []
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        slot.on_removed = lambda: seen.append("gone")
+        await slot.insert(chip)
+        card = await vpcd.card()
+        await card.ask(SELECT)
+        with pytest.raises(asyncio.IncompleteReadError):
+            await card.ask(SELECT)
+        await slot.removed()
+        assert seen == ["gone"]
+        await slot.insert(chip)
+        card = await vpcd.card()
+        assert await card.ask(ATR) == chip.atr
+        chip.remove()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await card.ask(ATR)
+
+
+async def test_documents_come_and_go_two_hundred_times(utopia: IssuingState) -> None:
+    chip = Chip.issued(PASSPORT, utopia)
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        for number in range(1, 201):
+            await slot.insert(chip)
+            card = await vpcd.card()
+            assert await card.ask(SELECT) == b"\x90\x00"
+            await slot.remove()
+            await card.gone()
+            await card.close()
+            assert slot.inserted == number
+
+
+async def test_a_slow_field_is_slow_without_stopping_the_house(utopia: IssuingState) -> None:
+    chip = Chip.issued(PASSPORT, utopia, faults=[SlowField(kbit_s=106, per_command_s=0.05)])
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        await slot.insert(chip)
+        card = await vpcd.card()
+        started = time.monotonic()
+        await card.ask(SELECT)
+        assert time.monotonic() - started >= 0.05
+
+
+async def test_one_chip_at_a_time(utopia: IssuingState) -> None:
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        await slot.insert(Chip.issued(PASSPORT, utopia))
+        with pytest.raises(SimulatorError, match="take it away first"):
+            await slot.insert(Chip.issued(PASSPORT, utopia))
+
+
+async def test_vpcd_may_leave(utopia: IssuingState) -> None:
+    chip = Chip.issued(PASSPORT, utopia)
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        await slot.insert(chip)
+        await (await vpcd.card()).close()
+        await slot.removed()
+        assert not slot.occupied
+        await slot.insert(chip)
+        await slot.remove()
+        await slot.removed()
+
+
+async def test_without_a_vpcd_it_says_so(utopia: IssuingState) -> None:
+    async with FakeVpcd() as vpcd:
+        port = vpcd.port
+    async with VpcdSlot(port=port) as slot:
+        with pytest.raises(SimulatorError, match="no vpcd listens there"):
+            await slot.insert(Chip.issued(PASSPORT, utopia))
+
+
+class TestCommandLine:
+    async def test_documents_are_laid_down_and_trust_is_written(self, tmp_path: Path, capsys) -> None:
+        async with FakeVpcd() as vpcd:
+            arguments = ["--port", str(vpcd.port), "--cycles", "2", "--dwell-s", "0.2", "--away-s", "0",
+                         "--format", "TD1", "--access", "pace", "--can", "123456",
+                         "--chip-authentication", "AES-128",
+                         "--active-authentication", "ecdsa", "--kbit-s", "424", "--fault", "removed:at=0x2",
+                         "--fault", "revoked-signer", "--trust", str(tmp_path / "trust")]  # fmt: skip
+            running = asyncio.create_task(asyncio.to_thread(main, arguments))
+            card = await vpcd.card()
+            assert (await card.ask(SELECT)).hex() == "6982"
+            with pytest.raises(asyncio.IncompleteReadError):
+                await card.ask(SELECT)
+            await (await vpcd.card()).gone()
+            assert await running == 0
+        await asyncio.get_running_loop().shutdown_default_executor()
+        lines = capsys.readouterr().out.split("\n\n")[0].splitlines()
+        assert [len(line) for line in lines] == [30, 30, 30]
+        crl = x509.load_der_x509_crl((tmp_path / "trust" / "csca.crl").read_bytes())
+        assert len(crl) == 2
+        x509.load_der_x509_certificate((tmp_path / "trust" / "csca.cer").read_bytes())
+        assert (tmp_path / "trust" / "master-list.ml").read_bytes()[0] == 0x30
+
+    @pytest.mark.parametrize(("arguments", "said"), [
+        (["--port", "1", "--cycles", "1"], "no vpcd listens there"),
+        (["--fault", "removed"], "Field required"),
+        (["--fault", "lost"], "lost"),
+        (["--can", "12A"], "not a row of digits"),
+    ])  # fmt: skip
+    def test_what_cannot_be_is_said(self, arguments: list[str], said: str, capsys) -> None:
+        assert main(arguments) == 1
+        assert said in capsys.readouterr().err
+
+
+VPCD_DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
+PCSCD = shutil.which("pcscd") or "/usr/sbin/pcscd"
+IN_ITS_OWN_NETWORK = """
+set -e
+ip link set lo up
+mount -t tmpfs none /run
+mkdir -p /run/pcscd
+{pcscd} --foreground --disable-polkit --config {folder}/reader.conf > {folder}/pcscd.log 2>&1 &
+daemon=$!
+trap 'kill $daemon; wait $daemon' EXIT
+{python} {script}
+"""
+READER_CONF = """FRIENDLYNAME "Virtual PCD"
+DEVICENAME /dev/null:0x8C7B
+LIBPATH {driver}
+CHANNELID 0x8C7B
+"""
+
+
+def why_no_pcscd() -> str | None:
+    if not VPCD_DRIVER.exists() or not Path(PCSCD).exists():
+        return "pcscd with vsmartcard's vpcd is not installed"
+    unshare, ip = shutil.which("unshare"), shutil.which("ip")
+    if unshare is None or ip is None:
+        return "no unshare or no ip on the path"
+    tried = subprocess.run([unshare, "-rnm", "true"], capture_output=True, check=False)
+    return "namespaces of its own are not permitted here" if tried.returncode else None
+
+
+NO_PCSCD = why_no_pcscd()
+
+
+@pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
+def test_a_real_pcscd_reads_the_chip(tmp_path: Path) -> None:
+    (tmp_path / "reader.conf").write_text(READER_CONF.format(driver=VPCD_DRIVER))
+    here = Path(__file__).parent
+    script = IN_ITS_OWN_NETWORK.format(
+        pcscd=PCSCD, folder=tmp_path, python=sys.executable, script=here / "chip_pcsc_session.py"
+    )
+    done = subprocess.run(
+        ["unshare", "-rnm", "bash", "-c", script],
+        capture_output=True, text=True, check=False, timeout=50, cwd=here.parents[2],
+        env={"PYTHONPATH": f"{here.parents[2]}:{here}", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + (tmp_path / "pcscd.log").read_text()
+    assert json.loads(done.stdout) == {
+        "sessions": ["BAC", "PACE", "BAC", "PACE", "BAC"],
+        "zone": "".join(PASSPORT.lines),
+        "chip_authentication": True,
+        "active_authentication": 128,
+        "removed_at_5": True,
+        "after_removal": "BAC",
+    }
