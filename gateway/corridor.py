@@ -13,6 +13,9 @@ from typing import Any
 
 _LEAD = struct.Struct(">IBH")
 _LEAD_AFTER_LENGTH = _LEAD.size - 4
+# Made once: json.dumps makes an encoder a call when it is given separators, json.loads guesses encodings.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+_from_json = json.JSONDecoder().decode
 LIMIT_BYTES = 64 * 1024 * 1024
 """A frame above this is a broken worker, not an image."""
 
@@ -36,7 +39,7 @@ class Kind(IntEnum):
 
 def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
     """Write one frame."""
-    text = json.dumps(head, separators=(",", ":")).encode() if head else b""
+    text = _to_json(head).encode() if head else b""
     return _LEAD.pack(_LEAD_AFTER_LENGTH + len(text) + len(body), kind, len(text)) + text + body
 
 
@@ -81,17 +84,18 @@ class Corridor(asyncio.Protocol):
         buffer = self._buffer
         buffer += data
         start, end = 0, len(buffer)
-        while end - start >= _LEAD.size:
-            length, kind, head_length = _LEAD.unpack_from(buffer, start)
-            if length > LIMIT_BYTES or head_length > length:
-                raise BrokenCorridorError(f"a frame of {length} bytes with a head of {head_length}")
-            if end - start - 4 < length:
-                break
-            head_start = start + _LEAD.size
-            body_start = head_start + head_length
-            start += 4 + length
-            head = json.loads(buffer[head_start:body_start]) if head_length else {}
-            self._received(Kind(kind), head, bytes(buffer[body_start:start]))
+        with memoryview(buffer) as view:  # so that an image is copied once
+            while end - start >= _LEAD.size:
+                length, kind, head_length = _LEAD.unpack_from(view, start)
+                if length > LIMIT_BYTES or head_length > length:
+                    raise BrokenCorridorError(f"a frame of {length} bytes with a head of {head_length}")
+                if end - start - 4 < length:
+                    break
+                head_start = start + _LEAD.size
+                body_start = head_start + head_length
+                start += 4 + length
+                head = _from_json(str(view[head_start:body_start], "utf-8")) if head_length else {}
+                self._received(Kind(kind), head, bytes(view[body_start:start]))
         del buffer[:start]
 
     def send(self, kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import fcntl
-import gc
 import os
 import secrets
 import signal
@@ -29,6 +28,7 @@ from gateway.delivery.problems import Problems
 from gateway.delivery.submission import Blob, Submission
 from gateway.delivery.vault import VaultError
 from gateway.destinations import delivery_settings
+from gateway.nursery import fork_server
 from gateway.supervisor import Heard, Limits, Nursery, Supervised
 from gateway.version import VERSION
 from gateway.worker import Order
@@ -51,7 +51,7 @@ class CannotStartError(Exception):
 class Gateway:
     """One post's gateway."""
 
-    def __init__(self, post: Post, path: Path) -> None:
+    def __init__(self, post: Post, path: Path, nursery: Nursery) -> None:
         self.post = post
         self._path = path
         self.session = secrets.token_hex(8)
@@ -60,7 +60,7 @@ class Gateway:
         self._clock_watch = ClockWatch(self._time, self._clock_changed)
         self._topics = SiteTopics(post.gateway.site, post.gateway.name)
         self._problems = Problems(self._tell_state)
-        self._nursery = Nursery(sorted({d.driver for d in post.devices.values()}), post.log.level)
+        self._nursery = nursery
         self._devices: dict[Position, Supervised] = {}
         self._lock: IO[str] | None = None
         self._delivery = self._new_delivery()
@@ -267,7 +267,7 @@ def _hold(state_dir: Path) -> IO[str]:
     return lock
 
 
-async def run(post: Post, path: Path) -> None:
+async def run(post: Post, path: Path, nursery: Nursery) -> None:
     """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the configuration; raises CannotStartError."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -275,7 +275,7 @@ async def run(post: Post, path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
-    gateway = Gateway(post, path)
+    gateway = Gateway(post, path, nursery)
     try:
         await gateway.start()
         while not stopping.is_set():
@@ -297,8 +297,9 @@ def main(arguments: list[str]) -> int:
     try:
         post = load(path)
         logging.configure(post.log.level)
-        gc.freeze()
-        asyncio.run(run(post, path))
+        drivers = sorted({device.driver for device in post.devices.values()})
+        nursery = Nursery(drivers, post.log.level, fork_server(drivers, post.log.level))
+        asyncio.run(run(post, path, nursery))
     except (ConfigError, CannotStartError) as error:
         with contextlib.suppress(BrokenPipeError):
             print(error, file=sys.stderr)  # noqa: T201

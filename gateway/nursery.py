@@ -1,12 +1,14 @@
 """The fork server: imports the drivers once, then becomes the parent of every worker process.
 
 Forking a loaded process takes milliseconds and shares its memory; starting Python anew takes a third of a
-second and shares nothing. Forking the daemon itself would copy its threads' locks and its connections.
-`multiprocessing` has such a server, but it imports the program's main module, command line and all, into
-every worker and adds a process of its own.
+second and shares nothing. Forking the running daemon would copy its threads' locks, its keys and its
+connections; so the server is forked from the daemon before it has any of them (`fork_server`). Should it ever
+have to be replaced, another one is started from nothing. `multiprocessing` has such a server, but it imports
+the program's main module, command line and all, into every worker and adds a process of its own.
 """
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -22,8 +24,43 @@ from gateway import log as logging
 from gateway import worker
 
 REQUEST_BYTES = 256 * 1024
+PR_SET_NAME = 15  # prctl(2)
 GRACE_S = 2.0
 """How long the workers have to end by themselves once the daemon is gone, in seconds."""
+
+
+def fork_server(drivers: list[str], level: str) -> tuple[int, socket.socket]:
+    """Fork the server off this process; returns its pid and our end of its socket.
+
+    To be called before there are threads, keys, connections or an event loop. What the daemon has imported by
+    then is shared: measured, all processes of a post with one device weigh 69 MB (PSS) instead of 79, and no
+    second Python has to start before the first device opens.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    gc.collect()
+    gc.freeze()
+    pid = os.fork()
+    if pid == 0:
+        code = 70  # EX_SOFTWARE
+        try:
+            ours.close()
+            _read_nothing()
+            ctypes.CDLL(None).prctl(PR_SET_NAME, b"nursery", 0, 0, 0)
+            main(theirs, drivers, level)
+            code = 0
+        except BaseException as error:  # noqa: BLE001 - nothing may return into the daemon's start
+            worker.log.error("nursery_failed", exc_info=error)
+        finally:
+            os._exit(code)
+    theirs.close()
+    return pid, ours
+
+
+def _read_nothing() -> None:
+    """Leave the daemon's standard input to the daemon."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def main(channel: socket.socket, drivers: list[str], level: str) -> None:

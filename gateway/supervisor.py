@@ -74,14 +74,59 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+async def _readable(descriptor: int) -> None:
+    """Wait until a descriptor becomes readable; a pidfd does when its process has ended."""
+    loop = asyncio.get_running_loop()
+    readable: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _settle, readable)
+    try:
+        await readable
+    finally:
+        loop.remove_reader(descriptor)
+
+
+class _Forked:
+    """A child made by fork alone, with what the nursery needs of `asyncio.subprocess.Process`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it lives."""
+        if self._code is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        pidfd = os.pidfd_open(self.pid) if self.returncode is None else -1
+        if pidfd >= 0:
+            try:
+                await _readable(pidfd)
+            finally:
+                os.close(pidfd)
+        code = self.returncode
+        assert code is not None
+        return code
+
+
 class Nursery:
     """The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
 
-    def __init__(self, drivers: list[str], level: str) -> None:
+    def __init__(self, drivers: list[str], level: str, born: tuple[int, socket.socket] | None = None) -> None:
+        """`born`: the server that was forked before the daemon began; None: the first fork starts one."""
         self._drivers = drivers
         self._level = level
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | _Forked | None = None
         self._channel: socket.socket | None = None
+        if born is not None:
+            pid, self._channel = born
+            self._channel.setblocking(False)
+            self._process = _Forked(pid)
         self._lock = asyncio.Lock()
 
     async def _started(self) -> socket.socket:
@@ -276,15 +321,8 @@ class Supervised:
 
     async def _process_gone(self) -> None:
         """Wait until the kernel has ended the process: only then is its device free for the next one."""
-        if self._pidfd < 0:
-            return
-        loop = asyncio.get_running_loop()
-        gone: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._pidfd, _settle, gone)
-        try:
-            await gone
-        finally:
-            loop.remove_reader(self._pidfd)
+        if self._pidfd >= 0:
+            await _readable(self._pidfd)
 
     def _received(self, kind: Kind, head: dict[str, Any], body: bytes) -> None:
         """Take one frame from the worker."""

@@ -5,6 +5,7 @@ import re
 LINE_END = re.compile(r"[\r\n]+")
 # How many lines of which length a document has (Doc 9303-4 to -7), and the two older national layouts.
 LAYOUTS = ((44, 44), (36, 36), (30, 30, 30), (9, 30, 30))
+_BEGINNINGS = {layout[:count] for layout in LAYOUTS for count in range(len(layout) + 1)}
 GLUED = {sum(layout): layout for layout in LAYOUTS}
 SINGLE_LINE = re.compile(r"D1[A-Z]{3}[A-Z0-9<]{25}")
 """The French driving licence before 2013 has one line of 30."""
@@ -37,5 +38,4 @@ def complete(lines: list[str]) -> bool:
 
 def may_continue(lines: list[str]) -> bool:
     """Whether these lines are the beginning of a document."""
-    lengths = tuple(len(line) for line in lines)
-    return any(layout[: len(lengths)] == lengths for layout in LAYOUTS)
+    return tuple(len(line) for line in lines) in _BEGINNINGS

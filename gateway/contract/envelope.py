@@ -9,6 +9,7 @@ number are appended and the object is closed. Nobody parses it in between.
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -104,7 +105,13 @@ def cloud_type(event_type: str) -> str:
 def timestamp(unix_ns: int) -> str:
     """RFC 3339 in UTC with microseconds, from nanoseconds since 1970."""
     seconds, ns = divmod(unix_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns // 1000:06d}Z"
+    return f"{_to_the_second(seconds)}.{ns // 1000:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(seconds: int) -> str:
+    """What takes 15 us to write down is the same for all events of a second."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,15 @@ and 30,967 receives (0.30 s) among the three largest costs of the event loop's t
 import contextlib
 import socket
 import ssl
-from typing import Any
+from typing import Any, Literal, cast
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 READ_BYTES = 65_536
+_SUCCESS = ReasonCode(PacketTypes.PUBACK)
 
 
 class CoalescedSocket:
@@ -101,3 +105,19 @@ class CoalescingClient(mqtt.Client):
                 sock.close()
                 raise
         return CoalescedSocket(sock)
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        """Take a PUBACK that has no reason code, which means success (MQTT 5, section 3.4.2.1): nearly all.
+
+        paho makes a `Properties` and a `ReasonCode` for each, 40 us of the 140 that an event cost the event
+        loop. A paho that calls this differently goes its own way, only slower.
+        """
+        client: Any = self
+        packet = client._in_packet["packet"]  # noqa: SLF001 - it is ours by inheritance
+        if cmd != "PUBACK" or len(packet) != 2:
+            return super()._handle_pubackcomp(cmd)
+        mid = int.from_bytes(packet, "big")
+        with client._out_message_mutex:  # noqa: SLF001
+            if mid in client._out_messages:  # noqa: SLF001
+                return cast("MQTTErrorCode", client._do_on_publish(mid, _SUCCESS, None))  # noqa: SLF001
+        return mqtt.MQTT_ERR_SUCCESS
