@@ -20,8 +20,12 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+# The gateway beside scripts, and beside PEERS=all (or node-red,thingsboard), which it then installs; QUICK=1 for
+# one short round, FULL=1 for a backlog of 100,000; more with BENCH='--help'.
+PEERS ?=
 bench: $(VENV)/.dev system-packages
-	PYTHONPATH=tests $(BIN)/python -m benchmarks
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
+		$(if $(FULL),--full) $(BENCH)
 
 # Power cuts, outages, full disks: MINUTES of them.
 MINUTES ?= 10

@@ -1,0 +1,123 @@
+"""`make bench`: measure, print, write JSON and a plot."""
+
+import argparse
+import random
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import measures, report
+from benchmarks.candidates import BARE, DURABLE, GATEWAY, ROOT, Candidate
+from benchmarks.installs import PEERS, NotInstallableError, peer
+
+CACHE = ROOT / ".cache" / "bench"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=measures.__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round: minutes become one; p99 is rough"
+    )
+    parser.add_argument("--full", action="store_true", help="a backlog of 100,000 instead of 20,000")
+    parser.add_argument("--rounds", type=int, help="how often every candidate is started (3)")
+    parser.add_argument("--lines", type=int, help="steady lines a round (200)")
+    parser.add_argument("--burst", type=int, default=2000, help="lines of a burst (2,000)")
+    parser.add_argument(
+        "--peers", default="", help=f"others to install and measure: all, or some of {','.join(PEERS)}"
+    )
+    parser.add_argument("--only", default="", help="some of lives,pages,devices,drain,cut")
+    parser.add_argument("--json", type=Path, default=CACHE / "results.json")
+    parser.add_argument("--plot", type=Path, default=CACHE / "latency.png")
+    chosen = parser.parse_args()
+    chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
+    chosen.lines = chosen.lines or (100 if chosen.quick else 200)
+    return chosen
+
+
+def main() -> int:
+    """Run every measure; a candidate that fails is told and passed over."""
+    options = _options()
+    console = Console(width=None if sys.stdout.isatty() else 190)
+    results = report.Results()
+    candidates = [GATEWAY, DURABLE, BARE]
+    names = list(PEERS) if options.peers == "all" else [name for name in options.peers.split(",") if name]
+    for name in names:
+        console.print(f"looking for {name}, installing it if need be ...")
+        try:
+            candidates.append(peer(name, CACHE))
+        except (NotInstallableError, KeyError) as error:
+            results.skipped[name] = str(error)
+    wanted = options.only.split(",") if options.only else ["lives", "pages", "devices", "drain", "cut"]
+
+    def attempt(what: str, candidate: Candidate, measure: Callable[[], None]) -> None:
+        console.print(f"{what}: {candidate.name}", style="dim")
+        try:
+            measure()
+        except (measures.NotMeasuredError, TimeoutError, OSError) as error:
+            results.skipped[f"{what}, {candidate.name}"] = str(error)
+
+    if "lives" in wanted:
+        _lives(candidates, options, results, attempt)
+    durable = [candidate for candidate in candidates if candidate.durable]
+    if "pages" in wanted:
+        count = 5 if options.quick else 15
+        for candidate in (GATEWAY, DURABLE):
+            attempt(
+                "pages",
+                candidate,
+                lambda c=candidate: results.pages.update({c.name: measures.pages(c, count)}),
+            )
+    if "devices" in wanted:
+        for count in (1, 8) if options.quick else (1, 8, 32):
+            idle_s = 20 if count == 8 and not options.quick else 8
+            attempt(
+                f"{count} devices",
+                GATEWAY,
+                lambda n=count, s=idle_s: results.devices.append(measures.devices(GATEWAY, n, s)),
+            )
+    if "drain" in wanted:
+        events = 100_000 if options.full else 3000 if options.quick else 20_000
+        for candidate in (GATEWAY, DURABLE):
+            attempt(
+                f"backlog of {events:,}",
+                candidate,
+                lambda c=candidate: results.drains.update({c.name: measures.drain(c, events)}),
+            )
+    if "cut" in wanted:
+        for candidate in candidates if not options.quick else durable:
+            attempt("cut", candidate, lambda c=candidate: results.cuts.update({c.name: measures.cut(c, 100)}))
+    report.show(console, results)
+    chosen = {name: str(value) for name, value in vars(options).items()}
+    report.write(options.json, results, chosen)
+    console.print(f"all figures: {options.json}")
+    if results.lives:
+        try:
+            report.plot(options.plot, results)
+            console.print(f"latencies: {options.plot}")
+        except ImportError:
+            console.print("no plot: matplotlib is not installed")
+    return 0 if GATEWAY.name in results.lives or "lives" not in wanted else 1
+
+
+def _lives(
+    candidates: list[Candidate],
+    options: argparse.Namespace,
+    results: report.Results,
+    attempt: Callable[[str, Candidate, Callable[[], None]], None],
+) -> None:
+    """Run rounds, each in another order, so that nobody always has the bad moment."""
+    order = random.Random(1)
+    for turn in range(1, options.rounds + 1):
+        for candidate in order.sample(candidates, len(candidates)):
+
+            def measure(candidate: Candidate = candidate) -> None:
+                measured = measures.life(candidate, options.lines, options.burst)
+                results.lives.setdefault(candidate.name, []).append(measured)
+
+            attempt(f"round {turn} of {options.rounds}", candidate, measure)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

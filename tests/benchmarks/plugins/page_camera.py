@@ -1,0 +1,54 @@
+"""A page reader for the benchmark: a line `page N` on its wire is a page seen in three lights, 6 MB in all.
+
+The images exist before the line comes: a device brings them with it. Their digests are the driver's work and
+are counted.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+from pydantic import Field
+
+from drivers.driver import Driver, Family, Identity
+from drivers.links.serial import SerialSettings
+from drivers.observation import Attachment, DataClass, Observation
+
+LIGHTS = ("page_ir", "page_uv", "page_white")
+LIGHT_BYTES = 2_000_000
+
+
+class PageSeen(Observation):
+    """A page was photographed."""
+
+    event_type: ClassVar[str] = "bench.page"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    text: str = Field(description="The line that asked for it.", examples=["page 1"])
+
+
+class PageCamera(Driver[SerialSettings]):
+    """Three images a page."""
+
+    family = Family.UNKNOWN
+    settings_model = SerialSettings
+    says: ClassVar[tuple[type[Observation], ...]] = (PageSeen,)
+
+    async def open(self) -> Identity:
+        """Open the port."""
+        self.link = await self.links.serial(self.settings)
+        self.images = [os.urandom(LIGHT_BYTES) for _ in LIGHTS]
+        return Identity(model="page camera")
+
+    async def watch(self) -> AsyncIterator[Observation]:
+        """Yield a page for every line."""
+        rest = b""
+        while True:
+            *lines, rest = (rest + await self.link.read()).split(b"\n")
+            for line in lines:
+                yield PageSeen(
+                    text=line.decode().strip(),
+                    attachments=tuple(
+                        Attachment.of(role, "image/x-portable-pixmap", image)
+                        for role, image in zip(LIGHTS, self.images, strict=True)
+                    ),
+                )

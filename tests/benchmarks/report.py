@@ -1,0 +1,230 @@
+"""What was measured, against what it must be: tables, JSON, and a plot of the latencies."""
+
+import os
+import platform
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.candidates import BARE, DURABLE, GATEWAY
+from benchmarks.measures import Cut, Devices, Drain, Life, percentile, spread
+
+
+@dataclass
+class Results:
+    """Everything of one run."""
+
+    lives: dict[str, list[Life]] = field(default_factory=dict)
+    pages: dict[str, list[float]] = field(default_factory=dict)
+    drains: dict[str, Drain] = field(default_factory=dict)
+    cuts: dict[str, Cut] = field(default_factory=dict)
+    devices: list[Devices] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """What was not measured, and why."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measure of one candidate: the median of its rounds and their range."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Figure":
+        return cls(*spread(list(values)))
+
+    def __str__(self) -> str:
+        middle, low, high = (_digits(v) for v in (self.median, self.low, self.high))
+        return middle if low == high else f"{middle} ({low}-{high})"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+ROWS = {
+    "latency_p50_ms": ("latency at 20/s, p50, ms", lambda life: percentile(life.latencies_ms, 0.5)),
+    "latency_p99_ms": ("latency at 20/s, p99, ms", lambda life: percentile(life.latencies_ms, 0.99)),
+    "burst_per_s": ("burst of text lines, events/s", lambda life: life.burst_per_s),
+    "passports_per_s": ("burst of passports, events/s (1)", lambda life: life.passports_per_s),
+    "cpu_percent": ("CPU at 20/s, % of a core", lambda life: life.cpu_percent),
+    "pss_mib": ("memory, one device, MiB PSS", lambda life: sum(life.pss_mib)),
+    "first_s": ("start to first event, s", lambda life: life.first_s),
+    "lost": ("lost or twice, events", lambda life: life.lost + life.repeated),
+}
+
+
+def figures(results: Results) -> dict[str, dict[str, Figure]]:
+    """Measure by measure, candidate by candidate."""
+    found = {
+        key: {name: Figure.of([of(life) for life in lives]) for name, lives in results.lives.items()}
+        for key, (_, of) in ROWS.items()
+    }
+    found["page_ms"] = {name: Figure.of(times) for name, times in results.pages.items()}
+    found["drain_per_s"] = {name: Figure.of([d.drained_per_s]) for name, d in results.drains.items()}
+    return found
+
+
+def ratios(results: Results) -> dict[str, Figure]:
+    """Ours over the durable script's, round by round: what disturbed the machine disturbed both."""
+    ours, script = results.lives.get(GATEWAY.name, []), results.lives.get(DURABLE.name, [])
+    if not ours or not script:
+        return {}
+    return {
+        key: Figure.of([of(a) / of(b) for a, b in zip(ours, script, strict=False) if of(b)] or [0.0])
+        for key, (_, of) in ROWS.items()
+        if key != "lost"
+    }
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the design promises, and whether this run kept it."""
+
+    what: str
+    allowed: str
+    measured: str
+    met: bool
+
+
+def budgets(results: Results) -> list[Budget]:
+    """Hold the run against the design."""
+    judged: list[Budget] = []
+
+    def judge(
+        what: str, allowed: str, measured: Figure | float | None, limit: float, *, least: bool = False
+    ) -> None:
+        if measured is not None:
+            value = measured.median if isinstance(measured, Figure) else measured
+            text = str(measured) if isinstance(measured, Figure) else _digits(measured)
+            judged.append(Budget(what, allowed, text, value >= limit if least else value <= limit))
+
+    ratio, found = ratios(results), figures(results)
+    ours = {key: row.get(GATEWAY.name) for key, row in found.items()}
+    judge("latency p50, over the durable script's", "<= 1.5", ratio.get("latency_p50_ms"), 1.5)
+    judge("latency p99, over the durable script's", "<= 2", ratio.get("latency_p99_ms"), 2)
+    judge("burst, events/s", ">= 5,000", ours["burst_per_s"], 5000, least=True)
+    judge("memory, one device, MiB", "<= 60", ours["pss_mib"], 60)
+    judge("memory, each further device, MiB", "<= 8", _marginal(results.devices), 8)
+    idle = next((d.idle_cpu_percent for d in results.devices if d.count == 8), None)
+    judge("idle CPU, eight devices, % of a core", "<= 1", idle, 1)
+    judge("start to first event, s", "<= 1.5", ours["first_s"], 1.5)
+    judge("page of three lights, 6 MB, ms", "<= 150", ours["page_ms"], 150)
+    cut = results.cuts.get(GATEWAY.name)
+    if cut is not None:
+        whole = cut.delivered == cut.sent and not cut.repeated
+        told = f"{cut.delivered} of {cut.sent}, {cut.repeated} twice"
+        judged.append(Budget("broker down, then kill -9", "all, none twice", told, whole))
+    return judged
+
+
+def _marginal(devices: Sequence[Devices]) -> float | None:
+    if len(devices) < 2:
+        return None
+    few, many = min(devices, key=lambda d: d.count), max(devices, key=lambda d: d.count)
+    return (many.pss_mib - few.pss_mib) / (many.count - few.count)
+
+
+def show(console: Console, results: Results) -> None:
+    """Print the tables."""
+    names = [GATEWAY.name, DURABLE.name, BARE.name]
+    names = [n for n in names if n in results.lives] + [n for n in results.lives if n not in names]
+    table = Table(title="Side by side: median of rounds (lowest-highest)", title_justify="left")
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("gateway / durable script", justify="right")
+    found, ratio = figures(results), ratios(results)
+    labels = {key: label for key, (label, _) in ROWS.items()}
+    labels |= {"page_ms": "page, 3 x 2 MB, ms", "drain_per_s": "backlog drained, events/s"}
+    for key, label in labels.items():
+        cells = [str(found[key][name]) if name in found[key] else "-" for name in names]
+        over = ratio.get(key)
+        if over is None and len(cells) > 1 and "-" not in cells[:2] and key != "lost":
+            over = Figure.of([found[key][names[0]].median / found[key][names[1]].median])
+        table.add_row(label, *cells, str(over) if over else "")
+    cells = [f"{c.delivered}/{c.sent}" if (c := results.cuts.get(n)) else "-" for n in names]
+    table.add_row("broker down, then kill -9: delivered", *cells, "")
+    console.print(table)
+    console.print("(1) a gateway reads, checks and types every passport; scripts pass its bytes on\n")
+    _show_devices(console, results)
+    verdicts = Table(title="Budgets of the design", title_justify="left")
+    for column in ("what", "allowed", "measured", ""):
+        verdicts.add_column(column, justify="left" if column == "what" else "right")
+    for budget in budgets(results):
+        verdict = "[green]met[/]" if budget.met else "[bold red]not met[/]"
+        verdicts.add_row(budget.what, budget.allowed, budget.measured, verdict)
+    console.print(verdicts)
+    for name, why in results.skipped.items():
+        console.print(f"[yellow]not measured:[/] {name}: {why}", highlight=False, soft_wrap=True)
+
+
+def _show_devices(console: Console, results: Results) -> None:
+    table = Table(title="The gateway with more devices", title_justify="left")
+    for column in ("devices", "MiB PSS, all processes", "daemon", "fork server", "a worker", "idle CPU, %"):
+        table.add_column(column, justify="right")
+    for d in results.devices:
+        daemon, server, *workers = d.processes_mib
+        shares = (d.pss_mib, daemon, server, sum(workers) / len(workers), d.idle_cpu_percent)
+        table.add_row(str(d.count), *(_digits(share) for share in shares))
+    console.print(table)
+
+
+def write(path: Path, results: Results, options: Mapping[str, Any]) -> None:
+    """Write all of it as JSON: what was measured, what it comes to, and on what machine."""
+    import json
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cores": os.cpu_count(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "sqlite": sqlite3.sqlite_version,
+            "load": os.getloadavg(),
+        },
+        "options": dict(options),
+        "budgets": [asdict(budget) for budget in budgets(results)],
+        "figures": {k: {n: asdict(f) for n, f in row.items()} for k, row in figures(results).items()},
+        "ratios": {key: asdict(figure) for key, figure in ratios(results).items()},
+        "measured": asdict(results),
+    }
+    path.write_text(json.dumps(whole, indent=1) + "\n")
+
+
+def plot(path: Path, results: Results) -> None:
+    """Draw every latency of every candidate, slowest last; raises ImportError without matplotlib."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 5), layout="constrained")
+    for name, lives in results.lives.items():
+        pooled = sorted(ms for life in lives for ms in life.latencies_ms)
+        if not pooled:
+            continue
+        shares = [100 * (i + 1) / len(pooled) for i in range(len(pooled))]
+        label = f"{name}: p50 {percentile(pooled, 0.5):.1f}, p99 {percentile(pooled, 0.99):.1f} ms"
+        axes.step(pooled, shares, where="post", label=label, linewidth=2.4 if name == GATEWAY.name else 1.4)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("last byte written to first byte at the subscriber, ms (log)")
+    axes.set_ylabel("lines not slower, %")
+    axes.set_title("Serial line to subscriber at 20 lines a second, all rounds")
+    for share in (50, 99):
+        axes.axhline(share, color="0.8", linewidth=0.8, zorder=0)
+    axes.legend(loc="lower right")
+    axes.grid(axis="x", which="both", color="0.93")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
