@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import inspect
-import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,13 +28,6 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
             pytest.fail(f"left behind: {left}")
         gc.collect()
         time.sleep(0.02)
-
-
-@pytest.fixture
-def uncovered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start child processes without coverage: where there are many of them, or time itself is under test."""
-    for name in [name for name in os.environ if name.startswith("COVERAGE_PROCESS")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

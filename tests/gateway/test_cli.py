@@ -89,7 +89,6 @@ def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broker", ["mosquitto", "iotcore"])
-@pytest.mark.usefixtures("uncovered")
 def test_the_demo_shows_reads_of_every_reader_and_ends_by_itself(broker: str) -> None:
     # Without /usr/sbin and /usr/bin there is no mosquitto to be found, and the embedded broker serves.
     hidden = {} if broker == "mosquitto" else {"BORDERPOST_DEMO_BROKER": "iotcore"}
@@ -102,7 +101,6 @@ def test_the_demo_shows_reads_of_every_reader_and_ends_by_itself(broker: str) ->
         assert f"lane-{lane}/reader    simulated" in ended.stdout
 
 
-@pytest.mark.usefixtures("uncovered")
 def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     post = tmp_path / "post.toml"
     text = (ROOT / "config/demo-post.toml").read_text()
@@ -112,7 +110,6 @@ def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     assert "nothing" in ended.stdout
 
 
-@pytest.mark.usefixtures("uncovered")
 def test_two_demos_run_at_once() -> None:
     running = [
         subprocess.Popen(

@@ -373,7 +373,6 @@ async def test_personal_data_is_nowhere_but_in_the_event(house: House) -> None:
     assert "LEAKMARKER" not in house.broker.log
 
 
-@pytest.mark.usefixtures("uncovered")
 async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
