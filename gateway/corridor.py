@@ -32,7 +32,7 @@ class Kind(IntEnum):
     BLOB = 4
     """An image of the event that follows; head: role, media_type; body: its bytes."""
     EVENT = 5
-    """An open event; head: type, class; body: see gateway.contract.envelope."""
+    """An open event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
     STOP = 6
     """Close the device and end."""
 

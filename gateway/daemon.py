@@ -116,6 +116,7 @@ class Gateway:
                 data_class=DataClass(heard.data_class),
                 open_event=heard.open_event,
                 blobs=tuple(Blob(image.role, image.media_type, image.content) for image in heard.images),
+                heard_ns=heard.boot_ns,
             )
         )
 
@@ -172,9 +173,11 @@ class Gateway:
         """Open the outbox anew with other limits or destinations; devices wait meanwhile and lose nothing."""
         for device in self._devices.values():
             device.pause()
+        self._clock_watch.stop()  # a step meanwhile is seen by the difference it leaves
         await self._delivery.stop(FAREWELL_S)
         self._delivery = self._new_delivery()
         await self._delivery.start()
+        self._clock_watch.start()
         for device in self._devices.values():
             device.tell_again()
             device.resume()
@@ -248,7 +251,8 @@ def _hold(state_dir: Path) -> IO[str]:
     """Make the state directory and keep it for this process alone; raises CannotStartError."""
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (state_dir / "lock").open("w")
+        # Opened for reading: at a boot with a read-only disk the post must go on, and flock asks for no more.
+        lock = os.fdopen(os.open(state_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise CannotStartError(
             f"The state directory {state_dir} cannot be used: {error.strerror}.",

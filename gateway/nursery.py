@@ -87,7 +87,10 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
                     for pid, status in _reap(children):
                         _tell(channel, {"pid": pid, "status": status})
                     continue
-                request, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
+                try:
+                    request, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
+                except ConnectionResetError:  # closed with deaths in it that the daemon had not read
+                    request, descriptors = b"", []
                 if not request:
                     _end(children)
                     return

@@ -58,6 +58,8 @@ class Heard:
     data_class: str
     open_event: bytes
     images: tuple["Image", ...]
+    boot_ns: int
+    """When, by the boot clock: its life counts from then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ class Supervised:
         self._pid = 0
         self._pidfd = -1
         self._last_beat = 0.0
+        self._paused = False
         self._ended: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.counters: dict[str, int] = {}
@@ -233,12 +236,14 @@ class Supervised:
             self._above.state_changed(self.order.position, self.state)
 
     def pause(self) -> None:
-        """Take no more events from this device for now."""
+        """Take no more events from this device for now, nor from the next process that serves it."""
+        self._paused = True
         if self._corridor is not None:
             self._corridor.pause()
 
     def resume(self) -> None:
         """Take events again."""
+        self._paused = False
         if self._corridor is not None:
             self._corridor.resume()
 
@@ -289,6 +294,8 @@ class Supervised:
         corridor = Corridor(self._received, self._ended.set)
         self._corridor = corridor
         await loop.create_unix_connection(lambda: corridor, sock=ours)
+        if self._paused:
+            corridor.pause()
 
     async def _watch(self) -> Cause:
         """Wait until the worker is gone or silent for too long."""
@@ -302,7 +309,8 @@ class Supervised:
             except TimeoutError:
                 now = loop.time()
                 # Our own loop may have been stopped (a suspended machine, a debugger): that is no evidence.
-                if now - before > 2 * self.order.heartbeat_s:
+                # Nor is silence while we do not listen.
+                if self._paused or now - before > 2 * self.order.heartbeat_s:
                     self._last_beat = now
                 elif now - self._last_beat > self._limits.silent_s:
                     return Cause.SILENT
@@ -330,7 +338,8 @@ class Supervised:
             case Kind.EVENT:
                 images, self._images = self._images, []
                 self._above.heard(
-                    self.order.position, Heard(head["type"], head["class"], body, tuple(images))
+                    self.order.position,
+                    Heard(head["type"], head["class"], body, tuple(images), head["boot_ns"]),
                 )
             case Kind.BLOB:
                 self._images.append(Image(head["role"], head["media_type"], body))

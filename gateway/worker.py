@@ -186,11 +186,14 @@ class DeviceWorker:
                 {"role": attachment.role, "media_type": attachment.media_type},
                 attachment.content,
             )
+        heard = self._moment()
         event = self._writer.open_event(
-            observation, self._moment(), provenance, observation.transaction or str(uuid.uuid4())
+            observation, heard, provenance, observation.transaction or str(uuid.uuid4())
         )
         self._corridor.send(
-            Kind.EVENT, {"type": observation.event_type, "class": observation.data_class}, event
+            Kind.EVENT,
+            {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
+            event,
         )
         await self._corridor.drained()
 

@@ -123,7 +123,7 @@ class Ledger:
             event_type=submission.event_type,
             topic=topic,
             payload=payload,
-            deadline_ns=now.boot_ns + lifetime_ns,
+            deadline_ns=(now.boot_ns if submission.heard_ns is None else submission.heard_ns) + lifetime_ns,
             lifetime_ns=lifetime_ns,
             born_unix_ns=now.unix_ns,
             synced=now.clock is Clock.SYNCED,

@@ -19,7 +19,8 @@ class Submission:
     """One event as a worker process handed it up.
 
     `open_event` lacks what the outbox gives (see `gateway.contract.envelope.close_event`). `expires_s` is its
-    life in seconds; None stands for what its class is given by the settings.
+    life in seconds; None stands for what its class is given by the settings. It begins at `heard_ns`, by
+    CLOCK_BOOTTIME: what waited for a slow disk has lived meanwhile. None: it begins with the commit.
     """
 
     position: str
@@ -28,6 +29,7 @@ class Submission:
     open_event: bytes
     blobs: tuple[Blob, ...] = ()
     expires_s: float | None = None
+    heard_ns: int | None = None
 
     @property
     def size(self) -> int:

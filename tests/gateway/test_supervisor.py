@@ -24,6 +24,13 @@ def pid_of(ward: Ward, position: str) -> int:
     return ward.devices[position]._pid
 
 
+async def gone(*pids: int) -> None:
+    """Wait until the processes have ended and the fork server has collected them."""
+    async with asyncio.timeout(5):
+        while any(psutil.pid_exists(pid) for pid in pids):
+            await asyncio.sleep(0.01)
+
+
 async def test_a_device_says_something_and_it_is_handed_up(ward: Ward) -> None:
     wire = await ward.device("lane-1/reader", "mrz-serial", settings={"framing": "accessis"})
     online = await ward.notebook.state(Condition.ONLINE)
@@ -125,7 +132,7 @@ async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(ward: Ward
     assert (await ward.notebook.state(Condition.OFFLINE)).cause is Cause.SILENT
     assert loop.time() - before < 5
     await ward.notebook.state(Condition.ONLINE)
-    assert not psutil.pid_exists(stopped)
+    await gone(stopped)
 
 
 async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(
@@ -208,7 +215,7 @@ async def test_stop_is_orderly_and_forced_where_it_must_be(ward: Ward) -> None:
     before = loop.time()
     await asyncio.gather(*(device.stop() for device in ward.devices.values()))
     assert loop.time() - before < 2
-    assert not any(psutil.pid_exists(pid) for pid in pids)
+    await gone(*pids)
 
 
 async def test_two_devices_of_one_model_stay_apart(ward: Ward, tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""An event's life begins when the device said it, not when the disk had time for it."""
+
+import dataclasses
+
+from support.deliveries import event, until
+
+from drivers.observation import DataClass
+from gateway.delivery.settings import BrokerSettings, DestinationSettings
+
+
+def said(n, fake_time, ago_s):
+    heard_ns = fake_time.boot_ns() - int(ago_s * 1e9)
+    return dataclasses.replace(event(n, DataClass.TRAVELLER), heard_ns=heard_ns)
+
+
+async def test_what_waited_too_long_before_the_commit_is_expired(deliver, subscribe, mosquitto, fake_time):
+    subscriber = await subscribe(mosquitto)
+    delivery = await deliver(
+        DestinationSettings.local(BrokerSettings(port=mosquitto.port)), time_source=fake_time
+    )
+    delivery.submit(said(1, fake_time, 61))
+    delivery.submit(said(2, fake_time, 50))
+    await subscriber.has(1)
+    assert subscriber.numbers == [2]
+    assert subscriber.messages[-1].properties.MessageExpiryInterval <= 10
+    await until(lambda: delivery.reports()[0].expired == 1)
+    await until(lambda: delivery.reports()[0].waiting == 0)
