@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DURATION ?=
 WORKERS ?= auto
 
-.PHONY: demo test lint bench torture recordings contract lock clean
+.PHONY: demo test lint bench torture soak recordings contract lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -30,7 +30,12 @@ bench: $(VENV)/.dev system-packages
 # Power cuts, outages, full disks: MINUTES of them.
 MINUTES ?= 10
 torture: $(VENV)/.dev system-packages
-	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES)
+	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Memory and descriptors of every process, under steady load with reconnects.
+soak: MINUTES = 15
+soak: $(VENV)/.dev system-packages
+	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Replays every wire log through the real driver and writes the expected events beside it.
 recordings: $(VENV)/.dev

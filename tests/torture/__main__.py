@@ -1,0 +1,37 @@
+"""`python -m torture --minutes 10 [--seed 7]`, or `--soak`; exits 1 when a promise was broken."""
+
+import argparse
+import asyncio
+import logging
+import random
+import sys
+from pathlib import Path
+
+import structlog
+
+from torture import bench, soak
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="torture", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="how long (a soak wants 15)")
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="has the same run again")
+    parser.add_argument("--soak", action="store_true", help="watch memory and descriptors instead")
+    parser.add_argument("--folder", type=Path, help="keep logs and configuration here (must not exist)")
+    chosen = parser.parse_args()
+    if chosen.folder is not None:
+        chosen.folder.mkdir(parents=True)
+    logging.disable()  # of the MQTT clients, who find it remarkable when a broker is killed
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    if chosen.soak:
+        lines, good = asyncio.run(soak.run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
+    else:
+        print(f"torture for {chosen.minutes:g} minutes, seed {chosen.seed}", flush=True)
+        result = asyncio.run(bench.run(chosen.minutes * 60, chosen.seed, folder=chosen.folder))
+        lines, good = result.lines(), not result.verdict.breaches
+    print("\n".join(lines))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,450 @@
+"""The post under torture: the real daemon, two real brokers, ptys, a small disk, and a clock that lies."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from support.mosquitto import Mosquitto
+from support.posts import PLUGINS
+
+from simulators.serial_line import SerialLine
+from torture.schedule import LANES
+
+ROOT = Path(__file__).parents[2]
+SITE, GATEWAY = "uto-test", "gw-1"
+TRAVELLER_EXPIRES_S = 8
+DISK_BYTES = 16 << 20
+CONFIG = """
+[gateway]
+site = "{site}"
+name = "{gateway}"
+profile = "test"
+state_dir = "{state_dir}"
+[broker]
+host = "127.0.0.1"
+port = {local}
+keepalive_s = {keepalive_s}
+[hq]
+host = "127.0.0.1"
+port = {hq}
+keepalive_s = 5
+takes_traveller = true
+[delivery]
+traveller_expires_s = {expires_s}
+[vault]
+key_file = "{folder}/vault.key"
+[supervision]
+heartbeat_s = 0.5
+heartbeat_limit_s = 5
+backoff_first_s = 0.1
+backoff_max_s = 1
+"""
+DEVICE = """
+[device."{lane}"]
+driver = "odd"
+port = "{port}"
+{more}
+"""
+_FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1")
+
+
+def boot_s() -> float:
+    """Seconds since boot: the clock that nobody sets, and that events carry as `monons`."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(slots=True)
+class Disturbance:
+    """Something was wrong from `start` to `end`, in seconds since boot."""
+
+    kind: str
+    start: float
+    end: float = float("inf")
+    lane: str = ""
+
+    def touches(self, first: float, last: float) -> bool:
+        return self.start <= last and self.end >= first
+
+
+class Disk:
+    """Where the gateway keeps its state: a small tmpfs, or a plain folder where we may not mount."""
+
+    def __init__(self, place: Path, size: int = DISK_BYTES) -> None:
+        self.place = place
+        place.mkdir()
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", place],
+            capture_output=True,
+            check=False,
+        )
+        self.small = done.returncode == 0
+        self.why_not = done.stderr.decode().strip()
+
+    @property
+    def _ballast(self) -> Path:
+        return self.place / "ballast"
+
+    def fill(self) -> None:
+        """Leave not a byte."""
+        with self._ballast.open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 16, 1 << 12, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+
+    def free(self) -> None:
+        self._ballast.unlink(missing_ok=True)
+
+    def remount(self, how: str) -> subprocess.CompletedProcess[bytes]:
+        """`ro` or `rw`; a tmpfs refuses `ro` while a file is open for writing."""
+        return subprocess.run(["mount", "-o", f"remount,{how}", self.place], capture_output=True, check=False)
+
+    def close(self) -> None:
+        if self.small:
+            subprocess.run(["umount", "-l", self.place], check=False)
+
+
+class Way:
+    """The network between the post and headquarters: can be cut, and can stall with everything in it."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._cut = False
+        self.port = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def cut(self) -> None:
+        """Every connection is reset, and none can be made."""
+        self._cut = True
+        for writer in list(self._open):
+            writer.transport.abort()
+
+    def stall(self) -> None:
+        """Connections stand; what is sent stays on its way."""
+        self._flowing.clear()
+
+    def heal(self) -> None:
+        self._cut = False
+        self._flowing.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._open |= {writer, far_writer}
+        tasks = [
+            asyncio.create_task(self._carry(reader, far_writer)),
+            asyncio.create_task(self._carry(far_reader, writer)),
+        ]
+        self._tasks.update(tasks)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.difference_update(tasks)
+        for end in (writer, far_writer):
+            self._open.discard(end)
+            end.transport.abort()
+
+    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                await self._flowing.wait()
+                sink.write(data)
+                await sink.drain()
+
+    async def close(self) -> None:
+        self.heal()
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)
+
+
+@dataclass
+class Post:
+    """Everything on one side of the readers."""
+
+    folder: Path
+    faked_clock: bool = True
+    lanes: tuple[str, ...] = LANES
+    disturbances: list[Disturbance] = field(default_factory=list)
+    log: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    starts: list[tuple[float, float]] = field(default_factory=list)
+    """When the daemon was started, and how long it took to say so."""
+    ended_alone: list[str] = field(default_factory=list)
+    keepalive_s: int = 5
+    settings: dict[str, str] = field(default_factory=dict)
+
+    async def open(self) -> None:
+        self.disk = Disk(self.folder / "disk")
+        self.local = Mosquitto("max_queued_messages 0")
+        kept = self.folder / "hq"
+        kept.mkdir()
+        self.hq = Mosquitto("persistence true", f"persistence_location {kept}/", "max_queued_messages 0")
+        self.local.start()
+        self.hq.start()
+        self.way = Way(self.hq.port)
+        await self.way.start()
+        key = self.folder / "vault.key"
+        key.write_bytes(base64.b64encode(os.urandom(32)))
+        key.chmod(0o600)
+        self.clock = self.folder / "clock"
+        self.set_clock(0)
+        self.wires = {
+            lane: SerialLine.at(self._port(lane), settle_s=0.005, look_s=0.005) for lane in self.lanes
+        }
+        for wire in self.wires.values():
+            wire.replug()
+        self.process: asyncio.subprocess.Process | None = None
+        self._asked = False
+        self._listening: set[asyncio.Task[None]] = set()
+        self._log_file = (self.folder / "gateway.log").open("ab")
+        self._preload = next(
+            (str(path) for pattern in _FAKETIME for path in Path("/").glob(pattern[1:])), None
+        )
+        self.write()
+
+    async def close(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            self._asked = True
+            self.process.kill()
+            await self.process.wait()
+        for wire in self.wires.values():
+            await wire.close()
+        await asyncio.wait_for(asyncio.gather(*self._listening, return_exceptions=True), 10)
+        await self.way.close()
+        self.local.close()
+        self.hq.close()
+        self.disk.close()
+        self._log_file.close()
+
+    def _port(self, lane: str) -> Path:
+        return self.folder / lane.replace("/", "-")
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "post.toml"
+
+    @property
+    def state_dir(self) -> Path:
+        return self.disk.place / "state"
+
+    @property
+    def outbox(self) -> Path:
+        return self.state_dir / "outbox"
+
+    def write(self) -> None:
+        """Write the post's file as it should be."""
+        text = CONFIG.format(
+            site=SITE,
+            gateway=GATEWAY,
+            state_dir=self.state_dir,
+            folder=self.folder,
+            local=self.local.port,
+            hq=self.way.port,
+            keepalive_s=self.keepalive_s,
+            expires_s=TRAVELLER_EXPIRES_S,
+        )
+        for lane in self.lanes:
+            text += DEVICE.format(lane=lane, port=self._port(lane), more=self.settings.get(lane, ""))
+        self.config.write_text(text)
+
+    def set_clock(self, offset_s: float) -> None:
+        """Set the wall clock of the gateway and its workers; the boot clock stays what it is."""
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(f"{offset_s:+.0f}\n")
+        fresh.replace(self.clock)
+
+    # The daemon
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    async def start(self) -> None:
+        """Start the daemon; does not wait until it is ready."""
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"}
+        if self.faked_clock and self._preload:
+            env |= {
+                "LD_PRELOAD": self._preload,
+                "DONT_FAKE_MONOTONIC": "1",  # of CLOCK_BOOTTIME too: see `clock_is_fit`
+                "FAKETIME_DISABLE_SHM": "1",  # a process killed while it holds the semaphore stops all others
+                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                "FAKETIME_CACHE_DURATION": "1",
+            }
+        self._asked = False
+        began = boot_s()
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway.daemon", str(self.config)),
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            # A pipe, as the journal's: a log in a file would be cut by the same limits as the outbox.
+            stderr=asyncio.subprocess.PIPE,
+        )
+        for watcher in (self._listen(self.process, began), self._mourn(self.process)):
+            task = asyncio.create_task(watcher)
+            self._listening.add(task)
+            task.add_done_callback(self._listening.discard)
+
+    async def _listen(self, process: asyncio.subprocess.Process, began: float) -> None:
+        assert process.stderr is not None
+        while True:
+            try:
+                line = await process.stderr.readline()
+            except ValueError:  # longer than a line may be
+                continue
+            if not line:
+                return
+            self._log_file.write(line)
+            self._log_file.flush()
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                entry = {"event": "raw", "text": line.decode("utf-8", "replace")}
+            self.log.append((boot_s(), entry))
+            if entry.get("event") == "gateway_started":
+                self.starts.append((began, boot_s() - began))
+
+    async def _mourn(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        if not self._asked:
+            self.ended_alone.append(f"exit code {code} at {boot_s():.1f}")
+
+    async def end(self, number: int) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        process = self.process
+        assert process is not None
+        self._asked = True
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        try:
+            return await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            self.ended_alone.append("SIGTERM was not obeyed within 15 s")
+            process.kill()
+            return await process.wait()
+
+    async def ready(self, within_s: float = 30) -> None:
+        """Wait until the daemon says that it has started."""
+        count = len(self.starts)
+        async with asyncio.timeout(within_s):
+            while len(self.starts) == count:
+                await asyncio.sleep(0.01)
+
+    def processes(self) -> dict[str, psutil.Process]:
+        """The daemon's own processes: `daemon`, `nursery`, and workers by their lane."""
+        found: dict[str, psutil.Process] = {}
+        if not self.running:
+            return found
+        assert self.process is not None
+        with contextlib.suppress(psutil.Error):
+            daemon = psutil.Process(self.process.pid)
+            found["daemon"] = daemon
+            for child in daemon.children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    name = child.name()
+                    if any(name == lane[-15:] for lane in self.lanes):
+                        found[name] = child
+                    elif name == "nursery" or "gateway.nursery" in child.cmdline():
+                        found["nursery"] = child
+        return found
+
+    def forbid_growth(self, limit: int | None) -> None:
+        """Let the daemon's writes beyond `limit` bytes of any file fail (EFBIG); None: let them be."""
+        if not self.running:
+            return
+        assert self.process is not None
+        with contextlib.suppress(ProcessLookupError):
+            pid = self.process.pid
+            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if limit is None else limit, hard))
+
+    def reload(self) -> None:
+        if self.running:
+            assert self.process is not None
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGHUP)
+
+    @contextlib.contextmanager
+    def wrong(self, kind: str, lane: str = "") -> Any:
+        """Note that something is wrong as long as this lasts."""
+        disturbance = Disturbance(kind, boot_s(), lane=lane)
+        self.disturbances.append(disturbance)
+        try:
+            yield disturbance
+        finally:
+            disturbance.end = boot_s()
+
+
+def clock_is_fit(post: Post) -> str:
+    """Why the clock cannot be faked here, or nothing. The boot clock must stay untouched."""
+    if post._preload is None:
+        return "libfaketime is not installed"
+    probe = "import time; print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
+    post.set_clock(86_400)
+    try:
+        said = subprocess.run(
+            [sys.executable, "-c", probe],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={
+                **os.environ,
+                "LD_PRELOAD": post._preload,
+                "DONT_FAKE_MONOTONIC": "1",
+                "FAKETIME_DISABLE_SHM": "1",
+                "FAKETIME_TIMESTAMP_FILE": str(post.clock),
+            },
+        ).stdout.split()
+    finally:
+        post.set_clock(0)
+    if abs(float(said[0]) - time.time() - 86_400) > 60:
+        return "libfaketime does not fake the wall clock"
+    if abs(float(said[1]) - boot_s()) > 60:
+        return "this libfaketime fakes CLOCK_BOOTTIME as well"
+    return ""
+
+
+@contextlib.asynccontextmanager
+async def post_in(folder: Path | None = None, **more: Any) -> Any:
+    """A post that is not started yet, in a folder of its own."""
+    place = folder or Path(tempfile.mkdtemp(prefix="torture-"))
+    post = Post(place, **more)
+    await post.open()
+    try:
+        yield post
+    finally:
+        await post.close()
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,176 @@
+"""The two ends that count: a workstation at the post, and a plain subscriber at headquarters."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from gateway.client import Received, Workstation
+from torture.post import GATEWAY, SITE, Post, boot_s
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One event as it came; times in seconds since boot."""
+
+    at: float
+    born: float
+    epoch: str
+    stream: str
+    seq: int
+    id: str
+    number: int
+    durable: bool
+    bytes: int = 0
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        return self.epoch, self.stream, self.seq
+
+
+@dataclass
+class Headquarters:
+    """A persistent session at the broker there; keeps everything raw, repetitions too."""
+
+    port: int
+    arrivals: list[Arrival] = field(default_factory=list)
+    images: set[str] = field(default_factory=set)
+    odd: list[str] = field(default_factory=list)
+    """What no consumer should ever be sent."""
+
+    async def __aenter__(self) -> "Headquarters":
+        self._subscribed = threading.Event()
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="hq-reader", protocol=mqtt.MQTTv5)
+        lasting = Properties(PacketTypes.CONNECT)
+        lasting.SessionExpiryInterval = 86_400
+        client.reconnect_delay_set(1, 1)
+        client.on_connect = self._on_connect
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        client.on_message = self._on_message
+        client.connect("127.0.0.1", self.port, 60, clean_start=False, properties=lasting)
+        client.loop_start()
+        self._client = client
+        await asyncio.to_thread(self._subscribed.wait, 10)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._client.disconnect()
+        await asyncio.to_thread(self._client.loop_stop)
+        self._client.__del__()
+
+    @staticmethod
+    def _on_connect(client: Any, *_: object) -> None:
+        client.subscribe([(f"bgw/v1/{SITE}/+/+/evt/#", _qos1()), (f"bgw/v1/{SITE}/+/+/blob/#", _qos1())])
+
+    def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
+        at = boot_s()
+        if message.retain:
+            self.odd.append(f"retained: {message.topic}")
+        if "/blob/" in message.topic:
+            self.images.add(message.topic.split("/")[-2])
+            return
+        try:
+            event = json.loads(message.payload)
+            user = dict(getattr(message.properties, "UserProperty", ()))
+            self.arrivals.append(
+                Arrival(
+                    at=at,
+                    born=int(event["monons"]) / 1e9,
+                    epoch=event["epoch"],
+                    stream=event["stream"],
+                    seq=event["seq"],
+                    id=event["id"],
+                    number=event["data"].get("number", -1),
+                    durable=user.get("durable") != "no",
+                    bytes=len(message.payload),
+                )
+            )
+        except (ValueError, KeyError) as error:
+            self.odd.append(f"unreadable: {type(error).__name__} on {message.topic}")
+
+
+def _qos1() -> Any:
+    from paho.mqtt.subscribeoptions import SubscribeOptions
+
+    return SubscribeOptions(qos=1)
+
+
+@dataclass
+class Desk:
+    """The workstation that people have: `gateway.client.Workstation`, as it is."""
+
+    workstation: Workstation
+    arrivals: list[Arrival] = field(default_factory=list)
+    connected: list[tuple[float, bool]] = field(default_factory=list)
+    """When it was found connected, and when not."""
+    told: dict[str, float] = field(default_factory=dict)
+    """Problems that the gateway's state told, and when first."""
+    untold_action: set[str] = field(default_factory=set)
+    expired: dict[tuple[str, str], int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    async def read(self) -> None:
+        async for received in self.workstation:
+            self._take(received)
+
+    async def watch(self) -> None:
+        """Look at what the gateway says of itself, ten times a second."""
+        was: bool | None = None
+        while True:
+            connected = self.workstation.connected.is_set()
+            if connected is not was:
+                self.connected.append((boot_s(), connected))
+                was = connected
+            self._look()
+            await asyncio.sleep(0.1)
+
+    def _look(self) -> None:
+        state = self.workstation.gateways.get(GATEWAY)
+        if state is None or state.report is None:
+            return
+        for problem in state.report.problems:
+            self.told.setdefault(problem.cause, boot_s())
+            if not problem.text or not problem.action:
+                self.untold_action.add(problem.cause)
+        for destination in state.report.destinations:
+            self.expired[state.session, destination.name] = destination.expired
+        self.dropped[state.session] = state.report.dropped
+
+    def _take(self, received: Received) -> None:
+        envelope, data = received.envelope, received.data
+        number = data.get("number", -1) if isinstance(data, dict) else -1
+        self.arrivals.append(
+            Arrival(
+                at=boot_s(),
+                born=int(envelope.monons) / 1e9,
+                epoch=envelope.epoch,
+                stream=envelope.stream,
+                seq=envelope.seq,
+                id=envelope.id,
+                number=number,
+                durable=True,  # the client does not say
+            )
+        )
+
+
+@contextlib.asynccontextmanager
+async def readers(post: Post) -> AsyncIterator[tuple[Desk, Headquarters]]:
+    """Both, subscribed, while this lasts."""
+    workstation = Workstation("127.0.0.1", post.local.port, site=SITE, client_id="desk", session_s=3600)
+    async with Headquarters(post.hq.port) as headquarters, workstation:
+        desk = Desk(workstation)
+        tasks = [asyncio.create_task(desk.read()), asyncio.create_task(desk.watch())]
+        try:
+            await asyncio.wait_for(workstation.connected.wait(), 10)
+            yield desk, headquarters
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
