@@ -298,6 +298,9 @@ async def run(post: Post, path: Path, nursery: Nursery) -> None:
 def main(arguments: list[str]) -> int:
     """`python -m gateway.daemon CONFIG`: what `borderpost run` becomes; returns the exit code."""
     path = Path(arguments[0])
+    # A reload that is asked for while we start asks for the file that we are about to read; left to its
+    # default, SIGHUP would end us.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         post = load(path)
         logging.configure(post.log.level)
