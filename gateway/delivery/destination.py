@@ -122,6 +122,7 @@ class Destination:
         self._flying_bytes = 0
         self._parts_left: dict[tuple[int, int], int] = {}
         self._window = settings.in_flight
+        self._wants_listeners = settings.subscriber_wait_s > 0
         self._maximum_packet: int | None = None
         self._connection = 0
         self._live_run = 0
@@ -176,7 +177,7 @@ class Destination:
     def know(self, stream: Stream, acked: int, head: int) -> None:
         """A stream exists, and how far it was delivered before."""
         if stream.number not in self._flows:
-            self._flows[stream.number] = flow = Flow(stream, acked, head)
+            self._flows[stream.number] = flow = Flow(stream, acked, head, listened=not self._wants_listeners)
             self._queue(flow)
 
     def offer(self, entries: Iterable[Entry]) -> None:
@@ -251,21 +252,31 @@ class Destination:
         self._wire.flush()
 
     def _choose(self) -> Flow | None:
-        live = self._live
-        if live and (self._live_run < BEHIND_TURN or not self._behind):
-            self._live_run += 1
-            return live[0]
+        if self._live_run < BEHIND_TURN or not self._behind:
+            flow = self._next_live()
+            if flow is not None:
+                self._live_run += 1
+                return flow
         self._live_run = 0
         for _ in range(len(self._behind)):
             flow = self._behind[0]
             self._behind.rotate(-1)
             if not flow.buffer:
                 self._read_on(flow)
+            elif not flow.ready:
+                continue
             elif self._token():
                 return flow
             else:
                 break
-        return live[0] if live else None
+        return self._next_live()
+
+    def _next_live(self) -> Flow | None:
+        for _ in range(len(self._live)):
+            if self._live[0].ready:
+                return self._live[0]
+            self._live.rotate(-1)
+        return None
 
     def _token(self) -> bool:
         """Take leave to send one event of a backlog; a quarter of the window stays free for live ones."""
@@ -479,6 +490,7 @@ class Destination:
         for flow in self._flows.values():
             flow.rewind()
             flow.flying = 0
+            flow.listened = not self._wants_listeners
             flow.fetching = False
             flow.pace = Pace.IDLE
             self._queue(flow)
@@ -559,6 +571,7 @@ class Destination:
                 self._retained_acked(sent, reason)
                 continue
             flow.flying -= 1
+            flow.listened = reason == 0 or not self._wants_listeners
             if reason == 0 or (reason < 0x80 and not self._missed(reason, entry)):
                 if self._complete(entry) and flow.pass_by(entry.seq):
                     prefixes[flow.stream.number] = flow

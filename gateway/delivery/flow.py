@@ -30,13 +30,14 @@ class Flow:
         "fetching",
         "flying",
         "head",
+        "listened",
         "pace",
         "part",
         "stream",
         "tail",
     )
 
-    def __init__(self, stream: Stream, acked: int, head: int) -> None:
+    def __init__(self, stream: Stream, acked: int, head: int, *, listened: bool = False) -> None:
         self.stream = stream
         self.acked = acked
         """Longest prefix the destination has, or will never get."""
@@ -52,6 +53,8 @@ class Flow:
         """Which of the images of the first in the buffer comes next."""
         self.flying = 0
         """Messages sent and not yet acknowledged."""
+        self.listened = listened
+        """Whether somebody took what was answered last on this connection, or that does not matter."""
         self.pace = Pace.IDLE
         self.fetching = False
         self.attempts = 0
@@ -60,6 +63,15 @@ class Flow:
     def waiting(self) -> int:
         """Events the destination does not have yet."""
         return self.head - self.acked - len(self.early)
+
+    @property
+    def ready(self) -> bool:
+        """Whether another message may follow those in flight.
+
+        A subscriber may come between two of them: the first, which met nobody, would then arrive behind the
+        second.
+        """
+        return self.listened or not self.flying
 
     def passed(self, seq: int) -> bool:
         """Whether the destination is past this event."""

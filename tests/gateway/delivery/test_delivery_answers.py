@@ -115,7 +115,7 @@ async def test_acknowledgements_out_of_order_move_the_cursor_only_over_what_is_w
     deliver, outbox_directory
 ):
     async with ScriptedBroker(lambda *_: None) as broker:
-        delivery = await deliver(local(broker))
+        delivery = await deliver(local(broker, subscriber_wait_s=0))
         await until(lambda: delivery.reports()[0].connected)
         for n in range(10):
             delivery.submit(event(n))
@@ -132,7 +132,7 @@ async def test_acknowledgements_out_of_order_move_the_cursor_only_over_what_is_w
 
 async def test_after_a_hang_up_only_what_was_not_acknowledged_is_sent_again(deliver):
     async with ScriptedBroker(lambda *_: None) as broker:
-        delivery = await deliver(local(broker))
+        delivery = await deliver(local(broker, subscriber_wait_s=0))
         await until(lambda: delivery.reports()[0].connected)
         for n in range(6):
             delivery.submit(event(n))

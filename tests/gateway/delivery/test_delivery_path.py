@@ -56,7 +56,7 @@ async def test_an_event_is_on_disk_before_it_is_published(outbox_directory, deli
         return  # never acknowledged, so never deleted
 
     async with ScriptedBroker(look) as broker:
-        delivery = await deliver(local(broker))
+        delivery = await deliver(local(broker, subscriber_wait_s=0))
         await until(lambda: delivery.reports()[0].connected)
         for n in range(10):
             delivery.submit(event(n))
