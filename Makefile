@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DURATION ?=
-WORKERS ?= auto
+# Tests wait for processes and brokers about as long as they compute.
+WORKERS ?= $(shell expr 2 '*' $$(nproc))
 
 .PHONY: demo test lint bench torture soak recordings contract lock clean
 

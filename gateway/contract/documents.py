@@ -1,7 +1,9 @@
 """The contract's documents on disk: written by `borderpost contract`, compared with the models by a test."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +31,8 @@ class Drift:
         return f"{self.file} {remedy[self.kind]}: run `borderpost contract`"
 
 
-def documents() -> dict[str, str]:
+@cache
+def documents() -> Mapping[str, str]:
     """Every document by its file name, as it should be on disk. Needs PyYAML, which only developers have."""
     import yaml
 

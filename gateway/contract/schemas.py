@@ -6,7 +6,8 @@ vocabulary as `x-extensible-enum` (Zalando RESTful API guidelines, rule 112), so
 field or a new word is still valid against an old schema.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -69,7 +70,8 @@ def state_schema(name: str) -> Schema:
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
-def schemas() -> dict[str, Schema]:
+@cache
+def schemas() -> Mapping[str, Schema]:
     """Every schema, by the name of its file."""
     found: dict[str, Schema] = {}
     for event in EVENTS:

@@ -241,6 +241,9 @@ async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: House) -> N
     read = [one for one in await _heard(desk) if isinstance(one.data, DocumentRead)]
     assert len({one.data.mrz.document_number for one in read if one.data.mrz}) > 60
     _assert_nowhere(house, documents)
+    (house.folder / "planted").write_bytes(b"..." + documents[70].lines[-1].encode())
+    with pytest.raises(AssertionError, match="planted"):  # the search does find what is there
+        _assert_nowhere(house, documents)
 
 
 async def _heard(desk: Workstation) -> list[Received]:

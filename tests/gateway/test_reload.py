@@ -45,10 +45,10 @@ async def test_a_worker_that_starts_during_an_exchange_loses_nothing(house: Hous
         house.broker.resume()
         found: list[int] = []
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 async for received in desk:
                     found.append(received.data["number"])
                     if len(found) == 20:
                         break
-        assert found == list(range(20))
+        assert found == list(range(20)), house.log
         assert "event_refused" not in house.log

@@ -4,12 +4,19 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import sys
 from pathlib import Path
 
 import structlog
 
 from torture import bench, soak
+
+
+def _tidy_up(number: int, _frame: object) -> None:
+    """End as after Ctrl-C, undisturbed: processes, brokers and mounts must not stay behind."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def main() -> int:
@@ -21,6 +28,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.folder is not None:
         chosen.folder.mkdir(parents=True)
+    signal.signal(signal.SIGTERM, _tidy_up)
     logging.disable()  # of the MQTT clients, who find it remarkable when a broker is killed
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     if chosen.soak:

@@ -227,6 +227,7 @@ class Post:
             wire.replug()
         self.process: asyncio.subprocess.Process | None = None
         self._asked = False
+        self._started = 0
         self._listening: set[asyncio.Task[None]] = set()
         self._log_file = (self.folder / "gateway.log").open("ab")
         self._preload = next(
@@ -334,12 +335,16 @@ class Post:
                 entry = {"event": "raw", "text": line.decode("utf-8", "replace")}
             self.log.append((boot_s(), entry))
             if entry.get("event") == "gateway_started":
+                self._started = process.pid
                 self.starts.append((began, boot_s() - began))
 
     async def _mourn(self, process: asyncio.subprocess.Process) -> None:
         code = await process.wait()
         if not self._asked:
             self.ended_alone.append(f"exit code {code} at {boot_s():.1f}")
+            await asyncio.sleep(0.5)
+            if not self._asked:  # as the service manager would
+                await self.start()
 
     async def end(self, number: int) -> int:
         """Send a signal and wait for the end; returns the exit code."""
@@ -391,8 +396,8 @@ class Post:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if limit is None else limit, hard))
 
     def reload(self) -> None:
-        if self.running:
-            assert self.process is not None
+        """Ask it to read its file again; as the service manager, only once it has said that it is ready."""
+        if self.process is not None and self.running and self.process.pid == self._started:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGHUP)
 

@@ -147,6 +147,7 @@ def test_progress_tells_each_file_as_it_grows() -> None:
     assert all(b - a <= 0xDF for a, b in pairwise(face))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("mapping", [Mapping.GENERIC, Mapping.INTEGRATED])
 @pytest.mark.parametrize("cipher", [*Cipher])
 @pytest.mark.parametrize("group", ["secp256r1", "brainpoolP512r1"])
@@ -351,6 +352,7 @@ FULL = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), detail
 ACTIVE = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.ECDSA, details=False)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("profile", [FULL, ACTIVE])
 def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
     chip = issued(profile)
@@ -367,15 +369,15 @@ def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
     assert unlike_good(read(chip)) == {}
 
 
-@pytest.mark.parametrize("profile", [FULL, ACTIVE])
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
-    "spoil",
+    ("profile", "spoil"),
     [
-        lambda at: fault.SecureMessagingError(at=at),
-        lambda at: fault.CorruptedReply(at=at, bit=at * 7),
-        lambda at: fault.CutReply(at=at, size=at % 4),
-        lambda at: fault.WrongStatus(at=at, status=0x6F00),
-        lambda at: fault.WrongStatus(at=at, status=0x6A82),
+        (FULL, lambda at: fault.SecureMessagingError(at=at)),
+        (ACTIVE, lambda at: fault.CorruptedReply(at=at, bit=at * 7)),
+        (FULL, lambda at: fault.CutReply(at=at, size=at % 4)),
+        (ACTIVE, lambda at: fault.WrongStatus(at=at, status=0x6F00)),
+        (FULL, lambda at: fault.WrongStatus(at=at, status=0x6A82)),
     ],
 )
 def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -> None:

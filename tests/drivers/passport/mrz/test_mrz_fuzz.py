@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from drivers.observation import Outcome
 from drivers.passport.mrz import Mrz, checks, parse
 
+pytestmark = pytest.mark.no_cover
+
 TODAY = date(2026, 6, 1)
-EXAMPLES = int(os.environ.get("BORDERPOST_FUZZ", "50000"))
+EXAMPLES = int(os.environ.get("BORDERPOST_FUZZ", "10000"))
 ZONES = (
     ("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"),
     ("I<UTOD231458907<<<<<<<<<<<<<<<", "7408122F1204159UTO<<<<<<<<<<<6", "ERIKSSON<<ANNA<MARIA<<<<<<<<<<"),

@@ -211,6 +211,7 @@ def documents(draw: st.DrawFn, format_: Format) -> TravelDocument:
     )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), truncation=st.sampled_from(Truncation), long_number=st.sampled_from(LongNumberDigit))
@@ -249,6 +250,7 @@ def test_what_is_printed_is_read_back(
     assert not {d.code for d in mrz.deviations} - {"long_number_filler"}
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
