@@ -1,10 +1,16 @@
-"""What a document reader can say."""
+"""What a document reader can say.
+
+One model for every reader. A reader that only swipes says `document.read` and nothing before it. One that
+sees more tells it as it comes, all under one `transaction`: placed, mrz, image, chip progress, chip, checked,
+removed; and in any case says `document.read`, which sums up.
+"""
 
 from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import Check, DataClass, Observation, Outcome, Term
+from drivers.observation import Check, DataClass, Observation, Outcome, Part, Term
+from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz
 
 
@@ -32,14 +38,171 @@ class FrameFault(Term):
     UNKNOWN = "unknown"
 
 
+class LineSource(Term):
+    """Where lines were read from."""
+
+    OCR = "ocr"
+    """The printed zone."""
+    DG1 = "dg1"
+    """The chip."""
+    BARCODE = "barcode"
+    UNKNOWN = "unknown"
+
+
+class Light(Term):
+    """Under which light an image was taken (BSI TR-03135-1, section 5.5.1.2)."""
+
+    VISIBLE = "visible"
+    INFRARED = "infrared"
+    """About 900 nm."""
+    ULTRAVIOLET = "ultraviolet"
+    """About 365 nm."""
+    AXIAL = "axial"
+    """Along the optical axis, for retroreflective films."""
+    UNKNOWN = "unknown"
+
+
+class Area(Term):
+    """Which part of a document an image shows."""
+
+    PAGE = "page"
+    FACE = "face"
+    MRZ = "mrz"
+    UNKNOWN = "unknown"
+
+
+class Ended(Term):
+    """Why a transaction ended."""
+
+    COMPLETE = "complete"
+    """Everything that was to be read has been tried."""
+    REMOVED = "removed"
+    """The document was taken away before that."""
+    REPLACED = "replaced"
+    """The next document came before that."""
+    READER_LOST = "reader_lost"
+    """The reader or its service failed before that."""
+    UNKNOWN = "unknown"
+
+
+class CapturedImage(Part):
+    """One image of a transaction; its bytes came with the `document.image` event before."""
+
+    shown = frozenset({"light", "area", "media_type", "size_bytes"})
+
+    light: Light = Field(description="Under which light it was taken.", examples=["infrared"])
+    area: Area = Field(description="Which part of the document it shows.", examples=["page"])
+    media_type: str = Field(description="Media type of the bytes.", examples=["image/jpeg"])
+    size_bytes: int = Field(ge=0, alias="bytes", description="Length in bytes.", examples=[184320])
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of the bytes, lower-case hexadecimal.",
+        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+    )
+
+
+class DocumentPlaced(Observation):
+    """A document lies on the reader, or was put into it; what it is will be told."""
+
+    event_type: ClassVar[str] = "document.placed"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"trigger"}
+
+    trigger: Trigger = Field(description="What made the reader read.", examples=["insert"])
+
+
+class DocumentRemoved(Observation):
+    """The document was taken away."""
+
+    event_type: ClassVar[str] = "document.removed"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"ended"}
+
+    ended: Ended = Field(
+        description="`complete` when everything had been tried by then, else `removed`.", examples=["complete"]
+    )
+
+
+class MrzRead(Observation):
+    """The machine readable zone is known; the rest of the document is still being read."""
+
+    event_type: ClassVar[str] = "document.mrz"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"source", "checks"}
+
+    source: LineSource = Field(description="Where the lines were read from.", examples=["ocr"])
+    lines: tuple[str, ...] = Field(
+        description="The lines as the reader sent them, its padding removed.",
+        examples=[
+            ["P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"]
+        ],
+    )
+    mrz: Mrz | None = Field(
+        description="The machine readable zone, or null when the lines are none.", examples=[None]
+    )
+    checks: tuple[Check, ...] = Field(
+        description="What the zone alone proves.",
+        examples=[[{"id": "mrz.check_digits", "group": "optical", "outcome": "successful"}]],
+    )
+
+
+class ImageCaptured(Observation):
+    """An image of the document was taken; its bytes are the one attachment."""
+
+    event_type: ClassVar[str] = "document.image"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"light", "area"}
+
+    light: Light = Field(description="Under which light it was taken.", examples=["infrared"])
+    area: Area = Field(description="Which part of the document it shows.", examples=["page"])
+
+
+class ChipProgressed(Observation):
+    """The read of the chip has come further."""
+
+    event_type: ClassVar[str] = "document.chip_progress"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"progress"}
+
+    progress: ChipProgress = Field(
+        description="How far it has come.", examples=[{"stage": "access", "access": "pace_mrz"}]
+    )
+
+
+class ChipRead(Observation):
+    """The chip was read, as far as it could be; the face from it is the attachment."""
+
+    event_type: ClassVar[str] = "document.chip"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"chip"}
+
+    chip: ChipResult = Field(
+        description="What it gave, and every check of it.", examples=[{"access": "pace_mrz", "checks": []}]
+    )
+
+
+class ChecksMade(Observation):
+    """Checks that the reader or its software made, as soon as they are known."""
+
+    event_type: ClassVar[str] = "document.checked"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"checks"}
+
+    checks: tuple[Check, ...] = Field(
+        description="Each with one of five outcomes.",
+        examples=[[{"id": "optical.ir_ab_mr", "group": "optical", "outcome": "successful"}]],
+    )
+
+
 class DocumentRead(Observation):
-    """A document was read. Lines that are no machine readable zone are normal: `mrz` is then null."""
+    """A document was read: the sum of its transaction. Nothing decoded is normal: `mrz` is then null."""
 
     event_type: ClassVar[str] = "document.read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"trigger", "checks", "overall"}
+    shown = Observation.shown | {"trigger", "ended", "checks", "overall", "chip", "images", "continues"}
 
     trigger: Trigger = Field(description="What made the reader read.", examples=["swipe"])
+    ended: Ended = Field(Ended.COMPLETE, description="Why the transaction ended.", examples=["complete"])
     lines: tuple[str, ...] = Field(
         description="The lines as the reader sent them, its padding removed.",
         examples=[
@@ -56,6 +219,17 @@ class DocumentRead(Observation):
     overall: Outcome = Field(
         description="Sum of the checks that count. An observation, never a decision on admission.",
         examples=["successful"],
+    )
+    chip: ChipResult | None = Field(
+        None, description="What the chip gave, null where none was read.", examples=[None]
+    )
+    images: tuple[CapturedImage, ...] = Field(
+        (), description="The images of the transaction, which came before.", examples=[[]]
+    )
+    continues: str | None = Field(
+        None,
+        description="The transaction of the side read just before, when this is the other side of a card.",
+        examples=["6f3a0a52-8d0b-4c6e-9d62-0a1f4d0e7c11"],
     )
 
 

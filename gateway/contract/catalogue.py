@@ -1,10 +1,31 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
 from drivers.observation import Observation
-from drivers.passport.observations import DocumentRead, ReadFailed
+from drivers.passport.observations import (
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentPlaced,
+    DocumentRead,
+    DocumentRemoved,
+    ImageCaptured,
+    MrzRead,
+    ReadFailed,
+)
 from gateway.contract.gateway_events import ClockStepped
 
-EVENTS: tuple[type[Observation], ...] = (DocumentRead, ReadFailed, ClockStepped)
+EVENTS: tuple[type[Observation], ...] = (
+    DocumentRead,
+    ReadFailed,
+    DocumentPlaced,
+    MrzRead,
+    ImageCaptured,
+    ChipProgressed,
+    ChipRead,
+    ChecksMade,
+    DocumentRemoved,
+    ClockStepped,
+)
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
 
 GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset({ClockStepped})

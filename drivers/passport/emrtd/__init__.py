@@ -4,9 +4,9 @@ APDUs go out through a function that the caller gives, so that everything here r
 the extra `chip` (asn1crypto).
 """
 
+from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.emrtd.apdu import Transmit
 from drivers.passport.emrtd.errors import CardRemoved, ChipError
-from drivers.passport.emrtd.results import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.emrtd.session import ChipSession
 from drivers.passport.emrtd.trust_store import TrustStore
 

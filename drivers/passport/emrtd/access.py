@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from drivers.passport.chip import AccessMethod
 from drivers.passport.emrtd import bac, files, pace
 from drivers.passport.emrtd.agreement import Randomness
 from drivers.passport.emrtd.apdu import NOT_FOUND
@@ -19,7 +20,6 @@ from drivers.passport.emrtd.errors import (
 )
 from drivers.passport.emrtd.files import SHORT_CHUNK, ElementaryFile
 from drivers.passport.emrtd.passwords import Password, PasswordKind
-from drivers.passport.emrtd.results import AccessMethod
 from drivers.passport.emrtd.security_infos import PaceInfo, SecurityInfos
 
 # What a chip without any access control answers to GET CHALLENGE.

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from drivers.observation import Attachment, Check, Outcome
 from drivers.passport import mrz as zones
+from drivers.passport.chip import ChipResult
 from drivers.passport.emrtd import lds, verdicts
 from drivers.passport.emrtd.comparison import mrz_vs_dg1
 from drivers.passport.emrtd.errors import ChipError
@@ -19,7 +20,6 @@ from drivers.passport.emrtd.passive_authentication import (
     RESTING_ON_SOD,
     PassiveAuthentication,
 )
-from drivers.passport.emrtd.results import ChipResult
 from drivers.passport.emrtd.trust_store import TrustStore
 from drivers.passport.mrz import Mrz
 

@@ -6,9 +6,7 @@ Source: ICAO Doc 9303-10, sections 4.6 (EF.COM), 4.7.1 (DG1), 4.7.11 (DG11), 4.7
 import re
 from datetime import date
 
-from pydantic import Field
-
-from drivers.observation import Part
+from drivers.passport.chip import DocumentDetails, HolderDetails
 from drivers.passport.emrtd import tlv
 from drivers.passport.emrtd.errors import MalformedError
 
@@ -35,46 +33,6 @@ _LINES = {90: 30, 72: 36, 88: 44}
 _MOST_NAMES = 16
 _LONGEST_TEXT = 1024
 _DATE = re.compile(r"[0-9]{8}", re.ASCII)
-
-
-class HolderDetails(Part):
-    """What DG11 says of the holder. Names come in the issuer's own spelling, which the zone cannot hold."""
-
-    full_name: str | None = Field(
-        None,
-        repr=False,
-        description="Name in full, primary and secondary identifier parted by `<<`.",
-        examples=["SMITH<<JOHN<J"],
-    )
-    other_names: tuple[str, ...] = Field((), repr=False, description="Further names.", examples=[[]])
-    birth_date: str | None = Field(
-        None,
-        repr=False,
-        pattern=r"^[0-9]{8}$",
-        description="Date of birth with its century as YYYYMMDD; unknown parts are zeros.",
-        examples=["19740812"],
-    )
-    birth_place: str | None = Field(
-        None, repr=False, description="Place of birth, its parts parted by `<`.", examples=["ANYTOWN<UTOPIA"]
-    )
-    personal_number: str | None = Field(None, repr=False, description="Personal number.", examples=[None])
-
-
-class DocumentDetails(Part):
-    """What DG12 says of the document."""
-
-    shown = frozenset({"issuing_authority"})
-
-    issuing_authority: str | None = Field(
-        None, repr=False, description="Who issued it.", examples=["PASSPORT OFFICE UTOPIA"]
-    )
-    issue_date: str | None = Field(
-        None,
-        repr=False,
-        pattern=r"^[0-9]{8}$",
-        description="Date of issue as YYYYMMDD.",
-        examples=["20220412"],
-    )
 
 
 def com_data_groups(content: bytes) -> frozenset[int]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import date
 
 from drivers.observation import Check
+from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.emrtd import (
     access,
     active_authentication,
@@ -36,7 +37,6 @@ from drivers.passport.emrtd.files import DATA_GROUPS, SHORT_CHUNK, ElementaryFil
 from drivers.passport.emrtd.judgement import Judgement
 from drivers.passport.emrtd.passive_authentication import ALWAYS_THERE
 from drivers.passport.emrtd.passwords import Password
-from drivers.passport.emrtd.results import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.emrtd.security_infos import SecurityInfos
 from drivers.passport.emrtd.trust_store import TrustStore
 from drivers.passport.mrz import Mrz

@@ -1,9 +1,8 @@
-"""What a read of a chip yields on its way and at its end."""
+"""What a read of a chip gives, on its way and at its end. Needs no library: workstations load it too."""
 
 from pydantic import Field
 
 from drivers.observation import Attachment, Check, Part, Term
-from drivers.passport.emrtd.lds import DocumentDetails, HolderDetails
 from drivers.passport.mrz import Mrz
 
 
@@ -48,6 +47,46 @@ class ChipProgress(Part):
     )
     bytes_total: int | None = Field(
         None, ge=0, description="How long the file is, in bytes.", examples=[17860]
+    )
+
+
+class HolderDetails(Part):
+    """What DG11 says of the holder. Names come in the issuer's own spelling, which the zone cannot hold."""
+
+    full_name: str | None = Field(
+        None,
+        repr=False,
+        description="Name in full, primary and secondary identifier parted by `<<`.",
+        examples=["SMITH<<JOHN<J"],
+    )
+    other_names: tuple[str, ...] = Field((), repr=False, description="Further names.", examples=[[]])
+    birth_date: str | None = Field(
+        None,
+        repr=False,
+        pattern=r"^[0-9]{8}$",
+        description="Date of birth with its century as YYYYMMDD; unknown parts are zeros.",
+        examples=["19740812"],
+    )
+    birth_place: str | None = Field(
+        None, repr=False, description="Place of birth, its parts parted by `<`.", examples=["ANYTOWN<UTOPIA"]
+    )
+    personal_number: str | None = Field(None, repr=False, description="Personal number.", examples=[None])
+
+
+class DocumentDetails(Part):
+    """What DG12 says of the document."""
+
+    shown = frozenset({"issuing_authority"})
+
+    issuing_authority: str | None = Field(
+        None, repr=False, description="Who issued it.", examples=["PASSPORT OFFICE UTOPIA"]
+    )
+    issue_date: str | None = Field(
+        None,
+        repr=False,
+        pattern=r"^[0-9]{8}$",
+        description="Date of issue as YYYYMMDD.",
+        examples=["20220412"],
     )
 
 

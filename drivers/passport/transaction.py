@@ -1,0 +1,173 @@
+"""One document from placed to removed: what is said of it, in order, under one transaction id.
+
+Used by every reader that tells a document in pieces. It makes no I/O and knows no time: the driver says what
+happened, and gets the observation to yield.
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight, overall
+from drivers.passport.chip import ChipProgress, ChipResult
+from drivers.passport.mrz import Format, Mrz, checks, parse
+from drivers.passport.observations import (
+    Area,
+    CapturedImage,
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentPlaced,
+    DocumentRead,
+    DocumentRemoved,
+    Ended,
+    ImageCaptured,
+    Light,
+    LineSource,
+    MrzRead,
+    Trigger,
+)
+
+ChipExpectation = Literal["always", "passports", "never"]
+"""Which documents should have a chip, as the operator knows them."""
+
+BOTH_SIDES = Check(
+    id="combined.both_sides",
+    group=CheckGroup.COMBINED,
+    outcome=Outcome.UNDETERMINED,
+    weight=Weight.OPTIONAL,
+    reason="nothing_in_common",
+    text="The two sides were read one after the other; nothing on them can be compared.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What a side of a card leaves for the one that follows: the zone of a TD1 is on the back."""
+
+    transaction: str
+    mrz: Mrz | None
+
+    def is_other_of(self, mrz: Mrz | None) -> bool:
+        """Whether the side with this zone may be the other one: of a card, just one side has a zone."""
+        one, other = self.mrz, mrz
+        return (one is None) is not (other is None) and (one or other).format is Format.TD1  # type: ignore[union-attr]
+
+
+class Transaction:
+    """The observations of one document. `before` is the side read just before, if there was one."""
+
+    def __init__(self, trigger: Trigger, today: date, before: Side | None = None) -> None:
+        self.id = str(uuid.uuid4())
+        self.mrz: Mrz | None = None
+        self._trigger = trigger
+        self._today = today
+        self._before = before
+        self._lines: tuple[str, ...] = ()
+        self._images: list[CapturedImage] = []
+        self._chip: ChipResult | None = None
+        self._checks: dict[str, Check] = {}
+
+    def placed(self) -> DocumentPlaced:
+        """Something lies on the reader."""
+        return DocumentPlaced(trigger=self._trigger, transaction=self.id)
+
+    def zone(self, lines: Sequence[str], source: LineSource = LineSource.OCR, wire: bytes = b"") -> MrzRead:
+        """Lines were read; they are judged here."""
+        self._lines = tuple(lines)
+        self.mrz = parse(self._lines, self._today)
+        made = checks(self.mrz, self._today)
+        self._note(made)
+        return MrzRead(
+            source=source, lines=self._lines, mrz=self.mrz, checks=made, wire=wire, transaction=self.id
+        )
+
+    def image(self, light: Light, area: Area, media_type: str, content: bytes) -> ImageCaptured:
+        """An image was taken."""
+        image = Attachment.of(f"{area}_{light}", media_type, content)
+        self._images.append(
+            CapturedImage(
+                light=light,
+                area=area,
+                media_type=media_type,
+                size_bytes=image.size_bytes,
+                sha256=image.sha256,
+            )
+        )
+        return ImageCaptured(light=light, area=area, attachments=(image,), transaction=self.id)
+
+    def progress(self, progress: ChipProgress) -> ChipProgressed:
+        """The chip was read further."""
+        return ChipProgressed(progress=progress, transaction=self.id)
+
+    def chip(self, result: ChipResult) -> ChipRead:
+        """The chip was read to its end, whatever that was."""
+        self._chip = result
+        self._note(result.checks)
+        faces = () if result.face is None else (result.face,)
+        return ChipRead(chip=result, attachments=faces, transaction=self.id)
+
+    def no_chip(self, expected: ChipExpectation) -> ChecksMade:
+        """No chip answered. That is a finding only where there should be one."""
+        missed = expected == "always" or (
+            expected == "passports" and self.mrz is not None and self.mrz.document_code.startswith("P")
+        )
+        outcome = Outcome.UNDETERMINED if missed else Outcome.NOT_SUPPORTED
+        return self.checked(
+            [
+                Check(
+                    id="chip.access",
+                    group=CheckGroup.ELECTRONIC,
+                    outcome=outcome,
+                    # A document without a chip has nothing to fail: it must not count against it.
+                    weight=Weight.MANDATORY if missed else Weight.OPTIONAL,
+                    reason="chip_expected" if missed else "no_chip",
+                    text="No chip answered, though such documents have one."
+                    if missed
+                    else "No chip answered.",
+                )
+            ]
+        )
+
+    def checked(self, made: Iterable[Check]) -> ChecksMade:
+        """Checks were made by the reader."""
+        made = tuple(made)
+        self._note(made)
+        return ChecksMade(checks=made, transaction=self.id)
+
+    def removed(self, ended: Ended) -> DocumentRemoved:
+        """It was taken away, after its result (`complete`) or before."""
+        return DocumentRemoved(ended=ended, transaction=self.id)
+
+    def result(self, ended: Ended = Ended.COMPLETE, wire: bytes = b"") -> DocumentRead:
+        """Everything there is, now that no more will come."""
+        if not self._lines:
+            self._note(checks(None, self._today))
+        before = self._before
+        if before is not None and not before.is_other_of(self.mrz):
+            before = None
+        if before is not None:
+            self._note([BOTH_SIDES])
+        made = tuple(self._checks.values())
+        return DocumentRead(
+            trigger=self._trigger,
+            ended=ended,
+            lines=self._lines,
+            mrz=self.mrz,
+            checks=made,
+            overall=overall(made),
+            chip=self._chip,
+            images=tuple(self._images),
+            continues=None if before is None else before.transaction,
+            transaction=self.id,
+            wire=wire,
+        )
+
+    def side(self) -> Side:
+        """What links the other side of the same card to this one."""
+        return Side(self.id, self.mrz)
+
+    def _note(self, made: Iterable[Check]) -> None:
+        self._checks |= {check.id: check for check in made}
