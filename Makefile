@@ -12,7 +12,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
-test: $(VENV)/.dev system-packages lint
+test: $(VENV)/.dev lint
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.dev
@@ -24,18 +24,18 @@ lint: $(VENV)/.dev
 # The gateway beside scripts, and beside PEERS=all (or node-red,thingsboard), which it then installs; QUICK=1 for
 # one short round, FULL=1 for a backlog of 100,000; more with BENCH='--help'.
 PEERS ?=
-bench: $(VENV)/.dev system-packages
+bench: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(PEERS),--peers $(PEERS)) $(if $(QUICK),--quick) \
 		$(if $(FULL),--full) $(BENCH)
 
 # Power cuts, outages, full disks: MINUTES of them.
 MINUTES ?= 10
-torture: $(VENV)/.dev system-packages
+torture: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Memory and descriptors of every process, under steady load with reconnects.
 soak: MINUTES = 15
-soak: $(VENV)/.dev system-packages
+soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Replays every wire log through the real driver and writes the expected events beside it.
@@ -53,22 +53,24 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.txt
 	$(PIP) install --no-deps -e .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-packages
 	$(PIP) install --require-hashes -r requirements-dev.txt
 	$(PIP) install --no-deps -e .
 	touch $@ $(VENV)/.demo
 
-# Tests speak to the broker that posts run.
+# Tests speak to the broker and the smart card service that posts run; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+COMMANDS := mosquitto mosquitto_sub faketime pcscd swig gcc
+FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 system-packages:
-	@for command in mosquitto mosquitto_sub faketime; do \
-		PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; \
-	done; \
+	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
+	for file in $(FILES); do test -e $$file || missing=1; done; \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
-			mosquitto mosquitto-clients faketime; \
+			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd libpcsclite-dev swig gcc libc6-dev \
+			linux-libc-dev; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

@@ -138,15 +138,16 @@ class DeviceWorker:
         try:
             identity = await self._open(driver, links)
             self.counters.opened += 1
-            provenance = Provenance.SIMULATED if links.simulated else Provenance.LIVE
             self._corridor.send(Kind.IDENTITY, identity.model_dump(mode="json"))
-            self._report(Condition.ONLINE, provenance=provenance)
+            self._report(Condition.ONLINE, provenance=_provenance(links))
             async with aclosing(driver.watch()) as said:  # type: ignore[type-var]
                 async for observation in said:
                     if isinstance(observation, BadFrame):
                         self._keep(observation)
                     else:
-                        await self._hand_up(observation, provenance)
+                        # A link that is opened for each document may lead to a simulator only now.
+                        self._refuse_simulated(links)
+                        await self._hand_up(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
         finally:
             try:
@@ -165,6 +166,10 @@ class DeviceWorker:
                 Action.RESTART,
                 "Switch the device off and on.",
             ) from None
+        self._refuse_simulated(links)
+        return identity
+
+    def _refuse_simulated(self, links: Links) -> None:
         if links.simulated and self._order.production:
             raise LinkError(
                 Cause.SIMULATED,
@@ -172,7 +177,6 @@ class DeviceWorker:
                 Action.CONFIGURE,
                 'Connect the real device, or set `profile = "training"`.',
             )
-        return identity
 
     async def _hand_up(self, observation: Observation, provenance: Provenance) -> None:
         """Write the event once and send it, its images before it."""
@@ -220,6 +224,10 @@ class DeviceWorker:
         if report != self._reported and not still_unplugged:
             self._reported = report
             self._corridor.send(Kind.STATE, report)
+
+
+def _provenance(links: Links) -> Provenance:
+    return Provenance.SIMULATED if links.simulated else Provenance.LIVE
 
 
 async def _serve(order: Order, channel: socket.socket) -> None:

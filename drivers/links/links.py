@@ -1,12 +1,14 @@
 """Opens the links of one driver, closes them again, and knows whether what is on them is real."""
 
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from drivers.links.link import Tap
 
 if TYPE_CHECKING:
     from drivers.links.serial import SerialLink, SerialSettings
+    from drivers.links.smartcard import SmartCardLink
 
 
 def _no_tap(direction: str, chunk: bytes) -> None:
@@ -29,6 +31,15 @@ class Links:
         link = await self._open.enter_async_context(SerialLink(settings, self._tap))
         self.simulated = self.simulated or link.simulated
         return link
+
+    @asynccontextmanager
+    async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink]":
+        """Use a PC/SC slot, named by the beginning of its name, for one document; raises LinkError."""
+        from drivers.links.smartcard import SmartCardLink
+
+        async with SmartCardLink(reader, self._tap) as link:
+            self.simulated = self.simulated or link.simulated
+            yield link
 
     async def close(self) -> None:
         """Close what is open, last opened first."""

@@ -141,6 +141,12 @@ class ChipResult(Part):
         description="The face from DG2 as encoded there, JPEG or JPEG 2000.",
         examples=[None],
     )
+    face_decoded: Attachment | None = Field(
+        None,
+        repr=False,
+        description="A JPEG 2000 face as JPEG, where this gateway can decode it; the original counts.",
+        examples=[None],
+    )
     checks: tuple[Check, ...] = Field(
         description="Every check of the chip, each with one of five outcomes.",
         examples=[[{"id": "chip.access", "group": "electronic", "outcome": "successful"}]],

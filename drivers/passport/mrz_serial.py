@@ -9,16 +9,16 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.calendar import today
 from drivers.driver import BadFrame, Driver, Family, Identity
-from drivers.links.framing import MALFORMED, NOISE, OTHER, Damaged, Frame, Framing, Whole, frames
+from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
 from drivers.links.serial import SerialSettings
-from drivers.observation import Observation, overall
+from drivers.observation import Observation
 from drivers.passport import elyctis
+from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
 from drivers.passport.framings import AccessIs, Bcc, Elyctis, Rte, Text
 from drivers.passport.lines import split_lines, text_of
-from drivers.passport.mrz import checks, parse
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from drivers.passport.observations import DocumentRead, ReadFailed, Trigger
+from drivers.passport.reads import given_up, not_a_document, read_of, zone_of
 
 
 class MrzSerialSettings(SerialSettings):
@@ -51,6 +51,9 @@ class MrzSerialSettings(SerialSettings):
         description="Only text: are lines that are no machine readable zone published as they are?",
         examples=["refuse"],
     )
+    chip: ChipSettings | None = Field(
+        None, description="The slot that reads the chips of these documents, where there is one."
+    )
 
 
 class MrzSerial(Driver[MrzSerialSettings]):
@@ -58,10 +61,11 @@ class MrzSerial(Driver[MrzSerialSettings]):
 
     family = Family.PASSPORT_READER
     settings_model = MrzSerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed)
+    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
 
     async def open(self) -> Identity:
         """Open the port; Elyctis readers also say who they are and are set to read by themselves."""
+        self.chips = await chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         self.framing = self._framing()
         if self.settings.framing == "elyctis":
@@ -84,14 +88,15 @@ class MrzSerial(Driver[MrzSerialSettings]):
             case "rte":
                 return Rte(self.settings.bcc)
 
-    async def watch(self) -> AsyncIterator[Observation | BadFrame]:
-        """Yield a read, or a failed one, for every frame."""
+    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+        """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""
+        return self._reads() if self.chips is None else with_chips(self._reads(), self.chips)
+
+    async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
         async for frame in self._frames():
             match frame:
-                case Damaged(fault, wire) if fault in (NOISE, OTHER):
-                    yield BadFrame(fault, wire)
-                case Damaged(fault, wire):
-                    yield ReadFailed(fault=FrameFault(fault), size_bytes=len(wire), wire=wire)
+                case Damaged():
+                    yield given_up(frame)
                 case Whole(payload, wire):
                     yield self._read(payload, wire)
 
@@ -105,16 +110,8 @@ class MrzSerial(Driver[MrzSerialSettings]):
     def _read(self, text: bytes, wire: bytes) -> Observation:
         """What the text of one frame says."""
         lines = split_lines(text_of(text))
-        now = today()
-        mrz = parse(lines, now)
+        mrz = zone_of(lines)
         if mrz is None and self.settings.framing == "text" and self.settings.other_text == "refuse":
-            return ReadFailed(fault=FrameFault(MALFORMED), size_bytes=len(wire), wire=wire)
-        found = checks(mrz, now)
-        return DocumentRead(
-            trigger=Trigger.INSERT if self.settings.framing == "elyctis" else Trigger.SWIPE,
-            lines=lines,
-            mrz=mrz,
-            checks=found,
-            overall=overall(found),
-            wire=wire,
-        )
+            return not_a_document(wire)
+        trigger = Trigger.INSERT if self.settings.framing == "elyctis" else Trigger.SWIPE
+        return read_of(lines, mrz, trigger, wire)

@@ -119,7 +119,8 @@ class DocumentRemoved(Observation):
     shown = Observation.shown | {"ended"}
 
     ended: Ended = Field(
-        description="`complete` when everything had been tried by then, else `removed`.", examples=["complete"]
+        description="`complete` when everything had been tried by then, else `removed`.",
+        examples=["complete"],
     )
 
 

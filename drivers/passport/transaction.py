@@ -106,7 +106,7 @@ class Transaction:
         """The chip was read to its end, whatever that was."""
         self._chip = result
         self._note(result.checks)
-        faces = () if result.face is None else (result.face,)
+        faces = tuple(face for face in (result.face, result.face_decoded) if face is not None)
         return ChipRead(chip=result, attachments=faces, transaction=self.id)
 
     def no_chip(self, expected: ChipExpectation) -> ChecksMade:
@@ -137,6 +137,15 @@ class Transaction:
         self._note(made)
         return ChecksMade(checks=made, transaction=self.id)
 
+    def cut_short(self, ended: Ended, expected: Iterable[str]) -> ChecksMade:
+        """End before everything was tried: what of the `expected` checks was not made did not run to its end.
+
+        The zone's own checks are among them as long as no zone was read.
+        """
+        zone = () if self._lines else tuple(check.id for check in checks(None, self._today))
+        missing = (id for id in (*zone, *expected) if id not in self._checks)
+        return self.checked(_aborted(id, ended) for id in missing)
+
     def removed(self, ended: Ended) -> DocumentRemoved:
         """It was taken away, after its result (`complete`) or before."""
         return DocumentRemoved(ended=ended, transaction=self.id)
@@ -144,7 +153,8 @@ class Transaction:
     def result(self, ended: Ended = Ended.COMPLETE, wire: bytes = b"") -> DocumentRead:
         """Everything there is, now that no more will come."""
         if not self._lines:
-            self._note(checks(None, self._today))
+            # What is known already stands: a zone that nobody came to read is not a zone that is not there.
+            self._checks = {check.id: check for check in checks(None, self._today)} | self._checks
         before = self._before
         if before is not None and not before.is_other_of(self.mrz):
             before = None
@@ -171,3 +181,28 @@ class Transaction:
 
     def _note(self, made: Iterable[Check]) -> None:
         self._checks |= {check.id: check for check in made}
+
+
+_GROUPS = {
+    "mrz": CheckGroup.OPTICAL,
+    "optical": CheckGroup.OPTICAL,
+    "chip": CheckGroup.ELECTRONIC,
+    "seal": CheckGroup.SEAL,
+    "combined": CheckGroup.COMBINED,
+}
+_CUT_SHORT = {
+    Ended.REMOVED: ("document_removed", "The document was taken away during the read."),
+    Ended.REPLACED: ("document_replaced", "The next document came during the read."),
+    Ended.READER_LOST: ("reader_lost", "The reader failed during the read."),
+}
+
+
+def _aborted(check: str, ended: Ended) -> Check:
+    reason, text = _CUT_SHORT.get(ended, (str(ended), None))
+    return Check(
+        id=check,
+        group=_GROUPS.get(check.partition(".")[0], CheckGroup.UNKNOWN),
+        outcome=Outcome.ABORTED,
+        reason=reason,
+        text=text,
+    )

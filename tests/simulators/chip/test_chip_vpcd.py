@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 from chip_vpcd import FakeVpcd
 from cryptography import x509
+from support.pcscd import why_no_pcscd, with_pcscd
 
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
@@ -154,50 +153,18 @@ class TestCommandLine:
         assert said in capsys.readouterr().err
 
 
-VPCD_DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
-PCSCD = shutil.which("pcscd") or "/usr/sbin/pcscd"
-IN_ITS_OWN_NETWORK = """
-set -e
-ip link set lo up
-mount -t tmpfs none /run
-mkdir -p /run/pcscd
-{pcscd} --foreground --disable-polkit --config {folder}/reader.conf > {folder}/pcscd.log 2>&1 &
-daemon=$!
-trap 'kill $daemon; wait $daemon' EXIT
-{python} {script}
-"""
-READER_CONF = """FRIENDLYNAME "Virtual PCD"
-DEVICENAME /dev/null:0x8C7B
-LIBPATH {driver}
-CHANNELID 0x8C7B
-"""
-
-
-def why_no_pcscd() -> str | None:
-    if not VPCD_DRIVER.exists() or not Path(PCSCD).exists():
-        return "pcscd with vsmartcard's vpcd is not installed"
-    unshare, ip = shutil.which("unshare"), shutil.which("ip")
-    if unshare is None or ip is None:
-        return "no unshare or no ip on the path"
-    tried = subprocess.run([unshare, "-rnm", "true"], capture_output=True, check=False)
-    return "namespaces of its own are not permitted here" if tried.returncode else None
-
-
 NO_PCSCD = why_no_pcscd()
 
 
 @pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
 def test_a_real_pcscd_reads_the_chip(tmp_path: Path) -> None:
-    (tmp_path / "reader.conf").write_text(READER_CONF.format(driver=VPCD_DRIVER))
     here = Path(__file__).parent
-    script = IN_ITS_OWN_NETWORK.format(
-        pcscd=PCSCD, folder=tmp_path, python=sys.executable, script=here / "chip_pcsc_session.py"
+    done = with_pcscd(
+        tmp_path,
+        *(sys.executable, here / "chip_pcsc_session.py"),
+        timeout_s=50,
+        PYTHONPATH=f"{here.parents[2]}:{here}",
     )
-    done = subprocess.run(
-        ["unshare", "-rnm", "bash", "-c", script],
-        capture_output=True, text=True, check=False, timeout=50, cwd=here.parents[2],
-        env={"PYTHONPATH": f"{here.parents[2]}:{here}", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-    )  # fmt: skip
     assert done.returncode == 0, done.stderr + (tmp_path / "pcscd.log").read_text()
     assert json.loads(done.stdout) == {
         "sessions": ["BAC", "PACE", "BAC", "PACE", "BAC"],

@@ -1,0 +1,286 @@
+"""Reads the chip of a document whose zone is known, at the PC/SC slot beside or inside the reader.
+
+The chip starts as soon as the zone is there, and whatever comes next from the reader comes first: a document
+that follows ends the one before.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from drivers.calendar import today
+from drivers.driver import BadFrame
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.settings import Settings
+from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
+from drivers.passport.chip import ChipProgress, ChipResult
+from drivers.passport.jpeg2000 import as_jpeg
+from drivers.passport.mrz import Mrz
+from drivers.passport.observations import (
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentRead,
+    DocumentRemoved,
+    Ended,
+    MrzRead,
+)
+from drivers.passport.transaction import ChipExpectation, Transaction
+
+if TYPE_CHECKING:
+    from drivers.links.smartcard import Card
+    from drivers.passport.emrtd import TrustStore
+
+Said = Observation | BadFrame
+CHIP_SAYS: tuple[type[Observation], ...] = (MrzRead, ChipProgressed, ChipRead, ChecksMade, DocumentRemoved)
+"""What a reader of zones says besides, once it has a slot for chips."""
+QUARTERS = 4
+
+
+class ChipSettings(Settings):
+    """Where chips are read, and what they are judged by."""
+
+    reader: str = Field(
+        min_length=1,
+        description="Name of the PC/SC slot, or enough of its beginning to tell it from the others.",
+        examples=["ACS ACR1252 Dual Reader [ACR1252 Dual Reader PICC]"],
+    )
+    trust: tuple[Path, ...] = Field(
+        (),
+        description="Files and folders with the operator's CSCA certificates, revocation lists and master "
+        "lists. Without any, no chip is ever called genuine: those checks are `undetermined`.",
+        examples=[["/etc/borderpost/trust"]],
+    )
+    wait_s: float = Field(
+        4.0,
+        gt=0,
+        le=60,
+        description="How long after the zone the document may take to lie on the slot, in seconds.",
+        examples=[4.0],
+    )
+    expected: ChipExpectation = Field(
+        "passports",
+        description="Which documents should have a chip; one of them without is `undetermined`.",
+        examples=["passports"],
+    )
+    extended_length: bool = Field(
+        True,
+        description="Does the slot pass APDUs of more than 256 bytes? Used where the chip offers it.",
+        examples=[True],
+    )
+
+
+class ChipReader:
+    """One PC/SC slot and the trust store. The slot is opened for each document: it may come and go."""
+
+    def __init__(self, settings: ChipSettings, links: Links, trust: "TrustStore | None") -> None:
+        self.settings = settings
+        self._links = links
+        self._trust = trust
+        self._card: Card | None = None
+
+    def abandon(self) -> bool:
+        """End the session that runs at its next command; False when there is none."""
+        if self._card is None:
+            return False
+        self._card.abandon()
+        return True
+
+    async def read(self, printed: Mrz | None) -> AsyncGenerator[ChipProgress | ChipResult, None]:
+        """Yield progress and the result, or nothing where no chip comes; raises LinkError."""
+        async with self._links.smart_card(self.settings.reader) as slot:
+            card = await slot.card(self.settings.wait_s)
+            if card is None:
+                return
+            self._card = card
+            loop = asyncio.get_running_loop()
+            steps: asyncio.Queue[ChipProgress | ChipResult | None] = asyncio.Queue()
+
+            def session() -> None:
+                try:
+                    for step in self._session(card, printed):
+                        loop.call_soon_threadsafe(steps.put_nowait, step)
+                finally:
+                    loop.call_soon_threadsafe(steps.put_nowait, None)
+
+            running = asyncio.ensure_future(slot.blocking(session))
+            try:
+                last: ChipProgress | None = None
+                while (step := await steps.get()) is not None:
+                    if isinstance(step, ChipResult):
+                        yield await asyncio.to_thread(_with_decoded_face, step)
+                    elif _news(last, step):
+                        yield step
+                        last = step
+                await running
+            finally:
+                self._card = None
+                card.abandon()
+                await asyncio.wait([running])
+                await slot.blocking(card.release)
+
+    async def taken_away(self) -> None:
+        """Wait until no document lies on the slot; raises LinkError."""
+        async with self._links.smart_card(self.settings.reader) as slot:
+            while not await slot.empty(60):
+                pass
+
+    def _session(self, card: "Card", printed: Mrz | None) -> Iterator[ChipProgress | ChipResult]:
+        from drivers.links.smartcard import CardGone
+        from drivers.passport.emrtd import CardRemoved, ChipSession
+
+        def transmit(command: bytes) -> bytes:
+            try:
+                return card.transmit(command)
+            except CardGone:
+                raise CardRemoved from None
+
+        return ChipSession(
+            transmit,
+            today=today(),
+            printed=printed,
+            trust=self._trust,
+            extended_length=self.settings.extended_length,
+        ).run()
+
+
+def _with_decoded_face(result: ChipResult) -> ChipResult:
+    if result.face is None or result.face.media_type == "image/jpeg":
+        return result
+    jpeg = as_jpeg(result.face.content)
+    if jpeg is None:
+        return result
+    return result.model_copy(update={"face_decoded": Attachment.of("chip_face_decoded", "image/jpeg", jpeg)})
+
+
+async def chip_reader(settings: ChipSettings | None, links: Links) -> ChipReader | None:
+    """Prepare to read chips where a slot is configured: the trust store may hold hundreds of certificates."""
+    if settings is None:
+        return None
+    try:
+        from drivers.passport.emrtd import TrustStore
+    except ImportError as error:
+        raise LinkError(
+            Cause.DRIVER_ERROR,
+            f"Reading chips needs {error.name}, which is not installed.",
+            Action.CONFIGURE,
+            "Install the gateway with its extra `chip`.",
+        ) from error
+    trust = await asyncio.to_thread(TrustStore.load, *settings.trust) if settings.trust else None
+    return ChipReader(settings, links, trust)
+
+
+def _news(last: ChipProgress | None, now: ChipProgress) -> bool:
+    """Whether this is worth an event: another stage or file, or another quarter of a file."""
+    if last is None or (last.stage, last.file) != (now.stage, now.file):
+        return True
+    if not now.bytes_total or now.bytes_read is None or last.bytes_read is None:
+        return False
+    return QUARTERS * now.bytes_read // now.bytes_total > QUARTERS * last.bytes_read // now.bytes_total
+
+
+async def with_chips(reads: AsyncIterator[Said], chips: ChipReader) -> AsyncGenerator[Said, None]:
+    """Make each read of a zone the beginning of a transaction that goes on with the chip."""
+    upcoming: asyncio.Future[Any] = asyncio.ensure_future(anext(reads))
+    try:
+        while True:
+            try:
+                said = await upcoming
+            except StopAsyncIteration:
+                return
+            upcoming = asyncio.ensure_future(anext(reads))
+            if isinstance(said, DocumentRead) and said.mrz is not None:
+                async with aclosing(_document(said, chips, upcoming)) as observations:
+                    async for observation in observations:
+                        yield observation
+            else:
+                yield said
+    finally:
+        await _dropped(upcoming)
+
+
+async def _document(
+    read: DocumentRead, chips: ChipReader, upcoming: "asyncio.Future[Any]"
+) -> AsyncGenerator[Observation, None]:
+    """One document, from its zone until it is taken away or the reader has something else to say."""
+    transaction = Transaction(read.trigger, today())
+    yield transaction.zone(read.lines, wire=read.wire)
+    result: ChipResult | None = None
+    try:
+        async with aclosing(_steps(chips, transaction.mrz, upcoming)) as steps:
+            async for step in steps:
+                if isinstance(step, ChipResult):
+                    result = step
+                    yield transaction.chip(step)
+                else:
+                    yield transaction.progress(step)
+        if result is None:
+            yield transaction.no_chip(chips.settings.expected)
+    except LinkError as error:
+        yield transaction.checked([_not_read(error)])
+    ended = _ended(result, upcoming)
+    yield transaction.result(ended)
+    if result is not None and await _taken_away(chips, upcoming):
+        yield transaction.removed(ended)
+
+
+async def _steps(
+    chips: ChipReader, printed: Mrz | None, upcoming: "asyncio.Future[Any]"
+) -> AsyncGenerator[ChipProgress | ChipResult, None]:
+    """What a chip's read gives, cut short when the reader has something else to say."""
+    async with aclosing(chips.read(printed)) as steps:
+        while True:
+            step: asyncio.Future[Any] = asyncio.ensure_future(anext(steps))
+            try:
+                await asyncio.wait([step, upcoming], return_when=asyncio.FIRST_COMPLETED)
+                if not step.done():
+                    if not chips.abandon():
+                        return  # nothing lies there yet, and nobody waits for it any more
+                    await asyncio.wait([step])
+                yield step.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                await _dropped(step)
+
+
+async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
+    """Wait until the document is away; False when the reader had something to say before."""
+    away: asyncio.Future[Any] = asyncio.ensure_future(chips.taken_away())
+    try:
+        await asyncio.wait([away, upcoming], return_when=asyncio.FIRST_COMPLETED)
+        return away.done() and away.exception() is None
+    finally:
+        await _dropped(away)
+
+
+async def _dropped(future: "asyncio.Future[Any]") -> None:
+    """Cancel what nobody waits for any more, and see it end."""
+    future.cancel()
+    await asyncio.wait([future])
+    if not future.cancelled():
+        future.exception()  # taken note of
+
+
+def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> Ended:
+    cut = result is not None and any(check.reason == "card_removed" for check in result.checks)
+    if upcoming.done() and (cut or result is None):
+        lost = not upcoming.cancelled() and upcoming.exception() is not None
+        return Ended.READER_LOST if lost else Ended.REPLACED
+    return Ended.REMOVED if cut else Ended.COMPLETE
+
+
+def _not_read(error: LinkError) -> Check:
+    """The slot failed: that says nothing about the document."""
+    return Check(
+        id="chip.access",
+        group=CheckGroup.ELECTRONIC,
+        outcome=Outcome.ABORTED,
+        reason=error.cause,
+        text=f"{error.text} {error.how}".rstrip(),
+    )

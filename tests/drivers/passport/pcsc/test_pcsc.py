@@ -1,0 +1,25 @@
+"""The driver with a real pcscd: what happens is in in_its_own_network.py."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from support.pcscd import why_no_pcscd, with_pcscd
+
+NO_PCSCD = why_no_pcscd()
+INSIDE = Path(__file__).parent / "in_its_own_network.py"
+
+
+@pytest.mark.skipif(NO_PCSCD is not None, reason=str(NO_PCSCD))
+@pytest.mark.timeout(900)
+def test_chips_through_a_real_pcscd(tmp_path: Path) -> None:
+    done = with_pcscd(
+        tmp_path,
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--no-cov"),
+        *("--basetemp", tmp_path / "inside", "--timeout", "800", "-x", INSIDE),
+        timeout_s=850,
+        BORDERPOST_CARDS=os.environ.get("BORDERPOST_CARDS", "6"),
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + (tmp_path / "pcscd.log").read_text()[-2000:]
+    assert "5 passed" in done.stdout
