@@ -12,6 +12,7 @@ from benchmarks import measures, report
 from benchmarks.candidates import BARE, DURABLE, GATEWAY, ROOT, Candidate
 from benchmarks.installs import PEERS, NotInstallableError, peer
 
+MEASURES = ["lives", "pages", "devices", "drain", "cut", "chips"]
 CACHE = ROOT / ".cache" / "bench"
 
 
@@ -27,7 +28,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--peers", default="", help=f"others to install and measure: all, or some of {','.join(PEERS)}"
     )
-    parser.add_argument("--only", default="", help="some of lives,pages,devices,drain,cut")
+    parser.add_argument("--only", default="", help="some of " + ",".join(MEASURES))
     parser.add_argument("--json", type=Path, default=CACHE / "results.json")
     parser.add_argument("--plot", type=Path, default=CACHE / "latency.png")
     chosen = parser.parse_args()
@@ -49,7 +50,9 @@ def main() -> int:
             candidates.append(peer(name, CACHE))
         except (NotInstallableError, KeyError) as error:
             results.skipped[name] = str(error)
-    wanted = options.only.split(",") if options.only else ["lives", "pages", "devices", "drain", "cut"]
+    wanted = (
+        options.only.split(",") if options.only else ["lives", "pages", "devices", "drain", "cut", "chips"]
+    )
 
     def attempt(what: str, candidate: Candidate, measure: Callable[[], None]) -> None:
         console.print(f"{what}: {candidate.name}", style="dim")
@@ -88,6 +91,9 @@ def main() -> int:
     if "cut" in wanted:
         for candidate in candidates if not options.quick else durable:
             attempt("cut", candidate, lambda c=candidate: results.cuts.update({c.name: measures.cut(c, 100)}))
+    if "chips" in wanted:
+        rounds = 2 if options.quick else 5
+        attempt("chips", GATEWAY, lambda: results.chips.extend(measures.chips(rounds)))
     report.show(console, results)
     chosen = {name: str(value) for name, value in vars(options).items()}
     report.write(options.json, results, chosen)

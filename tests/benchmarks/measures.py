@@ -3,8 +3,11 @@
 import contextlib
 import gc
 import itertools
+import json
+import os
 import sqlite3
 import statistics
+import sys
 import tempfile
 import threading
 import time
@@ -14,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.mosquitto import Mosquitto
+from support.pcscd import ROOT, why_no_pcscd, with_pcscd
 
 from benchmarks.candidates import Candidate, Setting
 from benchmarks.processes import Running
@@ -334,6 +338,35 @@ def cut(candidate: Candidate, lines: int) -> Cut:
             time.sleep(1)
             came = [a for n, a in subscriber.arrived.items() if before < n <= last]
             return Cut(lines, len(came), sum(a.times - 1 for a in came))
+
+
+# Chips
+
+
+@dataclass
+class ChipTimes:
+    """From the swipe to the zone and to the chip's result, in milliseconds, one of each a round."""
+
+    way: str
+    kbit_s: int
+    zone_ms: list[float]
+    chip_ms: list[float]
+
+
+def chips(rounds: int) -> list[ChipTimes]:
+    """Read simulated documents through a real pcscd at the speeds of a contactless field."""
+    if why_not := why_no_pcscd():
+        raise NotMeasuredError(why_not)
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        done = with_pcscd(
+            Path(folder),
+            *(sys.executable, "-m", "benchmarks.chip_times", str(rounds)),
+            timeout_s=300,
+            PYTHONPATH=os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
+        )
+    if done.returncode:
+        raise NotMeasuredError(done.stderr[-600:])
+    return [ChipTimes(**times) for times in json.loads(done.stdout)]
 
 
 def spread(values: list[float]) -> tuple[float, float, float]:

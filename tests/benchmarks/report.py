@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
-from benchmarks.measures import Cut, Devices, Drain, Life, percentile, spread
+from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
 
 @dataclass
@@ -25,6 +25,7 @@ class Results:
     drains: dict[str, Drain] = field(default_factory=dict)
     cuts: dict[str, Cut] = field(default_factory=dict)
     devices: list[Devices] = field(default_factory=list)
+    chips: list[ChipTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
 
@@ -156,6 +157,7 @@ def show(console: Console, results: Results) -> None:
     console.print(table)
     console.print("(1) a gateway reads, checks and types every passport; scripts pass its bytes on\n")
     _show_devices(console, results)
+    _show_chips(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
     for column in ("what", "allowed", "measured", ""):
         verdicts.add_column(column, justify="left" if column == "what" else "right")
@@ -175,6 +177,18 @@ def _show_devices(console: Console, results: Results) -> None:
         daemon, server, *workers = d.processes_mib
         shares = (d.pss_mib, daemon, server, sum(workers) / len(workers), d.idle_cpu_percent)
         table.add_row(str(d.count), *(_digits(share) for share in shares))
+    console.print(table)
+
+
+def _show_chips(console: Console, results: Results) -> None:
+    if not results.chips:
+        return
+    table = Table(title="A document with a chip, through a real pcscd, 15 kB of face", title_justify="left")
+    for column in ("opened and proved by", "field, kbit/s", "swipe to zone, ms", "swipe to chip, ms"):
+        table.add_column(column, justify="right")
+    for times in results.chips:
+        row = (Figure.of(times.zone_ms), Figure.of(times.chip_ms))
+        table.add_row(times.way, str(times.kbit_s), *map(str, row))
     console.print(table)
 
 
