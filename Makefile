@@ -61,7 +61,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-pa
 # Tests speak to the broker and the smart card service that posts run; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-COMMANDS := mosquitto mosquitto_sub faketime pcscd swig gcc
+COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
@@ -69,8 +69,8 @@ system-packages:
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
-			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd libpcsclite-dev swig gcc libc6-dev \
-			linux-libc-dev; \
+			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
+			gcc libc6-dev linux-libc-dev; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

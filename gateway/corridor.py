@@ -18,6 +18,8 @@ _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().decode
 LIMIT_BYTES = 64 * 1024 * 1024
 """A frame above this is a broken worker, not an image."""
+ROOM_BYTES = 32 * 1024
+"""What a corridor reads into; more only while a larger frame is coming in."""
 
 
 class Kind(IntEnum):
@@ -47,15 +49,20 @@ class BrokenCorridorError(Exception):
     """The other end sent something that is no frame."""
 
 
-class Corridor(asyncio.Protocol):
-    """One end of the socket pair: reassembles frames, and says when the other end is gone."""
+class Corridor(asyncio.BufferedProtocol):
+    """One end of the socket pair: reassembles frames, and says when the other end is gone.
+
+    It has a buffer of its own to read into: asyncio would allocate 256 KiB for every kilobyte that comes, and
+    a heap of so many holes grows for hours.
+    """
 
     def __init__(
         self, received: Callable[[Kind, dict[str, Any], bytes], None], lost: Callable[[], None]
     ) -> None:
         self._received = received
         self._lost = lost
-        self._buffer = bytearray()
+        self._buffer = bytearray(ROOM_BYTES)
+        self._filled = 0
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
@@ -79,24 +86,35 @@ class Corridor(asyncio.Protocol):
         """The other end has caught up."""
         self._writable.set()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where to put what has arrived."""
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, count: int) -> None:
         """Cut what has arrived into frames."""
-        buffer = self._buffer
-        buffer += data
-        start, end = 0, len(buffer)
-        with memoryview(buffer) as view:  # so that an image is copied once
+        self._filled += count
+        start, end = 0, self._filled
+        wanted = ROOM_BYTES
+        with memoryview(self._buffer) as view:  # so that an image is copied once
             while end - start >= _LEAD.size:
                 length, kind, head_length = _LEAD.unpack_from(view, start)
                 if length > LIMIT_BYTES or head_length > length:
                     raise BrokenCorridorError(f"a frame of {length} bytes with a head of {head_length}")
                 if end - start - 4 < length:
+                    wanted = max(ROOM_BYTES, 4 + length)
                     break
                 head_start = start + _LEAD.size
                 body_start = head_start + head_length
                 start += 4 + length
                 head = _from_json(str(view[head_start:body_start], "utf-8")) if head_length else {}
                 self._received(Kind(kind), head, bytes(view[body_start:start]))
-        del buffer[:start]
+            self._filled = end - start
+            if wanted != len(view):
+                fresh = bytearray(wanted)
+                fresh[: self._filled] = view[start:end]
+                self._buffer = fresh
+            elif start:
+                view[: self._filled] = view[start:end]
 
     def send(self, kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
         """Send one frame, or drop it when the other end is gone."""

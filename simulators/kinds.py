@@ -8,6 +8,10 @@ from simulators.errors import SimulatorError
 from simulators.simulator import KindOfSimulator, SimulatorSettings
 
 KINDS: dict[str, tuple[str, str]] = {
+    "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
+    "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),
+    "ocr-scanner": ("simulators.passport.scanners.settings", "OcrScannerSettings"),
+    "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
     "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
 }
 """Kind to module and settings class. A new family of simulators is one more line here."""

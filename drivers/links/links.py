@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from drivers.links.link import Tap
 
 if TYPE_CHECKING:
+    from drivers.links.http import HttpLink, HttpSettings
+    from drivers.links.keyboard import KeyboardLink, KeyboardSettings
     from drivers.links.serial import SerialLink, SerialSettings
     from drivers.links.smartcard import SmartCardLink
 
@@ -32,6 +34,14 @@ class Links:
         self.simulated = self.simulated or link.simulated
         return link
 
+    async def keyboard(self, settings: "KeyboardSettings") -> "KeyboardLink":
+        """Open an input device that types, exclusively; raises LinkError."""
+        from drivers.links.keyboard import KeyboardLink
+
+        link = await self._open.enter_async_context(KeyboardLink(settings, self._tap))
+        self.simulated = self.simulated or link.simulated
+        return link
+
     @asynccontextmanager
     async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink]":
         """Use a PC/SC slot, named by the beginning of its name, for one document; raises LinkError."""
@@ -40,6 +50,15 @@ class Links:
         async with SmartCardLink(reader, self._tap) as link:
             self.simulated = self.simulated or link.simulated
             yield link
+
+    async def http(self, settings: "HttpSettings") -> "HttpLink":
+        """Prepare to ask an HTTP service, which says itself whether it is real; raises LinkError."""
+        from drivers.links.http import HttpLink
+
+        return await self._open.enter_async_context(HttpLink(settings, self._tap, self._found_simulator))
+
+    def _found_simulator(self) -> None:
+        self.simulated = True
 
     async def close(self) -> None:
         """Close what is open, last opened first."""

@@ -80,7 +80,8 @@ class SerialLink:
             self._port = serial.Serial(
                 path,
                 self._settings.baud,
-                parity=self._settings.parity,
+                # A pty has no parity bit, and refuses to be set to one the second time.
+                parity="N" if _is_pty(path) else self._settings.parity,
                 timeout=0,
                 write_timeout=2,
                 exclusive=True,
@@ -103,7 +104,7 @@ class SerialLink:
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        self.simulated = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
+        self.simulated = _is_pty(self._fd)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -155,6 +156,10 @@ class SerialLink:
             await ready
         finally:
             remove(self._fd)
+
+
+def _is_pty(port: str | int) -> bool:
+    return os.major(os.stat(port).st_rdev) in PTY_MAJORS  # noqa: PTH116 - a path or a descriptor
 
 
 def _wake(ready: asyncio.Future[None]) -> None:

@@ -5,10 +5,10 @@ that follows ends the one before.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from drivers.passport.emrtd import TrustStore
 
 Said = Observation | BadFrame
+Piece = TypeVar("Piece")
+Step = TypeVar("Step")
 CHIP_SAYS: tuple[type[Observation], ...] = (MrzRead, ChipProgressed, ChipRead, ChecksMade, DocumentRemoved)
 """What a reader of zones says besides, once it has a slot for chips."""
 QUARTERS = 4
@@ -222,7 +224,7 @@ async def _document(
         if result is None:
             yield transaction.no_chip(chips.settings.expected)
     except LinkError as error:
-        yield transaction.checked([_not_read(error)])
+        yield transaction.checked([not_read(error)])
     ended = _ended(result, upcoming)
     yield transaction.result(ended)
     if result is not None and await _taken_away(chips, upcoming):
@@ -259,6 +261,45 @@ async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> boo
         await _dropped(away)
 
 
+async def beside(
+    pieces: AsyncIterator[Piece], begin: Callable[[Piece], AsyncGenerator[Step, None] | None]
+) -> AsyncGenerator[Piece | Step, None]:
+    """Yield pieces of a document, and from the piece for which `begin` gives them on, steps of its chip.
+
+    Ends when both have; an error of either ends both.
+    """
+    piece: asyncio.Future[Any] | None = asyncio.ensure_future(anext(pieces))
+    step: asyncio.Future[Any] | None = None
+    steps: AsyncGenerator[Step, None] | None = None
+    try:
+        while waits := [future for future in (piece, step) if future is not None]:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if piece is not None and piece.done():
+                try:
+                    said = piece.result()
+                except StopAsyncIteration:
+                    piece = None
+                else:
+                    piece = asyncio.ensure_future(anext(pieces))
+                    yield said
+                    if steps is None and (steps := begin(said)) is not None:
+                        step = asyncio.ensure_future(anext(steps))
+            if step is not None and steps is not None and step.done():
+                try:
+                    told = step.result()
+                except StopAsyncIteration:
+                    step = None
+                else:
+                    step = asyncio.ensure_future(anext(steps))
+                    yield told
+    finally:
+        for future in (piece, step):
+            if future is not None:
+                await _dropped(future)
+        if steps is not None:
+            await steps.aclose()
+
+
 async def _dropped(future: "asyncio.Future[Any]") -> None:
     """Cancel what nobody waits for any more, and see it end."""
     future.cancel()
@@ -275,7 +316,7 @@ def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> Ended:
     return Ended.REMOVED if cut else Ended.COMPLETE
 
 
-def _not_read(error: LinkError) -> Check:
+def not_read(error: LinkError) -> Check:
     """The slot failed: that says nothing about the document."""
     return Check(
         id="chip.access",

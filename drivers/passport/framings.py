@@ -32,8 +32,10 @@ LIMIT_BYTES = 4096
 class AccessIs(Delimited):
     """Access-IS OCR313, 315 and 640: text between `1C 02` and `03 1D`, without check byte.
 
-    Magnetic stripes come between `0E 02` and `03 0F`, barcodes between `1E 02` and `03 1F`: no documents.
+    Magnetic stripes come between `0E 02` and `03 0F`, barcodes between `1E 02` and `03 1F`: no zones.
     """
+
+    BARCODE: ClassVar = b"\x1e\x02"
 
     _ENDS: ClassVar = {b"\x1c\x02": b"\x03\x1d", b"\x0e\x02": b"\x03\x0f", b"\x1e\x02": b"\x03\x1f"}
 

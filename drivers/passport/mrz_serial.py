@@ -14,10 +14,11 @@ from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation
 from drivers.passport import elyctis
+from drivers.passport.barcodes import BarcodeSettings, barcode_judge
 from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
 from drivers.passport.framings import AccessIs, Bcc, Elyctis, Rte, Text
 from drivers.passport.lines import split_lines, text_of
-from drivers.passport.observations import DocumentRead, ReadFailed, Trigger
+from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, Trigger
 from drivers.passport.reads import given_up, not_a_document, read_of, zone_of
 
 
@@ -51,6 +52,9 @@ class MrzSerialSettings(SerialSettings):
         description="Only text: are lines that are no machine readable zone published as they are?",
         examples=["refuse"],
     )
+    barcodes: BarcodeSettings | None = Field(
+        None, description="Only accessis: publish barcodes, and what their digital seals are judged by."
+    )
     chip: ChipSettings | None = Field(
         None, description="The slot that reads the chips of these documents, where there is one."
     )
@@ -61,10 +65,11 @@ class MrzSerial(Driver[MrzSerialSettings]):
 
     family = Family.PASSPORT_READER
     settings_model = MrzSerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
+    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, BarcodeRead, *CHIP_SAYS)
 
     async def open(self) -> Identity:
         """Open the port; Elyctis readers also say who they are and are set to read by themselves."""
+        self.barcodes = await barcode_judge(self.settings.barcodes)
         self.chips = await chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         self.framing = self._framing()
@@ -95,6 +100,10 @@ class MrzSerial(Driver[MrzSerialSettings]):
     async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
         async for frame in self._frames():
             match frame:
+                case Damaged(_, wire) if self.barcodes is not None and wire.startswith(AccessIs.BARCODE):
+                    # Before the text stands the reader's byte for the symbology, which nothing documents.
+                    barcode, made = self.barcodes.judge(wire[3:-2], None)
+                    yield BarcodeRead(barcode=barcode, checks=made, wire=wire)
                 case Damaged():
                     yield given_up(frame)
                 case Whole(payload, wire):

@@ -12,6 +12,7 @@ from pydantic import Field
 from drivers.observation import Check, DataClass, Observation, Outcome, Part, Term
 from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz
+from drivers.passport.seals import Barcode
 
 
 class Trigger(Term):
@@ -158,6 +159,23 @@ class ImageCaptured(Observation):
     area: Area = Field(description="Which part of the document it shows.", examples=["page"])
 
 
+class BarcodeRead(Observation):
+    """A barcode was read, with a digital seal in it or anything else."""
+
+    event_type: ClassVar[str] = "document.barcode"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"barcode", "checks"}
+
+    barcode: Barcode = Field(
+        description="What it says.",
+        examples=[{"kind": "other", "delivery": "binary", "size_bytes": 5, "text": "12345"}],
+    )
+    checks: tuple[Check, ...] = Field(
+        description="What was checked of a seal.",
+        examples=[[{"id": "seal.readable", "group": "seal", "outcome": "successful"}]],
+    )
+
+
 class ChipProgressed(Observation):
     """The read of the chip has come further."""
 
@@ -200,7 +218,16 @@ class DocumentRead(Observation):
 
     event_type: ClassVar[str] = "document.read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"trigger", "ended", "checks", "overall", "chip", "images", "continues"}
+    shown = Observation.shown | {
+        "trigger",
+        "ended",
+        "checks",
+        "overall",
+        "chip",
+        "barcodes",
+        "images",
+        "continues",
+    }
 
     trigger: Trigger = Field(description="What made the reader read.", examples=["swipe"])
     ended: Ended = Field(Ended.COMPLETE, description="Why the transaction ended.", examples=["complete"])
@@ -223,6 +250,9 @@ class DocumentRead(Observation):
     )
     chip: ChipResult | None = Field(
         None, description="What the chip gave, null where none was read.", examples=[None]
+    )
+    barcodes: tuple[Barcode, ...] = Field(
+        (), description="The barcodes read from it, digital seals among them.", examples=[[]]
     )
     images: tuple[CapturedImage, ...] = Field(
         (), description="The images of the transaction, which came before.", examples=[[]]

@@ -15,6 +15,7 @@ from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Format, Mrz, checks, parse
 from drivers.passport.observations import (
     Area,
+    BarcodeRead,
     CapturedImage,
     ChecksMade,
     ChipProgressed,
@@ -29,6 +30,7 @@ from drivers.passport.observations import (
     MrzRead,
     Trigger,
 )
+from drivers.passport.seals import Barcode
 
 ChipExpectation = Literal["always", "passports", "never"]
 """Which documents should have a chip, as the operator knows them."""
@@ -67,6 +69,7 @@ class Transaction:
         self._before = before
         self._lines: tuple[str, ...] = ()
         self._images: list[CapturedImage] = []
+        self._barcodes: list[Barcode] = []
         self._chip: ChipResult | None = None
         self._checks: dict[str, Check] = {}
 
@@ -97,6 +100,13 @@ class Transaction:
             )
         )
         return ImageCaptured(light=light, area=area, attachments=(image,), transaction=self.id)
+
+    def barcode(self, barcode: Barcode, made: Iterable[Check]) -> BarcodeRead:
+        """A barcode was read and judged against the zone of this document."""
+        made = tuple(made)
+        self._barcodes.append(barcode)
+        self._note(made)
+        return BarcodeRead(barcode=barcode, checks=made, transaction=self.id)
 
     def progress(self, progress: ChipProgress) -> ChipProgressed:
         """The chip was read further."""
@@ -143,8 +153,8 @@ class Transaction:
         The zone's own checks are among them as long as no zone was read.
         """
         zone = () if self._lines else tuple(check.id for check in checks(None, self._today))
-        missing = (id for id in (*zone, *expected) if id not in self._checks)
-        return self.checked(_aborted(id, ended) for id in missing)
+        missing = (name for name in (*zone, *expected) if name not in self._checks)
+        return self.checked(_aborted(name, ended) for name in missing)
 
     def removed(self, ended: Ended) -> DocumentRemoved:
         """It was taken away, after its result (`complete`) or before."""
@@ -169,6 +179,7 @@ class Transaction:
             checks=made,
             overall=overall(made),
             chip=self._chip,
+            barcodes=tuple(self._barcodes),
             images=tuple(self._images),
             continues=None if before is None else before.transaction,
             transaction=self.id,

@@ -220,7 +220,8 @@ def _one_port_each(devices: Mapping[Position, DeviceSettings]) -> Iterator[Fault
     """Two owners of one port would steal each other's bytes."""
     seen: dict[str, Position] = {}
     for position, device in devices.items():
-        port = getattr(device.settings, "port", None)
+        key = "port" if hasattr(device.settings, "port") else "url"
+        port = getattr(device.settings, key, None)
         if not isinstance(port, str):
             continue
         mine = _port(port)
@@ -231,9 +232,11 @@ def _one_port_each(devices: Mapping[Position, DeviceSettings]) -> Iterator[Fault
         other = seen[other_port]
         said = "is already" if mine == other_port else "may be"
         yield Fault(
-            ("device", str(position), "port"),
-            f'{port} {said} the port of device "{other}"',
-            "name each by serial number, usb:0DB5:0137:A1, or by its socket, /dev/serial/by-path/...",
+            ("device", str(position), key),
+            f'{port} {said} the {key} of device "{other}"',
+            "name each by serial number, usb:0DB5:0137:A1, or by its socket, /dev/serial/by-path/..."
+            if key == "port"
+            else "one service reads for one position: give each reader's service an address of its own",
         )
 
 

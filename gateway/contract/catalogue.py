@@ -2,6 +2,7 @@
 
 from drivers.observation import Observation
 from drivers.passport.observations import (
+    BarcodeRead,
     ChecksMade,
     ChipProgressed,
     ChipRead,
@@ -20,6 +21,7 @@ EVENTS: tuple[type[Observation], ...] = (
     DocumentPlaced,
     MrzRead,
     ImageCaptured,
+    BarcodeRead,
     ChipProgressed,
     ChipRead,
     ChecksMade,

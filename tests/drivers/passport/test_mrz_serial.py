@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from drivers.links.link import Cause, LinkError
 from drivers.links.links import Links
 from drivers.passport.mrz import Format
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed
+from drivers.passport.observations import BarcodeRead, DocumentRead, FrameFault, ReadFailed
+from simulators.mrz import Format as Printed
 from simulators.passport import accessis, elyctis, rte
+from simulators.passport.chip import IssuingState
+from simulators.passport.seals import AlteredField, Handover, SealOffice, residence_permit
 from simulators.serial_line import SerialLine
-from simulators.specimens import ERIKSSON_LINES
+from simulators.specimens import ERIKSSON, ERIKSSON_LINES
 from simulators.travellers import Travellers
 
 PASSPORT = ERIKSSON_LINES["TD3"]
@@ -196,3 +200,26 @@ async def test_lines_of_two_documents_never_meet(tmp_path: Path) -> None:
         assert (await reader.next()).fault is FrameFault.CUT
         await reader.wire.send(PASSPORT[1].encode() + b"\r\n")
         assert (await reader.next()).fault is FrameFault.CUT
+
+
+async def test_a_seal_in_a_barcode_is_judged_by_the_operators_signers(tmp_path: Path) -> None:
+    office = SealOffice(IssuingState.found())
+    seal = residence_permit(ERIKSSON[Printed.TD2], passport="L898902C3", issued=date(2026, 6, 1))
+    signers = tmp_path / "signers"
+    signers.mkdir()
+    (signers / "signer.cer").write_bytes(office.signer.certificate.der)
+    settings = settings_of("accessis", barcodes={"signers": [str(signers)]})
+    async with reader_on(tmp_path / "port", **settings) as reader:
+        await reader.wire.send(accessis.barcode_frame(0x31, Handover.BASE64.of(office.issue(seal))))
+        read = await reader.next(BarcodeRead)
+        assert read.barcode.vds is not None
+        outcomes = {check.id: check.outcome.value for check in read.checks}
+        assert (outcomes["seal.signature"], outcomes["seal.certificate"]) == ("successful", "successful")
+        forged = office.issue(seal, AlteredField())
+        await reader.wire.send(accessis.barcode_frame(0x31, Handover.BASE64.of(forged)))
+        outcomes = {check.id: check.outcome.value for check in (await reader.next(BarcodeRead)).checks}
+        assert outcomes["seal.signature"] == "failed"
+        await reader.wire.send(accessis.barcode_frame(0x31, b"12345"))
+        read = await reader.next(BarcodeRead)
+        assert (read.barcode.text, read.barcode.vds) == ("12345", None)
+        await reads_on(reader, FRAMES["accessis"](PASSPORT))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emrtd_slot import SlotLinks
 from PIL import Image
+from support.slot import SlotLinks
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome, redacted

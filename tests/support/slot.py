@@ -73,9 +73,9 @@ class Slot:
 class SlotLinks(Links):
     """Links whose smart card slots all lead to one slot."""
 
-    def __init__(self) -> None:
+    def __init__(self, slot: Slot | None = None) -> None:
         super().__init__()
-        self.slot = Slot()
+        self.slot = slot or Slot()
 
     @contextlib.asynccontextmanager
     async def smart_card(self, reader: str) -> AsyncIterator[Any]:

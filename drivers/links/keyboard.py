@@ -1,0 +1,314 @@
+"""Readers that are keyboards to the kernel: found by USB identity or path, grabbed, read as bytes of events.
+
+Source: Linux, `Documentation/input/input.rst`, and `EVIOCGRAB` in `drivers/input/evdev.c`. Needs the extra
+`wedge` (python-evdev), imported when a real device is opened. The keyboard's lights are never written.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import stat
+import struct
+import termios
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, field_validator
+
+from drivers.links.holders import holders
+from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.settings import Settings
+
+if TYPE_CHECKING:
+    from evdev import InputDevice
+
+USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
+EVENT_BYTES = 24
+CHUNK_BYTES = 256 * EVENT_BYTES
+"""The kernel gives whole events only, and none at all to a shorter read than one."""
+# Both: Documentation/admin-guide/devices.txt.
+INPUT_MAJOR = 13
+PTY_MAJORS = range(136, 144)
+EV_KEY = 1
+TYPING_KEYS = frozenset({2, 28, 30})  # KEY_1, KEY_ENTER, KEY_A
+"""What a node must have to type; a reader's other nodes are volume keys and the like."""
+EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
+CLOCK_MONOTONIC = 1
+SYSFS = Path("/sys/class/input")
+
+
+class KeyboardSettings(Settings):
+    """How to find one reader that is a keyboard."""
+
+    port: str = Field(
+        description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/input/by-id/...-event-kbd",
+        examples=["usb:0DB5:0137"],
+    )
+
+    @field_validator("port")
+    @classmethod
+    def _an_address(cls, port: str) -> str:
+        if port.startswith("usb:"):
+            if not USB_ADDRESS.fullmatch(port):
+                raise ValueError(
+                    "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
+                )
+        elif not port.startswith("/"):
+            raise ValueError("is neither usb:VID:PID[:SERIAL] nor an absolute path")
+        return port
+
+
+class KeyboardLink:
+    """One grabbed keyboard: an async context manager. One owner, one reader.
+
+    A pty that carries bytes of events is taken as well: a simulator, with nothing to grab.
+    """
+
+    def __init__(self, settings: KeyboardSettings, tap: Tap) -> None:
+        self._settings = settings
+        self._tap = tap
+        self._fd = -1
+        self._close: Callable[[], None] | None = None
+        self.name: str | None = None
+        """What the device calls itself, where there is one."""
+        self.serial_number: str | None = None
+        self.simulated = False
+
+    async def __aenter__(self) -> Self:
+        """Find, open and grab the device; raises LinkError."""
+        path = find_keyboard(self._settings.port)
+        try:
+            if _major(path) in PTY_MAJORS:
+                self._open_pty(path)
+            else:
+                self._open_device(path)
+            self.simulated = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
+        except OSError as error:
+            self._shut()
+            raise _cannot_open(path, error) from error
+        except LinkError:
+            self._shut()
+            raise
+        return self
+
+    def _open_pty(self, path: str) -> None:
+        """Open a simulator's line; one owner, as with the real thing."""
+        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        self._close = lambda: os.close(self._fd)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        termios.tcflush(self._fd, termios.TCIFLUSH)  # nobody knows how old that is
+
+    def _open_device(self, path: str) -> None:
+        """Open an input device and take it from everybody else."""
+        device = _input_device(path)
+        self._fd, self._close = device.fd, device.close
+        if not TYPING_KEYS.issubset(device.capabilities().get(EV_KEY, [])):
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"{path} is no keyboard.",
+                Action.CONFIGURE,
+                "Correct `port`: this device has no keys that type.",
+            )
+        device.grab()
+        # Pauses are told by the events' time: no step of the wall clock may make or hide one.
+        with contextlib.suppress(OSError):  # kernels before 3.4
+            fcntl.ioctl(self._fd, EVIOCSCLOCKID, struct.pack("=i", CLOCK_MONOTONIC))
+        self.name = device.name or None
+        self.serial_number = device.uniq or None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the device, which also lets it go."""
+        self._shut()
+
+    def _shut(self) -> None:
+        if self._close is not None:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            close, self._close = self._close, None
+            close()
+
+    async def read(self) -> bytes:
+        """Wait for events and return what is there, at least one byte; raises LinkError when it is gone."""
+        while not (chunk := self.waiting()):
+            await self._readable()
+        return chunk
+
+    def waiting(self) -> bytes:
+        """Events that are there already, maybe none; raises LinkError when the device is gone."""
+        try:
+            chunk = os.read(self._fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise _gone(self._settings.port, error) from error
+        if not chunk:
+            raise _gone(self._settings.port)
+        self._tap("in", chunk)
+        return chunk
+
+    async def _readable(self) -> None:
+        """Wait until there is something. Not kept registered: epoll would spin on what nobody reads."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._fd, _wake, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self._fd)
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """One input device that types, as sysfs describes it."""
+
+    path: str
+    serial_number: str
+
+
+def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
+    """Turn an address into the path of an input device; raises LinkError."""
+    wanted = USB_ADDRESS.fullmatch(address)
+    if wanted is None:
+        return _checked(address)
+    fitting = [
+        node
+        for node in _typing_nodes(sysfs, wanted["vid"].lower(), wanted["pid"].lower())
+        if wanted["serial"] in (None, node.serial_number)
+    ]
+    match fitting:
+        case [node]:
+            return node.path
+        case []:
+            raise LinkError(
+                Cause.NO_DEVICE,
+                f"No keyboard {address} is plugged in.",
+                Action.REPLUG,
+                "Check the cable, and that the reader is set to keyboard mode.",
+            )
+        case _:
+            serials = ", ".join(sorted(node.serial_number or "without serial number" for node in fitting))
+            raise LinkError(
+                Cause.AMBIGUOUS,
+                f"{len(fitting)} keyboards fit {address}: {serials}.",
+                Action.CONFIGURE,
+                "Add the serial number to `port`, or name the socket by its /dev/input/by-path name.",
+            )
+
+
+def _checked(path: str) -> str:
+    try:
+        major = _major(path)
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    if major in (INPUT_MAJOR, *PTY_MAJORS):
+        return path
+    raise LinkError(
+        Cause.WRONG_DEVICE,
+        f"{path} is no input device.",
+        Action.CONFIGURE,
+        "Correct `port`: the names under /dev/input/by-id that end in -event-kbd are keyboards.",
+    )
+
+
+def _major(path: str) -> int | None:
+    """Which driver of the kernel is behind a character device; None for anything else."""
+    node = Path(path).stat()
+    return os.major(node.st_rdev) if stat.S_ISCHR(node.st_mode) else None
+
+
+def _typing_nodes(sysfs: Path, vid: str, pid: str) -> list[_Node]:
+    """The keyboards of one USB model."""
+    found = []
+    for event in sorted(sysfs.glob("event*")):
+        device = event / "device"
+        try:
+            if (_word(device / "id/vendor"), _word(device / "id/product")) != (vid, pid):
+                continue
+            if TYPING_KEYS.issubset(_bits(_word(device / "capabilities/key"))):
+                found.append(_Node(f"/dev/input/{event.name}", _word(device / "uniq")))
+        except OSError:
+            continue  # it was unplugged meanwhile
+    return found
+
+
+def _word(attribute: Path) -> str:
+    return attribute.read_text(errors="replace").strip()
+
+
+def _bits(words: str) -> set[int]:
+    """The bits set in a sysfs bitmap: hexadecimal words of 64 bits, the highest first."""
+    number = 0
+    for word in words.split():
+        number = number << 64 | int(word, 16)
+    return {bit for bit in range(number.bit_length()) if number >> bit & 1}
+
+
+def _input_device(path: str) -> "InputDevice[str]":
+    try:
+        from evdev import InputDevice
+    except ImportError as error:
+        raise LinkError(
+            Cause.LINK_FAILED,
+            "The library that reads keyboards is not installed.",
+            Action.CONFIGURE,
+            'Install the extra: pip install "borderpost-gateway[wedge]".',
+        ) from error
+    # Opened for writing, some keyboards set their lights anew.
+    return InputDevice(path, readonly=True)
+
+
+def _cannot_open(path: str, error: OSError) -> LinkError:
+    """Say why a device does not open or cannot be grabbed."""
+    match error.errno:
+        case errno.EBUSY | errno.EAGAIN:
+            who = holders(path)
+            return LinkError(
+                Cause.PORT_HELD,
+                f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
+                Action.RESTART,
+                "Stop that program, or keep it from this keyboard.",
+            )
+        case errno.EACCES | errno.EPERM:
+            return LinkError(
+                Cause.NO_PERMISSION,
+                f"The gateway may not open {path}.",
+                Action.CONFIGURE,
+                "Let a udev rule give this device to the gateway's group; group `input` opens all keyboards.",
+            )
+        case errno.ENOENT | errno.ENXIO | errno.ENODEV | errno.EIO:
+            return LinkError(
+                Cause.NO_DEVICE,
+                f"Nothing is plugged in at {path}.",
+                Action.REPLUG,
+                "Check the cable, and that the reader is set to keyboard mode.",
+            )
+        case number:
+            why = type(error).__name__ if number is None else os.strerror(number)
+            return LinkError(
+                Cause.LINK_FAILED,
+                f"{path} does not open: {why}.",
+                Action.REPLUG,
+                "Unplug the reader, wait five seconds, plug it in again.",
+            )
+
+
+def _gone(address: str, error: OSError | None = None) -> LinkError:
+    why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
+    return LinkError(
+        Cause.UNPLUGGED,
+        f"The reader at {address} went away{why}.",
+        Action.REPLUG,
+        "Check the cable; if this repeats, change it.",
+    )

@@ -1,0 +1,72 @@
+"""Barcodes and digital seals as a reader gives them: what they say, and who signed them."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from drivers.calendar import today
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.settings import Settings
+from drivers.observation import Check
+from drivers.passport.mrz import Mrz
+from drivers.passport.seals import Barcode, Symbology, read_barcode
+
+if TYPE_CHECKING:
+    from drivers.passport.seals.store import SealStore
+
+
+class BarcodeSettings(Settings):
+    """What the seals in barcodes are judged by."""
+
+    signers: tuple[Path, ...] = Field(
+        (),
+        description="Files and folders with certificates of seal signers. Without any, the signatures of "
+        "seals are `undetermined`.",
+        examples=[["/etc/borderpost/seal-signers"]],
+    )
+    trust: tuple[Path, ...] = Field(
+        (),
+        description="CSCA certificates that must have signed those; without any, the operator vouches.",
+        examples=[["/etc/borderpost/trust"]],
+    )
+
+
+class BarcodeJudge:
+    """Reads barcodes, and holds seals against the operator's certificates."""
+
+    def __init__(self, store: "SealStore") -> None:
+        self._store = store
+
+    def judge(
+        self, data: bytes, symbology: Symbology | None, printed: Mrz | None = None
+    ) -> tuple[Barcode, tuple[Check, ...]]:
+        """What a barcode says, and the checks of it; `printed` is the zone of the same document."""
+        from drivers.passport.seals.checks import seal_checks
+
+        now = today()
+        barcode = read_barcode(data, symbology, now)
+        return barcode, seal_checks(barcode, printed, self._store, now)
+
+
+async def barcode_judge(settings: BarcodeSettings | None) -> BarcodeJudge | None:
+    """Load the certificates where barcodes are configured; raises LinkError without the extra `chip`."""
+    if settings is None:
+        return None
+    try:
+        from drivers.passport.emrtd import TrustStore
+        from drivers.passport.seals.store import SealStore
+    except ImportError as error:
+        raise LinkError(
+            Cause.DRIVER_ERROR,
+            f"Judging seals needs {error.name}, which is not installed.",
+            Action.CONFIGURE,
+            "Install the gateway with its extra `chip`.",
+        ) from error
+
+    def load() -> SealStore:
+        trust = TrustStore.load(*settings.trust) if settings.trust else None
+        return SealStore.load(*settings.signers, trust=trust)
+
+    return BarcodeJudge(await asyncio.to_thread(load))

@@ -1,0 +1,334 @@
+"""Readers behind a bridge: a small service that a host of a vendor's library implements; see README.md."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from drivers.driver import BadFrame, Identity
+from drivers.links.link import Action, Cause, LinkError
+from drivers.observation import Check, Outcome
+from drivers.passport.fullpage.pieces import Checked, Gone, Piece, Placed, Zone, picture, unreadable
+from drivers.passport.fullpage.reader import FullPageReader, FullPageSettings
+from drivers.passport.fullpage.regula import regula
+from drivers.passport.fullpage.vendor_checks import Words, from_word, optical, optical_id
+from drivers.passport.lines import split_lines
+from drivers.passport.observations import Area, Light
+
+VERSION = 1
+"""Of the contract in README.md."""
+NO_DOCUMENT, NOT_CONNECTED, BUSY = "no_document", "reader_not_connected", "busy"
+CODE = r"^[a-z]{2}_[a-z]{2}_[a-z]{2}$"
+
+
+class BridgeSettings(FullPageSettings):
+    """Settings of one reader behind a bridge."""
+
+    trigger: Literal["status", "scan"] = Field(
+        "status",
+        description="How a scan starts: by us, when `status` tells of a document, or by the bridge, which "
+        "holds `scan` back until there is one.",
+        examples=["status"],
+    )
+    wait_s: float = Field(
+        10.0,
+        ge=0,
+        le=50,
+        description="How long the bridge may hold an answer back until something changes, in seconds.",
+        examples=[10.0],
+    )
+
+
+class _Wire(BaseModel):
+    """Fields are only added within a version, so those we do not know are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+
+class _Reader(_Wire):
+    connected: bool
+    model: str = Field("full-page reader", max_length=80)
+    manufacturer: str | None = Field(None, max_length=80)
+    serial_number: str | None = Field(None, max_length=80)
+    firmware: str | None = Field(None, max_length=80)
+
+
+class Status(_Wire):
+    """The answer to `GET /status`."""
+
+    bridge: int
+    reader: _Reader
+    document: Literal["present", "absent", "unknown"]
+    checks: tuple[str, ...] = ()
+    """Generic codes of the checks it makes."""
+    simulated: bool = False
+
+
+class _Mrz(_Wire):
+    lines: tuple[str, ...] = Field(max_length=8)
+
+
+class _Image(_Wire):
+    light: Light
+    area: Area
+    path: str
+
+
+class _Check(_Wire):
+    code: str = Field(pattern=CODE)
+    outcome: str | None = None
+    vendor_code: str | int | None = None
+
+
+class _Error(_Wire):
+    code: str
+
+
+class _Line(_Wire):
+    """A line of the answer to `POST /scan`: one of these is there."""
+
+    placed: dict[str, object] | None = None
+    mrz: _Mrz | None = None
+    image: _Image | None = None
+    check: _Check | None = None
+    removed: dict[str, object] | None = None
+    done: dict[str, object] | None = None
+    error: _Error | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAt:
+    """An image that can be fetched."""
+
+    light: Light
+    area: Area
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Everything has been told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The bridge cannot do what it was asked."""
+
+    code: str
+
+
+def read_status(body: bytes) -> Status | None:
+    """What a status says; None if it is none."""
+    with suppress(ValidationError):
+        return Status.model_validate_json(body)
+    return None
+
+
+def read_line(line: bytes, words: Words) -> Piece | ImageAt | Done | Refused | None:
+    """What a line of a scan says; None for kinds of lines that came after this version."""
+    try:
+        said = _Line.model_validate_json(line)
+    except ValidationError:
+        return unreadable(line)
+    if said.mrz is not None:
+        lines = split_lines("\n".join(said.mrz.lines))
+        return Zone(lines, line) if lines else None
+    if said.image is not None:
+        return ImageAt(said.image.light, said.image.area, said.image.path)
+    if said.check is not None:
+        return Checked((_check(said.check, words),))
+    if said.error is not None:
+        return Refused(said.error.code)
+    if said.removed is not None:
+        return Gone()
+    if said.done is not None:
+        return Done()
+    return None if said.placed is None else Placed()
+
+
+def _check(said: _Check, words: Words) -> Check:
+    if said.outcome is None:
+        return from_word(said.code, said.vendor_code, words)
+    outcome = Outcome(said.outcome)
+    if outcome is Outcome.UNKNOWN:
+        return optical(
+            said.code, Outcome.UNDETERMINED, vendor_code=said.vendor_code, reason="vendor_word_unknown"
+        )
+    return optical(said.code, outcome, vendor_code=said.vendor_code)
+
+
+class Bridge(FullPageReader[BridgeSettings]):
+    """A reader behind a bridge."""
+
+    settings_model = BridgeSettings
+
+    async def open(self) -> Identity:
+        """Ask who is there; raises LinkError when it is no bridge, or has no reader."""
+        self.link = await self.links.http(self.settings)
+        self.examiner = await regula(self.settings.regula, self.links)
+        status = await self._status()
+        if status.document == "unknown" and self.settings.trigger == "status":
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                "This reader cannot tell whether a document lies on it.",
+                Action.CONFIGURE,
+                'Set `trigger = "scan"`.',
+            )
+        self.expected = tuple(optical_id(code) for code in status.checks)
+        reader = status.reader
+        return Identity(
+            model=reader.model,
+            manufacturer=reader.manufacturer,
+            serial_number=reader.serial_number,
+            firmware=reader.firmware,
+        )
+
+    async def document(self) -> AsyncGenerator[Piece, None]:
+        """Wait as `trigger` says."""
+        if self.settings.trigger == "status":
+            await self._until("present")
+            return self._pieces(0)
+        while True:
+            asked_s = _now_s()
+            pieces = self._pieces(self.settings.wait_s)
+            if await anext(pieces, None) is not None:
+                return pieces
+            await self._pause(asked_s)
+
+    async def taken_away(self) -> None:
+        """Wait for `absent`; a reader that cannot tell waits by itself, at its next scan."""
+        await self._until("absent", "unknown")
+
+    async def _until(self, *wanted: str) -> None:
+        unless = "absent" if "present" in wanted else "present"
+        while True:
+            asked_s = _now_s()
+            status = await self._status(unless)
+            if status.document in wanted:
+                return
+            await self._pause(asked_s)
+
+    async def _pause(self, asked_s: float) -> None:
+        """A bridge that holds answers back is asked again at once, any other after `poll_s`."""
+        await asyncio.sleep(max(0.0, self.settings.poll_s - (_now_s() - asked_s)))
+
+    async def _status(self, unless: str | None = None) -> Status:
+        """Ask for the status, held back while the document is `unless`; raises LinkError."""
+        wait_s = self.settings.wait_s
+        answer = await self.link.ask(
+            "GET",
+            "/status",
+            query=None if unless is None else {"unless": unless, "wait_s": wait_s},
+            expect=(200, 409, 503),
+            timeout_s=self.settings.timeout_s + (0 if unless is None else wait_s),
+        )
+        if answer.status != 200:
+            said = read_line(answer.body, self.settings.words)
+            raise _refusal(said.code if isinstance(said, Refused) else "")
+        status = read_status(answer.body)
+        if status is None:
+            raise self.link.wrong_service("is no bridge to a document reader")
+        if status.bridge != VERSION:
+            raise self.link.wrong_service(f"speaks version {status.bridge} of the bridge, not {VERSION}")
+        if status.simulated:
+            self.link.simulator_found()
+        if not status.reader.connected:
+            raise _refusal(NOT_CONNECTED)
+        return status
+
+    async def _pieces(self, wait_s: float) -> AsyncGenerator[Piece, None]:
+        """Scan, and yield what comes; with `wait_s` first Placed, or nothing where no document comes."""
+        request = {
+            "bridge": VERSION,
+            "lights": list(self.settings.lights),
+            "areas": ["page", "face"] if self.settings.face else ["page"],
+            "image_format": self.settings.image_format,
+            "wait_s": wait_s,
+        }
+        lines = self.link.lines(
+            "POST",
+            "/scan",
+            body=request,
+            expect=(200, 204, 409, 503),
+            silence_s=wait_s + self.settings.scan_s,
+        )
+        placed = not wait_s
+        try:
+            async for line in lines:
+                said = read_line(line, self.settings.words)
+                if not placed:
+                    if said == Refused(NO_DOCUMENT):
+                        return
+                    placed = True
+                    yield Placed()
+                match said:
+                    case Done():
+                        return
+                    case Refused("no_document"):  # it was taken away before the scan began
+                        yield Gone()
+                        return
+                    case Refused(code):
+                        raise _refusal(code)
+                    case ImageAt():
+                        yield await self._image(said)
+                    case Gone():
+                        yield said
+                        return
+                    case None:
+                        pass
+                    case _:
+                        yield said
+        finally:
+            await lines.aclose()
+        if placed:
+            raise LinkError(
+                Cause.LINK_FAILED,
+                f"The bridge at {self.settings.url} ended a scan without saying so.",
+                Action.RESTART,
+                "Restart the bridge if this repeats; its own log says more.",
+            )
+
+    async def _image(self, at: ImageAt) -> Piece:
+        answer = await self.link.ask(
+            "GET",
+            at.path,
+            expect=(200, 404, 410),
+            timeout_s=self.settings.scan_s,
+            limit_bytes=self.settings.image_max_bytes,
+        )
+        if answer.status != 200:
+            return BadFrame("image_missing", json.dumps({"light": at.light, "area": at.area}).encode())
+        return picture(at.light, at.area, answer.body)
+
+
+def _refusal(code: str) -> LinkError:
+    match code:
+        case "reader_not_connected":
+            return LinkError(
+                Cause.UNPLUGGED,
+                "The bridge is there, its reader is not.",
+                Action.REPLUG,
+                "Check cable and power of the reader.",
+            )
+        case "busy":
+            return LinkError(
+                Cause.PORT_HELD,
+                "Another program uses the reader through the bridge.",
+                Action.RESTART,
+                "Stop that program.",
+            )
+        case _:
+            return LinkError(
+                Cause.NO_ANSWER,
+                "The bridge could not scan.",
+                Action.RESTART,
+                "Restart the bridge; its own log says more.",
+            )
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()

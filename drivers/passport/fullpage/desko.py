@@ -1,0 +1,341 @@
+"""DESKO Penta and ICON readers behind DESKO's own local service, the DESKO Web API.
+
+Wire: as a published web client of that API speaks it (its `Api.client.ts` and `App.tsx`): HTTP Basic, JSON.
+``POST /reservation {"timeout": s}`` gives ``reservationid``, which every other request carries;
+``GET /system``; ``PUT /scan/execute`` gives ``resourceList``, paths to ``GET`` one by one, each of them
+``{"available": false}`` or what its last parts say: ``infrared/document`` (or ``visible``, ``ultraviolet``;
+``face``) ``{"img": base64}``, ``mrz`` ``{"line1", "line2", "mrz", ...}``, ``uv-dullness`` ``{"document",
+"face", "mrz"}``, ``b900-check`` ``{"testResult"}``. That client also keeps and deletes its reservation
+and asks for the state of the document, which is ``{"document": "on"}`` while one lies there, but the requests
+for these are not in what was found, nor are the results' words: they are settings, their defaults a guess.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Any
+
+from pydantic import Field
+
+from drivers.driver import Identity
+from drivers.links.link import Action, Cause, LinkError
+from drivers.observation import Outcome
+from drivers.passport.fullpage.pieces import Checked, Gone, Piece, Zone, picture, unreadable
+from drivers.passport.fullpage.reader import FullPageReader, FullPageSettings
+from drivers.passport.fullpage.regula import regula
+from drivers.passport.fullpage.vendor_checks import (
+    B900_INK,
+    UV_DULL_MRZ,
+    UV_DULL_PAGE,
+    UV_DULL_PHOTO,
+    Words,
+    from_word,
+    optical,
+    optical_id,
+)
+from drivers.passport.lines import split_lines
+from drivers.passport.observations import Area, Light
+
+REQUEST = r"^(GET|PUT|POST|DELETE) /[!-~]*$"
+UV_AREAS = {"document": UV_DULL_PAGE, "face": UV_DULL_PHOTO, "mrz": UV_DULL_MRZ}
+AREAS = {"document": Area.PAGE, "face": Area.FACE, "mrz": Area.MRZ}
+# What a desk waits for first: the zone, then what a person looks at, then the rest in the service's order.
+_FIRST = ("mrz", "visible/document", "b900-check", "uv-dullness")
+
+
+class DeskoSettings(FullPageSettings):
+    """Settings of one DESKO reader."""
+
+    reservation_s: int = Field(
+        15,
+        ge=5,
+        le=300,
+        description="For how long the reader is reserved at a time, in seconds.",
+        examples=[15],
+    )
+    keep_reservation: str = Field(
+        "PUT /reservation",
+        pattern=REQUEST,
+        description="The request that keeps a reservation.",
+        examples=["PUT /reservation"],
+    )
+    delete_reservation: str = Field(
+        "DELETE /reservation",
+        pattern=REQUEST,
+        description="The request that gives the reader back.",
+        examples=["DELETE /reservation"],
+    )
+    document_state: str = Field(
+        "GET /document-state",
+        pattern=REQUEST,
+        description="The request that tells whether a document lies there.",
+        examples=["GET /document-state"],
+    )
+    present: tuple[str, ...] = Field(
+        ("on",), description="What `document` is in its answer while one lies there.", examples=[["on"]]
+    )
+    resolution: str = Field("high", description="Resolution, in the service's words.", examples=["high"])
+
+
+def read_json(body: bytes) -> dict[str, Any] | None:
+    """An answer as an object; None if it is none."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def scan_request(settings: DeskoSettings) -> dict[str, Any]:
+    """The body of a scan. Digits, age and expiry are not asked for: those are judged from the zone, here."""
+    croppings = {light: ["document"] if light in settings.lights else [] for light in Light}
+    if settings.face and "visible" in settings.lights:
+        croppings[Light.VISIBLE].append("face")
+    return {
+        "resolution": settings.resolution,
+        "ambientReduction": True,
+        "checkUvDullness": "ultraviolet" in settings.lights,
+        "checkB900Ink": "infrared" in settings.lights,
+        "getMrz": True,
+        "MrzChecksumsCheck": False,
+        "MrzAgeCheck": False,
+        "MrzExpiryCheck": False,
+        "getDocumentShape": False,
+        "imageFormat": settings.image_format,
+        "jpegQuality": 90,
+        "pngCompression": 1,
+        "optimizeImage": True,
+        "lightSources": {
+            str(light): {"use": bool(croppings[light]), "croppings": croppings[light]}
+            for light in (Light.INFRARED, Light.VISIBLE, Light.ULTRAVIOLET)
+        },
+    }
+
+
+def expected_checks(settings: DeskoSettings) -> tuple[str, ...]:
+    """The checks that such a scan makes."""
+    codes = [B900_INK] if "infrared" in settings.lights else []
+    return tuple(
+        optical_id(code) for code in (*codes, *(UV_AREAS.values() if _ultraviolet(settings) else ()))
+    )
+
+
+def in_order(resources: object) -> list[str]:
+    """The paths of a scan's results, the most wanted first."""
+    paths = [path for path in resources if isinstance(path, str)] if isinstance(resources, list) else []
+    return sorted(
+        paths, key=lambda path: next((i for i, e in enumerate(_FIRST) if path.endswith(e)), len(_FIRST))
+    )
+
+
+def is_available(body: bytes) -> bool:
+    """Whether a result is there at all."""
+    answer = read_json(body)
+    return answer is None or answer.get("available") is True
+
+
+def read_resource(path: str, body: bytes, words: Words, *, zone_known: bool) -> list[Piece]:
+    """What one result says."""
+    answer = read_json(body)
+    if answer is None:
+        return [unreadable(body)]
+    available = answer.get("available") is True
+    match path.partition("?")[0].rstrip("/").split("/"):
+        case [*_, "mrz"]:
+            lines = _lines(answer) if available else ()
+            return [Zone(lines, body)] if lines else []
+        case [*_, "uv-dullness"]:
+            return [Checked(tuple(_uv(answer, words, available=available)))]
+        case [*_, "b900-check"] if available:
+            return [Checked((from_word(B900_INK, answer.get("testResult"), words),))]
+        case [*_, "b900-check"]:
+            # Without a zone on the page there is no ink of a zone either.
+            outcome = Outcome.ABORTED if zone_known else Outcome.NOT_SUPPORTED
+            reason = "not_available" if zone_known else "no_mrz"
+            return [Checked((optical(B900_INK, outcome, reason=reason),))]
+        case [*_, ("infrared" | "visible" | "ultraviolet") as light, ("document" | "face") as area]:
+            return [_image(Light(light), AREAS[area], answer, body)] if available else []
+        case _:
+            return []
+
+
+def _lines(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    lines = [answer.get(f"line{number}") for number in (1, 2, 3)]
+    text = "\n".join(line for line in lines if isinstance(line, str))
+    whole = answer.get("mrz")
+    return split_lines(text) or (split_lines(whole) if isinstance(whole, str) else ())
+
+
+def _uv(answer: Mapping[str, Any], words: Words, *, available: bool) -> list[Any]:
+    if not available:
+        return [optical(code, Outcome.ABORTED, reason="not_available") for code in UV_AREAS.values()]
+    return [from_word(code, answer[area], words) for area, code in UV_AREAS.items() if area in answer]
+
+
+def _image(light: Light, area: Area, answer: Mapping[str, Any], body: bytes) -> Piece:
+    text = answer.get("img")
+    if not isinstance(text, str):
+        return unreadable(body)
+    try:
+        content = base64.b64decode(text.rpartition("base64,")[2], validate=True)
+    except (binascii.Error, ValueError):
+        return unreadable(body)
+    return picture(light, area, content)
+
+
+def _ultraviolet(settings: DeskoSettings) -> bool:
+    return "ultraviolet" in settings.lights
+
+
+class Desko(FullPageReader[DeskoSettings]):
+    """A DESKO reader behind DESKO's service."""
+
+    settings_model = DeskoSettings
+    reservation: str | None = None
+
+    async def open(self) -> Identity:
+        """Reserve the reader and ask what it is; raises LinkError."""
+        self.link = await self.links.http(self.settings)
+        self.examiner = await regula(self.settings.regula, self.links)
+        self.expected = expected_checks(self.settings)
+        await self._reserve()
+        system = await self._asked("GET /system")
+        if not isinstance(system.get("DeskoWebApiVersion"), str):
+            raise self.link.wrong_service("is no DESKO Web API")
+        if not (system.get("Connected") and system.get("Plugged")):
+            raise LinkError(
+                Cause.NO_DEVICE,
+                "DESKO's service runs, its reader is not there.",
+                Action.REPLUG,
+                "Check cable and power of the reader.",
+            )
+        device = system.get("DeviceData")
+        device = device if isinstance(device, dict) else {}
+        return Identity(
+            manufacturer="DESKO",
+            model=_usb_name(device),
+            serial_number=_text(device.get("DeviceSerialNumber")),
+            firmware=_text(device.get("DeviceFirmwareVersionString")),
+        )
+
+    async def close(self) -> None:
+        """Give the reader back, if anybody still listens."""
+        if self.reservation is not None:
+            with suppress(LinkError):
+                await self._asked(self.settings.delete_reservation, expect=(200, 204), timeout_s=1)
+
+    async def document(self) -> AsyncGenerator[Piece, None]:
+        """Wait until the service tells of a document."""
+        await self._until(present=True)
+        return self._pieces()
+
+    async def taken_away(self) -> None:
+        """Wait until it tells of none."""
+        await self._until(present=False)
+
+    async def _until(self, *, present: bool) -> None:
+        while await self._present() is not present:
+            await asyncio.sleep(self.settings.poll_s)
+            await self._keep()
+
+    async def _present(self) -> bool:
+        state = (await self._asked(self.settings.document_state)).get("document")
+        return str(state).casefold() in {word.casefold() for word in self.settings.present}
+
+    async def _pieces(self) -> AsyncGenerator[Piece, None]:
+        await self._keep()
+        answer = await self._asked(
+            "PUT /scan/execute", body=scan_request(self.settings), timeout_s=self.settings.scan_s
+        )
+        resources = in_order(answer.get("resourceList"))
+        if not resources:
+            raise self.link.wrong_service("scanned and named no results")
+        zone_known = False
+        for number, path in enumerate(resources, start=1):
+            found = await self.link.ask(
+                "GET",
+                path,
+                query={"reservationid": self.reservation or "", "timeout": int(self.settings.scan_s)},
+                timeout_s=self.settings.scan_s + self.settings.timeout_s,
+                # Base64 makes four characters of three bytes.
+                limit_bytes=self.settings.image_max_bytes * 4 // 3 + 4096,
+            )
+            await self._keep()
+            present = await self._present()
+            # What a document that is gone has not shown is not `not there`, it was not seen.
+            if present or is_available(found.body):
+                for piece in read_resource(path, found.body, self.settings.words, zone_known=zone_known):
+                    zone_known = zone_known or isinstance(piece, Zone)
+                    yield piece
+            if not present and (number < len(resources) or not is_available(found.body)):
+                yield Gone()
+                return
+
+    async def _reserve(self) -> None:
+        answer = await self.link.ask(
+            "POST", "/reservation", body={"timeout": self.settings.reservation_s}, expect=(200, 201, 409, 423)
+        )
+        if answer.status in (409, 423):
+            raise LinkError(
+                Cause.PORT_HELD,
+                "Another program has reserved the reader with DESKO's service.",
+                Action.WAIT,
+                f"A reservation ends by itself; stop that program if this stays after "
+                f"{self.settings.reservation_s} seconds.",
+            )
+        reservation = (read_json(answer.body) or {}).get("reservationid")
+        if not isinstance(reservation, str | int) or not reservation:
+            raise self.link.wrong_service("gives no reservation")
+        self.reservation = str(reservation)
+        self._reserved_s = asyncio.get_running_loop().time()
+
+    async def _keep(self) -> None:
+        """Keep the reservation once half of it is over."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._reserved_s >= self.settings.reservation_s / 2:
+            await self._asked(
+                self.settings.keep_reservation,
+                body={"timeout": self.settings.reservation_s},
+                expect=(200, 204),
+            )
+            self._reserved_s = now_s
+
+    async def _asked(
+        self,
+        request: str,
+        *,
+        body: object = None,
+        expect: tuple[int, ...] = (200,),
+        timeout_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Ask what a request of the settings says, and return the object that is answered."""
+        method, _, path = request.partition(" ")
+        answer = await self.link.ask(
+            method,
+            path,
+            query={"reservationid": self.reservation or ""},
+            body=body,
+            expect=expect,
+            timeout_s=timeout_s,
+        )
+        if not answer.body:
+            return {}
+        said = read_json(answer.body)
+        if said is None:
+            raise self.link.wrong_service("answers with something that is no JSON object")
+        return said
+
+
+def _usb_name(device: Mapping[str, Any]) -> str:
+    """The API names no model; the USB identity tells models apart."""
+    vid, pid = device.get("DeviceVid"), device.get("DevicePid")
+    if isinstance(vid, int) and isinstance(pid, int):
+        return f"DESKO {vid:04X}:{pid:04X}"
+    return "DESKO reader"
+
+
+def _text(value: object) -> str | None:
+    return value[:80] if isinstance(value, str) and value else None

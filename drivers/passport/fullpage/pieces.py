@@ -1,0 +1,73 @@
+"""What a reader's service tells of one document, piece by piece, whatever it speaks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from drivers.driver import BadFrame
+from drivers.links.framing import MALFORMED
+from drivers.observation import Check
+from drivers.passport.observations import Area, Light
+
+KEPT_BYTES = 4096
+"""So much of what could not be read is kept for the technician."""
+# The first bytes of what readers send: JFIF/EXIF, PNG, BMP, TIFF in both orders, JP2 and a bare JPEG 2000.
+_BEGINNINGS: Mapping[bytes, str] = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"BM": "image/bmp",
+    b"II*\x00": "image/tiff",
+    b"MM\x00*": "image/tiff",
+    b"\x00\x00\x00\x0cjP  ": "image/jp2",
+    b"\xff\x4f\xff\x51": "image/jp2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Lines were read from the page, as the reader has them."""
+
+    lines: tuple[str, ...]
+    wire: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image of the page or of a part of it."""
+
+    light: Light
+    area: Area
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Checks that the service made."""
+
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A document lies there: said by services that wait for one by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The document was taken away before everything was told."""
+
+
+Piece = Zone | Picture | Checked | Placed | Gone | BadFrame
+
+
+def picture(light: Light, area: Area, content: bytes) -> Picture | BadFrame:
+    """An image from its bytes; what they are is read from them, for services say it wrong."""
+    for beginning, media_type in _BEGINNINGS.items():
+        if content.startswith(beginning):
+            return Picture(light, area, media_type, content)
+    return unreadable(content)
+
+
+def unreadable(wire: bytes) -> BadFrame:
+    """Bytes that mean nothing to us."""
+    return BadFrame(MALFORMED, wire[:KEPT_BYTES])

@@ -1,0 +1,252 @@
+"""Images examined by a Regula Document Reader server of the post's own. It examines; it drives no reader.
+
+Wire: `POST /api/process` as the vendor's published client sends it (regula-documentreader-webclient 9.9, its
+models `process_request`, `process_response`, `check_diagnose`). That client asks the vendor's cloud unless
+told otherwise; this module has no address of its own.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from drivers.links.http import HttpLink, HttpSettings
+from drivers.links.link import LinkError
+from drivers.links.links import Links
+from drivers.observation import Check, CheckGroup, Outcome, Weight
+from drivers.passport.fullpage.pieces import Checked, Picture, Piece, Zone, unreadable
+from drivers.passport.fullpage.vendor_checks import (
+    B900_INK,
+    UV_DULL_MRZ,
+    UV_DULL_PAGE,
+    UV_DULL_PHOTO,
+    merged,
+    optical,
+    vendor_word,
+)
+from drivers.passport.lines import split_lines
+from drivers.passport.observations import Area, Light
+
+LIGHTS = {Light.VISIBLE: 6, Light.INFRARED: 24, Light.ULTRAVIOLET: 128, Light.AXIAL: 3072}
+MRZ, AUTHENTICITY, STATUS, TEXT = 3, 20, 33, 36
+MRZ_STRINGS = 51
+MODEL_KNOWN = "optical.model_known"
+
+ABORTED, SUCCESSFUL = 0, 1
+_UV_LUMINESCENCE, _IR_B900, _IMAGE_PATTERN, _UV_FIBERS, _IR_VISIBILITY = 1, 2, 4, 16, 32
+_NAMES = {
+    8: "axial_protection", 64: "security_text", 128: "hidden_image", 512: "photo_embedding", 1024: "ovi",
+    4096: "hologram", 8192: "photo_area", 32768: "portrait_comparison", 65536: "barcode_format",
+    131072: "kinegram", 262144: "letter_screen", 524288: "hologram_detection", 2097152: "liveness",
+    4194304: "extended_ocr", 8388608: "extended_mrz", 16777216: "encrypted_hidden_image",
+}  # fmt: skip
+_PHOTO, _ZONE = 2, 3
+_DIAGNOSES = {
+    5: "UNCERTAIN_VERIFICATION", 7: "NECESSARY_IMAGE_NOT_FOUND", 10: "INVALID_CHECKSUM",
+    20: "TRUE_LUMINESCENCE_ERROR", 21: "FALSE_LUMINESCENCE_ERROR", 22: "FIXED_PATTERN_ERROR",
+    23: "LOW_CONTRAST_IN_IR_LIGHT", 24: "INCORRECT_BACKGROUND_LIGHT", 30: "FIBERS_NOT_FOUND",
+    40: "INVISIBLE_ELEMENT_PRESENT", 41: "VISIBLE_ELEMENT_ABSENT", 50: "UV_DULL_PAPER_MRZ",
+    51: "FALSE_LUMINESCENCE_IN_MRZ", 52: "UV_DULL_PAPER_PHOTO", 53: "UV_DULL_PAPER_BLANK",
+    54: "UV_DULL_PAPER_ERROR",
+}  # fmt: skip
+# Diagnoses that say nothing about the document: bad input, internal errors, an image that was not sent, a
+# service behind the server that did not answer.
+_NOT_RUN = frozenset({2, 3, 4, 7, 151, 152, 154, 184, 185, 186})
+_NOT_DECIDED = frozenset({5, 145, 153, 156, 160})
+_NO_DIAGNOSIS = frozenset({0, 1})
+
+
+class RegulaSettings(HttpSettings):
+    """Settings of the server."""
+
+    timeout_s: float = Field(
+        20.0, gt=0, le=60, description="How long one document may take, in seconds.", examples=[20.0]
+    )
+    scenario: str = Field(
+        "FullAuth",
+        pattern=r"^[A-Za-z]{1,40}$",
+        description="What the server is to do.",
+        examples=["FullAuth"],
+    )
+    zero_means: Literal["aborted", "failed"] = Field(
+        "aborted",
+        description="What result 0 means where the server gives no diagnosis with it.",
+        examples=["aborted"],
+    )
+
+
+class Regula:
+    """One server, ready to be asked."""
+
+    def __init__(self, settings: RegulaSettings, link: HttpLink) -> None:
+        self._settings = settings
+        self._link = link
+
+    async def examine(self, pictures: Sequence[Picture], *, zone_known: bool) -> list[Piece]:
+        """What the server finds. A server that fails is a check that did not run: the reader reads on."""
+        pages = [picture for picture in pictures if picture.area is Area.PAGE and picture.light in LIGHTS]
+        if not pages:
+            return []
+        try:
+            answer = await self._link.ask(
+                "POST",
+                "/api/process",
+                body=request(pages, self._settings.scenario),
+                limit_bytes=32 * 1024 * 1024,
+            )
+        except LinkError as error:
+            return [Checked((_model("server_lost", Outcome.ABORTED, f"{error.text} {error.how}".rstrip()),))]
+        pieces = read(answer.body, self._settings.zero_means)
+        return [piece for piece in pieces if not (zone_known and isinstance(piece, Zone))]
+
+
+async def regula(settings: RegulaSettings | None, links: Links) -> Regula | None:
+    """Prepare to ask the server that is configured. That it is not there yet keeps no reader from reading."""
+    return None if settings is None else Regula(settings, await links.http(settings))
+
+
+def request(pages: Iterable[Picture], scenario: str) -> dict[str, Any]:
+    """The body of a question about the images of one page."""
+    return {
+        "processParam": {"scenario": scenario, "resultTypeOutput": [MRZ, AUTHENTICITY, STATUS, TEXT]},
+        "List": [
+            {
+                "ImageData": {"image": base64.b64encode(page.content).decode()},
+                "light": LIGHTS[page.light],
+                "page_idx": 0,
+            }
+            for page in pages
+        ],
+    }
+
+
+def read(body: bytes, zero_means: Literal["aborted", "failed"] = "aborted") -> list[Piece]:
+    """What an answer says: the zone, if there is one, and every check that was made."""
+    try:
+        answer = json.loads(body)
+        containers = [c for c in answer["ContainerList"]["List"] if isinstance(c, dict)]
+    except (ValueError, KeyError, TypeError):
+        return [unreadable(body), Checked((_model("answer_unreadable", Outcome.ABORTED),))]
+    zero = Outcome(zero_means)
+    lines = next((found for container in containers if (found := _lines(container))), ())
+    authentic = [check for container in containers for check in _authenticity(container, zero)]
+    status = [check for container in containers for check in _status(container)]
+    if answer.get("ProcessingFinished") == 2:
+        status.append(_model("server_timeout", Outcome.ABORTED))
+    checks = merged(authentic, status)
+    return [*((Zone(lines),) if lines else ()), *((Checked(checks),) if checks else ())]
+
+
+def _lines(container: Mapping[str, Any]) -> tuple[str, ...]:
+    """The lines of the zone. The server parts them by `^`."""
+    match container:
+        case {"result_type": 36, "Text": {"fieldList": [*fields]}}:
+            texts = [
+                f.get("value") for f in fields if isinstance(f, dict) and f.get("fieldType") == MRZ_STRINGS
+            ]
+        case {"result_type": 3, "DocVisualExtendedInfo": {"pArrayFields": [*fields]}}:
+            texts = [
+                f.get("Buf_Text")
+                for f in fields
+                if isinstance(f, dict) and f.get("wFieldType") == MRZ_STRINGS
+            ]
+        case _:
+            return ()
+    return next((split_lines(re.sub(r"\^", "\n", text)) for text in texts if isinstance(text, str)), ())
+
+
+def _authenticity(container: Mapping[str, Any], zero: Outcome) -> Iterator[Check]:
+    match container:
+        case {"result_type": 20, "AuthenticityCheckList": {"List": [*groups]}}:
+            for group in groups:
+                match group:
+                    case {"List": [*elements]}:
+                        yield from (
+                            check for e in elements if (check := _element(e, group, zero)) is not None
+                        )
+
+
+def _element(element: object, group: Mapping[str, Any], zero: Outcome) -> Check | None:
+    """One feature of the page."""
+    if not isinstance(element, dict):
+        return None
+    kind = element.get("Type", group.get("Type"))
+    result, diagnosis = element.get("ElementResult"), element.get("ElementDiagnose", 0)
+    match result:
+        case 0:
+            outcome = _negative(diagnosis, zero)
+        case 1:
+            outcome = Outcome.SUCCESSFUL
+        case 2:
+            return None  # not done: no check at all
+        case _:
+            outcome = Outcome.UNDETERMINED
+    word = _DIAGNOSES.get(diagnosis, diagnosis) if isinstance(diagnosis, int) else None
+    return optical(
+        _code(kind, element.get("ElementType"), element.get("LightIndex")),
+        outcome,
+        vendor_code=word if diagnosis not in _NO_DIAGNOSIS else result,
+    )
+
+
+def _negative(diagnosis: object, zero: Outcome) -> Outcome:
+    """What result 0 means: the server says why, except where it says nothing."""
+    if not isinstance(diagnosis, int) or diagnosis in _NO_DIAGNOSIS:
+        return zero
+    if diagnosis in _NOT_RUN:
+        return Outcome.ABORTED
+    return Outcome.UNDETERMINED if diagnosis in _NOT_DECIDED else Outcome.FAILED
+
+
+def _code(kind: object, element: object, light: object) -> str:
+    """The generic code of a feature, or a name where the guideline has no code."""
+    match kind:
+        case 1:
+            return {_PHOTO: UV_DULL_PHOTO, _ZONE: UV_DULL_MRZ}.get(_int(element), UV_DULL_PAGE)
+        case 2:
+            return B900_INK
+        case 4:
+            return {LIGHTS[Light.INFRARED]: "ir_ab_is", LIGHTS[Light.ULTRAVIOLET]: "uv_lu_is"}.get(
+                _int(light), "vi_ab_is"
+            )
+        case 16:
+            return "uv_lu_fi"
+        case 32:
+            return "ir_ab_ph" if element == _PHOTO else "ir_ab_is"
+        case _:
+            return _NAMES.get(
+                _int(kind), f"vendor_{_int(kind)}" if isinstance(kind, int) else "vendor_unknown"
+            )
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _status(container: Mapping[str, Any]) -> Iterator[Check]:
+    """Whether it knows this kind of document. Digits and expiry are our own to judge, from the zone."""
+    match container:
+        case {"result_type": 33, "Status": {"detailsOptical": {"docType": result}}} if result in (0, 1):
+            known = result == SUCCESSFUL
+            yield _model(
+                None if known else "model_unknown",
+                Outcome.SUCCESSFUL if known else Outcome.UNDETERMINED,
+                vendor_code=vendor_word(result),
+            )
+
+
+def _model(
+    reason: str | None, outcome: Outcome, text: str | None = None, vendor_code: str | None = None
+) -> Check:
+    return Check(
+        id=MODEL_KNOWN,
+        group=CheckGroup.OPTICAL,
+        outcome=outcome,
+        weight=Weight.OPTIONAL,
+        reason=reason,
+        text=text,
+        vendor_code=vendor_code,
+    )

@@ -1,0 +1,152 @@
+"""From a vendor's words to checks with one of five outcomes and, where one fits, a generic code.
+
+Codes are light_property_feature after BSI TR-03135-1, section 5.5.1.2, which also lists them.
+A word that nobody has told us is `undetermined`: a document is neither cleared nor accused by a guess.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import chain
+
+from pydantic import Field
+
+from drivers.links.settings import Settings
+from drivers.observation import Check, CheckGroup, Outcome, Weight
+
+_PAIRS = {
+    "fi": "uv_lu", "fu": "uv_br", "is": "vi_ab vi_tr uv_lu ir_ab ir_tr ir_tl", "mr": "vi_ab uv_br ir_ab",
+    "ph": "vi_ab vi_fr uv_br uv_fr ir_ab ir_fr ir_tr", "th": "vi_tr uv_lu ir_ab", "vz": "uv_br",
+    "wm": "ir_ab", "id": "vi_ab vi_tr uv_lu ir_ab ir_tr",
+}  # fmt: skip
+GENERIC_CODES = frozenset(
+    f"{light_property}_{feature}" for feature, pairs in _PAIRS.items() for light_property in pairs.split()
+)
+"""The codes that the guideline gives a meaning."""
+B900_INK = "ir_ab_mr"
+"""Ink of the zone: it absorbs infrared, and the background around it vanishes."""
+UV_DULL_PAGE, UV_DULL_PHOTO, UV_DULL_MRZ = "uv_br_fu", "uv_br_ph", "uv_br_mr"
+"""Dullness: security paper has no optical brightener, so under ultraviolet it stays dark."""
+
+# A vendor's word goes into logs, so it must look like a word: nothing that a page could have printed on it.
+_WORD = re.compile(r"[A-Za-z0-9_ .:/+-]{1,40}")
+_REASONS = {
+    Outcome.FAILED: "feature_failed",
+    Outcome.UNDETERMINED: "not_decided",
+    Outcome.NOT_SUPPORTED: "feature_absent",
+    Outcome.ABORTED: "not_run",
+}
+# What makes the first of two results for one check give way to the second.
+_RANK = (
+    Outcome.FAILED,
+    Outcome.ABORTED,
+    Outcome.UNDETERMINED,
+    Outcome.SUCCESSFUL,
+    Outcome.NOT_SUPPORTED,
+    Outcome.UNKNOWN,
+)
+
+
+class Words(Settings):
+    """What a vendor's words mean. Case, spaces and punctuation do not count. Others are `undetermined`."""
+
+    successful: tuple[str, ...] = Field(
+        (
+            "ok",
+            "pass",
+            "passed",
+            "good",
+            "valid",
+            "true",
+            "success",
+            "successful",
+            "detected",
+            "found",
+            "dull",
+        ),
+        description="Words for a feature that passed.",
+        examples=[["ok", "dull"]],
+    )
+    failed: tuple[str, ...] = Field(
+        ("nok", "not ok", "fail", "failed", "bad", "invalid", "false", "not detected", "not found", "missing",
+         "bright"),
+        description="Words for a feature that did not pass.",
+        examples=[["failed", "bright"]],
+    )  # fmt: skip
+    not_supported: tuple[str, ...] = Field(
+        ("not supported", "not applicable", "n/a", "none"),
+        description="Words for a feature that such documents do not have.",
+        examples=[["not applicable"]],
+    )
+    aborted: tuple[str, ...] = Field(
+        ("aborted", "cancelled", "canceled", "error", "timeout", "not available"),
+        description="Words for a check that did not run to its end.",
+        examples=[["timeout"]],
+    )
+
+    def outcome(self, word: object) -> Outcome:
+        """What a word means."""
+        if not isinstance(word, str | int):
+            return Outcome.UNDETERMINED
+        plain = _plain(word)
+        for outcome in (Outcome.SUCCESSFUL, Outcome.FAILED, Outcome.NOT_SUPPORTED, Outcome.ABORTED):
+            if plain in {_plain(known) for known in getattr(self, outcome)}:
+                return outcome
+        return Outcome.UNDETERMINED
+
+
+def optical_id(code: str) -> str:
+    """The identifier of the check with a generic code."""
+    return f"optical.{code}"
+
+
+def optical(
+    code: str,
+    outcome: Outcome,
+    *,
+    vendor_code: object = None,
+    reason: str | None = None,
+    text: str | None = None,
+) -> Check:
+    """An optical check with its generic code, if it is one the guideline knows."""
+    reason = reason or _REASONS.get(outcome)
+    return Check(
+        id=optical_id(code),
+        group=CheckGroup.OPTICAL,
+        outcome=outcome,
+        # A page without the feature has nothing to fail.
+        weight=Weight.OPTIONAL if outcome is Outcome.NOT_SUPPORTED else Weight.MANDATORY,
+        code=code if code in GENERIC_CODES else None,
+        reason=reason,
+        text=text,
+        vendor_code=vendor_word(vendor_code),
+    )
+
+
+def from_word(code: str, word: object, words: Words) -> Check:
+    """The check that a vendor's word stands for."""
+    outcome = words.outcome(word)
+    unknown = "vendor_word_unknown" if outcome is Outcome.UNDETERMINED else None
+    return optical(code, outcome, vendor_code=word, reason=unknown)
+
+
+def vendor_word(word: object) -> str | None:
+    """A vendor's word as it may be shown, or None for what is no word."""
+    if isinstance(word, bool):
+        return str(word).lower()
+    if isinstance(word, int | str) and _WORD.fullmatch(str(word)):
+        return str(word)
+    return None
+
+
+def merged(*groups: Iterable[Check]) -> tuple[Check, ...]:
+    """One check an identifier: of several results for it, the one that says most against the document."""
+    worst: dict[str, Check] = {}
+    for check in chain(*groups):
+        known = worst.get(check.id)
+        if known is None or _RANK.index(check.outcome) < _RANK.index(known.outcome):
+            worst[check.id] = check
+    return tuple(worst.values())
+
+
+def _plain(word: object) -> str:
+    return re.sub(r"[\W_]+", "", str(word)).casefold()

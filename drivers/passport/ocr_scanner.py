@@ -1,0 +1,232 @@
+"""Area-imaging scanners that read the machine readable zone and send it over a serial line.
+
+One driver for the family. Makers differ in how they are set up (`scanners/honeywell.py`, `newland.py`), in
+how sure one can be that rows belong together (`rows.py`, `paired.py`), and one sends JSON (`est100.py`).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.links.framing import Damaged, Frame, Framing, frames
+from drivers.links.link import LinkError
+from drivers.links.links import Links
+from drivers.links.serial import SerialSettings
+from drivers.observation import Observation
+from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
+from drivers.passport.lines import split_lines, text_of
+from drivers.passport.observations import DocumentRead, ReadFailed, Trigger
+from drivers.passport.reads import given_up, not_a_document, read_of, zone_of
+from drivers.passport.scanners import est100, honeywell, newland
+from drivers.passport.scanners.dialogue import ACK, Ask, Maker, refused, set_up
+from drivers.passport.scanners.honeywell import Honeywell
+from drivers.passport.scanners.newland import Newland
+from drivers.passport.scanners.paired import Paired
+from drivers.passport.scanners.rows import Answer, Rows
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "est-100pr": {"baud": est100.BAUD, "parity": est100.PARITY},
+    "zebra": {"gap_s": 0.5},
+    "code": {"gap_s": 0.5},
+}
+_SPOKEN_TO = ("honeywell", "newland")
+
+
+class OcrScannerSettings(SerialSettings):
+    """Settings of one scanner."""
+
+    model: Literal["honeywell", "newland", "zebra", "code", "est-100pr"] = Field(
+        description="Whose scanner it is.", examples=["honeywell"]
+    )
+    trigger: Literal["presentation", "command"] = Field(
+        "presentation",
+        description="Whether the scanner looks for documents by itself, or when the gateway tells it to"
+        " (honeywell and newland).",
+        examples=["presentation"],
+    )
+    look_s: float = Field(
+        1.0,
+        gt=0,
+        le=30,
+        description="Only trigger = command: how long one look lasts until the next is ordered, in seconds.",
+        examples=[1.0],
+    )
+    setup: tuple[str, ...] | None = Field(
+        None,
+        description="Commands sent when the port is opened, instead of those this driver knows for the model"
+        " (honeywell and newland).",
+        examples=[["OCRENA1", "OCRATS2"]],
+    )
+    answer_s: float = Field(
+        0.5,
+        gt=0,
+        le=5,
+        description="How long to wait for the answer to a command, in seconds.",
+        examples=[0.5],
+    )
+    gap_s: float = Field(
+        0.15,
+        gt=0,
+        le=0.5,
+        description="Silence after which a document is complete or given up, in seconds."
+        " Zebra and code, whose rows come one by one: 0.5 unless stated.",
+        examples=[0.15],
+    )
+    again_s: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        description="The same document within so many seconds still lies there and is not said again.",
+        examples=[2.0],
+    )
+
+    chip: ChipSettings | None = Field(
+        None, description="The slot that reads the chips of these documents, where there is one."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_model_is_delivered(cls, given: Any) -> Any:
+        """Fill in what a model differs in from the others."""
+        if not isinstance(given, dict) or not isinstance(model := given.get("model"), str):
+            return given
+        return _DEFAULTS.get(model, {}) | given
+
+    @model_validator(mode="after")
+    def _only_some_are_spoken_to(self) -> Self:
+        if self.model not in _SPOKEN_TO and (self.trigger == "command" or self.setup):
+            raise ValueError(f"no command is known for {self.model}: leave out `trigger` and `setup`")
+        for command in self.setup or ():
+            if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):
+                raise ValueError("setup: a command is its six-character name and its value, such as OCRENA1")
+        if self.trigger == "command" and 0 < self.again_s <= self.look_s:
+            raise ValueError("again_s must be longer than look_s: every look reads what still lies there")
+        return self
+
+
+class OcrScanner(Driver[OcrScannerSettings]):
+    """An area-imaging scanner on a serial line."""
+
+    family = Family.PASSPORT_READER
+    settings_model = OcrScannerSettings
+    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
+
+    def __init__(self, settings: OcrScannerSettings, links: Links) -> None:
+        super().__init__(settings, links)
+        self.framing = self._framing()
+        self._messages = est100.Messages()
+        self._commanded: Maker | None = None
+        """Whom to tell when to look, once it is set up for that."""
+        self._last: tuple[tuple[str, ...], float] = ((), 0.0)
+
+    async def open(self) -> Identity:
+        """Open the port, ask who answers and set it up; raises LinkError when it refuses a command."""
+        self.chips = await chip_reader(self.settings.chip, self.links)
+        self.link = await self.links.serial(self.settings)
+        identity = None
+        if (maker := self._maker()) is not None:
+            ask = Ask(self.link, maker, self.settings.answer_s)
+            identity = await maker.identity(ask)
+            await set_up(ask, self._setup(maker))
+            if self.settings.trigger == "command":
+                self._commanded = maker
+        usb = self.link.usb
+        return identity or Identity(
+            model=(usb and usb.product) or f"{self.settings.model} scanner",
+            manufacturer=usb and usb.manufacturer,
+            serial_number=usb and usb.serial_number,
+        )
+
+    async def close(self) -> None:
+        """Let the scanner rest that was told to look."""
+        if self._commanded is not None:
+            with contextlib.suppress(LinkError):
+                await self.link.write(self._commanded.release)
+
+    def _maker(self) -> Maker | None:
+        match self.settings.model:
+            case "honeywell":
+                return Honeywell()
+            case "newland":
+                return Newland()
+            case _:
+                return None
+
+    def _setup(self, maker: Maker) -> tuple[str, ...]:
+        """The commands to send: the technician's, or those for the model and its trigger."""
+        if self.settings.setup is not None:
+            return self.settings.setup
+        return maker.setup + (
+            maker.presentation if self.settings.trigger == "presentation" else maker.on_command
+        )
+
+    def _framing(self) -> Framing:
+        match self.settings.model:
+            case "honeywell":
+                return Rows(honeywell.ANSWERS)
+            case "newland":
+                return Rows(newland.ANSWERS)
+            case "zebra" | "code":
+                return Paired()
+            case "est-100pr":
+                return est100.Est100()
+
+    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+        """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""
+        return self._reads() if self.chips is None else with_chips(self._reads(), self.chips)
+
+    async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
+        looking = asyncio.create_task(self._keep_looking())
+        try:
+            async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
+                async for frame in received:
+                    for said in self._understand(frame):
+                        if not (isinstance(said, DocumentRead) and self._still_there(said)):
+                            yield said
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _keep_looking(self) -> None:
+        """Order one look after the other: each ends with a read, or with the scanner's own time limit."""
+        if (maker := self._commanded) is None:
+            return
+        while True:
+            if not self.framing.pending:  # a look that has found something is left to end
+                await self.link.write(maker.release + maker.trigger)
+            await asyncio.sleep(self.settings.look_s)
+
+    def _understand(self, frame: Frame) -> Iterator[Observation | BadFrame]:
+        """What one frame says."""
+        match frame:
+            case Answer(answer, _):
+                if answer[-1:] != ACK:
+                    raise refused(text_of(answer[:6]), answer[-1:])
+            case Damaged():
+                self._messages.forget()
+                yield given_up(frame)
+            case _ if self.settings.model == "est-100pr":
+                yield from self._messages.said(frame)
+            case _:
+                yield self._read(frame.payload, frame.wire)
+
+    def _read(self, text: bytes, wire: bytes) -> Observation:
+        """What the rows of one document say."""
+        lines = split_lines(text_of(text))
+        mrz = zone_of(lines)
+        if mrz is None:
+            return not_a_document(wire)
+        return read_of(
+            lines, mrz, Trigger.POLL if self.settings.trigger == "command" else Trigger.INSERT, wire
+        )
+
+    def _still_there(self, read: DocumentRead) -> bool:
+        """Whether this is the document that was said a moment ago: a scanner reads what lies there again."""
+        now = asyncio.get_running_loop().time()
+        lines, seen = self._last
+        self._last = read.lines, now
+        return read.lines == lines and now - seen < self.settings.again_s

@@ -1,0 +1,141 @@
+"""EST-100PR-NZ: a reader that reads by itself and sends JSON, what is printed and what the chip holds.
+
+Source: its sheet "RS232 active output protocol" (in Chinese): 256000 baud 8O1, ``STX name : JSON-object ETX
+CR LF`` in UTF-8. `CameraData` has the printed zone or a QR code, `PCSign` tells that a read of a chip starts
+or ends, `EidlinkResult` has what the chip gave in `travelIdentityBean`. The copy at hand is cut off within
+that object; its field for the zone is known from the chip reader's own development kit (MachineReadCode), so
+any field whose text is a zone is taken.
+
+No more than the zone is taken from the chip: portrait and names in national letters have no place in what a
+document reader says yet, and no signature is sent with which they could be proved.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from drivers.driver import BadFrame
+from drivers.links.framing import OTHER, Delimited, Frame, Whole
+from drivers.observation import Check, CheckGroup, Observation, Outcome
+from drivers.passport.lines import complete, split_lines
+from drivers.passport.mrz import DigitResult, Mrz
+from drivers.passport.observations import Trigger
+from drivers.passport.reads import not_a_document, read_of, zone_of
+
+BAUD, PARITY = 256000, "O"
+# A portrait of a chip in base64 has some 30 kB; no frame comes near this.
+LIMIT_BYTES = 1 << 19
+_ROW = re.compile(r"[A-Z0-9<]+")
+
+
+class Est100(Delimited):
+    """Frames between STX and ETX; CR LF follows, and a frame without it is complete after a silence."""
+
+    def __init__(self) -> None:
+        super().__init__(re.compile(rb"\x02"), start_bytes=1, limit_bytes=LIMIT_BYTES)
+        self._silent = False
+
+    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+        """One past the LF, or past what is there of CR LF."""
+        etx = buffer.find(b"\x03", begun.end())
+        if etx < 0:
+            return -1
+        after = buffer[etx + 1 : etx + 3]
+        if after in (b"", b"\r") and not self._silent:
+            return -1
+        return etx + 1 + (2 if after == b"\r\n" else after == b"\r")
+
+    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+        """There is no check byte."""
+        return Whole(wire[begun.end() : wire.index(b"\x03")], wire)
+
+    def silence(self) -> Iterator[Frame]:
+        """Take a frame whose CR LF is missing, give up the rest."""
+        self._silent = True
+        yield from self.feed(b"")
+        self._silent = False
+        yield from super().silence()
+
+
+class Messages:
+    """What the messages of one reader say. Knows the printed zone until the chip's has come."""
+
+    def __init__(self) -> None:
+        self._printed: Mrz | None = None
+        self._transaction = ""
+
+    def said(self, frame: Whole) -> Iterator[Observation | BadFrame]:
+        """Understand one message."""
+        name, _, body = frame.payload.partition(b":")
+        content = _object(body)
+        # Beside the printed zone nothing is kept of the wire: it may be a portrait or a home address.
+        wire = frame.wire if name == b"CameraData" else name[:32]
+        match name, content:
+            case b"CameraData", {"type": "PassPort", "data": str(text)} if text.strip():
+                yield self._of_print(text, wire)
+            case b"EidlinkResult", {"travelIdentityBean": dict(bean)}:
+                yield from self._of_chip(bean, wire)
+            case (b"CameraData", {"type": "PassPort"}) | (b"CameraData" | b"EidlinkResult" | b"PCSign", None):
+                self.forget()
+                yield not_a_document(wire)
+            case b"PCSign", _:
+                return
+            case _:
+                yield BadFrame(OTHER, wire)
+
+    def forget(self) -> None:
+        """Something was lost: what comes next may belong to another document."""
+        self._printed = None
+
+    def _of_print(self, text: str, wire: bytes) -> Observation:
+        lines = split_lines(text)
+        self._printed = zone_of(lines)
+        self._transaction = str(uuid.uuid4())
+        read = read_of(lines, self._printed, Trigger.INSERT, wire)
+        return read.model_copy(update={"transaction": self._transaction})
+
+    def _of_chip(self, bean: dict[str, Any], wire: bytes) -> Iterator[Observation | BadFrame]:
+        """The chip's zone is news only when no printed one was read before, or another one."""
+        printed, self._printed = self._printed, None
+        lines = next(filter(None, map(_zone_text, bean.values())), None)
+        if lines is None:
+            yield BadFrame(OTHER, wire)
+        elif printed is None:
+            yield read_of(lines, zone_of(lines), Trigger.INSERT, wire)
+        elif sorted(lines) != sorted(printed.lines):
+            read = read_of(lines, zone_of(lines), Trigger.INSERT, wire, [_differs(printed)])
+            yield read.model_copy(update={"transaction": self._transaction})
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of a message; None when it is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _zone_text(value: object) -> tuple[str, ...] | None:
+    """The lines of a field that holds a zone."""
+    if not isinstance(value, str):
+        return None
+    lines = split_lines(value)
+    sound = complete(list(lines)) and all(map(_ROW.fullmatch, lines))
+    return lines if sound and zone_of(lines) else None
+
+
+def _differs(printed: Mrz) -> Check:
+    """The chip holds another zone than the one that was read from the page."""
+    unread = any(digit.result is DigitResult.UNREADABLE for digit in printed.digits)
+    return Check(
+        id="combined.mrz_vs_dg1",
+        group=CheckGroup.COMBINED,
+        outcome=Outcome.UNDETERMINED if unread else Outcome.FAILED,
+        reason="printed_unreadable" if unread else "differs_from_chip",
+        text="The printed zone was not read completely."
+        if unread
+        else "The printed zone differs from the one in the chip.",
+    )

@@ -1,0 +1,61 @@
+r"""Honeywell area imagers (Xenon, Granit, N66xx): menu commands, and rows with one separator.
+
+Sources: Honeywell, user guides of the *Xenon XP 1950g* and *Voyager 1250g*, "Serial Programming Commands":
+a command is ``SYN M CR tag data !``, its answer the command with ACK, NAK or ENQ before the final sign,
+without the prefix; triggers ``SYN T CR`` and ``SYN U CR`` have no answer. *OCR Programming User's Guide*:
+the template for passports reads visas, TD1 and TD2 as well. ALLENA, OCRENA, OCRATS and reads of 92 bytes
+for a TD1 and 89 for a TD3, which are rows with one separator and no terminator, were seen in a public
+program for a Xenon; PAPHHF (manual trigger) and the text that answers REVINF in others.
+
+Not confirmed by a source at hand: PAPTPR, which sets the scanner to look for documents by itself.
+"""
+
+import re
+
+from drivers.driver import Identity
+from drivers.passport.scanners.dialogue import STATUS, Ask, Maker
+from drivers.passport.scanners.rows import Answers
+
+ANSWERS = Answers(
+    whole=re.compile(rb"(?P<said>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
+    begun=re.compile(rb"[A-Za-z0-9_]{6,64}" + STATUS + rb"\Z"),
+)
+_PRODUCT = re.compile(r"^Product Name:\s*(\S.*?)\s*$", re.MULTILINE)
+_SERIAL = re.compile(r"^Serial Number:\s*(\S+)\s*$", re.MULTILINE)
+# The number stands at the end of a line such as `Software Revision: $ProjectRevision: 16345`.
+_FIRMWARE = re.compile(r"^Software Revision:.*?([\w.]+)[\s$]*$", re.MULTILINE)
+
+
+class Honeywell(Maker):
+    """A Honeywell scanner."""
+
+    # No barcodes, OCR on, its template for machine readable zones.
+    setup = ("ALLENA0", "OCRENA1", "OCRATS2")
+    presentation = ("PAPTPR",)
+    on_command = ("PAPHHF",)
+    trigger, release = b"\x16T\r", b"\x16U\r"
+
+    def command(self, command: str) -> bytes:
+        """See `Maker`."""
+        return b"\x16M\r" + command.encode("ascii") + b"!"
+
+    def reply_to(self, command: str) -> re.Pattern[bytes]:
+        """See `Maker`; the text of an answer comes before the echo."""
+        return re.compile(
+            rb"(?P<text>.*)" + command.encode("ascii") + rb"(?P<status>" + STATUS + rb")[!.]",
+            re.IGNORECASE | re.DOTALL,
+        )
+
+    async def identity(self, ask: Ask) -> Identity | None:
+        """See `Maker`."""
+        reply = await ask("REVINF")
+        if reply is None:
+            return None
+        text = reply.text.replace("\r", "\n")
+        product, serial, firmware = (found.search(text) for found in (_PRODUCT, _SERIAL, _FIRMWARE))
+        return Identity(
+            manufacturer="Honeywell",
+            model=product[1] if product else "Honeywell scanner",
+            serial_number=serial[1] if serial else None,
+            firmware=firmware[1] if firmware else None,
+        )

@@ -1,0 +1,54 @@
+"""Newland scanners (NLS-HR, FM and EM series, IDE237): unified commands, rows as plain text.
+
+Sources: Newland, user guides of the *NLS-HR42* and *NLS-HR52*, "Programming with Serial Commands": a command
+is ``~ SOH 0000 # tag data ; ETX`` (`#`: forgotten without power, `@`: kept), its answer ``STX SOH 0000 # tag
+data``, then ACK, NAK or ENQ, then ``; ETX``. SCNMOD, SCNTRG and SCNTCE were seen in public programs for the
+IDE237 and others, the QRY questions in one for the FM430.
+"""
+
+import re
+
+from drivers.driver import Identity
+from drivers.passport.scanners.dialogue import STATUS, Ask, Maker
+from drivers.passport.scanners.rows import Answers
+
+ANSWERS = Answers(
+    whole=re.compile(rb"\x02\x010000[@#](?P<said>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
+    begun=re.compile(rb"\x02(?:\x01[^\x02\x03]{0,520})?\Z"),
+)
+
+
+class Newland(Maker):
+    """A Newland scanner."""
+
+    # 2 looks for documents by itself, 0 waits for a trigger; then triggers by command must be allowed.
+    presentation = ("SCNMOD2",)
+    on_command = ("SCNMOD0", "SCNTCE1")
+    trigger, release = b"~\x010000#SCNTRG1;\x03", b"~\x010000#SCNTRG0;\x03"
+
+    def command(self, command: str) -> bytes:
+        """See `Maker`."""
+        return b"~\x010000#" + command.encode("ascii") + b";\x03"
+
+    def reply_to(self, command: str) -> re.Pattern[bytes]:
+        """See `Maker`; the text of an answer follows the echo."""
+        return re.compile(
+            rb"\x02\x010000[@#]"
+            + command.encode("ascii")
+            + rb"(?P<text>[^\x02\x03]{0,512}?)(?P<status>"
+            + STATUS
+            + rb");\x03"
+        )
+
+    async def identity(self, ask: Ask) -> Identity | None:
+        """See `Maker`; a question that is not known leaves its field empty."""
+        product = await ask("QRYPDN")
+        if product is None:
+            return None
+        serial, firmware = await ask("QRYPSN"), await ask("QRYFWV")
+        return Identity(
+            manufacturer="Newland",
+            model=product.text or "Newland scanner",
+            serial_number=serial.text if serial and serial.text else None,
+            firmware=firmware.text if firmware and firmware.text else None,
+        )

@@ -1,0 +1,86 @@
+"""Zebra and Code scanners: rows of plain text, to be paired.
+
+Source: Code Corporation, *CR1200 to CR3500 Interface Configuration Document* (2011), section 12.5.1: each row
+is read by itself, one of them may be missing, and rows that follow each other need not be of one passport.
+Zebra's OCR-B variants for travel documents send plain text as well. Neither is told anything: no command to
+set up the reading of documents is known, it is done once with the maker's own configuration barcodes.
+
+What cannot be told: two passports in view at once, of which exactly one row each is read, first the upper row
+of one and then the lower row of the other. No digit of a passport covers its upper row.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from drivers.links.framing import CUT, MALFORMED, OTHER, Damaged, Frame
+from drivers.passport.lines import complete, may_continue
+from drivers.passport.mrz import DeviationCode, DigitResult, Profile
+from drivers.passport.scanners.rows import Rows, joined, wire_of, zone_in_order
+
+
+class Paired(Rows):
+    """Scanners that send every row by itself, perhaps just one of them, perhaps of several documents in view.
+
+    What comes without a silence is one presentation: it must be the rows of exactly one document, in order,
+    with all digits right, or nothing of it is believed. So a document is known a silence later.
+    """
+
+    _REPEATS = 3
+    """A scanner that repeats a document without ever a silence is believed after so many times."""
+    _MOST_ROWS = 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0
+        self._spoilt: list[str] = []
+
+    @property
+    def pending(self) -> bool:
+        """Whether the silence that ends a presentation is still to come."""
+        return bool(super().pending or self._spoilt)
+
+    def _believed(self, rows: Sequence[str]) -> bool:
+        """Every digit must be right, the composite one among them: of rows from anywhere, most are not."""
+        mrz = zone_in_order(rows)
+        if mrz is None:
+            return False
+        unknown = any(note.code is DeviationCode.ISSUER_UNKNOWN for note in mrz.deviations)
+        if unknown and mrz.profile is Profile.ICAO:  # older Kenyan cards have a profile, and KYA for KEN
+            return False
+        wrong = {DigitResult.FAILED, DigitResult.UNREADABLE}
+        return not any(digit.result in wrong for digit in mrz.digits) and all(
+            digit.result is DigitResult.OK for digit in mrz.digits if digit.field == "composite"
+        )
+
+    def _stray(self, text: str) -> Iterator[Frame]:
+        if "<<" in text:
+            self._spoil(text)
+        else:
+            yield Damaged(OTHER, text.encode())
+
+    def _row(self, row: str) -> Iterator[Frame]:
+        if self._spoilt:
+            self._spoil(row)
+            return
+        self._count += 1
+        if row not in self._rows:
+            self._rows.append(row)
+        if len(self._rows) > self._MOST_ROWS:
+            self._spoil()
+        elif complete(self._rows) and self._count >= self._REPEATS * len(self._rows):
+            yield from self._abandon()
+
+    def _spoil(self, *rows: str) -> None:
+        """Believe nothing of this presentation; the last rows of it are kept to be shown."""
+        self._spoilt = [*self._spoilt, *self._rows, *rows][-self._MOST_ROWS :]
+        self._rows = []
+
+    def _abandon(self) -> Iterator[Frame]:
+        """Judge the presentation, which is over."""
+        rows, spoilt = self._rows, self._spoilt
+        self._rows, self._spoilt, self._count = [], [], 0
+        if spoilt:
+            yield Damaged(MALFORMED, wire_of(spoilt))
+        elif complete(rows) and self._believed(rows):
+            yield joined(rows)
+        elif rows:
+            yield Damaged(CUT if may_continue(rows) and not complete(rows) else MALFORMED, wire_of(rows))

@@ -1,0 +1,48 @@
+"""Barcodes on documents, and the digital seals among them (ICAO Doc 9303-13; BSI TR-03137; VDS-NC).
+
+    barcode = read_barcode(data, Symbology.DATA_MATRIX, today)
+    checks = seal_checks(barcode, printed, store, today)
+
+No clock, and no I/O but the loading of a store. What is exported here needs no library, so that a workstation
+can read events; `checks.seal_checks` and `store.SealStore` need the extra `chip` (asn1crypto).
+"""
+
+from drivers.passport.seals.errors import MalformedSealError, SealError, UnsupportedSealError
+from drivers.passport.seals.model import (
+    Barcode,
+    BarcodeKind,
+    Delivery,
+    Feature,
+    FeatureName,
+    FeatureReading,
+    ProofOfTest,
+    SealFault,
+    SealHolder,
+    SealProfile,
+    Symbology,
+    Vaccination,
+    Vds,
+    VdsNc,
+)
+from drivers.passport.seals.payload import read_barcode
+
+__all__ = [
+    "Barcode",
+    "BarcodeKind",
+    "Delivery",
+    "Feature",
+    "FeatureName",
+    "FeatureReading",
+    "MalformedSealError",
+    "ProofOfTest",
+    "SealError",
+    "SealFault",
+    "SealHolder",
+    "SealProfile",
+    "Symbology",
+    "UnsupportedSealError",
+    "Vaccination",
+    "Vds",
+    "VdsNc",
+    "read_barcode",
+]

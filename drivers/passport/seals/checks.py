@@ -1,0 +1,212 @@
+"""Whether a seal is genuine: readable, signed by whom it says, of that state, and of this document.
+
+Source: ICAO Doc 9303-13, appendix D, and 9303-12; outcomes after BSI TR-03135-1.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from drivers.observation import Check
+from drivers.passport.emrtd import ecdsa, states
+from drivers.passport.emrtd.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.errors import ChipError
+from drivers.passport.emrtd.public_keys import EcKey
+from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.mrz import Mrz
+from drivers.passport.seals import verdicts
+from drivers.passport.seals.comparison import mrz_vs_seal
+from drivers.passport.seals.model import Barcode, FeatureReading, SealFault, SealProfile, Vds, VdsNc
+from drivers.passport.seals.store import SealStore, may_sign_json
+
+# The hash goes with the size of the key, as in TR-03137-1's examples; VDS-NC names it (RFC 7518, 3.4).
+_BY_KEY_BITS = ((224, "sha224"), (256, "sha256"), (384, "sha384"), (521, "sha512"))
+_BY_NAME = {"ES256": "sha256", "ES384": "sha384", "ES512": "sha512"}
+
+
+def seal_checks(
+    barcode: Barcode, printed: Mrz | None, store: SealStore | None, today: date
+) -> tuple[Check, ...]:
+    """Make all checks of one barcode, always the same ones in the same order.
+
+    A barcode that is no seal has none of the features; that weighs nothing.
+    """
+    if barcode.fault is not None:
+        return tuple(_of_faulty(barcode.fault))
+    seal = barcode.vds or barcode.vds_nc
+    if seal is None:
+        return tuple(verdicts.not_supported(identifier, "no_seal") for identifier in verdicts.ALL)
+    return tuple(_Judgement(seal, store if store and not store.empty else None, today).checks(printed))
+
+
+def _of_faulty(fault: SealFault) -> Iterator[Check]:
+    malformed = fault is SealFault.MALFORMED
+    reason = "seal_malformed" if malformed else "seal_unsupported"
+    first = verdicts.failed if malformed else verdicts.undetermined
+    yield first(verdicts.READABLE, reason)
+    for identifier in verdicts.ALL[1:]:
+        yield verdicts.undetermined(identifier, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """One seal against one store on one day."""
+
+    seal: Vds | VdsNc
+    store: SealStore | None
+    today: date
+
+    def checks(self, printed: Mrz | None) -> Iterator[Check]:
+        yield self._readable()
+        try:
+            candidates = self._candidates()
+        except ChipError:
+            # The certificate came with the seal: bytes that are none do not make it another state's.
+            for identifier in (verdicts.SIGNATURE, verdicts.CERTIFICATE, verdicts.ISSUING_STATE):
+                yield verdicts.undetermined(identifier, "signer_malformed")
+        else:
+            yield from self._signed(candidates)
+        yield mrz_vs_seal(printed, self.seal)
+
+    def _readable(self) -> Check:
+        identifier = verdicts.READABLE
+        if isinstance(self.seal, Vds):
+            if any(feature.reading is FeatureReading.MALFORMED for feature in self.seal.features):
+                return verdicts.failed(identifier, "feature_malformed")
+            if self.seal.missing:
+                return verdicts.failed(identifier, "feature_missing")
+            if self.seal.profile is SealProfile.UNKNOWN:
+                return verdicts.undetermined(identifier, "profile_unknown")
+        elif self.seal.holder is None:
+            return verdicts.undetermined(identifier, "profile_unknown")
+        return verdicts.successful(identifier)
+
+    def _candidates(self) -> tuple[Certificate, ...]:
+        """Find certificates of the signer: the seal's own, or what the operator has; raises ChipError."""
+        if isinstance(self.seal, VdsNc):
+            return (Certificate.parse(self.seal.certificate),) if self.seal.certificate else ()
+        return self.store.find(self.seal.signer, self.seal.certificate_reference) if self.store else ()
+
+    def _signed(self, candidates: tuple[Certificate, ...]) -> Iterator[Check]:
+        signature, signer = self._signature(candidates)
+        yield signature
+        yield self._certificate(signer)
+        yield self._issuing_state(signer)
+
+    def _signature(self, candidates: tuple[Certificate, ...]) -> tuple[Check, Certificate | None]:
+        """Verify, and tell by whose certificate; the first one when by none."""
+        identifier = verdicts.SIGNATURE
+        first = candidates[0] if candidates else None
+        if self.store is None:
+            return verdicts.undetermined(identifier, "no_trust_store"), first
+        if first is None:
+            return verdicts.undetermined(identifier, "signer_unknown"), None
+        unsupported = False
+        for certificate in candidates:
+            genuine = self._signed_by(certificate)
+            if genuine:
+                return verdicts.successful(identifier), certificate
+            unsupported |= genuine is None
+        if unsupported:
+            return verdicts.undetermined(identifier, "algorithm_unsupported"), first
+        return verdicts.failed(identifier, "signature_wrong"), first
+
+    def _signed_by(self, certificate: Certificate) -> bool | None:
+        """Verify with one certificate; None when its key or the algorithm is unknown."""
+        try:
+            key = certificate.public_key()
+        except ChipError:
+            return None
+        if not isinstance(key, EcKey) or (function := self._hash(key)) is None:
+            return None
+        half = len(self.seal.signature) // 2
+        r, s = (
+            int.from_bytes(part, "big") for part in (self.seal.signature[:half], self.seal.signature[half:])
+        )
+        return ecdsa.verify(key, hashlib.new(function, self.seal.signed).digest(), r, s)
+
+    def _hash(self, key: EcKey) -> str | None:
+        if isinstance(self.seal, VdsNc):
+            return _BY_NAME.get(self.seal.algorithm)
+        bits = key.curve.order.bit_length()
+        return next((name for most, name in _BY_KEY_BITS if bits <= most), None)
+
+    def _certificate(self, signer: Certificate | None) -> Check:
+        """Judge the signer's certificate: the calendar, then the state, then its list of revoked ones.
+
+        A list of revoked certificates can only condemn: most states' seals come without one.
+        """
+        identifier = verdicts.CERTIFICATE
+        if self.store is None:
+            return verdicts.undetermined(identifier, "no_trust_store")
+        if signer is None:
+            return verdicts.undetermined(identifier, "signer_unknown")
+        if isinstance(self.seal, VdsNc) and not may_sign_json(self.seal.certificate):
+            return verdicts.failed(identifier, "not_for_seals")
+        if reason := self._out_of_date(signer):
+            return verdicts.failed(identifier, reason)
+        trust = self.store.trust
+        if trust is None:
+            if self.store.has(signer):
+                return verdicts.successful(identifier)
+            return verdicts.undetermined(identifier, "csca_unknown")
+        if not trust.authorities:
+            return verdicts.undetermined(identifier, "no_trust_store")
+        return self._chained(signer, trust)
+
+    def _chained(self, signer: Certificate, trust: TrustStore) -> Check:
+        identifier = verdicts.CERTIFICATE
+        claimed = trust.authorities_of(signer)
+        if not claimed:
+            return verdicts.undetermined(identifier, "csca_unknown")
+        verified = {authority: _verified(signer, authority) for authority in claimed}
+        authority = next((authority for authority, how in verified.items() if how), None)
+        if authority is None:
+            if None in verified.values():
+                return verdicts.undetermined(identifier, "algorithm_unsupported")
+            return verdicts.failed(identifier, "signature_wrong")
+        if reason := _expiry(authority, self.today):
+            return verdicts.failed(identifier, reason)
+        genuine = (known for known in trust.lists_of(authority) if _verified(known, authority))
+        latest = next(genuine, None)
+        if latest is not None and signer.serial_number in latest.revoked:
+            return verdicts.failed(identifier, "revoked")
+        return verdicts.successful(identifier)
+
+    def _out_of_date(self, signer: Certificate) -> str | None:
+        """Compare the certificate's validity with the day of the seal, where it has one, and with today."""
+        if isinstance(self.seal, Vds):
+            if self.seal.signed_on < signer.not_before.date():
+                return "signed_too_early"
+            if self.seal.signed_on > signer.not_after.date():
+                return "signed_after_expiry"
+        return _expiry(signer, self.today)
+
+    def _issuing_state(self, signer: Certificate | None) -> Check:
+        """Compare the country of the signer with the issuer of the seal."""
+        identifier = verdicts.ISSUING_STATE
+        if signer is None:
+            return verdicts.undetermined(
+                identifier, "no_trust_store" if self.store is None else "signer_unknown"
+            )
+        allowed = states.issuers(signer.country) if signer.country else None
+        if allowed is None:
+            return verdicts.undetermined(identifier, "country_unknown")
+        if self.seal.issuer in allowed:
+            return verdicts.successful(identifier)
+        return verdicts.failed(identifier, "state_differs")
+
+
+def _expiry(certificate: Certificate, today: date) -> str | None:
+    if today < certificate.not_before.date():
+        return "certificate_not_yet_valid"
+    return "certificate_expired" if today > certificate.not_after.date() else None
+
+
+def _verified(signed: Certificate | RevocationList, authority: Certificate) -> bool | None:
+    """Verify a state's signature; None when its key or algorithm is unknown."""
+    try:
+        return signed.signed_by(authority)
+    except ChipError:
+        return None

@@ -1,0 +1,294 @@
+"""What a barcode on a document says: seals, zones, and everything else as it came."""
+
+from datetime import date
+
+from pydantic import Field, JsonValue
+
+from drivers.observation import Part, Term
+from drivers.passport.mrz import Mrz
+
+
+class Symbology(Term):
+    """The kind of barcode, where the reader tells."""
+
+    AZTEC = "aztec"
+    DATA_MATRIX = "data_matrix"
+    QR = "qr"
+    PDF417 = "pdf417"
+    CODE_39 = "code_39"
+    CODE_128 = "code_128"
+    INTERLEAVED_2_OF_5 = "interleaved_2_of_5"
+    UNKNOWN = "unknown"
+
+
+class BarcodeKind(Term):
+    """What a barcode is, by what it holds."""
+
+    VDS = "vds"
+    """A visible digital seal (ICAO Doc 9303-13; BSI TR-03137)."""
+    VDS_NC = "vds_nc"
+    """A visible digital seal for non-constrained environments: signed JSON."""
+    MRZ = "mrz"
+    """A machine readable zone."""
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class Delivery(Term):
+    """How the reader handed over the bytes of the barcode."""
+
+    BINARY = "binary"
+    UTF8 = "utf8"
+    """Each byte as the character of ISO 8859-1 with its number, written in UTF-8."""
+    BASE64 = "base64"
+    BASE32 = "base32"
+    HEX = "hex"
+    UNKNOWN = "unknown"
+
+
+class SealFault(Term):
+    """Why a barcode that is a seal cannot be read as one."""
+
+    MALFORMED = "malformed"
+    UNSUPPORTED = "unsupported"
+    """Of a version that this release does not know."""
+    UNKNOWN = "unknown"
+
+
+class SealProfile(Term):
+    """Which document a seal is of, by feature definition and document category."""
+
+    VISA = "visa"
+    EMERGENCY_TRAVEL_DOCUMENT = "emergency_travel_document"
+    ARRIVAL_ATTESTATION = "arrival_attestation"
+    SOCIAL_INSURANCE_CARD = "social_insurance_card"
+    RESIDENCE_PERMIT = "residence_permit"
+    RESIDENCE_PERMIT_SUPPLEMENT = "residence_permit_supplement"
+    ADDRESS_STICKER = "address_sticker"
+    """On a German identity card or residence permit."""
+    RESIDENCE_STICKER = "residence_sticker"
+    """In a German passport."""
+    UNKNOWN = "unknown"
+
+
+class FeatureName(Term):
+    """What a feature of a known profile is."""
+
+    MRZ = "mrz"
+    PASSPORT_NUMBER = "passport_number"
+    DOCUMENT_NUMBER = "document_number"
+    NUMBER_OF_ENTRIES = "number_of_entries"
+    DURATION_OF_STAY = "duration_of_stay"
+    VISA_TYPE = "visa_type"
+    ADDITIONAL = "additional"
+    AZR_NUMBER = "azr_number"
+    SOCIAL_INSURANCE_NUMBER = "social_insurance_number"
+    SURNAME = "surname"
+    FIRST_NAME = "first_name"
+    BIRTH_NAME = "birth_name"
+    SHEET_NUMBER = "sheet_number"
+    MUNICIPALITY_CODE = "municipality_code"
+    ADDRESS = "address"
+    POSTAL_CODE = "postal_code"
+    UNKNOWN = "unknown"
+
+
+class FeatureReading(Term):
+    """What became of a feature."""
+
+    READ = "read"
+    RAW = "raw"
+    """The profile does not say what it is; its bytes are kept."""
+    MALFORMED = "malformed"
+    """Not as its profile says; its bytes are kept."""
+    UNKNOWN = "unknown"
+
+
+class Feature(Part):
+    """One feature of a seal."""
+
+    shown = frozenset({"tag", "name", "reading"})
+
+    tag: int = Field(ge=0, le=254, description="Its tag, of one byte.", examples=[3])
+    name: FeatureName = Field(description="What it is.", examples=["passport_number"])
+    reading: FeatureReading = Field(description="What became of it.", examples=["read"])
+    text: str | None = Field(
+        None,
+        description="Its text. A zone has its lines parted by line feeds, a duration of stay is a period of "
+        "ISO 8601.",
+        examples=["UFO001979"],
+    )
+    number: int | None = Field(
+        None, ge=0, description="Its number. For entries, 0 is any number of them.", examples=[None]
+    )
+    value_hex: str = Field(
+        pattern="^([0-9a-f]{2})*$", description="Its bytes, hexadecimal.", examples=["d79519a65306"]
+    )
+
+
+class Vds(Part):
+    """A visible digital seal."""
+
+    shown = frozenset(
+        {
+            "version",
+            "issuer",
+            "signer",
+            "certificate_reference",
+            "signed_on",
+            "feature_definition",
+            "document_category",
+            "profile",
+            "features",
+            "missing",
+            "mrz",
+        }
+    )
+
+    version: int = Field(ge=3, le=4, description="Version of the header: 3 or 4.", examples=[4])
+    issuer: str = Field(description="Issuing state or organization, as in a zone.", examples=["UTO"])
+    signer: str = Field(description="Country and name of the signer, four characters.", examples=["UTTS"])
+    certificate_reference: str = Field(
+        description="Serial number of the signer's certificate, hexadecimal.", examples=["5B"]
+    )
+    issued_on: date = Field(description="When the document was issued.", examples=["2020-01-01"])
+    signed_on: date = Field(description="When the seal was signed.", examples=["2020-03-01"])
+    feature_definition: int = Field(
+        ge=0, le=255, description="Reference of the definition of the features.", examples=[251]
+    )
+    document_category: int = Field(ge=0, le=255, description="Category of the document.", examples=[6])
+    profile: SealProfile = Field(description="Which document that is.", examples=["residence_permit"])
+    features: tuple[Feature, ...] = Field(
+        description="The features, in the order of the seal.",
+        examples=[
+            [
+                {
+                    "tag": 3,
+                    "name": "passport_number",
+                    "reading": "read",
+                    "text": "UFO001979",
+                    "value_hex": "d79519a65306",
+                }
+            ]
+        ],
+    )
+    missing: tuple[FeatureName, ...] = Field(
+        (), description="Features that the profile requires and the seal lacks.", examples=[[]]
+    )
+    mrz: Mrz | None = Field(
+        None,
+        description="The zone among the features. A visa's seal has no optional data; fillers stand for it.",
+        examples=[None],
+    )
+    signed: bytes = Field(b"", exclude=True, repr=False, description="The bytes that were signed.")
+    signature: bytes = Field(b"", exclude=True, repr=False, description="r and s, of equal length.")
+
+    def text_of(self, name: FeatureName) -> str | None:
+        """Give the text of a feature that was read, or None."""
+        return next((feature.text for feature in self.features if feature.name is name), None)
+
+
+class SealHolder(Part):
+    """Whom a VDS-NC is about; what the issuer left out is null."""
+
+    shown = frozenset({"document_type"})
+
+    name: str | None = Field(None, description="Name as the issuer writes it.", examples=["Cook Gerald"])
+    birth_date: str | None = Field(None, description="Date of birth, ISO 8601.", examples=["1990-01-29"])
+    sex: str | None = Field(None, description="Sex: M, F or X.", examples=["M"])
+    document_type: str | None = Field(None, description="Kind of document.", examples=["P"])
+    document_number: str | None = Field(
+        None, description="Number of the travel document.", examples=["E1234567P"]
+    )
+    additional_identifier: str | None = Field(
+        None, description="Any other number of the issuer's.", examples=["L4567890Z"]
+    )
+
+
+class Vaccination(Part):
+    """One dose (VDS-NC, type icao.vacc)."""
+
+    vaccine: str | None = Field(None, description="Vaccine, code of ICD-11.", examples=["XM68M6"])
+    product: str | None = Field(None, description="Brand of the vaccine.", examples=["Comirnaty"])
+    disease: str | None = Field(None, description="Disease, code of ICD-11.", examples=["RA01.0"])
+    given_on: str | None = Field(None, description="Date of the dose, ISO 8601.", examples=["2021-03-03"])
+    dose: int | None = Field(None, ge=0, description="Number of the dose.", examples=[1])
+    country: str | None = Field(None, description="Country, three letters.", examples=["UTO"])
+    centre: str | None = Field(None, description="Who gave it.", examples=["RIVM"])
+    lot: str | None = Field(None, description="Number of the lot.", examples=["VC35679"])
+    next_on: str | None = Field(None, description="Date of the next dose, ISO 8601.", examples=["2021-03-24"])
+
+
+class ProofOfTest(Part):
+    """One test (VDS-NC, type icao.test)."""
+
+    facility: str | None = Field(None, description="Who made it.", examples=["General Hospital"])
+    country: str | None = Field(None, description="Country, three letters.", examples=["UTO"])
+    sampled_at: str | None = Field(
+        None, description="When the sample was taken, ISO 8601.", examples=["2020-12-12T12:00:00+08:00"]
+    )
+    reported_at: str | None = Field(
+        None, description="When the report was issued, ISO 8601.", examples=["2021-02-11T14:00:00+08:00"]
+    )
+    test: str | None = Field(None, description="Kind of test.", examples=["molecular(PCR)"])
+    method: str | None = Field(None, description="How the sample was taken.", examples=["nasopharyngeal"])
+    result: str | None = Field(None, description="Result of the test.", examples=["negative"])
+
+
+class VdsNc(Part):
+    """A visible digital seal for non-constrained environments."""
+
+    shown = frozenset({"type", "version", "issuer", "algorithm"})
+
+    type: str = Field(max_length=64, description="What the message is.", examples=["icao.test"])
+    version: int = Field(ge=0, description="Version of that type.", examples=[1])
+    issuer: str = Field(max_length=3, description="Issuing state, three letters.", examples=["UTO"])
+    identifier: str | None = Field(
+        None, description="Number of the certificate, where its type is known.", examples=["U01932"]
+    )
+    holder: SealHolder | None = Field(
+        None, description="Whom it is about, where its type is known.", examples=[{"name": "Cook Gerald"}]
+    )
+    vaccinations: tuple[Vaccination, ...] = Field(
+        (), description="Doses, of the type icao.vacc.", examples=[[]]
+    )
+    test: ProofOfTest | None = Field(
+        None, description="The test, of the type icao.test.", examples=[{"result": "negative"}]
+    )
+    message: dict[str, JsonValue] = Field(
+        description="The message as it was signed, of whatever type.", examples=[{"utci": "U01932"}]
+    )
+    algorithm: str = Field(max_length=16, description="Signature algorithm of RFC 7518.", examples=["ES256"])
+    signed: bytes = Field(b"", exclude=True, repr=False, description="The bytes that were signed.")
+    signature: bytes = Field(b"", exclude=True, repr=False, description="r and s, of equal length.")
+    certificate: bytes = Field(
+        b"", exclude=True, repr=False, description="The signer's certificate in DER; empty if left out."
+    )
+
+
+class Barcode(Part):
+    """One barcode, and what it says. Exactly one of its contents is not null, none where a seal is faulty."""
+
+    shown = frozenset(
+        {"symbology", "kind", "delivery", "size_bytes", "truncated", "fault", "vds", "vds_nc", "mrz"}
+    )
+
+    symbology: Symbology | None = Field(
+        None, description="The kind of barcode; null when the reader does not say.", examples=["data_matrix"]
+    )
+    kind: BarcodeKind = Field(description="What it is.", examples=["other"])
+    delivery: Delivery = Field(description="How the reader handed it over.", examples=["binary"])
+    size_bytes: int = Field(ge=0, description="Length as the reader gave it, in bytes.", examples=[5])
+    fault: SealFault | None = Field(
+        None, description="Why a seal cannot be read; null when it can.", examples=[None]
+    )
+    vds: Vds | None = Field(None, description="The seal.", examples=[None])
+    vds_nc: VdsNc | None = Field(None, description="The seal, in JSON.", examples=[None])
+    mrz: Mrz | None = Field(None, description="The machine readable zone.", examples=[None])
+    text: str | None = Field(None, description="Other content that is text.", examples=["12345"])
+    content_base64: str | None = Field(
+        None, description="Other content that is not text, in base64.", examples=[None]
+    )
+    truncated: int = Field(
+        0, ge=0, description="How many bytes of other content were left out as too many.", examples=[0]
+    )

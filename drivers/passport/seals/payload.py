@@ -1,0 +1,155 @@
+"""What a barcode says, whoever read it: seals, zones, or content of its own.
+
+Nothing here raises on bad bytes. What starts as a seal and is none keeps its kind and gets a fault, so that
+an altered seal cannot pass for an unknown barcode.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+from drivers.passport import mrz as zones
+from drivers.passport.seals import vds, vds_nc
+from drivers.passport.seals.errors import MalformedSealError, SealError
+from drivers.passport.seals.model import Barcode, BarcodeKind, Delivery, SealFault, Symbology, Vds
+
+LONGEST = 16 * 1024
+"""Most bytes that are looked at: the largest QR code has 2,953, and readers may double them as hex."""
+_LONGEST_OTHER = 4096
+# The first bytes of a seal, DC 02 or DC 03, as the text encodings write them.
+_BASE64 = re.compile(rb"3A[I-P][A-Za-z0-9+/_-]*={0,2}")
+_BASE32 = re.compile(rb"3QB[A-Z2-7]*={0,6}", re.IGNORECASE)
+_HEX = re.compile(rb"DC0[23]([0-9A-F]{2})*", re.IGNORECASE)
+_UTF8_MARK = b"\xc3\x9c"
+# Readers set up for text end every barcode so.
+_ENDS = b"\r\n\0"
+_NOT_A_VERSION = 0x10
+_ZONE = re.compile(r"[A-Z0-9<]{60,90}")
+
+
+def read_barcode(data: bytes, symbology: Symbology | None, today: date) -> Barcode:
+    """Say what a barcode holds; `today` decides the centuries of zones only."""
+    start, what = data[:LONGEST], {"symbology": symbology, "size_bytes": len(data)}
+    if len(data) <= LONGEST:
+        for delivery, seal in _seals(start):
+            return _vds(seal, delivery, what, today)
+        text = _text(start)
+        if text is not None:
+            if vds_nc.looks_like_one(text):
+                return _vds_nc(text, what)
+            if found := _mrz(text, today):
+                return Barcode(kind=BarcodeKind.MRZ, delivery=Delivery.BINARY, mrz=found, **what)
+    return _other(start, what)
+
+
+def _seals(data: bytes) -> Iterator[tuple[Delivery, bytes]]:
+    """Give the bytes of a seal, if they can be one, out of what the reader made of them."""
+    if _may_be_seal(data):
+        yield Delivery.BINARY, data
+    elif data.startswith(_UTF8_MARK):
+        try:
+            bare = data.decode("utf-8").encode("iso-8859-1")
+        except UnicodeError:
+            return
+        if _may_be_seal(bare):
+            yield Delivery.UTF8, bare
+    else:
+        yield from _armoured(data.strip(_ENDS + b" \t"))
+
+
+def _may_be_seal(data: bytes) -> bool:
+    return data[:1] == bytes([vds.MAGIC]) and data[1:2] < bytes([_NOT_A_VERSION])
+
+
+def _armoured(text: bytes) -> Iterator[tuple[Delivery, bytes]]:
+    decoders: tuple[tuple[Delivery, re.Pattern[bytes], Callable[[bytes], bytes]], ...] = (
+        (Delivery.HEX, _HEX, binascii.unhexlify),
+        (Delivery.BASE32, _BASE32, _base32),
+        (Delivery.BASE64, _BASE64, _base64),
+    )
+    for delivery, pattern, decode in decoders:
+        if pattern.fullmatch(text):
+            try:
+                yield delivery, decode(text)
+            except (binascii.Error, ValueError):
+                return
+
+
+def _base32(text: bytes) -> bytes:
+    bare = text.rstrip(b"=")
+    return base64.b32decode(bare + b"=" * (-len(bare) % 8), casefold=True)
+
+
+def _base64(text: bytes) -> bytes:
+    bare = text.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    return base64.b64decode(bare + b"=" * (-len(bare) % 4))
+
+
+def _vds(data: bytes, delivery: Delivery, what: dict[str, Any], today: date) -> Barcode:
+    try:
+        seal = _unended(data, today)
+    except SealError as fault:
+        return _faulty(BarcodeKind.VDS, delivery, fault, what)
+    return Barcode(kind=BarcodeKind.VDS, delivery=delivery, vds=seal, **what)
+
+
+def _unended(data: bytes, today: date) -> Vds:
+    """Read a seal, and if that fails, again without what a reader set up for text puts at the end."""
+    try:
+        return vds.parse(data, today)
+    except MalformedSealError:
+        bare = data.rstrip(_ENDS)
+        if bare == data:
+            raise
+        return vds.parse(bare, today)
+
+
+def _vds_nc(text: str, what: dict[str, Any]) -> Barcode:
+    try:
+        seal = vds_nc.parse(text)
+    except SealError as fault:
+        return _faulty(BarcodeKind.VDS_NC, Delivery.BINARY, fault, what)
+    return Barcode(kind=BarcodeKind.VDS_NC, delivery=Delivery.BINARY, vds_nc=seal, **what)
+
+
+def _faulty(kind: BarcodeKind, delivery: Delivery, fault: SealError, what: dict[str, Any]) -> Barcode:
+    malformed = isinstance(fault, MalformedSealError)
+    return Barcode(
+        kind=kind,
+        delivery=delivery,
+        fault=SealFault.MALFORMED if malformed else SealFault.UNSUPPORTED,
+        **what,
+    )
+
+
+def _text(data: bytes) -> str | None:
+    """Give what is text in UTF-8, or None."""
+    try:
+        text = data.decode("utf-8-sig").strip("\r\n\0 \t")
+    except UnicodeDecodeError:
+        return None
+    return text if all(c.isprintable() or c in "\r\n\t\x1d\x1e\x04" for c in text) else None
+
+
+def _mrz(text: str, today: date) -> zones.Mrz | None:
+    lines = text.split()
+    if not _ZONE.fullmatch("".join(lines)) or "<" not in text:
+        return None
+    return zones.parse(lines, today)
+
+
+def _other(data: bytes, what: dict[str, Any]) -> Barcode:
+    kept = data[:_LONGEST_OTHER]
+    truncated = what["size_bytes"] - len(kept)
+    text = _text(kept)
+    return Barcode(
+        kind=BarcodeKind.OTHER,
+        delivery=Delivery.BINARY,
+        text=text,
+        content_base64=None if text is not None else base64.b64encode(kept).decode("ascii"),
+        truncated=truncated,
+        **what,
+    )

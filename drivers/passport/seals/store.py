@@ -1,0 +1,154 @@
+"""Signers of seals that the operator gives, found by what a seal says of its signer.
+
+Source: BSI TR-03137-1, sections 5.3.1 and 6.5.2. A signer's certificate has the country and a common name of
+two characters, which together are the signer identifier, and the certificate reference of a seal is its
+serial number in hexadecimal. A seal has no room for the certificate itself.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asn1crypto import x509
+
+from drivers.passport.emrtd.certificates import Certificate, reading
+from drivers.passport.emrtd.errors import ChipError, MalformedError
+from drivers.passport.emrtd.trust_store import TrustStore
+
+_JSON_SIGNING = "2.23.136.1.1.14.2"
+_LARGEST_FILE = 1024 * 1024
+_MOST_SIGNERS = 10_000
+_LONGEST_REFERENCE = 64
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
+
+
+@dataclass(frozen=True, slots=True)
+class SealSigner:
+    """A certificate, and the signer identifier that it stands for."""
+
+    identifier: str
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class SealStore:
+    """What the operator trusts about seals.
+
+    With `trust`, a signer counts only if a state's certificate in there signed it. Without, the operator
+    vouches for each signer by giving its certificate.
+    """
+
+    signers: tuple[SealSigner, ...] = field(default=(), repr=False)
+    trust: TrustStore | None = None
+    faults: tuple[str, ...] = ()
+    """One sentence for each file that is of no use, for the technician."""
+
+    @classmethod
+    def load(cls, *places: Path, trust: TrustStore | None = None) -> "SealStore":
+        """Read certificates, PEM or DER, from files and from folders with everything below them.
+
+        A bad file is noted in `faults` and passed over.
+        """
+        contents: list[tuple[str, bytes]] = []
+        faults: list[str] = []
+        for path in _files(places, faults):
+            try:
+                if path.stat().st_size > _LARGEST_FILE:
+                    faults.append(f"{path.name}: the file is larger than any certificate")
+                else:
+                    contents.append((path.name, path.read_bytes()))
+            except OSError as fault:
+                faults.append(f"{path.name}: {fault.strerror}")
+        return cls._of(contents, faults, trust)
+
+    @classmethod
+    def of(cls, *contents: bytes, trust: TrustStore | None = None) -> "SealStore":
+        """Take certificates from memory, in PEM or DER."""
+        return cls._of([(f"entry {n}", content) for n, content in enumerate(contents, start=1)], [], trust)
+
+    @classmethod
+    def _of(
+        cls, contents: Iterable[tuple[str, bytes]], faults: list[str], trust: TrustStore | None
+    ) -> "SealStore":
+        signers: dict[str, SealSigner] = {}
+        for name, content in contents:
+            for encoded in _certificates(content):
+                try:
+                    signer = _signer(encoded)
+                except ChipError as fault:
+                    faults.append(f"{name}: {fault}")
+                    continue
+                if len(signers) < _MOST_SIGNERS:
+                    signers[signer.certificate.sha256] = signer
+                else:
+                    faults.append(f"{name}: left out, there are {_MOST_SIGNERS} certificates already")
+        return cls(tuple(signers.values()), trust, tuple(faults))
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing in it could vouch for any seal."""
+        return not self.signers and not (self.trust and self.trust.authorities)
+
+    def find(self, identifier: str, reference: str) -> tuple[Certificate, ...]:
+        """Give the certificates of a signer with that reference; none when it is no serial number."""
+        serial = _serial(reference)
+        return tuple(
+            signer.certificate
+            for signer in self.signers
+            if signer.identifier == identifier and signer.certificate.serial_number == serial
+        )
+
+    def has(self, certificate: Certificate) -> bool:
+        """Tell whether the operator gave this very certificate."""
+        return any(signer.certificate.sha256 == certificate.sha256 for signer in self.signers)
+
+
+def may_sign_json(encoded: bytes) -> bool:
+    """Tell whether a certificate, in DER, is one for seals in JSON; raises ChipError when it is none.
+
+    A state signs many certificates, and such a seal brings its own: without this, the key of any of its
+    passports' signers would do (the extended key usage says which one is for seals).
+    """
+    with reading("a certificate"):
+        usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
+        return usage is not None and _JSON_SIGNING in usage.native
+
+
+def _serial(reference: str) -> int | None:
+    try:
+        return int(reference, 16) if 0 < len(reference) <= _LONGEST_REFERENCE else None
+    except ValueError:
+        return None
+
+
+def _certificates(content: bytes) -> Iterator[bytes]:
+    blocks = [block[1] for block in _PEM.finditer(content)]
+    if not blocks:
+        yield content
+    for block in blocks:
+        try:
+            yield base64.b64decode(block, validate=False)
+        except binascii.Error:
+            yield b""  # parsed below, and noted as what it is
+
+
+def _signer(encoded: bytes) -> SealSigner:
+    certificate = Certificate.parse(encoded)
+    with reading("a certificate"):
+        name = x509.Certificate.load(encoded, strict=True).subject.native.get("common_name")
+    if not isinstance(name, str):
+        raise MalformedError("a certificate has not one common name")
+    return SealSigner(f"{certificate.country or ''}{name}".upper(), certificate)
+
+
+def _files(places: Iterable[Path], faults: list[str]) -> Iterator[Path]:
+    for place in places:
+        if place.is_dir():
+            yield from sorted(path for path in place.rglob("*") if path.is_file())
+        elif place.exists():
+            yield place
+        else:
+            faults.append(f"{place.name}: there is no such file or folder")

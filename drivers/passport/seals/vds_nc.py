@@ -1,0 +1,144 @@
+"""Visible digital seals for non-constrained environments (VDS-NC): JSON, its canonical form signed.
+
+Source: ICAO technical report *VDS-NC, Visible Digital Seal for non-constrained environments*, version 1;
+samples of Australia's passport office.
+
+    {"data": {"hdr": {"t": type, "v": version, "is": issuer}, "msg": {...}},
+     "sig": {"alg": "ES256", "cer": certificate, "sigvl": r || s}}
+
+`data` is signed; certificate and signature are in base64url.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from drivers.passport.seals import canonical
+from drivers.passport.seals.errors import MalformedSealError
+from drivers.passport.seals.model import ProofOfTest, SealHolder, Vaccination, VdsNc
+
+TEST, VACCINATION = "icao.test", "icao.vacc"
+_TYPE = re.compile("[A-Za-z0-9._-]{1,64}")
+_ISSUER = re.compile("[A-Z]{1,3}")
+_ALGORITHM = re.compile("[A-Za-z0-9-]{1,16}")
+_LONGEST_SIGNATURE = 2 * 66
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*={0,2}")
+_Object = dict[str, JsonValue]
+
+
+def parse(text: str) -> VdsNc:
+    """Read a seal; raises MalformedSealError.
+
+    Of the two known types every field is optional here: what an issuer leaves out is not what makes a seal
+    false. Fields of another kind than the standard has are left out, and still in `message`.
+    """
+    whole = _required(canonical.read(text))
+    canonical.write(whole)  # raises for what no reader could write again, anywhere
+    data, signature = _required(whole.get("data")), _required(whole.get("sig"))
+    header, message = _required(data.get("hdr")), _required(data.get("msg"))
+    kind, issuer, version = header.get("t"), header.get("is"), header.get("v")
+    algorithm = signature.get("alg")
+    if not (_is(kind, _TYPE) and _is(issuer, _ISSUER) and _is(algorithm, _ALGORITHM)):
+        raise MalformedSealError("a seal does not say what it is")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+        raise MalformedSealError("a seal has no version")
+    value = _bytes(signature.get("sigvl"))
+    if not value or len(value) % 2 or len(value) > _LONGEST_SIGNATURE:
+        raise MalformedSealError("a signature is not two numbers of equal length")
+    known = kind in (TEST, VACCINATION)
+    return VdsNc(
+        type=str(kind),
+        version=version,
+        issuer=str(issuer),
+        identifier=_text(message, "utci" if kind == TEST else "uvci") if known else None,
+        holder=_holder(_object(message.get("pid"))) if known else None,
+        vaccinations=tuple(_vaccinations(message)) if kind == VACCINATION else (),
+        test=_test(message) if kind == TEST else None,
+        message=message,
+        algorithm=str(algorithm),
+        signed=canonical.write(data),
+        signature=value,
+        certificate=_bytes(signature.get("cer")) if "cer" in signature else b"",
+    )
+
+
+def looks_like_one(text: str) -> bool:
+    """Tell JSON that is, or was meant to be, such a seal from any other."""
+    return text.startswith("{") and '"hdr"' in text and '"data"' in text
+
+
+def _holder(person: _Object) -> SealHolder:
+    return SealHolder(
+        name=_text(person, "n"),
+        birth_date=_text(person, "dob"),
+        sex=_text(person, "sex"),
+        document_type=_text(person, "dt"),
+        document_number=_text(person, "dn") or _text(person, "i"),
+        additional_identifier=_text(person, "ai"),
+    )
+
+
+def _vaccinations(message: _Object) -> Iterator[Vaccination]:
+    for event in _objects(message.get("ve")):
+        for dose in _objects(event.get("vd")):
+            number = dose.get("seq")
+            yield Vaccination(
+                vaccine=_text(event, "des"),
+                product=_text(event, "nam"),
+                disease=_text(event, "dis"),
+                given_on=_text(dose, "dvc"),
+                dose=number if type(number) is int and number >= 0 else None,
+                country=_text(dose, "ctr"),
+                centre=_text(dose, "adm"),
+                lot=_text(dose, "lot"),
+                next_on=_text(dose, "dvn"),
+            )
+
+
+def _test(message: _Object) -> ProofOfTest:
+    provider, dates, result = (_object(message.get(name)) for name in ("sp", "dat", "tr"))
+    return ProofOfTest(
+        facility=_text(provider, "spn"),
+        country=_text(provider, "ctr"),
+        sampled_at=_text(dates, "sc"),
+        reported_at=_text(dates, "ri"),
+        test=_text(result, "tc"),
+        method=_text(result, "m"),
+        result=_text(result, "r"),
+    )
+
+
+def _required(value: JsonValue) -> _Object:
+    if not isinstance(value, dict):
+        raise MalformedSealError("a seal lacks one of its parts")
+    return value
+
+
+def _object(value: JsonValue) -> _Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: JsonValue) -> list[_Object]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: _Object, name: str) -> str | None:
+    found = value.get(name)
+    return found if isinstance(found, str) else None
+
+
+def _is(value: JsonValue, pattern: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _bytes(value: JsonValue) -> bytes:
+    if not isinstance(value, str) or not _BASE64URL.fullmatch(value):
+        raise MalformedSealError("a certificate or signature is no base64url")
+    bare = value.rstrip("=")
+    try:
+        return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
+    except (binascii.Error, ValueError):
+        raise MalformedSealError("a certificate or signature is no base64url") from None

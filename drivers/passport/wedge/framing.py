@@ -1,0 +1,65 @@
+"""From what a reader types to documents: lines by their ends or lengths, texts by the pauses around them."""
+
+from collections.abc import Iterator
+
+from drivers.links.framing import CUT, Damaged, Frame
+from drivers.passport.framings import LIMIT_BYTES, Text
+from drivers.passport.lines import complete, split_lines, text_of
+from drivers.passport.wedge.keyboard import Keyboard, Mark
+from drivers.passport.wedge.keymap import IsoKey
+
+
+class Wedge:
+    """Events of an input device in, text out; a frame's `wire` is the text as well, in ASCII.
+
+    Where events were lost the rest of the text is given up with what came before: line 1 of a passport is
+    covered by no check digit, so what is left over must never meet the lines of another document.
+    """
+
+    def __init__(self, gap_s: float, iso_key: IsoKey = "<") -> None:
+        self._keyboard = Keyboard(gap_s, iso_key)
+        self._text = Text()
+        self._lost: bytes | None = None
+        """What there is of a text that is not whole; None while nothing is missing."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether a character or a text is unfinished."""
+        return self._keyboard.pending or self._text.pending or self._lost is not None
+
+    def feed(self, chunk: bytes) -> Iterator[Frame]:
+        """Take bytes of events and yield the documents and other texts that are complete."""
+        for typed in self._keyboard.feed(chunk):
+            match typed:
+                case Mark.PAUSE:
+                    yield from self._end()
+                case Mark.LOST:
+                    left = b"".join(frame.wire for frame in self._text.silence())
+                    self._lost = ((self._lost or b"") + left)[:LIMIT_BYTES]
+                case str():
+                    # What is not ASCII is no character of a zone: seen as a question mark, and never valid.
+                    character = typed.encode("ascii", "replace")
+                    if self._lost is None:
+                        yield from self._text.feed(character)
+                    else:
+                        self._lost = (self._lost + character)[:LIMIT_BYTES]
+
+    def silence(self) -> Iterator[Frame]:
+        """Nothing was typed for the gap time: a last line needs no line end, all else is given up."""
+        self._keyboard.silence()
+        yield from self._end()
+
+    def _end(self) -> Iterator[Frame]:
+        lost, self._lost = self._lost, None
+        left = list(self._text.silence())
+        if lost is not None:
+            yield Damaged(CUT, lost)
+        elif len(left) > 1 and not any(map(_is_document, left)):
+            # One text that stopped in a later line: one failure.
+            yield Damaged(CUT, b"\r".join(frame.wire for frame in left))
+        else:
+            yield from left
+
+
+def _is_document(frame: Frame) -> bool:
+    return complete(list(split_lines(text_of(frame.wire))))

@@ -1,0 +1,106 @@
+"""A host that serves the bridge contract, version 1: `GET /status`, `POST /scan`, `GET /images/...`."""
+
+import json
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from simulators.passport.fullpage.glass import CODES, LIGHTS, Glass, Result, Scan
+from simulators.passport.fullpage.server import Request, Response, json_response
+
+GARBAGE = b"{bridge: yes]\n"
+
+
+class BridgeHost:
+    """Answers for a reader. `sees_documents` False: it cannot tell whether one lies there."""
+
+    def __init__(
+        self, glass: Glass, credentials: tuple[str, str] | None = None, *, sees_documents: bool = True
+    ) -> None:
+        self.glass = glass
+        self.credentials = credentials
+        self.sees_documents = sees_documents
+        self._images: dict[str, bytes] = {}
+        self._scanned = 0
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        if self.glass.locked or request.credentials != self.credentials:
+            return json_response({"error": {"code": "unauthorized"}}, 401)
+        match request.method, request.path.split("/")[1:]:
+            case "GET", ["status"]:
+                return await self._status(request)
+            case "POST", ["scan"]:
+                return await self._scan(request.json)
+            case "GET", ["images", name] if name in self._images:
+                return Response(body=self._images[name], media_type="application/octet-stream")
+        return json_response({"error": {"code": "unknown"}}, 404)
+
+    async def _status(self, request: Request) -> Response:
+        unless = request.query.get("unless")
+        if unless is not None and self.sees_documents:
+            wait_s = float(request.query.get("wait_s", 0))
+            await self.glass.until(lambda: self.glass.state != unless, wait_s)
+        return json_response(
+            {
+                "bridge": 1,
+                "reader": {
+                    "connected": self.glass.plugged,
+                    "manufacturer": "Utopia Instruments",
+                    "model": "Page One",
+                    "serial_number": "SIM-P1-0001",
+                    "firmware": "1.0",
+                },
+                "document": self.glass.state if self.sees_documents else "unknown",
+                "checks": list(CODES),
+                "simulated": True,
+            }
+        )
+
+    async def _scan(self, asked: dict[str, Any]) -> Response:
+        wait_s = asked.get("wait_s", 0)
+        glass = self.glass
+        if not glass.plugged:
+            return json_response({"error": {"code": "reader_not_connected"}}, 503)
+
+        def fresh() -> bool:
+            return glass.page is not None and glass.placements > self._scanned
+
+        if wait_s and not await glass.until(fresh, wait_s):
+            return Response(204)
+        if glass.page is None:
+            return json_response({"error": {"code": "no_document"}}, 409)
+        self._scanned = glass.placements
+        self._images.clear()
+        scan = glass.scan(
+            asked.get("lights", LIGHTS),
+            face="face" in asked.get("areas", ()),
+            png=asked.get("image_format") == "image/png",
+        )
+        return Response(media_type="application/x-ndjson", stream=self._lines(scan, waited=bool(wait_s)))
+
+    async def _lines(self, scan: Scan, *, waited: bool) -> AsyncGenerator[bytes, None]:
+        if waited:
+            yield _line({"placed": {}})
+        for index in range(len(scan.results)):
+            result = await scan.at(index)
+            if result is None:
+                yield _line({"removed": {}})
+                return
+            yield GARBAGE if result.garbage else _line(self._told(result, f"{scan.number}-{index}"))
+        yield _line({"done": {}})
+
+    def _told(self, result: Result, name: str) -> dict[str, Any]:
+        match result.kind:
+            case "mrz":
+                return {"mrz": {"lines": list(result.lines)}}
+            case "image":
+                if not result.missing:
+                    self._images[name] = result.image
+                return {"image": {"light": result.light, "area": result.area, "path": f"/images/{name}"}}
+            case "check":
+                outcome = {} if result.outcome is None else {"outcome": result.outcome}
+                return {"check": {"code": result.code, "vendor_code": result.word} | outcome}
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value).encode() + b"\n"

@@ -1,0 +1,238 @@
+"""Kinds `document-bridge`, `desko` and `regula-server`: full-page readers and a server, with travellers."""
+
+import asyncio
+from collections.abc import Mapping
+from random import Random
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, ValidationError
+
+from simulators.errors import SimulatorError
+from simulators.mrz import Format
+from simulators.passport.fullpage.bridge import BridgeHost
+from simulators.passport.fullpage.desko import DeskoService
+from simulators.passport.fullpage.faults import fault_of
+from simulators.passport.fullpage.glass import Glass
+from simulators.passport.fullpage.page import Look, Page
+from simulators.passport.fullpage.regula import RegulaServer
+from simulators.passport.fullpage.server import HOST, Answer, HttpServer
+from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.travellers import EVEN_MIX, Travellers
+
+
+class ServiceSettings(SimulatorSettings):
+    """A service on a port of this machine."""
+
+    port: int = Field(ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready.")
+    username: str | None = Field(None, min_length=1, description="User name that clients must give.")
+    # Plain: the settings go to the simulator's own process as JSON, and the reader does not exist.
+    password: str = Field("", repr=False, description="Their password.")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its port."""
+        return (f"{HOST}:{self.port}",) if self.port else ()
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """What clients must give."""
+        return None if self.username is None else (self.username, self.password)
+
+
+class PageReaderSettings(ServiceSettings):
+    """One full-page reader and its service."""
+
+    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="How often each format comes.")
+    copied: float = Field(0.1, ge=0, le=1, description="Share of documents made with a colour copier.")
+    every_s: float | None = Field(None, gt=0, description="Seconds between documents; else by command only.")
+    first_s: float = Field(1.0, ge=0, description="When the first one comes, in seconds.")
+    dwell_s: float = Field(3.0, gt=0, description="How long a document lies there, in seconds.")
+    step_s: float = Field(0.1, ge=0, description="How long each result of a scan takes, in seconds.")
+    dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots an inch.")
+    image_bytes: int | None = Field(
+        None, ge=1000, le=32_000_000, description="JPEG images of a page are padded to this size, in bytes."
+    )
+
+    def build(self) -> Simulator:
+        """The reader and its travellers."""
+        return PageReader(self)
+
+    def service(self, glass: Glass) -> "BridgeHost | DeskoService":
+        """What answers for the reader."""
+        raise NotImplementedError
+
+
+class BridgeSettings(PageReaderSettings):
+    """A reader behind a bridge."""
+
+    kind: Literal["document-bridge"]
+    sees_documents: bool = Field(True, description="Whether the reader can tell that a document lies there.")
+
+    def service(self, glass: Glass) -> BridgeHost:
+        """Its host."""
+        return BridgeHost(glass, self.credentials, sees_documents=self.sees_documents)
+
+
+class DeskoSettings(PageReaderSettings):
+    """A DESKO reader behind DESKO's service."""
+
+    kind: Literal["desko"]
+
+    def service(self, glass: Glass) -> DeskoService:
+        """Its service."""
+        return DeskoService(glass, self.credentials)
+
+
+class RegulaServerSettings(ServiceSettings):
+    """A document server."""
+
+    kind: Literal["regula-server"]
+
+    def build(self) -> Simulator:
+        """The server."""
+        return RegulaSimulator(self)
+
+
+class Served(Simulator):
+    """What answers HTTP requests."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, settings: ServiceSettings, answer: Answer) -> None:
+        self.settings = settings
+        self.server = HttpServer(answer, settings.port)
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind and address."""
+        return self.settings.summary() | {"url": self.server.url}
+
+
+class RegulaSimulator(Served):
+    """The server as its process runs it."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self.service = RegulaServer(settings.credentials)
+        super().__init__(settings, self.service.answer)
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        async with self.server:
+            tell("ready", self.summary())
+            await asyncio.Event().wait()
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`: it has a `status`, and the fault `garbage`."""
+        match verb, dict(arguments):
+            case "status", {}:
+                return self.summary() | {"requests": len(self.server.asked)}
+            case "fault", {"fault": "garbage"}:
+                self.service.garbage = True
+                return {}
+        raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: status, fault garbage")
+
+
+class PageReader(Served):
+    """A reader, its service, the travellers before it and what goes wrong with them."""
+
+    def __init__(self, settings: PageReaderSettings) -> None:
+        self.reader = settings
+        self.glass = Glass(Look(settings.dpi, size_bytes=settings.image_bytes), settings.step_s)
+        self.service = settings.service(self.glass)
+        super().__init__(settings, self.service.answer)
+        self.glass.die = self._die
+        self.travellers = Travellers(settings.seed, mix=settings.documents)
+        self._tell: Tell = lambda _event, _details: None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._presented = 0
+
+    def _die(self, for_s: float | None) -> None:
+        if isinstance(self.service, DeskoService):
+            self.service.forget()
+        self.server.die(for_s)
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        try:
+            async with self.server:
+                tell("ready", self.summary())
+                if self.reader.every_s is None:
+                    await asyncio.Event().wait()
+                else:
+                    await self._arrivals(self.reader.every_s)
+        finally:
+            await self.glass.close()
+            for task in tuple(self._leaving):
+                task.cancel()
+            await asyncio.gather(*self._leaving, return_exceptions=True)
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`.
+
+        `insert`: `format` and `fields` of a Document, or raw `lines` (none: the side of a card without a
+        zone), and `copied`. `fault`: its name and `args`.
+        """
+        match verb:
+            case "insert":
+                return await self._insert(**arguments)
+            case "fault":
+                return self._fault(**arguments)
+            case "status":
+                return self.summary() | {
+                    "document": self.glass.state,
+                    "documents_presented": self._presented,
+                    "scans": self.glass.scans,
+                    "requests": len(self.server.asked),
+                }
+        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+
+    async def _insert(
+        self,
+        format: str | None = None,  # noqa: A002 - Doc 9303's word
+        fields: Mapping[str, Any] | None = None,
+        lines: list[str] | None = None,
+        copied: bool = False,
+    ) -> dict[str, Any]:
+        try:
+            if lines is not None:
+                if format is not None or fields:
+                    raise ValueError("lines are given as they are: without format and fields")
+                page = Page(tuple(lines))
+            else:
+                document = self.travellers.document(Format(format) if format else None, **(fields or {}))
+                page = Page(document.lines)
+        except (ValueError, TypeError) as error:
+            raise SimulatorError(f"insert: {error}") from None
+        await self.present(page.copied() if copied else page)
+        return {"lines": list(page.lines)}
+
+    def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            what = fault_of(fault, args)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise SimulatorError(f"fault {fault}: {first['msg']}") from None
+        self._tell("fault", {"fault": what.fault})
+        self.glass.inject(what)
+        return {}
+
+    async def present(self, page: Page) -> None:
+        """Put a page on the glass, and take it away after its dwell."""
+        self._presented += 1
+        await self.glass.put(page)
+        self._tell("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
+        task = asyncio.create_task(self._leave(self.glass.placements))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, placement: int) -> None:
+        await asyncio.sleep(self.reader.dwell_s)
+        await self.glass.take(placement)
+
+    async def _arrivals(self, every_s: float) -> None:
+        chance = Random(f"{self.settings.seed}/copies")
+        await asyncio.sleep(self.reader.first_s)
+        while True:
+            page = Page(self.travellers.document().lines)
+            await self.present(page.copied() if chance.random() < self.reader.copied else page)
+            await asyncio.sleep(every_s)

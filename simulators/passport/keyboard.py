@@ -1,0 +1,200 @@
+"""Readers in keyboard mode: a document typed on a keyboard, as the bytes the kernel gives of it.
+
+An event is 24 bytes: time as two 64-bit numbers (seconds, microseconds), then type, code and value. A key
+gives a scan code, the key and a report when it goes down, and again when it comes up.
+"""
+
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from simulators.passport.reader import MrzReader
+from simulators.serial_line import SerialLine
+
+SYN, KEY, MSC = 0, 1, 4
+DROPPED = 3
+LEFT_CTRL, LEFT_SHIFT, LEFT_ALT, CAPS_LOCK = 29, 42, 56, 58
+_HID_USAGE = 0x70000
+
+_UNSHIFTED = {
+    **dict(zip("1234567890", range(2, 12), strict=True)),
+    **dict(zip("qwertyuiop", range(16, 26), strict=True)),
+    **dict(zip("asdfghjkl", range(30, 39), strict=True)),
+    **dict(zip("zxcvbnm", range(44, 51), strict=True)),
+    **dict(zip("-=[];'`\\,./ ", (12, 13, 26, 27, 39, 40, 41, 43, 51, 52, 53, 57), strict=True)),
+    "\t": 15,
+    "\r": 28,
+}
+_SHIFTED = {
+    **{letter.upper(): code for letter, code in _UNSHIFTED.items() if letter.isalpha()},
+    **dict(zip('!@#$%^&*()_+{}:"~|<>?', (*range(2, 14), 26, 27, 39, 40, 41, 43, 51, 52, 53), strict=True)),
+}
+_PAD = dict(zip("7894561230", (71, 72, 73, 75, 76, 77, 79, 80, 81, 82), strict=True))
+_PAD_ENTER, _ISO_KEY, _KEY_J = 96, 86, 36
+
+
+class Hand(StrEnum):
+    """How a reader is set to type characters."""
+
+    US = "us"
+    """A US keyboard: Shift for capitals and for `<`."""
+    ISO = "iso"
+    """The same, with `<` on the key left of Z."""
+    CAPS = "caps"
+    """Caps Lock on around a text, so that capitals need no Shift."""
+    ALT_0NNN = "alt-0nnn"
+    """Every character by its code of four digits on the numeric pad."""
+    ALT_NNN = "alt-nnn"
+    """The same without leading zeros."""
+
+
+class End(StrEnum):
+    """How a reader types the end of a line."""
+
+    ENTER = "enter"
+    PAD_ENTER = "pad-enter"
+    TAB = "tab"
+    CTRL_J = "ctrl-j"
+    CTRL_SHIFT_J = "ctrl-shift-j"
+    NONE = "none"
+
+
+Stroke = tuple[int, bool]
+"""A key's code, and whether it goes down."""
+
+
+def press(code: int, *held: int) -> list[Stroke]:
+    """A key down and up while others are held."""
+    return [
+        *((other, True) for other in held),
+        (code, True),
+        (code, False),
+        *((other, False) for other in reversed(held)),
+    ]
+
+
+def strokes_of(text: str, hand: Hand = Hand.US) -> list[Stroke]:
+    """How `hand` types `text`, ASCII."""
+    strokes = [stroke for character in text for stroke in _character(character, hand)]
+    if hand is Hand.CAPS:
+        return [*press(CAPS_LOCK), *strokes, *press(CAPS_LOCK)]
+    return strokes
+
+
+def _character(character: str, hand: Hand) -> list[Stroke]:
+    match hand:
+        case Hand.ALT_0NNN | Hand.ALT_NNN:
+            digits = f"{ord(character):04}" if hand is Hand.ALT_0NNN else str(ord(character))
+            pad = [stroke for digit in digits for stroke in press(_PAD[digit])]
+            return [(LEFT_ALT, True), *pad, (LEFT_ALT, False)]
+        case Hand.ISO if character in "<>":
+            return press(_ISO_KEY) if character == "<" else press(_ISO_KEY, LEFT_SHIFT)
+        case Hand.CAPS if character.isalpha():
+            return press(_UNSHIFTED[character.lower()], *((LEFT_SHIFT,) if character.islower() else ()))
+    if character in _SHIFTED:
+        return press(_SHIFTED[character], LEFT_SHIFT)
+    return press(_UNSHIFTED[character])
+
+
+def end_strokes(end: End) -> list[Stroke]:
+    """How the end of a line is typed."""
+    match end:
+        case End.ENTER:
+            return press(_UNSHIFTED["\r"])
+        case End.PAD_ENTER:
+            return press(_PAD_ENTER)
+        case End.TAB:
+            return press(_UNSHIFTED["\t"])
+        case End.CTRL_J:
+            return press(_KEY_J, LEFT_CTRL)
+        case End.CTRL_SHIFT_J:
+            return press(_KEY_J, LEFT_CTRL, LEFT_SHIFT)
+        case End.NONE:
+            return []
+
+
+def event(at_us: int, kind: int, code: int, value: int) -> bytes:
+    """One event."""
+    return struct.pack("=QQHHi", at_us // 1_000_000, at_us % 1_000_000, kind, code, value)
+
+
+@dataclass
+class Clock:
+    """The time of a keyboard's events, which passes as it types."""
+
+    now_us: int
+    stroke_us: int = 1_000
+    """How long one stroke takes; a USB keyboard is asked a thousand times a second at most."""
+
+    def pause(self, seconds: float) -> None:
+        """Type nothing for a while."""
+        self.now_us += round(seconds * 1e6)
+
+
+def events_of(strokes: Sequence[Stroke], clock: Clock) -> bytes:
+    """What the kernel gives of strokes: scan code, key and report of each."""
+    return b"".join(_stroke(code, down, clock) for code, down in strokes)
+
+
+def _stroke(code: int, down: bool, clock: Clock) -> bytes:
+    clock.now_us += clock.stroke_us
+    at = clock.now_us
+    return event(at, MSC, MSC, _HID_USAGE + code) + event(at, KEY, code, int(down)) + event(at, SYN, 0, 0)
+
+
+def repeats(code: int, times: int, clock: Clock, every_s: float = 0.033) -> bytes:
+    """What the kernel gives of a key held down: repetitions, with an odd report."""
+    said = b""
+    for _ in range(times):
+        clock.pause(every_s)
+        said += event(clock.now_us, KEY, code, 2) + event(clock.now_us, SYN, 0, 1)
+    return said
+
+
+def overrun(clock: Clock) -> bytes:
+    """What the kernel gives instead of the events it could not keep."""
+    return event(clock.now_us, SYN, DROPPED, 0) + event(clock.now_us, SYN, 0, 0)
+
+
+def without_release(strokes: Sequence[Stroke], code: int, nth: int = 0) -> list[Stroke]:
+    """The same strokes, but the nth release of a key is lost."""
+    ups = [index for index, stroke in enumerate(strokes) if stroke == (code, False)]
+    return [stroke for index, stroke in enumerate(strokes) if index != ups[nth]]
+
+
+def by_a_person(text: str, clock: Clock, key_s: float = 0.18) -> bytes:
+    """A person types, key after key."""
+    said = b""
+    for character in text:
+        clock.pause(key_s)
+        said += events_of(strokes_of(character), clock)
+    clock.pause(key_s)
+    return said
+
+
+class Wedge(MrzReader):
+    """A reader in keyboard mode: it types and never listens. Its line carries the bytes of its events."""
+
+    def __init__(
+        self, line: SerialLine, *, hand: Hand = Hand.US, end: End = End.ENTER, last_end: bool = True
+    ) -> None:
+        super().__init__(line)
+        self.hand = hand
+        self.end = end
+        self.last_end = last_end
+        self.clock = Clock(0)
+
+    def frame(self, lines: Sequence[str]) -> bytes:
+        """The lines typed now; a read without a document is the end of a line alone."""
+        self.clock.now_us = max(self.clock.now_us, time.monotonic_ns() // 1_000)
+        return events_of(list(self._strokes(lines)), self.clock)
+
+    def _strokes(self, lines: Sequence[str]) -> Iterator[Stroke]:
+        for number, line in enumerate(lines, start=1):
+            yield from strokes_of(line, self.hand)
+            if number < len(lines) or self.last_end:
+                yield from end_strokes(self.end)
+        if not lines:
+            yield from end_strokes(self.end)

@@ -1,0 +1,142 @@
+"""What scanners that obey commands have in common: settings, a trigger, and a document in view."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import ClassVar
+
+from simulators.errors import SimulatorError
+from simulators.faults import Fault, Unplug
+from simulators.mrz import Document
+from simulators.passport.reader import MrzReader, lines_of
+from simulators.passport.scanners.faults import Refuse
+from simulators.passport.text import LineEnd, text_frame
+from simulators.serial_line import SerialLine
+
+NAME_LENGTH = 6
+"""Tag and subtag, three characters each; what follows is the value."""
+
+
+class Status(Enum):
+    """How a command was taken."""
+
+    ACK = b"\x06"
+    NAK = b"\x15"
+    ENQ = b"\x05"
+    SILENCE = b""
+
+
+class CommandedImager(MrzReader):
+    """A scanner with settings. It reads what is in view when it looks by itself, or once when triggered.
+
+    Settings are volatile: they are back at `delivered` when the cable has been out.
+    """
+
+    delivered: ClassVar[Mapping[str, str]]
+    """Every setting it knows and its value at the factory."""
+    values: ClassVar[Mapping[str, str]]
+    """Which single characters each setting can have."""
+
+    def __init__(
+        self, line: SerialLine, *, line_end: LineEnd = LineEnd.CR, suffix: bytes | None = None
+    ) -> None:
+        super().__init__(line)
+        self.line_end = line_end
+        self.suffix = suffix
+        self.heard: list[str] = []
+        """The commands that came, in their order."""
+        self.refused: dict[str, Status] = {}
+        """Commands it does not obey, whatever happens, and what it answers to them."""
+        self._power_up()
+
+    def _power_up(self) -> None:
+        self.settings = dict(self.delivered)
+        self.triggered = False
+        self._in_view: tuple[str, ...] = ()
+        self._partial = b""
+
+    @property
+    @abstractmethod
+    def looks_by_itself(self) -> bool:
+        """Whether it is set to look for documents without being triggered."""
+
+    @property
+    def reads_documents(self) -> bool:
+        """Whether it is set to read zones at all."""
+        return True
+
+    @abstractmethod
+    def take_commands(self) -> None:
+        """Obey what is complete in `_partial`."""
+
+    def frame(self, lines: Sequence[str]) -> bytes:
+        """See `text_frame`."""
+        return text_frame(lines, self.line_end, self.suffix)
+
+    def received(self, data: bytes) -> None:
+        """Bytes from the host."""
+        self._partial += data
+        self.take_commands()
+
+    async def present(self, document: Document | Sequence[str]) -> bool:
+        """Hold a document before it; it stays in view until `remove`, or until it has been read.
+
+        Returns whether it was read there and then.
+        """
+        self.counters.documents_presented += 1
+        self._in_view = lines_of(document)
+        return await self._look() if self.looks_by_itself or self.triggered else False
+
+    def remove(self) -> None:
+        """Take the document away."""
+        self._in_view = ()
+
+    async def inject(self, fault: Fault) -> None:
+        """See `MrzReader.inject`; `Refuse` is for these scanners only."""
+        if isinstance(fault, Refuse):
+            if fault.command not in self.delivered:
+                raise SimulatorError(f"refuse: {type(self).__name__} has no command {fault.command}")
+            self.counters.faults += 1
+            self.refused[fault.command] = Status[fault.answer.upper()]
+            return
+        await super().inject(fault)
+        if isinstance(fault, Unplug):
+            self._power_up()
+
+    async def transmit(self, lines: tuple[str, ...]) -> bool:
+        """See `MrzReader.transmit`; when the cable came out, what it was set to is gone."""
+        heard = await super().transmit(lines)
+        if not self.line.plugged:
+            self._power_up()
+        return heard
+
+    def pull_trigger(self) -> None:
+        """Look until a document has been read, or until `let_go`."""
+        self.triggered = True
+        if self._in_view:
+            self.line.soon(self._look())
+
+    def let_go(self) -> None:
+        """Stop looking."""
+        self.triggered = False
+
+    async def _look(self) -> bool:
+        await asyncio.sleep(0)  # what was said in the same breath is heard first
+        if not self._in_view or not self.reads_documents or not (self.looks_by_itself or self.triggered):
+            return False
+        self.triggered = False
+        return await self.transmit(self._in_view)
+
+    def _set(self, command: str) -> Status:
+        """Take one command that sets something."""
+        self.heard.append(command)
+        name, value = command[:NAME_LENGTH], command[NAME_LENGTH:]
+        if name in self.refused:
+            return self.refused[name]
+        if name not in self.delivered:
+            return Status.ENQ
+        if value not in tuple(self.values[name]):
+            return Status.NAK
+        self.settings[name] = value
+        return Status.ACK

@@ -1,0 +1,38 @@
+"""Zebra and Code scanners: every row of a zone is a message of its own, a text and a terminator.
+
+Code's interface document (12.5.1 of 2011): one row alone may be sent when the other cannot be decoded, and
+with several passports in view rows need not follow each other passport by passport. For that, present the
+rows in the order in which they are to be sent, whosever they are.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from simulators.passport.reader import MrzReader
+from simulators.passport.text import LineEnd, text_frame
+from simulators.serial_line import SerialLine
+
+
+class RowByRow(MrzReader):
+    """A one-way scanner that looks by itself. `row_gap_s`: how long it takes from one row to the next."""
+
+    def __init__(self, line: SerialLine, *, line_end: LineEnd = LineEnd.CRLF, row_gap_s: float = 0.0) -> None:
+        super().__init__(line)
+        self.line_end = line_end
+        self.row_gap_s = row_gap_s
+
+    def frame(self, lines: Sequence[str]) -> bytes:
+        """All rows, each with its terminator."""
+        return text_frame(lines, self.line_end)
+
+    async def transmit(self, lines: tuple[str, ...]) -> bool:
+        """See `MrzReader.transmit`; the pauses between rows are kept unless a fault is due."""
+        if not self.row_gap_s or len(self.faults):
+            return await super().transmit(lines)
+        heard = True
+        for number, row in enumerate(lines):
+            if number:
+                await asyncio.sleep(self.row_gap_s)
+            heard = await self.say(self.frame((row,))) and heard
+        self.counters.documents_sent += heard
+        return heard

@@ -1,0 +1,107 @@
+"""Kind `ocr-scanner`: an area-imaging scanner on a serial line, with travellers that come and go."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from simulators.errors import SimulatorError
+from simulators.passport.reader import MrzReader
+from simulators.passport.scanners.est100 import Est100
+from simulators.passport.scanners.faults import Refuse
+from simulators.passport.scanners.honeywell import Honeywell
+from simulators.passport.scanners.imager import CommandedImager
+from simulators.passport.scanners.newland import Newland
+from simulators.passport.scanners.rows import RowByRow
+from simulators.passport.serial_mrz import SerialMrz, SerialMrzSettings
+from simulators.passport.text import LineEnd
+from simulators.serial_line import SerialLine
+from simulators.simulator import Simulator, Tell
+
+Model = Literal["honeywell", "newland", "zebra", "code", "est-100pr"]
+
+_ONLY_FOR: dict[str, tuple[Model, ...]] = {
+    "line_end": ("honeywell", "newland", "zebra", "code"),
+    "last_line_end": ("honeywell", "newland"),
+    "serial_number": ("honeywell", "newland"),
+    "refuses": ("honeywell", "newland"),
+    "row_gap_s": ("zebra", "code"),
+    "reads_chips": ("est-100pr",),
+    "bcc": (),
+}
+
+
+class OcrScannerSettings(SerialMrzSettings):
+    """One scanner on a serial line."""
+
+    kind: Literal["ocr-scanner"]  # type: ignore[assignment]
+    framing: Literal["text"] = "text"
+    model: Model
+    refuses: tuple[Refuse, ...] = Field((), description="Commands that it does not obey.")
+    row_gap_s: float = Field(0.0, ge=0, description="How long it takes from one row to the next, in seconds.")
+    reads_chips: bool = Field(True, description="Whether it also sends what the chip holds.")
+
+    @model_validator(mode="after")
+    def _options_suit_the_framing(self) -> Self:
+        for option, models in _ONLY_FOR.items():
+            if option in self.model_fields_set and self.model not in models:
+                raise ValueError(f"{option} is for {' or '.join(models) or 'no scanner'}, not {self.model}")
+        if self.every_s is not None and self.jitter_s >= self.every_s:
+            raise ValueError("jitter_s must be less than every_s")
+        return self
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind, model and path."""
+        return {"name": self.name, "kind": self.kind, "model": self.model, "path": str(self.path)}
+
+    def build(self) -> Simulator:
+        """The scanner and its travellers."""
+        return OcrScanner(self)
+
+    def reader_on(self, line: SerialLine) -> MrzReader:
+        """The scanner alone."""
+        suffix = self._suffix()
+        match self.model:
+            case "honeywell":
+                return Honeywell(
+                    line, line_end=self.line_end, suffix=suffix, serial_number=self.serial_number
+                )
+            case "newland":
+                return Newland(line, line_end=self.line_end, suffix=suffix, serial_number=self.serial_number)
+            case "zebra" | "code":
+                ends = self.line_end if "line_end" in self.model_fields_set else LineEnd.CRLF
+                return RowByRow(line, line_end=ends, row_gap_s=self.row_gap_s)
+            case "est-100pr":
+                return Est100(line, reads_chips=self.reads_chips)
+
+    def _suffix(self) -> bytes | None:
+        """Honeywells as seen end without a terminator, unless the post's file says otherwise."""
+        ended = self.last_line_end if "last_line_end" in self.model_fields_set else self.model != "honeywell"
+        return None if ended else b""
+
+
+class OcrScanner(SerialMrz):
+    """A scanner, the travellers before it and what goes wrong with it."""
+
+    def __init__(self, settings: OcrScannerSettings) -> None:
+        super().__init__(settings)
+        self._refuses = settings.refuses
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        for refusal in self._refuses:
+            await self.reader.inject(refusal)
+        await super().run(tell)
+
+    async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        if fault != "refuse":
+            return await super()._fault(fault, args)
+        if not isinstance(self.reader, CommandedImager):
+            raise SimulatorError("fault refuse: this scanner takes no commands")
+        try:
+            what = Refuse.model_validate(args or {})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise SimulatorError(f"fault refuse: {first['loc'][0]}: {first['msg']}") from None
+        self._tell("fault", {"fault": what.fault})
+        await self.reader.inject(what)
+        return {}

@@ -1,0 +1,54 @@
+"""Simulated digital seals, sound and otherwise, written from Doc 9303-13, BSI TR-03137 and the VDS-NC report.
+
+office = SealOffice(IssuingState.found())
+data = office.issue(visa(document, passport="L898902C3", issued=date(2026, 3, 1)), AlteredField())
+Handover.BASE64.of(data)
+"""
+
+from simulators.passport.seals.faults import (
+    AlteredField,
+    AlteredSignature,
+    AnySealFault,
+    CutShort,
+    EarlySigner,
+    ExpiredSigner,
+    Handover,
+    RevokedSigner,
+    SealFault,
+    SealOffice,
+    UnknownProfile,
+    WrongSigner,
+)
+from simulators.passport.seals.signer import SealSigner
+from simulators.passport.seals.vds import (
+    HeaderVersion,
+    Seal,
+    arrival_attestation,
+    emergency_travel_document,
+    residence_permit,
+    social_insurance_card,
+    visa,
+)
+
+__all__ = [
+    "AlteredField",
+    "AlteredSignature",
+    "AnySealFault",
+    "CutShort",
+    "EarlySigner",
+    "ExpiredSigner",
+    "Handover",
+    "HeaderVersion",
+    "RevokedSigner",
+    "Seal",
+    "SealFault",
+    "SealOffice",
+    "SealSigner",
+    "UnknownProfile",
+    "WrongSigner",
+    "arrival_attestation",
+    "emergency_travel_document",
+    "residence_permit",
+    "social_insurance_card",
+    "visa",
+]

@@ -1,0 +1,168 @@
+"""What goes wrong with a seal, each thing a small typed value, and how readers hand seals over."""
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from simulators.passport.chip.pki import IssuingState, Validity
+from simulators.passport.seals.signer import SealSigner
+from simulators.passport.seals.vds import Seal
+
+
+class SealFault(BaseModel):
+    """Something wrong with a seal."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AlteredField(SealFault):
+    """A feature was changed after it was signed: the last byte of the first one is another."""
+
+    fault: Literal["altered-field"] = "altered-field"
+
+
+class AlteredSignature(SealFault):
+    """A bit of the signature is another."""
+
+    fault: Literal["altered-signature"] = "altered-signature"
+
+
+class WrongSigner(SealFault):
+    """Somebody else signed it than the signer whose name it bears."""
+
+    fault: Literal["wrong-signer"] = "wrong-signer"
+
+
+class ExpiredSigner(SealFault):
+    """The signer's certificate has expired; it had not when the seal was signed."""
+
+    fault: Literal["expired-signer"] = "expired-signer"
+
+
+class EarlySigner(SealFault):
+    """The seal bears a date before the signer's certificate was valid."""
+
+    fault: Literal["early-signer"] = "early-signer"
+
+
+class RevokedSigner(SealFault):
+    """The signer's certificate is on the state's list of revoked ones."""
+
+    fault: Literal["revoked-signer"] = "revoked-signer"
+
+
+class CutShort(SealFault):
+    """The barcode ends early."""
+
+    fault: Literal["cut-short"] = "cut-short"
+    at: int = Field(ge=0, description="How many bytes are left.")
+
+
+class UnknownProfile(SealFault):
+    """The definition of the features is one that nobody has heard of."""
+
+    fault: Literal["unknown-profile"] = "unknown-profile"
+    definition: int = Field(0x99, ge=0, le=255, description="Its reference.")
+
+
+AnySealFault = Annotated[
+    AlteredField
+    | AlteredSignature
+    | WrongSigner
+    | ExpiredSigner
+    | EarlySigner
+    | RevokedSigner
+    | CutShort
+    | UnknownProfile,
+    Field(discriminator="fault"),
+]
+
+
+class SealOffice:
+    """An office that issues seals of a state, sound ones and others.
+
+    What a fault needs of the state's certificates is in `signers` and `state.crl()` when the seal is issued.
+    """
+
+    def __init__(self, state: IssuingState, *, curve: str = "brainpoolP256r1") -> None:
+        self.state = state
+        self.curve = curve
+        self.signer = SealSigner.of(state, curve=curve)
+        self.signers: list[SealSigner] = [self.signer]
+
+    def issue(self, seal: Seal, fault: SealFault | None = None) -> bytes:
+        """The bytes of the barcode."""
+        match fault:
+            case WrongSigner():
+                return seal.sealed(self.signer, key_of=SealSigner.of(self.state, curve=self.curve))
+            case ExpiredSigner():
+                day = timedelta(days=1)
+                return seal.sealed(self._another(Validity(self.state.now - 900 * day, self.state.now - day)))
+            case EarlySigner():
+                day = timedelta(days=1)
+                return seal.sealed(self._another(Validity(self.state.now - day, self.state.now + 900 * day)))
+            case RevokedSigner():
+                revoked = self._another(None)
+                self.state.revoke(revoked.certificate)
+                return seal.sealed(revoked)
+            case UnknownProfile(definition=definition):
+                return replace(seal, definition=definition).sealed(self.signer)
+            case _:
+                return spoiled(seal.sealed(self.signer), seal, fault)
+
+    def _another(self, validity: Validity | None) -> SealSigner:
+        serial = 0x100 + len(self.signers)
+        signer = SealSigner.of(self.state, serial=serial, curve=self.curve, validity=validity)
+        self.signers.append(signer)
+        return signer
+
+
+def spoiled(sealed: bytes, seal: Seal, fault: SealFault | None) -> bytes:
+    """A finished seal with something done to its bytes."""
+    match fault:
+        case AlteredField():
+            # Another last character of the first value: a digit changed into the one beside it.
+            tag, value = seal.features[0]
+            at = sealed.index(bytes([tag, len(value)]) + value) + 2 + len(value) - 1
+            return sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
+        case AlteredSignature():
+            return sealed[:-1] + bytes([sealed[-1] ^ 1])
+        case CutShort(at=at):
+            return sealed[:at]
+        case _:
+            return sealed
+
+
+class Handover(StrEnum):
+    """How a reader writes bytes that are not text."""
+
+    BINARY = "binary"
+    UTF8 = "utf8"
+    """Each byte as the character of ISO 8859-1 with its number."""
+    BASE64 = "base64"
+    BASE64_URL = "base64-url"
+    BASE32 = "base32"
+    BASE32_LOWER = "base32-lower"
+    HEX = "hex"
+
+    def of(self, data: bytes) -> bytes:
+        """What the reader sends for these bytes."""
+        match self:
+            case Handover.BINARY:
+                return data
+            case Handover.UTF8:
+                return data.decode("iso-8859-1").encode()
+            case Handover.BASE64:
+                return base64.b64encode(data)
+            case Handover.BASE64_URL:
+                return base64.urlsafe_b64encode(data).rstrip(b"=")
+            case Handover.BASE32:
+                return base64.b32encode(data)
+            case Handover.BASE32_LOWER:
+                return base64.b32encode(data).lower().rstrip(b"=")
+            case Handover.HEX:
+                return data.hex().encode()

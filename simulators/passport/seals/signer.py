@@ -1,0 +1,103 @@
+"""Who signs seals: a signer of an issuing state, with the certificate that TR-03137-1 has for it."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from simulators.passport.chip import der
+from simulators.passport.chip.pki import Certificate, IssuingState, Validity
+from simulators.passport.chip.signing import SignatureScheme, SigningKey
+
+_COUNTRY, _COMMON_NAME = "2.5.4.6", "2.5.4.3"
+_AUTHORITY_KEY_ID, _DOCUMENT_TYPES, _EXTENDED_KEY_USAGE = "2.5.29.35", "2.23.136.1.1.6.2", "2.5.29.37"
+_VDS_NC_SIGNING = "2.23.136.1.1.14.2"
+_HASH_BY_BITS = ((224, "sha224"), (256, "sha256"), (384, "sha384"), (521, "sha512"))
+
+
+@dataclass(frozen=True, slots=True)
+class SealSigner:
+    """A key that signs seals, and its certificate."""
+
+    name: str
+    """Two characters; with the country they are the signer identifier."""
+    country: str
+    certificate: Certificate = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        state: IssuingState,
+        *,
+        name: str = "TS",
+        serial: int = 0x5B,
+        curve: str = "brainpoolP256r1",
+        validity: Validity | None = None,
+        country: str | None = None,
+    ) -> "SealSigner":
+        """A signer of that state. The serial number is small: seals name it."""
+        bits = ec_size(curve)
+        hash_name = next(hash_name for most, hash_name in _HASH_BY_BITS if bits <= most)
+        key = SigningKey.generate(SignatureScheme(hash_name=hash_name, curve=curve))
+        when = validity or Validity.around(
+            state.now, before=timedelta(days=365), after=timedelta(days=10 * 365)
+        )
+        letters = country or state.state.alpha_2
+        return cls(name, letters, _certificate(state, key, letters, name, serial, when))
+
+    @property
+    def identifier(self) -> str:
+        """How a seal names the signer."""
+        return self.country + self.name
+
+    @property
+    def reference(self) -> str:
+        """How a seal names the certificate."""
+        return f"{self.certificate.serial:X}"
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of `data`: r and s, each as long as the order of the curve."""
+        key = self.certificate.key
+        if not isinstance(key.key, ec.EllipticCurvePrivateKey):
+            raise TypeError("seals are signed on elliptic curves")
+        size = (key.key.key_size + 7) // 8
+        return b"".join(number.to_bytes(size, "big") for number in decode_dss_signature(key.sign(data)))
+
+
+def ec_size(curve: str) -> int:
+    """Bits of the order of a curve, which its name tells."""
+    return int(curve.removeprefix("secp").removeprefix("brainpoolP").removesuffix("r1"))
+
+
+def _certificate(
+    state: IssuingState, key: SigningKey, country: str, name: str, serial: int, validity: Validity
+) -> Certificate:
+    csca = state.csca
+    types = der.sequence(der.integer(0), der.set_of(der.printable("NV"), der.printable("NT")))
+    tbs = der.sequence(
+        der.context(0, der.integer(2)),
+        der.integer(serial),
+        csca.key.algorithm_identifier,
+        csca.issuer,
+        der.sequence(der.time(validity.start), der.time(validity.end)),
+        der.sequence(
+            der.set_of(der.sequence(der.oid(_COUNTRY), der.printable(country))),
+            der.set_of(der.sequence(der.oid(_COMMON_NAME), der.printable(name))),
+        ),
+        key.public_key_info,
+        der.context(
+            3,
+            der.sequence(
+                _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, csca.key_id))),
+                _extension(_DOCUMENT_TYPES, types),
+                _extension(_EXTENDED_KEY_USAGE, der.sequence(der.oid(_VDS_NC_SIGNING))),
+            ),
+        ),
+    )
+    sealed = der.sequence(tbs, csca.key.algorithm_identifier, der.bit_string(csca.key.sign(tbs)))
+    return Certificate(sealed, serial, csca.issuer, key, validity)
+
+
+def _extension(oid: str, value: bytes) -> bytes:
+    return der.sequence(der.oid(oid), der.octet_string(value))

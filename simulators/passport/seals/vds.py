@@ -1,0 +1,176 @@
+"""Visible digital seals as an issuing office writes them (ICAO Doc 9303-13; BSI TR-03137-1).
+
+seal = residence_permit(document, passport="L898902C3", issued=date(2026, 3, 1))
+data = seal.sealed(SealSigner.of(IssuingState.found()))
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import IntEnum
+
+from simulators.mrz import Document, Format
+from simulators.passport.seals import c40
+from simulators.passport.seals.signer import SealSigner
+
+_SIGNATURE = 0xFF
+_VISA_SECOND_LINE = 28
+
+
+class HeaderVersion(IntEnum):
+    """The two versions of the header, with the byte that stands for each."""
+
+    V3 = 0x02
+    V4 = 0x03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """What a seal says. `features` are tags and encoded values."""
+
+    issuer: str
+    definition: int
+    category: int
+    features: tuple[tuple[int, bytes], ...]
+    issued: date
+    signed: date
+    version: HeaderVersion = HeaderVersion.V4
+    plain_lengths: bool = False
+    """Lengths of more than 127 in one byte, as TR-03137 once had them, in place of DER."""
+
+    @property
+    def message(self) -> bytes:
+        """The message zone."""
+        return b"".join(bytes([tag]) + self._length(value) + value for tag, value in self.features)
+
+    def header(self, signer: SealSigner) -> bytes:
+        """The header, with the signer that it names."""
+        return b"".join(
+            (
+                bytes([0xDC, self.version]),
+                c40.encode(self.issuer.ljust(3, "<")),
+                self._signer(signer),
+                _date(self.issued),
+                _date(self.signed),
+                bytes([self.definition, self.category]),
+            )
+        )
+
+    def sealed(self, signer: SealSigner, key_of: SealSigner | None = None) -> bytes:
+        """The whole seal; `key_of` is who really signs it."""
+        signed = self.header(signer) + self.message
+        signature = (key_of or signer).sign(signed)
+        return signed + bytes([_SIGNATURE]) + self._length(signature) + signature
+
+    def with_feature(self, tag: int, value: bytes) -> "Seal":
+        """The same with another value, or one more feature."""
+        kept = dict(self.features) | {tag: value}
+        return replace(self, features=tuple(kept.items()))
+
+    def without_feature(self, tag: int) -> "Seal":
+        """The same without a feature."""
+        return replace(self, features=tuple(item for item in self.features if item[0] != tag))
+
+    def _signer(self, signer: SealSigner) -> bytes:
+        reference = signer.reference
+        if self.version is HeaderVersion.V3:
+            return c40.encode(signer.identifier + reference.rjust(5, "0"))
+        return c40.encode(f"{signer.identifier}{len(reference):02X}") + c40.encode(reference)
+
+    def _length(self, value: bytes) -> bytes:
+        size = len(value)
+        if size < 0x80 or self.plain_lengths:
+            return bytes([size])
+        return bytes([0x81, size]) if size < 0x100 else b"\x82" + size.to_bytes(2, "big")
+
+
+def visa(
+    document: Document,
+    *,
+    passport: str,
+    issued: date,
+    stay: tuple[int, int, int] = (90, 0, 0),
+    entries: int | None = 0,
+    signed: date | None = None,
+) -> Seal:
+    """The seal of a visa: its zone without optional data, days, months and years of stay, and more."""
+    first, second = document.lines
+    zone = c40.encode(first + second[:_VISA_SECOND_LINE])
+    features = [(1 if document.format is Format.MRV_A else 2, zone)]
+    if entries is not None:
+        features.append((3, bytes([entries])))
+    features += [(4, bytes(stay)), (5, c40.encode(passport))]
+    return _seal(document, 0x5D, 0x01, features, issued, signed)
+
+
+def residence_permit(document: Document, *, passport: str, issued: date, signed: date | None = None) -> Seal:
+    """The seal of a residence permit on paper, which has a zone as a TD2."""
+    features = [(2, _td2(document)), (3, c40.encode(passport))]
+    return _seal(document, 0xFB, 0x06, features, issued, signed)
+
+
+def emergency_travel_document(document: Document, *, issued: date, signed: date | None = None) -> Seal:
+    """The seal of an emergency travel document."""
+    return _seal(document, 0x5E, 0x03, [(2, _td2(document))], issued, signed)
+
+
+def arrival_attestation(
+    document: Document, *, azr_number: str, issued: date, signed: date | None = None
+) -> Seal:
+    """The seal of an arrival attestation; its header is of version 3."""
+    features = [(2, _td2(document)), (3, c40.encode(azr_number))]
+    made = _seal(document, 0xFD, 0x02, features, issued, signed)
+    return replace(made, version=HeaderVersion.V3)
+
+
+def social_insurance_card(
+    issuer: str,
+    *,
+    number: str,
+    surname: str,
+    first_name: str,
+    issued: date,
+    birth_name: str | None = None,
+    signed: date | None = None,
+) -> Seal:
+    """The seal of a social insurance card, the one with names as they are written."""
+    features = [(1, c40.encode(number)), (2, surname.encode()), (3, first_name.encode())]
+    if birth_name is not None:
+        features.append((4, birth_name.encode()))
+    return Seal(
+        issuer=issuer,
+        definition=0xFC,
+        category=0x04,
+        features=tuple(features),
+        issued=issued,
+        signed=signed or issued,
+        version=HeaderVersion.V3,
+    )
+
+
+def _seal(
+    document: Document,
+    definition: int,
+    category: int,
+    features: list[tuple[int, bytes]],
+    issued: date,
+    signed: date | None,
+) -> Seal:
+    return Seal(
+        issuer=document.issuer,
+        definition=definition,
+        category=category,
+        features=tuple(features),
+        issued=issued,
+        signed=signed or issued,
+    )
+
+
+def _td2(document: Document) -> bytes:
+    if document.format is not Format.TD2:
+        raise ValueError(f"such a seal has the zone of a TD2, not of a {document.format}")
+    return c40.encode("".join(document.lines))
+
+
+def _date(day: date) -> bytes:
+    """Month, day and year as the digits of one number, in three bytes."""
+    return int(f"{day:%m%d}{day.year:04}").to_bytes(3, "big")

@@ -1,0 +1,347 @@
+"""Readers that are keyboards: found by identity or path, taken from everybody else, failures explained."""
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+from pytest_mock import MockerFixture
+
+from drivers.links.keyboard import INPUT_MAJOR, KeyboardSettings, find_keyboard
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from simulators.passport.keyboard import Clock, End, by_a_person, end_strokes, events_of, strokes_of
+from simulators.serial_line import SerialLine
+from simulators.specimens import ERIKSSON_LINES
+
+PASSPORT = ERIKSSON_LINES["TD3"]
+TYPES = "80000000000000 e0b0ffdf01cfffff fffffffffffffffe"
+VOLUME_KEYS = "3800000000 0 0 0"
+
+needs_umockdev = pytest.mark.skipif(
+    shutil.which("umockdev-run") is None, reason="needs umockdev-run: apt install umockdev"
+)
+
+
+def plug_in(sysfs: Path, node: str, usb: str, serial_number: str = "", keys: str = TYPES) -> None:
+    device = sysfs / node / "device"
+    (device / "id").mkdir(parents=True)
+    (device / "capabilities").mkdir()
+    (device / "id/vendor").write_text(usb[:4] + "\n")
+    (device / "id/product").write_text(usb[5:] + "\n")
+    (device / "uniq").write_text(serial_number + "\n")
+    (device / "capabilities/key").write_text(keys + "\n")
+
+
+def test_a_usb_address_finds_the_node_that_types(tmp_path: Path) -> None:
+    plug_in(tmp_path, "event3", "0db5:0137", "A1", keys=VOLUME_KEYS)
+    plug_in(tmp_path, "event4", "0db5:0137", "A1")
+    plug_in(tmp_path, "event5", "0db5:0137", "B2")
+    plug_in(tmp_path, "event6", "046d:c31c")
+    assert find_keyboard("usb:0DB5:0137:A1", tmp_path) == "/dev/input/event4"
+    assert find_keyboard("usb:046d:c31c", tmp_path) == "/dev/input/event6"
+
+
+def test_two_alike_are_told_apart_or_refused(tmp_path: Path) -> None:
+    plug_in(tmp_path, "event4", "0db5:0137", "A1")
+    plug_in(tmp_path, "event5", "0db5:0137")
+    with pytest.raises(LinkError) as refused:
+        find_keyboard("usb:0DB5:0137", tmp_path)
+    assert (refused.value.cause, refused.value.action) == (Cause.AMBIGUOUS, Action.CONFIGURE)
+    assert "A1" in refused.value.text
+    assert "by-path" in refused.value.how
+
+
+def test_a_device_that_leaves_while_it_is_looked_at_is_passed_over(tmp_path: Path) -> None:
+    plug_in(tmp_path, "event4", "0db5:0137")
+    (tmp_path / "event4/device/capabilities/key").unlink()
+    with pytest.raises(LinkError) as refused:
+        find_keyboard("usb:0DB5:0137", tmp_path)
+    assert refused.value.cause is Cause.NO_DEVICE
+
+
+@pytest.mark.parametrize(
+    ("address", "cause", "action"),
+    [
+        ("usb:0DB5:0137", Cause.NO_DEVICE, Action.REPLUG),
+        ("/dev/input/by-id/usb-nothing-event-kbd", Cause.NO_DEVICE, Action.REPLUG),
+        ("/etc/hostname", Cause.WRONG_DEVICE, Action.CONFIGURE),
+        ("/dev/null", Cause.WRONG_DEVICE, Action.CONFIGURE),
+    ],
+)
+async def test_what_is_not_there_is_said_with_a_remedy(address: str, cause: Cause, action: Action) -> None:
+    with pytest.raises(LinkError) as refused:
+        await Links().keyboard(KeyboardSettings(port=address))
+    assert (refused.value.cause, refused.value.action) == (cause, action)
+    assert refused.value.how
+
+
+@pytest.mark.parametrize("port", ["usb:0DB5", "usb:XXXX:0137", "event3", ""])
+def test_an_address_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ValidationError, match="port"):
+        KeyboardSettings(port=port)
+
+
+async def test_a_simulated_keyboard_has_one_owner_and_the_other_is_named(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port"):
+        holding = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import fcntl, sys\n"
+                "port = open(sys.argv[1], 'rb', buffering=0)\n"
+                "fcntl.flock(port, fcntl.LOCK_EX)\n"
+                "print(flush=True)\n"
+                "input()",
+                str(tmp_path / "port"),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        with holding:
+            assert holding.stdout is not None
+            holding.stdout.readline()
+            links, settings = Links(), KeyboardSettings(port=str(tmp_path / "port"))
+            with pytest.raises(LinkError) as refused:
+                await links.keyboard(settings)
+            assert refused.value.cause is Cause.PORT_HELD
+            assert f"(pid {holding.pid})" in refused.value.text
+            holding.communicate(b"\n")
+        await links.keyboard(settings)
+        await links.close()
+
+
+async def test_what_is_typed_is_tapped_and_what_was_typed_before_is_not_read(tmp_path: Path) -> None:
+    seen: list[tuple[str, bytes]] = []
+    async with SerialLine.at(tmp_path / "port") as wire:
+        os.write(wire._master, b"old news, 24 bytes long.")
+        links = Links(lambda direction, chunk: seen.append((direction, chunk)))
+        link = await links.keyboard(KeyboardSettings(port=str(tmp_path / "port")))
+        await wire.host_opened()
+        events = events_of(strokes_of("A"), Clock(0))
+        reading = asyncio.create_task(link.read())
+        await wire.send(events)
+        assert await reading == events
+        assert link.waiting() == b""
+        assert links.simulated
+        await links.close()
+    assert seen == [("in", events)]
+
+
+async def test_an_unplugged_keyboard_fails_at_once(tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port") as wire:
+        links = Links()
+        link = await links.keyboard(KeyboardSettings(port=str(tmp_path / "port")))
+        await wire.host_opened()
+        reading = asyncio.create_task(link.read())
+        await asyncio.sleep(0)
+        wire.unplug()
+        for attempt in (reading, link.read()):
+            with pytest.raises(LinkError) as gone:
+                await attempt
+            assert (gone.value.cause, gone.value.action) == (Cause.UNPLUGGED, Action.REPLUG)
+        await links.close()
+
+
+class Device:
+    """What python-evdev opens, as far as this link asks: a pipe stands in for the node."""
+
+    def __init__(self, keys: list[int], refuses: int | None = None) -> None:
+        self.fd, self.far_end = os.pipe2(os.O_NONBLOCK)
+        self.name, self.uniq = "Access-IS OCR315e", "SIM0001"
+        self.keys = keys
+        self.refuses = refuses
+        self.closed = False
+
+    def capabilities(self) -> dict[int, list[int]]:
+        return {0: [], 1: self.keys}
+
+    def grab(self) -> None:
+        if self.refuses is not None:
+            raise OSError(self.refuses, os.strerror(self.refuses))
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self.far_end)
+        self.closed = True
+
+
+def input_node(mocker: MockerFixture, device: Device | OSError) -> KeyboardSettings:
+    """Let there be an input device at /dev/input/event5, as the kernel numbers them."""
+    mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
+    pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
+    mocker.patch("evdev.InputDevice", side_effect=[device])
+    return KeyboardSettings(port="/dev/input/event5")
+
+
+async def test_an_input_device_is_grabbed_and_says_who_it_is(mocker: MockerFixture) -> None:
+    device = Device([2, 28, 30])
+    grab = mocker.spy(device, "grab")
+    settings = input_node(mocker, device)
+    links = Links()
+    link = await links.keyboard(settings)
+    grab.assert_called_once_with()
+    assert (link.name, link.serial_number, links.simulated) == ("Access-IS OCR315e", "SIM0001", False)
+    await links.close()
+    assert device.closed, "which also lets it go"
+
+
+@pytest.mark.parametrize(
+    ("number", "cause", "action"),
+    [
+        (errno.EBUSY, Cause.PORT_HELD, Action.RESTART),
+        (errno.EACCES, Cause.NO_PERMISSION, Action.CONFIGURE),
+        (errno.ENODEV, Cause.NO_DEVICE, Action.REPLUG),
+        (errno.EINVAL, Cause.LINK_FAILED, Action.REPLUG),
+    ],
+)
+@pytest.mark.parametrize("at", ["open", "grab"])
+async def test_what_the_system_refuses_is_explained(
+    at: str, number: int, cause: Cause, action: Action, mocker: MockerFixture
+) -> None:
+    device = Device([2, 28, 30], refuses=number)
+    settings = input_node(mocker, device if at == "grab" else OSError(number, os.strerror(number)))
+    with pytest.raises(LinkError) as refused:
+        await Links().keyboard(settings)
+    assert (refused.value.cause, refused.value.action) == (cause, action)
+    assert refused.value.how
+    assert device.closed == (at == "grab")
+    if at == "open":
+        device.close()
+
+
+async def test_volume_keys_are_no_keyboard_and_not_taken(mocker: MockerFixture) -> None:
+    device = Device([113, 114, 115])
+    grab = mocker.spy(device, "grab")
+    settings = input_node(mocker, device)
+    with pytest.raises(LinkError) as refused:
+        await Links().keyboard(settings)
+    assert refused.value.cause is Cause.WRONG_DEVICE
+    assert device.closed
+    grab.assert_not_called()
+
+
+async def test_a_missing_library_is_said_with_its_name(mocker: MockerFixture) -> None:
+    mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
+    mocker.patch.dict(sys.modules, {"evdev": None})
+    with pytest.raises(LinkError) as refused:
+        await Links().keyboard(KeyboardSettings(port="/dev/input/event5"))
+    assert refused.value.action is Action.CONFIGURE
+    assert "wedge" in refused.value.how
+
+
+# With umockdev: a real open, real ioctls and real reads of a node that the kernel does not have.
+
+DEVICE = f"""\
+P: /devices/usb1/1-1/1-1:1.0/input/input5/event5
+N: input/event5
+S: input/by-id/usb-Access-IS_OCR315e_SIM0001-event-kbd
+E: DEVNAME=/dev/input/event5
+E: MAJOR=13
+E: MINOR=69
+E: SUBSYSTEM=input
+A: dev=13:69
+L: device=../../input5
+
+P: /devices/usb1/1-1/1-1:1.0/input/input5
+E: SUBSYSTEM=input
+A: name=Access-IS OCR315e
+A: uniq=SIM0001
+A: id/vendor=0db5
+A: id/product=0137
+A: capabilities/key={TYPES}
+"""
+
+
+def ioctls() -> str:
+    """The answers of the node, each as long as python-evdev asks for."""
+
+    def padded(data: bytes, size: int) -> str:
+        return data.ljust(size, b"\0").hex().upper()
+
+    keys = b"".join(int(word, 16).to_bytes(8, "little") for word in reversed(TYPES.split()))
+    bits = {1: keys, 4: b"\x10", 17: b"\x1f", 20: b"\x03"}  # keys, scan codes, lights, repetition
+    return "\n".join(
+        [
+            "EVIOCGVERSION 0 01000100",
+            "EVIOCGID 0 0300B50D37010001",
+            f"EVIOCGNAME(0) 0 {padded(b'Access-IS OCR315e', 256)}",
+            f"EVIOCGPHYS(0) 0 {padded(b'usb-1', 256)}",
+            f"EVIOCGUNIQ(0) 0 {padded(b'SIM0001', 256)}",
+            f"EVIOCGBIT(0) 0 {padded(sum(1 << kind for kind in (0, *bits)).to_bytes(4, 'little'), 4)}",
+            *(f"EVIOCGBIT({kind}) 0 {padded(data, 96)}" for kind, data in bits.items()),
+            "EVIOCGEFFECTS 0 00000000",
+            "",
+        ]
+    )
+
+
+def evemu(events: bytes) -> str:
+    """Events in the text format of evemu."""
+    return "".join(
+        f"E: {seconds}.{microseconds:06} {kind:04x} {code:04x} {value}\n"
+        for seconds, microseconds, kind, code, value in struct.iter_unpack("=qqHHi", events)
+    )
+
+
+LISTEN = """
+import asyncio, json, sys
+from drivers.links.links import Links
+from drivers.passport.mrz_wedge import MrzWedge, MrzWedgeSettings
+
+async def main():
+    links = Links()
+    driver = MrzWedge(MrzWedgeSettings(port=sys.argv[1]), links)
+    identity = await driver.open()
+    async for said in driver.watch():
+        lines = getattr(said, "lines", None)
+        if lines is not None:
+            break
+    print(json.dumps([identity.model, identity.serial_number, lines, links.simulated]))
+    await driver.close()
+    await links.close()
+
+asyncio.run(main())
+"""
+
+
+@needs_umockdev
+@pytest.mark.no_cover
+@pytest.mark.parametrize("address", ["usb:0DB5:0137:SIM0001", "/dev/input/event5"])
+def test_an_emulated_input_device_is_opened_grabbed_and_read(address: str, tmp_path: Path) -> None:
+    pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
+    clock = Clock(0)
+    typed = by_a_person("hunter2", clock, key_s=0.02)
+    clock.pause(0.2)
+    for line in PASSPORT:
+        typed += events_of([*strokes_of(line), *end_strokes(End.ENTER)], clock)
+    files: dict[str, str] = {"device": DEVICE, "ioctls": ioctls(), "events": evemu(typed), "listen": LISTEN}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    node = "/dev/input/event5"
+    ran = subprocess.run(
+        [
+            "umockdev-run",
+            *("-d", str(tmp_path / "device")),
+            *("-i", f"{node}={tmp_path / 'ioctls'}"),
+            *("-e", f"{node}={tmp_path / 'events'}"),
+            *("--", sys.executable, str(tmp_path / "listen"), address),
+        ],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    model, serial_number, lines, simulated = json.loads(ran.stdout)
+    assert (model, serial_number) == ("Access-IS OCR315e", "SIM0001")
+    assert tuple(lines) == PASSPORT
+    assert simulated, "umockdev's nodes are ptys in truth"

@@ -1,0 +1,172 @@
+"""The DESKO Web API: what its results mean, and the reservation."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from fullpage_rig import DRIVERS, FUZZ, PASSPORT, Rig, rig
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers.driver import BadFrame
+from drivers.links.link import Cause, LinkError
+from drivers.observation import Outcome
+from drivers.passport.fullpage.desko import DeskoSettings, in_order, read_resource, scan_request
+from drivers.passport.fullpage.pieces import Checked, Picture, Zone
+from drivers.passport.fullpage.vendor_checks import Words
+from drivers.passport.observations import Area, DocumentRead, Light
+
+JPEG = b"\xff\xd8\xff\xe0 a page"
+SETTINGS = DeskoSettings(url="http://127.0.0.1:9")
+
+
+def resource(path: str, answer: object, *, zone_known: bool = True) -> list[Any]:
+    return read_resource(path, json.dumps(answer).encode(), Words(), zone_known=zone_known)
+
+
+def outcomes(pieces: list[Any]) -> dict[str, Outcome]:
+    return {made.id: made.outcome for piece in pieces if isinstance(piece, Checked) for made in piece.checks}
+
+
+def test_a_scan_asks_for_what_is_configured() -> None:
+    asked = scan_request(SETTINGS)
+    assert asked["lightSources"]["visible"] == {"use": True, "croppings": ["document", "face"]}
+    assert asked["checkUvDullness"] is asked["checkB900Ink"] is asked["getMrz"] is True
+    assert asked["MrzExpiryCheck"] is False
+    dark = scan_request(DeskoSettings(url="http://127.0.0.1:9", lights=("infrared",)))
+    assert dark["lightSources"]["ultraviolet"] == {"use": False, "croppings": []}
+    assert dark["checkUvDullness"] is False
+
+
+def test_the_zone_is_fetched_first_and_nothing_is_lost() -> None:
+    paths = ["/s/1/ultraviolet/document", "/s/1/uv-dullness", "/s/1/visible/document", "/s/1/new", "/s/1/mrz"]
+    assert in_order([*paths, 7]) == [paths[4], paths[2], paths[1], paths[0], paths[3]]
+    assert in_order(None) == []
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,"])
+@pytest.mark.parametrize("area", ["document", "face"])
+@pytest.mark.parametrize("light", ["visible", "infrared", "ultraviolet"])
+def test_images_are_bytes(light: str, area: str, prefix: str) -> None:
+    answer = {"available": True, "img": prefix + base64.b64encode(JPEG).decode()}
+    where = Area.PAGE if area == "document" else Area.FACE
+    assert resource(f"/s/1/{light}/{area}", answer) == [Picture(Light(light), where, "image/jpeg", JPEG)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {"available": True},
+        {"available": True, "img": 3},
+        {"available": True, "img": "%%%"},
+        {"available": True, "img": base64.b64encode(b"<html>").decode()},
+    ],
+)
+def test_an_image_that_is_none_is_a_bad_frame(answer: object) -> None:
+    assert [type(piece) for piece in resource("/s/1/visible/document", answer)] == [BadFrame]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"line1": PASSPORT.lines[0], "line2": PASSPORT.lines[1], "mrz": "", "documentNumber": "x"},
+        {"mrz": "\r\n".join(PASSPORT.lines)},
+        {"mrz": "".join(PASSPORT.lines), "line1": None},
+    ],
+)
+def test_the_zone_comes_in_lines_or_in_one(answer: dict[str, Any]) -> None:
+    (zone,) = resource("/s/1/mrz", {"available": True} | answer)
+    assert isinstance(zone, Zone)
+    assert zone.lines == PASSPORT.lines
+
+
+def test_dullness_is_told_area_by_area() -> None:
+    answer = {"available": True, "document": "DULL", "face": "BRIGHT", "mrz": "psaWhatever"}
+    assert outcomes(resource("/s/1/uv-dullness", answer)) == {
+        "optical.uv_br_fu": Outcome.SUCCESSFUL,
+        "optical.uv_br_ph": Outcome.FAILED,
+        "optical.uv_br_mr": Outcome.UNDETERMINED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "zone_known", "outcome"),
+    [
+        ({"available": True, "testResult": "OK"}, True, Outcome.SUCCESSFUL),
+        ({"available": True, "testResult": False}, True, Outcome.FAILED),
+        ({"available": True}, True, Outcome.UNDETERMINED),
+        ({"available": False}, True, Outcome.ABORTED),
+        ({"available": False}, False, Outcome.NOT_SUPPORTED),
+    ],
+)
+def test_ink_of_a_zone_takes_a_zone(answer: dict[str, Any], zone_known: bool, outcome: Outcome) -> None:
+    assert outcomes(resource("/s/1/b900-check", answer, zone_known=zone_known)) == {
+        "optical.ir_ab_mr": outcome
+    }
+
+
+@pytest.mark.parametrize("path", ["/s/1/checksums", "/s/1/age-check", "", "/", "/s/1/visible/hologram"])
+def test_other_results_are_passed_over(path: str) -> None:
+    assert resource(path, {"available": True, "testResult": "OK"}) == []
+
+
+@pytest.mark.no_cover
+@settings(max_examples=FUZZ, deadline=None)
+@given(
+    st.sampled_from(["mrz", "uv-dullness", "b900-check", "visible/face"]),
+    st.dictionaries(
+        st.sampled_from(["available", "img", "line1", "mrz", "document", "testResult"]),
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.integers(), max_size=2),
+    )
+    | st.text(max_size=8),
+)
+def test_no_answer_makes_it_stumble(path: str, answer: object) -> None:
+    resource(f"/s/1/{path}", answer)
+    read_resource(path, str(answer).encode(), Words(), zone_known=True)
+
+
+def test_a_request_of_the_settings_is_a_method_and_a_path() -> None:
+    with pytest.raises(ValidationError):
+        DeskoSettings(url="http://127.0.0.1:9", document_state="/document-state")
+
+
+async def test_the_reservation_is_kept_as_long_as_the_reader_is_used() -> None:
+    async with rig("desko", reservation_s=5) as here:
+        driver = here.driver
+        assert isinstance(driver, DRIVERS["desko"][0])
+        driver._reserved_s -= 3  # more than half of it is over
+        while not any((one.method, one.path) == ("PUT", "/reservation") for one in here.device.server.asked):
+            await here.device.present(PASSPORT)
+            await here.next(DocumentRead)
+            await here.device.glass.take()
+        kept = [one for one in here.device.server.asked if one.method == "PUT" and one.path == "/reservation"]
+        assert kept[0].json == {"timeout": 5}
+
+
+async def test_the_reader_is_given_back_at_the_end() -> None:
+    async with rig("desko") as here:
+        await here.close()
+        last = here.device.server.asked[-1]
+        assert (last.method, last.path) == ("DELETE", "/reservation")
+
+
+async def test_a_reader_that_another_has_reserved_is_said_so() -> None:
+    async with rig("desko") as here:
+        other = Rig("desko", here.device)
+        try:
+            with pytest.raises(LinkError) as refused:
+                await other.open()
+        finally:
+            await other.close()
+        assert refused.value.cause is Cause.PORT_HELD
+        assert (await here.read(PASSPORT)).lines == PASSPORT.lines
+
+
+async def test_requests_nobody_documented_can_be_told() -> None:
+    async with rig("desko") as here:
+        here.settings |= {"document_state": "GET /somewhere-else"}
+        await here.open()
+        assert (await here.next(LinkError)).cause is Cause.WRONG_DEVICE

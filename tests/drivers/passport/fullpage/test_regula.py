@@ -1,0 +1,191 @@
+"""A document server of the post's own: what it finds becomes checks, and nothing of it stops the reader."""
+
+import json
+from typing import Any
+
+import pytest
+from fullpage_rig import CARD_FRONT, FUZZ, PASSPORT, check, outcomes, rig
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers.driver import BadFrame
+from drivers.observation import Outcome
+from drivers.passport.fullpage.pieces import Checked, Zone
+from drivers.passport.fullpage.regula import RegulaSettings, read
+from drivers.passport.observations import DocumentRead
+from simulators.passport.fullpage.regula import RegulaServer
+from simulators.passport.fullpage.server import HttpServer, Request, Response
+
+LINES = PASSPORT.lines
+
+
+def answer(*containers: dict[str, Any], **more: Any) -> bytes:
+    return json.dumps({"ProcessingFinished": 1, "ContainerList": {"List": containers}} | more).encode()
+
+
+def element(kind: int, result: int, diagnosis: int = 0, **more: Any) -> dict[str, Any]:
+    return {
+        "result_type": 20,
+        "AuthenticityCheckList": {
+            "List": [{"List": [{"Type": kind, "ElementResult": result, "ElementDiagnose": diagnosis} | more]}]
+        },
+    }
+
+
+def found(body: bytes, **more: Any) -> dict[str, Outcome]:
+    return {
+        made.id: made.outcome
+        for piece in read(body, **more)
+        if isinstance(piece, Checked)
+        for made in piece.checks
+    }
+
+
+def test_there_is_no_server_that_nobody_named() -> None:
+    with pytest.raises(ValidationError, match="url"):
+        RegulaSettings()
+
+
+@pytest.mark.parametrize(
+    ("result", "diagnosis", "outcome"),
+    [
+        (1, 1, Outcome.SUCCESSFUL),
+        (0, 0, Outcome.ABORTED),  # nothing says why
+        (0, 50, Outcome.FAILED),  # UV_DULL_PAPER_MRZ
+        (0, 23, Outcome.FAILED),  # LOW_CONTRAST_IN_IR_LIGHT
+        (0, 3, Outcome.ABORTED),  # INTERNAL_ERROR
+        (0, 7, Outcome.ABORTED),  # NECESSARY_IMAGE_NOT_FOUND
+        (0, 5, Outcome.UNDETERMINED),  # UNCERTAIN_VERIFICATION
+        (9, 0, Outcome.UNDETERMINED),
+    ],
+)
+def test_a_result_is_no_boolean(result: int, diagnosis: int, outcome: Outcome) -> None:
+    assert found(answer(element(1, result, diagnosis, ElementType=3))) == {"optical.uv_br_mr": outcome}
+
+
+def test_a_check_that_was_not_done_is_left_out() -> None:
+    assert read(answer(element(2, 2))) == []
+
+
+def test_what_a_bare_zero_means_can_be_set() -> None:
+    assert found(answer(element(2, 0)), zero_means="failed") == {"optical.ir_ab_mr": Outcome.FAILED}
+
+
+@pytest.mark.parametrize(
+    ("feature", "name"),
+    [
+        ({"Type": 1, "ElementType": 0}, "uv_br_fu"),
+        ({"Type": 1, "ElementType": 2}, "uv_br_ph"),
+        ({"Type": 1, "ElementType": 3}, "uv_br_mr"),
+        ({"Type": 2}, "ir_ab_mr"),
+        ({"Type": 4, "LightIndex": 6}, "vi_ab_is"),
+        ({"Type": 4, "LightIndex": 24}, "ir_ab_is"),
+        ({"Type": 4, "LightIndex": 128}, "uv_lu_is"),
+        ({"Type": 16}, "uv_lu_fi"),
+        ({"Type": 32, "ElementType": 2}, "ir_ab_ph"),
+        ({"Type": 4096}, "hologram"),
+        ({"Type": 77}, "vendor_77"),
+        ({"Type": "x"}, "vendor_unknown"),
+    ],
+)
+def test_every_feature_has_its_code_or_a_name(feature: dict[str, Any], name: str) -> None:
+    assert set(found(answer(element(0, 1, 1, **feature)))) == {f"optical.{name}"}
+
+
+def test_of_two_results_for_one_check_the_worse_counts() -> None:
+    for pair in ([element(16, 1), element(16, 0, 30)], [element(16, 0, 30), element(16, 1)]):
+        assert found(answer(*pair)) == {"optical.uv_lu_fi": Outcome.FAILED}
+
+
+def test_lines_come_from_either_kind_of_text() -> None:
+    joined = "^".join(LINES)
+    text = {"result_type": 36, "Text": {"fieldList": [{"fieldType": 8}, {"fieldType": 51, "value": joined}]}}
+    older = {
+        "result_type": 3,
+        "DocVisualExtendedInfo": {"pArrayFields": [{"wFieldType": 51, "Buf_Text": joined}]},
+    }
+    for container in (text, older):
+        assert read(answer(container)) == [Zone(LINES)]
+
+
+@pytest.mark.parametrize(("result", "outcome"), [(1, Outcome.SUCCESSFUL), (0, Outcome.UNDETERMINED)])
+def test_a_model_the_server_does_not_know_is_undetermined(result: int, outcome: Outcome) -> None:
+    status = {"result_type": 33, "Status": {"detailsOptical": {"docType": result}}}
+    assert found(answer(status)) == {"optical.model_known": outcome}
+
+
+def test_a_server_that_ran_out_of_time_says_so() -> None:
+    assert found(answer(ProcessingFinished=2)) == {"optical.model_known": Outcome.ABORTED}
+
+
+@pytest.mark.no_cover
+@settings(max_examples=FUZZ, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["ContainerList", "List", "result_type", "Text", "fieldList", "Status", "Type"]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=20,
+    )
+)
+def test_no_answer_makes_it_stumble(value: Any) -> None:
+    read(json.dumps(value).encode())
+    read(
+        json.dumps(
+            {"ContainerList": {"List": [value, {"result_type": 20, "AuthenticityCheckList": value}]}}
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize(("copied", "outcome"), [(False, "successful"), (True, "failed")])
+async def test_images_are_examined_under_each_light(copied: bool, outcome: str) -> None:
+    async with HttpServer(RegulaServer(("gw", "pw")).answer) as server:
+        regula = {"url": server.url, "username": "gw", "password": "pw"}
+        async with rig("document-bridge", regula=regula) as here:
+            page = PASSPORT.copied() if copied else PASSPORT
+            seen = outcomes(await here.read(page))
+        assert [request.path for request in server.asked] == ["/api/process"]
+        sent = server.asked[0].json
+        assert [item["light"] for item in sent["List"]] == [6, 24, 128]
+        assert sent["processParam"]["resultTypeOutput"] == [3, 20, 33, 36]
+    assert {seen[f"optical.{code}"] for code in ("ir_ab_mr", "uv_br_fu", "uv_br_ph", "uv_br_mr")} == {outcome}
+    assert seen["optical.model_known"] == "successful"
+    assert "optical.hologram" not in seen
+
+
+async def test_the_server_reads_a_zone_that_the_reader_missed() -> None:
+    async with HttpServer(RegulaServer().answer) as server, rig("desko", regula={"url": server.url}) as here:
+        here.let("garbage", at=0)
+        read = await here.read(PASSPORT)
+        assert read.lines == LINES
+        assert read.overall is Outcome.SUCCESSFUL
+
+
+async def test_a_server_that_is_not_there_costs_its_checks_only() -> None:
+    async with rig("document-bridge", regula={"url": "http://127.0.0.1:9"}) as here:
+        for page in (PASSPORT, CARD_FRONT):
+            read = await here.read(page)
+            lost = check(read, "optical.model_known")
+            assert (lost.outcome, lost.reason) == (Outcome.ABORTED, "server_lost")
+            assert len(read.images) == 4
+
+
+async def test_a_server_that_talks_nonsense_costs_its_checks_only() -> None:
+    async def nonsense(_request: Request) -> Response:
+        return Response(body=b"<html>")
+
+    async with HttpServer(nonsense) as server, rig("document-bridge", regula={"url": server.url}) as here:
+        await here.device.present(PASSPORT)
+        assert (await here.next(BadFrame)).wire == b"<html>"
+        read = await here.next(DocumentRead)
+        assert check(read, "optical.model_known").reason == "answer_unreadable"
+        assert read.lines == LINES

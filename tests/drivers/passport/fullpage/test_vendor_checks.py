@@ -1,0 +1,81 @@
+"""From a vendor's words to one of five outcomes."""
+
+import pytest
+
+from drivers.observation import Check, Outcome, Weight
+from drivers.passport.fullpage.vendor_checks import (
+    GENERIC_CODES,
+    Words,
+    from_word,
+    merged,
+    optical,
+    vendor_word,
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [
+        ("OK", Outcome.SUCCESSFUL),
+        ("Dull", Outcome.SUCCESSFUL),
+        ("BRIGHT", Outcome.FAILED),
+        ("not detected", Outcome.FAILED),
+        ("NOT_DETECTED", Outcome.FAILED),
+        (True, Outcome.SUCCESSFUL),
+        (False, Outcome.FAILED),
+        ("NotSupported", Outcome.NOT_SUPPORTED),
+        ("timeout", Outcome.ABORTED),
+        ("psaSomethingElse", Outcome.UNDETERMINED),
+        ("", Outcome.UNDETERMINED),
+        (None, Outcome.UNDETERMINED),
+        (17, Outcome.UNDETERMINED),
+        ({"a": 1}, Outcome.UNDETERMINED),
+    ],
+)
+def test_a_word_is_one_of_five_outcomes(word: object, outcome: Outcome) -> None:
+    assert from_word("uv_br_fu", word, Words()).outcome is outcome
+
+
+def test_words_of_a_vendor_can_be_told() -> None:
+    words = Words(successful=("psaOk",), failed=("psaBright",))
+    assert words.outcome("PSA_OK") is Outcome.SUCCESSFUL
+    assert words.outcome("ok") is Outcome.UNDETERMINED
+
+
+@pytest.mark.parametrize(
+    ("word", "kept"),
+    [
+        ("UV_DULL_PAPER_MRZ", "UV_DULL_PAPER_MRZ"),
+        (50, "50"),
+        (True, "true"),
+        ("L898902C36UTO7408122F1204159<<<<<<<<<<<<<<<0", None),
+        ("x" * 41, None),
+        ("ERIKSSON\nANNA", None),
+        (["OK"], None),
+        (None, None),
+    ],
+)
+def test_only_what_looks_like_a_word_is_kept(word: object, kept: str | None) -> None:
+    assert vendor_word(word) == kept
+
+
+def test_a_check_has_a_generic_code_only_where_there_is_one() -> None:
+    assert optical("uv_br_ph", Outcome.SUCCESSFUL).code == "uv_br_ph"
+    assert optical("uv_br_th", Outcome.SUCCESSFUL).code is None
+    assert len(GENERIC_CODES) == 28
+
+
+def test_a_feature_that_is_absent_does_not_count() -> None:
+    assert optical("ir_ab_mr", Outcome.NOT_SUPPORTED).weight is Weight.OPTIONAL
+    assert optical("ir_ab_mr", Outcome.FAILED).weight is Weight.MANDATORY
+
+
+def test_of_several_results_the_worst_stays() -> None:
+    def one(outcome: Outcome) -> Check:
+        return optical("uv_lu_fi", outcome)
+
+    order = [Outcome.FAILED, Outcome.ABORTED, Outcome.UNDETERMINED, Outcome.SUCCESSFUL, Outcome.NOT_SUPPORTED]
+    for worse, outcome in enumerate(order):
+        for better in order[worse:]:
+            assert merged([one(better)], [one(outcome)]) == (one(outcome),)
+            assert merged([one(outcome)], [one(better)]) == (one(outcome),)

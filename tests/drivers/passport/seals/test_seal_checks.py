@@ -1,0 +1,565 @@
+"""What is found of a seal: each defect yields exactly its own checks.
+
+Public samples against the certificates published with them, and simulated seals of a simulated state.
+"""
+
+import base64
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
+
+from drivers.observation import Outcome, Weight, overall
+from drivers.passport.emrtd import TrustStore
+from drivers.passport.mrz import Mrz
+from drivers.passport.mrz import parse as parse_zone
+from drivers.passport.seals import Symbology, read_barcode, vds_nc
+from drivers.passport.seals.checks import seal_checks
+from drivers.passport.seals.store import SealStore
+from simulators.mrz import Document, Format
+from simulators.passport.chip.pki import IssuingState, State, Validity
+from simulators.passport.chip.signing import SignatureScheme
+from simulators.passport.seals import (
+    AlteredField,
+    AlteredSignature,
+    CutShort,
+    EarlySigner,
+    ExpiredSigner,
+    Handover,
+    RevokedSigner,
+    SealFault,
+    SealOffice,
+    SealSigner,
+    UnknownProfile,
+    WrongSigner,
+    arrival_attestation,
+    emergency_travel_document,
+    residence_permit,
+    social_insurance_card,
+    visa,
+)
+from simulators.passport.seals import vds_nc as simulated_nc
+from simulators.specimens import ERIKSSON
+
+TODAY = date(2027, 3, 1)
+NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
+ISSUED = date(2026, 12, 1)
+NAMES = ("seal.readable", "seal.signature", "seal.certificate", "seal.issuing_state", "combined.mrz_vs_seal")
+NO_PRINT = {"combined.mrz_vs_seal": ("undetermined", "no_printed_mrz")}
+
+Found = dict[str, tuple[str, str | None]]
+
+
+def unlike_good(
+    data: bytes, store: SealStore | None, printed: Mrz | None = None, today: date = TODAY
+) -> Found:
+    """Give the checks that did not succeed."""
+    barcode = read_barcode(data, Symbology.DATA_MATRIX, today)
+    checks = seal_checks(barcode, printed, store, today)
+    assert tuple(check.id for check in checks) == NAMES
+    assert all(check.text for check in checks if check.reason)
+    return {check.id: (check.outcome.value, check.reason) for check in checks if check.reason}
+
+
+def zone(*lines: str) -> Mrz:
+    found = parse_zone(lines, TODAY)
+    assert found is not None
+    return found
+
+
+def printed_of(document: Document) -> Mrz:
+    return zone(*document.lines)
+
+
+# Published samples.
+
+UTTS5B, DETS32, CSCA_AUS = (certificate(name) for name in ("sealgen_UTTS5B", "sealgen_DETS32", "csca_aus"))
+WHILE_VALID = date(2024, 6, 1)
+
+
+@pytest.mark.parametrize("name", SEALGEN)
+def test_published_seals_on_brainpool_p256(name: str) -> None:
+    assert unlike_good(SEALGEN[name], SealStore.of(UTTS5B), today=WHILE_VALID) == NO_PRINT
+
+
+@pytest.mark.parametrize("name", ["visa", "address sticker", "residence sticker"])
+def test_the_worked_examples_on_brainpool_p224(name: str) -> None:
+    assert unlike_good(TR[name], SealStore.of(UTTS5B, DETS32), today=WHILE_VALID) == NO_PRINT
+
+
+@pytest.mark.parametrize("name", SEALGEN)
+def test_every_byte_of_a_published_seal_counts(name: str) -> None:
+    store, whole = SealStore.of(UTTS5B), SEALGEN[name]
+    for at in range(len(whole)):
+        altered = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        found = unlike_good(altered, store, today=WHILE_VALID)
+        assert "seal.signature" in found, at
+
+
+def test_published_signers_expire() -> None:
+    assert unlike_good(TR["visa"], SealStore.of(DETS32)) == {
+        "seal.certificate": ("failed", "certificate_expired"),
+        **NO_PRINT,
+    }
+
+
+def test_a_published_seal_of_another_state_than_its_signer() -> None:
+    # Sealgen lets anybody be the issuer: this one says UTO and names a signer of DE.
+    seal = bytes.fromhex(
+        """DC03D9C56D32C8A72CB10F71347D00175D01022CDD52134A74DA1347C6FED95CB89F9FCE133C133C133C133C203833734A
+        AF47F0C32F1A1E20EB2625393AFE310403A00000050633BE1FED20C6FF389FD029C66FB2E4BF361CDBFFD8F5931B6259F645B0
+        77702C617F453D0B898A55E6E7870974FFE7B3AC416ACDE6B03B3C3A8CB5A22B456816"""
+    )
+    assert unlike_good(seal, SealStore.of(DETS32), today=date(2022, 6, 1)) == {
+        "seal.issuing_state": ("failed", "state_differs"),
+        **NO_PRINT,
+    }
+
+
+@pytest.mark.parametrize("name", ["proof_of_test", "proof_of_vaccination"])
+def test_published_seals_in_json_of_an_unknown_state(name: str) -> None:
+    store = SealStore.of(UTTS5B)
+    assert unlike_good(nc(name), store, today=WHILE_VALID) == {
+        "seal.certificate": ("undetermined", "csca_unknown"),
+        **NO_PRINT,
+    }
+
+
+AUSTRALIA = SealStore(trust=TrustStore.of(CSCA_AUS))
+
+
+def test_a_published_seal_in_json_up_to_its_state() -> None:
+    assert unlike_good(nc("proof_of_vaccination_aus"), AUSTRALIA) == NO_PRINT
+
+
+def test_an_altered_name_in_a_published_seal() -> None:
+    forged = nc("proof_of_vaccination_aus").replace(b"JANE SUE", b"JANE SUZ")
+    assert unlike_good(forged, AUSTRALIA) == {
+        "seal.signature": ("failed", "signature_wrong"),
+        **NO_PRINT,
+    }
+
+
+def test_a_published_seal_written_in_another_order_is_the_same() -> None:
+    content = nc("proof_of_vaccination_aus")
+    header = b'{"is":"AUS","t":"icao.vacc","v":1}'
+    assert header in content
+    other = content.replace(header, b'{ "v" : 1, "t":"icao\\u002evacc",\n"is":"AUS"}')
+    assert unlike_good(other, AUSTRALIA) == NO_PRINT
+
+
+def test_the_published_administrative_seal_is_of_no_profile_here() -> None:
+    assert unlike_good(ADMINISTRATIVE, SealStore.of(UTTS5B))["seal.readable"] == (
+        "undetermined",
+        "profile_unknown",
+    )
+
+
+# Without certificates of the operator.
+
+
+@pytest.mark.parametrize("store", [None, SealStore(), SealStore(trust=TrustStore())])
+@pytest.mark.parametrize("data", [*SEALGEN.values(), nc("proof_of_vaccination_aus"), WITH_FACE])
+def test_without_certificates_nothing_is_decided(data: bytes, store: SealStore | None) -> None:
+    found = unlike_good(data, store)
+    assert found["seal.signature"] == found["seal.certificate"] == ("undetermined", "no_trust_store")
+
+
+def test_a_barcode_that_is_no_seal_weighs_nothing() -> None:
+    checks = seal_checks(read_barcode(b"4006381333931", None, TODAY), None, None, TODAY)
+    assert {check.outcome for check in checks} == {Outcome.NOT_SUPPORTED}
+    assert {check.weight for check in checks} == {Weight.OPTIONAL}
+    assert tuple(check.id for check in checks) == NAMES
+
+
+# A simulated state.
+
+CARD = replace(ERIKSSON[Format.TD2], expiry="301210")
+PASSPORT = replace(ERIKSSON[Format.TD3], expiry="301210")
+VISA_A = replace(ERIKSSON[Format.MRV_A], expiry="301210")
+VISA_B = replace(ERIKSSON[Format.MRV_B], expiry="301210")
+PERMIT = residence_permit(CARD, passport=PASSPORT.number, issued=ISSUED)
+SEALS = {
+    "residence permit": (PERMIT, CARD),
+    "visa A": (visa(VISA_A, passport=PASSPORT.number, issued=ISSUED), VISA_A),
+    "visa B": (visa(VISA_B, passport=PASSPORT.number, issued=ISSUED, entries=None), VISA_B),
+    "emergency travel document": (emergency_travel_document(CARD, issued=ISSUED), CARD),
+    "arrival attestation": (arrival_attestation(CARD, azr_number="160113000085", issued=ISSUED), CARD),
+}
+
+
+@dataclass
+class Post:
+    """A state with its office, and the operator's store of it."""
+
+    office: SealOffice
+
+    def issue(self, fault: SealFault | None = None, seal: Any = PERMIT) -> bytes:
+        return self.office.issue(seal, fault)
+
+    @property
+    def store(self) -> SealStore:
+        state = self.office.state
+        signers = (signer.certificate.der for signer in self.office.signers)
+        return SealStore.of(*signers, trust=TrustStore.of(state.csca.der, state.crl()))
+
+
+@cache
+def utopia() -> IssuingState:
+    return IssuingState.found(now=NOW)
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post(SealOffice(replace(utopia(), revoked=[])))
+
+
+@pytest.mark.parametrize("name", SEALS)
+def test_a_genuine_seal_on_its_document(name: str, post: Post) -> None:
+    seal, document = SEALS[name]
+    assert unlike_good(post.issue(seal=seal), post.store, printed_of(document)) == {}
+
+
+@pytest.mark.parametrize(
+    "curve",
+    [
+        "secp224r1",
+        "secp256r1",
+        "secp384r1",
+        "secp521r1",
+        "brainpoolP256r1",
+        "brainpoolP384r1",
+        "brainpoolP512r1",
+    ],
+)
+def test_every_curve_with_its_hash(curve: str) -> None:
+    post = Post(SealOffice(utopia(), curve=curve))
+    whole = post.issue()
+    assert unlike_good(whole, post.store, printed_of(CARD)) == {}
+    assert unlike_good(post.issue(AlteredSignature()), post.store, printed_of(CARD)) == {
+        "seal.signature": ("failed", "signature_wrong")
+    }
+
+
+FAULTS: dict[str, tuple[SealFault, Found]] = {
+    "altered field": (
+        AlteredField(),
+        {
+            "seal.signature": ("failed", "signature_wrong"),
+            "combined.mrz_vs_seal": ("failed", "differs_from_seal"),
+        },
+    ),
+    "altered signature": (AlteredSignature(), {"seal.signature": ("failed", "signature_wrong")}),
+    "wrong signer": (WrongSigner(), {"seal.signature": ("failed", "signature_wrong")}),
+    "expired signer": (ExpiredSigner(), {"seal.certificate": ("failed", "certificate_expired")}),
+    "early signer": (EarlySigner(), {"seal.certificate": ("failed", "signed_too_early")}),
+    "revoked signer": (RevokedSigner(), {"seal.certificate": ("failed", "revoked")}),
+    "unknown profile": (
+        UnknownProfile(),
+        {
+            "seal.readable": ("undetermined", "profile_unknown"),
+            "combined.mrz_vs_seal": ("undetermined", "nothing_in_common"),
+        },
+    ),
+    "cut": (
+        CutShort(at=90),
+        {
+            "seal.readable": ("failed", "seal_malformed"),
+            **dict.fromkeys(NAMES[1:], ("undetermined", "seal_malformed")),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_yields_its_own_checks(name: str, post: Post) -> None:
+    fault, expected = FAULTS[name]
+    sealed = post.issue(fault)
+    assert unlike_good(sealed, post.store, printed_of(CARD)) == expected
+    assert unlike_good(Handover.BASE32_LOWER.of(sealed), post.store, printed_of(CARD)) == expected
+
+
+def test_a_version_that_nobody_knows_is_left_open(post: Post) -> None:
+    sealed = post.issue()
+    assert unlike_good(sealed[:1] + b"\x04" + sealed[2:], post.store) == dict.fromkeys(
+        NAMES, ("undetermined", "seal_unsupported")
+    )
+
+
+def test_a_seal_signed_after_its_signer_had_expired(post: Post) -> None:
+    expired = post.office.issue(replace(PERMIT, signed=date(2027, 2, 28)), ExpiredSigner())
+    late = replace(PERMIT, signed=date(2027, 3, 5))
+    assert unlike_good(post.issue(ExpiredSigner(), late), post.store, printed_of(CARD)) == {
+        "seal.certificate": ("failed", "signed_after_expiry")
+    }
+    assert unlike_good(expired, post.store, printed_of(CARD)) == {
+        "seal.certificate": ("failed", "certificate_expired")
+    }
+
+
+def test_a_signer_that_is_not_valid_yet(post: Post) -> None:
+    assert unlike_good(post.issue(), post.store, printed_of(CARD), date(2020, 1, 1)) == {
+        "seal.certificate": ("failed", "certificate_not_yet_valid")
+    }
+
+
+def test_a_signer_whom_nobody_knows(post: Post) -> None:
+    store = SealStore.of(UTTS5B, trust=TrustStore.of(post.office.state.csca.der))
+    # Of the same name and number as ours, so that only its key differs.
+    assert unlike_good(post.issue(), store, printed_of(CARD))["seal.signature"] == (
+        "failed",
+        "signature_wrong",
+    )
+    other = Post(SealOffice(utopia()))
+    other.office.signers = [SealSigner.of(utopia(), name="XX")]
+    unknown = ("undetermined", "signer_unknown")
+    assert unlike_good(post.issue(), other.store, printed_of(CARD)) == dict.fromkeys(NAMES[1:4], unknown)
+
+
+def test_two_signers_of_one_name_and_number_are_both_tried(post: Post) -> None:
+    twin = SealSigner.of(utopia())
+    post.office.signers = [twin, post.office.signer]
+    assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {}
+
+
+def test_a_signer_of_a_state_without_a_certificate_in_the_store(post: Post) -> None:
+    stranger = IssuingState.found(now=NOW)
+    store = SealStore.of(post.office.signer.certificate.der, trust=TrustStore.of(stranger.csca.der))
+    assert unlike_good(post.issue(), store, printed_of(CARD)) == {
+        "seal.certificate": ("undetermined", "csca_unknown")
+    }
+
+
+def test_a_signer_that_his_state_did_not_sign(post: Post) -> None:
+    whole = bytearray(post.office.signer.certificate.der)
+    whole[-1] ^= 1
+    store = SealStore.of(bytes(whole), trust=TrustStore.of(utopia().csca.der))
+    assert unlike_good(post.issue(), store, printed_of(CARD)) == {
+        "seal.certificate": ("failed", "signature_wrong")
+    }
+
+
+def test_an_empty_trust_store_vouches_for_nobody(post: Post) -> None:
+    store = SealStore.of(post.office.signer.certificate.der, trust=TrustStore())
+    assert unlike_good(post.issue(), store, printed_of(CARD)) == {
+        "seal.certificate": ("undetermined", "no_trust_store")
+    }
+
+
+def test_without_any_trust_store_the_operator_vouches_for_the_signers_given(post: Post) -> None:
+    store = SealStore.of(post.office.signer.certificate.der)
+    assert unlike_good(post.issue(), store, printed_of(CARD)) == {}
+
+
+def test_a_state_whose_own_certificate_has_expired() -> None:
+    was = Validity(NOW - timedelta(days=900), NOW - timedelta(days=1))
+    post = Post(SealOffice(IssuingState.found(now=NOW, validity=was)))
+    assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {
+        "seal.certificate": ("failed", "certificate_expired")
+    }
+
+
+def test_a_seal_of_another_state_than_its_signer(post: Post) -> None:
+    foreign = replace(PERMIT, issuer="KEN")
+    assert unlike_good(post.issue(seal=foreign), post.store, printed_of(CARD)) == {
+        "seal.issuing_state": ("failed", "state_differs")
+    }
+
+
+def test_a_signer_of_no_known_country() -> None:
+    nowhere = IssuingState.found(State("ZZ", "ZZZ"), now=NOW)
+    post = Post(SealOffice(nowhere))
+    assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {
+        "seal.issuing_state": ("undetermined", "country_unknown")
+    }
+
+
+def test_a_genuine_seal_without_a_feature_that_it_must_have(post: Post) -> None:
+    assert unlike_good(post.issue(seal=PERMIT.without_feature(3)), post.store, printed_of(CARD)) == {
+        "seal.readable": ("failed", "feature_missing")
+    }
+    assert unlike_good(post.issue(seal=PERMIT.with_feature(3, b"??")), post.store, printed_of(CARD)) == {
+        "seal.readable": ("failed", "feature_malformed")
+    }
+    assert unlike_good(post.issue(seal=PERMIT.with_feature(9, b"??")), post.store, printed_of(CARD)) == {}
+
+
+# The seal against the printed zone.
+
+DIFFERS = {"combined.mrz_vs_seal": ("failed", "differs_from_seal")}
+NOTHING = {"combined.mrz_vs_seal": ("undetermined", "nothing_in_common")}
+PRINTED = {
+    "another card": (PERMIT, replace(CARD, number="D23145891"), DIFFERS),
+    "another name": (PERMIT, replace(CARD, given_names="Anna Marla"), DIFFERS),
+    "the passport that the permit names": (PERMIT, PASSPORT, {}),
+    "another passport": (PERMIT, replace(PASSPORT, number="L898902C4"), DIFFERS),
+    "a card of another size": (PERMIT, ERIKSSON[Format.TD1], NOTHING),
+    "another visa": (SEALS["visa A"][0], replace(VISA_A, number="L8988901D"), DIFFERS),
+    "optional data, which a visa's seal leaves out": (
+        SEALS["visa A"][0],
+        replace(VISA_A, optional="SOMETHINGELSE"),
+        {},
+    ),
+    "a visa of the other size": (SEALS["visa A"][0], VISA_B, DIFFERS),
+    "the passport that the visa names": (SEALS["visa B"][0], PASSPORT, {}),
+}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_the_printed_zone_against_the_seal(name: str, post: Post) -> None:
+    seal, document, expected = PRINTED[name]
+    assert unlike_good(post.issue(seal=seal), post.store, printed_of(document)) == expected
+
+
+def test_a_zone_read_in_another_order_is_the_same(post: Post) -> None:
+    assert unlike_good(post.issue(), post.store, zone(*reversed(CARD.lines))) == {}
+
+
+def test_a_zone_not_read_completely_is_no_forgery(post: Post) -> None:
+    first, second = CARD.lines
+    assert unlike_good(post.issue(), post.store, zone(first, f"?{second[1:]}")) == {
+        "combined.mrz_vs_seal": ("undetermined", "printed_unreadable")
+    }
+
+
+def test_a_seal_with_nothing_in_common_weighs_nothing(post: Post) -> None:
+    seal = social_insurance_card(
+        "UTO", number="65170839J003", surname="Ériksson", first_name="Anna", issued=ISSUED
+    )
+    barcode = read_barcode(post.issue(seal=seal), None, TODAY)
+    checks = seal_checks(barcode, printed_of(CARD), post.store, TODAY)
+    assert checks[-1].reason == "nothing_in_common"
+    assert overall(checks) is Outcome.SUCCESSFUL
+
+
+def test_a_seal_that_was_not_compared_though_it_could_be_does_not_pass(post: Post) -> None:
+    checks = seal_checks(read_barcode(post.issue(), None, TODAY), None, post.store, TODAY)
+    assert overall(checks) is Outcome.UNDETERMINED
+
+
+# Seals in JSON.
+
+TEST = simulated_nc.proof_of_test(
+    name="Eriksson Anna Maria", birth="1974-08-12", document_number=PASSPORT.number, country="UTO"
+)
+DOSES = simulated_nc.proof_of_vaccination(
+    name="Eriksson Anna Maria", birth="1974-08-12", sex="F", document_number="L898902C3", country="UTO"
+)
+
+
+def in_json(signer: SealSigner, message: Any = TEST, kind: str = vds_nc.TEST, **more: Any) -> bytes:
+    return simulated_nc.sealed(message, signer, kind=kind, **{"issuer": "UTO", **more})
+
+
+STATE_ONLY = SealStore(trust=TrustStore.of(utopia().csca.der))
+
+
+@pytest.mark.parametrize(
+    ("curve", "algorithm"), [("secp256r1", "ES256"), ("secp384r1", "ES384"), ("secp521r1", "ES512")]
+)
+def test_a_seal_in_json_with_every_algorithm(curve: str, algorithm: str) -> None:
+    signer = SealSigner.of(utopia(), curve=curve)
+    for message, kind in ((TEST, vds_nc.TEST), (DOSES, vds_nc.VACCINATION)):
+        sealed = in_json(signer, message, kind)
+        assert algorithm.encode() in sealed
+        assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {}
+
+
+@cache
+def desk() -> SealSigner:
+    return SealSigner.of(utopia(), curve="secp256r1")
+
+
+JSON_FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
+    "another message": (
+        {"altered": TEST | {"opt": "x"}},
+        {"seal.signature": ("failed", "signature_wrong")},
+    ),
+    "another issuer": ({"issuer": "KEN"}, {"seal.issuing_state": ("failed", "state_differs")}),
+    "no certificate": (
+        {"certificate": False},
+        dict.fromkeys(NAMES[1:4], ("undetermined", "signer_unknown")),
+    ),
+    "another holder": (
+        {"message": DOSES | {"pid": {"n": "X", "i": "L898902C4"}}, "kind": vds_nc.VACCINATION},
+        DIFFERS,
+    ),
+    "born on another day": (
+        {"message": DOSES | {"pid": {"n": "X", "dob": "1974-08-13"}}, "kind": vds_nc.VACCINATION},
+        DIFFERS,
+    ),
+    "of another sex": (
+        {"message": DOSES | {"pid": {"n": "X", "sex": "M"}}, "kind": vds_nc.VACCINATION},
+        DIFFERS,
+    ),
+    "nobody": ({"message": DOSES | {"pid": {}}, "kind": vds_nc.VACCINATION}, NOTHING),
+    "another type": (
+        {"kind": "uto.evisa"},
+        {"seal.readable": ("undetermined", "profile_unknown"), **NOTHING},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JSON_FAULTS)
+def test_each_fault_of_a_seal_in_json(name: str) -> None:
+    more, expected = JSON_FAULTS[name]
+    assert unlike_good(in_json(desk(), **more), STATE_ONLY, printed_of(PASSPORT)) == expected
+
+
+def test_an_unknown_algorithm_is_left_open() -> None:
+    sealed = in_json(desk()).replace(b"ES256", b"HS256")
+    assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {
+        "seal.signature": ("undetermined", "algorithm_unsupported")
+    }
+
+
+def test_a_certificate_in_the_seal_that_is_none() -> None:
+    encoded = base64.urlsafe_b64encode(desk().certificate.der)
+    sealed = in_json(desk()).replace(encoded, b"AAAA")
+    malformed = ("undetermined", "signer_malformed")
+    assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
+
+
+def test_the_signer_of_passports_does_not_sign_seals() -> None:
+    passports = utopia().new_document_signer(SignatureScheme())
+    sealed = in_json(SealSigner("XX", "UT", passports))
+    assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == {
+        "seal.certificate": ("failed", "not_for_seals")
+    }
+
+
+P256 = bytes.fromhex("06082a8648ce3d030107")
+NO_CURVE = bytes.fromhex("06082a8648ce3d03017f")
+
+
+def test_a_key_on_an_unknown_curve_leaves_it_open(post: Post) -> None:
+    signer = SealSigner.of(utopia(), curve="secp256r1").certificate.der.replace(P256, NO_CURVE)
+    assert unlike_good(post.issue(), SealStore.of(signer), printed_of(CARD)) == {
+        "seal.signature": ("undetermined", "algorithm_unsupported")
+    }
+    state = TrustStore.of(utopia().csca.der.replace(P256, NO_CURVE))
+    assert state.authorities
+    store = SealStore.of(post.office.signer.certificate.der, trust=state)
+    assert unlike_good(post.issue(), store, printed_of(CARD)) == {
+        "seal.certificate": ("undetermined", "algorithm_unsupported")
+    }
+
+
+def test_a_seal_does_not_vouch_for_itself() -> None:
+    """Without the state's certificate, only a signer that the operator gave counts."""
+    stranger = SealSigner.of(IssuingState.found(now=NOW), curve="secp256r1")
+    known = SealStore.of(desk().certificate.der)
+    assert unlike_good(in_json(desk()), known, printed_of(PASSPORT)) == {}
+    assert unlike_good(in_json(stranger), known, printed_of(PASSPORT)) == {
+        "seal.certificate": ("undetermined", "csca_unknown")
+    }
+
+
+def test_an_expired_signer_of_a_seal_in_json() -> None:
+    day = date(2037, 3, 1) + timedelta(days=30)
+    assert unlike_good(in_json(desk()), STATE_ONLY, printed_of(PASSPORT), day) == {
+        "seal.certificate": ("failed", "certificate_expired")
+    }

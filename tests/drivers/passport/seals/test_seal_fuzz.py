@@ -1,0 +1,139 @@
+"""Mutated barcodes and certificates: typed errors and outcomes only, in bounded time and memory.
+
+`BORDERPOST_FUZZ` sets how many mutations the seeded run makes; the seed is the name of the target.
+"""
+
+import os
+import time
+import tracemalloc
+from contextlib import suppress
+from datetime import date
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
+
+from drivers.observation import Outcome
+from drivers.passport.emrtd import TrustStore
+from drivers.passport.mrz import parse
+from drivers.passport.seals import BarcodeKind, SealError, read_barcode, vds, vds_nc
+from drivers.passport.seals.checks import seal_checks
+from drivers.passport.seals.payload import LONGEST
+from drivers.passport.seals.store import SealStore
+from simulators.passport.seals import Handover
+
+pytestmark = pytest.mark.no_cover
+
+MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
+TODAY = date(2024, 6, 1)
+SLOWEST_S = 3.0
+"""No single mutation may take longer, even on a busy machine, in seconds."""
+STORE = SealStore.of(
+    certificate("sealgen_UTTS5B"), certificate("sealgen_DETS32"), trust=TrustStore.of(certificate("csca_aus"))
+)
+PRINTED = parse(("ATD<<RESIDORCE<<ROLAND<<<<<<<<<<<<<<", "6525845096USA7008038M2201018<<<<<<06"), TODAY)
+assert PRINTED is not None
+
+TARGETS = {
+    **{f"SEALGEN {name}": seal for name, seal in SEALGEN.items()},
+    **{f"TR {name}": seal for name, seal in TR.items()},
+    "with a face": WITH_FACE,
+    "administrative": ADMINISTRATIVE,
+    **{f"by {handover}": handover.of(SEALGEN["residence permit"]) for handover in Handover},
+    **{name: nc(name) for name in ("proof_of_test", "proof_of_vaccination", "proof_of_vaccination_aus")},
+    "zone": b"\r\n".join(line.encode() for line in PRINTED.lines),
+}
+
+
+def mutated(whole: bytes, chance: Random) -> bytes:
+    """Flip, cut, double, stretch lengths, or write another byte, once or a few times."""
+    data = bytearray(whole)
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
+        at = chance.randrange(len(data) + 1)
+        match chance.randrange(7):
+            case 0:
+                del data[at : at + chance.choice((1, 2, 16))]
+            case 1:
+                data[at:at] = chance.randbytes(chance.choice((1, 2, 16)))
+            case 2:
+                data[at:at] = data[at : at + chance.choice((2, 8, 64))]
+            case 3 if at < len(data):
+                data[at] = chance.choice((0x00, 0x22, 0x5B, 0x7B, 0x80, 0x81, 0x82, 0xDC, 0xFE, 0xFF))
+            case 4:
+                del data[at:]
+            case _ if at < len(data):
+                data[at] ^= 1 << chance.randrange(8)
+    return bytes(data)
+
+
+def judged(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
+    started = time.monotonic()
+    barcode = read_barcode(data, None, TODAY)
+    checks = seal_checks(barcode, PRINTED, STORE, TODAY)
+    assert time.monotonic() - started < SLOWEST_S, data.hex()
+    assert len(barcode.model_dump_json()) < 8 * LONGEST
+    assert len(checks) == 5
+    return barcode.kind, {check.id: check.outcome for check in checks}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_mutated_barcodes(target: str) -> None:
+    whole = TARGETS[target]
+    judged(whole)
+    chance = Random(target)
+    for _ in range(max(1, MUTATIONS // len(TARGETS))):
+        data = mutated(whole, chance)
+        kind, outcomes = judged(data)
+        assert Outcome.UNKNOWN not in outcomes.values()
+        # White space in JSON or at the end, and how text is armoured, are not part of what is signed.
+        if kind is BarcodeKind.VDS and data[:1] == b"\xdc" and data.rstrip(b"\r\n\0") != whole:
+            assert outcomes["seal.signature"] is not Outcome.SUCCESSFUL
+
+
+@given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\xdc\x03" + tail))
+@settings(max_examples=200, deadline=None)
+def test_anything_is_read_as_something(data: bytes) -> None:
+    kind, outcomes = judged(data)
+    assert kind is not BarcodeKind.UNKNOWN
+    assert outcomes["seal.signature"] is not Outcome.SUCCESSFUL
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_parsers_raise_typed_errors_only(data: st.DataObject) -> None:
+    header = SEALGEN["residence permit"][:18]
+    rest = data.draw(st.binary(max_size=80))
+    text = data.draw(st.text(max_size=80).map(lambda inner: f'{{"data":{{"hdr":{inner}'))
+    for attempt in (
+        lambda: vds.parse(header + rest, TODAY),
+        lambda: vds.parse(rest, TODAY),
+        lambda: vds_nc.parse(text),
+    ):
+        with suppress(SealError):
+            attempt()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"data":{"hdr":' + b"[" * 1_000_000,
+        b'{"data":{"hdr":' + b"[" * (LONGEST - 20),
+        b'{"data":{"hdr":' + b"9" * (LONGEST - 20),
+        b"\xdc\x03" + b"\x00" * 1_000_000,
+        b"3A" + b"M" * (LONGEST - 2),
+        b"3QB" + b"a" * (LONGEST - 3),
+        b"<" * LONGEST,
+        b"\xc3\x9c" * (LONGEST // 2),
+    ],
+    ids=lambda data: data[:16].hex(),
+)
+def test_a_hostile_size_costs_little(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        judged(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2 * 1024 * 1024

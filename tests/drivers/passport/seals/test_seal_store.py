@@ -1,0 +1,67 @@
+"""Signers of seals from the operator's files."""
+
+from pathlib import Path
+
+from seal_samples import SAMPLES, certificate
+
+from drivers.passport.emrtd import TrustStore
+from drivers.passport.seals.store import SealStore
+
+
+def test_a_folder_of_certificates_in_both_encodings(tmp_path: Path) -> None:
+    der = SealStore.of(certificate("sealgen_UTTS5B")).signers[0].certificate
+    (tmp_path / "below").mkdir()
+    (tmp_path / "both.pem").write_bytes(certificate("sealgen_UTTS5B") + certificate("sealgen_DETS32"))
+    (tmp_path / "below" / "again.pem").write_bytes(certificate("sealgen_UTTS5B"))
+    store = SealStore.load(tmp_path)
+    assert store.faults == ()
+    assert sorted(signer.identifier for signer in store.signers) == ["DETS", "UTTS"]
+    assert store.find("UTTS", "5B") == store.find("UTTS", "0005b") == (der,)
+
+
+def test_a_signer_is_found_by_name_and_number_only() -> None:
+    store = SealStore.of(certificate("sealgen_UTTS5B"))
+    for identifier, reference in (
+        ("UTTS", "5C"),
+        ("UTTX", "5B"),
+        ("DETS", "5B"),
+        ("UTTS", ""),
+        ("UTTS", "XYZ"),
+        ("UTTS", "5B".rjust(65, "0")),
+    ):
+        assert store.find(identifier, reference) == ()
+
+
+def test_a_bad_file_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_bytes(certificate("sealgen_UTTS5B"))
+    (tmp_path / "b.der").write_bytes(b"\x30\x03\x02\x01\x00")
+    (tmp_path / "c.pem").write_bytes(certificate("sealgen_DETS32").replace(b"\nM", b"\nA", 1))
+    (tmp_path / "d.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----")
+    (tmp_path / "huge").write_bytes(bytes(1024 * 1024 + 1))
+    store = SealStore.load(tmp_path, tmp_path / "nowhere")
+    assert [signer.identifier for signer in store.signers] == ["UTTS"]
+    assert sorted(fault.split(":")[0] for fault in store.faults) == [
+        "b.der",
+        "c.pem",
+        "d.pem",
+        "huge",
+        "nowhere",
+    ]
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "signer.pem").write_bytes(certificate("sealgen_UTTS5B"))
+    store = SealStore.load(tmp_path)
+    assert len(store.signers) == 1
+
+
+def test_a_store_is_empty_without_anybody_who_could_vouch() -> None:
+    assert SealStore().empty
+    assert SealStore(trust=TrustStore()).empty
+    assert not SealStore.of(certificate("sealgen_UTTS5B")).empty
+    assert not SealStore(trust=TrustStore.of(certificate("csca_aus"))).empty
+
+
+def test_a_single_file() -> None:
+    assert len(SealStore.load(SAMPLES / "sealgen_DETS32.pem").signers) == 1

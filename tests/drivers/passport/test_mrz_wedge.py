@@ -1,0 +1,267 @@
+"""Document readers that type: a damaged text costs only itself, and keystrokes are nobody's business."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.driver import BadFrame
+from drivers.links.link import Cause, LinkError
+from drivers.links.links import Links
+from drivers.passport.mrz import Format
+from drivers.passport.mrz_wedge import KEYSTROKES, MrzWedge, MrzWedgeSettings
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from simulators.passport.keyboard import (
+    LEFT_SHIFT,
+    End,
+    Hand,
+    Wedge,
+    by_a_person,
+    events_of,
+    overrun,
+    strokes_of,
+    without_release,
+)
+from simulators.serial_line import SerialLine
+from simulators.specimens import ERIKSSON_LINES
+from simulators.travellers import Travellers
+
+PASSPORT = ERIKSSON_LINES["TD3"]
+GAP_S = 0.02
+PASSWORD = "hunter2"
+
+
+class Reader:
+    """A driver under test, and the keyboard that it listens to."""
+
+    def __init__(self, wire: SerialLine, driver: MrzWedge, device: Wedge) -> None:
+        self.wire = wire
+        self.driver = driver
+        self.device = device
+        self.said: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def listen(self) -> None:
+        async with contextlib.aclosing(self.driver.watch()) as observations:
+            try:
+                async for observation in observations:
+                    self.said.put_nowait(observation)
+            except LinkError as error:
+                self.said.put_nowait(error)
+
+    async def next(self) -> Any:
+        async with asyncio.timeout(5):
+            return await self.said.get()
+
+    async def reads_on(self) -> None:
+        """The next document is read, whatever came before."""
+        await self.device.present(PASSPORT)
+        assert (await self.next()).lines == PASSPORT
+
+
+@contextlib.asynccontextmanager
+async def wedge_on(
+    port: Path,
+    hand: Hand = Hand.US,
+    end: End = End.ENTER,
+    last_end: bool = True,
+    **settings: Any,
+) -> AsyncIterator[Reader]:
+    async with SerialLine.at(port, settle_s=0.001, look_s=0.002) as wire:
+        device = Wedge(wire, hand=hand, end=end, last_end=last_end)
+        links = Links()
+        driver = MrzWedge(MrzWedgeSettings(port=str(port), **{"gap_s": GAP_S} | settings), links)
+        await driver.open()
+        await wire.host_opened()
+        reader = Reader(wire, driver, device)
+        listening = asyncio.create_task(reader.listen())
+        try:
+            yield reader
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            await driver.close()
+            await links.close()
+
+
+@pytest.mark.parametrize("document", [Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B])
+@pytest.mark.parametrize("hand", Hand)
+async def test_every_format_is_read_whatever_the_hand(hand: Hand, document: Format, tmp_path: Path) -> None:
+    lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
+    async with wedge_on(tmp_path / "port", hand) as reader:
+        await reader.device.present(lines)
+        read = await reader.next()
+        assert isinstance(read, DocumentRead)
+        assert (read.lines, read.mrz and read.mrz.format, read.trigger) == (lines, document, Trigger.SWIPE)
+
+
+@pytest.mark.parametrize("last_end", [True, False])
+@pytest.mark.parametrize("end", End)
+async def test_every_end_of_a_line_will_do_and_none_as_well(end: End, last_end: bool, tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", end=end, last_end=last_end) as reader:
+        for _ in range(2):
+            await reader.reads_on()
+            await reader.wire.drained()
+
+
+async def test_many_documents_at_once_come_out_one_by_one(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port") as reader:
+        documents = [document.lines for document in itertools.islice(Travellers(1), 20)]
+        for lines in documents:
+            await reader.device.present(lines)
+        for lines in documents:
+            assert (await reader.next()).lines == lines
+
+
+async def test_events_that_dribble_are_read(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", gap_s=1) as reader:
+        await reader.wire.send(reader.device.frame(PASSPORT), chunk=49, every_s=0.0005)
+        assert (await reader.next()).lines == PASSPORT
+
+
+@pytest.mark.no_cover
+async def test_a_text_that_stops_anywhere_costs_only_itself(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", gap_s=0.01) as reader:
+        size = len(reader.device.frame(PASSPORT))
+        reader.device.clock.pause(1)
+        for cut in range(150, size - 300, 24 * 17 + 5):  # also amid an event
+            await reader.wire.send(reader.device.frame(PASSPORT)[:cut])
+            given_up = await reader.next()
+            if cut < 2160:  # not yet eight characters: that may have been a person
+                assert given_up == BadFrame(KEYSTROKES, b"")
+            else:
+                assert isinstance(given_up, ReadFailed)
+                assert given_up.fault is FrameFault.CUT or given_up.size_bytes < 44
+            await reader.reads_on()
+            assert reader.said.empty()
+
+
+async def test_what_the_kernel_could_not_keep_fails_the_read_and_only_that(tmp_path: Path) -> None:
+    """The lines after the gap in the events must never meet those of another document."""
+    async with wedge_on(tmp_path / "port") as reader:
+        clock = reader.device.clock
+        reader.device.frame(())  # sets the clock
+        first, second = PASSPORT
+        await reader.wire.send(
+            events_of(strokes_of(first + "\r" + second[:9]), clock)
+            + overrun(clock)
+            + events_of(strokes_of(first + "\r" + second + "\r"), clock)
+        )
+        failed = await reader.next()
+        assert isinstance(failed, ReadFailed)
+        assert failed.fault is FrameFault.CUT
+        await reader.reads_on()
+
+
+@pytest.mark.parametrize("nth", [0, 7, 20])
+async def test_a_shift_that_seems_held_fails_the_read_and_only_that(nth: int, tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port") as reader:
+        reader.device.frame(())
+        second = without_release(strokes_of(PASSPORT[1] + "\r"), LEFT_SHIFT, nth % 8)
+        strokes = [*strokes_of(PASSPORT[0] + "\r"), *second]
+        await reader.wire.send(events_of(strokes, reader.device.clock))
+        failed = await reader.next()
+        assert isinstance(failed, ReadFailed)
+        assert (failed.fault, failed.wire) == (FrameFault.MALFORMED, b"")
+        reader.device.clock.pause(2 * GAP_S)
+        await reader.reads_on()
+
+
+async def test_a_caps_lock_seen_differently_by_reader_and_host_does_no_harm(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port") as reader:
+        reader.device.frame(())
+        typed = "".join(f"{line.swapcase()}\r" for line in PASSPORT)
+        await reader.wire.send(events_of(strokes_of(typed), reader.device.clock))
+        assert (await reader.next()).lines == PASSPORT
+
+
+async def test_what_a_person_types_is_counted_and_kept_by_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with wedge_on(tmp_path / "port") as reader:
+        reader.device.frame(())
+        await reader.wire.send(by_a_person(f"{PASSWORD}\r", reader.device.clock))
+        await reader.wire.drained()
+        for _ in PASSWORD:
+            assert await reader.next() == BadFrame(KEYSTROKES, b"")
+        await reader.reads_on()
+    assert PASSWORD not in caplog.text
+
+
+async def test_a_person_who_types_while_a_document_is_read_spoils_that_read_only(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port") as reader:
+        reader.device.frame(())
+        clock = reader.device.clock
+        typed = PASSPORT[0] + "\r" + PASSWORD + PASSPORT[1] + "\r"
+        await reader.wire.send(events_of(strokes_of(typed), clock))
+        failures = [await reader.next(), await reader.next()]
+        assert [failed.fault for failed in failures] == [FrameFault.CUT, FrameFault.MALFORMED]
+        assert all(PASSWORD.encode() not in failed.wire for failed in failures)
+        await reader.reads_on()
+
+
+async def test_a_fast_person_is_still_no_reader(tmp_path: Path) -> None:
+    """Five keys in a row faster than the gap time."""
+    async with wedge_on(tmp_path / "port", gap_s=0.05) as reader:
+        reader.device.frame(())
+        await reader.wire.send(by_a_person("a<b>c", reader.device.clock, key_s=0.04))
+        assert await reader.next() == BadFrame(KEYSTROKES, b"")
+        reader.device.clock.pause(0.1)
+        await reader.reads_on()
+
+
+async def test_text_that_is_no_document_is_published_only_when_asked(tmp_path: Path) -> None:
+    barcode = "4006381333931ABCDEFGHIJKL"
+    async with wedge_on(tmp_path / "a") as reader:
+        await reader.device.present((barcode,))
+        failed = await reader.next()
+        assert (failed.fault, failed.size_bytes, failed.wire) == (FrameFault.MALFORMED, len(barcode), b"")
+    async with wedge_on(tmp_path / "b", other_text="publish") as reader:
+        await reader.device.present((barcode.lower(),))
+        read = await reader.next()
+        assert (read.lines, read.mrz) == ((barcode.lower(),), None)
+
+
+async def test_pulling_the_cable_ends_the_watch_with_a_cause(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port", gap_s=5) as reader:
+        await reader.wire.send(reader.device.frame(PASSPORT)[:1000])
+        reader.wire.unplug()
+        gone = await reader.next()
+        assert isinstance(gone, LinkError)
+        assert gone.cause is Cause.UNPLUGGED
+
+
+async def test_a_process_that_was_late_to_read_sees_no_pause_where_there_was_none(tmp_path: Path) -> None:
+    async with wedge_on(tmp_path / "port") as reader:
+        events = reader.device.frame(PASSPORT)
+        half = len(events) // 48 * 24
+        await reader.wire.send(events[:half])
+        await reader.wire.drained()
+        await reader.wire.send(events[half:])
+        # The loop stands still for longer than the gap time, with the rest of the text waiting in the kernel.
+        time.sleep(3 * GAP_S)
+        assert (await reader.next()).lines == PASSPORT
+
+
+async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
+    one, other = itertools.islice(Travellers(3), 2)
+    async with wedge_on(tmp_path / "a") as a, wedge_on(tmp_path / "b") as b:
+        await asyncio.gather(a.device.present(one), b.device.present(other))
+        assert (await a.next()).lines == one.lines
+        assert (await b.next()).lines == other.lines
+
+
+@pytest.mark.no_cover
+async def test_opening_and_closing_a_thousand_times_leaves_nothing(tmp_path: Path) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with SerialLine.at(tmp_path / "port", settle_s=0.001, look_s=0.001):
+        for _ in range(1000):
+            links = Links()
+            identity = await MrzWedge(MrzWedgeSettings(port=str(tmp_path / "port")), links).open()
+            assert links.simulated
+            await links.close()
+    assert identity.model == "keyboard reader"

@@ -1,0 +1,203 @@
+"""What is typed on a keyboard, read back from the bytes of its events."""
+
+import itertools
+import os
+import string
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.passport.wedge.keyboard import Keyboard, Mark, Typed
+from simulators.passport.keyboard import (
+    CAPS_LOCK,
+    LEFT_ALT,
+    LEFT_CTRL,
+    LEFT_SHIFT,
+    Clock,
+    End,
+    Hand,
+    Stroke,
+    end_strokes,
+    event,
+    events_of,
+    overrun,
+    press,
+    repeats,
+    strokes_of,
+    without_release,
+)
+
+GAP_S = 0.1
+NUM_LOCK, F5, LEFT_META, RIGHT_ALT, KEY_A, KEY_1, KEY_7_OF_PAD = 69, 63, 125, 100, 30, 2, 71
+PRINTABLE = string.digits + string.ascii_letters + string.punctuation + " "
+EXAMPLES = settings(max_examples=int(os.environ.get("BORDERPOST_FUZZ", "60")), deadline=None)
+
+events = st.builds(
+    event,
+    st.integers(0, 10**12),
+    st.sampled_from([0, 1, 4, 17, 20, 65535]),
+    st.integers(0, 260) | st.integers(0, 65535),
+    st.sampled_from([0, 1, 2]) | st.integers(-(2**31), 2**31 - 1),
+)
+wires = st.binary(max_size=400) | st.lists(events, max_size=60).map(b"".join)
+
+
+def read(wire: bytes, keyboard: Keyboard | None = None) -> list[Typed]:
+    """What is typed, characters that belong together joined."""
+    said: list[Typed] = []
+    for typed in (keyboard or Keyboard(GAP_S)).feed(wire):
+        if isinstance(typed, str) and said and isinstance(said[-1], str):
+            said[-1] += typed
+        else:
+            said.append(typed)
+    return said
+
+
+def typed(*strokes: Stroke, iso_key: str = "<") -> list[Typed]:
+    return read(events_of(strokes, Clock(0)), Keyboard(GAP_S, iso_key))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hand", Hand)
+@EXAMPLES
+@given(text=st.text(PRINTABLE, min_size=1))
+def test_what_a_keyboard_types_is_read_back(hand: Hand, text: str) -> None:
+    assert typed(*strokes_of(text, hand)) == [text]
+
+
+@pytest.mark.no_cover
+@EXAMPLES
+@given(wire=wires)
+def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
+    keyboard = Keyboard(GAP_S)
+    for said in keyboard.feed(wire):
+        assert isinstance(said, Mark) or len(said) == 1
+    keyboard.silence()
+    assert not keyboard.pending
+    # Whatever came before, after a pause it is a keyboard like any other but for Caps Lock.
+    assert [str(said).upper() for said in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
+        "P<UTO"
+    )
+
+
+@pytest.mark.no_cover
+@EXAMPLES
+@given(wire=wires, cuts=st.lists(st.integers(0, 1500)))
+def test_it_does_not_matter_how_the_bytes_are_cut(wire: bytes, cuts: list[int]) -> None:
+    whole, piecemeal = list(Keyboard(GAP_S).feed(wire)), Keyboard(GAP_S)
+    edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
+    pieces = [wire[start:end] for start, end in itertools.pairwise(edges)]
+    assert [said for piece in pieces for said in piecemeal.feed(piece)] == whole
+
+
+@pytest.mark.parametrize(
+    ("end", "character"),
+    [
+        (End.ENTER, "\r"),
+        (End.PAD_ENTER, "\r"),
+        (End.TAB, "\t"),
+        (End.CTRL_J, "\n"),
+        (End.CTRL_SHIFT_J, "\n"),
+    ],
+)
+def test_every_end_of_a_line(end: End, character: str) -> None:
+    assert typed(*strokes_of("A<"), *end_strokes(end), *strokes_of("b1")) == [f"A<{character}b1"]
+
+
+@pytest.mark.parametrize(("iso_key", "alone", "shifted"), [("<", "<", ">"), ("\\", "\\", "|")])
+def test_the_key_that_only_iso_keyboards_have(iso_key: str, alone: str, shifted: str) -> None:
+    assert typed(*press(86), *press(86, LEFT_SHIFT), iso_key=iso_key) == [alone + shifted]
+
+
+@pytest.mark.parametrize(
+    ("digits", "character"),
+    [
+        ("0060", "<"),
+        ("60", "<"),
+        ("060", "<"),
+        ("013", "\r"),
+        ("10", "\n"),
+        ("0196", "Ä"),
+        ("142", "Ä"),
+        ("0129", "\ufffd"),  # no character of Windows-1252
+        ("256", "\ufffd"),
+        ("00600060", "\ufffd"),
+        ("99999999999999999999", "\ufffd"),
+    ],
+)
+@pytest.mark.parametrize("alt", [LEFT_ALT, RIGHT_ALT])
+def test_alt_codes(alt: int, digits: str, character: str) -> None:
+    pad = dict(zip("7894561230", (71, 72, 73, 75, 76, 77, 79, 80, 81, 82), strict=True))
+    code = [stroke for digit in digits for stroke in press(pad[digit])]
+    assert typed(*press(NUM_LOCK), (alt, True), *code, (alt, False), *press(KEY_A)) == [character + "a"]
+
+
+def test_digits_of_the_pad_are_digits() -> None:
+    assert typed(*press(NUM_LOCK), *press(KEY_7_OF_PAD), *press(KEY_7_OF_PAD, LEFT_SHIFT)) == ["77"]
+
+
+def test_caps_lock_turns_letters_and_nothing_else() -> None:
+    assert typed(*press(CAPS_LOCK), *strokes_of("aB1<,"), *press(CAPS_LOCK), *strokes_of("aB")) == ["Ab1<,aB"]
+
+
+@pytest.mark.parametrize(
+    "strokes", [press(F5), press(KEY_A, LEFT_META), press(KEY_A, LEFT_ALT), press(KEY_1, LEFT_CTRL)]
+)
+def test_a_key_without_a_character_is_not_passed_over_in_silence(strokes: list[Stroke]) -> None:
+    assert typed(*press(KEY_A), *strokes, *press(KEY_A)) == ["a\0a"]
+
+
+def test_repetitions_of_a_held_key_are_not_typed() -> None:
+    clock = Clock(0)
+    wire = events_of([(KEY_A, True)], clock) + repeats(KEY_A, 2, clock) + events_of([(KEY_A, False)], clock)
+    assert read(wire) == ["a"]
+
+
+def test_a_key_that_seems_held_forever_does_not_keep_a_text_open() -> None:
+    """Its release was lost; the kernel repeats it every 33 ms."""
+    clock = Clock(0)
+    assert read(events_of([(KEY_A, True)], clock) + repeats(KEY_A, 100, clock)) == ["a", Mark.PAUSE]
+
+
+def test_a_lost_release_of_shift_is_healed_by_a_pause() -> None:
+    clock = Clock(0)
+    wire = events_of(without_release(strokes_of("Ab1"), LEFT_SHIFT), clock)
+    clock.pause(2 * GAP_S)
+    assert read(wire + events_of(strokes_of("ab1"), clock)) == ["AB!", Mark.PAUSE, "ab1"]
+
+
+def test_a_lost_release_of_alt_ends_the_character_at_the_next() -> None:
+    strokes = without_release(strokes_of("<<", Hand.ALT_0NNN), LEFT_ALT)
+    assert typed(*strokes) == ["<<"]
+
+
+def test_a_lost_release_of_any_other_key_changes_nothing() -> None:
+    assert typed(*without_release(strokes_of("aab"), KEY_A)) == ["aab"]
+
+
+def test_a_pause_is_told_by_the_time_of_the_events() -> None:
+    clock = Clock(0)
+    wire = events_of(press(KEY_A), clock)
+    clock.pause(GAP_S * 0.9)
+    wire += events_of(press(KEY_A), clock)
+    clock.pause(GAP_S * 1.1)
+    assert read(wire + events_of(press(KEY_A), clock)) == ["aa", Mark.PAUSE, "a"]
+
+
+def test_events_the_kernel_lost_are_told_and_half_a_report_is_not_believed() -> None:
+    clock = Clock(0)
+    dropped, report = struct.unpack("24s24s", overrun(clock))
+    half = events_of([(KEY_A, True)], clock)[:48]  # the scan code and the key, without the report
+    wire = events_of([(LEFT_SHIFT, True)], clock) + dropped + half + report + events_of(press(KEY_A), clock)
+    assert read(wire) == [Mark.LOST, "a"], "what was held when events were lost may be held no more"
+
+
+def test_silence_forgets_half_an_event_and_half_an_alt_code() -> None:
+    keyboard, clock = Keyboard(GAP_S), Clock(0)
+    assert not keyboard.pending
+    read(events_of([(LEFT_ALT, True), *press(KEY_7_OF_PAD)], clock) + b"half", keyboard)
+    assert keyboard.pending
+    keyboard.silence()
+    assert not keyboard.pending
+    assert read(events_of([(LEFT_ALT, False), *press(KEY_A)], clock), keyboard) == ["a"]

@@ -1,0 +1,366 @@
+"""OCR scanners: every frame cut or disturbed costs only itself, and rows of two documents never meet."""
+
+import asyncio
+import itertools
+import os
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from ocr_bench import DEVICES, FRAMES, GAP_S, bench_of, listening, plugged, settings_of
+
+from drivers.links.framing import Damaged, Frame, Framing, Whole
+from drivers.links.link import Cause, LinkError
+from drivers.links.links import Links
+from drivers.passport.mrz import Format
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed
+from drivers.passport.ocr_scanner import OcrScanner
+from drivers.passport.scanners import honeywell, newland
+from drivers.passport.scanners.est100 import Est100
+from drivers.passport.scanners.paired import Paired
+from drivers.passport.scanners.rows import Answer, Rows
+from simulators.faults import Cut, Dribble, Garbage, Silence
+from simulators.mrz import Format as Printed
+from simulators.passport.text import LineEnd, text_frame
+from simulators.specimens import ERIKSSON, ERIKSSON_LINES
+from simulators.travellers import Travellers
+
+PASSPORT = ERIKSSON_LINES[Printed.TD3]
+CARD = ERIKSSON_LINES[Printed.TD1]
+EVERY_MODEL = pytest.mark.parametrize("model", sorted(FRAMES))
+ROWS = pytest.mark.parametrize("model", ["honeywell", "newland"])
+PAIRED = pytest.mark.parametrize("model", ["zebra", "code"])
+FUZZ = int(os.environ.get("BORDERPOST_FUZZ", "1"))
+
+
+def framing_of(model: str) -> Framing:
+    match model:
+        case "honeywell":
+            return Rows(honeywell.ANSWERS)
+        case "newland":
+            return Rows(newland.ANSWERS)
+        case "est-100pr":
+            return Est100()
+    return Paired()
+
+
+def frames_in(framing: Framing, chunks: Iterable[bytes]) -> list[Frame]:
+    """What comes out of chunks that are followed by a silence."""
+    found = [frame for chunk in chunks for frame in framing.feed(chunk)]
+    return [*found, *framing.silence()]
+
+
+def documents_in(framing: Framing, *rows: str) -> list[tuple[str, ...]]:
+    """The documents that are made of rows sent one by one without a silence."""
+    frames = frames_in(framing, (row.encode() + b"\r\n" for row in rows))
+    return [tuple(frame.payload.decode().split("\r")) for frame in frames if isinstance(frame, Whole)]
+
+
+@EVERY_MODEL
+async def test_a_frame_cut_anywhere_costs_only_itself(model: str, tmp_path: Path) -> None:
+    frame = FRAMES[model](PASSPORT)
+    async with bench_of(tmp_path / "port", model) as bench:
+        for cut in range(1, len(frame)):
+            await bench.wire.send(frame[:cut])
+            given_up = await bench.next()
+            if isinstance(given_up, DocumentRead):
+                # Nothing was cut off but terminators.
+                assert given_up.lines == PASSPORT
+                assert not frame[cut:].strip(b"\r\n")
+            await bench.show(PASSPORT)
+            assert (await bench.next(DocumentRead)).lines == PASSPORT
+
+
+@EVERY_MODEL
+def test_a_frame_may_come_in_any_two_pieces(model: str) -> None:
+    frame = FRAMES[model](CARD)
+    whole = frames_in(framing_of(model), [frame])
+    assert [type(found) for found in whole] == [Whole]
+    for cut in range(1, len(frame)):
+        assert frames_in(framing_of(model), [frame[:cut], frame[cut:]]) == whole
+
+
+@pytest.mark.parametrize(
+    ("model", "answer"),
+    [("honeywell", b"OCRENA1\x06!"), ("newland", b"\x02\x010000#SCNTRG1\x06;\x03")],
+)
+def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: bytes) -> None:
+    sent = answer + PASSPORT[0].encode() + b"\r" + PASSPORT[1].encode() + b"\r" + answer
+    whole = frames_in(framing_of(model), [sent])
+    assert [type(found) for found in whole] == [Answer, Whole, Answer]
+    for cut in range(1, len(sent)):
+        assert frames_in(framing_of(model), [sent[:cut], sent[cut:]]) == whole
+
+
+@pytest.mark.no_cover
+@EVERY_MODEL
+async def test_garbage_before_and_after_a_frame_is_passed_over(model: str, tmp_path: Path) -> None:
+    noise = random.Random(4711)
+    async with bench_of(tmp_path / "port", model) as bench:
+        for _ in range(15 * FUZZ):
+            await bench.wire.send(noise.randbytes(noise.randrange(1, 60)))
+            await bench.wire.drained()
+            await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
+            await bench.show(PASSPORT)
+            assert (await bench.next(DocumentRead)).lines == PASSPORT
+
+
+@EVERY_MODEL
+async def test_garbage_against_a_frame_costs_at_most_that_frame(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model) as bench:
+        for seed in range(5 * FUZZ):
+            await bench.device.inject(Garbage(before=9, after=9, seed=seed))
+            await bench.device.present(PASSPORT)
+            spoilt = await bench.next()
+            while not bench.said.empty():
+                spoilt = await bench.next()
+            assert not isinstance(spoilt, LinkError)
+            await asyncio.sleep(2 * GAP_S)
+            await bench.device.present(CARD)
+            assert (await bench.next(DocumentRead)).lines in (PASSPORT, CARD)
+
+
+@pytest.mark.no_cover
+@EVERY_MODEL
+def test_no_stream_of_bytes_upsets_a_framing(model: str) -> None:
+    chance = random.Random(4)
+    words = [row.encode() for row in (*PASSPORT, *CARD)]
+    words += [
+        b"\r",
+        b"\n",
+        b"\x02",
+        b"\x03",
+        b"\x06",
+        b"!",
+        b"\x02\x010000#SCNTRG1\x06;\x03",
+        b"OCRENA1\x06!",
+    ]
+    framing = framing_of(model)
+    for _ in range(200 * FUZZ):
+        sent = b"".join(chance.choice([*words, chance.randbytes(3)]) for _ in range(chance.randrange(12)))
+        kept = frames_in(framing, [sent[start : start + 7] for start in range(0, len(sent), 7)])
+        assert not framing.pending
+        assert sum(len(frame.wire) for frame in kept) <= len(sent) + 8
+
+
+@EVERY_MODEL
+async def test_a_frame_that_dribbles_is_read(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model, gap_s=0.4) as bench:
+        await bench.device.inject(Dribble(size=1, every_ms=0.3))
+        await bench.device.present(PASSPORT)
+        assert (await bench.next(DocumentRead)).lines == PASSPORT
+
+
+@pytest.mark.parametrize("document", [Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B])
+@EVERY_MODEL
+async def test_every_format_comes_through_every_scanner(model: str, document: Format, tmp_path: Path) -> None:
+    lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
+    async with bench_of(tmp_path / "port", model) as bench:
+        await bench.device.present(lines)
+        read = await bench.next(DocumentRead)
+        assert (read.lines, read.mrz.format) == (lines, document)
+
+
+@EVERY_MODEL
+async def test_many_travellers_one_after_the_other(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model) as bench:
+        for document in itertools.islice(Travellers(1), 20):
+            await bench.device.present(document)
+            assert (await bench.next(DocumentRead)).lines == document.lines
+
+
+@pytest.mark.no_cover
+@EVERY_MODEL
+async def test_pulling_the_cable_at_any_byte_ends_the_watch_and_the_next_open_reads_on(
+    model: str, tmp_path: Path
+) -> None:
+    port = tmp_path / "port"
+    async with plugged(port, model) as (wire, device):
+        for cut in range(0, len(FRAMES[model](PASSPORT)), 1 if FUZZ > 1 else 9):
+            async with listening(wire, device, settings_of(model, port)) as bench:
+                await device.present(CARD)
+                assert (await bench.next(DocumentRead)).lines == CARD
+                await device.inject(Cut(at=cut, unplug=True))
+                await device.present(PASSPORT)
+                while not isinstance(failed := await bench.said.get(), LinkError):
+                    assert not isinstance(failed, DocumentRead)
+                assert failed.cause is Cause.UNPLUGGED
+            wire.replug()
+
+
+@pytest.mark.no_cover
+@EVERY_MODEL
+async def test_opening_and_closing_many_times_leaves_nothing(model: str, tmp_path: Path) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with plugged(tmp_path / "port", model):
+        for _ in range(20 * FUZZ):
+            links = Links()
+            driver = OcrScanner(settings_of(model, tmp_path / "port"), links)
+            await driver.open()
+            await driver.close()
+            await links.close()
+
+
+@EVERY_MODEL
+async def test_a_port_that_is_absent_is_said_to_be(model: str, tmp_path: Path) -> None:
+    links = Links()
+    driver = OcrScanner(settings_of(model, tmp_path / "port"), links)
+    with pytest.raises(LinkError) as absent:
+        await driver.open()
+    await driver.close()
+    await links.close()
+    assert absent.value.cause is Cause.NO_DEVICE
+
+
+@EVERY_MODEL
+async def test_a_scanner_that_falls_silent_says_nothing_and_reads_on(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model) as bench:
+        await bench.device.inject(Silence(reads=1))
+        await bench.device.present(PASSPORT)
+        await bench.device.present(CARD)
+        assert (await bench.next()).lines == CARD
+
+
+# Rows.
+
+
+@pytest.mark.parametrize("document", [PASSPORT, CARD], ids=["TD3", "TD1"])
+@pytest.mark.parametrize("end", LineEnd)
+@pytest.mark.parametrize("suffix", [b"", None])
+@ROWS
+async def test_rows_glued_or_separated_with_a_terminator_or_without(
+    model: str, document: tuple[str, ...], end: LineEnd, suffix: bytes | None, tmp_path: Path
+) -> None:
+    async with bench_of(tmp_path / "port", model) as bench:
+        await bench.wire.send(text_frame(document, end, suffix))
+        assert (await bench.next(DocumentRead)).lines == document
+
+
+@ROWS
+def test_documents_that_follow_each_other_without_a_silence_come_out_one_by_one(model: str) -> None:
+    documents = [document.lines for document in itertools.islice(Travellers(2), 20)]
+    assert documents_in(framing_of(model), *itertools.chain(*documents)) == documents
+
+
+@pytest.mark.parametrize("kind", Printed)
+@ROWS
+def test_a_read_without_its_first_or_last_rows_leaves_the_next_one_alone(model: str, kind: Printed) -> None:
+    travellers = Travellers(3)
+    for _ in range(20):
+        one, other = (travellers.document(kind).lines for _ in range(2))
+        for cut in range(len(one) + 1):
+            whole = [one] if cut == len(one) else []
+            assert documents_in(framing_of(model), *one[:cut], *other) == [*whole, other]
+            whole = [one] if cut == 0 else []
+            assert documents_in(framing_of(model), *one[cut:], *other) == [*whole, other]
+
+
+@pytest.mark.parametrize("kind", Printed)
+@PAIRED
+def test_rows_of_two_documents_in_one_view_are_never_paired(model: str, kind: Printed) -> None:
+    """Whatever is lost, in whatever order the rest comes.
+
+    But for what nobody could tell: as many rows as a document has, each in its place, of two documents.
+    """
+    travellers = Travellers(5)
+    one, other = (travellers.document(kind).lines for _ in range(2))
+    rows = (*one, *other)
+    for count in range(1, 5):
+        for sent in itertools.permutations(rows, count):
+            if count == len(one) and all(sent[i] in (one[i], other[i]) for i in range(count)):
+                continue
+            assert documents_in(framing_of(model), *sent) == []
+    for whole in (one, other):
+        assert documents_in(framing_of(model), *whole) == [whole]
+
+
+@pytest.mark.parametrize("kind", [Printed.TD1])
+@PAIRED
+def test_the_composite_digit_of_a_card_betrays_a_row_of_another(model: str, kind: Printed) -> None:
+    travellers = Travellers(6)
+    one, other = (travellers.document(kind).lines for _ in range(2))
+    assert documents_in(framing_of(model), one[0], other[1], other[2]) == []
+    assert documents_in(framing_of(model), one[0], other[1], one[2]) == []
+
+
+@PAIRED
+async def test_rows_that_come_further_apart_than_the_window_are_not_paired(
+    model: str, tmp_path: Path
+) -> None:
+    async with bench_of(tmp_path / "port", model) as bench:
+        bench.device.row_gap_s = 5 * GAP_S
+        await bench.device.present(PASSPORT)
+        for _ in PASSPORT:
+            assert (await bench.next()).fault is FrameFault.CUT
+
+
+@PAIRED
+async def test_rows_that_come_within_the_window_are_paired(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model, gap_s=0.3) as bench:
+        bench.device.row_gap_s = 0.02
+        await bench.device.present(PASSPORT)
+        assert (await bench.next()).lines == PASSPORT
+
+
+@pytest.mark.parametrize("digit", "7<")
+@PAIRED
+def test_a_composite_digit_that_is_wrong_is_no_read(model: str, digit: str) -> None:
+    wrong = (PASSPORT[0], PASSPORT[1][:-1] + digit)
+    assert documents_in(framing_of(model), *wrong) == []
+    assert documents_in(framing_of(model), "".join(wrong)) == []
+
+
+@pytest.mark.parametrize("issuer", ["KEN", "KYA"])
+@PAIRED
+def test_a_kenyan_card_is_paired_though_its_issuer_may_be_no_code(model: str, issuer: str) -> None:
+    document = ERIKSSON[Printed.TD1]
+    lines = replace(document, code="ID", issuer=issuer, nationality="KEN").lines
+    assert documents_in(framing_of(model), *lines) == [lines]
+
+
+@PAIRED
+def test_a_scanner_that_never_rests_is_believed_after_three_times(model: str) -> None:
+    assert documents_in(framing_of(model), *PASSPORT * 3) == [PASSPORT]
+    framing = framing_of(model)
+    found = [f for row in PASSPORT * 9 for f in framing.feed(row.encode() + b"\r")]
+    assert [type(frame) for frame in found] == [Whole] * 3
+
+
+@PAIRED
+def test_a_crowd_of_rows_is_given_up_once_and_without_growing(model: str) -> None:
+    framing = framing_of(model)
+    rows = [row for document in itertools.islice(Travellers(8), 200) for row in document.lines]
+    frames = frames_in(framing, (row.encode() + b"\r" for row in rows))
+    assert [type(frame) for frame in frames] == [Damaged]
+    assert len(frames[0].wire) < 1000
+
+
+@pytest.mark.parametrize("model", ["honeywell", "newland", "zebra", "code"])
+async def test_barcodes_are_no_failed_documents_but_rows_read_badly_are(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model) as bench:
+        for barcode in (b"4006381333931", b"https://example.org", b"123456789", b"0" * 44):
+            await bench.wire.send(barcode + b"\r\n")
+            assert (await bench.next()).fault == "other"
+        await bench.wire.send(PASSPORT[0][:43].encode() + b"\r\n")
+        assert isinstance(await bench.next(), ReadFailed)
+        await bench.show(PASSPORT)
+        assert (await bench.next()).lines == PASSPORT
+
+
+@EVERY_MODEL
+async def test_the_same_document_again_is_said_again_only_after_a_while(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model, again_s=0.3) as bench:
+        for document in (PASSPORT, PASSPORT, CARD):
+            await bench.show(document)
+            await bench.wire.drained()
+            await asyncio.sleep(3 * GAP_S)
+        assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
+        await asyncio.sleep(0.3)
+        await bench.show(CARD)
+        assert (await bench.next()).lines == CARD
+
+
+def test_every_model_has_a_device() -> None:
+    assert FRAMES.keys() == DEVICES.keys()

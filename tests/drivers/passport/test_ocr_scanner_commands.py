@@ -1,0 +1,362 @@
+"""How OCR scanners are set up and triggered, what they are refused for, and what the EST-100PR sends."""
+
+import asyncio
+import itertools
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ocr_bench import GAP_S, Bench, bench_of, listening, plugged, settings_of
+from pydantic import ValidationError
+
+from drivers.driver import BadFrame
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.observation import Outcome
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from drivers.passport.ocr_scanner import OcrScanner, OcrScannerSettings
+from simulators.faults import Unplug
+from simulators.mrz import Format
+from simulators.passport.scanners import Refuse
+from simulators.passport.scanners.est100 import camera_frame, chip_frame, message, qr_frame, sign_frame
+from simulators.specimens import ERIKSSON_LINES
+from simulators.travellers import Travellers
+
+PASSPORT = ERIKSSON_LINES[Format.TD3]
+CARD = ERIKSSON_LINES[Format.TD1]
+SPOKEN_TO = pytest.mark.parametrize("model", ["honeywell", "newland"])
+COMMANDS = {
+    ("honeywell", "presentation"): ["REVINF", "ALLENA0", "OCRENA1", "OCRATS2", "PAPTPR"],
+    ("honeywell", "command"): ["REVINF", "ALLENA0", "OCRENA1", "OCRATS2", "PAPHHF"],
+    ("newland", "presentation"): ["QRYPDN", "QRYPSN", "QRYFWV", "SCNMOD2"],
+    ("newland", "command"): ["QRYPDN", "QRYPSN", "QRYFWV", "SCNMOD0", "SCNTCE1"],
+}
+LAST = {"honeywell": "OCRATS", "newland": "SCNMOD"}
+
+
+async def refusal(port: Path, model: str, *refuse: Refuse, **more: Any) -> LinkError | None:
+    """What opening such a scanner fails with."""
+    async with plugged(port, model) as (_, device):
+        for fault in refuse:
+            await device.inject(fault)
+        links = Links()
+        driver = OcrScanner(settings_of(model, port, **more), links)
+        try:
+            await driver.open()
+        except LinkError as error:
+            return error
+        finally:
+            await driver.close()
+            await links.close()
+    return None
+
+
+@pytest.mark.parametrize(("model", "trigger"), COMMANDS)
+async def test_open_sends_the_commands_of_the_model(model: str, trigger: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model, trigger=trigger) as bench:
+        assert bench.device.heard[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
+
+
+async def test_the_bytes_of_the_commands(tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "honeywell", "honeywell") as bench:
+        assert bench.wire.received == (
+            b"\x16M\rREVINF!\x16M\rALLENA0!\x16M\rOCRENA1!\x16M\rOCRATS2!\x16M\rPAPTPR!"
+        )
+    async with bench_of(tmp_path / "newland", "newland") as bench:
+        assert bench.wire.received.endswith(b"\x7e\x010000#SCNMOD2;\x03")
+
+
+@SPOKEN_TO
+async def test_two_scanners_of_one_model_stay_apart(model: str, tmp_path: Path) -> None:
+    identities = []
+    for serial_number in ("A-1", "B-2"):
+        async with plugged(tmp_path / serial_number, model) as (wire, device):
+            device.serial_number = serial_number
+            if model == "newland":
+                device.nameplate["QRYPSN"] = serial_number
+            async with listening(wire, device, settings_of(model, tmp_path / serial_number)) as bench:
+                identities.append(bench.identity)
+    assert [identity.serial_number for identity in identities] == ["A-1", "B-2"]
+    assert {identity.manufacturer.lower() for identity in identities} == {model}
+    assert all(identity.firmware and "SIM" in identity.model for identity in identities)
+
+
+@pytest.mark.parametrize(("answer", "word"), [("nak", "refuses"), ("enq", "does not know")])
+@SPOKEN_TO
+async def test_a_refused_command_ends_open_with_a_remedy(
+    model: str, answer: str, word: str, tmp_path: Path
+) -> None:
+    error = await refusal(tmp_path / "port", model, Refuse(command=LAST[model], answer=answer))
+    assert error is not None
+    assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+    assert f"{word} the command {LAST[model]}" in error.text
+    assert "setup" in error.how
+
+
+@SPOKEN_TO
+async def test_a_scanner_that_does_not_answer_is_used_all_the_same(model: str, tmp_path: Path) -> None:
+    port = tmp_path / "port"
+    async with plugged(port, model) as (wire, device):
+        for command in device.delivered:
+            await device.inject(Refuse(command=command, answer="silence"))
+        async with listening(wire, device, settings_of(model, port, answer_s=0.02)) as bench:
+            assert bench.identity.model == f"{model} scanner"
+            await bench.show(PASSPORT)
+            assert (await bench.next()).lines == PASSPORT
+
+
+async def test_a_technicians_commands_replace_those_of_the_model(tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as bench:
+        assert bench.device.heard == ["REVINF", "OCRENA3", "OCRATS1"]
+
+
+@SPOKEN_TO
+async def test_what_it_was_set_to_is_set_again_after_the_cable_was_out(model: str, tmp_path: Path) -> None:
+    port = tmp_path / "port"
+    async with plugged(port, model) as (wire, device):
+        for _ in range(2):
+            async with listening(wire, device, settings_of(model, port)) as bench:
+                await device.present(PASSPORT)
+                assert (await bench.next()).lines == PASSPORT
+                await device.inject(Unplug())
+                assert (await bench.next(LinkError)).cause is Cause.UNPLUGGED
+            assert not device.looks_by_itself
+            wire.replug()
+
+
+@SPOKEN_TO
+async def test_a_late_answer_among_rows_is_no_document_and_no_damage(model: str, tmp_path: Path) -> None:
+    late = {"honeywell": b"OCRENA1\x06!", "newland": b"\x02\x010000#SCNTRG0\x06;\x03"}[model]
+    async with bench_of(tmp_path / "port", model) as bench:
+        rows = [row.encode() for row in PASSPORT]
+        await bench.wire.send(late + rows[0] + b"\r" + rows[1] + b"\r" + late)
+        assert (await bench.next()).lines == PASSPORT
+        for byte in late:
+            await bench.wire.send(bytes([byte]))
+        await bench.show(CARD)
+        assert (await bench.next()).lines == CARD
+        assert bench.said.empty()
+
+
+# Triggered by command.
+
+
+async def looking(bench: Bench) -> None:
+    """Wait until the driver has ordered the next look."""
+    bench.wire.forget()
+    await bench.wire.heard({"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[bench.driver.settings.model])
+
+
+@SPOKEN_TO
+async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", model, trigger="command", look_s=0.02, again_s=5) as bench:
+        for document in itertools.islice(Travellers(3), 5):
+            await bench.device.present(document)
+            read = await bench.next()
+            assert (read.lines, read.trigger) == (document.lines, Trigger.POLL)
+            bench.device.remove()
+            await looking(bench)
+
+
+@SPOKEN_TO
+async def test_a_document_that_lies_before_a_commanded_scanner_is_said_once(
+    model: str, tmp_path: Path
+) -> None:
+    more = {"trigger": "command", "look_s": 0.02, "again_s": 5}
+    async with bench_of(tmp_path / "port", model, **more) as bench:
+        sent = bench.device.counters
+        await bench.device.present(PASSPORT)
+        while sent.documents_sent < 3:
+            await looking(bench)
+        bench.device.remove()
+        await bench.device.present(CARD)
+        assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
+
+
+@SPOKEN_TO
+async def test_a_commanded_scanner_is_let_go_at_the_end(model: str, tmp_path: Path) -> None:
+    port = tmp_path / "port"
+    async with plugged(port, model) as (wire, device):
+        async with listening(wire, device, settings_of(model, port, trigger="command", look_s=20)):
+            await wire.heard({"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[model])
+            wire.forget()
+        await wire.heard({"honeywell": b"\x16U\r", "newland": b"SCNTRG0"}[model])
+        await wire.host_closed()
+        assert not device.triggered
+
+
+async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
+    port = tmp_path / "port"
+    async with plugged(port, "newland") as (wire, device):
+        await device.inject(Refuse(command="SCNTRG"))
+        settings = settings_of("newland", port, trigger="command", look_s=0.02)
+        async with listening(wire, device, settings) as bench:
+            error = await bench.said.get()
+    assert isinstance(error, LinkError)
+    assert (error.cause, error.text) == (Cause.WRONG_DEVICE, "The scanner refuses the command SCNTRG.")
+
+
+# The EST-100PR.
+
+
+@pytest.fixture
+async def est(tmp_path: Path):  # type: ignore[no-untyped-def]
+    async with bench_of(tmp_path / "port", "est-100pr") as bench:
+        yield bench
+
+
+async def test_a_chip_that_agrees_with_the_page_is_no_second_document(est: Bench) -> None:
+    for document in itertools.islice(Travellers(4), 5):
+        await est.device.present(document)
+        assert (await est.next()).lines == document.lines
+    await est.wire.drained()
+    await asyncio.sleep(2 * GAP_S)
+    assert est.said.empty()
+
+
+async def test_a_chip_that_differs_from_the_page_fails_the_document(est: Bench) -> None:
+    page, chip = (Travellers(n).document(Format.TD3) for n in (1, 2))
+    await est.device.present_with_chip(page, chip)
+    first, second = await est.next(), await est.next()
+    assert (first.lines, second.lines) == (page.lines, chip.lines)
+    assert first.transaction == second.transaction
+    differs = {check.id: check for check in second.checks}["combined.mrz_vs_dg1"]
+    assert (differs.outcome, differs.reason) == (Outcome.FAILED, "differs_from_chip")
+    assert second.overall is Outcome.FAILED
+
+
+async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: Bench) -> None:
+    misread = (PASSPORT[0], PASSPORT[1][:5] + "?" + PASSPORT[1][6:])
+    await est.device.present_with_chip(misread, PASSPORT)
+    await est.next()
+    second = await est.next()
+    differs = {check.id: check for check in second.checks}["combined.mrz_vs_dg1"]
+    assert (second.lines, differs.outcome) == (PASSPORT, Outcome.UNDETERMINED)
+
+
+@pytest.mark.parametrize("between", [b"", b'\x02CameraData:{"da', b"\x02CameraData:nonsense\x03\r\n"])
+async def test_a_chip_is_never_compared_with_an_earlier_document(est: Bench, between: bytes) -> None:
+    """Where the page of the second document was lost, its chip stands alone."""
+    await est.wire.send(camera_frame(PASSPORT) + chip_frame(PASSPORT))
+    assert (await est.next()).lines == PASSPORT
+    if between:
+        await est.wire.send(camera_frame(PASSPORT))
+        assert (await est.next()).lines == PASSPORT
+        await est.wire.send(between)
+        assert isinstance(await est.next(), ReadFailed)
+    await est.wire.send(chip_frame(CARD))
+    read = await est.next(DocumentRead)
+    assert read.lines == CARD
+    assert "combined.mrz_vs_dg1" not in {check.id for check in read.checks}
+
+
+async def test_nothing_of_a_chip_but_its_zone_is_kept(est: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    personal = re.compile(rb"PORTRAIT|Wohnstrasse|\xe4\xb8\xad")
+    await est.wire.send(chip_frame(CARD, "PORTRAIT"))
+    await est.wire.send(message("EidlinkResult", {"travelIdentityBean": {"address": "Wohnstrasse 1"}}))
+    await est.wire.send(message("IdCard", {"name": "中文", "address": "Wohnstrasse 1"}))
+    said = [await est.next() for _ in range(3)]
+    assert [type(one) for one in said] == [DocumentRead, BadFrame, BadFrame]
+    for one in said:
+        assert not personal.search(one.wire)
+        assert not personal.search(str(one).encode())
+        if isinstance(one, DocumentRead):
+            assert not personal.search(json.dumps(one.model_dump(mode="json"), ensure_ascii=False).encode())
+    assert not personal.search(caplog.text.encode())
+
+
+async def test_signs_are_passed_over_and_codes_are_no_documents(est: Bench) -> None:
+    await est.wire.send(sign_frame("readStart") + sign_frame("readEnd") + qr_frame("https://example.org/ü"))
+    assert (await est.next()).fault == "other"
+    await est.wire.send(camera_frame(PASSPORT))
+    assert (await est.next()).lines == PASSPORT
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        camera_frame(()),
+        message("CameraData", {"type": "PassPort"}),
+        message("CameraData", {"type": "PassPort", "data": 7}),
+        b"\x02CameraData:[1]\x03\r\n",
+        b"\x02CameraData:\xff\xfe\x03\r\n",
+        b"\x02CameraData:" + b"[" * 100_000 + b"\x03\r\n",
+        b"\x02CameraData:" + b"9" * 10_000 + b"\x03\r\n",
+        b"\x02EidlinkResult:{\x03\r\n",
+        b"\x02PCSign\x03\r\n",
+    ],
+)
+async def test_a_message_that_is_none_is_a_failed_read_and_no_more(est: Bench, frame: bytes) -> None:
+    await est.wire.send(frame)
+    assert (await est.next()).fault is FrameFault.MALFORMED
+    await est.wire.send(camera_frame(PASSPORT))
+    assert (await est.next()).lines == PASSPORT
+
+
+async def test_a_page_without_a_zone_is_a_document_without_one(est: Bench) -> None:
+    await est.wire.send(message("CameraData", {"data": "PERMIT\nÄ 7", "type": "PassPort"}))
+    read = await est.next()
+    assert (read.lines, read.mrz) == (("PERMIT", "Ä 7"), None)
+
+
+@pytest.mark.parametrize("tail", [b"\x03", b"\x03\r"])
+async def test_a_frame_without_its_line_end_is_read_after_a_silence(est: Bench, tail: bytes) -> None:
+    await est.wire.send(camera_frame(PASSPORT).removesuffix(b"\x03\r\n") + tail)
+    assert (await est.next()).lines == PASSPORT
+
+
+async def test_a_long_portrait_in_small_pieces_is_read_in_time(est: Bench) -> None:
+    await est.wire.send(chip_frame(CARD, "Q" * 60_000), chunk=512)
+    assert (await est.next()).lines == CARD
+
+
+async def test_an_endless_message_is_given_up(est: Bench) -> None:
+    await est.wire.send(b"\x02CameraData:" + b"x" * (1 << 19))
+    assert (await est.next()).fault is FrameFault.TOO_LONG
+    await est.wire.send(b"\r\n" + camera_frame(PASSPORT))
+    assert (await est.next(DocumentRead)).lines == PASSPORT
+
+
+# Settings.
+
+
+def test_an_est_is_opened_as_it_leaves_the_factory() -> None:
+    settings = OcrScannerSettings(port="/dev/ttyS0", model="est-100pr")
+    assert (settings.baud, settings.parity) == (256000, "O")
+    assert OcrScannerSettings(port="/dev/ttyS0", model="est-100pr", baud=9600).baud == 9600
+
+
+async def test_a_port_opens_at_the_rate_of_an_est(tmp_path: Path) -> None:
+    async with bench_of(tmp_path / "port", "est-100pr") as bench:
+        assert bench.driver.settings.baud == 256000
+        await bench.device.present(PASSPORT)
+        assert (await bench.next()).lines == PASSPORT
+
+
+@pytest.mark.parametrize(("model", "gap_s"), [("zebra", 0.5), ("code", 0.5), ("honeywell", 0.15)])
+def test_rows_that_come_one_by_one_are_waited_for_longer(model: str, gap_s: float) -> None:
+    assert OcrScannerSettings.model_validate({"port": "/dev/ttyS0", "model": model}).gap_s == gap_s
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"model": "zebra", "trigger": "command"}, "no command is known for zebra"),
+        ({"model": "est-100pr", "setup": ["OCRENA1"]}, "no command is known for est-100pr"),
+        ({"model": "honeywell", "setup": ["OCR"]}, "six-character name"),
+        ({"model": "honeywell", "setup": ["OCRENA1!"]}, "six-character name"),
+        ({"model": "honeywell", "setup": ["OCRENA1\r"]}, "six-character name"),
+        ({"model": "newland", "trigger": "command", "look_s": 3}, "again_s must be longer than look_s"),
+        ({"model": "code", "gap_s": 0.6}, "less than or equal to 0.5"),
+        ({"model": "datalogic"}, "Input should be"),
+        ({"model": 7}, "Input should be"),
+        ({}, "Field required"),
+    ],
+)
+def test_settings_that_cannot_be_say_why(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(says)):
+        OcrScannerSettings.model_validate({"port": "/dev/ttyS0"} | wrong)

@@ -1,0 +1,133 @@
+"""One document in pieces: what is not seen is not claimed."""
+
+from datetime import date
+
+import pytest
+
+from drivers.observation import Check, CheckGroup, Outcome
+from drivers.passport.mrz import Format
+from drivers.passport.observations import Area, Ended, Light, Trigger
+from drivers.passport.transaction import Transaction
+from simulators.specimens import ERIKSSON_LINES
+
+TODAY = date(2012, 4, 1)
+PASSPORT = ERIKSSON_LINES["TD3"]
+CARD = ERIKSSON_LINES["TD1"]
+EXPECTED = ("optical.ir_ab_mr", "optical.uv_br_fu")
+ZONE = ("mrz.check_digits", "combined.not_expired")
+
+
+def begun(**more: object) -> Transaction:
+    return Transaction(Trigger.INSERT, TODAY, **more)  # type: ignore[arg-type]
+
+
+def made(transaction: Transaction) -> dict[str, tuple[Outcome, str | None]]:
+    return {check.id: (check.outcome, check.reason) for check in transaction.result().checks}
+
+
+def test_everything_has_the_same_transaction() -> None:
+    transaction = begun()
+    said = [
+        transaction.placed(),
+        transaction.zone(PASSPORT),
+        transaction.image(Light.VISIBLE, Area.PAGE, "image/jpeg", b"x"),
+        transaction.result(),
+        transaction.removed(Ended.COMPLETE),
+    ]
+    assert {observation.transaction for observation in said} == {transaction.id}
+
+
+def test_the_result_sums_up() -> None:
+    transaction = begun()
+    transaction.zone(PASSPORT)
+    image = transaction.image(Light.INFRARED, Area.PAGE, "image/jpeg", b"x")
+    read = transaction.result()
+    assert read.mrz is not None
+    assert read.mrz.format is Format.TD3
+    assert (read.lines, read.overall) == (PASSPORT, Outcome.SUCCESSFUL)
+    assert [one.sha256 for one in read.images] == [image.attachments[0].sha256]
+    assert image.attachments[0].role == "page_infrared"
+
+
+def test_a_page_without_a_zone_has_none() -> None:
+    assert made(begun()) == dict.fromkeys(ZONE, (Outcome.NOT_SUPPORTED, "no_mrz"))
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        (Ended.REMOVED, "document_removed"),
+        (Ended.REPLACED, "document_replaced"),
+        (Ended.READER_LOST, "reader_lost"),
+    ],
+)
+def test_what_nobody_came_to_see_is_aborted_and_not_missing(ended: Ended, reason: str) -> None:
+    transaction = begun()
+    cut = transaction.cut_short(ended, EXPECTED)
+    assert {check.outcome for check in cut.checks} == {Outcome.ABORTED}
+    assert made(transaction) == dict.fromkeys((*ZONE, *EXPECTED), (Outcome.ABORTED, reason))
+    assert transaction.result(ended).overall is Outcome.ABORTED
+
+
+def test_what_was_seen_before_stays() -> None:
+    transaction = begun()
+    transaction.zone(PASSPORT)
+    failed = Check(id=EXPECTED[0], group=CheckGroup.OPTICAL, outcome=Outcome.FAILED)
+    transaction.checked([failed])
+    assert [check.id for check in transaction.cut_short(Ended.REMOVED, EXPECTED).checks] == [EXPECTED[1]]
+    assert made(transaction)[ZONE[0]] == (Outcome.SUCCESSFUL, None)
+    assert transaction.result(Ended.REMOVED).overall is Outcome.FAILED
+
+
+def test_nothing_is_aborted_where_everything_was_seen() -> None:
+    transaction = begun()
+    transaction.zone(PASSPORT)
+    assert transaction.cut_short(Ended.REMOVED, ()).checks == ()
+
+
+def test_checks_cut_short_are_in_their_groups() -> None:
+    cut = begun().cut_short(Ended.REMOVED, ("chip.access", "seal.signature", "odd"))
+    groups = {check.id: check.group for check in cut.checks}
+    assert groups == {
+        "mrz.check_digits": CheckGroup.OPTICAL,
+        "combined.not_expired": CheckGroup.COMBINED,
+        "chip.access": CheckGroup.ELECTRONIC,
+        "seal.signature": CheckGroup.SEAL,
+        "odd": CheckGroup.UNKNOWN,
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [((), CARD, True), (CARD, (), True), (CARD, CARD, False), ((), (), False), ((), PASSPORT, False)],
+)
+def test_of_a_card_just_one_side_has_a_zone(
+    first: tuple[str, ...], second: tuple[str, ...], joined: bool
+) -> None:
+    one = begun()
+    if first:
+        one.zone(first)
+    two = begun(before=one.side())
+    if second:
+        two.zone(second)
+    read = two.result()
+    assert read.continues == (one.id if joined else None)
+    assert ("combined.both_sides" in {check.id for check in read.checks}) is joined
+
+
+@pytest.mark.parametrize(
+    ("expected", "lines", "outcome"),
+    [
+        ("always", CARD, Outcome.UNDETERMINED),
+        ("passports", CARD, Outcome.NOT_SUPPORTED),
+        ("passports", PASSPORT, Outcome.UNDETERMINED),
+        ("never", PASSPORT, Outcome.NOT_SUPPORTED),
+    ],
+)
+def test_a_chip_is_missed_only_where_there_should_be_one(
+    expected: str, lines: tuple[str, ...], outcome: Outcome
+) -> None:
+    transaction = begun()
+    transaction.zone(lines)
+    (check,) = transaction.no_chip(expected).checks  # type: ignore[arg-type]
+    assert (check.id, check.outcome) == ("chip.access", outcome)
