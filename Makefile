@@ -48,13 +48,14 @@ contract: $(VENV)/.dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Nothing is resolved here: the lock is complete, and pip would look for `coverage[toml]` beyond `coverage`.
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.txt
-	$(PIP) install --require-hashes -r requirements.txt
+	$(PIP) install --no-deps --require-hashes -r requirements.txt
 	$(PIP) install --no-deps -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-packages
-	$(PIP) install --require-hashes -r requirements-dev.txt
+	$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
 	$(PIP) install --no-deps -e .
 	touch $@ $(VENV)/.demo
 
