@@ -13,37 +13,24 @@ from dataclasses import replace
 import paho.mqtt.client as mqtt
 import structlog
 
-from drivers.links.link import Action
 from drivers.observation import DataClass
 from gateway.clock import SystemTime, TimeSource
 from gateway.contract.states import DestinationReport, GatewayState, Problem
 from gateway.contract.topics import Position, SiteTopics
+from gateway.delivery.audience import Audience, Known
 from gateway.delivery.database import SetAside, Trouble
 from gateway.delivery.destination import Destination
-from gateway.delivery.outbox import Loss
+from gateway.delivery.outbox_problems import OutboxProblems
 from gateway.delivery.problems import Problems
+from gateway.delivery.properties import packed
 from gateway.delivery.retained import Retained
 from gateway.delivery.settings import DeliverySettings
-from gateway.delivery.submission import Entry, Stream, Submission
+from gateway.delivery.submission import Entry, Loss, Stream, Submission
 from gateway.delivery.vault import MasterKey, master_key
-from gateway.delivery.wire import Will, packed
-from gateway.delivery.writer import Audience, Known, Writer
+from gateway.delivery.wire import Will
+from gateway.delivery.writer import Writer
 
 log = structlog.get_logger()
-
-FULL_S = 600.0
-"""How long the problem `outbox_full` stands after the last drop, in seconds."""
-
-_TROUBLES: dict[Trouble, tuple[str, Action, str]] = {
-    "disk_full": ("is full", Action.CALL, "Free space on that disk: df -h {directory}"),
-    "disk_read_only": (
-        "is mounted read-only, often after an error of the disk",
-        Action.CALL,
-        "Look for the cause with dmesg, then: mount -o remount,rw the file system of {directory}",
-    ),
-    "disk_error": ("does not take what is written", Action.REPLACE, "Look for disk errors with dmesg."),
-    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL, "Look for disk errors with dmesg."),
-}
 
 
 class Delivery(Audience):
@@ -72,6 +59,7 @@ class Delivery(Audience):
         self._on_change = on_change
         self._change_due = False
         self._problems = Problems(self._changed)
+        self._outbox_problems = OutboxProblems(self._problems, settings.outbox.directory)
         self._farewell = GatewayState(online=False, session=session, report=None).model_dump_json().encode()
         self._subscriptions = subscriptions
         self._on_message = on_message
@@ -88,8 +76,6 @@ class Delivery(Audience):
         self._streams: dict[int, Stream] = {}
         self._positions: set[str] = set()
         self._writer: Writer | None = None
-        self._drops: dict[str, tuple[int, int]] = {}
-        self._full_timer: asyncio.TimerHandle | None = None
         self._accepting = False
 
     # Life
@@ -137,13 +123,7 @@ class Delivery(Audience):
         settings = self._settings.outbox
         key = master_key(settings.key, settings.directory)
         if key.beside_disk:
-            self._problems.add(
-                "key_beside_disk",
-                "No key is configured, so the outbox's key lies on the same disk: "
-                "whoever takes the disk can read what waits in it.",
-                Action.CONFIGURE,
-                "Give the gateway a key as a systemd credential: see borderpost outbox --help",
-            )
+            self._outbox_problems.key_beside_disk()
         previous = master_key(settings.previous_key, settings.directory) if settings.previous_key else None
         return key, previous
 
@@ -168,8 +148,7 @@ class Delivery(Audience):
             await destination.stop()
         await writer.stop()
         self._writer = None
-        if self._full_timer is not None:
-            self._full_timer.cancel()
+        self._outbox_problems.stop()
 
     # What comes in
 
@@ -195,12 +174,7 @@ class Delivery(Audience):
             self._refuse("too_large")
         elif writer.queued_bytes > settings.queue_bytes:
             self._refuse("disk_slow")
-            self._problems.add(
-                "disk_slow",
-                "The disk does not keep up with the devices; events were given up.",
-                Action.CALL,
-                "Look for disk errors with dmesg.",
-            )
+            self._outbox_problems.disk_slow()
         else:
             writer.submit(submission)
 
@@ -221,14 +195,7 @@ class Delivery(Audience):
             if size > settings.max_blob_bytes or size > room:
                 self.images_dropped += 1
                 log.error("image_too_large", position=submission.position, role=blob.role, size=size)
-                self._problems.add(
-                    "image_too_large",
-                    f"An image ({blob.role}) of {submission.position} is larger than the post allows; "
-                    "its event was sent without it.",
-                    Action.CONFIGURE,
-                    "Raise max_blob_bytes, or lower the resolution of the device.",
-                    about=submission.position,
-                )
+                self._outbox_problems.image_too_large(blob.role, submission.position)
             else:
                 room -= size
                 kept.append(blob)
@@ -319,41 +286,13 @@ class Delivery(Audience):
                 for destination in self._by_class[stream.data_class]:
                     destination.lose(loss.stream, loss.seq, expired=loss.what == "expired")
             if loss.what == "damaged":
-                self._damaged(stream, loss.seq)
+                log.error("event_damaged", stream=stream.name, seq=loss.seq)
+                self._outbox_problems.damaged(stream, loss.seq)
             elif loss.what == "dropped":
                 self.dropped += 1
-                first, last = self._drops.get(stream.name, (loss.seq, loss.seq))
-                self._drops[stream.name] = min(first, loss.seq), max(last, loss.seq)
+                self._outbox_problems.note_drop(stream, loss.seq)
         if any(loss.what in ("dropped", "images_dropped") for loss in losses):
-            self._full()
-
-    def _full(self) -> None:
-        ranges = ", ".join(
-            f"{name} {first}-{last}" for name, (first, last) in sorted(self._drops.items())[:8]
-        )
-        self._problems.add(
-            "outbox_full",
-            f"The outbox is full: {self.dropped} events and {self.images_dropped} images were given up"
-            + (f" ({ranges})." if ranges else "."),
-            Action.CALL,
-            "Restore the connection to the destinations that events wait for.",
-        )
-        if self._full_timer is not None:
-            self._full_timer.cancel()
-        self._full_timer = asyncio.get_running_loop().call_later(FULL_S, self._full_no_more)
-
-    def _full_no_more(self) -> None:
-        self._drops.clear()
-        self._problems.clear("outbox_full")
-
-    def _damaged(self, stream: Stream, seq: int) -> None:
-        log.error("event_damaged", stream=stream.name, seq=seq)
-        self._problems.add(
-            "events_damaged",
-            f"Events in the outbox cannot be read any more (last: {stream.name} {seq}).",
-            Action.CALL,
-            "Look for disk errors with dmesg.",
-        )
+            self._outbox_problems.full(self.dropped, self.images_dropped)
 
     def opened(self, known: Known, aside: SetAside | None, because: str | None) -> None:
         """Go on where the outbox stands."""
@@ -362,24 +301,9 @@ class Delivery(Audience):
             self._learn(stream, passed, head, dict(known.cursors))
         self._retained.know(known.retained)
         if aside is not None:
-            self._problems.add(
-                aside.cause,
-                (
-                    "The outbox was damaged"
-                    if aside.cause == "outbox_corrupt"
-                    else "The outbox was sealed with another key"
-                )
-                + f" and was set aside as {aside.path.name}; a new one was begun.",
-                Action.CALL,
-                f"Keep {aside.path} for those who maintain the gateway.",
-            )
+            self._outbox_problems.set_aside(aside)
         if because == "commits_lost":
-            self._problems.add(
-                "outbox_corrupt",
-                "The end of the outbox was damaged: the last events before this start may be lost.",
-                Action.CALL,
-                "Look for disk errors with dmesg.",
-            )
+            self._outbox_problems.commits_lost()
         for destination in self._destinations:
             destination.pump()
         self._changed()
@@ -387,23 +311,10 @@ class Delivery(Audience):
     def in_trouble(self, trouble: Trouble | None, epoch: str) -> None:
         """The disk does not take what is written, or takes it again."""
         self.epoch = epoch
-        for cause in _TROUBLES:
-            if cause != trouble:
-                self._problems.clear(cause, about="disk")
+        self._outbox_problems.trouble(trouble)
         if trouble is None:
-            self._problems.clear("disk_slow")
             for destination in self._destinations:
                 destination.forget_old(epoch)
-        else:
-            what, action, how = _TROUBLES[trouble]
-            directory = self._settings.outbox.directory
-            self._problems.add(
-                trouble,
-                f"The disk of {directory} {what}; events are sent, but kept in memory only until then.",
-                action,
-                how.format(directory=directory),
-                about="disk",
-            )
         self._changed()
 
     def _note(self, topic: str, *, held: bool) -> None:

@@ -3,7 +3,7 @@
 from collections import deque
 from enum import Enum, auto
 
-from gateway.delivery.outbox import Page
+from gateway.delivery.pages import Page
 from gateway.delivery.submission import Entry, Stream
 
 

@@ -1,6 +1,7 @@
-"""One event on its way: as a worker handed it up, and as the outbox numbered it."""
+"""One event on its way: as a worker handed it up, as the outbox numbered it, and how it may be lost."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from drivers.observation import DataClass
 
@@ -73,3 +74,12 @@ class Stream:
     def position(self) -> str:
         """Lane and device: the name without its class."""
         return self.name.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An event, or its images, that will not be delivered."""
+
+    stream: int
+    seq: int
+    what: Literal["expired", "dropped", "images_dropped", "damaged"]

