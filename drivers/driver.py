@@ -1,14 +1,17 @@
-"""What a driver is: it declares, opens, watches and closes. It never retries, logs or publishes."""
+"""What a driver is: it declares, opens, watches, obeys and closes. It never retries, logs or publishes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import ClassVar, Generic, TypeVar
+from types import MappingProxyType
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
+from drivers.command import Command, commands_of
+from drivers.links.link import Action, Cause
 from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Observation, Part, Term
@@ -23,6 +26,22 @@ class Family(Term):
     FINGERPRINT_SCANNER = "fingerprint_scanner"
     CAMERA = "camera"
     BARRIER = "barrier"
+    UNKNOWN = "unknown"
+
+
+class Condition(Term):
+    """How a device is."""
+
+    STARTING = "starting"
+    ONLINE = "online"
+    BUSY = "busy"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+    NO_DEVICE = "no_device"
+    FAULT = "fault"
+    MAINTENANCE = "maintenance"
+    PENDING = "pending"
+    """A new serial number waits for a technician to accept it."""
     UNKNOWN = "unknown"
 
 
@@ -50,6 +69,17 @@ class BadFrame:
     wire: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a device whose link stands is now, where that is news: busy, degraded, or all well again."""
+
+    condition: Condition
+    cause: Cause | None = None
+    text: str = ""
+    action: Action = Action.NONE
+    how: str = ""
+
+
 class Driver(ABC, Generic[SettingsT]):
     """A device of one model. A new instance is made for every open, so nothing is remembered across them."""
 
@@ -57,6 +87,13 @@ class Driver(ABC, Generic[SettingsT]):
     settings_model: ClassVar[type[Settings]]
     says: ClassVar[tuple[type[Observation], ...]]
     """Every observation it can yield; advertised in the device's description."""
+    commands: ClassVar[Mapping[str, Command]] = MappingProxyType({})
+    """Every command it obeys, by verb; see `drivers.command.command`."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the commands that it declares."""
+        super().__init_subclass__(**kwargs)
+        cls.commands = MappingProxyType(commands_of(cls))
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         self.settings = settings
@@ -67,7 +104,7 @@ class Driver(ABC, Generic[SettingsT]):
         """Open the link and find out who answers; raises LinkError when nobody does."""
 
     @abstractmethod
-    def watch(self) -> AsyncIterator[Observation | BadFrame]:
+    def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield what the device says; raises LinkError when the link fails."""
 
     async def close(self) -> None:

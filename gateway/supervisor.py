@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import structlog
 
-from drivers.driver import Driver, Identity, load_driver
+from drivers.driver import Condition, Driver, Identity, load_driver
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
 from gateway.backoff import Backoff
 from gateway.contract.envelope import schema_id, timestamp
-from gateway.contract.states import Condition, DeviceDescription, DeviceState, EventOffer
+from gateway.contract.states import DeviceDescription, DeviceState, EventOffer
 from gateway.corridor import BrokenCorridorError, Corridor, Kind
 from gateway.worker import Order
 

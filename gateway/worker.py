@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from drivers.driver import BadFrame, Driver, Identity, load_driver
+from drivers.driver import BadFrame, Condition, Driver, Identity, Status, load_driver
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.settings import Settings
@@ -21,7 +21,6 @@ from drivers.observation import Observation
 from gateway.backoff import Backoff
 from gateway.clock import SystemTime
 from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
-from gateway.contract.states import Condition
 from gateway.corridor import Corridor, Kind
 
 log = structlog.get_logger()
@@ -142,12 +141,22 @@ class DeviceWorker:
             self._report(Condition.ONLINE, provenance=_provenance(links))
             async with aclosing(driver.watch()) as said:  # type: ignore[type-var]
                 async for observation in said:
-                    if isinstance(observation, BadFrame):
-                        self._keep(observation)
-                    else:
-                        # A link that is opened for each document may lead to a simulator only now.
-                        self._refuse_simulated(links)
-                        await self._hand_up(observation, _provenance(links))
+                    match observation:
+                        case BadFrame():
+                            self._keep(observation)
+                        case Status(condition, cause, text, action, how):
+                            self._report(
+                                condition,
+                                cause=cause,
+                                text=text,
+                                action=action,
+                                how=how,
+                                provenance=_provenance(links),
+                            )
+                        case _:
+                            # A link that is opened for each document may lead to a simulator only now.
+                            self._refuse_simulated(links)
+                            await self._hand_up(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
         finally:
             try:

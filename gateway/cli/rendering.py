@@ -6,11 +6,11 @@ from typing import Any
 
 from rich.text import Text
 
+from drivers.driver import Condition
 from drivers.observation import Observation, Outcome, redacted
 from drivers.passport.mrz import Mrz, MrzDate
 from drivers.passport.observations import DocumentRead, ReadFailed
 from gateway.client import DeviceStatus, Received
-from gateway.contract.states import Condition
 
 OUTCOMES = {
     Outcome.SUCCESSFUL: ("✓", "green"),

@@ -2,26 +2,10 @@
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from drivers.driver import Family, Identity
+from drivers.driver import Condition, Family, Identity
 from drivers.links.link import Action, Cause
-from drivers.observation import DataClass, Term
+from drivers.observation import DataClass
 from gateway.contract.envelope import Clock, Provenance
-
-
-class Condition(Term):
-    """How a device is."""
-
-    STARTING = "starting"
-    ONLINE = "online"
-    BUSY = "busy"
-    DEGRADED = "degraded"
-    OFFLINE = "offline"
-    NO_DEVICE = "no_device"
-    FAULT = "fault"
-    MAINTENANCE = "maintenance"
-    PENDING = "pending"
-    """A new serial number waits for a technician to accept it."""
-    UNKNOWN = "unknown"
 
 
 class _Message(BaseModel):

@@ -12,11 +12,11 @@ from support.gateways import House, house, until
 from support.mosquitto import Mosquitto
 
 from drivers.calendar import today
+from drivers.driver import Condition
 from drivers.observation import Outcome
 from drivers.passport.observations import DocumentRead, DocumentRemoved, Ended, ImageCaptured
 from gateway.client import DeviceStatus, Received, Workstation
 from gateway.contract.envelope import Provenance
-from gateway.contract.states import Condition
 from simulators.mrz import Format
 from simulators.passport.fullpage.faults import fault_of
 from simulators.passport.fullpage.page import Page

@@ -17,10 +17,10 @@ from support.gateways import House, house, until
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
+from drivers.driver import Condition
 from drivers.passport.observations import DocumentRead
 from gateway.client import DeviceStatus, Received, Workstation
 from gateway.contract.envelope import MEDIA_TYPE, Provenance
-from gateway.contract.states import Condition
 from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import Travellers
 

@@ -11,9 +11,9 @@ import pytest
 from support.posts import Ward, ward
 from support.readers import FRAMES
 
+from drivers.driver import Condition
 from drivers.links.link import Action, Cause
 from gateway.contract.envelope import Provenance
-from gateway.contract.states import Condition
 from gateway.supervisor import Limits
 from simulators.specimens import ERIKSSON_LINES
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from gateway.contract.states import Condition, DeviceDescription, DeviceState
+from drivers.driver import Condition
+from gateway.contract.states import DeviceDescription, DeviceState
 from gateway.supervisor import Heard, Limits, Nursery, Supervised
 from gateway.worker import Order
 from simulators.serial_line import SerialLine

@@ -1,0 +1,135 @@
+"""Commands: what a device can be told to do, how a driver declares it, and how it says no."""
+
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_type_hints
+
+from drivers.observation import Part, Term
+
+
+class Reason(Term):
+    """Why a command was not done, as a code that machines and catalogues of sentences key on."""
+
+    BUSY = "busy"
+    """The device does something else, and cannot do both."""
+    CANCELLED = "cancelled"
+    """Somebody called it off."""
+    DEVICE_REFUSED = "device_refused"
+    """The device answered that it will not."""
+    EXPIRED = "expired"
+    """It came too late: what was asked for then may be wrong now."""
+    LINK_FAILED = "link_failed"
+    """The link was lost on the way. What moves may have moved."""
+    NOT_SUPPORTED = "not_supported"
+    """This model, or this one as it is configured, cannot."""
+    TIMED_OUT = "timed_out"
+    """What had to happen did not happen in time."""
+    UNSAFE = "unsafe"
+    """It could hurt somebody, or what is sensed does not tell that it cannot."""
+    UNKNOWN = "unknown"
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """The driver does not do it, and nothing has begun or moved."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        """`text`: a sentence for the person who asked, without personal data."""
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+class Failed(Refused):
+    """It was begun and did not come to its end: something may have moved, light up, or been read."""
+
+
+class Request(Part):
+    """What somebody asks of a device: the arguments of one command."""
+
+
+class Done(Part):
+    """What a command that came to its end has to say. Personal data travels in events, never here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Who asks, under which name, and how long it may wait to be begun."""
+
+    id: str
+    """The same when the same command is sent again."""
+    issuer: str
+    transaction: str
+    """The observations that it causes carry this."""
+    deadline_ns: int
+    """After this, by CLOCK_BOOTTIME in nanoseconds, it must not be begun any more."""
+
+    @classmethod
+    def at_hand(cls, within_s: float = 3.0) -> "Call":
+        """A call by a script that has the driver to itself."""
+        return cls("local", "local", "local", boot_ns() + round(within_s * 1e9))
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until it must not be begun any more; negative when that is over."""
+        return (self.deadline_ns - boot_ns()) / 1e9
+
+
+def boot_ns() -> int:
+    """Nanoseconds since the machine started, which no setting of the wall clock changes."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command as a driver declares it."""
+
+    verb: str
+    """Level of its topic: the method's name, hyphens for underscores."""
+    method: str
+    request: type[Request]
+    done: type[Done]
+    urgent: bool
+    """Begun at once, beside whatever runs: to stop or to call off. Others are refused as `busy` then."""
+    moves: bool
+    """Can move a machine, so more is asked of whoever sends it."""
+
+
+MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[Done]])
+_MARK = "__borderpost_command__"
+
+
+def command(*, urgent: bool = False, moves: bool = False) -> Callable[[MethodT], MethodT]:
+    """Declare a driver's method `async def verb(self, request: SomeRequest, call: Call) -> SomeDone`.
+
+    It raises Refused, Failed or LinkError; what it observes meanwhile, `watch` yields.
+    """
+
+    def mark(method: MethodT) -> MethodT:
+        setattr(method, _MARK, (urgent, moves))
+        return method
+
+    return mark
+
+
+def commands_of(driver: type[Any]) -> dict[str, Command]:
+    """Every command that a class of drivers declares, by verb; raises TypeError for a malformed one."""
+    found = {}
+    for name, method in inspect.getmembers(driver, inspect.iscoroutinefunction):
+        if (marked := getattr(method, _MARK, None)) is None:
+            continue
+        urgent, moves = marked
+        hints = get_type_hints(method)
+        done = hints.pop("return", None)
+        match list(hints.values()):
+            case [request, call] if call is Call and _is(request, Request) and _is(done, Done):
+                verb = name.replace("_", "-")
+                found[verb] = Command(verb, name, request, done, urgent, moves)
+            case _:
+                raise TypeError(f"{driver.__name__}.{name} is not (self, Request, Call) -> Done")
+    return found
+
+
+def _is(found: object, wanted: type[Part]) -> bool:
+    return isinstance(found, type) and issubclass(found, wanted)

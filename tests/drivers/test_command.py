@@ -1,0 +1,69 @@
+"""What a driver declares as a command, and what it may not."""
+
+from typing import ClassVar
+
+import pytest
+from pydantic import Field
+
+from drivers.command import Call, Command, Done, Request, boot_ns, command
+from drivers.driver import Driver, Family, Identity
+from drivers.links.settings import Settings
+from drivers.observation import Observation
+
+
+class Turn(Request):
+    angle_deg: float = Field(description="How far, in degrees.", examples=[90])
+
+
+class Turned(Done):
+    angle_deg: float = Field(description="How far it turned, in degrees.", examples=[90])
+
+
+class Vane(Driver[Settings]):
+    family = Family.UNKNOWN
+    settings_model = Settings
+    says: ClassVar[tuple[type[Observation], ...]] = ()
+
+    async def open(self) -> Identity:
+        return Identity(model="vane")
+
+    async def watch(self):
+        return
+        yield
+
+    @command(moves=True)
+    async def turn_by(self, request: Turn, call: Call) -> Turned:
+        return Turned(angle_deg=request.angle_deg)
+
+    @command(urgent=True)
+    async def stop(self, request: Request, call: Call) -> Done:
+        return Done()
+
+
+def test_a_driver_declares_its_commands_by_its_methods() -> None:
+    assert Vane.commands == {
+        "turn-by": Command("turn-by", "turn_by", Turn, Turned, urgent=False, moves=True),
+        "stop": Command("stop", "stop", Request, Done, urgent=True, moves=False),
+    }
+
+
+def test_one_that_declares_none_has_none() -> None:
+    class Still(Vane):
+        turn_by = None
+        stop = None
+
+    assert Still.commands == {}
+
+
+def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match=r"Bad\.turn is not \(self, Request, Call\) -> Done"):
+
+        class Bad(Vane):
+            @command()
+            async def turn(self, angle: int) -> Done:
+                return Done()
+
+
+def test_a_call_knows_how_long_it_may_wait() -> None:
+    assert 1.9 < Call.at_hand(within_s=2).left_s <= 2
+    assert Call("1", "lane-1", "t", boot_ns() - 10**9).left_s < -0.9
