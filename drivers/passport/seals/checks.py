@@ -60,13 +60,12 @@ class _Judgement:
     def checks(self, printed: Mrz | None) -> Iterator[Check]:
         yield self._readable()
         try:
-            candidates = self._candidates()
+            # All of it at once: some parts of a certificate are read only when they are asked for.
+            yield from list(self._signed(self._candidates()))
         except ChipError:
             # The certificate came with the seal: bytes that are none do not make it another state's.
             for identifier in (verdicts.SIGNATURE, verdicts.CERTIFICATE, verdicts.ISSUING_STATE):
                 yield verdicts.undetermined(identifier, "signer_malformed")
-        else:
-            yield from self._signed(candidates)
         yield mrz_vs_seal(printed, self.seal)
 
     def _readable(self) -> Check:

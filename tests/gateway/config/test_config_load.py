@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,11 +104,14 @@ def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path:
 @pytest.fixture
 def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own drivers, whether or not the project is installed where the tests run."""
-    point = importlib.metadata.EntryPoint(
-        "mrz-serial", "drivers.passport.mrz_serial:MrzSerial", drivers.driver.ENTRY_POINTS
-    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    group = drivers.driver.ENTRY_POINTS
+    points = {
+        name: importlib.metadata.EntryPoint(name, place, group)
+        for name, place in project["entry-points"][group].items()
+    }
     for module in (drivers.driver, gateway.config.source):
-        monkeypatch.setattr(module, "installed_drivers", lambda: {point.name: point})
+        monkeypatch.setattr(module, "installed_drivers", lambda: points)
 
 
 @pytest.mark.usefixtures("shipped")

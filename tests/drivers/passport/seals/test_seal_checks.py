@@ -523,6 +523,18 @@ def test_a_certificate_in_the_seal_that_is_none() -> None:
     assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
 
 
+def test_a_certificate_in_the_seal_that_does_not_say_what_it_is_for() -> None:
+    whole = desk().certificate.der
+    # The extended key usage: its identifier, then an octet string, then the sequence that is now none.
+    at = whole.index(bytes.fromhex("0603551d25")) + 5
+    at = whole.index(b"\x04", at) + 2
+    damaged = whole[:at] + b"\x05" + whole[at + 1 :]
+    encoded = (base64.urlsafe_b64encode(der) for der in (whole, damaged))
+    sealed = in_json(desk()).replace(*encoded)
+    malformed = ("undetermined", "signer_malformed")
+    assert unlike_good(sealed, STATE_ONLY, printed_of(PASSPORT)) == dict.fromkeys(NAMES[1:4], malformed)
+
+
 def test_the_signer_of_passports_does_not_sign_seals() -> None:
     passports = utopia().new_document_signer(SignatureScheme())
     sealed = in_json(SealSigner("XX", "UT", passports))
