@@ -7,19 +7,10 @@ from typing import Any
 from rich.text import Text
 
 from drivers.driver import Condition
-from drivers.observation import Observation, Outcome, redacted
-from drivers.passport.mrz import Mrz, MrzDate
-from drivers.passport.observations import DocumentRead, ReadFailed
+from drivers.observation import Observation, redacted
+from gateway.cli.sentences import sentence
 from gateway.client import DeviceStatus, Received
 
-OUTCOMES = {
-    Outcome.SUCCESSFUL: ("✓", "green"),
-    Outcome.FAILED: ("✗", "bold red"),
-    Outcome.UNDETERMINED: ("?", "yellow"),
-    Outcome.NOT_SUPPORTED: ("-", "dim"),
-    Outcome.ABORTED: ("!", "yellow"),
-    Outcome.UNKNOWN: ("?", "yellow"),
-}
 LIGHTS = {
     Condition.ONLINE: "green",
     Condition.BUSY: "green",
@@ -38,22 +29,9 @@ def event_line(received: Received, *, reveal: bool) -> Text:
     if received.simulated:
         line.append("simulated ", "magenta")
     shown = reveal or received.simulated
-    match received.data:
-        case DocumentRead() as read:
-            line.append(f"{_kind(read):<8} ")
-            if read.mrz is None:
-                line.append("no machine readable zone", "yellow")
-            elif shown:
-                line.append(_person(read.mrz))
-            else:
-                line.append(f"{read.mrz.issuer} (personal data hidden)", "dim")
-            for check in read.checks:
-                mark, colour = OUTCOMES[check.outcome]
-                line.append(f"  {mark} {check.id.rpartition('.')[2]}", colour)
-        case ReadFailed() as failed:
-            line.append(f"read failed: {failed.fault} — present the document again", "yellow")
-        case data:
-            line.append(f"{received.envelope.type} {_rest(data, shown=shown)}")
+    data = received.data
+    said = sentence(data, shown=shown) if isinstance(data, Observation) else None
+    line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if said is None else said)
     return line
 
 
@@ -72,26 +50,6 @@ def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
             return data.model_dump_json() if shown else json.dumps(redacted(data))
         case _:
             return json.dumps(data) if shown else f"({len(data)} fields hidden)"
-
-
-def _kind(read: DocumentRead) -> str:
-    return "document" if read.mrz is None else read.mrz.format.upper().replace("_", "-")
-
-
-def _person(mrz: Mrz) -> str:
-    name = f"{mrz.primary_identifier}, {mrz.secondary_identifier}".rstrip(", ")
-    return f"{mrz.issuer} {mrz.document_number or '?'}  {name}  {_date(mrz.birth_date)}"
-
-
-def _date(date: MrzDate | None) -> str:
-    if date is None:
-        return ""
-    parts = (f"{date.year:04d}" if date.year else "????", _two(date.month), _two(date.day))
-    return "*" + "-".join(parts)
-
-
-def _two(number: int | None) -> str:
-    return f"{number:02d}" if number else "??"
 
 
 def light_of(status: DeviceStatus) -> tuple[str, str]:

@@ -6,12 +6,28 @@ from typing import Any
 
 import pytest
 
-from drivers.observation import Observation, overall
+from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
+from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.mrz import checks, parse
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from drivers.passport.observations import (
+    Area,
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentPlaced,
+    DocumentRead,
+    DocumentRemoved,
+    Ended,
+    FrameFault,
+    ImageCaptured,
+    Light,
+    ReadFailed,
+    Trigger,
+)
 from gateway.cli.rendering import event_json, event_line, light_of, status_line
 from gateway.client import DeviceStatus, Received
-from gateway.contract.envelope import Event
+from gateway.contract.envelope import Clock, Event
+from gateway.contract.gateway_events import ClockStepped
 from gateway.contract.states import DeviceState
 from gateway.contract.topics import Position
 from simulators.specimens import ERIKSSON_LINES
@@ -74,6 +90,47 @@ def test_what_was_not_decoded_and_what_failed_says_so() -> None:
     assert "no machine readable zone" in event_line(received(undecoded), reveal=False).plain
     failed = ReadFailed(fault=FrameFault.CUT, size_bytes=5)
     assert "present the document again" in event_line(received(failed), reveal=False).plain
+
+
+PIECES: dict[str, Observation] = {
+    "a document lies there": DocumentPlaced(trigger=Trigger.INSERT),
+    "image of the page, infrared light, 3 kB": ImageCaptured(
+        light=Light.INFRARED,
+        area=Area.PAGE,
+        attachments=(Attachment.of("page_ir", "image/jpeg", bytes(3000)),),
+    ),
+    "chip: DG2, 25 %": ChipProgressed(
+        progress=ChipProgress(stage=ChipStage.READING, file="DG2", bytes_read=500, bytes_total=2000)
+    ),
+    "chip by pace_mrz: DG1 DG2": ChipRead(
+        chip=ChipResult(access=AccessMethod.PACE_MRZ, data_groups_read=(1, 2), checks=())
+    ),
+    "checks  ✗ ir_ab_mr": ChecksMade(
+        checks=(Check(id="optical.ir_ab_mr", group=CheckGroup.OPTICAL, outcome=Outcome.FAILED),)
+    ),
+    "the document was taken away": DocumentRemoved(ended=Ended.COMPLETE),
+    "the clock was set, by +3,600.0 s": ClockStepped(
+        step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
+    ),
+}
+
+
+@pytest.mark.parametrize("said", PIECES)
+def test_every_piece_of_a_document_is_a_sentence(said: str) -> None:
+    assert event_line(received(PIECES[said]), reveal=False).plain.endswith(said)
+
+
+def test_many_good_checks_are_a_number_and_the_others_have_names() -> None:
+    good = tuple(
+        Check(id=f"chip.data_group_hash.DG{n}", group=CheckGroup.ELECTRONIC, outcome=Outcome.SUCCESSFUL)
+        for n in range(5)
+    )
+    bad = Check(id="chip.dsc_revocation", group=CheckGroup.ELECTRONIC, outcome=Outcome.FAILED)
+    read = document().model_copy(update={"checks": (*good, bad), "ended": Ended.REMOVED})
+    said = event_line(received(read), reveal=False).plain
+    assert "✓ 5 checks  ✗ dsc_revocation" in said
+    assert "ended early: removed" in said
+    assert "DG3" not in said
 
 
 def test_an_event_this_version_does_not_know_is_hidden_unless_revealed() -> None:

@@ -1,0 +1,118 @@
+"""What each event says, in half a line for a person; personal data only when it may be shown."""
+
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from drivers.observation import Check, Observation, Outcome
+from drivers.passport.chip import ChipProgress, ChipResult
+from drivers.passport.mrz import Mrz, MrzDate
+from drivers.passport.observations import (
+    BarcodeRead,
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentPlaced,
+    DocumentRead,
+    DocumentRemoved,
+    Ended,
+    ImageCaptured,
+    MrzRead,
+    ReadFailed,
+)
+from gateway.contract.gateway_events import ClockStepped
+
+OUTCOMES = {
+    Outcome.SUCCESSFUL: ("✓", "green"),
+    Outcome.FAILED: ("✗", "bold red"),
+    Outcome.UNDETERMINED: ("?", "yellow"),
+    Outcome.NOT_SUPPORTED: ("-", "dim"),
+    Outcome.ABORTED: ("!", "yellow"),
+    Outcome.UNKNOWN: ("?", "yellow"),
+}
+
+
+def sentence(data: Observation, *, shown: bool) -> Text | None:
+    """Say it; None for an event that has no sentence of its own."""
+    match data:
+        case DocumentRead():
+            return _read(data, shown=shown)
+        case ReadFailed():
+            return Text(f"read failed: {data.fault} — present the document again", "yellow")
+        case DocumentPlaced():
+            return Text("a document lies there", "dim")
+        case MrzRead():
+            return Text.assemble(_zone(data.mrz, shown=shown), _marks(data.checks))
+        case ImageCaptured():
+            size = sum(image.size_bytes for image in data.attachments)
+            return Text(f"image of the {data.area}, {data.light} light, {size / 1000:,.0f} kB", "dim")
+        case BarcodeRead():
+            return Text.assemble(f"barcode: {data.barcode.kind}", _marks(data.checks))
+        case ChipProgressed():
+            return Text(_progress(data.progress), "dim")
+        case ChipRead():
+            return _chip(data.chip)
+        case ChecksMade():
+            return Text.assemble("checks", _marks(data.checks))
+        case DocumentRemoved():
+            return Text("the document was taken away", "dim")
+        case ClockStepped():
+            return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
+        case _:
+            return None
+
+
+def _read(read: DocumentRead, *, shown: bool) -> Text:
+    kind = "document" if read.mrz is None else read.mrz.format.upper().replace("_", "-")
+    line = Text(f"{kind:<8} ", "bold" if read.images or read.chip else "")
+    line.append(_zone(read.mrz, shown=shown))
+    if read.ended is not Ended.COMPLETE:
+        line.append(f"  ended early: {read.ended}", "yellow")
+    # What was found good is a number where there are many; what was not has its name.
+    many = len(read.checks) > 4
+    good = [check for check in read.checks if check.outcome is Outcome.SUCCESSFUL]
+    if many and good:
+        line.append(f"  ✓ {len(good)} checks", "green")
+    line.append(_marks(check for check in read.checks if not many or check not in good))
+    return line
+
+
+def _zone(mrz: Mrz | None, *, shown: bool) -> Text:
+    if mrz is None:
+        return Text("no machine readable zone", "yellow")
+    return Text(_person(mrz)) if shown else Text(f"{mrz.issuer} (personal data hidden)", "dim")
+
+
+def _marks(checks: Iterable[Check]) -> Text:
+    line = Text()
+    for check in checks:
+        mark, colour = OUTCOMES[check.outcome]
+        line.append(f"  {mark} {check.id.rpartition('.')[2]}", colour)
+    return line
+
+
+def _progress(progress: ChipProgress) -> str:
+    if progress.file is None or not progress.bytes_total:
+        return f"chip: {progress.access or progress.stage}"
+    return f"chip: {progress.file}, {100 * (progress.bytes_read or 0) // progress.bytes_total} %"
+
+
+def _chip(chip: ChipResult) -> Text:
+    files = " ".join(f"DG{number}" for number in chip.data_groups_read) or "nothing read"
+    return Text.assemble(f"chip by {chip.access or 'no way'}: {files}", _marks(chip.checks))
+
+
+def _person(mrz: Mrz) -> str:
+    name = f"{mrz.primary_identifier}, {mrz.secondary_identifier}".rstrip(", ")
+    return f"{mrz.issuer} {mrz.document_number or '?'}  {name}  {_date(mrz.birth_date)}"
+
+
+def _date(date: MrzDate | None) -> str:
+    if date is None:
+        return ""
+    parts = (f"{date.year:04d}" if date.year else "????", _two(date.month), _two(date.day))
+    return "*" + "-".join(parts)
+
+
+def _two(number: int | None) -> str:
+    return f"{number:02d}" if number else "??"
