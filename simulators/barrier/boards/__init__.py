@@ -1,0 +1,1 @@
+"""Relay and input boards, a module a make."""

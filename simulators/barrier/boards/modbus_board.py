@@ -1,0 +1,175 @@
+"""What every relay or input board on a Modbus bus is: it understands requests, acts on them, answers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from simulators.barrier.boards.relays import Relays
+from simulators.barrier.modbus.pdu import (
+    ExceptionCode,
+    Identify,
+    ModbusRefusal,
+    Read,
+    Request,
+    WriteMany,
+    WriteOne,
+    bits_answer,
+    identification_answer,
+    registers_answer,
+    write_answer,
+)
+from simulators.barrier.timeline import Timeline
+from simulators.barrier.wirelog import Cause, Effect, WireLog
+
+ON, OFF, TOGGLE = 0xFF00, 0x0000, 0x5500
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a request comes to, before it is done."""
+
+    effect: Effect
+    meaning: str
+    perform: Callable[[int], bytes]
+    """Does it and gives the answer's PDU; takes the number of the frame that asked."""
+
+
+class ModbusBoard(ABC):
+    """One board. Boards keep what the data sheet says they keep without power; relays they do not."""
+
+    model: ClassVar[str]
+
+    def __init__(
+        self, unit: int, relays: int, inputs: int, timeline: Timeline, log: WireLog, baud: int = 9600
+    ) -> None:
+        self.unit = unit
+        self.baud = baud
+        """The rate it listens at, on a serial line."""
+        self.relays = Relays(unit, relays, timeline, log)
+        self.inputs = inputs
+        self.timeline = timeline
+        self.powered = True
+        self.sense: Callable[[int], bool] = lambda _channel: False
+        """Whether the circuit at an input is closed; set by whoever wires it."""
+
+    @abstractmethod
+    def understand(self, request: Request) -> Deed:
+        """What a request comes to on this board; ModbusRefusal as it would refuse."""
+
+    def answers_broadcast(self, pdu: bytes) -> bool:  # noqa: ARG002 - some boards look at it
+        """Whether it answers this request though it is for all boards."""
+        return False
+
+    def heard(self) -> None:  # noqa: B027 - most boards have no watchdog
+        """A request for this board has come: its watchdog begins anew, if it has one."""
+
+    def input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - most boards only tell
+        """A circuit at an input has closed or opened."""
+
+    def power_cut(self) -> None:
+        """Lose the supply: relays drop."""
+        self.powered = False
+        self.relays.release(Cause.POWER)
+
+    def power_returned(self) -> None:
+        """Have it back."""
+        self.powered = True
+
+    # What boards share.
+
+    def identify(self, request: Identify) -> Deed:
+        """Device identification. No such board has it: this one says that it does not exist."""
+        objects = {0: "borderpost simulators", 1: self.model, 2: "SIM"}
+        answer = identification_answer(request, objects)
+        return Deed(Effect.NONE, "device identification", lambda _number: answer)
+
+    def read_relays(self, request: Read, base: int = 0) -> Deed:
+        """The coils."""
+        found = _slice(self.relays.coils, request, base)
+        span = _span("relay", request.address - base, request.count)
+        return Deed(Effect.NONE, f"read {span}", lambda _number: bits_answer(request, found()))
+
+    def read_inputs(self, request: Read, base: int = 0) -> Deed:
+        """The inputs, 1 where the circuit is closed."""
+        first = request.address - base
+        if not 0 <= first <= first + request.count <= self.inputs:
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
+        channels = range(first, first + request.count)
+        return Deed(
+            Effect.NONE,
+            f"read {_span('input', first, request.count)}",
+            lambda _number: bits_answer(request, [self.sense(channel) for channel in channels]),
+        )
+
+    def read_registers(self, request: Read, registers: Mapping[int, int]) -> Deed:
+        """Registers that are all in the table."""
+        wanted = range(request.address, request.address + request.count)
+        if not all(address in registers for address in wanted):
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
+        return Deed(
+            Effect.NONE,
+            f"read {_span('register', request.address, request.count)}",
+            lambda _number: registers_answer(request, [registers[address] for address in wanted]),
+        )
+
+    def write_relay(self, request: WriteOne, base: int = 0) -> Deed:
+        """Function 05 with FF00 or 0000."""
+        relay = request.address - base
+        if not 0 <= relay < len(self.relays):
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
+        if request.value not in (ON, OFF):
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_VALUE)
+        return self.switch(request, {relay: request.value == ON})
+
+    def write_relays(self, request: WriteMany, base: int = 0) -> Deed:
+        """Function 0F."""
+        first = request.address - base
+        if not 0 <= first <= first + len(request.values) <= len(self.relays):
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
+        return self.switch(request, {first + n: bool(value) for n, value in enumerate(request.values)})
+
+    def switch(self, request: WriteOne | WriteMany, wanted: Mapping[int, bool]) -> Deed:
+        """Relays on and off."""
+
+        def perform(number: int) -> bytes:
+            for relay, on in wanted.items():
+                self.relays.set(relay, on, Cause.COMMAND, number)
+            return write_answer(request)
+
+        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
+        return Deed(Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE, meaning, perform)
+
+    def configure(
+        self,
+        request: WriteOne | WriteMany,
+        registers: dict[int, int],
+        allowed: Callable[[int, int], bool],
+        then: Callable[[], None] = lambda: None,
+    ) -> Deed:
+        """Functions 06 and 10 into registers that may be written with these values."""
+        values = (request.value,) if isinstance(request, WriteOne) else request.values
+        written = {request.address + n: value for n, value in enumerate(values)}
+        if not all(address in registers for address in written):
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
+        if not all(allowed(address, value) for address, value in written.items()):
+            raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_VALUE)
+
+        def perform(_number: int) -> bytes:
+            registers.update(written)
+            then()
+            return write_answer(request)
+
+        meaning = ", ".join(f"register 0x{address:04x} := {value}" for address, value in written.items())
+        return Deed(Effect.CONFIGURE, meaning, perform)
+
+
+def _slice(bits: Sequence[bool], request: Read, base: int) -> Callable[[], Sequence[bool]]:
+    first = request.address - base
+    if not 0 <= first <= first + request.count <= len(bits):
+        raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
+    return lambda: bits[first : first + request.count]
+
+
+def _span(what: str, first: int, count: int) -> str:
+    return f"{what} {first}" if count == 1 else f"{what}s {first} to {first + count - 1}"

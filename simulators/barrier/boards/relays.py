@@ -1,0 +1,68 @@
+"""The relays of a board: coils that are commanded, pulses that end by themselves, contacts that may weld."""
+
+from collections.abc import Callable
+
+from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.wirelog import Cause, WireLog
+
+
+class Relays:
+    """Some relays; all off at first. `unit` is what the log knows their board by."""
+
+    def __init__(self, unit: int, count: int, timeline: Timeline, log: WireLog) -> None:
+        self.unit = unit
+        self.coils = [False] * count
+        """What each relay was last told: what a board reads back."""
+        self.on_contact: Callable[[int, bool], None] = lambda _relay, _closed: None
+        """Called when the contact of a relay has closed or opened."""
+        self._timeline = timeline
+        self._log = log
+        self._welded: set[int] = set()
+        self._ending: dict[int, Appointment] = {}
+
+    def __len__(self) -> int:
+        return len(self.coils)
+
+    def closed(self, relay: int) -> bool:
+        """Whether the contact is closed, which is what a controller sees."""
+        return self.coils[relay] or relay in self._welded
+
+    def set(self, relay: int, on: bool, cause: Cause = Cause.COMMAND, request: int | None = None) -> None:
+        """Energise or release one; a pulse that it was giving is over."""
+        if ending := self._ending.pop(relay, None):
+            ending.cancel()
+        before = self.closed(relay)
+        self.coils[relay] = on
+        self._moved(relay, before, cause, request)
+
+    def pulse(self, relay: int, on: bool, seconds: float, request: int | None = None) -> None:
+        """Energise (or release) one and go back by itself after so many seconds."""
+        self.set(relay, on, Cause.COMMAND, request)
+
+        def over() -> None:
+            self.set(relay, not on, Cause.PULSE_ENDED, request)
+
+        self._ending[relay] = self._timeline.at(self._timeline.now_s + seconds, over)
+
+    def release(self, cause: Cause) -> None:
+        """Release them all."""
+        for relay in range(len(self.coils)):
+            self.set(relay, False, cause)
+
+    def weld(self, relay: int) -> None:
+        """Its contact stays closed from the next time on that it closes; now, if it is closed."""
+        before = self.closed(relay)
+        self._welded.add(relay)
+        self._moved(relay, before, Cause.WELDED, None)
+
+    def part(self, relay: int) -> None:
+        """The contact is free again."""
+        before = self.closed(relay)
+        self._welded.discard(relay)
+        self._moved(relay, before, Cause.WELDED, None)
+
+    def _moved(self, relay: int, before: bool, cause: Cause, request: int | None) -> None:
+        closed = self.closed(relay)
+        if closed != before:
+            self._log.contact(self.unit, relay, closed, cause, request)
+            self.on_contact(relay, closed)

@@ -1,0 +1,305 @@
+"""Boards on one Modbus bus: who is asked, what goes wrong on the way, and the log of all of it.
+
+A board works off one request after the other. How requests get here (TCP, a serial line, a test) is the
+affair of a `Wire`, which also takes the answers.
+"""
+
+import functools
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from simulators.barrier.boards.modbus_board import Deed, ModbusBoard
+from simulators.barrier.exchange import Exchange, PendingExchanges
+from simulators.barrier.modbus.framing import Broken, Framing, Whole
+from simulators.barrier.modbus.mbap import HEADER, Mbap
+from simulators.barrier.modbus.pdu import (
+    BROADCAST,
+    ModbusRefusal,
+    Read,
+    WriteMany,
+    WriteOne,
+    exception_answer,
+    read_answer,
+    read_request,
+)
+from simulators.barrier.modbus.rtu import CHARACTER_BITS
+from simulators.barrier.timeline import Timeline
+from simulators.barrier.wirelog import Effect, Fate, Frame, WireLog
+
+_GRAVITY = (Effect.NONE, Effect.CONFIGURE, Effect.RELEASE, Effect.ENERGISE)
+Value = int | tuple[int, ...] | None
+
+
+class Wire(Protocol):
+    """Where a request came from and its answer goes."""
+
+    number: int
+
+    @property
+    def framing(self) -> Framing:
+        """How its messages travel."""
+
+    @property
+    def baud(self) -> int | None:
+        """The rate that the host speaks at; None where there is no such thing."""
+
+    def send(self, data: bytes) -> bool:
+        """Send an answer; whether there is still somebody to send it to."""
+
+    def hang_up(self) -> None:
+        """End the connection, if it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that a board has heard and will deal with."""
+
+    frame: Frame
+    message: Whole
+    wire: Wire
+    board: ModbusBoard
+    deed: Deed | ModbusRefusal
+    exchange: Exchange
+    answering: bool
+
+
+class Bus:
+    """The bus. `paced_baud`: frames take as long as they take at that rate; without it, no time at all."""
+
+    def __init__(
+        self,
+        boards: Sequence[ModbusBoard],
+        timeline: Timeline,
+        log: WireLog,
+        *,
+        paced_baud: int | None = None,
+    ) -> None:
+        self.boards = tuple(boards)
+        self.timeline = timeline
+        self.log = log
+        self.paced_baud = paced_baud
+        self.faults = PendingExchanges()
+        self.hung = False
+        """Whether no board hears or says anything, though the wire is there."""
+        self.slow_s = 0.0
+        """How much longer every exchange takes, in seconds."""
+        self.on_heard: Callable[[], None] = lambda: None
+        """Called with every whole request: a host is there."""
+        self._waiting: deque[_Asked] = deque()
+        self._at_work: _Asked | None = None
+
+    def noise(self, broken: Broken, wire: Wire) -> None:
+        """Log bytes that were no frame."""
+        self.log.frame(
+            direction="request",
+            fate=Fate.DAMAGED,
+            wire=broken.wire,
+            connection=wire.number,
+            meaning=f"no frame: {broken.fault}",
+        )
+
+    def hear(self, message: Whole, wire: Wire) -> None:
+        """Deal with one request."""
+        self.on_heard()
+        meant = [board for board in self.boards if message.unit in (BROADCAST, board.unit)]
+        deeds = [_understood(board, message.pdu) for board in meant]
+        effect = max(map(_effect, deeds), key=_GRAVITY.index, default=Effect.NONE)
+        hearing = [] if self.hung else [board for board in meant if _hears(board, wire)]
+        exchange = self.faults.next(effect) if hearing else Exchange(heard=False)
+        fate = Fate.HEARD if exchange.heard else Fate.UNHEARD if meant else Fate.NOT_OURS
+        address, value = _address_and_value(message.pdu)
+        frame = self.log.frame(
+            direction="request",
+            fate=fate,
+            wire=message.wire,
+            connection=wire.number,
+            unit=message.unit,
+            function=message.pdu[0],
+            address=address,
+            value=value,
+            meaning="; ".join(dict.fromkeys(map(_meaning, deeds))) or f"for unit {message.unit}",
+            effect=effect,
+        )
+        if exchange.hang_up == "before":
+            wire.hang_up()
+        elif exchange.heard:
+            for board, deed in zip(meant, deeds, strict=True):
+                if board in hearing:
+                    answering = message.unit != BROADCAST or board.answers_broadcast(message.pdu)
+                    self._waiting.append(_Asked(frame, message, wire, board, deed, exchange, answering))
+            self._next()
+
+    def power_cut(self) -> None:
+        """Forget what was asked and not done: the boards have lost their supply."""
+        self._waiting.clear()
+        self._at_work = None
+
+    def _next(self) -> None:
+        while self._waiting and self._at_work is None:
+            self._at_work = asked = self._waiting.popleft()
+            takes_s = self.slow_s + self._travels_s(asked.message.wire)
+            self._after(takes_s, functools.partial(self._act, asked))
+
+    def _after(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do it then; at once where it takes no time, so that nothing can come between."""
+        if delay_s > 0:
+            self.timeline.at(self.timeline.now_s + delay_s, action)
+        else:
+            action()
+
+    def _travels_s(self, frame: bytes) -> float:
+        return len(frame) * CHARACTER_BITS / self.paced_baud if self.paced_baud else 0.0
+
+    def _act(self, asked: _Asked) -> None:
+        if asked is not self._at_work:  # the power has been cut meanwhile
+            return
+        asked.board.heard()
+        pdu = _carried_out(asked)
+        exchange = asked.exchange
+        if exchange.hang_up == "after":
+            asked.wire.hang_up()
+            self._log_answers(asked, pdu, sending=False)
+            self._done(asked)
+        elif exchange.late_s:
+            self._after(exchange.late_s, lambda: self._answer(asked, pdu))
+            self._done(asked)
+        else:
+            self._after(self._travels_s(pdu), lambda: self._answer_and_go_on(asked, pdu))
+
+    def _done(self, asked: _Asked) -> None:
+        if asked is self._at_work:
+            self._at_work = None
+            self._next()
+
+    def _answer_and_go_on(self, asked: _Asked, pdu: bytes) -> None:
+        self._answer(asked, pdu)
+        self._done(asked)
+
+    def _answer(self, asked: _Asked, pdu: bytes) -> None:
+        if asked.answering:
+            self._log_answers(asked, pdu, sending=asked.exchange.answered and asked.board.powered)
+
+    def _log_answers(self, asked: _Asked, pdu: bytes, *, sending: bool) -> None:
+        """Send an answer as often as it comes, or do not, and log it either way."""
+        exchange, wire = asked.exchange, asked.wire
+        unit, tag = asked.board.unit, asked.message.tag
+        if exchange.foreign:
+            unit, tag = unit % 247 + 1, (tag + 1) % 0x10000
+        data = wire.framing.frame(unit, pdu, tag)
+        if exchange.spoiled:
+            data = data[:-1] + bytes([data[-1] ^ 0xFF])
+        meaning, value = _said(asked.message.pdu, pdu)
+        for copy in range(exchange.copies):
+            if not sending:
+                fate = Fate.SUPPRESSED
+            elif not wire.send(data):
+                fate = Fate.UNDELIVERED
+            elif exchange.spoiled or exchange.foreign:
+                fate = Fate.DAMAGED
+            elif exchange.late_s:
+                fate = Fate.LATE
+            else:
+                fate = Fate.REPEATED if copy else Fate.SENT
+            self.log.frame(
+                direction="response",
+                fate=fate,
+                wire=data,
+                connection=wire.number,
+                unit=unit,
+                function=pdu[0],
+                value=value,
+                meaning=meaning,
+                answers=asked.frame.number,
+            )
+
+
+def _hears(board: ModbusBoard, wire: Wire) -> bool:
+    return board.powered and wire.baud in (None, board.baud)
+
+
+def _understood(board: ModbusBoard, pdu: bytes) -> Deed | ModbusRefusal:
+    try:
+        return board.understand(read_request(pdu))
+    except ModbusRefusal as refusal:
+        return refusal
+
+
+def _effect(deed: Deed | ModbusRefusal) -> Effect:
+    return deed.effect if isinstance(deed, Deed) else Effect.NONE
+
+
+def _meaning(deed: Deed | ModbusRefusal) -> str:
+    return deed.meaning if isinstance(deed, Deed) else f"refused: {deed}"
+
+
+def _carried_out(asked: _Asked) -> bytes:
+    """What the board answers, having acted or not."""
+    function, exchange = asked.message.pdu[0], asked.exchange
+    if isinstance(asked.deed, ModbusRefusal):
+        return exception_answer(function, asked.deed.code)
+    pdu = asked.deed.perform(asked.frame.number) if exchange.acts else b""
+    return pdu if exchange.refusal is None else exception_answer(function, exchange.refusal)
+
+
+def _address_and_value(pdu: bytes) -> tuple[int | None, Value]:
+    try:
+        request = read_request(pdu)
+    except ModbusRefusal:
+        return None, None
+    match request:
+        case Read(_, address, count):
+            return address, count
+        case WriteOne(_, address, value):
+            return address, value
+        case WriteMany(_, address, values):
+            return address, values
+    return None, None
+
+
+def _said(asked: bytes, pdu: bytes) -> tuple[str, Value]:
+    """An answer in words, and its value."""
+    if pdu[0] & 0x80:
+        return f"exception {pdu[1]}", pdu[1]
+    request = read_request(asked)
+    if not isinstance(request, Read):
+        return "done", None
+    value = read_answer(request, pdu)
+    return ("bits " if request.of_bits else "registers ") + " ".join(map(str, value)), value
+
+
+class Direct:
+    """A host without a wire: for tests in time driven by hand. In the log it is connection 0."""
+
+    number = 0
+    baud = None
+
+    def __init__(self, bus: Bus) -> None:
+        self.framing = Mbap()
+        self.bus = bus
+        self.answers: list[bytes] = []
+        """What came back, each a whole Modbus TCP frame."""
+        self.hung_up = False
+        self._tag = 0
+
+    def send(self, data: bytes) -> bool:
+        """Take an answer."""
+        if not self.hung_up:
+            self.answers.append(data)
+        return not self.hung_up
+
+    def hang_up(self) -> None:
+        """Note that the connection ended."""
+        self.hung_up = True
+
+    def ask(self, unit: int, pdu: bytes) -> bytes | None:
+        """Send a request; the PDU of its answer, if that came in no time, else None.
+
+        Answers that take time are in `answers` once time has gone on.
+        """
+        self._tag = self._tag % 0xFFFF + 1
+        before = len(self.answers)
+        self.bus.hear(Whole(unit, pdu, self.framing.frame(unit, pdu, self._tag), self._tag), self)
+        came = self.answers[before:]
+        return came[0][HEADER:] if came else None

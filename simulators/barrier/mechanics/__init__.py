@@ -1,0 +1,1 @@
+"""The machine: what moves, what it is told, who drives through, what can be sensed of it."""

@@ -1,0 +1,280 @@
+"""A whole barrier: boom and controller (or two doors of each), the lane, and every signal that can be sensed.
+
+Signals are what is true (`open-limit`, `photocell`, `fire` ...), not what a wire says of it; see `wiring`.
+With several doors, theirs carry the door's name: `first-open-limit`. So do contacts: `open`, `close`, `stop`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulators.barrier.mechanics.boom import Boom, BoomSettings
+from simulators.barrier.mechanics.controller import ContactName, Controller, ControllerSettings
+from simulators.barrier.mechanics.lane import Lane, LaneSettings, Manner, Way
+from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.wirelog import WireLog
+from simulators.errors import SimulatorError
+
+TICK_S = 1e-6
+"""What is due at a time is looked at so much later, when it has surely happened."""
+CONTACTS: tuple[ContactName, ...] = ("open", "close", "stop")
+SHARED = ("fire", "key", "controller-ok")
+
+
+class MechanicsSettings(BaseModel):
+    """What stands at the lane."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    lane: LaneSettings = LaneSettings()
+    boom: BoomSettings = BoomSettings()
+    controller: ControllerSettings = ControllerSettings()
+    interlock: bool = Field(
+        False, description="Whether a door's controller opens it only while all others are closed."
+    )
+
+    @model_validator(mode="after")
+    def _names_apart(self) -> Self:
+        if taken := set(self.lane.loops) & set(signals_of_doors(self.lane)) | set(self.lane.loops) & set(
+            SHARED
+        ):
+            raise ValueError(f"lane.loops: {', '.join(sorted(taken))} is the name of something else")
+        return self
+
+
+def prefixed(door: str, what: str) -> str:
+    """A door's signal or contact; the only door of a lane has no name."""
+    return f"{door}-{what}" if door else what
+
+
+def signals_of_doors(lane: LaneSettings) -> list[str]:
+    """The signals that each door has."""
+    return [
+        prefixed(door, what) for door in lane.doors for what in ("open-limit", "closed-limit", "photocell")
+    ]
+
+
+def signals_of(lane: LaneSettings) -> list[str]:
+    """Everything at a lane that an input may be wired to."""
+    return [*signals_of_doors(lane), *lane.loops, *SHARED]
+
+
+def contacts_of(lane: LaneSettings) -> list[str]:
+    """Everything at a lane that a relay may be wired to."""
+    return [prefixed(door, contact) for door in lane.doors for contact in CONTACTS]
+
+
+@dataclass(slots=True)
+class Door:
+    """One boom, or door, and what moves it."""
+
+    boom: Boom
+    controller: Controller
+    moved: bool = False
+
+
+class Barrier:
+    """The barrier. Everything that happens to it is in the log."""
+
+    def __init__(self, settings: MechanicsSettings, timeline: Timeline, log: WireLog) -> None:
+        self.settings = settings
+        self.timeline = timeline
+        self.log = log
+        self.lane = Lane(settings.lane, self._way, log.happened)
+        self.doors = {name: self._door(name) for name in settings.lane.doors}
+        self.fire = False
+        self.key = False
+        self.on_signal: Callable[[str, bool], None] = lambda _signal, _active: None
+        """Called when a signal has changed."""
+        self._next: Appointment | None = None
+        self._settling = False
+        self.signals: dict[str, bool] = {}
+        self.signals = self._sensed(self._now_s)
+        self.settle()
+
+    @property
+    def _now_s(self) -> float:
+        return self.timeline.now_s + TICK_S
+
+    def _door(self, name: str) -> Door:
+        boom = Boom(self.settings.boom, self._now_s)
+        controller = Controller(
+            boom,
+            self.settings.controller,
+            self.timeline,
+            lambda what, **details: self.log.happened(what, **({"door": name} if name else {}), **details),
+            free=lambda: not self._occupied(),
+            may_open=lambda: self._may_open(name),
+            acted=self.settle,
+        )
+        return Door(boom, controller)
+
+    def position(self, door: str = "") -> float:
+        """Where a boom is: 0 closed, 1 open."""
+        return self._named(door).boom.position(self._now_s)
+
+    # What happens to it.
+
+    def contact(self, name: str, closed: bool) -> None:
+        """A contact that is wired to it closes or opens: `open`, `first-close` ..."""
+        door, _, what = name.rpartition("-")
+        match what:
+            case "open" | "close" | "stop":
+                self._named(door).controller.contact(what, closed)
+        self.settle()
+
+    def press(self, button: ContactName, door: str = "") -> None:
+        """Somebody presses a button at the barrier itself."""
+        self._named(door).controller.press(button)
+        self.settle()
+
+    def set_fire(self, active: bool) -> None:
+        """Fire, or no fire any more."""
+        self.fire = active
+        for door in self.doors.values():
+            door.controller.set_fire(active)
+        self.settle()
+
+    def set_key(self, on: bool) -> None:
+        """Somebody turns the key switch."""
+        self.key = on
+        for door in self.doors.values():
+            door.controller.key = on
+        self.settle()
+
+    def lift(self, to: float = 1.0, over_s: float = 1.5, door: str = "") -> None:
+        """Somebody moves the boom by hand."""
+        self.log.happened("motion", towards="opening" if to > self.position(door) else "closing", by="hand")
+        self._named(door).boom.lift(to, over_s, self._now_s)
+        self.settle()
+
+    def jam(self, at: float | None = None, door: str = "") -> None:
+        """The boom does not get past `at`; without it, past where it is now: it does not even start."""
+        boom = self._named(door).boom
+        boom.jam = boom.position(self._now_s) if at is None else at
+        if boom.driven:
+            boom.drive(boom.driven, self._now_s)
+        self.settle()
+
+    def free(self, door: str = "") -> None:
+        """It does not jam any more; a motor that still pulls moves it."""
+        boom = self._named(door).boom
+        boom.jam = None
+        if boom.driven:
+            boom.drive(boom.driven, self._now_s)
+        self.settle()
+
+    def arrive(self, manner: Manner = Manner.WAITS, **how: Any) -> int:
+        """Somebody comes; see `Lane.arrive`."""
+        number = self.lane.arrive(self._now_s, manner, **how)
+        self.settle()
+        return number
+
+    def power_cut(self) -> None:
+        """The controllers lose their supply."""
+        for door in self.doors.values():
+            door.controller.power_cut()
+        self.settle()
+
+    def power_returned(self) -> None:
+        """They have it back."""
+        for door in self.doors.values():
+            door.controller.power_returned()
+        self.settle()
+
+    # What comes of it.
+
+    def settle(self) -> None:
+        """Let everything that is true now have its consequences; then wait until something will change."""
+        if self._settling:
+            return
+        self._settling = True
+        try:
+            while self._consequences():
+                pass
+        finally:
+            self._settling = False
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._next:
+            self._next.cancel()
+            self._next = None
+        now_s = self._now_s
+        times = [self.lane.changes_after(now_s), *(d.boom.changes_after(now_s) for d in self.doors.values())]
+        due_s = min((when_s for when_s in times if when_s is not None), default=None)
+        if due_s is not None:
+            self._next = self.timeline.at(due_s, self.settle)
+
+    def _consequences(self) -> bool:
+        """One round of them; whether anything has changed, so that there may be more."""
+        now_s = self._now_s
+        self.lane.decide(now_s)
+        for name, door in self.doors.items():
+            self._strike(name, door, now_s)
+            self._note_rest(name, door, now_s)
+        sensed = self._sensed(now_s)
+        changed = {signal: active for signal, active in sensed.items() if self.signals[signal] != active}
+        self.signals = sensed
+        for signal, active in changed.items():
+            self.log.happened("signal", signal=signal, active=active)
+            self.on_signal(signal, active)
+        for name, door in self.doors.items():
+            if (photocell := prefixed(name, "photocell")) in changed:
+                door.controller.set_photocell(changed[photocell])
+            if changed.keys() & {photocell, *self.settings.lane.loops}:
+                door.controller.freedom_changed()
+        return bool(changed)
+
+    def _strike(self, name: str, door: Door, now_s: float) -> None:
+        boom = door.boom
+        low = boom.position(now_s) <= boom.settings.touches_below
+        struck = self.lane.under(name, now_s) if low and boom.speed(now_s) < 0 else None
+        if struck is not None:
+            boom.strike(now_s)
+            self.log.happened(
+                "hit", vehicle=struck.number, door=name, position=round(boom.position(now_s), 3)
+            )
+            door.controller.struck()
+
+    def _note_rest(self, name: str, door: Door, now_s: float) -> None:
+        moves = door.boom.moves(now_s)
+        if door.moved and not moves:
+            position = round(door.boom.position(now_s), 3)
+            self.log.happened("rest", **({"door": name} if name else {}), position=position)
+            door.controller.arrived()
+        door.moved = moves
+
+    def _sensed(self, now_s: float) -> dict[str, bool]:
+        sensed = {}
+        for name, door in self.doors.items():
+            position, zone = door.boom.position(now_s), door.boom.settings.limit_zone
+            sensed[prefixed(name, "open-limit")] = position >= 1 - zone - TICK_S
+            sensed[prefixed(name, "closed-limit")] = position <= zone + TICK_S
+            sensed[prefixed(name, "photocell")] = self.lane.sees(self.lane.photocell(name), now_s)
+        for loop, span in self.settings.lane.loops.items():
+            sensed[loop] = self.lane.sees(span, now_s)
+        powered = all(door.controller.powered for door in self.doors.values())
+        return sensed | {"fire": self.fire, "key": self.key, "controller-ok": powered}
+
+    def _way(self, name: str) -> Way:
+        boom = self.doors[name].boom
+        position = boom.position(self._now_s)
+        if position >= boom.settings.clear_at - TICK_S and boom.speed(self._now_s) >= 0:
+            return "clear"
+        return "passable" if position > boom.settings.touches_below + TICK_S else "shut"
+
+    def _occupied(self) -> bool:
+        spans = [*self.settings.lane.loops.values(), *(self.lane.photocell(name) for name in self.doors)]
+        return any(self.lane.sees(span, self._now_s) for span in spans)
+
+    def _may_open(self, name: str) -> bool:
+        others = [prefixed(other, "closed-limit") for other in self.doors if other != name]
+        return not self.settings.interlock or all(self.signals[other] for other in others)
+
+    def _named(self, door: str) -> Door:
+        if door not in self.doors:
+            raise SimulatorError(f"door: {door!r} is not one of {', '.join(map(repr, self.doors))}")
+        return self.doors[door]

@@ -1,0 +1,299 @@
+"""The lane: what drives or walks through it, and the loops that see it.
+
+Positions are metres along the lane in the direction in which it is meant to be used; the (first) boom is at
+0. Whoever comes the wrong way counts metres from the other end, so that everybody goes forward.
+"""
+
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulators.barrier.mechanics.motion import Motion, cruise
+from simulators.errors import SimulatorError
+
+Way = Literal["clear", "passable", "shut"]
+"""Of a boom: drivers go; one can get under it without touching; neither."""
+NOSE_M = 0.15
+"""So close before a shut boom stops who did not stop at the line."""
+NEAR = 1e-6
+
+
+class Manner(StrEnum):
+    """How somebody behaves."""
+
+    WAITS = "waits"
+    """Stops at the line until the way is clear, and passes."""
+    TAILGATES = "tailgates"
+    """Never stops at the line: goes under whatever is not shut."""
+    TURNS_BACK = "turns-back"
+    """Passes half way, thinks better of it and goes back out."""
+
+
+class Span(BaseModel):
+    """A stretch of the lane, in metres."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    from_m: float
+    to_m: float
+
+    @model_validator(mode="after")
+    def _some_length(self) -> Self:
+        if self.from_m >= self.to_m:
+            raise ValueError("from_m is less than to_m")
+        return self
+
+
+class LaneSettings(BaseModel):
+    """A lane, in metres; as it stands, for vehicles through one boom."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start_m: float = Field(-14.0, description="Where vehicles come from.")
+    end_m: float = Field(14.0, description="Where they are gone.")
+    doors: dict[str, float] = Field(
+        {"": 0.0}, min_length=1, description="Booms or doors by name, and where they are."
+    )
+    loops: dict[str, Span] = Field(
+        {"approach": Span(from_m=-6, to_m=-1), "exit": Span(from_m=1, to_m=6)},
+        description="Loops, mats or beams that see who is there.",
+    )
+    photocell_m: float = Field(
+        0.2, gt=0, description="How far the photocell sees to either side of its boom."
+    )
+    stop_before_m: float = Field(1.5, gt=0, description="How far before a boom one stops.")
+    gap_m: float = Field(1.0, gt=0, description="How close one follows another.")
+    length_m: float = Field(4.2, gt=0, description="Length of a vehicle.")
+    speed_mps: float = Field(2.5, gt=0, description="Speed of a vehicle, in metres a second.")
+    dwell_s: float = Field(0.5, ge=0, description="How long who turns back stands first, in seconds.")
+
+
+E_GATE = LaneSettings(
+    start_m=-3,
+    end_m=5,
+    doors={"first": 0.0, "second": 2.0},
+    loops={
+        "approach": Span(from_m=-1.6, to_m=-0.2),
+        "chamber": Span(from_m=0.2, to_m=1.8),
+        "exit": Span(from_m=2.2, to_m=3.6),
+    },
+    photocell_m=0.15,
+    stop_before_m=0.5,
+    gap_m=0.3,
+    length_m=0.35,
+    speed_mps=1.2,
+)
+"""Two doors and the chamber between them, for people."""
+
+
+class Vehicle:
+    """Somebody in the lane. Its own metres grow as it goes forward, whichever way that is."""
+
+    def __init__(
+        self, number: int, manner: Manner, *, length_m: float, speed_mps: float, start: Motion, sign: int
+    ) -> None:
+        self.number = number
+        self.manner = manner
+        self.length_m = length_m
+        self.speed_mps = speed_mps
+        self.sign = sign
+        """1 in the direction of the lane, -1 against it."""
+        self.motion = start
+        self.goal = start.at(0)[0]
+        self.over: set[str] = set()
+        """Doors that its front has passed."""
+        self.through: set[str] = set()
+        """Doors that it is behind, all of it."""
+        self.going_back = False
+        self.gives_up_s: float | None = None
+        self.turns_s: float | None = None
+
+    def front(self, when_s: float) -> float:
+        """How far it has come, in its own metres."""
+        return self.motion.at(when_s)[0]
+
+    def covers(self, when_s: float) -> tuple[float, float]:
+        """From where to where it is, in metres of the lane."""
+        front = self.front(when_s)
+        ends = (self.sign * (front - self.length_m), self.sign * front)
+        return min(ends), max(ends)
+
+    def go(self, goal: float, now_s: float) -> None:
+        """Go to a place, forward or back, unless that is where it goes already."""
+        if abs(goal - self.goal) > NEAR:
+            self.goal = goal
+            self.motion = cruise(self.front(now_s), goal, self.speed_mps, now_s)
+
+
+class Lane:
+    """The lane and who is in it. `way`: how a door is; `happened`: tells a bystander's story."""
+
+    def __init__(
+        self, settings: LaneSettings, way: Callable[[str], Way], happened: Callable[..., None]
+    ) -> None:
+        self.settings = settings
+        self.vehicles: list[Vehicle] = []
+        self._way = way
+        self._happened = happened
+        self._count = 0
+
+    def arrive(
+        self,
+        now_s: float,
+        manner: Manner = Manner.WAITS,
+        *,
+        wrong_way: bool = False,
+        length_m: float | None = None,
+        speed_mps: float | None = None,
+        patience_s: float | None = None,
+    ) -> int:
+        """Somebody comes; returns the number they are told by. Gives up `patience_s` seconds from now.
+
+        Raises SimulatorError while somebody comes the other way.
+        """
+        sign = -1 if wrong_way else 1
+        s = self.settings
+        start = s.start_m if sign == 1 else -s.end_m
+        speed = speed_mps or s.speed_mps
+        if self.vehicles:
+            last = self.vehicles[-1]
+            if last.sign != sign:
+                raise SimulatorError("somebody comes the other way")
+            start = min(start, last.front(now_s) - last.length_m - s.gap_m)
+            speed = min(speed, last.speed_mps)
+        self._count += 1
+        vehicle = Vehicle(
+            self._count,
+            manner,
+            length_m=length_m or s.length_m,
+            speed_mps=speed,
+            start=cruise(start, start, speed, now_s),
+            sign=sign,
+        )
+        if patience_s is not None:
+            vehicle.gives_up_s = now_s + patience_s
+        self.vehicles.append(vehicle)
+        self._happened("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
+        return self._count
+
+    def sees(self, span: Span, when_s: float) -> bool:
+        """Whether somebody is on a stretch of the lane."""
+        return any(
+            low < span.to_m and high > span.from_m
+            for low, high in (vehicle.covers(when_s) for vehicle in self.vehicles)
+        )
+
+    def photocell(self, door: str) -> Span:
+        """Where the photocell of a door sees."""
+        at, reach = self.settings.doors[door], self.settings.photocell_m
+        return Span(from_m=at - reach, to_m=at + reach)
+
+    def under(self, door: str, when_s: float) -> Vehicle | None:
+        """Who is under the boom, or in the door."""
+        at = self.settings.doors[door]
+        for vehicle in self.vehicles:
+            low, high = vehicle.covers(when_s)
+            if low < at < high:
+                return vehicle
+        return None
+
+    def decide(self, now_s: float) -> None:
+        """Let everybody see how things are and go, stop or turn; those ahead first."""
+        for vehicle in list(self.vehicles):
+            self._note_passages(vehicle, now_s)
+            self._make_up_mind(vehicle, now_s)
+            vehicle.go(self._goal(vehicle, now_s), now_s)
+            self._leave(vehicle, now_s)
+
+    def changes_after(self, now_s: float) -> float | None:
+        """When somebody will next come somewhere that matters, or make up their mind."""
+        times = [when_s for vehicle in self.vehicles for when_s in self._changes(vehicle, now_s)]
+        return min(times, default=None)
+
+    def _lines(self, vehicle: Vehicle) -> Iterator[tuple[str, float]]:
+        """Every door and where it is in the vehicle's own metres."""
+        for door, at in self.settings.doors.items():
+            yield door, vehicle.sign * at
+
+    def _changes(self, vehicle: Vehicle, now_s: float) -> Iterator[float]:
+        edges = [edge for span in self.settings.loops.values() for edge in (span.from_m, span.to_m)]
+        for door, at in self.settings.doors.items():
+            photocell = self.photocell(door)
+            edges += [at, photocell.from_m, photocell.to_m]
+        own = [vehicle.sign * edge for edge in edges]
+        points = [*own, *(edge + vehicle.length_m for edge in own), vehicle.goal, self._turn(vehicle)]
+        for when_s in (vehicle.motion.passes(points, now_s), vehicle.gives_up_s, vehicle.turns_s):
+            if when_s is not None and when_s > now_s:
+                yield when_s
+
+    def _turn(self, vehicle: Vehicle) -> float:
+        """Where who turns back does: with the front half a length past the first door they come to."""
+        return min(line for _, line in self._lines(vehicle)) + vehicle.length_m / 2
+
+    def _note_passages(self, vehicle: Vehicle, now_s: float) -> None:
+        front = vehicle.front(now_s)
+        for door, line in self._lines(vehicle):
+            if door not in vehicle.over and front > line + NEAR:
+                vehicle.over.add(door)
+            elif door in vehicle.over and front < line - NEAR:
+                vehicle.over.discard(door)
+                self._happened("turned-back", vehicle=vehicle.number, door=door)
+            if (
+                door in vehicle.over
+                and door not in vehicle.through
+                and front - vehicle.length_m > line - NEAR
+            ):
+                vehicle.through.add(door)
+                self._happened("passage", vehicle=vehicle.number, door=door, wrong_way=vehicle.sign == -1)
+
+    def _make_up_mind(self, vehicle: Vehicle, now_s: float) -> None:
+        if vehicle.manner is Manner.TURNS_BACK and not vehicle.going_back:
+            if vehicle.turns_s is None and vehicle.front(now_s) > self._turn(vehicle) - NEAR:
+                vehicle.turns_s = now_s + self.settings.dwell_s
+            if vehicle.turns_s is not None and vehicle.turns_s <= now_s:
+                vehicle.going_back = True
+        impatient = vehicle.gives_up_s is not None and vehicle.gives_up_s <= now_s
+        if impatient and not vehicle.over and not vehicle.going_back:
+            vehicle.going_back = True
+            self._happened("gave-up", vehicle=vehicle.number)
+
+    def _goal(self, vehicle: Vehicle, now_s: float) -> float:
+        here = self.vehicles.index(vehicle)
+        s = self.settings
+        if vehicle.going_back:
+            behind = self.vehicles[here + 1] if here + 1 < len(self.vehicles) else None
+            out = (s.start_m if vehicle.sign == 1 else -s.end_m) - NEAR * 10
+            if behind is None:
+                return out
+            return min(vehicle.front(now_s), max(out, behind.front(now_s) + vehicle.length_m + s.gap_m))
+        goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
+        if vehicle.manner is Manner.TURNS_BACK:
+            goal = self._turn(vehicle)
+        front = vehicle.front(now_s)
+        for door, line in self._lines(vehicle):
+            if door not in vehicle.over:
+                goal = min(goal, self._before(vehicle, front, line, self._way(door)))
+        if here:
+            ahead = self.vehicles[here - 1]
+            if ahead.goal - ahead.front(now_s) <= NEAR:  # it stands, or comes back
+                goal = min(goal, max(front, min(ahead.front(now_s), ahead.goal) - ahead.length_m - s.gap_m))
+        return goal
+
+    def _before(self, vehicle: Vehicle, front: float, line: float, way: Way) -> float:
+        """How far one goes before a door, while it is like this."""
+        if way == "clear":
+            return float("inf")
+        stop = line - self.settings.stop_before_m
+        if vehicle.manner is not Manner.TAILGATES and front <= stop + NEAR:
+            return stop
+        return float("inf") if way == "passable" else max(front, line - NOSE_M)
+
+    def _leave(self, vehicle: Vehicle, now_s: float) -> None:
+        s, front = self.settings, vehicle.front(now_s)
+        end = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
+        start = s.start_m if vehicle.sign == 1 else -s.end_m
+        if front >= end - NEAR or (vehicle.going_back and front <= start):
+            self.vehicles.remove(vehicle)
+            self._happened("left", vehicle=vehicle.number)

@@ -1,0 +1,135 @@
+"""Motion along a line, as pieces of constant acceleration: where something is, and when it passes a point.
+
+Nothing here ticks: positions are computed when they are asked for, and so are the times at which something
+will have come somewhere. Positions are in whatever unit the caller has, times in seconds.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+EPSILON = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """From `start_s` on, at `x` with speed `v` and acceleration `a`."""
+
+    start_s: float
+    x: float
+    v: float = 0.0
+    a: float = 0.0
+
+    def at(self, when_s: float) -> tuple[float, float]:
+        """Position and speed."""
+        t = when_s - self.start_s
+        return self.x + self.v * t + self.a * t * t / 2, self.v + self.a * t
+
+
+class Motion:
+    """Legs that follow each other; the last one goes on for ever."""
+
+    def __init__(self, legs: Iterable[Leg]) -> None:
+        self.legs = tuple(legs)
+
+    def at(self, when_s: float) -> tuple[float, float]:
+        """Position and speed at a time that is not before its start."""
+        leg = self.legs[0]
+        for following in self.legs[1:]:
+            if following.start_s > when_s:
+                break
+            leg = following
+        return leg.at(max(when_s, leg.start_s))
+
+    @property
+    def end_s(self) -> float:
+        """When the last leg begins: when it has come to rest, if that is how it ends."""
+        return self.legs[-1].start_s
+
+    def passes(self, points: Iterable[float], after_s: float) -> float | None:
+        """When it next comes to one of these points, or goes on from one; None if never."""
+        points = tuple(points)
+        times = (
+            when_s
+            for leg, until_s in self._spans()
+            if until_s > after_s
+            for point in points
+            for when_s in _crossings(leg, point)
+            if after_s < when_s <= until_s
+        )
+        return min(times, default=None)
+
+    def _spans(self) -> Iterator[tuple[Leg, float]]:
+        ends = [leg.start_s for leg in self.legs[1:]]
+        return zip(self.legs, [*ends, math.inf], strict=True)
+
+
+def _crossings(leg: Leg, point: float) -> Iterator[float]:
+    """When a leg, taken without its end, is at `point`."""
+    distance = point - leg.x
+    if abs(leg.a) < EPSILON:
+        if abs(leg.v) > EPSILON:
+            yield leg.start_s + distance / leg.v
+        return
+    under_root = leg.v * leg.v + 2 * leg.a * distance
+    if under_root < 0:
+        # A motion that comes to rest at the point may miss it by the last digit.
+        if under_root < -EPSILON:
+            return
+        under_root = 0.0
+    root = math.sqrt(under_root)
+    for speed in (-root, root):
+        when_s = leg.start_s + (speed - leg.v) / leg.a
+        if when_s >= leg.start_s:
+            yield when_s
+
+
+def rest(x: float, now_s: float) -> Motion:
+    """Stay at `x`."""
+    return Motion([Leg(now_s, x)])
+
+
+def cruise(x: float, goal: float, speed: float, now_s: float) -> Motion:
+    """Go to `goal` at this speed, without inertia, and rest there."""
+    if abs(goal - x) < EPSILON:
+        return rest(goal, now_s)
+    v = math.copysign(speed, goal - x)
+    return Motion([Leg(now_s, x, v), Leg(now_s + (goal - x) / v, goal)])
+
+
+def halt(x: float, v: float, brake: float, now_s: float) -> Motion:
+    """Slow down at `brake` per second and second until it rests."""
+    if abs(v) < EPSILON:
+        return rest(x, now_s)
+    stops_in_s = abs(v) / brake
+    a = -math.copysign(brake, v)
+    return Motion([Leg(now_s, x, v, a), Leg(now_s + stops_in_s, x + v * stops_in_s / 2)])
+
+
+def travel(x: float, v: float, goal: float, top_speed: float, acceleration: float, now_s: float) -> Motion:
+    """Go to `goal` as fast as speed and acceleration allow, slow down, and rest there.
+
+    What moves the other way is stopped first; what is too fast to stop in time brakes as hard as it must.
+    """
+    legs: list[Leg] = []
+    distance = goal - x
+    if v * distance < 0 or (abs(distance) < EPSILON and abs(v) > EPSILON):
+        legs = list(halt(x, v, acceleration, now_s).legs[:1])
+        last = halt(x, v, acceleration, now_s).legs[-1]
+        now_s, x, v = last.start_s, last.x, 0.0
+        distance = goal - x
+    if abs(distance) < EPSILON:
+        return Motion([*legs, Leg(now_s, goal)])
+    sign = math.copysign(1.0, distance)
+    distance, speed = abs(distance), abs(v)
+    if speed * speed / 2 / acceleration >= distance:
+        brake = speed * speed / 2 / distance
+        return Motion([*legs, Leg(now_s, x, v, -sign * brake), Leg(now_s + speed / brake, goal)])
+    peak = max(speed, min(top_speed, math.sqrt(acceleration * distance + speed * speed / 2)))
+    up_s, down_s = (peak - speed) / acceleration, peak / acceleration
+    up, down = (speed + peak) / 2 * up_s, peak / 2 * down_s
+    even_s = (distance - up - down) / peak
+    legs.append(Leg(now_s, x, sign * speed, sign * acceleration))
+    legs.append(Leg(now_s + up_s, x + sign * up, sign * peak))
+    legs.append(Leg(now_s + up_s + even_s, goal - sign * down, sign * peak, -sign * acceleration))
+    return Motion([*legs, Leg(now_s + up_s + even_s + down_s, goal)])

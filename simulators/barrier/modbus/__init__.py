@@ -1,0 +1,1 @@
+"""Modbus itself: messages and their framings, bytes in, values out."""

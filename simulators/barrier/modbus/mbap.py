@@ -1,0 +1,51 @@
+"""Modbus over TCP: the MBAP header. Pure.
+
+Source: *Modbus Messaging on TCP/IP Implementation Guide* V1.0b, section 3.1.3: transaction, protocol 0,
+length of what follows, unit; big-endian. A stream has no other boundary: a wrong header loses what follows.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from simulators.barrier.modbus.framing import Broken, Whole
+from simulators.barrier.modbus.pdu import PDU_MAX
+
+HEADER = 7
+
+
+class Mbap:
+    """The framing of Modbus TCP."""
+
+    name = "modbus-tcp"
+
+    def frame(self, unit: int, pdu: bytes, tag: int) -> bytes:
+        """See `Framing`."""
+        return struct.pack(">HHHB", tag, 0, len(pdu) + 1, unit) + pdu
+
+
+class MbapReader:
+    """Messages out of a stream that is cut anywhere."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._lost = False
+
+    def feed(self, data: bytes) -> Iterator[Whole | Broken]:
+        """Messages that are complete now. After a `Broken` nothing more can be made of the stream."""
+        self._held += data
+        while not self._lost and len(self._held) >= HEADER:
+            tag, protocol, length, unit = struct.unpack(">HHHB", self._held[:HEADER])
+            if protocol != 0 or not 2 <= length <= PDU_MAX + 1:
+                self._lost = True
+                yield Broken(f"protocol {protocol}, length {length}", self._held)
+                return
+            end = HEADER + length - 1
+            if len(self._held) < end:
+                return
+            wire, self._held = self._held[:end], self._held[end:]
+            yield Whole(unit, wire[HEADER:], wire, tag)
+
+    @property
+    def rest(self) -> bytes:
+        """What has come of a message that is not complete."""
+        return b"" if self._lost else self._held

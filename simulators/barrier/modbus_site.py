@@ -1,0 +1,229 @@
+"""A barrier behind Modbus boards, and its settings: all of kind `modbus-barrier` but processes and traffic.
+
+timeline = ByHand()
+site = ModbusSite(ModbusSettings(), timeline)
+host = Direct(site.bus)
+host.ask(1, bytes.fromhex("0502000007"))  # flash relay 0 for 0.7 s
+timeline.step(2)
+site.log.actuations, site.log.contacts, site.barrier.signals["open-limit"]
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulators.barrier.boards.generic import Generic, GenericMap
+from simulators.barrier.boards.kmtronic import KMtronic
+from simulators.barrier.boards.modbus_board import ModbusBoard
+from simulators.barrier.boards.waveshare import BAUDS, Waveshare
+from simulators.barrier.boards.wirenboard import WirenBoard
+from simulators.barrier.bus import Bus
+from simulators.barrier.exchange import ExchangeFault, HangUp, WrongCrc
+from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.mechanics.barrier import MechanicsSettings
+from simulators.barrier.rtu_line import RtuLink
+from simulators.barrier.site import Site, Undo
+from simulators.barrier.tcp import HOST, TcpLink
+from simulators.barrier.timeline import RealTime, Timeline
+from simulators.barrier.wirelog import WireLog
+from simulators.barrier.wiring import WiringSettings
+from simulators.errors import SimulatorError
+from simulators.faults import Fault, Noise, Unplug
+from simulators.serial_line import SerialLine
+
+USUAL_OUTPUTS = {"open": 0, "close": 1, "stop": 2}
+USUAL_INPUTS = {
+    "open-limit": 0,
+    "closed-limit": 1,
+    "approach": 2,
+    "exit": 3,
+    "photocell": 4,
+    "fire": 5,
+    "key": 6,
+    "controller-ok": 7,
+}
+
+
+class BoardSettings(WiringSettings):
+    """One board on the bus and its wires."""
+
+    unit: int = Field(1, ge=1, le=247, description="Its address.")
+
+    def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
+        """The board."""
+        raise NotImplementedError
+
+
+class WaveshareSettings(BoardSettings):
+    """A Waveshare board with eight relays and eight inputs."""
+
+    model: Literal["waveshare-8"] = "waveshare-8"
+
+    def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
+        """See `BoardSettings`."""
+        return Waveshare(self.unit, timeline, log, baud=baud)
+
+
+class WirenBoardSettings(BoardSettings):
+    """A Wiren Board module with six relays and seven inputs."""
+
+    model: Literal["wirenboard-6"]
+
+    def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
+        """See `BoardSettings`."""
+        return WirenBoard(self.unit, timeline, log, baud=baud)
+
+
+class KMtronicSettings(BoardSettings):
+    """A KMtronic board with eight relays and no input."""
+
+    model: Literal["kmtronic-8"]
+
+    def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
+        """See `BoardSettings`."""
+        return KMtronic(self.unit, timeline, log, baud=baud)
+
+
+class GenericSettings(BoardSettings):
+    """A board of any make."""
+
+    model: Literal["generic"]
+    map: GenericMap = GenericMap()
+
+    def board(self, timeline: Timeline, log: WireLog, baud: int) -> ModbusBoard:
+        """See `BoardSettings`."""
+        return Generic(self.unit, self.map, timeline, log, baud=baud)
+
+
+AnyBoard = Annotated[
+    WaveshareSettings | WirenBoardSettings | KMtronicSettings | GenericSettings, Field(discriminator="model")
+]
+
+
+class ModbusSettings(BaseModel):
+    """The boards of a barrier, the barrier, and the link. As it stands: a Waveshare board over TCP."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    port: int | None = Field(
+        None, ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready."
+    )
+    path: Path | None = Field(None, description="Or where the serial port appears: a symlink to the pty.")
+    baud: int = Field(9600, ge=1200, le=256000, description="Rate that the boards listen at.")
+    paced: bool = Field(False, description="Whether frames take as long as they take at that rate.")
+    quiet_s: float | None = Field(
+        None, gt=0, description="Silence that ends a frame, in seconds; else as the specification has it."
+    )
+    boards: tuple[AnyBoard, ...] = Field(
+        (WaveshareSettings(outputs=USUAL_OUTPUTS, inputs=USUAL_INPUTS),), min_length=1
+    )
+    mechanics: MechanicsSettings = MechanicsSettings()
+
+    @model_validator(mode="after")
+    def _one_link(self) -> Self:
+        if self.port is not None and self.path is not None:
+            raise ValueError("port is for TCP, path for a serial line: give one of them")
+        if self.path is not None and not self.path.is_absolute():
+            raise ValueError(f"path: {self.path} is not an absolute path")
+        if len({board.unit for board in self.boards}) < len(self.boards):
+            raise ValueError("boards: two of them have the same unit")
+        if any(isinstance(board, WaveshareSettings) for board in self.boards) and self.baud not in BAUDS:
+            raise ValueError(f"baud: a Waveshare board has {', '.join(map(str, BAUDS))}")
+        return self
+
+
+class ModbusSite(Site):
+    """The barrier and its boards on one bus. `link` is the wire to hosts, where there is one."""
+
+    def __init__(self, settings: ModbusSettings, timeline: Timeline, log: WireLog | None = None) -> None:
+        log = log or WireLog(timeline)
+        boards = [(one, one.board(timeline, log, settings.baud)) for one in settings.boards]
+        super().__init__(settings.mechanics, [(board, wires) for wires, board in boards], timeline, log)
+        self.bus = Bus(
+            [board for _, board in boards],
+            timeline,
+            log,
+            paced_baud=settings.baud if settings.paced else None,
+        )
+        self.link: TcpLink | RtuLink | None = None
+        self.settings = settings
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls,
+        settings: ModbusSettings | None = None,
+        *,
+        timeline: Timeline | None = None,
+        log_path: str | os.PathLike[str] | None = None,
+    ) -> AsyncIterator[Self]:
+        """A site that hosts can reach, in real time unless another is given; its log also in that file."""
+        timeline = timeline or RealTime()
+        with WireLog(timeline, log_path) as log:
+            site = cls(settings or ModbusSettings(), timeline, log)
+            async with site.linked():
+                yield site
+
+    @asynccontextmanager
+    async def linked(self) -> AsyncIterator[None]:
+        """Let hosts reach it."""
+        if self.settings.path is None:
+            self.link = TcpLink(self.bus, self.settings.port or 0)
+        else:
+            line = SerialLine.at(self.settings.path)
+            self.link = RtuLink(self.bus, line, baud=self.settings.baud, quiet_s=self.settings.quiet_s)
+        async with self.link:
+            yield
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        assert isinstance(self.link, TcpLink)
+        return self.link.port
+
+    @property
+    def address(self) -> str:
+        """Where hosts find it."""
+        return str(self.settings.path) if self.settings.path else f"{HOST}:{self.port}"
+
+    def begin(self, fault: Fault) -> Undo | None:
+        """See `Site.begin`; adds what can go wrong with the bus and the link."""
+        match fault:
+            case WrongCrc() if not isinstance(self.link, RtuLink):
+                raise SimulatorError("wrong-crc: frames over TCP carry no check of their own")
+            case HangUp() if isinstance(self.link, RtuLink):
+                raise SimulatorError("hang-up: a serial line has no connection that could end")
+            case ExchangeFault():
+                self.bus.faults.add(fault)
+            case Silence():
+                self.bus.hung = True
+                return lambda: setattr(self.bus, "hung", False)
+            case SlowBus(delay_s=delay_s):
+                self.bus.slow_s = delay_s
+                return lambda: setattr(self.bus, "slow_s", 0.0)
+            case Unplug() if self.link is not None:
+                self.link.cut()
+                return self.link.restore
+            case Noise() if isinstance(self.link, RtuLink):
+                self.link.say_noise(fault.data)
+            case _:
+                return super().begin(fault)
+        return None
+
+    def mend(self) -> None:
+        """See `Site.mend`."""
+        self.bus.faults.clear()
+        super().mend()
+
+    def boards_lost_power(self) -> None:
+        """See `Site`."""
+        self.bus.power_cut()
+
+    def boards_have_power(self) -> None:
+        """See `Site`: connections from before are not known any more."""
+        if self.link is not None:
+            self.link.drop()

@@ -1,0 +1,166 @@
+"""The wires between a barrier and boards: which relay closes which contact, which signal is at which input.
+
+A circuit that says something by closing (normally open) cannot tell silence from a cut wire; one that says
+it by opening (normally closed) can: a broken wire then says the same. Photocell and fire are wired the second
+way, as they should be, unless settings say otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from simulators.barrier.boards.relays import Relays
+from simulators.barrier.mechanics.barrier import Barrier, contacts_of
+from simulators.barrier.timeline import Appointment, Timeline
+from simulators.errors import SimulatorError
+
+ContactKind = Literal["no", "nc"]
+NORMALLY_CLOSED = ("photocell", "fire")
+
+
+class WiringSettings(BaseModel):
+    """The wires of one board; channels are counted from 0."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    outputs: dict[str, int] = Field(
+        {}, description="Which relay works which contact of the barrier: open, close, stop."
+    )
+    inputs: dict[str, int] = Field({}, description="Which signal of the barrier is at which input.")
+    contacts: dict[str, ContactKind] = Field(
+        {}, description="How a signal or a relay is wired: no closes when it is active, nc opens."
+    )
+
+    @model_validator(mode="after")
+    def _one_wire_a_channel(self) -> Self:
+        for what, wires in (("outputs", self.outputs), ("inputs", self.inputs)):
+            if len(set(wires.values())) < len(wires):
+                raise ValueError(f"{what}: two of them share a channel")
+        if strangers := self.contacts.keys() - self.outputs.keys() - self.inputs.keys():
+            raise ValueError(f"contacts: {', '.join(sorted(strangers))} is neither in outputs nor in inputs")
+        return self
+
+
+def kind_of(signal: str, contacts: Mapping[str, ContactKind]) -> ContactKind:
+    """How a signal, or a relay, is wired."""
+    usual: ContactKind = "nc" if signal.rpartition("-")[2] in NORMALLY_CLOSED else "no"
+    return contacts.get(signal, usual)
+
+
+class Circuit:
+    """The wire from a signal to an input."""
+
+    def __init__(self, kind: ContactKind, active: bool) -> None:
+        self.kind = kind
+        self.active = active
+        """What is true."""
+        self.claims: bool | None = None
+        """What the contact says instead, where it has a mind of its own."""
+        self.wire: Literal["whole", "broken", "shorted"] = "whole"
+
+    @property
+    def closed(self) -> bool:
+        """Whether current flows: what the board sees."""
+        if self.wire != "whole":
+            return self.wire == "shorted"
+        return self.says == (self.kind == "no")
+
+    @property
+    def says(self) -> bool:
+        """Whether its contact says that the signal is active."""
+        return self.active if self.claims is None else self.claims
+
+
+class WiredBoard(Protocol):
+    """What wires need of a board."""
+
+    relays: Relays
+    inputs: int
+    sense: Callable[[int], bool]
+
+    def input_changed(self, channel: int, closed: bool) -> None:
+        """A circuit at an input has closed or opened."""
+
+
+class Wiring:
+    """All wires of a barrier."""
+
+    def __init__(self, barrier: Barrier, timeline: Timeline) -> None:
+        self.barrier = barrier
+        self.timeline = timeline
+        self._circuits: dict[str, list[Circuit]] = {}
+        self._ends: dict[int, tuple[WiredBoard, int]] = {}
+        self._chattering: dict[str, Appointment] = {}
+        barrier.on_signal = self._signal
+
+    def connect(self, board: WiredBoard, settings: WiringSettings) -> None:
+        """Wire one board as its settings say; SimulatorError where that cannot be."""
+        signals = self.barrier.signals
+        circuits: dict[int, Circuit] = {}
+        for signal, channel in settings.inputs.items():
+            if signal not in signals:
+                raise SimulatorError(f"inputs: {signal} is not one of {', '.join(signals)}")
+            if not 0 <= channel < board.inputs:
+                raise SimulatorError(f"inputs: {signal} = {channel}: it has {board.inputs} inputs")
+            circuit = Circuit(kind_of(signal, settings.contacts), signals[signal])
+            circuits[channel] = circuit
+            self._circuits.setdefault(signal, []).append(circuit)
+            self._ends[id(circuit)] = (board, channel)
+        names: dict[int, tuple[str, bool]] = {}
+        known = contacts_of(self.barrier.settings.lane)
+        for contact, relay in settings.outputs.items():
+            if contact not in known:
+                raise SimulatorError(f"outputs: {contact} is not one of {', '.join(known)}")
+            if not 0 <= relay < len(board.relays):
+                raise SimulatorError(f"outputs: {contact} = {relay}: it has {len(board.relays)} relays")
+            names[relay] = contact, kind_of(contact, settings.contacts) == "no"
+            self.barrier.contact(contact, board.relays.closed(relay) == names[relay][1])
+
+        def moved(relay: int, closed: bool) -> None:
+            if relay in names:
+                contact, closes = names[relay]
+                self.barrier.contact(contact, closed == closes)
+
+        board.sense = lambda channel: channel in circuits and circuits[channel].closed
+        board.relays.on_contact = moved
+
+    def _signal(self, signal: str, active: bool) -> None:
+        self._change(signal, lambda circuit: setattr(circuit, "active", active))
+
+    def _change(self, signal: str, change: Callable[[Circuit], None]) -> None:
+        for circuit in self._circuits.get(signal, []):
+            before = circuit.closed
+            change(circuit)
+            if circuit.closed != before:
+                board, channel = self._ends[id(circuit)]
+                board.input_changed(channel, circuit.closed)
+
+    def _wired(self, signal: str) -> None:
+        if signal not in self._circuits:
+            raise SimulatorError(f"signal: {signal!r} is not wired; {', '.join(self._circuits)} are")
+
+    # What goes wrong with them.
+
+    def set_wire(self, signal: str, state: Literal["whole", "broken", "shorted"]) -> None:
+        """Break, short or mend the wires of a signal."""
+        self._wired(signal)
+        self._change(signal, lambda circuit: setattr(circuit, "wire", state))
+
+    def claim(self, signal: str, active: bool | None) -> None:
+        """Let its contact say this, whatever is true; None: the truth again."""
+        self._wired(signal)
+        if chattering := self._chattering.pop(signal, None):
+            chattering.cancel()
+        self._change(signal, lambda circuit: setattr(circuit, "claims", active))
+
+    def chatter(self, signal: str, per_s: float) -> None:
+        """Let its contact change so often a second, until it is to tell the truth again."""
+        self._wired(signal)
+
+        def change() -> None:
+            self._change(signal, lambda circuit: setattr(circuit, "claims", not circuit.says))
+            self._chattering[signal] = self.timeline.at(self.timeline.now_s + 1 / per_s, change)
+
+        self.claim(signal, None)
+        change()
