@@ -10,9 +10,12 @@ from simulators.simulator import KindOfSimulator, SimulatorSettings
 KINDS: dict[str, tuple[str, str]] = {
     "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
     "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),
+    "modbus-barrier": ("simulators.barrier.post_barrier", "ModbusBarrierSettings"),
     "ocr-scanner": ("simulators.passport.scanners.settings", "OcrScannerSettings"),
+    "osdp-reader": ("simulators.barrier.post_osdp", "OsdpReaderSettings"),
     "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
     "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
+    "serial-relay": ("simulators.barrier.post_barrier", "SerialRelaySettings"),
 }
 """Kind to module and settings class. A new family of simulators is one more line here."""
 

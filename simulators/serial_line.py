@@ -212,6 +212,8 @@ class SerialLine:
         events = _poll(self._master)
         if events & select.POLLIN:
             # It spoke before we looked. What it said counts, even if it has left since.
+            if not events & select.POLLHUP:
+                self._see("listening")
             self._read()
             if not self.plugged:  # what it said made the device unplug itself
                 return

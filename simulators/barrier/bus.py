@@ -35,7 +35,9 @@ Value = int | tuple[int, ...] | None
 class Wire(Protocol):
     """Where a request came from and its answer goes."""
 
-    number: int
+    @property
+    def number(self) -> int:
+        """Which connection of the log it is."""
 
     @property
     def framing(self) -> Framing:

@@ -170,7 +170,7 @@ class ModbusSite(Site):
 
     @asynccontextmanager
     async def linked(self) -> AsyncIterator[None]:
-        """Let hosts reach it."""
+        """See `Site`."""
         if self.settings.path is None:
             self.link = TcpLink(self.bus, self.settings.port or 0)
         else:
@@ -187,7 +187,7 @@ class ModbusSite(Site):
 
     @property
     def address(self) -> str:
-        """Where hosts find it."""
+        """See `Site`."""
         return str(self.settings.path) if self.settings.path else f"{HOST}:{self.port}"
 
     def begin(self, fault: Fault) -> Undo | None:

@@ -6,6 +6,7 @@ from typing import Self
 from simulators.barrier.bus import Bus
 from simulators.barrier.modbus.framing import Broken
 from simulators.barrier.modbus.rtu import Rtu, read_frames, silence_s
+from simulators.barrier.visits import Visits
 from simulators.barrier.wirelog import Fate
 from simulators.serial_line import SerialLine
 
@@ -22,33 +23,24 @@ class RtuLink:
         self.line = line
         self.framing = Rtu()
         self.quiet_s = silence_s(baud) if quiet_s is None else quiet_s
+        self._visits = Visits(line, bus.log)
         self._heard = b""
         self._ending: asyncio.TimerHandle | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self.number = 0
-        """How often a host has opened the port."""
-        self._noticed = False
         line.on_received = self._received
 
     async def __aenter__(self) -> Self:
         """Put the line in; SimulatorError where that cannot be."""
-        await self.line.__aenter__()
-        self._watching = asyncio.create_task(self._watch())
+        await self._visits.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-        if self._ending:
-            self._ending.cancel()
-        await self.line.close()
-        self._gone()
+        self._silence()
+        await self._visits.__aexit__()
 
     @property
-    def hosts(self) -> int:
-        """Whether a host has the port open, as a number."""
-        return int(self._noticed)
+    def number(self) -> int:
+        """See `Wire`."""
+        return self._visits.number
 
     @property
     def baud(self) -> int | None:
@@ -80,34 +72,16 @@ class RtuLink:
 
     def cut(self) -> None:
         """Pull the cable."""
+        self._silence()
         self.line.unplug()
-        self._gone()
+        self._visits.gone()
 
     def restore(self) -> None:
         """Put it back."""
         self.line.replug()
 
-    async def _watch(self) -> None:
-        while True:
-            await self.line.host_opened()
-            self._come()
-            await self.line.host_closed()
-            self._gone()
-
-    def _come(self) -> None:
-        if not self._noticed:
-            self._noticed = True
-            self.number += 1
-            self.bus.log.connection(self.number, opened=True)
-
-    def _gone(self) -> None:
-        self._silence()
-        if self._noticed:
-            self._noticed = False
-            self.bus.log.connection(self.number, opened=False)
-
     def _received(self, data: bytes) -> None:
-        self._come()  # what a host says may be seen before it is seen to be there
+        self._visits.come()
         self._heard += data
         if self._ending:
             self._ending.cancel()

@@ -1,6 +1,8 @@
 """A barrier with its boards and their wires, and what happens to them: everything but the wire to a host."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from simulators.barrier.boards.relays import Relays
@@ -43,8 +45,25 @@ class Board(WiredBoard, Protocol):
         """Have it back."""
 
 
-class Site:
+class Site(ABC):
     """The barrier, its boards, their wires. Subclasses add how the boards are spoken to."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where hosts find it, while it is linked."""
+
+    @abstractmethod
+    def boards_lost_power(self) -> None:
+        """The boards have no supply any more: what hosts see of that."""
+
+    @abstractmethod
+    def boards_have_power(self) -> None:
+        """They have it back: what hosts see of that."""
+
+    @abstractmethod
+    def linked(self) -> AbstractAsyncContextManager[None]:
+        """Let hosts reach it; SimulatorError where that cannot be."""
 
     def __init__(
         self,
@@ -105,7 +124,7 @@ class Site:
                 relays.weld(relay)
                 return lambda: relays.part(relay)
             case PowerCut(of=of):
-                return self._cut_power(of)
+                return self.cut_power(of)
             case _:
                 raise SimulatorError(f"{fault.model_dump().get('fault')}: this does not happen here")
         return None
@@ -118,11 +137,25 @@ class Site:
                 ending.cancel()
             undo()
 
-    def boards_lost_power(self) -> None:
-        """The boards have no supply any more; for subclasses."""
+    def cut_power(self, of: Literal["all", "boards", "controllers"]) -> Undo:
+        """Take the supply away; returns what gives it back."""
+        boards = self.boards if of != "controllers" else []
+        for board in boards:
+            board.power_cut()
+        if boards:
+            self.boards_lost_power()
+        if of != "boards":
+            self.barrier.power_cut()
 
-    def boards_have_power(self) -> None:
-        """The boards have it back; for subclasses."""
+        def back() -> None:
+            for board in boards:
+                board.power_returned()
+            if boards:
+                self.boards_have_power()
+            if of != "boards":
+                self.barrier.power_returned()
+
+        return back
 
     def _end_later(self, undo: Undo, for_s: float | None) -> None:
         def over() -> None:
@@ -152,21 +185,3 @@ class Site:
                     raise SimulatorError(f"relay: {relay}: it has {len(board.relays)}")
                 return board.relays
         raise SimulatorError(f"unit: no board has the address {unit}")
-
-    def _cut_power(self, of: str) -> Undo:
-        if of != "controllers":
-            for board in self.boards:
-                board.power_cut()
-            self.boards_lost_power()
-        if of != "boards":
-            self.barrier.power_cut()
-
-        def back() -> None:
-            if of != "controllers":
-                for board in self.boards:
-                    board.power_returned()
-                self.boards_have_power()
-            if of != "boards":
-                self.barrier.power_returned()
-
-        return back

@@ -220,11 +220,17 @@ class WireLog(Entries):
     """The log of one simulated barrier. With `path`, every entry is also a line of JSON in that file.
 
     The file is there for other processes: each line is complete when it is written, none is held back.
+    `keep`: so many entries at least stay in memory; without it, all of them, which is for tests only.
     """
 
-    def __init__(self, timeline: Timeline, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, timeline: Timeline, path: str | os.PathLike[str] | None = None, *, keep: int | None = None
+    ) -> None:
         super().__init__([])
         self.timeline = timeline
+        self.keep = keep
+        self.on_entry: Callable[[Entry], None] = lambda _entry: None
+        """Called with every entry, once it is logged."""
         self._frames = 0
         self._waiting: set[asyncio.Future[None]] = set()
         self._file: TextIO | None = None
@@ -268,6 +274,9 @@ class WireLog(Entries):
         if self._file is not None:
             self._file.write(json.dumps(as_json(entry)) + "\n")
             self._file.flush()
+        if self.keep is not None and len(self.entries) > 2 * self.keep:
+            del self.entries[: -self.keep]
+        self.on_entry(entry)
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)

@@ -35,12 +35,24 @@ class Relays:
         self.coils[relay] = on
         self._moved(relay, before, cause, request)
 
-    def pulse(self, relay: int, on: bool, seconds: float, request: int | None = None) -> None:
-        """Energise (or release) one and go back by itself after so many seconds."""
+    def pulsing(self, relay: int) -> bool:
+        """Whether it gives a pulse."""
+        return relay in self._ending
+
+    def pulse(
+        self,
+        relay: int,
+        on: bool,
+        seconds: float,
+        request: int | None = None,
+        *,
+        afterwards: Callable[[], bool] | None = None,
+    ) -> None:
+        """Energise (or release) one, and do the opposite, or what `afterwards` then says, by itself."""
         self.set(relay, on, Cause.COMMAND, request)
 
         def over() -> None:
-            self.set(relay, not on, Cause.PULSE_ENDED, request)
+            self.set(relay, afterwards() if afterwards else not on, Cause.PULSE_ENDED, request)
 
         self._ending[relay] = self._timeline.at(self._timeline.now_s + seconds, over)
 

@@ -1,0 +1,65 @@
+"""What relay boards with a serial port of their own have in common: no bus, no address, simple commands."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from simulators.barrier.boards.relays import Relays
+from simulators.barrier.timeline import Timeline
+from simulators.barrier.wirelog import Cause, Effect, WireLog
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as it came; `perform` None for bytes that were none."""
+
+    wire: bytes
+    effect: Effect
+    meaning: str
+    perform: Callable[[int], bytes] | None
+    """Does it and gives what is answered, if anything; takes the number of the frame that asked."""
+
+
+class SerialBoard(ABC):
+    """One board on a USB cable, which is also its supply. They latch: nothing ends what a host began."""
+
+    model: ClassVar[str]
+
+    def __init__(self, relays: int, inputs: int, timeline: Timeline, log: WireLog) -> None:
+        self.unit = 1
+        self.powered = True
+        self.relays = Relays(self.unit, relays, timeline, log)
+        self.inputs = inputs
+        self.sense: Callable[[int], bool] = lambda _channel: False
+        """Whether the circuit at an input is closed; set by whoever wires it."""
+        self._partial = b""
+
+    @abstractmethod
+    def take(self, data: bytes) -> Iterator[Command]:
+        """Commands that are complete with these bytes."""
+
+    def input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - nothing comes of it
+        """A circuit at an input has closed or opened; it tells when it is asked."""
+
+    def power_cut(self) -> None:
+        """Lose the supply."""
+        self.powered = False
+        self._partial = b""
+        self.relays.release(Cause.POWER)
+
+    def power_returned(self) -> None:
+        """Have it back."""
+        self.powered = True
+
+    def switch(self, wire: bytes, wanted: dict[int, bool], answer: bytes) -> Command:
+        """A command that switches relays."""
+
+        def perform(number: int) -> bytes:
+            for relay, on in wanted.items():
+                self.relays.set(relay, on, Cause.COMMAND, number)
+            return answer
+
+        effect = Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE
+        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
+        return Command(wire, effect, meaning, perform)

@@ -1,0 +1,255 @@
+"""Kinds `modbus-barrier` and `serial-relay`: a barrier in a post, with traffic that comes by itself."""
+
+import asyncio
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from simulators.barrier.faults import AnyFault, fault_of
+from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
+from simulators.barrier.serial_site import SerialSettings, SerialSite
+from simulators.barrier.site import Site
+from simulators.barrier.tcp import HOST
+from simulators.barrier.timeline import RealTime, Timeline
+from simulators.barrier.wirelog import Connection, Entry, Frame, Happening, WireLog
+from simulators.errors import SimulatorError
+from simulators.faults import Timed
+from simulators.simulator import Simulator, SimulatorSettings, Tell
+
+KEPT = 10_000
+"""So many entries of the log stay in memory."""
+TOLD = {
+    "arrival", "passage", "turned-back", "gave-up", "left", "motion", "hit", "both-contacts", "fault",
+}  # fmt: skip
+"""What of the happenings is told to whoever watches the post."""
+
+
+class TimedFault(Timed):
+    """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "lost-reply", of = "writes"}`."""
+
+    what: AnyFault
+
+
+class PostBarrierSettings(SimulatorSettings):
+    """What every barrier of a post has."""
+
+    every_s: float | None = Field(
+        None, gt=0, description="Seconds between two vehicles; without it they come by command only."
+    )
+    jitter_s: float = Field(0.0, ge=0, description="How much earlier or later one may come, in seconds.")
+    first_s: float = Field(1.0, ge=0, description="When the first one comes after a host has been there.")
+    manners: dict[Manner, float] = Field(
+        {Manner.WAITS: 1.0}, min_length=1, description="How often each manner comes, in proportion."
+    )
+    wrong_way: float = Field(0.0, ge=0, le=1, description="Share of those who come the wrong way.")
+    patience_s: float | None = Field(30.0, gt=0, description="Who is not let in by then goes back out.")
+    attendant_s: float | None = Field(
+        None,
+        ge=0,
+        description="So long after somebody came, somebody opens with the button at the (first) boom.",
+    )
+    wire_log: Path | None = Field(None, description="File for the log of every frame, as lines of JSON.")
+    faults: tuple[TimedFault, ...] = ()
+
+    @field_validator("manners")
+    @classmethod
+    def _somebody_comes(cls, mix: dict[Manner, float]) -> dict[Manner, float]:
+        if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
+            raise ValueError("weights are not negative, and one at least is above 0")
+        return mix
+
+    @model_validator(mode="after")
+    def _in_time(self) -> Self:
+        if self.every_s is not None and self.jitter_s >= self.every_s:
+            raise ValueError("jitter_s must be less than every_s")
+        return self
+
+    @abstractmethod
+    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+        """The barrier and its boards."""
+
+    def build(self) -> Simulator:
+        """The barrier and its traffic."""
+        return PostBarrier(self)
+
+
+class ModbusBarrierSettings(PostBarrierSettings, ModbusSettings):
+    """A barrier behind Modbus boards."""
+
+    kind: Literal["modbus-barrier"]
+
+    @model_validator(mode="after")
+    def _where(self) -> Self:
+        if self.port is None and self.path is None:
+            raise ValueError("port is for TCP, path for a serial line: give one of them")
+        return self
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its port or path."""
+        return (str(self.path),) if self.path else (f"{HOST}:{self.port}",) if self.port else ()
+
+    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+        """See `PostBarrierSettings`."""
+        return ModbusSite(self, timeline, log)
+
+
+class SerialRelaySettings(PostBarrierSettings, SerialSettings):
+    """A barrier behind a relay board with a serial port of its own."""
+
+    kind: Literal["serial-relay"]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its path."""
+        return (str(self.path),)
+
+    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+        """See `PostBarrierSettings`."""
+        return SerialSite(self, timeline, log)
+
+
+class Arrival(BaseModel):
+    """Who comes, as a command says it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manner: Manner = Manner.WAITS
+    wrong_way: bool = False
+    length_m: float | None = Field(None, gt=0, le=30)
+    speed_mps: float | None = Field(None, gt=0, le=50)
+    patience_s: float | None = Field(None, gt=0)
+
+
+class PostBarrier(Simulator):
+    """A barrier, its boards, who comes along and what goes wrong."""
+
+    def __init__(self, settings: PostBarrierSettings) -> None:
+        self.settings = settings
+        self.counts: Counter[str] = Counter()
+        self._site: Site | None = None
+        self._tell: Tell = lambda _event, _details: None
+        self._hosts = 0
+        self._host_came = asyncio.Event()
+
+    @property
+    def site(self) -> Site:
+        """What runs; SimulatorError before it does."""
+        if self._site is None:
+            raise SimulatorError(f"{self.settings.name} is not running yet")
+        return self._site
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        timeline = RealTime()
+        try:
+            log = WireLog(timeline, self.settings.wire_log, keep=KEPT)
+        except OSError as error:
+            raise SimulatorError(f"{self.settings.wire_log}: {error.strerror}") from error
+        with log:
+            self._site = site = self.settings.site_on(timeline, log)
+            log.on_entry = self._note
+            async with site.linked(), asyncio.TaskGroup() as tasks:
+                tell("ready", self.settings.summary() | {"address": site.address})
+                if self.settings.every_s is not None:
+                    tasks.create_task(self._traffic(self.settings.every_s))
+                for timed in self.settings.faults:
+                    tasks.create_task(self._happens(timed))
+                await asyncio.Event().wait()
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`.
+
+        `insert`: somebody comes, as `Arrival` has it. `fault`: its name and `args`.
+        """
+        match verb:
+            case "insert":
+                return self._insert(arguments)
+            case "fault":
+                return self._fault(**arguments)
+            case "status":
+                return self._status()
+        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+
+    def _insert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            arrival = Arrival.model_validate(arguments)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise SimulatorError(f"insert: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        return {"vehicle": self.site.barrier.arrive(**dict(arrival))}
+
+    def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        self.site.inject(fault_of(fault, args))
+        return {}
+
+    def _status(self) -> dict[str, Any]:
+        barrier = self.site.barrier
+        return self.settings.summary() | {
+            "address": self.site.address,
+            "host_connected": self._hosts > 0,
+            "positions": {door: round(barrier.position(door), 3) for door in barrier.doors},
+            "signals": barrier.signals,
+            "relays": {str(board.unit): board.relays.coils for board in self.site.boards},
+            "vehicles": len(barrier.lane.vehicles),
+            "counts": dict(self.counts),
+        }
+
+    def _note(self, entry: Entry) -> None:
+        """Count an entry of the log, and tell what is worth telling."""
+        match entry:
+            case Connection(opened=opened):
+                self._hosts += 1 if opened else -1
+                self._tell("host", {"connected": opened})
+                if opened:
+                    self._host_came.set()
+            case Frame(direction=direction):
+                self.counts[f"{direction}s"] += 1
+                if entry.is_actuation:
+                    self.counts["actuations"] += 1
+                    self._tell("actuation", {"meaning": entry.meaning, "fate": str(entry.fate)})
+            case Happening(what=what, details=details) if what in TOLD:
+                self.counts[what] += 1
+                self._tell(what, details)
+
+    async def _traffic(self, every_s: float) -> None:
+        """Somebody now and then, once a host has been there."""
+        chance = Random(f"{self.settings.seed}/traffic")
+        await self._host_came.wait()
+        await asyncio.sleep(self.settings.first_s)
+        while True:
+            manner = chance.choices(list(self.settings.manners), list(self.settings.manners.values()))[0]
+            if self._comes(manner, wrong_way=chance.random() < self.settings.wrong_way):
+                await self._attend()
+            await asyncio.sleep(every_s + chance.uniform(-1, 1) * self.settings.jitter_s)
+
+    def _comes(self, manner: Manner, *, wrong_way: bool) -> bool:
+        """Somebody comes, unless the lane is taken; who tailgates comes with somebody to follow."""
+        barrier, patience_s = self.site.barrier, self.settings.patience_s
+        if barrier.lane.vehicles:
+            return False
+        if manner is Manner.TAILGATES:
+            barrier.arrive(Manner.WAITS, wrong_way=wrong_way, patience_s=patience_s)
+        barrier.arrive(manner, wrong_way=wrong_way, patience_s=patience_s)
+        return True
+
+    async def _attend(self) -> None:
+        if self.settings.attendant_s is not None:
+            await asyncio.sleep(self.settings.attendant_s)
+            barrier = self.site.barrier
+            barrier.press("open", next(iter(barrier.doors)))
+
+    async def _happens(self, timed: TimedFault) -> None:
+        await self._host_came.wait()
+        await asyncio.sleep(timed.at_s)
+        self.site.inject(timed.what)
+        while timed.every_s is not None:
+            await asyncio.sleep(timed.every_s)
+            self.site.inject(timed.what)

@@ -1,0 +1,171 @@
+"""A barrier behind a relay board with a serial port of its own, and its settings."""
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from simulators.barrier.boards.lcus import Lcus
+from simulators.barrier.boards.numato import Numato
+from simulators.barrier.boards.serial_board import Command, SerialBoard
+from simulators.barrier.exchange import (
+    DuplicatedReply,
+    Exchange,
+    LateReply,
+    LostReply,
+    LostRequest,
+    PendingExchanges,
+)
+from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.mechanics.barrier import MechanicsSettings
+from simulators.barrier.site import Site, Undo
+from simulators.barrier.timeline import Timeline
+from simulators.barrier.visits import Visits
+from simulators.barrier.wirelog import Fate, Frame, WireLog
+from simulators.barrier.wiring import WiringSettings
+from simulators.faults import Fault, Noise, Unplug
+from simulators.serial_line import SerialLine
+
+
+class SerialSettings(WiringSettings):
+    """One relay board and its wires, and the barrier behind it."""
+
+    path: Path = Field(description="Where the port appears: a symlink to the pty.")
+    model: Literal["numato", "lcus"]
+    relays: int = Field(4, ge=1, le=32, description="How many relays it has.")
+    gpios: int = Field(4, ge=0, le=8, description="How many inputs it has; numato only.")
+    mechanics: MechanicsSettings = MechanicsSettings()
+
+    @model_validator(mode="after")
+    def _as_they_are_made(self) -> Self:
+        if not self.path.is_absolute():
+            raise ValueError(f"path: {self.path} is not an absolute path")
+        if self.model == "lcus" and (self.relays > 8 or "gpios" in self.model_fields_set):
+            raise ValueError("relays, gpios: an lcus board has at most 8 relays and no inputs")
+        return self
+
+    def board(self, timeline: Timeline, log: WireLog) -> SerialBoard:
+        """The board."""
+        if self.model == "lcus":
+            return Lcus(self.relays, timeline, log)
+        return Numato(self.relays, self.gpios, timeline, log)
+
+
+class SerialSite(Site):
+    """The barrier and its board on a pty."""
+
+    def __init__(self, settings: SerialSettings, timeline: Timeline, log: WireLog) -> None:
+        self.board = settings.board(timeline, log)
+        super().__init__(settings.mechanics, [(self.board, settings)], timeline, log)
+        self.settings = settings
+        self.line = SerialLine.at(settings.path)
+        self.line.on_received = self._received
+        self.pending = PendingExchanges()
+        self.hung = False
+        self.slow_s = 0.0
+        self._visits = Visits(self.line, log)
+
+    @asynccontextmanager
+    async def linked(self) -> AsyncIterator[None]:
+        """See `Site`."""
+        async with self._visits:
+            yield
+
+    @property
+    def address(self) -> str:
+        """See `Site`."""
+        return str(self.settings.path)
+
+    def begin(self, fault: Fault) -> Undo | None:
+        """See `Site.begin`; adds what can go wrong with the board's port."""
+        match fault:
+            case LostRequest() | LostReply() | DuplicatedReply() | LateReply():
+                self.pending.add(fault)
+            case Silence():
+                self.hung = True
+                return functools.partial(setattr, self, "hung", False)
+            case SlowBus(delay_s=delay_s):
+                self.slow_s = delay_s
+                return functools.partial(setattr, self, "slow_s", 0.0)
+            case Unplug():
+                return self.cut_power("boards")  # which comes over that cable
+            case Noise():
+                self._say(fault.data, Fate.DAMAGED, "noise")
+            case _:
+                return super().begin(fault)
+        return None
+
+    def mend(self) -> None:
+        """See `Site.mend`."""
+        self.pending.clear()
+        super().mend()
+
+    def boards_lost_power(self) -> None:
+        """See `Site`: the port vanishes."""
+        self.line.unplug()
+        self._visits.gone()
+
+    def boards_have_power(self) -> None:
+        """See `Site`: it is there again."""
+        self.line.replug()
+
+    def _received(self, data: bytes) -> None:
+        self._visits.come()
+        for command in self.board.take(data):
+            self._hear(command)
+
+    def _hear(self, command: Command) -> None:
+        exchange = Exchange(heard=False) if self.hung else self.pending.next(command.effect)
+        whole = command.perform is not None
+        frame = self.log.frame(
+            direction="request",
+            fate=Fate.DAMAGED if not whole else Fate.HEARD if exchange.heard else Fate.UNHEARD,
+            wire=command.wire,
+            connection=self._visits.number,
+            meaning=command.meaning,
+            effect=command.effect,
+        )
+        if whole and exchange.heard:
+            self._after(self.slow_s, functools.partial(self._act, command, exchange, frame))
+
+    def _after(self, delay_s: float, action: Callable[[], None]) -> None:
+        if delay_s > 0:
+            self.timeline.at(self.timeline.now_s + delay_s, action)
+        else:
+            action()
+
+    def _act(self, command: Command, exchange: Exchange, frame: Frame) -> None:
+        if not self.board.powered or command.perform is None:
+            return
+        if answer := command.perform(frame.number):
+            self._after(exchange.late_s, functools.partial(self._answer, answer, exchange, frame))
+
+    def _answer(self, answer: bytes, exchange: Exchange, frame: Frame) -> None:
+        meaning = answer.decode("latin-1").strip()
+        for copy in range(exchange.copies):
+            if not exchange.answered:
+                fate = Fate.SUPPRESSED
+            elif exchange.late_s:
+                fate = Fate.LATE
+            else:
+                fate = Fate.REPEATED if copy else Fate.SENT
+            self._say(answer, fate, meaning, frame.number)
+
+    def _say(self, data: bytes, fate: Fate, meaning: str, answers: int | None = None) -> None:
+        """Send something, unless that is its fate, and log it."""
+        if fate is not Fate.SUPPRESSED:
+            if self.line.host_present:
+                self.line.soon(self.line.send(data))
+            else:
+                fate = Fate.UNDELIVERED
+        self.log.frame(
+            direction="response",
+            fate=fate,
+            wire=data,
+            connection=self._visits.number,
+            meaning=meaning,
+            answers=answers,
+        )
