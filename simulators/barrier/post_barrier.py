@@ -123,7 +123,7 @@ class Arrival(BaseModel):
     manner: Manner = Manner.WAITS
     wrong_way: bool = False
     length_m: float | None = Field(None, gt=0, le=30)
-    speed_mps: float | None = Field(None, gt=0, le=50)
+    speed_mps: float | None = Field(None, ge=0.01, le=50)
     patience_s: float | None = Field(None, gt=0)
 
 

@@ -17,8 +17,10 @@ from simulators.barrier.timeline import Appointment, Timeline
 from simulators.barrier.wirelog import WireLog
 from simulators.errors import SimulatorError
 
-TICK_S = 1e-6
+TICK_S = 1e-5
 """What is due at a time is looked at so much later, when it has surely happened."""
+NEAR = 1e-9
+"""Positions of a boom that are so close are the same."""
 CONTACTS: tuple[ContactName, ...] = ("open", "close", "stop")
 SHARED = ("fire", "key", "controller-ok")
 
@@ -251,8 +253,8 @@ class Barrier:
         sensed = {}
         for name, door in self.doors.items():
             position, zone = door.boom.position(now_s), door.boom.settings.limit_zone
-            sensed[prefixed(name, "open-limit")] = position >= 1 - zone - TICK_S
-            sensed[prefixed(name, "closed-limit")] = position <= zone + TICK_S
+            sensed[prefixed(name, "open-limit")] = position >= 1 - zone - NEAR
+            sensed[prefixed(name, "closed-limit")] = position <= zone + NEAR
             sensed[prefixed(name, "photocell")] = self.lane.sees(self.lane.photocell(name), now_s)
         for loop, span in self.settings.lane.loops.items():
             sensed[loop] = self.lane.sees(span, now_s)
@@ -262,9 +264,9 @@ class Barrier:
     def _way(self, name: str) -> Way:
         boom = self.doors[name].boom
         position = boom.position(self._now_s)
-        if position >= boom.settings.clear_at - TICK_S and boom.speed(self._now_s) >= 0:
+        if position >= boom.settings.clear_at - NEAR and boom.speed(self._now_s) >= 0:
             return "clear"
-        return "passable" if position > boom.settings.touches_below + TICK_S else "shut"
+        return "passable" if position > boom.settings.touches_below + NEAR else "shut"
 
     def _occupied(self) -> bool:
         spans = [*self.settings.lane.loops.values(), *(self.lane.photocell(name) for name in self.doors)]

@@ -72,14 +72,19 @@ class Boom:
                 goal = x
         self.driven = direction
         speed = self.settings.speed(direction)
-        self._motion = travel(x, v, goal, speed, speed / self.settings.ramp_s, now_s)
+        self._motion = travel(x, v, goal, speed, speed / self.settings.ramp_s, now_s, brake=self._brake(x, v))
 
     def stop(self, now_s: float) -> None:
         """Take the drive away: it slows down and stays."""
         self.driven = None
         x, v = self._motion.at(now_s)
-        brake = self.settings.speed("opening") / self.settings.ramp_s
-        self._motion = halt(x, v, brake, now_s)
+        self._motion = halt(x, v, self._brake(x, v), now_s)
+
+    def _brake(self, x: float, v: float) -> float:
+        """How hard it is slowed down: as when it comes to its end, and never so gently that it passes that."""
+        direction: Direction = "opening" if v > 0 else "closing"
+        room = max(abs(GOALS[direction] - x), STILL)
+        return max(self.settings.speed(direction) / self.settings.ramp_s, v * v / 2 / room)
 
     def strike(self, now_s: float) -> None:
         """It has struck something: it stands, at once."""

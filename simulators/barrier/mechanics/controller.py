@@ -123,7 +123,7 @@ class Controller:
             else:
                 self._halt()
         elif not interrupted and self.settings.closes_behind_s is not None:
-            self._later("behind", self.settings.closes_behind_s, self._close_when_free)
+            self._later("behind", self.settings.closes_behind_s, lambda: self._go("close"))
 
     def freedom_changed(self) -> None:
         """Something came or went: the pause begins anew."""
@@ -202,8 +202,8 @@ class Controller:
             self._go("open")
 
     def _close_when_free(self) -> None:
-        """Close; while that must not be, try again a second later."""
-        if self._free() and not self.photocell:
+        """Close; while somebody stands in the photocell, try again a second later."""
+        if not self.photocell:
             self._go("close")
         else:
             self._later("free", 1.0, self._close_when_free)

@@ -4,6 +4,7 @@ Positions are metres along the lane in the direction in which it is meant to be 
 0. Whoever comes the wrong way counts metres from the other end, so that everybody goes forward.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Literal, Self
@@ -17,14 +18,16 @@ Way = Literal["clear", "passable", "shut"]
 """Of a boom: drivers go; one can get under it without touching; neither."""
 NOSE_M = 0.15
 """So close before a shut boom stops who did not stop at the line."""
-NEAR = 1e-6
+NEAR = 1e-8
+OUT_M = 1e-4
+"""Who goes back is gone so far behind where they came from."""
 
 
 class Manner(StrEnum):
     """How somebody behaves."""
 
     WAITS = "waits"
-    """Stops at the line until the way is clear, and passes."""
+    """Stops at the line until the way is clear, and passes: one of them each time it opens."""
     TAILGATES = "tailgates"
     """Never stops at the line: goes under whatever is not shut."""
     TURNS_BACK = "turns-back"
@@ -66,7 +69,7 @@ class LaneSettings(BaseModel):
     stop_before_m: float = Field(1.5, gt=0, description="How far before a boom one stops.")
     gap_m: float = Field(1.0, gt=0, description="How close one follows another.")
     length_m: float = Field(4.2, gt=0, description="Length of a vehicle.")
-    speed_mps: float = Field(2.5, gt=0, description="Speed of a vehicle, in metres a second.")
+    speed_mps: float = Field(2.5, ge=0.01, description="Speed of a vehicle, in metres a second.")
     dwell_s: float = Field(0.5, ge=0, description="How long who turns back stands first, in seconds.")
 
 
@@ -138,6 +141,8 @@ class Lane:
         self._way = way
         self._happened = happened
         self._count = 0
+        self._takes: dict[str, int] = {}
+        """Whose the opening of a door is, as those see it who wait."""
 
     def arrive(
         self,
@@ -201,6 +206,7 @@ class Lane:
 
     def decide(self, now_s: float) -> None:
         """Let everybody see how things are and go, stop or turn; those ahead first."""
+        self._takes = {door: whose for door, whose in self._takes.items() if self._way(door) == "clear"}
         for vehicle in list(self.vehicles):
             self._note_passages(vehicle, now_s)
             self._make_up_mind(vehicle, now_s)
@@ -264,7 +270,7 @@ class Lane:
         s = self.settings
         if vehicle.going_back:
             behind = self.vehicles[here + 1] if here + 1 < len(self.vehicles) else None
-            out = (s.start_m if vehicle.sign == 1 else -s.end_m) - NEAR * 10
+            out = (s.start_m if vehicle.sign == 1 else -s.end_m) - OUT_M
             if behind is None:
                 return out
             return min(vehicle.front(now_s), max(out, behind.front(now_s) + vehicle.length_m + s.gap_m))
@@ -274,21 +280,21 @@ class Lane:
         front = vehicle.front(now_s)
         for door, line in self._lines(vehicle):
             if door not in vehicle.over:
-                goal = min(goal, self._before(vehicle, front, line, self._way(door)))
+                goal = min(goal, self._before(vehicle, front, door, line))
         if here:
             ahead = self.vehicles[here - 1]
             if ahead.goal - ahead.front(now_s) <= NEAR:  # it stands, or comes back
                 goal = min(goal, max(front, min(ahead.front(now_s), ahead.goal) - ahead.length_m - s.gap_m))
         return goal
 
-    def _before(self, vehicle: Vehicle, front: float, line: float, way: Way) -> float:
-        """How far one goes before a door, while it is like this."""
-        if way == "clear":
-            return float("inf")
-        stop = line - self.settings.stop_before_m
-        if vehicle.manner is not Manner.TAILGATES and front <= stop + NEAR:
-            return stop
-        return float("inf") if way == "passable" else max(front, line - NOSE_M)
+    def _before(self, vehicle: Vehicle, front: float, door: str, line: float) -> float:
+        """How far one goes before a door, as it is now."""
+        way, stop = self._way(door), line - self.settings.stop_before_m
+        if vehicle.manner is Manner.TAILGATES or front > stop + NEAR:
+            return max(front, line - NOSE_M) if way == "shut" else math.inf
+        if way == "clear" and self._takes.setdefault(door, vehicle.number) == vehicle.number:
+            return math.inf
+        return stop
 
     def _leave(self, vehicle: Vehicle, now_s: float) -> None:
         s, front = self.settings, vehicle.front(now_s)

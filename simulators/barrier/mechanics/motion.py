@@ -68,7 +68,7 @@ def _crossings(leg: Leg, point: float) -> Iterator[float]:
     """When a leg, taken without its end, is at `point`."""
     distance = point - leg.x
     if abs(leg.a) < EPSILON:
-        if abs(leg.v) > EPSILON:
+        if abs(leg.v) > EPSILON and distance / leg.v >= 0:
             yield leg.start_s + distance / leg.v
         return
     under_root = leg.v * leg.v + 2 * leg.a * distance
@@ -106,16 +106,25 @@ def halt(x: float, v: float, brake: float, now_s: float) -> Motion:
     return Motion([Leg(now_s, x, v, a), Leg(now_s + stops_in_s, x + v * stops_in_s / 2)])
 
 
-def travel(x: float, v: float, goal: float, top_speed: float, acceleration: float, now_s: float) -> Motion:
+def travel(
+    x: float,
+    v: float,
+    goal: float,
+    top_speed: float,
+    acceleration: float,
+    now_s: float,
+    *,
+    brake: float | None = None,
+) -> Motion:
     """Go to `goal` as fast as speed and acceleration allow, slow down, and rest there.
 
-    What moves the other way is stopped first; what is too fast to stop in time brakes as hard as it must.
+    What moves the other way is stopped first, at `brake` per second and second or as it accelerates; what is
+    too fast to stop in time brakes as hard as it must.
     """
     legs: list[Leg] = []
     distance = goal - x
     if v * distance < 0 or (abs(distance) < EPSILON and abs(v) > EPSILON):
-        legs = list(halt(x, v, acceleration, now_s).legs[:1])
-        last = halt(x, v, acceleration, now_s).legs[-1]
+        *legs, last = halt(x, v, brake or acceleration, now_s).legs
         now_s, x, v = last.start_s, last.x, 0.0
         distance = goal - x
     if abs(distance) < EPSILON:

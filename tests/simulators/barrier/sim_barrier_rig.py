@@ -1,0 +1,55 @@
+"""A simulated barrier in time driven by hand, and a host without a wire."""
+
+from typing import Any
+
+from simulators.barrier.bus import Direct
+from simulators.barrier.mechanics.barrier import MechanicsSettings
+from simulators.barrier.mechanics.boom import BoomSettings
+from simulators.barrier.mechanics.controller import ControllerSettings
+from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
+from simulators.barrier.timeline import ByHand
+
+
+class Rig:
+    """A site, its time and its host. Keywords are settings of the controller."""
+
+    def __init__(self, settings: ModbusSettings | None = None, **controller: Any) -> None:
+        if settings is None:
+            settings = ModbusSettings(
+                mechanics=MechanicsSettings(controller=ControllerSettings(**controller))
+            )
+        self.time = ByHand()
+        self.site = ModbusSite(settings, self.time)
+        self.log = self.site.log
+        self.barrier = self.site.barrier
+        self.host = Direct(self.site.bus)
+
+    def ask(self, pdu: str, unit: int = 1) -> str | None:
+        """The answer to a message, both in hexadecimal; None when there was none at once."""
+        answer = self.host.ask(unit, bytes.fromhex(pdu))
+        return None if answer is None else answer.hex()
+
+    def pulse(self, relay: int, tenths: int = 5) -> None:
+        """Flash a relay of the Waveshare board."""
+        assert self.ask(f"0502{relay:02x}{tenths:04x}") is not None
+
+    def open(self) -> None:
+        """Have it opened, and wait until it is."""
+        self.pulse(0)
+        self.time.step(3)
+
+    def inputs(self) -> dict[str, int]:
+        """What the board says of the circuits at its inputs, by what is wired there."""
+        answer = self.ask("0200000008")
+        assert answer is not None
+        bits = int(answer[4:6], 16)
+        return {signal: bits >> at & 1 for signal, at in self.site.settings.boards[0].inputs.items()}
+
+    def told(self, what: str, **details: Any) -> int:
+        """How often it happened."""
+        return len(self.log.happenings(what, **details))
+
+
+def quick_boom(**settings: Any) -> MechanicsSettings:
+    """Mechanics with a boom of these settings."""
+    return MechanicsSettings(boom=BoomSettings(**settings))

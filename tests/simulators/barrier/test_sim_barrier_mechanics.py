@@ -1,0 +1,578 @@
+"""The machine: motion with inertia, what the controller does, who drives through; time driven by hand."""
+
+import itertools
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sim_barrier_rig import Rig
+
+from simulators.barrier.mechanics.barrier import MechanicsSettings
+from simulators.barrier.mechanics.boom import Boom, BoomSettings
+from simulators.barrier.mechanics.lane import E_GATE, LaneSettings, Manner
+from simulators.barrier.mechanics.motion import Motion, cruise, halt, travel
+from simulators.barrier.modbus_site import ModbusSettings, WaveshareSettings
+from simulators.barrier.timeline import ByHand
+from simulators.errors import SimulatorError
+
+BRIEFLY = settings(max_examples=60, deadline=None)
+SHARE = st.floats(0, 1)
+
+
+def sampled(motion: Motion, until_s: float, steps: int = 400) -> list[tuple[float, float]]:
+    return [motion.at(until_s * step / steps) for step in range(steps + 1)]
+
+
+# Motion
+
+
+@BRIEFLY
+@given(x=SHARE, v=st.floats(-0.7, 0.7), goal=SHARE, top=st.floats(0.7, 2), acceleration=st.floats(0.5, 10))
+def test_travel_ends_at_rest_at_its_goal_without_a_jump(
+    x: float, v: float, goal: float, top: float, acceleration: float
+) -> None:
+    motion = travel(x, v, goal, top, acceleration, 0.0)
+    end_x, end_v = motion.at(motion.end_s)
+    assert end_x == pytest.approx(goal, abs=1e-6)
+    assert end_v == 0
+    points = sampled(motion, motion.end_s + 0.1)
+    step_s = (motion.end_s + 0.1) / 400
+    for (before, _), (after, speed) in itertools.pairwise(points):
+        assert abs(speed) <= top + 1e-6
+        assert abs(after - before) <= top * step_s + 1e-6
+
+
+@BRIEFLY
+@given(x=SHARE, v=st.floats(-0.7, 0.7), goal=SHARE, point=SHARE, after_s=st.floats(0, 2))
+def test_what_passes_a_point_is_there_then_and_not_before(
+    x: float, v: float, goal: float, point: float, after_s: float
+) -> None:
+    motion = travel(x, v, goal, 0.8, 2.0, 0.0)
+    when_s = motion.passes([point], after_s)
+    last_s = when_s if when_s is not None else motion.end_s + 1
+    if when_s is not None:
+        assert when_s > after_s
+        assert motion.at(when_s)[0] == pytest.approx(point, abs=1e-6)
+    sides = {
+        math.copysign(1, motion.at(t)[0] - point)
+        for t in (after_s + (last_s - after_s) * n / 200 for n in range(1, 200))
+        if abs(motion.at(t)[0] - point) > 1e-6
+    }
+    assert len(sides) <= 1
+
+
+def test_motion_without_inertia_and_braking() -> None:
+    there = cruise(2.0, -1.0, 1.5, 10.0)
+    assert (there.at(11.0), there.at(12.0), there.at(99.0)) == ((0.5, -1.5), (-1.0, 0.0), (-1.0, 0.0))
+    stopping = halt(0.0, 2.0, 4.0, 0.0)
+    assert (stopping.at(0.5), stopping.at(9.0)) == ((0.5, 0.0), (0.5, 0.0))
+
+
+# The boom
+
+
+def test_a_boom_takes_its_time_both_ways() -> None:
+    boom = Boom(BoomSettings(opening_s=1.8, closing_s=2.2), 0.0)
+    boom.drive("opening", 0.0)
+    assert 0 < boom.position(0.1) < 0.02
+    assert boom.position(0.9) == pytest.approx(0.5)
+    assert (boom.moves(1.79), boom.moves(1.81), boom.position(1.8)) == (True, False, 1.0)
+    boom.drive("closing", 5.0)
+    assert boom.position(5.0 + 2.2) == pytest.approx(0.0)
+    assert boom.moves(5.0 + 2.19)
+
+
+def test_a_boom_that_is_stopped_slides_on_a_little_and_stays() -> None:
+    boom = Boom(BoomSettings(), 0.0)
+    boom.drive("opening", 0.0)
+    at = boom.position(0.9)
+    boom.stop(0.9)
+    assert at < boom.position(2.0) < at + 0.2
+    assert boom.position(2.0) == boom.position(99.0)
+
+
+def test_a_boom_that_is_reversed_goes_on_falling_first() -> None:
+    boom = Boom(BoomSettings(), 0.0, at=1.0)
+    boom.drive("closing", 0.0)
+    at = boom.position(1.0)
+    boom.drive("opening", 1.0)
+    lowest = min(boom.position(1.0 + n / 100) for n in range(200))
+    assert 0 < lowest < at - 0.03
+    assert boom.position(4.0) == 1.0
+
+
+@pytest.mark.parametrize("ramp_s", [0.0, 0.9, 5.0])
+def test_a_boom_without_time_for_its_ramps_is_refused(ramp_s: float) -> None:
+    with pytest.raises(ValueError, match="ramp_s"):
+        BoomSettings(opening_s=1.8, ramp_s=ramp_s)
+
+
+# The controller
+
+
+def test_a_pulse_opens_it_and_a_limit_says_so() -> None:
+    rig = Rig()
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
+    rig.pulse(0)
+    rig.time.step(1.0)
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 0)
+    rig.time.step(1.0)
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (1, 0)
+    rig.pulse(1)
+    rig.time.step(2.5)
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
+
+
+def test_a_contact_that_is_too_short_is_not_seen() -> None:
+    rig = Rig(pulse_min_s=0.2)
+    rig.pulse(0, tenths=1)
+    rig.time.step(5)
+    assert rig.barrier.position() == 0
+    rig.pulse(0, tenths=3)
+    rig.time.step(5)
+    assert rig.barrier.position() == 1
+
+
+@pytest.mark.parametrize("direction", [0, 1])
+def test_stop_beats_everything_while_it_is_held(direction: int) -> None:
+    rig = Rig()
+    if direction:
+        rig.open()
+    rig.pulse(direction)
+    rig.time.step(1.0)
+    rig.ask("050002ff00")
+    rig.time.step(1.0)
+    stands = rig.barrier.position()
+    assert 0.05 < stands < 0.95
+    rig.pulse(0)
+    rig.barrier.set_fire(True)
+    rig.time.step(5)
+    assert rig.barrier.position() == stands
+    rig.ask("0500020000")
+    rig.time.step(5)
+    assert rig.barrier.position() == 1  # the fire is still there
+
+
+def test_a_stop_circuit_that_is_closed_at_rest() -> None:
+    board = WaveshareSettings(outputs={"open": 0, "stop": 2}, contacts={"stop": "nc"})
+    mechanics = MechanicsSettings.model_validate({"controller": {"stop_contact": "opening"}})
+    rig = Rig(ModbusSettings(boards=(board,), mechanics=mechanics))
+    rig.pulse(0)
+    rig.time.step(0.8)
+    rig.ask("050002ff00")  # the relay opens the circuit
+    rig.time.step(3)
+    assert 0.1 < rig.barrier.position() < 0.9
+    rig.ask("0500020000")
+    rig.pulse(0)
+    rig.time.step(3)
+    assert rig.barrier.position() == 1
+
+
+def test_fire_opens_it_and_holds_it_open() -> None:
+    rig = Rig()
+    rig.barrier.set_fire(True)
+    assert rig.inputs()["fire"] == 0  # normally closed
+    rig.time.step(3)
+    rig.pulse(1)
+    rig.time.step(3)
+    assert rig.barrier.position() == 1
+    rig.barrier.set_fire(False)
+    rig.time.step(60)
+    assert rig.barrier.position() == 1  # until somebody closes it
+    rig.pulse(1)
+    rig.time.step(3)
+    assert rig.barrier.position() == 0
+
+
+def test_the_key_switch_excludes_contacts_but_not_the_button() -> None:
+    rig = Rig()
+    rig.barrier.set_key(True)
+    assert rig.inputs()["key"] == 1
+    rig.pulse(0)
+    rig.time.step(3)
+    assert rig.barrier.position() == 0
+    rig.barrier.press("open")
+    rig.time.step(1)
+    rig.barrier.press("stop")
+    rig.time.step(1)
+    assert 0.1 < rig.barrier.position() < 0.9
+
+
+def test_open_beats_close_and_both_together_are_told() -> None:
+    rig = Rig()
+    rig.open()
+    rig.ask("0f00000002010 3".replace(" ", ""))
+    rig.time.step(3)
+    assert rig.barrier.position() == 1
+    assert rig.told("both-contacts") == 1
+
+
+@pytest.mark.parametrize(("photocell", "ends_at"), [("reopens", 1.0), ("stops", 0.5), ("ignored", 0.0)])
+def test_what_an_interrupted_photocell_does(photocell: str, ends_at: float) -> None:
+    rig = Rig(photocell=photocell)
+    rig.open()
+    rig.barrier.arrive(Manner.TURNS_BACK, speed_mps=10)
+    rig.time.step(1.22)
+    rig.pulse(1, tenths=1)
+    assert rig.inputs()["photocell"] == 1
+    while rig.inputs()["photocell"]:
+        rig.time.step(0.01)
+    assert rig.barrier.position() > 0.9
+    rig.time.step(0.3)
+    while rig.barrier.lane.vehicles:
+        rig.time.step(0.1)
+        assert not rig.told("hit") or photocell == "ignored"
+    rig.time.step(3)
+    if photocell == "ignored":
+        assert rig.told("hit") == 1
+    else:
+        assert rig.barrier.position() == pytest.approx(ends_at, abs=0.5 if photocell == "stops" else 1e-9)
+        assert rig.barrier.position() > 0.3
+
+
+def test_a_boom_that_strikes_somebody_stands_and_opens_again() -> None:
+    rig = Rig(photocell="ignored")
+    rig.open()
+    rig.barrier.arrive(speed_mps=2)
+    while not rig.barrier.signals["photocell"]:
+        rig.time.step(0.05)
+    rig.time.step(0.3)
+    rig.pulse(1)
+    rig.time.step(8)
+    (hit,) = rig.log.happenings("hit")
+    assert hit.details["position"] <= 0.6
+    assert rig.barrier.position() == 1
+    assert rig.told("passage") == 1
+
+
+def test_a_pause_begins_anew_with_everybody_who_comes() -> None:
+    rig = Rig(pause_s=4)
+    rig.open()
+    rig.barrier.arrive(speed_mps=4)
+    rig.time.step(2.5)
+    assert rig.barrier.position() == 1
+    while any(rig.barrier.signals[loop] for loop in ("approach", "photocell", "exit")):
+        rig.time.step(0.1)
+        assert rig.barrier.position() == 1
+    rig.time.step(3.5)
+    assert rig.barrier.position() == 1
+    rig.time.step(4)
+    assert rig.barrier.position() == 0
+
+
+def test_it_closes_behind_a_vehicle_if_it_is_set_to() -> None:
+    rig = Rig(closes_behind_s=0.5)
+    rig.barrier.arrive()
+    rig.open()
+    rig.time.step(12)
+    (passage,) = rig.log.happenings("passage")
+    (closing,) = rig.log.happenings("motion", towards="closing")
+    assert 0.5 < closing.at_s - passage.at_s < 4
+    assert rig.barrier.position() == 0
+    assert not rig.told("hit")
+
+
+def test_it_closes_by_itself_after_power_unless_it_is_set_not_to() -> None:
+    for self_closes_s, ends_at in ((5.0, 0.0), (None, 1.0)):
+        rig = Rig(self_closes_s=self_closes_s)
+        rig.open()
+        rig.barrier.power_cut()
+        assert rig.inputs()["controller-ok"] == 0
+        rig.pulse(1)
+        rig.time.step(5)
+        assert rig.barrier.position() == 1
+        rig.barrier.power_returned()
+        rig.time.step(4.9)
+        assert rig.barrier.position() == 1
+        rig.time.step(3)
+        assert rig.barrier.position() == ends_at
+
+
+def test_it_does_not_close_by_itself_upon_somebody() -> None:
+    rig = Rig()
+    rig.open()
+    rig.barrier.arrive(speed_mps=0.2)
+    rig.time.step(75)
+    assert rig.barrier.signals["photocell"]
+    rig.barrier.power_cut()
+    rig.barrier.power_returned()
+    while rig.barrier.signals["photocell"]:
+        rig.time.step(1)
+        assert rig.barrier.position() == 1
+    rig.time.step(4)
+    assert rig.barrier.position() == 0
+    assert not rig.told("hit")
+
+
+@pytest.mark.parametrize(("stays", "ends_at"), [(True, 0.0), (False, 1.0)])
+def test_without_power_it_stays_or_its_spring_opens_it(stays: bool, ends_at: float) -> None:
+    rig = Rig(ModbusSettings(mechanics=MechanicsSettings(boom=BoomSettings(stays=stays))))
+    rig.barrier.power_cut()
+    rig.time.step(5)
+    assert rig.barrier.position() == ends_at
+
+
+def test_without_power_a_moving_boom_slides_to_a_stop() -> None:
+    rig = Rig()
+    rig.pulse(0)
+    rig.time.step(1)
+    rig.barrier.power_cut()
+    rig.time.step(5)
+    assert 0.3 < rig.barrier.position() < 0.9
+
+
+def test_it_can_be_lifted_by_hand_without_anybody_having_asked() -> None:
+    rig = Rig()
+    rig.barrier.lift(0.7, over_s=1.0)
+    rig.time.step(2)
+    assert rig.barrier.position() == pytest.approx(0.7)
+    assert rig.inputs()["closed-limit"] == 0
+    assert not rig.log.actuations
+    assert rig.told("motion", by="hand") == 1
+
+
+# Who drives through
+
+
+def test_a_vehicle_waits_at_the_line_until_the_way_is_clear() -> None:
+    rig = Rig()
+    rig.barrier.arrive()
+    rig.time.step(20)
+    assert rig.inputs()["approach"] == 1
+    assert rig.inputs()["photocell"] == 1  # free: normally closed
+    rig.pulse(0)
+    rig.time.step(10)
+    order = [
+        (happening.details["signal"], happening.details["active"])
+        for happening in rig.log.happenings("signal")
+        if not happening.details["signal"].endswith("limit")
+    ]
+    assert order == [
+        ("approach", True),
+        ("photocell", True),
+        ("exit", True),
+        ("approach", False),
+        ("photocell", False),
+        ("exit", False),
+    ]
+    assert rig.told("passage", wrong_way=False) == 1
+    assert not rig.barrier.lane.vehicles
+
+
+def test_who_tailgates_passes_on_somebody_elses_opening() -> None:
+    rig = Rig()
+    rig.barrier.arrive()
+    rig.barrier.arrive(Manner.TAILGATES)
+    rig.time.step(10)
+    rig.open()
+    rig.time.step(15)
+    assert [passage.details["vehicle"] for passage in rig.log.happenings("passage")] == [1, 2]
+    assert len(rig.log.actuations) == 1
+    interrupted = [s.at_s for s in rig.log.happenings("signal", signal="photocell", active=True)]
+    freed = [s.at_s for s in rig.log.happenings("signal", signal="photocell", active=False)]
+    assert len(interrupted) == 2
+    assert interrupted[1] - freed[0] == pytest.approx(0.6 / 2.5, abs=1e-3)  # a gap of 1 m, a beam of 0.4 m
+
+
+def test_who_waits_does_not_go_through_on_somebody_elses_closing() -> None:
+    rig = Rig(closes_behind_s=0.0)
+    rig.barrier.arrive()
+    rig.barrier.arrive()
+    rig.time.step(10)
+    rig.open()
+    rig.time.step(30)
+    assert [passage.details["vehicle"] for passage in rig.log.happenings("passage")] == [1]
+    assert rig.barrier.position() == 0
+    assert rig.inputs()["approach"] == 1
+
+
+def test_who_turns_back_interrupts_the_photocell_and_goes_out_where_they_came_in() -> None:
+    rig = Rig()
+    rig.open()
+    rig.barrier.arrive(Manner.TURNS_BACK)
+    rig.time.step(30)
+    assert rig.told("passage") == 0
+    assert rig.told("turned-back", vehicle=1) == 1
+    last = [s.details["signal"] for s in rig.log.happenings("signal", active=False)][-1]
+    assert last == "approach"
+    assert not rig.barrier.lane.vehicles
+
+
+def test_who_comes_the_wrong_way_is_seen_at_the_exit_first() -> None:
+    rig = Rig()
+    rig.barrier.arrive(wrong_way=True)
+    rig.time.step(10)
+    assert rig.inputs()["exit"] == 1
+    with pytest.raises(SimulatorError, match="the other way"):
+        rig.barrier.arrive()
+    rig.open()
+    rig.time.step(10)
+    assert rig.told("passage", wrong_way=True) == 1
+    assert [s.details["signal"] for s in rig.log.happenings("signal", active=True)][-2:] == [
+        "photocell",
+        "approach",
+    ]
+
+
+def test_who_is_not_let_in_gives_up_and_those_behind_make_room() -> None:
+    rig = Rig()
+    rig.barrier.arrive(patience_s=20)
+    rig.barrier.arrive(patience_s=25)
+    rig.time.step(60)
+    assert rig.told("gave-up") == 2
+    assert not rig.barrier.lane.vehicles
+    assert not rig.barrier.signals["approach"]
+
+
+def test_a_boom_closing_before_somebody_lets_them_stop_before_it() -> None:
+    rig = Rig(photocell="ignored")
+    rig.open()
+    rig.barrier.arrive(Manner.TAILGATES, speed_mps=2.5)
+    rig.time.step(4)
+    rig.pulse(1)
+    rig.time.step(20)
+    assert rig.told("passage") == 0
+    assert rig.told("hit") == 0
+    assert rig.barrier.position() == 0
+    (tailgater,) = rig.barrier.lane.vehicles
+    assert tailgater.front(rig.time.now_s) == pytest.approx(-0.15, abs=1e-3)
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("pulse"), st.sampled_from([0, 1, 2])),
+    st.tuples(st.just("arrive"), st.sampled_from(list(Manner))),
+    st.tuples(st.just("fire"), st.booleans()),
+    st.tuples(st.just("key"), st.booleans()),
+    st.tuples(st.just("power"), st.booleans()),
+    st.tuples(st.just("press"), st.sampled_from(["open", "close", "stop"])),
+    st.tuples(st.just("lift"), SHARE),
+    st.tuples(st.just("jam"), st.one_of(st.none(), SHARE)),
+    st.tuples(st.just("free"), st.none()),
+)
+
+
+def do(rig: Rig, action: str, argument: Any) -> None:
+    match action:
+        case "pulse":
+            rig.pulse(argument)
+        case "arrive":
+            rig.barrier.arrive(argument)
+        case "fire":
+            rig.barrier.set_fire(argument)
+        case "key":
+            rig.barrier.set_key(argument)
+        case "power":
+            rig.barrier.power_returned() if argument else rig.barrier.power_cut()
+        case "press":
+            rig.barrier.press(argument)
+        case "lift":
+            rig.barrier.lift(argument)
+        case "jam":
+            rig.barrier.jam(argument)
+        case "free":
+            rig.barrier.free()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(ACTIONS, st.floats(0, 4)), max_size=25))
+def test_whatever_happens_nothing_impossible_is_sensed(story: list[tuple[tuple[str, Any], float]]) -> None:
+    rig = Rig(pause_s=4, closes_behind_s=1)
+    for (action, argument), pause_s in story:
+        do(rig, action, argument)
+        for _ in range(4):
+            rig.time.step(pause_s / 4)
+            now_s = rig.time.now_s + 1e-5
+            position = rig.barrier.position()
+            signals = rig.barrier.signals
+            assert -1e-6 <= position <= 1 + 1e-6
+            assert signals["closed-limit"] == (position <= 0.01 + 1e-9)
+            assert signals["open-limit"] == (position >= 0.99 - 1e-9)
+            places = sorted(vehicle.covers(now_s) for vehicle in rig.barrier.lane.vehicles)
+            for (_, before), (after, _) in itertools.pairwise(places):
+                assert before <= after + 1e-6
+    times = [entry.at_s for entry in rig.log]
+    assert times == sorted(times)
+
+
+# Two doors
+
+
+def e_gate(*, interlock: bool = False) -> Rig:
+    board = WaveshareSettings(
+        outputs={"first-open": 0, "first-close": 1, "second-open": 2, "second-close": 3},
+        inputs={
+            "first-open-limit": 0,
+            "first-closed-limit": 1,
+            "second-open-limit": 2,
+            "second-closed-limit": 3,
+            "approach": 4,
+            "chamber": 5,
+            "exit": 6,
+            "fire": 7,
+        },
+    )
+    boom = BoomSettings(opening_s=0.8, closing_s=0.9, ramp_s=0.2)
+    mechanics = MechanicsSettings(lane=E_GATE, boom=boom, interlock=interlock)
+    return Rig(ModbusSettings(boards=(board,), mechanics=mechanics))
+
+
+def test_somebody_goes_through_two_doors_one_after_the_other() -> None:
+    gate = e_gate()
+    gate.barrier.arrive()
+    gate.time.step(5)
+    assert gate.inputs()["approach"] == 1
+    gate.pulse(0, 3)
+    gate.time.step(4)
+    assert (gate.inputs()["chamber"], gate.inputs()["approach"]) == (1, 0)
+    gate.pulse(1, 3)
+    gate.time.step(2)
+    assert gate.inputs()["first-closed-limit"] == 1
+    gate.pulse(2, 3)
+    gate.time.step(6)
+    assert [passage.details["door"] for passage in gate.log.happenings("passage")] == ["first", "second"]
+    assert not gate.barrier.lane.vehicles
+
+
+@pytest.mark.parametrize("interlock", [True, False])
+def test_the_second_door_opens_beside_the_first_unless_their_controllers_are_interlocked(
+    interlock: bool,
+) -> None:
+    gate = e_gate(interlock=interlock)
+    gate.pulse(0, 3)
+    gate.time.step(2)
+    gate.pulse(2, 3)
+    gate.time.step(2)
+    assert gate.inputs()["first-open-limit"] == 1
+    assert gate.inputs()["second-open-limit"] == (not interlock)
+    gate.barrier.set_fire(True)  # and nobody is locked in
+    gate.time.step(2)
+    assert gate.inputs()["second-open-limit"] == 1
+
+
+def test_names_that_mean_two_things_are_refused() -> None:
+    with pytest.raises(ValueError, match="photocell is the name of something else"):
+        MechanicsSettings.model_validate({"lane": {"loops": {"photocell": {"from_m": 0, "to_m": 1}}}})
+    with pytest.raises(ValueError, match="from_m is less than to_m"):
+        LaneSettings.model_validate({"loops": {"approach": {"from_m": 1, "to_m": 1}}})
+    with pytest.raises(SimulatorError, match="door: 'third'"):
+        e_gate().barrier.press("open", "third")
+
+
+# Time
+
+
+def test_time_by_hand_does_what_is_due_in_its_order_and_nothing_else() -> None:
+    time, done = ByHand(), []
+    time.at(2.0, lambda: done.append(("b", time.now_s)))
+    time.at(1.0, lambda: time.at(1.5, lambda: done.append(("a", time.now_s))))
+    off = time.at(1.7, lambda: done.append(("never", time.now_s)))
+    off.cancel()
+    time.at(9.0, lambda: done.append(("later", time.now_s)))
+    assert time.next_s == 1.0
+    time.step(3)
+    assert done == [("a", 1.5), ("b", 2.0)]
+    assert (time.now_s, time.next_s) == (3.0, 9.0)
+    with pytest.raises(ValueError, match="is past"):
+        time.run_to(1)
