@@ -140,7 +140,7 @@ class ModbusSite(Site):
     """The barrier and its boards on one bus. `link` is the wire to hosts, where there is one."""
 
     def __init__(self, settings: ModbusSettings, timeline: Timeline, log: WireLog | None = None) -> None:
-        log = log or WireLog(timeline)
+        log = WireLog(timeline) if log is None else log
         boards = [(one, one.board(timeline, log, settings.baud)) for one in settings.boards]
         super().__init__(settings.mechanics, [(board, wires) for wires, board in boards], timeline, log)
         self.bus = Bus(

@@ -81,7 +81,7 @@ class Boom:
         self._motion = halt(x, v, self._brake(x, v), now_s)
 
     def _brake(self, x: float, v: float) -> float:
-        """How hard it is slowed down: as when it comes to its end, and never so gently that it passes that."""
+        """How hard it is slowed down: as when it comes to its end, or harder so as not to pass that."""
         direction: Direction = "opening" if v > 0 else "closing"
         room = max(abs(GOALS[direction] - x), STILL)
         return max(self.settings.speed(direction) / self.settings.ramp_s, v * v / 2 / room)

@@ -1,0 +1,428 @@
+"""What goes wrong: on the bus, with boards, wires and the machine; and what the log says of it."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sim_barrier_rig import Rig
+
+from simulators.barrier.exchange import (
+    DuplicatedReply,
+    ExceptionReply,
+    ForeignReply,
+    HangUp,
+    LateReply,
+    LostReply,
+    LostRequest,
+    WrongCrc,
+)
+from simulators.barrier.faults import (
+    BothLimits,
+    BrokenWire,
+    Button,
+    Chatter,
+    Fire,
+    KeySwitch,
+    Lift,
+    Mend,
+    PowerCut,
+    ShortedWire,
+    Silence,
+    SlowBus,
+    StuckBoom,
+    WeldedRelay,
+    fault_of,
+)
+from simulators.barrier.modbus.mbap import Mbap
+from simulators.barrier.modbus_site import ModbusSettings, WaveshareSettings
+from simulators.barrier.timeline import ByHand
+from simulators.barrier.wirelog import Cause, Fate, WireLog, dump
+from simulators.errors import SimulatorError
+from simulators.faults import Noise, Unplug
+
+READ = "0100000008"
+OPEN = "0502000005"
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def fates(rig: Rig) -> list[tuple[str, Fate]]:
+    return [(frame.direction, frame.fate) for frame in rig.log.frames]
+
+
+# On the bus
+
+
+def test_a_lost_reply_leaves_the_deed_done(rig: Rig) -> None:
+    rig.site.inject(LostReply(of="writes"))
+    assert rig.ask(READ) == "010100"
+    assert rig.ask(OPEN) is None
+    assert rig.ask(READ) == "010101"
+    (actuation,) = rig.log.actuations
+    (answer,) = rig.log.answers_to(actuation)
+    assert (actuation.fate, answer.fate) == (Fate.HEARD, Fate.SUPPRESSED)
+    assert answer.wire[7:].hex() == OPEN  # what would have been sent
+
+
+def test_a_lost_request_leaves_nothing_done(rig: Rig) -> None:
+    rig.site.inject(LostRequest(of="writes"))
+    assert rig.ask(OPEN) is None
+    assert rig.ask(READ) == "010100"
+    (actuation,) = rig.log.actuations
+    assert actuation.fate is Fate.UNHEARD
+    assert not rig.log.answers_to(actuation)
+
+
+def test_a_duplicated_reply_is_logged_each_time(rig: Rig) -> None:
+    rig.site.inject(DuplicatedReply(copies=3))
+    assert rig.ask(READ) == "010100"
+    assert fates(rig)[1:] == [("response", Fate.SENT)] + [("response", Fate.REPEATED)] * 2
+    assert len(set(rig.host.answers)) == 1
+    assert len(rig.host.answers) == 3
+
+
+def test_a_late_reply_comes_after_what_was_asked_later(rig: Rig) -> None:
+    rig.site.inject(LateReply(delay_s=2, of="writes"))
+    assert rig.ask(OPEN) is None
+    assert rig.ask(READ) == "010101"
+    rig.time.step(2)
+    late = rig.log.responses[-1]
+    assert (late.fate, late.answers, late.at_s) == (Fate.LATE, 1, 2.0)
+    assert rig.host.answers[-1][7:].hex() == OPEN
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_an_exception_may_tell_the_truth_or_not(rig: Rig, acts: bool) -> None:
+    rig.site.inject(ExceptionReply(code=4, acts=acts))
+    assert rig.ask(OPEN) == "8504"
+    assert rig.site.boards[0].relays.closed(0) == acts
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_a_connection_may_end_before_the_deed_or_after_it(rig: Rig, acts: bool) -> None:
+    rig.site.inject(HangUp(acts=acts))
+    assert rig.ask(OPEN) is None
+    assert rig.host.hung_up
+    assert rig.site.boards[0].relays.closed(0) == acts
+    assert [answer.fate for answer in rig.log.responses] == ([Fate.SUPPRESSED] if acts else [])
+
+
+def test_a_foreign_reply_has_another_unit_and_transaction(rig: Rig) -> None:
+    rig.site.inject(ForeignReply())
+    rig.ask(READ)
+    assert rig.host.answers == [Mbap().frame(2, b"\x01\x01\x00", 2)]
+    assert rig.log.responses[0].fate is Fate.DAMAGED
+
+
+def test_faults_befall_so_many_exchanges_of_their_kind_and_no_other(rig: Rig) -> None:
+    rig.site.inject(LostReply(of="reads", exchanges=2))
+    rig.site.inject(ExceptionReply(code=6, of="writes"))
+    answers = [rig.ask(pdu) for pdu in (READ, OPEN, READ, OPEN, READ)]
+    assert answers == [None, "8506", None, OPEN, "010101"]
+
+
+def test_several_faults_of_one_exchange_all_come_true(rig: Rig) -> None:
+    for fault in (DuplicatedReply(), LateReply(delay_s=1), ExceptionReply(code=2)):
+        rig.site.inject(fault)
+    assert rig.ask(READ) is None
+    rig.time.step(1)
+    assert [answer.hex()[-4:] for answer in rig.host.answers] == ["8102", "8102"]
+
+
+def test_silence_hears_nothing_and_says_nothing(rig: Rig) -> None:
+    rig.site.inject(LostReply())  # waits until somebody hears again
+    rig.site.inject(Silence(for_s=5))
+    assert [rig.ask(READ), rig.ask(OPEN)] == [None, None]
+    rig.time.step(5)
+    assert [rig.ask(READ), rig.ask(READ)] == [None, "010100"]
+    assert [frame.fate for frame in rig.log.requests] == [Fate.UNHEARD] * 2 + [Fate.HEARD] * 2
+
+
+def test_a_slow_bus_works_off_one_request_after_the_other(rig: Rig) -> None:
+    rig.site.inject(SlowBus(delay_s=0.3))
+    for pdu in (READ, OPEN, READ):
+        assert rig.ask(pdu) is None
+    rig.time.step(0.31)
+    assert (len(rig.host.answers), rig.site.boards[0].relays.closed(0)) == (1, False)
+    rig.time.step(0.3)
+    assert (len(rig.host.answers), rig.site.boards[0].relays.closed(0)) == (2, True)
+    rig.site.inject(Mend())
+    rig.time.step(0.3)
+    assert rig.ask(READ) == "010101"
+    told = [(answer.answers, round(answer.at_s, 2)) for answer in rig.log.responses]
+    assert told == [(1, 0.3), (2, 0.6), (3, 0.9), (7, 0.91)]
+
+
+def test_frames_may_take_as_long_as_they_do_at_their_rate() -> None:
+    rig = Rig(ModbusSettings(baud=9600, paced=True))
+    assert rig.ask(READ) is None
+    rig.time.step(0.1)
+    (answer,) = rig.log.responses
+    # 12 bytes there and 3 back, 11 bits each
+    assert answer.at_s == pytest.approx(15 * 11 / 9600)
+
+
+@pytest.mark.parametrize("fault", [WrongCrc(), Unplug(), Noise()])
+def test_what_cannot_happen_without_a_serial_line_is_refused(rig: Rig, fault: Any) -> None:
+    with pytest.raises(SimulatorError, match=r"wrong-crc: frames over TCP|does not happen here"):
+        rig.site.inject(fault)
+    assert not rig.log.happenings("fault")
+
+
+# Power
+
+
+def test_a_power_cut_drops_relays_and_forgets_what_waits(rig: Rig) -> None:
+    rig.open()
+    rig.ask("050003ff00")
+    rig.site.inject(SlowBus(delay_s=0.5))
+    rig.ask(OPEN)
+    rig.site.inject(PowerCut(for_s=10))
+    assert rig.log.contacts[-1].cause is Cause.POWER
+    assert rig.ask(READ) is None
+    rig.time.step(9)
+    assert not any(board.relays.closed(relay) for board in rig.site.boards for relay in range(8))
+    assert rig.barrier.position() == 1
+    rig.time.step(1)
+    rig.site.inject(Mend())
+    assert rig.ask(READ) == "010100"
+    rig.time.step(8)
+    assert rig.barrier.position() == 0  # closed by itself 5 s after power returned
+    assert rig.log.happenings("motion", towards="closing")[0].at_s - 10 == pytest.approx(3 + 5, abs=0.2)
+
+
+def test_the_boards_alone_may_lose_power(rig: Rig) -> None:
+    rig.pulse(0)
+    rig.time.step(0.1)
+    rig.site.inject(PowerCut(of="boards", for_s=1))
+    rig.time.step(5)
+    assert rig.barrier.position() == 1  # the controller had seen the contact
+    assert not rig.log.happenings("signal", signal="controller-ok")
+
+
+# Wires
+
+
+def test_a_broken_wire_says_nothing_or_the_worst_as_it_is_wired(rig: Rig) -> None:
+    rig.site.inject(BrokenWire(signal="fire"))
+    rig.site.inject(BrokenWire(signal="closed-limit"))
+    assert (rig.inputs()["fire"], rig.inputs()["closed-limit"]) == (0, 0)
+    assert not rig.barrier.fire
+    rig.site.inject(Mend())
+    assert (rig.inputs()["fire"], rig.inputs()["closed-limit"]) == (1, 1)
+
+
+def test_a_shorted_wire_says_always_the_same(rig: Rig) -> None:
+    rig.site.inject(ShortedWire(signal="fire", for_s=3))
+    rig.barrier.set_fire(True)
+    assert rig.inputs()["fire"] == 1
+    rig.time.step(3)
+    assert rig.inputs()["fire"] == 0
+
+
+def test_both_limits_at_once(rig: Rig) -> None:
+    rig.site.inject(BothLimits(for_s=2))
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (1, 1)
+    rig.time.step(2)
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
+
+
+@pytest.mark.parametrize("signal", ["photocell", "approach"])
+def test_chatter_changes_so_often_a_second_and_then_tells_the_truth(rig: Rig, signal: str) -> None:
+    truth = rig.inputs()[signal]
+    rig.site.inject(Chatter(signal=signal, per_s=20, for_s=1))
+    seen = []
+    for _ in range(40):
+        seen.append(rig.inputs()[signal])
+        rig.time.step(0.025)
+    changes = sum(before != after for before, after in itertools.pairwise(seen))
+    assert changes == pytest.approx(19, abs=1)
+    rig.time.step(1)
+    assert rig.inputs()[signal] == truth
+
+
+@pytest.mark.parametrize("fault", [BrokenWire(signal="x"), ShortedWire(signal="x"), Chatter(signal="x")])
+def test_wires_that_are_not_there_cannot_be_spoiled(rig: Rig, fault: Any) -> None:
+    with pytest.raises(SimulatorError, match="signal: 'x' is not wired"):
+        rig.site.inject(fault)
+
+
+def test_a_welded_relay_stays_closed_though_it_reads_back_as_off(rig: Rig) -> None:
+    rig.ask("050002ff00")
+    rig.site.inject(WeldedRelay(relay=2, for_s=10))
+    rig.ask("0500020000")
+    assert rig.ask(READ) == "010100"
+    assert rig.site.boards[0].relays.closed(2)
+    rig.pulse(0)
+    rig.time.step(5)
+    assert rig.barrier.position() == 0  # stop is held
+    rig.time.step(5)
+    rig.open()
+    assert rig.barrier.position() == 1
+    assert [contact.cause for contact in rig.log.contacts if contact.relay == 2] == [
+        Cause.COMMAND,
+        Cause.WELDED,
+    ]
+    for wrong in (WeldedRelay(relay=8), WeldedRelay(relay=0, unit=9)):
+        with pytest.raises(SimulatorError):
+            rig.site.inject(wrong)
+
+
+# The machine
+
+
+def test_a_boom_that_does_not_start(rig: Rig) -> None:
+    rig.site.inject(StuckBoom(for_s=6))
+    rig.open()
+    assert rig.inputs()["closed-limit"] == 1
+    rig.time.step(6)
+    assert rig.barrier.position() == 1  # its motor pulled all the while
+
+
+def test_a_boom_that_does_not_arrive(rig: Rig) -> None:
+    rig.site.inject(StuckBoom(at=0.6))
+    rig.open()
+    assert rig.barrier.position() == pytest.approx(0.6)
+    assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 0)
+    rig.pulse(1)
+    rig.time.step(3)
+    assert rig.barrier.position() == pytest.approx(0.6)
+
+
+def test_people_around_it(rig: Rig) -> None:
+    rig.site.inject(Fire(for_s=3))
+    rig.time.step(1)
+    assert rig.inputs()["fire"] == 0
+    rig.time.step(3)
+    assert rig.inputs()["fire"] == 1
+    rig.site.inject(Button(button="close"))
+    rig.time.step(3)
+    assert rig.barrier.position() == 0
+    rig.site.inject(KeySwitch(for_s=1))
+    assert rig.inputs()["key"] == 1
+    rig.site.inject(Lift(to=0.5, over_s=0.5))
+    rig.time.step(1.5)
+    assert rig.barrier.position() == pytest.approx(0.5)
+    assert rig.inputs()["key"] == 0
+    assert [happening.details["fault"] for happening in rig.log.happenings("fault")] == [
+        "fire",
+        "button",
+        "key-switch",
+        "lift",
+    ]
+
+
+def test_mending_puts_everything_right_and_spares_what_is_to_come(rig: Rig) -> None:
+    for fault in (Silence(), BrokenWire(signal="fire"), KeySwitch(), StuckBoom(), LostReply(exchanges=9)):
+        rig.site.inject(fault)
+    rig.site.inject(Mend())
+    assert rig.inputs()["fire"] == 1
+    rig.open()
+    assert rig.barrier.position() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("earthquake", {}, "fault earthquake: "),
+        ("lost-reply", {"of": "everything"}, "fault lost-reply: of: Input should be"),
+        ("chatter", {}, "fault chatter: signal: Field required"),
+        ("stuck-boom", {"at": 2}, "fault stuck-boom: at: Input should be less"),
+    ],
+)
+def test_faults_by_name_are_checked(name: str, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(SimulatorError, match=said):
+        fault_of(name, arguments)
+    assert fault_of("lost-reply", {"of": "writes"}) == LostReply(of="writes")
+
+
+# The log
+
+
+def test_the_log_counts_actuations_apart_from_releases_and_reads(rig: Rig) -> None:
+    for pdu in (READ, OPEN, "0500000000", "0500005500", "0610000000", "0502000000", "07"):
+        rig.ask(pdu)
+    assert [frame.meaning for frame in rig.log.actuations] == ["relay 0 on for 0.5 s", "relay 0 toggled"]
+    assert [frame.meaning for frame in rig.log.releases] == ["relay 0 off"]
+    assert len(rig.log.output_writes) == 3
+    assert len(rig.log.requests) == len(rig.log.responses) == 7
+    assert [frame.number for frame in rig.log.frames] == list(range(1, 15))
+
+
+def test_frames_are_told_with_what_they_mean(rig: Rig) -> None:
+    rig.ask("0200000008")
+    rig.ask("0f000000020103")
+    read, inputs, write, done = rig.log.frames
+    assert (read.function, read.address, read.value, read.meaning) == (2, 0, 8, "read inputs 0 to 7")
+    assert (inputs.value, inputs.meaning) == ((0, 1, 0, 0, 1, 1, 0, 1), "bits 0 1 0 0 1 1 0 1")
+    assert (write.address, write.value, write.meaning) == (0, (1, 1), "relay 0 on, relay 1 on")
+    assert (done.meaning, done.answers) == ("done", write.number)
+
+
+def test_parts_of_the_log(rig: Rig) -> None:
+    rig.ask(READ)
+    mark = len(rig.log)
+    rig.time.step(2)
+    rig.ask(OPEN)
+    assert [frame.meaning for frame in rig.log.after(mark).requests] == ["relay 0 on for 0.5 s"]
+    assert len(rig.log.since(2.0).frames) == 2
+    assert not rig.log.since(2.1).frames
+
+
+def test_every_entry_is_a_line_of_json_as_soon_as_it_is_logged(tmp_path: Path) -> None:
+    time = ByHand()
+    with WireLog(time, tmp_path / "log") as log:
+        log.frame(
+            direction="request", fate=Fate.HEARD, wire=b"\x01\x02", connection=1, meaning="x", value=(1, 0)
+        )
+        log.contact(1, 2, True, Cause.COMMAND, 1)
+        log.happened("motion", towards="opening")
+        log.connection(1, opened=False)
+        lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert lines == [
+        {
+            "kind": "frame", "at_s": 0.0, "number": 1, "direction": "request", "fate": "heard",
+            "wire": "0102", "connection": 1, "meaning": "x", "effect": "none", "value": [1, 0],
+            "actuation": False,
+        },
+        {
+            "kind": "contact", "at_s": 0.0, "unit": 1, "relay": 2, "closed": True, "cause": "command",
+            "request": 1,
+        },
+        {"kind": "happening", "at_s": 0.0, "what": "motion", "details": {"towards": "opening"}},
+        {"kind": "connection", "at_s": 0.0, "number": 1, "opened": False},
+    ]  # fmt: skip
+    dump(log.after(1), tmp_path / "part")
+    assert [json.loads(line) for line in (tmp_path / "part").read_text().splitlines()] == lines[1:]
+
+
+def test_a_log_may_forget() -> None:
+    log = WireLog(ByHand(), keep=10)
+    for number in range(100):
+        log.happened("tick", number=number)
+    assert 10 <= len(log) <= 20
+    assert log.happenings("tick")[-1].details == {"number": 99}
+
+
+async def test_waiting_for_the_log_gives_up_in_time() -> None:
+    log = WireLog(ByHand())
+    with pytest.raises(TimeoutError):
+        await log.until(lambda: log.frames, within_s=0.01)
+
+
+def test_settings_that_cannot_be_are_refused() -> None:
+    for settings, said in (
+        ({"port": 1, "path": "/x"}, "give one of them"),
+        ({"path": "x"}, "not an absolute path"),
+        ({"boards": [{"model": "kmtronic-8"}, {"model": "waveshare-8"}]}, "the same unit"),
+        ({"baud": 1200}, "a Waveshare board has 4800"),
+        ({"boards": [{"model": "abacus"}]}, "does not match any of the expected tags"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            ModbusSettings.model_validate(settings)
+    assert ModbusSettings(boards=(WaveshareSettings(unit=7),)).boards[0].unit == 7
