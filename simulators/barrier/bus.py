@@ -83,18 +83,17 @@ class Bus:
         self.log = log
         self.paced_baud = paced_baud
         self.faults = PendingExchanges()
-        self.hung = False
-        """Whether no board hears or says anything, though the wire is there."""
-        self.slow_s = 0.0
-        """How much longer every exchange takes, in seconds."""
+        self._hung = False
+        self._slow_s = 0.0
         self.on_heard: Callable[[], None] = lambda: None
         """Called with every whole request: a host is there."""
         self._waiting: deque[_Asked] = deque()
         self._at_work: _Asked | None = None
 
-    def noise(self, broken: Broken, wire: Wire) -> None:
-        """Log bytes that were no frame."""
+    def noise(self, broken: Broken, wire: Wire, *, came_s: float | None = None) -> None:
+        """Log bytes that were no frame, and came just now or then."""
         self.log.frame(
+            at_s=came_s,
             direction="request",
             fate=Fate.DAMAGED,
             wire=broken.wire,
@@ -102,17 +101,18 @@ class Bus:
             meaning=f"no frame: {broken.fault}",
         )
 
-    def hear(self, message: Whole, wire: Wire) -> None:
-        """Deal with one request."""
+    def hear(self, message: Whole, wire: Wire, *, came_s: float | None = None) -> None:
+        """Deal with one request, which came just now or, where that shows only later, then."""
         self.on_heard()
         meant = [board for board in self.boards if message.unit in (BROADCAST, board.unit)]
         deeds = [_understood(board, message.pdu) for board in meant]
         effect = max(map(_effect, deeds), key=_GRAVITY.index, default=Effect.NONE)
-        hearing = [] if self.hung else [board for board in meant if _hears(board, wire)]
+        hearing = [] if self._hung else [board for board in meant if _hears(board, wire)]
         exchange = self.faults.next(effect) if hearing else Exchange(heard=False)
         fate = Fate.HEARD if exchange.heard else Fate.UNHEARD if meant else Fate.NOT_OURS
         address, value = _address_and_value(message.pdu)
         frame = self.log.frame(
+            at_s=came_s,
             direction="request",
             fate=fate,
             wire=message.wire,
@@ -133,6 +133,14 @@ class Bus:
                     self._waiting.append(_Asked(frame, message, wire, board, deed, exchange, answering))
             self._next()
 
+    def hang(self, hung: bool) -> None:
+        """Let no board hear or say anything, though the wire is there; or be well again."""
+        self._hung = hung
+
+    def slow_down(self, delay_s: float) -> None:
+        """Let every exchange take so much longer."""
+        self._slow_s = delay_s
+
     def power_cut(self) -> None:
         """Forget what was asked and not done: the boards have lost their supply."""
         self._waiting.clear()
@@ -141,7 +149,7 @@ class Bus:
     def _next(self) -> None:
         while self._waiting and self._at_work is None:
             self._at_work = asked = self._waiting.popleft()
-            takes_s = self.slow_s + self._travels_s(asked.message.wire)
+            takes_s = self._slow_s + self._travels_s(asked.message.wire)
             self._after(takes_s, functools.partial(self._act, asked))
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:

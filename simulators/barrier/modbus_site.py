@@ -26,7 +26,7 @@ from simulators.barrier.exchange import ExchangeFault, HangUp, WrongCrc
 from simulators.barrier.faults import Silence, SlowBus
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.rtu_line import RtuLink
-from simulators.barrier.site import Site, Undo
+from simulators.barrier.site import Plan, Site
 from simulators.barrier.tcp import HOST, TcpLink
 from simulators.barrier.timeline import RealTime, Timeline
 from simulators.barrier.wirelog import WireLog
@@ -190,29 +190,25 @@ class ModbusSite(Site):
         """See `Site`."""
         return str(self.settings.path) if self.settings.path else f"{HOST}:{self.port}"
 
-    def begin(self, fault: Fault) -> Undo | None:
-        """See `Site.begin`; adds what can go wrong with the bus and the link."""
+    def plan(self, fault: Fault) -> Plan:
+        """See `Site.plan`; adds what can go wrong with the bus and the link."""
+        bus, link = self.bus, self.link
         match fault:
-            case WrongCrc() if not isinstance(self.link, RtuLink):
+            case WrongCrc() if not isinstance(link, RtuLink):
                 raise SimulatorError("wrong-crc: frames over TCP carry no check of their own")
-            case HangUp() if isinstance(self.link, RtuLink):
+            case HangUp() if isinstance(link, RtuLink):
                 raise SimulatorError("hang-up: a serial line has no connection that could end")
             case ExchangeFault():
-                self.bus.faults.add(fault)
+                return Plan(lambda: bus.faults.add(fault))
             case Silence():
-                self.bus.hung = True
-                return lambda: setattr(self.bus, "hung", False)
+                return Plan(lambda: bus.hang(True), lambda: bus.hang(False))
             case SlowBus(delay_s=delay_s):
-                self.bus.slow_s = delay_s
-                return lambda: setattr(self.bus, "slow_s", 0.0)
-            case Unplug() if self.link is not None:
-                self.link.cut()
-                return self.link.restore
-            case Noise() if isinstance(self.link, RtuLink):
-                self.link.say_noise(fault.data)
-            case _:
-                return super().begin(fault)
-        return None
+                return Plan(lambda: bus.slow_down(delay_s), lambda: bus.slow_down(0.0))
+            case Unplug() if link is not None:
+                return Plan(link.cut, link.restore)
+            case Noise(data=data) if isinstance(link, RtuLink):
+                return Plan(lambda: link.say_noise(data))
+        return super().plan(fault)
 
     def mend(self) -> None:
         """See `Site.mend`."""

@@ -10,7 +10,6 @@ takes that refusal for a fault and stays away for 300 s.
 """
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,7 +26,7 @@ from simulators.barrier.exchange import LostReply, LostRequest, PendingExchanges
 from simulators.barrier.faults import Silence
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.osdp_frame import OUT, OsdpFrame, OsdpReader, read_frame
-from simulators.barrier.site import Site, Undo
+from simulators.barrier.site import Plan, Site
 from simulators.barrier.timeline import Timeline
 from simulators.barrier.visits import Visits
 from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
@@ -141,7 +140,7 @@ class OsdpSite(Site):
         self.line = SerialLine.at(settings.path)
         self.line.on_received = self._received
         self.pending = PendingExchanges()
-        self.hung = False
+        self._hung = False
         self._visits = Visits(self.line, log)
         self._reader = OsdpReader()
         self._undeciphered: OsdpFrame | None = None
@@ -191,23 +190,18 @@ class OsdpSite(Site):
         }
         return self._submit(card)
 
-    def begin(self, fault: Fault) -> Undo | None:
-        """See `Site.begin`; adds what can go wrong with the reader and its line."""
+    def plan(self, fault: Fault) -> Plan:
+        """See `Site.plan`; adds what can go wrong with the reader and its line."""
         match fault:
             case LostRequest() | LostReply():
-                self.pending.add(fault)
+                return Plan(lambda: self.pending.add(fault))
             case Silence():
-                self.hung = True
-                return functools.partial(setattr, self, "hung", False)
+                return Plan(lambda: self._hang(True), lambda: self._hang(False))
             case Unplug():
-                self.line.unplug()
-                self._visits.gone()
-                return self.line.replug
-            case Noise():
-                self._say(fault.data, Fate.DAMAGED, "noise")
-            case _:
-                return super().begin(fault)
-        return None
+                return Plan(self._visits.cut, self.line.replug)
+            case Noise(data=data):
+                return Plan(lambda: self._say(data, Fate.DAMAGED, "noise"))
+        return super().plan(fault)
 
     def mend(self) -> None:
         """See `Site.mend`."""
@@ -244,6 +238,9 @@ class OsdpSite(Site):
         self._device = osdp_sys.PeripheralDevice(info.get(), capabilities=capabilities.get())
         self._device.set_command_callback(self._obey)
 
+    def _hang(self, hung: bool) -> None:
+        self._hung = hung
+
     # What comes in.
 
     def _received(self, data: bytes) -> None:
@@ -253,7 +250,7 @@ class OsdpSite(Site):
 
     def _hear(self, frame: OsdpFrame) -> None:
         ours = frame.address == self.settings.address
-        alive = ours and not self.hung and self._device is not None
+        alive = ours and not self._hung and self._device is not None
         exchange = self.pending.next(_effect(frame)) if alive else None
         if frame.code is None:
             self._log_request(frame, Fate.DAMAGED)
@@ -341,11 +338,11 @@ class OsdpSite(Site):
             self._submit({"event": Event.Status, "type": StatusReportType.Input, "report": report})
 
     def _submit(self, event: dict[str, Any]) -> bool:
-        online = self._device is not None and not self.hung and self._device.is_online()
+        online = self._device is not None and not self._hung and self._device.is_online()
         return bool(online and self._device.submit_event(event))
 
     def _refresh(self) -> None:
-        if self._device is not None and not self.hung:
+        if self._device is not None and not self._hung:
             self._device.refresh()
             online = bool(self._device.is_online())
             if online and not self._online:

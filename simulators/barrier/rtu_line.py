@@ -25,6 +25,8 @@ class RtuLink:
         self.quiet_s = silence_s(baud) if quiet_s is None else quiet_s
         self._visits = Visits(line, bus.log)
         self._heard = b""
+        self._came_s = 0.0
+        """When the last of that was heard."""
         self._ending: asyncio.TimerHandle | None = None
         line.on_received = self._received
 
@@ -73,8 +75,7 @@ class RtuLink:
     def cut(self) -> None:
         """Pull the cable."""
         self._silence()
-        self.line.unplug()
-        self._visits.gone()
+        self._visits.cut()
 
     def restore(self) -> None:
         """Put it back."""
@@ -83,6 +84,7 @@ class RtuLink:
     def _received(self, data: bytes) -> None:
         self._visits.come()
         self._heard += data
+        self._came_s = self.bus.timeline.now_s
         if self._ending:
             self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(self.quiet_s, self._silence)
@@ -95,6 +97,6 @@ class RtuLink:
         heard, self._heard = self._heard, b""
         for found in read_frames(heard):
             if isinstance(found, Broken):
-                self.bus.noise(found, self)
+                self.bus.noise(found, self, came_s=self._came_s)
             else:
-                self.bus.hear(found, self)
+                self.bus.hear(found, self, came_s=self._came_s)

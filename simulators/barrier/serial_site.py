@@ -21,7 +21,7 @@ from simulators.barrier.exchange import (
 )
 from simulators.barrier.faults import Silence, SlowBus
 from simulators.barrier.mechanics.barrier import MechanicsSettings
-from simulators.barrier.site import Site, Undo
+from simulators.barrier.site import Plan, Site
 from simulators.barrier.timeline import Timeline
 from simulators.barrier.visits import Visits
 from simulators.barrier.wirelog import Fate, Frame, WireLog
@@ -64,8 +64,8 @@ class SerialSite(Site):
         self.line = SerialLine.at(settings.path)
         self.line.on_received = self._received
         self.pending = PendingExchanges()
-        self.hung = False
-        self.slow_s = 0.0
+        self._hung = False
+        self._slow_s = 0.0
         self._visits = Visits(self.line, log)
 
     @asynccontextmanager
@@ -79,24 +79,20 @@ class SerialSite(Site):
         """See `Site`."""
         return str(self.settings.path)
 
-    def begin(self, fault: Fault) -> Undo | None:
-        """See `Site.begin`; adds what can go wrong with the board's port."""
+    def plan(self, fault: Fault) -> Plan:
+        """See `Site.plan`; adds what can go wrong with the board's port."""
         match fault:
             case LostRequest() | LostReply() | DuplicatedReply() | LateReply():
-                self.pending.add(fault)
+                return Plan(lambda: self.pending.add(fault))
             case Silence():
-                self.hung = True
-                return functools.partial(setattr, self, "hung", False)
+                return Plan(lambda: self._hang(True), lambda: self._hang(False))
             case SlowBus(delay_s=delay_s):
-                self.slow_s = delay_s
-                return functools.partial(setattr, self, "slow_s", 0.0)
-            case Unplug():
-                return self.cut_power("boards")  # which comes over that cable
-            case Noise():
-                self._say(fault.data, Fate.DAMAGED, "noise")
-            case _:
-                return super().begin(fault)
-        return None
+                return Plan(lambda: self._slow_down(delay_s), lambda: self._slow_down(0.0))
+            case Unplug():  # and the supply comes over that cable
+                return Plan(lambda: self.cut_power("boards"), lambda: self.give_power("boards"))
+            case Noise(data=data):
+                return Plan(lambda: self._say(data, Fate.DAMAGED, "noise"))
+        return super().plan(fault)
 
     def mend(self) -> None:
         """See `Site.mend`."""
@@ -105,12 +101,17 @@ class SerialSite(Site):
 
     def boards_lost_power(self) -> None:
         """See `Site`: the port vanishes."""
-        self.line.unplug()
-        self._visits.gone()
+        self._visits.cut()
 
     def boards_have_power(self) -> None:
         """See `Site`: it is there again."""
         self.line.replug()
+
+    def _hang(self, hung: bool) -> None:
+        self._hung = hung
+
+    def _slow_down(self, delay_s: float) -> None:
+        self._slow_s = delay_s
 
     def _received(self, data: bytes) -> None:
         self._visits.come()
@@ -118,7 +119,7 @@ class SerialSite(Site):
             self._hear(command)
 
     def _hear(self, command: Command) -> None:
-        exchange = Exchange(heard=False) if self.hung else self.pending.next(command.effect)
+        exchange = Exchange(heard=False) if self._hung else self.pending.next(command.effect)
         whole = command.perform is not None
         frame = self.log.frame(
             direction="request",
@@ -129,7 +130,7 @@ class SerialSite(Site):
             effect=command.effect,
         )
         if whole and exchange.heard:
-            self._after(self.slow_s, functools.partial(self._act, command, exchange, frame))
+            self._after(self._slow_s, functools.partial(self._act, command, exchange, frame))
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         if delay_s > 0:

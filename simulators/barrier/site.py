@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from simulators.barrier.boards.relays import Relays
@@ -28,7 +29,15 @@ from simulators.barrier.wiring import WiredBoard, Wiring, WiringSettings
 from simulators.errors import SimulatorError
 from simulators.faults import Fault, Unplug
 
-Undo = Callable[[], None]
+Supply = Literal["all", "boards", "controllers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What lets something happen and, if it lasts, what ends it."""
+
+    begin: Callable[[], None]
+    end: Callable[[], None] | None = None
 
 
 class Board(WiredBoard, Protocol):
@@ -79,104 +88,100 @@ class Site(ABC):
         self.boards = [board for board, _ in boards]
         for board, wires in boards:
             self.wiring.connect(board, wires)
-        self._lasting: list[tuple[Undo, Appointment | None]] = []
+        self._lasting: list[Callable[[], None]] = []
 
     def inject(self, fault: Fault) -> None:
         """Let something happen, now or at the next exchanges, as its kind is.
 
         Raises SimulatorError for what cannot happen here.
         """
-        undo = self.begin(fault)
-        self.log.happened("fault", **fault.model_dump(mode="json", exclude_none=True))
-        if undo is not None:
-            self._end_later(undo, fault.for_s if isinstance(fault, LastingFault | Unplug) else None)
+        plan = self.plan(fault)
+        told = fault.model_dump(mode="json", exclude_none=True)
+        self.log.happened("fault", **told)
+        plan.begin()
+        if plan.end is not None:
+            for_s = fault.for_s if isinstance(fault, LastingFault | Unplug) else None
+            self._end_later(told["fault"], plan.end, for_s)
 
-    def begin(self, fault: Fault) -> Undo | None:
-        """Let it begin; returns what puts it right again, if it lasts."""
+    def plan(self, fault: Fault) -> Plan:
+        """What lets it begin and, if it lasts, what ends it; SimulatorError for what cannot happen here."""
+        barrier, wiring = self.barrier, self.wiring
         match fault:
             case Mend():
-                self.mend()
+                return Plan(self.mend)
             case Lift(to=to, over_s=over_s, door=door):
-                self.barrier.lift(to, over_s, door)
+                barrier.check(door)
+                return Plan(lambda: barrier.lift(to, over_s, door))
             case Button(button=button, door=door):
-                self.barrier.press(button, door)
+                barrier.check(door)
+                return Plan(lambda: barrier.press(button, door))
             case Fire():
-                self.barrier.set_fire(True)
-                return lambda: self.barrier.set_fire(False)
+                return Plan(lambda: barrier.set_fire(True), lambda: barrier.set_fire(False))
             case KeySwitch():
-                self.barrier.set_key(True)
-                return lambda: self.barrier.set_key(False)
+                return Plan(lambda: barrier.set_key(True), lambda: barrier.set_key(False))
             case StuckBoom(at=at, door=door):
-                self.barrier.jam(at, door)
-                return lambda: self.barrier.free(door)
+                barrier.check(door)
+                return Plan(lambda: barrier.jam(at, door), lambda: barrier.free(door))
             case BrokenWire(signal=signal):
-                return self._spoil_wire(signal, "broken")
+                wiring.check(signal)
+                return Plan(
+                    lambda: wiring.set_wire(signal, "broken"), lambda: wiring.set_wire(signal, "whole")
+                )
             case ShortedWire(signal=signal):
-                return self._spoil_wire(signal, "shorted")
+                wiring.check(signal)
+                return Plan(
+                    lambda: wiring.set_wire(signal, "shorted"), lambda: wiring.set_wire(signal, "whole")
+                )
             case BothLimits(door=door):
                 limits = [prefixed(door, limit) for limit in ("open-limit", "closed-limit")]
-                return self._claim(limits)
+                wiring.check(*limits)
+                return Plan(lambda: wiring.claim(limits, True), lambda: wiring.claim(limits, None))
             case Chatter(signal=signal, per_s=per_s):
-                self.wiring.chatter(signal, per_s)
-                return lambda: self.wiring.claim(signal, None)
+                wiring.check(signal)
+                return Plan(lambda: wiring.chatter(signal, per_s), lambda: wiring.claim([signal], None))
             case WeldedRelay(relay=relay, unit=unit):
                 relays = self._relays(unit, relay)
-                relays.weld(relay)
-                return lambda: relays.part(relay)
+                return Plan(lambda: relays.weld(relay), lambda: relays.part(relay))
             case PowerCut(of=of):
-                return self.cut_power(of)
-            case _:
-                raise SimulatorError(f"{fault.model_dump().get('fault')}: this does not happen here")
-        return None
+                return Plan(lambda: self.cut_power(of), lambda: self.give_power(of))
+        raise SimulatorError(f"{fault.model_dump().get('fault')}: this does not happen here")
 
     def mend(self) -> None:
         """Put everything right that lasts."""
-        lasting, self._lasting = self._lasting, []
-        for undo, ending in reversed(lasting):
-            if ending is not None:
-                ending.cancel()
-            undo()
+        for ending in list(self._lasting):
+            ending()
 
-    def cut_power(self, of: Literal["all", "boards", "controllers"]) -> Undo:
-        """Take the supply away; returns what gives it back."""
-        boards = self.boards if of != "controllers" else []
-        for board in boards:
-            board.power_cut()
-        if boards:
+    def cut_power(self, of: Supply) -> None:
+        """Take the supply away."""
+        if of != "controllers":
+            for board in self.boards:
+                board.power_cut()
             self.boards_lost_power()
         if of != "boards":
             self.barrier.power_cut()
 
-        def back() -> None:
-            for board in boards:
+    def give_power(self, of: Supply) -> None:
+        """Give it back."""
+        if of != "controllers":
+            for board in self.boards:
                 board.power_returned()
-            if boards:
-                self.boards_have_power()
-            if of != "boards":
-                self.barrier.power_returned()
+            self.boards_have_power()
+        if of != "boards":
+            self.barrier.power_returned()
 
-        return back
+    def _end_later(self, name: str, end: Callable[[], None], for_s: float | None) -> None:
+        due: Appointment | None = None
 
-    def _end_later(self, undo: Undo, for_s: float | None) -> None:
         def over() -> None:
-            self._lasting.remove(entry)
-            undo()
+            self._lasting.remove(over)
+            if due is not None:
+                due.cancel()
+            self.log.happened("mended", fault=name)
+            end()
 
-        ending = None if for_s is None else self.timeline.at(self.timeline.now_s + for_s, over)
-        entry = (undo, ending)
-        self._lasting.append(entry)
-
-    def _spoil_wire(self, signal: str, state: Literal["broken", "shorted"]) -> Undo:
-        self.wiring.set_wire(signal, state)
-        return lambda: self.wiring.set_wire(signal, "whole")
-
-    def _claim(self, signals: list[str]) -> Undo:
-        def claim(active: bool | None) -> None:
-            for signal in signals:
-                self.wiring.claim(signal, active)
-
-        claim(True)
-        return lambda: claim(None)
+        self._lasting.append(over)
+        if for_s is not None:
+            due = self.timeline.at(self.timeline.now_s + for_s, over)
 
     def _relays(self, unit: int | None, relay: int) -> Relays:
         for board in self.boards:

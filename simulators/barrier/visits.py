@@ -31,6 +31,11 @@ class Visits:
         await self.line.close()
         self.gone()
 
+    def cut(self) -> None:
+        """Pull the cable."""
+        self.line.unplug()
+        self.gone()
+
     def come(self) -> None:
         """A host is there: what it says may be heard before it is seen to be."""
         if not self.present:

@@ -1,8 +1,9 @@
 """What was on the wire and what came of it, exact and complete: the log by which tests judge a driver.
 
-Every frame stands here, both ways, when its last byte came or its first one went: also frames that nobody
-heard, answers that were never sent, and bytes that were no frame. Beside them stand connections, the contacts
-of relays (what the motor's controller saw), and what happened to the machine (what a bystander saw).
+Every frame stands here, both ways, with the time at which its last byte came or its first one went: also
+frames that nobody heard, answers that were never sent, and bytes that were no frame. Beside them stand
+connections, the contacts of relays (what the motor's controller saw), and what happened to the machine (what a
+bystander saw).
 """
 
 import asyncio
@@ -231,7 +232,9 @@ class WireLog(Entries):
         self.keep = keep
         self.on_entry: Callable[[Entry], None] = lambda _entry: None
         """Called with every entry, once it is logged."""
-        self._frames = 0
+        self._numbers = 0
+        self._by_kind: dict[type, list[Any]] = {}
+        self._actuations: list[Frame] = []
         self._waiting: set[asyncio.Future[None]] = set()
         self._file: TextIO | None = None
         if path is not None:
@@ -249,10 +252,18 @@ class WireLog(Entries):
             self._file.close()
             self._file = None
 
-    def frame(self, **given: Any) -> Frame:
-        """Log a frame now; it gets the next number."""
-        self._frames += 1
-        frame = Frame(at_s=self.timeline.now_s, number=self._frames, **given)
+    @property
+    def actuations(self) -> list[Frame]:
+        """See `Entries`; does not look through the log for them."""
+        return list(self._actuations)
+
+    def _of(self, kind: type[EntryT]) -> list[EntryT]:
+        return list(self._by_kind.get(kind, []))
+
+    def frame(self, *, at_s: float | None = None, **given: Any) -> Frame:
+        """Log a frame that came just now, or then; it gets the next number."""
+        self._numbers += 1
+        frame = Frame(at_s=self.timeline.now_s if at_s is None else at_s, number=self._numbers, **given)
         self._add(frame)
         return frame
 
@@ -271,15 +282,28 @@ class WireLog(Entries):
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
+        self._sort_in(entry)
         if self._file is not None:
             self._file.write(json.dumps(as_json(entry)) + "\n")
             self._file.flush()
         if self.keep is not None and len(self.entries) > 2 * self.keep:
-            del self.entries[: -self.keep]
+            self._forget(self.keep)
         self.on_entry(entry)
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
+
+    def _sort_in(self, entry: Entry) -> None:
+        self._by_kind.setdefault(type(entry), []).append(entry)
+        if isinstance(entry, Frame) and entry.is_actuation:
+            self._actuations.append(entry)
+
+    def _forget(self, keep: int) -> None:
+        del self.entries[:-keep]
+        self._by_kind.clear()
+        self._actuations.clear()
+        for entry in self.entries:
+            self._sort_in(entry)
 
     async def until(self, true: Callable[[], object], within_s: float = 10.0) -> None:
         """Wait for an entry that makes this true; TimeoutError after so many seconds of real time."""

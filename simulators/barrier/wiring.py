@@ -5,7 +5,7 @@ it by opening (normally closed) can: a broken wire then says the same. Photocell
 way, as they should be, unless settings say otherwise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -136,31 +136,31 @@ class Wiring:
                 board, channel = self._ends[id(circuit)]
                 board.input_changed(channel, circuit.closed)
 
-    def _wired(self, signal: str) -> None:
-        if signal not in self._circuits:
-            raise SimulatorError(f"signal: {signal!r} is not wired; {', '.join(self._circuits)} are")
-
     # What goes wrong with them.
+
+    def check(self, *signals: str) -> None:
+        """SimulatorError for a signal that is not wired."""
+        for signal in signals:
+            if signal not in self._circuits:
+                raise SimulatorError(f"signal: {signal!r} is not wired; {', '.join(self._circuits)} are")
 
     def set_wire(self, signal: str, state: Literal["whole", "broken", "shorted"]) -> None:
         """Break, short or mend the wires of a signal."""
-        self._wired(signal)
         self._change(signal, lambda circuit: setattr(circuit, "wire", state))
 
-    def claim(self, signal: str, active: bool | None) -> None:
-        """Let its contact say this, whatever is true; None: the truth again."""
-        self._wired(signal)
-        if chattering := self._chattering.pop(signal, None):
-            chattering.cancel()
-        self._change(signal, lambda circuit: setattr(circuit, "claims", active))
+    def claim(self, signals: Sequence[str], active: bool | None) -> None:
+        """Let their contacts say this, whatever is true; None: the truth again."""
+        for signal in signals:
+            if chattering := self._chattering.pop(signal, None):
+                chattering.cancel()
+            self._change(signal, lambda circuit: setattr(circuit, "claims", active))
 
     def chatter(self, signal: str, per_s: float) -> None:
         """Let its contact change so often a second, until it is to tell the truth again."""
-        self._wired(signal)
 
         def change() -> None:
             self._change(signal, lambda circuit: setattr(circuit, "claims", not circuit.says))
             self._chattering[signal] = self.timeline.at(self.timeline.now_s + 1 / per_s, change)
 
-        self.claim(signal, None)
+        self.claim([signal], None)
         change()

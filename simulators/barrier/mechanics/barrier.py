@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from simulators.barrier.mechanics.boom import Boom, BoomSettings
 from simulators.barrier.mechanics.controller import ContactName, Controller, ControllerSettings
-from simulators.barrier.mechanics.lane import Lane, LaneSettings, Manner, Way
+from simulators.barrier.mechanics.lane import E_GATE, Lane, LaneSettings, Manner, Way
 from simulators.barrier.timeline import Appointment, Timeline
 from simulators.barrier.wirelog import WireLog
 from simulators.errors import SimulatorError
@@ -30,12 +30,17 @@ class MechanicsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    lane: LaneSettings = LaneSettings()
+    lane: LaneSettings = Field(LaneSettings(), description='Or "e-gate": two doors and a chamber.')
     boom: BoomSettings = BoomSettings()
     controller: ControllerSettings = ControllerSettings()
     interlock: bool = Field(
         False, description="Whether a door's controller opens it only while all others are closed."
     )
+
+    @field_validator("lane", mode="before")
+    @classmethod
+    def _known_lane(cls, lane: object) -> object:
+        return E_GATE if lane == "e-gate" else lane
 
     @model_validator(mode="after")
     def _names_apart(self) -> Self:
@@ -106,7 +111,7 @@ class Barrier:
             boom,
             self.settings.controller,
             self.timeline,
-            lambda what, **details: self.log.happened(what, **({"door": name} if name else {}), **details),
+            lambda what, **details: self.log.happened(what, **_of(name), **details),
             free=lambda: not self._occupied(),
             may_open=lambda: self._may_open(name),
             acted=self.settle,
@@ -148,7 +153,8 @@ class Barrier:
 
     def lift(self, to: float = 1.0, over_s: float = 1.5, door: str = "") -> None:
         """Somebody moves the boom by hand."""
-        self.log.happened("motion", towards="opening" if to > self.position(door) else "closing", by="hand")
+        towards = "opening" if to > self.position(door) else "closing"
+        self.log.happened("motion", **_of(door), towards=towards, by="hand")
         self._named(door).boom.lift(to, over_s, self._now_s)
         self.settle()
 
@@ -245,7 +251,7 @@ class Barrier:
         moves = door.boom.moves(now_s)
         if door.moved and not moves:
             position = round(door.boom.position(now_s), 3)
-            self.log.happened("rest", **({"door": name} if name else {}), position=position)
+            self.log.happened("rest", **_of(name), position=position)
             door.controller.arrived()
         door.moved = moves
 
@@ -276,7 +282,16 @@ class Barrier:
         others = [prefixed(other, "closed-limit") for other in self.doors if other != name]
         return not self.settings.interlock or all(self.signals[other] for other in others)
 
+    def check(self, door: str) -> None:
+        """SimulatorError where there is no such door."""
+        self._named(door)
+
     def _named(self, door: str) -> Door:
         if door not in self.doors:
             raise SimulatorError(f"door: {door!r} is not one of {', '.join(map(repr, self.doors))}")
         return self.doors[door]
+
+
+def _of(door: str) -> dict[str, str]:
+    """Whose it is that something happens to, where that has a name."""
+    return {"door": door} if door else {}

@@ -155,8 +155,8 @@ def test_in_other_modes_than_normal_inputs_drive_relays(
 def test_modes_can_be_set_all_at_once_and_are_kept_without_power(waveshare: Rig) -> None:
     modes = request_pdu(WriteMany(Function.WRITE_MULTIPLE_REGISTERS, 0x1000, (1, 2, 3, 0, 0, 0, 0, 0)))
     assert waveshare.ask(modes.hex()) == "1010000008"
-    undo = waveshare.site.cut_power("boards")
-    undo()
+    waveshare.site.cut_power("boards")
+    waveshare.site.give_power("boards")
     assert waveshare.ask("0310000003") == "0306000100020003"
 
 
@@ -209,9 +209,9 @@ def test_wirenboard_after_power(restore: int, after: str) -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
     rig.ask(f"060006{restore:04x}")
     rig.ask("050001ff00")
-    back = rig.site.cut_power("boards")
+    rig.site.cut_power("boards")
     assert rig.ask("0100000006") is None
-    back()
+    rig.site.give_power("boards")
     assert coils(rig, 6) == after
 
 

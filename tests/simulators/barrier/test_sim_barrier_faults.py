@@ -324,6 +324,8 @@ def test_mending_puts_everything_right_and_spares_what_is_to_come(rig: Rig) -> N
     assert rig.inputs()["fire"] == 1
     rig.open()
     assert rig.barrier.position() == 1
+    mended = [happening.details["fault"] for happening in rig.log.happenings("mended")]
+    assert mended == ["silence", "broken-wire", "key-switch", "stuck-boom"]
 
 
 @pytest.mark.parametrize(

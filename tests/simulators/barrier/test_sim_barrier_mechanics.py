@@ -551,6 +551,10 @@ def test_the_second_door_opens_beside_the_first_unless_their_controllers_are_int
     assert gate.inputs()["second-open-limit"] == 1
 
 
+def test_the_lane_of_an_e_gate_has_a_name() -> None:
+    assert MechanicsSettings.model_validate({"lane": "e-gate"}).lane == E_GATE
+
+
 def test_names_that_mean_two_things_are_refused() -> None:
     with pytest.raises(ValueError, match="photocell is the name of something else"):
         MechanicsSettings.model_validate({"lane": {"loops": {"photocell": {"from_m": 0, "to_m": 1}}}})
