@@ -85,8 +85,6 @@ class Bus:
         self.faults = PendingExchanges()
         self._hung = False
         self._slow_s = 0.0
-        self.on_heard: Callable[[], None] = lambda: None
-        """Called with every whole request: a host is there."""
         self._waiting: deque[_Asked] = deque()
         self._at_work: _Asked | None = None
 
@@ -103,7 +101,6 @@ class Bus:
 
     def hear(self, message: Whole, wire: Wire, *, came_s: float | None = None) -> None:
         """Deal with one request, which came just now or, where that shows only later, then."""
-        self.on_heard()
         meant = [board for board in self.boards if message.unit in (BROADCAST, board.unit)]
         deeds = [_understood(board, message.pdu) for board in meant]
         effect = max(map(_effect, deeds), key=_GRAVITY.index, default=Effect.NONE)

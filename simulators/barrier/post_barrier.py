@@ -157,6 +157,8 @@ class PostBarrier(Simulator):
             self._site = site = self.settings.site_on(timeline, log)
             log.on_entry = self._note
             async with site.linked(), asyncio.TaskGroup() as tasks:
+                for timed in self.settings.faults:
+                    site.plan(timed.what)  # what cannot happen here is told now
                 tell("ready", self.settings.summary() | {"address": site.address})
                 if self.settings.every_s is not None:
                     tasks.create_task(self._traffic(self.settings.every_s))

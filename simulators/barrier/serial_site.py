@@ -119,8 +119,9 @@ class SerialSite(Site):
             self._hear(command)
 
     def _hear(self, command: Command) -> None:
-        exchange = Exchange(heard=False) if self._hung else self.pending.next(command.effect)
         whole = command.perform is not None
+        heard = whole and not self._hung
+        exchange = self.pending.next(command.effect) if heard else Exchange(heard=False)
         frame = self.log.frame(
             direction="request",
             fate=Fate.DAMAGED if not whole else Fate.HEARD if exchange.heard else Fate.UNHEARD,
@@ -129,7 +130,7 @@ class SerialSite(Site):
             meaning=command.meaning,
             effect=command.effect,
         )
-        if whole and exchange.heard:
+        if exchange.heard:
             self._after(self._slow_s, functools.partial(self._act, command, exchange, frame))
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
@@ -145,7 +146,7 @@ class SerialSite(Site):
             self._after(exchange.late_s, functools.partial(self._answer, answer, exchange, frame))
 
     def _answer(self, answer: bytes, exchange: Exchange, frame: Frame) -> None:
-        meaning = answer.decode("latin-1").strip()
+        meaning = " ".join(answer.decode("latin-1").split())
         for copy in range(exchange.copies):
             if not exchange.answered:
                 fate = Fate.SUPPRESSED

@@ -57,6 +57,22 @@ class Board(WiredBoard, Protocol):
 class Site(ABC):
     """The barrier, its boards, their wires. Subclasses add how the boards are spoken to."""
 
+    def __init__(
+        self,
+        mechanics: MechanicsSettings,
+        boards: Sequence[tuple[Board, WiringSettings]],
+        timeline: Timeline,
+        log: WireLog,
+    ) -> None:
+        self.timeline = timeline
+        self.log = log
+        self.barrier = Barrier(mechanics, timeline, log)
+        self.wiring = Wiring(self.barrier, timeline)
+        self.boards = [board for board, _ in boards]
+        for board, wires in boards:
+            self.wiring.connect(board, wires)
+        self._lasting: list[Callable[[], None]] = []
+
     @property
     @abstractmethod
     def address(self) -> str:
@@ -73,22 +89,6 @@ class Site(ABC):
     @abstractmethod
     def linked(self) -> AbstractAsyncContextManager[None]:
         """Let hosts reach it; SimulatorError where that cannot be."""
-
-    def __init__(
-        self,
-        mechanics: MechanicsSettings,
-        boards: Sequence[tuple[Board, WiringSettings]],
-        timeline: Timeline,
-        log: WireLog,
-    ) -> None:
-        self.timeline = timeline
-        self.log = log
-        self.barrier = Barrier(mechanics, timeline, log)
-        self.wiring = Wiring(self.barrier, timeline)
-        self.boards = [board for board, _ in boards]
-        for board, wires in boards:
-            self.wiring.connect(board, wires)
-        self._lasting: list[Callable[[], None]] = []
 
     def inject(self, fault: Fault) -> None:
         """Let something happen, now or at the next exchanges, as its kind is.

@@ -25,11 +25,7 @@ class TcpLink:
         self._listener: socket.socket | None = None
         self._hosts: set[_Host] = set()
         self._count = 0
-
-    @property
-    def hosts(self) -> int:
-        """How many connections there are."""
-        return len(self._hosts)
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         """Listen; SimulatorError where that cannot be."""
@@ -37,6 +33,7 @@ class TcpLink:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
         self.cut()
 
     def cut(self) -> None:
@@ -54,7 +51,7 @@ class TcpLink:
 
     def restore(self) -> None:
         """Accept connections (again)."""
-        if self._listener is not None:
+        if self._listener is not None or self._closed:
             return
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:

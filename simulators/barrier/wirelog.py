@@ -2,8 +2,8 @@
 
 Every frame stands here, both ways, with the time at which its last byte came or its first one went: also
 frames that nobody heard, answers that were never sent, and bytes that were no frame. Beside them stand
-connections, the contacts of relays (what the motor's controller saw), and what happened to the machine (what a
-bystander saw).
+connections, the contacts of relays (what the motor's controller saw), and what happened to the machine, as a
+bystander would see it.
 """
 
 import asyncio

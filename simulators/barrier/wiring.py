@@ -49,10 +49,12 @@ def kind_of(signal: str, contacts: Mapping[str, ContactKind]) -> ContactKind:
 
 
 class Circuit:
-    """The wire from a signal to an input."""
+    """The wire from a signal to an input of a board."""
 
-    def __init__(self, kind: ContactKind, active: bool) -> None:
+    def __init__(self, kind: ContactKind, active: bool, board: "WiredBoard", channel: int) -> None:
         self.kind = kind
+        self.board = board
+        self.channel = channel
         self.active = active
         """What is true."""
         self.claims: bool | None = None
@@ -90,7 +92,6 @@ class Wiring:
         self.barrier = barrier
         self.timeline = timeline
         self._circuits: dict[str, list[Circuit]] = {}
-        self._ends: dict[int, tuple[WiredBoard, int]] = {}
         self._chattering: dict[str, Appointment] = {}
         barrier.on_signal = self._signal
 
@@ -103,10 +104,9 @@ class Wiring:
                 raise SimulatorError(f"inputs: {signal} is not one of {', '.join(signals)}")
             if not 0 <= channel < board.inputs:
                 raise SimulatorError(f"inputs: {signal} = {channel}: it has {board.inputs} inputs")
-            circuit = Circuit(kind_of(signal, settings.contacts), signals[signal])
+            circuit = Circuit(kind_of(signal, settings.contacts), signals[signal], board, channel)
             circuits[channel] = circuit
             self._circuits.setdefault(signal, []).append(circuit)
-            self._ends[id(circuit)] = (board, channel)
         names: dict[int, tuple[str, bool]] = {}
         known = contacts_of(self.barrier.settings.lane)
         for contact, relay in settings.outputs.items():
@@ -133,8 +133,7 @@ class Wiring:
             before = circuit.closed
             change(circuit)
             if circuit.closed != before:
-                board, channel = self._ends[id(circuit)]
-                board.input_changed(channel, circuit.closed)
+                circuit.board.input_changed(circuit.channel, circuit.closed)
 
     # What goes wrong with them.
 

@@ -14,6 +14,7 @@ from sim_host import Host
 from simulators.barrier.modbus.mbap import Mbap
 from simulators.barrier.post_barrier import ModbusBarrierSettings, PostBarrier
 from simulators.control import command
+from simulators.errors import SimulatorError
 from simulators.kinds import settings_of
 from simulators.post import Post
 from simulators.postfile import PostFileError, load_post
@@ -222,7 +223,14 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, said: str)
 
 async def test_a_post_with_a_wire_to_nowhere_does_not_start(tmp_path: Path) -> None:
     text = BARRIER.replace("stop = 2", "raise = 2")
-    with pytest.raises(Exception, match="outputs: raise is not one of open, close, stop"):
+    with pytest.raises(SimulatorError, match="outputs: raise is not one of open, close, stop"):
+        async with running(tmp_path, text):
+            pass
+
+
+async def test_a_timed_fault_that_cannot_happen_is_told_when_the_post_starts(tmp_path: Path) -> None:
+    text = BARRIER.replace("port = 0", 'port = 0\nfaults = [{ at_s = 99, fault = "wrong-crc" }]')
+    with pytest.raises(SimulatorError, match="wrong-crc: frames over TCP"):
         async with running(tmp_path, text):
             pass
 
@@ -231,7 +239,7 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        with pytest.raises(Exception, match=f"port {port}: Address already in use"):
+        with pytest.raises(SimulatorError, match=f"port {port}: Address already in use"):
             async with running(tmp_path, BARRIER.replace("port = 0", f"port = {port}")):
                 pass
 
