@@ -23,10 +23,15 @@ KINDS: dict[str, tuple[str, str]] = {
 def settings_of(table: Mapping[str, Any]) -> SimulatorSettings:
     """The settings in `table`, of the class its `kind` calls for.
 
-    Raises SimulatorError for an unknown kind and pydantic's ValidationError for the rest.
+    Raises SimulatorError for a kind that is unknown, or needs what is not installed, and pydantic's
+    ValidationError for the rest.
     """
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         raise SimulatorError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
     module, name = KINDS[kind]
-    return cast("KindOfSimulator", getattr(import_module(module), name)).model_validate(dict(table))
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise SimulatorError(f"kind: {kind} needs the Python package {error.name}: install it") from error
+    return cast("KindOfSimulator", getattr(found, name)).model_validate(dict(table))

@@ -88,6 +88,7 @@ class OsdpBoard:
     def power_cut(self) -> None:
         """Lose the supply."""
         self.powered = False
+        self._for_good = [False] * len(self.relays)
         self.relays.release(Cause.POWER)
 
     def power_returned(self) -> None:
@@ -101,8 +102,9 @@ class OsdpBoard:
             if code <= ON_FOR_GOOD or not self.relays.pulsing(relay):
                 self.relays.set(relay, on, Cause.COMMAND, number)
         elif code in (ON_FOR_NOW, OFF_FOR_NOW):
-            for_good = self._for_good
-            self.relays.pulse(relay, code == ON_FOR_NOW, seconds, number, afterwards=lambda: for_good[relay])
+            self.relays.pulse(
+                relay, code == ON_FOR_NOW, seconds, number, afterwards=lambda: self._for_good[relay]
+            )
 
 
 class _Wire:

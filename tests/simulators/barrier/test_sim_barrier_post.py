@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -219,6 +220,14 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, said: str)
     with pytest.raises(PostFileError) as caught:
         load_post(tmp_path / "post.toml", {"BORDERPOST_RUN": "/run/x"})
     assert said in str(caught.value)
+
+
+def test_a_kind_that_needs_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("simulators.barrier.post_osdp", "simulators.barrier.osdp_site"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "osdp_sys", None)
+    with pytest.raises(SimulatorError, match="kind: osdp-reader needs the Python package osdp_sys"):
+        settings_of({"name": "lane-3/reader", "kind": "osdp-reader", "path": "/x"})
 
 
 async def test_a_post_with_a_wire_to_nowhere_does_not_start(tmp_path: Path) -> None:
