@@ -1,0 +1,255 @@
+"""The driver that every fingerprint scanner is: `capture` and `cancel`, and what is said meanwhile.
+
+A driver of one protocol derives from `FingerprintScanner`, writes `open`, `close` and the methods of
+`capture.Scanner`, and has settings that derive from `ScannerSettings`.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, TypeVar
+
+from pydantic import Field, field_validator
+
+from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
+from drivers.driver import BadFrame, Condition, Driver, Family, Status
+from drivers.fingerprint.assessment import Asked, assess
+from drivers.fingerprint.capture import Scanner, Transaction
+from drivers.fingerprint.commands import Capture, CaptureDone
+from drivers.fingerprint.encoding import attachments
+from drivers.fingerprint.observations import (
+    CaptureEnded,
+    CaptureOutcome,
+    Encoding,
+    FingerCaptured,
+    FingerFeedback,
+)
+from drivers.fingerprint.quality import QualityMeasure, RidgeClarity
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.settings import Settings
+from drivers.observation import Observation
+
+Said = Observation | BadFrame | Status
+
+
+class ScannerSettings(Settings):
+    """What all fingerprint scanners are configured by; the settings of a driver derive from this, too."""
+
+    encodings: tuple[Encoding, ...] = Field(
+        (Encoding.PNG,),
+        min_length=1,
+        description="How images are delivered, where a command does not say: png, wsq.",
+        examples=[["png", "wsq"]],
+    )
+    minimum_quality: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="What an image must reach, whatever it is for. Without it, enrolments must reach what "
+        "BSI TR-03121 asks of NFIQ 2, and nothing else is asked for.",
+        examples=[30],
+    )
+
+    @field_validator("encodings")
+    @classmethod
+    def _known(cls, encodings: tuple[Encoding, ...]) -> tuple[Encoding, ...]:
+        if Encoding.UNKNOWN in encodings:
+            raise ValueError(f"choose among {', '.join(e for e in Encoding if e is not Encoding.UNKNOWN)}")
+        return encodings
+
+
+SettingsT = TypeVar("SettingsT", bound=ScannerSettings)
+
+
+@dataclass
+class _Asked:
+    """A capture that somebody waits for."""
+
+    request: Capture
+    transaction: str
+    done: "asyncio.Future[CaptureDone]"
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    called_off: bool = False
+
+    def answer(self, answer: CaptureDone | Exception) -> None:
+        """Tell whoever waits, if anybody still does."""
+        if self.done.done():
+            return
+        if isinstance(answer, Exception):
+            self.done.set_exception(answer)
+        else:
+            self.done.set_result(answer)
+
+
+class FingerprintScanner(Driver[SettingsT], Scanner):
+    """A scanner that captures when it is told to, and says nothing unasked."""
+
+    family = Family.FINGERPRINT_SCANNER
+    says: ClassVar[tuple[type[Observation], ...]] = (FingerFeedback, FingerCaptured, CaptureEnded)
+
+    def __init__(self, settings: SettingsT, links: Links) -> None:
+        super().__init__(settings, links)
+        self._said: asyncio.Queue[Said | asyncio.Task[None]] = asyncio.Queue()
+        self._next: _Asked | None = None
+        self._current: _Asked | None = None
+        self._idling: asyncio.Timeout | None = None
+        self._limit: asyncio.Timeout | None = None
+        self._measure: QualityMeasure = RidgeClarity()
+
+    def say(self, said: Said) -> None:
+        """Let `watch` yield it; for drivers, that is a BadFrame or a Status of their own."""
+        self._said.put_nowait(said)
+
+    async def watch(self) -> AsyncIterator[Said]:
+        """Do what is asked for, and yield what there is to say."""
+        working = asyncio.create_task(self._work())
+        working.add_done_callback(self._said.put_nowait)
+        try:
+            while not isinstance(said := await self._said.get(), asyncio.Task):
+                yield said
+            await said
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            for asked in (self._current, self._next):
+                if asked is not None:
+                    asked.answer(Failed(Reason.LINK_FAILED, "The scanner was closed."))
+            self._current = self._next = None
+
+    @command()
+    async def capture(self, request: Capture, call: Call) -> CaptureDone:
+        """Capture a print; answers when it has ended, however it did. The events say more, as it goes on."""
+        if request.position not in self.positions:
+            raise Refused(Reason.NOT_SUPPORTED, f"This scanner takes no {request.position}.")
+        if self._next is not None:
+            raise Refused(Reason.BUSY, "Another capture waits already.")
+        loop = asyncio.get_running_loop()
+        asked = self._next = _Asked(request, call.transaction, loop.create_future())
+        _end(self._idling)
+        try:
+            async with asyncio.timeout(max(call.left_s, 0)):
+                await asked.begun.wait()
+        except TimeoutError:
+            if self._next is asked:
+                self._next = None
+                raise Refused(Reason.BUSY, "The scanner has not finished what it did before.") from None
+        except asyncio.CancelledError:
+            self._call_off(asked)
+            raise
+        try:
+            return await asked.done
+        except asyncio.CancelledError:
+            self._call_off(asked)
+            raise
+
+    @command(urgent=True)
+    async def cancel(self, _request: Request, _call: Call) -> Done:
+        """Call off the capture that goes on, and one that waits; done also where there is none."""
+        for asked in (self._next, self._current):
+            if asked is not None:
+                self._call_off(asked)
+        return Done()
+
+    def _call_off(self, asked: _Asked) -> None:
+        asked.called_off = True
+        if asked is self._next:
+            self._next = None
+            asked.begun.set()
+            asked.answer(Refused(Reason.CANCELLED, "The capture was called off before it began."))
+        elif asked is self._current:
+            _end(self._limit)
+
+    async def _work(self) -> None:
+        """The one task that speaks with the device."""
+        while True:
+            await self._until_asked()
+            asked, self._next = self._next, None
+            if asked is not None:
+                self._current = asked
+                await self._carry_out(asked)
+                self._current = None
+
+    async def _until_asked(self) -> None:
+        if self._next is not None:
+            return
+        try:
+            async with asyncio.timeout(None) as self._idling:
+                await self.idle()
+        except TimeoutError:
+            if self._idling is None or not self._idling.expired():
+                raise
+        else:
+            raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
+        finally:
+            self._idling = None
+
+    async def _carry_out(self, asked: _Asked) -> None:
+        """One capture, with its outcome said as soon as it is known."""
+        asked.begun.set()
+        self.say(Status(Condition.BUSY))
+        transaction = Transaction(
+            self,
+            asked.request,
+            asked.transaction,
+            self.say,
+            partial(assess, asked=self._asked_of(asked.request), measure=self._measure),
+            partial(attachments, encodings=asked.request.encodings or self.settings.encodings),
+        )
+        cut = None
+        try:
+            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
+                await transaction.run()
+        except Refused as refusal:
+            asked.answer(refusal)
+            await self._rest(transaction)
+            return
+        except Exception as error:
+            if not (isinstance(error, TimeoutError) and self._limit is not None and self._limit.expired()):
+                await transaction.conclude(CaptureOutcome.DEVICE_LOST)
+                asked.answer(error if isinstance(error, LinkError) else _broken())
+                raise
+            cut = CaptureOutcome.TIMED_OUT
+        finally:
+            self._limit = None
+        if asked.called_off:
+            cut = CaptureOutcome.CANCELLED
+        asked.answer(_answer(await transaction.conclude(cut)))
+        await self._rest(transaction)
+
+    async def _rest(self, transaction: Transaction) -> None:
+        await self.rest()
+        self.say(_DIRTY if transaction.dirty else Status(Condition.ONLINE))
+
+    def _asked_of(self, wanted: Capture) -> Asked:
+        return Asked(wanted.position, wanted.purpose, wanted.count, self.settings.minimum_quality)
+
+
+_DIRTY = Status(
+    Condition.DEGRADED,
+    Cause.SENSOR_DIRTY,
+    "Something else than a finger is on the scanner's glass.",
+    Action.CLEAN,
+    "Wipe the glass with a soft, dry cloth.",
+)
+
+
+def _end(scope: asyncio.Timeout | None) -> None:
+    """End a scope that is open, now."""
+    if scope is not None and not scope.expired():
+        scope.reschedule(asyncio.get_running_loop().time())
+
+
+def _broken() -> Failed:
+    return Failed(Reason.LINK_FAILED, "The driver met something that it does not understand.")
+
+
+def _answer(done: CaptureDone) -> CaptureDone | Failed:
+    match done.outcome:
+        case CaptureOutcome.TIMED_OUT:
+            return Failed(Reason.TIMED_OUT, "No print sufficed in the time there was.")
+        case CaptureOutcome.CANCELLED:
+            return Failed(Reason.CANCELLED, "The capture was called off.")
+        case _:
+            return done
