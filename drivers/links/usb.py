@@ -28,7 +28,10 @@ VENDOR_IN, VENDOR_OUT = 0xC0, 0x40
 TIMEOUT_S = 1.0
 LISTEN_S = 0.5
 """How long one interrupt read waits, in seconds: closing may take as long."""
+EMPTY_S = 0.02
+"""Pause after an interrupt read that ended with nothing, in seconds."""
 STALLS_IN_A_ROW = 3
+VENDOR_SPECIFIC = InterfaceClass(0xFF, 0xFF, 0xFF)
 Result = TypeVar("Result")
 
 
@@ -126,13 +129,12 @@ class UsbLink:
         """Begin to read, and return as soon as that is under way; the future ends as `read` would."""
         loop = asyncio.get_running_loop()
         begun = asyncio.Event()
-        read = self._open_device().read
 
-        def begin() -> bytes:
+        def tell() -> None:
             loop.call_soon_threadsafe(begun.set)
-            return read(endpoint, size, timeout_s)
 
-        reading = self._run(endpoint, begin)
+        reading = self._run(endpoint, self._open_device().read, endpoint, size, timeout_s, tell)
+        reading.add_done_callback(_heard)
         try:
             await begun.wait()
         except asyncio.CancelledError:
@@ -178,8 +180,10 @@ class UsbLink:
                 deliver(error)
                 return
             stalls = 0
-            if said:  # a read that was called off ends with nothing
+            if said:
                 deliver(said)
+            else:  # it was called off, or the device has nothing to say and says it all the time
+                self._closing.wait(EMPTY_S)
 
     def _open_device(self) -> Transfers:
         assert self._transfers is not None, "the link is not open"
@@ -205,6 +209,12 @@ class UsbLink:
             await loop.run_in_executor(None, thread.shutdown)
         self._threads.clear()
         await loop.run_in_executor(None, self._opened.undo.close)
+
+
+def _heard(reading: asyncio.Future[bytes]) -> None:
+    """A read that was given up may fail: that is nobody's concern."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 class Interrupts:

@@ -70,9 +70,16 @@ class Transfers:
             _setup(kind, request, value, index, len(data)),
         )
 
-    def read(self, endpoint: int, size: int, timeout_s: float) -> bytes:
-        """Read once, `size` bytes at most; raises LinkError."""
-        return self._transfer(endpoint, size, lambda: self._device.read(endpoint, size, _ms(timeout_s)))
+    def read(
+        self, endpoint: int, size: int, timeout_s: float, begun: Callable[[], object] = lambda: None
+    ) -> bytes:
+        """Read once, `size` bytes at most, and call `begun` on the way; raises LinkError."""
+
+        def read() -> Any:
+            begun()
+            return self._device.read(endpoint, size, _ms(timeout_s))
+
+        return self._transfer(endpoint, size, read)
 
     def write(self, endpoint: int, data: bytes, timeout_s: float) -> None:
         """Write all of it; raises LinkError."""

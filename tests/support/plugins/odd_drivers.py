@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import ClassVar
 
 from pydantic import Field
+from usb.backend import libusb1
 
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.serial import SerialSettings
@@ -61,6 +62,8 @@ class Odd(Driver[SerialSettings]):
                         yield Numbered(number=int(number), attachments=(picture,))
                     case ["crash"]:
                         ctypes.string_at(0)
+                    case ["crash", "libusb"]:
+                        libusb1.get_backend().lib.libusb_unref_device(ctypes.c_void_p(8))
                     case ["hang"]:
                         time.sleep(3600)
                     case ["bug"]:
