@@ -12,8 +12,10 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
+# How often each recording of a fingerprint scanner is played.
+REPLAYS ?= 50
 test: $(VENV)/.dev lint
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
+	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -59,11 +61,13 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-pa
 	$(PIP) install --no-deps -e .
 	touch $@ $(VENV)/.demo
 
-# Tests speak to the broker and the smart card service that posts run; pyscard and evdev are built on the spot.
+# Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of
+# scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
-FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
+FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h \
+	/usr/share/installed-tests/libfprint-2/nb1010/capture.ioctl
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
 	for file in $(FILES); do test -e $$file || missing=1; done; \
@@ -71,7 +75,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev; \
+			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

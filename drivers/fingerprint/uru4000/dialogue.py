@@ -38,7 +38,9 @@ class Dialogue:
         self._model = model
         self._interrupts = link.listen(INTERRUPT_IN, INTERRUPT_BYTES)
         self.mode: Mode | None = None
-        """What it was told to do; None since it woke up."""
+        """What it does; None since it woke up."""
+        self.dark = True
+        """Whether it is certain that nothing is lit."""
         self.finger = False
         """Whether a finger lies there, as far as it said."""
 
@@ -52,8 +54,9 @@ class Dialogue:
 
     async def tell(self, mode: Mode) -> None:
         """Tell it what to do; raises LinkError."""
-        self.mode = mode
+        self.dark = False  # whoever is cancelled here does not know
         await self.write(Register.MODE, bytes((mode,)))
+        self.mode, self.dark = mode, mode is Mode.OFF
 
     async def await_event(self, wanted: Event) -> None:
         """Wait for an event, and pass over others; raises LinkError."""

@@ -23,7 +23,7 @@ RESOLUTION_PPI = 512
 """Of all models, by the vendor's data sheets."""
 TRIES = 3
 """How often an image is asked for: after TROUBLE, the first one may be empty."""
-IMAGE_S = 2.0
+IMAGE_S = 1.0
 """How long an image may take, in seconds; 130 ms is usual."""
 
 
@@ -70,7 +70,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
 
     async def close(self) -> None:
         """Switch the lamp off, if the scanner is still there."""
-        if hasattr(self, "scanner") and self.scanner.mode not in (None, Mode.OFF):
+        if hasattr(self, "scanner") and not self.scanner.dark:
             with contextlib.suppress(LinkError):
                 await self.scanner.tell(Mode.OFF)
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from typing import ClassVar
 
 from pydantic import Field
-from usb.backend import libusb1
 
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.serial import SerialSettings
@@ -63,6 +62,8 @@ class Odd(Driver[SerialSettings]):
                     case ["crash"]:
                         ctypes.string_at(0)
                     case ["crash", "libusb"]:
+                        from usb.backend import libusb1
+
                         libusb1.get_backend().lib.libusb_unref_device(ctypes.c_void_p(8))
                     case ["hang"]:
                         time.sleep(3600)
