@@ -15,7 +15,7 @@ from drivers.fingerprint.raster import Pixels, Raster, Spoilt
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb import UsbSettings
-from drivers.links.usb_transfers import TimedOut, TransferError
+from drivers.links.usb_transfers import Stalled, TimedOut, TransferError
 
 IDS = (0x298D, 0x1010)
 COMMAND_OUT, ANSWER_IN = 0x02, 0x83
@@ -106,7 +106,14 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         return (await self._ask(FINGER))[COVERED_AT] > COVERED
 
     async def _ask(self, command: bytes) -> bytes:
-        """One question and its answer; raises LinkError."""
+        """One question and its answer, asked again if it is refused; raises LinkError."""
+        try:
+            return await self._asked(command)
+        except Stalled:
+            await self._until_quiet()
+            return await self._asked(command)
+
+    async def _asked(self, command: bytes) -> bytes:
         self._midway = True
         await self.link.write(COMMAND_OUT, command, timeout_s=ANSWER_S)
         answer = await self.link.read(ANSWER_IN, ANSWER_BYTES, timeout_s=ANSWER_S)

@@ -5,7 +5,7 @@ Devices with a read under way tell it themselves; this is for those that nobody 
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from typing import Any
 
 from drivers.links.usb_devices import UsbDevice
 
@@ -13,37 +13,44 @@ LOOK_S = 0.2
 """How often to look, in seconds. A look is one read in sysfs, about 20 microseconds."""
 
 
-async def until_unplugged(device: UsbDevice, look_s: float = LOOK_S) -> None:
+async def until_unplugged(device: UsbDevice) -> None:
     """Return when the device is no longer there."""
-    with _woken_by_udev() as woken:
+    udev = _Udev()
+    try:
         while device.plugged:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(look_s):
-                    await woken.wait()
-            woken.clear()
-
-
-@contextlib.contextmanager
-def _woken_by_udev() -> Iterator[asyncio.Event]:
-    """An event that is set when any USB device comes or goes; never, where there is no udev."""
-    woken = asyncio.Event()
-    try:
-        import pyudev
-
-        monitor = pyudev.Monitor.from_netlink(pyudev.Context())
-        monitor.filter_by("usb", device_type="usb_device")
-        monitor.start()
-    except (ImportError, OSError):  # not installed, no libudev, no netlink
-        yield woken
-        return
-
-    def told() -> None:
-        while monitor.poll(0) is not None:
-            woken.set()
-
-    loop = asyncio.get_running_loop()
-    loop.add_reader(monitor.fileno(), told)
-    try:
-        yield woken
+                async with asyncio.timeout(LOOK_S):
+                    await udev.news.wait()
+            udev.news.clear()
     finally:
-        loop.remove_reader(monitor.fileno())
+        udev.close()
+
+
+class _Udev:
+    """Tells that some USB device came or went; never does, where there is no udev."""
+
+    def __init__(self) -> None:
+        self.news = asyncio.Event()
+        self._monitor: Any = None
+        self._fd = -1
+        try:
+            import pyudev
+
+            self._monitor = pyudev.Monitor.from_netlink(pyudev.Context())
+            self._monitor.filter_by("usb", device_type="usb_device")
+            self._monitor.start()
+        except (ImportError, OSError):
+            return  # it is not installed, or there is no libudev, or no netlink
+        self._fd = self._monitor.fileno()
+        asyncio.get_running_loop().add_reader(self._fd, self._told)
+
+    def _told(self) -> None:
+        while self._monitor.poll(0) is not None:
+            self.news.set()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+        # pyudev closes the socket when nobody holds the monitor any more; a traceback may hold this object.
+        self._monitor = None

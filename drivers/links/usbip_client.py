@@ -46,6 +46,8 @@ class _Awaited:
     """One transfer under way."""
 
     direction: int
+    asked: int
+    """How many bytes it may have at most."""
     ended: threading.Event = field(default_factory=threading.Event)
     status: int = -errno.ENODEV
     length: int = 0
@@ -76,7 +78,7 @@ class UsbipConnection:
         self._awaited: dict[int, _Awaited] = {}
         self._called_off: OrderedDict[int, _Awaited] = OrderedDict()
         self._unlinks: dict[int, int] = {}
-        self._lost = False
+        self._lost = self._over = False
         self.on_lost: Callable[[], None] = lambda: None
         """Called once, from the reading thread, when the connection ends by itself."""
         self._reading = threading.Thread(target=self._read, name="usbip-read", daemon=True)
@@ -105,11 +107,12 @@ class UsbipConnection:
         """
         direction = IN if endpoint & 0x80 else OUT
         length = payload if isinstance(payload, int) else len(payload)
-        awaited = _Awaited(direction)
+        awaited = _Awaited(direction, length)
         number = self._enter(awaited)
-        packet = HEAD.pack(protocol.CMD_SUBMIT, number, self._id, direction, endpoint & 0x0F)
-        packet += SUBMIT.pack(0, length, 0, NO_PACKETS, interval, setup)
-        self._send(packet if isinstance(payload, int) else packet + payload)
+        if not awaited.ended.is_set():
+            packet = HEAD.pack(protocol.CMD_SUBMIT, number, self._id, direction, endpoint & 0x0F)
+            packet += SUBMIT.pack(0, length, 0, NO_PACKETS, interval, setup)
+            self._send(packet if isinstance(payload, int) else packet + payload)
         if not awaited.ended.wait(None if timeout_ms is None else timeout_ms / 1000):
             self._call_off(number)
             if not awaited.ended.wait(UNLINK_S):
@@ -118,8 +121,9 @@ class UsbipConnection:
         return awaited.status, awaited.length, awaited.data
 
     def call_off_everything(self) -> None:
-        """Let every transfer under way end now, as if its time were over."""
+        """Let every transfer end now as if its time were over, and so those that somebody still begins."""
         with self._table:
+            self._over = True
             under_way = list(self._awaited)
         for number in under_way:
             self._call_off(number)
@@ -138,10 +142,11 @@ class UsbipConnection:
         return device
 
     def _enter(self, awaited: _Awaited) -> int:
-        """Give a transfer its number; one that begins after the connection has ended, has ended."""
+        """Give a transfer its number; one that begins after the end has ended."""
         number = next(self._numbers)
         with self._table:
-            if self._lost:
+            if self._lost or self._over:
+                awaited.status = -errno.ENODEV if self._lost else -errno.ETIMEDOUT
                 awaited.ended.set()
             else:
                 self._awaited[number] = awaited
@@ -194,11 +199,15 @@ class UsbipConnection:
     def _ended(self, number: int, status: int, length: int) -> None:
         """A transfer has ended. What was called off in the meantime may still have data behind it."""
         with self._table:
-            awaited = self._awaited.pop(number, None) or self._called_off.pop(number, None)
-        if awaited is None or length < 0:
+            awaited = self._awaited.get(number) or self._called_off.get(number)
+        if awaited is None or not 0 <= length <= awaited.asked:
             raise ConnectionAbortedError(errno.EPROTO, "an answer to no question")
         if awaited.direction == IN and length:
             awaited.data = self._exactly(length)
+        # Only now: should the connection end in the middle of the data, it ends this transfer, too.
+        with self._table:
+            self._awaited.pop(number, None)
+            self._called_off.pop(number, None)
         awaited.status, awaited.length = status, length
         awaited.ended.set()
 

@@ -61,6 +61,7 @@ class Nb1010Bench(Interface):
 @dataclass
 class Rig:
     driver: Nb1010
+    links: Links
     bench: Nb1010Bench
     server: UsbipServer
     identity: Identity
@@ -79,7 +80,7 @@ async def rig(unplugs_at: int | None = None, pid: int = 0x1010) -> AsyncIterator
         links = Links()
         driver = Nb1010(Nb1010Settings(port=server.address), links)
         try:
-            yield Rig(driver, bench, server, await driver.open())
+            yield Rig(driver, links, bench, server, await driver.open())
         finally:
             await driver.close()
             await links.close()
@@ -87,7 +88,7 @@ async def rig(unplugs_at: int | None = None, pid: int = 0x1010) -> AsyncIterator
 
 @contextlib.asynccontextmanager
 async def desk_of(rig: Rig) -> AsyncIterator[Desk]:
-    async with watched(rig.driver, rig.driver.links) as desk:
+    async with watched(rig.driver, rig.links) as desk:
         yield desk
 
 
@@ -184,6 +185,25 @@ async def test_a_capture_by_command_called_off_in_its_middle_spoils_nothing_of_t
         assert (await desk.ask(within_s=10)).outcome is CaptureOutcome.CAPTURED
         captured = await desk.next(FingerCaptured)
         assert (captured.width_px, captured.height_px, captured.resolution_ppi) == (256, 180, 385)
+
+
+async def test_a_refused_question_is_asked_again() -> None:
+    async with rig() as nb:
+        nb.bench.covered = 0xF7
+        nb.bench.answers.stall()
+        await nb.driver.finger_on()
+        assert isinstance(await nb.driver.take(), Raster)
+
+
+@pytest.mark.no_cover
+async def test_opening_and_closing_many_times_leaves_nothing() -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with rig() as nb:
+        await nb.links.close()
+        for _ in range(300):
+            links = Links()
+            await Nb1010(nb.driver.settings, links).open()
+            await links.close()
 
 
 async def test_unplugged_at_any_command_it_ends_with_a_cause() -> None:

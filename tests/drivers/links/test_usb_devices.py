@@ -1,63 +1,22 @@
 """Which device of this machine an address means, and why it cannot be had."""
 
+import asyncio
 import errno
 import os
 from pathlib import Path
 
 import pytest
 from pytest_mock import MockerFixture
+from support.usb_sysfs import Sysfs, sysfs
 
 from drivers.links import usb_devices
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.usb import UsbSettings
 from drivers.links.usb_devices import cannot_open, find_usb
+from drivers.links.usb_presence import until_unplugged
 
-
-class Sysfs:
-    """What the kernel lists; a test machine has no USB."""
-
-    def __init__(self, folder: Path) -> None:
-        self.listed = folder / "devices"
-        self.nodes = folder / "dev"
-        self.listed.mkdir()
-
-    def plug(
-        self,
-        socket: str,
-        ids: str,
-        number: int,
-        serial: str | None = None,
-        host: str = "xhci",
-        driver: str = "",
-    ) -> Path:
-        """A device in a socket; returns its node."""
-        bus = int(socket.partition("-")[0])
-        device = self.listed.parent / host / socket
-        device.mkdir(parents=True)
-        vendor, product = ids.split(":")
-        attributes = {"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number}
-        for name, value in {**attributes, **({"serial": serial} if serial else {})}.items():
-            (device / name).write_text(f"{value}\n")
-        (self.listed / socket).symlink_to(device)
-        interface = device / f"{socket}:1.0"
-        interface.mkdir()
-        if driver:
-            (self.listed.parent / driver).mkdir()
-            (interface / "driver").symlink_to(self.listed.parent / driver)
-        (self.listed / interface.name).symlink_to(interface)
-        node = self.nodes / f"{bus:03}" / f"{number:03}"
-        node.parent.mkdir(parents=True, exist_ok=True)
-        node.touch(mode=0o664)
-        return node
-
-
-@pytest.fixture
-def sysfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sysfs:
-    sysfs = Sysfs(tmp_path)
-    monkeypatch.setattr(usb_devices, "SYSFS", sysfs.listed)
-    monkeypatch.setattr(usb_devices, "NODES", sysfs.nodes)
-    return sysfs
+__all__ = ["sysfs"]
 
 
 def test_a_device_is_found_by_model_by_serial_number_and_by_socket(sysfs: Sysfs) -> None:
@@ -110,6 +69,16 @@ def test_another_device_in_the_same_socket_is_another_device(sysfs: Sysfs) -> No
     assert device.plugged
     (sysfs.listed / "1-10/devnum").write_text("51\n")
     assert not device.plugged
+
+
+async def test_pulling_the_plug_of_a_device_that_nobody_speaks_to_is_noticed(sysfs: Sysfs) -> None:
+    sysfs.plug("1-10", "05ba:000a", 50)
+    waiting = asyncio.ensure_future(until_unplugged(find_usb("usb:05ba:000a")))
+    done, _ = await asyncio.wait({waiting}, timeout=0.3)
+    assert not done
+    (sysfs.listed / "1-10").unlink()
+    async with asyncio.timeout(5):
+        await waiting
 
 
 async def test_a_node_that_may_not_be_opened_is_explained_with_a_rule(
