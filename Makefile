@@ -64,6 +64,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-pa
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
+FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
 	for file in $(FILES); do test -e $$file || missing=1; done; \
@@ -71,7 +72,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev; \
+			gcc libc6-dev linux-libc-dev libfprint-2-tests; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

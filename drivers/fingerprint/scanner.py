@@ -25,7 +25,7 @@ from drivers.fingerprint.observations import (
     FingerCaptured,
     FingerFeedback,
 )
-from drivers.fingerprint.quality import QualityMeasure, RidgeClarity
+from drivers.fingerprint.quality import MeasureName, QualityMeasure, installed, load_measure
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.settings import Settings
@@ -43,6 +43,12 @@ class ScannerSettings(Settings):
         description="How images are delivered, where a command does not say: png, wsq.",
         examples=[["png", "wsq"]],
     )
+    quality: MeasureName = Field(
+        "auto",
+        description="How images are measured: nfiq2 (NIST Fingerprint Image Quality 2, an extra), "
+        "ridge_clarity (our own), or auto, which is nfiq2 where it is installed.",
+        examples=["nfiq2"],
+    )
     minimum_quality: float | None = Field(
         None,
         ge=0,
@@ -58,6 +64,15 @@ class ScannerSettings(Settings):
         if Encoding.UNKNOWN in encodings:
             raise ValueError(f"choose among {', '.join(e for e in Encoding if e is not Encoding.UNKNOWN)}")
         return encodings
+
+    @field_validator("quality")
+    @classmethod
+    def _installed(cls, quality: MeasureName) -> MeasureName:
+        if not installed(quality):
+            raise ValueError(
+                "is not installed here: install borderpost-gateway[nfiq2], or choose auto or ridge_clarity"
+            )
+        return quality
 
 
 SettingsT = TypeVar("SettingsT", bound=ScannerSettings)
@@ -96,7 +111,6 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         self._current: _Asked | None = None
         self._idling: asyncio.Timeout | None = None
         self._limit: asyncio.Timeout | None = None
-        self._measure: QualityMeasure = RidgeClarity()
 
     def say(self, said: Said) -> None:
         """Let `watch` yield it; for drivers, that is a BadFrame or a Status of their own."""
@@ -163,12 +177,13 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     async def _work(self) -> None:
         """The one task that speaks with the device."""
+        measure = await asyncio.to_thread(load_measure, self.settings.quality)
         while True:
             await self._until_asked()
             asked, self._next = self._next, None
             if asked is not None:
                 self._current = asked
-                await self._carry_out(asked)
+                await self._carry_out(asked, measure)
                 self._current = None
 
     async def _until_asked(self) -> None:
@@ -185,7 +200,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _Asked) -> None:
+    async def _carry_out(self, asked: _Asked, measure: QualityMeasure) -> None:
         """One capture, with its outcome said as soon as it is known."""
         asked.begun.set()
         self.say(Status(Condition.BUSY))
@@ -194,7 +209,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             asked.request,
             asked.transaction,
             self.say,
-            partial(assess, asked=self._asked_of(asked.request), measure=self._measure),
+            partial(assess, asked=self._asked_of(asked.request), measure=measure),
             partial(attachments, encodings=asked.request.encodings or self.settings.encodings),
         )
         cut = None

@@ -167,9 +167,11 @@ async def watched(driver: FingerprintScanner[Any], links: Links) -> AsyncIterato
 async def played(**settings: Any) -> AsyncIterator[tuple[Played, Desk]]:
     """A played scanner, opened and watched."""
     links = Links()
-    driver = Played(ScannerSettings(**settings), links)
+    driver = Played(ScannerSettings(**{"quality": "ridge_clarity"} | settings), links)
     await driver.open()
     async with watched(driver, links) as desk:
+        while "idle" not in driver.called:
+            await asyncio.sleep(0)
         yield driver, desk
 
 

@@ -85,7 +85,6 @@ async def test_nothing_is_said_unasked() -> None:
 
 async def test_the_best_of_several_placements_counts() -> None:
     async with played(minimum_quality=99) as (scanner, desk):
-        await asyncio.sleep(0)  # it idles
         images = [SMALL, GOOD, print_of(noise=30)]
         asked = desk.ask(best_of=3)
         for image in images:
