@@ -93,8 +93,8 @@ class Scanner(ABC):
 Say = Callable[[Observation], None]
 Assess = Callable[[Raster], Assessment]
 """Judges an image; called in a thread."""
-Encode = Callable[[Raster], tuple[Attachment, ...]]
-"""Encodes an image as asked for; called in a thread."""
+Encode = Callable[[Raster, Quality], tuple[Attachment, ...]]
+"""Encodes an image of that quality as asked for; called in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Transaction:
             if isinstance(taken, Spoilt):
                 await self._spoilt(taken)
         if self._best is not None:
-            self._encoded = await asyncio.to_thread(self._encode, self._best.raster)
+            self._encoded = await self._encoding(self._best)
 
     async def _await_placement(self) -> None:
         senses = self._scanner.senses_fingers
@@ -170,6 +170,9 @@ class Transaction:
         if spoilt.outcome in _TOLD:
             await self._tell(_TOLD[spoilt.outcome])
 
+    async def _encoding(self, best: _Candidate) -> tuple[Attachment, ...]:
+        return await asyncio.to_thread(self._encode, best.raster, best.quality)
+
     async def _tell(self, feedback: Feedback, attempt: int | None = None) -> None:
         self._say(
             FingerFeedback(
@@ -190,7 +193,7 @@ class Transaction:
         best = None if cut is CaptureOutcome.CANCELLED else self._best
         if best is not None:
             if self._encoded is None:
-                self._encoded = await asyncio.to_thread(self._encode, best.raster)
+                self._encoded = await self._encoding(best)
             self._say(self._captured(best, self._encoded))
         outcome, reason = self._outcome(best, cut)
         ended = CaptureEnded(

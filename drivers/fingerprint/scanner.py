@@ -7,6 +7,7 @@ A driver of one protocol derives from `FingerprintScanner`, writes `open`, `clos
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, TypeVar
 
@@ -17,19 +18,21 @@ from drivers.driver import BadFrame, Condition, Driver, Family, Status
 from drivers.fingerprint.assessment import Asked, assess
 from drivers.fingerprint.capture import Scanner, Transaction
 from drivers.fingerprint.commands import Capture, CaptureDone
-from drivers.fingerprint.encoding import attachments
+from drivers.fingerprint.encoding import Print, RecordImage, attachments
 from drivers.fingerprint.observations import (
     CaptureEnded,
     CaptureOutcome,
     Encoding,
     FingerCaptured,
     FingerFeedback,
+    Quality,
 )
 from drivers.fingerprint.quality import MeasureName, QualityMeasure, installed, load_measure
+from drivers.fingerprint.raster import Raster
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.settings import Settings
-from drivers.observation import Observation
+from drivers.observation import Attachment, Observation
 
 Said = Observation | BadFrame | Status
 
@@ -40,8 +43,14 @@ class ScannerSettings(Settings):
     encodings: tuple[Encoding, ...] = Field(
         (Encoding.PNG,),
         min_length=1,
-        description="How images are delivered, where a command does not say: png, wsq.",
+        description="How images are delivered, where a command does not say: png, wsq, and as finger image "
+        "records of ISO/IEC 19794-4, fir_2005 and fir_2011.",
         examples=[["png", "wsq"]],
+    )
+    record_image: RecordImage = Field(
+        "wsq",
+        description="How the image inside a finger image record is compressed: wsq, png or none.",
+        examples=["wsq"],
     )
     quality: MeasureName = Field(
         "auto",
@@ -210,7 +219,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             asked.transaction,
             self.say,
             partial(assess, asked=self._asked_of(asked.request), measure=measure),
-            partial(attachments, encodings=asked.request.encodings or self.settings.encodings),
+            partial(self._encoded, asked.request),
         )
         cut = None
         try:
@@ -236,6 +245,10 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
     async def _rest(self, transaction: Transaction) -> None:
         await self.rest()
         self.say(_DIRTY if transaction.dirty else Status(Condition.ONLINE))
+
+    def _encoded(self, wanted: Capture, raster: Raster, quality: Quality) -> tuple[Attachment, ...]:
+        found = Print(raster, wanted.position, quality, datetime.now(UTC))
+        return attachments(found, wanted.encodings or self.settings.encodings, self.settings.record_image)
 
     def _asked_of(self, wanted: Capture) -> Asked:
         return Asked(wanted.position, wanted.purpose, wanted.count, self.settings.minimum_quality)
