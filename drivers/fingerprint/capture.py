@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from drivers.driver import Condition, Status
 from drivers.fingerprint.assessment import Assessment
 from drivers.fingerprint.commands import Capture, CaptureDone
 from drivers.fingerprint.observations import (
@@ -47,7 +48,7 @@ class Scanner(ABC):
     answer in its usual time is a LinkError with `NO_ANSWER`. A lost link must be noticed within 300 ms.
     """
 
-    positions: ClassVar[frozenset[FingerPosition]] = SINGLE_FINGERS
+    positions: frozenset[FingerPosition] = SINGLE_FINGERS
     """What it can be asked for; other positions are refused as `not_supported`."""
     senses_fingers: ClassVar[bool] = True
     """Whether it tells when a finger comes and goes. False: `take` itself waits for the finger, and neither
@@ -80,6 +81,10 @@ class Scanner(ABC):
 
     async def show(self, feedback: Feedback) -> None:  # noqa: B027 - most have no lamp
         """Tell the person by a lamp or a sound of the device, if it has one."""
+
+    def at_rest(self) -> Status:
+        """How the device is while nothing is asked; said after every capture."""
+        return Status(Condition.ONLINE)
 
     @abstractmethod
     async def rest(self) -> None:

@@ -244,7 +244,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     async def _rest(self, transaction: Transaction) -> None:
         await self.rest()
-        self.say(_DIRTY if transaction.dirty else Status(Condition.ONLINE))
+        self.say(_DIRTY if transaction.dirty else self.at_rest())
 
     def _encoded(self, wanted: Capture, raster: Raster, quality: Quality) -> tuple[Attachment, ...]:
         found = Print(raster, wanted.position, quality, datetime.now(UTC))
