@@ -146,13 +146,15 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         """Capture a print; answers when it has ended, however it did. The events say more, as it goes on."""
         if request.position not in self.positions:
             raise Refused(Reason.NOT_SUPPORTED, f"This scanner takes no {request.position}.")
+        if call.left_s <= 0:
+            raise Refused(Reason.EXPIRED, "The command came too late.")
         if self._next is not None:
             raise Refused(Reason.BUSY, "Another capture waits already.")
         loop = asyncio.get_running_loop()
         asked = self._next = _Asked(request, call.transaction, loop.create_future())
         _end(self._idling)
         try:
-            async with asyncio.timeout(max(call.left_s, 0)):
+            async with asyncio.timeout(call.left_s):
                 await asked.begun.wait()
         except TimeoutError:
             if self._next is asked:
@@ -221,26 +223,31 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             partial(assess, asked=self._asked_of(asked.request), measure=measure),
             partial(self._encoded, asked.request),
         )
-        cut = None
         try:
-            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
-                await transaction.run()
+            cut = await self._run(transaction, asked)
         except Refused as refusal:
             asked.answer(refusal)
             await self._rest(transaction)
             return
         except Exception as error:
-            if not (isinstance(error, TimeoutError) and self._limit is not None and self._limit.expired()):
-                await transaction.conclude(CaptureOutcome.DEVICE_LOST)
-                asked.answer(error if isinstance(error, LinkError) else _broken())
-                raise
-            cut = CaptureOutcome.TIMED_OUT
-        finally:
-            self._limit = None
-        if asked.called_off:
-            cut = CaptureOutcome.CANCELLED
+            await transaction.conclude(CaptureOutcome.DEVICE_LOST)
+            asked.answer(error if isinstance(error, LinkError) else _broken())
+            raise
         asked.answer(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)
+
+    async def _run(self, transaction: Transaction, asked: _Asked) -> CaptureOutcome | None:
+        """Run a capture within its time; says what cut it short, if anything did."""
+        try:
+            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
+                await transaction.run()
+        except TimeoutError:
+            if self._limit is None or not self._limit.expired():
+                raise
+            return CaptureOutcome.CANCELLED if asked.called_off else CaptureOutcome.TIMED_OUT
+        finally:
+            self._limit = None
+        return CaptureOutcome.CANCELLED if asked.called_off else None
 
     async def _rest(self, transaction: Transaction) -> None:
         await self.rest()

@@ -293,6 +293,30 @@ async def test_whoever_asked_and_went_away_has_called_off() -> None:
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
 
 
+async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
+    async with played() as (scanner, desk):
+        asked = desk.ask()
+        await reach("take", scanner, desk)
+        await desk.cancel()
+        await desk.cancel()
+        await asyncio.wait({asked})
+        await desk.cancel()
+        scanner.stuck.set()
+        assert await desk.condition() is Condition.ONLINE
+        scanner.lost.set_result(PULLED)
+        asked = desk.ask()
+        while not asked.done():
+            await desk.cancel()
+            await asyncio.sleep(0)
+
+
+async def test_a_command_that_comes_too_late_is_refused() -> None:
+    async with played() as (_, desk):
+        with pytest.raises(Refused) as refused:
+            await desk.ask(within_s=-1)
+        assert refused.value.reason is Reason.EXPIRED
+
+
 async def test_cancelling_nothing_is_done() -> None:
     async with played() as (_, desk):
         await desk.cancel()
