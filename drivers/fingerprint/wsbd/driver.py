@@ -86,7 +86,7 @@ class WsBdSettings(HttpSettings, ScannerSettings):
         description="Further parameters of the service, set before every capture.",
         examples=[{"contentType": "image/png", "captureTimeout": 20000}],
     )
-    steal: str | None = Field(
+    steal_lock: str | None = Field(
         None,
         min_length=4,
         description="The reason why the lock is taken from whoever holds it when the gateway comes; without "
@@ -133,7 +133,7 @@ class WsBdSettings(HttpSettings, ScannerSettings):
         return names
 
 
-class Steal(Request):
+class StealLock(Request):
     """Take the lock from another client."""
 
     reason: str = Field(
@@ -165,7 +165,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
             raise self.link.wrong_service("registers nobody")
         self._session = registered.session_id
         held = await self._lock()
-        if not held and self.settings.steal is not None:
+        if not held and self.settings.steal_lock is not None:
             await self._steal()
             held = True
         if held:
@@ -204,7 +204,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 self.say(self.at_rest())
 
     @command()
-    async def steal(self, _request: Steal, _call: Call) -> Done:
+    async def steal_lock(self, _request: StealLock, _call: Call) -> Done:
         """Take the lock from another client, whatever it is doing."""
         if self._session is None:
             raise Refused(Reason.BUSY, "The service is not reached yet.")
@@ -381,5 +381,5 @@ _HELD = driver.Status(
     Cause.PORT_HELD,
     "Another client of the service has the scanner's lock.",
     Action.RESTART,
-    "Close the other program; or take the lock with the command `steal` and a reason.",
+    "Close the other program; or take the lock with the command `steal-lock` and a reason.",
 )

@@ -51,7 +51,7 @@ def trouble(word: str, doing: str) -> LinkError:
                 Cause.PORT_HELD,
                 "Another client has taken the scanner's lock.",
                 Action.WAIT,
-                "Close the other program; or take the lock back with the command `steal`.",
+                "Close the other program; or take the lock back with the command `steal-lock`.",
             )
         case Status.SENSOR_BUSY:
             return LinkError(

@@ -20,7 +20,7 @@ from drivers.driver import Condition
 from drivers.driver import Status as DeviceStatus
 from drivers.fingerprint.encoding import as_png
 from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
-from drivers.fingerprint.wsbd.driver import Steal, WsBd
+from drivers.fingerprint.wsbd.driver import StealLock, WsBd
 from drivers.fingerprint.wsbd.driver import WsBdSettings as DriverSettings
 from drivers.fingerprint.wsbd.images import content_type, raster_of
 from drivers.fingerprint.wsbd.results import Item, ResultError, configuration, read_result
@@ -229,7 +229,7 @@ async def test_the_lock_is_stolen_by_command_with_a_reason() -> None:
         simulated.service.lock = SOMEBODY
         async with opened(simulated, check_s=50) as desk:
             assert await desk.condition() is Condition.DEGRADED
-            await desk.driver.steal(Steal(reason="its program has crashed"), Call.at_hand())
+            await desk.driver.steal_lock(StealLock(reason="its program has crashed"), Call.at_hand())
             assert await desk.condition() is Condition.ONLINE
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
@@ -237,7 +237,7 @@ async def test_the_lock_is_stolen_by_command_with_a_reason() -> None:
 async def test_the_lock_is_stolen_at_once_where_it_is_configured_so() -> None:
     async with service() as simulated:
         simulated.service.lock = SOMEBODY
-        async with opened(simulated, steal="old software keeps it") as desk:
+        async with opened(simulated, steal_lock="old software keeps it") as desk:
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
             assert "PUT /lock" in paths(desk)
 
@@ -245,9 +245,9 @@ async def test_the_lock_is_stolen_at_once_where_it_is_configured_so() -> None:
 def test_no_lock_is_stolen_without_a_reason() -> None:
     for reason in ("", "x"):
         with pytest.raises(ValidationError):
-            Steal(reason=reason)
+            StealLock(reason=reason)
         with pytest.raises(ValidationError):
-            DriverSettings(url="http://127.0.0.1", steal=reason)
+            DriverSettings(url="http://127.0.0.1", steal_lock=reason)
 
 
 async def test_a_lock_taken_away_at_rest_is_a_state_and_comes_back() -> None:
