@@ -13,6 +13,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "ocr-scanner": ("simulators.passport.scanners.settings", "OcrScannerSettings"),
     "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
     "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
+    "ws-bd": ("simulators.fingerprint.wsbd", "WsBdSettings"),
 }
 """Kind to module and settings class. A new family of simulators is one more line here."""
 

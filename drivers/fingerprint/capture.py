@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
+from drivers.driver import Condition, Status
 from drivers.fingerprint.assessment import Assessment
 from drivers.fingerprint.commands import Capture, CaptureDone
 from drivers.fingerprint.observations import (
@@ -47,7 +48,7 @@ class Scanner(ABC):
     answer in its usual time is a LinkError with `NO_ANSWER`. A lost link must be noticed within 300 ms.
     """
 
-    positions: ClassVar[frozenset[FingerPosition]] = SINGLE_FINGERS
+    positions: frozenset[FingerPosition] = SINGLE_FINGERS
     """What it can be asked for; other positions are refused as `not_supported`."""
     senses_fingers: ClassVar[bool] = True
     """Whether it tells when a finger comes and goes. False: `take` itself waits for the finger, and neither
@@ -81,6 +82,10 @@ class Scanner(ABC):
     async def show(self, feedback: Feedback) -> None:  # noqa: B027 - most have no lamp
         """Tell the person by a lamp or a sound of the device, if it has one."""
 
+    def at_rest(self) -> Status:
+        """How the device is while nothing is asked; said after every capture."""
+        return Status(Condition.ONLINE)
+
     @abstractmethod
     async def rest(self) -> None:
         """A capture is over, however it ended: bring the device to rest, lamps off, nothing on the way.
@@ -93,8 +98,8 @@ class Scanner(ABC):
 Say = Callable[[Observation], None]
 Assess = Callable[[Raster], Assessment]
 """Judges an image; called in a thread."""
-Encode = Callable[[Raster], tuple[Attachment, ...]]
-"""Encodes an image as asked for; called in a thread."""
+Encode = Callable[[Raster, Quality], tuple[Attachment, ...]]
+"""Encodes an image of that quality as asked for; called in a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,7 @@ class Transaction:
             if isinstance(taken, Spoilt):
                 await self._spoilt(taken)
         if self._best is not None:
-            self._encoded = await asyncio.to_thread(self._encode, self._best.raster)
+            self._encoded = await self._encoding(self._best)
 
     async def _await_placement(self) -> None:
         senses = self._scanner.senses_fingers
@@ -170,6 +175,9 @@ class Transaction:
         if spoilt.outcome in _TOLD:
             await self._tell(_TOLD[spoilt.outcome])
 
+    async def _encoding(self, best: _Candidate) -> tuple[Attachment, ...]:
+        return await asyncio.to_thread(self._encode, best.raster, best.quality)
+
     async def _tell(self, feedback: Feedback, attempt: int | None = None) -> None:
         self._say(
             FingerFeedback(
@@ -190,7 +198,7 @@ class Transaction:
         best = None if cut is CaptureOutcome.CANCELLED else self._best
         if best is not None:
             if self._encoded is None:
-                self._encoded = await asyncio.to_thread(self._encode, best.raster)
+                self._encoded = await self._encoding(best)
             self._say(self._captured(best, self._encoded))
         outcome, reason = self._outcome(best, cut)
         ended = CaptureEnded(

@@ -73,7 +73,7 @@ SINGLE_FINGERS = frozenset(position for position in FingerPosition if position.c
 
 
 class Impression(Term):
-    """How the print came to be (ISO/IEC 19794-4, `code` is its number there)."""
+    """How the print came to be (ISO/IEC 19794-4)."""
 
     LIVE_PLAIN = "live_plain"
     """Pressed on a live scanner."""
@@ -105,6 +105,10 @@ class Encoding(Term):
     """8-bit grey, with its resolution."""
     WSQ = "wsq"
     """Wavelet scalar quantisation, as the FBI and Interpol exchange prints; lossy."""
+    FIR_2005 = "fir_2005"
+    """Finger image record of ISO/IEC 19794-4:2005, as in data group 3 of a passport."""
+    FIR_2011 = "fir_2011"
+    """Finger image record of ISO/IEC 19794-4:2011."""
     UNKNOWN = "unknown"
 
 

@@ -7,6 +7,7 @@ A driver of one protocol derives from `FingerprintScanner`, writes `open`, `clos
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar, TypeVar
 
@@ -17,19 +18,21 @@ from drivers.driver import BadFrame, Condition, Driver, Family, Status
 from drivers.fingerprint.assessment import Asked, assess
 from drivers.fingerprint.capture import Scanner, Transaction
 from drivers.fingerprint.commands import Capture, CaptureDone
-from drivers.fingerprint.encoding import attachments
+from drivers.fingerprint.encoding import Print, RecordImage, attachments
 from drivers.fingerprint.observations import (
     CaptureEnded,
     CaptureOutcome,
     Encoding,
     FingerCaptured,
     FingerFeedback,
+    Quality,
 )
-from drivers.fingerprint.quality import QualityMeasure, RidgeClarity
+from drivers.fingerprint.quality import MeasureName, QualityMeasure, installed, load_measure
+from drivers.fingerprint.raster import Raster
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.settings import Settings
-from drivers.observation import Observation
+from drivers.observation import Attachment, Observation
 
 Said = Observation | BadFrame | Status
 
@@ -40,8 +43,20 @@ class ScannerSettings(Settings):
     encodings: tuple[Encoding, ...] = Field(
         (Encoding.PNG,),
         min_length=1,
-        description="How images are delivered, where a command does not say: png, wsq.",
+        description="How images are delivered, where a command does not say: png, wsq, and as finger image "
+        "records of ISO/IEC 19794-4, fir_2005 and fir_2011.",
         examples=[["png", "wsq"]],
+    )
+    record_image: RecordImage = Field(
+        "wsq",
+        description="How the image inside a finger image record is compressed: wsq, png or none.",
+        examples=["wsq"],
+    )
+    quality: MeasureName = Field(
+        "auto",
+        description="How images are measured: nfiq2 (NIST Fingerprint Image Quality 2, an extra), "
+        "ridge_clarity (our own), or auto, which is nfiq2 where it is installed.",
+        examples=["nfiq2"],
     )
     minimum_quality: float | None = Field(
         None,
@@ -58,6 +73,15 @@ class ScannerSettings(Settings):
         if Encoding.UNKNOWN in encodings:
             raise ValueError(f"choose among {', '.join(e for e in Encoding if e is not Encoding.UNKNOWN)}")
         return encodings
+
+    @field_validator("quality")
+    @classmethod
+    def _installed(cls, quality: MeasureName) -> MeasureName:
+        if not installed(quality):
+            raise ValueError(
+                "is not installed here: install borderpost-gateway[nfiq2], or choose auto or ridge_clarity"
+            )
+        return quality
 
 
 SettingsT = TypeVar("SettingsT", bound=ScannerSettings)
@@ -96,7 +120,6 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         self._current: _Asked | None = None
         self._idling: asyncio.Timeout | None = None
         self._limit: asyncio.Timeout | None = None
-        self._measure: QualityMeasure = RidgeClarity()
 
     def say(self, said: Said) -> None:
         """Let `watch` yield it; for drivers, that is a BadFrame or a Status of their own."""
@@ -123,13 +146,15 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         """Capture a print; answers when it has ended, however it did. The events say more, as it goes on."""
         if request.position not in self.positions:
             raise Refused(Reason.NOT_SUPPORTED, f"This scanner takes no {request.position}.")
+        if call.left_s <= 0:
+            raise Refused(Reason.EXPIRED, "The command came too late.")
         if self._next is not None:
             raise Refused(Reason.BUSY, "Another capture waits already.")
         loop = asyncio.get_running_loop()
         asked = self._next = _Asked(request, call.transaction, loop.create_future())
         _end(self._idling)
         try:
-            async with asyncio.timeout(max(call.left_s, 0)):
+            async with asyncio.timeout(call.left_s):
                 await asked.begun.wait()
         except TimeoutError:
             if self._next is asked:
@@ -163,12 +188,13 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     async def _work(self) -> None:
         """The one task that speaks with the device."""
+        measure = await asyncio.to_thread(load_measure, self.settings.quality)
         while True:
             await self._until_asked()
             asked, self._next = self._next, None
             if asked is not None:
                 self._current = asked
-                await self._carry_out(asked)
+                await self._carry_out(asked, measure)
                 self._current = None
 
     async def _until_asked(self) -> None:
@@ -185,7 +211,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _Asked) -> None:
+    async def _carry_out(self, asked: _Asked, measure: QualityMeasure) -> None:
         """One capture, with its outcome said as soon as it is known."""
         asked.begun.set()
         self.say(Status(Condition.BUSY))
@@ -194,33 +220,42 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             asked.request,
             asked.transaction,
             self.say,
-            partial(assess, asked=self._asked_of(asked.request), measure=self._measure),
-            partial(attachments, encodings=asked.request.encodings or self.settings.encodings),
+            partial(assess, asked=self._asked_of(asked.request), measure=measure),
+            partial(self._encoded, asked.request),
         )
-        cut = None
         try:
-            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
-                await transaction.run()
+            cut = await self._run(transaction, asked)
         except Refused as refusal:
             asked.answer(refusal)
             await self._rest(transaction)
             return
         except Exception as error:
-            if not (isinstance(error, TimeoutError) and self._limit is not None and self._limit.expired()):
-                await transaction.conclude(CaptureOutcome.DEVICE_LOST)
-                asked.answer(error if isinstance(error, LinkError) else _broken())
-                raise
-            cut = CaptureOutcome.TIMED_OUT
-        finally:
-            self._limit = None
-        if asked.called_off:
-            cut = CaptureOutcome.CANCELLED
+            await transaction.conclude(CaptureOutcome.DEVICE_LOST)
+            asked.answer(error if isinstance(error, LinkError) else _broken())
+            raise
         asked.answer(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)
 
+    async def _run(self, transaction: Transaction, asked: _Asked) -> CaptureOutcome | None:
+        """Run a capture within its time; says what cut it short, if anything did."""
+        try:
+            async with asyncio.timeout(asked.request.timeout_s) as self._limit:
+                await transaction.run()
+        except TimeoutError:
+            if self._limit is None or not self._limit.expired():
+                raise
+            return CaptureOutcome.CANCELLED if asked.called_off else CaptureOutcome.TIMED_OUT
+        finally:
+            self._limit = None
+        return CaptureOutcome.CANCELLED if asked.called_off else None
+
     async def _rest(self, transaction: Transaction) -> None:
         await self.rest()
-        self.say(_DIRTY if transaction.dirty else Status(Condition.ONLINE))
+        self.say(_DIRTY if transaction.dirty else self.at_rest())
+
+    def _encoded(self, wanted: Capture, raster: Raster, quality: Quality) -> tuple[Attachment, ...]:
+        found = Print(raster, wanted.position, quality, datetime.now(UTC))
+        return attachments(found, wanted.encodings or self.settings.encodings, self.settings.record_image)
 
     def _asked_of(self, wanted: Capture) -> Asked:
         return Asked(wanted.position, wanted.purpose, wanted.count, self.settings.minimum_quality)

@@ -26,6 +26,8 @@ class Cause(Term):
     """The operating system reports an error on the wire."""
     SIMULATED = "simulated"
     """A production post refuses a device that is not real."""
+    DEVICE_FAULT = "device_fault"
+    """It answers, and reports that it is broken."""
     SENSOR_DIRTY = "sensor_dirty"
     """It works, but what it looks through should be cleaned."""
     CRASHED = "crashed"

@@ -92,10 +92,12 @@ class Played(FingerprintScanner[ScannerSettings]):
 
 
 class Desk:
-    """A driver that is watched."""
+    """A driver that is watched. `device`: what the test has in its hands at the other end."""
 
-    def __init__(self, driver: FingerprintScanner[Any]) -> None:
+    def __init__(self, driver: FingerprintScanner[Any], device: Any, identity: Identity) -> None:
         self.driver = driver
+        self.device = device
+        self.identity = identity
         self.said: asyncio.Queue[Any] = asyncio.Queue()
         self.everything: list[Any] = []
         self._calls: set[asyncio.Task[Any]] = set()
@@ -149,17 +151,20 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def watched(driver: FingerprintScanner[Any], links: Links) -> AsyncIterator[Desk]:
-    """An opened driver that is watched, and closed in the end."""
-    desk = Desk(driver)
-    listening = asyncio.create_task(desk.listen())
+async def watched(driver: FingerprintScanner[Any], links: Links, device: Any = None) -> AsyncIterator[Desk]:
+    """Open a driver and watch it, and close it in the end."""
+    listening = None
     try:
-        yield desk
+        desk = Desk(driver, device, await driver.open())
+        listening = asyncio.create_task(desk.listen())
+        try:
+            yield desk
+        finally:
+            await desk.close()
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            await driver.close()
     finally:
-        await desk.close()
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
-        await driver.close()
         await links.close()
 
 
@@ -167,9 +172,10 @@ async def watched(driver: FingerprintScanner[Any], links: Links) -> AsyncIterato
 async def played(**settings: Any) -> AsyncIterator[tuple[Played, Desk]]:
     """A played scanner, opened and watched."""
     links = Links()
-    driver = Played(ScannerSettings(**settings), links)
-    await driver.open()
+    driver = Played(ScannerSettings(**{"quality": "ridge_clarity"} | settings), links)
     async with watched(driver, links) as desk:
+        while "idle" not in driver.called:
+            await asyncio.sleep(0)
         yield driver, desk
 
 

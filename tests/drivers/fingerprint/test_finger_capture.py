@@ -85,7 +85,6 @@ async def test_nothing_is_said_unasked() -> None:
 
 async def test_the_best_of_several_placements_counts() -> None:
     async with played(minimum_quality=99) as (scanner, desk):
-        await asyncio.sleep(0)  # it idles
         images = [SMALL, GOOD, print_of(noise=30)]
         asked = desk.ask(best_of=3)
         for image in images:
@@ -292,6 +291,30 @@ async def test_whoever_asked_and_went_away_has_called_off() -> None:
         await desk.told(Feedback.PLACE)
         asked.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
+
+
+async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
+    async with played() as (scanner, desk):
+        asked = desk.ask()
+        await reach("take", scanner, desk)
+        await desk.cancel()
+        await desk.cancel()
+        await asyncio.wait({asked})
+        await desk.cancel()
+        scanner.stuck.set()
+        assert await desk.condition() is Condition.ONLINE
+        scanner.lost.set_result(PULLED)
+        asked = desk.ask()
+        while not asked.done():
+            await desk.cancel()
+            await asyncio.sleep(0)
+
+
+async def test_a_command_that_comes_too_late_is_refused() -> None:
+    async with played() as (_, desk):
+        with pytest.raises(Refused) as refused:
+            await desk.ask(within_s=-1)
+        assert refused.value.reason is Reason.EXPIRED
 
 
 async def test_cancelling_nothing_is_done() -> None:
