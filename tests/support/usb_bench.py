@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -47,57 +47,59 @@ def bench_device(
 
 
 class UsbipServer:
-    """Exports one device on a port of its own; pulling the plug ends every connection."""
+    """Exports one device on a port of its own; pulling the plug ends every connection.
+
+    It goes on listening then, and hangs up on everybody: another program may take a port that is given back.
+    """
 
     def __init__(self, device: USBDevice) -> None:
         self.device = device
+        self.plugged = True
         self.imports = 0
-        self._listener: socket.socket | None = None
-        self._port = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
     @property
     def address(self) -> str:
-        return f"usbip://127.0.0.1:{self._port}/1-1"
+        return f"usbip://127.0.0.1:{self._listener.getsockname()[1]}/1-1"
 
     def __enter__(self) -> Self:
-        self.plug()
+        self._start(self._accept)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.unplug()
+        self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
+        self._listener.close()
 
     def plug(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._listener.getsockname()[1]
-        self._start(self._accept, self._listener)
+        self.plugged = True
 
     def unplug(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            listener.close()
+        self.plugged = False
         while self._connections:
             with contextlib.suppress(OSError):
                 self._connections.pop().shutdown(socket.SHUT_RDWR)
 
-    def _start(self, target: object, *arguments: object) -> None:
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, name="usbip-server")
         thread.start()
         self._threads.append(thread)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self) -> None:
         while True:
             try:
-                connection, _ = listener.accept()
+                connection, _ = self._listener.accept()
             except OSError:
                 return
+            if not self.plugged:
+                connection.close()
+                continue
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._connections.append(connection)
             self.imports += 1

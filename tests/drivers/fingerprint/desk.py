@@ -151,18 +151,26 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
+async def listened(desk: Desk) -> AsyncIterator[Desk]:
+    """A desk whose opened driver is watched."""
+    listening = asyncio.create_task(desk.listen())
+    try:
+        yield desk
+    finally:
+        await desk.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
 async def watched(driver: FingerprintScanner[Any], links: Links, device: Any = None) -> AsyncIterator[Desk]:
     """Open a driver and watch it, and close it in the end."""
-    listening = None
     try:
         desk = Desk(driver, device, await driver.open())
-        listening = asyncio.create_task(desk.listen())
         try:
-            yield desk
+            async with listened(desk):
+                yield desk
         finally:
-            await desk.close()
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
             await driver.close()
     finally:
         await links.close()

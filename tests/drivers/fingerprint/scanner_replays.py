@@ -61,7 +61,7 @@ async def capture(
     driver: Any = driver_class(driver_class.settings_model(**settings), links)
     try:
         identity = await driver.open()
-        transaction = Transaction(driver, Capture(), "t-1", lambda said: None, keep, lambda raster: ())
+        transaction = Transaction(driver, Capture(), "t-1", lambda said: None, keep, lambda *image: ())
         await transaction.run()
         done = await transaction.conclude()
         await driver.rest()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from desk import Desk, watched
+from desk import Desk, listened
 from support.prints import print_of
 from support.usb_bench import UsbipServer
 from usbip import In, Interface, Out, USBDevice
@@ -78,7 +78,7 @@ async def rig(unplugs_at: int | None = None, pid: int = 0x1010) -> AsyncIterator
     with UsbipServer(device) as server:
         bench.pull = server.unplug
         links = Links()
-        driver = Nb1010(Nb1010Settings(port=server.address), links)
+        driver = Nb1010(Nb1010Settings(port=server.address, quality="ridge_clarity"), links)
         try:
             yield Rig(driver, links, bench, server, await driver.open())
         finally:
@@ -86,10 +86,8 @@ async def rig(unplugs_at: int | None = None, pid: int = 0x1010) -> AsyncIterator
             await links.close()
 
 
-@contextlib.asynccontextmanager
-async def desk_of(rig: Rig) -> AsyncIterator[Desk]:
-    async with watched(rig.driver, rig.links) as desk:
-        yield desk
+def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[Desk]:
+    return listened(Desk(rig.driver, rig.bench, rig.identity))
 
 
 async def test_a_picture_comes_as_it_is() -> None:

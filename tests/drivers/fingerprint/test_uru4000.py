@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from desk import Desk, watched, words
+from desk import Desk, listened, words
 from support.prints import print_of
 from support.uru_bench import AWAIT_OFF, AWAIT_ON, CAPTURE, OFF, SILENCE, STALL, UruBench, uru_device
 from support.uru_images import WIDTH, encrypted, image_of, lost
@@ -74,7 +74,9 @@ async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **id
     with UsbipServer(device) as server:
         bench.pull = server.unplug
         links = Links()
-        driver = Uru4000(Uru4000Settings(port=server.address, **(settings or {})), links)
+        driver = Uru4000(
+            Uru4000Settings(port=server.address, quality="ridge_clarity", **(settings or {})), links
+        )
         try:
             yield Rig(driver, bench, server, await driver.open())
         finally:
@@ -82,10 +84,8 @@ async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **id
             await links.close()
 
 
-@contextlib.asynccontextmanager
-async def desk_of(rig: Rig) -> AsyncIterator[Desk]:
-    async with watched(rig.driver, rig.driver.links) as desk:
-        yield desk
+def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[Desk]:
+    return listened(Desk(rig.driver, rig.bench, rig.identity))
 
 
 async def taken(rig: Rig, *images: bytes) -> Raster | Spoilt:
