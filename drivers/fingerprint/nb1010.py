@@ -61,7 +61,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
                 Action.CONFIGURE,
                 "Correct `port` or `driver`.",
             )
-        self._midway = False
+        await self._covered()
         return Identity(
             model=said.product or "NB-1010-U",
             manufacturer=said.manufacturer,

@@ -68,7 +68,7 @@ class UsbLink:
         self._lost = asyncio.Event()
         self._threads: dict[int, ThreadPoolExecutor] = {}
         self._closing = threading.Event()
-        self.identity = UsbIdentity(0, 0, 0, None, None, None)
+        self.identity = UsbIdentity(0, 0, None, None, None)
 
     @property
     def simulated(self) -> bool:
@@ -133,8 +133,13 @@ class UsbLink:
         def tell() -> None:
             loop.call_soon_threadsafe(begun.set)
 
+        def ended(reading: asyncio.Future[bytes]) -> None:
+            begun.set()
+            if not reading.cancelled():
+                reading.exception()  # one that was given up may fail: that is nobody's concern
+
         reading = self._run(endpoint, self._open_device().read, endpoint, size, timeout_s, tell)
-        reading.add_done_callback(_heard)
+        reading.add_done_callback(ended)
         try:
             await begun.wait()
         except asyncio.CancelledError:
@@ -209,12 +214,6 @@ class UsbLink:
             await loop.run_in_executor(None, thread.shutdown)
         self._threads.clear()
         await loop.run_in_executor(None, self._opened.undo.close)
-
-
-def _heard(reading: asyncio.Future[bytes]) -> None:
-    """A read that was given up may fail: that is nobody's concern."""
-    if not reading.cancelled():
-        reading.exception()
 
 
 class Interrupts:

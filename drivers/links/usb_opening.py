@@ -41,8 +41,6 @@ class UsbIdentity:
 
     vendor_id: int
     product_id: int
-    release: int
-    """bcdDevice."""
     manufacturer: str | None
     product: str | None
     serial_number: str | None
@@ -104,7 +102,9 @@ class OpenedDevice:
         self._lock_name(f"{host}:{port}/{busid}")
         try:
             connection = UsbipConnection(host, port, busid)
-        except (OSError, ImportRefusedError) as error:
+        except ImportRefusedError as error:
+            raise self._held() if error.in_use else not_there(self.address) from error
+        except OSError as error:
             raise not_there(self.address) from error
         self.undo.callback(connection.close)
         try:
@@ -113,6 +113,14 @@ class OpenedDevice:
             raise not_there(self.address) from error
         connection.on_lost = self.on_lost
         self.call_off = connection.call_off_everything
+
+    def _held(self) -> LinkError:
+        return LinkError(
+            Cause.PORT_HELD,
+            f"Somebody else has imported {self.address}.",
+            Action.RESTART,
+            "Stop that client, or let this gateway be the only one.",
+        )
 
     def _open_here(self, found: UsbDevice) -> None:
         """Open a device of this machine."""
@@ -201,7 +209,6 @@ class OpenedDevice:
         return UsbIdentity(
             vendor_id=device.idVendor,
             product_id=device.idProduct,
-            release=device.bcdDevice,
             manufacturer=(found and found.manufacturer) or self._string(device.iManufacturer),
             product=(found and found.product) or self._string(device.iProduct),
             serial_number=(found and found.serial_number) or self._string(device.iSerialNumber),

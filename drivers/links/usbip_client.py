@@ -37,8 +37,16 @@ REMEMBERED = 64
 """How many transfers that were called off are remembered: their answers may still come."""
 
 
+IN_USE = 2
+"""Status of an import, as usbipd gives it: another client has the device."""
+
+
 class ImportRefusedError(Exception):
     """The server has no such device, or does not give it away."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"status {status}")
+        self.in_use = status == IN_USE
 
 
 @dataclass(slots=True)
@@ -137,7 +145,7 @@ class UsbipConnection:
         )
         _, _, status = OPERATION.unpack(self._exactly(OPERATION.size))
         if status != 0:
-            raise ImportRefusedError
+            raise ImportRefusedError(status)
         device: dict[str, int] = protocol.parse_usb_device(self._exactly(DEVICE_BYTES))
         return device
 

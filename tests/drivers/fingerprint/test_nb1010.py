@@ -40,6 +40,7 @@ class Nb1010Bench(Interface):
         self.spoil: Callable[[list[bytes]], list[bytes]] = lambda packets: packets
         """What becomes of an image's packets."""
         self.unplugs_at: int | None = None
+        self.mute = False
         self.pull = lambda: None
 
     def on_out(self, ep: Any, data: bytes) -> None:
@@ -47,6 +48,8 @@ class Nb1010Bench(Interface):
         if len(self.heard) == self.unplugs_at:
             self.pull()
         match data[1]:
+            case _ if self.mute:
+                pass
             case 0x38 if data.hex() == "8038010008000000":
                 self.answers.write(bytes.fromhex("803701001000000000000000") + bytes((self.covered, 0, 0, 0)))
             case 0x0D if data.hex() == "800d03000c00000000040000":
@@ -68,12 +71,13 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig(unplugs_at: int | None = None, pid: int = 0x1010) -> AsyncIterator[Rig]:
+async def rig(unplugs_at: int | None = None, pid: int = 0x1010, *, mute: bool = False) -> AsyncIterator[Rig]:
     """An opened driver."""
     device = USBDevice(0x298D, pid, product="NB-1010-U", manufacturer="NEXT Biometrics")
     bench = Nb1010Bench()
     device.add(bench)
     bench.unplugs_at = unplugs_at
+    bench.mute = mute
     bench.picture = np.random.default_rng(1).integers(0, 256, (180, 256), np.uint8)
     with UsbipServer(device) as server:
         bench.pull = server.unplug
@@ -106,6 +110,13 @@ async def test_another_device_is_refused() -> None:
         async with rig(pid=0x2020):
             pass
     assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+
+
+async def test_one_that_does_not_answer_is_reported() -> None:
+    with pytest.raises(LinkError) as refused:
+        async with rig(mute=True):
+            pass
+    assert (refused.value.cause, refused.value.action) == (Cause.NO_ANSWER, Action.REPLUG)
 
 
 async def test_a_finger_is_noticed_when_it_comes_and_when_it_goes() -> None:
@@ -211,7 +222,7 @@ async def test_unplugged_at_any_command_it_ends_with_a_cause() -> None:
             await nb.driver.finger_on()
             await nb.driver.take()
 
-    for number in range(1, 4):
+    for number in range(1, 5):
         with pytest.raises(LinkError) as gone:
             await live_until(number)
         assert gone.value.cause is Cause.UNPLUGGED, number

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.usb import UsbSettings
 from drivers.links.usbip_client import ImportRefusedError, UsbipConnection
 
 BULK_IN, BULK_OUT = 0x82, 0x02
@@ -69,8 +72,21 @@ def test_a_device_that_is_not_given_is_refused(status: int, served: Callable[[Se
         server.receive(40)
         server.connection.sendall(struct.pack(">HHI", 0x0111, 3, status))
 
-    with pytest.raises(ImportRefusedError):
+    with pytest.raises(ImportRefusedError) as refused:
         UsbipConnection("127.0.0.1", served(serve), "1-1")
+    assert refused.value.in_use is (status == 2)
+
+
+async def test_a_device_that_another_client_has_is_held(served: Callable[[Serve], int]) -> None:
+    def serve(server: Server) -> None:
+        server.receive(40)
+        server.connection.sendall(struct.pack(">HHI", 0x0111, 3, 2))
+
+    links = Links()
+    with pytest.raises(LinkError) as refused:
+        await links.usb(UsbSettings(port=f"usbip://127.0.0.1:{served(serve)}/1-1"))
+    await links.close()
+    assert (refused.value.cause, refused.value.action) == (Cause.PORT_HELD, Action.RESTART)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x01\x11\x00", struct.pack(">HHI", 0x0111, 3, 0) + bytes(100)])
