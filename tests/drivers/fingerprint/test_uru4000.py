@@ -318,7 +318,7 @@ async def test_closing_in_the_middle_of_a_capture_switches_the_lamp_off() -> Non
         async with desk_of(uru) as desk:
             desk.ask()
             await uru.until(AWAIT_ON)
-        assert uru.bench.mode == OFF
+    assert uru.bench.mode == OFF
 
 
 async def test_waiting_for_a_finger_costs_next_to_nothing() -> None:
