@@ -1,14 +1,17 @@
-"""Whether a USB device is still plugged in: told by udev where pyudev is installed, else looked at.
+"""Whether a USB device is still plugged in: told by udev where it runs, with pyudev, else looked at.
 
 Devices with a read under way tell it themselves; this is for those that nobody is speaking to.
 """
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from drivers.links.usb_devices import UsbDevice
 
+UDEV = Path("/run/udev/control")
+"""There while udev's daemon runs."""
 LOOK_S = 0.2
 """How often to look, in seconds. A look is one read in sysfs, about 20 microseconds."""
 
@@ -33,6 +36,8 @@ class _Udev:
         self.news = asyncio.Event()
         self._monitor: Any = None
         self._fd = -1
+        if not UDEV.exists():
+            return
         try:
             import pyudev
 

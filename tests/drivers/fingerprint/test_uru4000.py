@@ -314,10 +314,9 @@ async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
 
 
 async def test_closing_in_the_middle_of_a_capture_switches_the_lamp_off() -> None:
-    async with rig() as uru:
-        async with desk_of(uru) as desk:
-            desk.ask()
-            await uru.until(AWAIT_ON)
+    async with rig() as uru, desk_of(uru) as desk:
+        desk.ask()
+        await uru.until(AWAIT_ON)
     assert uru.bench.mode == OFF
 
 

@@ -9,7 +9,7 @@ import pytest
 from pytest_mock import MockerFixture
 from support.usb_sysfs import Sysfs, sysfs
 
-from drivers.links import usb_devices
+from drivers.links import usb_devices, usb_presence
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.usb import UsbSettings
@@ -71,7 +71,11 @@ def test_another_device_in_the_same_socket_is_another_device(sysfs: Sysfs) -> No
     assert not device.plugged
 
 
-async def test_pulling_the_plug_of_a_device_that_nobody_speaks_to_is_noticed(sysfs: Sysfs) -> None:
+@pytest.mark.parametrize("udev", [True, False])
+async def test_pulling_the_plug_of_a_device_that_nobody_speaks_to_is_noticed(
+    udev: bool, sysfs: Sysfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usb_presence, "UDEV", tmp_path if udev else tmp_path / "nothing")
     sysfs.plug("1-10", "05ba:000a", 50)
     waiting = asyncio.ensure_future(until_unplugged(find_usb("usb:05ba:000a")))
     done, _ = await asyncio.wait({waiting}, timeout=0.3)
