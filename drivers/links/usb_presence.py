@@ -12,7 +12,7 @@ from drivers.links.usb_devices import UsbDevice
 
 UDEV = Path("/run/udev/control")
 """There while udev's daemon runs."""
-LOOK_S = 0.2
+LOOK_S = 0.1
 """How often to look, in seconds. A look is one read in sysfs, about 20 microseconds."""
 
 
