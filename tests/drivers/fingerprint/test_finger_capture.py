@@ -338,6 +338,17 @@ async def test_a_driver_that_errs_ends_the_capture_too() -> None:
             await asked
 
 
+async def test_an_image_that_breaks_the_program_is_not_said_and_the_capture_ends_all_the_same() -> None:
+    async with played(encodings=["wsq"]) as (scanner, desk):
+        scanner.place(GOOD)
+        scanner._encoded = lambda *_: 1 / 0
+        asked = desk.ask()
+        assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
+        with pytest.raises(Failed):
+            await asked
+        assert "finger.captured" not in words(desk.everything)
+
+
 async def test_a_second_capture_waits_for_the_first_to_come_to_rest() -> None:
     async with played() as (scanner, desk):
         scanner.place(GOOD, GOOD)
