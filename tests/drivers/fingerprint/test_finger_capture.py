@@ -183,7 +183,7 @@ async def test_what_gives_no_good_image_ends_with_its_reason(
 
 async def test_dirt_beside_a_print_is_told_and_the_scanner_is_to_be_cleaned() -> None:
     dirty = print_of(size=(0.25, 0.3))
-    dirty.pixels[:64] = 40
+    dirty.pixels[:30] = 40
     async with played(minimum_quality=80) as (scanner, desk):
         scanner.place(dirty)
         done = await desk.ask()
