@@ -35,7 +35,6 @@ DIRTY = 0.08
 """How much of the picture beside the print may be something else."""
 A_FINGER = 0.25
 """So much that shows no ridges is no dirt, but a finger."""
-"""How much of the picture beside the print may be something else."""
 
 
 @dataclass(frozen=True, slots=True)

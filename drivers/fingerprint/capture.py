@@ -45,7 +45,7 @@ class Scanner(ABC):
     placement gave no image, but the link stands: return `Spoilt`. Bytes that mean nothing: `say` a BadFrame.
 
     **Time.** None of them limits what a person takes: the capture has a limit. What the *device* does not
-    answer in its usual time is a LinkError with `NO_ANSWER`. A lost link must be noticed within 300 ms.
+    answer in its usual time is a LinkError with `NO_ANSWER`. A link lost in a capture is raised in 300 ms.
     """
 
     positions: frozenset[FingerPosition] = SINGLE_FINGERS
@@ -138,6 +138,8 @@ class Transaction:
                 break
             if isinstance(taken, Spoilt):
                 await self._spoilt(taken)
+                if taken.outcome is CaptureOutcome.CANCELLED:  # at the scanner: no other placement is wanted
+                    break
         if self._best is not None:
             self._encoded = await self._encoding(self._best)
 
@@ -190,12 +192,13 @@ class Transaction:
         )
         await self._scanner.show(feedback)
 
-    async def conclude(self, cut: CaptureOutcome | None = None) -> CaptureDone:
+    async def conclude(self, cut: CaptureOutcome | None = None, *, broken: bool = False) -> CaptureDone:
         """Say the best image, unless the capture was called off, and how it ended.
 
-        `cut`: CANCELLED, TIMED_OUT or DEVICE_LOST, where it did not run to its end.
+        `cut`: CANCELLED, TIMED_OUT or DEVICE_LOST, where it did not run to its end; `broken`: by a fault of
+        the program, which the image may have caused.
         """
-        best = None if cut is CaptureOutcome.CANCELLED else self._best
+        best = None if broken or cut is CaptureOutcome.CANCELLED else self._best
         if best is not None:
             if self._encoded is None:
                 self._encoded = await self._encoding(best)

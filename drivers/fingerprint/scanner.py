@@ -161,6 +161,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
                 self._next = None
                 raise Refused(Reason.BUSY, "The scanner has not finished what it did before.") from None
         except asyncio.CancelledError:
+            asked.done.cancel()  # nobody waits for it any more
             self._call_off(asked)
             raise
         try:
@@ -230,8 +231,9 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             await self._rest(transaction)
             return
         except Exception as error:
-            await transaction.conclude(CaptureOutcome.DEVICE_LOST)
-            asked.answer(error if isinstance(error, LinkError) else _broken())
+            broken = not isinstance(error, LinkError)
+            await transaction.conclude(CaptureOutcome.DEVICE_LOST, broken=broken)
+            asked.answer(_broken() if broken else error)
             raise
         asked.answer(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)

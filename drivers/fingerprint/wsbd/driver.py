@@ -325,7 +325,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
             raster_of, result.sensor_data, media_type, result.metadata, self.settings.resolution_ppi
         )
         if raster is None:
-            self.say(BadFrame("image", b""))
+            self.say(BadFrame("image", result.sensor_data[:64]))
             return _FAILED
         return raster
 

@@ -18,6 +18,8 @@ from drivers.links.serial import SerialLink
 
 GAP_S = 0.25
 """Silence in the middle of an answer after which the rest of it does not come, in seconds."""
+LONGEST_IMAGE = 1 << 20
+"""No module has so large an image, in bytes."""
 
 
 class Dialogue:
@@ -64,24 +66,16 @@ class Dialogue:
         self._owed = "image" if self._sends_image and code == Ack.OK else "nothing"
         return code, found.content[1:]
 
-    async def image(self, size: int) -> bytes | None:
-        """The data that follow an acknowledged SEND_IMAGE; None if some were lost on the way.
-
-        No more than twice `size` bytes are kept.
-        """
+    async def image(self) -> bytes | None:
+        """The data that follow an acknowledged SEND_IMAGE; None if they do not come to an end."""
         data = bytearray()
-        whole = True
-        while True:
-            found = await self._packet()
-            if found is None:
-                whole = False
-                break
+        while (found := await self._packet()) is not None and len(data) < LONGEST_IMAGE:
             if found.kind in (Kind.DATA, Kind.LAST_DATA):
                 data += found.content
-            if found.kind is Kind.LAST_DATA or len(data) > 2 * size:
-                break
-        self._owed = "nothing"
-        return bytes(data) if whole else None
+            if found.kind is Kind.LAST_DATA:
+                self._owed = "nothing"
+                return bytes(data)
+        return None
 
     async def settle(self) -> None:
         """Take off the wire what is still owed; raises LinkError if the module owes an answer and is mute."""

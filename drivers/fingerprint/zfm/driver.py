@@ -26,6 +26,8 @@ from drivers.links.serial import SerialSettings
 
 BAUDS = (9600, 19200, 38400, 57600, 115200)
 """What a module can be set to (9600 times 1 to 12) and a serial port, too."""
+OTHER_IMAGES = frozenset(image_bytes(known.width_px, known.height_px) for known in MODELS.values())
+"""Sizes in bytes by which an image of another model is known; any other has lost bytes on the way."""
 BREATHING, FLASHING, ON, OFF = 1, 2, 3, 4
 RED, BLUE, PURPLE = 1, 2, 3
 _AURA = {
@@ -144,7 +146,6 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         return Identity(
             model=(product and product.model) or f"{settings.model.upper()} (system {parameters.system:04X})",
             serial_number=product and product.serial_number,
-            firmware=product and f"hardware {product.hardware}",
         )
 
     async def _give_password(self) -> None:
@@ -200,6 +201,9 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     async def _look(self) -> Ack | None:
         """Let it take an image: None where no finger is there, else whether it could."""
         code, _ = await self.dialogue.ask(Do.TAKE_IMAGE)
+        while code == Ack.PACKET_ERROR:  # the instruction reached it damaged: that says nothing of the finger
+            await asyncio.sleep(self.settings.poll_s)
+            code, _ = await self.dialogue.ask(Do.TAKE_IMAGE)
         match code:
             case Ack.NO_FINGER:
                 return None
@@ -207,9 +211,6 @@ class Zfm(FingerprintScanner[ZfmSettings]):
                 return Ack.OK
             case Ack.CAPTURE_FAILED | Ack.MESSY | Ack.FEW_FEATURES | Ack.EXECUTION_FAILED | Ack.TIMED_OUT:
                 return Ack.CAPTURE_FAILED
-            case Ack.PACKET_ERROR:
-                # The instruction reached it damaged: it says nothing of the finger.
-                return None
             case _:
                 raise refused(code, "take an image")
 
@@ -225,8 +226,15 @@ class Zfm(FingerprintScanner[ZfmSettings]):
             return _FAILED
         if code != Ack.OK:
             raise refused(code, "send an image")
-        data = await self.dialogue.image(image_bytes(*self.size_px))
+        data = await self.dialogue.image()
         raster = None if data is None else unpacked(data, *self.size_px, self.resolution_ppi)
+        if raster is None and data is not None and len(data) in OTHER_IMAGES:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"The module's images are not {self.size_px[0]} by {self.size_px[1]} pixels.",
+                Action.CONFIGURE,
+                "Correct `model`, or set `image_px`.",
+            )
         return _FAILED if raster is None else raster
 
     async def show(self, feedback: Feedback) -> None:

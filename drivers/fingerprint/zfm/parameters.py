@@ -58,8 +58,6 @@ class Product:
 
     model: str
     serial_number: str | None
-    hardware: str
-    sensor: str
     width_px: int
     height_px: int
 
@@ -68,8 +66,8 @@ class Product:
         """Read what follows the confirmation code; None if it is not laid out so."""
         if len(content) != _PRODUCT.size:
             return None
-        model, _, serial, major, minor, sensor, width, height, _, _ = _PRODUCT.unpack(content)
-        return cls(_text(model), _text(serial) or None, f"{major}.{minor}", _text(sensor), width, height)
+        model, _, serial, _, _, _, width, height, _, _ = _PRODUCT.unpack(content)
+        return cls(_text(model), _text(serial) or None, width, height)
 
 
 def _text(field: bytes) -> str:

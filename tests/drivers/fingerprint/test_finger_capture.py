@@ -183,7 +183,7 @@ async def test_what_gives_no_good_image_ends_with_its_reason(
 
 async def test_dirt_beside_a_print_is_told_and_the_scanner_is_to_be_cleaned() -> None:
     dirty = print_of(size=(0.25, 0.3))
-    dirty.pixels[:64] = 40
+    dirty.pixels[:30] = 40
     async with played(minimum_quality=80) as (scanner, desk):
         scanner.place(dirty)
         done = await desk.ask()
@@ -336,6 +336,17 @@ async def test_a_driver_that_errs_ends_the_capture_too() -> None:
         assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
         with pytest.raises(Failed):
             await asked
+
+
+async def test_an_image_that_breaks_the_program_is_not_said_and_the_capture_ends_all_the_same() -> None:
+    async with played(encodings=["wsq"]) as (scanner, desk):
+        scanner.place(GOOD)
+        scanner._encoded = lambda *_: 1 / 0
+        asked = desk.ask()
+        assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
+        with pytest.raises(Failed):
+            await asked
+        assert "finger.captured" not in words(desk.everything)
 
 
 async def test_a_second_capture_waits_for_the_first_to_come_to_rest() -> None:

@@ -132,7 +132,7 @@ def test_parameters_and_product_as_the_manuals_lay_them_out() -> None:
         + bytes(7)
         + bytes.fromhex("00c0 00c0 0600 00c8")
     )
-    assert product == Product("R503", "SN000001", "1.2", "S", 192, 192)
+    assert product == Product("R503", "SN000001", 192, 192)
 
 
 def test_every_confirmation_code_means_something_to_a_technician() -> None:
@@ -363,6 +363,28 @@ async def test_a_finger_lifted_too_early_is_told(tmp_path: Path) -> None:
         done = await desk.ask()
         assert done.outcome is CaptureOutcome.LIFTED_TOO_EARLY
         assert str(Feedback.LIFTED_TOO_EARLY) in words(desk.everything)
+
+
+async def test_an_image_of_another_model_is_a_matter_of_configuration(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.image = bytes(256 * 288 // 2)
+        desk.device.finger = True
+        asking = desk.ask()
+        error = await desk.next(LinkError)
+        assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+        assert "192 by 192" in error.text
+        await asyncio.wait({asking})
+
+
+async def test_an_instruction_that_arrived_damaged_says_nothing_of_the_finger(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp="none") as desk:
+        desk.device.acks = {GEN_IMG: 0x01}
+        desk.device.finger = True
+        asking = desk.ask()
+        while desk.device.heard.count(GEN_IMG) < 3:
+            await asyncio.sleep(0.005)
+        desk.device.acks = {}
+        assert (await asking).outcome is CaptureOutcome.CAPTURED
 
 
 @pytest.mark.parametrize(
