@@ -36,6 +36,7 @@ CONDITIONS = {
     Cause.UNPLUGGED: Condition.NO_DEVICE,
     Cause.SIMULATED: Condition.FAULT,
     Cause.WRONG_DEVICE: Condition.FAULT,
+    Cause.DEVICE_FAULT: Condition.FAULT,
     Cause.DRIVER_ERROR: Condition.FAULT,
 }
 """Which condition a failure means; all others are `offline`."""

@@ -16,6 +16,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
     "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
     "serial-relay": ("simulators.barrier.post_barrier", "SerialRelaySettings"),
+    "ws-bd": ("simulators.fingerprint.wsbd", "WsBdSettings"),
 }
 """Kind to module and settings class. A new family of simulators is one more line here."""
 

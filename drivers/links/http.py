@@ -25,6 +25,7 @@ from drivers.links.settings import Settings
 
 SIMULATED = "x-borderpost-simulated"
 """A service that sends this header, with whatever value, is no real one."""
+JSON = "application/json"
 JSON_LIMIT_BYTES = 1024 * 1024
 LINE_LIMIT_BYTES = 256 * 1024
 
@@ -143,20 +144,22 @@ class HttpLink:
         *,
         query: Mapping[str, str | int | float] | None = None,
         body: object = None,
+        media_type: str = JSON,
         expect: Collection[int] = (200,),
         timeout_s: float | None = None,
         limit_bytes: int = JSON_LIMIT_BYTES,
     ) -> Answer:
         """Ask once and return the whole answer; raises LinkError, also for a status that is not expected.
 
-        `body` is sent as JSON. `timeout_s` counts from the question to the last byte of the answer.
+        `body` is sent as JSON, or, being bytes, as it is; `media_type` says what it is, and what is wanted in
+        return. `timeout_s` counts from the question to the last byte of the answer.
         """
         allowed_s = timeout_s or self._settings.timeout_s
         content = bytearray()
         try:
             async with (
                 asyncio.timeout(allowed_s),
-                self._asked(method, path, query, body, allowed_s, expect) as answer,
+                self._asked(method, path, query, body, media_type, allowed_s, expect) as answer,
                 aclosing(_chunks(answer)) as chunks,
             ):
                 async for chunk in chunks:
@@ -187,7 +190,7 @@ class HttpLink:
         rest = bytearray()
         try:
             async with (
-                self._asked(method, path, None, body, allowed_s, expect) as answer,
+                self._asked(method, path, None, body, JSON, allowed_s, expect) as answer,
                 aclosing(_chunks(answer)) as chunks,
             ):
                 async for chunk in chunks:
@@ -221,16 +224,22 @@ class HttpLink:
         path: str,
         query: Mapping[str, str | int | float] | None,
         body: object,
+        media_type: str,
         allowed_s: float,
         expect: Collection[int],
     ) -> AsyncGenerator[httpx.Response, None]:
         assert self._client is not None
-        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        content = body if isinstance(body, bytes) else None
+        if content is None and body is not None:
+            content = json.dumps(body, separators=(",", ":")).encode()
+        headers = {} if media_type == JSON else {"accept": media_type}
+        if content is not None:
+            headers["content-type"] = media_type
         request = self._client.build_request(
             method,
             self._below(path, query),
             content=content,
-            headers=None if content is None else {"content-type": "application/json"},
+            headers=headers,
             timeout=allowed_s,
         )
         self._tap("out", f"{method} {request.url.raw_path.decode()}\n".encode() + (content or b""))

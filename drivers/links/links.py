@@ -5,12 +5,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from drivers.links.link import Tap
+from drivers.links.usb_trace import TransferTap, ignore_transfer
 
 if TYPE_CHECKING:
     from drivers.links.http import HttpLink, HttpSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
     from drivers.links.serial import SerialLink, SerialSettings
     from drivers.links.smartcard import SmartCardLink
+    from drivers.links.usb import UsbLink, UsbSettings
+    from drivers.links.usb_opening import InterfaceClass
 
 
 def _no_tap(direction: str, chunk: bytes) -> None:
@@ -20,8 +23,9 @@ def _no_tap(direction: str, chunk: bytes) -> None:
 class Links:
     """The links that one opened driver holds. Libraries are imported when a link of their kind is opened."""
 
-    def __init__(self, tap: Tap = _no_tap) -> None:
+    def __init__(self, tap: Tap = _no_tap, transfers: TransferTap = ignore_transfer) -> None:
         self._tap = tap
+        self._transfers = transfers
         self._open = AsyncExitStack()
         self.simulated = False
         """True once a link turned out to lead to a simulator, whatever the configuration says."""
@@ -56,6 +60,15 @@ class Links:
         from drivers.links.http import HttpLink
 
         return await self._open.enter_async_context(HttpLink(settings, self._tap, self._found_simulator))
+
+    async def usb(self, settings: "UsbSettings", interface: "InterfaceClass | None" = None) -> "UsbLink":
+        """Open a USB device and claim one interface, the first where none is named; raises LinkError."""
+        from drivers.links.usb import UsbLink
+
+        link = UsbLink(settings, interface, self._tap, self._transfers)
+        await self._open.enter_async_context(link)
+        self.simulated = self.simulated or link.simulated
+        return link
 
     def _found_simulator(self) -> None:
         self.simulated = True

@@ -9,7 +9,8 @@
     0.310 in  1c 02 50 3c        device to host
 
 Times are seconds since the start, and whatever follows the bytes after two spaces is a remark. `people` says
-whether the people in it are `synthetic`, `scrubbed` or `real`; a real one never leaves the post.
+whether the people in it are `synthetic`, `scrubbed` or `real`; a real one never leaves the post. A device
+that does nothing unasked has a line more, `# asked: capture {"position": "left_thumb"}`: its command.
 """
 
 import json
@@ -47,6 +48,8 @@ class Recording:
     provenance: str
     people: str = "real"
     chunks: list[Chunk] = field(default_factory=list)
+    asked: tuple[str, dict[str, Any]] | None = None
+    """The command that the device was given when it was open: verb and request."""
     _start_s: float = field(default_factory=time.monotonic, repr=False)
 
     def tap(self, direction: Direction, chunk: bytes) -> None:
@@ -62,6 +65,7 @@ class Recording:
                 f"# settings: {json.dumps(self.settings)}",
                 f"# provenance: {self.provenance}",
                 f"# people: {self.people}",
+                *([] if self.asked is None else [f"# asked: {self.asked[0]} {json.dumps(self.asked[1])}"]),
                 *(f"{c.at_s:.3f} {c.direction:<3} {c.data.hex(' ')}" for c in self.chunks),
                 "",
             ]
@@ -81,12 +85,20 @@ class Recording:
                 settings=json.loads(facts["settings"]),
                 provenance=facts["provenance"],
                 people=facts["people"],
+                asked=_asked(facts.get("asked")),
                 chunks=chunks,
             )
         except KeyError as missing:
             raise RecordingError(f"the head does not say `# {missing.args[0]}: ...`") from missing
         except json.JSONDecodeError as error:
-            raise RecordingError("the head's settings are no JSON object") from error
+            raise RecordingError("the head's settings, or its request, are no JSON object") from error
+
+
+def _asked(line: str | None) -> tuple[str, dict[str, Any]] | None:
+    if line is None:
+        return None
+    verb, _, request = line.partition(" ")
+    return verb, json.loads(request)
 
 
 def _entries(lines: list[str], facts: dict[str, str]) -> Iterator[Chunk]:

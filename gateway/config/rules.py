@@ -253,7 +253,9 @@ def _overlap(one: str, other: str) -> bool:
     """Tell whether two addresses can mean one port: `usb:VID:PID` means any serial number."""
     shorter, longer = sorted((one, other), key=len)
     return one == other or (
-        shorter.startswith("usb:") and shorter.count(":") == 2 and longer.startswith(f"{shorter}:")
+        shorter.startswith("usb:")
+        and shorter.count(":") == 2
+        and longer.startswith((f"{shorter}:", f"{shorter}@"))
     )
 
 

@@ -1,5 +1,6 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
+from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
 from drivers.observation import Observation
 from drivers.passport.observations import (
     BarcodeRead,
@@ -26,6 +27,9 @@ EVENTS: tuple[type[Observation], ...] = (
     ChipRead,
     ChecksMade,
     DocumentRemoved,
+    FingerFeedback,
+    FingerCaptured,
+    CaptureEnded,
     ClockStepped,
 )
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""

@@ -5,7 +5,8 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-from drivers.driver import BadFrame, load_driver
+from drivers.command import Call
+from drivers.driver import BadFrame, Driver, Status, load_driver
 from drivers.links.link import LinkError
 from drivers.links.links import Links
 from drivers.links.recording import Recording
@@ -37,19 +38,38 @@ async def events_of(path: Path, port: Path) -> list[dict[str, Any]]:
         try:
             identity = await driver.open()
             said.append({"type": "identity", "data": identity.model_dump(mode="json")})
+            asking = asyncio.ensure_future(_asked(driver, recording))
             async with contextlib.aclosing(driver.watch()) as observations:
                 with contextlib.suppress(LinkError):
                     async for observation in observations:
-                        if isinstance(observation, BadFrame):
-                            said.append({"type": "bad frame", "data": {"fault": observation.fault}})
-                        else:
-                            said.append(
-                                {"type": observation.event_type, "data": observation.model_dump(mode="json")}
-                            )
+                        said.append(_told(observation))
+            await asking
         finally:
             await links.close()
             await playing
     return said
+
+
+def _told(said: Any) -> dict[str, Any]:
+    """One thing that a driver says; how long it took to measure is not what the wire says."""
+    match said:
+        case BadFrame(fault, _):
+            return {"type": "bad frame", "data": {"fault": fault}}
+        case Status(condition):
+            return {"type": "status", "data": {"condition": condition}}
+        case _:
+            data = said.model_dump(mode="json")
+            if isinstance(quality := data.get("quality"), dict):
+                del quality["duration_ms"]
+            return {"type": said.event_type, "data": data}
+
+
+async def _asked(driver: Driver[Any], recording: Recording) -> None:
+    """Give the command that the recorded device was given."""
+    if recording.asked is not None:
+        verb, request = recording.asked
+        command = driver.commands[verb]
+        await getattr(driver, command.method)(command.request.model_validate(request), Call.at_hand())
 
 
 async def _play(recording: Recording, line: SerialLine) -> None:

@@ -29,6 +29,16 @@ def test_what_is_written_is_read_back(written: list[Chunk]) -> None:
     assert read.chunks == written
 
 
+def test_the_command_that_a_device_got_is_read_back() -> None:
+    asked = ("capture", {"position": "left_thumb"})
+    written = Recording("zfm", {}, "a test", "synthetic", asked=asked).text()
+
+    assert "# asked: capture {" in written
+    assert Recording.parse(written).asked == asked
+    with pytest.raises(RecordingError, match="request"):
+        Recording.parse(written.replace("}", "", 2))
+
+
 def test_the_tap_of_a_link_records() -> None:
     recording = Recording("mrz-serial", {}, "a test")
     recording.tap("out", b"\x00")

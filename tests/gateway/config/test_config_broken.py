@@ -394,6 +394,16 @@ TABLE = (
         "serial number",
     ),
     Broken(
+        "one of two is named by its socket",
+        GATEWAY
+        + BROKER
+        + DEVICE.replace(":A1", "@1-10.2")
+        + DEVICE.replace("lane-1", "lane-2").replace('0DB5:0137:A1"', '0db5:0137" #!'),
+        'device."lane-2/reader".port',
+        "may be the port of",
+        "serial number",
+    ),
+    Broken(
         "one port by two paths",
         GATEWAY
         + BROKER

@@ -61,6 +61,10 @@ class Odd(Driver[SerialSettings]):
                         yield Numbered(number=int(number), attachments=(picture,))
                     case ["crash"]:
                         ctypes.string_at(0)
+                    case ["crash", "libusb"]:
+                        from usb.backend import libusb1
+
+                        libusb1.get_backend().lib.libusb_unref_device(ctypes.c_void_p(8))
                     case ["hang"]:
                         time.sleep(3600)
                     case ["bug"]:

@@ -1,0 +1,1 @@
+"""Fingerprint scanners: what they can say, how a capture goes, and a module or package a protocol."""

@@ -1,0 +1,151 @@
+"""Judges one image: is it a print, of the fingers asked for, and good enough; if not, what would help."""
+
+import time
+from dataclasses import dataclass
+
+from drivers.fingerprint.examination import View, examine
+from drivers.fingerprint.observations import (
+    CaptureOutcome,
+    Feedback,
+    FingerPosition,
+    Purpose,
+    Quality,
+    Unreadable,
+)
+from drivers.fingerprint.quality import QualityMeasure
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.observation import Outcome
+
+THUMB_AND_INDEX, MIDDLE, RING_AND_LITTLE = 30, 20, 10
+"""NFIQ 2 at plain enrolment: BSI TR-03121, the thresholds for single fingers."""
+_ENROLMENT_NFIQ2 = {
+    "thumb": THUMB_AND_INDEX,
+    "index": THUMB_AND_INDEX,
+    "middle": MIDDLE,
+    "ring": RING_AND_LITTLE,
+    "little": RING_AND_LITTLE,
+}
+TOO_LIGHT, TOO_DARK = 200.0, 80.0
+"""Mean grey of a print that is hardly there, and of one whose valleys are filled; 0 black, 255 white."""
+SMALL = 0.12
+"""So little of the picture is a print that only a part of the finger lies there."""
+OFF_CENTRE = 0.18
+"""How far, in widths or heights of the picture, the print's middle may be from the picture's."""
+DIRTY = 0.08
+"""How much of the picture beside the print may be something else."""
+A_FINGER = 0.25
+"""So much that shows no ridges is no dirt, but a finger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What was found in one image."""
+
+    quality: Quality | None
+    """None where the image must not be used: no print, or not as many as asked for."""
+    spoilt: Spoilt | None = None
+    """How the capture ends if no other image suffices."""
+    feedback: tuple[Feedback, ...] = ()
+    """What would help the next time, the most important first."""
+    dirty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the image should show."""
+
+    position: FingerPosition
+    purpose: Purpose
+    count: int
+    minimum: float | None = None
+    """The least value asked for by configuration, whatever the purpose."""
+
+
+def assess(raster: Raster, asked: Asked, measure: QualityMeasure) -> Assessment:
+    """Judge an image. Takes as long as the measure does: call it in a thread."""
+    view = examine(raster)
+    if view.prints == 0:
+        return _no_print(view)
+    if view.prints != asked.count:
+        more = view.prints > asked.count
+        return Assessment(
+            None,
+            Spoilt(CaptureOutcome.WRONG_COUNT),
+            (Feedback.TOO_MANY_FINGERS if more else Feedback.TOO_FEW_FINGERS,),
+        )
+    dirty = view.dirt > DIRTY
+    quality = measured(raster, asked, measure)
+    if quality.outcome is not Outcome.FAILED:
+        return Assessment(quality, dirty=dirty)
+    if dirty:
+        return Assessment(
+            quality,
+            Spoilt(CaptureOutcome.SENSOR_DIRTY, Unreadable.LOW_QUALITY),
+            (Feedback.SENSOR_DIRTY,),
+            dirty=True,
+        )
+    reason, feedback = _why(view)
+    return Assessment(quality, Spoilt(CaptureOutcome.UNREADABLE, reason), feedback)
+
+
+def measured(raster: Raster, asked: Asked, measure: QualityMeasure) -> Quality:
+    """The quality of an image and whether it suffices."""
+    begun_s = time.perf_counter()
+    value = measure.value(raster)
+    minimum = minimum_of(asked, measure)
+    if minimum is None:
+        outcome = Outcome.UNDETERMINED
+    else:
+        outcome = Outcome.SUCCESSFUL if value is not None and value >= minimum else Outcome.FAILED
+    return Quality(
+        measure=measure.measure,
+        value=value,
+        minimum=minimum,
+        outcome=outcome,
+        duration_ms=round((time.perf_counter() - begun_s) * 1000, 1),
+    )
+
+
+def minimum_of(asked: Asked, measure: QualityMeasure) -> float | None:
+    """What is asked of an image: the configured minimum, else BSI's where it applies, else nothing."""
+    if asked.minimum is not None:
+        return asked.minimum
+    if asked.purpose is not Purpose.ENROLMENT or not measure.has_enrolment_minimum:
+        return None
+    # Several fingers in one picture have one value: as much is asked of it as of the least of them.
+    wanted = [_ENROLMENT_NFIQ2.get(finger.rpartition("_")[2]) for finger in asked.position.fingers]
+    return min((value for value in wanted if value is not None), default=THUMB_AND_INDEX)
+
+
+def _no_print(view: View) -> Assessment:
+    """Nothing shows ridges: it is a wet finger, dirt, a finger that hardly touches, or none."""
+    if view.dirt > A_FINGER and view.grey < TOO_DARK:
+        reason, feedback = Unreadable.TOO_DARK, Feedback.PRESS_SOFTER
+    elif DIRTY < view.dirt <= A_FINGER:
+        dirty = Spoilt(CaptureOutcome.SENSOR_DIRTY, Unreadable.NO_RIDGES)
+        return Assessment(None, dirty, (Feedback.SENSOR_DIRTY,), dirty=True)
+    else:
+        reason, feedback = Unreadable.NO_RIDGES, Feedback.PRESS_HARDER
+    return Assessment(None, Spoilt(CaptureOutcome.UNREADABLE, reason), (feedback,))
+
+
+def _why(view: View) -> tuple[Unreadable, tuple[Feedback, ...]]:
+    """Why a print does not suffice, and what would help."""
+    moves = _moves(view)
+    if view.area < SMALL:
+        return Unreadable.TOO_SMALL, moves or (Feedback.PRESS_HARDER,)
+    if view.grey > TOO_LIGHT:
+        return Unreadable.TOO_LIGHT, (Feedback.PRESS_HARDER, *moves)
+    if view.grey < TOO_DARK:
+        return Unreadable.TOO_DARK, (Feedback.PRESS_SOFTER, *moves)
+    return Unreadable.LOW_QUALITY, moves
+
+
+def _moves(view: View) -> tuple[Feedback, ...]:
+    """Where to move a print that lies at the edge."""
+    found = []
+    if abs(view.right_of_centre) > OFF_CENTRE:
+        found.append(Feedback.MOVE_LEFT if view.right_of_centre > 0 else Feedback.MOVE_RIGHT)
+    if abs(view.below_centre) > OFF_CENTRE:
+        found.append(Feedback.MOVE_FORWARD if view.below_centre > 0 else Feedback.MOVE_BACKWARD)
+    return tuple(found)

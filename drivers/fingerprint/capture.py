@@ -1,0 +1,262 @@
+"""One capture from command to outcome: placements, feedback, the best image, and how it ended.
+
+It speaks to a `Scanner` and knows no wire, and no time: whoever runs it ends it when the time is over, when
+it is called off, or when the link is lost.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from drivers.driver import Condition, Status
+from drivers.fingerprint.assessment import Assessment
+from drivers.fingerprint.commands import Capture, CaptureDone
+from drivers.fingerprint.observations import (
+    SINGLE_FINGERS,
+    CaptureEnded,
+    CaptureOutcome,
+    Feedback,
+    FingerCaptured,
+    FingerFeedback,
+    FingerPosition,
+    Quality,
+    Unreadable,
+)
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.observation import Attachment, Observation, Outcome
+
+
+class Scanner(ABC):
+    """What a capture needs of a scanner: the part that the driver of one protocol writes.
+
+    **Who calls.** One task calls these methods, one after the other, never two at a time: whoever implements
+    them owns the wire and needs no lock. An opened scanner is told `idle`; for a capture `idle` is cancelled,
+    then come `ready`, for each placement `finger_on`, `take` and (before the next) `finger_off`, with `show`
+    in between, then `rest`, and `idle` again.
+
+    **Being cancelled.** A capture is called off, or its time ends, at any moment: everything but `rest` may
+    be cancelled at every `await`. Let CancelledError pass, at once. What that leaves on the way (half of a
+    packet, a transfer in a thread) is put in order by the call that comes next: `ready` after `idle`, else
+    `rest`.
+
+    **Failing.** The device or its link is lost: raise LinkError, and the driver is closed and opened anew. A
+    placement gave no image, but the link stands: return `Spoilt`. Bytes that mean nothing: `say` a BadFrame.
+
+    **Time.** None of them limits what a person takes: the capture has a limit. What the *device* does not
+    answer in its usual time is a LinkError with `NO_ANSWER`. A link lost in a capture is raised in 300 ms.
+    """
+
+    positions: frozenset[FingerPosition] = SINGLE_FINGERS
+    """What it can be asked for; other positions are refused as `not_supported`."""
+    senses_fingers: ClassVar[bool] = True
+    """Whether it tells when a finger comes and goes. False: `take` itself waits for the finger, and neither
+    `finger_on` nor `finger_off` is called."""
+
+    @abstractmethod
+    async def idle(self) -> None:
+        """Nothing is asked: keep the device quiet, publish nothing, raise LinkError as soon as it is gone.
+
+        Never returns; it is cancelled when a capture is asked for.
+        """
+
+    async def ready(self, wanted: Capture) -> None:  # noqa: B027 - most have nothing to do
+        """A capture begins: power up, set parameters. Raises Refused for what this device cannot."""
+
+    @abstractmethod
+    async def finger_on(self) -> None:
+        """Return once a finger lies there, at once if one does already."""
+
+    @abstractmethod
+    async def take(self) -> Raster | Spoilt:
+        """Take one image of what lies there now, and return it as a `Raster` describes.
+
+        Lifted before the image was complete: `Spoilt(LIFTED_TOO_EARLY)`.
+        """
+
+    @abstractmethod
+    async def finger_off(self) -> None:
+        """Return once no finger lies there, at once if none does."""
+
+    async def show(self, feedback: Feedback) -> None:  # noqa: B027 - most have no lamp
+        """Tell the person by a lamp or a sound of the device, if it has one."""
+
+    def at_rest(self) -> Status:
+        """How the device is while nothing is asked; said after every capture."""
+        return Status(Condition.ONLINE)
+
+    @abstractmethod
+    async def rest(self) -> None:
+        """A capture is over, however it ended: bring the device to rest, lamps off, nothing on the way.
+
+        Its outcome has been said already, so this may take its time; the device is `busy` until it returns.
+        Not called after LinkError.
+        """
+
+
+Say = Callable[[Observation], None]
+Assess = Callable[[Raster], Assessment]
+"""Judges an image; called in a thread."""
+Encode = Callable[[Raster, Quality], tuple[Attachment, ...]]
+"""Encodes an image of that quality as asked for; called in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    raster: Raster
+    quality: Quality
+    attempt: int
+
+
+class Transaction:
+    """One capture. `run` it, cut it short or not, then `conclude`: that says how it ended, once."""
+
+    def __init__(
+        self, scanner: Scanner, wanted: Capture, transaction: str, say: Say, assess: Assess, encode: Encode
+    ) -> None:
+        self._scanner = scanner
+        self._wanted = wanted
+        self._id = transaction
+        self._say = say
+        self._assess = assess
+        self._encode = encode
+        self._attempt = 0
+        self._best: _Candidate | None = None
+        self._last = Spoilt(CaptureOutcome.UNREADABLE)
+        self._encoded: tuple[Attachment, ...] | None = None
+        self.dirty = False
+        """Whether the last image shows that the scanner should be cleaned."""
+
+    async def run(self) -> None:
+        """Take images until one suffices or the placements are used up; raises LinkError, Refused."""
+        await self._scanner.ready(self._wanted)
+        while self._attempt < self._wanted.best_of:
+            await self._await_placement()
+            taken = await self._scanner.take()
+            if isinstance(taken, Raster) and await self._suffices(taken):
+                break
+            if isinstance(taken, Spoilt):
+                await self._spoilt(taken)
+                if taken.outcome is CaptureOutcome.CANCELLED:  # at the scanner: no other placement is wanted
+                    break
+        if self._best is not None:
+            self._encoded = await self._encoding(self._best)
+
+    async def _await_placement(self) -> None:
+        senses = self._scanner.senses_fingers
+        if senses and self._attempt > 0:
+            await self._tell(Feedback.LIFT)
+            await self._scanner.finger_off()
+        await self._tell(Feedback.PLACE, self._attempt + 1)
+        if senses:
+            await self._scanner.finger_on()
+            await self._tell(Feedback.KEEP_STILL, self._attempt + 1)
+        self._attempt += 1
+
+    async def _suffices(self, raster: Raster) -> bool:
+        """Judge an image, and keep it if it is the best one yet."""
+        await self._tell(Feedback.ASSESSING)
+        found = await asyncio.to_thread(self._assess, raster)
+        self.dirty = found.dirty
+        if found.quality is not None:
+            candidate = _Candidate(raster, found.quality, self._attempt)
+            if self._best is None or _worth(found.quality) > _worth(self._best.quality):
+                self._best = candidate
+            if found.quality.outcome is Outcome.SUCCESSFUL:
+                return True
+        if found.spoilt is not None:
+            self._last = found.spoilt
+        for feedback in found.feedback:
+            await self._tell(feedback)
+        return False
+
+    async def _spoilt(self, spoilt: Spoilt) -> None:
+        self._last = spoilt
+        self.dirty = spoilt.outcome is CaptureOutcome.SENSOR_DIRTY
+        if spoilt.outcome in _TOLD:
+            await self._tell(_TOLD[spoilt.outcome])
+
+    async def _encoding(self, best: _Candidate) -> tuple[Attachment, ...]:
+        return await asyncio.to_thread(self._encode, best.raster, best.quality)
+
+    async def _tell(self, feedback: Feedback, attempt: int | None = None) -> None:
+        self._say(
+            FingerFeedback(
+                feedback=feedback,
+                position=self._wanted.position,
+                attempt=attempt or self._attempt,
+                best_of=self._wanted.best_of,
+                transaction=self._id,
+            )
+        )
+        await self._scanner.show(feedback)
+
+    async def conclude(self, cut: CaptureOutcome | None = None, *, broken: bool = False) -> CaptureDone:
+        """Say the best image, unless the capture was called off, and how it ended.
+
+        `cut`: CANCELLED, TIMED_OUT or DEVICE_LOST, where it did not run to its end; `broken`: by a fault of
+        the program, which the image may have caused.
+        """
+        best = None if broken or cut is CaptureOutcome.CANCELLED else self._best
+        if best is not None:
+            if self._encoded is None:
+                self._encoded = await self._encoding(best)
+            self._say(self._captured(best, self._encoded))
+        outcome, reason = self._outcome(best, cut)
+        ended = CaptureEnded(
+            outcome=outcome,
+            reason=reason,
+            position=self._wanted.position,
+            purpose=self._wanted.purpose,
+            attempts=self._attempt,
+            best_of=self._wanted.best_of,
+            transaction=self._id,
+        )
+        self._say(ended)
+        return CaptureDone(
+            outcome=outcome, reason=reason, attempts=self._attempt, quality=best and best.quality
+        )
+
+    def _outcome(
+        self, best: _Candidate | None, cut: CaptureOutcome | None
+    ) -> tuple[CaptureOutcome, Unreadable | None]:
+        if cut in (None, CaptureOutcome.TIMED_OUT) and best is not None and _usable(best.quality):
+            return CaptureOutcome.CAPTURED, None
+        if cut is not None:
+            return cut, self._last.reason if best is not None else None
+        return self._last.outcome, self._last.reason
+
+    def _captured(self, best: _Candidate, encoded: tuple[Attachment, ...]) -> FingerCaptured:
+        wanted, raster = self._wanted, best.raster
+        return FingerCaptured(
+            position=wanted.position,
+            missing=wanted.missing,
+            purpose=wanted.purpose,
+            impression=raster.impression,
+            width_px=raster.width_px,
+            height_px=raster.height_px,
+            resolution_ppi=raster.resolution_ppi,
+            grey_bits=raster.grey_bits,
+            quality=best.quality,
+            attempt=best.attempt,
+            attempts=self._attempt,
+            best_of=wanted.best_of,
+            attachments=encoded,
+            transaction=self._id,
+        )
+
+
+_TOLD = {
+    CaptureOutcome.LIFTED_TOO_EARLY: Feedback.LIFTED_TOO_EARLY,
+    CaptureOutcome.SENSOR_DIRTY: Feedback.SENSOR_DIRTY,
+}
+
+
+def _usable(quality: Quality) -> bool:
+    return quality.outcome is not Outcome.FAILED
+
+
+def _worth(quality: Quality) -> float:
+    """To compare images of one capture, which all have the same measure."""
+    return -1.0 if quality.value is None else quality.value

@@ -1,0 +1,166 @@
+"""Images as they are delivered: one attachment an encoding, its role being the encoding's name."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from PIL import Image
+
+from drivers.fingerprint.observations import Encoding, FingerPosition, Impression, Measure, Quality
+from drivers.fingerprint.raster import Raster
+from drivers.fingerprint.records import (
+    Compression,
+    QualityBlock,
+    Record2005,
+    Record2011,
+    Representation,
+    View,
+)
+from drivers.fingerprint.records.fir2005 import UNDEFINED_QUALITY
+from drivers.observation import Attachment
+
+RecordImage = Literal["wsq", "png", "none"]
+RECORD = "application/octet-stream"
+"""No media type is registered for finger image records."""
+NFIQ2_VENDOR, NFIQ2_ALGORITHM = 0x0101, 0x39
+"""Who vouches for NFIQ 2 (ISO/IEC JTC 1/SC 37) and for its version 2.3: NIST's `nfiq2_cbeff.cpp`."""
+WSQ_START_AND_COMMENT = b"\xff\xa0\xff\xa8"
+_IMPRESSIONS_2005 = {
+    Impression.LIVE_PLAIN: 0,
+    Impression.LIVE_ROLLED: 1,
+    Impression.NONLIVE_PLAIN: 2,
+    Impression.NONLIVE_ROLLED: 3,
+    Impression.LATENT: 7,
+    Impression.SWIPE: 8,
+    Impression.CONTACTLESS: 9,
+}
+_IMPRESSIONS_2011 = _IMPRESSIONS_2005 | {Impression.LATENT: 4, Impression.CONTACTLESS: 24}
+_OTHER_IMPRESSION_2011 = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """An image, and what its records say of it."""
+
+    raster: Raster
+    position: FingerPosition
+    quality: Quality
+    captured: datetime
+
+
+def attachments(
+    found: Print, encodings: Iterable[Encoding], record_image: RecordImage
+) -> tuple[Attachment, ...]:
+    """The image in each of the encodings, once each; tens of milliseconds: call it in a thread."""
+    return tuple(_attachment(found, encoding, record_image) for encoding in dict.fromkeys(encodings))
+
+
+def _attachment(found: Print, encoding: Encoding, record_image: RecordImage) -> Attachment:
+    match encoding:
+        case Encoding.WSQ:
+            media_type, content = "image/x-wsq", as_wsq(found.raster)
+        case Encoding.FIR_2005:
+            media_type, content = RECORD, as_record_2005(found, record_image)
+        case Encoding.FIR_2011:
+            media_type, content = RECORD, as_record_2011(found, record_image)
+        case _:
+            media_type, content = "image/png", as_png(found.raster)
+    return Attachment.of(str(encoding), media_type, content)
+
+
+def as_png(raster: Raster) -> bytes:
+    """8-bit grey, with the resolution in its pHYs chunk."""
+    return _saved(raster, "PNG", dpi=(raster.resolution_ppi, raster.resolution_ppi))
+
+
+def as_wsq(raster: Raster) -> bytes:
+    """WSQ at the library's one bit rate: about one byte for ten pixels. Its comment tells the resolution.
+
+    WSQ is made for 500 ppi; it works nearby, and the library claims 500 whatever it is given.
+    """
+    import wsq  # noqa: F401 - registers the format with Pillow
+
+    data = _saved(raster, "WSQ")
+    start = len(WSQ_START_AND_COMMENT)
+    end = start + int.from_bytes(data[start : start + 2], "big")
+    if not data.startswith(WSQ_START_AND_COMMENT):
+        return data
+    comment = data[start + 2 : end].replace(b"\nPPI 500\n", b"\nPPI %d\n" % raster.resolution_ppi)
+    return WSQ_START_AND_COMMENT + (len(comment) + 2).to_bytes(2, "big") + comment + data[end:]
+
+
+def as_record_2005(found: Print, record_image: RecordImage) -> bytes:
+    """A record of one view; its quality is NFIQ 2 or undefined, because it cannot name another measure."""
+    raster = found.raster
+    compression, data = _compressed(raster, record_image)
+    resolution = (raster.resolution_ppi, raster.resolution_ppi)
+    view = View(
+        position=found.position.code,
+        width_px=raster.width_px,
+        height_px=raster.height_px,
+        data=data,
+        impression=_IMPRESSIONS_2005.get(raster.impression, 0),
+        quality=UNDEFINED_QUALITY if (score := _nfiq2(found.quality)) is None else score,
+    )
+    return Record2005(
+        (view,), compression, resolution, resolution, acquisition_level=acquisition_level(raster)
+    ).encode()
+
+
+def as_record_2011(found: Print, record_image: RecordImage) -> bytes:
+    """A record of one representation; only NFIQ 2 has a registered name, so only that stands in it."""
+    raster = found.raster
+    compression, data = _compressed(raster, record_image)
+    resolution = (raster.resolution_ppi, raster.resolution_ppi)
+    score = _nfiq2(found.quality)
+    return Record2011(
+        (
+            Representation(
+                position=found.position.code,
+                width_px=raster.width_px,
+                height_px=raster.height_px,
+                compression=compression,
+                data=data,
+                image_resolution=resolution,
+                scan_resolution=resolution,
+                impression=_IMPRESSIONS_2011.get(raster.impression, _OTHER_IMPRESSION_2011),
+                captured=found.captured,
+                qualities=() if score is None else (QualityBlock(score, NFIQ2_VENDOR, NFIQ2_ALGORITHM),),
+            ),
+        )
+    ).encode()
+
+
+def acquisition_level(raster: Raster) -> int:
+    """The image acquisition settings level (ISO/IEC 19794-4:2005, clause 7) that resolution and depth reach.
+
+    Never 31 or 41: those say that the scanner is certified.
+    """
+    for level, resolution_ppi, grey_bits in ((40, 990, 8), (35, 740, 8), (30, 490, 8), (20, 245, 3)):
+        if raster.resolution_ppi >= resolution_ppi and raster.grey_bits >= grey_bits:
+            return level
+    return 10
+
+
+def _compressed(raster: Raster, record_image: RecordImage) -> tuple[Compression, bytes]:
+    match record_image:
+        case "wsq":
+            return Compression.WSQ, as_wsq(raster)
+        case "png":
+            return Compression.PNG, as_png(raster)
+        case "none":
+            return Compression.NONE, raster.pixels.tobytes()
+
+
+def _nfiq2(quality: Quality) -> int | None:
+    if quality.measure is not Measure.NFIQ2 or quality.value is None:
+        return None
+    return round(quality.value)
+
+
+def _saved(raster: Raster, name: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(raster.pixels).save(file, name, **options)
+    return file.getvalue()

@@ -1,0 +1,156 @@
+"""NEXT Biometrics NB-1010-U: a thermal scanner of 256 by 180 pixels that is asked again and again.
+
+Source: libfprint 1.94.9 (`nb1010.c`), checked against the recording of a scanner, whose image comes out pixel
+for pixel. Every command begins with 80, its number, a number to tell it by that the answer repeats, and from
+byte 4 its length, as u32, little-endian. The vendor documents none of it.
+"""
+
+import asyncio
+
+import numpy as np
+
+from drivers.driver import BadFrame, Identity
+from drivers.fingerprint.observations import CaptureOutcome, Unreadable
+from drivers.fingerprint.raster import Pixels, Raster, Spoilt
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.usb import UsbSettings
+from drivers.links.usb_transfers import Stalled, TimedOut, TransferError
+
+IDS = (0x298D, 0x1010)
+COMMAND_OUT, ANSWER_IN = 0x02, 0x83
+FINGER = bytes.fromhex("80380100 08000000")
+PREPARE = bytes.fromhex("800d0300 0c000000 00040000")
+CAPTURE = bytes.fromhex("80120400 20000000 02000000") + bytes(16) + bytes.fromhex("20000000")
+ANSWER_BYTES = 16
+COVERED_AT, COVERED = 12, 0x30
+"""Which byte of the answer to FINGER says how much is covered, and from what value a finger lies there."""
+
+WIDTH_PX, HEIGHT_PX = 256, 180
+ROWS_A_PACKET = 2
+PACKET_BYTES, ROWS_AT = 540, 25
+RESOLUTION_PPI = 385
+"""By the vendor's data sheet."""
+
+POLL_S = 0.05
+"""Between two questions whether a finger lies there, in seconds."""
+ANSWER_S = 0.5
+PACKET_S = 0.2
+"""How long a part of an image may take, in seconds; they follow each other within a few milliseconds."""
+QUIET_S = 0.05
+TRIES = 2
+
+
+class Nb1010Settings(UsbSettings, ScannerSettings):
+    """Settings of one scanner."""
+
+
+class Nb1010(FingerprintScanner[Nb1010Settings]):
+    """An NB-1010-U."""
+
+    settings_model = Nb1010Settings
+
+    async def open(self) -> Identity:
+        """Find the scanner and ask it something; raises LinkError."""
+        self.link = await self.links.usb(self.settings)
+        said = self.link.identity
+        if (said.vendor_id, said.product_id) != IDS:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"{said.vendor_id:04x}:{said.product_id:04x} is no NB-1010-U.",
+                Action.CONFIGURE,
+                "Correct `port` or `driver`.",
+            )
+        await self._covered()
+        return Identity(
+            model=said.product or "NB-1010-U",
+            manufacturer=said.manufacturer,
+            serial_number=said.serial_number,
+        )
+
+    async def idle(self) -> None:
+        """Leave it alone until it is unplugged."""
+        await self.link.until_unplugged()
+
+    async def finger_on(self) -> None:
+        """Ask until a finger lies there."""
+        await self._until(covered=True)
+
+    async def finger_off(self) -> None:
+        """Ask until no finger lies there."""
+        await self._until(covered=False)
+
+    async def take(self) -> Raster | Spoilt:
+        """Take an image, once more if a part of it is missing while the finger still lies there."""
+        for _ in range(TRIES):
+            pixels = await self._image()
+            if pixels is not None:
+                return Raster(pixels, RESOLUTION_PPI)
+            await self._until_quiet()
+            if not await self._covered():
+                return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+        return Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+
+    async def rest(self) -> None:
+        """Nothing keeps it busy but what was asked and not read."""
+        if self._midway:
+            await self._until_quiet()
+
+    async def _until(self, *, covered: bool) -> None:
+        while True:
+            if await self._covered() is covered:
+                return
+            await asyncio.sleep(POLL_S)
+
+    async def _covered(self) -> bool:
+        return (await self._ask(FINGER))[COVERED_AT] > COVERED
+
+    async def _ask(self, command: bytes) -> bytes:
+        """One question and its answer, asked again if it is refused; raises LinkError."""
+        try:
+            return await self._asked(command)
+        except Stalled:
+            await self._until_quiet()
+            return await self._asked(command)
+
+    async def _asked(self, command: bytes) -> bytes:
+        self._midway = True
+        await self.link.write(COMMAND_OUT, command, timeout_s=ANSWER_S)
+        answer = await self.link.read(ANSWER_IN, ANSWER_BYTES, timeout_s=ANSWER_S)
+        if len(answer) != ANSWER_BYTES:
+            self.say(BadFrame("answer cut short", answer))
+            raise LinkError(
+                Cause.NO_ANSWER,
+                "The scanner answers in part only.",
+                Action.REPLUG,
+                "Unplug the scanner, wait five seconds, plug it in again.",
+            )
+        self._midway = False
+        return answer
+
+    async def _image(self) -> Pixels | None:
+        """The image, in its parts; None where one is missing."""
+        await self._ask(PREPARE)
+        await self._ask(CAPTURE)
+        self._midway = True
+        rows = bytearray()
+        while len(rows) < WIDTH_PX * HEIGHT_PX:
+            try:
+                packet = await self.link.read(ANSWER_IN, PACKET_BYTES, timeout_s=PACKET_S)
+            except TransferError as error:
+                self.say(BadFrame(f"no part of the image: {error.cause}", b""))
+                return None
+            if len(packet) != PACKET_BYTES:
+                self.say(BadFrame("part of the image cut short", packet[:ROWS_AT]))
+                return None
+            rows += packet[ROWS_AT : ROWS_AT + ROWS_A_PACKET * WIDTH_PX]
+        self._midway = False
+        return np.frombuffer(rows, np.uint8).reshape(HEIGHT_PX, WIDTH_PX)
+
+    async def _until_quiet(self) -> None:
+        """Read what is on the way still: it would be taken for the next answer."""
+        try:
+            while True:
+                await self.link.read(ANSWER_IN, PACKET_BYTES, timeout_s=QUIET_S)
+        except TimedOut:
+            self._midway = False

@@ -1,0 +1,108 @@
+"""Measures of how good an image is. A value belongs to its measure: they are never compared or mixed."""
+
+import io
+from functools import cache
+from importlib.util import find_spec
+from typing import ClassVar, Literal, Protocol
+
+from PIL import Image
+
+from drivers.fingerprint.examination import examine
+from drivers.fingerprint.observations import Measure
+from drivers.fingerprint.raster import Raster
+from drivers.links.link import Action, Cause, LinkError
+
+MeasureName = Literal["auto", "nfiq2", "ridge_clarity"]
+NFIQ2_PPI = 500
+"""The only resolution NFIQ 2 knows; what is within a fiftieth of it counts as such."""
+
+
+class QualityMeasure(Protocol):
+    """One way to measure. Its scale goes from 0 to 100, higher being better."""
+
+    measure: ClassVar[Measure]
+    has_enrolment_minimum: ClassVar[bool]
+    """Whether BSI TR-03121 says what an enrolment needs of it."""
+
+    def value(self, raster: Raster) -> float | None:
+        """The value; None where it can make nothing of the image. Called in a thread."""
+        ...
+
+
+class RidgeClarity:
+    """How much of the picture shows clear ridges: the share of ridges, weighted by orientation certainty.
+
+    100 would be a picture full of perfectly parallel lines. It compares images of one scanner and nothing
+    else: a larger sensor has more margin around the finger. It knows nothing of minutiae.
+    """
+
+    measure: ClassVar[Measure] = Measure.RIDGE_CLARITY
+    has_enrolment_minimum: ClassVar[bool] = False
+
+    def value(self, raster: Raster) -> float | None:
+        """100 times `View.clarity`, to one digit; some milliseconds."""
+        return round(100 * examine(raster).clarity, 1)
+
+
+class Nfiq2:
+    """NIST Fingerprint Image Quality 2, as `nbis-python` computes it; 0.1 to 0.3 s an image."""
+
+    measure: ClassVar[Measure] = Measure.NFIQ2
+    has_enrolment_minimum: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        """Load the model, which takes 0.3 s; raises ImportError or OSError where it is not installed."""
+        import nbis
+
+        self._failure: type[Exception] = nbis.NbisError
+        self._extractor = nbis.new_nbis_extractor(
+            nbis.NbisExtractorSettings(
+                min_quality=0.0,
+                get_center=False,
+                check_fingerprint=False,
+                compute_nfiq2=True,
+                ppi=float(NFIQ2_PPI),
+            )
+        )
+
+    def value(self, raster: Raster) -> float | None:
+        """The unified quality score; None where NFIQ 2 refuses the image."""
+        image = Image.fromarray(raster.pixels)
+        if abs(raster.resolution_ppi - NFIQ2_PPI) > NFIQ2_PPI // 50:
+            scale = NFIQ2_PPI / raster.resolution_ppi
+            size = round(image.width * scale), round(image.height * scale)
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        file = io.BytesIO()
+        image.save(file, "PNG", dpi=(NFIQ2_PPI, NFIQ2_PPI), compress_level=1)
+        try:
+            result = self._extractor.extract_minutiae(file.getvalue()).quality()
+        except self._failure:
+            return None
+        # An image in which it finds no finger has no features, and a score of 0 that it did not compute.
+        return float(result.score) if result.features else None
+
+
+def installed(name: MeasureName) -> bool:
+    """Whether a measure can be asked for here; looks for the package without loading it."""
+    return name != "nfiq2" or find_spec("nbis") is not None
+
+
+@cache
+def load_measure(name: MeasureName) -> QualityMeasure:
+    """The measure of that name, loaded once a process; `auto` is NFIQ 2 where it is installed.
+
+    Raises LinkError where NFIQ 2 is asked for and does not load.
+    """
+    if name == "ridge_clarity" or not installed("nfiq2"):
+        return RidgeClarity()
+    try:
+        return Nfiq2()
+    except (ImportError, OSError) as error:
+        if name == "auto":
+            return RidgeClarity()
+        raise LinkError(
+            Cause.DRIVER_ERROR,
+            f"NFIQ 2 is installed and does not load ({type(error).__name__}).",
+            Action.CONFIGURE,
+            "Install borderpost-gateway[nfiq2] for this machine, or set `quality`.",
+        ) from error

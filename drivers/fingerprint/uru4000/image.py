@@ -1,0 +1,135 @@
+"""One image as the scanner sends it: a head that says what its rows are, the rows, maybe encrypted.
+
+Offset 4: u16 number of rows sent; 6: number of the key; 16: fifteen blocks of rows, flags and length each;
+64: rows of 384 bytes. All little-endian. What else the head holds is not known, and behind the blocks that
+make up the rows stand others, which mean nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivers.driver import BadFrame
+from drivers.fingerprint.raster import Pixels
+from drivers.fingerprint.uru4000.keystream import keystream
+
+WIDTH_PX = 384
+MOST_ROWS = 290
+HEAD_BYTES = 64
+IMAGE_BYTES = HEAD_BYTES + MOST_ROWS * WIDTH_PX
+"""What is asked for; what comes is shorter."""
+BLOCKS = 15
+KEY_CHANGES, KEY_STANDS, ENCRYPTED, ABSENT = 0x80, 0x04, 0x02, 0x01
+"""Flags of a block. The rows of an absent one were not sent: those that follow stand in for them."""
+NOISE = 5000
+"""Variance of the first two rows' sum from which they are taken to be encrypted; 10,849 and 11,240 seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows that were treated alike."""
+
+    flags: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A well-formed image, not yet readable."""
+
+    key_number: int
+    blocks: tuple[Block, ...]
+    """Those that make up the image, 290 rows at most."""
+    rows: Pixels
+    """As sent, row by row."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it looks so: the flags say it of clear images, too."""
+        total = self.rows[:2].astype(np.int64).sum(axis=0)
+        return (
+            len(self.rows) >= 2 and int(((total - total.sum() // WIDTH_PX) ** 2).sum()) // WIDTH_PX >= NOISE
+        )
+
+    @property
+    def key_numbers(self) -> tuple[int, ...]:
+        """The numbers of the keys that it takes, in their order."""
+        changes = sum(bool(block.flags & KEY_CHANGES) for block in self.blocks)
+        return tuple(self.key_number + change & 0xFF for change in range(changes + 1))
+
+    def picture(self, keys: Sequence[int], *, turned: bool) -> Pixels:
+        """The image as a print on paper; `keys` belong to `key_numbers`, none for a clear image."""
+        rows = _decrypted(self, keys) if keys else self.rows
+        whole = np.concatenate([rows[start:end] for _, start, end in _spans(self.blocks)])
+        dark_on_light = 255 - whole
+        return np.ascontiguousarray(dark_on_light[::-1, ::-1]) if turned else dark_on_light
+
+
+def parse(raw: bytes) -> Frame | BadFrame:
+    """Make sense of what the scanner sent. Never raises: what makes none is a BadFrame, without its rows."""
+    if not raw:
+        return BadFrame("empty image", b"")
+    head = raw[:HEAD_BYTES]
+    sent = int.from_bytes(head[4:6], "little")
+    if not 0 < sent < MOST_ROWS:
+        return BadFrame("wrong number of rows", head)
+    if len(raw) < HEAD_BYTES + sent * WIDTH_PX:
+        return BadFrame("image cut short", head)
+    blocks = tuple(_blocks(head[16 : 16 + 2 * BLOCKS], sent))
+    if sum(block.rows for block in blocks if not block.flags & ABSENT) != sent:
+        return BadFrame("blocks do not make up the rows", head)
+    if sum(block.rows for block in blocks) > MOST_ROWS:
+        return BadFrame("more rows than the sensor has", head)
+    rows = np.frombuffer(raw, np.uint8, sent * WIDTH_PX, HEAD_BYTES).reshape(sent, WIDTH_PX)
+    return Frame(head[6], blocks, rows)
+
+
+def _blocks(table: bytes, sent: int) -> Iterator[Block]:
+    """The blocks up to the last row sent; none is longer than what is left, not even an absent one."""
+    left = sent
+    for flags, rows in zip(table[::2], table[1::2], strict=True):
+        if left == 0 or rows == 0:
+            return
+        block = Block(flags, min(rows, left))
+        yield block
+        if not flags & ABSENT:
+            left -= block.rows
+
+
+def _spans(blocks: Sequence[Block]) -> Iterator[tuple[Block, int, int]]:
+    """Each block with the rows sent that belong to it, or stand in for it."""
+    row = 0
+    for block in blocks:
+        yield block, row, row + block.rows
+        if not block.flags & ABSENT:
+            row += block.rows
+
+
+def _decrypted(frame: Frame, keys: Sequence[int]) -> Pixels:
+    """The rows in clear. The keystream runs on over clear blocks, unless they say that the key stands."""
+    clear = frame.rows.copy()
+    following = iter(keys)
+    stream, at = keystream(next(following), IMAGE_BYTES), 0
+    for block, start, end in _spans(frame.blocks):
+        if block.flags & KEY_CHANGES:
+            stream, at = keystream(next(following), IMAGE_BYTES), 0
+        size = block.rows * WIDTH_PX
+        if block.flags & (ENCRYPTED | KEY_STANDS) == ENCRYPTED:
+            # A byte is hidden in the one behind it; of the last one of a block nothing is known.
+            hidden = clear[start:end].reshape(-1)
+            hidden[:-1] = hidden[1:] ^ stream[at : at + size - 1]
+            hidden[-1] = 0
+        if not block.flags & KEY_STANDS:
+            at += size
+    return clear
+
+
+def key_request(number: int, seed: int) -> bytes:
+    """What asks for a key of 32 bits; the answer is hidden by the seed, of 32 bits as well."""
+    return bytes((number,)) + seed.to_bytes(4, "little")
+
+
+def key_of(answer: bytes, seed: int) -> int:
+    """The key that was answered."""
+    return int.from_bytes(answer[:4], "little") ^ seed

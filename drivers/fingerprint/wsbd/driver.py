@@ -1,0 +1,385 @@
+"""Bridge to scanners that only their maker's software can drive: a service of theirs that speaks WS-BD.
+
+Source: NIST SP 500-288 and OASIS WS-BD 1.0 (2017), XML over HTTP. A client registers, locks the sensor,
+initialises and configures it, lets it capture (the request is answered when the capture has ended) and
+downloads the image. The service sees the finger; this driver hears of it only when the image is there.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from drivers import driver
+from drivers.command import Call, Done, Reason, Refused, Request, command
+from drivers.driver import BadFrame, Condition, Identity
+from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.observations import (
+    SINGLE_FINGERS,
+    CaptureOutcome,
+    FingerPosition,
+    Unreadable,
+)
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.fingerprint.wsbd.images import FORMATS, content_type, raster_of
+from drivers.fingerprint.wsbd.results import (
+    Edition,
+    Item,
+    Result,
+    ResultError,
+    Value,
+    configuration,
+    read_result,
+)
+from drivers.fingerprint.wsbd.statuses import Status, status_of, trouble
+from drivers.links.http import HttpSettings
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+
+XML = "application/xml"
+CAPTURE_EXTRA_S = 5.0
+"""How much longer than the capture itself its request may take: the capture's own limit comes first."""
+CLOSING_S = 1.0
+SUBMODALITIES: dict[FingerPosition, str] = {
+    FingerPosition.UNKNOWN: "unknown",
+    FingerPosition.RIGHT_THUMB: "rightThumb",
+    FingerPosition.RIGHT_INDEX: "rightIndex",
+    FingerPosition.RIGHT_MIDDLE: "rightMiddle",
+    FingerPosition.RIGHT_RING: "rightRing",
+    FingerPosition.RIGHT_LITTLE: "rightLittle",
+    FingerPosition.LEFT_THUMB: "leftThumb",
+    FingerPosition.LEFT_INDEX: "leftIndex",
+    FingerPosition.LEFT_MIDDLE: "leftMiddle",
+    FingerPosition.LEFT_RING: "leftRing",
+    FingerPosition.LEFT_LITTLE: "leftLittle",
+    FingerPosition.RIGHT_FOUR: "rightFourFingers",
+    FingerPosition.LEFT_FOUR: "leftFourFingers",
+    FingerPosition.BOTH_THUMBS: "bothThumbs",
+}
+"""What services call the fingers: `leftMiddle` is NIST's own example, the others are formed like it."""
+
+
+class WsBdSettings(HttpSettings, ScannerSettings):
+    """Settings of one scanner behind a service."""
+
+    edition: Edition = Field(
+        "nist",
+        description="Whose namespace the service knows: nist (SP 500-288) or oasis (WS-BD 1.0).",
+        examples=["oasis"],
+    )
+    positions: tuple[FingerPosition, ...] = Field(
+        tuple(position for position in FingerPosition if position in SINGLE_FINGERS),
+        min_length=1,
+        description="What the scanner can be asked for: single fingers, right_four, left_four, both_thumbs.",
+        examples=[["right_four", "left_four", "both_thumbs"]],
+    )
+    submodalities: dict[FingerPosition, str] = Field(
+        {},
+        description="What the service calls a position, where it is not the usual name such as leftMiddle.",
+        examples=[{"right_four": "rightSlap"}],
+    )
+    parameters: dict[str, Value] = Field(
+        {},
+        description="Further parameters of the service, set before every capture.",
+        examples=[{"contentType": "image/png", "captureTimeout": 20000}],
+    )
+    steal_lock: str | None = Field(
+        None,
+        min_length=4,
+        description="The reason why the lock is taken from whoever holds it when the gateway comes; without "
+        "one the gateway waits until it is free.",
+        examples=["the counter's old software starts by itself and keeps the lock"],
+    )
+    resolution_ppi: int = Field(
+        500,
+        ge=100,
+        le=2000,
+        description="Resolution of images that tell none, in pixels per inch.",
+        examples=[500],
+    )
+    image_max_bytes: int = Field(
+        16 * 1024 * 1024,
+        ge=64 * 1024,
+        le=48 * 1024 * 1024,
+        description="No image is larger, in bytes.",
+        examples=[16777216],
+    )
+    initialise_s: float = Field(
+        30.0, gt=0, le=120, description="How long the scanner may take to start, in seconds.", examples=[30.0]
+    )
+    check_s: float = Field(
+        5.0,
+        gt=0,
+        le=60,
+        description="How often to ask whether the lock still holds, in seconds.",
+        examples=[5.0],
+    )
+    poll_s: float = Field(
+        0.1,
+        gt=0,
+        le=5,
+        description="How often to ask for an image that the service still prepares, in seconds.",
+        examples=[0.1],
+    )
+
+    @field_validator("submodalities")
+    @classmethod
+    def _of_known_positions(cls, names: dict[FingerPosition, str]) -> dict[FingerPosition, str]:
+        if not all(names.values()):
+            raise ValueError("has an empty name")
+        return names
+
+
+class StealLock(Request):
+    """Take the lock from another client."""
+
+    reason: str = Field(
+        min_length=4, max_length=200, description="Why.", examples=["the workstation next to it has crashed"]
+    )
+
+
+class WsBd(FingerprintScanner[WsBdSettings]):
+    """A scanner behind a service that speaks WS-BD."""
+
+    settings_model = WsBdSettings
+    senses_fingers: ClassVar[bool] = False
+
+    def __init__(self, settings: WsBdSettings, links: Links) -> None:
+        super().__init__(settings, links)
+        self.positions = frozenset(settings.positions)
+        self._session: str | None = None
+        self._held = False
+        self._capturing = False
+        self._look_again = asyncio.Event()
+        self._wanted = Capture()
+
+    async def open(self) -> Identity:
+        """Register, lock and initialise; raises LinkError. A lock that another has is waited for."""
+        self.link = await self.links.http(self.settings)
+        info = await self._asked("GET", "/info")
+        registered = await self._done("POST", "/register", "register the gateway")
+        if registered.session_id is None:
+            raise self.link.wrong_service("registers nobody")
+        self._session = registered.session_id
+        held = await self._lock()
+        if not held and self.settings.steal_lock is not None:
+            await self._steal()
+            held = True
+        if held:
+            await self._initialise()
+        return _identity(info.metadata)
+
+    async def close(self) -> None:
+        """Give everything back, if the service still listens."""
+        with contextlib.suppress(LinkError, TimeoutError):
+            async with asyncio.timeout(CLOSING_S):
+                if self._capturing:
+                    await self._asked("POST", f"/cancel/{self._session}")
+                if self._held:
+                    await self._asked("DELETE", f"/lock/{self._session}")
+                if self._session is not None:
+                    await self._asked("DELETE", f"/register/{self._session}")
+
+    def at_rest(self) -> driver.Status:
+        """Degraded while another client has the lock."""
+        return driver.Status(Condition.ONLINE) if self._held else _HELD
+
+    async def idle(self) -> None:
+        """Keep the lock, or wait for it."""
+        if not self._held:
+            self.say(_HELD)
+        while True:
+            self._look_again.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.check_s):
+                    await self._look_again.wait()
+            before = self._held
+            held = await self._lock()
+            if held and not before:
+                await self._initialise()
+            if held is not before:
+                self.say(self.at_rest())
+
+    @command()
+    async def steal_lock(self, _request: StealLock, _call: Call) -> Done:
+        """Take the lock from another client, whatever it is doing."""
+        if self._session is None:
+            raise Refused(Reason.BUSY, "The service is not reached yet.")
+        if not self._held:
+            try:
+                await self._steal()
+            except LinkError as error:
+                raise Refused(Reason.DEVICE_REFUSED, error.text) from error
+            self._held = False  # `idle` finds that it has it, and initialises
+            self._look_again.set()
+        return Done()
+
+    async def _lock(self) -> bool:
+        result = await self._asked("POST", f"/lock/{self._session}")
+        match status_of(result.status):
+            case Status.SUCCESS:
+                self._held = True
+            case Status.LOCK_HELD_BY_ANOTHER:
+                self._held = False
+            case _:
+                raise trouble(result.status, "give the lock")
+        return self._held
+
+    async def _steal(self) -> None:
+        await self._done("PUT", f"/lock/{self._session}", "give the lock of another client")
+        self._held = True
+
+    async def _initialise(self) -> None:
+        await self._done(
+            "POST",
+            f"/initialize/{self._session}",
+            "initialise the scanner",
+            timeout_s=self.settings.initialise_s,
+        )
+
+    async def ready(self, wanted: Capture) -> None:
+        """Set the finger and the configured parameters."""
+        self._wanted = wanted
+        if not self._held:
+            if not await self._lock():
+                raise Refused(Reason.BUSY, _HELD.text)
+            await self._initialise()
+        result = await self._configured(wanted)
+        if status_of(result.status) is Status.INITIALIZATION_NEEDED:
+            await self._initialise()
+            result = await self._configured(wanted)
+        match status_of(result.status):
+            case Status.SUCCESS:
+                return
+            case Status.BAD_VALUE | Status.NO_SUCH_PARAMETER | Status.UNSUPPORTED:
+                names = ", ".join(name[:40] for name in result.bad_fields[:5]) or result.status
+                raise Refused(Reason.NOT_SUPPORTED, f"The service does not take this: {names}.")
+            case Status.SENSOR_BUSY:
+                raise Refused(Reason.BUSY, "The scanner is busy with something else.")
+            case _:
+                raise trouble(result.status, "set the parameters")
+
+    async def _configured(self, wanted: Capture) -> Result:
+        names = SUBMODALITIES | self.settings.submodalities
+        parameters: dict[str, Value] = {"submodality": names[wanted.position], **self.settings.parameters}
+        return await self._asked(
+            "POST", f"/configure/{self._session}", body=configuration(self.settings.edition, parameters)
+        )
+
+    async def finger_on(self) -> None:
+        """The service waits for it."""
+
+    async def finger_off(self) -> None:
+        """The service waits for it."""
+
+    async def take(self) -> Raster | Spoilt:
+        """Let the service wait for the finger and take the image; fetch it."""
+        self._capturing = True
+        result = await self._asked(
+            "POST", f"/capture/{self._session}", timeout_s=self._wanted.timeout_s + CAPTURE_EXTRA_S
+        )
+        self._capturing = False
+        match status_of(result.status):
+            case Status.SUCCESS if result.capture_ids:
+                # A service that also cuts several fingers apart names their common image first.
+                return await self._downloaded(result.capture_ids[0])
+            case Status.SUCCESS | Status.FAILURE:
+                return _FAILED
+            case Status.SENSOR_TIMEOUT:
+                return Spoilt(CaptureOutcome.TIMED_OUT)
+            case Status.CANCELED:
+                return Spoilt(CaptureOutcome.CANCELLED)
+            case _:
+                raise trouble(result.status, "capture")
+
+    async def _downloaded(self, capture: str) -> Raster | Spoilt:
+        while True:
+            result = await self._asked(
+                "GET",
+                f"/download/{capture}",
+                # Base64 makes four characters of three bytes.
+                limit_bytes=self.settings.image_max_bytes * 4 // 3 + 65536,
+            )
+            if status_of(result.status) is not Status.PREPARING_DOWNLOAD:
+                break
+            await asyncio.sleep(self.settings.poll_s)
+        match status_of(result.status):
+            case Status.SUCCESS:
+                pass
+            case Status.FAILURE | Status.INVALID_ID:  # of the capture: it is not there any more
+                return _FAILED
+            case _:
+                raise trouble(result.status, "deliver the image")
+        media_type = content_type(result.metadata)
+        if media_type not in FORMATS:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"The service delivers images as {media_type[:40] or 'nothing it names'}, which is not read.",
+                Action.CONFIGURE,
+                "Set `parameters` so that it delivers image/png or another format of files.",
+            )
+        raster = await asyncio.to_thread(
+            raster_of, result.sensor_data, media_type, result.metadata, self.settings.resolution_ppi
+        )
+        if raster is None:
+            self.say(BadFrame("image", result.sensor_data[:64]))
+            return _FAILED
+        return raster
+
+    async def rest(self) -> None:
+        """Call the service's own capture off, if it still goes on."""
+        if self._capturing:
+            self._capturing = False
+            result = await self._asked("POST", f"/cancel/{self._session}")
+            if status_of(result.status) not in (
+                Status.SUCCESS,
+                Status.FAILURE,
+                Status.CANCELED,
+                Status.LOCK_NOT_HELD,
+                Status.LOCK_HELD_BY_ANOTHER,
+            ):
+                raise trouble(result.status, "call off the capture")
+
+    async def _done(self, method: str, path: str, doing: str, **how: Any) -> Result:
+        """Ask for what must succeed."""
+        result = await self._asked(method, path, **how)
+        if status_of(result.status) is not Status.SUCCESS:
+            raise trouble(result.status, doing)
+        return result
+
+    async def _asked(self, method: str, path: str, **how: Any) -> Result:
+        answer = await self.link.ask(method, path, media_type=XML, **how)
+        try:
+            return read_result(answer.body)
+        except ResultError as error:
+            raise self.link.wrong_service(f"answers with something that {error}") from None
+
+
+def _identity(metadata: Mapping[str, Item]) -> Identity:
+    """What a service says of itself: no names are agreed, these are usual."""
+    told = {
+        key.lower(): (item.text or item.parts.get("defaultValue", ""))[:80] for key, item in metadata.items()
+    }
+
+    def one_of(*names: str) -> str | None:
+        return next((told[name] for name in names if told.get(name)), None)
+
+    return Identity(
+        manufacturer=one_of("manufacturer", "vendor", "make"),
+        model=one_of("model", "devicemodel", "product", "name") or "scanner behind WS-BD",
+        serial_number=one_of("serialnumber", "serial", "deviceid"),
+        firmware=one_of("firmware", "firmwareversion", "version"),
+    )
+
+
+_FAILED = Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+_HELD = driver.Status(
+    Condition.DEGRADED,
+    Cause.PORT_HELD,
+    "Another client of the service has the scanner's lock.",
+    Action.RESTART,
+    "Close the other program; or take the lock with the command `steal-lock` and a reason.",
+)

@@ -1,0 +1,72 @@
+"""Images as a service delivers them: files of the usual formats, with their resolution somewhere. Pure."""
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from drivers.fingerprint.raster import Raster
+from drivers.fingerprint.wsbd.results import Item
+
+FORMATS = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "image/jp2": "JPEG2000",
+    "image/bmp": "BMP",
+    "image/x-ms-bmp": "BMP",
+    "image/tiff": "TIFF",
+}
+"""No WSQ: the one decoder there is for Python is NBIS's, which writes out of bounds on bytes that are no WSQ
+(1,500 mutated files crash it again and again), and these bytes come over a network."""
+LARGEST_PX = 40_000_000
+"""Four fingers at 1000 ppi have half as many."""
+_RESOLUTIONS = ("resolution", "imageresolution", "captureresolution", "scanresolution")
+CM_PER_IN = 2.54
+
+
+def content_type(metadata: Mapping[str, Item]) -> str:
+    """The media type of the sensor data, without its parameters; empty where the service says none."""
+    return next(
+        (item.text.partition(";")[0].strip().lower() for key, item in _named(metadata, "contenttype")), ""
+    )
+
+
+def raster_of(
+    data: bytes, media_type: str, metadata: Mapping[str, Item], resolution_ppi: int
+) -> Raster | None:
+    """The image of a capture, None where its bytes are none; `resolution_ppi` is for one that tells none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=(FORMATS[media_type],)) as image:
+            if image.width * image.height > LARGEST_PX:
+                return None
+            told = _of_metadata(metadata) or _of_file(image)
+            pixels = np.asarray(image.convert("L"))
+    except Exception:  # noqa: BLE001 - readers of files raise whatever they stumble over
+        return None
+    return Raster(pixels, told or resolution_ppi)
+
+
+def _of_metadata(metadata: Mapping[str, Item]) -> int | None:
+    for _, item in _named(metadata, *_RESOLUTIONS):
+        text = item.parts.get("width") or item.text
+        try:
+            value = float(text)
+        except ValueError:
+            continue
+        unit = item.parts.get("unit", "").lower()
+        value *= CM_PER_IN if unit in ("ppcm", "dpcm", "pixels/cm") else 1
+        if 50 <= value <= 4000:
+            return round(value)
+    return None
+
+
+def _of_file(image: Image.Image) -> int | None:
+    told = image.info.get("dpi")
+    across = float(told[0]) if isinstance(told, tuple) else 0.0
+    # Nearly every tool writes 72 or 96 where it knows nothing; no scanner has so little.
+    return round(across) if 150 <= across <= 4000 else None
+
+
+def _named(metadata: Mapping[str, Item], *names: str) -> list[tuple[str, Item]]:
+    return [(key, item) for key, item in metadata.items() if key.lower() in names]

@@ -1,0 +1,118 @@
+"""Instructions and confirmation codes, and what the latter mean to a technician.
+
+Source: user manuals of the ZFM-70 and the R503 1.2, and clones of them.
+"""
+
+from enum import IntEnum
+
+from drivers.links.link import Action, Cause, LinkError
+
+
+class Do(IntEnum):
+    """The instructions that this driver gives."""
+
+    TAKE_IMAGE = 0x01
+    SEND_IMAGE = 0x0A
+    READ_PARAMETERS = 0x0F
+    VERIFY_PASSWORD = 0x13
+    AURA_LAMP = 0x35
+    READ_PRODUCT = 0x3C
+    LAMP_ON = 0x50
+    LAMP_OFF = 0x51
+
+
+class Ack(IntEnum):
+    """Confirmation codes."""
+
+    OK = 0x00
+    PACKET_ERROR = 0x01
+    NO_FINGER = 0x02
+    CAPTURE_FAILED = 0x03
+    MESSY = 0x06
+    FEW_FEATURES = 0x07
+    NO_MATCH = 0x08
+    NOT_FOUND = 0x09
+    MERGE_FAILED = 0x0A
+    PAGE_OUT_OF_RANGE = 0x0B
+    TEMPLATE_READ_FAILED = 0x0C
+    TEMPLATE_UPLOAD_FAILED = 0x0D
+    CANNOT_RECEIVE = 0x0E
+    IMAGE_UPLOAD_FAILED = 0x0F
+    DELETE_FAILED = 0x10
+    CLEAR_FAILED = 0x11
+    WRONG_PASSWORD = 0x13
+    NO_VALID_IMAGE = 0x15
+    FLASH_ERROR = 0x18
+    UNDEFINED = 0x19
+    BAD_REGISTER = 0x1A
+    BAD_CONFIGURATION = 0x1B
+    BAD_NOTEPAD_PAGE = 0x1C
+    PORT_ERROR = 0x1D
+    LIBRARY_FULL = 0x1F
+    BAD_ADDRESS = 0x20
+    PASSWORD_NEEDED = 0x21
+    TEMPLATE_EMPTY = 0x22
+    LIBRARY_EMPTY = 0x24
+    TIMED_OUT = 0x26
+    DUPLICATE_FINGER = 0x27
+    SENSOR_FAULT = 0x29
+    UNSUPPORTED = 0xFC
+    HARDWARE_ERROR = 0xFD
+    EXECUTION_FAILED = 0xFE
+
+
+UNKNOWN_INSTRUCTION = frozenset({Ack.UNDEFINED, Ack.UNSUPPORTED, Ack.PACKET_ERROR, Ack.BAD_REGISTER})
+"""How models say that they do not know an instruction."""
+
+
+def ack_of(code: int) -> Ack | int:
+    """The code by its name, if it has one."""
+    try:
+        return Ack(code)
+    except ValueError:
+        return code
+
+
+def refused(code: int, doing: str) -> LinkError:
+    """What it means that a module answers an instruction so; `doing` says which, as `take an image`."""
+    ack = ack_of(code)
+    match ack:
+        case Ack.WRONG_PASSWORD | Ack.PASSWORD_NEEDED:
+            return LinkError(
+                Cause.NO_PERMISSION,
+                "The module is protected by another password.",
+                Action.CONFIGURE,
+                "Set `password` to the module's own.",
+            )
+        case Ack.BAD_ADDRESS:
+            return LinkError(
+                Cause.WRONG_DEVICE,
+                "The module refuses this address.",
+                Action.CONFIGURE,
+                "Set `address` to the module's own.",
+            )
+        case Ack.SENSOR_FAULT | Ack.HARDWARE_ERROR | Ack.FLASH_ERROR | Ack.PORT_ERROR:
+            return LinkError(
+                Cause.DEVICE_FAULT,
+                f"The module reports that it is broken ({_name(ack)}).",
+                Action.REPLACE,
+                "Switch it off and on; replace it if that does not help.",
+            )
+        case Ack.UNDEFINED | Ack.UNSUPPORTED | Ack.BAD_REGISTER | Ack.BAD_CONFIGURATION:
+            return LinkError(
+                Cause.WRONG_DEVICE,
+                f"The module cannot {doing} ({_name(ack)}).",
+                Action.CONFIGURE,
+                "Check `model`.",
+            )
+        case _:
+            return LinkError(
+                Cause.NO_ANSWER,
+                f"The module does not {doing} ({_name(ack)}).",
+                Action.RESTART,
+                "Switch the module off and on.",
+            )
+
+
+def _name(ack: Ack | int) -> str:
+    return ack.name.lower().replace("_", " ") if isinstance(ack, Ack) else f"code {ack:02X}"

@@ -1,0 +1,270 @@
+"""ZFM-20, R30x, AS608 and R503: fingerprint modules on a serial line, of which only the images are used.
+
+Source: user manuals of the ZFM-70 (Zhian) and the R503 1.2 (Grow). A module has no signal for a finger: it is
+asked again and again to take an image, and says `no finger`. The image crosses the line as 36,864 bytes,
+which takes seven seconds at 57,600 baud. The templates it can store and compare stay unused: who it is, is
+decided elsewhere.
+"""
+
+import asyncio
+import contextlib
+
+from pydantic import Field, SecretStr, field_validator
+
+from drivers.driver import Identity
+from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.observations import CaptureOutcome, Feedback, Unreadable
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.fingerprint.zfm.acks import UNKNOWN_INSTRUCTION, Ack, Do, refused
+from drivers.fingerprint.zfm.dialogue import Dialogue
+from drivers.fingerprint.zfm.image import image_bytes, unpacked
+from drivers.fingerprint.zfm.packets import ADDRESS
+from drivers.fingerprint.zfm.parameters import MODELS, Lamp, Model, Parameters, Product
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.serial import SerialSettings
+
+BAUDS = (9600, 19200, 38400, 57600, 115200)
+"""What a module can be set to (9600 times 1 to 12) and a serial port, too."""
+OTHER_IMAGES = frozenset(image_bytes(known.width_px, known.height_px) for known in MODELS.values())
+"""Sizes in bytes by which an image of another model is known; any other has lost bytes on the way."""
+BREATHING, FLASHING, ON, OFF = 1, 2, 3, 4
+RED, BLUE, PURPLE = 1, 2, 3
+_AURA = {
+    Feedback.PLACE: bytes([BREATHING, 100, BLUE, 0]),
+    Feedback.KEEP_STILL: bytes([ON, 0, PURPLE, 0]),
+    Feedback.ASSESSING: bytes([FLASHING, 25, PURPLE, 0]),
+    Feedback.LIFT: bytes([FLASHING, 50, BLUE, 0]),
+}
+_AURA_TROUBLE = bytes([FLASHING, 25, RED, 3])
+_AURA_OFF = bytes([OFF, 0, BLUE, 0])
+
+
+class ZfmSettings(SerialSettings, ScannerSettings):
+    """Settings of one module."""
+
+    model: Model = Field(
+        description="Which module it is: they differ in the size of their image and in their lamp.",
+        examples=["r503"],
+    )
+    baud: int = Field(57600, description="Bits per second that the module is set to.", examples=[57600])
+    address: int = Field(
+        ADDRESS,
+        ge=0,
+        le=0xFFFFFFFF,
+        description="The module's address; it answers to no other.",
+        examples=[0xFFFFFFFF],
+    )
+    password: SecretStr = Field(
+        SecretStr("00000000"),
+        description="The module's password: eight hexadecimal digits.",
+        examples=["${FINGER_PW}"],
+    )
+    lamp: Lamp | None = Field(
+        None,
+        description="How it shows what to do: aura (a coloured ring), backlight or none; else as its model.",
+        examples=["aura"],
+    )
+    resolution_ppi: int | None = Field(
+        None,
+        ge=250,
+        le=1000,
+        description="Resolution of its sensor, in pixels per inch, where it is not the model's.",
+        examples=[508],
+    )
+    image_px: tuple[int, int] | None = Field(
+        None,
+        description="Width and height of its image, in pixels, where they are not the model's.",
+        examples=[[192, 192]],
+    )
+    poll_s: float = Field(
+        0.15, gt=0, le=2, description="How often to look for a finger, in seconds.", examples=[0.15]
+    )
+    check_s: float = Field(
+        5.0,
+        gt=0,
+        le=60,
+        description="How often to ask a module at rest whether it is still there, in seconds.",
+        examples=[5.0],
+    )
+    answer_s: float = Field(
+        2.0, gt=0, le=10, description="How long one answer may take, in seconds.", examples=[2.0]
+    )
+
+    @field_validator("baud")
+    @classmethod
+    def _a_rate_of_these_modules(cls, baud: int) -> int:
+        if baud not in BAUDS:
+            raise ValueError(
+                f"{baud} is not a rate these modules run at; choose one of {', '.join(map(str, BAUDS))}"
+            )
+        return baud
+
+    @field_validator("password")
+    @classmethod
+    def _eight_digits(cls, password: SecretStr) -> SecretStr:
+        text = password.get_secret_value()
+        if len(text) != 8 or not all(digit in "0123456789abcdefABCDEF" for digit in text):
+            raise ValueError("is not eight hexadecimal digits")
+        return password
+
+    @field_validator("image_px")
+    @classmethod
+    def _an_image(cls, size: tuple[int, int] | None) -> tuple[int, int] | None:
+        if size is not None and not all(16 <= edge <= 1024 and edge % 2 == 0 for edge in size):
+            raise ValueError("is no size of an image: two even numbers from 16 to 1024")
+        return size
+
+
+class Zfm(FingerprintScanner[ZfmSettings]):
+    """A module on a serial line."""
+
+    settings_model = ZfmSettings
+    _lamp: Lamp = "none"
+    _lit = False
+
+    async def open(self) -> Identity:
+        """Open the port, give the password, ask who answers; raises LinkError."""
+        settings, known = self.settings, MODELS[self.settings.model]
+        self.size_px = settings.image_px or (known.width_px, known.height_px)
+        self.resolution_ppi = settings.resolution_ppi or known.resolution_ppi
+        self.link = await self.links.serial(settings)
+        self.dialogue = Dialogue(self.link, settings.address, settings.answer_s, self.say)
+        await self._give_password()
+        parameters = Parameters.parse(await self._told(Do.READ_PARAMETERS, "tell its parameters"))
+        if parameters is None:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                "What answers tells its parameters in no way that is known.",
+                Action.CONFIGURE,
+                "Check that the module is one of these models, and `port`.",
+            )
+        self._lamp = settings.lamp or known.lamp
+        product = await self._product() if known.tells_product else None
+        if product is not None and settings.image_px is None:
+            self.size_px = (product.width_px, product.height_px)
+        return Identity(
+            model=(product and product.model) or f"{settings.model.upper()} (system {parameters.system:04X})",
+            serial_number=product and product.serial_number,
+        )
+
+    async def _give_password(self) -> None:
+        password = bytes.fromhex(self.settings.password.get_secret_value())
+        try:
+            await self._told(Do.VERIFY_PASSWORD, "take a password", password)
+        except LinkError as error:
+            if error.cause not in (Cause.NO_ANSWER, Cause.LINK_FAILED) or not self.dialogue.heard:
+                raise
+            # It had just started, or was sending an image to whoever had the line before: it heard nothing.
+            await self.dialogue.hush()
+            await self._told(Do.VERIFY_PASSWORD, "take a password", password)
+
+    async def _product(self) -> Product | None:
+        code, content = await self.dialogue.ask(Do.READ_PRODUCT)
+        return Product.parse(content) if code == Ack.OK else None
+
+    async def _told(self, instruction: Do, doing: str, parameters: bytes = b"") -> bytes:
+        code, content = await self.dialogue.ask(instruction, parameters)
+        if code != Ack.OK:
+            raise refused(code, doing)
+        return content
+
+    async def close(self) -> None:
+        """Leave no lamp on."""
+        if self._lit:
+            with contextlib.suppress(LinkError, TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await self._light(on=False)
+
+    async def idle(self) -> None:
+        """Listen, and ask now and then whether it is still there."""
+        while True:
+            await self.dialogue.listen(self.settings.check_s)
+            await self._told(Do.READ_PARAMETERS, "tell its parameters")
+
+    async def ready(self, _wanted: Capture) -> None:
+        """Take off the wire what `idle` left there."""
+        await self.dialogue.settle()
+
+    async def finger_on(self) -> None:
+        """Ask for images until there is a finger in one."""
+        await self._look_until(there=True)
+
+    async def finger_off(self) -> None:
+        """Ask for images until there is none."""
+        await self._look_until(there=False)
+
+    async def _look_until(self, *, there: bool) -> None:
+        while (await self._look() is not None) is not there:  # noqa: ASYNC110 - a module tells nothing by itself
+            await asyncio.sleep(self.settings.poll_s)
+
+    async def _look(self) -> Ack | None:
+        """Let it take an image: None where no finger is there, else whether it could."""
+        code, _ = await self.dialogue.ask(Do.TAKE_IMAGE)
+        while code == Ack.PACKET_ERROR:  # the instruction reached it damaged: that says nothing of the finger
+            await asyncio.sleep(self.settings.poll_s)
+            code, _ = await self.dialogue.ask(Do.TAKE_IMAGE)
+        match code:
+            case Ack.NO_FINGER:
+                return None
+            case Ack.OK:
+                return Ack.OK
+            case Ack.CAPTURE_FAILED | Ack.MESSY | Ack.FEW_FEATURES | Ack.EXECUTION_FAILED | Ack.TIMED_OUT:
+                return Ack.CAPTURE_FAILED
+            case _:
+                raise refused(code, "take an image")
+
+    async def take(self) -> Raster | Spoilt:
+        """Take the image anew, now that the finger lies, and fetch it."""
+        looked = await self._look()
+        if looked is None:
+            return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+        if looked is not Ack.OK:
+            return _FAILED
+        code, _ = await self.dialogue.ask(Do.SEND_IMAGE)
+        if code in (Ack.IMAGE_UPLOAD_FAILED, Ack.NO_VALID_IMAGE, Ack.EXECUTION_FAILED, Ack.PACKET_ERROR):
+            return _FAILED
+        if code != Ack.OK:
+            raise refused(code, "send an image")
+        data = await self.dialogue.image()
+        raster = None if data is None else unpacked(data, *self.size_px, self.resolution_ppi)
+        if raster is None and data is not None and len(data) in OTHER_IMAGES:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"The module's images are not {self.size_px[0]} by {self.size_px[1]} pixels.",
+                Action.CONFIGURE,
+                "Correct `model`, or set `image_px`.",
+            )
+        return _FAILED if raster is None else raster
+
+    async def show(self, feedback: Feedback) -> None:
+        """Set the lamp."""
+        match self._lamp:
+            case "aura":
+                self._lit = True
+                await self._try(Do.AURA_LAMP, _AURA.get(feedback, _AURA_TROUBLE))
+            case "backlight" if not self._lit:
+                await self._light(on=True)
+
+    async def rest(self) -> None:
+        """Let what is still coming pass, and switch the lamp off."""
+        await self.dialogue.settle()
+        if self._lit:
+            await self._light(on=False)
+
+    async def _light(self, *, on: bool) -> None:
+        self._lit = on
+        match self._lamp:
+            case "aura":
+                await self._try(Do.AURA_LAMP, _AURA_OFF)
+            case "backlight":
+                await self._try(Do.LAMP_ON if on else Do.LAMP_OFF)
+
+    async def _try(self, instruction: Do, parameters: bytes = b"") -> None:
+        """A module that has no such lamp works without."""
+        code, _ = await self.dialogue.ask(instruction, parameters)
+        if code in UNKNOWN_INSTRUCTION:
+            self._lamp, self._lit = "none", False
+
+
+_FAILED = Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)

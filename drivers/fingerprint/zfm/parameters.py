@@ -1,0 +1,75 @@
+"""What a module tells of itself, and what is known of each model. Pure."""
+
+import struct
+from dataclasses import dataclass
+from typing import Literal
+
+Model = Literal["zfm-20", "r30x", "as608", "r503"]
+Lamp = Literal["aura", "backlight", "none"]
+_PARAMETERS = struct.Struct(">HHHHIHH")
+_PRODUCT = struct.Struct(">16s4s8sBB8sHHHH")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a model."""
+
+    width_px: int
+    height_px: int
+    resolution_ppi: int
+    lamp: Lamp
+    tells_product: bool
+
+
+MODELS: dict[Model, Known] = {
+    "zfm-20": Known(256, 288, 500, "none", tells_product=False),
+    "r30x": Known(256, 288, 500, "none", tells_product=False),
+    "as608": Known(256, 288, 500, "none", tells_product=False),
+    "r503": Known(192, 192, 508, "aura", tells_product=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Answer to ReadSysPara."""
+
+    status: int
+    """Bit 0 busy, 1 match, 2 password verified, 3 image valid."""
+    system: int
+    capacity: int
+    """How many templates its library holds."""
+    security: int
+    address: int
+    packet_bytes: int
+    baud: int
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Parameters | None":
+        """Read what follows the confirmation code; None if it is not laid out so."""
+        if len(content) != _PARAMETERS.size:
+            return None
+        status, system, capacity, security, address, size, baud = _PARAMETERS.unpack(content)
+        return cls(status, system, capacity, security, address, 32 << min(size, 3), baud * 9600)
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Answer to ReadProdInfo."""
+
+    model: str
+    serial_number: str | None
+    width_px: int
+    height_px: int
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Product | None":
+        """Read what follows the confirmation code; None if it is not laid out so."""
+        if len(content) != _PRODUCT.size:
+            return None
+        model, _, serial, _, _, _, width, height, _, _ = _PRODUCT.unpack(content)
+        return cls(_text(model), _text(serial) or None, width, height)
+
+
+def _text(field: bytes) -> str:
+    """ASCII filled up with zeros; what else stands there is left out."""
+    return "".join(chr(byte) for byte in field.partition(b"\0")[0] if 32 < byte < 127)

@@ -1,0 +1,400 @@
+"""Kind `ws-bd`: a WS-BD service of a scanner's maker, with a scanner behind it that does not exist.
+
+Written from NIST SP 500-288 and OASIS WS-BD 1.0: XML over HTTP, a lock that one client holds, a capture whose
+request is answered when the finger has come, an image to download afterwards.
+"""
+
+import asyncio
+import base64
+import io
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from defusedxml import ElementTree
+from PIL import Image
+from pydantic import Field, ValidationError
+
+from simulators.errors import SimulatorError
+from simulators.fingerprint.wsbd_faults import (
+    BadImage,
+    Canceled,
+    CaptureFault,
+    Garbage,
+    LockHeld,
+    Preparing,
+    SensorBusy,
+    SensorFailure,
+    SensorTimeout,
+    ServiceDies,
+    SessionForgotten,
+    Slow,
+    WsBdFault,
+    wsbd_fault,
+)
+from simulators.passport.fullpage.readers import Served, ServiceSettings
+from simulators.passport.fullpage.server import DiedError, Request, Response
+from simulators.simulator import Simulator, Tell
+
+NAMESPACES = {
+    "nist": "urn:oid:2.16.840.1.101.3.9.3.1",
+    "oasis": "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0",
+}
+SOMEBODY = "somebody else"
+"""The session of a client that is not there."""
+
+
+class WsBdSettings(ServiceSettings):
+    """One service with its scanner."""
+
+    kind: Literal["ws-bd"]
+    edition: Literal["nist", "oasis"] = Field("nist", description="Whose namespace its answers have.")
+    width_px: int = Field(400, ge=64, le=4000, description="Width of its images, in pixels.")
+    height_px: int = Field(500, ge=64, le=4000, description="Height of its images, in pixels.")
+    finger_s: float | None = Field(
+        1.0,
+        ge=0,
+        description="How long after the start of a capture a finger comes by itself, in seconds; without, "
+        "by command only.",
+    )
+    capture_s: float = Field(0.3, ge=0, description="How long a capture takes once a finger is there.")
+    timeout_s: float = Field(20.0, gt=0, description="How long the service waits for a finger, in seconds.")
+
+    def build(self) -> Simulator:
+        """The service."""
+        return WsBdSimulator(self)
+
+
+@dataclass
+class Capture:
+    """One image that was captured."""
+
+    image: bytes
+    submodality: str
+    preparing: int = 0
+    """How often it is still being prepared when it is asked for."""
+
+
+@dataclass
+class Service:
+    """What the service knows, and what lies on the scanner."""
+
+    settings: WsBdSettings
+    sessions: set[str] = field(default_factory=set)
+    lock: str | None = None
+    initialised: bool = False
+    parameters: dict[str, str] | None = None
+    captures: dict[str, Capture] = field(default_factory=dict)
+    finger: asyncio.Event = field(default_factory=asyncio.Event)
+    canceled: asyncio.Event = field(default_factory=asyncio.Event)
+    capturing: bool = False
+    captured: int = 0
+    faults: list[CaptureFault] = field(default_factory=list)
+    slow_s: float = 0.0
+    garbage: int = 0
+    die: Callable[[float | None], None] = lambda _for_s: None
+    """Ends the service; set by whoever runs it."""
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
+        if self.settings.credentials not in (None, request.credentials):
+            return Response(401)
+        await asyncio.sleep(self.slow_s)
+        if self.garbage:
+            self.garbage -= 1
+            return Response(body=b"<html>It works!", media_type="text/html")
+        body = await self._done(request)
+        if body is None:
+            return Response(404)
+        return Response(body=_result(NAMESPACES[self.settings.edition], body), media_type="application/xml")
+
+    async def _done(self, request: Request) -> dict[str, Any] | None:
+        match request.method, request.path.strip("/").split("/"):
+            case "GET", ["info"]:
+                return self._info()
+            case "POST", ["register"]:
+                self.sessions.add(session := str(uuid.uuid4()))
+                return {"status": "success", "sessionId": session}
+            case "GET", ["download", capture]:
+                return self._download(capture)
+            case method, [what, session]:
+                operation = self._operations().get((method, what))
+                if operation is None:
+                    return None
+                if session not in self.sessions:
+                    return {"status": "invalidId"}
+                return await operation(session, request.body)
+        return None
+
+    def _operations(self) -> dict[tuple[str, str], Callable[[str, bytes], Awaitable[dict[str, Any]]]]:
+        return {
+            ("DELETE", "register"): self._unregister,
+            ("POST", "lock"): self._locked,
+            ("PUT", "lock"): self._stolen,
+            ("DELETE", "lock"): self._unlocked,
+            ("POST", "initialize"): self._initialised,
+            ("POST", "configure"): self._configured,
+            ("POST", "capture"): self._capture,
+            ("POST", "cancel"): self._cancel,
+        }
+
+    def _info(self) -> dict[str, Any]:
+        told = {"manufacturer": "Utopia Optics", "model": "Slap One", "serialNumber": "SIM-S1-0001"}
+        return {"status": "success", "metadata": {key: {"defaultValue": text} for key, text in told.items()}}
+
+    async def _unregister(self, session: str, _body: bytes) -> dict[str, Any]:
+        self.sessions.discard(session)
+        if self.lock == session:
+            self.lock = None
+        return {"status": "success"}
+
+    async def _locked(self, session: str, _body: bytes) -> dict[str, Any]:
+        if self.lock not in (None, session):
+            return {"status": "lockHeldByAnother"}
+        self.lock = session
+        return {"status": "success"}
+
+    async def _stolen(self, session: str, _body: bytes) -> dict[str, Any]:
+        self.lock = session
+        self.canceled.set()
+        return {"status": "success"}
+
+    async def _unlocked(self, session: str, _body: bytes) -> dict[str, Any]:
+        if (status := self._not_held(session)) is not None:
+            return status
+        self.lock = None
+        return {"status": "success"}
+
+    def _not_held(self, session: str) -> dict[str, Any] | None:
+        if self.lock is None:
+            return {"status": "lockNotHeld"}
+        return None if self.lock == session else {"status": "lockHeldByAnother"}
+
+    async def _initialised(self, session: str, _body: bytes) -> dict[str, Any]:
+        if (status := self._not_held(session)) is not None:
+            return status
+        self.initialised = True
+        return {"status": "success"}
+
+    async def _configured(self, session: str, body: bytes) -> dict[str, Any]:
+        if (status := self._not_held(session)) is not None:
+            return status
+        if not self.initialised:
+            return {"status": "initializationNeeded"}
+        parameters = _parameters(body)
+        if strange := sorted(parameters.keys() - {"submodality", "contentType", "captureTimeout"}):
+            return {"status": "noSuchParameter", "badFields": strange}
+        if not parameters.get("submodality"):
+            return {"status": "badValue", "badFields": ["submodality"]}
+        self.parameters = parameters
+        return {"status": "success"}
+
+    async def _capture(self, session: str, _body: bytes) -> dict[str, Any]:
+        if (status := self._not_held(session)) is not None:
+            return status
+        if self.parameters is None:
+            return {"status": "configurationNeeded"}
+        if self.capturing:
+            return {"status": "sensorBusy"}
+        match fault := self.faults.pop(0) if self.faults else None:
+            case SensorBusy() | SensorFailure() | SensorTimeout():
+                return {"status": fault.status}
+        self.capturing = True
+        self.canceled.clear()
+        coming = self._finger_comes()
+        try:
+            return await self._taken(fault)
+        finally:
+            self.capturing = False
+            if coming is not None:
+                coming.cancel()
+
+    def _finger_comes(self) -> asyncio.TimerHandle | None:
+        if self.settings.finger_s is None:
+            return None
+        return asyncio.get_running_loop().call_later(self.settings.finger_s, self.finger.set)
+
+    async def _taken(self, fault: CaptureFault | None) -> dict[str, Any]:
+        if not await _first(self.finger, self.canceled, self.settings.timeout_s):
+            return {"status": "canceled" if self.canceled.is_set() else "sensorTimeout"}
+        if isinstance(fault, ServiceDies):
+            self.die(fault.for_s)
+            raise DiedError
+        if await _first(self.canceled, asyncio.Event(), self.settings.capture_s):
+            return {"status": "canceled"}
+        self.finger.clear()
+        self.captured += 1
+        content = (self.parameters or {}).get("contentType", "image/png")
+        image = b"no image" if isinstance(fault, BadImage) else self._image()
+        self.captures = {
+            (capture := str(uuid.uuid4())): Capture(
+                image,
+                (self.parameters or {})["submodality"],
+                fault.times if isinstance(fault, Preparing) else 0,
+            )
+        }
+        return {"status": "success", "captureIds": [capture], "message": content}
+
+    def _image(self) -> bytes:
+        width, height = self.settings.width_px, self.settings.height_px
+        file = io.BytesIO()
+        seed = self.settings.seed + self.captured
+        Image.fromarray(_drawn(width, height, seed)).save(file, "PNG", dpi=(500, 500), compress_level=1)
+        return file.getvalue()
+
+    def _download(self, name: str) -> dict[str, Any]:
+        capture = self.captures.get(name)
+        if capture is None:
+            return {"status": "invalidId"}
+        if capture.preparing:
+            capture.preparing -= 1
+            return {"status": "preparingDownload"}
+        metadata = {
+            "contentType": (self.parameters or {}).get("contentType", "image/png"),
+            "modality": "finger",
+            "submodality": capture.submodality,
+            "resolution": {"width": "500", "height": "500", "unit": "ppi"},
+        }
+        return {"status": "success", "metadata": metadata, "sensorData": capture.image}
+
+    async def _cancel(self, session: str, _body: bytes) -> dict[str, Any]:
+        if (status := self._not_held(session)) is not None:
+            return status
+        self.canceled.set()
+        return {"status": "success"}
+
+    def inject(self, fault: WsBdFault) -> None:
+        """Let something go wrong, now or at the next captures, as its kind is."""
+        match fault:
+            case LockHeld(for_s=for_s):
+                self.lock = SOMEBODY
+                self.canceled.set()
+                if for_s is not None:
+                    asyncio.get_running_loop().call_later(for_s, self._released)
+            case Canceled():
+                self.canceled.set()
+            case SessionForgotten():
+                self.sessions.clear()
+                self.lock, self.initialised, self.parameters = None, False, None
+            case Slow(delay_s=delay_s):
+                self.slow_s = delay_s
+            case Garbage(answers=answers):
+                self.garbage = answers
+            case ServiceDies(capturing=False, for_s=for_s):
+                self.die(for_s)
+            case CaptureFault():
+                self.faults += [fault] * fault.captures
+
+    def _released(self) -> None:
+        if self.lock == SOMEBODY:
+            self.lock = None
+
+    def forget(self) -> None:
+        """Be a service that has just started."""
+        self.sessions.clear()
+        self.captures.clear()
+        self.lock, self.initialised, self.parameters = None, False, None
+
+
+class WsBdSimulator(Served):
+    """The service as its process runs it."""
+
+    kind: ClassVar[str] = "ws-bd"
+
+    def __init__(self, settings: WsBdSettings) -> None:
+        self.service = Service(settings)
+        super().__init__(settings, self.service.answer)
+        self.service.die = self._die
+
+    def _die(self, for_s: float | None) -> None:
+        self.service.forget()
+        self.server.die(for_s)
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        async with self.server:
+            tell("ready", self.summary())
+            await asyncio.Event().wait()
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`: `insert` lays a finger on the scanner, `fault` takes its name and `args`."""
+        match verb, dict(arguments):
+            case "insert", {}:
+                self.service.finger.set()
+                self._tell("finger", {})
+                return {}
+            case "status", {}:
+                return self.summary() | {
+                    "locked": self.service.lock is not None,
+                    "captured": self.service.captured,
+                    "requests": len(self.server.asked),
+                }
+            case "fault", {"fault": str(name), **more}:
+                try:
+                    what = wsbd_fault(name, more.get("args"))
+                except ValidationError as error:
+                    first = error.errors(include_url=False, include_input=False)[0]
+                    raise SimulatorError(f"fault {name}: {first['msg']}") from None
+                self._tell("fault", {"fault": what.fault})
+                self.service.inject(what)
+                return {}
+        raise SimulatorError(f"ws-bd does not know {verb!r} with this: insert, fault, status")
+
+
+async def _first(one: asyncio.Event, other: asyncio.Event, within_s: float) -> bool:
+    """Wait for either, so long at most; whether it was the first of them."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    return one.is_set() and not other.is_set()
+
+
+def _drawn(width: int, height: int, seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A print: ripples around a core, 9 pixels from ridge to ridge, on white. Nobody's finger."""
+    chance = np.random.default_rng(seed)
+    down, right = np.mgrid[0:height, 0:width].astype(float)
+    right -= width * chance.uniform(0.45, 0.55)
+    down -= height * chance.uniform(0.45, 0.55)
+    inside = (right / (0.4 * width)) ** 2 + (down / (0.45 * height)) ** 2 < 1
+    bent = np.hypot(right, 0.8 * down) + 6 * np.sin(down / 40 + chance.uniform(0, 6))
+    waves = 60 + 150 * (1 + np.cos(2 * np.pi * bent / 9)) / 2
+    picture = np.where(inside, waves, 250) + chance.normal(0, 4, (height, width))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+def _parameters(body: bytes) -> dict[str, str]:
+    """Key and text of every item of a configuration, whatever its namespace."""
+    found: dict[str, str] = {}
+    for item in ElementTree.fromstring(body):
+        texts = {part.tag.rpartition("}")[2]: part.text or "" for part in item}
+        found[texts.get("key", "")] = texts.get("value", "")
+    return found
+
+
+def _result(namespace: str, parts: Mapping[str, Any]) -> bytes:
+    return f'<result xmlns="{namespace}">{"".join(map(_element, parts.items()))}</result>'.encode()
+
+
+def _element(part: tuple[str, Any]) -> str:
+    name, value = part
+    match value:
+        case bytes():
+            inside = base64.b64encode(value).decode()
+        case str():
+            inside = value
+        case Sequence():
+            inside = "".join(f"<element>{each}</element>" for each in value)
+        case Mapping() if name == "metadata":
+            inside = "".join(
+                f"<item><key>{key}</key>{_element(('value', each))}</item>" for key, each in value.items()
+            )
+        case _:
+            inside = "".join(map(_element, value.items()))
+    return f"<{name}>{inside}</{name}>"

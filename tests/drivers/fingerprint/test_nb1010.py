@@ -1,0 +1,250 @@
+"""The NB-1010-U over USB/IP: asked again and again, and nothing that goes wrong is a dead end."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from desk import Desk, listened
+from support.prints import print_of
+from support.usb_bench import UsbipServer
+from usbip import In, Interface, Out, USBDevice
+
+from drivers.command import Failed, Reason
+from drivers.driver import BadFrame, Identity
+from drivers.fingerprint.nb1010 import Nb1010, Nb1010Settings
+from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+
+PACKETS = 90
+
+
+class Nb1010Bench(Interface):
+    """One scanner, written from the protocol sheet."""
+
+    commands = Out(0x02, "bulk", 64)
+    answers = In(0x83, "bulk", 64)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bInterfaceClass = 0
+        self.covered = 0
+        self.picture = np.zeros((180, 256), np.uint8)
+        self.heard: list[bytes] = []
+        self.spoil: Callable[[list[bytes]], list[bytes]] = lambda packets: packets
+        """What becomes of an image's packets."""
+        self.unplugs_at: int | None = None
+        self.mute = False
+        self.pull = lambda: None
+
+    def on_out(self, ep: Any, data: bytes) -> None:
+        self.heard.append(bytes(data))
+        if len(self.heard) == self.unplugs_at:
+            self.pull()
+        match data[1]:
+            case _ if self.mute:
+                pass
+            case 0x38 if data.hex() == "8038010008000000":
+                self.answers.write(bytes.fromhex("803701001000000000000000") + bytes((self.covered, 0, 0, 0)))
+            case 0x0D if data.hex() == "800d03000c00000000040000":
+                self.answers.write(bytes.fromhex("80200300100000000000000000000000"))
+            case 0x12 if data.hex() == "801204002000000002" + "00" * 19 + "20000000":
+                self.answers.write(bytes.fromhex("80200400100000000000000003000000"))
+                rows = self.picture.reshape(PACKETS, 512)
+                for packet in self.spoil([bytes(25) + row.tobytes() + bytes(3) for row in rows]):
+                    self.answers.write(packet)
+
+
+@dataclass
+class Rig:
+    driver: Nb1010
+    links: Links
+    bench: Nb1010Bench
+    server: UsbipServer
+    identity: Identity
+
+
+@contextlib.asynccontextmanager
+async def rig(unplugs_at: int | None = None, pid: int = 0x1010, *, mute: bool = False) -> AsyncIterator[Rig]:
+    """An opened driver."""
+    device = USBDevice(0x298D, pid, product="NB-1010-U", manufacturer="NEXT Biometrics")
+    bench = Nb1010Bench()
+    device.add(bench)
+    bench.unplugs_at = unplugs_at
+    bench.mute = mute
+    bench.picture = np.random.default_rng(1).integers(0, 256, (180, 256), np.uint8)
+    with UsbipServer(device) as server:
+        bench.pull = server.unplug
+        links = Links()
+        driver = Nb1010(Nb1010Settings(port=server.address, quality="ridge_clarity"), links)
+        try:
+            yield Rig(driver, links, bench, server, await driver.open())
+        finally:
+            await driver.close()
+            await links.close()
+
+
+def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[Desk]:
+    return listened(Desk(rig.driver, rig.bench, rig.identity))
+
+
+async def test_a_picture_comes_as_it_is() -> None:
+    async with rig() as nb:
+        assert nb.identity == Identity(model="NB-1010-U", manufacturer="NEXT Biometrics")
+        nb.bench.covered = 0xF7
+        await nb.driver.finger_on()
+        raster = await nb.driver.take()
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, nb.bench.picture)
+        assert raster.resolution_ppi == 385
+
+
+async def test_another_device_is_refused() -> None:
+    with pytest.raises(LinkError) as refused:
+        async with rig(pid=0x2020):
+            pass
+    assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+
+
+async def test_one_that_does_not_answer_is_reported() -> None:
+    with pytest.raises(LinkError) as refused:
+        async with rig(mute=True):
+            pass
+    assert (refused.value.cause, refused.value.action) == (Cause.NO_ANSWER, Action.REPLUG)
+
+
+async def test_a_finger_is_noticed_when_it_comes_and_when_it_goes() -> None:
+    async with rig() as nb:
+        waiting = asyncio.ensure_future(nb.driver.finger_on())
+        async with asyncio.timeout(10):
+            nb.bench.covered = 0x30
+            while len(nb.bench.heard) < 4:
+                await asyncio.sleep(0.01)
+            assert not waiting.done()
+            nb.bench.covered = 0x31
+            await waiting
+            nb.bench.covered = 0x30
+            await nb.driver.finger_off()
+
+
+def cut(packets: list[bytes]) -> list[bytes]:
+    return [*packets[:40], packets[40][:100], *packets[41:]]
+
+
+def ends(packets: list[bytes]) -> list[bytes]:
+    return packets[:40]
+
+
+@pytest.mark.parametrize("spoilt", [cut, ends])
+async def test_an_image_with_a_part_missing_is_taken_again(spoilt: Any) -> None:
+    async with rig() as nb:
+        nb.bench.covered = 0xF7
+
+        def once(packets: list[bytes]) -> list[bytes]:
+            nb.bench.spoil = lambda packets: packets
+            return spoilt(packets)
+
+        nb.bench.spoil = once
+        raster = await nb.driver.take()
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, nb.bench.picture), "nothing of the first is in it"
+        assert isinstance(nb.driver._said.get_nowait(), BadFrame)
+
+
+async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
+    async with rig() as nb:
+        nb.bench.covered = 0xF7
+        nb.bench.spoil = ends
+        assert await nb.driver.take() == Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+        nb.bench.spoil = lambda packets: packets
+        assert isinstance(await nb.driver.take(), Raster)
+
+
+async def test_a_finger_that_goes_before_the_image_is_there_is_told() -> None:
+    async with rig() as nb:
+        nb.bench.spoil = ends
+        assert await nb.driver.take() == Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+
+
+async def test_a_capture_by_command_called_off_in_its_middle_spoils_nothing_of_the_next() -> None:
+    async with rig() as nb, desk_of(nb) as desk:
+        nb.bench.picture = print_of(256, 180, resolution_ppi=385).pixels
+        nb.bench.covered = 0xF7
+        middle = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stuck(packets: list[bytes]) -> list[bytes]:
+            nb.bench.spoil = lambda packets: packets
+            loop.call_soon_threadsafe(middle.set)
+            return packets[:40]
+
+        nb.bench.spoil = stuck
+        asked = desk.ask()
+        await middle.wait()
+        await desk.cancel()
+        with pytest.raises(Failed) as failed:
+            await asked
+        assert failed.value.reason is Reason.CANCELLED
+        assert (await desk.ask(within_s=10)).outcome is CaptureOutcome.CAPTURED
+        captured = await desk.next(FingerCaptured)
+        assert (captured.width_px, captured.height_px, captured.resolution_ppi) == (256, 180, 385)
+
+
+async def test_a_refused_question_is_asked_again() -> None:
+    async with rig() as nb:
+        nb.bench.covered = 0xF7
+        nb.bench.answers.stall()
+        await nb.driver.finger_on()
+        assert isinstance(await nb.driver.take(), Raster)
+
+
+@pytest.mark.no_cover
+async def test_opening_and_closing_many_times_leaves_nothing() -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with rig() as nb:
+        await nb.links.close()
+        for _ in range(300):
+            links = Links()
+            await Nb1010(nb.driver.settings, links).open()
+            await links.close()
+
+
+async def test_unplugged_at_any_command_it_ends_with_a_cause() -> None:
+    async def live_until(command: int) -> None:
+        async with rig(unplugs_at=command) as nb:
+            nb.bench.covered = 0xF7
+            await nb.driver.finger_on()
+            await nb.driver.take()
+
+    for number in range(1, 5):
+        with pytest.raises(LinkError) as gone:
+            await live_until(number)
+        assert gone.value.cause is Cause.UNPLUGGED, number
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
+    async with rig() as nb, desk_of(nb) as desk:
+        if busy:
+            desk.ask()
+            await desk.told(Feedback.PLACE)
+        before = time.monotonic()
+        nb.server.unplug()
+        assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED
+        assert time.monotonic() - before < 0.8
+
+
+async def test_waiting_for_a_finger_costs_next_to_nothing() -> None:
+    async with rig() as nb, desk_of(nb) as desk:
+        desk.ask()
+        await desk.told(Feedback.PLACE)
+        before_s = time.process_time()
+        await asyncio.sleep(1)
+        # The budget is 2 % of a core; this machine does other things, and the scanner runs in this process.
+        assert time.process_time() - before_s < 0.1

@@ -1,0 +1,158 @@
+"""A U.are.U scanner in the test's hands: what it answers, when a finger lies on it, and what goes wrong.
+
+Written from the protocol sheet. It does only what a test tells it; the simulators do the rest.
+"""
+
+from collections import deque
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from usbip import In, Interface, Setup, Stall, USBDevice
+
+OFF, AWAIT_ON, AWAIT_OFF, CAPTURE = 0x70, 0x10, 0x12, 0x20
+STATUS, KEY_REQUEST, KEY_ANSWER, MODE, INFO, RESPONSE, CHALLENGE = (
+    0x07,
+    0x33,
+    0x34,
+    0x4E,
+    0xF0,
+    0x2000,
+    0x2010,
+)
+STALL = b"stall"
+"""Among the images: the endpoint stalls instead."""
+SILENCE = b"silence"
+"""Among the images: nothing comes."""
+
+
+class UruBench(Interface):
+    """One scanner; its registers as the sheet has them."""
+
+    interrupts = In(0x81, "interrupt", 64, 8)
+    image = In(0x82, "bulk", 64)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bInterfaceClass = self.bInterfaceSubClass = self.bInterfaceProtocol = 0xFF
+        self.status = 0x01
+        self.modes: list[int] = []
+        self.keys = {0: 0x1F4C93E7}
+        self.seeds: list[int] = []
+        self.images: deque[bytes] = deque()
+        self.finger = False
+        self.wakes_after = 1
+        """How often it must be told to wake up."""
+        self.says_awake = 1
+        """How often it says so."""
+        self.says_nothing = 0
+        """How many times it wakes up without saying so."""
+        self.challenge = b""
+        """What it asks before it wakes up, if it does."""
+        self.answered = 0
+        self.woken = 0
+        self.controls = 0
+        self.unplugs_at: int | None = None
+        """At which control transfer the plug is pulled."""
+        self.pull = lambda: None
+
+    @property
+    def mode(self) -> int | None:
+        return self.modes[-1] if self.modes else None
+
+    def on_control(self, setup: Setup, data: bytes = b"") -> bytes:
+        self.controls += 1
+        if self.controls == self.unplugs_at:
+            self.pull()
+        if setup.bRequest != 0x04:
+            raise Stall
+        if setup.bmRequestType == 0xC0:
+            return self._read(setup.wValue)[: setup.wLength]
+        self._write(setup.wValue, bytes(data))
+        return b""
+
+    def _read(self, register: int) -> bytes:
+        match register:
+            case 0x07:
+                return bytes((self.status,))
+            case 0x34:
+                number, seed = self._asked
+                return (self.keys[number] ^ seed).to_bytes(4, "little")
+            case 0xF0:
+                return bytes.fromhex("1a0a1a0a01150000002000108b211130")
+            case 0x2010:
+                return self.challenge
+        raise Stall
+
+    def _write(self, register: int, value: bytes) -> None:
+        match register:
+            case 0x07:
+                self._power(value[0])
+            case 0x33:
+                self._asked = value[0], int.from_bytes(value[1:], "little")
+                self.seeds.append(self._asked[1])
+            case 0x4E:
+                self.modes.append(value[0])
+                self._turn(value[0])
+            case 0x2000:
+                key = bytes.fromhex("79ac91795ca1478e98e00f3c598f5f4b")
+                expected = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(self.challenge)
+                self.answered += value == expected
+            case _:
+                raise Stall
+
+    def _power(self, value: int) -> None:
+        if value & 0x80:
+            self.status = value
+            return
+        if self.status & 0x84 == 0x84:  # stuck: it restarts first
+            self.status = 0x81
+            return
+        self.wakes_after -= 1
+        if self.wakes_after > 0 or (self.challenge and not self.answered):
+            return
+        self.status = value & 0x0F | 0x01
+        self.woken += 1
+        self.modes.clear()
+        if self.says_nothing > 0:
+            self.says_nothing -= 1
+            return
+        for _ in range(self.says_awake):
+            self.say(0x56AA)
+
+    def _turn(self, mode: int) -> None:
+        if mode == AWAIT_ON and self.finger:
+            self.say(0x0101)
+        elif mode == AWAIT_OFF and not self.finger:
+            self.say(0x0200)
+        elif mode == CAPTURE and self.images:
+            image = self.images.popleft()
+            if image == STALL:
+                self.image.stall()
+            elif image != SILENCE:
+                self.image.write(image)
+
+    def say(self, event: int) -> None:
+        """An interrupt, with the stale bytes behind it that the real ones have."""
+        self.interrupts.write(
+            (event.to_bytes(2, "big") + bytes.fromhex("0200080010002000")).ljust(64, b"\x56")
+        )
+
+    def place(self, *images: bytes) -> None:
+        """A finger lies there, and these are what it looks like, one a read."""
+        self.images.extend(images)
+        self.finger = True
+        if self.mode == AWAIT_ON:
+            self.say(0x0101)
+
+    def lift(self) -> None:
+        self.finger = False
+        if self.mode in (AWAIT_OFF, CAPTURE):
+            self.say(0x0200)
+
+
+def uru_device(vid: int = 0x05BA, pid: int = 0x000A) -> tuple[USBDevice, UruBench]:
+    """A scanner with that identity."""
+    device = USBDevice(vid, pid, product="U.are.U", manufacturer="Tests", serial="{BENCH}")
+    bench = UruBench()
+    device.add(bench)
+    device.on_control(None, bench.on_control)
+    return device, bench
