@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# Programs of others that tests set beside ours.
+ORACLES := .oracles
 DURATION ?=
 # Tests wait for processes and brokers about as long as they compute.
 WORKERS ?= $(shell expr 2 '*' $$(nproc))
@@ -12,7 +14,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
-test: $(VENV)/.dev lint
+test: $(VENV)/.dev $(ORACLES)/.ready lint
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.dev
@@ -59,11 +61,17 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-pa
 	$(PIP) install --no-deps -e .
 	touch $@ $(VENV)/.demo
 
+$(ORACLES)/.ready: tests/oracles/requirements.txt
+	$(PYTHON) -m venv --clear $(ORACLES)
+	$(ORACLES)/bin/pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
+	touch $@
+
 # Tests speak to the broker and the smart card service that posts run; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
+FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
 	for file in $(FILES); do test -e $$file || missing=1; done; \
@@ -71,7 +79,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev; \
+			gcc libc6-dev linux-libc-dev libfprint-2-tests; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
@@ -81,6 +89,8 @@ lock: $(VENV)/.dev
 		--no-emit-index-url --extra demo pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
 
 clean:
-	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -10,9 +10,12 @@ from simulators.simulator import KindOfSimulator, SimulatorSettings
 KINDS: dict[str, tuple[str, str]] = {
     "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
     "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),
+    "nb1010": ("simulators.fingerprint.scanners", "Nb1010Settings"),
     "ocr-scanner": ("simulators.passport.scanners.settings", "OcrScannerSettings"),
     "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
     "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
+    "uru4000": ("simulators.fingerprint.scanners", "Uru4000Settings"),
+    "zfm": ("simulators.fingerprint.scanners", "ZfmSettings"),
 }
 """Kind to module and settings class. A new family of simulators is one more line here."""
 
@@ -26,4 +29,10 @@ def settings_of(table: Mapping[str, Any]) -> SimulatorSettings:
     if not isinstance(kind, str) or kind not in KINDS:
         raise SimulatorError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
     module, name = KINDS[kind]
-    return cast("KindOfSimulator", getattr(import_module(module), name)).model_validate(dict(table))
+    try:
+        settings = getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise SimulatorError(
+            f"kind: {kind} takes the package {error.name}: pip install borderpost-gateway[simulators]"
+        ) from error
+    return cast("KindOfSimulator", settings).model_validate(dict(table))

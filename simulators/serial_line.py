@@ -33,7 +33,10 @@ from simulators.errors import SimulatorError
 HEARD_KEPT = 64 * 1024
 """So many bytes of what the host last wrote are kept, for a test to look at."""
 
-_IFLAG, _OFLAG, _CFLAG, _LFLAG, _CC = 0, 1, 2, 3, 6
+_IFLAG, _OFLAG, _CFLAG, _LFLAG, _OSPEED, _CC = 0, 1, 2, 3, 5, 6
+_BAUDS = {
+    getattr(termios, name): int(name[1:]) for name in dir(termios) if name[1:].isdigit() and name[0] == "B"
+}
 
 
 class LineError(SimulatorError):
@@ -89,6 +92,14 @@ class SerialLine:
     def host_present(self) -> bool:
         """Whether a host has the port open and has had time to configure it."""
         return self._host == "listening"
+
+    @property
+    def baud(self) -> int | None:
+        """The rate that the host has set; None where it cannot be told. What is sent here takes no time."""
+        if self._master is None:
+            return None
+        # Asked of a pty's master, the kernel answers with the slave's settings.
+        return _BAUDS.get(termios.tcgetattr(self._master)[_OSPEED])
 
     @property
     def received(self) -> bytes:
@@ -201,6 +212,8 @@ class SerialLine:
         events = _poll(self._master)
         if events & select.POLLIN:
             # It spoke before we looked. What it said counts, even if it has left since.
+            if not events & select.POLLHUP:
+                self._see("listening")
             self._read()
             if not self.plugged:  # what it said made the device unplug itself
                 return

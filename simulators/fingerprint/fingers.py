@@ -114,7 +114,7 @@ def _on_the_finger(touch: Touch, right_mm: Floats, up_mm: Floats) -> tuple[Float
     right, up = right_mm - touch.right_mm, up_mm - touch.up_mm
     turn = np.float32(np.radians(touch.rotation_deg))
     right, up = right * np.cos(turn) + up * np.sin(turn), up * np.cos(turn) - right * np.sin(turn)
-    waves = [(chance.uniform(0.05, 0.16), chance.uniform(14, 22), chance.uniform(0, 6.28)) for _ in range(4)]
+    waves = [(chance.uniform(0.02, 0.08), chance.uniform(14, 22), chance.uniform(0, 6.28)) for _ in range(4)]
 
     def stretch(along: Floats, across: Floats, first: int) -> Floats:
         total = along

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from simulators.errors import SimulatorError
 from simulators.faults import AnyFault, fault_of
@@ -18,6 +18,7 @@ from simulators.passport.rte import Rte
 from simulators.passport.text import LineEnd, Text
 from simulators.serial_line import SerialLine
 from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.timed import Timed
 from simulators.travellers import EVEN_MIX, Travellers
 
 Framing = Literal["text", "accessis", "elyctis", "rte"]
@@ -30,23 +31,8 @@ _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
 }
 
 
-class TimedFault(BaseModel):
-    """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "garbage", before = 12}`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    at_s: float = Field(ge=0, description="Seconds after a host first opened the line.")
-    every_s: float | None = Field(None, gt=0, description="And again every so many seconds.")
-    what: AnyFault
-
-    @model_validator(mode="before")
-    @classmethod
-    def _arguments_beside_the_times(cls, given: Any) -> Any:
-        """Accept a fault's arguments in the same table as its times, which is how people write it."""
-        if not isinstance(given, dict) or "what" in given:
-            return given
-        times = {key: given[key] for key in ("at_s", "every_s") if key in given}
-        return times | {"what": {key: value for key, value in given.items() if key not in times}}
+class TimedFault(Timed[AnyFault]):
+    """A fault of a reader that happens by itself."""
 
 
 class SerialMrzSettings(SimulatorSettings):

@@ -11,6 +11,7 @@ import errno
 import functools
 import socket
 import struct
+from collections.abc import Callable
 from typing import Self
 
 from simulators.errors import SimulatorError
@@ -37,6 +38,8 @@ class UsbIpBus:
 
     def __init__(self, port: int = 0) -> None:
         self.port = port
+        self.on_client: Callable[[str, bool], None] = lambda _busid, _there: None
+        """Called when a client has taken a device, or has gone."""
         self._devices: dict[str, UsbDevice] = {}
         self._taken: dict[str, asyncio.Task[None]] = {}
         self._listener: socket.socket | None = None
@@ -135,13 +138,16 @@ class UsbIpBus:
             self._taken[busid] = task
             record = device.usbip_record(busid, self._number(busid))[:RECORD]
             writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_OK) + record)
+            device.reset()  # as the port does when a driver takes a device
             client = _Client(device, writer)
+            self.on_client(busid, True)
             try:
                 while True:
                     await client.obey(reader)
             finally:
                 del self._taken[busid]
                 client.leave()
+                self.on_client(busid, False)
         await writer.drain()
 
 
