@@ -11,6 +11,7 @@ import functools
 import shutil
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +31,7 @@ class EmulatedBus:
         self.root = Path(tempfile.mkdtemp(prefix="usb-"))
         self._tree = Tree(self.root)
         self._ports: dict[int, UsbDevice] = {}
+        self._cables: dict[int, Callable[[bool], None]] = {}
         self._numbers: dict[int, int] = {}
         self._last_number = 1
         self._listening: dict[int, tuple[socket.socket, Path]] = {}
@@ -44,6 +46,9 @@ class EmulatedBus:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for port, device in self._ports.items():
+            with contextlib.suppress(ValueError):  # a device that was closed has forgotten it
+                device.on_cable.remove(self._cables[port])
         for port in tuple(self._numbers):
             self._take_out(port)
         for port in tuple(self._listening):
@@ -56,7 +61,8 @@ class EmulatedBus:
     def connect(self, port: int, device: UsbDevice) -> None:
         """Put a device's cable into a port, 1 and up."""
         self._ports[port] = device
-        device.on_cable.append(functools.partial(self._cable, port))
+        self._cables[port] = functools.partial(self._cable, port)
+        device.on_cable.append(self._cables[port])
         if device.plugged:
             self._put_in(port)
 
