@@ -36,13 +36,12 @@ ROWS_AT_ONCE = 2
 TOUCHED, UNTOUCHED = 0xF7, 0x04
 """What the sensor feels; readers take more than 0x30 for a finger."""
 ROW_S = 0.002
-"""How long two rows take."""
 
 
 class Nb1010(UsbScanner):
-    """One scanner. It has no serial number."""
+    """One scanner. It has no serial number. `row_s`: how long two rows take, in seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, row_s: float = ROW_S) -> None:
         super().__init__(
             Description(
                 0x298D,
@@ -60,6 +59,7 @@ class Nb1010(UsbScanner):
             ),
             SENSOR,
         )
+        self.row_s = row_s
         self._empty_images = 0
 
     def let(self, fault: Fault) -> None:
@@ -107,4 +107,4 @@ class Nb1010(UsbScanner):
         else:
             self._answer(Code.ROWS, 0, where + pixels + bytes(3))
         if not last:
-            self.later(ROW_S, lambda: self._send_rows(row + ROWS_AT_ONCE))
+            self.later(self.row_s, lambda: self._send_rows(row + ROWS_AT_ONCE))

@@ -53,6 +53,7 @@ class Uru4000Settings(UsbScannerSettings):
     model: Literal["4500", "4000", "microsoft-v2"] = "4500"
     serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,64}$")
     encrypted: bool = Field(True, description="Whether it enciphers its images, as they do.")
+    exposure_s: float = Field(0.13, ge=0, description="How long an image takes, in seconds.")
     faults: tuple[Timed[UruFault], ...] = ()
 
     @property
@@ -62,7 +63,13 @@ class Uru4000Settings(UsbScannerSettings):
 
     def scanner(self) -> Uru4000:
         """The scanner alone."""
-        return Uru4000(self.model, serial_number=self.serial_number, seed=self.seed, encrypted=self.encrypted)
+        return Uru4000(
+            self.model,
+            serial_number=self.serial_number,
+            seed=self.seed,
+            encrypted=self.encrypted,
+            exposure_s=self.exposure_s,
+        )
 
     def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
         """See `UsbScannerSettings`."""

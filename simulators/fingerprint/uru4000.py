@@ -136,10 +136,19 @@ MODELS = {
 
 
 class Uru4000(UsbScanner):
-    """One scanner. `encrypted` False: as its image is when the cipher is off."""
+    """One scanner.
+
+    `encrypted` False: with the cipher off. `exposure_s`: how long an image takes, in seconds.
+    """
 
     def __init__(
-        self, model: str = "4500", *, serial_number: str = "SIM0001", seed: int = 0, encrypted: bool = True
+        self,
+        model: str = "4500",
+        *,
+        serial_number: str = "SIM0001",
+        seed: int = 0,
+        encrypted: bool = True,
+        exposure_s: float = EXPOSURE_S,
     ) -> None:
         self.model = MODELS[model]
         super().__init__(
@@ -160,6 +169,7 @@ class Uru4000(UsbScanner):
             SENSOR,
         )
         self.blocks: tuple[Block, ...] = AS_RECORDED if encrypted else UNENCRYPTED
+        self.exposure_s = exposure_s
         self._chance = Random(f"{seed}/{serial_number}")
         self._memory = _EVENTS_IN_MEMORY + self._chance.randbytes(INTERRUPT_BYTES)
         self._no_scan_power = 0
@@ -281,7 +291,7 @@ class Uru4000(UsbScanner):
             case Mode.AWAIT_FINGER_ON | Mode.AWAIT_FINGER_OFF:
                 self.finger_changed()
             case Mode.CAPTURE | Mode.CAPTURE_AUX:
-                self._exposing = self.later(EXPOSURE_S, self._exposed)
+                self._exposing = self.later(self.exposure_s, self._exposed)
             case Mode.OFF:
                 self.unsay(INTERRUPT_IN)
 
@@ -324,7 +334,7 @@ class Uru4000(UsbScanner):
         capturing = self.mode in (Mode.CAPTURE, Mode.CAPTURE_AUX)
         if not capturing or self._exposing is not None or not self.waits(BULK_IN):
             return
-        self._exposing = self.later(EXPOSURE_S, self._exposed)
+        self._exposing = self.later(self.exposure_s, self._exposed)
         self.images += 1
         if self._empty_images:
             self._empty_images -= 1
