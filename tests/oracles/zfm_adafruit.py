@@ -24,7 +24,7 @@ def ask(what: dict[str, object]) -> None:
     sys.stdin.readline()
 
 
-wire = serial.Serial(port, 57600, timeout=5)
+wire = serial.Serial(port, 57600, timeout=30)
 module = adafruit_fingerprint.Adafruit_Fingerprint(wire)
 seen: dict[str, object] = {
     "library": module.library_size,

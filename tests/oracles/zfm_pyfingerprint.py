@@ -23,6 +23,13 @@ def ask(what: dict[str, object]) -> None:
     sys.stdin.readline()
 
 
+def opened(baud: int, address: int, password: int) -> PyFingerprint:
+    module = PyFingerprint(port, baud, address, password)
+    # It takes a read that timed out for a byte; on a busy machine its two seconds are not long.
+    module._PyFingerprint__serial.timeout = 30
+    return module
+
+
 def enrol(finger: int, page: int) -> tuple[bool, int]:
     for buffer in (1, 2):
         lay(finger, buffer)
@@ -31,7 +38,7 @@ def enrol(finger: int, page: int) -> tuple[bool, int]:
     return module.createTemplate(), module.storeTemplate(page)
 
 
-module = PyFingerprint(port, 57600, 0xFFFFFFFF, 0x00000000)
+module = opened(57600, 0xFFFFFFFF, 0x00000000)
 seen: dict[str, object] = {"verified": module.verifyPassword(), "parameters": module.getSystemParameters()}
 seen["empty"] = module.getTemplateCount()
 seen["no finger"] = module.readImage()
@@ -75,9 +82,9 @@ seen["deleted"] = module.deleteTemplate(3), module.getTemplateCount()
 seen["cleared"] = module.clearDatabase(), module.getTemplateCount()
 seen["password set"] = module.setPassword(0x20250807)
 seen["address set"] = module.setAddress(0x01020304)
-seen["as another"] = PyFingerprint(port, 57600, 0x01020304, 0x20250807).verifyPassword()
-seen["wrong password"] = PyFingerprint(port, 57600, 0x01020304, 0x1).verifyPassword()
+seen["as another"] = opened(57600, 0x01020304, 0x20250807).verifyPassword()
+seen["wrong password"] = opened(57600, 0x01020304, 0x1).verifyPassword()
 module.setBaudRate(115200)
-module = PyFingerprint(port, 115200, 0x01020304, 0x20250807)
+module = opened(115200, 0x01020304, 0x20250807)
 seen["faster"] = module.verifyPassword(), module.getBaudRate()
 ask({"seen": seen})

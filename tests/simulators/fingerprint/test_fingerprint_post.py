@@ -96,7 +96,6 @@ async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Eve
     assert await events.until("lane-2/finger", "fault") == {"fault": "stuck-finger"}
     handle.close()
     assert await events.until("lane-2/finger", "host", 2) == {"connected": False}
-    await asyncio.get_running_loop().shutdown_default_executor()
 
     # By command, on a module that knows two of its people.
     host = ZfmHost(tmp_path / "run" / "module")
@@ -118,7 +117,7 @@ async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Eve
     host.close()
 
     # A finger goes after its time.
-    await do("insert", 1, pattern="whorl", condition="dry", for_s=0.05, rotation_deg=9)
+    await do("insert", 1, pattern="whorl", condition="dry", for_s=1, rotation_deg=9)
     assert (await status(1))["touched"]
     while (await status(1))["touched"]:
         await asyncio.sleep(0.01)

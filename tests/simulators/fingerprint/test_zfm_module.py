@@ -358,10 +358,10 @@ async def test_silence_for_one_answer_and_for_a_while(line: SerialLine, host: Zf
     host.write(ask)
     await asyncio.sleep(0.02)
     assert await host.ask(*VERIFY) == b"\0"
-    await module.inject(Silence(for_s=0.05))
+    await module.inject(Silence(for_s=0.4))
     host.write(ask)
     assert await host.nothing_within(0.02)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.4)
     assert await host.ask(*VERIFY) == b"\0"
 
 
@@ -381,10 +381,11 @@ async def test_other_faults(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     await module.inject(WrongAnswer(code=0x29, reads=2))
     assert [await host.ask(0x01) for _ in range(3)] == [b"\x29", b"\x29", b"\x02"]
-    await module.inject(StuckFinger(for_s=0.05))
+    await module.inject(StuckFinger())
     assert await host.ask(0x01) == b"\0"
-    await asyncio.sleep(0.08)
-    assert await host.ask(0x01) == b"\x02"
+    await module.inject(StuckFinger(for_s=0.02))
+    while await host.ask(0x01) != b"\x02":
+        await asyncio.sleep(0.005)
     await module.inject(DirtySensor())
     module.platen.put(FINGER.touch())
     await host.ask(0x01)

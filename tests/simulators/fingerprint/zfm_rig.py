@@ -47,5 +47,6 @@ class ZfmHost(Host):
     async def send_data(self, data: bytes, size: int = 128) -> None:
         for at in range(0, len(data), size):
             kind = Kind.DATA if at + size < len(data) else Kind.LAST_DATA
-            self.write(Packet(self.address, kind, data[at : at + size]).encode())
-            await asyncio.sleep(0)
+            packet = Packet(self.address, kind, data[at : at + size]).encode()
+            # In a thread: a full pty holds the writer up until the module, which runs here, has read.
+            await asyncio.to_thread(self.write, packet)

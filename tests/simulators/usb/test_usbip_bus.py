@@ -98,7 +98,6 @@ async def test_the_library_lists_takes_and_works_it(bus: UsbIpBus, gadget: Gadge
     assert await asyncio.to_thread(work) == [b"q" * 111_040, b"\xee\xee"]
     while bus.taken("1-1"):
         await asyncio.sleep(0.001)
-    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def test_a_device_is_for_one_client_at_a_time(bus: UsbIpBus) -> None:
