@@ -76,9 +76,9 @@ class Transfer:
         return bool(self.endpoint & DIRECTION_IN)
 
     @property
-    def kind(self) -> Literal["control", "other"]:
+    def is_control(self) -> bool:
         """Whether it is a control transfer."""
-        return "control" if self.endpoint & 0x0F == 0 else "other"
+        return self.endpoint & 0x0F == 0
 
 
 Completed = Callable[[Transfer], None]
@@ -260,7 +260,7 @@ class UsbDevice(ABC):
         return due
 
     def _kind(self, transfer: Transfer) -> Literal["control", "bulk", "interrupt"]:
-        if transfer.kind == "control":
+        if transfer.is_control:
             return "control"
         endpoint = self._endpoints.get(transfer.endpoint)
         return "interrupt" if endpoint is not None and endpoint.type == "interrupt" else "bulk"
@@ -274,11 +274,12 @@ class UsbDevice(ABC):
         transfer = pending.transfer
         pending.cut = min((fault.at for fault in due if isinstance(fault, ShortPacket)), default=None)
         if any(isinstance(fault, faults.Stall) for fault in due):
-            if transfer.kind == "control":
+            if transfer.is_control:
                 self._complete(number, -errno.EPIPE)
                 return
-            self._endpoints[transfer.endpoint].stall()
-        if transfer.kind == "control" and transfer.setup[:2] == SET_CONFIGURATION:
+            if transfer.endpoint in self._endpoints:
+                self._endpoints[transfer.endpoint].stall()
+        if transfer.is_control and transfer.setup[:2] == SET_CONFIGURATION:
             # `usbip` forgets what waits on the endpoints then; a kernel ends it.
             self._end_all(-errno.ESHUTDOWN, but=number)
         urb = Urb(

@@ -17,7 +17,7 @@ from typing import Self
 
 from simulators.usb.device import UsbDevice
 from simulators.usb.sysfs import Tree
-from simulators.usb.usbfs import Claims, Node
+from simulators.usb.usbfs import Node
 
 PRELOAD = "libumockdev-preload.so.0"
 LAST_NUMBER = 127
@@ -75,8 +75,10 @@ class EmulatedBus:
     def _put_in(self, port: int) -> None:
         self._stop_listening(port)
         # A device that comes back has another number, as on a real bus.
-        self._last_number = number = self._last_number + 1 if self._last_number < LAST_NUMBER else 2
-        self._numbers[port] = number
+        number = self._last_number
+        while number == 1 or number in self._numbers.values() or number == self._last_number:
+            number = number % LAST_NUMBER + 1
+        self._last_number = self._numbers[port] = number
         path = self.root / f"ioctl/dev/bus/usb/001/{number:03d}"
         path.parent.mkdir(parents=True, exist_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -84,8 +86,7 @@ class EmulatedBus:
         listener.listen()
         listener.setblocking(False)
         self._listening[port] = (listener, path)
-        claims = Claims({})
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener, self._ports[port], claims)
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener, self._ports[port], {}, False)
         self._tree.add(self._ports[port], port, number)
 
     def _take_out(self, port: int) -> None:
@@ -96,23 +97,28 @@ class EmulatedBus:
         if port in self._listening:
             listener, path = self._listening.pop(port)
             asyncio.get_running_loop().remove_reader(listener)
+            self._accept(listener, self._ports[port], {}, True)
             listener.close()
             path.unlink()
 
-    def _accept(self, listener: socket.socket, device: UsbDevice, claims: Claims) -> None:
+    def _accept(
+        self, listener: socket.socket, device: UsbDevice, claims: dict[int, Node], gone: bool
+    ) -> None:
         with contextlib.suppress(BlockingIOError):
             while True:
                 connection, _ = listener.accept()
                 connection.setblocking(False)
-                task = asyncio.create_task(self._serve(connection, device, claims))
+                task = asyncio.create_task(self._serve(connection, device, claims, gone))
                 self._open.add(task)
                 task.add_done_callback(self._open.discard)
                 task.add_done_callback(functools.partial(_closed, connection))
 
-    async def _serve(self, connection: socket.socket, device: UsbDevice, claims: Claims) -> None:
+    async def _serve(
+        self, connection: socket.socket, device: UsbDevice, claims: dict[int, Node], gone: bool
+    ) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
-            await Node(device, claims, reader, writer).serve()
+            await Node(device, claims, reader, writer, gone=gone).serve()
         finally:
             writer.transport.abort()
 

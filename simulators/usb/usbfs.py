@@ -10,7 +10,6 @@ import contextlib
 import errno
 import struct
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -72,13 +71,6 @@ class _FailedError(Exception):
         self.number = number
 
 
-@dataclass
-class Claims:
-    """Who has which interface of a device."""
-
-    holders: dict[int, "Node"]
-
-
 @dataclass(eq=False)
 class _Urb:
     """A transfer that the program submitted, by the address of its structure."""
@@ -90,10 +82,20 @@ class _Urb:
 
 
 class Node:
-    """A device's node as one opening of it sees it, until the program closes it."""
+    """A device's node as one opening of it sees it, until the program closes it.
+
+    `claims` says which opening has which interface; all openings of a node share it. `gone`: the node was
+    opened just as its device was pulled out.
+    """
 
     def __init__(
-        self, device: UsbDevice, claims: Claims, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        device: UsbDevice,
+        claims: "dict[int, Node]",
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        gone: bool = False,
     ) -> None:
         self._device = device
         self._claims = claims
@@ -102,7 +104,7 @@ class Node:
         self._pending: dict[int, _Urb] = {}
         self._over: deque[_Urb] = deque()
         self._something_over = asyncio.Event()
-        self._pulled = not device.plugged
+        self._pulled = gone or not device.plugged
         device.on_cable.append(self._cable)
 
     def _cable(self, plugged: bool) -> None:
@@ -122,9 +124,9 @@ class Node:
             for urb in tuple(self._pending.values()):
                 self._device.cancel(urb.number)
             self._pending.clear()
-            for interface, holder in tuple(self._claims.holders.items()):
+            for interface, holder in tuple(self._claims.items()):
                 if holder is self:
-                    del self._claims.holders[interface]
+                    del self._claims[interface]
 
     async def _answer(self, what: int, first: int, second: int) -> None:
         if what != Message.IOCTL:
@@ -156,7 +158,7 @@ class Node:
             case Ioctl.RELEASEINTERFACE:
                 return self._release(await self._word(argument))
             case Ioctl.SETCONFIGURATION:
-                if self._claims.holders:
+                if self._claims:
                     raise _FailedError(errno.EBUSY)
                 return await self._request(0x00, 0x09, await self._word(argument), 0)
             case Ioctl.SETINTERFACE:
@@ -258,8 +260,7 @@ class Node:
     async def _at_once(self, transfer: Transfer, buffer: int, timeout_ms: int) -> int:
         """Carry out a transfer while the program waits."""
         over = asyncio.Event()
-        completed: Callable[[Transfer], None] = lambda _transfer: over.set()  # noqa: E731
-        number = self._device.submit(transfer, completed)
+        number = self._device.submit(transfer, lambda _transfer: over.set())
         try:
             async with asyncio.timeout(timeout_ms / 1000 or None):
                 await over.wait()
@@ -278,14 +279,14 @@ class Node:
     # Interfaces.
 
     def _claim(self, interface: int) -> int:
-        if self._claims.holders.setdefault(interface, self) is not self:
+        if self._claims.setdefault(interface, self) is not self:
             raise _FailedError(errno.EBUSY)
         return 0
 
     def _release(self, interface: int) -> int:
-        if self._claims.holders.get(interface) is not self:
+        if self._claims.get(interface) is not self:
             raise _FailedError(errno.EINVAL)
-        del self._claims.holders[interface]
+        del self._claims[interface]
         return 0
 
     # The program's memory.
