@@ -14,8 +14,10 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
+# How often each recording of a fingerprint scanner is played.
+REPLAYS ?= 50
 test: $(VENV)/.dev $(ORACLES)/.ready lint
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
+	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -66,7 +68,8 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt
 	$(ORACLES)/bin/pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
 	touch $@
 
-# Tests speak to the broker and the smart card service that posts run; pyscard and evdev are built on the spot.
+# Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of
+# scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
@@ -79,7 +82,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev libfprint-2-tests; \
+			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
