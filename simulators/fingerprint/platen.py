@@ -40,6 +40,10 @@ class Platen:
         self.stuck = stuck
         self.on_change()
 
+    def soil(self, dirty: bool) -> None:
+        """Put grease on it, or wipe it."""
+        self.dirty = dirty
+
     def look(self) -> Image:
         """What it sees now: rows by columns, ridges dark, as one looks at a print on paper."""
         return seen(self.touch, self.sensor, dirty=self.dirty)

@@ -29,7 +29,7 @@ from simulators.usb.device import Description, EndpointDescription, Setup, Stall
 
 INTERRUPT_IN, BULK_IN = 0x81, 0x82
 INTERRUPT_BYTES = 64
-WRITE, READ, REGISTER_REQUEST = 0x40, 0xC0, 0x04
+REGISTER_REQUEST = 0x04
 SENSOR = Sensor(WIDTH, HEIGHT, 500)
 
 EXPOSURE_S = 0.13
@@ -39,6 +39,13 @@ SCAN_POWER_AFTER_S = (0.0003, 0.008, 0.016)
 REBOOT_S = 0.03
 
 CHALLENGE_KEY = bytes.fromhex("79ac91795ca1478e98e00f3c598f5f4b")
+
+
+class Access(IntEnum):
+    """Type of the request: to the device, from it."""
+
+    WRITE = 0x40
+    READ = 0xC0
 
 
 class Register(IntEnum):
@@ -133,6 +140,7 @@ MODELS = {
         power_ma=260,
     ),
 }
+"""What the 4000 says of itself is made up, as there is no recording of one; the others say what they said."""
 
 
 class Uru4000(UsbScanner):
@@ -212,9 +220,9 @@ class Uru4000(UsbScanner):
         if setup.bRequest != REGISTER_REQUEST or setup.wIndex:
             raise Stall
         match setup.bmRequestType:
-            case 0xC0:
+            case Access.READ:
                 return self._read(setup.wValue)[: setup.wLength].ljust(setup.wLength, b"\0")
-            case 0x40 if data:
+            case Access.WRITE if data:
                 self._write(setup.wValue, data)
                 return b""
         raise Stall

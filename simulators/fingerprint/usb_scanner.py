@@ -1,7 +1,9 @@
 """What scanners on USB have in common: a device with glass on it, and what goes wrong with both."""
 
 import asyncio
+from collections.abc import Callable
 
+from simulators.errors import SimulatorError
 from simulators.faults import Fault, Unplug
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
 from simulators.fingerprint.fingers import Sensor
@@ -34,10 +36,12 @@ class UsbScanner(UsbDevice):
                 self.inject(fault)
             case StuckFinger(for_s=for_s):
                 self.platen.stick(True)
-                self._loosening = self._lasting_for(self._loosening, for_s, "stuck")
+                self._loosening = _undone(self._loosening, for_s, lambda: self.platen.stick(False))
             case DirtySensor(for_s=for_s):
-                self.platen.dirty = True
-                self._wiping = self._lasting_for(self._wiping, for_s, "dirty")
+                self.platen.soil(True)
+                self._wiping = _undone(self._wiping, for_s, lambda: self.platen.soil(False))
+            case _:
+                raise SimulatorError(f"{self.description.product} cannot have {type(fault).__name__}")
 
     def close(self) -> None:
         """Be gone for good."""
@@ -46,19 +50,11 @@ class UsbScanner(UsbDevice):
                 timer.cancel()
         super().close()
 
-    def _lasting_for(
-        self, before: asyncio.TimerHandle | None, for_s: float | None, what: str
-    ) -> asyncio.TimerHandle | None:
-        """Undo something after so many seconds, whether the scanner has power then or not."""
-        if before is not None:
-            before.cancel()
-        if for_s is None:
-            return None
-        undo = self._unstick if what == "stuck" else self._wipe
-        return asyncio.get_running_loop().call_later(for_s, undo)
 
-    def _unstick(self) -> None:
-        self.platen.stick(False)
-
-    def _wipe(self) -> None:
-        self.platen.dirty = False
+def _undone(
+    before: asyncio.TimerHandle | None, for_s: float | None, undo: Callable[[], None]
+) -> asyncio.TimerHandle | None:
+    """Undo something after so many seconds, whether the scanner has power then or not."""
+    if before is not None:
+        before.cancel()
+    return None if for_s is None else asyncio.get_running_loop().call_later(for_s, undo)

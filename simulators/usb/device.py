@@ -228,10 +228,6 @@ class UsbDevice(ABC):
                 if for_s is not None:
                     self.later(for_s, lambda: self._spare(fault))
 
-    def spare(self) -> None:
-        """Forget the faults that were to come."""
-        self._faults.clear()
-
     @property
     def faults_pending(self) -> int:
         """How many faults have not befallen yet."""
@@ -323,6 +319,7 @@ class UsbDevice(ABC):
             timers.discard(handle)
             action()
 
+        timers.difference_update([timer for timer in timers if timer.cancelled()])
         handle = asyncio.get_running_loop().call_later(delay_s, act)
         timers.add(handle)
         return handle

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from simulators.errors import SimulatorError
 from simulators.faults import Fault, Noise, Pending, ReadFault, Silence, Transmission, Unplug
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
 from simulators.fingerprint.fingers import Finger, seen
@@ -93,18 +94,17 @@ class ZfmModule:
                 if for_s is not None:
                     self.line.soon(self._after(for_s, lambda: self.platen.stick(False)))
             case DirtySensor(for_s=for_s):
-                self.platen.dirty = True
+                self.platen.soil(True)
                 if for_s is not None:
-                    self.line.soon(self._after(for_s, self._wipe))
+                    self.line.soon(self._after(for_s, lambda: self.platen.soil(False)))
             case ReadFault():
                 self.faults.add(fault)
+            case _:
+                raise SimulatorError(f"{self.profile.model} cannot have {type(fault).__name__}")
 
     async def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         await asyncio.sleep(delay_s)
         action()
-
-    def _wipe(self) -> None:
-        self.platen.dirty = False
 
     def _power_up(self) -> None:
         self.firmware.power_up()

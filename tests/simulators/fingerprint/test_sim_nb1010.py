@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from simulators.fingerprint.faults import StuckFinger, ZeroImage, nb1010_fault
+from simulators.errors import SimulatorError
+from simulators.fingerprint.faults import StuckFinger, Trouble, ZeroImage, nb1010_fault
 from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.nb1010 import Nb1010
 from simulators.usb.faults import UnplugAt
@@ -86,3 +87,5 @@ async def test_faults(scanner: Nb1010, host: NbHost) -> None:
     assert (await host.told(POLL))[24:26] == "04"
     with pytest.raises(ValueError, match="validation error"):
         nb1010_fault("trouble")
+    with pytest.raises(SimulatorError, match="NB-1010-U cannot have Trouble"):
+        scanner.let(Trouble())

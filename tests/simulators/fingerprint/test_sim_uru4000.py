@@ -340,6 +340,7 @@ async def test_three_hundred_unplugs_leave_nothing(scanner: Uru4000, host: UruHo
     assert scanner.images == 5
     assert scanner.faults_pending == 0
     assert not scanner._pending
+    assert len(scanner._timers) < 20
 
 
 @pytest.mark.parametrize("fault", [Stall(of="control"), Slow(delay_s=0.01), Silence(for_s=0.01)])
