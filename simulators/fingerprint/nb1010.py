@@ -69,7 +69,7 @@ class Nb1010(UsbScanner):
         else:
             super().let(fault)
 
-    def control(self, setup: Setup, data: bytes = b"") -> bytes:  # noqa: ARG002
+    def control(self, setup: Setup, data: bytes = b"") -> bytes:  # noqa: ARG002 - all refused
         """Refuse: there are no requests of its own."""
         raise Stall
 

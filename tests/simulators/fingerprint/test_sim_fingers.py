@@ -117,5 +117,5 @@ def test_nfiq_2_thinks_what_a_person_would(nfiq2: object, condition: Condition, 
     for finger in islice(fingers(1), 4):
         file = io.BytesIO()
         Image.fromarray(seen(finger.touch(1, condition), FULL)).save(file, "PNG", dpi=(500, 500))
-        score = nfiq2.extract_minutiae(file.getvalue()).quality().score  # type: ignore[attr-defined]
+        score = nfiq2.extract_minutiae(file.getvalue()).quality().score  # type: ignore[attr-defined]  # it has no types
         assert int(score) in scores

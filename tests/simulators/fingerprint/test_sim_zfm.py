@@ -39,7 +39,7 @@ async def host(line: SerialLine) -> AsyncIterator[ZfmHost]:
 
 
 def started(line: SerialLine, model: str = "zfm-20", **settings: object) -> ZfmModule:
-    module = ZfmModule(line, model, capture_s=0, **settings)  # type: ignore[arg-type]
+    module = ZfmModule(line, model, capture_s=0, **settings)  # type: ignore[arg-type]  # as the tests give them
     module.start()
     return module
 
