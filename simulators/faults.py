@@ -35,24 +35,6 @@ class Fault(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Timed(BaseModel):
-    """A fault that happens by itself, in a post's file. Subclasses add `what`: any fault of their kind."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    at_s: float = Field(ge=0, description="Seconds after a host first opened the line.")
-    every_s: float | None = Field(None, gt=0, description="And again every so many seconds.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _arguments_beside_the_times(cls, given: Any) -> Any:
-        """Accept a fault's arguments in the same table as its times, which is how people write it."""
-        if not isinstance(given, dict) or "what" in given:
-            return given
-        times = {key: given[key] for key in ("at_s", "every_s") if key in given}
-        return times | {"what": {key: value for key, value in given.items() if key not in times}}
-
-
 class ReadFault(Fault):
     """Something that spoils the next reads: their lines, their frame or how the frame travels."""
 

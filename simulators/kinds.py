@@ -11,12 +11,15 @@ KINDS: dict[str, tuple[str, str]] = {
     "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
     "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),
     "modbus-barrier": ("simulators.barrier.post_barrier", "ModbusBarrierSettings"),
+    "nb1010": ("simulators.fingerprint.scanners", "Nb1010Settings"),
     "ocr-scanner": ("simulators.passport.scanners.settings", "OcrScannerSettings"),
     "osdp-reader": ("simulators.barrier.post_osdp", "OsdpReaderSettings"),
     "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
     "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
     "serial-relay": ("simulators.barrier.post_barrier", "SerialRelaySettings"),
+    "uru4000": ("simulators.fingerprint.scanners", "Uru4000Settings"),
     "ws-bd": ("simulators.fingerprint.wsbd", "WsBdSettings"),
+    "zfm": ("simulators.fingerprint.scanners", "ZfmSettings"),
 }
 """Kind to module and settings class. A new family of simulators is one more line here."""
 
@@ -34,5 +37,7 @@ def settings_of(table: Mapping[str, Any]) -> SimulatorSettings:
     try:
         found = import_module(module)
     except ModuleNotFoundError as error:
-        raise SimulatorError(f"kind: {kind} needs the Python package {error.name}: install it") from error
+        raise SimulatorError(
+            f"kind: {kind} needs the Python package {error.name}: it comes with the extra simulators, or osdp"
+        ) from error
     return cast("KindOfSimulator", getattr(found, name)).model_validate(dict(table))

@@ -19,8 +19,8 @@ from simulators.barrier.tcp import HOST
 from simulators.barrier.timeline import RealTime, Timeline
 from simulators.barrier.wirelog import Connection, Entry, Frame, Happening, WireLog
 from simulators.errors import SimulatorError
-from simulators.faults import Timed
 from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.timed import Timed
 
 KEPT = 10_000
 """So many entries of the log stay in memory."""
@@ -30,10 +30,8 @@ TOLD = {
 """What of the happenings is told to whoever watches the post."""
 
 
-class TimedFault(Timed):
+class TimedFault(Timed[AnyFault]):
     """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "lost-reply", of = "writes"}`."""
-
-    what: AnyFault
 
 
 class PostBarrierSettings(SimulatorSettings):

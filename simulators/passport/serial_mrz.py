@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from simulators.errors import SimulatorError
-from simulators.faults import AnyFault, Timed, fault_of
+from simulators.faults import AnyFault, fault_of
 from simulators.mrz import Document, Format, format_of
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate
@@ -18,6 +18,7 @@ from simulators.passport.rte import Rte
 from simulators.passport.text import LineEnd, Text
 from simulators.serial_line import SerialLine
 from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.timed import Timed
 from simulators.travellers import EVEN_MIX, Travellers
 
 Framing = Literal["text", "accessis", "elyctis", "rte"]
@@ -30,10 +31,8 @@ _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
 }
 
 
-class TimedFault(Timed):
-    """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "garbage", before = 12}`."""
-
-    what: AnyFault
+class TimedFault(Timed[AnyFault]):
+    """A fault of a reader that happens by itself."""
 
 
 class SerialMrzSettings(SimulatorSettings):

@@ -1,0 +1,49 @@
+"""The glass of a scanner, or its chip: what lies on it, and what it sees."""
+
+from collections.abc import Callable
+
+from simulators.fingerprint.fingers import Image, Sensor, Touch, seen
+
+
+class Platen:
+    """Where fingers are laid. People put and lift them; the scanner asks and is told."""
+
+    def __init__(self, sensor: Sensor) -> None:
+        self.sensor = sensor
+        self.touch: Touch | None = None
+        self.touches = 0
+        """How many fingers have been laid here."""
+        self.dirty = False
+        """Whether there is grease on it."""
+        self.stuck = False
+        """Whether the scanner takes it for touched whatever lies there: a wet glass, a broken contact."""
+        self.on_change: Callable[[], None] = lambda: None
+
+    @property
+    def touched(self) -> bool:
+        """Whether the scanner feels a finger."""
+        return self.touch is not None or self.stuck
+
+    def put(self, touch: Touch) -> None:
+        """Lay a finger on it, in the place of another."""
+        self.touch = touch
+        self.touches += 1
+        self.on_change()
+
+    def lift(self) -> None:
+        """Take the finger away."""
+        self.touch = None
+        self.on_change()
+
+    def stick(self, stuck: bool) -> None:
+        """Begin or cease to feel a finger that is not there."""
+        self.stuck = stuck
+        self.on_change()
+
+    def soil(self, dirty: bool) -> None:
+        """Put grease on it, or wipe it."""
+        self.dirty = dirty
+
+    def look(self) -> Image:
+        """What it sees now: rows by columns, ridges dark, as one looks at a print on paper."""
+        return seen(self.touch, self.sensor, dirty=self.dirty)

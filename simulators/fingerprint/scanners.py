@@ -1,0 +1,244 @@
+"""Kinds `uru4000`, `nb1010` and `zfm`: fingerprint scanners, with people that come and go."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from simulators.faults import Fault
+from simulators.fingerprint.faults import Nb1010Fault, UruFault, nb1010_fault, uru_fault
+from simulators.fingerprint.nb1010 import Nb1010
+from simulators.fingerprint.people import Scanner, ScannerSettings
+from simulators.fingerprint.platen import Platen
+from simulators.fingerprint.uru4000 import Uru4000
+from simulators.fingerprint.usb_scanner import UsbScanner
+from simulators.fingerprint.zfm.faults import ZfmFault, zfm_fault
+from simulators.fingerprint.zfm.firmware import Memory
+from simulators.fingerprint.zfm.module import ZfmModule
+from simulators.serial_line import SerialLine
+from simulators.simulator import Simulator, Tell
+from simulators.timed import Timed
+from simulators.usb.usbip_bus import HOST, UsbIpBus
+
+
+class UsbScannerSettings(ScannerSettings):
+    """A scanner behind a USB/IP port of this machine."""
+
+    port: int = Field(ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready.")
+    busid: str = Field("1-1", pattern=r"^[0-9]+-[0-9.]+$", description="Where on the bus it is.")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its port."""
+        return (f"{HOST}:{self.port}",) if self.port else ()
+
+    def build(self) -> Simulator:
+        """The scanner and its people."""
+        return UsbScannerSimulator(self)
+
+    def scanner(self) -> UsbScanner:
+        """The scanner alone."""
+        raise NotImplementedError
+
+    def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
+        """The fault of that name, if it can have it."""
+        raise NotImplementedError
+
+
+class Uru4000Settings(UsbScannerSettings):
+    """One U.are.U or Microsoft scanner."""
+
+    kind: Literal["uru4000"]
+    model: Literal["4500", "4000", "microsoft-v2"] = "4500"
+    serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,64}$")
+    encrypted: bool = Field(True, description="Whether it enciphers its images, as they do.")
+    exposure_s: float = Field(0.13, ge=0, description="How long an image takes, in seconds.")
+    faults: tuple[Timed[UruFault], ...] = ()
+
+    @property
+    def timed_faults(self) -> tuple[Timed[Any], ...]:
+        """See `ScannerSettings`."""
+        return self.faults
+
+    def scanner(self) -> Uru4000:
+        """The scanner alone."""
+        return Uru4000(
+            self.model,
+            serial_number=self.serial_number,
+            seed=self.seed,
+            encrypted=self.encrypted,
+            exposure_s=self.exposure_s,
+        )
+
+    def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
+        """See `UsbScannerSettings`."""
+        return uru_fault(name, arguments)
+
+
+class Nb1010Settings(UsbScannerSettings):
+    """One NB-1010-U."""
+
+    kind: Literal["nb1010"]
+    faults: tuple[Timed[Nb1010Fault], ...] = ()
+
+    @property
+    def timed_faults(self) -> tuple[Timed[Any], ...]:
+        """See `ScannerSettings`."""
+        return self.faults
+
+    def scanner(self) -> Nb1010:
+        """The scanner alone."""
+        return Nb1010()
+
+    def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
+        """See `UsbScannerSettings`."""
+        return nb1010_fault(name, arguments)
+
+
+class ZfmSettings(ScannerSettings):
+    """One module on a serial line."""
+
+    kind: Literal["zfm"]
+    path: Path = Field(description="Where the port appears: a symlink to the pty.")
+    model: Literal["zfm-20", "r30x", "as608", "r503"] = "zfm-20"
+    password: int = Field(0, ge=0, le=0xFFFFFFFF)
+    address: int = Field(0xFFFFFFFF, ge=0, le=0xFFFFFFFF)
+    enrolled: int = Field(0, ge=0, le=100, description="How many of the people's fingers it knows already.")
+    capture_s: float = Field(0.1, ge=0, description="How long it looks for a finger, in seconds.")
+    wire_speed: bool = Field(False, description="Whether bytes take as long as they do on a real line.")
+    faults: tuple[Timed[ZfmFault], ...] = ()
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        if not path.is_absolute():
+            raise ValueError(f"{path} is not an absolute path")
+        return path
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its path."""
+        return (str(self.path),)
+
+    @property
+    def timed_faults(self) -> tuple[Timed[Any], ...]:
+        """See `ScannerSettings`."""
+        return self.faults
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind, model and path."""
+        return super().summary() | {"model": self.model, "path": str(self.path)}
+
+    def build(self) -> Simulator:
+        """The module and its people."""
+        return ZfmSimulator(self)
+
+
+class UsbScannerSimulator(Scanner):
+    """A scanner on USB as its process runs it."""
+
+    def __init__(self, settings: UsbScannerSettings) -> None:
+        super().__init__(settings)
+        self.settings = settings
+        self.bus = UsbIpBus(settings.port)
+        self.scanner = settings.scanner()
+
+    @property
+    def platen(self) -> Platen:
+        """Where fingers are laid."""
+        return self.scanner.platen
+
+    def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
+        """See `Scanner`."""
+        return self.settings.fault_of(name, arguments)
+
+    async def let(self, fault: Fault) -> None:
+        """See `Scanner`."""
+        self.scanner.let(fault)
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        self.bus.connect(self.settings.busid, self.scanner)
+        self.bus.on_client = lambda _busid, there: self.host(there)
+        try:
+            async with self.bus:
+                tell("ready", self.summary())
+                await self.serve()
+        finally:
+            self.scanner.close()
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind and address."""
+        return self.settings.summary() | {"url": self.bus.url(self.settings.busid)}
+
+    def status(self) -> dict[str, Any]:
+        """See `Scanner`."""
+        return self.summary() | {
+            "plugged": self.scanner.plugged,
+            "transfers": self.scanner.transfers,
+            "images": self.scanner.images,
+            "faults_pending": self.scanner.faults_pending,
+        }
+
+
+class ZfmSimulator(Scanner):
+    """A module on a serial line as its process runs it."""
+
+    def __init__(self, settings: ZfmSettings) -> None:
+        super().__init__(settings)
+        self.settings = settings
+        self.line = SerialLine.at(settings.path)
+        self.module = ZfmModule(
+            self.line,
+            settings.model,
+            memory=Memory(settings.address, settings.password),
+            seed=settings.seed,
+            capture_s=settings.capture_s,
+            wire_speed=settings.wire_speed,
+        )
+
+    @property
+    def platen(self) -> Platen:
+        """Where fingers are laid."""
+        return self.module.platen
+
+    def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
+        """See `Scanner`."""
+        return zfm_fault(name, arguments)
+
+    async def let(self, fault: Fault) -> None:
+        """See `Scanner`."""
+        await self.module.inject(fault)
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        for number in range(self.settings.enrolled):
+            self.module.enrol(number, self.settings.finger(number))
+            await asyncio.sleep(0)
+        async with self.line, asyncio.TaskGroup() as tasks:
+            self.module.start()
+            tell("ready", self.settings.summary())
+            tasks.create_task(self._watch_the_host())
+            tasks.create_task(self.serve())
+
+    async def _watch_the_host(self) -> None:
+        while True:
+            await self.line.host_opened()
+            self.host(True)
+            await self.line.host_closed()
+            self.host(False)
+
+    def status(self) -> dict[str, Any]:
+        """See `Scanner`."""
+        return self.settings.summary() | {
+            "plugged": self.line.plugged,
+            "commands": self.module.commands,
+            "images": self.module.firmware.images,
+            "templates": len(self.module.memory.library),
+            "baud": self.module.baud,
+            "aura": self.module.firmware.aura,
+            "faults_pending": len(self.module.faults),
+        }

@@ -1,0 +1,60 @@
+"""What scanners on USB have in common: a device with glass on it, and what goes wrong with both."""
+
+import asyncio
+from collections.abc import Callable
+
+from simulators.errors import SimulatorError
+from simulators.faults import Fault, Unplug
+from simulators.fingerprint.faults import DirtySensor, StuckFinger
+from simulators.fingerprint.fingers import Sensor
+from simulators.fingerprint.platen import Platen
+from simulators.usb.device import Description, UsbDevice
+from simulators.usb.faults import UsbFault
+
+
+class UsbScanner(UsbDevice):
+    """A scanner in a USB port."""
+
+    def __init__(self, description: Description, sensor: Sensor) -> None:
+        super().__init__(description)
+        self.platen = Platen(sensor)
+        self.platen.on_change = self.finger_changed
+        self.images = 0
+        """How many images it has sent."""
+        self._wiping: asyncio.TimerHandle | None = None
+        self._loosening: asyncio.TimerHandle | None = None
+
+    def finger_changed(self) -> None:
+        """Notice that a finger has come or gone."""
+
+    def let(self, fault: Fault) -> None:
+        """Let something go wrong, now or with the next transfers or images, as its kind is."""
+        match fault:
+            case Unplug(for_s=for_s):
+                self.unplug(for_s)
+            case UsbFault():
+                self.inject(fault)
+            case StuckFinger(for_s=for_s):
+                self.platen.stick(True)
+                self._loosening = _undone(self._loosening, for_s, lambda: self.platen.stick(False))
+            case DirtySensor(for_s=for_s):
+                self.platen.soil(True)
+                self._wiping = _undone(self._wiping, for_s, lambda: self.platen.soil(False))
+            case _:
+                raise SimulatorError(f"{self.description.product} cannot have {type(fault).__name__}")
+
+    def close(self) -> None:
+        """Be gone for good."""
+        for timer in (self._wiping, self._loosening):
+            if timer is not None:
+                timer.cancel()
+        super().close()
+
+
+def _undone(
+    before: asyncio.TimerHandle | None, for_s: float | None, undo: Callable[[], None]
+) -> asyncio.TimerHandle | None:
+    """Undo something after so many seconds, whether the scanner has power then or not."""
+    if before is not None:
+        before.cancel()
+    return None if for_s is None else asyncio.get_running_loop().call_later(for_s, undo)

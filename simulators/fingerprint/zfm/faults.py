@@ -1,0 +1,80 @@
+"""What goes wrong with a fingerprint module on a serial line, each thing a small typed value.
+
+Those that befall reads of passport readers befall answers here: an acknowledgement with all the data after
+it.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from simulators.faults import (
+    Cut,
+    Dribble,
+    Fault,
+    Garbage,
+    Noise,
+    ReadFault,
+    Silence,
+    Slow,
+    Transmission,
+    Unplug,
+)
+from simulators.fingerprint.faults import DirtySensor, StuckFinger
+from simulators.fingerprint.zfm.packets import MARK
+
+
+class WrongChecksum(ReadFault):
+    """The sum of one packet of the answer is wrong."""
+
+    fault: Literal["wrong-checksum"] = "wrong-checksum"
+    packet: int = Field(0, ge=0, description="Which: 0 is the acknowledgement, 1 the first packet of data.")
+
+    def frame(self, sent: Transmission) -> Transmission:
+        """The last byte of that packet inverted; of the last one, if there are fewer."""
+        end = 0
+        for _ in range(self.packet + 1):
+            if sent.data[end : end + 2] != MARK:
+                break
+            end += 9 + int.from_bytes(sent.data[end + 7 : end + 9], "big")
+        spoiled = bytearray(sent.data)
+        spoiled[end - 1] ^= 0xFF
+        return replace(sent, data=bytes(spoiled))
+
+
+class WrongAnswer(ReadFault):
+    """The module refuses what it is asked, with a code of its own."""
+
+    fault: Literal["wrong-answer"] = "wrong-answer"
+    code: int = Field(0x03, ge=1, le=255, description="The code; 3 is a failed capture, 41 a broken sensor.")
+
+
+class WrongPassword(Fault):
+    """Somebody has set another password; the module has been off since."""
+
+    fault: Literal["wrong-password"] = "wrong-password"
+    password: int = Field(0x0BADCAFE, ge=0, le=0xFFFFFFFF)
+
+
+ZfmFault = Annotated[
+    Unplug
+    | Noise
+    | Silence
+    | Cut
+    | Garbage
+    | Dribble
+    | Slow
+    | WrongChecksum
+    | WrongAnswer
+    | WrongPassword
+    | StuckFinger
+    | DirtySensor,
+    Field(discriminator="fault"),
+]
+_FAULTS: TypeAdapter[ZfmFault] = TypeAdapter(ZfmFault)
+
+
+def zfm_fault(name: str, arguments: dict[str, Any] | None = None) -> ZfmFault:
+    """The fault of that name; pydantic's ValidationError, a ValueError, for one that cannot be."""
+    return _FAULTS.validate_python({**(arguments or {}), "fault": name})

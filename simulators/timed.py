@@ -1,0 +1,26 @@
+"""Faults that happen by themselves, as files of posts have them."""
+
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+FaultT = TypeVar("FaultT")
+
+
+class Timed(BaseModel, Generic[FaultT]):
+    """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "garbage", before = 12}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    at_s: float = Field(ge=0, description="Seconds after a host first opened the line.")
+    every_s: float | None = Field(None, gt=0, description="And again every so many seconds.")
+    what: FaultT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arguments_beside_the_times(cls, given: Any) -> Any:
+        """Accept a fault's arguments in the same table as its times, which is how people write it."""
+        if not isinstance(given, dict) or "what" in given:
+            return given
+        times = {key: given[key] for key in ("at_s", "every_s") if key in given}
+        return times | {"what": {key: value for key, value in given.items() if key not in times}}

@@ -1,0 +1,60 @@
+"""A host in the same process and event loop, for tests and for whoever wants no USB stack between."""
+
+import asyncio
+import errno
+import os
+import struct
+
+from simulators.usb.device import DIRECTION_IN, Transfer, UsbDevice
+
+CLEAR_FEATURE, ENDPOINT_HALT, ENDPOINT_RECIPIENT = 0x01, 0x00, 0x02
+
+
+class Host:
+    """Asks one device. What fails raises OSError with the errno that Linux's usbfs gives."""
+
+    def __init__(self, device: UsbDevice) -> None:
+        self.device = device
+
+    async def control(
+        self, request_type: int, request: int, value: int, index: int, data_or_length: bytes | int = b""
+    ) -> bytes:
+        """One control transfer, as pyusb's `ctrl_transfer`: data to send, or how much to take."""
+        sends = isinstance(data_or_length, int)
+        length = data_or_length if isinstance(data_or_length, int) else len(data_or_length)
+        setup = struct.pack("<BBHHH", request_type, request, value, index, length)
+        data = b"" if isinstance(data_or_length, int) else data_or_length
+        return await self.ask(Transfer(DIRECTION_IN if sends else 0, length, setup, data))
+
+    async def read(self, endpoint: int, length: int, timeout_s: float | None = None) -> bytes:
+        """What an endpoint sends; ETIMEDOUT when that takes longer than `timeout_s` seconds."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self.ask(Transfer(endpoint, length))
+        except TimeoutError:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+
+    async def write(self, endpoint: int, data: bytes) -> None:
+        """Send to an endpoint."""
+        await self.ask(Transfer(endpoint, len(data), data=data))
+
+    async def clear_halt(self, endpoint: int) -> None:
+        """Let a stalled endpoint go on."""
+        await self.control(ENDPOINT_RECIPIENT, CLEAR_FEATURE, ENDPOINT_HALT, endpoint)
+
+    async def ask(self, transfer: Transfer) -> bytes:
+        """Carry out a transfer, or give it up when cancelled."""
+        over: asyncio.Future[Transfer] = asyncio.get_running_loop().create_future()
+
+        def completed(transfer: Transfer) -> None:
+            if not over.done():
+                over.set_result(transfer)
+
+        number = self.device.submit(transfer, completed)
+        try:
+            await over
+        finally:
+            self.device.cancel(number)
+        if transfer.status:
+            raise OSError(-transfer.status, os.strerror(-transfer.status))
+        return transfer.received

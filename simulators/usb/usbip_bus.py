@@ -1,0 +1,203 @@
+"""USB devices on a TCP port of this machine, by the kernel's USB/IP protocol, version 1.1.1.
+
+Source: Linux, Documentation/usb/usbip_protocol.rst. `usbip attach` and any other client of the protocol can
+take a device; each is taken by one client at a time, as the kernel's own stub does it. PyPI's `usbip` has a
+server too, but its threads and connections outlive an unplugged device.
+"""
+
+import asyncio
+import contextlib
+import errno
+import functools
+import socket
+import struct
+from collections.abc import Callable
+from typing import Self
+
+from simulators.errors import SimulatorError
+from simulators.usb.device import DIRECTION_IN, Transfer, UsbDevice
+
+HOST = "127.0.0.1"
+VERSION = 0x0111
+REQ_DEVLIST, REP_DEVLIST, REQ_IMPORT, REP_IMPORT = 0x8005, 0x0005, 0x8003, 0x0003
+CMD_SUBMIT, CMD_UNLINK, RET_SUBMIT, RET_UNLINK = 1, 2, 3, 4
+ST_OK, ST_DEV_BUSY, ST_NODEV = 0, 2, 4
+_OPERATION = struct.Struct(">HHI")
+_HEADER = struct.Struct(">IIIII")
+_SUBMIT = struct.Struct(">Iiiii8s")
+_RETURN = struct.Struct(">iiiii8x")
+RECORD = 312
+"""Bytes of `struct usbip_usb_device`; those of its interfaces follow in a list only."""
+NOT_ISOCHRONOUS = (0, -1)
+LARGEST = 1 << 20
+"""So many bytes a transfer may ask for."""
+
+
+class UsbIpBus:
+    """The port, and the devices behind it. An async context manager; `port` 0 takes a free one."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self.on_client: Callable[[str, bool], None] = lambda _busid, _there: None
+        """Called when a client has taken a device, or has gone."""
+        self._devices: dict[str, UsbDevice] = {}
+        self._taken: dict[str, asyncio.Task[None]] = {}
+        self._listener: socket.socket | None = None
+        self._talking: set[asyncio.Task[None]] = set()
+
+    def connect(self, busid: str, device: UsbDevice) -> None:
+        """Put a device into the port of that name, `1-1` and so on."""
+        self._devices[busid] = device
+        device.on_cable.append(functools.partial(self._cable, busid))
+
+    def url(self, busid: str) -> str:
+        """The address of a device here."""
+        return f"usbip://{HOST}:{self.port}/{busid}"
+
+    def taken(self, busid: str) -> bool:
+        """Whether a client has the device."""
+        return busid in self._taken
+
+    async def __aenter__(self) -> Self:
+        """Listen; SimulatorError where that cannot be."""
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((HOST, self.port))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            raise SimulatorError(f"port {self.port}: {error.strerror}") from error
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        # Not asyncio.start_server, which can lose a connection that is accepted while it is being closed.
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Hang up on everybody."""
+        assert self._listener is not None
+        asyncio.get_running_loop().remove_reader(self._listener)
+        self._listener.close()
+        for task in self._talking:
+            task.cancel()
+        await asyncio.gather(*self._talking, return_exceptions=True)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # it has gone again
+            return
+        connection.setblocking(False)
+        task = asyncio.create_task(self._talk(connection))
+        self._talking.add(task)
+        task.add_done_callback(self._talking.discard)
+        # Also where the task is cancelled before it has begun.
+        task.add_done_callback(lambda _task: connection.close())
+
+    def _cable(self, busid: str, plugged: bool) -> None:
+        if not plugged and (client := self._taken.get(busid)) is not None:
+            client.cancel()
+
+    async def _talk(self, connection: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connection)
+        with contextlib.suppress(OSError, EOFError):
+            try:
+                await self._operate(reader, writer)
+            finally:
+                writer.transport.abort()
+
+    async def _operate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the one operation that a connection begins with."""
+        _, operation, _ = _OPERATION.unpack(await reader.readexactly(_OPERATION.size))
+        if operation == REQ_DEVLIST:
+            writer.write(self._list())
+            await writer.drain()
+        elif operation == REQ_IMPORT:
+            busid = (await reader.readexactly(32)).rstrip(b"\0").decode("ascii", "replace")
+            await self._import(busid, reader, writer)
+
+    def _list(self) -> bytes:
+        there = [(busid, device) for busid, device in self._devices.items() if device.plugged]
+        records = b"".join(device.usbip_record(busid, self._number(busid)) for busid, device in there)
+        return _OPERATION.pack(VERSION, REP_DEVLIST, ST_OK) + struct.pack(">I", len(there)) + records
+
+    def _number(self, busid: str) -> int:
+        return list(self._devices).index(busid) + 2
+
+    async def _import(self, busid: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        device = self._devices.get(busid)
+        if device is None or not device.plugged:
+            writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_NODEV))
+        elif busid in self._taken:
+            writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_DEV_BUSY))
+        else:
+            task = asyncio.current_task()
+            assert task is not None
+            self._taken[busid] = task
+            record = device.usbip_record(busid, self._number(busid))[:RECORD]
+            writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_OK) + record)
+            device.reset()  # as the port does when a driver takes a device
+            client = _Client(device, writer)
+            self.on_client(busid, True)
+            try:
+                while True:
+                    await client.obey(reader)
+            finally:
+                del self._taken[busid]
+                client.leave()
+                self.on_client(busid, False)
+        await writer.drain()
+
+
+class _Client:
+    """A client that has a device."""
+
+    def __init__(self, device: UsbDevice, writer: asyncio.StreamWriter) -> None:
+        self._device = device
+        self._writer = writer
+        self._pending: dict[int, int] = {}
+        """The client's number of a transfer to the device's."""
+
+    async def obey(self, reader: asyncio.StreamReader) -> None:
+        """Take one request; EOFError when the client has gone, or asks for what no device has."""
+        command, sequence, devid, sends, number = _HEADER.unpack(await reader.readexactly(_HEADER.size))
+        fields = _SUBMIT.unpack(await reader.readexactly(_SUBMIT.size))
+        if command == CMD_UNLINK:
+            self._unlink(sequence, fields[0])
+            return
+        _flags, length, _start, packets, _interval, setup = fields
+        if command != CMD_SUBMIT or not 0 <= length <= LARGEST or packets not in NOT_ISOCHRONOUS:
+            raise EOFError
+        data = b"" if sends else await reader.readexactly(length)
+        transfer = Transfer(number | (DIRECTION_IN if sends else 0), length, setup, data)
+
+        def completed(transfer: Transfer) -> None:
+            self._pending.pop(sequence, None)
+            done = len(transfer.received) if sends else (0 if transfer.status else length)
+            head = _HEADER.pack(RET_SUBMIT, sequence, devid, sends, number)
+            self._say(head + _RETURN.pack(transfer.status, done, 0, 0, 0) + transfer.received)
+
+        # Some are over before `submit` returns: those are not to be noted any more.
+        self._pending[sequence] = 0
+        given = self._device.submit(transfer, completed)
+        if sequence in self._pending:
+            self._pending[sequence] = given
+
+    def leave(self) -> None:
+        """Give up everything that is pending."""
+        for number in self._pending.values():
+            self._device.cancel(number)
+        self._pending.clear()
+
+    def _unlink(self, sequence: int, unlinked: int) -> None:
+        number = self._pending.pop(unlinked, None)
+        # What was over already was answered; the client then hears of it twice, and knows by the 0.
+        cancelled = number is not None and self._device.cancel(number)
+        head = _HEADER.pack(RET_UNLINK, sequence, 0, 0, 0)
+        self._say(head + _RETURN.pack(-errno.ECONNRESET if cancelled else 0, 0, 0, 0, 0))
+
+    def _say(self, message: bytes) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(message)

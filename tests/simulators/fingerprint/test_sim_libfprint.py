@@ -1,0 +1,69 @@
+"""libfprint's own drivers capture from the simulated scanners, through the real libusb."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simulators.fingerprint.fingers import Finger
+from simulators.fingerprint.nb1010 import Nb1010
+from simulators.fingerprint.uru4000 import Uru4000
+from simulators.fingerprint.usb_scanner import UsbScanner
+from simulators.usb.emulated_bus import EmulatedBus
+
+CAPTURE = Path("/usr/libexec/installed-tests/libfprint-2/capture.py")
+pytestmark = pytest.mark.skipif(not CAPTURE.exists(), reason="apt-get install libfprint-2-tests")
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[EmulatedBus]:
+    async with EmulatedBus() as bus:
+        yield bus
+
+
+async def captured(bus: EmulatedBus, scanner: UsbScanner, driver: str, image: Path) -> np.ndarray:
+    """Have libfprint capture from a scanner; the finger comes when it looks for one, and goes again."""
+    bus.connect(1, scanner)
+    program = await asyncio.create_subprocess_exec(
+        "/usr/bin/python3", CAPTURE, image,
+        env=os.environ | bus.environment | {"FP_DEVICE_EMULATION": "1", "FP_DRIVERS_ALLOWLIST": driver},
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        while not scanner.transfers:
+            await asyncio.sleep(0.01)
+        scanner.platen.put(Finger(5).touch())
+        while not scanner.images:
+            await asyncio.sleep(0.01)
+        scanner.platen.lift()
+        assert await program.wait() == 0
+    scanner.close()
+    with Image.open(image) as picture:
+        return np.array(picture.convert("L"))
+
+
+@pytest.mark.parametrize(("model", "upside_down"), [("4500", True), ("microsoft-v2", False), ("4000", False)])
+async def test_libfprint_captures_from_a_uru4000(
+    bus: EmulatedBus, tmp_path: Path, model: str, upside_down: bool
+) -> None:
+    scanner = Uru4000(model)
+    shown = await captured(bus, scanner, "uru4000", tmp_path / "image.png")
+    scanner.platen.put(Finger(5).touch())
+    source = scanner.platen.look()
+    if upside_down:
+        shown, source = shown[::-1, ::-1], source[::-1, ::-1]
+    expected = source.copy()
+    expected[122] = source[123]  # the line that is not there
+    for row in (71, 121, 172, 289):
+        expected[row, -1] = 255  # the last byte of an enciphered block
+    assert np.array_equal(shown, expected)
+
+
+async def test_libfprint_captures_from_an_nb1010(bus: EmulatedBus, tmp_path: Path) -> None:
+    scanner = Nb1010()
+    shown = await captured(bus, scanner, "nb1010", tmp_path / "image.png")
+    scanner.platen.put(Finger(5).touch())
+    assert np.array_equal(shown, scanner.platen.look())

@@ -1,0 +1,376 @@
+"""A simulated U.are.U scanner, transfer by transfer as in the recordings of real ones."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+
+import numpy as np
+import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from uru4000_reader import read
+
+from simulators.fingerprint.faults import (
+    BadHeader,
+    ConfusedPower,
+    DirtySensor,
+    NoScanPower,
+    StuckFinger,
+    Trouble,
+    ZeroImage,
+    uru_fault,
+)
+from simulators.fingerprint.fingers import Condition, Finger
+from simulators.fingerprint.uru4000 import Uru4000
+from simulators.usb.faults import ShortPacket, Silence, Slow, Stall, UnplugAt
+from simulators.usb.host import Host
+
+FINGER = Finger(5).touch()
+SEED = 0x51EA2124
+
+
+class UruHost(Host):
+    """Reads and writes the registers of a scanner, and what it sends."""
+
+    async def get(self, register: int, count: int = 1) -> bytes:
+        return await self.control(0xC0, 0x04, register, 0, count)
+
+    async def put(self, register: int, *values: int) -> None:
+        await self.control(0x40, 0x04, register, 0, bytes(values))
+
+    async def event(self, timeout_s: float = 2) -> str:
+        message = await self.read(0x81, 64, timeout_s)
+        assert len(message) == 64
+        return message[:2].hex()
+
+    async def image(self, timeout_s: float = 2) -> bytes:
+        return await self.read(0x82, 111_424, timeout_s)
+
+    async def power_up(self) -> None:
+        """As a driver does that knows its scanner."""
+        status = (await self.get(0x07))[0]
+        await self.put(0x07, status | 0x80)
+        while True:
+            await self.put(0x07, status & 0x0F)
+            if not (await self.get(0x07))[0] & 0x80:
+                break
+            await self.put(0x2000, *answer(await self.get(0x2010, 16)))
+        for _ in range(3):
+            assert await self.event() == "56aa"
+
+    async def key(self, number: int) -> int:
+        await self.put(0x33, number, *SEED.to_bytes(4, "little"))
+        return int.from_bytes(await self.get(0x34, 4), "little") ^ SEED
+
+
+def answer(challenge: bytes) -> bytes:
+    key = bytes.fromhex("79ac91795ca1478e98e00f3c598f5f4b")
+    return Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(challenge)
+
+
+@pytest.fixture
+async def scanner() -> AsyncIterator[Uru4000]:
+    scanner = Uru4000()
+    yield scanner
+    scanner.close()
+
+
+@pytest.fixture
+def host(scanner: Uru4000) -> UruHost:
+    return UruHost(scanner)
+
+
+@pytest.mark.parametrize(
+    ("model", "device"),
+    [
+        ("4500", "1201000200000040ba050a00030101020301"),
+        ("microsoft-v2", "12010002000000405e04ca00000101020301"),
+    ],
+)
+async def test_it_describes_itself_as_the_recorded_ones_do(model: str, device: str) -> None:
+    scanner = Uru4000(model)
+    endpoints = "0705810340000807058202400000"
+    assert scanner.descriptors[:18].hex() == device
+    assert scanner.descriptors[27:].hex() == "0904000002ffffff00" + endpoints
+    scanner.close()
+
+
+async def test_power_up_capture_and_off_as_recorded(scanner: Uru4000, host: UruHost) -> None:
+    """The transfers of the recording `uru4000-4500`, in its order."""
+    event = asyncio.create_task(host.event())
+    assert await host.get(0x07) == b"\x01"
+    await host.put(0x07, 0x81)
+    assert await host.get(0x07) == b"\x81"
+    await host.put(0x07, 0x01)
+    assert await host.get(0x07) == b"\x01"
+    assert await event == "56aa"
+    information = await host.get(0xF0, 16)
+    assert (information[10:12].hex(), information[4:6].hex()) == ("0010", "0115")
+
+    await host.put(0x4E, 0x10)
+    assert [await host.event(), await host.event()] == ["56aa", "56aa"]
+    scanner.platen.put(FINGER)
+    assert await host.event() == "0101"
+    image = asyncio.create_task(host.image())
+    await asyncio.sleep(0)
+    await host.put(0x4E, 0x20)
+    raw = await image
+    await host.put(0x4E, 0x12)
+    scanner.platen.lift()
+    assert await host.event() == "0200"
+    await host.put(0x4E, 0x70)
+
+    keys = {raw[6]: await host.key(raw[6])}
+    scanner.platen.put(FINGER)
+    shown = 255 - read(raw, keys.__getitem__)[::-1, ::-1]
+    # An absent line and the last byte of four blocks.
+    assert (shown != scanner.platen.look()).sum() <= 384 + 4
+
+
+async def test_a_microsoft_reader_sleeps_until_it_is_answered() -> None:
+    scanner = Uru4000("microsoft-v2")
+    host = UruHost(scanner)
+    assert await host.get(0x07) == b"\x03"
+    await host.put(0x07, 0x83)
+    await host.put(0x07, 0x03)
+    assert await host.get(0x07) == b"\x83"
+    challenges = [await host.get(0x2010, 16) for _ in range(2)]
+    assert challenges[0] != challenges[1]
+    for response in (answer(challenges[0]), bytes(16)):
+        await host.put(0x2000, *response)
+        await host.put(0x07, 0x03)
+        assert await host.get(0x07) == b"\x83"
+    await host.put(0x2000, *answer(await host.get(0x2010, 16)))
+    await host.put(0x07, 0x03)
+    assert await host.get(0x07) == b"\x03"
+    assert await host.event() == "56aa"
+
+    await host.put(0x4E, 0x10)
+    scanner.platen.put(FINGER)
+    while await host.event() != "0101":
+        pass
+    await host.put(0x4E, 0x20)
+    raw = await host.image()
+    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert (shown != scanner.platen.look()).sum() <= 384 + 4  # not turned, this one
+    await host.put(0x07, 0x83)  # asleep again, and it wants to be asked again
+    await host.put(0x07, 0x03)
+    assert await host.get(0x07) == b"\x83"
+    scanner.close()
+
+
+async def test_a_key_is_of_one_image_and_hides_behind_the_seed(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    await host.put(0x4E, 0x20)
+    raw = await host.image()
+    assert await host.key(raw[6]) == await host.key(raw[6])
+    assert await host.key(raw[6] + 1) != await host.key(raw[6] + 1)  # there is none
+    first = await host.key(raw[6])
+    raw = await host.image()  # the next, in the same mode
+    assert await host.key(raw[6]) != first
+
+
+async def test_it_feels_only_what_it_is_told_to_feel(scanner: Uru4000, host: UruHost) -> None:
+    async def nothing() -> bool:
+        try:
+            await host.event(0.05)
+        except OSError as error:
+            return error.errno == errno.ETIMEDOUT
+        return False
+
+    await host.power_up()
+    scanner.platen.put(FINGER)
+    assert await nothing()
+    await host.put(0x4E, 0x10)
+    assert await host.event() == "0101"  # it was there already
+    assert await nothing()  # and is told once
+    await host.put(0x4E, 0x12)
+    assert await nothing()
+    scanner.platen.lift()
+    assert await host.event() == "0200"
+    await host.put(0x4E, 0x10)
+    scanner.platen.put(FINGER)
+    scanner.platen.lift()  # sooner than it feels
+    assert await nothing()
+    await host.put(0x4E, 0x70)
+    scanner.platen.put(FINGER)
+    assert await nothing()
+
+
+async def test_a_capture_without_a_finger_shows_the_glass(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    await host.put(0x4E, 0x20)
+    raw = await host.image()
+    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert np.median(shown) > 230
+
+
+async def test_an_image_nobody_fetched_is_gone_with_its_mode(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    await host.put(0x4E, 0x20)
+    part = await host.read(0x82, 1000, 2)
+    await host.put(0x4E, 0x10)
+    assert len(part) == 1000
+    with pytest.raises(OSError, match="timed out"):
+        await host.read(0x82, 1000, 0.05)
+
+
+async def test_images_come_unenciphered_where_the_cipher_is_off() -> None:
+    scanner = Uru4000("4000", encrypted=False)
+    host = UruHost(scanner)
+    await host.power_up()
+    scanner.platen.put(FINGER)
+    await host.put(0x4E, 0x20)
+    shown = 255 - read(await host.image(), {}.__getitem__)
+    assert (shown[2:] != scanner.platen.look()[2:]).sum() <= 384
+    scanner.close()
+
+
+@pytest.mark.parametrize(
+    "setup",
+    [(0xC0, 0x05, 0x07, 0, 1), (0xC0, 0x04, 0x07, 1, 1), (0x40, 0x04, 0x07, 0, b""), (0xC1, 0x04, 7, 0, 1)],
+)
+async def test_it_refuses_what_it_does_not_know(
+    host: UruHost, setup: tuple[int, int, int, int, int | bytes]
+) -> None:
+    with pytest.raises(OSError, match="Broken pipe"):
+        await host.control(*setup)
+
+
+async def test_unknown_registers_read_as_zeros(host: UruHost) -> None:
+    assert await host.get(0x100, 8) == bytes(8)
+    await host.put(0x100, 1)
+    assert await host.get(0x4E) == b"\x00"
+
+
+# Faults.
+
+
+async def test_trouble_is_announced_and_costs_an_image(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    scanner.let(Trouble())
+    assert await host.event() == "0800"
+    await host.put(0x4E, 0x20)
+    assert await host.image() == b""
+    assert len(await host.image()) == 111_040
+
+
+async def test_bad_images(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    scanner.let(ZeroImage())
+    scanner.let(BadHeader())
+    scanner.let(ShortPacket(at=5000, transfers=1, of="bulk"))
+    await host.put(0x4E, 0x20)
+    assert await host.image() == b""
+    assert int.from_bytes((await host.image())[4:6], "little") >= 290
+    scanner.let(ShortPacket(at=5000))
+    assert len(await host.image()) == 5000
+    assert len(await host.image()) == 111_040
+
+
+async def test_the_interrupt_after_power_up_may_not_come(scanner: Uru4000, host: UruHost) -> None:
+    scanner.let(NoScanPower(times=2))
+    for _ in range(2):
+        await host.put(0x07, 0x81)
+        await host.put(0x07, 0x01)
+        with pytest.raises(OSError, match="timed out"):
+            await host.event(0.05)
+    await host.power_up()
+
+
+async def test_confused_power_is_cycled(scanner: Uru4000, host: UruHost) -> None:
+    scanner.let(ConfusedPower())
+    assert (await host.get(0x07))[0] & 0x84 == 0x84
+    await host.put(0x07, 0x04)
+    async with asyncio.timeout(1):
+        while not (await host.get(0x07))[0] & 0x01:
+            await asyncio.sleep(0.01)
+    await host.power_up()
+
+
+async def test_a_finger_that_is_not_there(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    await host.put(0x4E, 0x10)
+    scanner.let(StuckFinger(for_s=0.1))
+    assert await host.event() == "0101"
+    await host.put(0x4E, 0x12)
+    assert await host.event() == "0200"
+    assert not scanner.platen.touched
+
+
+async def test_dirt_lasts_while_the_cable_is_out(scanner: Uru4000) -> None:
+    scanner.let(DirtySensor(for_s=0.05))
+    scanner.unplug()
+    assert scanner.platen.dirty
+    await asyncio.sleep(0.08)
+    assert not scanner.platen.dirty
+
+
+@pytest.mark.parametrize("transfer", range(1, 12, 2))
+async def test_unplugged_anywhere_it_starts_afresh(scanner: Uru4000, host: UruHost, transfer: int) -> None:
+    scanner.platen.put(FINGER)
+    scanner.let(UnplugAt(transfer=transfer))
+    with pytest.raises(OSError, match=r"shutdown|No such device"):
+        await captured(host)
+    assert not scanner.plugged
+    scanner.replug()
+    assert (scanner.mode, scanner.status) == (0, 1)
+    assert len(await captured(host)) == 111_040
+
+
+async def captured(host: UruHost) -> bytes:
+    await host.power_up()
+    await host.put(0x4E, 0x10)
+    assert await host.event() == "0101"
+    await host.put(0x4E, 0x20)
+    raw = await host.image()
+    await host.key(raw[6])
+    await host.put(0x4E, 0x70)
+    return raw
+
+
+async def test_three_hundred_unplugs_leave_nothing(scanner: Uru4000, host: UruHost) -> None:
+    scanner.platen.put(FINGER)
+    for number in range(300):
+        scanner.let(UnplugAt(transfer=number % 7 + 1))
+        with pytest.raises(OSError, match=r"shutdown|No such device"):
+            await captured(host)
+        scanner.replug()
+    for _ in range(5):
+        assert len(await captured(host)) == 111_040
+    assert scanner.images == 5
+    assert scanner.faults_pending == 0
+    assert not scanner._pending
+    assert len(scanner._timers) < 20
+
+
+@pytest.mark.parametrize("fault", [Stall(of="control"), Slow(delay_s=0.01), Silence(for_s=0.01)])
+async def test_faults_of_any_usb_device_befall_it_too(
+    scanner: Uru4000, host: UruHost, fault: Stall | Slow | Silence
+) -> None:
+    scanner.let(fault)
+    try:
+        async with asyncio.timeout(0.02):
+            await host.get(0x07)
+    except (OSError, TimeoutError):
+        pass
+    else:
+        assert isinstance(fault, Slow)
+    assert await host.get(0x07) == b"\x01"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("gremlins", {}), ("short-packet", {}), ("wrong-checksum", {}), ("trouble", {"images": 0})],
+)
+def test_faults_that_cannot_be_are_refused(name: str, arguments: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        uru_fault(name, arguments)
+
+
+async def test_conditions_reach_the_image(scanner: Uru4000, host: UruHost) -> None:
+    await host.power_up()
+    scanner.platen.put(Finger(5).touch(0, Condition.WET))
+    await host.put(0x4E, 0x20)
+    raw = await host.image()
+    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert (shown < 60).mean() > 0.3

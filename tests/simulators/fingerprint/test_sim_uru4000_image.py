@@ -1,0 +1,102 @@
+"""How a U.are.U scanner wraps and enciphers its images, against a second reading of the sheet."""
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from uru4000_reader import noisiness, read, stepped, stream_byte
+
+from simulators.fingerprint import uru4000_image as image
+from simulators.fingerprint.fingers import Finger, seen
+from simulators.fingerprint.uru4000 import SENSOR
+from simulators.fingerprint.uru4000_image import AS_RECORDED, UNENCRYPTED, Block, raw
+
+PRINT = seen(Finger(5).touch(), SENSOR)
+
+
+def expected(source: NDArray[np.uint8], blocks: tuple[Block, ...], *, turned: bool) -> NDArray[np.uint8]:
+    """What a reader makes of it: inverted, absent lines replaced by the next, last bytes of blocks 0."""
+    lines = 255 - (source[::-1, ::-1] if turned else source)
+    shown = lines.copy()
+    row = 0
+    for block in blocks:
+        row += block.lines
+        if block.flags & 0x01:
+            shown[row - block.lines : row] = lines[row : row + block.lines]
+        elif block.flags & 0x06 == 0x02:
+            shown[row - 1, -1] = 0
+    return shown
+
+
+@given(key=st.integers(0, 2**32 - 1), count=st.integers(1, 5000))
+@settings(max_examples=25, deadline=None)
+def test_the_stream_is_that_of_a_register_stepped_bit_by_bit(key: int, count: int) -> None:
+    register, bytes_ = key, []
+    for _ in range(count):
+        bytes_.append(stream_byte(register))
+        register = stepped(register)
+    assert image.stream(key, count).tolist() == bytes_
+    assert image.stepped(key, count) == register
+
+
+def test_the_stream_of_a_whole_image_ends_where_it_should() -> None:
+    register = 0x1234ABCD
+    for _ in range(50_000):
+        register = stepped(register)
+    assert image.stepped(0x1234ABCD, 50_000) == register
+    # A register of 0 stays there: no cipher, but nothing breaks.
+    assert not image.stream(0, 1000).any()
+
+
+def test_the_header_is_laid_out_as_recorded() -> None:
+    made = raw(PRINT, AS_RECORDED, Random(1), turned=True)
+    assert len(made.data) == 111_040
+    assert made.data[:4].hex() == "10408001"
+    assert int.from_bytes(made.data[4:6], "little") == 289
+    assert made.data[6] == made.first_key
+    # The recording of a 4500 has these blocks, then a pair of zeros.
+    assert made.data[16:34].hex() == "024800010231010100010231000102740000"
+
+
+@pytest.mark.parametrize("turned", [True, False])
+def test_an_image_is_read_back_but_for_what_the_format_loses(turned: bool) -> None:
+    made = raw(PRINT, AS_RECORDED, Random(2), turned=turned)
+    assert noisiness(made.data) >= 5000
+    keys = dict(enumerate(made.keys, made.first_key))
+    shown = read(made.data, keys.__getitem__)
+    assert np.array_equal(shown, expected(PRINT, AS_RECORDED, turned=turned))
+    assert (shown != 255 - (PRINT[::-1, ::-1] if turned else PRINT)).sum() <= 384 + 4
+
+
+def test_an_image_without_a_cipher_does_not_look_like_one() -> None:
+    made = raw(PRINT, UNENCRYPTED, Random(3), turned=False)
+    assert noisiness(made.data) < 5000
+    shown = read(made.data, {}.__getitem__)
+    assert np.array_equal(shown[2:], expected(PRINT, UNENCRYPTED, turned=False)[2:])
+
+
+blocks_of_an_image = st.lists(
+    st.tuples(st.sampled_from([0x00, 0x02, 0x04, 0x80, 0x82]), st.integers(1, 12)), min_size=1, max_size=12
+)
+
+
+@given(pairs=blocks_of_an_image, seed=st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_any_blocks_are_read_back(pairs: list[tuple[int, int]], seed: int) -> None:
+    # First an enciphered one, by which readers tell; at the end one that fills up the image.
+    rest = 289 - 2 - sum(lines for _, lines in pairs)
+    filled = [
+        Block(0x02, 2),
+        *(Block(*pair) for pair in pairs),
+        Block(0x04, rest // 2),
+        Block(0x04, rest - rest // 2),
+    ]
+    source = np.random.default_rng(seed).integers(0, 255, (290, 384), np.uint8)
+    made = raw(source[:290], (*filled, Block(0x05, 1)), Random(seed), turned=False)
+    keys = dict(enumerate(made.keys, made.first_key))
+    assert np.array_equal(
+        read(made.data, keys.__getitem__), expected(source, tuple(filled), turned=False)[:289]
+    )

@@ -1,0 +1,39 @@
+"""A USB device that does what any can: registers over control, an echo over bulk, a bell over interrupt."""
+
+from simulators.usb.device import Description, EndpointDescription, Setup, Stall, UsbDevice
+
+BELL, OUT, IN = 0x81, 0x02, 0x83
+
+
+class Gadget(UsbDevice):
+    """Keeps what is written to a register until it loses power; sends back what bulk brings."""
+
+    def __init__(self, serial_number: str | None = "G1") -> None:
+        endpoints = (
+            EndpointDescription(BELL, "interrupt", 8, interval=4),
+            EndpointDescription(OUT, "bulk"),
+            EndpointDescription(IN, "bulk"),
+        )
+        names = ("Nobody, Inc.", "Gädget", serial_number)
+        super().__init__(Description(0x1209, 0x0001, 0x0123, *names, (0xFF, 1, 2), endpoints, power_ma=150))
+        self.registers: dict[int, bytes] = {}
+        self.starts = 0
+
+    def powered(self) -> None:
+        self.registers.clear()
+        self.starts += 1
+
+    def control(self, setup: Setup, data: bytes = b"") -> bytes:
+        match setup.bmRequestType, setup.bRequest:
+            case 0x40, 4:
+                self.registers[setup.wValue] = data
+                return b""
+            case 0xC0, 4:
+                return self.registers.get(setup.wValue, b"\xee" * setup.wLength)
+        raise Stall
+
+    def heard(self, endpoint: int, data: bytes) -> None:
+        self.say(IN, data)
+
+    def ring(self, data: bytes = b"\x01\x02") -> None:
+        self.say(BELL, data)
