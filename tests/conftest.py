@@ -10,7 +10,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A machine may be busy, so no example is given a time. And a run tells of the code, not of its luck: new
+# examples are looked for where `BORDERPOST_FUZZ` asks for many.
+hypothesis.settings.register_profile(
+    "house", deadline=None, derandomize="BORDERPOST_FUZZ" not in os.environ, print_blob=True
+)
+hypothesis.settings.load_profile("house")
 
 GRACE_S = 5.0
 """How long something that is ending may take to end, in seconds."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.prints import print_of
@@ -183,7 +183,6 @@ def fields_of(one: Representation) -> dict[str, Any]:
     return {name: getattr(one, name) for name in Representation.__slots__}
 
 
-@settings(deadline=None)
 @given(records_2005 | records_2011())
 def test_what_was_written_is_read_back(written: Record2005 | Record2011) -> None:
     assert decode(written.encode()) == written

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.uru_images import WIDTH, Rows, encrypted, hidden_by, image_of, lost, stepped
 
@@ -140,7 +140,6 @@ def test_a_bad_image_keeps_its_head_only_for_the_technician() -> None:
     assert found.wire == WHOLE[:HEAD_BYTES]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), max_size=15),
     st.integers(0, 400),

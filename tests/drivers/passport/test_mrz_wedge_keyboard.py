@@ -32,7 +32,7 @@ from simulators.passport.keyboard import (
 GAP_S = 0.1
 NUM_LOCK, F5, LEFT_META, RIGHT_ALT, KEY_A, KEY_1, KEY_7_OF_PAD = 69, 63, 125, 100, 30, 2, 71
 PRINTABLE = string.digits + string.ascii_letters + string.punctuation + " "
-EXAMPLES = settings(max_examples=int(os.environ.get("BORDERPOST_FUZZ", "60")), deadline=None)
+EXAMPLES = settings(max_examples=int(os.environ.get("BORDERPOST_FUZZ", "60")))
 
 events = st.builds(
     event,

@@ -202,7 +202,7 @@ def outcome(file: Path) -> Post | ConfigError:
 
 
 @given(st.one_of(st.text(), TOML_LIKE, PIECES))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_text_is_a_post_or_a_config_error(tmp_path: Path, text: str) -> None:
     file = tmp_path / "any.toml"
     file.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
@@ -216,7 +216,7 @@ def test_any_text_is_a_post_or_a_config_error(tmp_path: Path, text: str) -> None
 
 
 @given(st.binary(max_size=64))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_are_a_config_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "any.toml"
     file.write_bytes(content)

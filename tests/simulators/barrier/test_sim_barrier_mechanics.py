@@ -17,7 +17,7 @@ from simulators.barrier.modbus_site import ModbusSettings, WaveshareSettings
 from simulators.barrier.timeline import ByHand
 from simulators.errors import SimulatorError
 
-BRIEFLY = settings(max_examples=60, deadline=None)
+BRIEFLY = settings(max_examples=60)
 SHARE = st.floats(0, 1)
 
 
@@ -475,7 +475,7 @@ def do(rig: Rig, action: str, argument: Any) -> None:
             rig.barrier.free()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(ACTIONS, st.floats(0, 4)), max_size=25))
 def test_whatever_happens_nothing_impossible_is_sensed(story: list[tuple[tuple[str, Any], float]]) -> None:
     rig = Rig(pause_s=4, closes_behind_s=1)

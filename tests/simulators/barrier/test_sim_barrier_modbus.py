@@ -29,7 +29,7 @@ from simulators.barrier.modbus.pdu import (
 )
 from simulators.barrier.modbus.rtu import Rtu, crc16, read_frames, silence_s
 
-BRIEFLY = settings(max_examples=40, deadline=None)
+BRIEFLY = settings(max_examples=40)
 WORDS = st.integers(0, 0xFFFF)
 
 

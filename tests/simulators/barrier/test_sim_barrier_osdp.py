@@ -230,7 +230,7 @@ FRAMES = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(FRAMES, max_size=5), st.lists(st.integers(1, 20), min_size=1), st.booleans())
 def test_frames_are_found_wherever_they_are_cut(frames: list[bytes], cuts: list[int], marked: bool) -> None:
     stream = b"".join((b"\xff" if marked else b"") + frame for frame in frames)

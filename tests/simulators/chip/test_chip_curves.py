@@ -21,7 +21,7 @@ LIBRARY = {
 
 
 @pytest.mark.parametrize("name", LIBRARY)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(share=st.floats(0.0, 0.999))
 def test_public_keys_are_those_of_the_library(name: str, share: float) -> None:
     group = curve(name)

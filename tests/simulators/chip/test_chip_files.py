@@ -336,14 +336,14 @@ class TestBytes:
     def test_classes_of_others(self, chip: Chip, cla: str) -> None:
         assert plain(chip, f"{cla}B09C0000") == "6e00"
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(apdus=st.lists(st.binary(max_size=80), max_size=6))
     def test_any_bytes_are_answered(self, written, apdus: list[bytes]) -> None:
         chip = Chip(written)
         for apdu in apdus:
             assert len(chip.transmit(apdu)) >= 2
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_mutated_commands_are_answered(self, written, recorded: list[bytes], data: st.DataObject) -> None:
         chip = Chip(written, random=lambda size: bytes(size - 1) + b"\x07")

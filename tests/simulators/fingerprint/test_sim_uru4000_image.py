@@ -32,7 +32,7 @@ def expected(source: NDArray[np.uint8], blocks: tuple[Block, ...], *, turned: bo
 
 
 @given(key=st.integers(0, 2**32 - 1), count=st.integers(1, 5000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_stream_is_that_of_a_register_stepped_bit_by_bit(key: int, count: int) -> None:
     register, bytes_ = key, []
     for _ in range(count):
@@ -84,7 +84,7 @@ blocks_of_an_image = st.lists(
 
 
 @given(pairs=blocks_of_an_image, seed=st.integers(0, 1000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_blocks_are_read_back(pairs: list[tuple[int, int]], seed: int) -> None:
     # First an enciphered one, by which readers tell; at the end one that fills up the image.
     rest = 289 - 2 - sum(lines for _, lines in pairs)

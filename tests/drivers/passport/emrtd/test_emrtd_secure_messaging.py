@@ -174,7 +174,7 @@ def test_a_refusal_names_command_and_status_only() -> None:
 
 
 @given(data=st.binary(max_size=64), status=st.integers(0, 0xFFFF), suite=st.sampled_from([*Suite]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_whatever_arrives_only_typed_errors_leave(data: bytes, status: int, suite: Suite) -> None:
     try:
         answer = session(suite).unprotect(Response(data, status))

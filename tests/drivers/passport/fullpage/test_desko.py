@@ -114,7 +114,7 @@ def test_other_results_are_passed_over(path: str) -> None:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=FUZZ, deadline=None)
+@settings(max_examples=FUZZ)
 @given(
     st.sampled_from(["mrz", "uv-dullness", "b900-check", "visible/face"]),
     st.dictionaries(

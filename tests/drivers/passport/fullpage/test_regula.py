@@ -120,7 +120,7 @@ def test_a_server_that_ran_out_of_time_says_so() -> None:
 
 
 @pytest.mark.no_cover
-@settings(max_examples=FUZZ, deadline=None)
+@settings(max_examples=FUZZ)
 @given(
     st.recursive(
         st.none() | st.integers() | st.text(max_size=5),

@@ -84,13 +84,13 @@ def test_damaged_zones_never_raise() -> None:
     assert 0 < read < EXAMPLES
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.text(), max_size=12))
 def test_any_text_never_raises(lines: list[str]) -> None:
     judge(lines)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from([(44, 44), (36, 36), (30, 30, 30), (30,), (9, 30, 30), (90,), (88,)]).flatmap(
         lambda widths: st.tuples(*[st.text(ALPHABET + STRANGE, min_size=w, max_size=w) for w in widths])

@@ -213,7 +213,7 @@ def documents(draw: st.DrawFn, format_: Format) -> TravelDocument:
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("format_", WIDTHS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), truncation=st.sampled_from(Truncation), long_number=st.sampled_from(LongNumberDigit))
 def test_what_is_printed_is_read_back(
     format_: Format, data: st.DataObject, truncation: Truncation, long_number: LongNumberDigit
@@ -252,7 +252,7 @@ def test_what_is_printed_is_read_back(
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("format_", WIDTHS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_one_wrong_digit_of_a_summed_field_is_found(format_: Format, data: st.DataObject) -> None:
     lines = generate(data.draw(documents(format_)))

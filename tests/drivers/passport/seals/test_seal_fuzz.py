@@ -93,7 +93,7 @@ def test_mutated_barcodes(target: str) -> None:
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"\xdc\x03" + tail))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_anything_is_read_as_something(data: bytes) -> None:
     kind, outcomes = judged(data)
     assert kind is not BarcodeKind.UNKNOWN
@@ -101,7 +101,7 @@ def test_anything_is_read_as_something(data: bytes) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_parsers_raise_typed_errors_only(data: st.DataObject) -> None:
     header = SEALGEN["residence permit"][:18]
     rest = data.draw(st.binary(max_size=80))
