@@ -28,6 +28,7 @@ from drivers.observation import Observation
 from gateway.backoff import Backoff
 from gateway.contract.catalogue import EVENTS
 from gateway.contract.envelope import Event, Provenance, cloud_type, read_event
+from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 from gateway.contract.topics import ROOT, DeviceTopic, Position
 
@@ -79,6 +80,21 @@ class DeviceStatus:
     def online(self) -> bool:
         """Whether the device can be expected to answer."""
         return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What a device said last of a kind that stands, such as the sensed state of a barrier."""
+
+    position: Position
+    standing: Standing[Any]
+    data: Observation | dict[str, Any]
+    """The typed model where this version knows the event type, else its plain JSON."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real device said it."""
+        return self.standing.provenance is not Provenance.LIVE
 
 
 @dataclass
@@ -134,6 +150,7 @@ class Workstation:
         self._sessions: dict[str, bool] = {}
         self._states: dict[Position, DeviceState] = {}
         self._descriptions: dict[Position, DeviceDescription] = {}
+        self._standing: dict[tuple[Position, str], Now] = {}
         self._told: dict[Position, DeviceStatus] = {}
         self.connected = asyncio.Event()
         self.counts = Counts()
@@ -164,7 +181,10 @@ class Workstation:
                 yield item
 
     async def everything(self) -> AsyncIterator[Received | DeviceStatus]:
-        """Iterate over events and changes of device status, in the order in which they arrived."""
+        """Iterate over events and changes of device status, in the order in which they arrived.
+
+        What stands (`now`) is not among them: each is an event as well.
+        """
         loop = asyncio.get_running_loop()
         while True:
             while self._waiting:
@@ -191,6 +211,15 @@ class Workstation:
             self._descriptions.get(where),
             gateway_online=state is not None and self._sessions.get(state.session, False),
         )
+
+    def now(self, position: str | Position, event_type: str) -> Now | None:
+        """What stands of a kind of event, such as `barrier.state`; None when nothing is known for certain.
+
+        What was said in a session of the gateway that is over is history, and so is not shown.
+        """
+        where = Position.parse(position) if isinstance(position, str) else position
+        found = self._standing.get((where, event_type))
+        return found if found is not None and self._sessions.get(found.standing.session, False) else None
 
     @property
     def devices(self) -> list[Position]:
@@ -223,6 +252,7 @@ class Workstation:
             except (aiomqtt.MqttError, OSError) as error:
                 log.info("workstation_disconnected", error=type(error).__name__)
             self.connected.clear()
+            self._standing.clear()  # what is taken back meanwhile is not told again
             await asyncio.sleep(backoff.next_s())
 
     def _patterns(self) -> list[str]:
@@ -277,6 +307,13 @@ class Workstation:
                     self._descriptions[where.position] = described
                 else:
                     self._descriptions.pop(where.position, None)
+            case "now", (event_type,):
+                if payload:
+                    standing = Standing[Any].model_validate_json(payload, extra="ignore")
+                    now = Now(where.position, standing, _typed(standing))
+                    self._standing[where.position, event_type] = now
+                else:
+                    self._standing.pop((where.position, event_type), None)
             case "blob", (event_id, role):
                 self._take_image(event_id, role, payload)
             case "evt", (_,):
@@ -359,7 +396,7 @@ def _roles(received: Received) -> set[str]:
     return set()
 
 
-def _typed(envelope: Event[Any]) -> Observation | dict[str, Any]:
+def _typed(envelope: Event[Any] | Standing[Any]) -> Observation | dict[str, Any]:
     """The event's data as its model; what this version does not know stays as it is."""
     model = _MODELS.get(envelope.type)
     data: dict[str, Any] = envelope.data

@@ -23,7 +23,7 @@ ROOM_BYTES = 32 * 1024
 
 
 class Kind(IntEnum):
-    """What a frame is. The first five go up to the daemon, the last down to the worker."""
+    """What a frame is. All go up to the daemon but STOP, which goes down to the worker."""
 
     BEAT = 1
     """I am alive; head: counters."""
@@ -37,6 +37,8 @@ class Kind(IntEnum):
     """An open event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
     STOP = 6
     """Close the device and end."""
+    NOW = 7
+    """What stands from now on; head: type; body: see gateway.contract.standing. Empty: nothing any more."""
 
 
 def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

@@ -130,6 +130,10 @@ class Gateway:
         topic = self._topics.description(Position.parse(position))
         self._delivery.retain(topic, description.model_dump_json().encode())
 
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        """Publish, or take back, what a device said last of a kind that stands."""
+        self._delivery.retain(self._topics.now(Position.parse(position), event_type), standing)
+
     async def reload(self) -> None:
         """Read the file again and touch only what changed; a broken file changes nothing."""
         try:

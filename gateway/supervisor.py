@@ -18,6 +18,7 @@ from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
 from gateway.backoff import Backoff
 from gateway.contract.envelope import schema_id, timestamp
+from gateway.contract.standing import close_standing
 from gateway.contract.states import DeviceDescription, DeviceState, EventOffer
 from gateway.corridor import BrokenCorridorError, Corridor, Kind
 from gateway.worker import Order
@@ -47,6 +48,10 @@ class Above(Protocol):
 
     def description_changed(self, position: str, description: DeviceDescription) -> None:
         """What stands at a position now."""
+        ...
+
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        """What the device said last of a kind that stands; None: it is not there any more."""
         ...
 
 
@@ -198,6 +203,7 @@ class Supervised:
         self._driver: type[Driver[Settings]] = load_driver(order.driver)
         self._identity: Identity | None = None
         self._images: list[Image] = []
+        self._standing: dict[str, bytes] = {}
         self._corridor: Corridor | None = None
         self._pid = 0
         self._pidfd = -1
@@ -211,6 +217,10 @@ class Supervised:
 
     def start(self) -> None:
         """Begin to serve the position."""
+        # What an earlier run left at brokers is history, even where its outbox had no time to note the topic.
+        for said in self._driver.says:
+            if said.stands:
+                self._above.stands(self.order.position, said.event_type, None)
         self._describe()
         self._enter(Condition.STARTING)
         self._task = asyncio.create_task(self._keep_alive(), name=f"supervise {self.order.position}")
@@ -230,10 +240,12 @@ class Supervised:
         await self._end()
 
     def tell_again(self) -> None:
-        """Make description and state known once more, to somebody who has just come."""
+        """Make known once more all that is retained, to somebody who has just come."""
         self._describe()
         if self.state is not None:
             self._above.state_changed(self.order.position, self.state)
+        for event_type, standing in self._standing.items():
+            self._above.stands(self.order.position, event_type, standing)
 
     def pause(self) -> None:
         """Take no more events from this device for now, nor from the next process that serves it."""
@@ -316,7 +328,8 @@ class Supervised:
                     return Cause.SILENT
 
     async def _end(self) -> None:
-        """Make sure that no process and no descriptor of this worker is left."""
+        """Make sure that no process and no descriptor of this worker is left, and nothing it said stands."""
+        self._nothing_stands()
         if self._corridor is not None:
             self._corridor.close()
             self._corridor = None
@@ -351,6 +364,8 @@ class Supervised:
                 self._describe()
             case Kind.STATE:
                 self._enter(**head)
+            case Kind.NOW:
+                self._stands(head.get("type"), body)
             case _:
                 raise BrokenCorridorError(f"a worker may not send {kind.name}")
 
@@ -367,7 +382,22 @@ class Supervised:
             text=self.state.text,
             action=self.state.action,
         )
+        if self.state.state in (Condition.OFFLINE, Condition.NO_DEVICE):
+            self._nothing_stands()
         self._above.state_changed(self.order.position, self.state)
+
+    def _stands(self, event_type: str | None, opened: bytes) -> None:
+        """Make known what stands from now on."""
+        if event_type is None:
+            self._nothing_stands()
+        else:
+            self._standing[event_type] = standing = close_standing(opened, self._session)
+            self._above.stands(self.order.position, event_type, standing)
+
+    def _nothing_stands(self) -> None:
+        while self._standing:
+            event_type, _ = self._standing.popitem()
+            self._above.stands(self.order.position, event_type, None)
 
     def _describe(self) -> None:
         """Make known what stands here."""

@@ -21,6 +21,7 @@ from drivers.observation import Observation
 from gateway.backoff import Backoff
 from gateway.clock import SystemTime
 from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
+from gateway.contract.standing import open_standing
 from gateway.corridor import Corridor, Kind
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class DeviceWorker:
         self._standing = clock.standing()
         self._standing_ns = clock.boot_ns()
         self._reported: dict[str, Any] | None = None
+        self._stands = False
         self.counters = Counters()
         # Personal data: kept in memory only, for a technician at this post, and gone with the process.
         self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=KEPT_BAD_FRAMES)
@@ -159,6 +161,9 @@ class DeviceWorker:
                             await self._hand_up(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
         finally:
+            if self._stands:
+                self._stands = False
+                self._corridor.send(Kind.NOW)
             try:
                 await driver.close()
             finally:
@@ -208,6 +213,10 @@ class DeviceWorker:
             {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
             event,
         )
+        if observation.stands:
+            standing = open_standing(observation, heard, provenance)
+            self._corridor.send(Kind.NOW, {"type": observation.event_type}, standing)
+            self._stands = True
         await self._corridor.drained()
 
     def _moment(self) -> Moment:

@@ -21,7 +21,10 @@ from gateway.contract.schemas import (
     event_example,
     example,
     opened,
+    standing_example,
+    standing_of,
 )
+from gateway.contract.standing import Standing
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -130,6 +133,13 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
                 _event_message(event),
             )
         )
+        if event.stands:
+            text = (
+                f"The newest `{event.event_type}`: retained for as long as the device is there, and taken "
+                "back with an empty message at once when it is not."
+            )
+            now = _TOPICS.now(_DEVICE, event.event_type)
+            found.append((f"{event.event_type}.now", now, text, retained, _standing_message(event)))
     text = "One image of an event, sent before the event that lists it; never retained."
     found.append(
         ("blob", _TOPICS.blob(_DEVICE, "{event_id}", "{role}"), text, _passing(None), _blob_message())
@@ -157,8 +167,17 @@ def _message(name: str, title: str, summary: str, content_type: str, payload: Sc
 
 def _state_message(name: str) -> dict[str, Any]:
     model = STATES[name]
-    payload = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return _message(name, model.__name__, described(model), "application/json", payload) | {
+    return _json_message(name, model.__name__, described(model), example(model))
+
+
+def _standing_message(event: type[Observation]) -> dict[str, Any]:
+    name = f"{event.event_type}.now"
+    return _json_message(name, f"{event.__name__}Standing", described(event), standing_example(event))
+
+
+def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return _message(name, schema, summary, "application/json", reference) | {
         "bindings": {
             "mqtt": {
                 "payloadFormatIndicator": 1,
@@ -166,7 +185,7 @@ def _state_message(name: str) -> dict[str, Any]:
                 "bindingVersion": BINDING,
             }
         },
-        "examples": [{"name": name, "payload": example(model)}],
+        "examples": [{"name": name, "payload": payload}],
     }
 
 
@@ -222,15 +241,25 @@ def _servers() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Schema]:
     """Every model once, by its name; an event's envelope as `DocumentReadEvent`."""
-    events: list[type[BaseModel]] = [Event[event] for event in EVENTS]  # type: ignore[valid-type]
+    events: dict[type[Observation], type[BaseModel]] = {event: Event[event] for event in EVENTS}  # type: ignore[valid-type]
+    standing: dict[type[Observation], type[BaseModel]] = {
+        event: Standing[event]  # type: ignore[valid-type]
+        for event in EVENTS
+        if event.stands
+    }
     named, document = models_json_schema(
-        [(model, "serialization") for model in (*STATES.values(), *events)],
+        [(model, "serialization") for model in (*STATES.values(), *events.values(), *standing.values())],
         ref_template="#/components/schemas/{model}",
     )
     found: dict[str, Schema] = opened(document["$defs"])
-    for event, model in zip(EVENTS, events, strict=True):
-        name = named[model, "serialization"]["$ref"].rpartition("/")[2]
-        found[f"{event.__name__}Event"] = envelope_of(event, found.pop(name))
+
+    def taken(model: type[BaseModel]) -> Schema:
+        return found.pop(named[model, "serialization"]["$ref"].rpartition("/")[2])
+
+    for event, model in events.items():
+        found[f"{event.__name__}Event"] = envelope_of(event, taken(model))
+    for event, model in standing.items():
+        found[f"{event.__name__}Standing"] = standing_of(event, taken(model))
     found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
     found["UserProperties"] = {
         "title": "UserProperties",

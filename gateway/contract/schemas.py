@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from drivers.observation import Observation
 from gateway.contract.catalogue import EVENTS
 from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
+from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 
 Schema = dict[str, Any]
@@ -36,6 +37,16 @@ def data_schema(event: type[Observation]) -> Schema:
 def event_schema(event: type[Observation]) -> Schema:
     """The schema of a whole event: the envelope, with the data's own schema bundled in under its `$id`."""
     schema = _document(Event[event], f"{schema_id(event.event_type)}:event")  # type: ignore[valid-type]
+    return envelope_of(event, _bundled(event, schema))
+
+
+def standing_schema(event: type[Observation]) -> Schema:
+    """The schema of what stands of a kind of event; bundled as in `event_schema`."""
+    schema = _document(Standing[event], f"{schema_id(event.event_type)}:now")  # type: ignore[valid-type]
+    return standing_of(event, _bundled(event, schema))
+
+
+def _bundled(event: type[Observation], schema: Schema) -> Schema:
     definitions = schema["$defs"]
     kept = {
         name: part for name, part in definitions.items() if name in _used(schema["properties"], definitions)
@@ -45,17 +56,22 @@ def event_schema(event: type[Observation]) -> Schema:
     # Definitions that only the data uses stay with the data: under another `$id` they are out of reach.
     outside = _used({k: v for k, v in schema["properties"].items() if k != "data"}, kept)
     schema["$defs"] = {name: part for name, part in kept.items() if name in outside} | {data["$id"]: data}
-    return envelope_of(event, schema)
+    return schema
 
 
 def envelope_of(event: type[Observation], schema: Schema) -> Schema:
     """Pin what the envelope of one event says of it: its type and the schema of its data."""
-    for name, value in (
-        ("specversion", "1.0"),
-        ("type", cloud_type(event.event_type)),
-        ("datacontenttype", "application/json"),
-        ("dataschema", schema_id(event.event_type)),
-    ):
+    return _pinned(event, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
+
+
+def standing_of(event: type[Observation], schema: Schema) -> Schema:
+    """Pin what a standing message says of itself."""
+    return _pinned(event, schema, {})
+
+
+def _pinned(event: type[Observation], schema: Schema, more: dict[str, str]) -> Schema:
+    of_event = {"type": cloud_type(event.event_type), "dataschema": schema_id(event.event_type)}
+    for name, value in (more | of_event).items():
         field = schema["properties"][name]
         schema["properties"][name] = {
             key: part for key, part in field.items() if key not in ("pattern", "examples")
@@ -77,6 +93,8 @@ def schemas() -> Mapping[str, Schema]:
     for event in EVENTS:
         found[f"{event.event_type}.v1.data.json"] = data_schema(event)
         found[f"{event.event_type}.v1.event.json"] = event_schema(event)
+        if event.stands:
+            found[f"{event.event_type}.v1.now.json"] = standing_schema(event)
     for name in STATES:
         found[f"{name}.v1.json"] = state_schema(name)
     return found
@@ -103,6 +121,15 @@ def event_example(event: type[Observation]) -> dict[str, Any]:
         "type": cloud_type(event.event_type),
         "dataschema": schema_id(event.event_type),
         "stream": f"lane-1/reader/{event.data_class}",
+        "data": example(event),
+    }
+
+
+def standing_example(event: type[Observation]) -> dict[str, Any]:
+    """What stands of a kind of event, made of the examples of its fields."""
+    return example(Standing[Any]) | {
+        "type": cloud_type(event.event_type),
+        "dataschema": schema_id(event.event_type),
         "data": example(event),
     }
 

@@ -67,6 +67,10 @@ class SiteTopics:
         """Retained: how the device is."""
         return f"{self._device(position)}/state"
 
+    def now(self, position: Position, event_type: str) -> str:
+        """Retained: what the device said last of a kind that stands, as long as the device is there."""
+        return f"{self._device(position)}/now/{event_type}"
+
     def event(self, position: Position, event_type: str) -> str:
         """Never retained: one thing the device said."""
         return f"{self._device(position)}/evt/{event_type}"
@@ -78,7 +82,7 @@ class SiteTopics:
 
 @dataclass(frozen=True, slots=True)
 class DeviceTopic:
-    """A topic under a device, taken apart: `kind` is desc, state, evt or blob, `rest` what follows it."""
+    """A topic under a device, taken apart: `kind` is its first level (desc, state, now, evt, blob)."""
 
     site: str
     position: Position

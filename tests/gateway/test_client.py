@@ -213,6 +213,36 @@ async def test_a_device_is_online_only_while_its_gateways_session_lives(
         await until(lambda: not desk.status("lane-1/reader").online)
 
 
+async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    async def stands(payload: bytes) -> None:
+        await gateway.say(f"{BASE}/now/barrier.state", payload, retain=True)
+
+    body = {
+        "type": "bgw.barrier.leaning.v1",
+        "dataschema": "urn:bgw:schema:barrier.leaning:v1",
+        "time": "2026-11-23T08:15:30Z",
+        "clock": "synced",
+        "provenance": "live",
+        "data": {"leaning": 3},
+        "session": "one",
+    }
+    await stands(json.dumps(body).encode())
+    async with desk_at(mosquitto) as desk:
+        await until(lambda: desk._standing)
+        assert desk.now("lane-1/reader", "barrier.state") is None, "nothing is known of its gateway yet"
+        await gateway.alive("one")
+        await until(lambda: desk.now("lane-1/reader", "barrier.state") is not None)
+        assert desk.now("lane-1/reader", "barrier.state").data == {"leaning": 3}
+        mosquitto.kill()  # which forgets what was retained
+        await until(lambda: not desk.connected.is_set())
+        mosquitto.start()
+        async with asyncio.timeout(10):
+            await desk.connected.wait()
+        assert desk.now("lane-1/reader", "barrier.state") is None
+
+
 async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     async with desk_at(mosquitto) as desk:

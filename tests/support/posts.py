@@ -27,6 +27,7 @@ class Notebook:
     events: list[tuple[str, Heard]] = field(default_factory=list)
     states: list[tuple[str, DeviceState]] = field(default_factory=list)
     descriptions: dict[str, DeviceDescription] = field(default_factory=dict)
+    standing: dict[tuple[str, str], bytes] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def heard(self, position: str, heard: Heard) -> None:
@@ -39,6 +40,13 @@ class Notebook:
 
     def description_changed(self, position: str, description: DeviceDescription) -> None:
         self.descriptions[position] = description
+        self.news.set()
+
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        if standing is None:
+            self.standing.pop((position, event_type), None)
+        else:
+            self.standing[position, event_type] = standing
         self.news.set()
 
     async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:

@@ -17,6 +17,7 @@ from gateway.contract.documents import CONTRACT_VERSION
 from gateway.contract.envelope import Event
 from gateway.contract.evolution import narrowings
 from gateway.contract.schemas import STATES, schemas
+from gateway.contract.standing import Standing
 
 GOLDEN = Path(__file__).parent / "golden"
 PROMISES = sorted(GOLDEN.glob("*/schemas/*.json"))
@@ -34,6 +35,7 @@ def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
     assert {file.stem for file in (here / "payloads").iterdir()} == {
         *STATES,
         *(event.event_type for event in EVENTS),
+        *(f"{event.event_type}.now" for event in EVENTS if event.stands),
     }
 
 
@@ -49,7 +51,10 @@ def test_a_golden_payload_is_still_valid_and_still_read(payload: Path) -> None:
     message = json.loads(payload.read_text())
     events = {event.event_type: event for event in EVENTS}
 
-    if payload.stem in events:
+    if (event := events.get(payload.stem.removesuffix(".now"))) and payload.stem.endswith(".now"):
+        Draft202012Validator(schemas()[f"{event.event_type}.v1.now.json"]).validate(message)
+        assert Standing[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
+    elif payload.stem in events:
         event = events[payload.stem]
         Draft202012Validator(schemas()[f"{payload.stem}.v1.event.json"]).validate(message)
         assert Event[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
