@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from drivers.observation import DataClass, Observation
+from gateway.contract.asyncapi_commands import command_schemas, commands
 from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
 from gateway.contract.envelope import MEDIA_TYPE, Event
 from gateway.contract.schemas import (
@@ -45,6 +46,11 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "description": "What the image shows: `role` in the event's attachments.",
         "examples": ["page_ir"],
     },
+    "verb": {"description": "What is asked for, from the device's description.", "examples": ["claim"]},
+    "station": {
+        "description": "Who asks: the broker lets nobody use another's user name here.",
+        "examples": ["counter-1"],
+    },
 }
 
 
@@ -73,6 +79,7 @@ def asyncapi(version: str) -> dict[str, Any]:
             "bindings": {"mqtt": {**binding, "bindingVersion": BINDING}},
         }
         messages[name] = message
+    told = commands()
     return {
         "asyncapi": "3.0.0",
         "id": "urn:bgw:contract:v1",
@@ -80,7 +87,8 @@ def asyncapi(version: str) -> dict[str, Any]:
             "title": "Border post device gateway",
             "version": version,
             "description": (
-                "What a gateway tells of the devices of a border post, over MQTT 5. Within v1, fields, words "
+                "What a gateway tells of the devices of a border post, and what it can be told, over MQTT 5. "
+                "Within v1, fields, words "
                 "and topics are only added: pass over what you do not know. Recognise repetitions by `id`, "
                 "order by (`epoch`, `stream`, `seq`), never by time."
             ),
@@ -88,9 +96,13 @@ def asyncapi(version: str) -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": _servers(),
-        "channels": channels,
-        "operations": operations,
-        "components": {"parameters": _PARAMETERS, "messages": messages, "schemas": _schemas()},
+        "channels": channels | told.channels,
+        "operations": operations | told.operations,
+        "components": {
+            "parameters": _PARAMETERS,
+            "messages": messages | told.messages,
+            "schemas": _schemas(),
+        },
     }
 
 
@@ -111,6 +123,13 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
             "What stands at a position and can say: retained, cleared when it leaves the configuration.",
             retained,
             _state_message("device.description"),
+        ),
+        (
+            "device.claim",
+            _TOPICS.claim(_DEVICE),
+            "Who has claimed a device: retained, cleared as soon as nobody has.",
+            retained,
+            _state_message("device.claim"),
         ),
         (
             "device.state",
@@ -260,6 +279,7 @@ def _schemas() -> dict[str, Schema]:
         found[f"{event.__name__}Event"] = envelope_of(event, taken(model))
     for event, model in standing.items():
         found[f"{event.__name__}Standing"] = standing_of(event, taken(model))
+    found |= command_schemas()
     found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
     found["UserProperties"] = {
         "title": "UserProperties",

@@ -13,7 +13,8 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
-from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.commands import CLAIM_KINDS, CommandKind
+from gateway.contract.gateway_events import ClaimChanged, ClockStepped, CommandDecided, CommandEnded
 
 EVENTS: tuple[type[Observation], ...] = (
     DocumentRead,
@@ -27,8 +28,14 @@ EVENTS: tuple[type[Observation], ...] = (
     ChecksMade,
     DocumentRemoved,
     ClockStepped,
+    CommandDecided,
+    CommandEnded,
+    ClaimChanged,
 )
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
 
 GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset({ClockStepped})
 """Those that a gateway says of itself, at `_gw/{gateway}`."""
+
+COMMANDS: tuple[CommandKind, ...] = (*CLAIM_KINDS,)
+"""Every command of the contract: those of the gateway, then those of drivers, by the models they share."""

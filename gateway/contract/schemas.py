@@ -13,7 +13,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from drivers.observation import Observation
-from gateway.contract.catalogue import EVENTS
+from gateway.contract.catalogue import COMMANDS, EVENTS
+from gateway.contract.commands import (
+    CommandAnswer,
+    CommandKind,
+    CommandMessage,
+    DeviceClaim,
+    args_schema_id,
+    result_schema_id,
+)
 from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
 from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
@@ -24,9 +32,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 STATES: dict[str, type[BaseModel]] = {
     "device.state": DeviceState,
     "device.description": DeviceDescription,
+    "device.claim": DeviceClaim,
     "gateway.state": GatewayState,
 }
 """The retained messages, by the name in their schema's `$id`."""
+COMMAND, ANSWER = f"{SCHEMA_BASE}command:v1", f"{SCHEMA_BASE}command.answer:v1"
 
 
 def data_schema(event: type[Observation]) -> Schema:
@@ -86,6 +96,16 @@ def state_schema(name: str) -> Schema:
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
+def args_schema(kind: CommandKind) -> Schema:
+    """The schema of a command's arguments; as closed as the model, for what is sent to us is refused else."""
+    return _closed_document(kind.request, args_schema_id(kind.name))
+
+
+def result_schema(kind: CommandKind) -> Schema:
+    """The schema of what a command that was done has to say."""
+    return _document(kind.done, result_schema_id(kind.name))
+
+
 @cache
 def schemas() -> Mapping[str, Schema]:
     """Every schema, by the name of its file."""
@@ -97,6 +117,11 @@ def schemas() -> Mapping[str, Schema]:
             found[f"{event.event_type}.v1.now.json"] = standing_schema(event)
     for name in STATES:
         found[f"{name}.v1.json"] = state_schema(name)
+    found["command.v1.json"] = _closed_document(CommandMessage, COMMAND)
+    found["command.answer.v1.json"] = _document(CommandAnswer, ANSWER)
+    for kind in COMMANDS:
+        found[f"command.{kind.name}.v1.args.json"] = args_schema(kind)
+        found[f"command.{kind.name}.v1.result.json"] = result_schema(kind)
     return found
 
 
@@ -161,6 +186,10 @@ def _closes(key: str, part: Any) -> bool:
 def _document(model: type[BaseModel], identity: str) -> Schema:
     generated = opened(model.model_json_schema(mode="serialization"))
     return {"$schema": DIALECT, "$id": identity, **generated}
+
+
+def _closed_document(model: type[BaseModel], identity: str) -> Schema:
+    return {"$schema": DIALECT, "$id": identity, **model.model_json_schema(mode="validation")}
 
 
 def _used(schema: Any, definitions: Schema) -> set[str]:
