@@ -225,7 +225,8 @@ class Delivery(Audience):
         properties = packed(media_type, expiry_s)
         if correlation:
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
-        self._destinations[0].answer(topic, payload, properties)
+        if self._destinations:
+            self._destinations[0].answer(topic, payload, properties)
 
     # What goes out
 

@@ -183,7 +183,9 @@ class Wire:
         self._up = True
         self._timer = self._loop.call_later(MISC_S, self._misc)
         if self._subscriptions:
-            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
+            # As published: a message that somebody wants retained is seen to be one, even if it comes fresh.
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            client.subscribe([(topic, options) for topic in self._subscriptions])
         limits = Limits(
             receive_maximum=getattr(properties, "ReceiveMaximum", 65_535),
             maximum_packet_size=getattr(properties, "MaximumPacketSize", None),
