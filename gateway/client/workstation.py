@@ -1,21 +1,15 @@
-"""What a workstation imports: the events of its positions, typed, once each, none of them stale.
+"""A workstation: the events of its positions, typed, once each, none of them stale; and commands back.
 
-    async with Workstation("127.0.0.1", site="ke-busia", positions=["lane-1/reader"]) as desk:
-        async for event in desk:
-            ...
-
-Loads no device library. The connection is kept by itself; the broker keeps the session for `session_s`
-seconds, so that a short outage or a restarted workstation program loses nothing that is still fresh.
+The connection is kept by itself; the broker keeps the session for `session_s` seconds, so that a short outage
+or a restarted workstation program loses nothing that is still fresh. Commands are never kept.
 """
 
 import asyncio
-import contextlib
 import ssl
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 import aiomqtt
 import structlog
@@ -24,88 +18,25 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
-from drivers.observation import Observation
+from drivers.command import Done, Request
 from gateway.backoff import Backoff
-from gateway.contract.catalogue import EVENTS
-from gateway.contract.envelope import Event, Provenance, cloud_type, read_event
+from gateway.client.claiming import HeldClaim
+from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
+from gateway.client.connection import Connection
+from gateway.client.incoming import Incoming
+from gateway.client.seen import Counts, DeviceStatus, Now, Received, typed
+from gateway.contract.commands import CommandAnswer, DeviceClaim
 from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 from gateway.contract.topics import ROOT, DeviceTopic, Position
 
 log = structlog.get_logger()
 
-KNOWN_IDS = 10_000
 WAITING_EVENTS = 10_000
-WAITING_IMAGE_BYTES = 128 * 1024 * 1024
-IMAGES_WAIT_S = 2.0
-"""Images are sent before their event, but MQTT keeps order within one topic only (MQTT 5, section 4.6)."""
 RECEIVE_MAXIMUM = 20
-_MODELS: dict[str, type[Observation]] = {cloud_type(model.event_type): model for model in EVENTS}
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One event as it reached this workstation."""
-
-    position: Position
-    envelope: Event[Any]
-    data: Observation | dict[str, Any]
-    """The typed model where this version knows the event type, else its plain JSON."""
-    images: dict[str, bytes]
-    """By role; a role that the event lists and that did not arrive in time is not here."""
-    deadline_s: float | None = field(repr=False)
-    """When it goes stale, in seconds of the event loop's clock; None: never."""
-
-    @property
-    def simulated(self) -> bool:
-        """Whether no real device said it."""
-        return self.envelope.provenance is not Provenance.LIVE
-
-    def stale_at(self, now_s: float) -> bool:
-        """Whether it is too old at that moment of the event loop's clock."""
-        return self.deadline_s is not None and now_s > self.deadline_s
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceStatus:
-    """How a device is, as far as this workstation can know."""
-
-    position: Position
-    state: DeviceState | None
-    description: DeviceDescription | None
-    gateway_online: bool
-    """False: the gateway behind it is gone, so whatever `state` says is history."""
-
-    @property
-    def online(self) -> bool:
-        """Whether the device can be expected to answer."""
-        return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
-
-
-@dataclass(frozen=True, slots=True)
-class Now:
-    """What a device said last of a kind that stands, such as the sensed state of a barrier."""
-
-    position: Position
-    standing: Standing[Any]
-    data: Observation | dict[str, Any]
-    """The typed model where this version knows the event type, else its plain JSON."""
-
-    @property
-    def simulated(self) -> bool:
-        """Whether no real device said it."""
-        return self.standing.provenance is not Provenance.LIVE
-
-
-@dataclass
-class Counts:
-    """What was not handed to the caller, and why."""
-
-    repeated: int = 0
-    stale: int = 0
-    unreadable: int = 0
-    missed: int = 0
-    """Gaps in the sequence numbers: events that expired before they came here, or that were lost."""
+TOLD_OF_DEVICES = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
+"""What a workstation subscribes to of its devices; of answers, its own."""
+DoneT = TypeVar("DoneT", bound=Done)
 
 
 class Workstation:
@@ -123,10 +54,13 @@ class Workstation:
         password: str | None = None,
         tls: ssl.SSLContext | None = None,
         session_s: int = 300,
+        station: str | None = None,
     ) -> None:
         """`positions`: such as `lane-1/reader`; None: every device of the site.
 
         `client_id` must be given and stay the same for the broker to keep the session over a restart.
+        `station` is the name under which it commands: `username` where not given, or the common name of its
+        certificate. The broker vouches for it and lets nobody use another.
         """
         self._site = site
         self._positions = None if positions is None else [Position.parse(text) for text in positions]
@@ -142,18 +76,19 @@ class Workstation:
         self._task: asyncio.Task[None] | None = None
         self._waiting: deque[Received | DeviceStatus] = deque(maxlen=WAITING_EVENTS)
         self._news = asyncio.Event()
-        self._ids: OrderedDict[str, None] = OrderedDict()
-        self._last_seq: dict[tuple[str, str, str], int] = {}
-        self._images: OrderedDict[str, dict[str, bytes]] = OrderedDict()
-        self._image_bytes = 0
-        self._incomplete: dict[str, tuple[Received, asyncio.TimerHandle]] = {}
         self._sessions: dict[str, bool] = {}
         self._states: dict[Position, DeviceState] = {}
         self._descriptions: dict[Position, DeviceDescription] = {}
         self._standing: dict[tuple[Position, str], Now] = {}
+        self._claims: dict[Position, DeviceClaim] = {}
+        self._held: dict[Position, HeldClaim] = {}
+        self._commanding = Commanding(site, station or username)
+        self._client: Connection | None = None
+        self._learned = asyncio.Event()
         self._told: dict[Position, DeviceStatus] = {}
         self.connected = asyncio.Event()
         self.counts = Counts()
+        self._incoming = Incoming(self._put, self.counts)
         self.gateways: dict[str, GatewayState] = {}
 
     async def __aenter__(self) -> Self:
@@ -165,8 +100,7 @@ class Workstation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect."""
-        for _, timer in self._incomplete.values():
-            timer.cancel()
+        self._incoming.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -210,6 +144,7 @@ class Workstation:
             state,
             self._descriptions.get(where),
             gateway_online=state is not None and self._sessions.get(state.session, False),
+            claim=self._claim_at(where),
         )
 
     def now(self, position: str | Position, event_type: str) -> Now | None:
@@ -221,10 +156,129 @@ class Workstation:
         found = self._standing.get((where, event_type))
         return found if found is not None and self._sessions.get(found.standing.session, False) else None
 
+    def _claim_at(self, position: Position) -> DeviceClaim | None:
+        claim = self._claims.get(position)
+        return claim if claim is not None and self._sessions.get(claim.session, False) else None
+
     @property
     def devices(self) -> list[Position]:
         """Every position that something is known of."""
         return sorted(self._states.keys() | self._descriptions.keys(), key=str)
+
+    # Commands.
+
+    @property
+    def station(self) -> str | None:
+        """The name under which it commands."""
+        return self._commanding.station
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None = None,
+        *,
+        done: type[DoneT],
+        expires_s: int = ...,
+        timeout_s: float = ...,
+        transaction: str | None = ...,
+    ) -> Obeyed[DoneT]: ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None = None,
+        *,
+        done: None = None,
+        expires_s: int = ...,
+        timeout_s: float = ...,
+        transaction: str | None = ...,
+    ) -> Obeyed[Any]: ...
+
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None = None,
+        *,
+        done: type[Done] | None = None,
+        expires_s: int = 3,
+        timeout_s: float = 10.0,
+        transaction: str | None = None,
+    ) -> Obeyed[Any]:
+        """Have a device do something, and wait for its end.
+
+        `expires_s`: it is begun within so many seconds (1 to 5), or never. `timeout_s`: how long to wait for
+        its end. `done`: the model of its result, where this version does not know it by itself.
+        Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
+        """
+        where = self._ours(position)
+        began_s = asyncio.get_running_loop().time()
+        session, family = await self._session_at(where, min(expires_s, timeout_s))
+
+        async def ask() -> CommandAnswer:
+            return await self._commanding.ask(
+                where,
+                verb,
+                request,
+                session,
+                self._send,
+                expires_s=expires_s,
+                timeout_s=timeout_s,
+                transaction=transaction,
+            )
+
+        answer = await ask()
+        waited_s = asyncio.get_running_loop().time() - began_s
+        if answer.reason == "not_new" and waited_s < expires_s:
+            answer = await ask()  # another program of this station was ahead; the answer said how far
+        return obeyed(answer, family, verb, done)
+
+    def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
+        """Have a device for this station alone: `async with desk.claim("lane-1/barrier") as claim`.
+
+        It is renewed by itself. `steal`: the reason for taking it from whoever has it, which is recorded.
+        """
+        where = self._ours(position)
+        held = self._held[where] = HeldClaim(self, where, lease_s, steal)
+        return held
+
+    def _ours(self, position: str | Position) -> Position:
+        where = Position.parse(position) if isinstance(position, str) else position
+        if self._positions is not None and where not in self._positions:
+            raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
+        return where
+
+    async def _session_at(self, position: Position, within_s: float) -> tuple[str, str]:
+        """Which session of the gateway serves a device, and its family; raises CommandNotSent."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    learned = self._learned
+                    status = self.status(position)
+                    if status.gateway_online and status.state and status.description and self._client:
+                        return status.state.session, status.description.family
+                    await learned.wait()
+        except TimeoutError:
+            pass
+        if self._client is None:
+            raise not_sent(
+                "not_connected", "This workstation has no connection to the broker.", "Look at the network."
+            )
+        if self._states.get(position) is None:
+            raise not_sent(
+                "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
+            )
+        raise not_sent("no_gateway", "The gateway is not running.", "Start it, or wait until it is back.")
+
+    async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
+        client = self._client
+        if client is None:
+            raise aiomqtt.MqttError("not connected")
+        return await client.send(topic, payload, expires_s)
 
     # The connection.
 
@@ -235,7 +289,7 @@ class Workstation:
         lasting.ReceiveMaximum = RECEIVE_MAXIMUM
         while True:
             try:
-                async with aiomqtt.Client(
+                async with Connection(
                     **self._connection,
                     protocol=aiomqtt.ProtocolVersion.V5,
                     clean_start=self._session_s == 0,
@@ -246,21 +300,27 @@ class Workstation:
                         [(pattern, SubscribeOptions(qos=1)) for pattern in self._patterns()]
                     )
                     backoff.reset()
+                    self._client = client
                     self.connected.set()
+                    self._tell()
                     async for message in client.messages:
                         self._take(message)
             except (aiomqtt.MqttError, OSError) as error:
                 log.info("workstation_disconnected", error=type(error).__name__)
+            finally:
+                self._client = None
             self.connected.clear()
-            self._standing.clear()  # what is taken back meanwhile is not told again
+            # What is taken back meanwhile is not told again.
+            self._standing.clear()
+            self._claims.clear()
             await asyncio.sleep(backoff.next_s())
 
     def _patterns(self) -> list[str]:
-        """What to subscribe to."""
-        gateways = f"{ROOT}/{self._site}/_gw/+/state"
-        if self._positions is None:
-            return [gateways, f"{ROOT}/{self._site}/+/+/+/#"]
-        return [gateways, *(f"{ROOT}/{self._site}/{position}/#" for position in self._positions)]
+        """What to subscribe to: not what other stations ask and are answered."""
+        kinds = TOLD_OF_DEVICES + ((f"rsp/{self.station}",) if self.station else ())
+        devices = ["+/+"] if self._positions is None else [str(position) for position in self._positions]
+        told = [f"{ROOT}/{self._site}/{device}/{kind}" for device in devices for kind in kinds]
+        return [f"{ROOT}/{self._site}/_gw/+/state", *told]
 
     # What arrives.
 
@@ -276,6 +336,12 @@ class Workstation:
                         self._take_device(where, payload, message)
         except ValidationError:
             self.counts.unreadable += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for something to become known."""
+        learned, self._learned = self._learned, asyncio.Event()
+        learned.set()
 
     def _take_gateway(self, gateway: str, payload: bytes) -> None:
         """Learn of a birth or a death. A death of another session than the one now alive is history."""
@@ -307,78 +373,41 @@ class Workstation:
                     self._descriptions[where.position] = described
                 else:
                     self._descriptions.pop(where.position, None)
+            case "claim", ():
+                self._take_claim(where.position, payload)
+            case "rsp", (self.station,) if self.station:
+                self._commanding.take(payload)
             case "now", (event_type,):
                 if payload:
                     standing = Standing[Any].model_validate_json(payload, extra="ignore")
-                    now = Now(where.position, standing, _typed(standing))
+                    now = Now(where.position, standing, typed(standing))
                     self._standing[where.position, event_type] = now
                 else:
                     self._standing.pop((where.position, event_type), None)
             case "blob", (event_id, role):
-                self._take_image(event_id, role, payload)
+                self._incoming.take_image(event_id, role, payload)
             case "evt", (_,):
                 if message.retain:  # an event is never retained: whoever did this, it is old
                     self.counts.stale += 1
                 else:
-                    self._take_event(where.position, payload, message)
+                    lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
+                    self._incoming.take_event(where.position, payload, lasts_s)
 
-    def _take_image(self, event_id: str, role: str, payload: bytes) -> None:
-        images = self._images.setdefault(event_id, {})
-        self._image_bytes += len(payload) - len(images.get(role, b""))
-        images[role] = payload
-        while self._image_bytes > WAITING_IMAGE_BYTES and len(self._images) > 1:
-            _, dropped = self._images.popitem(last=False)
-            self._image_bytes -= sum(map(len, dropped.values()))
-        if event_id in self._incomplete:
-            received, _ = self._incomplete[event_id]
-            if _roles(received) <= images.keys():
-                self._complete(event_id)
-
-    def _take_event(self, position: Position, payload: bytes, message: aiomqtt.Message) -> None:
-        envelope = read_event(payload)
-        if envelope.id in self._ids:
-            self.counts.repeated += 1
-            return
-        self._ids[envelope.id] = None
-        if len(self._ids) > KNOWN_IDS:
-            self._ids.popitem(last=False)
-        self._count_gaps(envelope)
-        loop = asyncio.get_running_loop()
-        lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-        received = Received(
-            position,
-            envelope,
-            _typed(envelope),
-            {},
-            None if lasts_s is None else loop.time() + lasts_s,
-        )
-        missing = _roles(received) - self._images.get(envelope.id, {}).keys()
-        timer = loop.call_later(IMAGES_WAIT_S, self._complete, envelope.id)
-        self._incomplete[envelope.id] = received, timer
-        if not missing:
-            self._complete(envelope.id)
-
-    def _complete(self, event_id: str) -> None:
-        """Hand an event on with the images that have come."""
-        received, timer = self._incomplete.pop(event_id)
-        timer.cancel()
-        images = self._images.pop(event_id, {})
-        self._image_bytes -= sum(map(len, images.values()))
-        received.images.update(images)
-        self._put(received)
-
-    def _count_gaps(self, envelope: Event[Any]) -> None:
-        stream = (envelope.source, envelope.epoch, envelope.stream)
-        last = self._last_seq.get(stream)
-        if last is not None and envelope.seq > last + 1:
-            self.counts.missed += envelope.seq - last - 1
-        self._last_seq[stream] = max(envelope.seq, last or 0)
+    def _take_claim(self, position: Position, payload: bytes) -> None:
+        if payload:
+            claim = DeviceClaim.model_validate_json(payload, extra="ignore")
+            self._claims[position] = claim
+            if (held := self._held.get(position)) is not None:
+                held.taken_by(claim.holder)
+        else:
+            self._claims.pop(position, None)
+        self._put_status(position)
 
     def _put_status(self, position: Position) -> None:
         """Tell how a device is, unless that was told last."""
         status = self.status(position)
         known = self._told.get(position)
-        if known is None or (known.state, known.gateway_online) != (status.state, status.gateway_online):
+        if known is None or _news_of(known) != _news_of(status):
             self._told[position] = status
             self._put(status)
 
@@ -387,17 +416,5 @@ class Workstation:
         self._news.set()
 
 
-def _roles(received: Received) -> set[str]:
-    """The images that an event lists."""
-    if isinstance(received.data, Observation):
-        return {attachment.role for attachment in received.data.attachments}
-    with contextlib.suppress(TypeError, KeyError):
-        return {attachment["role"] for attachment in received.data.get("attachments", ())}
-    return set()
-
-
-def _typed(envelope: Event[Any] | Standing[Any]) -> Observation | dict[str, Any]:
-    """The event's data as its model; what this version does not know stays as it is."""
-    model = _MODELS.get(envelope.type)
-    data: dict[str, Any] = envelope.data
-    return data if model is None else model.model_validate(data, extra="ignore")
+def _news_of(status: DeviceStatus) -> tuple[object, ...]:
+    return status.state, status.gateway_online, status.claim
