@@ -70,6 +70,7 @@ class CommandUnanswered(CommandError):  # noqa: N818
 class _Asked:
     """A command that waits for its end."""
 
+    session: str
     end: asyncio.Future[CommandAnswer]
     accepted: bool = False
 
@@ -111,18 +112,18 @@ class Commanding:
         message = CommandMessage(
             cmd_id=cmd_id, session=session, n=self._next_n(), args=dict(args or {}), transaction=transaction
         )
-        asked = self._waiting[cmd_id] = _Asked(asyncio.get_running_loop().create_future())
+        asked = self._waiting[cmd_id] = _Asked(session, asyncio.get_running_loop().create_future())
         topic = self._topics.command(position, verb, self.station)
         payload = message.model_dump_json(exclude_none=True).encode()
         try:
             async with asyncio.timeout(timeout_s):
                 _judge_code(await send(topic, payload, expires_s), cmd_id)
                 return await asked.end
+        except TimeoutError:
+            said = "It was accepted, but there was" if asked.accepted else "There was"
+            raise _unknown(cmd_id, f"{said} no answer within {timeout_s:g} seconds.") from None
         except (aiomqtt.MqttError, OSError):
             raise _unknown(cmd_id, "The connection to the broker was lost.") from None
-        except TimeoutError:
-            said = "It was accepted, and then" if asked.accepted else "The gateway"
-            raise _unknown(cmd_id, f"{said} gave no answer within {timeout_s:g} seconds.") from None
         finally:
             del self._waiting[cmd_id]
 
@@ -138,6 +139,12 @@ class Commanding:
             asked.accepted = True
         elif not asked.end.done():
             asked.end.set_result(answer)
+
+    def over(self, session: str) -> None:
+        """A gateway is gone: it answers nothing any more."""
+        for cmd_id, asked in self._waiting.items():
+            if asked.session == session and not asked.end.done():
+                asked.end.set_exception(_unknown(cmd_id, "The gateway ended meanwhile."))
 
     def _next_n(self) -> int:
         self._n = max(self._n + 1, time.time_ns() // 1_000_000)

@@ -42,7 +42,8 @@ class Connection(aiomqtt.Client):
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._answers[info.mid] = answer
         try:
-            await asyncio.wait({answer, self._disconnected}, return_when=asyncio.FIRST_COMPLETED)
+            waits: list[asyncio.Future[Any]] = [answer, self._disconnected]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 raise aiomqtt.MqttError("The connection was lost")
             return answer.result()

@@ -353,6 +353,9 @@ class Workstation:
         if state.online and before is not None and before.session != state.session:
             self._sessions[before.session] = False
         self._sessions[state.session] = state.online
+        for session, alive in self._sessions.items():
+            if not alive:
+                self._commanding.over(session)
         if state.online or before is None or before.session == state.session:
             self.gateways[gateway] = state
         for position, device in self._states.items():

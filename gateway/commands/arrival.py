@@ -15,7 +15,8 @@ from gateway.contract.topics import DeviceTopic, Position
 
 LARGEST_BYTES = 16 * 1024
 LARGEST_CORRELATION_BYTES = 256
-PULSE_S = 0.2
+PULSE_S, LATE_S = 0.1, 0.3
+"""Between two beats, and when a beat is late, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,22 @@ class Pulse:
     """Since when a message can have waited for us, at the most.
 
     A program that stood still (a suspended machine, swapped out, a debugger) finds in its sockets what came
-    meanwhile, with the life that it had then. So a life counts from when we were last awake for certain.
+    meanwhile, with the life that it had then. So a life counts from a moment after which every socket was
+    looked at: the last beat but one, as long as beats come in time. What the loop does first after it stood
+    still is not sure, so one beat in time has to follow.
     """
 
     def __init__(self, boot_ns: Callable[[], int]) -> None:
         self._boot_ns = boot_ns
         self._timer: asyncio.TimerHandle | None = None
-        self.awake_ns = boot_ns()
+        self._beat_ns = self.awake_ns = boot_ns()
 
     def start(self) -> None:
         """Beat from now on, on the running event loop."""
-        self.awake_ns = self._boot_ns()
+        now_ns = self._boot_ns()
+        if now_ns - self._beat_ns < LATE_S * 1e9:
+            self.awake_ns = self._beat_ns
+        self._beat_ns = now_ns
         self._timer = asyncio.get_running_loop().call_later(PULSE_S, self.start)
 
     def stop(self) -> None:

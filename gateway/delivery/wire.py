@@ -26,6 +26,8 @@ from gateway.delivery.settings import BrokerSettings
 
 log = structlog.get_logger()
 
+RECEIVE_MAXIMUM = 20
+"""Messages that a broker may send us before we have acknowledged one."""
 MISC_S = 1.0
 """Between two looks at the keep alive."""
 STEADY_S = 5.0
@@ -233,8 +235,13 @@ class Wire:
         client.on_socket_register_write = _nothing
         client.on_socket_unregister_write = _nothing
         client.on_socket_close = self._on_socket_close
-        # Session expiry 0 is the protocol's default: no command survives a connection.
-        client.connect_async(settings.host, settings.port, settings.keepalive_s, clean_start=True)
+        # Session expiry 0 is the protocol's default: no command survives a connection. And few are under way
+        # to us at a time: the broker takes the time that the others wait there off their lives.
+        connecting = Properties(PacketTypes.CONNECT)
+        connecting.ReceiveMaximum = RECEIVE_MAXIMUM
+        client.connect_async(
+            settings.host, settings.port, settings.keepalive_s, clean_start=True, properties=connecting
+        )
         return client
 
     # What paho says, noted down

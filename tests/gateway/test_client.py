@@ -17,7 +17,7 @@ from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
 from drivers.observation import Observation
-from gateway.client import Received, Workstation
+from gateway.client import CommandNotSent, CommandRejected, CommandUnanswered, Received, Workstation
 from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["house"]
@@ -211,6 +211,49 @@ async def test_a_device_is_online_only_while_its_gateways_session_lives(
         assert desk.status("lane-1/reader").online
         await gateway.alive("two", online=False)
         await until(lambda: not desk.status("lane-1/reader").online)
+
+
+async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.alive("one")
+    await gateway.state("one")
+    about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
+    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    async with desk_at(mosquitto, station="counter-1") as desk:
+        with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
+            await desk.command("lane-1/reader", "look")
+
+
+async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.alive("one")
+    await gateway.state("one")
+    about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
+    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    await gateway.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
+
+    async def answer(**more: Any) -> None:
+        message = await anext(aiter(gateway.client.messages))
+        asked = json.loads(message.payload)
+        said = {"cmd_id": asked["cmd_id"], "since_breakfast": True} | more
+        await gateway.say(f"{BASE}/rsp/counter-1", json.dumps(said).encode(), 10)
+
+    async with desk_at(mosquitto, station="counter-1") as desk:
+        for verb, said, kind in (
+            ("look", {"state": "done", "result": {"seen": 3}}, None),
+            ("claim", {"state": "done", "result": {"lease_s": "soon"}}, None),
+            ("look", {"state": "rejected", "reason": "bad_weather", "text": "It rains."}, CommandRejected),
+            ("look", {"state": "postponed"}, CommandUnanswered),
+        ):
+            answering = asyncio.create_task(answer(**said))
+            if kind is None:
+                assert (await desk.command("lane-1/reader", verb)).result == said["result"]
+            else:
+                with pytest.raises(kind):
+                    await desk.command("lane-1/reader", verb)
+            await answering
 
 
 async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
