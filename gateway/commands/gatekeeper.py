@@ -75,8 +75,8 @@ def _is_permitted(asked: Asked, facts: Facts) -> bool:
         return grant.steal
     if asked.verb in CLAIM_VERBS:
         return True
-    if stops(facts):
-        return grant.may_move or grant.permits(asked.verb, moves=False)
+    if stops(facts) and (grant.may_move or asked.verb in grant.still):
+        return True  # a role may also be given a stop by its name, and nothing else that moves
     return grant.permits(asked.verb, moves=offered.moves)
 
 

@@ -38,11 +38,11 @@ class Station:
         self.answers: list[CommandAnswer] = []
         self.codes: Counter[int] = Counter()
         """How the broker answered what was published."""
-        self.refused = ""
-        """Why the broker did not let us in."""
         self._port = port
         self._ready = threading.Event()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+        )
         self._client.max_queued_messages_set(0)
         self._client.max_inflight_messages_set(1000)
         if password is not None:
@@ -50,13 +50,13 @@ class Station:
         if tls is not None:
             self._client.tls_set_context(tls)
         self._client.on_connect = self._on_connect
+        self._client.on_disconnect = lambda *_: self._ready.set()  # in TLS 1.3 a refusal comes only now
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message
         self._client.on_publish = lambda _c, _u, _m, reason, _p: self.codes.update([reason.value])
 
     def _on_connect(self, client: mqtt.Client, _u: object, _f: object, reason: Any, _p: object) -> None:
         if reason.is_failure:
-            self.refused = str(reason)
             self._ready.set()
         else:
             client.subscribe(f"bgw/v1/{self.topics.site}/+/+/rsp/#", 1)
@@ -67,8 +67,7 @@ class Station:
     async def __aenter__(self) -> Self:
         try:
             await asyncio.to_thread(self._client.connect, "127.0.0.1", self._port)
-        except OSError as error:  # a certificate that the broker does not take
-            self.refused = str(error)
+        except OSError:  # a certificate that the broker does not take
             return self
         self._client.loop_start()
         await asyncio.to_thread(self._ready.wait, 10)
