@@ -14,21 +14,24 @@ from gateway.contract.commands import EXPIRY_LIMIT_S
 NO_SUBSCRIBERS, NOT_AUTHORISED = 0x10, 0x87  # MQTT 5, section 2.4
 
 
-def stale_after() -> list[tuple[int, int, int]]:
-    """Socket options with which the kernel gives up a connection on which nothing is acknowledged any more.
+def socket_options() -> list[tuple[int, int, int]]:
+    """What a command needs of its connection: to leave at once, and not to be kept when it cannot.
 
-    A command's life is counted by the broker from when it has it. Without this, one that was sent into a dead
-    link would be delivered by TCP whenever the link is back, minutes later, as if it were fresh.
+    A command's life is counted by the broker from when it has it. One that was sent into a dead link would be
+    delivered by TCP whenever the link is back, minutes later, as if it were fresh: so the kernel gives up a
+    connection on which nothing is acknowledged for as long as a command may live.
     """
-    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
-    return [] if option is None else [(socket.IPPROTO_TCP, option, EXPIRY_LIMIT_S * 1000)]
+    options = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+    if (patience := getattr(socket, "TCP_USER_TIMEOUT", None)) is not None:  # Linux only
+        options.append((socket.IPPROTO_TCP, patience, EXPIRY_LIMIT_S * 1000))
+    return options
 
 
 class Connection(aiomqtt.Client):
     """aiomqtt's client, which says besides how the broker answered what was published."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more, socket_options=stale_after())
+        super().__init__(*arguments, **more, socket_options=socket_options())
         self._answers: dict[int, asyncio.Future[int]] = {}
 
     async def send(self, topic: str, payload: bytes, expires_s: int) -> int:
