@@ -273,6 +273,10 @@ class Destination:
         if self._on_message is not None:
             self._on_message(message)
 
+    def wire_subscribed(self, refused: int | None) -> None:
+        """Say when no command will be heard here."""
+        self._problems.subscribed(refused)
+
     def wire_acked(self, acks: list[tuple[int, int]]) -> None:
         """Take note of PUBACKs, and fill the window again."""
         prefixes: dict[int, Flow] = {}

@@ -69,6 +69,9 @@ class WireUser(Protocol):
     def wire_message(self, message: mqtt.MQTTMessage) -> None:
         """Something arrived on a topic we subscribed."""
 
+    def wire_subscribed(self, refused: int | None) -> None:
+        """What we wanted to hear is granted, or refused with a reason code."""
+
 
 class Wire:
     """Keeps a connection to one broker: connects, waits with full jitter, connects again."""
@@ -95,6 +98,7 @@ class Wire:
         self._up = False
         self._acks: list[tuple[int, int]] = []
         self._messages: list[mqtt.MQTTMessage] = []
+        self._granted: list[int] = []
         self._connack: tuple[int, Properties] | None = None
         self._ended: asyncio.Event = asyncio.Event()
         self._end_reason: int | None = None
@@ -231,6 +235,7 @@ class Wire:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         # Set so that paho leaves writing to us; `flush` knows by itself when there is something to write.
         client.on_socket_register_write = _nothing
         client.on_socket_unregister_write = _nothing
@@ -259,6 +264,9 @@ class Wire:
 
     def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
         self._messages.append(message)
+
+    def _on_subscribe(self, _c: object, _u: object, _mid: int, reasons: list[Any], _p: object) -> None:
+        self._granted += [reason.value for reason in reasons]
 
     def _on_socket_close(self, _c: object, _u: object, sock: Any) -> None:
         if sock is self._socket:
@@ -310,6 +318,10 @@ class Wire:
         if self._acks:
             acks, self._acks = self._acks, []
             self._tell(self._user.wire_acked, acks)
+        if self._granted:
+            granted, self._granted = self._granted, []
+            refused = next((code for code in granted if code >= 0x80), None)
+            self._tell(self._user.wire_subscribed, refused)
         while self._messages:
             self._tell(self._user.wire_message, self._messages.pop(0))
 
@@ -342,6 +354,7 @@ class Wire:
             self._tell(self._user.wire_acked, acks)
         self._acks.clear()
         self._messages.clear()
+        self._granted.clear()
         if self._up:
             self._up = False
             self._tell(self._user.wire_down, self._end_reason)

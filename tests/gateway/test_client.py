@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -299,15 +300,20 @@ async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) ->
             await desk.connected.wait()
 
 
+def examples() -> dict[str, Any]:
+    """What the README shows, at the site of the tests; its second example goes on from the first."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    found: dict[str, Any] = {"__name__": "example"}
+    exec(code.replace("ke-busia", "uto-test").replace('"open"', '"look"'), found)
+    return found
+
+
 async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    example: dict[str, Any] = {"__name__": "example"}
-    exec(code.replace("ke-busia", "uto-test"), example)
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.start()
     await wire.host_opened()
-    running = asyncio.create_task(example["counter"]("127.0.0.1", house.broker.port))
+    running = asyncio.create_task(examples()["counter"]("127.0.0.1", house.broker.port))
     shown = ""
     try:
         async with asyncio.timeout(20):
@@ -319,6 +325,26 @@ async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.Captu
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert "lane-1/reader UTO L898902C3 ERIKSSON" in shown
+
+
+async def test_the_command_of_the_readme_is_done_or_says_why_not(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire = await house.wire("lane-1/barrier")
+    house.describe("lane-1/barrier", "obedient")
+    shutil.copy(ROOT / "config/mosquitto/roles.toml", house.folder)
+    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    house.write()
+    await house.start()
+    gate = examples()["gate"]
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/barrier").online)
+        await gate("127.0.0.1", house.broker.port)
+        await wire.heard(b"look lane-1 ")
+    assert capsys.readouterr().out == ""
+    assert await house.stop() == 0
+    await gate("127.0.0.1", house.broker.port)
+    assert "The gateway is not running. Start it" in capsys.readouterr().out
 
 
 def test_a_workstation_loads_no_device_library() -> None:
