@@ -92,7 +92,6 @@ class Gateway:
         except (VaultError, OutboxRefused) as error:
             raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
         self._clock_watch.start()
-        self._commands.start()
         self._forget_removed()
         for position, device in self.post.devices.items():
             self._add(position, device)

@@ -14,7 +14,7 @@ from drivers.command import Call, Command
 from drivers.driver import Condition
 from drivers.observation import Observation
 from gateway.clock import TimeSource
-from gateway.commands.arrival import Arrival, Pulse
+from gateway.commands.arrival import Arrival
 from gateway.commands.audit import Audit, shown_args
 from gateway.commands.claim_desk import REQUESTS, ClaimDesk
 from gateway.commands.gatekeeper import CLAIM_VERBS, UNNUMBERED, Asked, Facts, Offered, decide, stops
@@ -111,15 +111,10 @@ class CommandPath:
         self._rates = Rates(settings)
         self._audit = Audit(outside.record)
         self._claims = ClaimDesk(session, topics, settings, outside.retain, self._audit, time_source)
-        self._pulse = Pulse(time_source.boot_ns)
         self._tickets = itertools.count(1)
         self._begun: dict[int, _Begun] = {}
 
     # Its life
-
-    def start(self) -> None:
-        """Be ready."""
-        self._pulse.start()
 
     def close(self) -> None:
         """Let nothing through any more, and nobody have a claim."""
@@ -128,7 +123,6 @@ class CommandPath:
 
     def stop(self) -> None:
         """Record what is left to record."""
-        self._pulse.stop()
         self._claims.stop()
         self._audit.stop()
 
@@ -148,9 +142,9 @@ class CommandPath:
 
     # Down
 
-    def take(self, message: mqtt.MQTTMessage) -> None:
-        """Take what came from the broker."""
-        arrival = Arrival.of(message)
+    def take(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
+        """Take what came from the broker, and had not been sent before a moment of the boot clock."""
+        arrival = Arrival.of(message, sent_after_ns)
         if arrival is None:
             return
         device = self._outside.device(arrival.position)
@@ -172,7 +166,7 @@ class CommandPath:
     def _judge(self, arrival: Arrival, station: str, command: CommandMessage, device: Device) -> None:
         asked = Asked(station, arrival.verb, command.session, command.n, arrival.retained, arrival.expires_s)
         now_ns = self._time.boot_ns()
-        deadline_ns = min(now_ns, self._pulse.awake_ns) + (arrival.expires_s or 0) * 1_000_000_000
+        deadline_ns = arrival.sent_after_ns + (arrival.expires_s or 0) * 1_000_000_000
         facts = self._facts(arrival, station, device, now_ns, deadline_ns)
         reason = decide(asked, facts)
         if reason is None or reason not in UNNUMBERED:

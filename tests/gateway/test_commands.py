@@ -12,6 +12,7 @@ from support.gateways import House, house, until
 from support.mosquitto import Mosquitto
 from support.plugins.obedient_drivers import Called, Open, Opened
 from support.stations import Station
+from torture.post import Way
 
 from gateway.client import (
     CommandFailed,
@@ -242,6 +243,57 @@ async def test_a_gateway_that_stood_still_obeys_nothing_old(house: House, wire: 
         await asyncio.sleep(1.5)
         house.process.send_signal(signal.SIGCONT)
         assert (await station.end_of(stale)).state is CommandState.EXPIRED
+        assert await all_told(house, wire, "stop") == []
+
+
+@contextlib.asynccontextmanager
+async def far_broker(house: House) -> AsyncIterator[Way]:
+    """Between a gateway that is started anew and its broker, a network that can be cut and can stall."""
+    way = Way(house.broker.port)
+    await way.start()
+    try:
+        await house.stop(signal.SIGKILL)
+        house.config.write_text(
+            house.config.read_text().replace(f"port = {house.broker.port}", f"port = {way.port}")
+        )
+        await house.start()
+        yield way
+        assert await house.stop() == 0
+    finally:
+        await way.close()
+
+
+async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(house: House, wire: SerialLine) -> None:
+    async with far_broker(house) as way, counter(house) as desk:
+        async with Station(house.broker.port, "counter-2") as station:
+            await desk.command(BARRIER, "look")
+            way.stall()
+            held_up = [station.send("stop", session_of(desk), expires_s=s) for s in (1, 2)]
+            await station.acknowledged(2)
+            await asyncio.sleep(2.5)
+            way.heal()
+            for cmd_id in held_up:
+                assert (await station.end_of(cmd_id)).state is CommandState.EXPIRED
+        assert await all_told(house, wire, "stop") == []
+
+
+async def test_what_was_sent_while_the_connection_was_cut_never_comes(house: House, wire: SerialLine) -> None:
+    async with far_broker(house) as way, counter(house) as desk:
+        async with Station(house.broker.port, "counter-2") as station:
+            session = session_of(desk)
+            await desk.command(BARRIER, "look")
+            way.cut()
+            await until(lambda: '"destination_down"' in house.log)
+            missed = [station.send("stop", session) for _ in range(20)]
+            await station.acknowledged(20)
+            way.heal()
+            async with asyncio.timeout(20):
+                while True:
+                    with contextlib.suppress(CommandUnanswered, CommandNotSent):
+                        await desk.command(BARRIER, "look", timeout_s=1)
+                        break
+            assert session_of(desk) == session, "it is the same run of the gateway"
+            assert not any(station.answers_to(cmd_id) for cmd_id in missed)
         assert await all_told(house, wire, "stop") == []
 
 

@@ -18,7 +18,7 @@ from gateway.config import Commands, Roles
 from gateway.contract.commands import CommandAnswer, CommandState, Outcome
 from gateway.contract.gateway_events import ClaimChanged, CommandDecided, CommandEnded
 from gateway.contract.topics import Position, SiteTopics
-from support.deliveries import FakeTime, until
+from support.deliveries import FakeTime
 from support.plugins.obedient_drivers import Obedient
 
 TOPICS = SiteTopics("uto-test", "gw-1")
@@ -75,7 +75,6 @@ class Desk:
         self.records: list[tuple[Position, Observation, str]] = []
         self.numbers = itertools.count(1)
         self.path = CommandPath(SESSION, TOPICS, Commands(**settings), ROLES, self, time_source=self.time)
-        self.path.start()
 
     # What the path needs of the outside
 
@@ -107,6 +106,7 @@ class Desk:
         payload: bytes | None = None,
         correlation: bytes | None = None,
         topic: str | None = None,
+        on_its_way_s: float = 0,
         **body: Any,
     ) -> list[CommandAnswer]:
         """Let a message arrive; returns the answers that come at once."""
@@ -122,7 +122,7 @@ class Desk:
             message.properties.CorrelationData = correlation
         message.properties.ResponseTopic = "bgw/v1/uto-test/elsewhere"
         before = len(self.answers)
-        self.path.take(message)
+        self.path.take(message, self.time.boot_ns() - round(on_its_way_s * 1e9))
         return [answer for _, answer, _ in self.answers[before:]]
 
     def end(
@@ -140,12 +140,6 @@ class Desk:
         (accepted,) = self.arrive(verb, station, **more)
         assert accepted.state is CommandState.ACCEPTED, accepted
         assert self.end().state is CommandState.DONE
-
-    async def let(self, seconds: float) -> None:
-        """Let time pass, wide awake."""
-        self.time.run(seconds)
-        now_ns = self.time.boot_ns()
-        await until(lambda: self.path._pulse.awake_ns == now_ns)
 
     def of(self, kind: type[Observation]) -> list[Any]:
         return [observation for _, observation, _ in self.records if type(observation) is kind]
