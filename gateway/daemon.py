@@ -254,6 +254,7 @@ class Gateway:
         limits = Limits(silent_s=supervision.heartbeat_limit_s, stop_s=supervision.stop_s)
         supervised = Supervised(order, limits, self._nursery, self, self.session)
         self._devices[position] = supervised
+        self._delivery.retain(self._topics.claim(position), None)  # one of an earlier run is over
         supervised.start()
 
     def _clear(self, position: Position) -> None:

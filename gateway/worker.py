@@ -184,9 +184,11 @@ class DeviceWorker:
                 self._corridor.send(Kind.NOW)
             try:
                 await self._commands.closed()
-                await driver.close()
             finally:
-                await links.close()
+                try:
+                    await driver.close()
+                finally:
+                    await links.close()
 
     async def _open(self, driver: Driver[Settings], links: Links) -> Identity:
         try:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import paho.mqtt.client as mqtt
-import structlog
 
 from drivers.command import Call, Command
 from drivers.driver import Condition
@@ -21,17 +20,10 @@ from gateway.commands.gatekeeper import CLAIM_VERBS, UNNUMBERED, Asked, Facts, O
 from gateway.commands.rates import Rates
 from gateway.commands.remembered import Memory
 from gateway.config import Commands, Roles
-from gateway.contract.commands import (
-    CommandAnswer,
-    CommandMessage,
-    CommandState,
-    Outcome,
-)
+from gateway.contract.commands import CommandAnswer, CommandMessage, CommandState, Outcome
 from gateway.contract.gateway_events import CommandDecided, CommandEnded
 from gateway.contract.reasons import CommandReason
 from gateway.contract.topics import Position, SiteTopics
-
-log = structlog.get_logger()
 
 CROWD = 16
 """Urgent commands of one device that run at once; a stop beyond them adds nothing."""

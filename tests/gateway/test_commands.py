@@ -199,15 +199,17 @@ async def test_a_killed_gateway_takes_up_nothing(house: House, wire: SerialLine)
     """What was in hand, what was sent while it was away, and what is sent under its old session."""
     async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
         old = session_of(desk)
+        await station.end_of(station.send("claim", old))
         begun = station.send("open-up", old)
         await wire.heard(b"open-up")
         await house.stop(signal.SIGKILL)
         for _ in range(20):
             station.send("stop", old)
-        await station.acknowledged(21)
+        await station.acknowledged(22)
         await house.start()
         late = station.send("stop", old)
         await until(lambda: desk.status(BARRIER).online and session_of(desk) != old)
+        await until(lambda: desk._claims == {})
         later = station.send("stop", old)
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
         assert all(answer.reason is CommandReason.OTHER_SESSION for answer in station.answers_to(late))
