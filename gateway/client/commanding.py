@@ -14,7 +14,6 @@ from drivers.command import Done, Request
 from gateway.client.connection import NO_SUBSCRIBERS
 from gateway.contract.catalogue import COMMANDS
 from gateway.contract.commands import (
-    EXPIRY_LIMIT_S,
     CommandAnswer,
     CommandMessage,
     CommandState,
@@ -103,8 +102,6 @@ class Commanding:
         """Send one command and wait for its end; raises CommandNotSent, CommandUnanswered."""
         if self.station is None:
             raise ValueError("only a workstation with a station's name can command: give `station`")
-        if not 1 <= expires_s <= EXPIRY_LIMIT_S:
-            raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
         args = (
             request.model_dump(mode="json", exclude_unset=True) if isinstance(request, Request) else request
         )

@@ -25,7 +25,7 @@ from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
 from gateway.client.connection import Connection
 from gateway.client.incoming import Incoming
 from gateway.client.seen import Counts, DeviceStatus, Now, Received, typed
-from gateway.contract.commands import CommandAnswer, DeviceClaim
+from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
 from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 from gateway.contract.topics import ROOT, DeviceTopic, Position
@@ -216,8 +216,14 @@ class Workstation:
         Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
         """
         where = self._ours(position)
-        began_s = asyncio.get_running_loop().time()
+        if not 1 <= expires_s <= EXPIRY_LIMIT_S:
+            raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
         session, family = await self._session_at(where, min(expires_s, timeout_s))
+
+        def left_s() -> float:
+            return expires_s - (loop.time() - began_s)
 
         async def ask() -> CommandAnswer:
             return await self._commanding.ask(
@@ -226,14 +232,13 @@ class Workstation:
                 request,
                 session,
                 self._send,
-                expires_s=expires_s,
+                expires_s=max(1, round(left_s())),
                 timeout_s=timeout_s,
                 transaction=transaction,
             )
 
         answer = await ask()
-        waited_s = asyncio.get_running_loop().time() - began_s
-        if answer.reason == "not_new" and waited_s < expires_s:
+        if answer.reason == "not_new" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer said how far
         return obeyed(answer, family, verb, done)
 
