@@ -98,6 +98,8 @@ class Command:
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[Done]])
 _MARK = "__borderpost_command__"
+RESERVED = frozenset({"claim", "release", "renew", "steal"})
+"""Verbs that whoever runs drivers obeys itself, for every device."""
 
 
 def command(*, urgent: bool = False, moves: bool = False) -> Callable[[MethodT], MethodT]:
@@ -125,6 +127,8 @@ def commands_of(driver: type[Any]) -> dict[str, Command]:
         match list(hints.values()):
             case [request, call] if call is Call and _is(request, Request) and _is(done, Done):
                 verb = name.replace("_", "-")
+                if verb in RESERVED:
+                    raise TypeError(f"{driver.__name__}.{name}: every device has that command already")
                 found[verb] = Command(verb, name, request, done, urgent, moves)
             case _:
                 raise TypeError(f"{driver.__name__}.{name} is not (self, Request, Call) -> Done")

@@ -205,6 +205,19 @@ class Observation(Part):
     shown = frozenset({"attachments"})
     event_type: ClassVar[str]
     data_class: ClassVar[DataClass]
+    stands: ClassVar[bool] = False
+    """Holds until the device says something else of this type, as the sensed state of a barrier does.
+
+    Besides the event, which passes as every other does, the newest stands as a retained message for as long
+    as the device is there. So nothing about a person may stand, and a driver says it again after each open.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse that something about a person stands: a retained message stays at brokers."""
+        super().__pydantic_init_subclass__(**kwargs)
+        if cls.stands and getattr(cls, "data_class", None) is DataClass.TRAVELLER:
+            raise TypeError(f"{cls.__name__} is about a person and cannot stand")
 
     transaction: str | None = Field(
         None, exclude=True, description="Joins what belongs to one traveller, document or capture."

@@ -23,7 +23,7 @@ ROOM_BYTES = 32 * 1024
 
 
 class Kind(IntEnum):
-    """What a frame is. The first five go up to the daemon, the last down to the worker."""
+    """What a frame is. STOP and COMMAND go down to the worker, all others up to the daemon."""
 
     BEAT = 1
     """I am alive; head: counters."""
@@ -37,6 +37,12 @@ class Kind(IntEnum):
     """An open event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
     STOP = 6
     """Close the device and end."""
+    NOW = 7
+    """What stands from now on; head: type; body: see gateway.contract.standing. Empty: nothing any more."""
+    COMMAND = 8
+    """Do this; head: ticket, verb, and the fields of Call; body: its arguments, a JSON object."""
+    ANSWER = 9
+    """How a command ended; head: ticket, state, reason, text, how; body: its result, a JSON object."""
 
 
 def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

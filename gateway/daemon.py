@@ -14,10 +14,12 @@ from typing import IO
 import structlog
 
 from drivers.links.link import Action
-from drivers.observation import DataClass
+from drivers.observation import DataClass, Observation
 from gateway import log as logging
 from gateway.clock import ClockChange, ClockWatch, SystemTime, moment
+from gateway.commands.path import CommandPath
 from gateway.config import Changes, ConfigError, DeviceSettings, Post, changed, load
+from gateway.contract.commands import ANSWER_EXPIRY_S, Outcome
 from gateway.contract.envelope import EnvelopeWriter, Provenance, timestamp
 from gateway.contract.gateway_events import ClockStepped
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayReport, GatewayState
@@ -28,8 +30,9 @@ from gateway.delivery.problems import Problems
 from gateway.delivery.submission import Blob, Submission
 from gateway.delivery.vault import VaultError
 from gateway.destinations import delivery_settings
+from gateway.fork_client import Nursery
 from gateway.nursery import fork_server
-from gateway.supervisor import Heard, Limits, Nursery, Supervised
+from gateway.supervisor import Heard, Limits, Supervised
 from gateway.version import VERSION
 from gateway.worker import Order
 
@@ -62,6 +65,11 @@ class Gateway:
         self._problems = Problems(self._tell_state)
         self._nursery = nursery
         self._devices: dict[Position, Supervised] = {}
+        self._held: list[Submission] | None = None
+        """Records of ours that wait while delivery is exchanged; devices are paused meanwhile."""
+        self._commands = CommandPath(
+            self.session, self._topics, post.commands, post.roles, self, time_source=self._time
+        )
         self._lock: IO[str] | None = None
         self._delivery = self._new_delivery()
 
@@ -72,6 +80,8 @@ class Gateway:
             self.session,
             time_source=self._time,
             on_change=self._tell_state,
+            subscriptions=(self._topics.commands,),
+            on_message=self._commands.take,
         )
 
     async def start(self) -> None:
@@ -100,7 +110,9 @@ class Gateway:
         """Close the devices, deliver what can be delivered at once, say goodbye."""
         log.info("gateway_stopping", session=self.session)
         self._clock_watch.stop()
+        self._commands.close()
         await asyncio.gather(*(device.stop() for device in self._devices.values()))
+        self._commands.stop()
         await self._nursery.close()
         await self._delivery.stop(FAREWELL_S)
         if self._lock is not None:
@@ -129,6 +141,40 @@ class Gateway:
         """Publish what stands at a position."""
         topic = self._topics.description(Position.parse(position))
         self._delivery.retain(topic, description.model_dump_json().encode())
+
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        """Publish, or take back, what a device said last of a kind that stands."""
+        self._delivery.retain(self._topics.now(Position.parse(position), event_type), standing)
+
+    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
+        """Answer whoever gave a command."""
+        self._commands.answered(Position.parse(position), ticket, outcome)
+
+    def device(self, position: Position) -> Supervised | None:
+        """What serves a position."""
+        return self._devices.get(position)
+
+    def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
+        """Send an answer, now or never."""
+        self._delivery.respond(topic, payload, ANSWER_EXPIRY_S, correlation=correlation)
+
+    def retain(self, topic: str, payload: bytes | None) -> None:
+        """Have this stand at a topic; None clears it."""
+        self._delivery.retain(topic, payload)
+
+    def record(self, position: Position, observation: Observation, transaction: str) -> None:
+        """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        device = self._devices.get(position)
+        provenance = device.state.provenance if device is not None and device.state is not None else None
+        writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
+        open_event = writer.open_event(
+            observation, moment(self._time), provenance or Provenance.LIVE, transaction
+        )
+        submission = Submission(str(position), observation.event_type, observation.data_class, open_event)
+        if self._held is None:
+            self._delivery.submit(submission)
+        else:
+            self._held.append(submission)
 
     async def reload(self) -> None:
         """Read the file again and touch only what changed; a broken file changes nothing."""
@@ -160,9 +206,13 @@ class Gateway:
         # What cannot change while running stays as it is until the restart that was asked for.
         self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
         for position in (*changes.removed, *changes.altered):
-            await self._devices.pop(position).stop()
+            await self._devices[position].stop()
+            self._commands.forget(position)
+            del self._devices[position]
         for position in changes.removed:
             self._clear(position)
+        if changes.commands:
+            self._commands.configure(post.commands, post.roles)
         if changes.broker or changes.hq or changes.delivery:
             await self._exchange_delivery()
         for position in (*changes.added, *changes.altered):
@@ -174,10 +224,15 @@ class Gateway:
         for device in self._devices.values():
             device.pause()
         self._clock_watch.stop()  # a step meanwhile is seen by the difference it leaves
+        self._held = []
         await self._delivery.stop(FAREWELL_S)
         self._delivery = self._new_delivery()
         await self._delivery.start()
+        held, self._held = self._held, None
+        for submission in held:
+            self._delivery.submit(submission)
         self._clock_watch.start()
+        self._commands.tell_again()
         for device in self._devices.values():
             device.tell_again()
             device.resume()
@@ -199,6 +254,7 @@ class Gateway:
         limits = Limits(silent_s=supervision.heartbeat_limit_s, stop_s=supervision.stop_s)
         supervised = Supervised(order, limits, self._nursery, self, self.session)
         self._devices[position] = supervised
+        self._delivery.retain(self._topics.claim(position), None)  # one of an earlier run is over
         supervised.start()
 
     def _clear(self, position: Position) -> None:
@@ -216,17 +272,10 @@ class Gateway:
 
     def _clock_changed(self, change: ClockChange) -> None:
         """Record that the wall clock was set: whoever reads our times can then put them right."""
-        position = self._topics.gateway_position
         observation = ClockStepped(
             step_ms=change.step_ns // 1_000_000, standing=change.standing, first_synced=change.first_synced
         )
-        writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
-        open_event = writer.open_event(
-            observation, moment(self._time), Provenance.LIVE, transaction=str(uuid.uuid4())
-        )
-        self._delivery.submit(
-            Submission(str(position), observation.event_type, observation.data_class, open_event)
-        )
+        self.record(self._topics.gateway_position, observation, str(uuid.uuid4()))
         self._tell_state()
 
     def _tell_state(self) -> None:

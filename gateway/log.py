@@ -39,6 +39,7 @@ SHOWN_KEYS = frozenset(
         "pid",
         "problem",
         "profile",
+        "reason",
         "reason_code",
         "seconds",
         "serial_number",
@@ -46,11 +47,13 @@ SHOWN_KEYS = frozenset(
         "signal",
         "site",
         "state",
+        "station",
         "stream",
         "table",
         "text",
         "timestamp",
         "trace",
+        "verb",
         "version",
     }
 )

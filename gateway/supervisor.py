@@ -2,24 +2,28 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
-import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import structlog
 
+from drivers.command import Call, Command
 from drivers.driver import Condition, Driver, Identity, load_driver
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
 from gateway.backoff import Backoff
+from gateway.contract.commands import CLAIM_OFFERS, CommandState, Outcome, offer
 from gateway.contract.envelope import schema_id, timestamp
+from gateway.contract.reasons import CommandReason
+from gateway.contract.standing import close_standing
 from gateway.contract.states import DeviceDescription, DeviceState, EventOffer
 from gateway.corridor import BrokenCorridorError, Corridor, Kind
+from gateway.fork_client import Nursery, readable
 from gateway.worker import Order
 
 log = structlog.get_logger()
@@ -49,6 +53,19 @@ class Above(Protocol):
         """What stands at a position now."""
         ...
 
+    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
+        """How a command that was handed down ended. Each is told once."""
+        ...
+
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        """What the device said last of a kind that stands; None: it is not there any more."""
+        ...
+
+
+def _outcome(head: dict[str, Any], result: bytes) -> Outcome:
+    reason = head["reason"] and CommandReason(head["reason"])
+    return Outcome(CommandState(head["state"]), reason, head["text"], head["how"], result)
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -71,113 +88,6 @@ class Image:
     content: bytes
 
 
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-async def _readable(descriptor: int) -> None:
-    """Wait until a descriptor becomes readable; a pidfd does when its process has ended."""
-    loop = asyncio.get_running_loop()
-    readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _settle, readable)
-    try:
-        await readable
-    finally:
-        loop.remove_reader(descriptor)
-
-
-class _Forked:
-    """A child made by fork alone, with what the nursery needs of `asyncio.subprocess.Process`."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._code: int | None = None
-
-    @property
-    def returncode(self) -> int | None:
-        """How it ended; None while it lives."""
-        if self._code is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended:
-                self._code = os.waitstatus_to_exitcode(status)
-        return self._code
-
-    async def wait(self) -> int:
-        """Wait for its end."""
-        pidfd = os.pidfd_open(self.pid) if self.returncode is None else -1
-        if pidfd >= 0:
-            try:
-                await _readable(pidfd)
-            finally:
-                os.close(pidfd)
-        code = self.returncode
-        assert code is not None
-        return code
-
-
-class Nursery:
-    """The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
-
-    def __init__(self, drivers: list[str], level: str, born: tuple[int, socket.socket] | None = None) -> None:
-        """`born`: the server that was forked before the daemon began; None: the first fork starts one."""
-        self._drivers = drivers
-        self._level = level
-        self._process: asyncio.subprocess.Process | _Forked | None = None
-        self._channel: socket.socket | None = None
-        if born is not None:
-            pid, self._channel = born
-            self._channel.setblocking(False)
-            self._process = _Forked(pid)
-        self._lock = asyncio.Lock()
-
-    async def _started(self) -> socket.socket:
-        if self._channel is not None and self._process is not None and self._process.returncode is None:
-            return self._channel
-        await self.close()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway.nursery",
-                str(theirs.fileno()),
-                self._level,
-                *self._drivers,
-                pass_fds=[theirs.fileno()],
-                stdin=asyncio.subprocess.DEVNULL,
-            )
-        ours.setblocking(False)
-        self._channel = ours
-        return ours
-
-    async def fork(self, order: Order, descriptor: int) -> int:
-        """Make a worker process that serves `order` on `descriptor`; returns its pid; raises OSError."""
-        async with self._lock:
-            loop = asyncio.get_running_loop()
-            channel = await self._started()
-            socket.send_fds(channel, [json.dumps(order.as_head()).encode()], [descriptor])
-            while True:
-                answer = await loop.sock_recv(channel, 4096)
-                if not answer:
-                    self._channel = None
-                    channel.close()
-                    raise ConnectionResetError("the fork server ended")
-                message = json.loads(answer)
-                # Deaths are told as well, but a worker's socket says so sooner: only a birth matters here.
-                if "status" not in message:
-                    return int(message["pid"])
-
-    async def close(self) -> None:
-        """Let the server end; it ends what is left of its children."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-        if self._process is not None:
-            await self._process.wait()
-            self._process = None
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a worker process may take, in seconds."""
@@ -198,11 +108,15 @@ class Supervised:
         self._driver: type[Driver[Settings]] = load_driver(order.driver)
         self._identity: Identity | None = None
         self._images: list[Image] = []
+        self._standing: dict[str, bytes] = {}
+        self._tickets: set[int] = set()
+        """Commands that the worker has not answered yet."""
         self._corridor: Corridor | None = None
         self._pid = 0
         self._pidfd = -1
         self._last_beat = 0.0
         self._paused = False
+        self._stopping = False
         self._ended: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.counters: dict[str, int] = {}
@@ -211,12 +125,17 @@ class Supervised:
 
     def start(self) -> None:
         """Begin to serve the position."""
+        # What an earlier run left at brokers is history, even where its outbox had no time to note the topic.
+        for said in self._driver.says:
+            if said.stands:
+                self._above.stands(self.order.position, said.event_type, None)
         self._describe()
         self._enter(Condition.STARTING)
         self._task = asyncio.create_task(self._keep_alive(), name=f"supervise {self.order.position}")
 
     async def stop(self) -> None:
         """Close the device and end its process, by force when it takes too long."""
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -230,10 +149,12 @@ class Supervised:
         await self._end()
 
     def tell_again(self) -> None:
-        """Make description and state known once more, to somebody who has just come."""
+        """Make known once more all that is retained, to somebody who has just come."""
         self._describe()
         if self.state is not None:
             self._above.state_changed(self.order.position, self.state)
+        for event_type, standing in self._standing.items():
+            self._above.stands(self.order.position, event_type, standing)
 
     def pause(self) -> None:
         """Take no more events from this device for now, nor from the next process that serves it."""
@@ -246,6 +167,27 @@ class Supervised:
         self._paused = False
         if self._corridor is not None:
             self._corridor.resume()
+
+    @property
+    def condition(self) -> Condition:
+        """How the device is."""
+        return self.state.state if self.state is not None else Condition.STARTING
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """What it can be told to do, by verb."""
+        return self._driver.commands
+
+    def obey(self, ticket: int, verb: str, call: Call, args: bytes) -> bool:
+        """Hand a command down; False when there is no process to take it. Else it is answered, once.
+
+        It is never handed to another process: what a worker that died had begun, nobody knows.
+        """
+        if self._corridor is None:
+            return False
+        self._tickets.add(ticket)
+        self._corridor.send(Kind.COMMAND, {"ticket": ticket, "verb": verb, **asdict(call)}, args)
+        return True
 
     async def _keep_alive(self) -> None:
         backoff = Backoff(self.order.backoff_first_s, self.order.backoff_max_s)
@@ -316,7 +258,11 @@ class Supervised:
                     return Cause.SILENT
 
     async def _end(self) -> None:
-        """Make sure that no process and no descriptor of this worker is left."""
+        """Make sure that nothing of this worker is left: what it said, what it owes, its process."""
+        self._nothing_stands()
+        while self._tickets:
+            outcome = Outcome.failed(CommandReason.STOPPING if self._stopping else CommandReason.WORKER_LOST)
+            self._above.answered(self.order.position, self._tickets.pop(), outcome)
         if self._corridor is not None:
             self._corridor.close()
             self._corridor = None
@@ -330,7 +276,7 @@ class Supervised:
     async def _process_gone(self) -> None:
         """Wait until the kernel has ended the process: only then is its device free for the next one."""
         if self._pidfd >= 0:
-            await _readable(self._pidfd)
+            await readable(self._pidfd)
 
     def _received(self, kind: Kind, head: dict[str, Any], body: bytes) -> None:
         """Take one frame from the worker."""
@@ -351,6 +297,12 @@ class Supervised:
                 self._describe()
             case Kind.STATE:
                 self._enter(**head)
+            case Kind.NOW:
+                self._stands(head.get("type"), body)
+            case Kind.ANSWER:
+                if (ticket := head["ticket"]) in self._tickets:
+                    self._tickets.remove(ticket)
+                    self._above.answered(self.order.position, ticket, _outcome(head, body))
             case _:
                 raise BrokenCorridorError(f"a worker may not send {kind.name}")
 
@@ -367,7 +319,22 @@ class Supervised:
             text=self.state.text,
             action=self.state.action,
         )
+        if self.state.state in (Condition.OFFLINE, Condition.NO_DEVICE):
+            self._nothing_stands()
         self._above.state_changed(self.order.position, self.state)
+
+    def _stands(self, event_type: str | None, opened: bytes) -> None:
+        """Make known what stands from now on."""
+        if event_type is None:
+            self._nothing_stands()
+        else:
+            self._standing[event_type] = standing = close_standing(opened, self._session)
+            self._above.stands(self.order.position, event_type, standing)
+
+    def _nothing_stands(self) -> None:
+        while self._standing:
+            event_type, _ = self._standing.popitem()
+            self._above.stands(self.order.position, event_type, None)
 
     def _describe(self) -> None:
         """Make known what stands here."""
@@ -384,6 +351,10 @@ class Supervised:
                         data_class=said.data_class,
                     )
                     for said in self._driver.says
+                ),
+                commands=(
+                    *(offer(self._driver.family, command) for command in self.commands.values()),
+                    *CLAIM_OFFERS,
                 ),
                 session=self._session,
             ),

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from drivers.command import Call
 from drivers.driver import BadFrame, Condition, Driver, Identity, Status, load_driver
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
@@ -20,7 +21,10 @@ from drivers.links.settings import Settings
 from drivers.observation import Observation
 from gateway.backoff import Backoff
 from gateway.clock import SystemTime
+from gateway.command_runner import CommandRunner
+from gateway.contract.commands import Outcome
 from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
+from gateway.contract.standing import open_standing
 from gateway.corridor import Corridor, Kind
 
 log = structlog.get_logger()
@@ -84,6 +88,8 @@ class DeviceWorker:
         self._standing = clock.standing()
         self._standing_ns = clock.boot_ns()
         self._reported: dict[str, Any] | None = None
+        self._stands = False
+        self._commands = CommandRunner(self._driver_class.commands, order.position, self._answer)
         self.counters = Counters()
         # Personal data: kept in memory only, for a technician at this post, and gone with the process.
         self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=KEPT_BAD_FRAMES)
@@ -93,6 +99,19 @@ class DeviceWorker:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._beat())
             tasks.create_task(self._tend())
+
+    def obey(self, head: dict[str, Any], args: bytes) -> None:
+        """Take a command from the daemon."""
+        call = Call(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
+        self._commands.take(head["ticket"], head["verb"], call, args)
+
+    def stop(self) -> None:
+        """Obey no more: the end is near."""
+        self._commands.stop()
+
+    def _answer(self, ticket: int, outcome: Outcome) -> None:
+        head = {"ticket": ticket, "state": outcome.state, "reason": outcome.reason}
+        self._corridor.send(Kind.ANSWER, head | {"text": outcome.text, "how": outcome.how}, outcome.result)
 
     async def _beat(self) -> None:
         """Tell the daemon regularly that this process and its event loop are alive."""
@@ -140,6 +159,7 @@ class DeviceWorker:
             self.counters.opened += 1
             self._corridor.send(Kind.IDENTITY, identity.model_dump(mode="json"))
             self._report(Condition.ONLINE, provenance=_provenance(links))
+            self._commands.opened(driver)
             async with aclosing(driver.watch()) as said:  # type: ignore[type-var]
                 async for observation in said:
                     match observation:
@@ -160,10 +180,16 @@ class DeviceWorker:
                             await self._hand_up(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
         finally:
+            if self._stands:
+                self._stands = False
+                self._corridor.send(Kind.NOW)
             try:
-                await driver.close()
+                await self._commands.closed()
             finally:
-                await links.close()
+                try:
+                    await driver.close()
+                finally:
+                    await links.close()
 
     async def _open(self, driver: Driver[Settings], links: Links) -> Identity:
         try:
@@ -209,6 +235,10 @@ class DeviceWorker:
             {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
             event,
         )
+        if observation.stands:
+            standing = open_standing(observation, heard, provenance)
+            self._corridor.send(Kind.NOW, {"type": observation.event_type}, standing)
+            self._stands = True
         await self._corridor.drained()
 
     def _moment(self) -> Moment:
@@ -245,13 +275,18 @@ async def _serve(order: Order, channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
-    def received(kind: Kind, _head: dict[str, Any], _body: bytes) -> None:
-        if kind is Kind.STOP:
-            ended.set()
+    def received(kind: Kind, head: dict[str, Any], body: bytes) -> None:
+        match kind:
+            case Kind.STOP:
+                device.stop()
+                ended.set()
+            case Kind.COMMAND:
+                device.obey(head, body)
 
     corridor = Corridor(received, ended.set)
+    device = DeviceWorker(order, corridor, SystemTime())
     await loop.create_unix_connection(lambda: corridor, sock=channel)
-    running = asyncio.create_task(DeviceWorker(order, corridor, SystemTime()).run())
+    running = asyncio.create_task(device.run())
     waiting = asyncio.create_task(ended.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     for task in (running, waiting):

@@ -48,7 +48,7 @@ class Capture(Request):
     missing: tuple[FingerPosition, ...] = Field(
         (),
         description="Of several fingers asked for at once, those that this person lacks or cannot use.",
-        examples=[["right_little"]],
+        examples=[[]],
     )
 
     @model_validator(mode="after")
@@ -84,4 +84,12 @@ class CaptureDone(Done):
         None,
         description="How good the image is that was said, null where none was.",
         examples=[{"measure": "nfiq2", "value": 54, "minimum": 30, "outcome": "successful"}],
+    )
+
+
+class StealLock(Request):
+    """Take the lock of a scanner behind a service from another client of that service."""
+
+    reason: str = Field(
+        min_length=4, max_length=200, description="Why.", examples=["the workstation next to it has crashed"]
     )

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import typer
 
-from gateway.cli import config, contract, demo, devices, outbox, run, simulate, watch
+from gateway.cli import claims, command, config, contract, demo, devices, outbox, run, simulate, watch
 from gateway.version import VERSION
 
 app = typer.Typer(
@@ -21,6 +21,8 @@ app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.command()(watch.watch)
 app.command()(devices.devices)
+app.command()(command.command)
+app.add_typer(claims.app, name="claims")
 app.add_typer(config.app, name="config")
 app.add_typer(outbox.app, name="outbox")
 app.command()(contract.contract)

@@ -51,7 +51,7 @@ def _mosquitto(program: str, run_dir: Path, port: int) -> list[str]:
     file = run_dir / "mosquitto.conf"
     file.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-        f"max_packet_size {MAX_PACKET_BYTES}\nlog_type error\nlog_type warning\n"
+        f"max_packet_size {MAX_PACKET_BYTES}\nset_tcp_nodelay true\nlog_type error\nlog_type warning\n"
     )
     return [program, "-c", str(file)]
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,12 +9,10 @@ import typer
 from rich.table import Table
 
 from gateway.cli.rendering import light_of
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail, load_or_fail
-from gateway.cli.workstation import workstation_of
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+from gateway.cli.workstation import connected, retained
 from gateway.client import DeviceStatus
 from gateway.config import Post
-
-ANSWER_S = 5.0
 
 
 def devices(
@@ -24,14 +21,7 @@ def devices(
 ) -> None:
     """Show every device: state, since, cause, action, identity. Exit code 1 when one is not online."""
     post = load_or_fail(config)
-    try:
-        statuses = asyncio.run(_statuses(post))
-    except TimeoutError:
-        fail(
-            f"the broker at {post.broker.host}:{post.broker.port} does not answer\n"
-            "    is it running? systemctl status mosquitto",
-            os.EX_UNAVAILABLE,
-        )
+    statuses = asyncio.run(_statuses(post))
     if as_json:
         typer.echo(json.dumps([_plain(status) for status in statuses]))
     else:
@@ -40,18 +30,9 @@ def devices(
 
 
 async def _statuses(post: Post) -> list[DeviceStatus]:
-    """Collect what is retained at the broker; raises TimeoutError when it does not answer."""
-    async with workstation_of(post) as desk:
-        async with asyncio.timeout(ANSWER_S):
-            await desk.connected.wait()
-        # Retained messages come at once after the subscription; a device may have none yet.
-        try:
-            async with asyncio.timeout(1.0):
-                async for _ in desk.everything():
-                    if {*post.devices} <= {*desk.devices} and desk.gateways:
-                        break
-        except TimeoutError:
-            pass
+    """Collect what is retained at the broker."""
+    async with connected(post) as desk:
+        await retained(desk)
         return [desk.status(position) for position in post.devices]
 
 

@@ -1,28 +1,113 @@
-"""A workstation at the broker that a post's file names."""
+"""A workstation at the broker that a post's file names, under the gateway's name or a station's."""
 
+import asyncio
+import os
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from gateway.cli.terminal import fail
 from gateway.client import Workstation
 from gateway.config import Post
 
+ANSWER_S = 5.0
+QUIET_S, RETAINED_S = 0.3, 2.0
+"""When what is retained at a broker counts as seen: after so much silence, or so long, in seconds."""
 
-def workstation_of(post: Post, positions: list[str] | None = None) -> Workstation:
-    """Connect as the gateway itself would, without a session that outlives us."""
-    broker = post.broker
+StationName = Annotated[
+    str | None,
+    typer.Option(
+        "--station",
+        envvar="BORDERPOST_STATION",
+        help="Who commands: the user name at the broker, or the common name of --cert. Default: the post's.",
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(envvar="BORDERPOST_PASSWORD_FILE", help="File with the station's password at the broker."),
+]
+CertFile = Annotated[
+    Path | None,
+    typer.Option("--cert", envvar="BORDERPOST_CERT", help="The station's certificate, PEM; with --key."),
+]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key", envvar="BORDERPOST_KEY", help="The private key of --cert, PEM.")
+]
+
+
+@dataclass(frozen=True)
+class Login:
+    """As whom to come to the broker; what is not given is as the post's file has it."""
+
+    station: str | None = None
+    password_file: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+def workstation_of(post: Post, positions: list[str] | None = None, login: Login | None = None) -> Workstation:
+    """Connect without a session that outlives us: as a station, or as the gateway itself would."""
+    broker, login = post.broker, login or Login()
+    own = login.station is None
+    cert, key = login.cert, login.key
+    if own and cert is None and broker.tls is not None:
+        cert, key = broker.tls.cert_file, broker.tls.key_file
     tls = None
     if broker.tls is not None:
         tls = ssl.create_default_context(cafile=broker.tls.ca_file)
-        if broker.tls.cert_file is not None:
-            tls.load_cert_chain(broker.tls.cert_file, broker.tls.key_file)
+        if cert is not None:
+            tls.load_cert_chain(cert, key)
+    password_file = broker.password_file if own else login.password_file
     password = None
-    if broker.password_file is not None:
-        password = broker.password_file.read_text("utf-8").removesuffix("\n")
+    if password_file is not None:
+        password = password_file.read_text("utf-8").removesuffix("\n")
+    username = broker.username if own else login.station if password is not None else None
     return Workstation(
         broker.host,
         broker.port,
         site=post.gateway.site,
         positions=positions,
-        username=broker.username,
+        username=username,
         password=password,
         tls=tls,
+        station=login.station or broker.username,
     )
+
+
+@asynccontextmanager
+async def connected(
+    post: Post, positions: list[str] | None = None, login: Login | None = None
+) -> AsyncIterator[Workstation]:
+    """The same, once it is connected; ends with EX_UNAVAILABLE when it is not within seconds."""
+    try:
+        desk = workstation_of(post, positions, login)
+    except (OSError, ssl.SSLError) as error:
+        fail(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
+    async with desk:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await desk.connected.wait()
+        except TimeoutError:
+            fail(
+                f"the broker at {post.broker.host}:{post.broker.port} does not answer or does not let us in\n"
+                "    is it running? systemctl status mosquitto",
+                os.EX_UNAVAILABLE,
+            )
+        yield desk
+
+
+async def retained(desk: Workstation) -> None:
+    """Wait until what is retained at the broker has come: a device may have nothing yet."""
+    items = aiter(desk.everything())
+    try:
+        async with asyncio.timeout(RETAINED_S):
+            while True:
+                async with asyncio.timeout(QUIET_S):
+                    await anext(items)
+    except TimeoutError:
+        pass

@@ -8,6 +8,7 @@ from gateway.config.changes import Changes, changed
 from gateway.config.findings import ConfigError, Finding
 from gateway.config.model import (
     Broker,
+    Commands,
     Delivery,
     Destination,
     DeviceSettings,
@@ -20,21 +21,25 @@ from gateway.config.model import (
     Tls,
     Vault,
 )
+from gateway.config.roles import Grant, Roles
 from gateway.config.source import load
 
 __all__ = [
     "Broker",
     "Changes",
+    "Commands",
     "ConfigError",
     "Delivery",
     "Destination",
     "DeviceSettings",
     "Finding",
     "GatewayName",
+    "Grant",
     "Headquarters",
     "Log",
     "Post",
     "Profile",
+    "Roles",
     "Supervision",
     "Tls",
     "Vault",

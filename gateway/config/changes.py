@@ -20,6 +20,8 @@ class Changes:
     """The same of headquarters; also when it came or went."""
     delivery: bool
     """Limits of the outbox and of sending."""
+    commands: bool
+    """Who may command what, how often, how long a claim lasts."""
     restart: tuple[str, ...]
     """Changed sections that a running gateway cannot take over."""
 
@@ -31,6 +33,7 @@ class Changes:
             or self.broker
             or self.hq
             or self.delivery
+            or self.commands
             or self.restart
         )
 
@@ -50,6 +53,7 @@ def changed(old: Post, new: Post) -> Changes:
         broker=_reached(old, old.broker) != _reached(new, new.broker),
         hq=_reached(old, old.hq) != _reached(new, new.hq),
         delivery=old.delivery != new.delivery,
+        commands=(old.commands, old.roles) != (new.commands, new.roles),
         restart=tuple(
             name
             for name in ("gateway", "vault", "supervision", "log")

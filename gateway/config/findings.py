@@ -73,8 +73,8 @@ class Finding:
     def subject(self) -> str:
         """The key as a person reads it, `device "lane-2/reader": baud`."""
         match self.key:
-            case ("device", str(position), *rest):
-                return ": ".join([f"device {quoted(position)}", *([dotted(tuple(rest))] if rest else [])])
+            case ("device" | "role" | "station" as what, str(name), *rest):
+                return ": ".join([f"{what} {quoted(name)}", *([dotted(tuple(rest))] if rest else [])])
             case (section, *rest) if rest:
                 return f"{dotted((section,))}: {dotted(tuple(rest))}"
             case key:

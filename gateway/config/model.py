@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo
+from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 
 from drivers.links.settings import Settings
+from gateway.config.roles import NOBODY, Roles
+from gateway.config.section import Section
 from gateway.contract.topics import Position, Slug
 
 Profile = Literal["production", "test", "training"]
@@ -40,12 +42,6 @@ def _file(path: Path, info: ValidationInfo) -> Path:
 
 Host = Annotated[str, AfterValidator(_host)]
 FilePath = Annotated[Path, AfterValidator(_file)]
-
-
-class Section(BaseModel):
-    """One table of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class GatewayName(Section):
@@ -262,6 +258,44 @@ class Log(Section):
     )
 
 
+class Commands(Section):
+    """Who may command devices, how often, and how long a claim may last. Without roles, nobody may."""
+
+    roles_file: FilePath | None = Field(
+        None,
+        description="The role file: which station may do what, and where.",
+        examples=["/etc/borderpost/roles.toml"],
+    )
+    moves_every_s: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="A device is moved once within this time at most, whoever asks, in seconds.",
+        examples=[2.0],
+    )
+    moves_per_min: int = Field(
+        12,
+        ge=1,
+        le=600,
+        description="How often one station may move one device in a minute.",
+        examples=[12],
+    )
+    others_per_min: int = Field(
+        120,
+        ge=1,
+        le=6000,
+        description="How many other commands one station may give one device in a minute.",
+        examples=[120],
+    )
+    longest_claim_s: int = Field(
+        300,
+        ge=5,
+        le=3600,
+        description="A claim that nobody renews ends after this time at the latest, in seconds.",
+        examples=[300],
+    )
+
+
 class DeviceSettings(Section):
     """One device: who speaks to it, and how that driver is set."""
 
@@ -289,6 +323,10 @@ class Post(Section):
     vault: Vault = Field(Vault(), description="Where the key for data at rest is.", examples=[{}])
     supervision: Supervision = Field(Supervision(), description="How workers are watched.", examples=[{}])
     log: Log = Field(Log(), description="What is written to the journal.", examples=[{}])
+    commands: Commands = Field(Commands(), description="Who may command devices.", examples=[{}])
+    roles: Roles = Field(
+        NOBODY, exclude=True, description="What the role file says.", examples=[{"authority": "KE"}]
+    )
     devices: dict[Position, DeviceSettings] = Field(
         description="The devices by position, in the order of the file.", examples=[{}]
     )

@@ -13,6 +13,7 @@ from typing import Any
 from gateway.config.findings import Fault, Key, dotted
 from gateway.config.model import (
     Broker,
+    Commands,
     Delivery,
     Destination,
     DeviceSettings,
@@ -43,6 +44,7 @@ class Draft:
     vault: Vault | None = None
     supervision: Supervision | None = None
     log: Log | None = None
+    commands: Commands | None = None
     devices: dict[Position, DeviceSettings] = field(default_factory=dict)
 
     @property
@@ -61,6 +63,9 @@ def check(draft: Draft, environ: Mapping[str, str]) -> Iterator[Fault]:
     yield from _limits(draft)
     if draft.vault is not None:
         yield from _vault(draft.vault, environ)
+    if draft.commands is not None and draft.commands.roles_file is not None:
+        yield from _file(("commands", "roles_file"), draft.commands.roles_file, private=False)
+        yield from _names_at_the_broker(draft)
     yield from _one_port_each(draft.devices)
     if draft.production:
         yield from _nothing_simulated(draft.devices)
@@ -135,6 +140,21 @@ def _file(key: Key, file: Path, *, private: bool) -> Iterator[Fault]:
         )
     if private and status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
         yield Fault(key, "every user of this machine can read or change the file", "chmod o= on that file")
+    elif status.st_mode & stat.S_IWOTH:
+        yield Fault(key, "every user of this machine can change the file", "chmod o-w on that file")
+
+
+def _names_at_the_broker(draft: Draft) -> Iterator[Fault]:
+    """Who sent a command, only the broker knows: one that asks nobody for a name lets anybody be anybody."""
+    broker = draft.broker
+    if not draft.production or broker is None or broker.username is not None:
+        return
+    if broker.tls is None or broker.tls.cert_file is None:
+        yield Fault(
+            ("commands", "roles_file"),
+            "roles mean nothing at a broker that lets this gateway in without a name",
+            "give every user of that broker a password or a certificate, this gateway too: config/mosquitto",
+        )
 
 
 def _two_brokers(draft: Draft) -> Iterator[Fault]:

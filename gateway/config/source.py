@@ -1,15 +1,9 @@
 """From a file to a post: read, parse, fill in the environment, validate, cross-check."""
 
 import os
-import re
-import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
 
 from drivers.driver import Driver, UnknownDriverError, installed_drivers, load_driver
 from drivers.links.settings import Settings
@@ -17,6 +11,7 @@ from gateway.config.environment import Filled, fill
 from gateway.config.findings import ConfigError, Fault, Finding, Key
 from gateway.config.model import (
     Broker,
+    Commands,
     Delivery,
     Destination,
     DeviceSettings,
@@ -24,15 +19,16 @@ from gateway.config.model import (
     Headquarters,
     Log,
     Post,
-    Section,
     Supervision,
     Vault,
 )
+from gateway.config.reading import located, parse, read
+from gateway.config.role_file import load_roles
+from gateway.config.roles import NOBODY, Roles
 from gateway.config.rules import Draft, check
+from gateway.config.section import Section
+from gateway.config.tables import validated
 from gateway.contract.topics import GATEWAY_LANE, Position
-
-LARGEST_BYTES = 1 << 20
-"""A hundred devices are described in 20 kB; a larger file is something else."""
 
 REQUIRED: Mapping[str, type[Section]] = {"gateway": GatewayName, "broker": Broker}
 OPTIONAL: Mapping[str, type[Section]] = {
@@ -41,9 +37,9 @@ OPTIONAL: Mapping[str, type[Section]] = {
     "vault": Vault,
     "supervision": Supervision,
     "log": Log,
+    "commands": Commands,
 }
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
 DriverNamed = Callable[[str], type[Driver[Settings]]]
 """Gives the driver of a name; raises UnknownDriverError, or whatever its module raises."""
 
@@ -54,12 +50,13 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
     `environ` is what `${NAME}` refers to, the process's environment when not given.
     """
     path = Path(path)
-    text = _read(path)
-    filled = fill(_parse(path, text), os.environ if environ is None else environ)
+    text = read(path)
+    filled = fill(parse(path, text), os.environ if environ is None else environ)
     draft = _validate(filled, path.absolute().parent)
     faults = filled.faults + list(check(draft, os.environ if environ is None else environ))
-    if faults or draft.gateway is None or draft.broker is None:
-        raise ConfigError(_located(path, text, faults))
+    roles, elsewhere = _roles(draft.commands, faults)
+    if faults or elsewhere or draft.gateway is None or draft.broker is None:
+        raise ConfigError(located(path, text, faults) + elsewhere)
     return Post(
         gateway=draft.gateway,
         broker=draft.broker,
@@ -68,84 +65,11 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
         vault=draft.vault or Vault(),
         supervision=draft.supervision or Supervision(),
         log=draft.log or Log(),
+        commands=draft.commands or Commands(),
+        roles=roles,
         devices=draft.devices,
         stamps=_stamps(draft.broker, draft.hq),
     )
-
-
-def _read(path: Path) -> str:
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise _unusable(path, "this is a folder", "name the file in it, as in config/example.toml")
-        if not stat.S_ISREG(status.st_mode):
-            raise _unusable(path, "this is not a regular file", "name a file, not a pipe or a device")
-        if status.st_size > LARGEST_BYTES:
-            raise _unusable(path, "this is far too large for a configuration", "name the post's TOML file")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise _unusable(
-            path, "there is no such file", "check the path; start from a copy of config/example.toml"
-        ) from None
-    except PermissionError:
-        raise _unusable(
-            path, "this user may not read the file", "run as the service's user, or chown root:borderpost"
-        ) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is unusable"
-        raise _unusable(path, f"the file cannot be read: {reason}", "check the path") from None
-    try:
-        # Windows editors put a byte order mark before UTF-8; it means nothing.
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise _unusable(
-            path,
-            f"byte 0x{content[error.start]:02x} is not UTF-8",
-            "save the file as UTF-8, without UTF-16 and without Latin-1 letters",
-            line,
-        ) from None
-
-
-def _unusable(
-    path: Path, text: str, remedy: str, line: int | None = None, column: int | None = None
-) -> ConfigError:
-    return ConfigError((Finding(str(path), line, column, (), text, remedy),))
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise _unusable(path, "the nesting is too deep", "a post needs three levels at most", 1) from None
-    except ValueError as error:  # TOMLDecodeError, and what int() says to a number of 5,000 digits
-        said, line, column = _syntax(str(error), text)
-        raise _unusable(path, f"not TOML: {said}", _syntax_remedy(said), line, column) from None
-
-
-def _syntax(message: str, text: str) -> tuple[str, int, int | None]:
-    """Take the parser's place out of its sentence: it gives it only there."""
-    if match := re.fullmatch(r"(?s)(.*) \(at line (\d+), column (\d+)\)", message):
-        said, line, column = match.groups()
-        return said, int(line), int(column)
-    last_line = max(1, len(text.splitlines()))
-    return message.removesuffix(" (at end of document)"), last_line, None
-
-
-def _syntax_remedy(said: str) -> str:
-    match said.lower():
-        case words if "twice" in words or "overwrite" in words or "duplicate" in words:
-            return "the same table or key stands further up: keep one of the two"
-        case words if "invalid value" in words:
-            return 'text needs double quotes, as in name = "gw-1"; numbers, true and false stand alone'
-        case words if (
-            "after a key" in words or "at the end of a table" in words or "invalid statement" in words
-        ):
-            return 'write key = value, a line each; a device is [device."lane-1/reader"], its name in quotes'
-        case words if "escape" in words:
-            return "a backslash is written twice, or put the text in single quotes"
-        case _:
-            return "correct the line; config/example.toml shows the form, https://toml.io the rules"
 
 
 def _validate(filled: Filled, folder: Path) -> Draft:
@@ -153,8 +77,8 @@ def _validate(filled: Filled, folder: Path) -> Draft:
     draft = Draft()
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
-            setattr(draft, name, _validated(model, filled, (name,), filled.table[name], folder))
-        elif name in ("delivery", "vault", "supervision", "log"):
+            setattr(draft, name, validated(model, filled, (name,), filled.table[name], folder))
+        elif name in ("delivery", "vault", "supervision", "log", "commands"):
             setattr(draft, name, model())
     _sections(filled)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.
@@ -245,7 +169,7 @@ def _device(
     if driver is None:
         return None
     own = {name: value for name, value in table.items() if name != "driver"}
-    settings = _validated(driver.settings_model, filled, key, own, folder)
+    settings = validated(driver.settings_model, filled, key, own, folder)
     return DeviceSettings(driver=driver_name, settings=settings, table=own) if settings is not None else None
 
 
@@ -282,46 +206,16 @@ def _driver(filled: Filled, key: Key, name: str, driver_named: DriverNamed) -> t
     return None
 
 
-def _validated(model: type[ModelT], filled: Filled, key: Key, table: object, folder: Path) -> ModelT | None:
-    """Validate one table; None, and faults, when it is wrong."""
+def _roles(commands: Commands | None, faults: list[Fault]) -> tuple[Roles, tuple[Finding, ...]]:
+    """Read the role file where there is one, and what is wrong with it."""
+    if commands is None or commands.roles_file is None:
+        return NOBODY, ()
+    if any(fault.key == ("commands", "roles_file") for fault in faults):
+        return NOBODY, ()
     try:
-        valid = model.model_validate(table, context={"folder": folder})
-    except ValidationError as error:
-        from gateway.config.words import faults
-
-        # What could not be filled in has its fault already; its text says nothing more.
-        unfilled = {fault.key for fault in filled.faults}
-        filled.faults += [
-            fault for fault in faults(error, model, key, table, filled.origins) if fault.key not in unfilled
-        ]
-        return None
-    confused = list(_truths(valid, table, key)) if isinstance(table, dict) else []
-    filled.faults += confused
-    return None if confused else valid
-
-
-def _truths(valid: BaseModel, table: Mapping[str, object], key: Key) -> list[Fault]:
-    """Find `true` where a number belongs: to Python, and so to pydantic, it is a 1."""
-    found: list[Fault] = []
-    for name, raw in table.items():
-        value = getattr(valid, name, None)
-        if isinstance(raw, bool) and isinstance(value, int | float) and not isinstance(value, bool):
-            text = f"{str(raw).lower()} is not a number"
-            found.append(Fault((*key, name), text, "write the number; true and false are for switches"))
-        elif isinstance(raw, dict) and isinstance(value, BaseModel):
-            found += _truths(value, raw, (*key, name))
-    return found
-
-
-def _located(path: Path, text: str, faults: list[Fault]) -> tuple[Finding, ...]:
-    from gateway.config.places import Places
-
-    places = Places(text)
-    findings = [
-        Finding(str(path), places.line(fault.key), None, fault.key, fault.text, fault.remedy)
-        for fault in faults
-    ]
-    return tuple(sorted(findings, key=lambda finding: finding.line or 0))
+        return load_roles(commands.roles_file), ()
+    except ConfigError as error:
+        return NOBODY, error.findings
 
 
 def _stamps(*destinations: Destination | None) -> dict[Path, int]:

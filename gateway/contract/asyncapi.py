@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from drivers.observation import DataClass, Observation
+from gateway.contract.asyncapi_commands import command_schemas, commands
 from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
 from gateway.contract.envelope import MEDIA_TYPE, Event
 from gateway.contract.schemas import (
@@ -21,7 +22,10 @@ from gateway.contract.schemas import (
     event_example,
     example,
     opened,
+    standing_example,
+    standing_of,
 )
+from gateway.contract.standing import Standing
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -41,6 +45,11 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "role": {
         "description": "What the image shows: `role` in the event's attachments.",
         "examples": ["page_ir"],
+    },
+    "verb": {"description": "What is asked for, from the device's description.", "examples": ["claim"]},
+    "station": {
+        "description": "Who asks: the broker lets nobody use another's user name here.",
+        "examples": ["counter-1"],
     },
 }
 
@@ -70,6 +79,7 @@ def asyncapi(version: str) -> dict[str, Any]:
             "bindings": {"mqtt": {**binding, "bindingVersion": BINDING}},
         }
         messages[name] = message
+    told = commands()
     return {
         "asyncapi": "3.0.0",
         "id": "urn:bgw:contract:v1",
@@ -77,7 +87,8 @@ def asyncapi(version: str) -> dict[str, Any]:
             "title": "Border post device gateway",
             "version": version,
             "description": (
-                "What a gateway tells of the devices of a border post, over MQTT 5. Within v1, fields, words "
+                "What a gateway tells of the devices of a border post, and what it can be told, over MQTT 5. "
+                "Within v1, fields, words "
                 "and topics are only added: pass over what you do not know. Recognise repetitions by `id`, "
                 "order by (`epoch`, `stream`, `seq`), never by time."
             ),
@@ -85,9 +96,13 @@ def asyncapi(version: str) -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "servers": _servers(),
-        "channels": channels,
-        "operations": operations,
-        "components": {"parameters": _PARAMETERS, "messages": messages, "schemas": _schemas()},
+        "channels": channels | told.channels,
+        "operations": operations | told.operations,
+        "components": {
+            "parameters": _PARAMETERS,
+            "messages": messages | told.messages,
+            "schemas": _schemas(),
+        },
     }
 
 
@@ -110,6 +125,13 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
             _state_message("device.description"),
         ),
         (
+            "device.claim",
+            _TOPICS.claim(_DEVICE),
+            "Who has claimed a device: retained, cleared as soon as nobody has.",
+            retained,
+            _state_message("device.claim"),
+        ),
+        (
             "device.state",
             _TOPICS.state(_DEVICE),
             "How a device is: retained, sent at every transition and every connect.",
@@ -130,6 +152,13 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
                 _event_message(event),
             )
         )
+        if event.stands:
+            text = (
+                f"The newest `{event.event_type}`: retained for as long as the device is there, and taken "
+                "back with an empty message at once when it is not."
+            )
+            now = _TOPICS.now(_DEVICE, event.event_type)
+            found.append((f"{event.event_type}.now", now, text, retained, _standing_message(event)))
     text = "One image of an event, sent before the event that lists it; never retained."
     found.append(
         ("blob", _TOPICS.blob(_DEVICE, "{event_id}", "{role}"), text, _passing(None), _blob_message())
@@ -157,8 +186,17 @@ def _message(name: str, title: str, summary: str, content_type: str, payload: Sc
 
 def _state_message(name: str) -> dict[str, Any]:
     model = STATES[name]
-    payload = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return _message(name, model.__name__, described(model), "application/json", payload) | {
+    return _json_message(name, model.__name__, described(model), example(model))
+
+
+def _standing_message(event: type[Observation]) -> dict[str, Any]:
+    name = f"{event.event_type}.now"
+    return _json_message(name, f"{event.__name__}Standing", described(event), standing_example(event))
+
+
+def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    return _message(name, schema, summary, "application/json", reference) | {
         "bindings": {
             "mqtt": {
                 "payloadFormatIndicator": 1,
@@ -166,7 +204,7 @@ def _state_message(name: str) -> dict[str, Any]:
                 "bindingVersion": BINDING,
             }
         },
-        "examples": [{"name": name, "payload": example(model)}],
+        "examples": [{"name": name, "payload": payload}],
     }
 
 
@@ -222,15 +260,26 @@ def _servers() -> dict[str, Any]:
 
 def _schemas() -> dict[str, Schema]:
     """Every model once, by its name; an event's envelope as `DocumentReadEvent`."""
-    events: list[type[BaseModel]] = [Event[event] for event in EVENTS]  # type: ignore[valid-type]
+    events: dict[type[Observation], type[BaseModel]] = {event: Event[event] for event in EVENTS}  # type: ignore[valid-type]
+    standing: dict[type[Observation], type[BaseModel]] = {
+        event: Standing[event]  # type: ignore[valid-type]
+        for event in EVENTS
+        if event.stands
+    }
     named, document = models_json_schema(
-        [(model, "serialization") for model in (*STATES.values(), *events)],
+        [(model, "serialization") for model in (*STATES.values(), *events.values(), *standing.values())],
         ref_template="#/components/schemas/{model}",
     )
     found: dict[str, Schema] = opened(document["$defs"])
-    for event, model in zip(EVENTS, events, strict=True):
-        name = named[model, "serialization"]["$ref"].rpartition("/")[2]
-        found[f"{event.__name__}Event"] = envelope_of(event, found.pop(name))
+
+    def taken(model: type[BaseModel]) -> Schema:
+        return found.pop(named[model, "serialization"]["$ref"].rpartition("/")[2])
+
+    for event, model in events.items():
+        found[f"{event.__name__}Event"] = envelope_of(event, taken(model))
+    for event, model in standing.items():
+        found[f"{event.__name__}Standing"] = standing_of(event, taken(model))
+    found |= command_schemas()
     found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
     found["UserProperties"] = {
         "title": "UserProperties",

@@ -1,5 +1,7 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
+from drivers.command import Done, Request
+from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
 from drivers.observation import Observation
 from drivers.passport.observations import (
@@ -14,7 +16,8 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
-from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.commands import CLAIM_KINDS, CommandKind
+from gateway.contract.gateway_events import ClaimChanged, ClockStepped, CommandDecided, CommandEnded
 
 EVENTS: tuple[type[Observation], ...] = (
     DocumentRead,
@@ -31,8 +34,19 @@ EVENTS: tuple[type[Observation], ...] = (
     FingerCaptured,
     CaptureEnded,
     ClockStepped,
+    CommandDecided,
+    CommandEnded,
+    ClaimChanged,
 )
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
 
 GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset({ClockStepped})
 """Those that a gateway says of itself, at `_gw/{gateway}`."""
+
+COMMANDS: tuple[CommandKind, ...] = (
+    *CLAIM_KINDS,
+    CommandKind("fingerprint_scanner.capture", Capture, CaptureDone),
+    CommandKind("fingerprint_scanner.cancel", Request, Done),
+    CommandKind("fingerprint_scanner.steal-lock", StealLock, Done),
+)
+"""Every command of the contract: those of the gateway, then those of drivers, by the models they share."""

@@ -1,11 +1,13 @@
-"""What the gateway itself can say, beside its state."""
+"""What the gateway itself can say, beside its state: its clock, and the record of who commanded what."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from drivers.observation import DataClass, Observation
+from drivers.observation import DataClass, Observation, Term
+from gateway.contract.commands import CommandState
 from gateway.contract.envelope import Clock
+from gateway.contract.reasons import CommandReason
 
 
 class ClockStepped(Observation):
@@ -25,4 +27,103 @@ class ClockStepped(Observation):
     standing: Clock = Field(description="Whether it can be trusted now.", examples=["synced"])
     first_synced: bool = Field(
         description="Whether it is trusted for the first time since the gateway started.", examples=[True]
+    )
+
+
+class CommandDecided(Observation):
+    """A command came to a device and was let through or refused. Said at the device, by the gateway.
+
+    What was let through is recorded each by itself, but renewals and stops beyond the usual rate. Where those
+    or refusals are alike, one record with their number follows the first: nobody fills a disk by asking.
+    """
+
+    event_type: ClassVar[str] = "command.decided"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    shown = Observation.shown | {
+        "cmd_id", "station", "verb", "decision", "reason", "holder", "n", "left_ms", "times", "over_s",
+    }  # fmt: skip
+
+    cmd_id: str | None = Field(
+        description="Which command; null when it was not readable.",
+        examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"],
+    )
+    station: str | None = Field(
+        description="Who asked, as the broker vouches; null when that is no name.", examples=["counter-1"]
+    )
+    verb: str | None = Field(
+        description="What was asked for; null when the device has no such command.", examples=["open"]
+    )
+    decision: CommandState = Field(
+        description="`accepted`, `done` where the gateway obeys itself, `rejected` or `expired`.",
+        examples=["accepted"],
+    )
+    reason: CommandReason | None = Field(description="Why it was refused; null otherwise.", examples=[None])
+    holder: str | None = Field(
+        description="Which station had claimed the device then, if any.", examples=["counter-1"]
+    )
+    n: int | None = Field(description="Its number, where readable.", examples=[1795422930123])
+    args: dict[str, Any] = Field(
+        description="Its arguments: what is not personal as it was sent, of the rest its type and size.",
+        examples=[{"direction": "entry"}],
+    )
+    left_ms: int | None = Field(
+        description="How much longer it might have waited to be begun, in milliseconds.", examples=[2950]
+    )
+    times: int = Field(
+        1, ge=1, description="How many it stands for; all else is of the last of them.", examples=[1]
+    )
+    over_s: float = Field(0, ge=0, description="Within how long they came, in seconds.", examples=[0])
+
+
+class CommandEnded(Observation):
+    """How a command ended that had been let through. Said at the device, by the gateway."""
+
+    event_type: ClassVar[str] = "command.ended"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    shown = Observation.shown | {"cmd_id", "station", "verb", "state", "reason", "took_ms", "times", "over_s"}
+
+    cmd_id: str = Field(description="Which command.", examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"])
+    station: str = Field(description="Who asked.", examples=["counter-1"])
+    verb: str = Field(description="What was asked for.", examples=["open"])
+    state: CommandState = Field(description="How it ended.", examples=["done"])
+    reason: CommandReason | None = Field(description="Why it was not done, or null.", examples=[None])
+    took_ms: float = Field(
+        ge=0, description="From its acceptance to its end, in milliseconds.", examples=[812.5]
+    )
+    times: int = Field(
+        1, ge=1, description="How many it stands for; all else is of the last of them.", examples=[1]
+    )
+    over_s: float = Field(0, ge=0, description="Within how long they came, in seconds.", examples=[0])
+
+
+class ClaimChange(Term):
+    """How a device got another holder, or none."""
+
+    CLAIMED = "claimed"
+    STOLEN = "stolen"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    """Nobody renewed it in time."""
+    WITHDRAWN = "withdrawn"
+    """By the gateway: the device or the station's right left the configuration, or the gateway stops."""
+    UNKNOWN = "unknown"
+
+
+class ClaimChanged(Observation):
+    """A device is claimed by another station than before, or by none. Said at the device, by the gateway."""
+
+    event_type: ClassVar[str] = "claim.changed"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    shown = Observation.shown | {"change", "holder", "previous_holder", "lease_s"}
+
+    change: ClaimChange = Field(description="How it changed.", examples=["stolen"])
+    holder: str | None = Field(description="Who has it now, if anybody.", examples=["supervisor-1"])
+    previous_holder: str | None = Field(description="Who had it before, if anybody.", examples=["counter-1"])
+    lease_s: int | None = Field(
+        description="How long it holds unless renewed, in seconds; null when nobody has it.", examples=[30]
+    )
+    why: str = Field(
+        "",
+        description="The reason given for a stolen claim.",
+        examples=["Shift change; counter 1 is unattended."],
     )

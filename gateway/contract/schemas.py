@@ -13,8 +13,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from drivers.observation import Observation
-from gateway.contract.catalogue import EVENTS
+from gateway.contract.catalogue import COMMANDS, EVENTS
+from gateway.contract.commands import (
+    CommandAnswer,
+    CommandKind,
+    CommandMessage,
+    DeviceClaim,
+    args_schema_id,
+    result_schema_id,
+)
 from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
+from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 
 Schema = dict[str, Any]
@@ -23,9 +32,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 STATES: dict[str, type[BaseModel]] = {
     "device.state": DeviceState,
     "device.description": DeviceDescription,
+    "device.claim": DeviceClaim,
     "gateway.state": GatewayState,
 }
 """The retained messages, by the name in their schema's `$id`."""
+COMMAND, ANSWER = f"{SCHEMA_BASE}command:v1", f"{SCHEMA_BASE}command.answer:v1"
 
 
 def data_schema(event: type[Observation]) -> Schema:
@@ -36,6 +47,16 @@ def data_schema(event: type[Observation]) -> Schema:
 def event_schema(event: type[Observation]) -> Schema:
     """The schema of a whole event: the envelope, with the data's own schema bundled in under its `$id`."""
     schema = _document(Event[event], f"{schema_id(event.event_type)}:event")  # type: ignore[valid-type]
+    return envelope_of(event, _bundled(event, schema))
+
+
+def standing_schema(event: type[Observation]) -> Schema:
+    """The schema of what stands of a kind of event; bundled as in `event_schema`."""
+    schema = _document(Standing[event], f"{schema_id(event.event_type)}:now")  # type: ignore[valid-type]
+    return standing_of(event, _bundled(event, schema))
+
+
+def _bundled(event: type[Observation], schema: Schema) -> Schema:
     definitions = schema["$defs"]
     kept = {
         name: part for name, part in definitions.items() if name in _used(schema["properties"], definitions)
@@ -45,17 +66,22 @@ def event_schema(event: type[Observation]) -> Schema:
     # Definitions that only the data uses stay with the data: under another `$id` they are out of reach.
     outside = _used({k: v for k, v in schema["properties"].items() if k != "data"}, kept)
     schema["$defs"] = {name: part for name, part in kept.items() if name in outside} | {data["$id"]: data}
-    return envelope_of(event, schema)
+    return schema
 
 
 def envelope_of(event: type[Observation], schema: Schema) -> Schema:
     """Pin what the envelope of one event says of it: its type and the schema of its data."""
-    for name, value in (
-        ("specversion", "1.0"),
-        ("type", cloud_type(event.event_type)),
-        ("datacontenttype", "application/json"),
-        ("dataschema", schema_id(event.event_type)),
-    ):
+    return _pinned(event, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
+
+
+def standing_of(event: type[Observation], schema: Schema) -> Schema:
+    """Pin what a standing message says of itself."""
+    return _pinned(event, schema, {})
+
+
+def _pinned(event: type[Observation], schema: Schema, more: dict[str, str]) -> Schema:
+    of_event = {"type": cloud_type(event.event_type), "dataschema": schema_id(event.event_type)}
+    for name, value in (more | of_event).items():
         field = schema["properties"][name]
         schema["properties"][name] = {
             key: part for key, part in field.items() if key not in ("pattern", "examples")
@@ -70,6 +96,16 @@ def state_schema(name: str) -> Schema:
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
+def args_schema(kind: CommandKind) -> Schema:
+    """The schema of a command's arguments; as closed as the model, for what is sent to us is refused else."""
+    return _closed_document(kind.request, args_schema_id(kind.name))
+
+
+def result_schema(kind: CommandKind) -> Schema:
+    """The schema of what a command that was done has to say."""
+    return _document(kind.done, result_schema_id(kind.name))
+
+
 @cache
 def schemas() -> Mapping[str, Schema]:
     """Every schema, by the name of its file."""
@@ -77,8 +113,15 @@ def schemas() -> Mapping[str, Schema]:
     for event in EVENTS:
         found[f"{event.event_type}.v1.data.json"] = data_schema(event)
         found[f"{event.event_type}.v1.event.json"] = event_schema(event)
+        if event.stands:
+            found[f"{event.event_type}.v1.now.json"] = standing_schema(event)
     for name in STATES:
         found[f"{name}.v1.json"] = state_schema(name)
+    found["command.v1.json"] = _closed_document(CommandMessage, COMMAND)
+    found["command.answer.v1.json"] = _document(CommandAnswer, ANSWER)
+    for kind in COMMANDS:
+        found[f"command.{kind.name}.v1.args.json"] = args_schema(kind)
+        found[f"command.{kind.name}.v1.result.json"] = result_schema(kind)
     return found
 
 
@@ -103,6 +146,15 @@ def event_example(event: type[Observation]) -> dict[str, Any]:
         "type": cloud_type(event.event_type),
         "dataschema": schema_id(event.event_type),
         "stream": f"lane-1/reader/{event.data_class}",
+        "data": example(event),
+    }
+
+
+def standing_example(event: type[Observation]) -> dict[str, Any]:
+    """What stands of a kind of event, made of the examples of its fields."""
+    return example(Standing[Any]) | {
+        "type": cloud_type(event.event_type),
+        "dataschema": schema_id(event.event_type),
         "data": example(event),
     }
 
@@ -134,6 +186,10 @@ def _closes(key: str, part: Any) -> bool:
 def _document(model: type[BaseModel], identity: str) -> Schema:
     generated = opened(model.model_json_schema(mode="serialization"))
     return {"$schema": DIALECT, "$id": identity, **generated}
+
+
+def _closed_document(model: type[BaseModel], identity: str) -> Schema:
+    return {"$schema": DIALECT, "$id": identity, **model.model_json_schema(mode="validation")}
 
 
 def _used(schema: Any, definitions: Schema) -> set[str]:

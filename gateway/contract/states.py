@@ -5,6 +5,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from drivers.driver import Condition, Family, Identity
 from drivers.links.link import Action, Cause
 from drivers.observation import DataClass
+from gateway.contract.commands import CommandOffer
 from gateway.contract.envelope import Clock, Provenance
 
 
@@ -45,7 +46,7 @@ class EventOffer(_Message):
 
 
 class DeviceDescription(_Message):
-    """What stands at a position and what it can say."""
+    """What stands at a position, what it can say, and what it can be told."""
 
     driver: str = Field(description="Name of the driver.", examples=["mrz-serial"])
     family: Family = Field(description="Kind of device.", examples=["passport_reader"])
@@ -62,6 +63,21 @@ class DeviceDescription(_Message):
                     "type": "document.read",
                     "dataschema": "urn:bgw:schema:document.read:v1",
                     "data_class": "traveller",
+                }
+            ]
+        ],
+    )
+    commands: tuple[CommandOffer, ...] = Field(
+        (),
+        description="Every command it obeys.",
+        examples=[
+            [
+                {
+                    "verb": "open",
+                    "args": "urn:bgw:schema:command.barrier.open:v1:args",
+                    "result": "urn:bgw:schema:command.barrier.open:v1:result",
+                    "moves": True,
+                    "urgent": False,
                 }
             ]
         ],

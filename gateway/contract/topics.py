@@ -67,6 +67,14 @@ class SiteTopics:
         """Retained: how the device is."""
         return f"{self._device(position)}/state"
 
+    def claim(self, position: Position) -> str:
+        """Retained: who has claimed the device; cleared while nobody has."""
+        return f"{self._device(position)}/claim"
+
+    def now(self, position: Position, event_type: str) -> str:
+        """Retained: what the device said last of a kind that stands, as long as the device is there."""
+        return f"{self._device(position)}/now/{event_type}"
+
     def event(self, position: Position, event_type: str) -> str:
         """Never retained: one thing the device said."""
         return f"{self._device(position)}/evt/{event_type}"
@@ -75,10 +83,23 @@ class SiteTopics:
         """Never retained: one image, published before the event that lists it."""
         return f"{self._device(position)}/blob/{event_id}/{role}"
 
+    def command(self, position: Position, verb: str, station: str) -> str:
+        """Never retained: what a station wants of a device. The last level proves who sent it."""
+        return f"{self._device(position)}/cmd/{verb}/{station}"
+
+    def answer(self, position: Position, station: str) -> str:
+        """Never retained: what became of a station's commands."""
+        return f"{self._device(position)}/rsp/{station}"
+
+    @property
+    def commands(self) -> str:
+        """What the gateway subscribes to: every command to every device of the site."""
+        return f"{ROOT}/{self.site}/+/+/cmd/+/+"
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceTopic:
-    """A topic under a device, taken apart: `kind` is desc, state, evt or blob, `rest` what follows it."""
+    """A topic under a device, taken apart: `kind` is its first level, such as desc, state or evt."""
 
     site: str
     position: Position

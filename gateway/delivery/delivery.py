@@ -45,9 +45,12 @@ class Delivery(Audience):
         time_source: TimeSource | None = None,
         on_change: Callable[[], None] | None = None,
         subscriptions: tuple[str, ...] = (),
-        on_message: Callable[[mqtt.MQTTMessage], None] | None = None,
+        on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
     ) -> None:
-        """`subscriptions` and `on_message` are for commands: the first destination's broker has them."""
+        """`subscriptions` and `on_message` are for commands: the first destination's broker has them.
+
+        With a message comes a moment of CLOCK_BOOTTIME, in nanoseconds, before which it had not been sent.
+        """
         self.epoch = ""
         self.dropped = 0
         """Events given up because outbox or memory was full, or that could not be taken at all."""
@@ -225,7 +228,8 @@ class Delivery(Audience):
         properties = packed(media_type, expiry_s)
         if correlation:
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
-        self._destinations[0].answer(topic, payload, properties)
+        if self._destinations:
+            self._destinations[0].answer(topic, payload, properties)
 
     # What goes out
 

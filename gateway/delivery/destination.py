@@ -49,7 +49,7 @@ class Destination:
         changed: Callable[[], None],
         *,
         subscriptions: tuple[str, ...] = (),
-        on_message: Callable[[mqtt.MQTTMessage], None] | None = None,
+        on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
     ) -> None:
         self.name = settings.name
         self.settings = settings
@@ -73,6 +73,7 @@ class Destination:
             will,
             self,
             (settings.retry_first_s, settings.retry_cap_s),
+            time_source.boot_ns,
             subscriptions,
         )
         self._flying: dict[int, Sent] = {}
@@ -268,10 +269,14 @@ class Destination:
         """Say why there is no connection."""
         self._problems.unreachable(reason)
 
-    def wire_message(self, message: mqtt.MQTTMessage) -> None:
+    def wire_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
         """Pass on what arrived on a subscribed topic."""
         if self._on_message is not None:
-            self._on_message(message)
+            self._on_message(message, sent_after_ns)
+
+    def wire_subscribed(self, refused: int | None) -> None:
+        """Say when no command will be heard here."""
+        self._problems.subscribed(refused)
 
     def wire_acked(self, acks: list[tuple[int, int]]) -> None:
         """Take note of PUBACKs, and fill the window again."""

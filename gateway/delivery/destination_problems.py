@@ -40,6 +40,19 @@ class DestinationProblems:
         """There is a connection."""
         self._problems.clear("broker_unreachable", about=self._name)
 
+    def subscribed(self, refused: int | None) -> None:
+        """What we asked to hear is granted, or refused with a reason code."""
+        if refused is None:
+            self._problems.clear("commands_not_heard", about=self._name)
+            return
+        self._problems.add(
+            "commands_not_heard",
+            f"{self._name} does not let this gateway hear commands (reason code 0x{refused:02x}).",
+            Action.CONFIGURE,
+            f"Allow it to read bgw/v1/{self._site}/+/+/cmd/+/+ at {self._name}.",
+            about=self._name,
+        )
+
     # Events that wait
 
     def no_subscriber(self) -> None:

@@ -19,8 +19,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.delivery.coalesced import CoalescedSocket, CoalescingClient
+from gateway.delivery.coalesced import CoalescedSocket
 from gateway.delivery.dialling import dialled, tls_context, why
+from gateway.delivery.pinging import PING_S, PingingClient
 from gateway.delivery.properties import Packed
 from gateway.delivery.settings import BrokerSettings
 
@@ -64,8 +65,11 @@ class WireUser(Protocol):
     def wire_acked(self, acks: list[tuple[int, int]]) -> None:
         """PUBACKs: (message id, reason code)."""
 
-    def wire_message(self, message: mqtt.MQTTMessage) -> None:
-        """Something arrived on a topic we subscribed."""
+    def wire_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
+        """Something arrived on a topic we subscribed; before that moment it had not been sent."""
+
+    def wire_subscribed(self, refused: int | None) -> None:
+        """What we wanted to hear is granted, or refused with a reason code."""
 
 
 class Wire:
@@ -78,6 +82,7 @@ class Wire:
         will: Will,
         user: WireUser,
         retry: tuple[float, float],
+        boot_ns: Callable[[], int],
         subscriptions: tuple[str, ...] = (),
     ) -> None:
         self._settings = settings
@@ -85,6 +90,7 @@ class Wire:
         self._will = will
         self._user = user
         self._first_s, self._cap_s = retry
+        self._boot_ns = boot_ns
         self._subscriptions = subscriptions
         self._loop = asyncio.get_running_loop()
         self._client: Any = None
@@ -92,11 +98,13 @@ class Wire:
         self._writing = False
         self._up = False
         self._acks: list[tuple[int, int]] = []
-        self._messages: list[mqtt.MQTTMessage] = []
+        self._messages: list[tuple[mqtt.MQTTMessage, int]] = []
+        self._granted: list[int] = []
         self._connack: tuple[int, Properties] | None = None
         self._ended: asyncio.Event = asyncio.Event()
         self._end_reason: int | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._ping_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -183,7 +191,10 @@ class Wire:
         self._up = True
         self._timer = self._loop.call_later(MISC_S, self._misc)
         if self._subscriptions:
-            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions])
+            # As published: a message that somebody wants retained is seen to be one, even if it comes fresh.
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            client.subscribe([(topic, options) for topic in self._subscriptions])
+            self._ping()
         limits = Limits(
             receive_maximum=getattr(properties, "ReceiveMaximum", 65_535),
             maximum_packet_size=getattr(properties, "MaximumPacketSize", None),
@@ -205,13 +216,14 @@ class Wire:
     def _new_client(self) -> Any:
         settings, will = self._settings, self._will
         # Any: PyPI's stubs describe paho 1.6 and hide the types that paho 2 brings itself.
-        make: Any = CoalescingClient
+        make: Any = PingingClient
         client: Any = make(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
             protocol=MQTTProtocolVersion.MQTTv5,
             reconnect_on_failure=False,
         )
+        client.begin(self._boot_ns)
         client.max_inflight_messages_set(0)  # counted by the destination
         client.patience_s = settings.connect_timeout_s
         if settings.username is not None:
@@ -227,6 +239,7 @@ class Wire:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         # Set so that paho leaves writing to us; `flush` knows by itself when there is something to write.
         client.on_socket_register_write = _nothing
         client.on_socket_unregister_write = _nothing
@@ -248,8 +261,11 @@ class Wire:
     def _on_publish(self, _c: object, _u: object, mid: int, reason: Any, _p: object) -> None:
         self._acks.append((mid, reason.value))
 
-    def _on_message(self, _c: object, _u: object, message: mqtt.MQTTMessage) -> None:
-        self._messages.append(message)
+    def _on_message(self, client: Any, _u: object, message: mqtt.MQTTMessage) -> None:
+        self._messages.append((message, client.sent_after_ns))
+
+    def _on_subscribe(self, _c: object, _u: object, _mid: int, reasons: list[Any], _p: object) -> None:
+        self._granted += [reason.value for reason in reasons]
 
     def _on_socket_close(self, _c: object, _u: object, sock: Any) -> None:
         if sock is self._socket:
@@ -284,6 +300,14 @@ class Wire:
             self._end(None)
         self.flush()
 
+    def _ping(self) -> None:
+        """Learn again and again since when a message can have been on its way."""
+        if self._client is None:
+            return
+        self._ping_timer = self._loop.call_later(PING_S, self._ping)
+        self._client.ping()
+        self.flush()
+
     def _settle(self) -> None:
         """Act on what was noted down."""
         client = self._client
@@ -301,8 +325,12 @@ class Wire:
         if self._acks:
             acks, self._acks = self._acks, []
             self._tell(self._user.wire_acked, acks)
+        if self._granted:
+            granted, self._granted = self._granted, []
+            refused = next((code for code in granted if code >= 0x80), None)
+            self._tell(self._user.wire_subscribed, refused)
         while self._messages:
-            self._tell(self._user.wire_message, self._messages.pop(0))
+            self._tell(self._user.wire_message, *self._messages.pop(0))
 
     def _end(self, reason: int | None) -> None:
         if not self._ended.is_set():
@@ -318,9 +346,10 @@ class Wire:
 
     def _drop(self) -> None:
         """Forget the connection, and say so once."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._ping_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._ping_timer = None
         client, self._client = self._client, None
         if client is not None:
             sock = client.socket()
@@ -333,6 +362,7 @@ class Wire:
             self._tell(self._user.wire_acked, acks)
         self._acks.clear()
         self._messages.clear()
+        self._granted.clear()
         if self._up:
             self._up = False
             self._tell(self._user.wire_down, self._end_reason)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import measures, report
+from benchmarks import command_times, measures, report
 from benchmarks.candidates import BARE, DURABLE, GATEWAY, ROOT, Candidate
 from benchmarks.installs import PEERS, NotInstallableError, peer
 
-MEASURES = ["lives", "pages", "devices", "drain", "cut", "chips"]
+MEASURES = ["lives", "pages", "devices", "drain", "cut", "chips", "commands"]
 CACHE = ROOT / ".cache" / "bench"
 
 
@@ -50,9 +50,7 @@ def main() -> int:
             candidates.append(peer(name, CACHE))
         except (NotInstallableError, KeyError) as error:
             results.skipped[name] = str(error)
-    wanted = (
-        options.only.split(",") if options.only else ["lives", "pages", "devices", "drain", "cut", "chips"]
-    )
+    wanted = options.only.split(",") if options.only else MEASURES
 
     def attempt(what: str, candidate: Candidate, measure: Callable[[], None]) -> None:
         console.print(f"{what}: {candidate.name}", style="dim")
@@ -94,6 +92,9 @@ def main() -> int:
     if "chips" in wanted:
         rounds = 2 if options.quick else 5
         attempt("chips", GATEWAY, lambda: results.chips.extend(measures.chips(rounds)))
+    if "commands" in wanted:
+        count = 60 if options.quick else 250
+        attempt("commands", GATEWAY, lambda: results.commands.extend(command_times.commands(count)))
     report.show(console, results)
     chosen = {name: str(value) for name, value in vars(options).items()}
     report.write(options.json, results, chosen)

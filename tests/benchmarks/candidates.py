@@ -55,6 +55,23 @@ DEVICE = """
 driver = "{driver}"
 port = "{tty}"
 """
+STATION = "bench"
+"""Who may command the device `told`."""
+COMMANDS = """
+[commands]
+roles_file = "roles.toml"
+moves_every_s = 0.001
+moves_per_min = 600
+"""
+ROLES = """
+authority = "UTO"
+[role.all]
+verbs = ["*"]
+moves = true
+[station.bench]
+roles = ["all"]
+positions = ["*/*"]
+"""
 TEXT_READER = 'framing = "text"\nother_text = "publish"\n'
 
 
@@ -63,6 +80,9 @@ def _gateway(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
     for lane, tty in enumerate(setting.ttys, 1):
         post += DEVICE.format(lane=lane, driver=setting.driver, tty=tty)
         post += TEXT_READER if setting.driver == "mrz-serial" else ""
+    if setting.driver == "told":
+        (setting.folder / "roles.toml").write_text(ROLES)
+        post += COMMANDS
     config = setting.folder / "post.toml"
     config.write_text(post)
     path = os.pathsep.join((str(ROOT), str(PLUGINS)))

@@ -91,11 +91,13 @@ class Bench:
 
 
 @contextlib.contextmanager
-def bench(candidate: Candidate, devices: int = 1, driver: str = "mrz-serial") -> Iterator[Bench]:
+def bench(
+    candidate: Candidate, devices: int = 1, driver: str = "mrz-serial", broker_options: tuple[str, ...] = ()
+) -> Iterator[Bench]:
     """Set everything up but the candidate itself, and clear all away afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name,
-        Mosquitto(*BROKER) as broker,
+        Mosquitto(*BROKER, *broker_options) as broker,
         Subscriber(broker.port) as subscriber,
     ):
         folder = Path(name)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
+from benchmarks.command_times import CommandTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
 
@@ -26,6 +27,7 @@ class Results:
     cuts: dict[str, Cut] = field(default_factory=dict)
     devices: list[Devices] = field(default_factory=list)
     chips: list[ChipTimes] = field(default_factory=list)
+    commands: list[CommandTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
 
@@ -119,6 +121,13 @@ def budgets(results: Results) -> list[Budget]:
     judge("idle CPU, eight devices, % of a core", "<= 1", idle, 1)
     judge("start to first event, s", "<= 1.5", ours["first_s"], 1.5)
     judge("page of three lights, 6 MB, ms", "<= 150", ours["page_ms"], 150)
+    for times in results.commands:
+        judge(
+            f"command to driver's call, {times.load}, p99, ms",
+            "<= 100",
+            percentile(times.begun_ms, 0.99),
+            100,
+        )
     cut = results.cuts.get(GATEWAY.name)
     if cut is not None:
         whole = cut.delivered == cut.sent and not cut.repeated
@@ -158,6 +167,7 @@ def show(console: Console, results: Results) -> None:
     console.print("(1) a gateway reads, checks and types every passport; scripts pass its bytes on\n")
     _show_devices(console, results)
     _show_chips(console, results)
+    _show_commands(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
     for column in ("what", "allowed", "measured", ""):
         verdicts.add_column(column, justify="left" if column == "what" else "right")
@@ -189,6 +199,20 @@ def _show_chips(console: Console, results: Results) -> None:
     for times in results.chips:
         row = (Figure.of(times.zone_ms), Figure.of(times.chip_ms))
         table.add_row(times.way, str(times.kbit_s), *map(str, row))
+    console.print(table)
+
+
+def _show_commands(console: Console, results: Results) -> None:
+    if not results.commands:
+        return
+    table = Table(title="A command at 20/s, while the device is", title_justify="left")
+    for column in ("", "to the driver's call, ms: p50", "p99", "to the answer, ms: p50", "p99"):
+        table.add_column(column, justify="right")
+    for times in results.commands:
+        shares = [
+            percentile(ms, share) for ms in (times.begun_ms, times.answered_ms) for share in (0.5, 0.99)
+        ]
+        table.add_row(times.load, *map(_digits, shares))
     console.print(table)
 
 

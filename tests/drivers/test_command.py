@@ -64,6 +64,15 @@ def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
                 return Done()
 
 
+def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
+    with pytest.raises(TypeError, match=r"Greedy\.claim: every device has that command already"):
+
+        class Greedy(Vane):
+            @command()
+            async def claim(self, request: Request, call: Call) -> Done:
+                return Done()
+
+
 def test_a_call_knows_how_long_it_may_wait() -> None:
     assert 1.9 < Call.at_hand(within_s=2).left_s <= 2
     assert Call("1", "lane-1", "t", boot_ns() - 10**9).left_s < -0.9

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
 from drivers.observation import Observation
-from gateway.client import Received, Workstation
+from gateway.client import CommandNotSent, CommandRejected, CommandUnanswered, Received, Workstation
 from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["house"]
@@ -213,6 +214,79 @@ async def test_a_device_is_online_only_while_its_gateways_session_lives(
         await until(lambda: not desk.status("lane-1/reader").online)
 
 
+async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.alive("one")
+    await gateway.state("one")
+    about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
+    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    async with desk_at(mosquitto, station="counter-1") as desk:
+        with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
+            await desk.command("lane-1/reader", "look")
+
+
+async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.alive("one")
+    await gateway.state("one")
+    about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
+    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    await gateway.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
+
+    async def answer(**more: Any) -> None:
+        message = await anext(aiter(gateway.client.messages))
+        asked = json.loads(message.payload)
+        said = {"cmd_id": asked["cmd_id"], "since_breakfast": True} | more
+        await gateway.say(f"{BASE}/rsp/counter-1", json.dumps(said).encode(), 10)
+
+    async with desk_at(mosquitto, station="counter-1") as desk:
+        for verb, said, kind in (
+            ("look", {"state": "done", "result": {"seen": 3}}, None),
+            ("claim", {"state": "done", "result": {"lease_s": "soon"}}, None),
+            ("look", {"state": "rejected", "reason": "bad_weather", "text": "It rains."}, CommandRejected),
+            ("look", {"state": "postponed"}, CommandUnanswered),
+        ):
+            answering = asyncio.create_task(answer(**said))
+            if kind is None:
+                assert (await desk.command("lane-1/reader", verb)).result == said["result"]
+            else:
+                with pytest.raises(kind):
+                    await desk.command("lane-1/reader", verb)
+            await answering
+
+
+async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    async def stands(payload: bytes) -> None:
+        await gateway.say(f"{BASE}/now/barrier.state", payload, retain=True)
+
+    body = {
+        "type": "bgw.barrier.leaning.v1",
+        "dataschema": "urn:bgw:schema:barrier.leaning:v1",
+        "time": "2026-11-23T08:15:30Z",
+        "clock": "synced",
+        "provenance": "live",
+        "data": {"leaning": 3},
+        "session": "one",
+    }
+    await stands(json.dumps(body).encode())
+    async with desk_at(mosquitto) as desk:
+        await until(lambda: desk._standing)
+        assert desk.now("lane-1/reader", "barrier.state") is None, "nothing is known of its gateway yet"
+        await gateway.alive("one")
+        await until(lambda: desk.now("lane-1/reader", "barrier.state") is not None)
+        assert desk.now("lane-1/reader", "barrier.state").data == {"leaning": 3}
+        mosquitto.kill()  # which forgets what was retained
+        await until(lambda: not desk.connected.is_set())
+        mosquitto.start()
+        async with asyncio.timeout(10):
+            await desk.connected.wait()
+        assert desk.now("lane-1/reader", "barrier.state") is None
+
+
 async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) -> None:
     mosquitto.stop()
     async with desk_at(mosquitto) as desk:
@@ -226,15 +300,20 @@ async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) ->
             await desk.connected.wait()
 
 
+def examples() -> dict[str, Any]:
+    """What the README shows, at the site of the tests; its second example goes on from the first."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    found: dict[str, Any] = {"__name__": "example"}
+    exec(code.replace("ke-busia", "uto-test").replace('"open"', '"look"'), found)
+    return found
+
+
 async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    example: dict[str, Any] = {"__name__": "example"}
-    exec(code.replace("ke-busia", "uto-test"), example)
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.start()
     await wire.host_opened()
-    running = asyncio.create_task(example["counter"]("127.0.0.1", house.broker.port))
+    running = asyncio.create_task(examples()["counter"]("127.0.0.1", house.broker.port))
     shown = ""
     try:
         async with asyncio.timeout(20):
@@ -246,6 +325,27 @@ async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.Captu
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert "lane-1/reader UTO L898902C3 ERIKSSON" in shown
+
+
+async def test_the_command_of_the_readme_is_done_or_says_why_not(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire = await house.wire("lane-1/barrier")
+    house.describe("lane-1/barrier", "obedient")
+    shutil.copy(ROOT / "config/mosquitto/roles.toml", house.folder)
+    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    house.write()
+    await house.start()
+    gate = examples()["gate"]
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/barrier").online)
+        async with asyncio.timeout(20):
+            while b"look lane-1 " not in wire.received:  # a busy machine may not connect in time
+                await gate("127.0.0.1", house.broker.port)
+    capsys.readouterr()
+    assert await house.stop() == 0
+    await gate("127.0.0.1", house.broker.port)
+    assert "The gateway is not running. Start it" in capsys.readouterr().out
 
 
 def test_a_workstation_loads_no_device_library() -> None:

@@ -285,6 +285,40 @@ async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(house: H
         await until(lambda: desk.status("lane-2/reader").state is None)
 
 
+async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(house: House) -> None:
+    wire = await house.wire("lane-1/barrier")
+    house.describe("lane-1/barrier")
+    await house.start()
+    await wire.host_opened()
+    async with house.workstation() as desk:
+        await online(desk, "lane-1/barrier")
+        await wire.send(b"stand 1\nstand 2\n")
+        assert numbers(await events(desk, 2)) == [1, 2]
+
+    def number_at(desk: Workstation) -> int | None:
+        now = desk.now("lane-1/barrier", "test.level")
+        return None if now is None else now.data["number"]
+
+    async with house.workstation() as late:
+        await until(lambda: number_at(late) == 2)
+        assert late.now("lane-1/barrier", "test.level").simulated
+        house.broker.stop()
+        house.broker.start()
+        await late.connected.wait()
+        await until(lambda: number_at(late) == 2)
+        wire.unplug()
+        await until(lambda: number_at(late) is None)
+        wire.replug()
+        await wire.host_opened()
+        await wire.send(b"stand 3\n")
+        await until(lambda: number_at(late) == 3)
+        await house.stop(signal.SIGKILL)
+        await until(lambda: number_at(late) is None)
+        wire.unplug()
+        await house.start()
+        await until(lambda: (str(late.devices[0]), len(late._standing)) == ("lane-1/barrier", 0))
+
+
 async def test_a_killed_gateway_is_declared_dead_by_its_will(house: House) -> None:
     await house.wire("lane-1/reader")
     house.describe("lane-1/reader")

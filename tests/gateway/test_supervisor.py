@@ -58,6 +58,35 @@ async def test_images_go_up_before_their_event(ward: Ward) -> None:
     ]
 
 
+async def test_what_stands_is_taken_back_when_the_device_is_not_there(ward: Ward) -> None:
+    wire = await ward.device("lane-1/barrier")
+    standing = ward.notebook.standing
+
+    async def said(number: int) -> dict[str, object]:
+        await wire.host_opened()
+        await wire.send(b"stand %d\n" % number)
+        await ward.notebook.until(lambda: f'"number":{number}' in str(standing))
+        return json.loads(standing["lane-1/barrier", "test.level"])
+
+    first = await said(1)
+    assert (first["type"], first["session"]) == ("bgw.test.level.v1", "session-1")
+    assert first["provenance"] == "simulated"
+    assert (await said(2))["data"]["number"] == 2
+    assert ward.notebook.numbers("lane-1/barrier") == [1, 2], "each is an event besides"
+
+    wire.unplug()
+    await ward.notebook.state(Condition.NO_DEVICE)
+    assert standing == {}
+    wire.replug()
+    await said(3)
+    os.kill(pid_of(ward, "lane-1/barrier"), signal.SIGKILL)
+    await ward.notebook.state(Condition.OFFLINE)
+    assert standing == {}
+    await said(4)
+    await ward.devices["lane-1/barrier"].stop()
+    assert standing == {}
+
+
 async def test_a_port_absent_at_start_is_found_when_it_appears(ward: Ward) -> None:
     wire = await ward.device("lane-1/reader", plugged=False)
     absent = await ward.notebook.state(Condition.NO_DEVICE)

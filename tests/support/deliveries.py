@@ -150,6 +150,8 @@ class ScriptedBroker:
         self.most_unanswered = 0
         self.connections = 0
         self.hang_up_reason: int | None = 0x95
+        self.granted: int | None = None
+        """Reason code that every subscription is answered with; None: none is."""
         self.port = 0
         self._open: set[int] = set()
         self._writer: asyncio.StreamWriter | None = None
@@ -235,6 +237,8 @@ class ScriptedBroker:
                     self.acknowledge(mid, answer)
                 else:
                     self.unanswered.append(mid)
+            case 8 if self.granted is not None:
+                writer.write(b"\x90\x04" + body[:2] + bytes((0, self.granted)))
             case 12:
                 writer.write(b"\xd0\x00")
             case 14:

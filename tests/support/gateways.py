@@ -18,7 +18,7 @@ from support.posts import PLUGINS
 
 HEAD = """
 [gateway]
-site = "uto-test"
+site = "{site}"
 name = "gw-1"
 profile = "{profile}"
 state_dir = "{folder}/state"
@@ -26,6 +26,7 @@ state_dir = "{folder}/state"
 host = "127.0.0.1"
 port = {port}
 embedded = {embedded}
+{login}
 [supervision]
 heartbeat_s = 0.2
 heartbeat_limit_s = 1
@@ -49,6 +50,9 @@ class House:
     wires: dict[str, SerialLine] = field(default_factory=dict)
     devices: dict[str, str] = field(default_factory=dict)
     extra: str = ""
+    site: str = "uto-test"
+    login: str = ""
+    """Lines of [broker]: who the gateway is there."""
     profile: str = "test"
     process: asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
@@ -82,7 +86,9 @@ class House:
             profile=self.profile,
             folder=self.folder,
             port=self.broker.port,
-            embedded=str(self.profile != "production").lower(),
+            embedded=str(self.profile != "production" and not self.login).lower(),
+            site=self.site,
+            login=self.login,
         )
         self.config.write_text(head + self.extra + "".join(self.devices.values()))
 
@@ -110,9 +116,7 @@ class House:
             return await process.wait()
 
     def workstation(self, *positions: str, **more: object) -> Workstation:
-        return Workstation(
-            "127.0.0.1", self.broker.port, site="uto-test", positions=positions or None, **more
-        )
+        return Workstation("127.0.0.1", self.broker.port, site=self.site, positions=positions or None, **more)
 
 
 async def until(true: object, within_s: float = 20) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from drivers.driver import Condition
+from gateway.contract.commands import Outcome
 from gateway.contract.states import DeviceDescription, DeviceState
-from gateway.supervisor import Heard, Limits, Nursery, Supervised
+from gateway.fork_client import Nursery
+from gateway.supervisor import Heard, Limits, Supervised
 from gateway.worker import Order
 from simulators.serial_line import SerialLine
 
@@ -27,6 +29,8 @@ class Notebook:
     events: list[tuple[str, Heard]] = field(default_factory=list)
     states: list[tuple[str, DeviceState]] = field(default_factory=list)
     descriptions: dict[str, DeviceDescription] = field(default_factory=dict)
+    standing: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def heard(self, position: str, heard: Heard) -> None:
@@ -39,6 +43,23 @@ class Notebook:
 
     def description_changed(self, position: str, description: DeviceDescription) -> None:
         self.descriptions[position] = description
+        self.news.set()
+
+    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
+        assert ticket not in self.outcomes, "each is answered once"
+        self.outcomes[ticket] = outcome
+        self.news.set()
+
+    async def outcome(self, ticket: int) -> Outcome:
+        """Wait for the end of a command."""
+        await self.until(lambda: ticket in self.outcomes)
+        return self.outcomes[ticket]
+
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        if standing is None:
+            self.standing.pop((position, event_type), None)
+        else:
+            self.standing[position, event_type] = standing
         self.news.set()
 
     async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:
@@ -119,7 +140,7 @@ async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     """A supervisor without devices yet."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    ward = Ward(tmp_path, Notebook(), Nursery(["odd", "mrz-serial"], "error"))
+    ward = Ward(tmp_path, Notebook(), Nursery(["odd", "obedient", "mrz-serial"], "error"))
     try:
         yield ward
     finally:

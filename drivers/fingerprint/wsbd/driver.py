@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from drivers import driver
-from drivers.command import Call, Done, Reason, Refused, Request, command
+from drivers.command import Call, Done, Reason, Refused, command
 from drivers.driver import BadFrame, Condition, Identity
-from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.commands import Capture, StealLock
 from drivers.fingerprint.observations import (
     SINGLE_FINGERS,
     CaptureOutcome,
@@ -131,14 +131,6 @@ class WsBdSettings(HttpSettings, ScannerSettings):
         if not all(names.values()):
             raise ValueError("has an empty name")
         return names
-
-
-class StealLock(Request):
-    """Take the lock from another client."""
-
-    reason: str = Field(
-        min_length=4, max_length=200, description="Why.", examples=["the workstation next to it has crashed"]
-    )
 
 
 class WsBd(FingerprintScanner[WsBdSettings]):

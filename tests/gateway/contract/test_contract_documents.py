@@ -61,9 +61,13 @@ def test_the_document_has_a_channel_for_every_topic() -> None:
         topics.gateway_state,
         topics.description(device),
         topics.state(device),
+        topics.claim(device),
+        topics.command(device, "{verb}", "{station}"),
+        topics.answer(device, "{station}"),
         topics.blob(device, "{event_id}", "{role}"),
         *(topics.event(device, event.event_type) for event in EVENTS if event not in GATEWAY_EVENTS),
         *(topics.event(topics.gateway_position, event.event_type) for event in GATEWAY_EVENTS),
+        *(topics.now(device, event.event_type) for event in EVENTS if event.stands),
     }
 
 
@@ -71,7 +75,7 @@ def test_only_states_are_retained_and_everything_is_acknowledged() -> None:
     for name, operation in asyncapi(CONTRACT_VERSION)["operations"].items():
         binding = operation["bindings"]["mqtt"]
         assert binding["qos"] == 1
-        assert binding["retain"] == name.endswith((".state", ".description"))
+        assert binding["retain"] == name.endswith((".state", ".description", ".now", "send device.claim"))
         assert ("messageExpiryInterval" in binding) == (not binding["retain"])
 
 

@@ -11,16 +11,27 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
-from gateway.contract.catalogue import EVENTS
+from gateway.contract.catalogue import COMMANDS, EVENTS
+from gateway.contract.commands import CommandAnswer, CommandMessage
 from gateway.contract.documents import CONTRACT_VERSION
 from gateway.contract.envelope import Event
 from gateway.contract.evolution import narrowings
 from gateway.contract.schemas import STATES, schemas
+from gateway.contract.standing import Standing
 
 GOLDEN = Path(__file__).parent / "golden"
 PROMISES = sorted(GOLDEN.glob("*/schemas/*.json"))
 PAYLOADS = sorted(GOLDEN.glob("*/payloads/*.json"))
+COMMAND_MESSAGES: dict[str, tuple[str, type[BaseModel]]] = {
+    "command": ("command.v1.json", CommandMessage),
+    "command.answer": ("command.answer.v1.json", CommandAnswer),
+    **{f"command.{kind.name}.args": (f"command.{kind.name}.v1.args.json", kind.request) for kind in COMMANDS},
+    **{
+        f"command.{kind.name}.result": (f"command.{kind.name}.v1.result.json", kind.done) for kind in COMMANDS
+    },
+}
 
 
 def name_of(file: Path) -> str:
@@ -34,6 +45,10 @@ def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
     assert {file.stem for file in (here / "payloads").iterdir()} == {
         *STATES,
         *(event.event_type for event in EVENTS),
+        *(f"{event.event_type}.now" for event in EVENTS if event.stands),
+        "command",
+        "command.answer",
+        *(f"command.{kind.name}.{part}" for kind in COMMANDS for part in ("args", "result")),
     }
 
 
@@ -41,7 +56,9 @@ def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
 def test_no_schema_has_narrowed(promise: Path) -> None:
     assert promise.name in schemas(), "the message is gone"
 
-    assert narrowings(json.loads(promise.read_text()), schemas()[promise.name]) == []
+    sent_to_us = promise.name == "command.v1.json" or promise.name.endswith(".args.json")
+    old, new = json.loads(promise.read_text()), schemas()[promise.name]
+    assert narrowings(old, new, "consumer" if sent_to_us else "gateway") == []
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=name_of)
@@ -49,13 +66,20 @@ def test_a_golden_payload_is_still_valid_and_still_read(payload: Path) -> None:
     message = json.loads(payload.read_text())
     events = {event.event_type: event for event in EVENTS}
 
-    if payload.stem in events:
+    if (event := events.get(payload.stem.removesuffix(".now"))) and payload.stem.endswith(".now"):
+        Draft202012Validator(schemas()[f"{event.event_type}.v1.now.json"]).validate(message)
+        assert Standing[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
+    elif payload.stem in events:
         event = events[payload.stem]
         Draft202012Validator(schemas()[f"{payload.stem}.v1.event.json"]).validate(message)
         assert Event[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
-    else:
+    elif payload.stem in STATES:
         Draft202012Validator(schemas()[f"{payload.stem}.v1.json"]).validate(message)
         STATES[payload.stem].model_validate(message)
+    else:
+        schema, model = COMMAND_MESSAGES[payload.stem]
+        Draft202012Validator(schemas()[schema]).validate(message)
+        model.model_validate_json(payload.read_text(), strict=True)
 
 
 EVENT = "document.read.v1.event.json"

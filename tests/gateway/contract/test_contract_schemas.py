@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 from drivers.observation import Attachment, Observation
 from drivers.passport.observations import DocumentRead
 from gateway.config import DeviceSettings, Post
-from gateway.contract.catalogue import EVENTS
+from gateway.contract.catalogue import COMMANDS, EVENTS
+from gateway.contract.commands import CommandAnswer, CommandMessage
 from gateway.contract.envelope import (
     MEDIA_TYPE,
     Clock,
@@ -26,6 +27,7 @@ from gateway.contract.envelope import (
     read_event,
 )
 from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
+from gateway.contract.standing import Standing
 
 WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")
 MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 4711000123456, Clock.SYNCED)
@@ -141,14 +143,15 @@ def models(found: Any, seen: set[type[BaseModel]]) -> Iterator[type[BaseModel]]:
 
 
 ENVELOPES = [Event[event] for event in EVENTS]  # type: ignore[valid-type]
+ASKED = (CommandMessage, CommandAnswer, *(part for kind in COMMANDS for part in (kind.request, kind.done)))
 FIELDS = [
     pytest.param(model, name, field, id=f"{model.__name__}.{name}")
     for seen in [set[type[BaseModel]]()]
-    for root in (*ENVELOPES, *STATES.values(), Post, DeviceSettings)
+    for root in (*ENVELOPES, *STATES.values(), *ASKED, Standing[Any], Post, DeviceSettings)
     for model in models(root, seen)
     for name, field in model.model_fields.items()
     # What never leaves is described, but there is no example of it; the data of an event is a model itself.
-    if not (field.exclude or (model in ENVELOPES and name == "data"))
+    if not (field.exclude or (model in (*ENVELOPES, Standing[Any]) and name == "data"))
 ]
 
 

@@ -174,6 +174,17 @@ async def test_an_image_a_broker_hangs_up_over_is_left_out(deliver):
         assert "images_refused" in causes(delivery)
 
 
+async def test_a_broker_that_refuses_the_subscription_is_told_of_until_it_grants_it(deliver):
+    async with ScriptedBroker() as broker:
+        broker.granted = 0x87
+        delivery = await deliver(local(broker), subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",))
+        await until(lambda: "commands_not_heard" in causes(delivery))
+        broker.granted = 1
+        broker.hang_up()
+        await until(lambda: "commands_not_heard" not in causes(delivery))
+        assert broker.connections == 2
+
+
 async def test_what_is_larger_than_the_broker_takes_is_never_sent(mosquitto, subscribe, deliver):
     with Mosquitto("max_packet_size 3000") as small:
         subscriber = await subscribe(small)

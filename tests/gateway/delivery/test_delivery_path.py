@@ -386,7 +386,9 @@ async def test_users_and_passwords(subscribe, deliver):
 async def test_commands_can_be_received_and_answered(mosquitto, subscribe, deliver):
     came = []
     delivery = await deliver(
-        local(mosquitto), subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",), on_message=came.append
+        local(mosquitto),
+        subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",),
+        on_message=lambda message, _: came.append(message),
     )
     subscriber = await subscribe(mosquitto, "bgw/v1/ke-busia/lane-1/barrier/rsp/officer")
     await until(lambda: delivery.reports()[0].connected)

@@ -1,13 +1,7 @@
 """TLS 1.3 with certificates on both sides, as between a post and headquarters."""
 
-import datetime
-import ipaddress
-
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from support.certificates import Authority
 from support.deliveries import event, until
 from support.mosquitto import Mosquitto
 
@@ -17,38 +11,10 @@ from gateway.delivery.settings import BrokerSettings, DestinationSettings, TlsSe
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     place = tmp_path_factory.mktemp("tls")
-    now = datetime.datetime.now(datetime.UTC)
-
-    def issue(name, issuer=None):
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(issuer[0].subject if issuer else subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-                critical=False,
-            )
-        )
-        certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
-        (place / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (place / f"{name}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        return certificate, key
-
-    authority = issue("ca")
-    issue("broker", authority)
-    issue("gateway", authority)
-    issue("stranger")
+    authority = Authority(place)
+    authority.issue("broker")
+    authority.issue("gateway")
+    Authority(place, "stranger")
     return place
 
 

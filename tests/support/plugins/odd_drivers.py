@@ -33,12 +33,21 @@ class NumberedTraveller(Numbered):
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
 
 
+class Level(Observation):
+    """How it stands."""
+
+    event_type: ClassVar[str] = "test.level"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    stands: ClassVar[bool] = True
+    number: int = Field(description="The number it was given.", examples=[1])
+
+
 class Odd(Driver[SerialSettings]):
     """One line on the wire is one order."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller)
+    says: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller, Level)
 
     async def open(self) -> Identity:
         """Open the port."""
@@ -56,6 +65,8 @@ class Odd(Driver[SerialSettings]):
                         yield Numbered(number=int(number))
                     case ["traveller", number]:
                         yield NumberedTraveller(number=int(number))
+                    case ["stand", number]:
+                        yield Level(number=int(number))
                     case ["picture", number, size]:
                         picture = Attachment.of("picture", "image/png", os.urandom(int(size)))
                         yield Numbered(number=int(number), attachments=(picture,))

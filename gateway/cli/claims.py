@@ -1,0 +1,95 @@
+"""`borderpost claims`: who has claimed which device; release one, or take one over."""
+
+import asyncio
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gateway.cli.command import AsJson, PositionName, tell
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected, retained
+from gateway.client import DeviceStatus, Obeyed
+from gateway.config import Post
+
+app = typer.Typer(help="Who has claimed which device.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_claims(
+    config: ConfigFile = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    station: StationName = None,
+    password_file: PasswordFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+) -> None:
+    """Show every device that is claimed: by whom, since when, for how long unless it is renewed."""
+    post = load_or_fail(config)
+    claimed = asyncio.run(_claimed(post, Login(station, password_file, cert, key)))
+    if as_json:
+        typer.echo(json.dumps([_plain(status) for status in claimed]))
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("position", "holder", "since", "lease"):
+        table.add_column(heading)
+    for status in claimed:
+        if claim := status.claim:
+            since = f"{claim.since.astimezone():%Y-%m-%d %H:%M:%S}"
+            table.add_row(str(status.position), claim.holder, since, f"{claim.lease_s} s")
+    console.print(table if claimed else "nothing is claimed")
+
+
+@app.command()
+def release(
+    config: ConfigFile,
+    position: PositionName,
+    as_json: AsJson = False,
+    station: StationName = None,
+    password_file: PasswordFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+) -> None:
+    """Release a claim of this station, such as one that a program left behind."""
+    _ask(config, position, "release", {}, as_json, Login(station, password_file, cert, key))
+
+
+@app.command()
+def steal(
+    config: ConfigFile,
+    position: PositionName,
+    reason: Annotated[str, typer.Option(help="Why, without names of persons: it goes into the record.")],
+    lease: Annotated[int, typer.Option(min=5, max=3600, help="For how long, in seconds.")] = 30,
+    as_json: AsJson = False,
+    station: StationName = None,
+    password_file: PasswordFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+) -> None:
+    """Take over a claim that another station has. A role has to grant it; exit codes as of `command`."""
+    args = {"reason": reason, "lease_s": lease}
+    _ask(config, position, "steal", args, as_json, Login(station, password_file, cert, key))
+
+
+def _ask(
+    config: ConfigFile, position: str, verb: str, args: dict[str, Any], as_json: bool, login: Login
+) -> None:
+    post = load_or_fail(config)
+
+    async def ask() -> Obeyed[Any]:
+        async with connected(post, [position], login) as desk:
+            return await desk.command(position, verb, args)
+
+    tell(post, login, position, verb, ask, as_json=as_json)
+
+
+async def _claimed(post: Post, login: Login) -> list[DeviceStatus]:
+    async with connected(post, None, login) as desk:
+        await retained(desk)
+        return [status for position in post.devices if (status := desk.status(position)).claim]
+
+
+def _plain(status: DeviceStatus) -> dict[str, Any]:
+    claim = status.claim
+    return {"position": str(status.position)} | (claim.model_dump(mode="json") if claim else {})

@@ -1,0 +1,144 @@
+"""`borderpost command`: have a device do something, and say what became of it."""
+
+import asyncio
+import json
+import os
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.terminal import ConfigFile, console, fail, load_or_fail
+from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected
+from gateway.client import (
+    CommandError,
+    CommandFailed,
+    CommandNotSent,
+    CommandRejected,
+    CommandUnanswered,
+    Obeyed,
+)
+from gateway.config import Post
+from gateway.contract.reasons import CommandReason
+from gateway.contract.topics import Position
+
+EX_PROTOCOL = 76
+_NOT_ALLOWED = {
+    CommandReason.NOT_PERMITTED,
+    CommandReason.UNKNOWN_STATION,
+    CommandReason.FOREIGN_AUTHORITY,
+    "not_authorised",
+}
+_WRONG = {CommandReason.BAD_REQUEST, CommandReason.UNKNOWN_VERB, CommandReason.MALFORMED}
+
+PositionName = Annotated[str, typer.Argument(metavar="POSITION", help="Which device, as lane-1/barrier.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object, nothing else.")]
+
+
+def command(
+    config: ConfigFile,
+    position: PositionName,
+    verb: Annotated[str, typer.Argument(help="What it shall do, as its description has it.")],
+    arg: Annotated[
+        list[str] | None,
+        typer.Option("--arg", help="NAME=VALUE, the value as JSON or else as text; may be repeated."),
+    ] = None,
+    args: Annotated[str | None, typer.Option("--args", help="All arguments as one JSON object.")] = None,
+    expires: Annotated[int, typer.Option(min=1, max=5, help="Begun within so many seconds, or never.")] = 3,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for its end.")] = 10.0,
+    transaction: Annotated[
+        str | None, typer.Option(help="Joins it to a traveller: its events carry it too.")
+    ] = None,
+    as_json: AsJson = False,
+    station: StationName = None,
+    password_file: PasswordFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+) -> None:
+    """Command a device as a station, wait for the end, and say it.
+
+    Exit codes: 0 done; 65 wrong command or arguments; 69 no gateway or no broker; 74 begun and failed;
+    75 refused for now; 76 nobody knows; 77 not allowed.
+    """
+    post = load_or_fail(config)
+    login = Login(station, password_file, cert, key)
+    asked = _arguments(arg or [], args)
+
+    async def ask() -> Obeyed[Any]:
+        async with connected(post, [position], login) as desk:
+            return await desk.command(
+                position, verb, asked, expires_s=expires, timeout_s=timeout, transaction=transaction
+            )
+
+    tell(post, login, position, verb, ask, as_json=as_json)
+
+
+def tell(post: Post, login: Login, position: str, verb: str, ask: Any, *, as_json: bool) -> None:
+    """Run what asks, print what became of it, and end with its exit code."""
+    try:
+        Position.parse(position)
+    except ValueError as error:
+        fail(str(error), os.EX_USAGE)
+    if login.station is None and post.broker.username is None:
+        fail("who commands? name a station with --station", os.EX_USAGE)
+    try:
+        obeyed = asyncio.run(ask())
+    except CommandError as error:
+        if as_json:
+            typer.echo(json.dumps(_refused(error)))
+        else:
+            fail(f"{position} {verb}: {error.text}\n    {error.how}", exit_code_of(error))
+        raise typer.Exit(exit_code_of(error)) from None
+    result = obeyed.result if isinstance(obeyed.result, dict) else obeyed.result.model_dump(mode="json")
+    if as_json:
+        said = {"state": "done", "cmd_id": obeyed.cmd_id, "transaction": obeyed.transaction, "result": result}
+        typer.echo(json.dumps(said))
+        return
+    facts = " ".join(f"{name}={value}" for name, value in result.items() if value is not None)
+    console.print(f"{position} {verb}: done {facts}".rstrip(), markup=False, soft_wrap=True)
+
+
+def exit_code_of(error: CommandError) -> int:
+    """What sysexits(3) has for a command that was not done."""
+    if error.reason in _NOT_ALLOWED:
+        return os.EX_NOPERM
+    match error:
+        case CommandNotSent():
+            return os.EX_UNAVAILABLE
+        case CommandRejected():
+            return os.EX_DATAERR if error.reason in _WRONG else os.EX_TEMPFAIL
+        case CommandFailed():
+            return os.EX_IOERR
+        case _:
+            return EX_PROTOCOL
+
+
+def _refused(error: CommandError) -> dict[str, Any]:
+    state = {
+        CommandNotSent: "not_sent",
+        CommandRejected: "rejected",
+        CommandFailed: "failed",
+        CommandUnanswered: "unknown",
+    }[type(error)]
+    said = {"state": state, "reason": str(error.reason), "text": error.text, "how": error.how}
+    return said | {"cmd_id": error.cmd_id or None}
+
+
+def _arguments(pairs: list[str], whole: str | None) -> dict[str, Any]:
+    """Put the arguments together; ends with EX_USAGE for what is none."""
+    found: dict[str, Any] = {}
+    if whole is not None:
+        try:
+            found = json.loads(whole)
+        except ValueError:
+            fail("--args is not JSON", os.EX_USAGE)
+        if not isinstance(found, dict):
+            fail('--args is not an object, such as {"width_cm": 30}', os.EX_USAGE)
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            fail("--arg is written NAME=VALUE", os.EX_USAGE)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

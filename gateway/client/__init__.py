@@ -1,0 +1,33 @@
+"""What a workstation imports: the events of its positions, and commands to its devices. No device library.
+
+async with Workstation("127.0.0.1", site="ke-busia", positions=["lane-1/reader"]) as desk:
+    async for event in desk:
+        ...
+"""
+
+from gateway.client.claiming import HeldClaim
+from gateway.client.commanding import (
+    CommandError,
+    CommandFailed,
+    CommandNotSent,
+    CommandRejected,
+    CommandUnanswered,
+    Obeyed,
+)
+from gateway.client.seen import Counts, DeviceStatus, Now, Received
+from gateway.client.workstation import Workstation
+
+__all__ = [
+    "CommandError",
+    "CommandFailed",
+    "CommandNotSent",
+    "CommandRejected",
+    "CommandUnanswered",
+    "Counts",
+    "DeviceStatus",
+    "HeldClaim",
+    "Now",
+    "Obeyed",
+    "Received",
+    "Workstation",
+]

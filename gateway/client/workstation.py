@@ -1,0 +1,428 @@
+"""A workstation: the events of its positions, typed, once each, none of them stale; and commands back.
+
+The connection is kept by itself; the broker keeps the session for `session_s` seconds, so that a short outage
+or a restarted workstation program loses nothing that is still fresh. Commands are never kept.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, overload
+
+import aiomqtt
+import structlog
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+from pydantic import ValidationError
+
+from drivers.command import Done, Request
+from gateway.backoff import Backoff
+from gateway.client.claiming import HeldClaim
+from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
+from gateway.client.connection import Connection
+from gateway.client.incoming import Incoming
+from gateway.client.seen import Counts, DeviceStatus, Now, Received, typed
+from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
+from gateway.contract.standing import Standing
+from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
+from gateway.contract.topics import ROOT, DeviceTopic, Position
+
+log = structlog.get_logger()
+
+WAITING_EVENTS = 10_000
+RECEIVE_MAXIMUM = 20
+TOLD_OF_DEVICES = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
+"""What a workstation subscribes to of its devices; of answers, its own."""
+DoneT = TypeVar("DoneT", bound=Done)
+
+
+class Workstation:
+    """A consumer of one site's devices. Use it as an async context manager and iterate over it."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int = 1883,
+        *,
+        site: str,
+        positions: Iterable[str] | None = None,
+        client_id: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        session_s: int = 300,
+        station: str | None = None,
+    ) -> None:
+        """`positions`: such as `lane-1/reader`; None: every device of the site.
+
+        `client_id` must be given and stay the same for the broker to keep the session over a restart.
+        `station` is the name under which it commands: `username` where not given, or the common name of its
+        certificate. The broker vouches for it and lets nobody use another.
+        """
+        self._site = site
+        self._positions = None if positions is None else [Position.parse(text) for text in positions]
+        self._connection: dict[str, Any] = {
+            "hostname": host,
+            "port": port,
+            "identifier": client_id,
+            "username": username,
+            "password": password,
+            "tls_context": tls,
+        }
+        self._session_s = session_s if client_id else 0
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[Received | DeviceStatus] = deque(maxlen=WAITING_EVENTS)
+        self._news = asyncio.Event()
+        self._sessions: dict[str, bool] = {}
+        self._states: dict[Position, DeviceState] = {}
+        self._descriptions: dict[Position, DeviceDescription] = {}
+        self._standing: dict[tuple[Position, str], Now] = {}
+        self._claims: dict[Position, DeviceClaim] = {}
+        self._held: dict[Position, HeldClaim] = {}
+        self._commanding = Commanding(site, station or username)
+        self._client: Connection | None = None
+        self._learned = asyncio.Event()
+        self._told: dict[Position, DeviceStatus] = {}
+        self.connected = asyncio.Event()
+        self.counts = Counts()
+        self._incoming = Incoming(self._put, self.counts)
+        self.gateways: dict[str, GatewayState] = {}
+
+    async def __aenter__(self) -> Self:
+        """Start to connect; does not wait for the broker."""
+        self._task = asyncio.create_task(self._stay_connected(), name="workstation")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        self._incoming.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def __aiter__(self) -> AsyncIterator[Received]:
+        """Iterate over the events."""
+        return self._events()
+
+    async def _events(self) -> AsyncIterator[Received]:
+        async for item in self.everything():
+            if isinstance(item, Received):
+                yield item
+
+    async def everything(self) -> AsyncIterator[Received | DeviceStatus]:
+        """Iterate over events and changes of device status, in the order in which they arrived.
+
+        What stands (`now`) is not among them: each is an event as well.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            while self._waiting:
+                item = self._waiting.popleft()
+                # It may have grown old while the caller was busy with the one before.
+                if (
+                    isinstance(item, Received)
+                    and item.deadline_s is not None
+                    and loop.time() > item.deadline_s
+                ):
+                    self.counts.stale += 1
+                    continue
+                yield item
+            self._news.clear()
+            await self._news.wait()
+
+    def status(self, position: str | Position) -> DeviceStatus:
+        """How the device at a position is now."""
+        where = Position.parse(position) if isinstance(position, str) else position
+        state = self._states.get(where)
+        return DeviceStatus(
+            where,
+            state,
+            self._descriptions.get(where),
+            gateway_online=state is not None and self._sessions.get(state.session, False),
+            claim=self._claim_at(where),
+        )
+
+    def now(self, position: str | Position, event_type: str) -> Now | None:
+        """What stands of a kind of event, such as `barrier.state`; None when nothing is known for certain.
+
+        What was said in a session of the gateway that is over is history, and so is not shown.
+        """
+        where = Position.parse(position) if isinstance(position, str) else position
+        found = self._standing.get((where, event_type))
+        return found if found is not None and self._sessions.get(found.standing.session, False) else None
+
+    def _claim_at(self, position: Position) -> DeviceClaim | None:
+        claim = self._claims.get(position)
+        return claim if claim is not None and self._sessions.get(claim.session, False) else None
+
+    @property
+    def devices(self) -> list[Position]:
+        """Every position that something is known of."""
+        return sorted(self._states.keys() | self._descriptions.keys(), key=str)
+
+    # Commands.
+
+    @property
+    def station(self) -> str | None:
+        """The name under which it commands."""
+        return self._commanding.station
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None = None,
+        *,
+        done: type[DoneT],
+        expires_s: int = ...,
+        timeout_s: float = ...,
+        transaction: str | None = ...,
+    ) -> Obeyed[DoneT]: ...
+
+    @overload
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None = None,
+        *,
+        done: None = None,
+        expires_s: int = ...,
+        timeout_s: float = ...,
+        transaction: str | None = ...,
+    ) -> Obeyed[Any]: ...
+
+    async def command(
+        self,
+        position: str | Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None = None,
+        *,
+        done: type[Done] | None = None,
+        expires_s: int = 3,
+        timeout_s: float = 10.0,
+        transaction: str | None = None,
+    ) -> Obeyed[Any]:
+        """Have a device do something, and wait for its end.
+
+        `expires_s`: it is begun within so many seconds (1 to 5), or never. `timeout_s`: how long to wait for
+        its end. `done`: the model of its result, where this version does not know it by itself.
+        Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
+        """
+        where = self._ours(position)
+        if not 1 <= expires_s <= EXPIRY_LIMIT_S:
+            raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        session, family = await self._session_at(where, min(expires_s, timeout_s))
+
+        def left_s() -> float:
+            return expires_s - (loop.time() - began_s)
+
+        async def ask() -> CommandAnswer:
+            return await self._commanding.ask(
+                where,
+                verb,
+                request,
+                session,
+                self._send,
+                expires_s=max(1, round(left_s())),
+                timeout_s=timeout_s,
+                transaction=transaction,
+            )
+
+        answer = await ask()
+        if answer.reason == "not_new" and left_s() > 0:
+            answer = await ask()  # another program of this station was ahead; the answer said how far
+        return obeyed(answer, family, verb, done)
+
+    def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
+        """Have a device for this station alone: `async with desk.claim("lane-1/barrier") as claim`.
+
+        It is renewed by itself. `steal`: the reason for taking it from whoever has it, which is recorded.
+        """
+        where = self._ours(position)
+        held = self._held[where] = HeldClaim(self, where, lease_s, steal)
+        return held
+
+    def _ours(self, position: str | Position) -> Position:
+        where = Position.parse(position) if isinstance(position, str) else position
+        if self._positions is not None and where not in self._positions:
+            raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
+        return where
+
+    async def _session_at(self, position: Position, within_s: float) -> tuple[str, str]:
+        """Which session of the gateway serves a device, and its family; raises CommandNotSent."""
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    learned = self._learned
+                    status = self.status(position)
+                    if status.gateway_online and status.state and status.description and self._client:
+                        return status.state.session, status.description.family
+                    await learned.wait()
+        except TimeoutError:
+            pass
+        if self._client is None:
+            raise not_sent(
+                "not_connected", "This workstation has no connection to the broker.", "Look at the network."
+            )
+        if self._states.get(position) is None:
+            raise not_sent(
+                "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
+            )
+        raise not_sent("no_gateway", "The gateway is not running.", "Start it, or wait until it is back.")
+
+    async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
+        client = self._client
+        if client is None:
+            raise aiomqtt.MqttError("not connected")
+        return await client.send(topic, payload, expires_s)
+
+    # The connection.
+
+    async def _stay_connected(self) -> None:
+        backoff = Backoff(0.5, 5)
+        lasting = Properties(PacketTypes.CONNECT)
+        lasting.SessionExpiryInterval = self._session_s
+        lasting.ReceiveMaximum = RECEIVE_MAXIMUM
+        while True:
+            try:
+                async with Connection(
+                    **self._connection,
+                    protocol=aiomqtt.ProtocolVersion.V5,
+                    clean_start=self._session_s == 0,
+                    properties=lasting,
+                    timeout=5,
+                ) as client:
+                    await client.subscribe(
+                        [(pattern, SubscribeOptions(qos=1)) for pattern in self._patterns()]
+                    )
+                    backoff.reset()
+                    self._client = client
+                    self.connected.set()
+                    self._tell()
+                    async for message in client.messages:
+                        self._take(message)
+            except (aiomqtt.MqttError, OSError) as error:
+                log.info("workstation_disconnected", error=type(error).__name__)
+            finally:
+                self._client = None
+            self.connected.clear()
+            # What is taken back meanwhile is not told again.
+            self._standing.clear()
+            self._claims.clear()
+            await asyncio.sleep(backoff.next_s())
+
+    def _patterns(self) -> list[str]:
+        """What to subscribe to: not what other stations ask and are answered."""
+        kinds = TOLD_OF_DEVICES + ((f"rsp/{self.station}",) if self.station else ())
+        devices = ["+/+"] if self._positions is None else [str(position) for position in self._positions]
+        told = [f"{ROOT}/{self._site}/{device}/{kind}" for device in devices for kind in kinds]
+        return [f"{ROOT}/{self._site}/_gw/+/state", *told]
+
+    # What arrives.
+
+    def _take(self, message: aiomqtt.Message) -> None:
+        """Sort one message; whatever is wrong with it costs only itself."""
+        topic, payload = str(message.topic), message.payload
+        try:
+            match topic.split("/"):
+                case ["bgw", "v1", self._site, "_gw", gateway, "state"]:
+                    self._take_gateway(gateway, payload)
+                case ["bgw", "v1", self._site, *_]:
+                    if where := DeviceTopic.parse(topic):
+                        self._take_device(where, payload, message)
+        except ValidationError:
+            self.counts.unreadable += 1
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for something to become known."""
+        learned, self._learned = self._learned, asyncio.Event()
+        learned.set()
+
+    def _take_gateway(self, gateway: str, payload: bytes) -> None:
+        """Learn of a birth or a death. A death of another session than the one now alive is history."""
+        if not payload:
+            self.gateways.pop(gateway, None)
+            return
+        state = GatewayState.model_validate_json(payload, extra="ignore")
+        before = self.gateways.get(gateway)
+        if state.online and before is not None and before.session != state.session:
+            self._sessions[before.session] = False
+        self._sessions[state.session] = state.online
+        for session, alive in self._sessions.items():
+            if not alive:
+                self._commanding.over(session)
+        if state.online or before is None or before.session == state.session:
+            self.gateways[gateway] = state
+        for position, device in self._states.items():
+            if device.session == state.session or (before is not None and device.session == before.session):
+                self._put_status(position)
+
+    def _take_device(self, where: DeviceTopic, payload: bytes, message: aiomqtt.Message) -> None:
+        match where.kind, where.rest:
+            case "state", ():
+                if payload:
+                    self._states[where.position] = DeviceState.model_validate_json(payload, extra="ignore")
+                else:
+                    self._states.pop(where.position, None)
+                self._put_status(where.position)
+            case "desc", ():
+                if payload:
+                    described = DeviceDescription.model_validate_json(payload, extra="ignore")
+                    self._descriptions[where.position] = described
+                else:
+                    self._descriptions.pop(where.position, None)
+            case "claim", ():
+                self._take_claim(where.position, payload)
+            case "rsp", (self.station,) if self.station:
+                self._commanding.take(payload)
+            case "now", (event_type,):
+                if payload:
+                    standing = Standing[Any].model_validate_json(payload, extra="ignore")
+                    now = Now(where.position, standing, typed(standing))
+                    self._standing[where.position, event_type] = now
+                else:
+                    self._standing.pop((where.position, event_type), None)
+            case "blob", (event_id, role):
+                self._incoming.take_image(event_id, role, payload)
+            case "evt", (_,):
+                if message.retain:  # an event is never retained: whoever did this, it is old
+                    self.counts.stale += 1
+                else:
+                    lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
+                    self._incoming.take_event(where.position, payload, lasts_s)
+
+    def _take_claim(self, position: Position, payload: bytes) -> None:
+        if payload:
+            claim = DeviceClaim.model_validate_json(payload, extra="ignore")
+            self._claims[position] = claim
+            if (held := self._held.get(position)) is not None:
+                held.taken_by(claim.holder)
+        else:
+            self._claims.pop(position, None)
+        self._put_status(position)
+
+    def _put_status(self, position: Position) -> None:
+        """Tell how a device is, unless that was told last."""
+        status = self.status(position)
+        known = self._told.get(position)
+        if known is None or _news_of(known) != _news_of(status):
+            self._told[position] = status
+            self._put(status)
+
+    def _put(self, item: Received | DeviceStatus) -> None:
+        self._waiting.append(item)
+        self._news.set()
+
+
+def _news_of(status: DeviceStatus) -> tuple[object, ...]:
+    return status.state, status.gateway_online, status.claim

@@ -1,0 +1,60 @@
+"""What arrives from the broker, taken apart: who wants what of which device, and until when."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Self
+
+import paho.mqtt.client as mqtt
+from pydantic import ValidationError
+
+from gateway.contract.commands import NAME, CommandMessage
+from gateway.contract.topics import DeviceTopic, Position
+
+LARGEST_BYTES = 16 * 1024
+LARGEST_CORRELATION_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message on a command topic. Of all that, only `station` is believed: the broker vouches for it."""
+
+    position: Position
+    verb: str
+    station: str | None
+    """None: the last level of the topic is no name; there is nobody to answer."""
+    payload: bytes
+    retained: bool
+    expires_s: int | None
+    """What was left of its life when the broker sent it, in seconds."""
+    sent_after_ns: int
+    """Before this moment of the boot clock, the broker had not sent it."""
+    correlation: bytes
+
+    @classmethod
+    def of(cls, message: mqtt.MQTTMessage, sent_after_ns: int) -> Self | None:
+        """Take a message apart; None when its topic is no command's."""
+        match DeviceTopic.parse(message.topic):
+            case DeviceTopic(position=position, kind="cmd", rest=(verb, station)):
+                return cls(
+                    position=position,
+                    verb=verb,
+                    station=station if re.fullmatch(NAME, station) else None,
+                    payload=bytes(message.payload),
+                    retained=message.retain,
+                    expires_s=getattr(message.properties, "MessageExpiryInterval", None),
+                    sent_after_ns=sent_after_ns,
+                    correlation=getattr(message.properties, "CorrelationData", b""),
+                )
+        return None
+
+    def read(self) -> CommandMessage | None:
+        """Read the body; None when it is not a command of the contract."""
+        if len(self.payload) > LARGEST_BYTES or len(self.correlation) > LARGEST_CORRELATION_BYTES:
+            return None
+        try:
+            command = CommandMessage.model_validate_json(self.payload)
+            json.dumps(command.args, allow_nan=False)
+        except (ValidationError, ValueError, RecursionError):
+            return None
+        return command

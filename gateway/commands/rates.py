@@ -1,0 +1,80 @@
+"""How often somebody may ask: whatever is too much is refused, nothing is kept for later."""
+
+from dataclasses import dataclass
+
+from gateway.config import Commands
+from gateway.contract.topics import Position
+
+ANSWERS_PER_S = 50
+"""Refusals and repetitions that one station is answered in a second; after that, silence."""
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Tokens that come at a steady rate, up to a number. Times are nanoseconds of the boot clock."""
+
+    capacity: float
+    per_s: float
+    tokens: float
+    since_ns: int
+
+    @classmethod
+    def full(cls, capacity: float, per_s: float, now_ns: int) -> "Bucket":
+        """One that nobody has taken from yet."""
+        return cls(capacity, per_s, capacity, now_ns)
+
+    def has(self, now_ns: int) -> bool:
+        """Whether there is a token."""
+        elapsed_s = max(0, now_ns - self.since_ns) / 1e9
+        self.tokens = min(self.capacity, self.tokens + elapsed_s * self.per_s)
+        self.since_ns = now_ns
+        return self.tokens >= 1
+
+    def take(self, now_ns: int) -> bool:
+        """Take a token, if there is one."""
+        if not self.has(now_ns):
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Rates:
+    """What is left to every station at every device, and to every device that can be moved."""
+
+    def __init__(self, settings: Commands) -> None:
+        self._settings = settings
+        self._moved_ns: dict[Position, int] = {}
+        self._buckets: dict[tuple[str, Position, bool], Bucket] = {}
+        self._answers: dict[str, Bucket] = {}
+
+    def configure(self, settings: Commands) -> None:
+        """Go by other limits."""
+        self._settings = settings
+        self._buckets.clear()
+
+    def too_often(self, station: str, position: Position, *, moves: bool, now_ns: int) -> bool:
+        """Whether one more would be too much now."""
+        moved_ns = self._moved_ns.get(position)
+        if moves and moved_ns is not None and now_ns - moved_ns < self._settings.moves_every_s * 1e9:
+            return True
+        return not self._bucket(station, position, now_ns, moves=moves).has(now_ns)
+
+    def spend(self, station: str, position: Position, *, moves: bool, now_ns: int) -> None:
+        """Count one that was let through."""
+        self._bucket(station, position, now_ns, moves=moves).take(now_ns)
+        if moves:
+            self._moved_ns[position] = now_ns
+
+    def may_answer(self, station: str, now_ns: int) -> bool:
+        """Whether a station is told once more that it was refused, or what it was told before."""
+        bucket = self._answers.get(station)
+        if bucket is None:
+            bucket = self._answers[station] = Bucket.full(ANSWERS_PER_S, ANSWERS_PER_S, now_ns)
+        return bucket.take(now_ns)
+
+    def _bucket(self, station: str, position: Position, now_ns: int, *, moves: bool) -> Bucket:
+        key = station, position, moves
+        if (bucket := self._buckets.get(key)) is None:
+            per_min = self._settings.moves_per_min if moves else self._settings.others_per_min
+            bucket = self._buckets[key] = Bucket.full(per_min, per_min / 60, now_ns)
+        return bucket

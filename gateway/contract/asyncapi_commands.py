@@ -1,0 +1,146 @@
+"""The part of the AsyncAPI document that is about commands: one channel in, one out, a message a command."""
+
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from gateway.contract.catalogue import COMMANDS
+from gateway.contract.commands import (
+    ANSWER_EXPIRY_S,
+    EXPIRY_LIMIT_S,
+    CommandAnswer,
+    CommandKind,
+    CommandMessage,
+)
+from gateway.contract.schemas import Schema, described, example, opened
+from gateway.contract.topics import Position, SiteTopics
+
+BINDING = "0.2.0"
+_TOPICS = SiteTopics("{site}", "{gateway}")
+_DEVICE = Position("{lane}", "{device}")
+_PASSING = {"qos": 1, "retain": False, "bindingVersion": BINDING}
+_JSON = {"payloadFormatIndicator": 1, "contentType": "application/json", "bindingVersion": BINDING}
+
+
+class Parts(NamedTuple):
+    """What stands under `channels`, `operations`, and among the components `messages`."""
+
+    channels: dict[str, Any]
+    operations: dict[str, Any]
+    messages: dict[str, Any]
+
+
+def commands() -> Parts:
+    """Describe how commands come and are answered."""
+    channels = {
+        "command": _channel(
+            _TOPICS.command(_DEVICE, "{verb}", "{station}"),
+            f"What a station wants of a device: never retained, expires within {EXPIRY_LIMIT_S} s. The "
+            "response topic is ignored; correlation data is copied.",
+            ["site", "lane", "device", "verb", "station"],
+            [f"command.{kind.name}" for kind in COMMANDS],
+        ),
+        "answer": _channel(
+            _TOPICS.answer(_DEVICE, "{station}"),
+            "What became of a station's commands: `accepted`, then how it ended; or its end at once.",
+            ["site", "lane", "device", "station"],
+            [f"answer.{kind.name}" for kind in COMMANDS],
+        ),
+    }
+    operations = {f"receive {kind.name}": _operation(kind) for kind in COMMANDS}
+    messages: dict[str, Any] = {}
+    for kind in COMMANDS:
+        messages |= {f"command.{kind.name}": _command(kind), f"answer.{kind.name}": _answer(kind)}
+    return Parts(channels, operations, messages)
+
+
+def command_schemas() -> dict[str, Schema]:
+    """Every model of commands and answers. What is sent to us stays as closed as it is."""
+    found: dict[str, Schema] = {}
+    requests: list[type[BaseModel]] = [kind.request for kind in COMMANDS]
+    # A part that is both asked for and told is open in one and closed in the other: it has two names.
+    _, sent = models_json_schema(
+        [(model, "validation") for model in requests], ref_template="#/components/schemas/{model}Args"
+    )
+    found |= {f"{name}Args": schema for name, schema in sent["$defs"].items()}
+    found["CommandMessage"] = CommandMessage.model_json_schema(mode="validation")
+    told: list[type[BaseModel]] = [CommandAnswer, *(kind.done for kind in COMMANDS)]
+    _, answers = models_json_schema(
+        [(model, "serialization") for model in told], ref_template="#/components/schemas/{model}"
+    )
+    found |= opened(answers["$defs"])
+    return found
+
+
+def _channel(address: str, text: str, parameters: list[str], messages: list[str]) -> dict[str, Any]:
+    return {
+        "address": address,
+        "description": text,
+        "servers": [{"$ref": "#/servers/local"}],
+        "parameters": {name: {"$ref": f"#/components/parameters/{name}"} for name in parameters},
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+    }
+
+
+def _operation(kind: CommandKind) -> dict[str, Any]:
+    return {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/command"},
+        "summary": described(kind.request),
+        "messages": [{"$ref": f"#/channels/command/messages/command.{kind.name}"}],
+        "bindings": {"mqtt": {**_PASSING, "messageExpiryInterval": EXPIRY_LIMIT_S}},
+        "reply": {
+            "channel": {"$ref": "#/channels/answer"},
+            "messages": [{"$ref": f"#/channels/answer/messages/answer.{kind.name}"}],
+        },
+    }
+
+
+def _command(kind: CommandKind) -> dict[str, Any]:
+    payload = _narrowed("CommandMessage", args={"$ref": f"#/components/schemas/{kind.request.__name__}Args"})
+    return {
+        "name": f"command.{kind.name}",
+        "title": f"`{kind.verb}`",
+        "summary": described(kind.request),
+        "contentType": "application/json",
+        "payload": payload,
+        "correlationId": _CORRELATION,
+        "bindings": {"mqtt": _JSON},
+        "examples": [{"name": kind.name, "payload": command_example(kind)}],
+    }
+
+
+def _answer(kind: CommandKind) -> dict[str, Any]:
+    done = {"$ref": f"#/components/schemas/{kind.done.__name__}"}
+    return {
+        "name": f"answer.{kind.name}",
+        "title": f"Answer to `{kind.verb}`",
+        "summary": f"{described(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
+        "contentType": "application/json",
+        "payload": _narrowed("CommandAnswer", result={"anyOf": [done, {"type": "null"}]}),
+        "correlationId": _CORRELATION,
+        "bindings": {"mqtt": _JSON},
+        "examples": [{"name": kind.name, "payload": answer_example(kind)}],
+    }
+
+
+_CORRELATION = {
+    "description": "MQTT correlation data: whatever the station chose, at most 256 bytes.",
+    "location": "$message.header#/correlationData",
+}
+
+
+def _narrowed(schema: str, **properties: Schema) -> Schema:
+    return {"allOf": [{"$ref": f"#/components/schemas/{schema}"}, {"properties": properties}]}
+
+
+def command_example(kind: CommandKind) -> dict[str, Any]:
+    """A command made of the examples of its fields."""
+    return example(CommandMessage) | {"args": example(kind.request)}
+
+
+def answer_example(kind: CommandKind) -> dict[str, Any]:
+    """The answer to one that was done."""
+    said = {"reason": None, "text": "", "how": "", "result": example(kind.done)}
+    return example(CommandAnswer) | said

@@ -1,0 +1,16 @@
+"""What an observation may be."""
+
+from typing import ClassVar
+
+import pytest
+
+from drivers.observation import DataClass, Observation
+
+
+def test_nothing_about_a_person_may_stand() -> None:
+    with pytest.raises(TypeError, match="Weight is about a person and cannot stand"):
+
+        class Weight(Observation):
+            event_type: ClassVar[str] = "test.weight"
+            data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+            stands: ClassVar[bool] = True

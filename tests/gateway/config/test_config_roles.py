@@ -1,0 +1,300 @@
+"""The role file: what it grants, and everything that can be wrong with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import ConfigError, Finding, Roles, load
+from gateway.config.role_file import load_roles
+from gateway.contract.topics import Position
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "config/mosquitto/roles.toml"
+LANE_1, LANE_2 = Position("lane-1", "barrier"), Position("lane-2", "barrier")
+READER = Position("lane-1", "reader")
+
+
+def test_the_shipped_file_grants_what_it_says() -> None:
+    roles = load_roles(SHIPPED)
+
+    counter = roles.grant("lane-1", LANE_1)
+    assert counter.permits("open", moves=True)
+    assert counter.may_move
+    assert not counter.steal
+    assert not roles.grant("lane-1", LANE_2).anything
+    assert roles.grant("lane-1", READER).permits("capture", moves=False)
+    assert not roles.grant("lane-1", READER).permits("eject", moves=True), "moves only at barriers"
+    other = roles.grant("lane-2", LANE_2)
+    assert other.permits("look", moves=False)
+    assert not other.permits("open", moves=True)
+    assert not other.may_move
+    supervisor = roles.grant("supervisor", LANE_2)
+    assert supervisor.permits("open", moves=True)
+    assert supervisor.steal
+    foreign = roles.grant("ug-lane-1", LANE_1)
+    assert (foreign.known, foreign.foreign, foreign.anything) == (True, True, False)
+    assert not roles.grant("nobody", LANE_1).known
+
+
+def test_without_a_role_file_nobody_may_do_anything(tmp_path: Path) -> None:
+    post = load(ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path)})
+
+    assert not post.roles.grant("lane-1", READER).known
+
+
+def test_a_named_verb_is_granted_by_itself() -> None:
+    roles = Roles.model_validate(
+        {
+            "authority": "KE",
+            "role": {"guard": {"verbs": ["stop", "open"]}, "opener": {"verbs": ["open"], "moves": True}},
+            "station": {
+                "guard": {"roles": ["guard"], "positions": ["*/barrier"]},
+                "opener": {"roles": ["opener"], "positions": ["*/barrier"]},
+            },
+        }
+    )
+
+    guard, opener = roles.grant("guard", LANE_1), roles.grant("opener", LANE_1)
+    assert guard.permits("stop", moves=False)
+    assert not guard.permits("open", moves=True), "what moves is granted expressly"
+    assert opener.permits("open", moves=True)
+    assert not opener.permits("close", moves=True)
+
+
+NAMES = st.sampled_from(["lane-1", "lane-2", "gate"])
+PLACES = st.lists(
+    st.tuples(NAMES | st.just("*"), NAMES | st.just("*")).map("/".join), max_size=3, unique=True
+)
+VERBS = st.lists(st.sampled_from(["open", "stop", "look", "*"]), max_size=2)
+ROLES = st.builds(
+    lambda verbs, places, moves, steal: {"verbs": verbs, "positions": places, "moves": moves, "steal": steal},
+    VERBS,
+    PLACES,
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(st.lists(ROLES, max_size=3), PLACES, st.sampled_from([None, "KE", "UG"]), NAMES, NAMES, VERBS)
+def test_a_grant_is_what_some_role_of_the_station_says(
+    held: list[dict[str, object]],
+    places: list[str],
+    authority: str | None,
+    lane: str,
+    device: str,
+    asked: list[str],
+) -> None:
+    names = [f"role-{at}" for at in range(len(held))]
+    roles = Roles.model_validate(
+        {
+            "authority": "KE",
+            "role": dict(zip(names, held, strict=True)),
+            "station": {"s": {"roles": names, "positions": places, "authority": authority}},
+        }
+    )
+    grant = roles.grant("s", Position(lane, device))
+
+    def covers(some: object) -> bool:
+        return any(
+            place in (f"{lane}/{device}", f"*/{device}", f"{lane}/*", "*/*")
+            for place in some  # type: ignore[attr-defined]
+        )
+
+    counting = [role for role in held if covers(role["positions"])] if covers(places) else []
+    if authority == "UG":
+        counting = []
+    for verb in asked:
+        for moves in (True, False):
+            says = any(
+                (verb in role["verbs"] or "*" in role["verbs"]) and (role["moves"] or not moves)  # type: ignore[operator]
+                for role in counting
+            )
+            assert grant.permits(verb, moves=moves) == says
+    assert grant.steal == any(role["steal"] for role in counting)
+    assert not (grant.foreign and (grant.anything or grant.steal))
+
+
+GOOD = """
+authority = "KE"
+[role.officer]
+verbs = ["*"]
+[station.counter-1]
+roles = ["officer"]
+positions = ["lane-1/*"]
+"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A file whose marked line is wrong, and what is said about it."""
+
+    name: str
+    file: str
+    key: str
+    text: str
+    remedy: str
+
+
+TABLE = (
+    Broken(
+        "no authority",
+        "#!" + GOOD.replace('authority = "KE"', ""),
+        "authority",
+        "is missing",
+        "add authority",
+    ),
+    Broken("unknown key", "color = 1 #!" + GOOD, "color", "there is no such key", "known keys"),
+    Broken(
+        "unknown key of a role",
+        GOOD.replace('verbs = ["*"]', 'verbs = ["*"]\nmove = true #!'),
+        "role.officer.move",
+        "there is no such key",
+        "did you mean moves?",
+    ),
+    Broken("role without verbs", GOOD + "[role.idle] #!", "role.idle.verbs", "is missing", "add verbs"),
+    Broken(
+        "verb in capitals", GOOD + '[role.x]\nverbs = ["Open"] #!', "role.x.verbs[0]", "is no command", '"*"'
+    ),
+    Broken(
+        "place without a lane",
+        GOOD.replace('"lane-1/*"]', '"barrier"] #!'),
+        "station.counter-1.positions[0]",
+        "is no place",
+        "lane/device",
+    ),
+    Broken(
+        "misspelt role",
+        GOOD.replace('["officer"]', '["oficer"] #!'),
+        "station.counter-1.roles[0]",
+        'there is no role "oficer"',
+        "did you mean officer?",
+    ),
+    Broken(
+        "roles and no place",
+        GOOD.replace('"officer"]\npositions = ["lane-1/*"]', '"officer"] #!'),
+        "station.counter-1.roles",
+        "no place to use them",
+        "add positions",
+    ),
+    Broken(
+        "places and no role",
+        GOOD.replace('roles = ["officer"]\n', "").replace('/*"]', '/*"] #!'),
+        "station.counter-1.positions",
+        "no role",
+        "add roles",
+    ),
+    Broken(
+        "a foreign station with a role",
+        GOOD + 'authority = "UG" #!',
+        "station.counter-1.authority",
+        "cannot be given anything at a post of KE",
+        "take out its roles",
+    ),
+    Broken(
+        "a station that is no name",
+        GOOD + '[station."a/b"] #!',
+        'station."a/b"',
+        "cannot be a name",
+        "user name",
+    ),
+    Broken(
+        "a role that is no name", GOOD + '[role."A b"] #!', 'role."A b"', "cannot be a name", "lower-case"
+    ),
+    Broken(
+        "a station that is a number", GOOD + "[station]\nx = 3 #!", "station.x", "not a table", "[station."
+    ),
+    Broken("roles are a number", 'role = 3 #!\nauthority = "KE"', "role", "not a table of tables", "[role."),
+    Broken(
+        "moves is a text",
+        GOOD + '[role.x]\nverbs = []\nmoves = "yes please" #!',
+        "role.x.moves",
+        "true or false",
+        "",
+    ),
+    Broken("no TOML", GOOD + "[role #!", "", "not TOML", ""),
+)
+
+
+@pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
+def test_a_broken_role_file_is_answered_with_file_line_key_and_remedy(broken: Broken, tmp_path: Path) -> None:
+    marked = [at for at, line in enumerate(broken.file.splitlines(), 1) if line.endswith("#!")]
+    file = tmp_path / "roles.toml"
+    file.write_text(broken.file)
+
+    with pytest.raises(ConfigError) as caught:
+        load_roles(file)
+
+    (finding,) = caught.value.findings
+    assert (finding.file, finding.key_path) == (str(file), broken.key)
+    assert broken.text in finding.text
+    assert broken.remedy in finding.remedy
+    if broken.key:
+        assert [finding.line] == marked
+
+
+POST = """
+[gateway]
+site = "ke-busia"
+name = "gw-1"
+profile = "{profile}"
+state_dir = "state"
+[broker]
+host = "127.0.0.1"
+{broker}
+[commands]
+roles_file = "roles.toml"
+{commands}
+[device."lane-1/reader"]
+driver = "kivu"
+port = "usb:0DB5:0137:A1"
+"""
+
+
+def findings(folder: Path, **parts: str) -> tuple[Finding, ...]:
+    text = POST.format(**{"profile": "training", "broker": "", "commands": ""} | parts)
+    (folder / "post.toml").write_text(text)
+    try:
+        load(folder / "post.toml")
+    except ConfigError as error:
+        return error.findings
+    return ()
+
+
+def test_mistakes_of_both_files_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "roles.toml").write_text("color = 1\n" + GOOD)
+    told = findings(tmp_path, broker="port = 0")
+    assert [(Path(finding.file).name, finding.key_path) for finding in told] == [
+        ("post.toml", "broker.port"),
+        ("roles.toml", "color"),
+    ]
+    assert str(told[1]).startswith(f"{tmp_path}/roles.toml:1: color: there is no such key\n")
+
+
+def test_a_role_file_that_is_not_there_or_that_anybody_can_change(tmp_path: Path) -> None:
+    (finding,) = findings(tmp_path)
+    assert (finding.key_path, finding.text) == ("commands.roles_file", "the file does not exist")
+    roles = tmp_path / "roles.toml"
+    roles.write_text(GOOD)
+    assert findings(tmp_path) == ()
+    roles.chmod(0o666)
+    (finding,) = findings(tmp_path)
+    assert "every user of this machine can change the file" in finding.text
+
+
+def test_in_production_roles_need_a_broker_that_asks_for_names(tmp_path: Path) -> None:
+    (tmp_path / "roles.toml").write_text(GOOD)
+    (finding,) = findings(tmp_path, profile="production")
+    assert finding.key_path == "commands.roles_file"
+    assert "without a name" in finding.text
+    assert findings(tmp_path, profile="production", broker='username = "gw-1"') == ()
+
+
+def test_a_post_reads_its_role_file(tmp_path: Path) -> None:
+    (tmp_path / "roles.toml").write_text(GOOD)
+    (tmp_path / "post.toml").write_text(POST.format(profile="training", broker="", commands=""))
+    post = load(tmp_path / "post.toml")
+    assert post.roles.grant("counter-1", READER).permits("capture", moves=False)
+    assert post.commands.moves_every_s == 2
