@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 READY_S = 10.0
+STOP_S = 2.0
 MAX_PACKET_BYTES = 16 * 1024 * 1024
 
 
@@ -42,8 +43,7 @@ def loopback_broker(run_dir: Path) -> Iterator[tuple[str, int]]:
                 yield name, port
                 return
         finally:
-            process.terminate()
-            process.communicate()
+            _stop(process)
     raise BrokerError(f"no broker could be started; see {run_dir / 'broker.log'}")
 
 
@@ -82,6 +82,16 @@ def _iotcore(run_dir: Path, port: int) -> list[str]:
     )
     options = f'{{"config_path": "{file}"}}'
     return [sys.executable, "-c", program, options]
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a broker for good: Mosquitto forgets a SIGTERM between its listening and its main loop."""
+    process.terminate()
+    try:
+        process.communicate(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:

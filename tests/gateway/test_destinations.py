@@ -1,6 +1,8 @@
 """What the post's file means for delivery: who is given what, with which password, for how long."""
 
 import re
+import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,30 @@ def test_a_demos_broker_is_up_when_it_is_handed_over(
     with loopback_broker(tmp_path) as (name, port):
         assert name == kind
         assert 1024 < port < 65536
+
+
+DEAF = """#!{python}
+import signal, socket, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+port = int(open(sys.argv[2]).read().split()[1])
+with socket.create_server(("127.0.0.1", port)) as listening:
+    while True:
+        listening.accept()
+"""
+
+
+def test_a_demos_broker_that_does_not_hear_its_end_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = tmp_path / "mosquitto"
+    deaf.write_text(DEAF.format(python=sys.executable))
+    deaf.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("gateway.cli.brokers.STOP_S", 0.2)
+    with loopback_broker(tmp_path) as (_, port):
+        pass
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        pass
 
 
 def test_the_command_line_answers_inside_a_process_too(tmp_path: Path) -> None:
