@@ -1,0 +1,1 @@
+"""Barriers, gates and doors that relays ask to move, and inputs tell of."""
