@@ -1,7 +1,7 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
 from drivers.camera.commands import PictureTaken, TakePicture
-from drivers.camera.observations import FaceCaptured, SceneCaptured
+from drivers.camera.observations import FaceCaptured, PlateRead, SceneCaptured
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -37,6 +37,7 @@ EVENTS: tuple[type[Observation], ...] = (
     CaptureEnded,
     FaceCaptured,
     SceneCaptured,
+    PlateRead,
     ClockStepped,
     CommandDecided,
     CommandEnded,
