@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
@@ -40,9 +40,10 @@ class OsdpSettings(SerialSettings):
 
     @field_validator("key_file")
     @classmethod
-    def _from_the_folder(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        folder = (info.context or {}).get("folder")
-        return file if file is None or folder is None else folder / file
+    def _absolute(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_absolute():
+            raise ValueError("is not an absolute path")
+        return file
 
     @model_validator(mode="after")
     def _a_key_for_a_channel(self) -> Self:

@@ -336,6 +336,7 @@ async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
         ({}, "add it, or write security"),
         ({"security": "install"}, "add it, or write security"),
         ({"security": "clear", "key_file": "/k"}, "take one of them out"),
+        ({"key_file": "k"}, "not an absolute path"),
         ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
         ({"key_file": "/k", "silent_s": 0}, "greater than or equal to 0.3"),
     ],
@@ -343,14 +344,6 @@ async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         OsdpSettings.model_validate({"port": "/dev/x"} | settings)
-
-
-def test_a_key_file_starts_at_the_folder_of_the_configuration(tmp_path: Path) -> None:
-    settings = {"port": "/dev/x", "key_file": "lane-1.key"}
-    assert (
-        OsdpSettings.model_validate(settings, context={"folder": tmp_path}).key_file
-        == tmp_path / "lane-1.key"
-    )
 
 
 @pytest.mark.parametrize(
