@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import struct
+from contextlib import suppress
 from typing import Self
 
 from drivers.links.link import Action, Cause, LinkError, Tap
@@ -71,7 +72,8 @@ class TcpLink:
         if self._streams is not None:
             (_, writer), self._streams = self._streams, None
             # Closed in the usual way, the kernel would go on trying to deliver it for minutes.
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            with suppress(OSError):  # it is closed already: the other end went first
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             writer.transport.abort()
 
     def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
