@@ -200,9 +200,14 @@ class _OverTcp:
         self._unit = unit
         self._messages = TcpMessages()
         self._number = 0
+        self._cut = False
 
     async def exchange(self, request: Request[AnswerT]) -> AnswerT:
         """See `_Wire`."""
+        if self._cut:
+            await self._link.connect()
+            self._messages = TcpMessages()
+            self._cut = False
         self._number = self._number % 0xFFFF + 1
         await self._link.write(tcp_frame(self._number, self._unit, request.pdu))
         while True:
@@ -221,9 +226,13 @@ class _OverTcp:
                 ) from None
 
     def abandon(self, request: Request[object]) -> None:
-        """See `_Wire`. A write that still waits in this machine must never reach the board later."""
+        """See `_Wire`. A write that still waits in this machine must never reach the board later.
+
+        So its connection is cut; the next request, which may be a stop, makes another.
+        """
         if request.writes:
             self._link.abort()
+            self._cut = True
 
     def clear_at(self, request: Request[object], *, urgent: bool) -> float:  # noqa: ARG002 - all have numbers
         """See `_Wire`."""

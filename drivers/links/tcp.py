@@ -29,6 +29,11 @@ class TcpLink:
 
     async def __aenter__(self) -> Self:
         """Connect; raises LinkError."""
+        await self.connect()
+        return self
+
+    async def connect(self) -> None:
+        """Connect, or connect again after `abort`; raises LinkError."""
         try:
             async with asyncio.timeout(self._within_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
@@ -39,7 +44,6 @@ class TcpLink:
             unknown = isinstance(error, socket.gaierror) or error.errno is None
             why = "the name does not resolve" if unknown else os.strerror(error.errno or 0)
             raise self._absent(why) from error
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Disconnect."""

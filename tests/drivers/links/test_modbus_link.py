@@ -123,13 +123,14 @@ async def test_a_write_without_an_answer_is_on_the_wire_once(
     assert len(site.log.actuations) == 1
 
 
-async def test_after_a_lost_write_over_tcp_the_connection_is_cut(tmp_path: Path) -> None:
+async def test_a_lost_write_over_tcp_ends_its_connection_and_a_stop_makes_another(tmp_path: Path) -> None:
     """What the kernel still held would come to the board when the cable is put back."""
     async with site_at(None) as site, link_to(site, answer_within_s=WITHIN_S) as link:
         site.inject(LostReply(of="writes"))
         await lost(link, FLASH_OPEN)
         await site.log.until(lambda: not site.log.connections[-1].opened)
-        assert (await lost(link, INPUTS)).cause is Cause.UNPLUGGED
+        assert await link.ask(FLASH_STOP, urgent=True)
+        assert [frame.connection for frame in site.log.actuations] == [1, 2]
 
 
 async def test_a_lost_answer_to_a_question_costs_only_itself(hasty: ModbusLink, site: ModbusSite) -> None:
