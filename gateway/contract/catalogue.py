@@ -1,5 +1,7 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
+from drivers.access.commands import Pulse, Pulsed
+from drivers.access.observations import CardRead, ReaderStatus
 from drivers.camera.commands import PictureTaken, TakePicture
 from drivers.camera.observations import FaceCaptured, PlateRead, SceneCaptured
 from drivers.command import Done, Request
@@ -35,6 +37,8 @@ EVENTS: tuple[type[Observation], ...] = (
     FingerFeedback,
     FingerCaptured,
     CaptureEnded,
+    CardRead,
+    ReaderStatus,
     FaceCaptured,
     SceneCaptured,
     PlateRead,
@@ -53,6 +57,7 @@ COMMANDS: tuple[CommandKind, ...] = (
     CommandKind("fingerprint_scanner.capture", Capture, CaptureDone),
     CommandKind("fingerprint_scanner.cancel", Request, Done),
     CommandKind("fingerprint_scanner.steal-lock", StealLock, Done),
+    CommandKind("card_reader.pulse", Pulse, Pulsed),
     CommandKind("camera.capture", TakePicture, PictureTaken),
     CommandKind("camera.cancel", Request, Done),
 )
