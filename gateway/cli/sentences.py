@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from drivers.camera.observations import Captured, FaceCaptured, PlateRead
 from drivers.access.observations import CardRead, ReaderStatus
-from drivers.camera.observations import Captured, FaceCaptured
+from drivers.camera.observations import Captured, FaceCaptured, PlateRead
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz, MrzDate
