@@ -66,6 +66,8 @@ class Camera(Served):
         self._faults = faults
         self._name = name or settings.kind
         self._tell: Tell = lambda _event, _details: None
+        self.tasks: asyncio.TaskGroup
+        """While it runs: what it does beside answering."""
 
     async def answer(self, request: Request) -> Response:
         """Answer one request: 401 for who may not ask."""
@@ -82,10 +84,10 @@ class Camera(Served):
     async def run(self, tell: Tell) -> None:
         """Be there until cancelled."""
         self._tell = tell
-        async with self.server, asyncio.TaskGroup() as tasks:
+        async with self.server, asyncio.TaskGroup() as self.tasks:
             tell("ready", self.summary())
             for timed in self._faults:
-                tasks.create_task(self._at_its_time(timed))
+                self.tasks.create_task(self._at_its_time(timed))
             await self.work()
             await asyncio.Event().wait()
 

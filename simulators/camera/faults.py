@@ -26,20 +26,28 @@ class NotFound(CameraFault):
     fault: Literal["not-found"] = "not-found"
 
 
-class Stall(CameraFault):
-    """The camera falls silent in the middle of a picture or event; the connection stays."""
+class Interruption(CameraFault):
+    """Something that happens in the middle of a picture or event."""
+
+    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
+    at: int | None = Field(None, ge=0, description="How many bytes of it, instead of a share.")
+
+    def still_sent(self, size: int) -> int:
+        """How many bytes, of so many."""
+        return int(size * self.after) if self.at is None else min(self.at, size)
+
+
+class Stall(Interruption):
+    """The camera falls silent in the middle; the connection stays."""
 
     fault: Literal["stall"] = "stall"
-    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
     hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; without it, never.")
 
 
-class Cut(CameraFault):
-    """The connection ends in the middle of a picture or event."""
+class Cut(Interruption):
+    """The connection ends in the middle."""
 
     fault: Literal["cut"] = "cut"
-    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
-    at: int | None = Field(None, ge=0, description="How many bytes of it, instead of a share.")
 
 
 class HalfPicture(CameraFault):
@@ -145,20 +153,10 @@ AnyPictureFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyPlateFault = Annotated[
-    NotFound
-    | Stall
-    | Cut
-    | NoLength
-    | Slow
-    | WrongCredentials
-    | ServiceDies
-    | WrongClock
-    | Duplicate
-    | Late
-    | Misread
-    | OtherNamespace,
+    Stall | Cut | NoLength | Slow | WrongCredentials | ServiceDies | WrongClock | Duplicate | Late | Misread,
     Field(discriminator="fault"),
 ]
+AnyHikvisionFault = Annotated[AnyPlateFault | OtherNamespace, Field(discriminator="fault")]
 FaultT = TypeVar("FaultT", bound=CameraFault)
 
 

@@ -96,6 +96,11 @@ class HttpServer:
         """Where it is."""
         return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
+    @property
+    def alive(self) -> bool:
+        """Whether it takes connections."""
+        return self._listener is not None
+
     async def __aenter__(self) -> Self:
         """Listen; SimulatorError where that cannot be."""
         await self._listen()
