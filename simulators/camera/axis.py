@@ -18,7 +18,8 @@ from pydantic import Field, TypeAdapter, field_validator
 from simulators.camera.faults import AnyPlateFault, Duplicate, Met, NoLength
 from simulators.camera.plate_camera import KEPT, Passage, PlateCamera, PlateCameraSettings
 from simulators.camera.sending import sent
-from simulators.http.server import HungUpError, Request, Response, json_response
+from simulators.http.server import Request, Response, json_response
+from simulators.tcp_service import HungUpError
 from simulators.timed import Timed
 
 SERIAL_NUMBER = "SIMAXI0001"

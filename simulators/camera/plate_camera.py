@@ -19,7 +19,7 @@ from simulators.camera.sending import sent
 from simulators.camera.stamp import Stamp
 from simulators.camera.vehicles import Vehicle, Vehicles
 from simulators.errors import SimulatorError
-from simulators.http.server import HungUpError
+from simulators.tcp_service import HungUpError
 from simulators.timed import Timed
 
 KEPT = 500

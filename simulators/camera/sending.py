@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from simulators.camera.faults import Cut, Met, Slow, Stall
-from simulators.http.server import HungUpError
+from simulators.tcp_service import HungUpError
 
 
 async def sent(data: bytes, met: Met) -> AsyncGenerator[bytes, None]:
