@@ -30,6 +30,7 @@ class TcpService(ABC):
         self.tls = tls
         self.asked: list[Any] = []
         """Every request, for a test to look at."""
+        self.asked_first = asyncio.Event()
         self._listener: socket.socket | None = None
         self._talking: set[asyncio.Task[None]] = set()
         self._reviving: asyncio.Task[None] | None = None
@@ -37,6 +38,11 @@ class TcpService(ABC):
     @abstractmethod
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection; it ends with this."""
+
+    def note(self, request: Any) -> None:
+        """Keep a request that has come."""
+        self.asked.append(request)
+        self.asked_first.set()
 
     @property
     def alive(self) -> bool:

@@ -1,6 +1,7 @@
 """What goes wrong with a camera, each thing a small typed value, and which of them the next answer meets.
 
-`AnyPictureFault` is for cameras that are asked for pictures, `AnyPlateFault` for those that tell of plates.
+`AnyPictureFault` is for cameras that are asked for pictures, `AnyVideoFault` for those that show them by
+RTSP, and `AnyPlateFault` for those that tell of plates.
 """
 
 import time
@@ -11,6 +12,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
+
+Size = Literal["640x360", "1280x720", "1920x1080"]
+"""Of pictures: width and height, in pixels."""
+
+
+def pixels(size: Size) -> tuple[int, int]:
+    """Width and height."""
+    width, _, height = size.partition("x")
+    return int(width), int(height)
 
 
 class CameraFault(Fault):
@@ -80,6 +90,19 @@ class Slow(CameraFault):
 
     fault: Literal["slow"] = "slow"
     delay_s: float = Field(1.0, gt=0, description="How long, in seconds.")
+
+
+class PacketLoss(CameraFault):
+    """A packet of a picture does not arrive."""
+
+    fault: Literal["packet-loss"] = "packet-loss"
+
+
+class FormatChanged(Fault):
+    """Somebody sets another size of pictures while clients watch."""
+
+    fault: Literal["format-changed"] = "format-changed"
+    size: Size = Field("1280x720", description="Width and height, in pixels.")
 
 
 class StalePicture(Fault):
@@ -157,6 +180,18 @@ AnyPlateFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyHikvisionFault = Annotated[AnyPlateFault | OtherNamespace, Field(discriminator="fault")]
+AnyVideoFault = Annotated[
+    NotFound
+    | Stall
+    | Slow
+    | PacketLoss
+    | FormatChanged
+    | StalePicture
+    | WrongCredentials
+    | ServiceDies
+    | WrongClock,
+    Field(discriminator="fault"),
+]
 FaultT = TypeVar("FaultT", bound=CameraFault)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from simulators.camera.camera import Camera, CameraSettings
+from simulators.camera.camera import CameraSettings, HttpCamera
 from simulators.camera.faults import Duplicate, Late, Met, Misread
 from simulators.camera.scene import View, jpeg, plate_close_up
 from simulators.camera.sending import sent
@@ -67,7 +67,7 @@ class Passage:
         return Random(f"{self.stamp.camera}/{self.number}/{self.stamp.at_ms}").getrandbits(bits)
 
 
-class PlateCamera(Camera):
+class PlateCamera(HttpCamera):
     """A camera over a lane. A kind says how a passage is told."""
 
     def __init__(self, settings: PlateCameraSettings, faults: Sequence[Timed[Any]] = ()) -> None:

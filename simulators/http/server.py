@@ -87,7 +87,7 @@ class HttpServer(TcpService):
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = h11.Connection(h11.SERVER)
         while (request := await _request(wire, reader)) is not None:
-            self.asked.append(request)
+            self.note(request)
             # The client that goes away while an answer is held back is noticed, and the answer dropped.
             answering = asyncio.ensure_future(self._respond(wire, writer, request))
             hanging_up = asyncio.ensure_future(reader.read(1))

@@ -31,7 +31,9 @@ async def running(kind: str, **settings: Any) -> AsyncIterator[tuple[Any, httpx.
     try:
         if task.done():
             task.result()
-        async with httpx.AsyncClient(base_url=camera.server.url, trust_env=False, timeout=5) as client:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{camera.server.port}", trust_env=False, timeout=5
+        ) as client:
             yield camera, client
     finally:
         task.cancel()
