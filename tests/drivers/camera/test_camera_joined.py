@@ -19,17 +19,17 @@ from drivers.camera.snapshot import Snapshot
 from drivers.command import Failed
 from drivers.driver import BadFrame
 from drivers.links.link import Cause, LinkError
-from simulators.camera.snapshot import SnapshotCamera, SnapshotCameraSettings
+from simulators.camera.snapshot import SnapshotCamera
 from simulators.camera.stamp import Stamp
+from simulators.kinds import settings_of
 
 CAPTURES = int(os.environ.get("CAPTURES", "30"))
 USER = {"username": "watch", "password": "two words"}
 
 
 @contextlib.asynccontextmanager
-async def camera(**settings: Any) -> AsyncIterator[SnapshotCamera]:
-    quick = {"name": "lane-1/camera", "kind": "camera-snapshot", "port": 0, "frames_per_s": 50.0}
-    simulated = SnapshotCameraSettings(**quick | settings).build()
+async def camera(kind: str = "camera-snapshot", **settings: Any) -> AsyncIterator[Any]:
+    simulated: Any = settings_of({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
     ready = asyncio.Event()
     running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -49,7 +49,7 @@ def stamp_of(captured: Captured) -> Stamp:
         return Stamp.read(image)
 
 
-async def let(simulated: SnapshotCamera, fault: str, **arguments: Any) -> None:
+async def let(simulated: Any, fault: str, **arguments: Any) -> None:
     await simulated.obey("fault", {"fault": fault, "args": arguments})
 
 
@@ -72,7 +72,7 @@ async def test_pictures_under_faults_are_of_their_moment_and_whole(path: str) ->
         ("cut", {"after": 0.6}),
     ]
     answered = 0
-    async with camera(**USER) as simulated:
+    async with camera(frames_per_s=50, **USER) as simulated:
         while answered < CAPTURES:
             async with driver(simulated, path, **USER) as bench:
                 assert bench.driver.links.simulated
