@@ -25,6 +25,8 @@ class _Passing:
     began_s: float
     tailgates: bool
     reverse: bool
+    may_return: bool = True
+    """Who turns back has not used the permit."""
 
 
 class Passages:
@@ -53,6 +55,8 @@ class Passages:
     def revoke(self) -> None:
         """Nobody may."""
         self.permit = None
+        if self._passing is not None:
+            self._passing.may_return = False
         self._had_permit = self._had_permit and self._was_open
 
     def sensed(
@@ -101,7 +105,7 @@ class Passages:
         back = bool(getattr(seen, near)) and getattr(seen, far) is False
         if back:
             direction = Direction.TURNED_BACK
-            if self.permit is None:
+            if self.permit is None and passing.may_return:
                 self.permit = passing.permit  # nobody has used it; its time goes on
         elif passing.reverse:
             direction = Direction.REVERSE
