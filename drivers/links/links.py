@@ -10,6 +10,7 @@ from drivers.links.usb_trace import TransferTap, ignore_transfer
 if TYPE_CHECKING:
     from drivers.links.http import HttpLink, HttpSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
+    from drivers.links.modbus import ModbusLink, ModbusSettings
     from drivers.links.serial import SerialLink, SerialSettings
     from drivers.links.smartcard import SmartCardLink
     from drivers.links.usb import UsbLink, UsbSettings
@@ -35,6 +36,14 @@ class Links:
         from drivers.links.serial import SerialLink
 
         link = await self._open.enter_async_context(SerialLink(settings, self._tap))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def modbus(self, settings: "ModbusSettings") -> "ModbusLink":
+        """Open the way to a Modbus board, over TCP or on a serial line; raises LinkError."""
+        from drivers.links.modbus import ModbusLink
+
+        link = await self._open.enter_async_context(ModbusLink(settings, self._tap))
         self.simulated = self.simulated or link.simulated
         return link
 

@@ -2,6 +2,10 @@
 
 from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
+from drivers.access.commands import Pulse, Pulsed
+from drivers.access.observations import CardRead, ReaderStatus
+from drivers.camera.commands import PictureTaken, TakePicture
+from drivers.camera.observations import FaceCaptured, SceneCaptured
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -38,6 +42,10 @@ EVENTS: tuple[type[Observation], ...] = (
     BarrierState,
     BarrierPassage,
     BarrierAlarm,
+    CardRead,
+    ReaderStatus,
+    FaceCaptured,
+    SceneCaptured,
     ClockStepped,
     CommandDecided,
     CommandEnded,
@@ -58,5 +66,8 @@ COMMANDS: tuple[CommandKind, ...] = (
     CommandKind("barrier.stop", Request, Stopped),
     CommandKind("barrier.acknowledge", Acknowledge, Done),
     CommandKind("barrier.maintenance", Maintain, Done),
+    CommandKind("card_reader.pulse", Pulse, Pulsed),
+    CommandKind("camera.capture", TakePicture, PictureTaken),
+    CommandKind("camera.cancel", Request, Done),
 )
 """Every command of the contract: those of the gateway, then those of drivers, by the models they share."""
