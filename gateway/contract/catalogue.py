@@ -1,9 +1,9 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
-from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
-from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.access.commands import Pulse, Pulsed
 from drivers.access.observations import CardRead, ReaderStatus
+from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
+from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.camera.commands import PictureTaken, TakePicture
 from drivers.camera.observations import FaceCaptured, SceneCaptured
 from drivers.command import Done, Request
