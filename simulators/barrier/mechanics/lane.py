@@ -273,7 +273,11 @@ class Lane:
             out = (s.start_m if vehicle.sign == 1 else -s.end_m) - OUT_M
             if behind is None:
                 return out
-            return min(vehicle.front(now_s), max(out, behind.front(now_s) + vehicle.length_m + s.gap_m))
+            room_from = behind.front(now_s)
+            if behind.going_back:  # both do: no faster than who is nearer to the way out, and as far
+                vehicle.speed_mps = min(vehicle.speed_mps, behind.speed_mps)
+                room_from = min(room_from, behind.goal)
+            return min(vehicle.front(now_s), max(out, room_from + vehicle.length_m + s.gap_m))
         goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         if vehicle.manner is Manner.TURNS_BACK:
             goal = self._turn(vehicle)
