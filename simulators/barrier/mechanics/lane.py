@@ -207,11 +207,13 @@ class Lane:
     def decide(self, now_s: float) -> None:
         """Let everybody see how things are and go, stop or turn; those ahead first."""
         self._takes = {door: whose for door, whose in self._takes.items() if self._way(door) == "clear"}
-        for vehicle in list(self.vehicles):
-            self._note_passages(vehicle, now_s)
-            self._make_up_mind(vehicle, now_s)
-            vehicle.go(self._goal(vehicle, now_s), now_s)
-            self._leave(vehicle, now_s)
+        before = None
+        while before != (before := [(v.number, v.going_back) for v in self.vehicles]):
+            for vehicle in list(self.vehicles):  # who leaves, or goes back, makes way for those ahead
+                self._note_passages(vehicle, now_s)
+                self._make_up_mind(vehicle, now_s)
+                vehicle.go(self._goal(vehicle, now_s), now_s)
+                self._leave(vehicle, now_s)
 
     def changes_after(self, now_s: float) -> float | None:
         """When somebody will next come somewhere that matters, or make up their mind."""
