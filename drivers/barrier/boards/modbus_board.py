@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
 from drivers.barrier.board import Board, DeviceRefused, PulseEnd
-from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed
+from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed, closed_before
 from drivers.driver import Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
@@ -150,13 +150,7 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimed):
         """See `Board`. A relay that is closed already is nobody's pulse: it must open first."""
         identity = await super().open()
         if True in (closed := await super().closed_relays()):
-            raise LinkError(
-                Cause.DEVICE_FAULT,
-                f"Relay {closed.index(True)} is closed, and not by us.",
-                Action.WAIT,
-                "The board's watchdog opens it if nobody else speaks to the board; otherwise switch it off "
-                "and on.",
-            )
+            raise closed_before(closed.index(True))
         return identity
 
     async def sense(self) -> tuple[bool, ...]:

@@ -113,6 +113,16 @@ class HostTimed(ABC):
         await asyncio.gather(*ends, return_exceptions=True)
 
 
+def closed_before(relay: int) -> LinkError:
+    """A relay is closed at opening: no pulse of ours, so nothing would end it."""
+    return LinkError(
+        Cause.DEVICE_FAULT,
+        f"Relay {relay} is closed, and not by us.",
+        Action.WAIT,
+        "A watchdog opens it when nobody speaks to the board; without one, switch the board off and on.",
+    )
+
+
 def _did_not_open(relay: int) -> LinkError:
     return LinkError(
         Cause.DEVICE_FAULT,
