@@ -9,6 +9,7 @@ from drivers.links.turns import Turns
 from drivers.links.usb_trace import TransferTap, ignore_transfer
 
 if TYPE_CHECKING:
+    from drivers.links.gpio import GpioLink, GpioSettings
     from drivers.links.http import HttpLink, HttpSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
     from drivers.links.modbus import ModbusLink, ModbusSettings
@@ -50,6 +51,14 @@ class Links:
         link = self._modbus[settings.port] = await self._open.enter_async_context(
             ModbusLink(settings, self._tap)
         )
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def gpio(self, settings: "GpioSettings") -> "GpioLink":
+        """Take lines of a GPIO chip; raises LinkError."""
+        from drivers.links.gpio import GpioLink
+
+        link = await self._open.enter_async_context(GpioLink(settings, self._tap))
         self.simulated = self.simulated or link.simulated
         return link
 
