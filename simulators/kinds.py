@@ -8,6 +8,7 @@ from simulators.errors import SimulatorError
 from simulators.simulator import KindOfSimulator, SimulatorSettings
 
 KINDS: dict[str, tuple[str, str]] = {
+    "camera-snapshot": ("simulators.camera.snapshot", "SnapshotCameraSettings"),
     "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
     "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),
     "modbus-barrier": ("simulators.barrier.post_barrier", "ModbusBarrierSettings"),

@@ -33,6 +33,8 @@ OFF_CENTRE = 0.18
 """How far, in widths or heights of the picture, the print's middle may be from the picture's."""
 DIRTY = 0.08
 """How much of the picture beside the print may be something else."""
+TANGLED = 0.07
+"""How much of the picture may be a tangle: prints of any skin have up to 0.04, grease has 0.1 and more."""
 A_FINGER = 0.25
 """So much that shows no ridges is no dirt, but a finger."""
 
@@ -73,7 +75,7 @@ def assess(raster: Raster, asked: Asked, measure: QualityMeasure) -> Assessment:
             Spoilt(CaptureOutcome.WRONG_COUNT),
             (Feedback.TOO_MANY_FINGERS if more else Feedback.TOO_FEW_FINGERS,),
         )
-    dirty = view.dirt > DIRTY
+    dirty = view.dirt > DIRTY or view.tangle > TANGLED
     quality = measured(raster, asked, measure)
     if quality.outcome is not Outcome.FAILED:
         return Assessment(quality, dirty=dirty)

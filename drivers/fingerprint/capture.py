@@ -33,8 +33,8 @@ class Scanner(ABC):
 
     **Who calls.** One task calls these methods, one after the other, never two at a time: whoever implements
     them owns the wire and needs no lock. An opened scanner is told `idle`; for a capture `idle` is cancelled,
-    then come `ready`, for each placement `finger_on`, `take` and (before the next) `finger_off`, with `show`
-    in between, then `rest`, and `idle` again.
+    then come `ready`, for each placement `finger_on`, `take`, perhaps `lifted`, and (before the next)
+    `finger_off`, with `show` in between, then `rest`, and `idle` again.
 
     **Being cancelled.** A capture is called off, or its time ends, at any moment: everything but `rest` may
     be cancelled at every `await`. Let CancelledError pass, at once. What that leaves on the way (half of a
@@ -78,6 +78,13 @@ class Scanner(ABC):
     @abstractmethod
     async def finger_off(self) -> None:
         """Return once no finger lies there, at once if none does."""
+
+    async def lifted(self) -> bool:
+        """Whether the finger of the image just taken has gone already; asked if that shows nothing.
+
+        May take 0.1 s. A device that cannot tell says no.
+        """
+        return False
 
     async def show(self, feedback: Feedback) -> None:  # noqa: B027 - most have no lamp
         """Tell the person by a lamp or a sound of the device, if it has one."""
@@ -158,6 +165,8 @@ class Transaction:
         """Judge an image, and keep it if it is the best one yet."""
         await self._tell(Feedback.ASSESSING)
         found = await asyncio.to_thread(self._assess, raster)
+        if found.spoilt == _NOTHING and self._scanner.senses_fingers and await self._scanner.lifted():
+            found = _LIFTED
         self.dirty = found.dirty
         if found.quality is not None:
             candidate = _Candidate(raster, found.quality, self._attempt)
@@ -247,6 +256,8 @@ class Transaction:
         )
 
 
+_NOTHING = Spoilt(CaptureOutcome.UNREADABLE, Unreadable.NO_RIDGES)
+_LIFTED = Assessment(None, Spoilt(CaptureOutcome.LIFTED_TOO_EARLY), (Feedback.LIFTED_TOO_EARLY,))
 _TOLD = {
     CaptureOutcome.LIFTED_TOO_EARLY: Feedback.LIFTED_TOO_EARLY,
     CaptureOutcome.SENSOR_DIRTY: Feedback.SENSOR_DIRTY,

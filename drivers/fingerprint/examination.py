@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.fingerprint.raster import Pixels, Raster
+from drivers.fingerprint.raster import Raster
 
 BLOCK_IN = 0.032
 """Edge of a block, in inches: 16 pixels at 500 ppi, nearly two ridges."""
@@ -23,6 +23,10 @@ PAPER = 40.0
 """How much darker than the background a block without contrast is that is not background."""
 CERTAIN = 0.4
 """Orientation certainty from which a block shows ridges."""
+TANGLED = 40.0
+"""Contrast from which a block without a direction is no print: grease, dust, prints left by others."""
+GRAIN = 25.0
+"""How much pixels differ from those around them, in grey levels, from which a picture is all noise."""
 PRINT_IN2 = 0.02
 """The smallest area that is counted as a print, in square inches: 5 by 2.6 mm."""
 SECOND = 0.3
@@ -54,14 +58,19 @@ class View:
     """How far it is below, in heights of the picture: -0.5 to 0.5."""
     dirt: float
     """How much is neither background nor a print nor hangs together with one."""
+    tangle: float
+    """How much is as dark as ridges and has no direction; 0 in a picture that is too noisy to tell."""
 
 
 def examine(raster: Raster) -> View:
     """Look at an image; about 5 ms for one finger at 500 ppi."""
     block_px = max(8, round(BLOCK_IN * raster.resolution_ppi))
-    grey, contrast, certainty = _blocks(raster.pixels, block_px, smooth=raster.resolution_ppi >= SMOOTH_PPI)
+    image = raster.pixels.astype(np.float32)
+    smooth = _smoothed(image)
+    fine = raster.resolution_ppi >= SMOOTH_PPI
+    grey, contrast, certainty = found = _blocks(smooth if fine else image, block_px)
     if grey.size == 0:
-        return View(0, 0.0, 0.0, 255.0, 0.0, 0.0, 0.0)
+        return View(0, 0.0, 0.0, 255.0, 0.0, 0.0, 0.0, 0.0)
     background = float(np.quantile(grey, 0.95))
     occupied = (contrast > CONTRAST) | (grey < background - PAPER)
     ridges = _without_specks((contrast > CONTRAST) & (certainty > CERTAIN))
@@ -85,18 +94,27 @@ def examine(raster: Raster) -> View:
         right_of_centre=float((columns.mean() + 0.5) / width - 0.5) if anything else 0.0,
         below_centre=float((rows.mean() + 0.5) / height - 0.5) if anything else 0.0,
         dirt=float(dirt.mean()),
+        tangle=0.0
+        if _grain(image, smooth) > GRAIN
+        else _tangle(*(found if fine else _blocks(smooth, block_px))),
     )
 
 
-def _blocks(pixels: Pixels, block_px: int, *, smooth: bool) -> tuple[Grid, Grid, Grid]:
+def _grain(image: Any, smooth: Any) -> float:
+    return float(np.abs(image - smooth).mean())
+
+
+def _tangle(_grey: Grid, contrast: Grid, certainty: Grid) -> float:
+    return float(((contrast > TANGLED) & (certainty < CERTAIN)).mean())
+
+
+def _blocks(image: Any, block_px: int) -> tuple[Grid, Grid, Grid]:
     """Of each whole block: mean grey, standard deviation, orientation certainty."""
-    rows, columns = pixels.shape[0] // block_px, pixels.shape[1] // block_px
+    rows, columns = image.shape[0] // block_px, image.shape[1] // block_px
     if rows == 0 or columns == 0:
         nothing: Grid = np.zeros((0, 0))
         return nothing, nothing, nothing
-    image = pixels[: rows * block_px, : columns * block_px].astype(np.float32)
-    if smooth:
-        image = _smoothed(image)
+    image = image[: rows * block_px, : columns * block_px]
 
     def mean(values: Any) -> Grid:
         return np.asarray(values.reshape(rows, block_px, columns, block_px).mean(axis=(1, 3)), float)

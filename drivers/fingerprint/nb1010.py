@@ -80,14 +80,20 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         """Ask until no finger lies there."""
         await self._until(covered=False)
 
+    async def lifted(self) -> bool:
+        """Ask."""
+        return not await self._covered()
+
     async def take(self) -> Raster | Spoilt:
         """Take an image, once more if a part of it is missing while the finger still lies there."""
+        if await self.lifted():  # an image takes 0.2 s, whatever is on it
+            return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
         for _ in range(TRIES):
             pixels = await self._image()
             if pixels is not None:
                 return Raster(pixels, RESOLUTION_PPI)
             await self._until_quiet()
-            if not await self._covered():
+            if await self.lifted():
                 return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
         return Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
 

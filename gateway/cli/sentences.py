@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
+from drivers.access.observations import CardRead, ReaderStatus
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz, MrzDate
@@ -56,10 +57,26 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return Text.assemble("checks", _marks(data.checks))
         case DocumentRemoved():
             return Text("the document was taken away", "dim")
+        case CardRead():
+            return Text(f"card, {data.bits} bits{f': {data.data}' if shown else ''}")
+        case ReaderStatus():
+            return _reader(data)
         case ClockStepped():
             return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
         case _:
             return None
+
+
+def _reader(status: ReaderStatus) -> Text:
+    line = Text("card reader", "dim")
+    for name, active in (("inputs", status.inputs), ("outputs", status.outputs)):
+        if active is not None:
+            line.append(f"  {name} {''.join('●' if one else '○' for one in active)}")
+    if status.tampered:
+        line.append("  open or torn off", "bold red")
+    if status.power_failed:
+        line.append("  supply fails", "yellow")
+    return line
 
 
 def _read(read: DocumentRead, *, shown: bool) -> Text:

@@ -1,5 +1,7 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
+from drivers.access.commands import Pulse, Pulsed
+from drivers.access.observations import CardRead, ReaderStatus
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -33,6 +35,8 @@ EVENTS: tuple[type[Observation], ...] = (
     FingerFeedback,
     FingerCaptured,
     CaptureEnded,
+    CardRead,
+    ReaderStatus,
     ClockStepped,
     CommandDecided,
     CommandEnded,
@@ -48,5 +52,6 @@ COMMANDS: tuple[CommandKind, ...] = (
     CommandKind("fingerprint_scanner.capture", Capture, CaptureDone),
     CommandKind("fingerprint_scanner.cancel", Request, Done),
     CommandKind("fingerprint_scanner.steal-lock", StealLock, Done),
+    CommandKind("card_reader.pulse", Pulse, Pulsed),
 )
 """Every command of the contract: those of the gateway, then those of drivers, by the models they share."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from simulators.fingerprint.fingers import Image, Sensor, Touch, seen
 
 
@@ -11,6 +13,8 @@ class Platen:
     def __init__(self, sensor: Sensor) -> None:
         self.sensor = sensor
         self.touch: Touch | None = None
+        self.beside: tuple[Touch, ...] = ()
+        """Other fingers that lie there, too."""
         self.touches = 0
         """How many fingers have been laid here."""
         self.dirty = False
@@ -24,15 +28,15 @@ class Platen:
         """Whether the scanner feels a finger."""
         return self.touch is not None or self.stuck
 
-    def put(self, touch: Touch) -> None:
-        """Lay a finger on it, in the place of another."""
-        self.touch = touch
+    def put(self, touch: Touch, *beside: Touch) -> None:
+        """Lay a finger on it, or several at once, in the place of another."""
+        self.touch, self.beside = touch, beside
         self.touches += 1
         self.on_change()
 
     def lift(self) -> None:
-        """Take the finger away."""
-        self.touch = None
+        """Take away what lies there."""
+        self.touch, self.beside = None, ()
         self.on_change()
 
     def stick(self, stuck: bool) -> None:
@@ -46,4 +50,7 @@ class Platen:
 
     def look(self) -> Image:
         """What it sees now: rows by columns, ridges dark, as one looks at a print on paper."""
-        return seen(self.touch, self.sensor, dirty=self.dirty)
+        image = seen(self.touch, self.sensor, dirty=self.dirty)
+        for touch in self.beside:
+            image = np.minimum(image, seen(touch, self.sensor, dirty=self.dirty))
+        return image

@@ -34,8 +34,8 @@ from simulators.fingerprint.wsbd_faults import (
     WsBdFault,
     wsbd_fault,
 )
-from simulators.passport.fullpage.readers import Served, ServiceSettings
-from simulators.passport.fullpage.server import DiedError, Request, Response
+from simulators.http.server import DiedError, Request, Response
+from simulators.http.service import Served, ServiceSettings
 from simulators.simulator import Simulator, Tell
 
 NAMESPACES = {

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drivers.access.observations import UNTOLD, CardFormat, CardRead
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
 from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.mrz import checks, parse
@@ -109,6 +110,10 @@ PIECES: dict[str, Observation] = {
         checks=(Check(id="optical.ir_ab_mr", group=CheckGroup.OPTICAL, outcome=Outcome.FAILED),)
     ),
     "the document was taken away": DocumentRemoved(ended=Ended.COMPLETE),
+    "card, 26 bits": CardRead(reader=0, format=CardFormat.WIEGAND, bits=26, data="01020340"),
+    "card reader  inputs ●○  open or torn off": UNTOLD.model_copy(
+        update={"tampered": True, "inputs": (True, False)}
+    ),
     "the clock was set, by +3,600.0 s": ClockStepped(
         step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
     ),

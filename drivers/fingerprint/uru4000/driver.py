@@ -23,6 +23,8 @@ RESOLUTION_PPI = 512
 """Of all models, by the vendor's data sheets."""
 TRIES = 3
 """How often an image is asked for: after TROUBLE, the first one may be empty."""
+LIFTED_S = 0.08
+"""How soon a scanner that waits for the finger's end says that none is there, in seconds."""
 IMAGE_S = 1.0
 """How long an image may take, in seconds; 130 ms is usual."""
 
@@ -145,6 +147,13 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         if self.scanner.mode is not Mode.AWAIT_FINGER_OFF:
             await self.scanner.tell(Mode.AWAIT_FINGER_OFF)
         await self.scanner.await_event(Event.FINGER_OFF)
+
+    async def lifted(self) -> bool:
+        """It has been told to look out for the finger's end: it says so at once."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIFTED_S):
+                await self.finger_off()
+        return not self.scanner.finger
 
     async def rest(self) -> None:
         """Switch it off."""

@@ -13,13 +13,14 @@ from pydantic import ValidationError
 from support.prints import BLANK, print_of
 
 from drivers.fingerprint import quality
-from drivers.fingerprint.assessment import Asked, measured, minimum_of
+from drivers.fingerprint.assessment import TANGLED, Asked, measured, minimum_of
 from drivers.fingerprint.examination import examine
 from drivers.fingerprint.observations import FingerPosition, Measure, Purpose
 from drivers.fingerprint.quality import NFIQ2_PPI, RidgeClarity, load_measure
 from drivers.fingerprint.raster import Raster
 from drivers.fingerprint.scanner import ScannerSettings
 from drivers.observation import Outcome
+from simulators.fingerprint.fingers import Condition, Finger, Sensor, seen
 
 EXAMPLES = os.environ.get("BORDERPOST_NFIQ2_EXAMPLES")
 """A folder with the five images of NIST's NFIQ2 repository (examples/images), which are not ours to ship."""
@@ -180,3 +181,20 @@ def test_where_nfiq2_is_not_installed_it_is_refused_and_auto_does_without(
 def test_the_extra_installs_what_the_error_names() -> None:
     wanted = importlib.metadata.requires("borderpost-gateway") or []
     assert any(one.startswith("nbis-python") and 'extra == "nfiq2"' in one for one in wanted)
+
+
+@pytest.mark.parametrize("sensor", [Sensor(384, 290, 500), Sensor(256, 180, 385), Sensor(192, 192, 508)])
+@pytest.mark.parametrize("skin", [skin for skin in Condition if skin is not Condition.DIRTY])
+def test_grease_is_told_from_skin_of_any_sort_and_from_noise(skin: Condition, sensor: Sensor) -> None:
+    tangles = {
+        dirty: examine(
+            Raster(np.array(seen(Finger(5).touch(condition=skin), sensor, dirty=dirty)), sensor.ppi)
+        ).tangle
+        for dirty in (False, True)
+    }
+    assert tangles[False] <= TANGLED
+    assert tangles[True] > TANGLED or skin is Condition.NOISY, "noise hides what else there is"
+
+
+def test_prints_of_ink_are_no_grease() -> None:
+    assert max(examine(picture(PRINTS / f"{name}.png")).tangle for name in PRINT_SCORES) < 0.03

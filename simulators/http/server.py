@@ -9,8 +9,9 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
@@ -30,7 +31,11 @@ class Request:
     path: str
     query: Mapping[str, str]
     credentials: tuple[str, str] | None
+    """By Basic authentication."""
     body: bytes
+    target: str = ""
+    """Path and query as they were sent: what a Digest is computed over."""
+    authorization: str = ""
 
     @property
     def json(self) -> dict[str, Any]:
@@ -51,6 +56,10 @@ class Response:
     media_type: str = "application/json"
     stream: AsyncGenerator[bytes, None] | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    length: int | None = None
+    """What is declared of a stream's length; without it, chunks."""
+    unframed: bool = False
+    """Neither length nor chunks, as of HTTP/1.0: the stream ends with the connection."""
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -63,6 +72,10 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 class DiedError(Exception):
     """The service died while it was answering: the connection just ends."""
+
+
+class HungUpError(Exception):
+    """The service ends the connection in the middle of an answer: what it said till then still arrives."""
 
 
 @dataclass
@@ -159,6 +172,9 @@ class HttpServer:
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             try:
                 await self._converse(reader, writer)
+            except HungUpError:
+                writer.close()
+                await writer.wait_closed()
             finally:
                 transport.abort()
 
@@ -189,8 +205,13 @@ class HttpServer:
 
     async def _respond(self, wire: h11.Connection, writer: asyncio.StreamWriter, request: Request) -> None:
         response = await self.answer(request)
-        length = [] if response.stream else [("Content-Length", str(len(response.body)))]
-        head = [("Content-Type", response.media_type), SIMULATED, *length, *response.headers]
+        head = [("Content-Type", response.media_type), SIMULATED, *response.headers]
+        if response.stream is None:
+            head.append(("Content-Length", str(len(response.body))))
+        elif response.length is not None:
+            head.append(("Content-Length", str(response.length)))
+        if response.unframed and response.stream is not None:
+            await _say_unframed(writer, response.status, head, response.stream)
         writer.write(wire.send(h11.Response(status_code=response.status, headers=head)) or b"")
         if response.stream is None:
             writer.write(wire.send(h11.Data(data=response.body)) or b"")
@@ -201,6 +222,22 @@ class HttpServer:
                     await writer.drain()
         writer.write(wire.send(h11.EndOfMessage()) or b"")
         await writer.drain()
+
+
+async def _say_unframed(
+    writer: asyncio.StreamWriter,
+    status: int,
+    head: list[tuple[str, str]],
+    stream: AsyncGenerator[bytes, None],
+) -> NoReturn:
+    """Not through h11, which gives every stream to a client of HTTP/1.1 in chunks."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in head)]
+    writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
+    async with contextlib.aclosing(stream) as pieces:
+        async for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+    raise HungUpError
 
 
 def _closed(connection: socket.socket, _task: object) -> None:
@@ -228,6 +265,8 @@ async def _request(wire: h11.Connection, reader: asyncio.StreamReader) -> Reques
                 dict(parse_qsl(target.query)),
                 _credentials(headers.get("authorization", "")),
                 bytes(body),
+                head.target.decode("ascii"),
+                headers.get("authorization", ""),
             )
         else:
             return None

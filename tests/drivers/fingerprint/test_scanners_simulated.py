@@ -1,0 +1,232 @@
+"""Drivers and simulated scanners were written apart, from one description: together they take prints.
+
+What goes wrong ends a capture with its reason, within 300 ms of its cause.
+"""
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from desk import Desk, watched, words
+from PIL import Image
+from support.scanners import FINGER, USB_MODELS, before, two_fingers
+
+from drivers.command import Failed
+from drivers.driver import Condition, Status
+from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured
+from drivers.links.link import Cause, LinkError
+from simulators.faults import Slow
+from simulators.fingerprint.zfm.module import ZfmModule
+
+WITHIN_S = 0.3
+MODELS = ("4500", "nb1010", "r503")
+
+
+@contextlib.asynccontextmanager
+async def desk_at(model: str, folder: Path, **settings: Any) -> AsyncIterator[Desk]:
+    """An opened driver that is watched, before a simulated scanner."""
+    async with (
+        before(model, folder, **settings) as rig,
+        watched(rig.driver, rig.links, rig) as desk,
+    ):
+        yield desk
+
+
+async def in_time(trial: Callable[[], Awaitable[float]]) -> None:
+    """The machine may be busy, but not three times: once at least it takes no longer than it may."""
+    took = []
+    while len(took) < 3:
+        took.append(await trial())
+        if took[-1] < WITHIN_S:
+            return
+    pytest.fail(f"took {took} seconds")
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def seen_by_host(desk: Desk, model: str) -> Any:
+    """What lies on the glass, without what the protocol loses on the way."""
+    image = np.array(desk.device.platen.look())
+    if model == "r503":
+        return image >> 4
+    if model == "nb1010":
+        return image
+    turned = model == "4500"
+    image = image[::-1, ::-1] if turned else image
+    image[122] = image[123]  # the line that is not there
+    image[(71, 121, 172, 289), -1] = 255  # the last byte of an enciphered block
+    return image[::-1, ::-1] if turned else image
+
+
+@pytest.mark.parametrize("model", [*USB_MODELS, "r503"])
+async def test_a_print_comes_out_as_it_lies_on_the_glass(model: str, tmp_path: Path) -> None:
+    async with desk_at(model, tmp_path) as desk:
+        asked = desk.ask(position="left_thumb")
+        await desk.told(Feedback.PLACE)
+        desk.device.platen.put(FINGER.touch())
+        assert (await asked).outcome is CaptureOutcome.CAPTURED
+        captured = await desk.next(FingerCaptured)
+        expected = seen_by_host(desk, model)
+        desk.device.platen.lift()
+    with Image.open(io.BytesIO(captured.attachments[0].content)) as picture:
+        shown = np.array(picture)
+    if model == "r503":
+        shown >>= 4
+    differing = int((shown != expected).sum())
+    assert differing == 0
+    assert desk.driver.links.simulated
+
+
+async def reach(moment: str, desk: Desk) -> None:
+    """Bring a capture that was asked for to a moment."""
+    rig = desk.device
+    await desk.told(Feedback.PLACE)
+    if moment == "waiting":
+        return
+    if isinstance(rig.scanner, ZfmModule) and moment == "on its way":
+        await rig.scanner.inject(Slow(delay_s=0.2))
+    rig.platen.put(FINGER.touch())
+    await desk.told(
+        {
+            "on its way": Feedback.KEEP_STILL,
+            "assessing": Feedback.ASSESSING,
+            "lifting": Feedback.LIFT,
+        }[moment]
+    )
+
+
+MOMENTS = pytest.mark.parametrize("moment", ["waiting", "on its way", "assessing", "lifting"])
+
+
+@MOMENTS
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_capture_is_called_off_at_any_moment(model: str, moment: str, tmp_path: Path) -> None:
+    async with desk_at(model, tmp_path) as desk:
+
+        async def trial() -> float:
+            asked = desk.ask(best_of=2)
+            await reach(moment, desk)
+            begun_s = now_s()
+            await desk.cancel()
+            assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
+            took_s = now_s() - begun_s
+            with pytest.raises(Failed):
+                await asked
+            while await desk.condition() is not Condition.ONLINE:
+                pass
+            desk.device.platen.lift()
+            return took_s
+
+        await in_time(trial)
+        desk.device.platen.put(FINGER.touch())
+        assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED, "nothing is left of what was called off"
+
+
+@MOMENTS
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_scanner_is_unplugged_at_any_moment(model: str, moment: str, tmp_path: Path) -> None:
+    async def trial() -> float:
+        async with desk_at(model, tmp_path) as desk:
+            asked = desk.ask(best_of=2)
+            await reach(moment, desk)
+            begun_s = now_s()
+            desk.device.unplug()
+            assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
+            took_s = now_s() - begun_s
+            with pytest.raises(LinkError):
+                await asked
+            assert (await desk.next(LinkError)).cause in (Cause.UNPLUGGED, Cause.LINK_FAILED)
+            return took_s
+
+    await in_time(trial)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_finger_is_lifted_too_early(model: str, tmp_path: Path) -> None:
+    async with desk_at(model, tmp_path) as desk:
+
+        async def trial() -> float:
+            asked = desk.ask()
+            await desk.told(Feedback.PLACE)
+            desk.device.platen.put(FINGER.touch())
+            await desk.told(Feedback.KEEP_STILL)
+            begun_s = now_s()
+            desk.device.platen.lift()
+            assert (await desk.ended()).outcome is CaptureOutcome.LIFTED_TOO_EARLY
+            took_s = now_s() - begun_s
+            assert (await asked).outcome is CaptureOutcome.LIFTED_TOO_EARLY
+            return took_s
+
+        await in_time(trial)
+        assert "lifted_too_early" in words(desk.everything)
+
+
+@pytest.mark.parametrize("model", ["4500", "nb1010"])
+async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
+    async with desk_at(model, tmp_path) as desk:
+        touches = two_fingers(apart_mm=11)
+
+        async def trial() -> float:
+            asked = desk.ask()
+            await desk.told(Feedback.PLACE)
+            desk.device.platen.put(*touches)
+            await desk.told(Feedback.ASSESSING)
+            begun_s = now_s()
+            assert (await desk.ended()).outcome is CaptureOutcome.WRONG_COUNT
+            took_s = now_s() - begun_s
+            assert (await asked).outcome is CaptureOutcome.WRONG_COUNT
+            desk.device.platen.lift()
+            return took_s
+
+        await in_time(trial)
+        assert "too_many_fingers" in words(desk.everything)
+        assert "finger.captured" not in words(desk.everything)
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_dirty_sensor_is_to_be_wiped_and_fine_afterwards(model: str, tmp_path: Path) -> None:
+    async with desk_at(model, tmp_path, minimum_quality=75) as desk:
+        platen = desk.device.platen
+
+        async def trial() -> float:
+            platen.soil(True)
+            asked = desk.ask()
+            await desk.told(Feedback.PLACE)
+            platen.put(FINGER.touch())
+            await desk.told(Feedback.ASSESSING)
+            begun_s = now_s()
+            assert (await desk.ended()).outcome is CaptureOutcome.SENSOR_DIRTY
+            took_s = now_s() - begun_s
+            await asked
+            status = await desk.next(Status)
+            assert (status.condition, status.cause) == (Condition.DEGRADED, Cause.SENSOR_DIRTY)
+            return took_s
+
+        await in_time(trial)
+        platen.soil(False)
+        assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
+        assert await desk.condition() is Condition.BUSY
+        assert await desk.condition() is Condition.ONLINE
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_finger_that_never_comes(model: str, tmp_path: Path) -> None:
+    async with desk_at(model, tmp_path) as desk:
+
+        async def trial() -> float:
+            asked = desk.ask(timeout_s=1)
+            await desk.told(Feedback.PLACE)
+            begun_s = now_s()
+            assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
+            with pytest.raises(Failed):
+                await asked
+            return now_s() - begun_s - 1
+
+        await in_time(trial)
