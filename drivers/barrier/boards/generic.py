@@ -52,11 +52,11 @@ class GenericSettings(ModbusBoardSettings):
     def _ends_its_pulses(self) -> Self:
         if self.relays and (self.pulse_at is None) == (self.watchdog_at is None):
             raise ValueError(
-                "a board must end a pulse though the gateway is dead: write `pulse_at` if it times pulses, "
-                "or `watchdog_at` if it opens its relays when nobody speaks to it, and not both"
+                "nothing is said to end a pulse when the gateway is dead, or two things; write `pulse_at` if "
+                "the board times pulses, or `watchdog_at` if it opens relays when it hears nothing, not both"
             )
         if self.inputs_as == "coils" and not self._apart:
-            raise ValueError("relays and inputs are the same coils: correct `inputs_at` or `relays_at`")
+            raise ValueError("relays and inputs are the same coils; correct `inputs_at` or `relays_at`")
         return self
 
     @property
@@ -66,7 +66,7 @@ class GenericSettings(ModbusBoardSettings):
         )
 
     def board(self, links: Links) -> Board:
-        """See `ModbusBoardSettings`."""
+        """See `BoardSettings`."""
         if not self.relays:
             return GenericInputs(self, links)
         return GenericTimed(self, links) if self.pulse_at is not None else GenericWatched(self, links)

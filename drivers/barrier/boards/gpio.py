@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.pulses import HostTimed
+from drivers.barrier.boards.settings import BoardSettings
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
 from drivers.links.gpio import GpioLink, GpioSettings
@@ -23,7 +24,7 @@ ANSWER_WITHIN_S = 0.05
 RELEASED_WITHIN_S = 0.1
 
 
-class GpioBoardSettings(GpioSettings, TimeRelay):
+class GpioBoardSettings(GpioSettings, TimeRelay, BoardSettings):
     """Relays and inputs at a GPIO chip."""
 
     model: Literal["gpio"]
@@ -37,14 +38,14 @@ class GpioBoardSettings(GpioSettings, TimeRelay):
     def _ends_its_pulses(self) -> Self:
         if self.outputs and not self.released_on_death and self.time_relay_s is None:
             raise ValueError(
-                "nothing is known to open a relay when the gateway dies: try it with this chip (gpioset, "
+                "nothing is known to open a relay when the gateway dies; try it with this chip (gpioset, "
                 "kill it, look) and write `released_on_death = true`, or wire a time relay and write "
                 "`time_relay_s`"
             )
         return self
 
     def board(self, links: Links) -> "Gpio":
-        """The board, not yet opened."""
+        """See `BoardSettings`."""
         return Gpio(self, links)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from drivers.barrier.boards.pulses import HostTimed
+from drivers.barrier.boards.settings import BoardSettings
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
 from drivers.links.links import Links
@@ -30,14 +31,14 @@ def frame(relay: int, closed: bool) -> bytes:
     return body + bytes([sum(body) & 0xFF])
 
 
-class LcusSettings(SerialSettings, TimeRelay):
+class LcusSettings(SerialSettings, TimeRelay, BoardSettings):
     """An LCUS board."""
 
     model: Literal["lcus"]
     relays: int = Field(description="How many relays it has.", ge=1, le=8, examples=[4])
 
     def board(self, links: Links) -> "Lcus":
-        """The board, not yet opened."""
+        """See `BoardSettings`."""
         return Lcus(self, links)
 
 

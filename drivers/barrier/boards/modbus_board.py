@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
-from drivers.barrier.board import Board, DeviceRefused, PulseEnd
+from drivers.barrier.board import DeviceRefused, PulseEnd
 from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed, closed_before
+from drivers.barrier.boards.settings import BoardSettings
 from drivers.driver import Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
@@ -16,12 +17,8 @@ from drivers.links.turns import Withdrawn
 AnswerT = TypeVar("AnswerT")
 
 
-class ModbusBoardSettings(ModbusSettings):
+class ModbusBoardSettings(ModbusSettings, BoardSettings):
     """How to reach a board, and which it is."""
-
-    @abstractmethod
-    def board(self, links: Links) -> Board:
-        """The board, not yet opened."""
 
 
 SettingsT = TypeVar("SettingsT", bound=ModbusBoardSettings)

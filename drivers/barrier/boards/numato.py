@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from drivers.barrier.boards.pulses import HostTimed, closed_before
+from drivers.barrier.boards.settings import BoardSettings
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
 from drivers.links.late import LateAnswers
@@ -30,7 +31,7 @@ _AFTER_ECHO = rb"[\r\n]+(?:([^\r\n>]+)[\r\n]+)?>"
 _NO_COMMAND = b"?"
 
 
-class NumatoSettings(SerialSettings, TimeRelay):
+class NumatoSettings(SerialSettings, TimeRelay, BoardSettings):
     """A Numato module."""
 
     model: Literal["numato"]
@@ -46,7 +47,7 @@ class NumatoSettings(SerialSettings, TimeRelay):
     )
 
     def board(self, links: Links) -> "Numato":
-        """The board, not yet opened."""
+        """See `BoardSettings`."""
         return Numato(self, links)
 
 

@@ -321,7 +321,7 @@ async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_
         ({"model": "waveshare-9"}, "'waveshare-8', 'wirenboard-6', 'kmtronic-8', 'generic'"),
         ({}, "model"),
         ({"model": "generic"}, "write `pulse_at`"),
-        ({**WATCHED, "pulse_at": 3}, "and not both"),
+        ({**WATCHED, "pulse_at": 3}, "not both"),
         ({**WATCHED, "inputs_as": "coils"}, "correct `inputs_at`"),
         ({**WIRENBOARD, "watchdog_s": 0}, "greater than or equal to 1"),
     ],
