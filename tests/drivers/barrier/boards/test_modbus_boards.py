@@ -152,6 +152,16 @@ async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
     assert len(site.log.output_writes) == 1
 
 
+async def test_a_pulse_refused_while_another_goes_on_leaves_no_relay_closed(rig: Rig) -> None:
+    site, board = rig
+    await board.pulse(0, 0.3)
+    site.inject(ExceptionReply(code=6, of="writes"))
+    with pytest.raises(DeviceRefused):
+        await board.pulse(0, 0.2)
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    assert not any(await board.closed_relays())
+
+
 async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
     site, board = rig
     site.inject(ExceptionReply(code=4, acts=True, of="writes"))
