@@ -244,7 +244,7 @@ def _one_port_each(devices: Mapping[Position, DeviceSettings]) -> Iterator[Fault
         port = getattr(device.settings, key, None)
         if not isinstance(port, str):
             continue
-        mine = _port(port)
+        mine = _port(getattr(device.settings, "place", port))
         other_port = next((theirs for theirs in seen if _overlap(mine, theirs)), None)
         if other_port is None:
             seen[mine] = position

@@ -2,6 +2,8 @@
 
 from drivers.access.commands import Pulse, Pulsed
 from drivers.access.observations import CardRead, ReaderStatus
+from drivers.camera.commands import PictureTaken, TakePicture
+from drivers.camera.observations import FaceCaptured, SceneCaptured
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -37,6 +39,8 @@ EVENTS: tuple[type[Observation], ...] = (
     CaptureEnded,
     CardRead,
     ReaderStatus,
+    FaceCaptured,
+    SceneCaptured,
     ClockStepped,
     CommandDecided,
     CommandEnded,
@@ -53,5 +57,7 @@ COMMANDS: tuple[CommandKind, ...] = (
     CommandKind("fingerprint_scanner.cancel", Request, Done),
     CommandKind("fingerprint_scanner.steal-lock", StealLock, Done),
     CommandKind("card_reader.pulse", Pulse, Pulsed),
+    CommandKind("camera.capture", TakePicture, PictureTaken),
+    CommandKind("camera.cancel", Request, Done),
 )
 """Every command of the contract: those of the gateway, then those of drivers, by the models they share."""

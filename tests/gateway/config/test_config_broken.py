@@ -29,6 +29,9 @@ port = "usb:0DB5:0137:A1"
 """
 
 
+CAMERA = '[device."lane-1/camera"]\ndriver = "camera-snapshot"\nurl = "https://192.0.1.9"\npath = "/1.jpg"\n'
+
+
 @dataclass(frozen=True)
 class Broken:
     """A file, and the one thing that is said about it."""
@@ -412,6 +415,13 @@ TABLE = (
         'device."lane-2/reader".port',
         "is already the port of",
         "by serial number",
+    ),
+    Broken(
+        "two devices for one picture",
+        GATEWAY + BROKER + CAMERA + CAMERA.replace("lane-1", "lane-2").replace('1.9"', '1.9" #!'),
+        'device."lane-2/camera".url',
+        'is already the url of device "lane-1/camera"',
+        "an address of its own",
     ),
     Broken(
         "traveller data kept an hour",
