@@ -5,7 +5,7 @@ from drivers.access.observations import CardRead, ReaderStatus
 from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.camera.commands import PictureTaken, TakePicture
-from drivers.camera.observations import FaceCaptured, SceneCaptured
+from drivers.camera.observations import FaceCaptured, PlateRead, SceneCaptured
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -46,6 +46,7 @@ EVENTS: tuple[type[Observation], ...] = (
     ReaderStatus,
     FaceCaptured,
     SceneCaptured,
+    PlateRead,
     ClockStepped,
     CommandDecided,
     CommandEnded,
