@@ -6,7 +6,6 @@ from rich.text import Text
 
 from drivers.access.observations import CardRead, ReaderStatus
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState, MachineState, Why
-from drivers.camera.observations import Captured, FaceCaptured
 from drivers.camera.observations import Captured, FaceCaptured, PlateRead
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip import ChipProgress, ChipResult
