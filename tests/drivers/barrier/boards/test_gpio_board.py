@@ -17,7 +17,6 @@ from pytest_mock import MockerFixture
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
-from drivers.links import gpio
 from drivers.links.link import Cause, LinkError
 from drivers.links.links import Links
 
@@ -140,7 +139,7 @@ async def test_what_is_no_chip_has_a_remedy(chip: str, cause: Cause) -> None:
 
 
 async def test_without_the_library_the_extra_is_named(mocker: MockerFixture) -> None:
-    mocker.patch.object(gpio, "gpiod", None)
+    mocker.patch.dict(sys.modules, {"gpiod": None})
     with pytest.raises(LinkError) as error:
         await Gpio(GpioBoardSettings.model_validate(SETTINGS), Links()).open()
     assert "extra `gpio`" in error.value.how
