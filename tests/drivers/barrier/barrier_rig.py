@@ -137,6 +137,8 @@ class BenchBoard:
             except TimeoutError:
                 raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT) from None
             if answer[0] & 0x80:
+                if pdu[0] < 5:
+                    raise LinkError(Cause.WRONG_DEVICE, "It does not tell its inputs.", Action.CONFIGURE)
                 raise DeviceRefused(f"exception {answer[1]}")
             return answer
 
@@ -238,6 +240,11 @@ class Lane:
         """It is killed, and another one comes."""
         await self.kill()
         await self.start()
+
+    def check(self) -> None:
+        """Raise what ended the driver, unless that was its link."""
+        if self._watching.done() and not self._watching.cancelled():
+            self._watching.result()
 
     # What is asked of it.
 
