@@ -14,13 +14,6 @@ from pydantic import Field, model_validator
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 
-try:
-    import gpiod as _gpiod
-except ImportError:  # the extra is not installed
-    gpiod: Any = None
-else:
-    gpiod = _gpiod
-
 CONSUMER = "borderpost"
 SIMULATED = ("gpio-sim", "gpio-mockup")
 """What the kernel calls its chips that do not exist."""
@@ -61,6 +54,7 @@ class GpioLink:
     def __init__(self, settings: GpioSettings, tap: Tap) -> None:
         self._settings = settings
         self._tap = tap
+        self._gpiod: Any = None
         self._outputs: Any = None
         self._inputs: Any = None
         self.label = ""
@@ -69,13 +63,16 @@ class GpioLink:
 
     async def __aenter__(self) -> Self:
         """Take the lines, the outputs inactive; raises LinkError."""
-        if gpiod is None:
+        try:
+            import gpiod
+        except ImportError:
             raise LinkError(
                 Cause.DRIVER_ERROR,
                 "GPIO needs gpiod, which is not installed.",
                 Action.CONFIGURE,
                 "Install the gateway with its extra `gpio`.",
-            )
+            ) from None
+        self._gpiod = gpiod
         try:
             self._take()
         except (OSError, ValueError) as error:
@@ -84,7 +81,7 @@ class GpioLink:
         return self
 
     def _take(self) -> None:
-        settings = self._settings
+        settings, gpiod = self._settings, self._gpiod
         with gpiod.Chip(settings.chip) as chip:
             self.label = chip.get_info().label
             self.simulated = self.label.startswith(SIMULATED)
@@ -135,7 +132,7 @@ class GpioLink:
 
     def put_out(self, values: Sequence[tuple[int, bool]]) -> None:
         """Set outputs, counted as in the settings, all at once; raises LinkError."""
-        value = gpiod.line.Value
+        value = self._gpiod.line.Value
         lines = {
             self._settings.outputs[n]: value.ACTIVE if active else value.INACTIVE for n, active in values
         }
@@ -153,7 +150,7 @@ class GpioLink:
         except OSError as error:
             raise self._gone(error) from error
         self._tap("in", ",".join(f"{line}={v.value}" for line, v in zip(lines, found, strict=True)).encode())
-        return tuple(value == gpiod.line.Value.ACTIVE for value in found)
+        return tuple(value == self._gpiod.line.Value.ACTIVE for value in found)
 
     def _held(self, request: Any) -> Any:
         if request is None:

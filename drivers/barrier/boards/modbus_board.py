@@ -62,13 +62,13 @@ class ModbusBoard(Generic[SettingsT]):
         try:
             return await self.link.ask(question)
         except ModbusRefused as refused:
-            raise LinkError(
-                Cause.WRONG_DEVICE,
-                f"The board at {self.settings.port} (unit {self.settings.unit}) does not tell {about}: "
-                f"{refused}.",
-                Action.CONFIGURE,
-                "Correct `model`, `port` and `unit`: another board answers.",
-            ) from None
+            text = f"{self._named} does not tell {about}: {refused}."
+            if refused.other_board:
+                how = "Correct `model`, `port` and `unit`: another board answers."
+                raise LinkError(Cause.WRONG_DEVICE, text, Action.CONFIGURE, how) from None
+            cause = Cause.NO_ANSWER if refused.for_now else Cause.DEVICE_FAULT
+            how = "If it stays so, switch the board off and on; check its bus."
+            raise LinkError(cause, text, Action.CALL, how) from None
 
     async def _tell(
         self, command: Request[bool], *, urgent: bool, wanted: Callable[[], bool] = lambda: True
@@ -82,11 +82,15 @@ class ModbusBoard(Generic[SettingsT]):
     async def _open_all(self) -> None:
         await self._tell(WriteCoils(self.relays_at, (False,) * self.relays), urgent=True)
 
+    @property
+    def _named(self) -> str:
+        return f"The board at {self.settings.port} (unit {self.settings.unit})"
+
     def not_set_up(self, text: str, how: str) -> LinkError:
         """The board is not set as it must be."""
         return LinkError(
             Cause.WRONG_DEVICE,
-            f"The board at {self.settings.port} (unit {self.settings.unit}) {text}.",
+            f"{self._named} {text}.",
             Action.CONFIGURE,
             how,
         )

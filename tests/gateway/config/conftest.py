@@ -1,13 +1,19 @@
 """A driver of somebody else's package, installed as packages are: by its metadata on the path."""
 
 import importlib
+import importlib.metadata
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import drivers.driver
+import gateway.config.source
 from gateway.config import Post, load
+
+ROOT = Path(__file__).parents[3]
 
 DRIVERS = """
 from typing import Annotated, Literal
@@ -96,3 +102,16 @@ def post(tmp_path: Path) -> Callable[..., Post]:
         return load(file, environ)
 
     return _load
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own drivers, whether or not the project is installed where the tests run."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    group = drivers.driver.ENTRY_POINTS
+    points = {
+        name: importlib.metadata.EntryPoint(name, place, group)
+        for name, place in project["entry-points"][group].items()
+    }
+    for module in (drivers.driver, gateway.config.source):
+        monkeypatch.setattr(module, "installed_drivers", lambda: points)

@@ -4,6 +4,7 @@ In: [what, argument...]; out: what came of it, or {"error": cause, "text": ..., 
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import sys
@@ -11,7 +12,11 @@ from typing import Any
 
 from gpio_chip import spare_descriptors
 
+from drivers import command
 from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
+from drivers.barrier.gpio_barrier import GpioBarrier, GpioBarrierSettings
+from drivers.barrier.observations import BarrierState
+from drivers.command import Call, Request
 from drivers.links.link import LinkError
 from drivers.links.links import Links
 
@@ -20,6 +25,7 @@ from drivers.links.links import Links
 class Program:
     settings: dict[str, Any]
     links: Links = dataclasses.field(default_factory=Links)
+    board: Any = None
 
     async def do(self, what: str, *arguments: Any) -> Any:
         match what:
@@ -31,6 +37,15 @@ class Program:
                 await self.links.close()
                 self.links = Links()
                 return None
+            case "barrier":  # the whole driver, until it says how it stands and is stopped once
+                settings = GpioBarrierSettings.model_validate({"board": self.settings, **arguments[0]})
+                driver = GpioBarrier(settings, self.links)
+                self.board = driver  # closed like one
+                await driver.open()
+                async with contextlib.aclosing(driver.watch()) as watching:
+                    state = next(said for said in [await anext(watching)] if isinstance(said, BarrierState))
+                    call = Call("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+                    return [state.state, (await driver.stop(Request(), call)).contact]
             case _:
                 return await getattr(self.board, what)(*arguments)
 

@@ -17,7 +17,6 @@ from pytest_mock import MockerFixture
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
-from drivers.links import gpio
 from drivers.links.link import Cause, LinkError
 from drivers.links.links import Links
 
@@ -107,6 +106,16 @@ async def test_the_lines_of_a_program_that_is_killed_are_given_back() -> None:
         await chip.until(lambda: not chip.levels[3])
 
 
+async def test_the_barrier_driver_senses_and_stops() -> None:
+    wired = {"doors": [{"open": 0, "stop": 2, "open_limit": 0, "closed_limit": 1}], "emergency": 2}
+    async with GpioChip() as chip, program_at(chip, inputs_active="high") as program:
+        chip.levels[9] = chip.levels[10] = True  # at its closed limit, no emergency
+        assert await program.tell("barrier", wired) == ["closed", True]
+        await chip.until(lambda: len(chip.log) == 1)
+        await program.tell("close")
+        assert chip.log == [(5, True), (5, False)]
+
+
 async def test_what_keeps_the_lines_from_being_taken_has_a_remedy() -> None:
     async with GpioChip() as chip:
         async with program_at(chip) as holder:
@@ -140,7 +149,7 @@ async def test_what_is_no_chip_has_a_remedy(chip: str, cause: Cause) -> None:
 
 
 async def test_without_the_library_the_extra_is_named(mocker: MockerFixture) -> None:
-    mocker.patch.object(gpio, "gpiod", None)
+    mocker.patch.dict(sys.modules, {"gpiod": None})
     with pytest.raises(LinkError) as error:
         await Gpio(GpioBoardSettings.model_validate(SETTINGS), Links()).open()
     assert "extra `gpio`" in error.value.how

@@ -294,6 +294,17 @@ async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, 
     assert "does not tell" in error.text
 
 
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [(2, Cause.WRONG_DEVICE), (4, Cause.DEVICE_FAULT), (6, Cause.NO_ANSWER), (11, Cause.NO_ANSWER)],
+)
+async def test_why_a_board_does_not_tell_is_told_apart(code: int, cause: Cause) -> None:
+    async with site_of(WAVESHARE) as site, opened(site, WAVESHARE) as board:
+        site.inject(ExceptionReply(code=code))
+        assert (await failed(board.sense())).cause is cause
+        assert await board.sense() == AT_REST
+
+
 async def test_identity_is_what_the_board_tells() -> None:
     async with site_of(WAVESHARE) as site:
         links = Links()
