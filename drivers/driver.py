@@ -26,6 +26,7 @@ class Family(Term):
     FINGERPRINT_SCANNER = "fingerprint_scanner"
     CAMERA = "camera"
     BARRIER = "barrier"
+    CARD_READER = "card_reader"
     UNKNOWN = "unknown"
 
 

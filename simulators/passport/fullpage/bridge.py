@@ -4,8 +4,8 @@ import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from simulators.http.server import Request, Response, json_response
 from simulators.passport.fullpage.glass import CODES, LIGHTS, Glass, Result, Scan
-from simulators.passport.fullpage.server import Request, Response, json_response
 
 GARBAGE = b"{bridge: yes]\n"
 

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from random import Random
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from simulators.errors import SimulatorError
+from simulators.http.service import Served, ServiceSettings
 from simulators.mrz import Format
 from simulators.passport.fullpage.bridge import BridgeHost
 from simulators.passport.fullpage.desko import DeskoService
@@ -15,28 +16,8 @@ from simulators.passport.fullpage.faults import fault_of
 from simulators.passport.fullpage.glass import Glass
 from simulators.passport.fullpage.page import Look, Page
 from simulators.passport.fullpage.regula import RegulaServer
-from simulators.passport.fullpage.server import HOST, Answer, HttpServer
-from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.simulator import Simulator, Tell
 from simulators.travellers import EVEN_MIX, Travellers
-
-
-class ServiceSettings(SimulatorSettings):
-    """A service on a port of this machine."""
-
-    port: int = Field(ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready.")
-    username: str | None = Field(None, min_length=1, description="User name that clients must give.")
-    # Plain: the settings go to the simulator's own process as JSON, and the reader does not exist.
-    password: str = Field("", repr=False, description="Their password.")
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Its port."""
-        return (f"{HOST}:{self.port}",) if self.port else ()
-
-    @property
-    def credentials(self) -> tuple[str, str] | None:
-        """What clients must give."""
-        return None if self.username is None else (self.username, self.password)
 
 
 class PageReaderSettings(ServiceSettings):
@@ -91,20 +72,6 @@ class RegulaServerSettings(ServiceSettings):
     def build(self) -> Simulator:
         """The server."""
         return RegulaSimulator(self)
-
-
-class Served(Simulator):
-    """What answers HTTP requests."""
-
-    kind: ClassVar[str]
-
-    def __init__(self, settings: ServiceSettings, answer: Answer) -> None:
-        self.settings = settings
-        self.server = HttpServer(answer, settings.port)
-
-    def summary(self) -> dict[str, Any]:
-        """Name, kind and address."""
-        return self.settings.summary() | {"url": self.server.url}
 
 
 class RegulaSimulator(Served):

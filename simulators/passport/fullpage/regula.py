@@ -8,7 +8,7 @@ import base64
 import io
 from typing import Any
 
-from simulators.passport.fullpage.server import Request, Response, json_response
+from simulators.http.server import Request, Response, json_response
 
 WHITE, INFRARED, ULTRAVIOLET = 6, 24, 128
 MRZ_STRINGS = 51

@@ -29,7 +29,7 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from simulators.fingerprint.wsbd import SOMEBODY, WsBdSettings, WsBdSimulator
 from simulators.fingerprint.wsbd_faults import wsbd_fault
-from simulators.passport.fullpage.server import HttpServer, Request, Response
+from simulators.http.server import HttpServer, Request, Response
 
 EDITIONS = pytest.mark.parametrize("edition", ["nist", "oasis"])
 

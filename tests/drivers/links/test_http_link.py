@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from drivers.links.http import HttpLink, HttpSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
-from simulators.passport.fullpage.server import HttpServer, Request, Response, json_response
+from simulators.http.server import HttpServer, Request, Response, json_response
 
 Answering = Callable[[Request], Awaitable[Response]]
 

@@ -16,7 +16,7 @@ from drivers.passport.fullpage.bridge import BUSY, Done, ImageAt, Refused, read_
 from drivers.passport.fullpage.pieces import Checked, Gone, Placed, Zone
 from drivers.passport.fullpage.vendor_checks import Words
 from drivers.passport.observations import Area, DocumentRead, DocumentRemoved, Ended, Light
-from simulators.passport.fullpage.server import HttpServer, Request, Response, json_response
+from simulators.http.server import HttpServer, Request, Response, json_response
 
 STATUS: dict[str, Any] = {"bridge": 1, "reader": {"connected": True}, "document": "absent"}
 

@@ -14,8 +14,8 @@ from drivers.observation import Outcome
 from drivers.passport.fullpage.pieces import Checked, Zone
 from drivers.passport.fullpage.regula import RegulaSettings, read
 from drivers.passport.observations import DocumentRead
+from simulators.http.server import HttpServer, Request, Response
 from simulators.passport.fullpage.regula import RegulaServer
-from simulators.passport.fullpage.server import HttpServer, Request, Response
 
 LINES = PASSPORT.lines
 

@@ -1,0 +1,180 @@
+"""Card readers and their outputs over OSDP (IEC 60839-11-5): the driver `osdp`, one reader a line.
+
+libosdp speaks the protocol. An output is switched only by the reader's own timer, by one frame and in time,
+and cards that the reader kept while nobody asked are not passed on: nobody knows how old they are.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from drivers.access.commands import TENTH_S, Pulse, Pulsed
+from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.settings import OsdpSettings, read_key
+from drivers.command import Call, command
+from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
+from drivers.links.link import Action, Cause, LinkError
+from drivers.observation import Observation
+
+if TYPE_CHECKING:
+    from drivers.access.osdp.panel import Panel
+
+TICK_S = 0.02
+"""How often libosdp is called where nothing comes, in seconds; it asks for 0.05 at most."""
+CARD, STATUS = 1, 4
+"""Kinds of what libosdp tells: osdp_event_type."""
+INPUTS, OUTPUTS, LOCAL = 0, 1, 2
+"""Kinds of status: osdp_status_report_type."""
+FORMATS = {0: CardFormat.RAW, 1: CardFormat.WIEGAND}
+INSECURE = Status(
+    Condition.DEGRADED,
+    Cause.INSECURE,
+    "The reader has its key, and the post would still hand it to any other.",
+    Action.CONFIGURE,
+    'Write security = "secure".',
+)
+
+
+class Osdp(Driver[OsdpSettings]):
+    """A card reader on a serial line, and its outputs."""
+
+    family = Family.CARD_READER
+    settings_model = OsdpSettings
+    says: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
+
+    panel: "Panel"
+    _working: asyncio.Task[None] | None = None
+
+    async def open(self) -> Identity:
+        """Open the line and wait until the reader is online; raises LinkError."""
+        try:
+            from drivers.access.osdp.panel import Panel
+        except ImportError as error:
+            raise LinkError(
+                Cause.DRIVER_ERROR,
+                f"OSDP needs {error.name}, which is not installed.",
+                Action.CONFIGURE,
+                "Install the gateway with its extra `osdp`.",
+            ) from error
+        settings = self.settings
+        key = None if settings.key_file is None else read_key(settings.key_file)
+        self.link = await self.links.serial(settings)
+        self.panel = Panel(self.link.write, settings.address, key, settings.security, settings.silent_s)
+        while not self.panel.online:
+            await self._turn()
+        self._news = asyncio.Event()
+        self._working = asyncio.create_task(self._work())
+        self._working.add_done_callback(lambda _: self._news.set())
+        told = self.panel.identity
+        firmware = told["firmware_version"]
+        return Identity(
+            model=f"model {told['model']}.{told['version']}",
+            manufacturer=f"OUI {told['vendor_code']:06X}",
+            serial_number=f"{told['serial_number']:08X}",
+            firmware=f"{firmware >> 16}.{firmware >> 8 & 0xFF}.{firmware & 0xFF}",
+        )
+
+    async def close(self) -> None:
+        """Ask nothing any more."""
+        if self._working is not None:
+            self._working.cancel()
+            with contextlib.suppress(asyncio.CancelledError, LinkError):
+                await self._working
+
+    async def _work(self) -> None:
+        while True:
+            await self._turn()
+            if self.panel.events:
+                self._news.set()
+
+    async def _turn(self) -> None:
+        await self.panel.work()
+        try:
+            async with asyncio.timeout(TICK_S):
+                chunk = await self.link.read()
+        except TimeoutError:
+            return
+        self.panel.channel.take(chunk)
+
+    async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
+        """Yield cards, and how the reader is: once, then at every change."""
+        assert self._working is not None
+        status = UNTOLD
+        yield status
+        if self.settings.security == "install":
+            yield INSECURE
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self.panel.events:
+                match self.panel.events.popleft():
+                    case {"event": kind, "held": True} if kind != STATUS:
+                        yield BadFrame("held", b"")
+                    case {"event": kind, **card} if kind == CARD and "length" in card:
+                        yield _card(card)
+                    case {"event": kind, "type": what, "report": report} if kind == STATUS:
+                        changed = _changed(status, what, report)
+                        if changed != status:
+                            if _well(changed) != _well(status):
+                                yield self._condition(changed)
+                            yield changed
+                        status = changed
+                    case _:
+                        yield BadFrame("other", b"")
+            if self._working.done():
+                await self._working
+
+    def _condition(self, status: ReaderStatus) -> Status:
+        if status.tampered:
+            return Status(
+                Condition.DEGRADED,
+                Cause.TAMPERED,
+                "The reader's housing is open, or it was torn off.",
+                Action.CALL,
+                "Look at the reader before you trust it again.",
+            )
+        if status.power_failed:
+            return Status(
+                Condition.DEGRADED,
+                Cause.DEVICE_FAULT,
+                "The reader says that its supply fails.",
+                Action.CALL,
+                "Check its power supply.",
+            )
+        return INSECURE if self.settings.security == "install" else Status(Condition.ONLINE)
+
+    @command(moves=True)
+    async def pulse(self, request: Pulse, call: Call) -> Pulsed:
+        """Switch an output on for a while, which the reader ends by itself."""
+        tenths = max(1, round(request.for_s / TENTH_S))
+        await self.panel.pulse(request.output, tenths, call)
+        return Pulsed(output=request.output, for_s=tenths / 10)
+
+
+def _card(told: dict[str, Any]) -> CardRead:
+    return CardRead(
+        reader=told["reader_no"],
+        format=FORMATS.get(told["format"], CardFormat.UNKNOWN),
+        bits=told["length"],
+        data=told["data"].hex(),
+        wire=told["data"],
+    )
+
+
+def _changed(status: ReaderStatus, what: int, report: bytes) -> ReaderStatus:
+    """The status with what a report says in it."""
+    told = tuple(map(bool, report))
+    match what:
+        case _ if what == INPUTS:
+            return status.model_copy(update={"inputs": told})
+        case _ if what == OUTPUTS:
+            return status.model_copy(update={"outputs": told})
+        case _ if what == LOCAL and len(told) == 2:
+            return status.model_copy(update={"tampered": told[0], "power_failed": told[1]})
+        case _:
+            return status
+
+
+def _well(status: ReaderStatus) -> tuple[bool, bool]:
+    return bool(status.tampered), bool(status.power_failed)

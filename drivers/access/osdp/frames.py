@@ -1,0 +1,72 @@
+"""OSDP frames as far as they can be read without the key: who speaks, and what it is. Pure.
+
+Source: IEC 60839-11-5 (OSDP 2.2), section 5.9: SOM 53, address (top bit set in replies), length of all of it
+(little-endian), control (04: CRC rather than checksum, 08: a security block follows), that block, one byte
+that says what it is, data, check. Only the data are ever encrypted.
+"""
+
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+SOM = 0x53
+POLL, OUT = 0x60, 0x68
+ACK, NAK = 0x40, 0x41
+REPLY = 0x80
+USES_CRC, HAS_BLOCK = 0x04, 0x08
+SHORTEST, LONGEST = 7, 1440
+
+
+@dataclass(frozen=True, slots=True)
+class OsdpFrame:
+    """One sound frame."""
+
+    address: int
+    is_reply: bool
+    code: int
+    wire: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, frame: bytes) -> "OsdpFrame | None":
+        """Read one whole frame that begins with its SOM; None for one that is not sound."""
+        if len(frame) < SHORTEST or frame[0] != SOM or int.from_bytes(frame[2:4], "little") != len(frame):
+            return None
+        address, control = frame[1], frame[4]
+        check_bytes = 2 if control & USES_CRC else 1
+        body, check = frame[:-check_bytes], frame[-check_bytes:]
+        # The CRC is CCITT's with the initial value 1D0F; the checksum makes the sum of all bytes zero.
+        if control & USES_CRC:
+            sound = binascii.crc_hqx(body, 0x1D0F) == int.from_bytes(check, "little")
+        else:
+            sound = sum(frame) % 256 == 0
+        at = 5 + (frame[5] if control & HAS_BLOCK else 0)
+        if not sound or at >= len(body):
+            return None
+        return cls(address & ~REPLY, bool(address & REPLY), frame[at], frame)
+
+
+class OsdpReader:
+    """Sound frames out of a stream of bytes; what lies between them is passed over."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as with every question: half a frame would swallow the answers that follow it."""
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> Iterator[OsdpFrame]:
+        """Take bytes as they come, and yield what is complete."""
+        self._held += chunk
+        while (start := self._held.find(SOM)) >= 0:
+            self._held = self._held[start:]
+            if len(self._held) < 4:
+                return
+            length = int.from_bytes(self._held[2:4], "little")
+            if SHORTEST <= length <= LONGEST and len(self._held) < length:
+                return
+            frame = OsdpFrame.parse(self._held[:length])
+            if frame is not None:
+                yield frame
+            self._held = self._held[1 if frame is None else length :]
+        self._held = b""

@@ -1,0 +1,249 @@
+"""libosdp as the control panel of one reader, worked by the event loop: no thread, nothing outlives it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import osdp_sys
+
+from drivers.access.osdp.channel import Channel, Permit
+from drivers.access.osdp.frames import NAK
+from drivers.access.osdp.settings import Security
+from drivers.command import Call, Failed, Reason, Refused
+from drivers.links.link import Action, Cause, LinkError
+
+ONLY = 0
+"""The number of the only reader on this line."""
+STEPS = 3
+"""From an answer to the next question libosdp goes so many steps, one a call."""
+STALE_S = 0.35
+"""A reader is asked every 50 ms and answers within 200 ms: one that has not is not there just now."""
+BEGIN_S = 0.6
+"""How long a command may wait for its turn on the line, in seconds."""
+ANSWER_S = 0.6
+"""How long its answer may take, in seconds; libosdp would send it again after 1.0 s."""
+ON_FOR_NOW = 5
+"""Control code of OUT: on, and back when the timer ends."""
+TIMED = frozenset({3, 4})
+"""Compliance levels of outputs that have a timer."""
+
+
+class Panel:
+    """One reader behind a channel. A new one is made for every open, so no queue lives on."""
+
+    def __init__(
+        self,
+        send: Callable[[bytes], Awaitable[None]],
+        address: int,
+        key: bytes | None,
+        security: Security,
+        silent_s: float,
+    ) -> None:
+        self._send = send
+        self._security = security
+        self._silent_s = silent_s
+        self._done: asyncio.Future[int] | None = None
+        self._failure: LinkError | None = None
+        self.was_online = False
+        self.events: deque[dict[str, Any]] = deque()
+        """What libosdp has told and nobody has taken."""
+        self.channel = Channel(address)
+        osdp_sys.set_loglevel(osdp_sys.LOG_EMERG)
+        flags = osdp_sys.FLAG_ENABLE_NOTIFICATION
+        if security == "secure":
+            flags |= osdp_sys.FLAG_ENFORCE_SECURE
+        self._panel = osdp_sys.ControlPanel(
+            [
+                {
+                    "name": "reader",
+                    "address": address,
+                    "flags": flags,
+                    "scbk": key,
+                    "channel": self.channel,
+                    # Only a reader tells these.
+                    "version": 0,
+                    "model": 0,
+                    "vendor_code": 0,
+                    "serial_number": 0,
+                    "firmware_version": 0,
+                }
+            ]
+        )
+        self._panel.set_event_callback(self._told)
+        self._panel.set_command_completion_callback(self._completed)
+
+    @property
+    def online(self) -> bool:
+        """Whether it answers, over a secure channel unless it may do without."""
+        safe = self._security == "clear" or bool(self._panel.sc_status())
+        return bool(self._panel.status()) and safe
+
+    @property
+    def identity(self) -> dict[str, int]:
+        """What it says it is: vendor_code, model, version, serial_number, firmware_version."""
+        told: dict[str, int] = self._panel.get_pd_id(ONLY)
+        return told
+
+    def capability(self, code: int) -> tuple[int, int]:
+        """How well it can do something, and how many it has of it."""
+        level, count = self._panel.check_capability(ONLY, code)
+        return level, count
+
+    async def work(self) -> None:
+        """Let libosdp hear what has come and say what it will; raises LinkError once the reader is lost."""
+        for _ in range(STEPS):
+            self._panel.refresh()
+            if self.channel.to_send:
+                wire = bytes(self.channel.to_send)
+                self.channel.to_send.clear()
+                await self._send(wire)
+        self.was_online |= self.online
+        if self.channel.withheld:
+            self._fail(_unanswered())
+        elif self.channel.silent_s > self._silent_s:
+            self._fail(_absent() if self.channel.last_reply is None else _silent())
+        elif self._panel.status() and not self.online:
+            # While a reader is given its key, libosdp would also do without a secure channel.
+            self._fail(self._why_offline())
+        if self._failure is not None:
+            raise self._failure
+
+    def _fail(self, failure: LinkError) -> None:
+        """The first thing that goes wrong is the cause of the others."""
+        self._failure = self._failure or failure
+
+    async def pulse(self, output: int, tenths: int, call: Call) -> None:
+        """Switch an output on for so many tenths of a second, with one frame.
+
+        Raises Refused while nothing has left, Failed where the reader says no, and LinkError where it says
+        nothing.
+        """
+        if call.left_s <= 0:
+            raise Refused(Reason.EXPIRED, "It came too late.")
+        level, outputs = self.capability(osdp_sys.CAP_OUTPUT_CONTROL)
+        if output >= outputs:
+            raise Refused(Reason.NOT_SUPPORTED, f"The reader has {outputs} outputs, counted from 0.")
+        if level not in TIMED:
+            raise Refused(Reason.NOT_SUPPORTED, "Its outputs have no timer: they would stay on if we died.")
+        if not self.online or self.channel.silent_s > STALE_S:
+            raise Refused(Reason.TIMED_OUT, "The reader does not answer just now.")
+        if self.channel.permit is not None:
+            raise Refused(Reason.BUSY, "Another output is being switched.")
+        self._done = asyncio.get_running_loop().create_future()
+        self.channel.permit = permit = Permit(call.deadline_ns)
+        try:
+            self._submit(output, tenths)
+            await self.work()
+            await self._leave(permit, call)
+            await self._answer(self._done)
+        finally:
+            self.channel.permit = None
+            self._panel.flush_commands(ONLY)
+
+    def _submit(self, output: int, tenths: int) -> None:
+        order = {
+            "command": osdp_sys.CMD_OUTPUT,
+            "output_no": output,
+            "control_code": ON_FOR_NOW,
+            "timer_count": tenths,
+        }
+        if not self._panel.submit_command(ONLY, order):
+            raise Refused(Reason.TIMED_OUT, "The reader does not answer just now.")
+
+    async def _leave(self, permit: Permit, call: Call) -> None:
+        """Wait until the frame has left."""
+        try:
+            async with asyncio.timeout(min(BEGIN_S, call.left_s)):
+                await permit.left
+        except TimeoutError:
+            raise Refused(Reason.EXPIRED, "The line was not free in time.") from None
+
+    async def _answer(self, done: "asyncio.Future[int]") -> None:
+        """Wait for what the reader says to it."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                status = await done
+        except TimeoutError:
+            self._fail(failure := _unanswered())
+            raise failure from None
+        if status == osdp_sys.COMPLETION_OK:
+            return
+        if self.channel.last_reply == NAK:
+            raise Failed(Reason.DEVICE_REFUSED, "The reader answered that it will not.")
+        raise Failed(Reason.LINK_FAILED, "What the reader answered makes no sense.")
+
+    def _completed(self, _reader: int, _command: dict[str, Any], status: int) -> None:
+        if self._done is not None and not self._done.done():
+            self._done.set_result(status)
+
+    def _told(self, _reader: int, event: dict[str, Any]) -> int:
+        match event:
+            case {"event": osdp_sys.EVENT_NOTIFICATION, "type": kind, "arg0": 0}:
+                if kind == osdp_sys.EVENT_NOTIFICATION_PD_STATUS:
+                    self._fail(self._why_offline())
+                elif kind == osdp_sys.EVENT_NOTIFICATION_SC_STATUS and self.was_online:
+                    self._fail(_restarted())
+            case {"event": osdp_sys.EVENT_NOTIFICATION}:
+                pass
+            case _:
+                # libosdp 3.2.9 never frees what it hands over here: what is left in it must not be a card.
+                self.events.append(event | {"held": not self.channel.emptied})
+                event.clear()
+        return 0
+
+    def _why_offline(self) -> LinkError:
+        if self.channel.last_reply is None:
+            return _absent()
+        if self.was_online or self._security == "clear":
+            return _silent()
+        if not self.capability(osdp_sys.CAP_COMMUNICATION_SECURITY)[0] & 1:
+            return LinkError(
+                Cause.WRONG_DEVICE,
+                "The reader has no secure channel.",
+                Action.CONFIGURE,
+                'Replace it, or allow that everybody at its wires reads and commands: `security = "clear"`.',
+            )
+        return LinkError(
+            Cause.NO_PERMISSION,
+            "The reader and this post have different keys.",
+            Action.CONFIGURE,
+            "Put the reader's key into `key_file`. A reader in installation mode is given the key of that "
+            'file with `security = "install"`.',
+        )
+
+
+def _absent() -> LinkError:
+    return LinkError(
+        Cause.NO_ANSWER,
+        "No reader answers at this address.",
+        Action.CONFIGURE,
+        "Check its power and its two wires, which are easily swapped; then `address` and `baud`.",
+    )
+
+
+def _silent() -> LinkError:
+    return LinkError(
+        Cause.NO_ANSWER,
+        "The reader does not answer any more.",
+        Action.REPLUG,
+        "Check its power and its cable.",
+    )
+
+
+def _restarted() -> LinkError:
+    return LinkError(
+        Cause.LINK_FAILED,
+        "The reader gave up the secure channel: it has restarted, or is another one.",
+        Action.WAIT,
+        "If this repeats, check its power and its cable.",
+    )
+
+
+def _unanswered() -> LinkError:
+    return LinkError(
+        Cause.NO_ANSWER,
+        "The reader was told to switch an output, and did not answer.",
+        Action.WAIT,
+        "Look whether the output was switched. If this repeats, check its cable.",
+    )

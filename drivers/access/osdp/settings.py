@@ -1,0 +1,86 @@
+"""Settings of a reader that speaks OSDP, and the key of its secure channel."""
+
+import re
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.serial import SerialSettings
+
+Security = Literal["secure", "install", "clear"]
+DEFAULT_KEY = bytes(range(0x30, 0x40))
+"""SCBK-D, which readers in installation mode have, and everybody knows (IEC 60839-11-5, annex D)."""
+
+
+class OsdpSettings(SerialSettings):
+    """Settings of one reader."""
+
+    address: int = Field(0, ge=0, le=126, description="The reader's address on its line.", examples=[0])
+    key_file: Path | None = Field(
+        None,
+        description="File with the base key (SCBK) of its secure channel, 32 hexadecimal digits.",
+        examples=["${CREDENTIALS_DIRECTORY}/lane-1-osdp"],
+    )
+    security: Security = Field(
+        "secure",
+        description="secure: only over a secure channel with that key. install: the same, but a reader in "
+        "installation mode is given the key first. clear: no secure channel.",
+        examples=["secure"],
+    )
+    silent_s: float = Field(
+        2.5,
+        ge=0.3,
+        le=8,
+        description="A reader that has said nothing for so long is lost, in seconds; below 1.1 s one lost "
+        "answer is enough.",
+        examples=[2.5],
+    )
+
+    @field_validator("key_file")
+    @classmethod
+    def _absolute(cls, file: Path | None) -> Path | None:
+        if file is not None and not file.is_absolute():
+            raise ValueError("is not an absolute path")
+        return file
+
+    @model_validator(mode="after")
+    def _a_key_for_a_channel(self) -> Self:
+        if self.key_file is None and self.security != "clear":
+            raise ValueError(
+                'has no `key_file` for its secure channel: add it, or write security = "clear", with which '
+                "everybody at its wires can read cards and switch outputs"
+            )
+        if self.key_file is not None and self.security == "clear":
+            raise ValueError('has a `key_file` that security = "clear" does not use: take one of them out')
+        return self
+
+
+def read_key(file: Path) -> bytes:
+    """Read a base key; raises LinkError, which says nothing of what is in the file."""
+    try:
+        text = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not text"
+        raise LinkError(
+            Cause.NO_PERMISSION,
+            f"The key of the reader cannot be read: {file}: {why}.",
+            Action.CONFIGURE,
+            "Correct `key_file`, and let the gateway's user read it.",
+        ) from None
+    if not re.fullmatch(r"[0-9a-fA-F]{32}", text):
+        raise LinkError(
+            Cause.NO_PERMISSION,
+            f"{file} holds no key of a reader.",
+            Action.CONFIGURE,
+            "Write 32 hexadecimal digits into it.",
+        )
+    if (key := bytes.fromhex(text)) == DEFAULT_KEY:
+        raise LinkError(
+            Cause.NO_PERMISSION,
+            f"{file} holds the key of readers in installation mode, which everybody knows.",
+            Action.CONFIGURE,
+            'Make a key (openssl rand -hex 16), and give it to the reader with `security = "install"`.',
+        )
+    return key

@@ -1,0 +1,1 @@
+"""The boards between barriers and us: each a module, all behind `drivers.barrier.board.Board`."""

@@ -1,0 +1,103 @@
+"""A TCP connection to a device: what was not sent in time is never sent later."""
+
+import asyncio
+import os
+import re
+import socket
+import struct
+from contextlib import suppress
+from typing import Self
+
+from drivers.links.link import Action, Cause, LinkError, Tap
+
+TCP_ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+)(?::(?P<port>\d{1,5}))?")
+CHUNK_BYTES = 4096
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+class TcpLink:
+    """A connection to `tcp://host:port`: an async context manager. It is opened within `within_s` or not."""
+
+    def __init__(self, address: str, default_port: int, within_s: float, tap: Tap) -> None:
+        found = TCP_ADDRESS.fullmatch(address)
+        assert found is not None
+        self.address = address
+        self._host, self._port = found["host"].strip("[]"), int(found["port"] or default_port)
+        self._within_s = within_s
+        self._tap = tap
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect; raises LinkError."""
+        await self.connect()
+        return self
+
+    async def connect(self) -> None:
+        """Connect, or connect again after `abort`; raises LinkError."""
+        try:
+            async with asyncio.timeout(self._within_s):
+                self._streams = await asyncio.open_connection(self._host, self._port)
+        except TimeoutError:
+            raise self._absent(f"not within {self._within_s:g} seconds") from None
+        except OSError as error:
+            # asyncio writes addresses into its sentences, and several of them; the number is enough.
+            unknown = isinstance(error, socket.gaierror) or error.errno is None
+            why = "the name does not resolve" if unknown else os.strerror(error.errno or 0)
+            raise self._absent(why) from error
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        self.abort()
+
+    async def read(self) -> bytes:
+        """Wait for bytes and return what is there, at least one; raises LinkError."""
+        reader, _ = self._open()
+        try:
+            chunk = await reader.read(CHUNK_BYTES)
+        except OSError as error:
+            raise self._gone(error) from error
+        if not chunk:
+            raise self._gone()
+        self._tap("in", chunk)
+        return chunk
+
+    async def write(self, data: bytes) -> None:
+        """Send all of it; raises LinkError."""
+        _, writer = self._open()
+        try:
+            writer.write(data)
+            await writer.drain()
+        except OSError as error:
+            raise self._gone(error) from error
+        self._tap("out", data)
+
+    def abort(self) -> None:
+        """Cut the connection: what the kernel has not sent or not had acknowledged is thrown away."""
+        if self._streams is not None:
+            (_, writer), self._streams = self._streams, None
+            # Closed in the usual way, the kernel would go on trying to deliver it for minutes.
+            with suppress(OSError):  # it is closed already: the other end went first
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            writer.transport.abort()
+
+    def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is None:
+            raise self._gone()
+        return self._streams
+
+    def _absent(self, why: str) -> LinkError:
+        return LinkError(
+            Cause.NO_ANSWER,
+            f"Nothing answers at {self.address}: {why}.",
+            Action.CALL,
+            "Check the board's supply, its network cable and its address.",
+        )
+
+    def _gone(self, error: OSError | None = None) -> LinkError:
+        why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
+        return LinkError(
+            Cause.UNPLUGGED,
+            f"The connection to {self.address} ended{why}.",
+            Action.WAIT,
+            "If it does not come back by itself, check the board's supply and its network cable.",
+        )

@@ -1,0 +1,213 @@
+"""What simulated cameras have in common: settings, who may ask, faults that happen, being commanded."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, get_args
+
+from pydantic import Field, TypeAdapter
+
+from simulators.camera.faults import (
+    CameraFault,
+    FormatChanged,
+    ServiceDies,
+    Size,
+    StalePicture,
+    Waiting,
+    WrongClock,
+    WrongCredentials,
+    fault_of,
+    pixels,
+)
+from simulators.camera.scene import Light, Place, View
+from simulators.camera.sensor import Sensor
+from simulators.errors import SimulatorError
+from simulators.faults import Fault
+from simulators.http.access import Access, Algorithm, Scheme
+from simulators.http.server import HttpServer, Request, Response
+from simulators.http.service import ServiceSettings
+from simulators.simulator import Simulator, Tell
+from simulators.tcp_service import HOST, TcpService
+from simulators.timed import Timed
+
+MOST_PEOPLE = 4
+
+
+class CameraSettings(ServiceSettings):
+    """What every camera of a post has. With a user name and no `auth`, it asks for Digest."""
+
+    auth: Scheme | None = Field(None, description="How clients prove who they are.")
+    digest: Algorithm = Field("MD5", description="The hash of Digest authentication.")
+    size: Size = Field("640x360", description="Width and height of its pictures, in pixels.")
+    who: int = Field(0, description="Another number, other people at the counter and other cars.")
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Width and height."""
+        return pixels(self.size)
+
+    @property
+    def access(self) -> Access:
+        """Who may ask."""
+        scheme = self.auth or ("none" if self.username is None else "digest")
+        return Access(scheme, self.username or "", self.password, "Simulated camera", self.digest)
+
+
+class Camera(Simulator):
+    """One camera as its process runs it. A kind says how it answers, what it shows and what goes wrong."""
+
+    FAULTS: ClassVar[TypeAdapter[Any]]
+
+    server: TcpService
+    """Made by the kind."""
+
+    def __init__(self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = ()) -> None:
+        self.settings = settings
+        self.access = settings.access
+        self.sensor = Sensor(view, settings.pixels, settings.seed)
+        self.waiting = Waiting()
+        self._faults = faults
+        self._tell: Tell = lambda _event, _details: None
+        self.tasks: asyncio.TaskGroup
+        """While it runs: what it does beside answering."""
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        self._tell = tell
+        async with self.server, asyncio.TaskGroup() as self.tasks:
+            tell("ready", self.summary())
+            for timed in self._faults:
+                self.tasks.create_task(self._at_its_time(timed))
+            await self.work()
+            await asyncio.Event().wait()
+
+    async def work(self) -> None:
+        """Do what is done without being asked, until cancelled."""
+
+    async def _at_its_time(self, timed: Timed[Any]) -> None:
+        await self.server.asked_first.wait()
+        await asyncio.sleep(timed.at_s)
+        self.let(timed.what)
+        while timed.every_s is not None:
+            await asyncio.sleep(timed.every_s)
+            self.let(timed.what)
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`: `insert` is the kind's own, `fault` takes its name and `args`."""
+        match verb, dict(arguments):
+            case "insert", given:
+                return self.insert(**given)
+            case "status", {}:
+                return self.status()
+            case "fault", {"fault": str(name), **more} if more.keys() <= {"args"}:
+                self.let(fault_of(self.FAULTS, name, more.get("args")))
+                return {}
+        raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: insert, fault, status")
+
+    def insert(self, *_places: Any, **given: Any) -> dict[str, Any]:
+        """Put something before the camera: see `see`, unless the kind has its own."""
+        return self.see(**given)
+
+    def see(
+        self,
+        people: int | None = None,
+        plate: str | None = None,
+        light: Light = "good",
+        blurred: bool = False,
+        for_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Change what is before the camera, for good or for so many seconds."""
+        now = self.sensor.view
+        view = replace(
+            now,
+            people=now.people if people is None else people,
+            plate=now.plate if plate is None else plate,
+            light=light,
+            blurred=blurred,
+        )
+        if not 0 <= view.people <= MOST_PEOPLE or light not in get_args(Light):
+            raise SimulatorError(f"insert: up to {MOST_PEOPLE} people; light is {', '.join(get_args(Light))}")
+        self.sensor.show(view, for_s)
+        return {}
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind and address."""
+        return self.settings.summary() | {"url": self.url}
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is."""
+
+    def status(self) -> dict[str, Any]:
+        """What it did so far."""
+        return self.summary() | {"pictures": self.sensor.taken, "requests": len(self.server.asked)}
+
+    def let(self, fault: Fault) -> None:
+        """Let something go wrong."""
+        self._tell("fault", {"fault": getattr(fault, "fault", "")})
+        match fault:
+            case WrongCredentials(for_s=for_s):
+                self._change_password(for_s)
+            case ServiceDies(for_s=for_s):
+                self.die(for_s)
+            case StalePicture(for_s=for_s):
+                self.sensor.freeze(for_s)
+            case WrongClock(ahead_s=ahead_s):
+                self.sensor.clock_off_s = ahead_s
+            case FormatChanged(size=size):
+                self.sensor.size = pixels(size)
+            case CameraFault():
+                self.waiting.add(fault)
+
+    def die(self, for_s: float | None) -> None:
+        """Be gone, connections and all."""
+        self.server.die(for_s)
+
+    def _change_password(self, for_s: float | None) -> None:
+        before = self.access.password
+        self.access.password = before + "+"
+        if for_s is not None:
+            asyncio.get_running_loop().call_later(for_s, self._restore, before)
+
+    def _restore(self, password: str) -> None:
+        self.access.password = password
+
+
+class HttpCamera(Camera):
+    """A camera that answers HTTP requests."""
+
+    def __init__(self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = ()) -> None:
+        super().__init__(settings, view, faults)
+        self.server = HttpServer(self.answer, settings.port)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://{HOST}:{self.server.port}"
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request: 401 for who may not ask."""
+        challenge = self.access.refusal(request.method, request.target, request.authorization)
+        if challenge is not None:
+            return Response(401, b"", "text/html", headers=(("WWW-Authenticate", challenge),))
+        return await self.admitted(request)
+
+    @abstractmethod
+    async def admitted(self, request: Request) -> Response:
+        """Answer somebody who may ask."""
+
+
+class SceneSettings(CameraSettings):
+    """What is before a camera, and how often it looks."""
+
+    scene: Place = Field("counter", description="What is before it.")
+    people: int = Field(1, ge=0, le=MOST_PEOPLE, description="How many people are at the counter.")
+    plate: str = Field("", max_length=16, description="Plate of the vehicle in the lane, if there is one.")
+    frames_per_s: float = Field(10.0, gt=0, le=60, description="Pictures a second of its stream.")
+
+    @property
+    def view(self) -> View:
+        """What there is to see."""
+        return View(self.scene, self.people, self.plate, who=self.who)

@@ -1,0 +1,74 @@
+"""Takes the pictures: what is before it, counted and timed, by a clock that may be wrong."""
+
+import asyncio
+import functools
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from simulators.camera.scene import View, jpeg, picture
+from simulators.camera.stamp import Stamp
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One picture, and what is in it."""
+
+    image: Image.Image
+    stamp: Stamp
+
+    @functools.cached_property
+    def jpeg(self) -> bytes:
+        """It as a file."""
+        return jpeg(self.image)
+
+
+class Sensor:
+    """One camera's sensor. `view` may be changed, or replaced for a while, at any time."""
+
+    def __init__(self, view: View, size: tuple[int, int] = (640, 360), camera: int = 0) -> None:
+        self.view = view
+        self.size = size
+        self.camera = camera & 0xFF
+        self.clock_off_s = 0.0
+        """How far the camera's clock is ahead, in seconds."""
+        self.taken = 0
+        self._last: Exposure | None = None
+        self._one_at_a_time = threading.Lock()
+        self._frozen_until_s = 0.0
+
+    def now_ms(self) -> int:
+        """What the camera's clock says, in milliseconds since 1970."""
+        return int((time.time() + self.clock_off_s) * 1000)
+
+    def frame(self) -> tuple[Image.Image, Stamp]:
+        """A picture of this moment, not encoded."""
+        with self._one_at_a_time:
+            stamp = Stamp(self.taken, time.time_ns() // 1_000_000, self.camera)
+            self.taken += 1
+        return picture(self.view, self.size, stamp, self.now_ms()), stamp
+
+    def expose(self) -> Exposure:
+        """A picture of this moment, or again the last one while the sensor is frozen."""
+        if self._last is not None and time.monotonic() < self._frozen_until_s:
+            return self._last
+        image, stamp = self.frame()
+        self._last = Exposure(image, stamp)
+        return self._last
+
+    def freeze(self, for_s: float) -> None:
+        """Give the picture of this moment, over and over, for so many seconds."""
+        self.expose()
+        self._frozen_until_s = time.monotonic() + for_s
+
+    def show(self, view: View, for_s: float | None = None) -> None:
+        """Have something else before it: for so many seconds, or for good."""
+        before, self.view = self.view, view
+        if for_s is not None:
+            asyncio.get_running_loop().call_later(for_s, self._gone, view, before)
+
+    def _gone(self, view: View, before: View) -> None:
+        if self.view is view:
+            self.view = replace(before)

@@ -1,0 +1,103 @@
+"""Kind `camera-snapshot`: a camera that gives a picture when asked, at `/snapshot.jpg`, or one after another.
+
+`/video.mjpg` is `multipart/x-mixed-replace`, as most network cameras have it: a part a picture, with length.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, TypeAdapter
+
+from simulators.camera.camera import HttpCamera, SceneSettings
+from simulators.camera.faults import AnyPictureFault, Garbage, HalfPicture, Met, NoLength, NotFound, WrongType
+from simulators.camera.sending import sent
+from simulators.http.server import Request, Response
+from simulators.timed import Timed
+
+BOUNDARY = "picture-boundary"
+LOGIN_PAGE = b"<!DOCTYPE html><title>Log in</title><form><input name=user></form>"
+
+
+class SnapshotCameraSettings(SceneSettings):
+    """One camera at a counter or over a lane."""
+
+    kind: Literal["camera-snapshot"]
+    picture_s: float = Field(0.0, ge=0, description="How long the camera takes for a picture, in seconds.")
+    faults: tuple[Timed[AnyPictureFault], ...] = Field((), description="Faults that happen by themselves.")
+
+    def build(self) -> "SnapshotCamera":
+        """The camera."""
+        return SnapshotCamera(self)
+
+
+class SnapshotCamera(HttpCamera):
+    """The camera."""
+
+    FAULTS: ClassVar[TypeAdapter[AnyPictureFault]] = TypeAdapter(AnyPictureFault)
+
+    def __init__(self, settings: SnapshotCameraSettings) -> None:
+        self.own = settings
+        super().__init__(settings, settings.view, settings.faults)
+        self.streams = 0
+        """How many clients are watching."""
+
+    async def admitted(self, request: Request) -> Response:
+        """A picture, or a stream of them."""
+        match request.method, request.path:
+            case "GET", "/snapshot.jpg":
+                return await self._snapshot(self.waiting.take())
+            case "GET", "/video.mjpg":
+                # Only what befalls a request as such; pictures meet their own.
+                if NotFound in (met := self.waiting.take()):
+                    return Response(404, media_type="text/html")
+                media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
+                return Response(media_type=media_type, stream=self._video(met), unframed=True)
+        return Response(404, media_type="text/html")
+
+    async def _snapshot(self, met: Met) -> Response:
+        if NotFound in met:
+            return Response(404, media_type="text/html")
+        await asyncio.sleep(self.own.picture_s)
+        media_type, body = self._taken(met)
+        length = None if NoLength in met else len(body)
+        return Response(media_type=media_type, stream=sent(body, met), length=length, unframed=length is None)
+
+    def _taken(self, met: Met) -> tuple[str, bytes]:
+        if WrongType in met:
+            return "text/html", LOGIN_PAGE
+        data = self.sensor.expose().jpeg
+        if Garbage in met:
+            return "image/jpeg", bytes(len(data))
+        if (half := met.get(HalfPicture)) is not None:
+            data = data[: int(len(data) * half.after)]
+        return "image/jpeg", data
+
+    async def _video(self, met: Met) -> AsyncGenerator[bytes, None]:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        self.streams += 1
+        try:
+            yield f"--{BOUNDARY}\r\n".encode()
+            while True:
+                await asyncio.sleep(self.own.picture_s)
+                async with contextlib.aclosing(sent(self._part(met), met)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                # The next one is taken when it can be sent: a client that reads slowly gets fewer.
+                due_s = max(due_s + 1 / self.own.frames_per_s, loop.time())
+                await asyncio.sleep(due_s - loop.time())
+                met = self.waiting.take()
+        finally:
+            self.streams -= 1
+
+    def _part(self, met: Met) -> bytes:
+        media_type, data = self._taken(met)
+        length = "" if NoLength in met else f"Content-Length: {len(data)}\r\n"
+        head = f"Content-Type: {media_type}\r\n{length}\r\n"
+        return head.encode() + data + f"\r\n--{BOUNDARY}\r\n".encode()
+
+    def status(self) -> dict[str, Any]:
+        """How many watch, too."""
+        return super().status() | {"streams": self.streams}

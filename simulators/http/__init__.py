@@ -1,0 +1,1 @@
+"""HTTP services that misbehave on request, and how clients say who they are."""

@@ -1,0 +1,82 @@
+"""Who may ask: one user, by Basic (RFC 7617) or Digest (RFC 7616) authentication, over HTTP or RTSP."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from dataclasses import dataclass, field
+from string import hexdigits
+from typing import Literal
+from urllib.request import parse_http_list, parse_keqv_list
+
+Scheme = Literal["none", "basic", "digest"]
+Algorithm = Literal["MD5", "SHA-256"]
+
+
+@dataclass
+class Access:
+    """The one user of a service. `password` may be changed while clients are there."""
+
+    scheme: Scheme = "none"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    realm: str = "Simulated"
+    algorithm: Algorithm = "MD5"
+    with_qop: bool = True
+    """Off, it is the Digest of RFC 2069, as RTSP servers still have it."""
+    nonce_s: float = 300.0
+    """How long a nonce is good for, in seconds."""
+    _nonces: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
+
+    def refusal(self, method: str, uri: str, authorization: str) -> str | None:
+        """None for who may ask `uri`; else the challenge, the value of WWW-Authenticate."""
+        scheme, _, rest = authorization.strip().partition(" ")
+        match self.scheme:
+            case "none":
+                return None
+            case "basic":
+                expected = base64.b64encode(f"{self.username}:{self.password}".encode())
+                admitted = scheme.lower() == "basic" and hmac.compare_digest(rest.strip().encode(), expected)
+                return None if admitted else f'Basic realm="{self.realm}"'
+            case "digest":
+                given = parse_keqv_list(parse_http_list(rest)) if scheme.lower() == "digest" else {}
+                if not self._proves(method, uri, given):
+                    return self._challenge()
+                return None if self._fresh(given) else self._challenge() + ", stale=true"
+
+    def _challenge(self) -> str:
+        now_s = time.monotonic()
+        self._nonces = {nonce: use for nonce, use in self._nonces.items() if now_s - use[0] < self.nonce_s}
+        nonce = secrets.token_hex(16)
+        self._nonces[nonce] = (now_s, 0)
+        qop = ', qop="auth"' if self.with_qop else ""
+        return f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={self.algorithm}{qop}'
+
+    def _proves(self, method: str, uri: str, given: dict[str, str]) -> bool:
+        if (given.get("username"), given.get("uri"), given.get("realm")) != (self.username, uri, self.realm):
+            return False
+        middle = [given.get("nonce", "")]
+        if self.with_qop:
+            if given.get("qop") != "auth":
+                return False
+            middle += [given.get("nc", ""), given.get("cnonce", ""), "auth"]
+        user = self._hash(f"{self.username}:{self.realm}:{self.password}")
+        expected = self._hash(":".join([user, *middle, self._hash(f"{method}:{uri}")]))
+        return hmac.compare_digest(given.get("response", "").lower().encode(), expected.encode())
+
+    def _fresh(self, given: dict[str, str]) -> bool:
+        """Whether the nonce is one of ours, not too old and, with qop, used for the first time so."""
+        since_s, used = self._nonces.get(nonce := given["nonce"], (float("-inf"), 0))
+        if time.monotonic() - since_s >= self.nonce_s:
+            return False
+        if self.with_qop:
+            count = int(given["nc"], 16) if set(given["nc"]) <= set(hexdigits) else 0
+            if count <= used:
+                return False
+            self._nonces[nonce] = (since_s, count)
+        return True
+
+    def _hash(self, text: str) -> str:
+        name = "sha256" if self.algorithm == "SHA-256" else "md5"
+        return hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()

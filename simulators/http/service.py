@@ -1,0 +1,42 @@
+"""A simulator that answers HTTP requests on a port of this machine: its settings and its server."""
+
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from simulators.http.server import Answer, HttpServer
+from simulators.simulator import Simulator, SimulatorSettings
+from simulators.tcp_service import HOST
+
+
+class ServiceSettings(SimulatorSettings):
+    """A service on a port of this machine."""
+
+    port: int = Field(ge=0, le=65535, description="Port on 127.0.0.1; 0 takes a free one, told when ready.")
+    username: str | None = Field(None, min_length=1, description="User name that clients must give.")
+    # Plain: the settings go to the simulator's own process as JSON, and the reader does not exist.
+    password: str = Field("", repr=False, description="Their password.")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its port."""
+        return (f"{HOST}:{self.port}",) if self.port else ()
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """What clients must give."""
+        return None if self.username is None else (self.username, self.password)
+
+
+class Served(Simulator):
+    """What answers HTTP requests."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, settings: ServiceSettings, answer: Answer) -> None:
+        self.settings = settings
+        self.server = HttpServer(answer, settings.port)
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind and address."""
+        return self.settings.summary() | {"url": self.server.url}

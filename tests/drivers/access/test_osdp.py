@@ -1,0 +1,396 @@
+"""Card readers over OSDP: judged by every frame on the wire, never by what libosdp says it has done."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from access_bench import (
+    BUSY,
+    KEY,
+    KEYPAD,
+    LSTATR,
+    NAK,
+    RAW,
+    Opened,
+    opened,
+    reader_site,
+    small_reader,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers.access.commands import Pulse
+from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpReader
+from drivers.access.osdp.settings import OsdpSettings
+from drivers.command import Call, Failed, Reason, Refused, boot_ns
+from drivers.driver import BadFrame, Condition, Status
+from drivers.links.link import Cause, LinkError
+from drivers.observation import redacted
+from simulators.barrier.exchange import LostReply
+from simulators.barrier.faults import Mend, PowerCut, Silence
+from simulators.barrier.osdp_site import OsdpSite
+from simulators.barrier.wirelog import Cause as Why
+from simulators.faults import Noise, Unplug
+
+QUICK_S = 0.4
+"""As long as a reader may say nothing in these tests."""
+CARD = (RAW, bytes([0, 1, 26, 0]) + b"\x01\x02\x03\x40")
+
+
+def port_of(site: OsdpSite) -> Path:
+    return Path(site.settings.path)
+
+
+async def pulse(reader: Opened, output: int = 0, for_s: float = 0.2, within_s: float = 3) -> Any:
+    return await reader.driver.pulse(Pulse(output=output, for_s=for_s), Call.at_hand(within_s))
+
+
+async def test_it_is_open_once_its_secure_channel_stands_and_nothing_is_switched(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        assert site.secure
+        assert reader.links.simulated
+        assert await reader.next() == UNTOLD
+        assert (await reader.next(ReaderStatus)).inputs == (False, True, *[False] * 6)
+        assert not site.log.output_writes
+
+
+async def test_a_card_is_told_and_stays_out_of_logs(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        await reader.next(ReaderStatus)
+        await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 2)
+        assert site.present_card(b"\x01\x02\x03\x40", 26)
+        card = await reader.next(CardRead)
+        assert (card.reader, card.format, card.bits, card.data) == (0, CardFormat.WIEGAND, 26, "01020340")
+        assert "0102" not in repr(redacted(card))
+
+
+async def test_an_output_is_switched_by_one_frame_and_ends_by_itself(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        done = await pulse(reader, output=1, for_s=0.25)
+        assert (done.output, done.for_s) == (1, 0.2)
+        (frame,) = site.log.actuations
+        assert frame.meaning == "output 1 on for 0.2 s"
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert [contact.cause for contact in site.log.contacts] == [Why.COMMAND, Why.PULSE_ENDED]
+
+
+async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
+    """libosdp alone sends it again a second later; the standard lets it, and we do not."""
+    async with reader_site(tmp_path) as site:
+        async with opened(port_of(site)) as reader:
+            site.inject(LostReply(of="writes"))
+            with pytest.raises(LinkError, match="did not answer"):
+                await pulse(reader)
+            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+        async with opened(port_of(site)) as reader:
+            await asyncio.sleep(1.2)  # the second after which libosdp would have sent it again
+            assert len(site.log.actuations) == 1
+            await pulse(reader)
+        assert len(site.log.actuations) == 2
+
+
+async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site:
+        async with opened(port_of(site), silent_s=1.5) as reader:
+            site.inject(Silence())
+            mark = len(site.log)
+            await site.log.until(lambda: site.log.after(mark).requests)
+            refusals = []
+            for _ in range(8):
+                with pytest.raises((Refused, LinkError)) as refused:
+                    await pulse(reader)
+                refusals.append(refused.value)
+            assert all(type(refusal) is Refused for refusal in refusals)
+            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+        site.inject(Mend())
+        async with opened(port_of(site)) as reader:
+            await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
+        assert not site.log.actuations
+
+
+async def test_a_reader_that_goes_silent_under_a_command_got_it_once_at_most(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site:
+        async with opened(port_of(site), silent_s=2.5) as reader:
+            site.inject(Silence())
+            with pytest.raises((Refused, LinkError)):
+                await pulse(reader)
+        before = len(site.log.actuations)
+        site.inject(Mend())
+        async with opened(port_of(site)):
+            await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
+        assert len(site.log.actuations) == before <= 1
+
+
+async def test_a_command_that_came_too_late_is_not_begun(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        with pytest.raises(Refused) as refused:
+            await reader.driver.pulse(Pulse(), Call("1", "counter-1", "t", boot_ns() - 1))
+        assert refused.value.reason is Reason.EXPIRED
+        await pulse(reader)
+        assert len(site.log.actuations) == 1
+
+
+async def test_a_command_that_is_called_off_while_it_waits_is_not_begun(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
+        await device.until(lambda: device.polls > 3)
+        device.mute = True
+        seen = device.polls
+        async with asyncio.timeout(5):
+            while reader.driver.panel.channel.silent_s < 0.15:
+                await asyncio.sleep(0.01)
+        asking = asyncio.create_task(pulse(reader))
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        device.mute = False
+        await device.until(lambda: device.polls > seen + 5)
+        assert device.outs == []
+
+
+async def test_one_output_at_a_time(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        first, second = await asyncio.gather(pulse(reader), pulse(reader, 1), return_exceptions=True)
+        assert (first.output, second.reason) == (0, Reason.BUSY)
+        assert len(site.log.actuations) == 1
+
+
+@pytest.mark.parametrize("key", ["ff" * 16, "00112233445566778899aabbccddee00"])
+async def test_a_wrong_key_opens_nothing_and_is_not_told(tmp_path: Path, key: str) -> None:
+    async with reader_site(tmp_path) as site:
+        with pytest.raises(LinkError) as refused:
+            async with opened(port_of(site), key=key):
+                pass
+        assert refused.value.cause is Cause.NO_PERMISSION
+        assert "different keys" in refused.value.text
+        assert key not in f"{refused.value.text}{refused.value.how}"
+        assert not any(frame.meaning == "POLL" for frame in site.log.requests)
+
+
+async def test_a_reader_in_installation_mode_is_given_its_key_only_where_the_settings_say_so(
+    tmp_path: Path,
+) -> None:
+    async with reader_site(tmp_path, key=None) as site:
+        with pytest.raises(LinkError, match="different keys"):
+            async with opened(port_of(site)):
+                pass
+        assert not any(frame.meaning == "KEYSET" for frame in site.log.requests)
+        async with opened(port_of(site), security="install") as reader:
+            assert (await reader.next(Status)).cause is Cause.INSECURE
+            await pulse(reader)
+            assert bytes.fromhex(KEY) not in b"".join(frame.wire for frame in site.log.requests)
+        async with opened(port_of(site)):
+            assert site.secure
+
+
+async def test_unplugged_it_says_so(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        site.inject(Unplug())
+        assert (await reader.next(LinkError)).cause is Cause.UNPLUGGED
+
+
+async def test_a_reader_that_restarts_is_opened_anew(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site:
+        async with opened(port_of(site)) as reader:
+            site.inject(PowerCut(of="boards", for_s=0.1))
+            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+        async with opened(port_of(site)) as reader:
+            await pulse(reader)
+        assert len(site.log.actuations) == 1
+
+
+async def test_noise_costs_an_answer_and_nothing_else(tmp_path: Path) -> None:
+    async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
+        await reader.next(ReaderStatus)
+        for _ in range(3):
+            site.inject(Noise())
+            mark = len(site.log)
+            await site.log.until(lambda: "ACK" in [f.meaning for f in site.log.after(mark).responses])  # noqa: B023
+        assert site.secure
+        await pulse(reader)
+        assert len(site.log.actuations) == 1
+
+
+async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with small_reader(tmp_path) as device:
+        for _ in range(30):
+            async with opened(device.line.path, key=None):
+                pass
+        device.mute = True
+        for _ in range(2):
+            with pytest.raises(LinkError):
+                async with opened(device.line.path, key=None, silent_s=0.3):
+                    pass
+
+
+# A reader of our own, which owes nothing to libosdp
+
+
+async def test_another_makers_reader_is_known_by_what_it_says(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
+        device.outs.clear()
+        await pulse(reader, output=1, for_s=25.5)
+        assert device.outs == [bytes([1, 5, 255, 0])]
+        assert reader.driver.panel.identity["serial_number"] == 0x11223344
+
+
+@pytest.mark.parametrize("level", [1, 2])
+async def test_an_output_without_a_timer_is_never_switched(tmp_path: Path, level: int) -> None:
+    async with small_reader(tmp_path, level=level) as device, opened(device.line.path, key=None) as reader:
+        with pytest.raises(Refused, match="no timer") as refused:
+            await pulse(reader)
+        assert refused.value.reason is Reason.NOT_SUPPORTED
+        with pytest.raises(Refused, match="2 outputs"):
+            await pulse(reader, output=2)
+        assert device.outs == []
+
+
+async def test_a_reader_that_will_not_is_asked_once(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
+        device.answer_out = (NAK, b"\x09")
+        with pytest.raises(Failed) as failed:
+            await pulse(reader)
+        assert failed.value.reason is Reason.DEVICE_REFUSED
+        assert isinstance(await reader.next(LinkError), LinkError)
+        assert len(device.outs) == 1
+
+
+async def test_a_busy_reader_is_asked_once(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
+        device.answer_out = (BUSY, b"")
+        with pytest.raises(LinkError):
+            await pulse(reader)
+        assert isinstance(await reader.next(LinkError), LinkError)
+        assert len(device.outs) == 1
+
+
+async def test_cards_from_before_it_was_open_are_not_passed_on(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device:
+        device.to_tell = [CARD, CARD]
+        async with opened(device.line.path, key=None) as reader:
+            assert [await reader.next(BadFrame) for _ in range(2)] == [BadFrame("held", b"")] * 2
+            await device.until(lambda: device.polls > 4)
+            device.to_tell = [CARD, (KEYPAD, b"\x00\x011")]
+            assert (await reader.next(CardRead)).data == "01020340"
+            assert await reader.next() == BadFrame("other", b"")
+
+
+async def test_a_reader_torn_off_is_degraded_until_it_is_not(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
+        device.to_tell = [
+            (LSTATR, b"\x01\x00"),
+            (LSTATR, b"\x01\x00"),
+            (LSTATR, b"\x00\x01"),
+            (LSTATR, b"\0\0"),
+        ]
+        assert await reader.next() == UNTOLD
+        said = [await reader.next() for _ in range(6)]
+        assert [(one.condition, one.cause) for one in said[::2]] == [
+            (Condition.DEGRADED, Cause.TAMPERED),
+            (Condition.DEGRADED, Cause.DEVICE_FAULT),
+            (Condition.ONLINE, None),
+        ]
+        assert [(one.tampered, one.power_failed) for one in said[1::2]] == [
+            (True, False),
+            (False, True),
+            (False, False),
+        ]
+
+
+async def test_a_reader_without_a_secure_channel_is_refused(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device:
+        with pytest.raises(LinkError) as refused:
+            async with opened(device.line.path):
+                pass
+        assert (refused.value.cause, device.polls) == (Cause.WRONG_DEVICE, 0)
+
+
+async def test_nobody_at_the_address(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device:
+        device.mute = True
+        with pytest.raises(LinkError) as refused:
+            async with opened(device.line.path, key=None, silent_s=QUICK_S):
+                pass
+        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_ANSWER, True)
+
+
+async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:
+    async with (
+        small_reader(tmp_path, noise=b"\x00\x53\xff\x13") as device,
+        opened(device.line.path, key=None) as reader,
+    ):
+        await device.until(lambda: device.polls > 5)
+        await pulse(reader)
+        assert len(device.outs) == 1
+
+
+# Settings and keys
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, "add it, or write security"),
+        ({"security": "install"}, "add it, or write security"),
+        ({"security": "clear", "key_file": "/k"}, "take one of them out"),
+        ({"key_file": "k"}, "not an absolute path"),
+        ({"key_file": "/k", "address": 127}, "less than or equal to 126"),
+        ({"key_file": "/k", "silent_s": 0}, "greater than or equal to 0.3"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        OsdpSettings.model_validate({"port": "/dev/x"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"303132333435363738393a3b3c3d3e3f", "everybody knows"),
+        (b"0011", "holds no key"),
+        (b"\xff\xfe", "is not text"),
+        (None, "No such file"),
+    ],
+)
+async def test_a_key_that_is_none_opens_nothing(tmp_path: Path, content: bytes | None, told: str) -> None:
+    file = tmp_path / "the-key"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(LinkError, match=told) as refused:
+        async with opened(tmp_path / "port", key=None, security="secure", key_file=file):
+            pass
+    assert refused.value.cause is Cause.NO_PERMISSION
+
+
+# Frames
+
+WHOLE = bytes.fromhex("53810e000e0216409f7af311371f")
+PLAIN = bytes.fromhex("538114000445010000010101000000000001e65c")
+
+
+@pytest.mark.parametrize("frame", [WHOLE, PLAIN])
+def test_a_frame_is_known_by_all_of_its_bytes(frame: bytes) -> None:
+    assert OsdpFrame.parse(frame) == OsdpFrame(1, True, frame[7] if frame is WHOLE else frame[5], frame)
+    for at in range(len(frame)):
+        assert OsdpFrame.parse(frame[:at]) is None
+        assert OsdpFrame.parse(frame[:at] + bytes([frame[at] ^ 0x10]) + frame[at + 1 :]) is None
+
+
+def test_a_frame_with_a_checksum_is_one() -> None:
+    frame = bytes.fromhex("538107000040e5")
+    assert OsdpFrame.parse(frame) == OsdpFrame(1, True, ACK, frame)
+
+
+@given(st.lists(st.binary(max_size=8).filter(lambda noise: 0x53 not in noise)), st.integers(1, 30))
+def test_frames_are_found_wherever_they_are_cut(noises: list[bytes], size: int) -> None:
+    stream = b"".join(noise + WHOLE for noise in noises)
+    reader = OsdpReader()
+    found = [frame for at in range(0, len(stream), size) for frame in reader.feed(stream[at : at + size])]
+    assert found == [OsdpFrame(1, True, ACK, WHOLE)] * len(noises)
+
+
+def test_the_codes_are_those_of_the_standard() -> None:
+    assert (POLL, OUT, ACK) == (0x60, 0x68, 0x40)

@@ -1,0 +1,374 @@
+"""Boards on Modbus: a pulse is one frame, ends whatever happens, and no board is used that cannot end it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board_bench import WATCHED, WITHIN_S, board_for, configure, opened, site_of
+from pydantic import TypeAdapter, ValidationError
+
+from drivers.barrier.board import Board, DeviceRefused, PulseEnd
+from drivers.barrier.boards.any_board import AnyModbusBoard
+from drivers.barrier.boards.joined import Joined
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from simulators.barrier.exchange import ExceptionReply, LostReply
+from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
+from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
+from simulators.barrier.wirelog import Cause as Why
+from simulators.barrier.wirelog import Effect
+from simulators.faults import Unplug
+
+WAVESHARE = {"model": "waveshare-8"}
+WIRENBOARD = {"model": "wirenboard-6"}
+TIMED = {"model": "generic", "pulse_at": 64, "relays_at": 16, "inputs_at": 32, "inputs_as": "coils"}
+PACKED = {**WATCHED, "inputs": 20, "inputs_at": 100, "inputs_as": "holding-register"}
+BOARDS = {
+    "waveshare": WAVESHARE,
+    "wirenboard": WIRENBOARD,
+    "timed": TIMED,
+    "watched": WATCHED,
+    "packed": PACKED,
+}
+BOARD_TIMED = ("waveshare", "timed")
+AT_REST = (False, True, False, False, True, True, False, True)
+
+
+@pytest.fixture(params=["tcp", "rtu"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path / "board" if request.param == "rtu" else None
+
+
+@pytest.fixture(params=BOARDS)
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[ModbusSite, Board]]:
+    """Every board, over TCP or on a line."""
+    path = tmp_path / "board" if request.param in ("wirenboard", "timed") else None
+    async with site_of(BOARDS[request.param], path) as site, opened(site, BOARDS[request.param]) as board:
+        yield site, board
+
+
+Rig = tuple[ModbusSite, Board]
+
+
+async def failed(doing: Any) -> LinkError:
+    with pytest.raises(LinkError) as error:
+        await doing
+    assert error.value.text
+    assert error.value.how
+    return error.value
+
+
+# Every board.
+
+
+async def test_opening_asks_and_writes_nothing(rig: Rig) -> None:
+    site, _ = rig
+    ours = [frame for frame in site.log.requests if frame.connection > 0]
+    assert ours
+    assert {frame.effect for frame in ours} == {Effect.NONE}
+
+
+async def test_inputs_and_relays_are_where_they_are(rig: Rig) -> None:
+    _, board = rig
+    assert (await board.sense())[:7] == AT_REST[:7]
+    assert await board.closed_relays() == (False,) * board.relays
+    assert len(await board.sense()) == board.inputs
+
+
+async def test_a_pulse_is_one_frame_that_closes_and_the_relay_opens_again(rig: Rig) -> None:
+    site, board = rig
+    await board.pulse(2, 0.3)
+    assert (await board.closed_relays())[2]
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    closed, opened = site.log.contacts
+    assert (closed.relay, closed.closed, opened.relay, opened.closed) == (2, True, 2, False)
+    assert 0.2 < opened.at_s - closed.at_s < 0.8
+    assert len(site.log.actuations) == 1
+
+
+async def test_two_pulses_at_a_time_end_each_in_its_own(rig: Rig) -> None:
+    site, board = rig
+    await board.pulse(0, 0.4)
+    await board.pulse(1, 0.1)
+    await site.log.until(lambda: len(site.log.contacts) == 4)
+    assert [(one.relay, one.closed) for one in site.log.contacts] == [
+        (0, True),
+        (1, True),
+        (1, False),
+        (0, False),
+    ]
+
+
+async def test_a_release_opens_all_and_nothing_is_said_when_the_pulse_would_have_ended(rig: Rig) -> None:
+    site, board = rig
+    await board.pulse(0, 0.2)
+    await board.pulse(1, 0.2)
+    await board.release()
+    assert not any(await board.closed_relays())
+    writes = len(site.log.output_writes)
+    await asyncio.sleep(0.3)
+    assert len(site.log.output_writes) == writes == 3
+    await board.pulse(0, 0.1)
+    assert len(site.log.actuations) == 3
+
+
+async def test_a_release_overtakes_and_calls_off_the_pulses_that_wait(rig: Rig) -> None:
+    site, board = rig
+    site.inject(SlowBus(delay_s=0.1))
+    before = len(site.log.requests)
+    sensing = asyncio.ensure_future(board.sense())
+    pulsing = asyncio.ensure_future(board.pulse(0, 0.2))
+    await site.log.until(lambda: len(site.log.requests) > before)
+    await board.release()
+    with pytest.raises(DeviceRefused, match="nothing was sent"):
+        await pulsing
+    await sensing
+    assert [frame.effect for frame in site.log.requests[before:]] == [Effect.NONE, Effect.RELEASE]
+    assert not site.log.actuations
+
+
+async def test_a_stop_waits_for_one_request_at_most(rig: Rig) -> None:
+    site, board = rig
+    site.inject(SlowBus(delay_s=0.05))
+    before = len(site.log.requests)
+    waiting = [asyncio.ensure_future(board.sense()) for _ in range(10)]
+    await site.log.until(lambda: len(site.log.requests) > before)
+    await board.pulse(2, 0.1, urgent=True)
+    assert site.log.requests[before + 1].is_actuation
+    for one in waiting:
+        one.cancel()
+
+
+async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
+    site, board = rig
+    site.inject(ExceptionReply(code=6, of="writes"))
+    with pytest.raises(DeviceRefused, match="busy"):
+        await board.pulse(0, 0.1)
+    await asyncio.sleep(0.15)
+    assert not site.log.contacts
+    assert len(site.log.output_writes) == 1
+
+
+async def test_a_pulse_refused_while_another_goes_on_leaves_no_relay_closed(rig: Rig) -> None:
+    site, board = rig
+    await board.pulse(0, 0.3)
+    site.inject(ExceptionReply(code=6, of="writes"))
+    with pytest.raises(DeviceRefused):
+        await board.pulse(0, 0.2)
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    assert not any(await board.closed_relays())
+
+
+async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
+    site, board = rig
+    site.inject(ExceptionReply(code=4, acts=True, of="writes"))
+    error = await failed(board.pulse(0, 0.1))
+    assert error.cause is Cause.DEVICE_FAULT
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    assert len(site.log.actuations) == 1
+
+
+@pytest.mark.parametrize("name", BOARDS)
+async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str, path: Path | None) -> None:
+    async with (
+        site_of(BOARDS[name], path) as site,
+        opened(site, BOARDS[name], answer_within_s=WITHIN_S) as board,
+    ):
+        site.inject(LostReply(of="writes"))
+        error = await failed(board.pulse(0, 0.1))
+        assert error.cause is Cause.NO_ANSWER
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert len(site.log.actuations) == 1
+
+
+@pytest.mark.parametrize("name", BOARDS)
+async def test_a_pulse_ends_though_the_cable_is_pulled(name: str) -> None:
+    async with site_of(BOARDS[name]) as site, opened(site, BOARDS[name]) as board:
+        await board.pulse(0, 0.4)
+        site.inject(Unplug())
+        assert (await failed(board.sense())).cause is Cause.UNPLUGGED
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert site.log.contacts[1].cause is (
+            Why.PULSE_ENDED if board.pulse_end is PulseEnd.BOARD_TIMED else Why.WATCHDOG
+        )
+
+
+@pytest.mark.parametrize("name", ["watched", "packed", "wirenboard"])
+async def test_closing_opens_what_we_keep_closed(name: str) -> None:
+    async with site_of(BOARDS[name]) as site:
+        async with opened(site, BOARDS[name]) as board:
+            await board.pulse(0, 5)
+        assert [one.cause for one in site.log.contacts] == [Why.COMMAND, Why.COMMAND]
+        async with opened(site, BOARDS[name]) as board:
+            pass
+        assert len(site.log.output_writes) == 2
+
+
+async def test_a_board_that_times_its_pulses_is_told_nothing_at_the_end() -> None:
+    async with site_of(WAVESHARE) as site:
+        async with opened(site, WAVESHARE) as board:
+            await board.pulse(0, 0.1)
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert len(site.log.output_writes) == 1
+
+
+# Relays that do not open.
+
+
+async def test_a_lost_word_that_a_relay_is_open_is_asked_for_once_more_for_all(path: Path | None) -> None:
+    async with site_of(WATCHED, path) as site, opened(site, WATCHED, answer_within_s=WITHIN_S) as board:
+        await board.pulse(0, 0.1)
+        site.inject(LostReply(of="writes"))
+        await site.log.until(lambda: len(site.log.releases) == 2)
+        assert [frame.function for frame in site.log.releases] == [5, 15]
+        assert len(await board.sense()) == 8
+
+
+async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path) -> None:
+    async with (
+        site_of(WATCHED, tmp_path / "board") as site,
+        opened(site, WATCHED, answer_within_s=0.1) as board,
+    ):
+        await board.pulse(0, 0.1)
+        site.inject(Silence(for_s=0.35))
+        await site.log.until(lambda: len(site.log.releases) == 2)
+        await asyncio.sleep(0.15)
+        said = len(site.log.requests)
+        for doing in (board.sense(), board.closed_relays(), board.pulse(1, 0.1), board.release()):
+            error = await failed(doing)
+            assert "may be closed" in error.text
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert site.log.contacts[1].cause is Why.WATCHDOG
+        assert len(site.log.requests) == said
+
+
+async def test_a_relay_that_somebody_else_has_closed_must_open_first() -> None:
+    async with site_of(WATCHED) as site:
+        configure(site, "050003ff00")
+        links = Links()
+        error = await failed(board_for(site, WATCHED, links).open())
+        await links.close()
+    assert "Relay 3 is closed" in error.text
+    assert error.action is Action.WAIT
+
+
+# Boards that are not set as they must be.
+
+
+@pytest.mark.parametrize(
+    ("board", "written", "text", "remedy"),
+    [
+        (WAVESHARE, "0610020001", "lets an input drive relay 2", "write 0 to register 0x1002"),
+        (WAVESHARE, "0610070003", "edges", "write 0 to register 0x1007"),
+        (WIRENBOARD, "0600080000", "it is off", "Write 1 to holding register 8"),
+        (WIRENBOARD, "0600080003", "watchdog of 3 seconds", "Write 1 to holding register 8"),
+        (WIRENBOARD, "0600060001", "when power returns", "Write 0 to holding register 6"),
+        (WATCHED, "0600080000", "watchdog that is off", "Write 10 to holding register 8"),
+        (WATCHED, "06000800ff", "waits 25.5 seconds", "Write 10 to holding register 8"),
+    ],
+)
+async def test_a_board_set_up_wrongly_is_refused_with_a_remedy(
+    board: dict[str, Any], written: str, text: str, remedy: str
+) -> None:
+    async with site_of(board) as site:
+        configure(site, written)
+        links = Links()
+        error = await failed(board_for(site, board, links).open())
+        await links.close()
+        assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+        assert text in error.text
+        assert remedy in error.how
+        assert not site.log.output_writes
+
+
+@pytest.mark.parametrize("board", [WAVESHARE, WIRENBOARD, {**TIMED, "inputs_at": 900}])
+async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, Any]) -> None:
+    async with site_of({"model": "kmtronic-8"}) as site:
+        links = Links()
+        error = await failed(board_for(site, board, links).open())
+        await links.close()
+    assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+    assert "does not tell" in error.text
+
+
+async def test_identity_is_what_the_board_tells() -> None:
+    async with site_of(WAVESHARE) as site:
+        links = Links()
+        board = board_for(site, WAVESHARE, links)
+        assert (await board.open()).firmware == "1.00"
+        await links.close()
+    async with site_of(WIRENBOARD) as site:
+        links = Links()
+        board = board_for(site, WIRENBOARD, links)
+        assert (await board.open()).model == "WBMR6C"
+        await links.close()
+
+
+# KMtronic: nothing ends a pulse there but what is wired behind it.
+
+
+async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_it(path: Path | None) -> None:
+    plain = {"model": "kmtronic-8"}
+    async with site_of(plain, path) as site, opened(site, plain) as board:
+        assert board.pulse_end is PulseEnd.NOTHING
+        assert await board.sense() == ()
+    async with site_of(plain, path) as site, opened(site, plain, time_relay_s=1.0) as board:
+        assert (board.pulse_end, board.released_within_s) == (PulseEnd.BOARD_TIMED, 1.0)
+        await board.pulse(1, 0.1)
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert [frame.function for frame in site.log.output_writes] == [5, 5]
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"model": "waveshare-9"}, "'waveshare-8', 'wirenboard-6', 'kmtronic-8', 'generic'"),
+        ({}, "model"),
+        ({"model": "generic"}, "write `pulse_at`"),
+        ({**WATCHED, "pulse_at": 3}, "not both"),
+        ({**WATCHED, "inputs_as": "coils"}, "correct `inputs_at`"),
+        ({**WIRENBOARD, "watchdog_s": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(AnyModbusBoard).validate_python({"port": "tcp://board", **settings})
+    assert remedy in str(refused.value)
+
+
+# Two boards on one wire.
+
+
+async def test_relays_of_one_board_and_inputs_of_another_on_one_line(path: Path | None) -> None:
+    settings = SiteSettings.model_validate(
+        {
+            "path": path,
+            "quiet_s": None if path is None else 0.02,
+            "boards": [
+                {"model": "kmtronic-8", "outputs": USUAL_OUTPUTS},
+                {"model": "generic", "unit": 2, "inputs": USUAL_INPUTS, "map": {"relays": 0}},
+            ],
+        }
+    )
+    async with ModbusSite.running(settings) as site:
+        links = Links()
+        relays = board_for(site, {"model": "kmtronic-8"}, links)
+        board: Board = Joined(relays, board_for(site, {"model": "generic", "unit": 2, "relays": 0}, links))
+        await board.open()
+        assert (board.relays, board.inputs) == (8, 8)
+        assert await board.sense() == AT_REST
+        before = len(site.log.frames)
+        await asyncio.gather(board.pulse(1, 0.6), *(board.sense() for _ in range(5)))
+        assert await board.closed_relays() == (False, True, *[False] * 6)
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        said = [frame.direction for frame in site.log.frames[before:]]
+        assert said == ["request", "response"] * (len(said) // 2)
+        await board.release()
+        await board.close()
+        await links.close()

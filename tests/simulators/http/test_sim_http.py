@@ -1,0 +1,125 @@
+"""The HTTP server of the simulators: who may ask, and answers that do not end as they should."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from simulators.http.access import Access, Algorithm
+from simulators.http.server import HttpServer, Request, Response
+from simulators.tcp_service import HungUpError
+
+
+def guarded(access: Access) -> HttpServer:
+    async def answer(request: Request) -> Response:
+        challenge = access.refusal(request.method, request.target, request.authorization)
+        if challenge is not None:
+            return Response(401, headers=(("WWW-Authenticate", challenge),))
+        return Response(body=b"in", media_type="text/plain")
+
+    return HttpServer(answer)
+
+
+async def asked(access: Access, auth: httpx.Auth, times: int = 1) -> tuple[list[int], int]:
+    """What the client was told each time, and how many requests that took."""
+    async with guarded(access) as server, httpx.AsyncClient(trust_env=False, auth=auth) as client:
+        told = [(await client.get(server.url + "/a?b=[0]&c=d e")).status_code for _ in range(times)]
+        return told, len(server.asked)
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+@pytest.mark.parametrize("with_qop", [True, False])
+async def test_digest_lets_in_who_knows_the_password_and_nobody_else(
+    algorithm: Algorithm, with_qop: bool
+) -> None:
+    access = Access("digest", "watch", "two words", algorithm=algorithm, with_qop=with_qop)
+    assert await asked(access, httpx.DigestAuth("watch", "two words"), times=3) == ([200] * 3, 4)
+    assert await asked(access, httpx.DigestAuth("watch", "too words")) == ([401], 2)
+    assert await asked(access, httpx.DigestAuth("wotch", "two words")) == ([401], 2)
+    assert await asked(access, httpx.BasicAuth("watch", "two words")) == ([401], 1)
+
+
+async def test_an_old_nonce_is_stale_and_a_repeated_request_is_refused() -> None:
+    access = Access("digest", "watch", "words", nonce_s=0)
+    auth = httpx.DigestAuth("watch", "words")
+    assert (await asked(access, auth))[0] == [401]
+    access.nonce_s = 60
+    async with guarded(access) as server, httpx.AsyncClient(trust_env=False) as client:
+        await client.get(server.url, auth=auth)
+        proof = {"Authorization": server.asked[-1].authorization}
+        again = await client.get(server.url, headers=proof)
+        assert (again.status_code, "stale=true" in again.headers["WWW-Authenticate"]) == (401, True)
+
+
+async def test_basic_lets_in_who_knows_the_password_and_a_changed_one_counts_at_once() -> None:
+    access = Access("basic", "watch", "words")
+    assert await asked(access, httpx.BasicAuth("watch", "words")) == ([200], 1)
+    access.password = "others"
+    assert await asked(access, httpx.BasicAuth("watch", "words")) == ([401], 1)
+
+
+async def pieces(*, hang_up: bool) -> AsyncGenerator[bytes, None]:
+    for _ in range(4):
+        yield bytes(100_000)
+    if hang_up:
+        raise HungUpError
+
+
+def streaming(**shape: object) -> HttpServer:
+    async def answer(request: Request) -> Response:
+        stream = pieces(hang_up=request.path == "/short")
+        return Response(media_type="text/plain", stream=stream, **shape)  # type: ignore[arg-type]
+
+    return HttpServer(answer)
+
+
+@pytest.mark.parametrize("shape", [{}, {"length": 400_000}, {"unframed": True}])
+async def test_a_stream_arrives_whole_however_it_is_framed(shape: dict[str, object]) -> None:
+    async with streaming(**shape) as server, httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.get(server.url)
+        assert len(answer.content) == 400_000
+        assert answer.headers.get("Content-Length") == (str(shape["length"]) if "length" in shape else None)
+        assert ("Transfer-Encoding" in answer.headers) == (not shape)
+
+
+async def noted(answer: httpx.Response, heard: list[int]) -> None:
+    async for piece in answer.aiter_raw():
+        heard.append(len(piece))
+
+
+@pytest.mark.parametrize("shape", [{}, {"length": 500_000}])
+async def test_who_hangs_up_in_mid_answer_has_still_said_the_first_part(shape: dict[str, object]) -> None:
+    async with streaming(**shape) as server, httpx.AsyncClient(trust_env=False) as client:
+        heard: list[int] = []
+        async with client.stream("GET", server.url + "/short") as answer:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await noted(answer, heard)
+        assert sum(heard) == 400_000
+
+
+async def test_an_endless_stream_keeps_its_pace_and_ends_with_its_client() -> None:
+    ended = asyncio.Event()
+
+    async def ticks() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield b"tick\n"
+                await asyncio.sleep(0.02)
+        finally:
+            ended.set()
+
+    async def answer(_request: Request) -> Response:
+        return Response(media_type="text/plain", stream=ticks(), unframed=True)
+
+    loop = asyncio.get_running_loop()
+    async with HttpServer(answer) as server, httpx.AsyncClient(trust_env=False) as client:
+        times = []
+        async with client.stream("GET", server.url) as stream:
+            async for _ in stream.aiter_raw():
+                times.append(loop.time())
+                if len(times) == 5:
+                    break
+        assert all(later > earlier for earlier, later in pairwise(times))
+        await asyncio.wait_for(ended.wait(), 2)
