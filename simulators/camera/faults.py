@@ -105,6 +105,12 @@ class FormatChanged(Fault):
     size: Size = Field("1280x720", description="Width and height, in pixels.")
 
 
+class SubscriptionsForgotten(Fault):
+    """The camera knows none of those who pull its events any more."""
+
+    fault: Literal["subscriptions-forgotten"] = "subscriptions-forgotten"
+
+
 class StalePicture(Fault):
     """The camera gives the picture of now, over and over."""
 
@@ -190,6 +196,10 @@ AnyVideoFault = Annotated[
     | WrongCredentials
     | ServiceDies
     | WrongClock,
+    Field(discriminator="fault"),
+]
+AnyOnvifFault = Annotated[
+    AnyVideoFault | Garbage | SubscriptionsForgotten,
     Field(discriminator="fault"),
 ]
 FaultT = TypeVar("FaultT", bound=CameraFault)

@@ -35,8 +35,8 @@ def stamps(url: str, count: int, user: str = "") -> list[Stamp]:
 @pytest.mark.parametrize("size", ["640x360", "1920x1080"])
 async def test_ffmpeg_sees_every_picture_in_its_order(size: str) -> None:
     async with running("camera-rtsp", size=size, **QUICK, **USER) as (camera, _):
-        seen = await asyncio.to_thread(stamps, camera.url, 8, "watch:two%20words")
-        assert [later.number - earlier.number for earlier, later in pairwise(seen)] == [1] * 7
+        seen = await asyncio.to_thread(stamps, camera.url, 5, "watch:two%20words")
+        assert [later.number - earlier.number for earlier, later in pairwise(seen)] == [1] * 4
         assert all(later.at_ms > earlier.at_ms for earlier, later in pairwise(seen))
         assert time.time() * 1000 - seen[-1].at_ms < 3000
 
