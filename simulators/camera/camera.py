@@ -142,7 +142,7 @@ class Camera(Simulator):
 
     def status(self) -> dict[str, Any]:
         """What it did so far."""
-        return self.summary() | {"pictures": self.sensor.taken, "requests": len(self.server.asked)}
+        return self.summary() | {"pictures": self.sensor.taken, "requests": self.server.requests}
 
     def let(self, fault: Fault) -> None:
         """Let something go wrong."""

@@ -48,10 +48,13 @@ class Interruption(CameraFault):
 
 
 class Stall(Interruption):
-    """The camera falls silent in the middle; the connection stays."""
+    """The camera falls silent in the middle, of video between two pictures; the connection stays.
+
+    Without `hold_s` or `for_s`, it says nothing more to those who are connected.
+    """
 
     fault: Literal["stall"] = "stall"
-    hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; without it, never.")
+    hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; else see `for_s`.")
 
 
 class Cut(Interruption):
@@ -83,6 +86,14 @@ class NoLength(CameraFault):
     """Neither Content-Length nor chunks: an answer ends with its connection, a part at the next boundary."""
 
     fault: Literal["no-length"] = "no-length"
+
+
+class Dribble(CameraFault):
+    """A picture or event comes a few bytes at a time."""
+
+    fault: Literal["dribble"] = "dribble"
+    size: int = Field(1000, ge=1, description="Bytes at a time.")
+    every_ms: float = Field(5.0, ge=0, description="Pause between them, in milliseconds.")
 
 
 class Slow(CameraFault):
@@ -174,6 +185,7 @@ AnyPictureFault = Annotated[
     | WrongType
     | Garbage
     | NoLength
+    | Dribble
     | Slow
     | StalePicture
     | WrongCredentials
@@ -182,7 +194,17 @@ AnyPictureFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyPlateFault = Annotated[
-    Stall | Cut | NoLength | Slow | WrongCredentials | ServiceDies | WrongClock | Duplicate | Late | Misread,
+    Stall
+    | Cut
+    | NoLength
+    | Dribble
+    | Slow
+    | WrongCredentials
+    | ServiceDies
+    | WrongClock
+    | Duplicate
+    | Late
+    | Misread,
     Field(discriminator="fault"),
 ]
 AnyHikvisionFault = Annotated[AnyPlateFault | OtherNamespace, Field(discriminator="fault")]

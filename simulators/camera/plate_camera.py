@@ -15,14 +15,14 @@ from pydantic import Field, ValidationError
 from simulators.camera.camera import CameraSettings, HttpCamera
 from simulators.camera.faults import Duplicate, Late, Met, Misread
 from simulators.camera.scene import View, jpeg, plate_close_up
-from simulators.camera.sending import sent
+from simulators.camera.sending import sent, slowed
 from simulators.camera.stamp import Stamp
 from simulators.camera.vehicles import Vehicle, Vehicles
 from simulators.errors import SimulatorError
 from simulators.tcp_service import HungUpError
 from simulators.timed import Timed
 
-KEPT = 500
+KEPT = 200
 """How many passages a camera remembers."""
 
 
@@ -192,6 +192,7 @@ class StreamingPlateCamera(PlateCamera):
                 except TimeoutError:
                     yield self.heartbeat()
                     continue
+                await slowed(met)
                 try:
                     async with contextlib.aclosing(sent(self.event(passage, met), met)) as pieces:
                         async for piece in pieces:

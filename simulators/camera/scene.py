@@ -61,7 +61,7 @@ def plate_close_up(plate: str, width: int = 240) -> Image.Image:
     return image
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=6)
 def _drawn(view: View, size: tuple[int, int]) -> Image.Image:
     # Drawn at 1280 pixels and scaled: edges come out smooth, and every size shows the same.
     image = Image.new("RGB", (1280, 720))

@@ -20,7 +20,6 @@ from simulators.camera.faults import (
     Garbage,
     NotFound,
     PacketLoss,
-    Slow,
     Stall,
     SubscriptionsForgotten,
 )
@@ -28,6 +27,7 @@ from simulators.camera.onvif.discovery import Advertised, advertised
 from simulators.camera.onvif.events import Events
 from simulators.camera.onvif.soap import NAMESPACES, Call, FaultError, Guard, call_of, envelope
 from simulators.camera.rtsp.server import RtspServer
+from simulators.camera.sending import slowed
 from simulators.faults import Fault
 from simulators.http.server import Request, Response
 from simulators.simulator import Tell
@@ -126,8 +126,7 @@ class OnvifCamera(HttpCamera):
     async def answer(self, request: Request) -> Response:
         """A picture, or what SOAP asks for."""
         met = self.waiting.take()
-        if (slow := met.get(Slow)) is not None:
-            await asyncio.sleep(slow.delay_s)
+        await slowed(met)
         if NotFound in met:
             return Response(404, media_type="text/html")
         if Garbage in met:

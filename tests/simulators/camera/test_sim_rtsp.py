@@ -104,6 +104,14 @@ async def test_a_stalled_camera_keeps_its_connections_and_shows_nothing() -> Non
         assert await asyncio.to_thread(stamps, camera.url, 2)  # who comes after those who waited
 
 
+async def test_a_stall_of_its_own_length_ends_by_itself() -> None:
+    async with running("camera-rtsp", **QUICK) as (camera, _):
+        await fault(camera, "stall", for_s=0.3)
+        began_ms = time.time_ns() // 1_000_000
+        (seen,) = await asyncio.to_thread(stamps, camera.url, 1)
+        assert seen.at_ms - began_ms >= 290
+
+
 async def test_the_size_changes_while_somebody_watches() -> None:
     async with running("camera-rtsp", **QUICK) as (camera, _):
         sizes = await interrupted(camera, lambda: fault(camera, "format-changed", size="1280x720"))
