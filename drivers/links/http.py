@@ -15,7 +15,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -33,12 +33,20 @@ LINE_LIMIT_BYTES = 256 * 1024
 class HttpSettings(Settings):
     """Where a service is and how it is spoken to. There is no default address: nothing goes to a stranger."""
 
+    service: ClassVar[str] = "the reader's service"
+    """What to start, restart or correct, in sentences for a person."""
+
     url: str = Field(
         description="Where the service is; everything it is asked is below this address.",
         examples=["https://127.0.0.1:8443/reader"],
     )
-    username: str | None = Field(None, description="User name (HTTP Basic).", examples=["gateway"])
-    password: SecretStr | None = Field(None, description="Password (HTTP Basic).", examples=["${READER_PW}"])
+    username: str | None = Field(None, description="User name.", examples=["gateway"])
+    password: SecretStr | None = Field(None, description="Password.", examples=["${READER_PW}"])
+    auth: Literal["basic", "digest"] = Field(
+        "basic",
+        description="How the password is proved: basic sends it every time, digest (RFC 7616) never.",
+        examples=["digest"],
+    )
     ca_file: Path | None = Field(
         None,
         description="https: certificates that the service's own must be signed by, else the system's.",
@@ -52,6 +60,11 @@ class HttpSettings(Settings):
     timeout_s: float = Field(
         5.0, gt=0, le=60, description="How long one answer may take, in seconds.", examples=[5.0]
     )
+
+    @property
+    def place(self) -> str:
+        """What only one device can be at: two with the same place would disturb each other."""
+        return self.url
 
     @field_validator("url")
     @classmethod
@@ -81,7 +94,7 @@ class HttpSettings(Settings):
             raise ValueError("`ca_file` is for https")
         if not self.cleartext and not _this_machine(url.host):
             raise ValueError(
-                "would send images of documents in clear over a network; write https://, or add "
+                "would send personal data in clear over a network; write https://, or add "
                 "`cleartext = true` where nobody else can reach that wire"
             )
         return self
@@ -95,6 +108,20 @@ class Answer:
     media_type: str
     """Without its parameters, in lower case; empty where the service does not say."""
     body: bytes
+
+
+class BrokenOffError(LinkError):
+    """The answer ended before it was whole, so the service is there and spoke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An answer that has no end, or none that is waited for."""
+
+    content_type: str
+    """With its parameters: the boundary of a multipart is one."""
+    chunks: AsyncGenerator[bytes, None]
+    """The bytes as they come; raises LinkError."""
 
 
 class HttpLink:
@@ -111,9 +138,10 @@ class HttpLink:
     async def __aenter__(self) -> Self:
         """Prepare to ask; raises LinkError when the certificates cannot be read."""
         settings = self._settings
-        auth = None
+        auth: httpx.Auth | None = None
         if settings.username is not None and settings.password is not None:
-            auth = httpx.BasicAuth(settings.username, settings.password.get_secret_value())
+            proves = httpx.DigestAuth if settings.auth == "digest" else httpx.BasicAuth
+            auth = proves(settings.username, settings.password.get_secret_value())
         self._client = httpx.AsyncClient(
             auth=auth,
             verify=_trusted(self._base, settings.ca_file),
@@ -208,6 +236,38 @@ class HttpLink:
         if rest.strip():
             yield bytes(rest)
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | float] | None = None,
+        expect: Collection[int] = (200,),
+        silence_s: float | None = None,
+    ) -> AsyncGenerator[Streamed, None]:
+        """Ask once and hold on to the answer, whose bytes are then taken as they come; raises LinkError.
+
+        `silence_s`: how long the next bytes may take.
+        """
+        allowed_s = silence_s or self._settings.timeout_s
+        try:
+            async with self._asked(method, path, query, None, JSON, allowed_s, expect) as answer:
+                chunks = self._told(answer, allowed_s)
+                async with aclosing(chunks):
+                    yield Streamed(str(answer.headers.get("content-type", "")), chunks)
+        except httpx.HTTPError as error:
+            raise self._failed(error, allowed_s) from error
+
+    async def _told(self, answer: httpx.Response, allowed_s: float) -> AsyncGenerator[bytes, None]:
+        try:
+            async with aclosing(_chunks(answer)) as chunks:
+                async for chunk in chunks:
+                    self._tap("in", chunk)
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise self._failed(error, allowed_s) from error
+
     def wrong_service(self, what: str) -> LinkError:
         """Something answers at the address, but not what the configuration names."""
         return LinkError(
@@ -276,7 +336,7 @@ class HttpLink:
                     Cause.NO_PERMISSION,
                     f"{url} refuses these credentials (status {status}).",
                     Action.CONFIGURE,
-                    f"{given} `username` and `password`.",
+                    f"{given} `username` and `password`; see that `auth` is what it asks for.",
                 )
             case 404 | 405 | 410 | 501:
                 return self.wrong_service(f"does not know what it was asked (status {status})")
@@ -292,7 +352,7 @@ class HttpLink:
                     Cause.NO_ANSWER,
                     f"{url} cannot do what it was asked (status {status}).",
                     Action.RESTART,
-                    "Restart the reader's service; its own log says more.",
+                    f"Restart {self._settings.service}; its own log says more.",
                 )
 
     def _too_much(self, limit_bytes: int) -> LinkError:
@@ -303,7 +363,7 @@ class HttpLink:
             Cause.NO_ANSWER,
             f"{self._settings.url} did not answer within {allowed_s:g} seconds.",
             Action.RESTART,
-            "Restart the reader's service.",
+            f"Restart {self._settings.service}.",
         )
 
     def _failed(self, error: httpx.HTTPError, allowed_s: float) -> LinkError:
@@ -333,16 +393,16 @@ class HttpLink:
                     Cause.NO_ANSWER,
                     f"Nothing answers at {url}{why}.",
                     Action.RESTART,
-                    "Start the reader's service; check the address and the network.",
+                    f"Start {self._settings.service}; check the address and the network.",
                 )
             case httpx.RemoteProtocolError() if not self._answered:
                 return self.wrong_service("speaks no HTTP")
             case _:
-                return LinkError(
+                return BrokenOffError(
                     Cause.LINK_FAILED,
                     f"{url} broke off ({type(error).__name__}).",
                     Action.RESTART,
-                    "Restart the reader's service if it does not come back by itself.",
+                    f"Restart {self._settings.service} if it does not come back by itself.",
                 )
 
 

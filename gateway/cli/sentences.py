@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from drivers.access.observations import CardRead, ReaderStatus
+from drivers.camera.observations import Captured, FaceCaptured, PlateRead
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz, MrzDate
@@ -61,6 +62,10 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return Text(f"card, {data.bits} bits{f': {data.data}' if shown else ''}")
         case ReaderStatus():
             return _reader(data)
+        case Captured():
+            return _picture(data)
+        case PlateRead():
+            return _plate(data, shown=shown)
         case ClockStepped():
             return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
         case _:
@@ -117,6 +122,29 @@ def _progress(progress: ChipProgress) -> str:
 def _chip(chip: ChipResult) -> Text:
     files = " ".join(f"DG{number}" for number in chip.data_groups_read) or "nothing read"
     return Text.assemble(f"chip by {chip.access or 'no way'}: {files}", _marks(chip.checks))
+
+
+def _picture(picture: Captured) -> Text:
+    of = "portrait" if isinstance(picture, FaceCaptured) else "picture"
+    size = sum(image.size_bytes for image in picture.attachments)
+    line = Text(f"{of}, {picture.width_px}x{picture.height_px}, {size / 1000:,.0f} kB", "bold")
+    line.append(f", {picture.age_ms:,.0f} ms old", "dim")
+    for hint in picture.hints:
+        if hint.outcome is Outcome.FAILED:
+            line.append(f"  ✗ {hint.measure} {hint.value:g}", "yellow")
+    return line
+
+
+def _plate(read: PlateRead, *, shown: bool) -> Text:
+    # Never the text as it was painted: a terminal would obey it.
+    plate = read.plate or "no plate read"
+    line = Text(plate if shown else "a vehicle (plate hidden)", "bold")
+    line.append(f"  {read.country or ''} {read.direction}, {len(read.attachments)} images", "dim")
+    if read.caught_up:
+        line.append("  while the camera was not heard", "yellow")
+    if read.images_missing:
+        line.append(f"  {read.images_missing} images missing", "yellow")
+    return line
 
 
 def _person(mrz: Mrz) -> str:

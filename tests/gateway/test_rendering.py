@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from drivers.access.observations import UNTOLD, CardFormat, CardRead
+from drivers.camera.observations import Area as Measured
+from drivers.camera.observations import FaceCaptured, Hint, Measure, PlateRead
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
 from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.mrz import checks, parse
@@ -174,3 +176,41 @@ def test_a_device_of_which_nothing_is_known() -> None:
     assert (
         light_of(DeviceStatus(Position("lane-1", "reader"), None, None, gateway_online=False))[1] == "unknown"
     )
+
+
+def test_a_picture_is_said_with_its_size_its_age_and_what_is_wrong_with_it() -> None:
+    dark = Hint(
+        measure=Measure.BRIGHTNESS, area=Measured.PICTURE, value=23, at_least=60, outcome=Outcome.FAILED
+    )
+    portrait = FaceCaptured(
+        width_px=1920,
+        height_px=1080,
+        received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        waited_ms=61.4,
+        age_ms=18.2,
+        hints=(dark,),
+        frame=1,
+        frames=1,
+        best_of=1,
+        attachments=(Attachment.of("picture", "image/jpeg", bytes(4000)),),
+    )
+    assert event_line(received(portrait), reveal=False).plain.endswith(
+        "portrait, 1920x1080, 4 kB, 18 ms old  ✗ brightness 23"
+    )
+
+
+@pytest.mark.parametrize(("provenance", "word"), [("simulated", "KCA123X"), ("live", "plate hidden")])
+def test_a_plate_is_shown_plain_and_only_to_whom_it_may_be(provenance: str, word: str) -> None:
+    read = PlateRead(
+        plate_raw="KCA \x1b[31m123X",
+        plate="KCA123X",
+        received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        vendor_id="KCA123X.jpg",
+        images_missing=1,
+        caught_up=True,
+    )
+    line = event_line(received(read, provenance), reveal=False).plain
+    assert word in line
+    assert "1 images missing" in line
+    assert "\x1b" not in line
+    assert ("KCA" in line) is (provenance == "simulated")

@@ -29,6 +29,9 @@ port = "usb:0DB5:0137:A1"
 """
 
 
+CAMERA = '[device."lane-1/camera"]\ndriver = "camera-snapshot"\nurl = "https://192.0.1.9"\npath = "/1.jpg"\n'
+
+
 @dataclass(frozen=True)
 class Broken:
     """A file, and the one thing that is said about it."""
@@ -414,6 +417,13 @@ TABLE = (
         "by serial number",
     ),
     Broken(
+        "two devices for one picture",
+        GATEWAY + BROKER + CAMERA + CAMERA.replace("lane-1", "lane-2").replace('1.9"', '1.9" #!'),
+        'device."lane-2/camera".url',
+        'is already the url of device "lane-1/camera"',
+        "an address of its own",
+    ),
+    Broken(
         "traveller data kept an hour",
         GATEWAY + BROKER + DEVICE + "[delivery]\ntraveller_expires_s = 3600 #!",
         "delivery.traveller_expires_s",
@@ -592,6 +602,42 @@ TABLE = (
         'device."lane-1/reader".port',
         "refuses a simulated device",
         'profile = "training"',
+    ),
+    # One of several kinds of table, told by a word in it.
+    Broken(
+        "kind of table that there is not",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "hron" #!',
+        'device."lane-1/reader".sound.model',
+        '"hron" is not one of the words it takes',
+        "did you mean horn? choose one of bell, horn",
+    ),
+    Broken(
+        "table that does not say its kind",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound] #!\nvolume = 3',
+        'device."lane-1/reader".sound.model',
+        "is missing",
+        "add model = ",
+    ),
+    Broken(
+        "too large in a kind of table",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "bell"\nvolume = 11 #!',
+        'device."lane-1/reader".sound.volume',
+        "11 is too large",
+        "how loud",
+    ),
+    Broken(
+        "missing from a kind of table",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound] #!\nmodel = "bell"',
+        'device."lane-1/reader".sound.volume',
+        "is missing",
+        "add volume = 3",
+    ),
+    Broken(
+        "key of another kind of table",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "horn"\nvolume = 3 #!',
+        'device."lane-1/reader".sound.volume',
+        "there is no such key",
+        "known keys: model",
     ),
     # The environment.
     Broken(

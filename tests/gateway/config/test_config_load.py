@@ -64,6 +64,13 @@ def test_production_accepts_what_is_real(post: Callable[..., Post]) -> None:
     assert loaded.delivery.traveller_expires_s == 86400
 
 
+def test_one_camera_may_have_several_pictures(post: Callable[..., Post]) -> None:
+    camera = (
+        '[device."lane-{0}/camera"]\ndriver = "camera-snapshot"\npath = "/{0}.jpg"\nurl = "https://cam"\n'
+    )
+    assert len(post(SMALL + camera.format(1) + camera.format(2)).devices) == 3
+
+
 def test_the_environment_is_filled_in_before_validation(post: Callable[..., Post]) -> None:
     loaded = post(
         SMALL.replace('"127.0.0.1"', '"${HOST:-localhost}"\nport = "${PORT:-1}"\nusername = "a$$b"').replace(

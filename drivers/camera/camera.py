@@ -1,0 +1,205 @@
+"""The driver that every camera is that takes pictures when it is asked: `capture` and `cancel`.
+
+A driver of one protocol derives from `PictureCamera`, writes `open`, `shots` and `tend`, and has settings of
+its own. A picture that the camera made before it was asked is never an answer, nor is one that is torn.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, TypeVar
+
+from drivers.camera.commands import PictureTaken, Subject, TakePicture
+from drivers.camera.hints import UnreadableError, examine, rank, suffices
+from drivers.camera.jpeg import Jpeg, look
+from drivers.camera.observations import Captured, FaceCaptured, Hint, SceneCaptured
+from drivers.command import Call, Done, Failed, Reason, Refused, Request, boot_ns, command
+from drivers.driver import BadFrame, Condition, Driver, Family, Status
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.settings import Settings
+from drivers.observation import Attachment, Observation
+
+Said = Observation | BadFrame | Status
+SettingsT = TypeVar("SettingsT", bound=Settings)
+TORN_LIMIT = 5
+"""So many pictures in a row that are not whole, and a capture gives up."""
+KEPT_BYTES = 64
+"""What is kept of a picture that is not whole, for the technician."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture as it came, and when its first byte did, by CLOCK_BOOTTIME."""
+
+    content: bytes
+    begun_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A whole picture, and what was measured of it."""
+
+    shot: Shot
+    jpeg: Jpeg
+    hints: tuple[Hint, ...]
+    frame: int
+
+
+class PictureCamera(Driver[SettingsT]):
+    """A camera that takes pictures when it is told to, and says nothing unasked."""
+
+    family = Family.CAMERA
+    says: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured)
+
+    def __init__(self, settings: SettingsT, links: Links) -> None:
+        super().__init__(settings, links)
+        self._said: asyncio.Queue[Said | LinkError | asyncio.Task[None]] = asyncio.Queue()
+        self._limit: asyncio.Timeout | None = None
+        self._called_off = False
+        self._degraded = False
+
+    @abstractmethod
+    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+        """Yield pictures that the camera makes from now on, as fast as it gives them; raises LinkError."""
+
+    @abstractmethod
+    async def tend(self) -> None:
+        """Watch over the link while nothing is asked; ends only by raising LinkError."""
+
+    def say(self, said: Said) -> None:
+        """Let `watch` yield it."""
+        self._said.put_nowait(said)
+
+    @property
+    def taking(self) -> bool:
+        """Whether a picture is being taken."""
+        return self._limit is not None
+
+    async def watch(self) -> AsyncIterator[Said]:
+        """Yield what there is to say, until the link fails."""
+        tending = asyncio.create_task(self.tend())
+        tending.add_done_callback(self._said.put_nowait)
+        try:
+            while True:
+                match await self._said.get():
+                    case asyncio.Task() as ended:
+                        await ended
+                        return
+                    case LinkError() as error:
+                        raise error
+                    case said:
+                        yield said
+        finally:
+            tending.cancel()
+            await asyncio.gather(tending, return_exceptions=True)
+
+    @command()
+    async def capture(self, request: TakePicture, call: Call) -> PictureTaken:
+        """Take a picture; answers when it is there. The event carries it."""
+        if request.subject is Subject.UNKNOWN:
+            raise Refused(Reason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
+        if call.left_s <= 0:
+            raise Refused(Reason.EXPIRED, "The command came too late.")
+        asked_ns = boot_ns()
+        whole: list[_Looked] = []
+        self._called_off = False
+        try:
+            async with asyncio.timeout(request.timeout_s) as self._limit:
+                await self._look_at(request, asked_ns, whole)
+        except TimeoutError:
+            if self._limit is None or not self._limit.expired():
+                raise
+        except LinkError as error:
+            self._said.put_nowait(error)
+            if not whole:
+                raise
+        finally:
+            self._limit = None
+        if self._called_off:
+            raise Failed(Reason.CANCELLED, "It was called off.")
+        if not whole:
+            raise Failed(Reason.TIMED_OUT, "No whole picture came in the time there was.")
+        best = max(whole, key=lambda looked: rank(looked.hints))
+        captured = _captured(best, request, call, asked_ns, len(whole))
+        self.say(captured)
+        return PictureTaken(frames=len(whole), waited_ms=captured.waited_ms, hints=best.hints)
+
+    @command(urgent=True)
+    async def cancel(self, _request: Request, _call: Call) -> Done:
+        """Call off the picture that is being taken; done also where there is none."""
+        if self._limit is not None and not self._limit.expired():
+            self._called_off = True
+            self._limit.reschedule(asyncio.get_running_loop().time())
+        return Done()
+
+    async def _look_at(self, request: TakePicture, asked_ns: int, whole: list[_Looked]) -> None:
+        """Look at pictures until there are enough, or one that suffices."""
+        torn = 0
+        async with aclosing(self.shots()) as shots:
+            async for shot in shots:
+                if isinstance(shot, Shot) and shot.begun_ns < asked_ns:
+                    continue
+                looked = await self._whole(shot, request.subject, len(whole) + 1)
+                self.well(whole=isinstance(looked, _Looked))
+                if isinstance(looked, BadFrame):
+                    self.say(looked)
+                    torn += 1
+                    if torn == TORN_LIMIT and whole:
+                        return
+                    if torn == TORN_LIMIT:
+                        raise Failed(Reason.LINK_FAILED, "The camera's pictures are not whole.")
+                    continue
+                torn = 0
+                whole.append(looked)
+                if len(whole) == request.best_of or suffices(looked.hints):
+                    return
+
+    async def _whole(self, shot: Shot | BadFrame, subject: Subject, frame: int) -> _Looked | BadFrame:
+        if isinstance(shot, BadFrame):
+            return shot
+        jpeg = look(shot.content)
+        if not isinstance(jpeg, Jpeg):
+            return BadFrame(jpeg, shot.content[:KEPT_BYTES])
+        content = shot.content[: jpeg.size_bytes]
+        try:
+            hints = await asyncio.to_thread(examine, content, subject)
+        except UnreadableError:
+            return BadFrame("undecodable", content[:KEPT_BYTES])
+        return _Looked(Shot(content, shot.begun_ns), jpeg, hints, frame)
+
+    def well(self, *, whole: bool) -> None:
+        """Say that pictures come torn, or whole again, where that is news."""
+        if whole is self._degraded:
+            self._degraded = not whole
+            self.say(_TORN if self._degraded else Status(Condition.ONLINE))
+
+
+_TORN = Status(
+    Condition.DEGRADED,
+    Cause.DEVICE_FAULT,
+    "The camera answers, but its pictures are not whole.",
+    Action.RESTART,
+    "Restart the camera; if that does not help, look at its cable and the load of its network.",
+)
+
+
+def _captured(best: _Looked, request: TakePicture, call: Call, asked_ns: int, frames: int) -> Captured:
+    kind = FaceCaptured if request.subject is Subject.PORTRAIT else SceneCaptured
+    age_s = (boot_ns() - best.shot.begun_ns) / 1e9
+    return kind(
+        width_px=best.jpeg.width_px,
+        height_px=best.jpeg.height_px,
+        received_at=datetime.now(UTC) - timedelta(seconds=age_s),
+        waited_ms=round((best.shot.begun_ns - asked_ns) / 1e6, 1),
+        age_ms=round(age_s * 1e3, 1),
+        hints=best.hints,
+        frame=best.frame,
+        frames=frames,
+        best_of=request.best_of,
+        transaction=call.transaction,
+        attachments=(Attachment.of("picture", "image/jpeg", best.shot.content),),
+    )

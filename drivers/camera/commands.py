@@ -1,0 +1,55 @@
+"""What a camera can be told to do."""
+
+from pydantic import Field
+
+from drivers.camera.observations import Hint
+from drivers.command import Done, Request
+from drivers.observation import Term
+
+
+class Subject(Term):
+    """What a picture is of: says which event it becomes."""
+
+    PORTRAIT = "portrait"
+    """The person at the counter: `face.captured`."""
+    SCENE = "scene"
+    """A lane or a hall: `scene.captured`."""
+    UNKNOWN = "unknown"
+
+
+class TakePicture(Request):
+    """Take a picture of this moment: none that the camera made before it was asked."""
+
+    subject: Subject = Field(Subject.SCENE, description="What it is of.", examples=["portrait"])
+    best_of: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="Of how many pictures the best is given. With more than one, the first that is as it "
+        "should be ends it.",
+        examples=[3],
+    )
+    timeout_s: float = Field(
+        3.0,
+        ge=0.1,
+        le=30,
+        description="How long it may take, in seconds; then the best one there is counts.",
+        examples=[3.0],
+    )
+
+
+class PictureTaken(Done):
+    """A picture was taken; the event carries it."""
+
+    shown = frozenset({"frames", "waited_ms", "hints"})
+
+    frames: int = Field(ge=1, description="How many whole pictures there were.", examples=[1])
+    waited_ms: float = Field(
+        ge=0,
+        description="How long after the command its first byte came, in milliseconds.",
+        examples=[61.4],
+    )
+    hints: tuple[Hint, ...] = Field(
+        description="What was measured of it.",
+        examples=[[{"measure": "faces", "area": "picture", "value": 1, "outcome": "successful"}]],
+    )

@@ -1,0 +1,363 @@
+"""Pictures over HTTP: made after they were asked for, whole, and by whoever knows the password."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from camera_bench import Asked, Server, jpeg, number_in, part, watched
+
+from drivers.camera.commands import Subject, TakePicture
+from drivers.camera.observations import FaceCaptured, SceneCaptured
+from drivers.camera.snapshot import Snapshot
+from drivers.command import Call, Failed, Reason, Refused, Request
+from drivers.driver import BadFrame, Condition, Status
+from drivers.links.link import Cause, LinkError
+from drivers.observation import redacted
+
+Answer = Callable[["Camera", Asked], Awaitable[None]]
+
+
+class Camera(Server):
+    """A camera whose pictures show a number that grows; how it answers is the test's."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(lambda asked: answer(self, asked))
+        self.made = 0
+
+    def picture(self, **how: Any) -> bytes:
+        self.made += 1
+        return jpeg(self.made, **how)
+
+
+async def single(camera: Camera, asked: Asked) -> None:
+    await asked.answer(camera.picture())
+
+
+def taking(camera: Camera, **settings: Any) -> Any:
+    return watched(Snapshot, url=camera.url, path="/picture.jpg", **settings)
+
+
+async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() -> None:
+    async with Camera(single).running() as camera, taking(camera) as bench:
+        done = await bench.capture(subject=Subject.PORTRAIT)
+        captured = await bench.next(FaceCaptured)
+        assert (done.frames, captured.frames, captured.width_px, captured.height_px) == (1, 1, 320, 240)
+        assert captured.transaction == "t-1"
+        (picture,) = captured.attachments
+        assert (picture.role, picture.media_type) == ("picture", "image/jpeg")
+        assert number_in(picture.content) == camera.made == 2
+        assert 0 <= captured.waited_ms < 2000
+        assert 0 <= captured.age_ms < 2000
+        assert camera.asked[-1].path == "/picture.jpg"
+        await bench.capture(subject=Subject.SCENE)
+        await bench.next(SceneCaptured)
+
+
+async def test_no_picture_is_older_than_its_request_and_none_is_torn() -> None:
+    async def unsteady(camera: Camera, asked: Asked) -> None:
+        picture = camera.picture(width=160, height=120)
+        match camera.made % 5:
+            case 1:
+                await asked.answer(picture[: len(picture) // 2])  # says it is whole
+            case 3:
+                await asyncio.sleep(0.01)
+                await asked.answer(picture)
+            case _:
+                await asked.answer(picture)
+
+    async with Camera(unsteady).running() as camera, taking(camera) as bench:
+        for _ in range(60):
+            before = camera.made
+            await bench.capture()
+            (picture,) = (await bench.next(SceneCaptured)).attachments
+            assert number_in(picture.content) > before
+
+
+@pytest.mark.parametrize("length", [True, False])
+async def test_the_first_picture_of_a_stream_is_never_an_answer(length: bool) -> None:
+    old = jpeg(999)
+
+    async def stream(camera: Camera, asked: Asked) -> None:
+        await asked.stream()
+        await asked.say(part(old, length=length))
+        while True:
+            await asked.say(part(camera.picture(), length=length), pause_s=0.005)
+
+    async with Camera(stream).running() as camera, taking(camera) as bench:
+        for _ in range(10):
+            before = camera.made
+            await bench.capture()
+            (picture,) = (await bench.next(SceneCaptured)).attachments
+            assert before < number_in(picture.content) < 999
+
+
+async def test_pictures_that_a_camera_had_at_hand_can_be_thrown_away() -> None:
+    async def late_by_one(camera: Camera, asked: Asked) -> None:
+        await asked.answer(jpeg(camera.made))
+        camera.made += 1
+
+    async with Camera(late_by_one).running() as camera, taking(camera, discard=1) as bench:
+        before = camera.made
+        await bench.capture()
+        (picture,) = (await bench.next(SceneCaptured)).attachments
+        assert number_in(picture.content) == before + 1
+
+
+async def _torn(asked: Asked, picture: bytes, how: str) -> None:
+    match how:
+        case "short of its length":
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            await asked.say(head.encode() + picture[:-500])
+            asked.drop()
+        case "without its end":
+            await asked.answer(picture[:-2])
+        case "undecodable":
+            await asked.answer(picture.replace(b"\xff\xdb", b"\xff\xeb"))  # no quantisation
+        case _:
+            await asked.answer(b"\0" * 100)
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [
+        ("short of its length", "cut"),
+        ("without its end", "cut"),
+        ("undecodable", "undecodable"),
+        ("zeros", "not_jpeg"),
+    ],
+)
+async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, fault: str) -> None:
+    async def second_torn(camera: Camera, asked: Asked) -> None:
+        picture = camera.picture()
+        if camera.made == 2:
+            await _torn(asked, picture, how)
+        else:
+            await asked.answer(picture)
+
+    async with Camera(second_torn).running() as camera, taking(camera) as bench:
+        done = await bench.capture()
+        assert done.frames == 1
+        bad = await bench.next(BadFrame)
+        assert (bad.fault, len(bad.wire) <= 64) == (fault, True)
+        assert (await bench.next(Status)).condition is Condition.ONLINE
+        (picture,) = (await bench.next(SceneCaptured)).attachments
+        assert number_in(picture.content) == 3
+
+
+async def test_a_camera_that_only_tears_pictures_is_degraded_and_captures_fail() -> None:
+    whole = True
+
+    async def some(camera: Camera, asked: Asked) -> None:
+        await asked.answer(camera.picture() if whole else camera.picture()[:-300])
+
+    async with Camera(some).running() as camera, taking(camera, check_s=0.01) as bench:
+        whole = False
+        with pytest.raises(Failed) as failed:
+            await bench.capture(timeout_s=5)
+        assert failed.value.reason is Reason.LINK_FAILED
+        status = await bench.next(Status)
+        assert (status.condition, status.cause) == (Condition.DEGRADED, Cause.DEVICE_FAULT)
+        whole = True
+        assert (await bench.next(Status)).condition is Condition.ONLINE
+
+
+async def test_the_sharpest_of_several_is_given() -> None:
+    async def one_sharp(camera: Camera, asked: Asked) -> None:
+        sharp = camera.made == 2
+        await asked.answer(camera.picture(light=255 if sharp else 60, noise=20))
+
+    async with Camera(one_sharp).running() as camera, taking(camera) as bench:
+        done = await bench.capture(best_of=4)
+        captured = await bench.next(SceneCaptured)
+        assert (done.frames, captured.frames, captured.frame) == (4, 4, 2)
+        assert number_in(captured.attachments[0].content) == 3
+
+
+async def test_a_portrait_that_is_as_it_should_be_ends_the_search() -> None:
+    async with Camera(single).running() as camera, taking(camera) as bench:
+        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=5)).frames == 1
+
+
+async def test_when_the_time_is_over_the_best_there_is_counts() -> None:
+    async def slower_and_slower(camera: Camera, asked: Asked) -> None:
+        if camera.made >= 3:
+            await asyncio.sleep(60)
+        await asked.answer(camera.picture())
+
+    async with Camera(slower_and_slower).running() as camera, taking(camera) as bench:
+        assert (await bench.capture(best_of=10, timeout_s=0.5)).frames == 2
+        with pytest.raises(Failed) as failed:
+            await bench.capture(timeout_s=0.1)
+        assert failed.value.reason is Reason.TIMED_OUT
+
+
+async def test_a_capture_can_be_called_off() -> None:
+    waiting = asyncio.Event()
+
+    async def stuck(camera: Camera, asked: Asked) -> None:
+        if camera.made:
+            waiting.set()
+            await asyncio.sleep(60)
+        await asked.answer(camera.picture())
+
+    async with Camera(stuck).running() as camera, taking(camera) as bench:
+        asking = asyncio.create_task(bench.capture(timeout_s=30))
+        await waiting.wait()
+        await bench.driver.cancel(Request(), Call.at_hand())
+        with pytest.raises(Failed) as failed:
+            await asking
+        assert failed.value.reason is Reason.CANCELLED
+        await bench.driver.cancel(Request(), Call.at_hand())
+
+
+async def test_a_command_that_comes_too_late_takes_no_picture() -> None:
+    async with Camera(single).running() as camera, taking(camera) as bench:
+        with pytest.raises(Refused) as refused:
+            await bench.driver.capture(TakePicture(), Call("c", "i", "t", 0))
+        assert refused.value.reason is Reason.EXPIRED
+        assert camera.made == 1
+
+
+# A camera behind a password.
+
+REALM = 'realm="cam", nonce="abc123", qop="auth"'
+
+
+def proves(asked: Asked, password: str) -> bool:
+    """RFC 7616, section 3.4.1, with MD5 and quality `auth`."""
+    fields = dict(re.findall(r'(\w+)="?([^",]+)"?', asked.headers.get("authorization", "")))
+
+    def md5(*words: str) -> str:
+        return hashlib.md5(":".join(words).encode()).hexdigest()
+
+    if fields.keys() < {"response", "nonce", "nc", "cnonce", "uri"}:
+        return False
+    mine = md5(
+        md5("gw", "cam", password),
+        fields["nonce"],
+        fields["nc"],
+        fields["cnonce"],
+        "auth",
+        md5(asked.method, asked.path),
+    )
+    return fields["response"] == mine and fields["uri"] == asked.path
+
+
+async def test_digest_proves_a_password_without_sending_it_and_a_wrong_one_is_told() -> None:
+    password = "right"
+
+    async def guarded(camera: Camera, asked: Asked) -> None:
+        if proves(asked, password):
+            await asked.answer(camera.picture())
+        else:
+            await asked.answer(b"", "text/html", "401 Unauthorized", WWW_Authenticate=f"Digest {REALM}")
+
+    async with Camera(guarded).running() as camera:
+        async with taking(camera, username="gw", password="right") as bench:
+            await bench.capture()
+            assert not any("right" in str(asked.headers) for asked in camera.asked)
+            password = "changed"
+            with pytest.raises(LinkError) as refused:
+                await bench.capture()
+            assert refused.value.cause is Cause.NO_PERMISSION
+            assert (await bench.next(LinkError)) is refused.value, "the state follows"
+            assert "right" not in refused.value.text + refused.value.how
+        with pytest.raises(LinkError) as refused:
+            async with taking(camera):
+                pass
+        assert "username" in refused.value.how
+
+
+async def test_basic_is_for_cameras_that_know_nothing_else() -> None:
+    async def guarded(camera: Camera, asked: Asked) -> None:
+        assert asked.headers["authorization"] == "Basic Z3c6cmlnaHQ="
+        await asked.answer(camera.picture())
+
+    async with (
+        Camera(guarded).running() as camera,
+        taking(camera, username="gw", password="right", auth="basic") as bench,
+    ):
+        await bench.capture()
+
+
+# What is no camera, or none any more.
+
+
+async def test_what_gives_no_pictures_is_no_camera() -> None:
+    async def page(_camera: Camera, asked: Asked) -> None:
+        await asked.answer(b"<html>log in</html>", "text/html")
+
+    async def missing(_camera: Camera, asked: Asked) -> None:
+        await asked.answer(status="404 Not Found")
+
+    async def empty(_camera: Camera, asked: Asked) -> None:
+        await asked.stream()
+        asked.writer.close()
+
+    for answer in (page, missing, empty):
+        async with Camera(answer).running() as camera:
+            with pytest.raises(LinkError) as refused:
+                async with taking(camera):
+                    pass
+            assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED)
+
+
+async def test_a_camera_that_dies_ends_the_watch_and_comes_back_with_the_next_open() -> None:
+    async with Camera(single).running() as camera:
+        async with taking(camera, check_s=0.01) as bench:
+            await camera.stop()
+            error = await bench.next(LinkError)
+            assert error.cause is Cause.NO_ANSWER
+            assert "the camera" in error.how
+        await camera.start()
+        async with taking(camera) as bench:
+            await bench.capture()
+
+
+async def test_a_stream_that_breaks_during_a_capture_is_a_lost_link() -> None:
+    async def broken(camera: Camera, asked: Asked) -> None:
+        await asked.stream()
+        await asked.say(part(camera.picture()))
+        if len(camera.asked) > 1:
+            await asked.say(part(camera.picture())[:200])
+            asked.drop()
+        await asyncio.sleep(60)
+
+    async with Camera(broken).running() as camera, taking(camera, timeout_s=0.2) as bench:
+        with pytest.raises(LinkError):
+            await bench.capture()
+        assert (await bench.next(LinkError)).cause is Cause.LINK_FAILED
+
+
+async def test_cameras_opened_and_closed_leave_nothing() -> None:
+    async with Camera(single).running() as camera:
+        for _ in range(30):
+            async with taking(camera):
+                pass
+
+
+async def test_two_cameras_of_one_kind_stay_apart() -> None:
+    async def other(camera: Camera, asked: Asked) -> None:
+        await asked.answer(jpeg(4000))
+
+    shown = []
+    async with (
+        Camera(single).running() as one,
+        Camera(other).running() as two,
+        taking(one) as first,
+        taking(two) as second,
+    ):
+        for bench in (first, second):
+            await bench.capture()
+            shown.append(number_in((await bench.next(SceneCaptured)).attachments[0].content))
+    assert shown == [2, 4000]
+
+
+async def test_nothing_of_a_picture_stands_in_a_log() -> None:
+    async with Camera(single).running() as camera, taking(camera) as bench:
+        await bench.capture()
+        captured = await bench.next(SceneCaptured)
+        assert captured.attachments[0].sha256 not in str(redacted(captured))
