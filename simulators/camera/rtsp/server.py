@@ -25,7 +25,6 @@ PATH = "/stream"
 TRACK = "track1"
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -113,9 +112,7 @@ class RtspServer(TcpService):
     def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
         """The units of a picture of now, and whether it needs none before it."""
         image = self.sensor.expose().image
-        before = self._encoder
-        encoder = self._encoder_of(image.size)
-        units = encoder.units(image, at, key=key_wanted or encoder is not before)
+        units = self._encoder_of(image.size).units(image, at, key=key_wanted)
         return units, units[0][0] & 0x1F == SPS
 
     def _encoder_of(self, size: tuple[int, int]) -> Encoder:

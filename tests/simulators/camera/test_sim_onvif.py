@@ -4,6 +4,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import httpx
 import pytest
@@ -109,25 +110,30 @@ async def test_events_wait_for_who_pulls_them() -> None:
         assert await refusal(onvif, "tev:PullMessages", at=point) == "ter:InvalidArgVal"
 
 
-async def test_a_subscription_ends_at_its_time_unless_it_is_renewed() -> None:
+async def test_a_subscription_ends_at_its_time_and_renewing_moves_it() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
 
-        async def subscribed() -> str:
-            lasting = "<o:InitialTerminationTime>PT0.3S</o:InitialTerminationTime>"
-            return texts(await onvif.call("tev:CreatePullPointSubscription", lasting), "Address")[0]
+        async def subscribed(lasts: str) -> tuple[str, float]:
+            lasting = f"<o:InitialTerminationTime>{lasts}</o:InitialTerminationTime>"
+            told = await onvif.call("tev:CreatePullPointSubscription", lasting)
+            return texts(told, "Address")[0], left_s(told)
 
-        one, other = await subscribed(), await subscribed()
-        renewed = await onvif.call("wsnt:Renew", "<o:TerminationTime>PT1M</o:TerminationTime>", at=one)
-        (ends,) = texts(renewed, "TerminationTime")
-        assert 50 < (datetime.fromisoformat(ends) - datetime.now(UTC)).total_seconds() < 70
+        def left_s(told: Element) -> float:
+            (ends,), (now,) = texts(told, "TerminationTime"), texts(told, "CurrentTime")
+            return (datetime.fromisoformat(ends) - datetime.fromisoformat(now)).total_seconds()
+
+        (one, one_s), (other, other_s) = await subscribed("PT1M"), await subscribed("PT2M")
+        assert (round(one_s), round(other_s)) == (60, 120)
+        renewed = await onvif.call("wsnt:Renew", "<o:TerminationTime>PT0.1S</o:TerminationTime>", at=one)
+        assert left_s(renewed) < 1
         async with asyncio.timeout(5):
-            while camera.status()["subscriptions"] == 2:
+            while "1" in camera.events.points:
                 await asyncio.sleep(0.02)
-                await onvif.call("tev:PullMessages", PULL.format(0), at=one)
-        assert await refusal(onvif, "tev:PullMessages", at=other) == "ter:InvalidArgVal"
-        await fault(camera, "subscriptions-forgotten")
+                await onvif.call("tev:PullMessages", PULL.format(0), at=other)
         assert await refusal(onvif, "tev:PullMessages", at=one) == "ter:InvalidArgVal"
+        await fault(camera, "subscriptions-forgotten")
+        assert await refusal(onvif, "tev:PullMessages", at=other) == "ter:InvalidArgVal"
 
 
 async def test_it_is_found_on_loopback_by_those_who_look_for_such_a_camera() -> None:
