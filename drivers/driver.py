@@ -127,9 +127,21 @@ def load_driver(name: str) -> type[Driver[Settings]]:
 
     What was found is kept: looking through all installed packages takes 20 ms and a megabyte, and every
     worker process, forked from one that has looked already, would look again.
+
+    A driver whose extra is not installed is a driver that says so when it is opened: one device's missing
+    library is no reason for the others not to start.
     """
     points = installed_drivers()
     if name not in points:
         raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(points))}")
-    driver: type[Driver[Settings]] = points[name].load()
+    point = points[name]
+    try:
+        driver: type[Driver[Settings]] = point.load()
+    except ModuleNotFoundError as error:
+        package = point.module.partition(".")[0]
+        if point.dist is None or not point.extras or error.name is None or error.name.startswith(package):
+            raise
+        from drivers.missing import missing
+
+        return missing(name, error.name, point.dist.name, point.extras[0])
     return driver

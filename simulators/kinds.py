@@ -8,6 +8,10 @@ from simulators.errors import SimulatorError
 from simulators.simulator import KindOfSimulator, SimulatorSettings
 
 KINDS: dict[str, tuple[str, str]] = {
+    "anpr-axis": ("simulators.camera.axis", "AxisSettings"),
+    "anpr-dahua": ("simulators.camera.dahua", "DahuaSettings"),
+    "anpr-hikvision": ("simulators.camera.hikvision", "HikvisionSettings"),
+    "camera-rtsp": ("simulators.camera.rtsp.camera", "RtspCameraSettings"),
     "camera-snapshot": ("simulators.camera.snapshot", "SnapshotCameraSettings"),
     "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
     "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),

@@ -1,8 +1,9 @@
 """Plates: text that anybody can paint, made safe to compare; and one event for each vehicle."""
 
 import unicodedata
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 RAW_LIMIT = 64
 PLATE_LIMIT = 16
@@ -53,6 +54,21 @@ class Passages:
             self._seen.popitem(last=False)
         return not known
 
-    def forget(self, key: object) -> None:
-        """Let this name be met as new."""
-        self._seen.pop(key, None)
+
+class Sightings:
+    """Which plates were read when, to know a passage that is told under another name."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within = timedelta(seconds=within_s)
+        self._seen: deque[tuple[str | None, datetime]] = deque(maxlen=256)
+
+    def note(self, plate: str | None, when: datetime | None) -> None:
+        """Remember one, by the camera's own clock."""
+        if when is not None:
+            self._seen.append((plate, when))
+
+    def near(self, plate: str | None, when: datetime | None) -> bool:
+        """Whether the same plate was read at about that time."""
+        if when is None:
+            return False
+        return any(plate == other and abs(when - at) <= self._within for other, at in self._seen)

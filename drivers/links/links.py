@@ -9,6 +9,7 @@ from drivers.links.usb_trace import TransferTap, ignore_transfer
 
 if TYPE_CHECKING:
     from drivers.links.http import HttpLink, HttpSettings
+    from drivers.links.http_listener import HttpListener, ListenerSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
     from drivers.links.modbus import ModbusLink, ModbusSettings
     from drivers.links.serial import SerialLink, SerialSettings
@@ -69,6 +70,13 @@ class Links:
         from drivers.links.http import HttpLink
 
         return await self._open.enter_async_context(HttpLink(settings, self._tap, self._found_simulator))
+
+    async def http_listener(self, settings: "ListenerSettings") -> "HttpListener":
+        """Listen to what a device puts over HTTP, which says itself whether it is real; raises LinkError."""
+        from drivers.links.http_listener import HttpListener
+
+        listener = HttpListener(settings, self._tap, self._found_simulator)
+        return await self._open.enter_async_context(listener)
 
     async def usb(self, settings: "UsbSettings", interface: "InterfaceClass | None" = None) -> "UsbLink":
         """Open a USB device and claim one interface, the first where none is named; raises LinkError."""

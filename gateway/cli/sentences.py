@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from drivers.access.observations import CardRead, ReaderStatus
-from drivers.camera.observations import Captured, FaceCaptured
+from drivers.camera.observations import Captured, FaceCaptured, PlateRead
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz, MrzDate
@@ -64,6 +64,8 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return _reader(data)
         case Captured():
             return _picture(data)
+        case PlateRead():
+            return _plate(data, shown=shown)
         case ClockStepped():
             return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
         case _:
@@ -130,6 +132,18 @@ def _picture(picture: Captured) -> Text:
     for hint in picture.hints:
         if hint.outcome is Outcome.FAILED:
             line.append(f"  ✗ {hint.measure} {hint.value:g}", "yellow")
+    return line
+
+
+def _plate(read: PlateRead, *, shown: bool) -> Text:
+    # Never the text as it was painted: a terminal would obey it.
+    plate = read.plate or "no plate read"
+    line = Text(plate if shown else "a vehicle (plate hidden)", "bold")
+    line.append(f"  {read.country or ''} {read.direction}, {len(read.attachments)} images", "dim")
+    if read.caught_up:
+        line.append("  while the camera was not heard", "yellow")
+    if read.images_missing:
+        line.append(f"  {read.images_missing} images missing", "yellow")
     return line
 
 

@@ -240,7 +240,7 @@ def _one_port_each(devices: Mapping[Position, DeviceSettings]) -> Iterator[Fault
     """Two owners of one port would steal each other's bytes."""
     seen: dict[str, Position] = {}
     for position, device in devices.items():
-        key = "port" if hasattr(device.settings, "port") else "url"
+        key = next((key for key in ("port", "url", "listen") if hasattr(device.settings, key)), "port")
         port = getattr(device.settings, key, None)
         if not isinstance(port, str):
             continue

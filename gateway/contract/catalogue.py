@@ -3,7 +3,7 @@
 from drivers.access.commands import Pulse, Pulsed
 from drivers.access.observations import CardRead, ReaderStatus
 from drivers.camera.commands import PictureTaken, TakePicture
-from drivers.camera.observations import FaceCaptured, SceneCaptured
+from drivers.camera.observations import FaceCaptured, PlateRead, SceneCaptured
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -41,6 +41,7 @@ EVENTS: tuple[type[Observation], ...] = (
     ReaderStatus,
     FaceCaptured,
     SceneCaptured,
+    PlateRead,
     ClockStepped,
     CommandDecided,
     CommandEnded,

@@ -3,30 +3,35 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, get_args
 
 from pydantic import Field, TypeAdapter
 
 from simulators.camera.faults import (
     CameraFault,
+    FormatChanged,
     ServiceDies,
+    Size,
     StalePicture,
     Waiting,
     WrongClock,
     WrongCredentials,
     fault_of,
+    pixels,
 )
-from simulators.camera.scene import View
+from simulators.camera.scene import Light, Place, View
 from simulators.camera.sensor import Sensor
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
 from simulators.http.access import Access, Algorithm, Scheme
-from simulators.http.server import Request, Response
-from simulators.http.service import Served, ServiceSettings
-from simulators.simulator import Tell
+from simulators.http.server import HttpServer, Request, Response
+from simulators.http.service import ServiceSettings
+from simulators.simulator import Simulator, Tell
+from simulators.tcp_service import HOST, TcpService
 from simulators.timed import Timed
 
-Size = Literal["640x360", "1280x720", "1920x1080"]
+MOST_PEOPLE = 4
 
 
 class CameraSettings(ServiceSettings):
@@ -40,8 +45,7 @@ class CameraSettings(ServiceSettings):
     @property
     def pixels(self) -> tuple[int, int]:
         """Width and height."""
-        width, _, height = self.size.partition("x")
-        return int(width), int(height)
+        return pixels(self.size)
 
     @property
     def access(self) -> Access:
@@ -50,42 +54,31 @@ class CameraSettings(ServiceSettings):
         return Access(scheme, self.username or "", self.password, "Simulated camera", self.digest)
 
 
-class Camera(Served):
+class Camera(Simulator):
     """One camera as its process runs it. A kind says how it answers, what it shows and what goes wrong."""
 
     FAULTS: ClassVar[TypeAdapter[Any]]
 
-    def __init__(
-        self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = (), *, name: str = ""
-    ) -> None:
-        super().__init__(settings, self.answer)
+    server: TcpService
+    """Made by the kind."""
+
+    def __init__(self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = ()) -> None:
+        self.settings = settings
         self.access = settings.access
         self.sensor = Sensor(view, settings.pixels, settings.seed)
         self.waiting = Waiting()
-        self.asked_first = asyncio.Event()
         self._faults = faults
-        self._name = name or settings.kind
         self._tell: Tell = lambda _event, _details: None
-
-    async def answer(self, request: Request) -> Response:
-        """Answer one request: 401 for who may not ask."""
-        self.asked_first.set()
-        challenge = self.access.refusal(request.method, request.target, request.authorization)
-        if challenge is not None:
-            return Response(401, b"", "text/html", headers=(("WWW-Authenticate", challenge),))
-        return await self.admitted(request)
-
-    @abstractmethod
-    async def admitted(self, request: Request) -> Response:
-        """Answer somebody who may ask."""
+        self.tasks: asyncio.TaskGroup
+        """While it runs: what it does beside answering."""
 
     async def run(self, tell: Tell) -> None:
         """Be there until cancelled."""
         self._tell = tell
-        async with self.server, asyncio.TaskGroup() as tasks:
+        async with self.server, asyncio.TaskGroup() as self.tasks:
             tell("ready", self.summary())
             for timed in self._faults:
-                tasks.create_task(self._at_its_time(timed))
+                self.tasks.create_task(self._at_its_time(timed))
             await self.work()
             await asyncio.Event().wait()
 
@@ -93,7 +86,7 @@ class Camera(Served):
         """Do what is done without being asked, until cancelled."""
 
     async def _at_its_time(self, timed: Timed[Any]) -> None:
-        await self.asked_first.wait()
+        await self.server.asked_first.wait()
         await asyncio.sleep(timed.at_s)
         self.let(timed.what)
         while timed.every_s is not None:
@@ -110,11 +103,42 @@ class Camera(Served):
             case "fault", {"fault": str(name), **more} if more.keys() <= {"args"}:
                 self.let(fault_of(self.FAULTS, name, more.get("args")))
                 return {}
-        raise SimulatorError(f"{self._name} does not know {verb!r} with this: insert, fault, status")
+        raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: insert, fault, status")
 
-    def insert(self, *_places: Any, **_given: Any) -> dict[str, Any]:
-        """Put something before the camera."""
-        raise SimulatorError(f"{self._name} does not know 'insert'")
+    def insert(self, *_places: Any, **given: Any) -> dict[str, Any]:
+        """Put something before the camera: see `see`, unless the kind has its own."""
+        return self.see(**given)
+
+    def see(
+        self,
+        people: int | None = None,
+        plate: str | None = None,
+        light: Light = "good",
+        blurred: bool = False,
+        for_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Change what is before the camera, for good or for so many seconds."""
+        now = self.sensor.view
+        view = replace(
+            now,
+            people=now.people if people is None else people,
+            plate=now.plate if plate is None else plate,
+            light=light,
+            blurred=blurred,
+        )
+        if not 0 <= view.people <= MOST_PEOPLE or light not in get_args(Light):
+            raise SimulatorError(f"insert: up to {MOST_PEOPLE} people; light is {', '.join(get_args(Light))}")
+        self.sensor.show(view, for_s)
+        return {}
+
+    def summary(self) -> dict[str, Any]:
+        """Name, kind and address."""
+        return self.settings.summary() | {"url": self.url}
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where it is."""
 
     def status(self) -> dict[str, Any]:
         """What it did so far."""
@@ -132,6 +156,8 @@ class Camera(Served):
                 self.sensor.freeze(for_s)
             case WrongClock(ahead_s=ahead_s):
                 self.sensor.clock_off_s = ahead_s
+            case FormatChanged(size=size):
+                self.sensor.size = pixels(size)
             case CameraFault():
                 self.waiting.add(fault)
 
@@ -147,3 +173,41 @@ class Camera(Served):
 
     def _restore(self, password: str) -> None:
         self.access.password = password
+
+
+class HttpCamera(Camera):
+    """A camera that answers HTTP requests."""
+
+    def __init__(self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = ()) -> None:
+        super().__init__(settings, view, faults)
+        self.server = HttpServer(self.answer, settings.port)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://{HOST}:{self.server.port}"
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one request: 401 for who may not ask."""
+        challenge = self.access.refusal(request.method, request.target, request.authorization)
+        if challenge is not None:
+            return Response(401, b"", "text/html", headers=(("WWW-Authenticate", challenge),))
+        return await self.admitted(request)
+
+    @abstractmethod
+    async def admitted(self, request: Request) -> Response:
+        """Answer somebody who may ask."""
+
+
+class SceneSettings(CameraSettings):
+    """What is before a camera, and how often it looks."""
+
+    scene: Place = Field("counter", description="What is before it.")
+    people: int = Field(1, ge=0, le=MOST_PEOPLE, description="How many people are at the counter.")
+    plate: str = Field("", max_length=16, description="Plate of the vehicle in the lane, if there is one.")
+    frames_per_s: float = Field(10.0, gt=0, le=60, description="Pictures a second of its stream.")
+
+    @property
+    def view(self) -> View:
+        """What there is to see."""
+        return View(self.scene, self.people, self.plate, who=self.who)

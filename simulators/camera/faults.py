@@ -1,6 +1,7 @@
 """What goes wrong with a camera, each thing a small typed value, and which of them the next answer meets.
 
-`AnyPictureFault` is for cameras that are asked for pictures, `AnyPlateFault` for those that tell of plates.
+`AnyPictureFault` is for cameras that are asked for pictures, `AnyVideoFault` for those that show them by
+RTSP, and `AnyPlateFault` for those that tell of plates.
 """
 
 import time
@@ -11,6 +12,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
+
+Size = Literal["640x360", "1280x720", "1920x1080"]
+"""Of pictures: width and height, in pixels."""
+
+
+def pixels(size: Size) -> tuple[int, int]:
+    """Width and height."""
+    width, _, height = size.partition("x")
+    return int(width), int(height)
 
 
 class CameraFault(Fault):
@@ -26,20 +36,28 @@ class NotFound(CameraFault):
     fault: Literal["not-found"] = "not-found"
 
 
-class Stall(CameraFault):
-    """The camera falls silent in the middle of a picture or event; the connection stays."""
+class Interruption(CameraFault):
+    """Something that happens in the middle of a picture or event."""
+
+    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
+    at: int | None = Field(None, ge=0, description="How many bytes of it, instead of a share.")
+
+    def still_sent(self, size: int) -> int:
+        """How many bytes, of so many."""
+        return int(size * self.after) if self.at is None else min(self.at, size)
+
+
+class Stall(Interruption):
+    """The camera falls silent in the middle; the connection stays."""
 
     fault: Literal["stall"] = "stall"
-    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
     hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; without it, never.")
 
 
-class Cut(CameraFault):
-    """The connection ends in the middle of a picture or event."""
+class Cut(Interruption):
+    """The connection ends in the middle."""
 
     fault: Literal["cut"] = "cut"
-    after: float = Field(0.5, ge=0, le=1, description="Which share of it is still sent.")
-    at: int | None = Field(None, ge=0, description="How many bytes of it, instead of a share.")
 
 
 class HalfPicture(CameraFault):
@@ -72,6 +90,19 @@ class Slow(CameraFault):
 
     fault: Literal["slow"] = "slow"
     delay_s: float = Field(1.0, gt=0, description="How long, in seconds.")
+
+
+class PacketLoss(CameraFault):
+    """A packet of a picture does not arrive."""
+
+    fault: Literal["packet-loss"] = "packet-loss"
+
+
+class FormatChanged(Fault):
+    """Somebody sets another size of pictures while clients watch."""
+
+    fault: Literal["format-changed"] = "format-changed"
+    size: Size = Field("1280x720", description="Width and height, in pixels.")
 
 
 class StalePicture(Fault):
@@ -145,18 +176,20 @@ AnyPictureFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyPlateFault = Annotated[
+    Stall | Cut | NoLength | Slow | WrongCredentials | ServiceDies | WrongClock | Duplicate | Late | Misread,
+    Field(discriminator="fault"),
+]
+AnyHikvisionFault = Annotated[AnyPlateFault | OtherNamespace, Field(discriminator="fault")]
+AnyVideoFault = Annotated[
     NotFound
     | Stall
-    | Cut
-    | NoLength
     | Slow
+    | PacketLoss
+    | FormatChanged
+    | StalePicture
     | WrongCredentials
     | ServiceDies
-    | WrongClock
-    | Duplicate
-    | Late
-    | Misread
-    | OtherNamespace,
+    | WrongClock,
     Field(discriminator="fault"),
 ]
 FaultT = TypeVar("FaultT", bound=CameraFault)

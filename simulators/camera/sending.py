@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from simulators.camera.faults import Cut, Met, Slow, Stall
-from simulators.http.server import HungUpError
+from simulators.tcp_service import HungUpError
 
 
 async def sent(data: bytes, met: Met) -> AsyncGenerator[bytes, None]:
@@ -12,10 +12,10 @@ async def sent(data: bytes, met: Met) -> AsyncGenerator[bytes, None]:
     if (slow := met.get(Slow)) is not None:
         await asyncio.sleep(slow.delay_s)
     if (cut := met.get(Cut)) is not None:
-        yield data[: int(len(data) * cut.after) if cut.at is None else cut.at]
+        yield data[: cut.still_sent(len(data))]
         raise HungUpError
     if (stall := met.get(Stall)) is not None:
-        said = int(len(data) * stall.after)
+        said = stall.still_sent(len(data))
         yield data[:said]
         if stall.hold_s is None:
             await asyncio.Event().wait()

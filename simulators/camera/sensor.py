@@ -1,6 +1,8 @@
 """Takes the pictures: what is before it, counted and timed, by a clock that may be wrong."""
 
 import asyncio
+import functools
+import threading
 import time
 from dataclasses import dataclass, replace
 
@@ -10,13 +12,17 @@ from simulators.camera.scene import View, jpeg, picture
 from simulators.camera.stamp import Stamp
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Exposure:
     """One picture, and what is in it."""
 
     image: Image.Image
     stamp: Stamp
-    jpeg: bytes
+
+    @functools.cached_property
+    def jpeg(self) -> bytes:
+        """It as a file."""
+        return jpeg(self.image)
 
 
 class Sensor:
@@ -30,6 +36,7 @@ class Sensor:
         """How far the camera's clock is ahead, in seconds."""
         self.taken = 0
         self._last: Exposure | None = None
+        self._one_at_a_time = threading.Lock()
         self._frozen_until_s = 0.0
 
     def now_ms(self) -> int:
@@ -38,8 +45,9 @@ class Sensor:
 
     def frame(self) -> tuple[Image.Image, Stamp]:
         """A picture of this moment, not encoded."""
-        stamp = Stamp(self.taken, time.time_ns() // 1_000_000, self.camera)
-        self.taken += 1
+        with self._one_at_a_time:
+            stamp = Stamp(self.taken, time.time_ns() // 1_000_000, self.camera)
+            self.taken += 1
         return picture(self.view, self.size, stamp, self.now_ms()), stamp
 
     def expose(self) -> Exposure:
@@ -47,7 +55,7 @@ class Sensor:
         if self._last is not None and time.monotonic() < self._frozen_until_s:
             return self._last
         image, stamp = self.frame()
-        self._last = Exposure(image, stamp, jpeg(image))
+        self._last = Exposure(image, stamp)
         return self._last
 
     def freeze(self, for_s: float) -> None:

@@ -10,11 +10,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter
 
-from simulators.camera.camera import Camera, CameraSettings
+from simulators.camera.camera import HttpCamera, SceneSettings
 from simulators.camera.faults import AnyPictureFault, Garbage, HalfPicture, Met, NoLength, NotFound, WrongType
-from simulators.camera.scene import Light, Place, View
 from simulators.camera.sending import sent
-from simulators.errors import SimulatorError
 from simulators.http.server import Request, Response
 from simulators.timed import Timed
 
@@ -22,15 +20,11 @@ BOUNDARY = "picture-boundary"
 LOGIN_PAGE = b"<!DOCTYPE html><title>Log in</title><form><input name=user></form>"
 
 
-class SnapshotCameraSettings(CameraSettings):
+class SnapshotCameraSettings(SceneSettings):
     """One camera at a counter or over a lane."""
 
     kind: Literal["camera-snapshot"]
-    scene: Place = Field("counter", description="What is before it.")
-    people: int = Field(1, ge=0, le=4, description="How many people are at the counter.")
-    plate: str = Field("", max_length=16, description="Plate of the vehicle in the lane, if there is one.")
     picture_s: float = Field(0.0, ge=0, description="How long the camera takes for a picture, in seconds.")
-    frames_per_s: float = Field(10.0, gt=0, le=60, description="Pictures a second of the stream.")
     faults: tuple[Timed[AnyPictureFault], ...] = Field((), description="Faults that happen by themselves.")
 
     def build(self) -> "SnapshotCamera":
@@ -38,15 +32,14 @@ class SnapshotCameraSettings(CameraSettings):
         return SnapshotCamera(self)
 
 
-class SnapshotCamera(Camera):
+class SnapshotCamera(HttpCamera):
     """The camera."""
 
     FAULTS: ClassVar[TypeAdapter[AnyPictureFault]] = TypeAdapter(AnyPictureFault)
 
     def __init__(self, settings: SnapshotCameraSettings) -> None:
         self.own = settings
-        view = View(settings.scene, settings.people, settings.plate, who=settings.who)
-        super().__init__(settings, view, settings.faults)
+        super().__init__(settings, settings.view, settings.faults)
         self.streams = 0
         """How many clients are watching."""
 
@@ -104,29 +97,6 @@ class SnapshotCamera(Camera):
         length = "" if NoLength in met else f"Content-Length: {len(data)}\r\n"
         head = f"Content-Type: {media_type}\r\n{length}\r\n"
         return head.encode() + data + f"\r\n--{BOUNDARY}\r\n".encode()
-
-    def insert(
-        self,
-        people: int | None = None,
-        plate: str | None = None,
-        light: Light = "good",
-        blurred: bool = False,
-        for_s: float | None = None,
-    ) -> dict[str, Any]:
-        """Change what is before the camera, for good or for so many seconds."""
-        now = self.sensor.view
-        view = View(
-            now.place,
-            now.people if people is None else people,
-            now.plate if plate is None else plate,
-            light,
-            blurred,
-            now.who,
-        )
-        if not 0 <= view.people <= 4 or light not in ("good", "dark", "bright"):
-            raise SimulatorError("insert: up to 4 people; light is good, dark or bright")
-        self.sensor.show(view, for_s)
-        return {}
 
     def status(self) -> dict[str, Any]:
         """How many watch, too."""

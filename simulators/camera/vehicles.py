@@ -1,24 +1,26 @@
 """Vehicles without end, seeded, with plates of Utopia that no vehicle bears."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 Direction = Literal["in", "out"]
 _LETTERS = "ABCDEFGHJKLMNPRSTVWXYZ"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Vehicle:
     """One that passes a camera."""
 
-    plate: str
-    country: str = "UTO"
+    plate: Annotated[str, Field(max_length=64)]
+    country: Annotated[str, Field(max_length=16)] = "UTO"
     """Three letters, as ISO 3166-1 and Doc 9303 have them."""
     direction: Direction = "in"
-    lane: int = 1
-    confidence: int = 95
+    lane: Annotated[int, Field(ge=1, le=99)] = 1
+    confidence: Annotated[int, Field(ge=0, le=100)] = 95
     """How sure the camera is of the plate, in percent."""
 
 

@@ -34,9 +34,10 @@ from simulators.fingerprint.wsbd_faults import (
     WsBdFault,
     wsbd_fault,
 )
-from simulators.http.server import DiedError, Request, Response
+from simulators.http.server import Request, Response
 from simulators.http.service import Served, ServiceSettings
 from simulators.simulator import Simulator, Tell
+from simulators.tcp_service import DiedError
 
 NAMESPACES = {
     "nist": "urn:oid:2.16.840.1.101.3.9.3.1",

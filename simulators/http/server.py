@@ -3,22 +3,18 @@
 import asyncio
 import base64
 import contextlib
-import functools
 import json
-import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from simulators.errors import SimulatorError
+from simulators.tcp_service import HOST, HungUpError, TcpService
 
-HOST = "127.0.0.1"
 SIMULATED = ("X-Borderpost-Simulated", "1")
 """Every answer says that no real service gave it."""
 
@@ -70,118 +66,28 @@ def json_response(value: object, status: int = 200) -> Response:
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-class DiedError(Exception):
-    """The service died while it was answering: the connection just ends."""
-
-
-class HungUpError(Exception):
-    """The service ends the connection in the middle of an answer: what it said till then still arrives."""
-
-
-@dataclass
-class HttpServer:
+class HttpServer(TcpService):
     """One server: an async context manager. `port` 0 takes a free one, which `port` then is."""
 
-    answer: Answer
-    port: int = 0
-    tls: ssl.SSLContext | None = None
-    asked: list[Request] = field(default_factory=list)
-    """Every request, for a test to look at."""
-    _listener: socket.socket | None = None
-    _talking: set[asyncio.Task[None]] = field(default_factory=set)
-    _reviving: asyncio.Task[None] | None = None
+    def __init__(self, answer: Answer, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(port, tls)
+        self.answer = answer
+        self.asked: list[Request] = []
 
     @property
     def url(self) -> str:
         """Where it is."""
         return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
-    async def __aenter__(self) -> Self:
-        """Listen; SimulatorError where that cannot be."""
-        await self._listen()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop, whatever is being said."""
-        if self._reviving is not None:
-            self._reviving.cancel()
-            await asyncio.gather(self._reviving, return_exceptions=True)
-        self._stop()
-        await self._silent()
-
-    def die(self, for_s: float | None = None) -> None:
-        """Be gone at once, connections and all; back after `for_s` seconds, or never."""
-        self._stop()
-        if for_s is not None:
-            self._reviving = asyncio.create_task(self._revive(for_s))
-
-    async def _revive(self, for_s: float) -> None:
-        await asyncio.sleep(for_s)
-        await self._silent()
-        await self._listen()
-
-    async def _listen(self) -> None:
-        # With the protocol named: asyncio sends small packets at once (TCP_NODELAY) only where it sees TCP.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, self.port))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            raise SimulatorError(f"port {self.port}: {error.strerror}") from error
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        # Not asyncio.start_server or sock_accept: both can lose a connection accepted while they are ended,
-        # which then stays open and mute.
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # it has gone again
-            return
-        connection.setblocking(False)
-        task = asyncio.create_task(self._talk(connection))
-        self._talking.add(task)
-        task.add_done_callback(self._talking.discard)
-        # Also where the task is cancelled before it has begun.
-        task.add_done_callback(functools.partial(_closed, connection))
-
-    def _stop(self) -> None:
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-        for task in self._talking:
-            task.cancel()
-
-    async def _silent(self) -> None:
-        if self._talking:
-            await asyncio.wait(self._talking)
-
-    async def _talk(self, connection: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        protocol = asyncio.StreamReaderProtocol(reader)
-        with contextlib.suppress(DiedError, OSError, h11.ProtocolError, EOFError):
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.tls)
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            try:
-                await self._converse(reader, writer)
-            except HungUpError:
-                writer.close()
-                await writer.wait_closed()
-            finally:
-                transport.abort()
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one client."""
+        with contextlib.suppress(h11.ProtocolError):
+            await self._converse(reader, writer)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = h11.Connection(h11.SERVER)
         while (request := await _request(wire, reader)) is not None:
-            self.asked.append(request)
+            self.note(request)
             # The client that goes away while an answer is held back is noticed, and the answer dropped.
             answering = asyncio.ensure_future(self._respond(wire, writer, request))
             hanging_up = asyncio.ensure_future(reader.read(1))
@@ -238,10 +144,6 @@ async def _say_unframed(
             writer.write(piece)
             await writer.drain()
     raise HungUpError
-
-
-def _closed(connection: socket.socket, _task: object) -> None:
-    connection.close()
 
 
 async def _request(wire: h11.Connection, reader: asyncio.StreamReader) -> Request | None:

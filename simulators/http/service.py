@@ -4,8 +4,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from simulators.http.server import HOST, Answer, HttpServer
+from simulators.http.server import Answer, HttpServer
 from simulators.simulator import Simulator, SimulatorSettings
+from simulators.tcp_service import HOST
 
 
 class ServiceSettings(SimulatorSettings):

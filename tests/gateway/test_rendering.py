@@ -8,7 +8,7 @@ import pytest
 
 from drivers.access.observations import UNTOLD, CardFormat, CardRead
 from drivers.camera.observations import Area as Measured
-from drivers.camera.observations import FaceCaptured, Hint, Measure
+from drivers.camera.observations import FaceCaptured, Hint, Measure, PlateRead
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
 from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.mrz import checks, parse
@@ -197,3 +197,20 @@ def test_a_picture_is_said_with_its_size_its_age_and_what_is_wrong_with_it() -> 
     assert event_line(received(portrait), reveal=False).plain.endswith(
         "portrait, 1920x1080, 4 kB, 18 ms old  ✗ brightness 23"
     )
+
+
+@pytest.mark.parametrize(("provenance", "word"), [("simulated", "KCA123X"), ("live", "plate hidden")])
+def test_a_plate_is_shown_plain_and_only_to_whom_it_may_be(provenance: str, word: str) -> None:
+    read = PlateRead(
+        plate_raw="KCA \x1b[31m123X",
+        plate="KCA123X",
+        received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        vendor_id="KCA123X.jpg",
+        images_missing=1,
+        caught_up=True,
+    )
+    line = event_line(received(read, provenance), reveal=False).plain
+    assert word in line
+    assert "1 images missing" in line
+    assert "\x1b" not in line
+    assert ("KCA" in line) is (provenance == "simulated")

@@ -54,6 +54,8 @@ class House:
     login: str = ""
     """Lines of [broker]: who the gateway is there."""
     profile: str = "test"
+    path: tuple[Path, ...] = ()
+    """Folders where the daemon looks for modules first."""
     process: asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -100,7 +102,10 @@ class House:
                 "-m",
                 "gateway.daemon",
                 str(self.config),
-                env={**os.environ, "PYTHONPATH": f"{Path.cwd()}{os.pathsep}{PLUGINS}"},
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS))),
+                },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from simulators.errors import SimulatorError
-from simulators.http.server import DiedError
 from simulators.passport.fullpage.faults import (
     AnyFault,
     DocumentRemoved,
@@ -20,6 +19,7 @@ from simulators.passport.fullpage.faults import (
     WrongCredentials,
 )
 from simulators.passport.fullpage.page import Area, Light, Look, Page, drawn
+from simulators.tcp_service import DiedError
 
 LIGHTS: tuple[Light, ...] = ("visible", "infrared", "ultraviolet")
 B900, UV_PAGE, UV_PHOTO, UV_ZONE = "ir_ab_mr", "uv_br_fu", "uv_br_ph", "uv_br_mr"

@@ -17,7 +17,15 @@ from drivers.links.links import Links
 BITS = 16
 
 
-def jpeg(number: int = 0, *, width: int = 320, height: int = 240, light: int = 255, noise: int = 40) -> bytes:
+def jpeg(
+    number: int = 0,
+    *,
+    width: int = 320,
+    height: int = 240,
+    light: int = 255,
+    noise: int = 40,
+    quality: int = 80,
+) -> bytes:
     """A picture that shows a number, as a row of dark and light squares above a chequered ground."""
     ground = np.random.default_rng(number).integers(0, noise + 1, (height, width))
     ground += (np.indices((height, width)).sum(0) // 8 % 2) * (light - noise)
@@ -25,7 +33,7 @@ def jpeg(number: int = 0, *, width: int = 320, height: int = 240, light: int = 2
         size = width // BITS
         ground[:size, bit * size : (bit + 1) * size] = 255 if number >> bit & 1 else 0
     written = io.BytesIO()
-    Image.fromarray(ground.astype(np.uint8)).save(written, "JPEG", quality=80)
+    Image.fromarray(ground.astype(np.uint8)).save(written, "JPEG", quality=quality, optimize=True)
     return written.getvalue()
 
 

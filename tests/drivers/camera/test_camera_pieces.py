@@ -223,8 +223,6 @@ def test_a_passage_is_new_once_under_any_of_its_names() -> None:
     assert not seen.first(("pic-1",))
     assert not seen.first(("uuid-1", "pic-9"))
     assert seen.first(("uuid-2",))
-    seen.forget("uuid-2")
-    assert seen.first(("uuid-2",))
     for number in range(3):
         assert seen.first((number,))
     assert seen.first(("uuid-1",)), "what was long ago is forgotten"

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from simulators.http.access import Access, Algorithm
-from simulators.http.server import HttpServer, HungUpError, Request, Response
+from simulators.http.server import HttpServer, Request, Response
+from simulators.tcp_service import HungUpError
 
 
 def guarded(access: Access) -> HttpServer:

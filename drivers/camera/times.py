@@ -1,0 +1,33 @@
+"""What cameras' clocks say: written in many ways, and never improved upon."""
+
+import re
+from datetime import datetime
+
+_TIME = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d):?(\d\d):?(\d\d)(?:[.:]?(\d{1,9}))?\s*(Z|[+-]\d\d?:?\d\d)?"
+)
+
+
+def iso(text: str | None) -> str | None:
+    """A time with or without separators, in ISO 8601; None for none. A zone is kept, and none is added."""
+    found = _TIME.fullmatch(text.strip()) if text else None
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction_s, zone = found.groups()
+    written = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
+    try:
+        datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    if fraction_s:
+        written += f".{fraction_s}"
+    if zone and zone != "Z":
+        digits = zone[1:].replace(":", "").rjust(4, "0")
+        zone = f"{zone[0]}{digits[:2]}:{digits[2:]}"
+    return written + (zone or "")
+
+
+def on_the_dial(text: str | None) -> datetime | None:
+    """The same to the second and without its zone, to compare times of one camera; None for none."""
+    written = iso(text)
+    return datetime.fromisoformat(written[:19]) if written else None

@@ -1,0 +1,56 @@
+"""Kind `camera-rtsp`: a camera that shows what it sees by RTSP, at `/stream`."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, TypeAdapter
+
+from simulators.camera.camera import Camera, SceneSettings
+from simulators.camera.faults import AnyVideoFault, NotFound, PacketLoss, Slow, Stall
+from simulators.camera.rtsp.server import RtspServer
+from simulators.faults import Fault
+from simulators.timed import Timed
+
+
+class RtspCameraSettings(SceneSettings):
+    """One camera."""
+
+    kind: Literal["camera-rtsp"]
+    key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
+    faults: tuple[Timed[AnyVideoFault], ...] = Field((), description="Faults that happen by themselves.")
+
+    def build(self) -> "RtspCamera":
+        """The camera."""
+        return RtspCamera(self)
+
+
+class RtspCamera(Camera):
+    """The camera."""
+
+    FAULTS: ClassVar[TypeAdapter[AnyVideoFault]] = TypeAdapter(AnyVideoFault)
+
+    def __init__(self, settings: RtspCameraSettings) -> None:
+        super().__init__(settings, settings.view, settings.faults)
+        # RTSP servers have Digest as of RFC 2069, without qop.
+        self.access.with_qop = False
+        self.server: RtspServer = RtspServer(
+            self.sensor, self.access, settings.port, settings.frames_per_s, settings.key_every_s
+        )
+
+    @property
+    def url(self) -> str:
+        """Where its stream is."""
+        return self.server.url
+
+    async def work(self) -> None:
+        """Show pictures."""
+        await self.server.film()
+
+    def let(self, fault: Fault) -> None:
+        """Let something go wrong."""
+        super().let(fault)
+        if isinstance(fault, NotFound | Slow | Stall | PacketLoss):
+            self.server.let(fault)
+
+    def status(self) -> dict[str, Any]:
+        """How many watch, too."""
+        return super().status() | {"streams": self.server.watching}

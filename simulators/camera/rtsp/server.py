@@ -1,0 +1,216 @@
+"""An RTSP server (RFC 2326) with one stream of H.264, over TCP only.
+
+Pictures are taken and encoded while somebody watches, once for all who do; whoever comes in the middle begins
+with a key picture of their own moment.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+from simulators.camera.faults import Met, NotFound, PacketLoss, Slow, Stall, Waiting
+from simulators.camera.rtsp.h264 import CLOCK_HZ, SPS, Encoder
+from simulators.camera.rtsp.messages import Request, next_request, response
+from simulators.camera.rtsp.session import Session
+from simulators.camera.sensor import Sensor
+from simulators.http.access import Access
+from simulators.tcp_service import HOST, TcpService
+
+PATH = "/stream"
+TRACK = "track1"
+METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RtspServer(TcpService):
+    """One camera's stream. Requests meet the faults `not-found` and `slow`, pictures the others."""
+
+    def __init__(
+        self,
+        sensor: Sensor,
+        access: Access,
+        port: int = 0,
+        frames_per_s: float = 10.0,
+        key_every_s: float = 2.0,
+    ) -> None:
+        super().__init__(port)
+        self.sensor = sensor
+        self.access = access
+        self.frames_per_s = frames_per_s
+        self.key_every_s = key_every_s
+        self.requests = Waiting()
+        self.pictures = Waiting()
+        self.sessions: set[Session] = set()
+        self._watched = asyncio.Event()
+        self._left = asyncio.Event()
+        self._encoder: Encoder | None = None
+        # One thread, and not one of the loop's: an encoder is not for two, and waits for nobody.
+        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+
+    @property
+    def url(self) -> str:
+        """Where its stream is."""
+        return f"rtsp://{HOST}:{self.port}{PATH}"
+
+    @property
+    def watching(self) -> int:
+        """How many clients see pictures."""
+        return sum(session.playing for session in self.sessions)
+
+    def let(self, fault: NotFound | Slow | Stall | PacketLoss) -> None:
+        """Let something go wrong with the next requests or pictures, as its kind is."""
+        (self.requests if isinstance(fault, NotFound | Slow) else self.pictures).add(fault)
+
+    # Pictures
+
+    async def film(self) -> None:
+        """Show pictures to those who watch, until cancelled."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
+        while True:
+            await self._watched.wait()
+            met = self.pictures.take()
+            if (stall := met.get(Stall)) is not None:
+                await self._still(stall)
+            await self._shoot(met)
+            due_s = max(due_s + 1 / self.frames_per_s, loop.time())
+            await asyncio.sleep(due_s - loop.time())
+
+    async def _still(self, stall: Stall) -> None:
+        """Show nothing: for so long, or until nobody is left who saw the beginning of it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(stall.hold_s):
+                watching = set(self.sessions)
+                while watching & self.sessions:
+                    self._left.clear()
+                    await self._left.wait()
+
+    async def _shoot(self, met: Met) -> None:
+        shown = [session for session in self.sessions if session.playing]
+        at = int(time.monotonic() * CLOCK_HZ)
+        wanted = any(session.needs_key for session in shown)
+        units, key = await self._aside(self._encoded, at, wanted)
+        for session in shown:
+            session.show(units, at, key=key, lose=PacketLoss in met)
+
+    def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
+        """The units of a picture of now, and whether it needs none before it."""
+        image = self.sensor.expose().image
+        before = self._encoder
+        encoder = self._encoder_of(image.size)
+        units = encoder.units(image, at, key=key_wanted or encoder is not before)
+        return units, units[0][0] & 0x1F == SPS
+
+    def _encoder_of(self, size: tuple[int, int]) -> Encoder:
+        if self._encoder is None or self._encoder.size != size:
+            self._encoder = Encoder(size, self.frames_per_s, self.key_every_s)
+        return self._encoder
+
+    async def _aside(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
+        """Do what would hold up the loop: a picture of 1080p takes tens of milliseconds."""
+        return await asyncio.get_running_loop().run_in_executor(self._encoding, work, *arguments)
+
+    # Requests
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one client, and show it pictures, until it goes."""
+        mine: list[Session] = []
+        try:
+            while (request := await next_request(reader)) is not None:
+                self.note(request)
+                met = self.requests.take()
+                if (slow := met.get(Slow)) is not None:
+                    await asyncio.sleep(slow.delay_s)
+                status, headers, body = await self._answer(request, met, mine, writer)
+                sequence = request.headers.get("cseq", "0")
+                writer.write(response(status, sequence, headers, body))
+                await writer.drain()
+                if status == 200 and request.method == "TEARDOWN":
+                    return
+                if status == 200 and request.method in ("PLAY", "PAUSE"):
+                    # After the answer: nothing of a picture comes before it.
+                    for session in mine:
+                        session.playing = request.method == "PLAY"
+                    self._watch()
+        finally:
+            self.sessions -= set(mine)
+            self._left.set()
+            self._watch()
+
+    def _watch(self) -> None:
+        if self.watching:
+            self._watched.set()
+        else:
+            self._watched.clear()
+
+    async def _answer(
+        self, request: Request, met: Met, mine: list[Session], writer: asyncio.StreamWriter
+    ) -> tuple[int, Mapping[str, str], str]:
+        if request.method == "OPTIONS":
+            return 200, {"Public": METHODS}, ""
+        authorization = request.headers.get("authorization", "")
+        challenge = self.access.refusal(request.method, request.url, authorization)
+        if challenge is not None:
+            return 401, {"WWW-Authenticate": challenge}, ""
+        if NotFound in met or request.path not in (PATH, f"{PATH}/{TRACK}"):
+            return 404, {}, ""
+        match request.method:
+            case "DESCRIBE":
+                base = request.url.rstrip("/") + "/"
+                return 200, {"Content-Base": base}, await self._described()
+            case "SETUP":
+                return self._set_up(request, mine, writer)
+            case "PLAY" | "PAUSE" | "TEARDOWN" | "GET_PARAMETER" | "SET_PARAMETER":
+                return self._in_session(request, mine)
+        return 501, {}, ""
+
+    async def _described(self) -> str:
+        encoder = await self._aside(self._encoder_of, self.sensor.size)
+        return (
+            f"v=0\r\no=- 0 0 IN IP4 {HOST}\r\ns=Simulated camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+            f"a=control:*\r\n{encoder.description}a=control:{TRACK}\r\n"
+        )
+
+    def _set_up(
+        self, request: Request, mine: list[Session], writer: asyncio.StreamWriter
+    ) -> tuple[int, Mapping[str, str], str]:
+        wanted = dict(
+            part.strip().partition("=")[::2] for part in request.headers.get("transport", "").split(";")
+        )
+        if "RTP/AVP/TCP" not in wanted:
+            return 461, {}, ""
+        channel = wanted.get("interleaved", "0-1").partition("-")[0]
+        if not (channel.isdecimal() and int(channel) < 255):
+            return 400, {}, ""
+        session = Session(writer, int(channel))
+        mine.append(session)
+        self.sessions.add(session)
+        transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{int(channel) + 1};ssrc={session.ssrc:08X}"
+        return 200, {"Session": f"{session.name};timeout=60", "Transport": transport}, ""
+
+    def _in_session(self, request: Request, mine: list[Session]) -> tuple[int, Mapping[str, str], str]:
+        name = request.headers.get("session", "").partition(";")[0]
+        if not name and request.method.endswith("PARAMETER"):
+            return 200, {}, ""
+        session = next((each for each in mine if each.name == name), None)
+        if session is None:
+            return 454, {}, ""
+        headers = {"Session": name}
+        if request.method == "PLAY":
+            session.needs_key = True
+            headers |= {"Range": "npt=now-", "RTP-Info": f"url={request.url.rstrip('/')}/{TRACK}"}
+        return 200, headers, ""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, whatever is being shown."""
+        await super().__aexit__(kind, error, trace)
+        self._encoding.shutdown()

@@ -1,0 +1,47 @@
+"""One client that watches: RTP packets (RFC 3550) in its RTSP connection (RFC 2326, section 10.12)."""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from simulators.camera.rtsp.h264 import PAYLOAD_TYPE, payloads
+
+BACKLOG = 2_000_000
+"""Bytes not yet taken by a client, beyond which pictures are left out for it."""
+
+
+class Session:
+    """One client. It sees nothing before a picture that needs none before it."""
+
+    def __init__(self, writer: asyncio.StreamWriter, channel: int) -> None:
+        self.name = secrets.token_hex(8)
+        self.channel = channel
+        self.playing = False
+        self.needs_key = True
+        self.ssrc = secrets.randbits(32)
+        self.sequence = secrets.randbits(15)
+        self._writer = writer
+
+    def show(self, units: Sequence[bytes], at: int, *, key: bool, lose: bool = False) -> None:
+        """Send a picture; with `lose`, the packet in its middle is missing."""
+        if self._writer.is_closing() or (self.needs_key and not key):
+            return
+        if self._writer.transport.get_write_buffer_size() > BACKLOG:
+            self.needs_key = True
+            return
+        self.needs_key = False
+        packets = [payload for unit in units for payload in payloads(unit)]
+        lost = len(packets) // 2 if lose else None
+        for place, payload in enumerate(packets):
+            self.sequence = self.sequence + 1 & 0xFFFF
+            if place == lost:
+                continue
+            last = place == len(packets) - 1
+            packet = (
+                bytes([0x80, last << 7 | PAYLOAD_TYPE])
+                + self.sequence.to_bytes(2)
+                + (at & 0xFFFFFFFF).to_bytes(4)
+                + self.ssrc.to_bytes(4)
+                + payload
+            )
+            self._writer.write(b"$" + bytes([self.channel]) + len(packet).to_bytes(2) + packet)

@@ -1,0 +1,96 @@
+"""The simulated Axis plate camera, as a listener and whoever commands it see it."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from camera_rig import fault, running, stamp_of
+from pydantic import ValidationError
+
+from simulators.camera.axis import Axis
+from simulators.http.server import HttpServer, Request, Response
+from simulators.kinds import settings_of
+
+QUICK = {"update_s": 0.01, "lost_s": 0.01, "answer_within_s": 0.3}
+
+
+@asynccontextmanager
+async def listened(**settings: Any) -> AsyncIterator[tuple[Axis, HttpServer]]:
+    async def answer(_request: Request) -> Response:
+        return Response(204)
+
+    async with HttpServer(answer) as listener:
+        url = listener.url + "/plates"
+        async with running("anpr-axis", push_to=url, **QUICK | settings) as (camera, _):
+            yield camera, listener
+
+
+async def pushed(camera: Axis, tries: int) -> None:
+    async with asyncio.timeout(5):
+        while len(camera.answers) < tries:
+            await asyncio.sleep(0.005)
+
+
+def packets(listener: HttpServer) -> list[dict[str, Any]]:
+    return [request.json for request in listener.asked]
+
+
+async def test_a_car_is_new_then_known_then_lost() -> None:
+    async with listened() as (camera, listener):
+        await camera.obey("insert", {"plate": "ÜT 482 KX", "direction": "out", "confidence": 91})
+        await pushed(camera, 3)
+        told = packets(listener)
+        assert [packet["carState"] for packet in told] == ["new", "update", "lost"]
+        assert [packet["carMoveDirection"] for packet in told] == ["unk", "out", "out"]
+        assert [packet["packetCounter"] for packet in told] == ["1", "2", "3"]
+        assert {packet["carID"] for packet in told} == {"1"}
+        assert {(packet["plateText"], packet["plateConfidence"]) for packet in told} == {
+            ("ÜT 482 KX", "0.910000")
+        }
+        assert len(told[0]["datetime"]) == len("20180503 101112123")
+        images = {image["ImageType"]: image["BinaryImage"] for image in told[0]["ImageArray"]}
+        assert stamp_of(base64.b64decode(images["vehicle"])) == camera.passages[0].stamp
+        assert (listener.asked[0].method, listener.asked[0].path) == ("POST", "/plates")
+
+
+@pytest.mark.parametrize(("name", "count"), [("no-length", 3), ("duplicate", 6), ("cut", 0), ("stall", 0)])
+async def test_packets_that_travel_otherwise(name: str, count: int) -> None:
+    async with listened(lost_s=0) as (camera, listener):
+        await fault(camera, name)
+        await camera.obey("insert", {})
+        await pushed(camera, count or 3)
+        assert len(listener.asked) == count
+        assert camera.answers == ([204] * count if count else [0, 0, 0])
+        await camera.obey("insert", {})
+        await pushed(camera, (count or 3) + 3)
+        assert [packet["carID"] for packet in packets(listener)[count:]] == ["2"] * 3
+
+
+async def test_what_did_not_arrive_is_pushed_again_in_order() -> None:
+    async with listened(resends=True, with_images=False) as (camera, listener):
+        listener.die()
+        await camera.obey("insert", {})
+        await pushed(camera, 3)
+        assert camera.answers == [0, 0, 0]
+        await listener.__aenter__()
+        await camera.obey("insert", {})
+        async with asyncio.timeout(5):
+            while len(listener.asked) < 6:
+                await asyncio.sleep(0.005)
+        told = [(packet["carID"], packet["carState"]) for packet in packets(listener)]
+        assert told == [(car, state) for car in "12" for state in ("new", "update", "lost")]
+
+
+async def test_it_says_who_it_is_and_needs_an_address_to_push_to() -> None:
+    async with running("anpr-axis", push_to="http://127.0.0.1:9/x") as (_, client):
+        asked = {"apiVersion": "1.0", "method": "getAllProperties"}
+        answer = (await client.post("/axis-cgi/basicdeviceinfo.cgi", json=asked)).json()
+        assert answer["data"]["propertyList"]["Brand"] == "AXIS"
+        assert stamp_of((await client.get("/axis-cgi/jpg/image.cgi")).content)
+        assert (await client.get("/axis-cgi/other.cgi")).status_code == 404
+    for wrong in ("ftp://x:1/", "http://127.0.0.1/", "plates"):
+        with pytest.raises(ValidationError, match="http://HOST:PORT"):
+            settings_of({"name": "lane-1/camera", "kind": "anpr-axis", "port": 0, "push_to": wrong})

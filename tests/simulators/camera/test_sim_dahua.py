@@ -1,0 +1,93 @@
+"""The simulated Dahua plate camera, as its clients and whoever commands it see it."""
+
+import time
+
+import pytest
+from camera_rig import DIGEST, USER, Heard, fault, heard_of, listen, running, stamp_of
+
+STREAM = "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event&Events=[TrafficJunction]&heartbeat=1"
+
+
+def enough(data: bytes) -> bool:
+    """Whether the picture of the second vehicle was heard."""
+    return b"\xff\xd9\r\n" in data.rpartition(b"UT next")[2] and b"UT next" in data
+
+
+NEXT = {"plate": "UT next"}
+
+
+def events(heard: Heard) -> list[dict[str, str]]:
+    """Keys and values of every part of text that is no heartbeat."""
+    texts = [data.decode() for media_type, _, data in heard.parts if media_type == "text/plain"]
+    return [
+        dict(line.split("=", 1) for line in text.split("\r\n") if line)
+        for text in texts
+        if text.strip() != "Heartbeat"
+    ]
+
+
+async def test_a_passage_is_lines_of_text_and_a_picture() -> None:
+    async with running("anpr-dahua") as (camera, client):
+        heard = await heard_of(
+            camera,
+            client,
+            STREAM,
+            enough,
+            {"plate": "UT 482 KX", "direction": "in", "confidence": 100},
+            NEXT,
+        )
+        first, second = events(heard)
+        assert heard.parts[0][2].strip() == b"Heartbeat"
+        assert first["Events[0].EventBaseInfo.Code"] == "TrafficJunction"
+        assert first["Events[0].TrafficCar.PlateNumber"] == first["Events[0].Object.Text"] == "UT 482 KX"
+        assert first["Events[0].TrafficCar.DrivingDirection[0]"] == "Approach"
+        assert first["Events[0].Object.Confidence"] == "255"
+        assert abs(int(first["Events[0].UTC"]) - time.time()) < 5
+        assert first["Events[0].GroupID"] != second["Events[0].GroupID"]
+        picture = next(data for media_type, _, data in heard.parts if media_type == "image/jpeg")
+        assert stamp_of(picture) == camera.passages[0].stamp
+
+
+@pytest.mark.parametrize("name", ["no-length", "duplicate", "misread"])
+async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
+    async with running("anpr-dahua") as (camera, client):
+        await fault(camera, name)
+        vehicle = {"plate": "UT 1\r\nEvents[0].Lane=7"}
+        heard = await heard_of(camera, client, STREAM, enough, vehicle, NEXT)
+        told = events(heard)
+        assert len(told) == (3 if name == "duplicate" else 2)
+        ids = [event["Events[0].GroupID"] for event in told]
+        assert (ids[0] == ids[1]) == (name == "duplicate")
+        plate = "unknown" if name == "misread" else "UT 1 Events[0].Lane=7"
+        assert (told[0]["Events[0].TrafficCar.PlateNumber"], told[0]["Events[0].Lane"]) == (plate, "1")
+        picture = next(data for media_type, _, data in heard.parts if media_type == "image/jpeg")
+        assert picture == camera.passages[0].picture
+
+
+async def test_what_was_lost_with_a_connection_is_told_again() -> None:
+    async with running("anpr-dahua", resends=True) as (camera, client):
+        for at in (3, 500, 900, 5000):
+            await fault(camera, "cut", at=at)
+            lost = await heard_of(camera, client, STREAM, lambda _: False, {})
+            assert len(lost.data.rpartition(b"Heartbeat\r\n\r\n")[2]) == at
+            again = await listen(client, STREAM, lambda data: b"\xff\xd9\r\n" in data)
+            assert [event["Events[0].EventID"] for event in events(again)] == [
+                str(camera.passages[-1].number)
+            ]
+
+
+async def test_it_beats_and_says_who_it_is_to_who_may_ask() -> None:
+    async with running("anpr-dahua", **USER) as (_, client):
+        assert (await client.get(STREAM)).status_code == 401
+        client.auth = DIGEST
+        for wrong in ("&heartbeat=0", "&heartbeat=soon", "&Events=[Nothing]"):
+            url = STREAM.replace("&heartbeat=1", "") + wrong
+            if "Events" in wrong:
+                url = url.replace("&Events=[TrafficJunction]", "")
+            assert (await client.get(url)).status_code == 400
+        beaten = await listen(client, STREAM, lambda data: data.count(b"Heartbeat") == 2)
+        assert beaten.media_type == "multipart/x-mixed-replace; boundary=myboundary"
+        who = await client.get("/cgi-bin/magicBox.cgi?action=getSystemInfo")
+        assert "serialNumber=SIM-DAH-0001" in who.text
+        assert stamp_of((await client.get("/cgi-bin/snapshot.cgi")).content)
+        assert (await client.get("/cgi-bin/magicBox.cgi?action=dance")).status_code == 404

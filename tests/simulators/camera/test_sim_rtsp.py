@@ -1,0 +1,201 @@
+"""The simulated RTSP camera, as FFmpeg and a client written by hand see it."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice, pairwise
+from typing import Any
+
+import av
+import pytest
+from av.container import InputContainer
+from camera_rig import USER, fault, running
+
+from simulators.camera.rtsp.camera import RtspCamera
+from simulators.camera.stamp import Stamp
+from simulators.errors import SimulatorError
+
+OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "100000", "probesize": "32768", "threads": "1"}
+QUICK = {"frames_per_s": 30.0, "key_every_s": 0.2}
+
+
+@contextmanager
+def opened(url: str, user: str = "", read_s: float = 3.0) -> Iterator[InputContainer]:
+    url = url.replace("//", f"//{user}@") if user else url
+    with av.open(url, options=OPTIONS, timeout=(5.0, read_s)) as container:
+        yield container
+
+
+def stamps(url: str, count: int, user: str = "") -> list[Stamp]:
+    with opened(url, user) as container:
+        return [Stamp.read(frame.to_image()) for frame in islice(container.decode(video=0), count)]
+
+
+@pytest.mark.parametrize("size", ["640x360", "1920x1080"])
+async def test_ffmpeg_sees_every_picture_in_its_order(size: str) -> None:
+    async with running("camera-rtsp", size=size, **QUICK, **USER) as (camera, _):
+        seen = await asyncio.to_thread(stamps, camera.url, 8, "watch:two%20words")
+        assert [later.number - earlier.number for earlier, later in pairwise(seen)] == [1] * 7
+        assert all(later.at_ms > earlier.at_ms for earlier, later in pairwise(seen))
+        assert time.time() * 1000 - seen[-1].at_ms < 3000
+
+
+async def test_several_watch_at_once_and_nothing_is_taken_for_nobody() -> None:
+    async with running("camera-rtsp", **QUICK) as (camera, _):
+        both = await asyncio.gather(*(asyncio.to_thread(stamps, camera.url, 10) for _ in range(2)))
+        assert {stamp.number for stamp in both[0]} & {stamp.number for stamp in both[1]}
+        async with asyncio.timeout(5):
+            while camera.status()["streams"]:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        taken = camera.sensor.taken
+        await asyncio.sleep(0.1)
+        assert camera.sensor.taken == taken
+
+
+async def test_who_may_not_watch_is_told_and_so_is_who_asks_for_something_else() -> None:
+    async with running("camera-rtsp", **QUICK, **USER) as (camera, _):
+        for user in ("", "watch:wrong"):
+            with pytest.raises(av.error.HTTPUnauthorizedError):
+                await asyncio.to_thread(stamps, camera.url, 1, user)
+        await fault(camera, "not-found", times=4)
+        with pytest.raises(av.error.HTTPNotFoundError):
+            await asyncio.to_thread(stamps, camera.url, 1, "watch:two%20words")
+        await fault(camera, "wrong-credentials")
+        with pytest.raises(av.error.HTTPUnauthorizedError):
+            await asyncio.to_thread(stamps, camera.url, 1, "watch:two%20words")
+
+
+async def interrupted(
+    camera: RtspCamera, what: Callable[[], Any], read_s: float = 3.0
+) -> list[tuple[int, int]]:
+    """Sizes seen until the stream ends, `what` done after the third picture."""
+    loop = asyncio.get_running_loop()
+
+    def watch() -> list[tuple[int, int]]:
+        sizes = []
+        with opened(camera.url, read_s=read_s) as container:
+            for frame in container.decode(video=0):
+                sizes.append((frame.width, frame.height))
+                if len(sizes) == 3:
+                    asyncio.run_coroutine_threadsafe(what(), loop).result()
+                if len(set(sizes)) == 2:
+                    break
+        return sizes
+
+    return await asyncio.to_thread(watch)
+
+
+async def test_a_killed_camera_ends_its_stream_and_is_back_later() -> None:
+    async with running("camera-rtsp", **QUICK) as (camera, _):
+        sizes = await interrupted(camera, lambda: fault(camera, "service-dies", for_s=0.2))
+        assert len(sizes) >= 3
+        async with asyncio.timeout(5):
+            while not camera.server.alive:
+                await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(stamps, camera.url, 2)
+
+
+async def test_a_stalled_camera_keeps_its_connections_and_shows_nothing() -> None:
+    async with running("camera-rtsp", **QUICK) as (camera, _):
+        with pytest.raises(av.error.ExitError):
+            await interrupted(camera, lambda: fault(camera, "stall"), read_s=0.3)
+        assert await asyncio.to_thread(stamps, camera.url, 2)  # who comes after those who waited
+
+
+async def test_the_size_changes_while_somebody_watches() -> None:
+    async with running("camera-rtsp", **QUICK) as (camera, _):
+        sizes = await interrupted(camera, lambda: fault(camera, "format-changed", size="1280x720"))
+        assert (sizes[0], sizes[-1]) == ((640, 360), (1280, 720))
+
+
+class Client:
+    """Speaks RTSP by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: str) -> None:
+        self.reader, self.writer, self.url = reader, writer, url
+        self.count = 0
+        self.session = ""
+
+    async def ask(self, method: str, path: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+        self.count += 1
+        lines = [f"{method} {self.url}{path} RTSP/1.0", f"CSeq: {self.count}"]
+        if self.session:
+            lines.append(f"Session: {self.session}")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self.writer.write("\r\n".join([*lines, "", ""]).encode())
+        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        told = dict(line.split(": ", 1) for line in head[1:] if line)
+        assert told["CSeq"] == str(self.count)
+        body = await self.reader.readexactly(int(told.get("Content-Length", 0)))
+        return int(head[0].split()[1]), told, body.decode()
+
+    async def packet(self) -> bytes:
+        head = await self.reader.readexactly(4)
+        assert head[:2] == b"$\0"
+        return await self.reader.readexactly(int.from_bytes(head[2:]))
+
+
+async def connected(camera: RtspCamera) -> Client:
+    return Client(*await asyncio.open_connection("127.0.0.1", camera.server.port), camera.url)
+
+
+async def test_requests_that_cannot_be_met_are_refused() -> None:
+    async with asyncio.timeout(5), running("camera-rtsp") as (camera, _):
+        client = await connected(camera)
+        assert (await client.ask("OPTIONS"))[0] == 200
+        assert (await client.ask("DESCRIBE", "er"))[0] == 404
+        assert (await client.ask("RECORD"))[0] == 501
+        assert (await client.ask("PLAY"))[0] == 454
+        assert (await client.ask("SETUP", "/track1", Transport="RTP/AVP;unicast;client_port=5000-5001"))[
+            0
+        ] == 461
+        assert (await client.ask("SETUP", "/track1", Transport="RTP/AVP/TCP;interleaved=x"))[0] == 400
+        assert (await client.ask("GET_PARAMETER"))[0] == 200
+        client.writer.write(b"$\1\0\2hi")  # a receiver's report, of sorts
+        assert (await client.ask("TEARDOWN"))[0] == 454
+        client.writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await client.reader.read() == b""
+        client.writer.close()
+
+
+async def test_packets_are_numbered_without_gaps_and_one_that_is_lost_leaves_one() -> None:
+    async with asyncio.timeout(10), running("camera-rtsp", **QUICK) as (camera, _):
+        client = await connected(camera)
+        _, _, description = await client.ask("DESCRIBE")
+        assert "sprop-parameter-sets=" in description
+        _, told, _ = await client.ask("SETUP", "/track1", Transport="RTP/AVP/TCP;unicast;interleaved=0-1")
+        client.session = told["Session"].partition(";")[0]
+        assert (await client.ask("PLAY", Range="npt=0-"))[0] == 200
+        packets = [await client.packet() for _ in range(40)]
+        assert packets[0][12] & 0x1F == 7  # it begins with the parameters of a key picture
+        numbers = [int.from_bytes(packet[2:4]) for packet in packets]
+        assert {(later - earlier) % 65536 for earlier, later in pairwise(numbers)} == {1}
+        assert {packet[8:12].hex().upper() for packet in packets} == {
+            told["Transport"].rpartition("ssrc=")[2]
+        }
+        ends = [packet for packet in packets if packet[1] & 0x80]
+        assert len({packet[4:8] for packet in ends}) == len(ends)
+        await fault(camera, "packet-loss")
+        gap = 1
+        while gap == 1:
+            number = int.from_bytes((await client.packet())[2:4])
+            gap = (number - numbers[-1]) % 65536
+            numbers.append(number)
+        assert gap == 2
+        client.writer.write(
+            f"TEARDOWN {client.url} RTSP/1.0\r\nCSeq: 9\r\nSession: {client.session}\r\n\r\n".encode()
+        )
+        assert (await client.reader.read()).endswith(b"\r\n\r\n")
+        client.writer.close()
+
+
+async def test_it_is_commanded_like_every_simulator() -> None:
+    async with running("camera-rtsp") as (camera, _):
+        assert await camera.obey("insert", {"people": 2}) == {}
+        status = await camera.obey("status", {})
+        assert (status["kind"], status["streams"], status["url"]) == ("camera-rtsp", 0, camera.url)
+        for verb, arguments in [("dance", {}), ("fault", {"fault": "cut"}), ("insert", {"light": "odd"})]:
+            with pytest.raises(SimulatorError):
+                await camera.obey(verb, arguments)
