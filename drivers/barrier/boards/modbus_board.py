@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
-from drivers.barrier.board import Board, DeviceRefused, PulseEnd
-from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed
+from drivers.barrier.board import DeviceRefused, PulseEnd
+from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed, closed_before
+from drivers.barrier.boards.settings import BoardSettings
 from drivers.driver import Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
@@ -16,12 +17,8 @@ from drivers.links.turns import Withdrawn
 AnswerT = TypeVar("AnswerT")
 
 
-class ModbusBoardSettings(ModbusSettings):
+class ModbusBoardSettings(ModbusSettings, BoardSettings):
     """How to reach a board, and which it is."""
-
-    @abstractmethod
-    def board(self, links: Links) -> Board:
-        """The board, not yet opened."""
 
 
 SettingsT = TypeVar("SettingsT", bound=ModbusBoardSettings)
@@ -150,13 +147,7 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimed):
         """See `Board`. A relay that is closed already is nobody's pulse: it must open first."""
         identity = await super().open()
         if True in (closed := await super().closed_relays()):
-            raise LinkError(
-                Cause.DEVICE_FAULT,
-                f"Relay {closed.index(True)} is closed, and not by us.",
-                Action.WAIT,
-                "The board's watchdog opens it if nobody else speaks to the board; otherwise switch it off "
-                "and on.",
-            )
+            raise closed_before(closed.index(True))
         return identity
 
     async def sense(self) -> tuple[bool, ...]:

@@ -10,7 +10,7 @@ import pytest
 from gateway.config import Post, load
 
 DRIVERS = """
-from typing import Literal
+from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from drivers.driver import Driver, Family
 from drivers.links.settings import Settings
@@ -18,6 +18,15 @@ from drivers.links.settings import Settings
 
 class Light(Settings):
     level: int = Field(50, ge=0, le=100, description="Brightness, in percent.", examples=[50])
+
+
+class Bell(Settings):
+    model: Literal["bell"]
+    volume: int = Field(ge=0, le=10, description="How loud.", examples=[3])
+
+
+class Horn(Settings):
+    model: Literal["horn"] = Field(description="Which one.", examples=["horn"])
 
 
 class KivuSettings(Settings):
@@ -28,6 +37,7 @@ class KivuSettings(Settings):
     api_token: str = Field("", max_length=8, pattern="^[a-z]*$", description="A token.", examples=["x"])
     secret_code: str = Field("none", description="What it also asks for.", examples=["none"])
     light: Light = Field(Light(), description="Its light.", examples=[{"level": 50}])
+    sound: Annotated[Bell | Horn, Field(discriminator="model")] | None = Field(None, description="Its sound.")
     retries: tuple[int, ...] = Field((), description="Waits, in seconds.", examples=[[1, 2]])
 
     @field_validator("baud")
