@@ -298,6 +298,6 @@ TestAnyBarrier.settings = settings(
     stateful_step_count=A_RUN,
     derandomize="BORDERPOST_BARRIER_STEPS" not in os.environ,
     deadline=None,
-    phases=[Phase.reuse, Phase.generate, *([] if "BORDERPOST_BARRIER_NO_SHRINK" in os.environ else [Phase.shrink])],
+    phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )

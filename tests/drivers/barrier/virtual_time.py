@@ -29,7 +29,7 @@ class _Jumping(selectors.SelectSelector):
             due.append(next_s)
         self._jumps += 1
         if not due or self._jumps > JUMPS_MOST:
-            raise RuntimeError("everybody waits, and what they wait for never happens")
+            raise RuntimeError(f"at {self.timeline.now_s} s everybody waits for what never happens")
         self.timeline.run_to(max(min(due), self.timeline.now_s))
         return []
 
