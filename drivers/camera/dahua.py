@@ -101,7 +101,7 @@ def _passage(event: Mapping[str, str]) -> Passage:
         vendor_id=vendor_id or f"{time}/{raw}",
         names=(("id", vendor_id) if vendor_id else ("at", time, raw),),
         country=one_of("TrafficCar.Country", "Object.Country", "CommInfo.Country"),
-        confidence=fraction(one_of("TrafficCar.Confidence", "Object.Confidence"), 100),
+        confidence=fraction(one_of("Object.Confidence"), 255),
         direction=DIRECTIONS.get(
             (one_of("TrafficCar.DrivingDirection[0]") or "").casefold(), Direction.UNKNOWN
         ),

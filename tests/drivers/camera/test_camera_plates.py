@@ -76,7 +76,7 @@ def lines(plate: str, group: int, number: int = 1, count: int = 1) -> bytes:
             "TrafficCar.PlateNumber": plate,
             "TrafficCar.DrivingDirection[0]": "Leave",
             "TrafficCar.Country": "UGA",
-            "Object.Confidence": 88,
+            "Object.Confidence": 204,
         }.items()
     ).encode()
 
@@ -186,7 +186,7 @@ async def test_elements_are_known_in_any_namespace(prefix: str, urn: str) -> Non
 
 async def test_dahuas_lines_become_the_same_event() -> None:
     (read,) = (await dahua()).of(taken("KCA 123X", 41))
-    assert (read.country, read.confidence, read.lane, read.direction) == ("UGA", 0.88, "2", Direction.LEAVING)
+    assert (read.country, read.confidence, read.lane, read.direction) == ("UGA", 0.8, "2", Direction.LEAVING)
     assert read.vendor_id == "41"
     assert read.camera_time == "2026-11-27T08:48:03.047Z", "`UTC` is local time whatever its name"
 

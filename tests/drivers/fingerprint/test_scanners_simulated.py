@@ -194,6 +194,7 @@ async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
 async def test_a_dirty_sensor_is_to_be_wiped_and_fine_afterwards(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path, minimum_quality=75) as desk:
         platen = desk.device.platen
+        await asyncio.to_thread(platen.foresee, FINGER.touch(), dirty=True)
 
         async def trial() -> float:
             platen.soil(True)
