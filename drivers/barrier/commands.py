@@ -9,6 +9,8 @@ from drivers.command import Done, Request
 class OpenBarrier(Request):
     """Open, for one passage: whoever comes second is reported as tailgating."""
 
+    shown = frozenset({"door", "passage_s"})
+
     door: str = Field(
         "", pattern=NAME, description="Which door; the only one has no name.", examples=["first"]
     )
@@ -24,6 +26,8 @@ class OpenBarrier(Request):
 class CloseBarrier(Request):
     """Close. Refused unless it is sensed, just now, that nobody is in the way."""
 
+    shown = frozenset({"door"})
+
     door: str = Field(
         "", pattern=NAME, description="Which door; the only one has no name.", examples=["first"]
     )
@@ -36,6 +40,8 @@ class Maintain(Request):
     machine turns its key switch as well.
     """
 
+    shown = frozenset({"for_s", "reason"})
+
     for_s: float = Field(
         ge=0,
         le=14_400,
@@ -43,15 +49,23 @@ class Maintain(Request):
         examples=[1800.0],
     )
     reason: str = Field(
-        min_length=4, max_length=200, description="What for.", examples=["photocell of the exit is replaced"]
+        min_length=4,
+        max_length=200,
+        description="What for; goes on record, so it names no traveller.",
+        examples=["photocell of the exit is replaced"],
     )
 
 
 class Acknowledge(Request):
     """A person who has looked says that the emergency, or what may have been one, is over."""
 
+    shown = frozenset({"reason"})
+
     reason: str = Field(
-        min_length=4, max_length=200, description="What was seen.", examples=["false alarm, hall checked"]
+        min_length=4,
+        max_length=200,
+        description="What was seen; goes on record, so it names no traveller.",
+        examples=["false alarm, hall checked"],
     )
 
 

@@ -37,7 +37,7 @@ from simulators.barrier.mechanics.lane import Manner
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
 
-STEPS = int(os.environ.get("BORDERPOST_BARRIER_STEPS", "2500"))
+STEPS = int(os.environ.get("BORDERPOST_BARRIER_STEPS", "5000"))
 A_RUN = 50
 """How many steps one barrier lives."""
 TIMES = st.sampled_from([0.01, 0.05, 0.1, 0.19, 0.2, 0.25, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 2.1, 3.0, 6.0, 10.0])
