@@ -1,6 +1,7 @@
 """Commands to a real barrier, through everything: what counts is which frames its board was ever sent.
 
-The same path with a driver that only notes what it is told, and more of it, is in test_commands.py.
+The same path with a driver that only notes what it is told is in test_commands.py, a killed worker and the
+barrier itself in test_barrier_gateway.py.
 """
 
 import asyncio
@@ -17,8 +18,7 @@ from support.mosquitto import Mosquitto
 from support.stations import Station
 
 from drivers.barrier.commands import Moved
-from drivers.barrier.observations import BarrierState, MachineState
-from gateway.client import CommandError, CommandFailed, CommandRejected, Obeyed, Workstation
+from gateway.client import CommandError, CommandRejected, Obeyed, Workstation
 from gateway.contract.commands import CommandState
 from gateway.contract.gateway_events import ClaimChanged, CommandDecided
 from gateway.contract.reasons import CommandReason
@@ -95,7 +95,7 @@ def worker_of(house: House) -> psutil.Process:
     return worker
 
 
-async def decided(desk: Workstation, *reasons: CommandReason | None) -> list[CommandDecided]:
+async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDecided]:
     """What is recorded next, until all of these have been."""
     found: list[CommandDecided] = []
     async with asyncio.timeout(20):
@@ -122,45 +122,6 @@ async def polled(site: ModbusSite, times: int = 5) -> None:
     """Wait until the board has been asked so often for its inputs, by whoever has it now."""
     mark = len(site.log)
     await site.log.until(lambda: len(site.log.after(mark).requests) >= times, within_s=20)
-
-
-async def test_the_boom_rises_for_who_asks_and_is_said_to_be_open_when_it_is(
-    house: House, site: ModbusSite
-) -> None:
-    async with counter(house) as desk:
-        done = await moved(desk, "open", transaction="traveller-1")
-        assert done.result.state is MachineState.OPEN
-        assert site.barrier.signals["open-limit"]
-        (actuation,) = site.log.actuations
-        assert actuation.meaning == "relay 0 on for 0.5 s"
-        states = []
-        async for received in desk:
-            if isinstance(received.data, BarrierState):
-                states.append(received.data)
-                if received.data.doors[0].state is MachineState.OPEN:
-                    break
-        at_s = {what.details["signal"]: what.at_s for what in site.log.happenings("signal")}
-        assert actuation.at_s < at_s["open-limit"]
-
-
-async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
-    house: House, site: ModbusSite
-) -> None:
-    async with counter(house) as desk:
-        worker = worker_of(house)
-        worker.suspend()
-        asking = asyncio.create_task(desk.command(BARRIER, "open"))
-        (accepted,) = await decided(desk, None)
-        assert accepted.decision is CommandState.ACCEPTED
-        worker.kill()
-        with pytest.raises(CommandFailed) as failed:
-            await asking
-        assert failed.value.reason == CommandReason.WORKER_LOST
-        await polled(site)
-        await until(lambda: desk.status(BARRIER).online)
-        assert site.log.output_writes == []
-        await moved(desk, "open")
-    assert len(site.log.actuations) == 1
 
 
 async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
