@@ -129,23 +129,23 @@ class BarrierDriver(Driver[SettingsT]):
     @command(moves=True)
     async def acknowledge(self, request: Acknowledge, call: Call) -> Done:
         """Say, as a person who has looked, that an emergency is over; it may be closed again then."""
-        stops = self._stops
+        before = self._called_off
         async with self._wire:
-            await self._decide(request, call, stops)
+            await self._decide(request, call, before)
         return Done()
 
     @command(moves=True)
     async def maintenance(self, request: Maintain, call: Call) -> Done:
         """Begin, prolong or end a technician's lease, under which commands move nothing."""
-        stops = self._stops
+        before = self._called_off
         async with self._wire:
-            await self._decide(request, call, stops)
+            await self._decide(request, call, before)
         return Done()
 
     async def _move(self, request: OpenBarrier | CloseBarrier, call: Call) -> Moved:
-        stops = self._stops
+        before = self._called_off
         async with self._wire:
-            step = await self._decide(request, call, stops)
+            step = await self._decide(request, call, before)
             if step.act is not None:
                 await self._do(step.act)
         travel = step.travel
@@ -155,14 +155,25 @@ class BarrierDriver(Driver[SettingsT]):
         took_s = 0.0 if travel is None else travel.ended_s - travel.asked_s
         return Moved(state=door.state, took_s=max(0.0, round(took_s, 2)))
 
-    async def _decide(self, request: Request, call: Call, stops: int) -> Step:
-        """Ask the machine, by what is sensed at this moment; the wire is held."""
+    @property
+    def _called_off(self) -> tuple[int, int]:
+        """How often all that was asked for was called off: by stops, by emergencies."""
+        return self._stops, self._machine.emergencies
+
+    async def _decide(self, request: Request, call: Call, before: tuple[int, int]) -> Step:
+        """Ask the machine, by what is sensed at this moment; the wire is held.
+
+        `before`: how often everything was called off when this command came.
+        """
         try:
             await self._sense()
         except LinkError as error:
             raise Refused(Reason.LINK_FAILED, f"Nothing was asked of it: {error.text}") from error
+        stops, emergencies = before
         if self._stops != stops or self._being_stopped:
             raise Refused(Reason.CANCELLED, "It was stopped meanwhile.")
+        if self._machine.emergencies != emergencies:
+            raise Refused(Reason.UNSAFE, "An emergency came in between.")
         if call.left_s <= 0:
             raise Refused(Reason.EXPIRED, "The command came too late.")
         step = self._machine.asked(request, call.transaction, _now_s())

@@ -99,6 +99,8 @@ class Machine:
         self._sensed: Sensed | None = None
         self._sensed_s = now_s
         self._emergency = False
+        self.emergencies = 0
+        """How many have begun."""
         self._lease_until_s: float | None = None
         self._local_s: float | None = None
         self._found_open = False
@@ -125,6 +127,7 @@ class Machine:
             self._local_s = now_s
         if sensed.emergency and not self._emergency:
             self._emergency = True
+            self.emergencies += 1
             self._call_off(Ending.EMERGENCY, now_s)
             says.append(BarrierAlarm(kind=AlarmKind.EMERGENCY, text="The emergency input is active."))
         for one, seen in zip(self._all, sensed.doors, strict=True):

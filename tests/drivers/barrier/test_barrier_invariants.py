@@ -310,6 +310,19 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
 
 
 @in_virtual_time
+async def test_invariant_11_what_waits_is_called_off_and_a_new_opening_is_not_kept_from_anybody() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        await lane.pass_s(0.05)
+        lane.site.inject(Fire())
+        with pytest.raises(Refused) as refused:
+            await lane.open()  # what it senses before it writes tells of the fire
+        assert refusal_of(refused) == (Refused, Reason.UNSAFE)
+        assert lane.asked() == []
+        assert (await lane.open()).state is MachineState.OPEN
+
+
+@in_virtual_time
 async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> None:
     async with Lane() as lane:
         await lane.ready()
