@@ -22,8 +22,12 @@ class Reason(Term):
     """It came too late: what was asked for then may be wrong now."""
     LINK_FAILED = "link_failed"
     """The link was lost on the way. What moves may have moved."""
+    MAINTENANCE = "maintenance"
+    """Somebody works on the device: who stands there goes before who is far away."""
     NOT_SUPPORTED = "not_supported"
     """This model, or this one as it is configured, cannot."""
+    RATE_LIMITED = "rate_limited"
+    """Too many within a short time; nothing is kept for later."""
     TIMED_OUT = "timed_out"
     """What had to happen did not happen in time."""
     UNSAFE = "unsafe"
@@ -102,14 +106,17 @@ RESERVED = frozenset({"claim", "release", "renew", "steal"})
 """Verbs that whoever runs drivers obeys itself, for every device."""
 
 
-def command(*, urgent: bool = False, moves: bool = False) -> Callable[[MethodT], MethodT]:
+def command(
+    *, urgent: bool = False, moves: bool = False, verb: str | None = None
+) -> Callable[[MethodT], MethodT]:
     """Declare a driver's method `async def verb(self, request: SomeRequest, call: Call) -> SomeDone`.
 
-    It raises Refused, Failed or LinkError; what it observes meanwhile, `watch` yields.
+    `verb` names it where the method cannot have that name, as `open`, which every driver has. It raises
+    Refused, Failed or LinkError; it never tries again, and what it observes meanwhile, `watch` yields.
     """
 
     def mark(method: MethodT) -> MethodT:
-        setattr(method, _MARK, (urgent, moves))
+        setattr(method, _MARK, (urgent, moves, verb))
         return method
 
     return mark
@@ -121,12 +128,12 @@ def commands_of(driver: type[Any]) -> dict[str, Command]:
     for name, method in inspect.getmembers(driver, inspect.iscoroutinefunction):
         if (marked := getattr(method, _MARK, None)) is None:
             continue
-        urgent, moves = marked
+        urgent, moves, named = marked
         hints = get_type_hints(method)
         done = hints.pop("return", None)
         match list(hints.values()):
             case [request, call] if call is Call and _is(request, Request) and _is(done, Done):
-                verb = name.replace("_", "-")
+                verb = named or name.replace("_", "-")
                 if verb in RESERVED:
                     raise TypeError(f"{driver.__name__}.{name}: every device has that command already")
                 found[verb] = Command(verb, name, request, done, urgent, moves)

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import select
 import signal
 import socket
 import uuid
@@ -270,6 +271,13 @@ def _provenance(links: Links) -> Provenance:
     return Provenance.SIMULATED if links.simulated else Provenance.LIVE
 
 
+def _hung_up(channel: socket.socket) -> bool:
+    """Whether the other end is closed, however much of what it said is still unread."""
+    poll = select.poll()
+    poll.register(channel, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
 async def _serve(order: Order, channel: socket.socket) -> None:
     """Run the device until the daemon says stop or is gone."""
     loop = asyncio.get_running_loop()
@@ -280,7 +288,8 @@ async def _serve(order: Order, channel: socket.socket) -> None:
             case Kind.STOP:
                 device.stop()
                 ended.set()
-            case Kind.COMMAND:
+            # A command that a dead daemon left in the socket would have neither an answer nor a record.
+            case Kind.COMMAND if not _hung_up(channel):
                 device.obey(head, body)
 
     corridor = Corridor(received, ended.set)

@@ -11,6 +11,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "anpr-axis": ("simulators.camera.axis", "AxisSettings"),
     "anpr-dahua": ("simulators.camera.dahua", "DahuaSettings"),
     "anpr-hikvision": ("simulators.camera.hikvision", "HikvisionSettings"),
+    "camera-onvif": ("simulators.camera.onvif.camera", "OnvifCameraSettings"),
     "camera-rtsp": ("simulators.camera.rtsp.camera", "RtspCameraSettings"),
     "camera-snapshot": ("simulators.camera.snapshot", "SnapshotCameraSettings"),
     "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),

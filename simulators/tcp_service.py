@@ -12,6 +12,7 @@ from typing import Any, Self
 from simulators.errors import SimulatorError
 
 HOST = "127.0.0.1"
+KEPT = 1000
 
 
 class DiedError(Exception):
@@ -29,7 +30,8 @@ class TcpService(ABC):
         self.port = port
         self.tls = tls
         self.asked: list[Any] = []
-        """Every request, for a test to look at."""
+        """The requests, for a test to look at: the last KEPT of them, or more."""
+        self.requests = 0
         self.asked_first = asyncio.Event()
         self._listener: socket.socket | None = None
         self._talking: set[asyncio.Task[None]] = set()
@@ -41,7 +43,10 @@ class TcpService(ABC):
 
     def note(self, request: Any) -> None:
         """Keep a request that has come."""
+        self.requests += 1
         self.asked.append(request)
+        if len(self.asked) > 2 * KEPT:
+            del self.asked[:KEPT]
         self.asked_first.set()
 
     @property

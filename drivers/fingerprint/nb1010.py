@@ -32,7 +32,7 @@ PACKET_BYTES, ROWS_AT = 540, 25
 RESOLUTION_PPI = 385
 """By the vendor's data sheet."""
 
-POLL_S = 0.05
+POLL_S = 0.1
 """Between two questions whether a finger lies there, in seconds."""
 ANSWER_S = 0.5
 PACKET_S = 0.2

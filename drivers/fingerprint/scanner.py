@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, field_validator
 
@@ -115,7 +115,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
-        self._said: asyncio.Queue[Said | asyncio.Task[None]] = asyncio.Queue()
+        self._said: asyncio.Queue[Said | asyncio.Task[Any]] = asyncio.Queue()
         self._next: _Asked | None = None
         self._current: _Asked | None = None
         self._idling: asyncio.Timeout | None = None
@@ -189,14 +189,24 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     async def _work(self) -> None:
         """The one task that speaks with the device."""
-        measure = await asyncio.to_thread(load_measure, self.settings.quality)
-        while True:
-            await self._until_asked()
-            asked, self._next = self._next, None
-            if asked is not None:
-                self._current = asked
-                await self._carry_out(asked, measure)
-                self._current = None
+        # It may take a second, and nobody has to wait for it but who needs it.
+        measure = asyncio.create_task(asyncio.to_thread(load_measure, self.settings.quality))
+        measure.add_done_callback(self._no_measure)
+        try:
+            while True:
+                await self._until_asked()
+                asked, self._next = self._next, None
+                if asked is not None:
+                    self._current = asked
+                    await self._carry_out(asked, measure)
+                    self._current = None
+        finally:
+            measure.cancel()
+
+    def _no_measure(self, measure: asyncio.Task[QualityMeasure]) -> None:
+        """End the watch if there is none."""
+        if not measure.cancelled() and measure.exception() is not None:
+            self._said.put_nowait(measure)
 
     async def _until_asked(self) -> None:
         if self._next is not None:
@@ -212,7 +222,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _Asked, measure: QualityMeasure) -> None:
+    async def _carry_out(self, asked: _Asked, measure: asyncio.Task[QualityMeasure]) -> None:
         """One capture, with its outcome said as soon as it is known."""
         asked.begun.set()
         self.say(Status(Condition.BUSY))
@@ -221,11 +231,11 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             asked.request,
             asked.transaction,
             self.say,
-            partial(assess, asked=self._asked_of(asked.request), measure=measure),
+            lambda raster: assess(raster, self._asked_of(asked.request), measure.result()),
             partial(self._encoded, asked.request),
         )
         try:
-            cut = await self._run(transaction, asked)
+            cut = await self._run(transaction, asked, measure)
         except Refused as refusal:
             asked.answer(refusal)
             await self._rest(transaction)
@@ -238,10 +248,13 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         asked.answer(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)
 
-    async def _run(self, transaction: Transaction, asked: _Asked) -> CaptureOutcome | None:
+    async def _run(
+        self, transaction: Transaction, asked: _Asked, measure: asyncio.Task[QualityMeasure]
+    ) -> CaptureOutcome | None:
         """Run a capture within its time; says what cut it short, if anything did."""
         try:
             async with asyncio.timeout(asked.request.timeout_s) as self._limit:
+                await asyncio.shield(measure)
                 await transaction.run()
         except TimeoutError:
             if self._limit is None or not self._limit.expired():

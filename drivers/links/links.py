@@ -5,9 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from drivers.links.link import Tap
+from drivers.links.turns import Turns
 from drivers.links.usb_trace import TransferTap, ignore_transfer
 
 if TYPE_CHECKING:
+    from drivers.links.gpio import GpioLink, GpioSettings
     from drivers.links.http import HttpLink, HttpSettings
     from drivers.links.http_listener import HttpListener, ListenerSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
@@ -30,6 +32,7 @@ class Links:
         self._tap = tap
         self._transfers = transfers
         self._open = AsyncExitStack()
+        self._modbus: dict[str, ModbusLink] = {}
         self.simulated = False
         """True once a link turned out to lead to a simulator, whatever the configuration says."""
 
@@ -42,12 +45,28 @@ class Links:
         return link
 
     async def modbus(self, settings: "ModbusSettings") -> "ModbusLink":
-        """Open the way to a Modbus board, over TCP or on a serial line; raises LinkError."""
+        """Open the way to a Modbus board; several on one wire share it. Raises LinkError."""
         from drivers.links.modbus import ModbusLink
 
-        link = await self._open.enter_async_context(ModbusLink(settings, self._tap))
+        if (first := self._modbus.get(settings.port)) is not None:
+            return first.beside(settings)
+        link = self._modbus[settings.port] = await self._open.enter_async_context(
+            ModbusLink(settings, self._tap)
+        )
         self.simulated = self.simulated or link.simulated
         return link
+
+    async def gpio(self, settings: "GpioSettings") -> "GpioLink":
+        """Take lines of a GPIO chip; raises LinkError."""
+        from drivers.links.gpio import GpioLink
+
+        link = await self._open.enter_async_context(GpioLink(settings, self._tap))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def turns(self) -> Turns:
+        """Begin to take turns on a link that has been opened and takes one question at a time."""
+        return await self._open.enter_async_context(Turns())
 
     async def keyboard(self, settings: "KeyboardSettings") -> "KeyboardLink":
         """Open an input device that types, exclusively; raises LinkError."""

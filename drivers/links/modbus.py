@@ -13,6 +13,7 @@ from typing import Literal, Protocol, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from drivers.links.late import LateAnswers
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.modbus_framing import (
     StreamLost,
@@ -95,18 +96,18 @@ class ModbusSettings(Settings):
 class _Wire(Protocol):
     """What carries one request and brings its answer; called for one after the other."""
 
-    async def exchange(self, request: Request[AnswerT]) -> AnswerT:
-        """Send it and wait for its answer, for ever; raises LinkError and ModbusRefused."""
+    async def exchange(self, unit: int, request: Request[AnswerT]) -> AnswerT:
+        """Send it to a board and wait for its answer, for ever; raises LinkError and ModbusRefused."""
 
-    def abandon(self, request: Request[object]) -> None:
+    def abandon(self, unit: int, request: Request[object]) -> None:
         """Nobody waits for the answer any longer: see that it is never taken for another's."""
 
-    def clear_at(self, request: Request[object], *, urgent: bool) -> float:
+    def clear_at(self, unit: int, request: Request[object], *, urgent: bool) -> float:
         """From when on it may be sent, a time of the loop: no other's answer can be taken for its own."""
 
 
 class ModbusLink:
-    """One board: an async context manager."""
+    """One board, or the first of several on a wire: an async context manager."""
 
     def __init__(self, settings: ModbusSettings, tap: Tap) -> None:
         self.settings = settings
@@ -122,7 +123,7 @@ class ModbusLink:
         if settings.over_tcp:
             tcp = TcpLink(settings.port, TCP_PORT, CONNECT_WITHIN_S, self._tap)
             self._link = await tcp.__aenter__()
-            self._wire = _OverTcp(tcp, settings.unit)
+            self._wire = _OverTcp(tcp)
         else:
             line = SerialLink(settings.serial, self._tap)
             self._link = await line.__aenter__()
@@ -161,16 +162,29 @@ class ModbusLink:
             lambda: self._exchange(request),
             urgent=urgent,
             wanted=wanted,
-            not_before=lambda: self._wire.clear_at(request, urgent=urgent),
+            not_before=lambda: self._wire.clear_at(self.settings.unit, request, urgent=urgent),
         )
+
+    def beside(self, settings: ModbusSettings) -> "ModbusLink":
+        """Another board on the same wire, which ends with this link; raises LinkError."""
+        if (settings.baud, settings.parity) != (self.settings.baud, self.settings.parity):
+            raise LinkError(
+                Cause.AMBIGUOUS,
+                f"Two boards at {settings.port} are to be spoken to at different rates or parities.",
+                Action.CONFIGURE,
+                "Set both boards, and `baud` and `parity` of both, to the same.",
+            )
+        other = ModbusLink(settings, self._tap)
+        other.simulated, other._wire, other._turns = self.simulated, self._wire, self._turns
+        return other
 
     async def _exchange(self, request: Request[AnswerT]) -> AnswerT:
         within_s = self.settings.answer_within_s
         try:
             async with asyncio.timeout(within_s):
-                return await self._wire.exchange(request)
+                return await self._wire.exchange(self.settings.unit, request)
         except TimeoutError:
-            self._wire.abandon(request)
+            self._wire.abandon(self.settings.unit, request)
             raise LinkError(
                 Cause.NO_ANSWER,
                 f"The board at {self.settings.port} (unit {self.settings.unit}) did not answer within "
@@ -195,25 +209,24 @@ class ModbusLink:
 class _OverTcp:
     """Messages with numbers: an answer that comes late or twice has another's number."""
 
-    def __init__(self, link: TcpLink, unit: int) -> None:
+    def __init__(self, link: TcpLink) -> None:
         self._link = link
-        self._unit = unit
         self._messages = TcpMessages()
         self._number = 0
         self._cut = False
 
-    async def exchange(self, request: Request[AnswerT]) -> AnswerT:
+    async def exchange(self, unit: int, request: Request[AnswerT]) -> AnswerT:
         """See `_Wire`."""
         if self._cut:
             await self._link.connect()
             self._messages = TcpMessages()
             self._cut = False
         self._number = self._number % 0xFFFF + 1
-        await self._link.write(tcp_frame(self._number, self._unit, request.pdu))
+        await self._link.write(tcp_frame(self._number, unit, request.pdu))
         while True:
             try:
                 for message in self._messages.feed(await self._link.read()):
-                    ours = (message.number, message.unit) == (self._number, self._unit)
+                    ours = (message.number, message.unit) == (self._number, unit)
                     if ours and (answer := answered(request, message.pdu)) is not None:
                         return answer
             except StreamLost:
@@ -225,7 +238,7 @@ class _OverTcp:
                     "Correct `port`; set a converter to Modbus TCP, not to pass bytes through.",
                 ) from None
 
-    def abandon(self, request: Request[object]) -> None:
+    def abandon(self, unit: int, request: Request[object]) -> None:  # noqa: ARG002 - it is cut for all
         """See `_Wire`. A write that still waits in this machine must never reach the board later.
 
         So its connection is cut; the next request, which may be a stop, makes another.
@@ -234,8 +247,8 @@ class _OverTcp:
             self._link.abort()
             self._cut = True
 
-    def clear_at(self, request: Request[object], *, urgent: bool) -> float:  # noqa: ARG002 - all have numbers
-        """See `_Wire`."""
+    def clear_at(self, unit: int, request: Request[object], *, urgent: bool) -> float:  # noqa: ARG002
+        """See `_Wire`: all have numbers."""
         return 0.0
 
 
@@ -244,44 +257,35 @@ class _OnALine:
 
     def __init__(self, link: SerialLink, settings: ModbusSettings) -> None:
         self._link = link
-        self._unit = settings.unit
         self._quiet_s = max(QUIET_S, between_frames_s(settings.baud))
-        self._late_s = settings.answer_within_s
+        self._late = LateAnswers(settings.answer_within_s)
         self._heard_s = 0.0
         """When the line was last heard to say something; a time of the loop."""
-        self._late: dict[bytes, float] = {}
-        """Requests whose answer may still come, and until when; times of the loop."""
 
-    async def exchange(self, request: Request[AnswerT]) -> AnswerT:
+    async def exchange(self, unit: int, request: Request[AnswerT]) -> AnswerT:
         """See `_Wire`."""
         await self._silence()
-        doubtful = self._until(lambda pdu: pdu[0] == request.pdu[0])
-        await self._link.write(serial_frame(self._unit, request.pdu))
+        doubtful = self._late.until(_same_function(unit, request))
+        await self._link.write(serial_frame(unit, request.pdu))
         heard = b""
         while True:
             heard += await self._read()
-            for pdu in serial_answers(heard, self._unit, request):
+            for pdu in serial_answers(heard, unit, request):
                 # A refusal repeats nothing but the function: it may be of what was asked before.
                 if pdu[0] != request.pdu[0] and self._heard_s < doubtful:
                     continue
                 if (answer := answered(request, pdu)) is not None:
                     return answer
 
-    def abandon(self, request: Request[object]) -> None:
+    def abandon(self, unit: int, request: Request[object]) -> None:
         """See `_Wire`."""
-        self._late[request.pdu] = asyncio.get_running_loop().time() + self._late_s
+        self._late.expect(bytes([unit]) + request.pdu)
 
-    def clear_at(self, request: Request[object], *, urgent: bool) -> float:
+    def clear_at(self, unit: int, request: Request[object], *, urgent: bool) -> float:
         """See `_Wire`. What is urgent is a write, whose answer repeats it: only its like must be over."""
         if urgent:
-            return self._until(lambda pdu: pdu == request.pdu)
-        return self._until(lambda pdu: pdu[0] == request.pdu[0])
-
-    def _until(self, alike: Callable[[bytes], bool]) -> float:
-        """Until when late answers to such requests may come."""
-        now_s = asyncio.get_running_loop().time()
-        self._late = {pdu: late_s for pdu, late_s in self._late.items() if late_s > now_s}
-        return max((late_s for pdu, late_s in self._late.items() if alike(pdu)), default=0.0)
+            return self._late.until(lambda late: late == bytes([unit]) + request.pdu)
+        return self._late.until(_same_function(unit, request))
 
     async def _silence(self) -> None:
         """Throw away what is said unasked, until nothing is: a second copy, a late answer, noise."""
@@ -297,3 +301,7 @@ class _OnALine:
         chunk = await self._link.read()
         self._heard_s = asyncio.get_running_loop().time()
         return chunk
+
+
+def _same_function(unit: int, request: Request[object]) -> Callable[[bytes], bool]:
+    return lambda late: late[:2] == bytes([unit, request.pdu[0]])

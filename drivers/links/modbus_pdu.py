@@ -42,7 +42,9 @@ _MEANINGS = {
     10: "the way to it is not configured",
     11: "it did not answer the converter before it",
 }
-_NOTHING_DONE = frozenset({1, 2, 3, 6, 10})
+_UNKNOWN_THERE = frozenset({1, 2, 3})
+_NOTHING_DONE = _UNKNOWN_THERE | {6, 10}
+_FOR_NOW = frozenset({5, 6, 11})
 
 
 class ModbusRefused(Exception):  # noqa: N818 - an answer, not a fault
@@ -53,6 +55,10 @@ class ModbusRefused(Exception):  # noqa: N818 - an answer, not a fault
         self.code = code
         self.nothing_done = code in _NOTHING_DONE
         """Whether that code is given before anything is done; others tell of what went wrong in doing it."""
+        self.other_board = code in _UNKNOWN_THERE
+        """Whether a board that is asked for what it must have would not say that."""
+        self.for_now = code in _FOR_NOW
+        """Whether it may well answer the next time."""
 
 
 class Request(Protocol[AnswerT_co]):

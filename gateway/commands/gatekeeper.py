@@ -101,11 +101,12 @@ RULES: tuple[tuple[CommandReason, Rule], ...] = (
     (CommandReason.FOREIGN_AUTHORITY, lambda _, facts: facts.grant.foreign),
     (
         CommandReason.NO_EXPIRY,
-        lambda asked, _: asked.expires_s is None or not 1 <= asked.expires_s <= EXPIRY_LIMIT_S,
+        lambda asked, _: asked.expires_s is None or not 0 <= asked.expires_s <= EXPIRY_LIMIT_S,
     ),
     (CommandReason.OTHER_SESSION, lambda asked, facts: asked.session != facts.session),
     (CommandReason.NOT_NEW, lambda asked, facts: asked.n <= facts.last_n),
-    (CommandReason.EXPIRED, lambda _, facts: facts.late),
+    # What has waited its whole life at the broker comes with 0: that is late, not wrong.
+    (CommandReason.EXPIRED, lambda asked, facts: facts.late or not asked.expires_s),
     (CommandReason.STOPPING, lambda _, facts: facts.stopping),
     (CommandReason.NOT_PERMITTED, lambda asked, facts: not _is_permitted(asked, facts)),
     (CommandReason.UNKNOWN_VERB, lambda _, facts: facts.offered is None),

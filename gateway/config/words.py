@@ -108,6 +108,18 @@ def _fault(
             return Fault(
                 key, "there is no such key", unknown_name(name, _names(model, inner[:-1]), "known keys")
             )
+        case "union_tag_not_found":
+            name = str(context["discriminator"]).strip("'")
+            return Fault((*key, name), "is missing", _addition((*inner, name), _field(model, (*inner, name))))
+        case "union_tag_invalid":
+            name = str(context["discriminator"]).strip("'")
+            words = str(context["expected_tags"]).replace("'", "")
+            meant = nearest(str(context["tag"]), words.split(", "))
+            hint = f"did you mean {meant}? " if meant else ""
+            given = shown((*key, name), context["tag"], origins)
+            return Fault(
+                (*key, name), f"{given} is not one of the words it takes", f"{hint}choose one of {words}"
+            )
         case "literal_error" | "enum":
             words = str(context["expected"]).replace("'", "")
             meant = nearest(str(detail["input"]), words.replace(" or ", ", ").split(", "))
@@ -161,16 +173,16 @@ def _fault(
 def _within(loc: tuple[int | str, ...], table: object, *, missing: bool) -> Key:
     """Keep of pydantic's location what the file has: it also names members of a union and the like."""
     key: Key = ()
-    for part in loc:
+    for part in loc[:-1] if missing else loc:
         match table:
             case dict() if part in table:
                 table = table[part]
             case list() if isinstance(part, int) and part < len(table):
                 table = table[part]
             case _:
-                return (*key, part) if missing else key
+                continue
         key = (*key, part)
-    return key
+    return (*key, loc[-1]) if missing else key
 
 
 def _number(bound: object) -> str:

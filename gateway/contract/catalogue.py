@@ -2,6 +2,8 @@
 
 from drivers.access.commands import Pulse, Pulsed
 from drivers.access.observations import CardRead, ReaderStatus
+from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
+from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.camera.commands import PictureTaken, TakePicture
 from drivers.camera.observations import FaceCaptured, PlateRead, SceneCaptured
 from drivers.command import Done, Request
@@ -37,6 +39,9 @@ EVENTS: tuple[type[Observation], ...] = (
     FingerFeedback,
     FingerCaptured,
     CaptureEnded,
+    BarrierState,
+    BarrierPassage,
+    BarrierAlarm,
     CardRead,
     ReaderStatus,
     FaceCaptured,
@@ -57,6 +62,11 @@ COMMANDS: tuple[CommandKind, ...] = (
     CommandKind("fingerprint_scanner.capture", Capture, CaptureDone),
     CommandKind("fingerprint_scanner.cancel", Request, Done),
     CommandKind("fingerprint_scanner.steal-lock", StealLock, Done),
+    CommandKind("barrier.open", OpenBarrier, Moved),
+    CommandKind("barrier.close", CloseBarrier, Moved),
+    CommandKind("barrier.stop", Request, Stopped),
+    CommandKind("barrier.acknowledge", Acknowledge, Done),
+    CommandKind("barrier.maintenance", Maintain, Done),
     CommandKind("card_reader.pulse", Pulse, Pulsed),
     CommandKind("camera.capture", TakePicture, PictureTaken),
     CommandKind("camera.cancel", Request, Done),

@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, field_validator
 
 from simulators.camera.faults import AnyPlateFault, Duplicate, Met, NoLength
 from simulators.camera.plate_camera import KEPT, Passage, PlateCamera, PlateCameraSettings
-from simulators.camera.sending import sent
+from simulators.camera.sending import sent, slowed
 from simulators.http.server import Request, Response, json_response
 from simulators.tcp_service import HungUpError
 from simulators.timed import Timed
@@ -135,6 +135,7 @@ class Axis(PlateCamera):
                 reader, writer = await asyncio.open_connection(to.hostname, to.port)
                 try:
                     request = _request(to.path or "/", to.netloc, packet, chunked=NoLength in met)
+                    await slowed(met)
                     async with contextlib.aclosing(sent(request, met)) as pieces:
                         async for piece in pieces:
                             writer.write(piece)

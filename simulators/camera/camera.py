@@ -39,6 +39,7 @@ class CameraSettings(ServiceSettings):
 
     auth: Scheme | None = Field(None, description="How clients prove who they are.")
     digest: Algorithm = Field("MD5", description="The hash of Digest authentication.")
+    nonce_s: float = Field(300.0, gt=0, description="How long a nonce of it is good for, in seconds.")
     size: Size = Field("640x360", description="Width and height of its pictures, in pixels.")
     who: int = Field(0, description="Another number, other people at the counter and other cars.")
 
@@ -51,7 +52,9 @@ class CameraSettings(ServiceSettings):
     def access(self) -> Access:
         """Who may ask."""
         scheme = self.auth or ("none" if self.username is None else "digest")
-        return Access(scheme, self.username or "", self.password, "Simulated camera", self.digest)
+        return Access(
+            scheme, self.username or "", self.password, "Simulated camera", self.digest, nonce_s=self.nonce_s
+        )
 
 
 class Camera(Simulator):
@@ -142,7 +145,7 @@ class Camera(Simulator):
 
     def status(self) -> dict[str, Any]:
         """What it did so far."""
-        return self.summary() | {"pictures": self.sensor.taken, "requests": len(self.server.asked)}
+        return self.summary() | {"pictures": self.sensor.taken, "requests": self.server.requests}
 
     def let(self, fault: Fault) -> None:
         """Let something go wrong."""

@@ -26,6 +26,7 @@ class DahuaSettings(PlateCameraSettings):
     """One camera."""
 
     kind: Literal["anpr-dahua"]
+    with_lengths: bool = Field(True, description="Whether its parts say how long they are.")
     faults: tuple[Timed[AnyPlateFault], ...] = Field((), description="Faults that happen by themselves.")
 
     def build(self) -> "Dahua":
@@ -40,6 +41,7 @@ class Dahua(StreamingPlateCamera):
 
     def __init__(self, settings: DahuaSettings) -> None:
         super().__init__(settings, LONGEST_HEARTBEAT_S, settings.faults)
+        self.own = settings
 
     async def admitted(self, request: Request) -> Response:
         """The stream, and the camera itself."""
@@ -69,7 +71,7 @@ class Dahua(StreamingPlateCamera):
 
     def heartbeat(self) -> bytes:
         """It says so."""
-        return part(BOUNDARY, "text/plain", b"Heartbeat\r\n")
+        return part(BOUNDARY, "text/plain", b"Heartbeat\r\n", with_length=self.own.with_lengths)
 
     def event(self, passage: Passage, met: Met) -> bytes:
         """Lines, then the picture."""
@@ -99,7 +101,7 @@ class Dahua(StreamingPlateCamera):
         }
         # One line a key: what somebody wrote on a plate must not become another one.
         lines = "".join(f"Events[0].{key}={' '.join(str(value).split())}\r\n" for key, value in told.items())
-        with_length = NoLength not in met
+        with_length = self.own.with_lengths and NoLength not in met
         return part(BOUNDARY, "text/plain", lines.encode(), with_length=with_length) + part(
             BOUNDARY, "image/jpeg", passage.picture, with_length=with_length
         )

@@ -48,10 +48,13 @@ class Interruption(CameraFault):
 
 
 class Stall(Interruption):
-    """The camera falls silent in the middle; the connection stays."""
+    """The camera falls silent in the middle, of video between two pictures; the connection stays.
+
+    Without `hold_s` or `for_s`, it says nothing more to those who are connected.
+    """
 
     fault: Literal["stall"] = "stall"
-    hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; without it, never.")
+    hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; else see `for_s`.")
 
 
 class Cut(Interruption):
@@ -85,6 +88,14 @@ class NoLength(CameraFault):
     fault: Literal["no-length"] = "no-length"
 
 
+class Dribble(CameraFault):
+    """A picture or event comes a few bytes at a time."""
+
+    fault: Literal["dribble"] = "dribble"
+    size: int = Field(1000, ge=1, description="Bytes at a time.")
+    every_ms: float = Field(5.0, ge=0, description="Pause between them, in milliseconds.")
+
+
 class Slow(CameraFault):
     """The camera takes its time before it says anything."""
 
@@ -103,6 +114,12 @@ class FormatChanged(Fault):
 
     fault: Literal["format-changed"] = "format-changed"
     size: Size = Field("1280x720", description="Width and height, in pixels.")
+
+
+class SubscriptionsForgotten(Fault):
+    """The camera knows none of those who pull its events any more."""
+
+    fault: Literal["subscriptions-forgotten"] = "subscriptions-forgotten"
 
 
 class StalePicture(Fault):
@@ -168,6 +185,7 @@ AnyPictureFault = Annotated[
     | WrongType
     | Garbage
     | NoLength
+    | Dribble
     | Slow
     | StalePicture
     | WrongCredentials
@@ -176,7 +194,17 @@ AnyPictureFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyPlateFault = Annotated[
-    Stall | Cut | NoLength | Slow | WrongCredentials | ServiceDies | WrongClock | Duplicate | Late | Misread,
+    Stall
+    | Cut
+    | NoLength
+    | Dribble
+    | Slow
+    | WrongCredentials
+    | ServiceDies
+    | WrongClock
+    | Duplicate
+    | Late
+    | Misread,
     Field(discriminator="fault"),
 ]
 AnyHikvisionFault = Annotated[AnyPlateFault | OtherNamespace, Field(discriminator="fault")]
@@ -190,6 +218,10 @@ AnyVideoFault = Annotated[
     | WrongCredentials
     | ServiceDies
     | WrongClock,
+    Field(discriminator="fault"),
+]
+AnyOnvifFault = Annotated[
+    AnyVideoFault | Garbage | SubscriptionsForgotten,
     Field(discriminator="fault"),
 ]
 FaultT = TypeVar("FaultT", bound=CameraFault)

@@ -34,6 +34,8 @@ class HikvisionSettings(PlateCameraSettings):
 
     kind: Literal["anpr-hikvision"]
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between heartbeats.")
+    namespace: str = Field(NAMESPACE, max_length=200, description="Of its XML.")
+    with_lengths: bool = Field(True, description="Whether its parts say how long they are.")
     faults: tuple[Timed[AnyHikvisionFault], ...] = Field((), description="Faults that happen by themselves.")
 
     def build(self) -> "Hikvision":
@@ -48,6 +50,7 @@ class Hikvision(StreamingPlateCamera):
 
     def __init__(self, settings: HikvisionSettings) -> None:
         super().__init__(settings, settings.heartbeat_s, settings.faults)
+        self.own = settings
 
     async def admitted(self, request: Request) -> Response:
         """The stream, what was missed, and the camera itself."""
@@ -59,7 +62,7 @@ class Hikvision(StreamingPlateCamera):
                 return self._since(request.body)
             case "GET", "/ISAPI/System/deviceInfo":
                 return _xml(
-                    f'<DeviceInfo version="2.0" xmlns="{NAMESPACE}"><deviceName>Lane</deviceName>'
+                    f'<DeviceInfo version="2.0" xmlns="{self.own.namespace}"><deviceName>Lane</deviceName>'
                     "<model>SIM-HIK-ANPR</model><serialNumber>SIM-HIK-0001</serialNumber>"
                     "<macAddress>02:00:00:00:00:01</macAddress><firmwareVersion>V5.0.0</firmwareVersion>"
                     "</DeviceInfo>"
@@ -67,7 +70,7 @@ class Hikvision(StreamingPlateCamera):
             case "GET", "/ISAPI/System/time":
                 now = datetime.fromtimestamp(self.sensor.now_ms() // 1000, self.lane.zone)
                 return _xml(
-                    f'<Time version="2.0" xmlns="{NAMESPACE}"><timeMode>manual</timeMode>'
+                    f'<Time version="2.0" xmlns="{self.own.namespace}"><timeMode>manual</timeMode>'
                     f"<localTime>{now.isoformat()}</localTime></Time>"
                 )
             case "GET", "/ISAPI/Streaming/channels/101/picture":
@@ -77,7 +80,8 @@ class Hikvision(StreamingPlateCamera):
     def heartbeat(self) -> bytes:
         """A `videoloss` that is not."""
         now = datetime.fromtimestamp(self.sensor.now_ms() // 1000, self.lane.zone)
-        return part(BOUNDARY, "application/xml", self._alert("videoloss", "inactive", now, NAMESPACE, "", 0))
+        xml = self._alert("videoloss", "inactive", now, self.own.namespace, "", 0)
+        return part(BOUNDARY, "application/xml", xml, with_length=self.own.with_lengths)
 
     def event(self, passage: Passage, met: Met) -> bytes:
         """XML, the plate, the picture."""
@@ -86,7 +90,7 @@ class Hikvision(StreamingPlateCamera):
             "ANPR",
             "active",
             passage.at,
-            other.namespace if other else NAMESPACE,
+            other.namespace if other else self.own.namespace,
             _anpr(passage),
             passage.number,
         )
@@ -95,7 +99,7 @@ class Hikvision(StreamingPlateCamera):
             (f"{PICTURES[0]}.jpg", "image/jpeg", passage.close_up),
             (f"{PICTURES[1]}.jpg", "image/jpeg", passage.picture),
         ]
-        with_length = NoLength not in met
+        with_length = self.own.with_lengths and NoLength not in met
         return b"".join(
             part(BOUNDARY, media_type, data, name=name, with_length=with_length)
             for name, media_type, data in named
@@ -126,7 +130,7 @@ class Hikvision(StreamingPlateCamera):
             f"<direction>{DIRECTIONS[passage.vehicle.direction]}</direction></Plate>"
             for passage in told
         )
-        return _xml(f'<Plates version="2.0" xmlns="{NAMESPACE}">{plates}</Plates>')
+        return _xml(f'<Plates version="2.0" xmlns="{self.own.namespace}">{plates}</Plates>')
 
 
 def _anpr(passage: Passage) -> str:

@@ -15,14 +15,13 @@ from pydantic import Field, ValidationError
 from simulators.camera.camera import CameraSettings, HttpCamera
 from simulators.camera.faults import Duplicate, Late, Met, Misread
 from simulators.camera.scene import View, jpeg, plate_close_up
-from simulators.camera.sending import sent
+from simulators.camera.sending import sent, slowed
 from simulators.camera.stamp import Stamp
 from simulators.camera.vehicles import Vehicle, Vehicles
 from simulators.errors import SimulatorError
-from simulators.tcp_service import HungUpError
 from simulators.timed import Timed
 
-KEPT = 500
+KEPT = 200
 """How many passages a camera remembers."""
 
 
@@ -180,6 +179,7 @@ class StreamingPlateCamera(PlateCamera):
     async def told(self, heartbeat_s: float) -> AsyncGenerator[bytes, None]:
         """All there is to tell one client, without end."""
         queue: asyncio.Queue[tuple[Passage, Met]] = asyncio.Queue()
+        unfinished: list[Passage] = []
         self.listening.add(queue)
         self.came.set()
         try:
@@ -192,17 +192,20 @@ class StreamingPlateCamera(PlateCamera):
                 except TimeoutError:
                     yield self.heartbeat()
                     continue
-                try:
-                    async with contextlib.aclosing(sent(self.event(passage, met), met)) as pieces:
-                        async for piece in pieces:
-                            yield piece
-                except HungUpError:
-                    self._keep(passage)
-                    raise
+                unfinished.append(passage)
+                await slowed(met)
+                async with contextlib.aclosing(sent(self.event(passage, met), met)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                unfinished.clear()
         finally:
             self.listening.discard(queue)
             if not self.listening:
                 self.came.clear()
+            for passage in unfinished:
+                self._keep(passage)
+            while not queue.empty():
+                self._keep(queue.get_nowait()[0])
 
     def status(self) -> dict[str, Any]:
         """How many listen, too."""

@@ -61,7 +61,7 @@ def plate_close_up(plate: str, width: int = 240) -> Image.Image:
     return image
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=6)
 def _drawn(view: View, size: tuple[int, int]) -> Image.Image:
     # Drawn at 1280 pixels and scaled: edges come out smooth, and every size shows the same.
     image = Image.new("RGB", (1280, 720))
@@ -96,27 +96,35 @@ def _counter(draw: ImageDraw.ImageDraw, view: View) -> None:
 def _person(draw: ImageDraw.ImageDraw, x: int, y: int, chance: Random) -> None:
     """Head and shoulders around (x, y), the middle of the face; 80 pixels from eye to eye."""
     skin, hair = chance.choice(_SKINS), chance.choice(_HAIRS)
-    shade = tuple(int(part * 0.86) for part in skin)
-    coat = chance.choice(_PAINTS)
-    draw.ellipse((x - 240, y + 150, x + 240, y + 620), coat)
-    draw.rectangle((x - 52, y + 80, x + 52, y + 190), shade)
-    draw.ellipse((x - 122, y - 168, x + 122, y + 120), hair)
+    shade, light = _toned(skin, 0.72), _toned(skin, 1.12)
+    draw.ellipse((x - 240, y + 150, x + 240, y + 620), chance.choice(_PAINTS))
+    draw.rectangle((x - 56, y + 80, x + 56, y + 190), shade)
+    draw.ellipse((x - 122, y - 168, x + 122, y + 110), hair)
     for side in (-1, 1):
-        ear = x + side * 108
+        ear = x + side * 106
         draw.ellipse((ear - 18, y - 20, ear + 18, y + 42), shade)
-    draw.ellipse((x - 106, y - 140, x + 106, y + 152), skin)
-    draw.chord((x - 110, y - 156, x + 110, y + 40), 195, 345, hair)
+    draw.ellipse((x - 106, y - 150, x + 106, y + 152), skin)
+    draw.chord((x - 112, y - 160, x + 112, y + 30), 200, 340, hair)
+    draw.ellipse((x - 66, y - 98, x + 66, y - 52), light)
     for side in (-1, 1):
-        eye = x + side * 40
-        draw.ellipse((eye - 30, y - 40, eye + 30, y + 8), shade)
-        draw.ellipse((eye - 22, y - 26, eye + 22, y), "white")
-        draw.ellipse((eye - 11, y - 25, eye + 11, y - 1), (52, 38, 30))
-        draw.ellipse((eye - 5, y - 18, eye + 5, y - 8), "black")
-        draw.line((eye - 28, y - 42 - side * 2, eye + 28, y - 42 + side * 2), hair, 9)
-    draw.polygon([(x - 8, y), (x - 22, y + 56), (x + 22, y + 56), (x + 8, y)], shade)
-    draw.ellipse((x - 22, y + 42, x + 22, y + 62), shade)
-    draw.ellipse((x - 42, y + 84, x + 42, y + 108), (160, 72, 70))
-    draw.line((x - 40, y + 96, x + 40, y + 96), (96, 40, 42), 4)
+        eye, cheek = x + side * 42, x + side * 54
+        draw.ellipse((cheek - 36, y + 22, cheek + 36, y + 78), light)
+        # Sockets and brows are darker than all around them: by that, software knows a face.
+        draw.ellipse((eye - 34, y - 36, eye + 34, y + 14), _toned(skin, 0.55))
+        draw.ellipse((eye - 20, y - 22, eye + 20, y), (206, 202, 196))
+        draw.ellipse((eye - 12, y - 24, eye + 12, y), (44, 32, 26))
+        draw.line((eye - 34, y - 40 - side * 3, eye + 34, y - 40 + side * 3), _toned(skin, 0.35), 12)
+    draw.rectangle((x - 9, y - 40, x + 9, y + 50), light)
+    draw.ellipse((x - 24, y + 42, x + 24, y + 66), shade)
+    draw.ellipse((x - 10, y + 40, x + 10, y + 56), light)
+    draw.ellipse((x - 42, y + 86, x + 42, y + 112), _toned((160, 72, 70), 0.6 + skin[0] / 600))
+    draw.line((x - 42, y + 98, x + 42, y + 98), (70, 30, 32), 5)
+    draw.ellipse((x - 34, y + 118, x + 34, y + 142), light)
+
+
+def _toned(colour: tuple[int, int, int], by: float) -> tuple[int, int, int]:
+    red, green, blue = (min(255, int(part * by)) for part in colour)
+    return red, green, blue
 
 
 def _lane(draw: ImageDraw.ImageDraw, view: View) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter
 
 from simulators.camera.camera import HttpCamera, SceneSettings
 from simulators.camera.faults import AnyPictureFault, Garbage, HalfPicture, Met, NoLength, NotFound, WrongType
-from simulators.camera.sending import sent
+from simulators.camera.sending import sent, slowed
 from simulators.http.server import Request, Response
 from simulators.timed import Timed
 
@@ -59,6 +59,7 @@ class SnapshotCamera(HttpCamera):
     async def _snapshot(self, met: Met) -> Response:
         if NotFound in met:
             return Response(404, media_type="text/html")
+        await slowed(met)
         await asyncio.sleep(self.own.picture_s)
         media_type, body = self._taken(met)
         length = None if NoLength in met else len(body)
@@ -81,6 +82,7 @@ class SnapshotCamera(HttpCamera):
         try:
             yield f"--{BOUNDARY}\r\n".encode()
             while True:
+                await slowed(met)
                 await asyncio.sleep(self.own.picture_s)
                 async with contextlib.aclosing(sent(self._part(met), met)) as pieces:
                     async for piece in pieces:

@@ -118,7 +118,7 @@ class Scanner(Simulator):
         """
         match verb:
             case "insert":
-                return self._insert(**arguments)
+                return await self._insert(**arguments)
             case "fault":
                 return await self._fault(**arguments)
             case "status":
@@ -129,7 +129,7 @@ class Scanner(Simulator):
                 }
         raise SimulatorError(f"{self.people.kind} does not know {verb!r}: {', '.join(self.verbs)}")
 
-    def _insert(
+    async def _insert(
         self,
         finger: int | None = None,
         pattern: str | None = None,
@@ -150,7 +150,7 @@ class Scanner(Simulator):
             stays_s = self.people.dwell_s if for_s is None else float(for_s)
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        self._lay(touch, stays_s, number)
+        await self._lay(touch, stays_s, number)
         return {"finger": number, "pattern": str(chosen.shows), "condition": str(touch.condition)}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -164,7 +164,9 @@ class Scanner(Simulator):
         await self.let(what)
         return {}
 
-    def _lay(self, touch: Touch, stays_s: float, number: int) -> None:
+    async def _lay(self, touch: Touch, stays_s: float, number: int) -> None:
+        # In a thread: a scanner that does not answer for a second is gone, to its host.
+        await asyncio.to_thread(self.platen.foresee, touch)
         self.platen.put(touch)
         self._tell("finger", {"finger": number, "condition": str(touch.condition)})
         task = asyncio.create_task(self._lift_later(touch, stays_s))
@@ -189,7 +191,7 @@ class Scanner(Simulator):
             number = chance.randrange(self.people.people)
             (condition,) = chance.choices(list(mix), list(mix.values()))
             touch = self.people.finger(number).touch(self.platen.touches, condition)
-            self._lay(touch, self.people.dwell_s, number)
+            await self._lay(touch, self.people.dwell_s, number)
             await asyncio.sleep(pause_s)
 
     async def _happens(self, timed: Timed[Any]) -> None:

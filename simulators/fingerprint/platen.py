@@ -34,6 +34,10 @@ class Platen:
         self.touches += 1
         self.on_change()
 
+    def foresee(self, touch: Touch | None, *, dirty: bool | None = None) -> None:
+        """Draw what it sees once that finger lies there, or it is dirty: the first time it takes a second."""
+        seen(touch, self.sensor, dirty=self.dirty if dirty is None else dirty)
+
     def lift(self) -> None:
         """Take away what lies there."""
         self.touch, self.beside = None, ()

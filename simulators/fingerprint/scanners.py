@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from simulators.faults import Fault
-from simulators.fingerprint.faults import Nb1010Fault, UruFault, nb1010_fault, uru_fault
+from simulators.fingerprint.faults import DirtySensor, Nb1010Fault, UruFault, nb1010_fault, uru_fault
 from simulators.fingerprint.nb1010 import Nb1010
 from simulators.fingerprint.people import Scanner, ScannerSettings
 from simulators.fingerprint.platen import Platen
@@ -155,6 +155,8 @@ class UsbScannerSimulator(Scanner):
 
     async def let(self, fault: Fault) -> None:
         """See `Scanner`."""
+        if isinstance(fault, DirtySensor):
+            await asyncio.to_thread(self.platen.foresee, self.platen.touch, dirty=True)
         self.scanner.let(fault)
 
     async def run(self, tell: Tell) -> None:

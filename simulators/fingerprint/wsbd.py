@@ -331,7 +331,7 @@ class WsBdSimulator(Served):
                 return self.summary() | {
                     "locked": self.service.lock is not None,
                     "captured": self.service.captured,
-                    "requests": len(self.server.asked),
+                    "requests": self.server.requests,
                 }
             case "fault", {"fault": str(name), **more}:
                 try:

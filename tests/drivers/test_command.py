@@ -73,6 +73,15 @@ def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
                 return Done()
 
 
+def test_a_verb_may_be_one_that_no_method_can_be_named() -> None:
+    class Door(Vane):
+        @command(verb="open", moves=True)
+        async def open_door(self, request: Request, call: Call) -> Done:
+            return Done()
+
+    assert Door.commands["open"] == Command("open", "open_door", Request, Done, urgent=False, moves=True)
+
+
 def test_a_call_knows_how_long_it_may_wait() -> None:
     assert 1.9 < Call.at_hand(within_s=2).left_s <= 2
     assert Call("1", "lane-1", "t", boot_ns() - 10**9).left_s < -0.9

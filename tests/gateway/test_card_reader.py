@@ -4,6 +4,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from support.gateways import House, house, until
 from support.mosquitto import Mosquitto
@@ -12,6 +13,7 @@ from support.stations import Station
 from drivers.access.commands import Pulsed
 from drivers.access.observations import CardRead
 from gateway.client import CommandError
+from gateway.contract.commands import CommandState
 from gateway.contract.reasons import CommandReason
 from gateway.contract.topics import Position
 from simulators.barrier.osdp_site import OsdpSettings, OsdpSite
@@ -90,3 +92,30 @@ async def test_a_killed_gateway_switches_nothing_when_it_is_back(house: House, s
         with pytest.raises(CommandError, match="wrong or missing: for_s"):
             await desk.command(READER, "pulse", {"for_s": 60.0})
         assert site.log.output_writes == []
+
+
+async def test_a_worker_that_wakes_to_find_its_gateway_gone_switches_nothing(
+    house: House, site: OsdpSite
+) -> None:
+    """The command was accepted, and waits in the worker's socket; behind it is the end."""
+    async with house.workstation(READER, station="counter-1") as desk:
+        await until(lambda: desk.status(READER).online)
+        state = desk.status(READER).state
+        assert state is not None
+        assert house.process is not None
+        (worker,) = (
+            process
+            for process in psutil.Process(house.process.pid).children(recursive=True)
+            if process.name() == READER
+        )
+        async with Station(house.broker.port, "counter-1") as station:
+            worker.suspend()
+            asked = station.send("pulse", state.session, position=Position("lane-1", "card"))
+            await until(lambda: station.answers_to(asked))
+            assert station.answers_to(asked)[0].state is CommandState.ACCEPTED
+            await house.stop(signal.SIGKILL)
+            worker.resume()
+            await until(lambda: not worker.is_running())
+            await house.start()
+            await until(lambda: (now := desk.status(READER)).online and now.state.session != state.session)
+        assert site.log.actuations == []

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support.gateways import DEVICE, House, house, until
 from support.mosquitto import Mosquitto
-from support.scanners import FINGER
+from support.scanners import FINGER, usb_scanner
 
 from drivers.driver import Condition
 from drivers.fingerprint.commands import Capture, CaptureDone
@@ -19,7 +19,7 @@ from drivers.fingerprint.observations import CaptureEnded, CaptureOutcome, Finge
 from drivers.links.link import Action, Cause
 from gateway.client import CommandFailed, Received, Workstation
 from gateway.contract.envelope import Provenance
-from simulators.fingerprint.uru4000 import Uru4000
+from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.usbip_bus import UsbIpBus
 
 __all__ = ["house"]
@@ -53,9 +53,9 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def scanner(house: House) -> AsyncIterator[Uru4000]:
+async def scanner(house: House) -> AsyncIterator[UsbScanner]:
     """A gateway that runs, with a scanner over USB/IP."""
-    scanner = Uru4000("4500")
+    scanner = usb_scanner("4500")
     async with UsbIpBus() as bus:
         bus.connect("1-1", scanner)
         (house.folder / "roles.toml").write_text(ROLES)
@@ -99,7 +99,7 @@ def on_disk(house: House) -> tuple[int, int]:
     return events[0], images[0]
 
 
-async def test_a_print_is_asked_for_taken_delivered_and_gone(house: House, scanner: Uru4000) -> None:
+async def test_a_print_is_asked_for_taken_delivered_and_gone(house: House, scanner: UsbScanner) -> None:
     async with counter(house) as desk:
         wanted = Capture(position="right_index", purpose="identification")
         asking = asyncio.create_task(
@@ -130,7 +130,7 @@ async def test_a_print_is_asked_for_taken_delivered_and_gone(house: House, scann
         assert picture.size == (384, 290)
 
 
-async def test_a_capture_is_called_off_by_whoever_asked_for_it(house: House, scanner: Uru4000) -> None:
+async def test_a_capture_is_called_off_by_whoever_asked_for_it(house: House, scanner: UsbScanner) -> None:
     async with counter(house) as desk:
         asking = asyncio.create_task(desk.command(POSITION, "capture", timeout_s=20))
         await told(desk, FingerFeedback)

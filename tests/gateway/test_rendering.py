@@ -7,6 +7,16 @@ from typing import Any
 import pytest
 
 from drivers.access.observations import UNTOLD, CardFormat, CardRead
+from drivers.barrier.observations import (
+    AlarmKind,
+    BarrierAlarm,
+    BarrierPassage,
+    BarrierState,
+    Direction,
+    DoorState,
+    MachineState,
+    Why,
+)
 from drivers.camera.observations import Area as Measured
 from drivers.camera.observations import FaceCaptured, Hint, Measure, PlateRead
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
@@ -29,8 +39,16 @@ from drivers.passport.observations import (
 )
 from gateway.cli.rendering import event_json, event_line, light_of, status_line
 from gateway.client import DeviceStatus, Received
+from gateway.contract.commands import CommandState
 from gateway.contract.envelope import Clock, Event
-from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.gateway_events import (
+    ClaimChange,
+    ClaimChanged,
+    ClockStepped,
+    CommandDecided,
+    CommandEnded,
+)
+from gateway.contract.reasons import CommandReason
 from gateway.contract.states import DeviceState
 from gateway.contract.topics import Position
 from simulators.specimens import ERIKSSON_LINES
@@ -95,6 +113,22 @@ def test_what_was_not_decoded_and_what_failed_says_so() -> None:
     assert "present the document again" in event_line(received(failed), reveal=False).plain
 
 
+def decided(decision: CommandState, reason: CommandReason | None = None) -> CommandDecided:
+    return CommandDecided(
+        cmd_id="c",
+        station="lane-1",
+        verb="open",
+        decision=decision,
+        reason=reason,
+        holder=None,
+        n=1,
+        args={},
+        left_ms=2500,
+    )
+
+
+OPEN_DOOR = DoorState(state=MachineState.OPEN, open_limit=True, closed_limit=False, presence=True)
+CLOSED_DOOR = DoorState(door="out", state=MachineState.CLOSED, open_limit=False, closed_limit=True)
 PIECES: dict[str, Observation] = {
     "a document lies there": DocumentPlaced(trigger=Trigger.INSERT),
     "image of the page, infrared light, 3 kB": ImageCaptured(
@@ -116,6 +150,39 @@ PIECES: dict[str, Observation] = {
     "card reader  inputs ●○  open or torn off": UNTOLD.model_copy(
         update={"tampered": True, "inputs": (True, False)}
     ),
+    "open  somebody in the way": BarrierState(state=MachineState.OPEN, doors=(OPEN_DOOR,)),
+    "emergency open  unacknowledged  in open  out closed  as it was when the link failed": BarrierState(
+        state=MachineState.EMERGENCY_OPEN,
+        why=Why.UNACKNOWLEDGED,
+        doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
+        stale=True,
+    ),
+    "passage forward  ✓ permit": BarrierPassage(direction=Direction.FORWARD, permitted=True, lasted_s=2),
+    "out: passage turned back  no permit": BarrierPassage(
+        door="out", direction=Direction.TURNED_BACK, permitted=False, lasted_s=2
+    ),
+    "It stands open.": BarrierAlarm(kind=AlarmKind.OPEN_TOO_LONG, door="", text="It stands open."),
+    "closed  somebody waits": BarrierState(
+        state=MachineState.CLOSED,
+        doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "before": True}),),
+    ),
+    "open asked by lane-1: accepted": decided(CommandState.ACCEPTED),
+    "open asked by lane-1: rejected, claimed": decided(CommandState.REJECTED, CommandReason.CLAIMED),
+    "open for lane-1: failed, timed_out in 6.0 s": CommandEnded(
+        cmd_id="c",
+        station="lane-1",
+        verb="open",
+        state=CommandState.FAILED,
+        reason=CommandReason.TIMED_OUT,
+        took_ms=6001,
+    ),
+    "stolen: chief has it now, lane-1 had it (counter unattended)": ClaimChanged(
+        change=ClaimChange.STOLEN,
+        holder="chief",
+        previous_holder="lane-1",
+        lease_s=30,
+        why="counter unattended",
+    ),
     "the clock was set, by +3,600.0 s": ClockStepped(
         step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
     ),
@@ -123,7 +190,7 @@ PIECES: dict[str, Observation] = {
 
 
 @pytest.mark.parametrize("said", PIECES)
-def test_every_piece_of_a_document_is_a_sentence(said: str) -> None:
+def test_every_piece_is_a_sentence(said: str) -> None:
     assert event_line(received(PIECES[said]), reveal=False).plain.endswith(said)
 
 

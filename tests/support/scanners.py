@@ -42,8 +42,10 @@ class Before:
 
 
 def usb_scanner(model: str, **more: Any) -> UsbScanner:
-    """One of that model."""
-    return Nb1010(**more) if model == "nb1010" else Uru4000(model, **more)
+    """One of that model, which has drawn `FINGER`: that takes a second, in which it would not answer."""
+    scanner: UsbScanner = Nb1010(**more) if model == "nb1010" else Uru4000(model, **more)
+    scanner.platen.foresee(FINGER.touch())
+    return scanner
 
 
 def driver_of(model: str) -> str:
@@ -59,6 +61,7 @@ async def before(model: str, folder: Path, **settings: Any) -> AsyncIterator[Bef
     if model in ZFM_MODELS:
         async with SerialLine.at(folder / "finger", settle_s=0.001, look_s=0.001) as line:
             module = ZfmModule(line, model, capture_s=0.02)
+            module.platen.foresee(FINGER.touch())
             module.start()
             driver: Any = Zfm(ZfmSettings(port=str(line.path), model=model, poll_s=0.01, **wanted), links)
             yield Before(driver, links, module, line.unplug, line.replug)

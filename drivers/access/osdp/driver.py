@@ -67,10 +67,11 @@ class Osdp(Driver[OsdpSettings]):
         self._working = asyncio.create_task(self._work())
         self._working.add_done_callback(lambda _: self._news.set())
         told = self.panel.identity
-        firmware = told["firmware_version"]
+        # libosdp makes a number of it, least byte first; an OUI is written in the order of the wire.
+        vendor, firmware = told["vendor_code"].to_bytes(3, "little"), told["firmware_version"]
         return Identity(
             model=f"model {told['model']}.{told['version']}",
-            manufacturer=f"OUI {told['vendor_code']:06X}",
+            manufacturer=f"OUI {vendor.hex('-').upper()}",
             serial_number=f"{told['serial_number']:08X}",
             firmware=f"{firmware >> 16}.{firmware >> 8 & 0xFF}.{firmware & 0xFF}",
         )

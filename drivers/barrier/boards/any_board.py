@@ -1,14 +1,22 @@
-"""Every board that a barrier's configuration may name, by its `model`."""
+"""Every board that a configuration may name, by its `model`."""
 
 from typing import Annotated
 
 from pydantic import Field
 
 from drivers.barrier.boards.generic import GenericSettings
+from drivers.barrier.boards.gpio import GpioBoardSettings
 from drivers.barrier.boards.kmtronic import KMtronicSettings
+from drivers.barrier.boards.lcus import LcusSettings
+from drivers.barrier.boards.numato import NumatoSettings
 from drivers.barrier.boards.waveshare import WaveshareSettings
 from drivers.barrier.boards.wirenboard import WirenBoardSettings
 
 AnyModbusBoard = Annotated[
     WaveshareSettings | WirenBoardSettings | KMtronicSettings | GenericSettings, Field(discriminator="model")
+]
+AnySerialBoard = Annotated[NumatoSettings | LcusSettings, Field(discriminator="model")]
+AnyWithInputs = Annotated[
+    WaveshareSettings | WirenBoardSettings | GenericSettings | NumatoSettings | GpioBoardSettings,
+    Field(discriminator="model"),
 ]

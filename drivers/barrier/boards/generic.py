@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.barrier.board import Board, PulseEnd
+from drivers.barrier.board import Board, DeviceRefused, PulseEnd
 from drivers.barrier.boards.modbus_board import BoardTimed, HostTimedModbus, ModbusBoard, ModbusBoardSettings
 from drivers.driver import Identity
 from drivers.links.links import Links
@@ -14,11 +14,11 @@ _WORD_BITS = 16
 
 
 class GenericSettings(ModbusBoardSettings):
-    """A board of any make, by its map. One of `pulse_at` and `watchdog_at` must be there."""
+    """A board of any make, by its map. With relays, one of `pulse_at` and `watchdog_at` must be there."""
 
     model: Literal["generic"]
     name: str = Field("Modbus board", description="Make and model, for people to read.", max_length=60)
-    relays: int = Field(8, ge=1, le=64, description="How many relays it has.", examples=[8])
+    relays: int = Field(8, ge=0, le=64, description="How many relays it has.", examples=[8])
     inputs: int = Field(8, ge=1, le=64, description="How many inputs it has.", examples=[8])
     relays_at: int = Field(0, ge=0, le=0xFFFF, description="Address of the first relay's coil.")
     inputs_at: int = Field(0, ge=0, le=0xFFFF, description="Address of the first input.")
@@ -50,13 +50,13 @@ class GenericSettings(ModbusBoardSettings):
 
     @model_validator(mode="after")
     def _ends_its_pulses(self) -> Self:
-        if (self.pulse_at is None) == (self.watchdog_at is None):
+        if self.relays and (self.pulse_at is None) == (self.watchdog_at is None):
             raise ValueError(
-                "a board must end a pulse though the gateway is dead: write `pulse_at` if it times pulses, "
-                "or `watchdog_at` if it opens its relays when nobody speaks to it, and not both"
+                "nothing is said to end a pulse when the gateway is dead, or two things; write `pulse_at` if "
+                "the board times pulses, or `watchdog_at` if it opens relays when it hears nothing, not both"
             )
         if self.inputs_as == "coils" and not self._apart:
-            raise ValueError("relays and inputs are the same coils: correct `inputs_at` or `relays_at`")
+            raise ValueError("relays and inputs are the same coils; correct `inputs_at` or `relays_at`")
         return self
 
     @property
@@ -66,7 +66,9 @@ class GenericSettings(ModbusBoardSettings):
         )
 
     def board(self, links: Links) -> Board:
-        """See `ModbusBoardSettings`."""
+        """See `BoardSettings`."""
+        if not self.relays:
+            return GenericInputs(self, links)
         return GenericTimed(self, links) if self.pulse_at is not None else GenericWatched(self, links)
 
     def pulse(self, relay: int, for_s: float) -> Write:
@@ -103,6 +105,27 @@ class _Mapped(ModbusBoard[GenericSettings]):
     async def _who(self) -> Identity:
         await self.sense()
         return Identity(model=self.settings.name)
+
+
+class GenericInputs(_Mapped):
+    """One that has inputs alone, beside a board with relays. See `Board`."""
+
+    pulse_end = PulseEnd.NOTHING
+    released_within_s = 0.0
+
+    async def closed_relays(self) -> tuple[bool, ...]:
+        """See `Board`."""
+        return ()
+
+    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:  # noqa: ARG002
+        """It cannot."""
+        raise DeviceRefused("It has no relays.")
+
+    async def release(self) -> None:
+        """See `Board`."""
+
+    async def close(self) -> None:
+        """See `Board`."""
 
 
 class GenericTimed(BoardTimed[GenericSettings], _Mapped):

@@ -20,7 +20,7 @@ class KMtronicSettings(ModbusBoardSettings, TimeRelay):
     model: Literal["kmtronic-8"]
 
     def board(self, links: Links) -> "KMtronic":
-        """See `ModbusBoardSettings`."""
+        """See `BoardSettings`."""
         return KMtronic(self, links)
 
 

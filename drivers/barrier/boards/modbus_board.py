@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
-from drivers.barrier.board import Board, DeviceRefused, PulseEnd
-from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed
+from drivers.barrier.board import DeviceRefused, PulseEnd
+from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed, closed_before
+from drivers.barrier.boards.settings import BoardSettings
 from drivers.driver import Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
@@ -16,12 +17,8 @@ from drivers.links.turns import Withdrawn
 AnswerT = TypeVar("AnswerT")
 
 
-class ModbusBoardSettings(ModbusSettings):
+class ModbusBoardSettings(ModbusSettings, BoardSettings):
     """How to reach a board, and which it is."""
-
-    @abstractmethod
-    def board(self, links: Links) -> Board:
-        """The board, not yet opened."""
 
 
 SettingsT = TypeVar("SettingsT", bound=ModbusBoardSettings)
@@ -65,13 +62,13 @@ class ModbusBoard(Generic[SettingsT]):
         try:
             return await self.link.ask(question)
         except ModbusRefused as refused:
-            raise LinkError(
-                Cause.WRONG_DEVICE,
-                f"The board at {self.settings.port} (unit {self.settings.unit}) does not tell {about}: "
-                f"{refused}.",
-                Action.CONFIGURE,
-                "Correct `model`, `port` and `unit`: another board answers.",
-            ) from None
+            text = f"{self._named} does not tell {about}: {refused}."
+            if refused.other_board:
+                how = "Correct `model`, `port` and `unit`: another board answers."
+                raise LinkError(Cause.WRONG_DEVICE, text, Action.CONFIGURE, how) from None
+            cause = Cause.NO_ANSWER if refused.for_now else Cause.DEVICE_FAULT
+            how = "If it stays so, switch the board off and on; check its bus."
+            raise LinkError(cause, text, Action.CALL, how) from None
 
     async def _tell(
         self, command: Request[bool], *, urgent: bool, wanted: Callable[[], bool] = lambda: True
@@ -85,11 +82,15 @@ class ModbusBoard(Generic[SettingsT]):
     async def _open_all(self) -> None:
         await self._tell(WriteCoils(self.relays_at, (False,) * self.relays), urgent=True)
 
+    @property
+    def _named(self) -> str:
+        return f"The board at {self.settings.port} (unit {self.settings.unit})"
+
     def not_set_up(self, text: str, how: str) -> LinkError:
         """The board is not set as it must be."""
         return LinkError(
             Cause.WRONG_DEVICE,
-            f"The board at {self.settings.port} (unit {self.settings.unit}) {text}.",
+            f"{self._named} {text}.",
             Action.CONFIGURE,
             how,
         )
@@ -150,13 +151,7 @@ class HostTimedModbus(ModbusBoard[SettingsT], HostTimed):
         """See `Board`. A relay that is closed already is nobody's pulse: it must open first."""
         identity = await super().open()
         if True in (closed := await super().closed_relays()):
-            raise LinkError(
-                Cause.DEVICE_FAULT,
-                f"Relay {closed.index(True)} is closed, and not by us.",
-                Action.WAIT,
-                "The board's watchdog opens it if nobody else speaks to the board; otherwise switch it off "
-                "and on.",
-            )
+            raise closed_before(closed.index(True))
         return identity
 
     async def sense(self) -> tuple[bool, ...]:

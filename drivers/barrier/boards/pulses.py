@@ -47,6 +47,7 @@ class HostTimed(ABC):
         """See `Board`."""
         self._usable()
         releases = self._releases
+        going_on = relay in self._ours
 
         def go() -> bool:
             if releases != self._releases:
@@ -61,10 +62,12 @@ class HostTimed(ABC):
         except Withdrawn:
             raise DeviceRefused(OVERTAKEN) from None
         except DeviceRefused:
-            self._ours.discard(relay)
+            if not going_on:
+                self._ours.discard(relay)
             raise
         finally:
-            # Also when no answer came, or nobody waits for it any more: it may have closed.
+            # Also when no answer came, or nobody waits for it any more: it may have closed. And also when
+            # this one was refused while an earlier one went on, whose end has been called off for it.
             if relay in self._ours and releases == self._releases:
                 self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
 
@@ -111,6 +114,16 @@ class HostTimed(ABC):
         for end in ends:
             end.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
+
+
+def closed_before(relay: int) -> LinkError:
+    """A relay is closed at opening: no pulse of ours, so nothing would end it."""
+    return LinkError(
+        Cause.DEVICE_FAULT,
+        f"Relay {relay} is closed, and not by us.",
+        Action.WAIT,
+        "A watchdog opens it when nobody speaks to the board; without one, switch the board off and on.",
+    )
 
 
 def _did_not_open(relay: int) -> LinkError:

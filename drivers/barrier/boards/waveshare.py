@@ -28,7 +28,7 @@ class WaveshareSettings(ModbusBoardSettings):
     model: Literal["waveshare-8"]
 
     def board(self, links: Links) -> "Waveshare":
-        """See `ModbusBoardSettings`."""
+        """See `BoardSettings`."""
         return Waveshare(self, links)
 
 

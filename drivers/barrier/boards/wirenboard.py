@@ -33,7 +33,7 @@ class WirenBoardSettings(ModbusBoardSettings):
     )
 
     def board(self, links: Links) -> "WirenBoard":
-        """See `ModbusBoardSettings`."""
+        """See `BoardSettings`."""
         return WirenBoard(self, links)
 
 

@@ -207,11 +207,13 @@ class Lane:
     def decide(self, now_s: float) -> None:
         """Let everybody see how things are and go, stop or turn; those ahead first."""
         self._takes = {door: whose for door, whose in self._takes.items() if self._way(door) == "clear"}
-        for vehicle in list(self.vehicles):
-            self._note_passages(vehicle, now_s)
-            self._make_up_mind(vehicle, now_s)
-            vehicle.go(self._goal(vehicle, now_s), now_s)
-            self._leave(vehicle, now_s)
+        before = None
+        while before != (before := [(v.number, v.going_back) for v in self.vehicles]):
+            for vehicle in list(self.vehicles):  # who leaves, or goes back, makes way for those ahead
+                self._note_passages(vehicle, now_s)
+                self._make_up_mind(vehicle, now_s)
+                vehicle.go(self._goal(vehicle, now_s), now_s)
+                self._leave(vehicle, now_s)
 
     def changes_after(self, now_s: float) -> float | None:
         """When somebody will next come somewhere that matters, or make up their mind."""
@@ -273,7 +275,11 @@ class Lane:
             out = (s.start_m if vehicle.sign == 1 else -s.end_m) - OUT_M
             if behind is None:
                 return out
-            return min(vehicle.front(now_s), max(out, behind.front(now_s) + vehicle.length_m + s.gap_m))
+            room_from = behind.front(now_s)
+            if behind.going_back:  # both do: no faster than who is nearer to the way out, and as far
+                vehicle.speed_mps = min(vehicle.speed_mps, behind.speed_mps)
+                room_from = min(room_from, behind.goal)
+            return min(vehicle.front(now_s), max(out, room_from + vehicle.length_m + s.gap_m))
         goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         if vehicle.manner is Manner.TURNS_BACK:
             goal = self._turn(vehicle)

@@ -38,11 +38,14 @@ class Encoder:
             "sc_threshold": "0",
         }
         self._codec = codec
+        self._begun = False
         black = self.units(Image.new("RGB", size), 0, key=True)
         self.parameters = tuple(unit for unit in black if unit[0] & 31 in (SPS, PPS))
+        self._begun = False  # nobody sees that picture: the next one must not need it
 
     def units(self, image: Image.Image, at: int, *, key: bool = False) -> list[bytes]:
-        """The NAL units of a picture; `at` counts CLOCK_HZ. With `key`, nothing before it is needed."""
+        """The NAL units of a picture; `at` counts CLOCK_HZ. With `key`, and at first, it needs no other."""
+        key, self._begun = key or not self._begun, True
         frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(format="yuv420p")
         frame.pts = at
         frame.time_base = self._codec.time_base

@@ -5,10 +5,10 @@ with a key picture of their own moment.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
@@ -16,6 +16,7 @@ from simulators.camera.faults import Met, NotFound, PacketLoss, Slow, Stall, Wai
 from simulators.camera.rtsp.h264 import CLOCK_HZ, SPS, Encoder
 from simulators.camera.rtsp.messages import Request, next_request, response
 from simulators.camera.rtsp.session import Session
+from simulators.camera.sending import slowed
 from simulators.camera.sensor import Sensor
 from simulators.http.access import Access
 from simulators.tcp_service import HOST, TcpService
@@ -23,7 +24,6 @@ from simulators.tcp_service import HOST, TcpService
 PATH = "/stream"
 TRACK = "track1"
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,11 +45,12 @@ class RtspServer(TcpService):
         self.access = access
         self.frames_per_s = frames_per_s
         self.key_every_s = key_every_s
-        self.requests = Waiting()
-        self.pictures = Waiting()
+        self.requests_meet = Waiting()
+        self.pictures_meet = Waiting()
         self.sessions: set[Session] = set()
         self._watched = asyncio.Event()
         self._left = asyncio.Event()
+        self._still_until_s = 0.0
         self._encoder: Encoder | None = None
         # One thread, and not one of the loop's: an encoder is not for two, and waits for nobody.
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoder")
@@ -66,7 +67,14 @@ class RtspServer(TcpService):
 
     def let(self, fault: NotFound | Slow | Stall | PacketLoss) -> None:
         """Let something go wrong with the next requests or pictures, as its kind is."""
-        (self.requests if isinstance(fault, NotFound | Slow) else self.pictures).add(fault)
+        match fault:
+            case NotFound() | Slow():
+                self.requests_meet.add(fault)
+            case PacketLoss():
+                self.pictures_meet.add(fault)
+            case Stall(hold_s=hold_s, for_s=for_s):
+                lasts_s = hold_s or for_s or inf
+                self._still_until_s = asyncio.get_running_loop().time() + lasts_s
 
     # Pictures
 
@@ -76,21 +84,22 @@ class RtspServer(TcpService):
         due_s = loop.time()
         while True:
             await self._watched.wait()
-            met = self.pictures.take()
-            if (stall := met.get(Stall)) is not None:
-                await self._still(stall)
-            await self._shoot(met)
+            await self._be_still()
+            await self._shoot(self.pictures_meet.take())
             due_s = max(due_s + 1 / self.frames_per_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
-    async def _still(self, stall: Stall) -> None:
-        """Show nothing: for so long, or until nobody is left who saw the beginning of it."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(stall.hold_s):
-                watching = set(self.sessions)
-                while watching & self.sessions:
-                    self._left.clear()
-                    await self._left.wait()
+    async def _be_still(self) -> None:
+        """Show nothing during a stall: until its end or, where it has none, until all who watch have gone."""
+        now_s = asyncio.get_running_loop().time()
+        if self._still_until_s == inf:
+            watching = set(self.sessions)
+            while watching & self.sessions:
+                self._left.clear()
+                await self._left.wait()
+            self._still_until_s = 0.0
+        elif now_s < self._still_until_s:
+            await asyncio.sleep(self._still_until_s - now_s)
 
     async def _shoot(self, met: Met) -> None:
         shown = [session for session in self.sessions if session.playing]
@@ -103,9 +112,7 @@ class RtspServer(TcpService):
     def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
         """The units of a picture of now, and whether it needs none before it."""
         image = self.sensor.expose().image
-        before = self._encoder
-        encoder = self._encoder_of(image.size)
-        units = encoder.units(image, at, key=key_wanted or encoder is not before)
+        units = self._encoder_of(image.size).units(image, at, key=key_wanted)
         return units, units[0][0] & 0x1F == SPS
 
     def _encoder_of(self, size: tuple[int, int]) -> Encoder:
@@ -125,9 +132,8 @@ class RtspServer(TcpService):
         try:
             while (request := await next_request(reader)) is not None:
                 self.note(request)
-                met = self.requests.take()
-                if (slow := met.get(Slow)) is not None:
-                    await asyncio.sleep(slow.delay_s)
+                met = self.requests_meet.take()
+                await slowed(met)
                 status, headers, body = await self._answer(request, met, mine, writer)
                 sequence = request.headers.get("cseq", "0")
                 writer.write(response(status, sequence, headers, body))

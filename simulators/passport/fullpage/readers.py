@@ -91,7 +91,7 @@ class RegulaSimulator(Served):
         """See `Simulator.obey`: it has a `status`, and the fault `garbage`."""
         match verb, dict(arguments):
             case "status", {}:
-                return self.summary() | {"requests": len(self.server.asked)}
+                return self.summary() | {"requests": self.server.requests}
             case "fault", {"fault": "garbage"}:
                 self.service.garbage = True
                 return {}
@@ -149,7 +149,7 @@ class PageReader(Served):
                     "document": self.glass.state,
                     "documents_presented": self._presented,
                     "scans": self.glass.scans,
-                    "requests": len(self.server.asked),
+                    "requests": self.server.requests,
                 }
         raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from drivers.fingerprint.observations import (
     Purpose,
     Unreadable,
 )
+from drivers.fingerprint.quality import MeasureName, QualityMeasure, load_measure
 from drivers.fingerprint.raster import Raster, Spoilt
 from drivers.fingerprint.scanner import ScannerSettings
 from drivers.links.link import Action, Cause, LinkError
@@ -308,6 +310,45 @@ async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
         while not asked.done():
             await desk.cancel()
             await asyncio.sleep(0)
+
+
+def slowly(name: MeasureName) -> QualityMeasure:
+    time.sleep(0.3)
+    return load_measure(name)
+
+
+def never(_name: MeasureName) -> QualityMeasure:
+    raise PULLED
+
+
+async def test_a_measure_that_loads_slowly_keeps_no_capture_from_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
+    async with played() as (scanner, desk):
+        scanner.place(GOOD)
+        asked = desk.ask(within_s=0.1)
+        called_off = desk.ask(within_s=0.05)
+        with pytest.raises(Refused):
+            await called_off
+        assert (await asked).outcome is CaptureOutcome.CAPTURED
+
+
+async def test_a_capture_is_called_off_while_its_measure_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
+    async with played() as (scanner, desk):
+        asked = desk.ask()
+        assert await desk.condition() is Condition.BUSY
+        await desk.cancel()
+        assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
+        assert "finger_on" not in scanner.called
+        await asyncio.wait({asked})
+
+
+async def test_a_measure_that_does_not_load_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", never)
+    async with played() as (_, desk):
+        assert await desk.next(LinkError) is PULLED
 
 
 async def test_a_command_that_comes_too_late_is_refused() -> None:

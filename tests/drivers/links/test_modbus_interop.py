@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pymodbus_board import PymodbusBoard, over_rtu, over_tcp
 
+from drivers.barrier.boards.waveshare import WaveshareSettings
 from drivers.links.links import Links
 from drivers.links.modbus import ModbusLink, ModbusSettings
 from drivers.links.modbus_pdu import Function, ModbusRefused, ReadBits, ReadRegisters, Write, WriteCoils
@@ -53,3 +54,19 @@ async def test_what_it_refuses_we_understand(link: ModbusLink) -> None:
     with pytest.raises(ModbusRefused, match="no such address") as refused:
         await link.ask(ReadBits(Function.READ_COILS, 0x0300, 8))
     assert refused.value.code == 2
+
+
+async def test_a_whole_board_opens_senses_and_pulses_there(board: PymodbusBoard) -> None:
+    links = Links()
+    settings = WaveshareSettings(model="waveshare-8", port=board.port, answer_within_s=1)
+    relays = settings.board(links)
+    assert (await relays.open()).firmware == "1.00"
+    assert not links.simulated or board.port.startswith("/")
+    assert {function for function, *_ in board.heard} == {3}
+    assert await relays.sense() == (False, True) * 4
+    await relays.pulse(1, 0.5)
+    assert board.values == [(0x0201, 5)]
+    await relays.release()
+    assert await relays.closed_relays() == (False,) * 8
+    await relays.close()
+    await links.close()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.modbus import ModbusLink, ModbusSettings
-from drivers.links.modbus_framing import serial_frame
+from drivers.links.modbus_framing import serial_frame, tcp_frame
 from drivers.links.modbus_pdu import Function, ModbusRefused, ReadBits, ReadRegisters, Write, WriteCoils
 from drivers.links.turns import Withdrawn
 from simulators.barrier.exchange import (
@@ -255,6 +255,27 @@ async def test_a_line_unplugged_at_any_byte_of_an_answer(tmp_path: Path, cut: in
         line.unplug()
         with pytest.raises(LinkError) as error:
             await asking
+        await links.close()
+    assert error.value.cause is Cause.UNPLUGGED
+
+
+@pytest.mark.parametrize("cut", range(10))
+async def test_a_connection_that_ends_at_any_byte_of_an_answer(cut: int) -> None:
+    answer = tcp_frame(2, 1, bytes([2, 1, 0xB2]))  # the first question is who it is
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(11)
+        writer.write(tcp_frame(1, 1, bytes([0xAB, 1])))
+        await reader.readexactly(12)
+        writer.write(answer[:cut])
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        links = Links()
+        link = await links.modbus(ModbusSettings(port=f"tcp://127.0.0.1:{port}"))
+        with pytest.raises(LinkError) as error:
+            await link.ask(INPUTS)
         await links.close()
     assert error.value.cause is Cause.UNPLUGGED
 

@@ -61,7 +61,7 @@ async def test_accepted_then_done_and_both_recorded(desk: Desk) -> None:
         ({"retain": True}, CommandReason.RETAINED),
         ({"expires_s": None}, CommandReason.NO_EXPIRY),
         ({"expires_s": 6}, CommandReason.NO_EXPIRY),
-        ({"expires_s": 0}, CommandReason.NO_EXPIRY),
+        ({"expires_s": 0}, CommandReason.EXPIRED),
         ({"session": "session-0"}, CommandReason.OTHER_SESSION),
         ({"station": "nobody"}, CommandReason.UNKNOWN_STATION),
         ({"station": "abroad"}, CommandReason.FOREIGN_AUTHORITY),

@@ -1,16 +1,22 @@
 """A driver of somebody else's package, installed as packages are: by its metadata on the path."""
 
 import importlib
+import importlib.metadata
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import drivers.driver
+import gateway.config.source
 from gateway.config import Post, load
 
+ROOT = Path(__file__).parents[3]
+
 DRIVERS = """
-from typing import Literal
+from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from drivers.driver import Driver, Family
 from drivers.links.settings import Settings
@@ -18,6 +24,15 @@ from drivers.links.settings import Settings
 
 class Light(Settings):
     level: int = Field(50, ge=0, le=100, description="Brightness, in percent.", examples=[50])
+
+
+class Bell(Settings):
+    model: Literal["bell"]
+    volume: int = Field(ge=0, le=10, description="How loud.", examples=[3])
+
+
+class Horn(Settings):
+    model: Literal["horn"] = Field(description="Which one.", examples=["horn"])
 
 
 class KivuSettings(Settings):
@@ -28,6 +43,7 @@ class KivuSettings(Settings):
     api_token: str = Field("", max_length=8, pattern="^[a-z]*$", description="A token.", examples=["x"])
     secret_code: str = Field("none", description="What it also asks for.", examples=["none"])
     light: Light = Field(Light(), description="Its light.", examples=[{"level": 50}])
+    sound: Annotated[Bell | Horn, Field(discriminator="model")] | None = Field(None, description="Its sound.")
     retries: tuple[int, ...] = Field((), description="Waits, in seconds.", examples=[[1, 2]])
 
     @field_validator("baud")
@@ -86,3 +102,16 @@ def post(tmp_path: Path) -> Callable[..., Post]:
         return load(file, environ)
 
     return _load
+
+
+@pytest.fixture
+def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own drivers, whether or not the project is installed where the tests run."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    group = drivers.driver.ENTRY_POINTS
+    points = {
+        name: importlib.metadata.EntryPoint(name, place, group)
+        for name, place in project["entry-points"][group].items()
+    }
+    for module in (drivers.driver, gateway.config.source):
+        monkeypatch.setattr(module, "installed_drivers", lambda: points)

@@ -603,6 +603,42 @@ TABLE = (
         "refuses a simulated device",
         'profile = "training"',
     ),
+    # One of several kinds of table, told by a word in it.
+    Broken(
+        "kind of table that there is not",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "hron" #!',
+        'device."lane-1/reader".sound.model',
+        '"hron" is not one of the words it takes',
+        "did you mean horn? choose one of bell, horn",
+    ),
+    Broken(
+        "table that does not say its kind",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound] #!\nvolume = 3',
+        'device."lane-1/reader".sound.model',
+        "is missing",
+        "add model = ",
+    ),
+    Broken(
+        "too large in a kind of table",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "bell"\nvolume = 11 #!',
+        'device."lane-1/reader".sound.volume',
+        "11 is too large",
+        "how loud",
+    ),
+    Broken(
+        "missing from a kind of table",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound] #!\nmodel = "bell"',
+        'device."lane-1/reader".sound.volume',
+        "is missing",
+        "add volume = 3",
+    ),
+    Broken(
+        "key of another kind of table",
+        GATEWAY + BROKER + DEVICE + '[device."lane-1/reader".sound]\nmodel = "horn"\nvolume = 3 #!',
+        'device."lane-1/reader".sound.volume',
+        "there is no such key",
+        "known keys: model",
+    ),
     # The environment.
     Broken(
         "unset variable",

@@ -1,11 +1,9 @@
 """What a correct file becomes."""
 
-import importlib.metadata
 import os
 import subprocess
 import sys
 import textwrap
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import drivers.driver
-import gateway.config.source
 from gateway.config import ConfigError, Post, load
 from gateway.contract.topics import Position
 
@@ -106,19 +102,6 @@ def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path:
     text = SMALL.replace('"127.0.0.1"', '"127.0.0.1"\nusername = "gw"\npassword_file = "password"')
 
     assert post(text).stamps == {password: password.stat().st_mtime_ns}
-
-
-@pytest.fixture
-def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Our own drivers, whether or not the project is installed where the tests run."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    group = drivers.driver.ENTRY_POINTS
-    points = {
-        name: importlib.metadata.EntryPoint(name, place, group)
-        for name, place in project["entry-points"][group].items()
-    }
-    for module in (drivers.driver, gateway.config.source):
-        monkeypatch.setattr(module, "installed_drivers", lambda: points)
 
 
 @pytest.mark.usefixtures("shipped")

@@ -27,6 +27,8 @@ new Parser().parse(text).then(({ document, diagnostics }) => {
 });
 """
 
+RETAINED = ("device.state", "gateway.state", ".description", ".now", "send device.claim")
+
 
 def test_the_documents_do_not_drift_from_the_models() -> None:
     assert [str(drift) for drift in compare(ROOT / "config/contract")] == []
@@ -75,7 +77,7 @@ def test_only_states_are_retained_and_everything_is_acknowledged() -> None:
     for name, operation in asyncapi(CONTRACT_VERSION)["operations"].items():
         binding = operation["bindings"]["mqtt"]
         assert binding["qos"] == 1
-        assert binding["retain"] == name.endswith((".state", ".description", ".now", "send device.claim"))
+        assert binding["retain"] == name.endswith(RETAINED)
         assert ("messageExpiryInterval" in binding) == (not binding["retain"])
 
 

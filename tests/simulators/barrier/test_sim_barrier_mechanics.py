@@ -400,6 +400,21 @@ def test_who_turns_back_interrupts_the_photocell_and_goes_out_where_they_came_in
     assert not rig.barrier.lane.vehicles
 
 
+@pytest.mark.parametrize("patience_s", [1, 2, 3, 4, 5, 6])
+def test_two_who_go_back_out_do_so_in_a_few_moves_though_one_is_faster(patience_s: float) -> None:
+    rig = Rig()
+    rig.open()
+    rig.barrier.arrive(Manner.TURNS_BACK, speed_mps=8)
+    rig.barrier.arrive(patience_s=patience_s, speed_mps=2)
+    moves = 0
+    while rig.barrier.lane.vehicles:
+        assert rig.time.next_s is not None
+        rig.time.run_to(rig.time.next_s)
+        moves += 1
+        assert moves < 200
+    assert rig.told("left") == 2
+
+
 def test_who_comes_the_wrong_way_is_seen_at_the_exit_first() -> None:
     rig = Rig()
     rig.barrier.arrive(wrong_way=True)

@@ -1,5 +1,6 @@
 """The simulated Dahua plate camera, as its clients and whoever commands it see it."""
 
+import asyncio
 import time
 
 import pytest
@@ -74,6 +75,20 @@ async def test_what_was_lost_with_a_connection_is_told_again() -> None:
             assert [event["Events[0].EventID"] for event in events(again)] == [
                 str(camera.passages[-1].number)
             ]
+
+
+async def test_what_a_client_did_not_wait_for_is_told_to_the_next() -> None:
+    async with running("anpr-dahua", resends=True) as (camera, client):
+        await camera.obey("insert", {"plate": "UT 1"})  # nobody listens
+        await fault(camera, "stall")
+        await heard_of(
+            camera, client, STREAM, lambda data: b"UT 2" in data, {"plate": "UT 2"}, {"plate": "UT 3"}
+        )
+        while camera.listening:
+            await asyncio.sleep(0.005)
+        last = await listen(client, STREAM, lambda data: b"\xff\xd9\r\n" in data.partition(b"UT 3")[2])
+        plates = [event["Events[0].TrafficCar.PlateNumber"] for event in events(last)]
+        assert plates == ["UT 2", "UT 3"]
 
 
 async def test_it_beats_and_says_who_it_is_to_who_may_ask() -> None:

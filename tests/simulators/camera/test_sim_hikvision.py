@@ -84,6 +84,20 @@ async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
         assert (datetime.now(UTC) - at > timedelta(minutes=59)) == (name == "wrong-clock")
 
 
+async def test_a_firmware_may_leave_out_lengths_and_have_a_namespace_of_its_own() -> None:
+    async with running("anpr-hikvision", heartbeat_s=0.05, with_lengths=False, namespace="urn:x") as (
+        camera,
+        client,
+    ):
+        await fault(camera, "dribble", size=900, every_ms=1)
+        heard = await heard_of(camera, client, STREAM, beats(2), {"plate": "UT 1"})
+        assert (b"Content-Length" in heard.data, b"isapi.org" in heard.data) == (False, False)
+        assert {data for _, _, data in heard.parts} >= {
+            camera.passages[0].close_up,
+            camera.passages[0].picture,
+        }
+
+
 @pytest.mark.parametrize("resends", [True, False])
 async def test_what_was_lost_with_a_connection_is_told_again_or_can_be_asked_for(resends: bool) -> None:
     async with running("anpr-hikvision", heartbeat_s=0.02, resends=resends) as (camera, client):

@@ -11,11 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from drivers.barrier.board import Board, DeviceRefused, PulseEnd
 from drivers.barrier.boards.any_board import AnyModbusBoard
+from drivers.barrier.boards.joined import Joined
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from simulators.barrier.exchange import ExceptionReply, LostReply
 from simulators.barrier.faults import Silence, SlowBus
-from simulators.barrier.modbus_site import ModbusSite
+from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
+from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
 from simulators.barrier.wirelog import Cause as Why
 from simulators.barrier.wirelog import Effect
 from simulators.faults import Unplug
@@ -150,6 +152,16 @@ async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
     assert len(site.log.output_writes) == 1
 
 
+async def test_a_pulse_refused_while_another_goes_on_leaves_no_relay_closed(rig: Rig) -> None:
+    site, board = rig
+    await board.pulse(0, 0.3)
+    site.inject(ExceptionReply(code=6, of="writes"))
+    with pytest.raises(DeviceRefused):
+        await board.pulse(0, 0.2)
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    assert not any(await board.closed_relays())
+
+
 async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
     site, board = rig
     site.inject(ExceptionReply(code=4, acts=True, of="writes"))
@@ -282,6 +294,17 @@ async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, 
     assert "does not tell" in error.text
 
 
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [(2, Cause.WRONG_DEVICE), (4, Cause.DEVICE_FAULT), (6, Cause.NO_ANSWER), (11, Cause.NO_ANSWER)],
+)
+async def test_why_a_board_does_not_tell_is_told_apart(code: int, cause: Cause) -> None:
+    async with site_of(WAVESHARE) as site, opened(site, WAVESHARE) as board:
+        site.inject(ExceptionReply(code=code))
+        assert (await failed(board.sense())).cause is cause
+        assert await board.sense() == AT_REST
+
+
 async def test_identity_is_what_the_board_tells() -> None:
     async with site_of(WAVESHARE) as site:
         links = Links()
@@ -319,7 +342,7 @@ async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_
         ({"model": "waveshare-9"}, "'waveshare-8', 'wirenboard-6', 'kmtronic-8', 'generic'"),
         ({}, "model"),
         ({"model": "generic"}, "write `pulse_at`"),
-        ({**WATCHED, "pulse_at": 3}, "and not both"),
+        ({**WATCHED, "pulse_at": 3}, "not both"),
         ({**WATCHED, "inputs_as": "coils"}, "correct `inputs_at`"),
         ({**WIRENBOARD, "watchdog_s": 0}, "greater than or equal to 1"),
     ],
@@ -328,3 +351,35 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: s
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(AnyModbusBoard).validate_python({"port": "tcp://board", **settings})
     assert remedy in str(refused.value)
+
+
+# Two boards on one wire.
+
+
+async def test_relays_of_one_board_and_inputs_of_another_on_one_line(path: Path | None) -> None:
+    settings = SiteSettings.model_validate(
+        {
+            "path": path,
+            "quiet_s": None if path is None else 0.02,
+            "boards": [
+                {"model": "kmtronic-8", "outputs": USUAL_OUTPUTS},
+                {"model": "generic", "unit": 2, "inputs": USUAL_INPUTS, "map": {"relays": 0}},
+            ],
+        }
+    )
+    async with ModbusSite.running(settings) as site:
+        links = Links()
+        relays = board_for(site, {"model": "kmtronic-8"}, links)
+        board: Board = Joined(relays, board_for(site, {"model": "generic", "unit": 2, "relays": 0}, links))
+        await board.open()
+        assert (board.relays, board.inputs) == (8, 8)
+        assert await board.sense() == AT_REST
+        before = len(site.log.frames)
+        await asyncio.gather(board.pulse(1, 0.6), *(board.sense() for _ in range(5)))
+        assert await board.closed_relays() == (False, True, *[False] * 6)
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        said = [frame.direction for frame in site.log.frames[before:]]
+        assert said == ["request", "response"] * (len(said) // 2)
+        await board.release()
+        await board.close()
+        await links.close()

@@ -1,0 +1,101 @@
+"""Relays and inputs at GPIO lines of this machine.
+
+Source: Linux, "GPIO character device userspace API": a line that is given back, also by a process that died,
+has a state that is up to the chip's driver, and many leave an output as it was. So that a relay opens when
+the gateway dies is not to be known from here: whoever has tried it with the chip (`gpioset` it, kill that,
+look) says so in the configuration, or wires a time relay. A gateway that hangs is killed after some seconds.
+"""
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.barrier.board import PulseEnd
+from drivers.barrier.boards.pulses import HostTimed
+from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.driver import Identity
+from drivers.links.gpio import GpioLink, GpioSettings
+from drivers.links.links import Links
+from drivers.links.turns import Withdrawn
+
+ANSWER_WITHIN_S = 0.05
+RELEASED_WITHIN_S = 0.1
+
+
+class GpioBoardSettings(GpioSettings, TimeRelay, BoardSettings):
+    """Relays and inputs at a GPIO chip."""
+
+    model: Literal["gpio"]
+    released_on_death: bool = Field(
+        False,
+        description="It has been tried: the relays open when the process that holds the lines is killed.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _ends_its_pulses(self) -> Self:
+        if self.outputs and not self.released_on_death and self.time_relay_s is None:
+            raise ValueError(
+                "nothing is known to open a relay when the gateway dies; try it with this chip (gpioset, "
+                "kill it, look) and write `released_on_death = true`, or wire a time relay and write "
+                "`time_relay_s`"
+            )
+        return self
+
+    def board(self, links: Links) -> "Gpio":
+        """See `BoardSettings`."""
+        return Gpio(self, links)
+
+
+class Gpio(HostTimed):
+    """The lines as a board. See `Board`. Opening puts all outputs out inactive: there is no other way."""
+
+    answer_within_s = ANSWER_WITHIN_S
+
+    def __init__(self, settings: GpioBoardSettings, links: Links) -> None:
+        super().__init__()
+        self.settings = settings
+        self.links = links
+        self.relays, self.inputs = len(settings.outputs), len(settings.inputs)
+        if settings.time_relay_s is None and settings.released_on_death:
+            # The kernel is the watchdog: it waits for nothing.
+            self.pulse_end, self.released_within_s = PulseEnd.WATCHDOG, RELEASED_WITHIN_S
+        else:
+            self.pulse_end, self.released_within_s = settings.pulse_end, settings.released_within_s
+        self._link: GpioLink
+
+    async def open(self) -> Identity:
+        """See `Board`."""
+        self._link = await self.links.gpio(self.settings)
+        return Identity(model=self._link.label or "GPIO chip")
+
+    async def sense(self) -> tuple[bool, ...]:
+        """See `Board`."""
+        self._usable()
+        return self._link.read()
+
+    async def closed_relays(self) -> tuple[bool, ...]:
+        """See `Board`."""
+        self._usable()
+        return self._link.read_back()
+
+    async def close(self) -> None:
+        """See `Board`."""
+        await self._let_go()
+
+    async def _switch(
+        self,
+        relay: int,
+        closed: bool,
+        *,
+        urgent: bool,  # noqa: ARG002 - nothing waits here
+        wanted: Callable[[], bool],
+    ) -> None:
+        if not wanted():
+            raise Withdrawn
+        self._link.put_out([(relay, closed)])
+
+    async def _open_all(self) -> None:
+        self._link.put_out([(relay, False) for relay in range(self.relays)])

@@ -1,0 +1,95 @@
+"""LCUS USB relay boards: four bytes a command, and never a word back.
+
+Source: LC Technology's sheets of LCUS-1 to LCUS-8, as public programs follow them: 9600 8N1, ``A0 channel
+operation sum``, channels counted from 1, operation 1 on and 0 off, the sum that of the first three bytes
+modulo 256. It neither acknowledges nor tells what its relays are, and nothing in it ends a pulse: a barrier
+may hang on it only where another board senses its position and a time relay opens its contacts.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+from pydantic import Field
+
+from drivers.barrier.boards.pulses import HostTimed
+from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.driver import Identity
+from drivers.links.links import Links
+from drivers.links.serial import SerialLink, SerialSettings
+from drivers.links.turns import Turns
+
+WRITE_WITHIN_S = 0.1
+START = 0xA0
+
+
+def frame(relay: int, closed: bool) -> bytes:
+    """A command; relays are counted from 0 here."""
+    body = bytes([START, relay + 1, closed])
+    return body + bytes([sum(body) & 0xFF])
+
+
+class LcusSettings(SerialSettings, TimeRelay, BoardSettings):
+    """An LCUS board."""
+
+    model: Literal["lcus"]
+    relays: int = Field(description="How many relays it has.", ge=1, le=8, examples=[4])
+
+    def board(self, links: Links) -> "Lcus":
+        """See `BoardSettings`."""
+        return Lcus(self, links)
+
+
+class Lcus(HostTimed):
+    """The board. See `Board`."""
+
+    inputs = 0
+    answer_within_s = WRITE_WITHIN_S
+
+    def __init__(self, settings: LcusSettings, links: Links) -> None:
+        super().__init__()
+        self.settings = settings
+        self.links = links
+        self.relays = settings.relays
+        self.pulse_end = settings.pulse_end
+        self.released_within_s = settings.released_within_s
+        self._told = [False] * settings.relays
+        self._turns: Turns
+        self._link: SerialLink
+
+    async def open(self) -> Identity:
+        """See `Board`; that it is there is all that can be known."""
+        self._link = await self.links.serial(self.settings)
+        self._turns = await self.links.turns()
+        usb = self._link.usb
+        return Identity(model=f"LCUS-{self.relays}", serial_number=usb and usb.serial_number)
+
+    async def sense(self) -> tuple[bool, ...]:
+        """It has no inputs; raises LinkError when it has been unplugged."""
+        self._usable()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await self._link.read()
+        return ()
+
+    async def closed_relays(self) -> tuple[bool, ...]:
+        """What they were last told here: it cannot be asked. Before the first command, open."""
+        await self.sense()
+        return tuple(self._told)
+
+    async def close(self) -> None:
+        """See `Board`."""
+        await self._let_go()
+
+    async def _switch(self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]) -> None:
+        await self._turns.take(lambda: self._send(relay, closed), urgent=urgent, wanted=wanted)
+
+    async def _open_all(self) -> None:
+        for relay in range(self.relays):
+            await self._switch(relay, False, urgent=True, wanted=lambda: True)
+
+    async def _send(self, relay: int, closed: bool) -> None:
+        await self._link.write(frame(relay, closed))
+        self._told[relay] = closed

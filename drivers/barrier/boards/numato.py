@@ -1,0 +1,170 @@
+"""Numato's USB relay modules: commands in words, an echo, a prompt; nothing there ends a pulse.
+
+Source: Numato Lab, "USB Relay Module" user guides and "Understanding readall/writeall commands for Relay
+Modules": a command ends in CR; it comes back, then the answer if there is one, then ``>``. Relays are
+numbered 0 to 9, then A, B and so on; inputs are called gpio. Relays stay as they are when the host dies or
+the program does, so a barrier may hang on such a module only with a time relay behind it.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import Field
+
+from drivers.barrier.boards.pulses import HostTimed, closed_before
+from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.driver import Identity
+from drivers.links.late import LateAnswers
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.serial import SerialLink, SerialSettings
+from drivers.links.turns import Turns
+
+NUMBERS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+PROMPT = b">"
+QUIET_S = 0.005
+"""How long it is silent at least before the next command: a second copy of an answer comes in this time."""
+_AFTER_ECHO = rb"[\r\n]+(?:([^\r\n>]+)[\r\n]+)?>"
+_NO_COMMAND = b"?"
+
+
+class NumatoSettings(SerialSettings, TimeRelay, BoardSettings):
+    """A Numato module."""
+
+    model: Literal["numato"]
+    relays: int = Field(description="How many relays it has.", ge=1, le=32, examples=[8])
+    inputs: int = Field(0, ge=0, le=8, description="How many of its GPIO, from 0 on, are inputs.")
+    closed_reads: Literal[0, 1] = Field(
+        1,
+        description="What an input reads while its circuit is closed: 1 where the contact leads to the "
+        "supply, 0 where it leads to ground.",
+    )
+    answer_within_s: float = Field(
+        0.2, ge=0.02, le=1, description="How long an answer may take at most, in seconds.", examples=[0.2]
+    )
+
+    def board(self, links: Links) -> "Numato":
+        """See `BoardSettings`."""
+        return Numato(self, links)
+
+
+class Numato(HostTimed):
+    """The module. See `Board`; an input is a question of its own, so `sense` asks several."""
+
+    def __init__(self, settings: NumatoSettings, links: Links) -> None:
+        super().__init__()
+        self.settings = settings
+        self.links = links
+        self.relays, self.inputs = settings.relays, settings.inputs
+        self.pulse_end = settings.pulse_end
+        self.released_within_s = settings.released_within_s
+        self.answer_within_s = settings.answer_within_s
+        self._late = LateAnswers(settings.answer_within_s)
+        self._turns: Turns
+        self._link: SerialLink
+
+    async def open(self) -> Identity:
+        """See `Board`."""
+        self._link = await self.links.serial(self.settings)
+        self._turns = await self.links.turns()
+        # Half a command of somebody else may stand in the module's line: made no command at all, and ended.
+        await self._turns.take(lambda: self._exchange(_NO_COMMAND))
+        version = await self._ask("ver")
+        identifier = await self._ask("id get")
+        if True in (closed := await self.closed_relays()):
+            raise closed_before(closed.index(True))
+        usb = self._link.usb
+        return Identity(
+            manufacturer="Numato Lab",
+            model=(usb and usb.product) or f"{self.relays} relays",
+            serial_number=(usb and usb.serial_number) or identifier,
+            firmware=version,
+        )
+
+    async def sense(self) -> tuple[bool, ...]:
+        """See `Board`."""
+        self._usable()
+        read = [await self._ask(f"gpio read {NUMBERS[n]}") for n in range(self.inputs)]
+        if not set(read) <= {"0", "1"}:
+            raise self._another("an input reads neither 0 nor 1")
+        return tuple(int(one) == self.settings.closed_reads for one in read)
+
+    async def closed_relays(self) -> tuple[bool, ...]:
+        """See `Board`."""
+        self._usable()
+        told = await self._ask("relay readall")
+        if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", told):
+            raise self._another("it tells of another number of relays")
+        return tuple(bool(int(told, 16) >> relay & 1) for relay in range(self.relays))
+
+    async def close(self) -> None:
+        """See `Board`."""
+        await self._let_go()
+
+    async def _switch(self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]) -> None:
+        await self._tell(f"relay {'on' if closed else 'off'} {NUMBERS[relay]}", urgent=urgent, wanted=wanted)
+
+    async def _open_all(self) -> None:
+        await self._tell(f"relay writeall {0:0{self._digits}x}", urgent=True)
+
+    @property
+    def _digits(self) -> int:
+        return (self.relays + 3) // 4
+
+    async def _ask(self, command: str) -> str:
+        answer = await self._tell(command)
+        if not answer:
+            raise self._another(f"it does not know {command!r}")
+        return answer
+
+    async def _tell(
+        self, command: str, *, urgent: bool = False, wanted: Callable[[], bool] = lambda: True
+    ) -> str:
+        line = command.encode("ascii")
+        return await self._turns.take(
+            lambda: self._exchange(line),
+            urgent=urgent,
+            wanted=wanted,
+            not_before=lambda: self._late.until(lambda late: late == line),
+        )
+
+    async def _exchange(self, line: bytes) -> str:
+        """Send a command once; the answer, empty where there is none. Raises LinkError."""
+        try:
+            async with asyncio.timeout(self.answer_within_s):
+                await self._silence()
+                await self._link.write(line + b"\r")
+                before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
+                answered = re.compile(before + re.escape(line) + _AFTER_ECHO)
+                heard = b""
+                while not (found := answered.search(heard)):
+                    heard += await self._link.read()
+        except TimeoutError:
+            self._late.expect(line)
+            raise LinkError(
+                Cause.NO_ANSWER,
+                f"The module at {self.settings.port} did not answer within {self.answer_within_s:g} seconds.",
+                Action.REPLUG,
+                "Unplug the module, wait five seconds, plug it in again; check `port`.",
+            ) from None
+        return (found[1] or b"").decode("latin-1").strip()
+
+    async def _silence(self) -> None:
+        """Throw away what is said unasked, until nothing is."""
+        while True:
+            try:
+                async with asyncio.timeout(QUIET_S):
+                    await self._link.read()
+            except TimeoutError:
+                return
+
+    def _another(self, what: str) -> LinkError:
+        return LinkError(
+            Cause.WRONG_DEVICE,
+            f"What answers at {self.settings.port} is not this module: {what}.",
+            Action.CONFIGURE,
+            "Correct `model`, `port`, `relays` and `inputs`.",
+        )

@@ -1,0 +1,24 @@
+"""Barriers at GPIO lines of the machine itself."""
+
+from pydantic import Field
+
+from drivers.barrier.board import Board
+from drivers.barrier.boards.gpio import GpioBoardSettings
+from drivers.barrier.driver import BarrierDriver
+from drivers.barrier.on_a_board import OnABoard
+
+
+class GpioBarrierSettings(OnABoard):
+    """Settings of one barrier and its lines."""
+
+    board: GpioBoardSettings = Field(description="The board whose relays work the barrier.")
+
+
+class GpioBarrier(BarrierDriver[GpioBarrierSettings]):
+    """A barrier whose relays and inputs hang on a GPIO chip."""
+
+    settings_model = GpioBarrierSettings
+
+    def board(self) -> Board:
+        """See `BarrierDriver`."""
+        return self.settings.boards(self.links)

@@ -1,0 +1,24 @@
+"""Barriers on relay and input boards that speak Modbus, over TCP or on a serial line."""
+
+from pydantic import Field
+
+from drivers.barrier.board import Board
+from drivers.barrier.boards.any_board import AnyModbusBoard
+from drivers.barrier.driver import BarrierDriver
+from drivers.barrier.on_a_board import OnABoard
+
+
+class ModbusBarrierSettings(OnABoard):
+    """Settings of one barrier and its board."""
+
+    board: AnyModbusBoard = Field(description="The board whose relays work the barrier.")
+
+
+class ModbusBarrier(BarrierDriver[ModbusBarrierSettings]):
+    """A barrier behind a Modbus board: Waveshare, Wiren Board, KMtronic, or any other by its map."""
+
+    settings_model = ModbusBarrierSettings
+
+    def board(self) -> Board:
+        """See `BarrierDriver`."""
+        return self.settings.boards(self.links)

@@ -1,0 +1,69 @@
+"""How often, and how soon after each other, the contacts of a barrier may close."""
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from drivers.barrier.wiring import BarrierSettings
+
+MINUTE_S = 60.0
+
+
+class Contact(Enum):
+    """What a contact asks of the machine."""
+
+    OPEN = auto()
+    CLOSE = auto()
+
+
+@dataclass(slots=True)
+class _Energised:
+    contact: Contact
+    until_s: float
+
+
+class Pace:
+    """Counts movements that are asked for, and knows which contact may still be closed."""
+
+    def __init__(self, settings: BarrierSettings, now_s: float) -> None:
+        # Who ran before us may have asked for something just now.
+        self._asked: deque[float] = deque([now_s], maxlen=settings.per_minute)
+        self._settings = settings
+        self._energised: dict[int, _Energised] = {}
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was asked for yet."""
+        return not self._energised
+
+    def too_often(self, now_s: float) -> bool:
+        """Whether one more movement is too much; nothing is kept for later."""
+        full = len(self._asked) == self._settings.per_minute and now_s - self._asked[0] < MINUTE_S
+        return full or now_s - self._asked[-1] < self._settings.apart_s
+
+    def asked(self, door: int, contact: Contact, now_s: float) -> None:
+        """A contact may be closed from now on, for as long as a pulse lasts."""
+        self._asked.append(now_s)
+        self._energised[door] = _Energised(contact, now_s + self._settings.pulse_s)
+
+    def taken(self, door: int, now_s: float) -> None:
+        """The board has taken it by now, not necessarily earlier."""
+        if door in self._energised:
+            self._energised[door].until_s = now_s + self._settings.pulse_s
+
+    def not_taken(self, door: int, now_s: float) -> None:
+        """The board has not closed it."""
+        if door in self._energised:
+            self._energised[door].until_s = now_s
+
+    def released(self, now_s: float) -> None:
+        """Every contact is open by now."""
+        for energised in self._energised.values():
+            energised.until_s = min(energised.until_s, now_s)
+
+    def allows(self, door: int, contact: Contact, now_s: float) -> bool:
+        """Whether its opposite has been open for the dead time."""
+        found = self._energised.get(door)
+        return (
+            found is None or found.contact is contact or now_s >= found.until_s + self._settings.dead_time_s
+        )

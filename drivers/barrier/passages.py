@@ -1,0 +1,130 @@
+"""Permits and passages of one door: who passes on which permit, who follows, who comes from behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drivers.barrier.observations import AlarmKind, BarrierAlarm, BarrierPassage, Direction
+from drivers.barrier.wiring import DoorSensed
+
+
+@dataclass(slots=True)
+class Permit:
+    """The right to pass once."""
+
+    transaction: str
+    for_s: float
+    until_s: float | None = None
+    """None until the door is open."""
+
+
+@dataclass(slots=True)
+class _Passing:
+    """Somebody in the passage."""
+
+    permit: Permit | None
+    began_s: float
+    tailgates: bool
+    reverse: bool
+    may_return: bool = True
+    """Who turns back has not used the permit."""
+
+
+class Passages:
+    """One door's. A permit ends with a passage, when its time is over, or when the door has closed on it."""
+
+    def __init__(self, door: str) -> None:
+        self.permit: Permit | None = None
+        self._door = door
+        self._passing: _Passing | None = None
+        self._had_permit = False
+        """The door was opened on a permit, and has not closed since."""
+        self._was_open = False
+        self._explained = {"before": False, "behind": False}
+        """Who is sensed at that side is who left by it."""
+
+    @property
+    def occupied(self) -> bool:
+        """Whether somebody is in the passage."""
+        return self._passing is not None
+
+    def grant(self, transaction: str, for_s: float) -> None:
+        """Whoever comes next may pass."""
+        self.permit = Permit(transaction, for_s)
+        self._had_permit = True
+
+    def revoke(self) -> None:
+        """Nobody may."""
+        self.permit = None
+        if self._passing is not None:
+            self._passing.may_return = False
+        self._had_permit = self._had_permit and self._was_open
+
+    def sensed(
+        self, seen: DoorSensed, now_s: float, *, is_open: bool, is_closed: bool, free: bool
+    ) -> Iterator[BarrierAlarm | BarrierPassage]:
+        """Take note of what the inputs say. `free`: everybody may pass, so nobody tailgates."""
+        for side in self._explained:
+            self._explained[side] = self._explained[side] and bool(getattr(seen, side))
+        self._age(now_s, is_open=is_open, is_closed=is_closed)
+        passing = self._passing
+        if passing is None:
+            if seen.presence and not is_closed:
+                yield from self._begin(seen, now_s, free=free)
+        elif not seen.presence:
+            self._passing = None
+            yield from self._end(passing, seen, now_s)
+
+    def _age(self, now_s: float, *, is_open: bool, is_closed: bool) -> None:
+        permit = self.permit
+        if is_closed and self._was_open:
+            self.permit = None
+            self._had_permit = False
+        elif permit is not None and permit.until_s is None and is_open:
+            permit.until_s = now_s + permit.for_s
+        elif permit is not None and permit.until_s is not None and now_s > permit.until_s:
+            self.permit = None
+        self._was_open = not is_closed
+
+    def _begin(self, seen: DoorSensed, now_s: float, *, free: bool) -> Iterator[BarrierAlarm]:
+        permit, self.permit = self.permit, None
+        behind = bool(seen.behind) and not self._explained["behind"]
+        before = bool(seen.before) and not self._explained["before"]
+        tailgates = permit is None and self._had_permit and not free
+        self._passing = _Passing(permit, now_s, tailgates, reverse=behind and not before)
+        if tailgates:
+            yield BarrierAlarm(
+                kind=AlarmKind.TAILGATING,
+                door=self._door,
+                text="Somebody is in the passage after the permit was used or has ended.",
+            )
+
+    def _end(
+        self, passing: _Passing, seen: DoorSensed, now_s: float
+    ) -> Iterator[BarrierAlarm | BarrierPassage]:
+        near, far = ("behind", "before") if passing.reverse else ("before", "behind")
+        back = bool(getattr(seen, near)) and getattr(seen, far) is False
+        if back:
+            direction = Direction.TURNED_BACK
+            if self.permit is None and passing.may_return:
+                self.permit = passing.permit  # nobody has used it; its time goes on
+        elif passing.reverse:
+            direction = Direction.REVERSE
+        else:
+            direction = Direction.UNKNOWN if seen.before is seen.behind is None else Direction.FORWARD
+        self._explained[near if back else far] = bool(getattr(seen, near if back else far))
+        transaction = passing.permit.transaction if passing.permit is not None else None
+        if direction is Direction.REVERSE:
+            yield BarrierAlarm(
+                kind=AlarmKind.REVERSE_PASSAGE,
+                door=self._door,
+                text="Somebody came through from behind.",
+                transaction=transaction,
+            )
+        yield BarrierPassage(
+            door=self._door,
+            direction=direction,
+            permitted=passing.permit is not None,
+            tailgating=passing.tailgates and not back,
+            lasted_s=round(now_s - passing.began_s, 2),
+            transaction=transaction,
+        )

@@ -1,0 +1,24 @@
+"""Barriers on relay boards with a serial port of their own: Numato, LCUS."""
+
+from pydantic import Field
+
+from drivers.barrier.board import Board
+from drivers.barrier.boards.any_board import AnySerialBoard
+from drivers.barrier.driver import BarrierDriver
+from drivers.barrier.on_a_board import OnABoard
+
+
+class SerialRelaySettings(OnABoard):
+    """Settings of one barrier and its board."""
+
+    board: AnySerialBoard = Field(description="The board whose relays work the barrier.")
+
+
+class SerialRelay(BarrierDriver[SerialRelaySettings]):
+    """A barrier behind a Numato or LCUS board."""
+
+    settings_model = SerialRelaySettings
+
+    def board(self) -> Board:
+        """See `BarrierDriver`."""
+        return self.settings.boards(self.links)

@@ -1,0 +1,67 @@
+"""What a barrier's state means for the device's condition, and what a person should do about it.
+
+Never a fault or maintenance as a condition: then a device is told nothing but to stop, and a person could
+neither end a lease nor acknowledge an emergency. The machine itself refuses to move then.
+"""
+
+from drivers.barrier.observations import MachineState, Why
+from drivers.driver import Condition, Status
+from drivers.links.link import Action, Cause
+
+ONLINE = Status(Condition.ONLINE)
+_LOOK = "Look at the barrier, its limit switches and their wires."
+_DEGRADED: dict[Why, tuple[Cause, str, Action, str]] = {
+    Why.EMERGENCY: (
+        Cause.EMERGENCY,
+        "The emergency input is active, or its wire is broken.",
+        Action.CALL,
+        "Follow the post's emergency plan. If there is no emergency, look at the wire of the input.",
+    ),
+    Why.UNACKNOWLEDGED: (
+        Cause.EMERGENCY,
+        "The emergency is over, and nobody has acknowledged that.",
+        Action.CALL,
+        "Look at the lane, then acknowledge: borderpost command LANE/BARRIER acknowledge.",
+    ),
+    Why.KEY_SWITCH: (
+        Cause.MAINTENANCE,
+        "The key switch at the barrier is turned.",
+        Action.WAIT,
+        "Whoever works there turns it back.",
+    ),
+    Why.LEASE: (Cause.MAINTENANCE, "A technician works on it.", Action.WAIT, "The lease ends by itself."),
+    Why.BOTH_LIMITS: (Cause.DEVICE_FAULT, "Both limits are made at once.", Action.CALL, _LOOK),
+    Why.NO_LIMIT: (
+        Cause.DEVICE_FAULT,
+        "It stands between its ends, or its limits are not sensed.",
+        Action.CALL,
+        _LOOK,
+    ),
+    Why.CHATTER: (
+        Cause.DEVICE_FAULT,
+        "A limit or photocell changes more often than anything moves.",
+        Action.CALL,
+        _LOOK,
+    ),
+    Why.CONTROLLER: (
+        Cause.DEVICE_FAULT,
+        "The barrier's own controller is not well, or has no power.",
+        Action.CALL,
+        "Look at the controller's display and its supply.",
+    ),
+    Why.RELAY: (
+        Cause.DEVICE_FAULT,
+        "A relay of the board is closed that should be open.",
+        Action.CALL,
+        "See whether another program uses the board; else replace it.",
+    ),
+}
+
+
+def standing(condition: tuple[MachineState, Why]) -> Status:
+    """The device's status in that state."""
+    _, why = condition
+    if why not in _DEGRADED:
+        return ONLINE
+    cause, text, action, how = _DEGRADED[why]
+    return Status(Condition.DEGRADED, cause, text, action, how)

@@ -1,0 +1,1 @@
+"""A camera as ONVIF has it: found on the network, asked by SOAP, its events pulled, its pictures shown."""

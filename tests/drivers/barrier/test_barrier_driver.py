@@ -1,0 +1,304 @@
+"""What a barrier driver does beside the invariants: wiring that is refused, relays that stay closed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from barrier_rig import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, Lane
+from pydantic import ValidationError
+from virtual_time import in_virtual_time
+
+from drivers.barrier.observations import AlarmKind, BarrierState, MachineState, Why
+from drivers.barrier.wiring import BarrierSettings
+from drivers.command import Failed, Reason, Refused
+from drivers.driver import Condition
+from drivers.links.link import Action, Cause, LinkError
+from simulators.barrier.exchange import ExceptionReply, LostReply
+from simulators.barrier.faults import BrokenWire, KeySwitch, PowerCut, SlowBus, StuckBoom
+from simulators.barrier.mechanics.lane import Manner
+
+DOOR: dict[str, Any] = ONE_DOOR["doors"][0]  # type: ignore[index]
+
+
+def door(**changed: Any) -> dict[str, Any]:
+    return {key: value for key, value in (DOOR | changed).items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"doors": [door(presence=None)]}, "close needs presence: wire a photocell"),
+        ({"emergency": None}, "wire the fire alarm to an input, or say without_emergency = true"),
+        ({"without_emergency": True}, "there is an emergency input; leave one of them out"),
+        ({"pulse_s": 1.1}, "less than or equal to 1"),
+        ({"dead_time_s": 0.2}, r"greater than or equal to 0\.3"),
+        ({"apart_s": 1}, "greater than or equal to 2"),
+        ({"poll_s": 0.3}, r"less than or equal to 0\.2"),
+        ({"doors": [door(close=0)]}, "relay 0 is used twice"),
+        ({"key_switch": 4}, "input 4 is used twice"),
+        ({"doors": [door(), door()]}, "give both a name, and not the same"),
+        ({"doors": []}, "at least 1 item"),
+    ],
+)
+def test_dangerous_wiring_is_refused_with_what_to_do_instead(changed: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        BarrierSettings.model_validate(ONE_DOOR | changed)
+
+
+def test_a_barrier_that_only_its_controller_closes_needs_no_detector() -> None:
+    BarrierSettings.model_validate(ONE_DOOR | {"doors": [door(close=None, presence=None)]})
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"doors": [door(stop=8)]}, "relay 8 is wired, and the board has relays 0 to 7"),
+        ({"emergency": 9}, "input 9 is wired, and the board has 8 inputs"),
+    ],
+)
+@in_virtual_time
+async def test_what_a_board_does_not_have_is_told_before_anything_is_asked_of_it(
+    changed: dict[str, Any], why: str
+) -> None:
+    lane = Lane(changed)
+    with pytest.raises(LinkError, match=why) as refused:
+        await lane.start()
+    assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+    assert lane.log.output_writes == []
+
+
+def test_a_contact_says_by_opening_or_by_closing_what_it_has_to_say() -> None:
+    settings = BarrierSettings.model_validate(
+        ONE_DOOR
+        | {
+            "doors": [door(presence={"input": 4, "contact": "no"}, before={"input": 2, "contact": "nc"})],
+        }
+    )
+    dead = settings.sensed([False] * 8)
+    assert (dead.emergency, dead.controller_ok, dead.key_switch) == (True, False, False)
+    assert (dead.doors[0].presence, dead.doors[0].before, dead.doors[0].open_limit) == (False, True, False)
+
+
+@in_virtual_time
+async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> None:
+    async with Lane({"pulse_s": 1.0}) as lane:
+        await lane.ready()
+        opening = asyncio.create_task(lane.open())
+        await lane.until(lambda: lane.log.contacts)
+        opening.cancel()
+        await lane.restart()
+        again_s = lane.now_s
+        await lane.until(lambda: lane.alarms(AlarmKind.RELAY))
+        assert (lane.stands, lane.state and lane.state.why) == ("fault", Why.RELAY)
+        with pytest.raises(Refused):
+            await lane.open()
+        await lane.until(lambda: lane.stands == "open")
+
+        assert lane.log.since(again_s).output_writes == []
+
+
+@in_virtual_time
+async def test_a_relay_that_we_left_closed_is_let_go_of() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        opening = asyncio.create_task(lane.open())
+        await lane.until(lambda: lane.asked(OPEN))
+        lane.site.boards[0].relays.set(OPEN, True)  # the board has lost count, and keeps it closed
+        await opening
+        await lane.until(lambda: lane.log.releases, within_s=1)
+        await lane.pass_s(1)
+
+        assert len(lane.log.releases) == 1
+        assert len(lane.alarms(AlarmKind.RELAY)) == 1
+        assert lane.stands == "open"
+        assert len(lane.asked()) == 1
+
+
+@in_virtual_time
+async def test_a_board_that_refuses_has_moved_nothing_and_no_permit_stands() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        lane.site.inject(ExceptionReply(of="writes"))
+        with pytest.raises(Refused) as refused:
+            await lane.open()
+        assert (type(refused.value), refused.value.reason) == (Refused, Reason.DEVICE_REFUSED)
+        await lane.pass_s(3)
+
+        assert lane.alarms() == []
+        assert (await lane.open()).state is MachineState.OPEN
+
+
+@in_virtual_time
+async def test_a_lost_answer_is_a_failure_and_what_moved_all_the_same_is_not_forced() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        lane.barrier.arrive(Manner.WAITS)
+        await lane.pass_s(5)
+        lane.site.inject(LostReply(of="writes"))
+        with pytest.raises(LinkError):
+            await lane.open(transaction="traveller-1")
+        await lane.until(lambda: lane.passages)
+
+        assert lane.alarms() == []
+        assert lane.passages[0].transaction == "traveller-1"
+
+
+@in_virtual_time
+async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_way() -> None:
+    async with Lane(photocell="ignored") as lane:
+        await lane.ready()
+        await lane.open()
+        await lane.pass_s(10)
+        closing = asyncio.create_task(lane.close())
+        await lane.until(lambda: lane.stands == "closing")
+        await lane.stop()
+        stopped_s = lane.now_s
+        with pytest.raises(Failed):
+            await closing
+        lane.site.inject(BrokenWire(signal="photocell"))
+        await lane.until(lambda: lane.alarms(AlarmKind.PRESENCE_WHILE_CLOSING))
+        await lane.pass_s(20)
+
+        assert lane.log.since(stopped_s + 1e-6).output_writes == []
+
+
+@in_virtual_time
+async def test_nothing_moves_by_itself_while_somebody_works_on_it() -> None:
+    async with Lane(photocell="ignored", key_excludes=False) as lane:
+        await lane.ready()
+        await lane.open()
+        await lane.pass_s(10)
+        closing = asyncio.create_task(lane.close())
+        await lane.until(lambda: lane.asked(CLOSE))
+        lane.site.inject(KeySwitch())
+        lane.site.inject(BrokenWire(signal="photocell"))
+        with pytest.raises(Failed):
+            await closing
+        await lane.pass_s(20)
+
+        assert len(lane.log.output_writes) == 2
+
+
+@in_virtual_time
+async def test_a_barrier_without_a_stop_contact_is_let_go_of() -> None:
+    async with Lane({"doors": [door(stop=None)]}) as lane:
+        await lane.ready()
+        stopped = await lane.stop()
+        await lane.pass_s(1)
+
+        assert not stopped.contact
+        assert lane.asked() == []
+        [frame] = lane.log.releases
+        assert frame.meaning.startswith("relay 0 off")
+
+
+@in_virtual_time
+async def test_both_doors_are_stopped_and_closing_one_is_not_reopened_beside_an_open_one() -> None:
+    gate = E_GATE | {"key_switch": None, "controller_ok": None}
+    async with Lane(gate, E_GATE_SITE) as lane:
+        await lane.ready()
+        await lane.open("first")
+        await lane.pass_s(3)
+        closing = asyncio.create_task(lane.close("first"))
+        await lane.until(lambda: len(lane.asked()) == 2)
+        await lane.pass_s(0.9)
+        lane.barrier.press("open", "second")  # somebody at the gate has the other one opened
+        await lane.until(lambda: lane.alarms(AlarmKind.FORCED_OPEN))
+        lane.site.inject(BrokenWire(signal="first-photocell"))
+        with pytest.raises(Failed):
+            await closing
+        await lane.pass_s(5)
+
+        assert [frame.address for frame in lane.asked()] == [0x200, 0x201]
+        assert {alarm.door for alarm in lane.alarms(AlarmKind.FORCED_OPEN)} == {"second"}
+
+
+@in_virtual_time
+async def test_a_controller_without_power_is_a_fault_that_ends_with_it() -> None:
+    async with Lane(self_closes_s=None) as lane:
+        await lane.ready()
+        lane.site.inject(PowerCut(of="controllers", for_s=5))
+        await lane.until(lambda: lane.stands == "fault")
+        assert lane.status[-1].cause is Cause.DEVICE_FAULT
+        with pytest.raises(Refused) as refused:
+            await lane.open()
+        assert refused.value.reason is Reason.UNSAFE
+        await lane.until(lambda: lane.stands == "closed")
+
+        assert lane.status[-1].condition is Condition.ONLINE
+
+
+@in_virtual_time
+async def test_who_has_it_closed_though_it_is_closed_moves_nothing() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        closed = await lane.close()
+
+        assert (closed.state, closed.took_s) == (MachineState.CLOSED, 0)
+        assert lane.asked() == []
+
+
+@in_virtual_time
+async def test_a_permit_for_another_passage_is_given_while_somebody_passes() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        for number in (1, 2):
+            lane.barrier.arrive(Manner.TAILGATES if number == 2 else Manner.WAITS)
+        await lane.pass_s(5)
+        await lane.open(transaction="traveller-1")
+        await lane.until(lambda: lane.barrier.signals["photocell"])
+        await lane.pass_s(0.3)
+        await lane.open(transaction="traveller-2")
+        await lane.until(lambda: len(lane.log.happenings("passage")) == 2)
+        await lane.pass_s(1)
+
+        assert [one.transaction for one in lane.passages] == ["traveller-1", "traveller-2"]
+        assert lane.alarms() == []
+
+
+@in_virtual_time
+async def test_a_stop_waits_for_one_request_at_most_though_the_bus_is_slow() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        lane.site.inject(SlowBus(delay_s=0.08))
+        await lane.pass_s(1)
+        for _ in range(20):
+            await lane.pass_s(0.037)
+            began_s = lane.now_s
+            await lane.stop()
+            assert lane.asked(STOP)[-1].at_s - began_s <= 0.08 + 1e-6
+
+
+@in_virtual_time
+async def test_what_was_asked_for_before_the_link_was_lost_is_answered() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        lane.site.inject(StuckBoom(at=0.5))
+        opening = asyncio.create_task(lane.open())
+        await lane.until(lambda: lane.stands == "opening")
+        lane.site.inject(PowerCut())
+        with pytest.raises(Failed) as failed:
+            await opening
+
+        assert failed.value.reason is Reason.LINK_FAILED
+        assert lane.failure is not None
+
+
+@in_virtual_time
+async def test_every_change_is_said_once_and_no_more_than_that() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        await lane.open()
+        await lane.pass_s(5)
+        await lane.close()
+        await lane.pass_s(60)
+
+        said = [one.state for one in lane.said if isinstance(one, BarrierState)]
+        assert said == [
+            MachineState.CLOSED,
+            MachineState.OPENING,
+            MachineState.OPEN,
+            MachineState.CLOSING,
+            MachineState.CLOSED,
+        ]
+        assert lane.status == []

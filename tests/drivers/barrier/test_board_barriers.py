@@ -1,0 +1,183 @@
+"""The drivers on their boards, over real wires: what is sensed is said, what is asked is one frame."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers import command
+from drivers.barrier.commands import OpenBarrier
+from drivers.barrier.driver import BarrierDriver
+from drivers.barrier.observations import BarrierState, MachineState
+from drivers.command import Call, Request
+from drivers.driver import Condition, Driver, Status, load_driver
+from drivers.links.link import Cause, LinkError
+from drivers.links.links import Links
+from drivers.links.settings import Settings
+from simulators.barrier.boards.lcus import Lcus
+from simulators.barrier.exchange import LostReply
+from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
+from simulators.barrier.serial_site import SerialSettings, SerialSite
+from simulators.barrier.site import Site
+from simulators.barrier.timeline import RealTime
+from simulators.barrier.wirelog import Effect, WireLog
+from simulators.faults import Unplug
+
+DOOR = {"open": 0, "close": 1, "stop": 2, "open_limit": 0, "closed_limit": 1, "presence": 4}
+WIRED = {"doors": [DOOR], "emergency": USUAL_INPUTS["fire"]}
+WIRES = {"outputs": USUAL_OUTPUTS, "inputs": USUAL_INPUTS}
+
+
+@asynccontextmanager
+async def modbus_at(path: Path | None, model: str = "waveshare-8") -> AsyncIterator[ModbusSite]:
+    """A barrier behind a Modbus board."""
+    inputs = {signal: at for signal, at in USUAL_INPUTS.items() if at < (7 if model == "wirenboard-6" else 8)}
+    boards = [{"model": model, "outputs": USUAL_OUTPUTS, "inputs": inputs}]
+    quiet_s = None if path is None else 0.02
+    settings = ModbusSettings.model_validate({"path": path, "quiet_s": quiet_s, "boards": boards})
+    async with ModbusSite.running(settings) as site:
+        yield site
+
+
+@asynccontextmanager
+async def serial_at(path: Path, model: str) -> AsyncIterator[SerialSite]:
+    """A barrier behind a board with a serial port."""
+    given = {"model": model, "path": path, **(WIRES | {"gpios": 8} if model == "numato" else {})}
+    if model == "lcus":
+        given["outputs"] = USUAL_OUTPUTS
+    timeline = RealTime()
+    with WireLog(timeline) as log:
+        site = SerialSite(SerialSettings.model_validate(given), timeline, log)
+        async with site.linked():
+            yield site
+
+
+class Watched:
+    """A driver that runs, and what it says."""
+
+    def __init__(self, driver: Driver[Settings]) -> None:
+        assert isinstance(driver, BarrierDriver)
+        self.driver = driver
+        self.states: list[BarrierState] = []
+        self.statuses: list[Status] = []
+        self.failure: LinkError | None = None
+        self._news = asyncio.Event()
+
+    async def run(self) -> None:
+        try:
+            async for said in self.driver.watch():
+                if isinstance(said, BarrierState):
+                    self.states.append(said)
+                elif isinstance(said, Status):
+                    self.statuses.append(said)
+                self._news.set()
+        except LinkError as error:
+            self.failure = error
+            self._news.set()
+
+    async def until(self, true: Any) -> None:
+        async with asyncio.timeout(20):
+            while not true():
+                self._news.clear()
+                await self._news.wait()
+
+    def call(self) -> Call:
+        return Call("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+
+
+@asynccontextmanager
+async def running(name: str, settings: dict[str, Any]) -> AsyncIterator[Watched]:
+    """A driver by its name in a post's file, opened and watched."""
+    kind, links = load_driver(name), Links()
+    watched = Watched(kind(kind.settings_model.model_validate({**WIRED, **settings}), links))
+    await watched.driver.open()
+    assert links.simulated
+    running = asyncio.create_task(watched.run())
+    try:
+        await watched.until(lambda: watched.states or watched.failure)
+        yield watched
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await watched.driver.close()
+        await links.close()
+
+
+async def stopped_by_one_frame(watched: Watched, site: Site) -> None:
+    """It is closed, and a stop is one frame that closes the relay of the stop."""
+    assert watched.states[0].state is MachineState.CLOSED
+    assert not site.log.actuations
+    await watched.driver.stop(Request(), watched.call())
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    assert len(site.log.actuations) == 1
+    assert [contact.relay for contact in site.log.contacts] == [2, 2]
+
+
+async def test_over_tcp(tmp_path: Path) -> None:
+    async with modbus_at(None) as site:
+        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "answer_within_s": 1}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            await stopped_by_one_frame(watched, site)
+
+
+async def test_on_a_board_with_a_watchdog(tmp_path: Path) -> None:
+    async with modbus_at(tmp_path / "board", "wirenboard-6") as site:
+        site.boards[0]._settings[8] = 1  # type: ignore[union-attr]
+        board = {"model": "wirenboard-6", "port": site.address, "answer_within_s": 1}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            await stopped_by_one_frame(watched, site)
+
+
+async def test_on_a_serial_relay_board_with_inputs(tmp_path: Path) -> None:
+    async with serial_at(tmp_path / "board", "numato") as site:
+        board = {"model": "numato", "port": site.address, "relays": 4, "inputs": 8, "time_relay_s": 1}
+        async with running("serial-relay", {"board": {**board, "answer_within_s": 1}}) as watched:
+            await stopped_by_one_frame(watched, site)
+
+
+async def test_relays_that_never_answer_and_the_inputs_of_another_board(tmp_path: Path) -> None:
+    async with serial_at(tmp_path / "board", "lcus") as relays, modbus_at(None) as inputs:
+        assert isinstance(relays.board, Lcus)
+        board = {"model": "lcus", "port": relays.address, "relays": 4, "time_relay_s": 1}
+        sensed = {"model": "waveshare-8", "port": f"tcp://{inputs.address}", "answer_within_s": 1}
+        async with running("serial-relay", {"board": board, "inputs_from": sensed}) as watched:
+            await stopped_by_one_frame(watched, relays)
+        assert {frame.effect for frame in inputs.log.requests} == {Effect.NONE}
+
+
+async def test_it_is_opened_by_one_frame_and_said_to_be_open_when_it_is_sensed(tmp_path: Path) -> None:
+    async with modbus_at(tmp_path / "board") as site:
+        board = {"model": "waveshare-8", "port": site.address, "answer_within_s": 1}
+        async with running("modbus-barrier", {"board": board, "starts_within_s": 10}) as watched:
+            await asyncio.sleep(watched.driver.settings.apart_s)  # who ran before may have moved it just now
+            moved = await watched.driver.open_barrier(OpenBarrier(), watched.call())
+            assert moved.state is MachineState.OPEN
+            assert site.barrier.signals["open-limit"]
+        assert len(site.log.actuations) == 1
+
+
+async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -> None:
+    async with modbus_at(tmp_path / "board") as site:
+        board = {"model": "waveshare-8", "port": site.address, "answer_within_s": 0.25}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            site.inject(LostReply(of="writes"))
+            with pytest.raises(LinkError) as error:
+                await watched.driver.stop(Request(), watched.call())
+            assert error.value.cause is Cause.NO_ANSWER
+            await site.log.until(lambda: len(site.log.contacts) == 2)
+        assert len(site.log.actuations) == 1
+
+
+async def test_an_unplugged_board_ends_the_watch(tmp_path: Path) -> None:
+    async with modbus_at(None) as site:
+        board = {"model": "waveshare-8", "port": f"tcp://{site.address}", "answer_within_s": 1}
+        async with running("modbus-barrier", {"board": board}) as watched:
+            site.inject(Unplug())
+            await watched.until(lambda: watched.failure)
+            assert watched.failure is not None
+            assert watched.failure.cause is Cause.UNPLUGGED
+        assert not site.log.output_writes
+        assert not [status for status in watched.statuses if status.condition is Condition.FAULT]

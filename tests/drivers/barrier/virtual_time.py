@@ -1,0 +1,74 @@
+"""An event loop whose time is the simulator's: it stands still while there is work, and else jumps."""
+
+import asyncio
+import functools
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any
+from unittest import mock
+
+from simulators.barrier.timeline import ByHand
+
+START_S = 1000.0
+JUMPS_MOST = 60_000
+
+
+class _Jumping(selectors.SelectSelector):
+    """Instead of waiting, moves the time on to what is due next, in the loop or at the barrier."""
+
+    def __init__(self, timeline: ByHand) -> None:
+        super().__init__()
+        self.timeline = timeline
+        self._jumps = 0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if ready := super().select(0):
+            return ready
+        due = [] if timeout is None else [self.timeline.now_s + max(0.0, timeout)]
+        if (next_s := self.timeline.next_s) is not None:
+            due.append(next_s)
+        self._jumps += 1
+        if not due or self._jumps > JUMPS_MOST:
+            raise RuntimeError(f"at {self.timeline.now_s} s everybody waits for what never happens")
+        self.timeline.run_to(max(min(due), self.timeline.now_s))
+        return []
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Everything that asyncio has, in no time."""
+
+    def __init__(self) -> None:
+        self.timeline = ByHand(START_S)
+        super().__init__(_Jumping(self.timeline))
+
+    def time(self) -> float:
+        return self.timeline.now_s
+
+
+class VirtualRunner:
+    """Runs coroutines in virtual time, with the clock of commands' deadlines, too."""
+
+    def __enter__(self) -> "VirtualRunner":
+        self._runner = asyncio.Runner(loop_factory=VirtualLoop)
+        loop = self._runner.get_loop()
+        self._clock = mock.patch("drivers.command.boot_ns", side_effect=lambda: round(loop.time() * 1e9))
+        self._clock.start()
+        return self
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self._runner.run(coroutine)
+
+    def __exit__(self, *_: object) -> None:
+        self._clock.stop()
+        self._runner.close()
+
+
+def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that takes as long as its work does, whatever time passes in it."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with VirtualRunner() as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
