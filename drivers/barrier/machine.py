@@ -280,9 +280,10 @@ class Machine:
         fault = self._check_move(index, Contact.OPEN, now_s)
         if fault is not None and (fault is Why.RELAY or not self.settings.open_in_fault):
             raise Refused(Reason.UNSAFE, f"What is sensed cannot be relied on: {_WORDS[fault]}.")
+        emergency = self._sensed is not None and self._sensed.emergency
+        if not emergency and any(other.is_granted for other in others):
+            raise Refused(Reason.UNSAFE, "The other door is not sensed to be closed.")
         if not self._emergency:
-            if any(other.is_granted for other in others):
-                raise Refused(Reason.UNSAFE, "The other door is not sensed to be closed.")
             if one.passages.permit is not None:
                 raise Refused(Reason.BUSY, "A permit waits for its passage already.")
             one.passages.grant(transaction, passage_s or self.settings.passage_s)
