@@ -19,9 +19,10 @@ from rich.panel import Panel
 from rich.table import Table
 
 from gateway.cli.brokers import BrokerError, loopback_broker
+from gateway.cli.officer import STATION, Officer
 from gateway.cli.rendering import event_line, status_line
 from gateway.cli.terminal import console, fail, load_or_fail, say
-from gateway.cli.workstation import workstation_of
+from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post
 
@@ -72,7 +73,7 @@ async def _demo(
 ) -> int:
     console.print(
         Panel(
-            f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated readers\n"
+            f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated devices\n"
             f"broker {broker} on 127.0.0.1, MQTT 5, topics bgw/v1/#\n"
             "[magenta]Every traveller you see is invented.[/]  Ctrl-C ends the demo.",
             title="borderpost demo",
@@ -131,11 +132,13 @@ async def _program(
 
 
 async def _show(described: Post, tally: Tally) -> None:
-    async with workstation_of(described) as desk:
+    desk = workstation_of(described, login=Login(station=STATION))
+    async with desk, Officer(desk) as officer:
         async for item in desk.everything():
             if isinstance(item, Received):
                 tally.take(item)
                 say(event_line(item, reveal=False))
+                officer.sees(item)
             else:
                 say(status_line(item))
 

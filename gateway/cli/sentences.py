@@ -23,7 +23,8 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
-from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.commands import CommandState
+from gateway.contract.gateway_events import ClaimChanged, ClockStepped, CommandDecided, CommandEnded
 
 OUTCOMES = {
     Outcome.SUCCESSFUL: ("✓", "green"),
@@ -76,6 +77,12 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return Text(f"{_door(data.door)}{data.text}", "bold red")
         case PlateRead():
             return _plate(data, shown=shown)
+        case CommandDecided():
+            return _decided(data)
+        case CommandEnded():
+            return _ended(data)
+        case ClaimChanged():
+            return _claim(data)
         case ClockStepped():
             return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
         case _:
@@ -91,6 +98,8 @@ def _barrier(barrier: BarrierState) -> Text:
         line.append("".join(f"  {door.door} {door.state}" for door in barrier.doors), "dim")
     if any(door.presence for door in barrier.doors):
         line.append("  somebody in the way", "cyan")
+    elif any(door.before for door in barrier.doors):
+        line.append("  somebody waits", "cyan")
     if barrier.stale:
         line.append("  as it was when the link failed", "yellow")
     return line
@@ -102,6 +111,30 @@ def _passage(passage: BarrierPassage) -> Text:
         line.append("  ✓ permit", "green")
     else:
         line.append("  tailgating" if passage.tailgating else "  no permit", "yellow")
+    return line
+
+
+def _decided(decided: CommandDecided) -> Text:
+    line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'somebody unknown'}: ")
+    line.append(str(decided.decision), "" if decided.reason is None else "yellow")
+    line.append("" if decided.reason is None else f", {decided.reason}", "yellow")
+    line.append(f"  {decided.times} times" if decided.times > 1 else "", "dim")
+    return line
+
+
+def _ended(ended: CommandEnded) -> Text:
+    done = ended.state is CommandState.DONE
+    line = Text(f"{ended.verb} for {ended.station}: ", "")
+    line.append(str(ended.state), "green" if done else "yellow")
+    line.append("" if ended.reason is None else f", {ended.reason}", "yellow")
+    line.append(f" in {ended.took_ms / 1000:.1f} s", "dim")
+    return line
+
+
+def _claim(claim: ClaimChanged) -> Text:
+    line = Text(f"{claim.change}: {claim.holder or 'nobody'} has it now", "")
+    line.append(f", {claim.previous_holder} had it" if claim.previous_holder else "", "dim")
+    line.append(f" ({claim.why})" if claim.why else "", "yellow")
     return line
 
 

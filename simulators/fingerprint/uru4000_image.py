@@ -2,7 +2,6 @@
 
 Layout and cipher: protocol sheet, section 2; both were checked against recordings of two scanners.
 
-- Lines of 384 bytes. One in a block marked "not present" is not there: readers repeat the next one.
 - Lines of 384 bytes. One in a block that is marked "not present" is not there: readers repeat the next one.
 - Cipher: a byte stream from a 32-bit shift register. In each block the bytes lie one place further on, so
   that the block's last byte is lost; clear lines step the register too, unless they are marked not to.

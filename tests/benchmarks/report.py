@@ -12,9 +12,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.barrier_times import BarrierTimes
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
 from benchmarks.command_times import CommandTimes
-from benchmarks.finger_times import FingerTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
 
@@ -29,7 +29,7 @@ class Results:
     devices: list[Devices] = field(default_factory=list)
     chips: list[ChipTimes] = field(default_factory=list)
     commands: list[CommandTimes] = field(default_factory=list)
-    fingers: list[FingerTimes] = field(default_factory=list)
+    barriers: list[BarrierTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
 
@@ -130,10 +130,9 @@ def budgets(results: Results) -> list[Budget]:
             percentile(times.begun_ms, 0.99),
             100,
         )
-    for found_at in results.fingers:
-        if found_at.measure == "ridge_clarity":
-            what = f"CPU while a {found_at.scanner} waits for a finger, % of a core"
-            judge(what, "<= 2", found_at.waiting_cpu_percent, 2)
+    for barrier in results.barriers:
+        p99 = percentile(barrier.wire_ms, 0.99)
+        judge(f"{barrier.command}: call to frame on the wire, p99, ms", "<= 100", p99, 100)
     cut = results.cuts.get(GATEWAY.name)
     if cut is not None:
         whole = cut.delivered == cut.sent and not cut.repeated
@@ -174,7 +173,7 @@ def show(console: Console, results: Results) -> None:
     _show_devices(console, results)
     _show_chips(console, results)
     _show_commands(console, results)
-    _show_fingers(console, results)
+    _show_barriers(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
     for column in ("what", "allowed", "measured", ""):
         verdicts.add_column(column, justify="left" if column == "what" else "right")
@@ -223,15 +222,15 @@ def _show_commands(console: Console, results: Results) -> None:
     console.print(table)
 
 
-def _show_fingers(console: Console, results: Results) -> None:
-    if not results.fingers:
+def _show_barriers(console: Console, results: Results) -> None:
+    if not results.barriers:
         return
-    table = Table(title="A finger laid on a simulated scanner, exposure included", title_justify="left")
-    for column in ("scanner", "quality by", "finger to event, ms: p50", "p99", "CPU while waiting, %"):
+    table = Table(title="A barrier, from a call to the frame at its board", title_justify="left")
+    for column in ("", "times", "ms: p50", "p99", "most"):
         table.add_column(column, justify="right")
-    for times in results.fingers:
-        shares = [percentile(times.captured_ms, share) for share in (0.5, 0.99)]
-        table.add_row(times.scanner, times.measure, *map(_digits, (*shares, times.waiting_cpu_percent)))
+    for times in results.barriers:
+        shares = [percentile(times.wire_ms, share) for share in (0.5, 0.99, 1)]
+        table.add_row(times.command, str(len(times.wire_ms)), *map(_digits, shares))
     console.print(table)
 
 

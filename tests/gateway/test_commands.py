@@ -1,4 +1,7 @@
-"""Commands, whole: a station, a real Mosquitto, the real daemon, a driver that notes what it was told."""
+"""Commands, whole: a station, a real Mosquitto, the real daemon, a driver that notes what it was told.
+
+What may move a barrier, judged by its board's wire, is in test_barrier_commands.py and test_access.py.
+"""
 
 import asyncio
 import contextlib
@@ -345,37 +348,6 @@ async def test_two_programs_of_one_station_find_their_numbers(house: House, wire
         await one.command(BARRIER, "look")
         await other.command(BARRIER, "look")
         assert other._commanding._n > 2**52
-
-
-async def test_a_claim_keeps_the_other_counter_out_until_it_is_stolen(house: House, wire: SerialLine) -> None:
-    async with counter(house) as one, counter(house, "counter-2") as two, counter(house, "chief") as chief:
-        async with one.claim(BARRIER, lease_s=60) as claim:
-            await until(lambda: two.status(BARRIER).claim is not None)
-            assert two.status(BARRIER).claim.holder == "counter-1"
-            with pytest.raises(CommandRejected) as refused:
-                await two.command(BARRIER, "look")
-            assert refused.value.reason == CommandReason.CLAIMED
-            with pytest.raises(CommandRejected, match="Another station has claimed"):
-                async with two.claim(BARRIER):
-                    pass
-            await two.command(BARRIER, "stop")
-            async with chief.claim(BARRIER, steal="Counter 1 is unattended."):
-                async with asyncio.timeout(10):
-                    await claim.lost.wait()
-                with pytest.raises(CommandRejected):
-                    await one.command(BARRIER, "look")
-        await until(lambda: two.status(BARRIER).claim is None)
-        await two.command(BARRIER, "look")
-        changes = [
-            (record.change, record.holder, record.why)
-            for record in await records(chief, 11)
-            if isinstance(record, ClaimChanged)
-        ]
-        assert changes == [
-            ("claimed", "counter-1", ""),
-            ("stolen", "chief", "Counter 1 is unattended."),
-            ("released", None, ""),
-        ]
 
 
 async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(house: House, wire: SerialLine) -> None:

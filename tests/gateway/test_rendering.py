@@ -39,8 +39,16 @@ from drivers.passport.observations import (
 )
 from gateway.cli.rendering import event_json, event_line, light_of, status_line
 from gateway.client import DeviceStatus, Received
+from gateway.contract.commands import CommandState
 from gateway.contract.envelope import Clock, Event
-from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.gateway_events import (
+    ClaimChange,
+    ClaimChanged,
+    ClockStepped,
+    CommandDecided,
+    CommandEnded,
+)
+from gateway.contract.reasons import CommandReason
 from gateway.contract.states import DeviceState
 from gateway.contract.topics import Position
 from simulators.specimens import ERIKSSON_LINES
@@ -105,6 +113,20 @@ def test_what_was_not_decoded_and_what_failed_says_so() -> None:
     assert "present the document again" in event_line(received(failed), reveal=False).plain
 
 
+def decided(decision: CommandState, reason: CommandReason | None = None) -> CommandDecided:
+    return CommandDecided(
+        cmd_id="c",
+        station="lane-1",
+        verb="open",
+        decision=decision,
+        reason=reason,
+        holder=None,
+        n=1,
+        args={},
+        left_ms=2500,
+    )
+
+
 OPEN_DOOR = DoorState(state=MachineState.OPEN, open_limit=True, closed_limit=False, presence=True)
 CLOSED_DOOR = DoorState(door="out", state=MachineState.CLOSED, open_limit=False, closed_limit=True)
 PIECES: dict[str, Observation] = {
@@ -140,6 +162,27 @@ PIECES: dict[str, Observation] = {
         door="out", direction=Direction.TURNED_BACK, permitted=False, lasted_s=2
     ),
     "It stands open.": BarrierAlarm(kind=AlarmKind.OPEN_TOO_LONG, door="", text="It stands open."),
+    "closed  somebody waits": BarrierState(
+        state=MachineState.CLOSED,
+        doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "before": True}),),
+    ),
+    "open asked by lane-1: accepted": decided(CommandState.ACCEPTED),
+    "open asked by lane-1: rejected, claimed": decided(CommandState.REJECTED, CommandReason.CLAIMED),
+    "open for lane-1: failed, timed_out in 6.0 s": CommandEnded(
+        cmd_id="c",
+        station="lane-1",
+        verb="open",
+        state=CommandState.FAILED,
+        reason=CommandReason.TIMED_OUT,
+        took_ms=6001,
+    ),
+    "stolen: chief has it now, lane-1 had it (counter unattended)": ClaimChanged(
+        change=ClaimChange.STOLEN,
+        holder="chief",
+        previous_holder="lane-1",
+        lease_s=30,
+        why="counter unattended",
+    ),
     "the clock was set, by +3,600.0 s": ClockStepped(
         step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
     ),

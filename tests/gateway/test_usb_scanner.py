@@ -24,7 +24,8 @@ def scanner() -> Iterator[UsbipServer]:
 
 
 async def test_a_scanner_is_tended_through_any_number_of_unplugs(ward: Ward, scanner: UsbipServer) -> None:
-    await ward.device(POSITION, "uru4000", settings={"port": scanner.address})
+    # NFIQ 2 opens files of its own, whenever it comes to it.
+    await ward.device(POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"})
     online = await ward.notebook.state(Condition.ONLINE)
     assert online.provenance is Provenance.SIMULATED
     identity = ward.notebook.descriptions[POSITION].identity

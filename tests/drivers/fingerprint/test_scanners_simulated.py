@@ -42,6 +42,7 @@ async def in_time(trial: Callable[[], Awaitable[float]]) -> None:
     took = []
     while len(took) < 3:
         took.append(await trial())
+        print(f"{1000 * took[-1]:.0f} ms")
         if took[-1] < WITHIN_S:
             return
     pytest.fail(f"took {took} seconds")
@@ -151,6 +152,10 @@ async def test_a_scanner_is_unplugged_at_any_moment(model: str, moment: str, tmp
 @pytest.mark.parametrize("model", MODELS)
 async def test_a_finger_is_lifted_too_early(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path) as desk:
+        if model == "4500":
+            # Nobody can tell before its image is there: with its own 130 ms that is after 220 ms, on a quiet
+            # machine. Busy ones get a shorter exposure.
+            desk.device.scanner.exposure_s = 0.05
 
         async def trial() -> float:
             asked = desk.ask()

@@ -1,0 +1,60 @@
+"""The officer of a demo: lets in who waits at a barrier, once a document read there is in order."""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+from drivers.barrier.observations import BarrierState, MachineState
+from drivers.observation import Outcome
+from drivers.passport.observations import DocumentRead
+from gateway.client import CommandError, Received, Workstation
+from gateway.contract.topics import Position
+
+STATION = "officer"
+"""As the demo's role file knows it."""
+
+
+class Officer:
+    """Lets one traveller a lane through at a time; while the barrier moves for one, the next has to wait."""
+
+    def __init__(self, desk: Workstation) -> None:
+        self._desk = desk
+        self._opening: dict[Position, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Nothing is opened before a document is seen."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for nobody any more."""
+        for task in self._opening.values():
+            task.cancel()
+        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+
+    def sees(self, received: Received) -> None:
+        """Look at an event, and have a barrier opened where it is a document in order."""
+        read = received.data
+        if not isinstance(read, DocumentRead) or read.overall is not Outcome.SUCCESSFUL:
+            return
+        barrier = self._waited_at(received.position.lane)
+        if barrier is not None and barrier not in self._opening:
+            task = asyncio.create_task(self._let_in(barrier, received.envelope.transaction))
+            self._opening[barrier] = task
+            task.add_done_callback(lambda _: self._opening.pop(barrier, None))
+
+    def _waited_at(self, lane: str) -> Position | None:
+        """The closed barrier of a lane before which somebody is sensed."""
+        for position in self._desk.devices:
+            now = self._desk.now(position, BarrierState.event_type) if position.lane == lane else None
+            if now is None or not isinstance(now.data, BarrierState):
+                continue
+            if now.data.state is MachineState.CLOSED and any(door.before for door in now.data.doors):
+                return position
+        return None
+
+    async def _let_in(self, barrier: Position, transaction: str) -> None:
+        with contextlib.suppress(CommandError):  # the records of it say why
+            await self._desk.command(barrier, "open", transaction=transaction)
