@@ -5,7 +5,6 @@ httpx, because a worker pays for it in memory: it costs 6 MB and 60 ms where aio
 """
 
 import asyncio
-import ipaddress
 import json
 import os
 import socket
@@ -20,6 +19,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from drivers.links.address import this_machine
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 
@@ -92,7 +92,7 @@ class HttpSettings(Settings):
             return self
         if self.ca_file is not None:
             raise ValueError("`ca_file` is for https")
-        if not self.cleartext and not _this_machine(url.host):
+        if not self.cleartext and not this_machine(url.host):
             raise ValueError(
                 "would send personal data in clear over a network; write https://, or add "
                 "`cleartext = true` where nobody else can reach that wire"
@@ -418,15 +418,6 @@ def _trusted(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:
         raise LinkError(
             Cause.NO_PERMISSION, f"{ca_file}: {why}.", Action.CONFIGURE, "Correct `ca_file`."
         ) from None
-
-
-def _this_machine(host: str) -> bool:
-    if host in ("localhost", "ip6-localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _chunks(answer: httpx.Response) -> AsyncGenerator[bytes, None]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from drivers.links.http_listener import HttpListener, ListenerSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
     from drivers.links.modbus import ModbusLink, ModbusSettings
+    from drivers.links.rtsp import RtspLink, RtspSettings
     from drivers.links.serial import SerialLink, SerialSettings
     from drivers.links.smartcard import SmartCardLink
     from drivers.links.usb import UsbLink, UsbSettings
@@ -96,6 +97,14 @@ class Links:
 
         listener = HttpListener(settings, self._tap, self._found_simulator)
         return await self._open.enter_async_context(listener)
+
+    async def rtsp(self, settings: "RtspSettings") -> "RtspLink":
+        """Begin to read a stream of pictures; raises LinkError."""
+        from drivers.links.rtsp import RtspLink
+
+        link = await self._open.enter_async_context(RtspLink(settings))
+        self.simulated = self.simulated or link.simulated
+        return link
 
     async def usb(self, settings: "UsbSettings", interface: "InterfaceClass | None" = None) -> "UsbLink":
         """Open a USB device and claim one interface, the first where none is named; raises LinkError."""

@@ -1,0 +1,63 @@
+"""Cameras that are looked at through their RTSP stream: a picture is taken out of it when somebody asks.
+
+For cameras that give no picture over HTTP, or a worse one. The stream is decoded all the time, which costs
+more than asking for pictures; every picture carries when it came.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator
+
+from PIL import Image
+from pydantic import Field
+
+from drivers.camera.camera import PictureCamera, Shot
+from drivers.command import boot_ns
+from drivers.driver import BadFrame, Identity
+from drivers.links.rtsp import Frame, RtspSettings
+
+
+class RtspCameraSettings(RtspSettings):
+    """Settings of one camera."""
+
+    latency_s: float = Field(
+        0.3,
+        ge=0,
+        le=2,
+        description="How long a picture is under way from the lens to here at its quickest, in seconds: what "
+        "comes sooner after a command was made before it, and does not count.",
+        examples=[0.3],
+    )
+    quality: int = Field(
+        90, ge=50, le=98, description="Quality of the JPEG that a picture becomes.", examples=[90]
+    )
+
+
+class RtspCamera(PictureCamera[RtspCameraSettings]):
+    """A camera with an RTSP stream."""
+
+    settings_model = RtspCameraSettings
+
+    async def open(self) -> Identity:
+        """Begin to read the stream, and wait for a picture; raises LinkError."""
+        self.link = await self.links.rtsp(self.settings)
+        return Identity(model="RTSP camera")
+
+    async def tend(self) -> None:
+        """See that pictures go on coming."""
+        await self.link.watched()
+
+    async def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+        """Take pictures that were made from now on out of the stream."""
+        since_ns = boot_ns() + round(self.settings.latency_s * 1e9)
+        while True:
+            frame = await self.link.newer_than(since_ns)
+            since_ns = frame.made_ns
+            yield Shot(await asyncio.to_thread(_jpeg, frame, self.settings.quality), frame.came_ns)
+
+
+def _jpeg(frame: Frame, quality: int) -> bytes:
+    written = io.BytesIO()
+    picture: Image.Image = frame.picture.to_image()  # type: ignore[no-untyped-call]
+    picture.save(written, "JPEG", quality=quality)
+    return written.getvalue()

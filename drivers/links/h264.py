@@ -1,0 +1,107 @@
+"""Whether pictures of an H.264 stream are missing: decoders paint over what was lost, and say nothing.
+
+A camera that cannot get rid of its pictures drops some, also over TCP, and what is built on them is smeared
+until the next key picture. Reference pictures are numbered (ITU-T H.264, 7.4.3, `frame_num`): a number that
+is neither that of the one before nor the next is a gap. A picture whose own last piece is missing cannot be
+told from a whole one here.
+"""
+
+import re
+
+_NAL = re.compile(rb"\x00\x00\x01(?=([\x00-\xff]))")
+_EXTENDED = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+"""Profiles whose parameter sets tell more (7.3.2.1.1)."""
+KEY_SLICE = 5
+SLICE_BYTES = 16
+"""The numbers at the beginning of a slice take less."""
+
+
+class Bits:
+    """Reads numbers out of a raw byte sequence payload; IndexError at its end."""
+
+    def __init__(self, payload: bytes) -> None:
+        # 7.4.1: a 3 is put in where zeros could be mistaken for a beginning.
+        plain = payload.replace(b"\0\0\3", b"\0\0")
+        self._bits = "".join(f"{byte:08b}" for byte in plain)
+        self._at = 0
+
+    def fixed(self, length: int) -> int:
+        """A number of so many bits."""
+        text = self._bits[self._at : self._at + length]
+        if len(text) < length:
+            raise IndexError
+        self._at += length
+        return int(text, 2) if text else 0
+
+    def golomb(self) -> int:
+        """A number as 9.1 codes it, ue(v)."""
+        zeros = 0
+        while self.fixed(1) == 0:
+            zeros += 1
+        return (1 << zeros) - 1 + self.fixed(zeros)
+
+
+class Numbering:
+    """Watches the numbers of reference pictures in one stream."""
+
+    def __init__(self, extradata: bytes | None = None) -> None:
+        self.gap = False
+        """Something is missing between the picture looked at last and the one before."""
+        self.key = False
+        """It is built on no other picture."""
+        self._length: int | None = None
+        """How many bits a number has; None while no parameter set that we understand has come."""
+        self._separate_planes = False
+        self._last: int | None = None
+        if extradata:
+            self.look(extradata)
+
+    def look(self, packet: bytes) -> None:
+        """Look at the units of one picture (annex B, byte stream)."""
+        self.gap = self.key = False
+        for found in _NAL.finditer(packet):
+            header, start = found[1][0], found.end() + 1
+            try:
+                match header & 0x1F:
+                    case 7:
+                        self._parameters(packet[start : start + 64])
+                    case 1 | 5 as kind:
+                        self.key = kind == KEY_SLICE
+                        begin = packet[start : start + SLICE_BYTES]
+                        self.gap = self._slice(begin, reference=bool(header & 0x60))
+                        return
+            except IndexError:
+                return
+
+    def _slice(self, payload: bytes, *, reference: bool) -> bool:
+        if self._length is None:
+            return False
+        bits = Bits(payload)
+        for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
+            bits.golomb()
+        if self._separate_planes:
+            bits.fixed(2)
+        number, last = bits.fixed(self._length), self._last
+        if reference or self.key:
+            self._last = number
+        if self.key or last is None:
+            return False
+        return number not in (last, (last + 1) % (1 << self._length))
+
+    def _parameters(self, payload: bytes) -> None:
+        bits = Bits(payload)
+        profile = bits.fixed(8)
+        bits.fixed(16)
+        bits.golomb()
+        self._length, self._separate_planes = None, False
+        if profile in _EXTENDED:
+            if bits.golomb() == 3:
+                self._separate_planes = bool(bits.fixed(1))
+            bits.golomb()
+            bits.golomb()
+            bits.fixed(1)
+            if bits.fixed(1):
+                return  # scaling lists: no network camera is known to send any
+        length = bits.golomb() + 4
+        if length <= 16:
+            self._length = length

@@ -1,0 +1,175 @@
+"""Pictures out of a stream: none older than its request, and every way a stream can fail said at once."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from camera_bench import Bench, watched
+from PIL import Image
+from pydantic import ValidationError
+
+from drivers.camera.observations import Captured
+from drivers.camera.rtsp import RtspCamera, RtspCameraSettings
+from drivers.links.link import Cause, LinkError
+from drivers.links.rtsp import Lateness
+from simulators.camera.stamp import Stamp
+from simulators.kinds import settings_of
+
+USER = {"username": "watch", "password": "two words"}
+QUICK = {"latency_s": 0.05, "silence_s": 0.5, "open_s": 3.0}
+
+
+@contextlib.asynccontextmanager
+async def camera(**settings: Any) -> AsyncIterator[Any]:
+    quick = {
+        "name": "lane-1/camera",
+        "kind": "camera-rtsp",
+        "port": 0,
+        "frames_per_s": 25.0,
+        "key_every_s": 0.2,
+    }
+    simulated: Any = settings_of(quick | settings).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    try:
+        yield simulated
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def looking(simulated: Any, path: str = "stream", **settings: Any) -> Any:
+    return watched(RtspCamera, url=f"rtsp://127.0.0.1:{simulated.server.port}/{path}", **QUICK | settings)
+
+
+async def let(simulated: Any, fault: str, **arguments: Any) -> None:
+    await simulated.obey("fault", {"fault": fault, "args": arguments})
+
+
+async def captured(bench: Bench) -> tuple[Stamp, int]:
+    asked_ms = time.time_ns() // 1_000_000
+    await bench.capture()
+    with Image.open(io.BytesIO((await bench.next(Captured)).attachments[0].content)) as image:
+        return Stamp.read(image), asked_ms
+
+
+async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None:
+    async with camera(**USER) as simulated, looking(simulated, **USER) as bench:
+        assert bench.driver.links.simulated
+        for _ in range(15):
+            stamp, asked_ms = await captured(bench)
+            assert stamp.at_ms >= asked_ms
+
+
+async def test_a_picture_that_sat_in_a_buffer_is_late_and_known_to_be() -> None:
+    late = Lateness()
+    ms = 1_000_000
+    assert late.of(1_000 * ms, 0) == 0
+    assert late.of(1_040 * ms, 40 * ms) == 0
+    assert late.of(1_300 * ms, 80 * ms) == 220 * ms
+    assert late.of(1_301 * ms, 120 * ms) == 181 * ms
+    assert late.of(1_159 * ms, 160 * ms) == 0, "quicker than all before"
+    assert late.of(1_200 * ms, 200 * ms) == 1 * ms
+    assert late.of(99_000 * ms, 0) == 0, "a stream whose clock begins anew"
+    assert late.of(140_000 * ms, 40_990 * ms) == 0, "a clock that drifts is not late for ever"
+
+
+async def test_a_stalled_camera_is_silent_and_says_so_in_time() -> None:
+    async with camera() as simulated, looking(simulated) as bench:
+        await captured(bench)
+        await let(simulated, "stall", for_s=30)
+        begun_s = time.monotonic()
+        error = await bench.next(LinkError)
+        assert error.cause is Cause.NO_ANSWER
+        assert time.monotonic() - begun_s < 3
+
+
+async def test_a_killed_camera_is_a_lost_link_and_one_that_is_off_does_not_answer() -> None:
+    async with camera() as simulated:
+        async with looking(simulated) as bench:
+            await captured(bench)
+            await let(simulated, "service-dies")
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+        with pytest.raises(LinkError) as refused:
+            async with looking(simulated):
+                pass
+        assert refused.value.cause is Cause.NO_ANSWER
+
+
+async def test_wrong_passwords_and_paths_are_told_and_no_password_anywhere(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with camera(**USER) as simulated:
+        for more, cause in (
+            ({"username": "watch", "password": "s3cr3t"}, Cause.NO_PERMISSION),
+            ({}, Cause.NO_PERMISSION),
+            (USER | {"path": "nothing"}, Cause.WRONG_DEVICE),
+        ):
+            with pytest.raises(LinkError) as refused:
+                async with looking(simulated, **more):
+                    pass
+            error = refused.value
+            assert error.cause is cause
+            chain = [error, error.__cause__, error.__context__]
+            said = (
+                "".join(map(repr, chain)) + error.text + error.how + caplog.text + "".join(capfd.readouterr())
+            )
+            assert "s3cr3t" not in said
+            assert "two" not in said
+
+
+async def test_what_is_no_stream_is_told() -> None:
+    async def hello(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(hello, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(LinkError) as refused:
+        async with watched(RtspCamera, url=f"rtsp://127.0.0.1:{port}/", **QUICK):
+            pass
+    server.close()
+    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_ANSWER)
+
+
+async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
+    async with camera() as simulated, looking(simulated, silence_s=2.0) as bench:
+        await captured(bench)
+        await let(simulated, "format-changed", size="1280x720")
+        sizes = set()
+        while (1280, 720) not in sizes:
+            await bench.capture()
+            read = await bench.next(Captured)
+            sizes.add((read.width_px, read.height_px))
+        assert sizes <= {(640, 360), (1280, 720)}
+
+
+async def test_streams_opened_and_closed_leave_nothing() -> None:
+    async with camera() as simulated:
+        for _ in range(3):
+            async with looking(simulated):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"url": "http://127.0.0.1/"}, "neither rtsp"),
+        ({"url": "rtsp://u:secret@127.0.0.1/"}, "holds a password"),
+        ({"url": "rtsp://192.0.2.7/"}, "in clear over a network"),
+        ({"url": "rtsp://127.0.0.1:port/"}, "no address"),
+        ({"url": "rtsp://127.0.0.1/", "username": "x"}, "go together"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why) as error:
+        RtspCameraSettings(**settings)
+    assert "secret" not in str(error.value)
