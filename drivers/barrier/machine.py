@@ -5,7 +5,7 @@ movements and may withhold them; what keeps people from harm is wired in the mac
 one thing does it ever do by itself: have a door reopened that closes on somebody.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, OpenBarrier
@@ -14,12 +14,13 @@ from drivers.barrier.observations import (
     BarrierAlarm,
     BarrierPassage,
     BarrierState,
-    DoorState,
     MachineState,
     Why,
 )
 from drivers.barrier.pace import Contact, Pace
 from drivers.barrier.passages import Passages
+from drivers.barrier.reopening import Reopening
+from drivers.barrier.report import Reporter, gravest
 from drivers.barrier.travel import Door, Ending, Travel
 from drivers.barrier.wiring import BarrierSettings, Sensed
 from drivers.command import Reason, Refused, Request
@@ -28,16 +29,6 @@ FRESH_S = 0.5
 """What was sensed longer ago says nothing of now."""
 LOCAL_S = 2.0
 """So long after the button at the barrier was pressed, an opening is explained by it."""
-GRAVITY = (
-    MachineState.UNKNOWN,
-    MachineState.BLOCKED,
-    MachineState.STOPPED,
-    MachineState.CLOSING,
-    MachineState.OPENING,
-    MachineState.OPEN,
-    MachineState.CLOSED,
-)
-"""Of two doors, the state that comes first here is the barrier's."""
 
 
 class Deed(Enum):
@@ -67,24 +58,13 @@ class Step:
     """The movement that was asked for; its `ending` appears in it."""
 
 
-@dataclass(slots=True)
-class _Reopening:
-    """What is done about somebody in the way of one door that closes."""
-
-    noticed: bool = False
-    """It was, for this closing."""
-    due: bool = False
-    released: bool = False
-    """The contact that has it closed was let go of, before its opposite may close."""
-
-
-@dataclass(slots=True)
-class _Open:
+class _Doorway:
     """A door with what belongs to it."""
 
-    door: Door
-    passages: Passages
-    reopening: _Reopening = field(default_factory=_Reopening)
+    def __init__(self, name: str, settings: BarrierSettings) -> None:
+        self.door = Door(name, settings)
+        self.passages = Passages(name)
+        self.reopening = Reopening(self.door)
 
 
 class Machine:
@@ -94,7 +74,7 @@ class Machine:
         self.settings = settings
         self.relay_closed = False
         """A relay is closed that should be open, as the board says."""
-        self._all = [_Open(Door(door.name, settings), Passages(door.name)) for door in settings.doors]
+        self._all = [_Doorway(door.name, settings) for door in settings.doors]
         self._pace = Pace(settings, now_s)
         self._sensed: Sensed | None = None
         self._sensed_s = now_s
@@ -104,7 +84,7 @@ class Machine:
         self._lease_until_s: float | None = None
         self._local_s: float | None = None
         self._found_open = False
-        self._said: BarrierState | None = None
+        self._reporter = Reporter()
 
     @property
     def doors(self) -> tuple[Door, ...]:
@@ -145,17 +125,14 @@ class Machine:
                     is_closed=one.door.state is MachineState.CLOSED,
                     free=free,
                 )
-            says += self._notice_presence(one, now_s)
+            says += one.reopening.notice(now_s)
         open_ = any(one.door.state is not MachineState.CLOSED for one in self._all)
         self._found_open = open_ and (first or self._found_open)
         return Step((*says, *self._news(now_s)), self._due(now_s))
 
     def lost(self) -> Step:
         """The link has failed: what is known is how it was."""
-        if self._said is None or self._said.stale:
-            return Step()
-        self._said = self._said.model_copy(update={"stale": True})
-        return Step((self._said,))
+        return Step(self._reporter.stale())
 
     def relays(self, *, closed: bool, now_s: float) -> Step:
         """What the board says of its relays at a time when all that we use should be open."""
@@ -214,7 +191,7 @@ class Machine:
             return MachineState.MAINTENANCE, why
         if (why := self._why_fault()) is not None:
             return MachineState.FAULT, why
-        return min((one.door.state for one in self._all), key=GRAVITY.index), Why.SENSED
+        return gravest(self.doors), Why.SENSED
 
     def _why_hands_off(self, now_s: float) -> Why | None:
         """Why nobody far away may move it."""
@@ -232,38 +209,10 @@ class Machine:
 
     def _news(self, now_s: float) -> tuple[BarrierState, ...]:
         """Its state, where that is not what was said last."""
-        sensed, said = self._sensed, self._said
-        if sensed is None:
+        if self._sensed is None:
             return ()
         state, why = self.condition(now_s)
-        new = BarrierState(
-            state=state,
-            why=why,
-            doors=tuple(
-                DoorState(
-                    door=one.door.name,
-                    state=MachineState.FAULT if one.door.fault else one.door.state,
-                    open_limit=seen.open_limit,
-                    closed_limit=seen.closed_limit,
-                    presence=seen.presence,
-                    before=seen.before,
-                    behind=seen.behind,
-                )
-                for one, seen in zip(self._all, sensed.doors, strict=True)
-            ),
-            emergency=sensed.emergency,
-            key_switch=sensed.key_switch,
-            controller_ok=sensed.controller_ok,
-            found_open=self._found_open,
-        )
-        if said is not None and (
-            new == said.model_copy(update={"transaction": None})
-            or (why is Why.CHATTER and (state, why) == (said.state, said.why))  # not every bounce of it
-        ):
-            return ()
-        transactions = [one.door.travel.transaction for one in self._all if one.door.travel is not None]
-        self._said = new.model_copy(update={"transaction": transactions[0] if transactions else None})
-        return (self._said,)
+        return self._reporter.news(self._sensed, self.doors, state, why, found_open=self._found_open)
 
     # What becomes of what is asked.
 
@@ -280,9 +229,10 @@ class Machine:
         fault = self._check_move(index, Contact.OPEN, now_s)
         if fault is not None and (fault is Why.RELAY or not self.settings.open_in_fault):
             raise Refused(Reason.UNSAFE, f"What is sensed cannot be relied on: {_WORDS[fault]}.")
+        emergency = self._sensed is not None and self._sensed.emergency
+        if not emergency and any(other.is_granted for other in others):
+            raise Refused(Reason.UNSAFE, "The other door is not sensed to be closed.")
         if not self._emergency:
-            if any(other.is_granted for other in others):
-                raise Refused(Reason.UNSAFE, "The other door is not sensed to be closed.")
             if one.passages.permit is not None:
                 raise Refused(Reason.BUSY, "A permit waits for its passage already.")
             one.passages.grant(transaction, passage_s or self.settings.passage_s)
@@ -329,6 +279,7 @@ class Machine:
         travel = Travel(index, goal, transaction, now_s, was=one.door.state)
         opens = goal is MachineState.OPEN
         one.door.asked(travel)
+        one.reopening.call_off()
         self._pace.asked(index, Contact.OPEN if opens else Contact.CLOSE, now_s)
         return Step(act=Act(Deed.OPEN if opens else Deed.CLOSE, index), travel=travel)
 
@@ -347,30 +298,7 @@ class Machine:
         for one in self._all:
             one.door.end_travel(ending, now_s)
             one.passages.revoke()
-            one.reopening.due = False
-
-    # Somebody in the way of a door that closes.
-
-    def _notice_presence(self, one: _Open, now_s: float) -> tuple[BarrierAlarm, ...]:
-        door, reopening = one.door, one.reopening
-        if not door.is_closing:
-            if door.state in (MachineState.OPEN, MachineState.CLOSED):
-                one.reopening = _Reopening()
-            return ()
-        if reopening.noticed or door.seen is None or not door.seen.presence:
-            return ()
-        travel = door.travel
-        reopening.noticed = True
-        reopening.due = not door.is_stopped  # a stop goes before everything
-        door.end_travel(Ending.REVERSED, now_s)
-        return (
-            BarrierAlarm(
-                kind=AlarmKind.PRESENCE_WHILE_CLOSING,
-                door=door.name,
-                text="Somebody is in the way while it closes.",
-                transaction=None if travel is None else travel.transaction,
-            ),
-        )
+            one.reopening.call_off()
 
     def _due(self, now_s: float) -> Act | None:
         """What is to be done now about somebody in the way; once for each closing."""
@@ -378,15 +306,15 @@ class Machine:
             if not one.reopening.due:
                 continue
             if self._emergency or self._why_hands_off(now_s) is not None or self.relay_closed:
-                one.reopening.due = False
+                one.reopening.call_off()
             elif not self._pace.allows(index, Contact.OPEN, now_s):
                 if not one.reopening.released:
                     one.reopening.released = True
                     return Act(Deed.RELEASE, index)
             elif any(other.door.is_granted for other in self._all if other is not one):
-                one.reopening.due = False
+                one.reopening.call_off()
             else:
-                one.reopening.due = False
+                one.reopening.call_off()
                 travel = Travel(index, MachineState.OPEN, None, now_s, was=one.door.state)
                 one.door.asked(travel)
                 self._pace.asked(index, Contact.OPEN, now_s)

@@ -21,7 +21,7 @@ _DEGRADED: dict[Why, tuple[Cause, str, Action, str]] = {
         Cause.EMERGENCY,
         "The emergency is over, and nobody has acknowledged that.",
         Action.CALL,
-        "Look at the lane, then acknowledge: borderpost command LANE/BARRIER acknowledge.",
+        "Look at the lane, then acknowledge: borderpost command FILE POSITION acknowledge --arg reason=WHAT.",
     ),
     Why.KEY_SWITCH: (
         Cause.MAINTENANCE,

@@ -181,7 +181,7 @@ class Judge:
         self.read = read
         closed = read.says("closed-limit") and not read.says("open-limit")
         self._found_open = not closed and (self._found_open is None or self._found_open)
-        if read.says("fire"):
+        if read.says("fire") and not self.emergency:
             self.emergency = True
             self.orders = [order for order in self.orders if order.relay == STOP]
         leased = read.at_s < self.leased_until_s

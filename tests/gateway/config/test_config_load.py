@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.cli.officer import STATION
 from gateway.config import ConfigError, Post, load
 from gateway.contract.topics import Position
 
@@ -105,7 +106,7 @@ def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path:
 
 
 @pytest.mark.usefixtures("shipped")
-def test_the_demo_is_a_post_of_four_readers(tmp_path: Path) -> None:
+def test_the_demo_is_a_post_of_four_readers_and_a_barrier_that_its_officer_may_move(tmp_path: Path) -> None:
     loaded = load(
         ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path), "BORDERPOST_MQTT_PORT": "18831"}
     )
@@ -113,10 +114,13 @@ def test_the_demo_is_a_post_of_four_readers(tmp_path: Path) -> None:
     assert loaded.gateway.profile == "training"
     assert loaded.gateway.state_dir == tmp_path / "state"
     assert (loaded.broker.port, loaded.broker.embedded) == (18831, True)
-    assert {str(at): (d.table["framing"], d.table["port"]) for at, d in loaded.devices.items()} == {
+    *readers, (barrier, wired) = loaded.devices.items()
+    assert {str(at): (d.table["framing"], d.table["port"]) for at, d in readers} == {
         f"lane-{n}/reader": (framing, f"{tmp_path}/lane-{n}-reader")
         for n, framing in enumerate(("accessis", "text", "elyctis", "rte"), 1)
     }
+    assert wired.table["board"]["port"] == f"{tmp_path}/lane-1-barrier"
+    assert loaded.roles.grant(STATION, barrier).permits("open", moves=True)
 
 
 @pytest.mark.usefixtures("shipped")
