@@ -56,7 +56,7 @@ class Hint(Part):
     measure: Measure = Field(description="What the value is a value of.", examples=["sharpness"])
     area: Area = Field(description="Where it was measured.", examples=["face"])
     value: float = Field(description="The value, in the unit of its measure.", examples=[156.2])
-    at_least: float | None = Field(None, description="What it should reach.", examples=[60])
+    at_least: float | None = Field(None, description="What it should reach.", examples=[8])
     at_most: float | None = Field(None, description="What it should not exceed.", examples=[None])
     outcome: Outcome = Field(
         description="`successful` where it is as it should be, `failed` where it is not, `undetermined` "
@@ -106,7 +106,7 @@ class Captured(Observation):
                     "measure": "sharpness",
                     "area": "picture",
                     "value": 156.2,
-                    "at_least": 60,
+                    "at_least": 8,
                     "outcome": "successful",
                 }
             ]

@@ -139,3 +139,10 @@ async def test_a_portrait_in_the_dark_says_so() -> None:
 
     assert value(dark, "brightness").value < value(good, "brightness").value / 2
     assert value(blurred, "sharpness").value < value(good, "sharpness").value
+
+
+async def test_a_portrait_that_is_as_it_should_be_ends_the_search_for_a_better_one() -> None:
+    async with camera(size="1920x1080") as simulated, driver(simulated) as bench:
+        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=4, timeout_s=20)).frames == 1
+        await simulated.obey("insert", {"people": 2})
+        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=3, timeout_s=20)).frames == 3

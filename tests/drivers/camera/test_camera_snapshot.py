@@ -176,11 +176,6 @@ async def test_the_sharpest_of_several_is_given() -> None:
         assert number_in(captured.attachments[0].content) == 3
 
 
-async def test_a_portrait_that_is_as_it_should_be_ends_the_search() -> None:
-    async with Camera(single).running() as camera, taking(camera) as bench:
-        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=5)).frames == 1
-
-
 async def test_when_the_time_is_over_the_best_there_is_counts() -> None:
     async def slower_and_slower(camera: Camera, asked: Asked) -> None:
         if camera.made >= 3:
