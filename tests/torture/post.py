@@ -278,7 +278,9 @@ class Post:
         )
         for lane in self.lanes:
             text += DEVICE.format(lane=lane, port=self._port(lane), more=self.settings.get(lane, ""))
-        self.config.write_text(text)
+        fresh = self.config.with_suffix(".new")  # a gateway that starts meanwhile reads all of it
+        fresh.write_text(text)
+        fresh.replace(self.config)
 
     def set_clock(self, offset_s: float) -> None:
         """Set the wall clock of the gateway and its workers; the boot clock stays what it is."""
@@ -291,6 +293,11 @@ class Post:
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.returncode is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it runs and has said that it is ready: it has read its file."""
+        return self.process is not None and self.running and self.process.pid == self._started
 
     async def start(self) -> None:
         """Start the daemon; does not wait until it is ready."""
@@ -397,7 +404,7 @@ class Post:
 
     def reload(self) -> None:
         """Ask it to read its file again; as the service manager, only once it has said that it is ready."""
-        if self.process is not None and self.running and self.process.pid == self._started:
+        if self.process is not None and self.is_ready:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(signal.SIGHUP)
 

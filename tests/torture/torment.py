@@ -325,8 +325,10 @@ class Tormentor:
         async with self._config:
             match fault.kind:
                 case "reload-broken":
-                    # A gateway that is killed meanwhile would find the broken file, and rightly not start.
+                    # A gateway that starts meanwhile would find the broken file, and rightly not start.
                     async with self._gateway:
+                        if not post.is_ready:
+                            return False
                         post.config.write_text("[gateway\n")
                         post.reload()
                         await asyncio.sleep(1)
