@@ -87,6 +87,8 @@ class SmartCardLink:
         try:
             await self.blocking(self._establish)
         except BaseException:
+            if self.name:  # called off once it was found
+                await self.blocking(scard.SCardReleaseContext, self._context)
             await self._end_thread()
             raise
         return self

@@ -3,6 +3,7 @@
 `BORDERPOST_CARDS` sets how often a document is laid down and taken away.
 """
 
+import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator
@@ -109,3 +110,15 @@ async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: Co
         async with Links().smart_card("Virtual"):
             pass
     assert caught.value.cause is Cause.AMBIGUOUS
+
+
+async def test_a_slot_that_nobody_waits_for_any_more_is_let_go_of() -> None:
+    async def hold() -> None:
+        async with Links().smart_card("Virtual PCD 00 00"):
+            await asyncio.Event().wait()
+
+    for _ in range(5):
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0)  # it asks the service, in its thread
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
