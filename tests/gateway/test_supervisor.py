@@ -249,8 +249,8 @@ async def test_stop_is_orderly_and_forced_where_it_must_be(ward: Ward) -> None:
 
 async def test_two_devices_of_one_model_stay_apart(ward: Ward, tmp_path: Path) -> None:
     for position in ("lane-1/reader", "lane-2/reader"):
-        wire = await ward.device(position)
-        await wire.host_opened()
+        await ward.device(position)
+        await ward.notebook.state(Condition.ONLINE, position)
     await ward.wires["lane-1/reader"].send(b"say 1\n")
     await ward.wires["lane-2/reader"].send(b"say 2\n")
     await ward.notebook.until(lambda: len(ward.notebook.events) == 2)
