@@ -9,14 +9,18 @@ DURATION ?=
 # Tests wait for processes and brokers about as long as they compute.
 WORKERS ?= $(shell expr 2 '*' $$(nproc))
 
-.PHONY: demo test lint bench torture soak recordings contract lock clean
+# Compile every module once, not in each of the hundreds of processes that tests start.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test lint compiled bench torture soak recordings contract lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50
-test: $(VENV)/.dev $(ORACLES)/.ready lint
+test: $(VENV)/.dev $(ORACLES)/.ready
+	$(MAKE) --no-print-directory -j2 lint compiled
 	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.dev
@@ -24,6 +28,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+# Rewrites the assertions of all tests once, beside the linters, where each of pytest's workers would.
+compiled: $(VENV)/.dev
+	$(BIN)/pytest --collect-only -qq --no-cov > /dev/null
 
 # The gateway beside scripts, and beside PEERS=all (or node-red,thingsboard), which it then installs; QUICK=1 for
 # one short round, FULL=1 for a backlog of 100,000; more with BENCH='--help'.

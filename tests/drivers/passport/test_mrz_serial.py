@@ -110,6 +110,7 @@ async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_p
 
 @pytest.mark.no_cover
 @EVERY_FRAMING
+@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing(framing: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the dialogue of Elyctis waits for a flush

@@ -354,6 +354,7 @@ ACTIVE = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.E
 
 @pytest.mark.no_cover
 @pytest.mark.parametrize("profile", [FULL, ACTIVE])
+@pytest.mark.no_cover
 def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
     chip = issued(profile)
     commands = read(chip).commands
@@ -380,6 +381,7 @@ def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
         (FULL, lambda at: fault.WrongStatus(at=at, status=0x6A82)),
     ],
 )
+@pytest.mark.no_cover
 def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -> None:
     chip = issued(profile)
     commands = read(chip).commands

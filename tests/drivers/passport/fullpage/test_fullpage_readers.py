@@ -136,6 +136,7 @@ async def test_a_service_that_dies_during_the_scan_is_told_of_and_comes_back(kin
 
 
 @EVERY_SERVICE
+@pytest.mark.no_cover
 async def test_nonsense_in_one_result_costs_only_that_result(kind: str) -> None:
     async with rig(kind) as here:
         for at in range(PARTS[kind]):
