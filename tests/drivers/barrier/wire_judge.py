@@ -148,9 +148,10 @@ class Judge:
                 self.orders.remove(one)
             return
         reopens = relay == OPEN and self._may_reopen
-        if fitting:
+        too_soon = frame.at_s - max(self._moved_s, self._started_s) < APART_S - SLACK_S
+        if fitting and not (reopens and too_soon):  # else it is for whoever is in the way, not for the order
             self.orders.remove(fitting[0])
-            if frame.at_s - max(self._moved_s, self._started_s) < APART_S - SLACK_S:
+            if too_soon:
                 self._object(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
         elif not reopens:
             self._object(f"{frame.meaning}: nobody asked for that, or longer ago than it was good for")
