@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import os
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
-
-import pytest
 
 from drivers.command import Call, Done, Request, boot_ns
 from drivers.driver import Identity, Status
@@ -19,23 +16,6 @@ from drivers.links.link import LinkError
 from drivers.links.links import Links
 
 Step = Raster | Spoilt | Exception
-WITHIN_S = 0.3
-"""How soon after its cause a capture ends, in seconds."""
-
-
-async def in_time(trial: Callable[[], Awaitable[float]]) -> None:
-    """Once in three times it takes no longer than it may, or longer as others wait for the cores, too."""
-    took = []
-    while len(took) < 3:
-        took.append(await trial())
-        print(f"{1000 * took[-1]:.0f} ms")
-        if took[-1] < WITHIN_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)):
-            return
-    pytest.fail(f"took {took} seconds")
-
-
-def now_s() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Played(FingerprintScanner[ScannerSettings]):

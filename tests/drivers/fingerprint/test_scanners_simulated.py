@@ -6,13 +6,13 @@ What goes wrong ends a capture with its reason, within 300 ms of its cause.
 import asyncio
 import contextlib
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from desk import Desk, in_time, now_s, watched, words
+from desk import Desk, watched, words
 from PIL import Image
 from support.scanners import FINGER, USB_MODELS, before, two_fingers
 
@@ -23,6 +23,7 @@ from drivers.links.link import Cause, LinkError
 from simulators.faults import Slow
 from simulators.fingerprint.zfm.module import ZfmModule
 
+WITHIN_S = 0.3
 MODELS = ("4500", "nb1010", "r503")
 
 
@@ -34,6 +35,21 @@ async def desk_at(model: str, folder: Path, **settings: Any) -> AsyncIterator[De
         watched(rig.driver, rig.links, rig) as desk,
     ):
         yield desk
+
+
+async def in_time(trial: Callable[[], Awaitable[float]]) -> None:
+    """The machine may be busy, but not three times: once at least it takes no longer than it may."""
+    took = []
+    while len(took) < 3:
+        took.append(await trial())
+        print(f"{1000 * took[-1]:.0f} ms")
+        if took[-1] < WITHIN_S:
+            return
+    pytest.fail(f"took {took} seconds")
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def seen_by_host(desk: Desk, model: str) -> Any:
