@@ -13,6 +13,9 @@ What ptys do, and what this module makes of it (Linux, tty_io.c and pty.c):
   without echo before any host comes: otherwise what the device says early would come back to it as input.
 - What is written while nobody listens would wait in the kernel and meet the next host as old news, so
   nothing is written then, and what a host left unread is dropped when it goes.
+- A host that has just opened a port still flushes it, as pyserial does last of all, and a word said before
+  that is lost. In packet mode (TIOCPKT, ioctl_tty(2)) the master is told of the flush: every read begins
+  with a byte of status, zero before data.
 
 A host that closes the port and opens it again faster than the event loop turns is not seen to have left.
 """
@@ -46,9 +49,9 @@ class LineError(SimulatorError):
 class SerialLine:
     """A serial line with its far end in our hands. Use it as an async context manager.
 
-    `settle_s`: a host that has just opened the port still configures and flushes it (pyserial does), and
-    a word said in that moment is lost; this long, in seconds, it is not yet counted as listening, unless
-    it speaks first. `look_s`: how often to look for a host while there is none, in seconds.
+    A host that has opened the port counts as listening once it has flushed it or has spoken, and
+    `settle_s` seconds after it came where it does neither. `look_s`: how often to look for a host while
+    there is none, in seconds.
     """
 
     def __init__(
@@ -130,6 +133,9 @@ class SerialLine:
         the rest of it is not told to the next one.
         """
         async with self._sending:
+            if self._host == "absent" and self._master is not None:
+                self._stop_settling()
+                self._look()  # one may have come since the last look
             await self._until(lambda: self._host != "arriving")
             visit, step = self._visit, chunk or max(len(data), 1)
             for start in range(0, len(data), step):
@@ -184,6 +190,7 @@ class SerialLine:
             self._slave = os.ttyname(slave)
             _set_raw(slave)
             os.set_blocking(master, False)
+            fcntl.ioctl(master, termios.TIOCPKT, struct.pack("i", 1))
             self._link()
         except BaseException:
             os.close(master)
@@ -209,40 +216,35 @@ class SerialLine:
         self._watching = None
         if self._master is None:
             return
-        events = _poll(self._master)
-        if events & select.POLLIN:
-            # It spoke before we looked. What it said counts, even if it has left since.
-            if not events & select.POLLHUP:
-                self._see("listening")
-            self._read()
-            if not self.plugged:  # what it said made the device unplug itself
-                return
-        loop = asyncio.get_running_loop()
+        events, loop = _poll(self._master), asyncio.get_running_loop()
         if events & select.POLLHUP:
             self._watching = loop.call_later(self.look_s, self._look)
-            return
-        loop.add_reader(self._master, self._read)
-        if events & select.POLLIN:
-            self._see("listening")
         else:
+            loop.add_reader(self._master, self._read)
             self._see("arriving")
             self._watching = loop.call_later(self.settle_s, self._see, "listening")
+        if events & select.POLLIN:
+            # It spoke before we looked. What it said counts, even if it has left since.
+            self._read()
 
     def _read(self) -> None:
         assert self._master is not None
         try:
-            data = os.read(self._master, 4096)
+            packet = os.read(self._master, 4096)
         except BlockingIOError:
             return
         except OSError:  # EIO: the host has gone
             self._host_left()
             return
-        self._heard += data
-        del self._heard[:-HEARD_KEPT]
-        if self._host == "arriving":
+        status, data = packet[0], packet[1:]
+        if self._host == "arriving" and (data or status & termios.TIOCPKT_FLUSHREAD):
             # Nobody speaks before having configured the port.
             self._stop_settling()
             self._see("listening")
+        if not data:
+            return
+        self._heard += data
+        del self._heard[:-HEARD_KEPT]
         self._wake()
         if self.on_received:
             self.on_received(data)
@@ -267,6 +269,7 @@ class SerialLine:
                 termios.tcflush(slave, termios.TCIFLUSH)
             finally:
                 os.close(slave)
+            os.read(self._master, 1)  # the news of this flush: it is not the next host's
 
     def _stop_settling(self) -> None:
         if self._watching:

@@ -51,7 +51,7 @@ def post_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
-    async with SerialLine.at(tmp_path / "reader", settle_s=0.01, look_s=0.005) as line:
+    async with SerialLine.at(tmp_path / "reader", look_s=0.005) as line:
         yield line
 
 

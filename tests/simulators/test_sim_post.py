@@ -36,11 +36,12 @@ class Events:
     def __call__(self, name: str, event: str, details: Mapping[str, Any]) -> None:
         self.seen.append((name, event, details))
 
+    def has(self, name: str, event: str, **details: Any) -> bool:
+        return any(seen[:2] == (name, event) and details.items() <= seen[2].items() for seen in self.seen)
+
     async def wait_for(self, name: str, event: str, **details: Any) -> None:
         async with asyncio.timeout(10):
-            while not any(
-                seen[:2] == (name, event) and details.items() <= seen[2].items() for seen in self.seen
-            ):
+            while not self.has(name, event, **details):
                 await asyncio.sleep(0.005)
 
 
@@ -100,8 +101,10 @@ async def test_travellers_come_while_a_host_listens(
 ) -> None:
     assert not [event for event in events.seen if event[1] == "document"]
     host = plug_host(tmp_path / "run" / "two")
-    host.write(b"\x43\x00\x01\x01")
-    await events.wait_for("lane-2/reader", "document", heard=True)
+    async with asyncio.timeout(10):
+        while not events.has("lane-2/reader", "document", heard=True):
+            host.write(b"\x43\x00\x01\x01")  # continuous mode, which switches itself off with every document
+            await asyncio.sleep(0.005)
     await events.wait_for("lane-2/reader", "fault", fault="no-document")
     host.close()
     await events.wait_for("lane-2/reader", "host", connected=False)

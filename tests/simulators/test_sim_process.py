@@ -59,6 +59,13 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
 SETTINGS = {"name": "lane-2/reader", "kind": "serial-mrz", "framing": "elyctis", "seed": 8}
 
 
+async def keep_armed(host: Host) -> None:
+    """Continuous mode, which switches itself off with every document and every fault of its."""
+    while True:
+        host.write(b"\x43\x00\x01\x01")
+        await asyncio.sleep(0.002)
+
+
 async def test_a_simulators_process_from_ready_to_hang_up(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
@@ -69,10 +76,11 @@ async def test_a_simulators_process_from_ready_to_hang_up(
     await parent.open(SETTINGS | times | {"path": str(tmp_path / "r"), "faults": faults})
     await parent.hear("ready")
     host = plug_host(tmp_path / "r")
-    host.write(b"\x43\x00\x01\x01")
     assert (await parent.hear("host"))["details"] == {"connected": True}
+    arming = asyncio.create_task(keep_armed(host))
     while not (await parent.hear("document"))["details"]["heard"]:
         pass
+    arming.cancel()
     await parent.hear("fault")
     parent.say({"id": 1, "verb": "insert", "lines": list(PASSPORT)})
     assert (await parent.hear("answer"))["lines"] == list(PASSPORT)

@@ -122,16 +122,27 @@ async def test_a_host_that_only_looks_in_is_heard(
     await line.host_closed()
 
 
-async def test_a_frame_waits_until_the_port_is_configured(
+async def test_a_frame_waits_until_the_port_is_flushed(
     tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
+    async with SerialLine.at(tmp_path / "reader", settle_s=3600, look_s=3600) as line:
+        for _ in range(50):
+            host = plug_host(line.path)
+            async with asyncio.timeout(5):
+                assert await line.send(b"early")
+            assert await host.read(5) == b"early"
+            host.close()
+            await line.host_closed()
+
+
+async def test_a_host_that_never_flushes_is_listening_after_a_moment(tmp_path: Path) -> None:
     async with SerialLine.at(tmp_path / "reader", settle_s=0.05, look_s=0.001) as line:
-        host = plug_host(line.path)
-        while line._host != "arriving":
-            await asyncio.sleep(0.001)
-        assert await line.send(b"early")
-        assert line.host_present
-        assert await host.read(5) == b"early"
+        host = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            assert await line.send(b"early")
+            assert os.read(host, 10) == b"early"
+        finally:
+            os.close(host)
 
 
 async def test_unplug_hangs_up_and_takes_the_path_away(line: SerialLine, host: Host) -> None:

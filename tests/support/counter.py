@@ -88,7 +88,7 @@ async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[Counte
 
     await patiently(service_is_up)
     assert links.simulated, "a virtual reader is known for what it is"
-    async with SerialLine.at(folder / "port", settle_s=0.001, look_s=0.002) as wire, VpcdSlot() as slot:
+    async with SerialLine.at(folder / "port", look_s=0.002) as wire, VpcdSlot() as slot:
         settings = MrzSerialSettings.model_validate(
             {
                 "port": str(folder / "port"),

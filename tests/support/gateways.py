@@ -69,7 +69,7 @@ class House:
 
     async def wire(self, position: str) -> SerialLine:
         """A plugged reader for that position."""
-        line = SerialLine.at(self.port(position), settle_s=0.002, look_s=0.002)
+        line = SerialLine.at(self.port(position), look_s=0.002)
         self.wires[position] = await self.stack.enter_async_context(line)
         return line
 

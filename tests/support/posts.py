@@ -107,7 +107,7 @@ class Ward:
     ) -> SerialLine:
         """Start a device; its wire is ours."""
         port = self.folder / position.replace("/", "-")
-        wire = SerialLine.at(port, settle_s=0.002, look_s=0.002)
+        wire = SerialLine.at(port, look_s=0.002)
         if plugged:
             await self.stack.enter_async_context(wire)
         else:

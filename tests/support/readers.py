@@ -53,7 +53,7 @@ class Reader:
 @contextlib.asynccontextmanager
 async def reader_on(port: Path, **settings: Any) -> AsyncIterator[Reader]:
     """An opened driver and its wire."""
-    async with SerialLine.at(port, settle_s=0.001, look_s=0.002) as wire:
+    async with SerialLine.at(port, look_s=0.002) as wire:
         # It answers the questions asked at open; the other kinds never listen.
         device = elyctis.Elyctis(wire) if settings["framing"] == "elyctis" else None
         links = Links()

@@ -59,7 +59,7 @@ async def before(model: str, folder: Path, **settings: Any) -> AsyncIterator[Bef
     links = Links()
     wanted = {"quality": "ridge_clarity"} | settings
     if model in ZFM_MODELS:
-        async with SerialLine.at(folder / "finger", settle_s=0.001, look_s=0.001) as line:
+        async with SerialLine.at(folder / "finger", look_s=0.001) as line:
             module = ZfmModule(line, model, capture_s=0.02)
             module.platen.foresee(FINGER.touch())
             module.start()

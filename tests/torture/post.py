@@ -221,7 +221,7 @@ class Post:
         self.clock = self.folder / "clock"
         self.set_clock(0)
         self.wires = {
-            lane: SerialLine.at(self._port(lane), settle_s=0.005, look_s=0.005) for lane in self.lanes
+            lane: SerialLine.at(self._port(lane), look_s=0.005) for lane in self.lanes
         }
         for wire in self.wires.values():
             wire.replug()

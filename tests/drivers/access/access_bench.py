@@ -134,5 +134,5 @@ class SmallReader:
 
 @contextlib.asynccontextmanager
 async def small_reader(tmp_path: Path, **given: Any) -> AsyncIterator[SmallReader]:
-    async with SerialLine.at(tmp_path / "small", settle_s=0.001, look_s=0.002) as line:
+    async with SerialLine.at(tmp_path / "small", look_s=0.002) as line:
         yield SmallReader(line, **given)

@@ -121,7 +121,7 @@ def settings_of(port: Path, **more: Any) -> ZfmSettings:
 @contextlib.asynccontextmanager
 async def module_at(port: Path) -> AsyncIterator[Module]:
     """A module that is plugged in."""
-    async with SerialLine.at(port, settle_s=0.001, look_s=0.001) as wire:
+    async with SerialLine.at(port, look_s=0.001) as wire:
         module = Module(wire)
         try:
             yield module

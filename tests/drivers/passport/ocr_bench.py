@@ -78,7 +78,7 @@ def settings_of(model: str, port: Path, **more: Any) -> OcrScannerSettings:
 @contextlib.asynccontextmanager
 async def plugged(port: Path, model: str) -> AsyncIterator[tuple[SerialLine, Any]]:
     """A line with a scanner on it."""
-    async with SerialLine.at(port, settle_s=0.001, look_s=0.002) as wire:
+    async with SerialLine.at(port, look_s=0.002) as wire:
         yield wire, DEVICES[model](wire)
 
 

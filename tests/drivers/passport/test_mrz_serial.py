@@ -114,7 +114,7 @@ async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_p
 async def test_opening_and_closing_many_times_leaves_nothing(framing: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the dialogue of Elyctis waits for a flush
-    async with SerialLine.at(tmp_path / "port", settle_s=0.001, look_s=0.001) as wire:
+    async with SerialLine.at(tmp_path / "port", look_s=0.001) as wire:
         if framing == "elyctis":
             elyctis.Elyctis(wire)
         for _ in range(times):

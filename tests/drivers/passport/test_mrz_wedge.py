@@ -71,7 +71,7 @@ async def wedge_on(
     last_end: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Reader]:
-    async with SerialLine.at(port, settle_s=0.001, look_s=0.002) as wire:
+    async with SerialLine.at(port, look_s=0.002) as wire:
         device = Wedge(wire, hand=hand, end=end, last_end=last_end)
         links = Links()
         driver = MrzWedge(MrzWedgeSettings(port=str(port), **{"gap_s": GAP_S} | settings), links)
@@ -258,7 +258,7 @@ async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
 @pytest.mark.no_cover
 async def test_opening_and_closing_a_thousand_times_leaves_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
-    async with SerialLine.at(tmp_path / "port", settle_s=0.001, look_s=0.001):
+    async with SerialLine.at(tmp_path / "port", look_s=0.001):
         for _ in range(1000):
             links = Links()
             identity = await MrzWedge(MrzWedgeSettings(port=str(tmp_path / "port")), links).open()

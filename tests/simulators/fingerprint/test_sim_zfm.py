@@ -26,7 +26,7 @@ FINGER = Finger(11)
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
-    async with SerialLine.at(tmp_path / "module", settle_s=0.01, look_s=0.005) as line:
+    async with SerialLine.at(tmp_path / "module", look_s=0.005) as line:
         yield line
 
 
