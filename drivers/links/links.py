@@ -1,6 +1,6 @@
 """Opens the links of one driver, closes them again, and knows whether what is on them is real."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from drivers.links.smartcard import SmartCardLink
     from drivers.links.usb import UsbLink, UsbSettings
     from drivers.links.usb_opening import InterfaceClass
+    from drivers.links.v4l2 import VideoLink, VideoSettings
 
 
 def _no_tap(direction: str, chunk: bytes) -> None:
@@ -103,6 +104,14 @@ class Links:
         from drivers.links.rtsp import RtspLink
 
         link = await self._open.enter_async_context(RtspLink(settings))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def video(self, settings: "VideoSettings", damaged: Callable[[], None]) -> "VideoLink":
+        """Begin to read a camera of this machine; `damaged` hears of pictures it spoilt. Raises LinkError."""
+        from drivers.links.v4l2 import VideoLink
+
+        link = await self._open.enter_async_context(VideoLink(settings, damaged))
         self.simulated = self.simulated or link.simulated
         return link
 

@@ -25,6 +25,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from drivers.links.address import this_machine
 from drivers.links.h264 import Numbering
 from drivers.links.link import Action, Cause, LinkError
+from drivers.links.newest import Newest
 from drivers.links.settings import Settings
 
 WAITED_NS = 5_000_000
@@ -141,14 +142,7 @@ class RtspLink:
         self.simulated = False
         """Whether the stream names itself so, in its description."""
         self._thread = threading.Thread(target=self._run, name="rtsp", daemon=True)
-        self._loop = asyncio.get_running_loop()
-        self._stop = False
-        self._lock = threading.Lock()
-        self._newest: Frame | None = None
-        self._told = False
-        """The loop was told of news and has not looked yet: so no more than one such call waits there."""
-        self._failure: LinkError | None = None
-        self._news = asyncio.Event()
+        self._newest: Newest[Frame] = Newest()
 
     async def __aenter__(self) -> Self:
         """Begin to read, and wait for the first picture; raises LinkError."""
@@ -171,31 +165,16 @@ class RtspLink:
         await self._end()
 
     async def _end(self) -> None:
-        self._stop = True
+        self._newest.stopped = True
         await asyncio.to_thread(self._thread.join)
 
     async def newer_than(self, since_ns: int) -> Frame:
         """The newest picture, as soon as it was made after that; raises LinkError."""
-        while True:
-            with self._lock:
-                self._told = False
-                frame, failure = self._newest, self._failure
-            if failure is not None:
-                raise failure
-            if frame is not None and frame.made_ns > since_ns:
-                return frame
-            self._news.clear()
-            await self._news.wait()
+        return await self._newest.newer_than(since_ns)
 
     async def watched(self) -> None:
         """Wait until the stream fails; raises LinkError."""
-        last_ns = _boot_ns()
-        while True:
-            try:
-                async with asyncio.timeout(self._settings.silence_s):
-                    last_ns = (await self.newer_than(last_ns)).made_ns
-            except TimeoutError:
-                raise self._silent() from None
+        await self._newest.watched(_boot_ns(), self._settings.silence_s, self._silent)
 
     # In the thread.
 
@@ -206,9 +185,7 @@ class RtspLink:
         except av.error.FFmpegError as error:
             failure = self._meant(error)
         finally:  # whatever happens, those who wait are told
-            with self._lock:
-                self._failure = failure
-            self._tell()
+            self._newest.fail(failure)
 
     def _read(self) -> None:
         limit = str(round(self._settings.silence_s * 1e6))
@@ -267,23 +244,12 @@ class RtspLink:
                 if came_ns is not None and not picture.is_corrupt:
                     late_ns = late.of(came_ns, round(picture.time * 1e9))
                     if not buffered:
-                        self._keep(Frame(picture, came_ns, came_ns - late_ns))
+                        self._newest.put(Frame(picture, came_ns, came_ns - late_ns))
             while len(came) > REORDERED:
                 del came[next(iter(came))]
-            if self._stop:
+            if self._newest.stopped:
                 return
             asked_ns = _boot_ns()
-
-    def _keep(self, frame: Frame) -> None:
-        with self._lock:
-            self._newest = frame
-        self._tell()
-
-    def _tell(self) -> None:
-        with self._lock:
-            told, self._told = self._told, True
-        if not told and not self._stop:
-            self._loop.call_soon_threadsafe(self._news.set)
 
     # What goes wrong, as sentences. They hold the address that is configured, and nothing FFmpeg says.
 
@@ -334,7 +300,7 @@ class RtspLink:
                     Action.CONFIGURE,
                     "Set the camera's stream to H.264 or H.265; see that `url` is an RTSP stream.",
                 )
-            case av.error.ConnectionRefusedError() | av.error.OSError() if self._newest is None:
+            case av.error.ConnectionRefusedError() | av.error.OSError() if self._newest.empty:
                 why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
                 return LinkError(
                     Cause.NO_ANSWER,

@@ -57,13 +57,18 @@ class UsbDevice:
     def simulated(self) -> bool:
         """Whether it is certainly no real one."""
         real = os.path.realpath(self.sysfs)
-        return any(host in real for host in EMULATED_HOSTS) or TESTBED in Path("/proc/self/maps").read_text()
+        return any(host in real for host in EMULATED_HOSTS) or in_testbed()
 
     def kernel_driver(self, interface: int) -> str | None:
         """Which driver of the kernel has the interface; usbfs is a program."""
         for bound in self.sysfs.glob(f"{self.sysfs.name}:*.{interface}/driver"):
             return bound.resolve().name
         return None
+
+
+def in_testbed() -> bool:
+    """Whether devices that this process sees may be umockdev's."""
+    return TESTBED in Path("/proc/self/maps").read_text()
 
 
 def find_usb(address: str) -> UsbDevice:

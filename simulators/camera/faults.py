@@ -109,6 +109,12 @@ class PacketLoss(CameraFault):
     fault: Literal["packet-loss"] = "packet-loss"
 
 
+class Flagged(CameraFault):
+    """A picture of which a part did not arrive, and the kernel says so."""
+
+    fault: Literal["flagged"] = "flagged"
+
+
 class FormatChanged(Fault):
     """Somebody sets another size of pictures while clients watch."""
 

@@ -8,9 +8,9 @@ closes it, or dies, its lines are free.
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import shutil
-import socket
 import struct
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-PRELOAD = "libumockdev-preload.so.0"
+from simulators.ioctls import PRELOAD, Caller, NodeSocket, RefusedError
+
 SPARE_NODES = 8
 CHIP_INFO, LINE_INFO, GET_LINES, GET_VALUES, SET_VALUES = (
     0x8044B401,
@@ -29,15 +30,9 @@ CHIP_INFO, LINE_INFO, GET_LINES, GET_VALUES, SET_VALUES = (
 )
 ACTIVE_LOW, OUTPUT = 1 << 1, 1 << 3
 OUTPUT_VALUES = 2
-_MESSAGE = struct.Struct("=QQQ")
-_IOCTL, _DONE, _RUN, _READ, _WRITE = 1, 3, 4, 5, 6
 _LINES_AT = 256 + 32 + 272
 """Where the number of lines stands in a request for lines, after offsets, consumer and configuration."""
 _FD_AT = _LINES_AT + 28
-
-
-class RefusedError(Exception):
-    """An ioctl fails, with this errno."""
 
 
 @dataclass
@@ -67,21 +62,14 @@ class GpioChip:
         self.root = Path(tempfile.mkdtemp(prefix="gpio-"))
         self.levels = self.levels or [False] * self.lines
         self._taken: dict[str, Taken] = {}
-        self._servers: list[asyncio.Server] = []
-        self._open: set[asyncio.Task[None]] = set()
+        self._nodes = contextlib.AsyncExitStack()
 
     @property
     def environment(self) -> dict[str, str]:
         return {"UMOCKDEV_DIR": str(self.root), "LD_PRELOAD": PRELOAD}
 
     async def __aenter__(self) -> Self:
-        for folder in (
-            "sys/bus/gpio/devices",
-            "sys/devices/gpiochip0",
-            "sys/dev/char",
-            "dev/.node",
-            "ioctl/dev",
-        ):
+        for folder in ("sys/bus/gpio/devices", "sys/devices/gpiochip0", "sys/dev/char", "dev/.node"):
             (self.root / folder).mkdir(parents=True)
         (self.root / "sys/devices/gpiochip0/subsystem").symlink_to("../../bus/gpio")
         (self.root / "sys/devices/gpiochip0/uevent").write_text("DEVNAME=gpiochip0\nMAJOR=254\nMINOR=0\n")
@@ -94,11 +82,7 @@ class GpioChip:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for server in self._servers:
-            server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await self._nodes.aclose()
         shutil.rmtree(self.root)
 
     async def until(self, true: Callable[[], object]) -> None:
@@ -110,40 +94,18 @@ class GpioChip:
 
     # Nodes and their sockets.
 
-    async def _node(self, name: str, minor: int, answer: "Answer") -> None:
+    async def _node(self, name: str, minor: int, answer: "Answering") -> None:
         (self.root / "dev" / name).write_bytes(b"")
         (self.root / "dev/.node" / name).symlink_to(f"254:{minor}")
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            self._open.add(task)
-            try:
-                await self._serve(name, Caller(reader, writer), answer)
-            finally:
-                self._open.discard(task)
-                self._give_back(name)
-                writer.transport.abort()
+        async def answered(caller: Caller, request: int, argument: int) -> None:
+            if self.gone:
+                raise RefusedError(errno.ENODEV)
+            await answer(name, caller, request, argument)
 
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self.root / "ioctl/dev" / name))
-        self._servers.append(await asyncio.start_unix_server(serve, sock=listener))
-
-    async def _serve(self, name: str, caller: "Caller", answer: "Answer") -> None:
-        with contextlib.suppress(OSError, EOFError):
-            while True:
-                what, request, argument = await caller.heard()
-                if what != _IOCTL:
-                    caller.say(_RUN, 0, 0)
-                    await caller.heard()
-                    continue
-                try:
-                    if self.gone:
-                        raise RefusedError(errno.ENODEV)
-                    await answer(name, caller, request, argument)
-                    caller.say(_DONE, 0, 0)
-                except RefusedError as refused:
-                    caller.say(_DONE, 2**64 - 1, refused.args[0])
+        path = self.root / "ioctl/dev" / name
+        closed = functools.partial(self._give_back, name)
+        await self._nodes.enter_async_context(NodeSocket(path, answered, closed))
 
     async def _chip(self, _name: str, caller: "Caller", request: int, argument: int) -> None:
         match request:
@@ -200,7 +162,7 @@ class GpioChip:
             if mask >> n & 1:
                 self._set(offset, bool(bits >> n & 1) != taken.active_low)
 
-    def _give_back(self, name: str) -> None:
+    def _give_back(self, name: str, _caller: Caller) -> None:
         taken = self._taken.pop(name, None)
         if taken is not None and taken.output:
             for offset in taken.offsets:
@@ -213,29 +175,7 @@ class GpioChip:
         self.on_change.set()
 
 
-@dataclass
-class Caller:
-    """The program, and its memory."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def heard(self) -> tuple[int, int, int]:
-        return _MESSAGE.unpack(await self.reader.readexactly(_MESSAGE.size))
-
-    def say(self, what: int, first: int, second: int) -> None:
-        self.writer.write(_MESSAGE.pack(what, first, second))
-
-    async def read(self, address: int, size: int) -> bytes:
-        self.say(_READ, address, size)
-        return await self.reader.readexactly(size)
-
-    def write(self, address: int, data: bytes) -> None:
-        self.say(_WRITE, address, len(data))
-        self.writer.write(data)
-
-
-Answer = Callable[[str, Caller, int, int], Awaitable[None]]
+Answering = Callable[[str, Caller, int, int], Awaitable[None]]
 
 
 def spare_descriptors() -> dict[int, str]:

@@ -1,0 +1,83 @@
+"""Webcams and other cameras of this machine, through Video4Linux: pictures are taken out of what they stream.
+
+What a camera encodes itself (MJPEG, USB Video Class 1.5, *MJPEG Payload*) goes on byte for byte; what it
+gives uncompressed (YUYV) is encoded here.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from pydantic import Field
+
+from drivers.camera.camera import PictureCamera, Shot
+from drivers.camera.yuyv import jpeg_of
+from drivers.command import boot_ns
+from drivers.driver import BadFrame, Identity
+from drivers.links.v4l2 import VideoFrame, VideoSettings
+from drivers.links.v4l2_setup import YUYV
+
+
+class UvcCameraSettings(VideoSettings):
+    """Settings of one camera."""
+
+    latency_s: float = Field(
+        0.1,
+        ge=0,
+        le=2,
+        description="How long a picture is in the camera before it begins to send it, in seconds: what comes "
+        "sooner after a command was made before it, and does not count.",
+        examples=[0.1],
+    )
+    quality: int = Field(
+        90,
+        ge=50,
+        le=98,
+        description="Quality of the JPEG that a picture becomes, where the camera makes none.",
+        examples=[90],
+    )
+
+
+class UvcCamera(PictureCamera[UvcCameraSettings]):
+    """A camera of this machine."""
+
+    settings_model = UvcCameraSettings
+
+    async def open(self) -> Identity:
+        """Begin to read, and wait for a picture; raises LinkError."""
+        self.link = await self.links.video(self.settings, self._damaged)
+        usb = self.link.usb
+        return Identity(
+            model=self.link.name or "camera",
+            manufacturer=None if usb is None else usb.manufacturer,
+            serial_number=None if usb is None else usb.serial_number,
+        )
+
+    def _damaged(self) -> None:
+        self.say(BadFrame("flagged", b""))
+
+    async def tend(self) -> None:
+        """See that pictures go on coming."""
+        await self.link.watched()
+
+    async def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+        """Take pictures that were made from now on."""
+        since_ns = boot_ns() + round(self.settings.latency_s * 1e9)
+        while True:
+            frame = await self.link.newer_than(since_ns)
+            since_ns = frame.made_ns
+            yield await self._shot(frame)
+
+    async def _shot(self, frame: VideoFrame) -> Shot | BadFrame:
+        mode = self.link.mode
+        if mode.fourcc != YUYV:
+            return Shot(frame.content, frame.made_ns)
+        content = await asyncio.to_thread(
+            jpeg_of,
+            frame.content,
+            mode.width_px,
+            mode.height_px,
+            mode.line_bytes,
+            full_range=mode.full_range,
+            quality=self.settings.quality,
+        )
+        return BadFrame("cut", b"") if content is None else Shot(content, frame.made_ns)

@@ -1,0 +1,231 @@
+"""Webcams through Video4Linux, in a program under umockdev's preload: driver and camera meet at ioctls."""
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+from pydantic import ValidationError
+
+from drivers.camera.uvc import UvcCameraSettings
+from drivers.camera.yuyv import jpeg_of
+from drivers.links.link import Cause
+from simulators.camera.faults import Flagged, Garbage, HalfPicture, Stall
+from simulators.camera.scene import View
+from simulators.camera.sensor import Sensor
+from simulators.camera.stamp import Stamp
+from simulators.camera.v4l2 import AUTO_EXPOSURE, AUTO_FOCUS, EXPOSURE, FOCUS
+from simulators.camera.webcam import Webcam, yuyv
+
+QUICK = {"port": "usb:046d:0825", "latency_s": 0, "silence_s": 1.5}
+
+
+class Program:
+    """The program that has the camera."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def tell(self, what: str, **arguments: Any) -> Any:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([what, arguments]).encode() + b"\n")
+        return await self.hear()
+
+    async def hear(self) -> Any:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(20):
+            return json.loads(await self.process.stdout.readline())
+
+
+@contextlib.asynccontextmanager
+async def program_at(camera: Webcam) -> AsyncIterator[Program]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).parent / "uvc_under_umockdev.py"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 22,
+        env={**os.environ, **camera.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        program = Program(process)
+        assert await program.hear() == "ready"
+        yield program
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        async with asyncio.timeout(20):
+            await process.wait()
+
+
+def digests(camera: Webcam) -> set[str]:
+    return {hashlib.sha256(each).hexdigest() for each in camera.given}
+
+
+def stamp_in(answer: dict[str, Any]) -> Stamp:
+    with Image.open(io.BytesIO(bytes.fromhex(answer["content"]))) as image:
+        return Stamp.read(image)
+
+
+async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> None:
+    sizes = ((640, 360), (1280, 720))
+    async with Webcam({"MJPG": sizes, "YUYV": ((640, 360),)}) as camera, program_at(camera) as program:
+        opened = await program.tell("open", **QUICK, size="640x360")
+        assert (opened["format"], opened["simulated"]) == ("MJPG", True)
+        assert opened["identity"] == {
+            "model": "Simulated webcam",
+            "manufacturer": "Simulators",
+            "serial_number": "A1B2C3",
+        }
+        for _ in range(12):
+            asked_ms = time.time_ns() // 1_000_000
+            answer = await program.tell("capture", best_of=1)
+            assert stamp_in(answer).at_ms >= asked_ms
+            assert answer["sha256"] in digests(camera), "not a byte was changed"
+            assert answer["size"] == [640, 360]
+
+
+async def test_what_waited_in_buffers_is_never_an_answer_whatever_the_camera_says_of_time() -> None:
+    async with Webcam() as camera, program_at(camera) as program:
+        await program.tell("open", **QUICK)
+        for camera.clock in ("start", "end", "none"):
+            lost = camera.lost
+            program.process.send_signal(signal.SIGSTOP)
+            while camera.lost < lost + 3:  # all buffers are full
+                await asyncio.sleep(0.01)
+            asked_ms = time.time_ns() // 1_000_000
+            program.process.send_signal(signal.SIGCONT)
+            assert stamp_in(await program.tell("capture", best_of=1)).at_ms >= asked_ms
+
+
+async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None:
+    async with Webcam() as camera, program_at(camera) as program:
+        await program.tell("open", **QUICK)
+        for fault, said in ((Flagged(), "flagged"), (HalfPicture(), "cut"), (Garbage(), "not_jpeg")):
+            met = []
+            while said not in met:  # the newest counts: one that is spoilt may not be looked at
+                camera.let(fault)
+                answer = await program.tell("capture", best_of=1)
+                assert answer["sha256"] in digests(camera)
+                stamp_in(answer)
+                met += answer["before"]
+        camera.let(HalfPicture(times=40))
+        torn = await program.tell("capture")
+        assert torn["error"] == "link_failed"
+        assert await program.tell("status") == "degraded"
+        camera.waiting = type(camera.waiting)()
+        assert (await program.tell("capture"))["before"][-1] == "online"
+        camera.let(Flagged(for_s=30))
+        failed = await program.tell("fail")
+        assert failed["error"] == Cause.LINK_FAILED
+        assert "damaged pictures" in failed["text"]
+
+
+async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:
+    async with Webcam() as camera, program_at(camera) as program:
+        await program.tell("open", **QUICK)
+        camera.let(Stall(for_s=30))
+        begun_s = time.monotonic()
+        stalled = await program.tell("fail")
+        assert (stalled["error"], time.monotonic() - begun_s < 4) == (Cause.NO_ANSWER, True)
+        assert "wait five seconds" in stalled["how"]
+        await program.tell("close")
+        camera.waiting = type(camera.waiting)()
+
+        await program.tell("open", **QUICK)
+        camera.unplug()
+        assert (await program.tell("fail"))["error"] == Cause.UNPLUGGED
+        await program.tell("close")
+        assert (await program.tell("open", **QUICK))["error"] == Cause.NO_DEVICE
+        by_path = {**QUICK, "port": "/dev/video0"}
+        assert (await program.tell("open", **by_path))["error"] == Cause.NO_DEVICE
+        camera.plug()
+        for where in (QUICK, by_path):
+            assert (await program.tell("open", **where))["format"] == "MJPG"
+            assert (await program.tell("capture"))["sha256"] in digests(camera)
+            await program.tell("close")
+        for _ in range(20):
+            await program.tell("open", **QUICK)
+            await program.tell("close")
+
+
+async def test_what_the_camera_is_set_to_and_what_it_cannot_be_set_to() -> None:
+    async with Webcam({"MJPG": ((640, 360), (1280, 720))}) as camera, program_at(camera) as program:
+        await program.tell("open", **QUICK, frames_per_s=15, exposure_ms=12.3, focus=52)
+        values = {number: control.value for number, control in camera.controls.items()}
+        assert values == {AUTO_EXPOSURE: 1, EXPOSURE: 123, AUTO_FOCUS: 0, FOCUS: 50}
+        assert (camera.per_frame, camera.size) == ((1, 15), (1280, 720)), "the largest, where none is named"
+        async with program_at(camera) as other:
+            assert (await other.tell("open", **QUICK))["error"] == Cause.PORT_HELD
+        await program.tell("close")
+        await program.tell("open", **QUICK, exposure_ms="auto", focus="auto")
+        assert (camera.controls[AUTO_EXPOSURE].value, camera.controls[AUTO_FOCUS].value) == (3, 1)
+        await program.tell("close")
+
+        for settings, how in (
+            ({"exposure_ms": 5000}, "Set `exposure_ms` from 0.3 to 204.7."),
+            ({"focus": 251}, "Set `focus` from 0 to 250."),
+            ({"size": "800x600"}, "Set `size` to one of 640x360, 1280x720."),
+        ):
+            refused = await program.tell("open", **QUICK, **settings)
+            assert (refused["error"], refused["how"]) == (Cause.WRONG_DEVICE, how)
+            await program.tell("close")
+        camera.controls.clear()
+        for settings, has in (
+            ({"exposure_ms": 5}, "has no exposure"),
+            ({"exposure_ms": "auto"}, "cannot set its exposure by itself"),
+            ({"focus": 5}, "has no focus"),
+            ({"focus": "auto"}, "cannot focus by itself"),
+        ):
+            refused = await program.tell("open", **QUICK, **settings)
+            assert (refused["error"], has in refused["text"]) == (Cause.WRONG_DEVICE, True)
+            await program.tell("close")
+
+        camera.formats = {"NV12": ((640, 360),)}
+        assert "only NV12" in (await program.tell("open", **QUICK))["text"]
+        await program.tell("close")
+        camera.formats = {"YUYV": ((640, 360),)}
+        assert (await program.tell("open", **QUICK))["format"] == "YUYV"
+        asked_ms = time.time_ns() // 1_000_000
+        assert stamp_in(await program.tell("capture", best_of=1)).at_ms >= asked_ms
+        await program.tell("close")
+        assert (await program.tell("open", **{**QUICK, "port": "/dev/null"}))["error"] == Cause.WRONG_DEVICE
+        assert (await program.tell("open", **{**QUICK, "port": "/dev/video1"}))["error"] == Cause.WRONG_DEVICE
+
+
+def test_an_uncompressed_picture_becomes_the_same_one_as_jpeg() -> None:
+    image, stamp = Sensor(View(), (640, 360)).frame()
+    content = yuyv(image)
+    sizes = {"width_px": 640, "height_px": 360, "line_bytes": 1280}
+    written = jpeg_of(content, **sizes, full_range=False, quality=95)
+    assert written is not None
+    with Image.open(io.BytesIO(written)) as read:
+        assert Stamp.read(read) == stamp
+        differences = ImageStat.Stat(ImageChops.difference(read.convert("RGB"), image)).mean
+        assert max(differences) < 3
+    assert jpeg_of(content[:-1], **sizes, full_range=False, quality=95) is None
+    padded = b"".join(content[row * 1280 : (row + 1) * 1280] + bytes(64) for row in range(360))
+    assert jpeg_of(padded, 640, 360, 1344, full_range=False, quality=95) == written
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"port": "video0"}, "neither usb:VID:PID"),
+        ({"port": "usb:46d:825"}, "four hexadecimal digits"),
+        ({"port": "/dev/video0", "size": "large"}, "pattern"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: str) -> None:
+    with pytest.raises(ValidationError, match=remedy):
+        UvcCameraSettings.model_validate(settings)

@@ -1,0 +1,85 @@
+"""A program under umockdev's preload that has a webcam: a line of JSON in, a line of JSON out.
+
+In: [what, arguments]; out: what came of it, or {"error": cause, "text": ..., "how": ...}.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import sys
+from typing import Any
+
+from camera_bench import Bench, watched
+
+from drivers.camera.observations import Captured
+from drivers.camera.uvc import UvcCamera
+from drivers.command import Failed
+from drivers.driver import BadFrame, Status
+from drivers.links.link import LinkError
+
+
+def told(error: LinkError) -> dict[str, Any]:
+    return {"error": error.cause, "text": error.text, "how": error.how}
+
+
+class Program:
+    """The bench of one driver, opened and closed as it is told."""
+
+    def __init__(self) -> None:
+        self.open = contextlib.AsyncExitStack()
+        self.bench: Bench
+
+    async def do(self, what: str, arguments: dict[str, Any]) -> Any:
+        match what:
+            case "open":
+                self.bench = await self.open.enter_async_context(watched(UvcCamera, **arguments))
+                mode = self.bench.driver.link.mode
+                identity = self.bench.identity.model_dump(exclude_none=True)
+                simulated = self.bench.driver.links.simulated
+                return {"identity": identity, "format": mode.fourcc, "simulated": simulated}
+            case "close":
+                await self.open.aclose()
+                return None
+            case "capture":
+                await self.bench.capture(**arguments)
+                before = []
+                while not isinstance(captured := await self.bench.next(), Captured):
+                    match captured:
+                        case BadFrame(fault=fault):
+                            before.append(fault)
+                        case Status(condition=condition):
+                            before.append(condition)
+                        case LinkError():
+                            raise captured
+                (picture,) = captured.attachments
+                return {
+                    "sha256": hashlib.sha256(picture.content).hexdigest(),
+                    "content": picture.content.hex() if arguments.get("best_of") == 1 else "",
+                    "size": [captured.width_px, captured.height_px],
+                    "before": before,
+                }
+            case "fail":
+                return told(await self.bench.next(LinkError))
+            case "status":
+                return (await self.bench.next(Status)).condition
+        raise AssertionError(what)
+
+
+async def main() -> None:
+    program = Program()
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    print(json.dumps("ready"), flush=True)
+    while line := await lines.readline():
+        try:
+            result = await program.do(*json.loads(line))
+        except LinkError as error:
+            result = told(error)
+        except Failed as failed:
+            result = {"error": failed.reason, "text": failed.text}
+        print(json.dumps(result), flush=True)
+    await program.do("close", {})
+
+
+asyncio.run(main())

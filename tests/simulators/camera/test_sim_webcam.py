@@ -1,0 +1,24 @@
+"""A simulated webcam, read by a program that knows nothing of us: FFmpeg's own reader of Video4Linux."""
+
+import asyncio
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from simulators.camera.webcam import Webcam
+
+
+async def test_ffmpeg_reads_each_picture_byte_for_byte() -> None:
+    async with Webcam() as camera:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).parent / "webcam_reader.py"),
+            "8",
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | camera.environment,
+        )
+        async with asyncio.timeout(30):
+            out, _ = await process.communicate()
+        given = [hashlib.sha256(each).hexdigest() for each in camera.given]
+    assert out.decode().split() == given[:8]
