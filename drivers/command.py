@@ -98,6 +98,8 @@ class Command:
     """Begun at once, beside whatever runs: to stop or to call off. Others are refused as `busy` then."""
     moves: bool
     """Can move a machine, so more is asked of whoever sends it."""
+    claimed: bool = False
+    """Only for the station that has claimed the device."""
 
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[Done]])
@@ -107,7 +109,7 @@ RESERVED = frozenset({"claim", "release", "renew", "steal"})
 
 
 def command(
-    *, urgent: bool = False, moves: bool = False, verb: str | None = None
+    *, urgent: bool = False, moves: bool = False, claimed: bool = False, verb: str | None = None
 ) -> Callable[[MethodT], MethodT]:
     """Declare a driver's method `async def verb(self, request: SomeRequest, call: Call) -> SomeDone`.
 
@@ -116,7 +118,7 @@ def command(
     """
 
     def mark(method: MethodT) -> MethodT:
-        setattr(method, _MARK, (urgent, moves, verb))
+        setattr(method, _MARK, (urgent, moves, claimed, verb))
         return method
 
     return mark
@@ -128,7 +130,7 @@ def commands_of(driver: type[Any]) -> dict[str, Command]:
     for name, method in inspect.getmembers(driver, inspect.iscoroutinefunction):
         if (marked := getattr(method, _MARK, None)) is None:
             continue
-        urgent, moves, named = marked
+        urgent, moves, claimed, named = marked
         hints = get_type_hints(method)
         done = hints.pop("return", None)
         match list(hints.values()):
@@ -136,7 +138,7 @@ def commands_of(driver: type[Any]) -> dict[str, Command]:
                 verb = named or name.replace("_", "-")
                 if verb in RESERVED:
                     raise TypeError(f"{driver.__name__}.{name}: every device has that command already")
-                found[verb] = Command(verb, name, request, done, urgent, moves)
+                found[verb] = Command(verb, name, request, done, urgent, moves, claimed)
             case _:
                 raise TypeError(f"{driver.__name__}.{name} is not (self, Request, Call) -> Done")
     return found

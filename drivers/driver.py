@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -81,6 +81,15 @@ class Status:
     how: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A picture of this moment for the eyes of one station, shown at once or never, and kept nowhere."""
+
+    station: str
+    content: bytes = field(repr=False)
+    """JPEG; empty: what was shown is over, and is wiped."""
+
+
 class Driver(ABC, Generic[SettingsT]):
     """A device of one model. A new instance is made for every open, so nothing is remembered across them."""
 
@@ -105,8 +114,11 @@ class Driver(ABC, Generic[SettingsT]):
         """Open the link and find out who answers; raises LinkError when nobody does."""
 
     @abstractmethod
-    def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
+    def watch(self) -> AsyncIterator[Observation | BadFrame | Status | Glimpse]:
         """Yield what the device says; raises LinkError when the link fails."""
+
+    def claimed_by(self, station: str | None) -> None:
+        """Learn which station has the device to itself from now on; None: no station has."""
 
     async def close(self) -> None:
         """Leave the device as found. The links close by themselves afterwards."""

@@ -43,6 +43,11 @@ class CommandRunner:
         """Obey from now on."""
         self._driver = driver
 
+    def claimed_by(self, holder: str | None) -> None:
+        """Let the driver know who has the device from now on."""
+        if self._driver is not None:
+            self._driver.claimed_by(holder)
+
     async def closed(self) -> None:
         """Call off what runs, and refuse what comes, until there is another driver."""
         self._driver = None

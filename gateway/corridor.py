@@ -23,7 +23,7 @@ ROOM_BYTES = 32 * 1024
 
 
 class Kind(IntEnum):
-    """What a frame is. STOP and COMMAND go down to the worker, all others up to the daemon."""
+    """What a frame is. STOP, COMMAND and CLAIM go down to the worker, all others up to the daemon."""
 
     BEAT = 1
     """I am alive; head: counters."""
@@ -43,6 +43,10 @@ class Kind(IntEnum):
     """Do this; head: ticket, verb, and the fields of Call; body: its arguments, a JSON object."""
     ANSWER = 9
     """How a command ended; head: ticket, state, reason, text, how; body: its result, a JSON object."""
+    GLIMPSE = 10
+    """What a camera sees now; head: station; body: a JPEG, empty when it is over."""
+    CLAIM = 11
+    """Who has the device from now on; head: holder."""
 
 
 def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
@@ -126,6 +130,11 @@ class Corridor(asyncio.BufferedProtocol):
         """Send one frame, or drop it when the other end is gone."""
         if self._transport is not None:
             self._transport.write(frame(kind, head, body))
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the other end does."""
+        return self._writable.is_set()
 
     async def drained(self) -> None:
         """Wait until the other end keeps up."""

@@ -18,8 +18,9 @@ from drivers.observation import DataClass, Observation
 from gateway import log as logging
 from gateway.clock import ClockChange, ClockWatch, SystemTime, moment
 from gateway.commands.path import CommandPath
+from gateway.commands.previews import Previews
 from gateway.config import Changes, ConfigError, DeviceSettings, Post, changed, load
-from gateway.contract.commands import ANSWER_EXPIRY_S, Outcome
+from gateway.contract.commands import ANSWER_EXPIRY_S, PREVIEW_EXPIRY_S, Outcome
 from gateway.contract.envelope import EnvelopeWriter, Provenance, timestamp
 from gateway.contract.gateway_events import ClockStepped
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayReport, GatewayState
@@ -70,6 +71,7 @@ class Gateway:
         self._commands = CommandPath(
             self.session, self._topics, post.commands, post.roles, self, time_source=self._time
         )
+        self._previews = Previews(self._topics, self)
         self._lock: IO[str] | None = None
         self._delivery = self._new_delivery()
 
@@ -82,6 +84,7 @@ class Gateway:
             on_change=self._tell_state,
             subscriptions=(self._topics.commands,),
             on_message=self._commands.take,
+            on_unheard=self._previews.unheard,
         )
 
     async def start(self) -> None:
@@ -134,6 +137,7 @@ class Gateway:
 
     def state_changed(self, position: str, state: DeviceState) -> None:
         """Publish how a device is."""
+        self._previews.state_changed(Position.parse(position), state.state)
         topic = self._topics.state(Position.parse(position))
         self._delivery.retain(topic, state.model_dump_json().encode())
 
@@ -149,6 +153,31 @@ class Gateway:
     def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
         """Answer whoever gave a command."""
         self._commands.answered(Position.parse(position), ticket, outcome)
+
+    def glimpsed(self, position: str, station: str, picture: bytes) -> None:
+        """Show what a camera sees to who may see it."""
+        self._previews.show(Position.parse(position), station, picture)
+
+    def holder(self, position: Position) -> str | None:
+        """Who has claimed a device."""
+        return self._commands.holder(position)
+
+    def claim_changed(self, position: Position, holder: str | None) -> None:
+        """Learn who has a device from now on."""
+        self._previews.claim_changed(position, holder)
+
+    def tell_holder(self, position: Position, holder: str | None) -> None:
+        """Let a device know who has it."""
+        if (device := self._devices.get(position)) is not None:
+            device.claimed_by(holder)
+
+    def glimpse(self, topic: str, picture: bytes) -> None:
+        """Send a picture at once or never."""
+        self._delivery.glimpse(topic, picture, PREVIEW_EXPIRY_S, media_type="image/jpeg")
+
+    def wipe(self, topic: str) -> None:
+        """Say that what was shown is over."""
+        self._delivery.respond(topic, b"", PREVIEW_EXPIRY_S, media_type="image/jpeg")
 
     def device(self, position: Position) -> Supervised | None:
         """What serves a position."""

@@ -57,6 +57,10 @@ class Above(Protocol):
         """How a command that was handed down ended. Each is told once."""
         ...
 
+    def glimpsed(self, position: str, station: str, picture: bytes) -> None:
+        """What a camera sees now, for one station; empty: that is over."""
+        ...
+
     def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
         """What the device said last of a kind that stands; None: it is not there any more."""
         ...
@@ -189,6 +193,11 @@ class Supervised:
         self._corridor.send(Kind.COMMAND, {"ticket": ticket, "verb": verb, **asdict(call)}, args)
         return True
 
+    def claimed_by(self, holder: str | None) -> None:
+        """Let the device know who has it from now on."""
+        if self._corridor is not None:
+            self._corridor.send(Kind.CLAIM, {"holder": holder})
+
     async def _keep_alive(self) -> None:
         backoff = Backoff(self.order.backoff_first_s, self.order.backoff_max_s)
         loop = asyncio.get_running_loop()
@@ -297,6 +306,8 @@ class Supervised:
                 self._describe()
             case Kind.STATE:
                 self._enter(**head)
+            case Kind.GLIMPSE:
+                self._above.glimpsed(self.order.position, head["station"], body)
             case Kind.NOW:
                 self._stands(head.get("type"), body)
             case Kind.ANSWER:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from drivers.command import Call
-from drivers.driver import BadFrame, Condition, Driver, Identity, Status, load_driver
+from drivers.driver import BadFrame, Condition, Driver, Glimpse, Identity, Status, load_driver
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.settings import Settings
@@ -106,6 +106,10 @@ class DeviceWorker:
         call = Call(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
         self._commands.take(head["ticket"], head["verb"], call, args)
 
+    def claimed_by(self, holder: str | None) -> None:
+        """Let the driver know who has the device from now on."""
+        self._commands.claimed_by(holder)
+
     def stop(self) -> None:
         """Obey no more: the end is near."""
         self._commands.stop()
@@ -175,6 +179,10 @@ class DeviceWorker:
                                 how=how,
                                 provenance=_provenance(links),
                             )
+                        case Glimpse(station, picture):
+                            self._refuse_simulated(links)
+                            if self._corridor.keeps_up or not picture:
+                                self._corridor.send(Kind.GLIMPSE, {"station": station}, picture)
                         case _:
                             # A link that is opened for each document may lead to a simulator only now.
                             self._refuse_simulated(links)
@@ -291,6 +299,8 @@ async def _serve(order: Order, channel: socket.socket) -> None:
             # A command that a dead daemon left in the socket would have neither an answer nor a record.
             case Kind.COMMAND if not _hung_up(channel):
                 device.obey(head, body)
+            case Kind.CLAIM:
+                device.claimed_by(head["holder"])
 
     corridor = Corridor(received, ended.set)
     device = DeviceWorker(order, corridor, SystemTime())

@@ -1,4 +1,4 @@
-"""The driver that every camera is that takes pictures when it is asked: `capture` and `cancel`.
+"""The driver that every camera is that takes pictures when it is asked: `capture`, `cancel` and `preview`.
 
 A driver of one protocol derives from `PictureCamera`, writes `open`, `shots` and `tend`, and has settings of
 its own. A picture that the camera made before it was asked is never an answer, nor is one that is torn.
@@ -12,31 +12,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, TypeVar
 
-from drivers.camera.commands import PictureTaken, Subject, TakePicture
+from drivers.camera.advice import Adviser
+from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, Subject, TakePicture
 from drivers.camera.hints import UnreadableError, examine, rank, suffices
 from drivers.camera.jpeg import Jpeg, look
-from drivers.camera.observations import Captured, FaceCaptured, Hint, SceneCaptured
+from drivers.camera.observations import Captured, FaceCaptured, FaceFeedback, Hint, SceneCaptured
+from drivers.camera.preview import Preview
+from drivers.camera.shot import Shot
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, boot_ns, command
-from drivers.driver import BadFrame, Condition, Driver, Family, Status
+from drivers.driver import BadFrame, Condition, Driver, Family, Glimpse, Status
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Observation
 
-Said = Observation | BadFrame | Status
+Said = Observation | BadFrame | Status | Glimpse
 SettingsT = TypeVar("SettingsT", bound=Settings)
 TORN_LIMIT = 5
 """So many pictures in a row that are not whole, and a capture gives up."""
+WAITING_LIMIT = 8
+"""With more to say than this, previews are dropped."""
 KEPT_BYTES = 64
 """What is kept of a picture that is not whole, for the technician."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shot:
-    """A picture as it came, and when its first byte did, by CLOCK_BOOTTIME."""
-
-    content: bytes
-    begun_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +50,20 @@ class PictureCamera(Driver[SettingsT]):
     """A camera that takes pictures when it is told to, and says nothing unasked."""
 
     family = Family.CAMERA
-    says: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured)
+    says: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured, FaceFeedback)
+
+    flows = False
+    """Pictures come whether or not somebody takes them, and those that wait grow old."""
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
+        self._preview = Preview(self, self._show)
+        self._adviser = Adviser()
         self._said: asyncio.Queue[Said | LinkError | asyncio.Task[None]] = asyncio.Queue()
         self._limit: asyncio.Timeout | None = None
+        self.idle = asyncio.Event()
+        """No picture is being taken."""
+        self.idle.set()
         self._called_off = False
         self._degraded = False
 
@@ -74,15 +79,11 @@ class PictureCamera(Driver[SettingsT]):
         """Let `watch` yield it."""
         self._said.put_nowait(said)
 
-    @property
-    def taking(self) -> bool:
-        """Whether a picture is being taken."""
-        return self._limit is not None
-
     async def watch(self) -> AsyncIterator[Said]:
         """Yield what there is to say, until the link fails."""
-        tending = asyncio.create_task(self.tend())
-        tending.add_done_callback(self._said.put_nowait)
+        beside = [asyncio.create_task(self.tend()), asyncio.create_task(self._preview.run())]
+        for task in beside:
+            task.add_done_callback(self._said.put_nowait)
         try:
             while True:
                 match await self._said.get():
@@ -94,8 +95,9 @@ class PictureCamera(Driver[SettingsT]):
                     case said:
                         yield said
         finally:
-            tending.cancel()
-            await asyncio.gather(tending, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     @command()
     async def capture(self, request: TakePicture, call: Call) -> PictureTaken:
@@ -107,9 +109,10 @@ class PictureCamera(Driver[SettingsT]):
         asked_ns = boot_ns()
         whole: list[_Looked] = []
         self._called_off = False
+        self.idle.clear()
         try:
             async with asyncio.timeout(request.timeout_s) as self._limit:
-                await self._look_at(request, asked_ns, whole)
+                await self._look_at(request, call, asked_ns, whole)
         except TimeoutError:
             if self._limit is None or not self._limit.expired():
                 raise
@@ -119,6 +122,7 @@ class PictureCamera(Driver[SettingsT]):
                 raise
         finally:
             self._limit = None
+            self.idle.set()
         if self._called_off:
             raise Failed(Reason.CANCELLED, "It was called off.")
         if not whole:
@@ -136,7 +140,42 @@ class PictureCamera(Driver[SettingsT]):
             self._limit.reschedule(asyncio.get_running_loop().time())
         return Done()
 
-    async def _look_at(self, request: TakePicture, asked_ns: int, whole: list[_Looked]) -> None:
+    @command(urgent=True, claimed=True)
+    async def preview(self, request: ShowPreview, call: Call) -> PreviewShown:
+        """Show what the camera sees to the station that has claimed it, for a while or until it is ended."""
+        if request.subject is Subject.UNKNOWN:
+            raise Refused(Reason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
+        if not request.on:
+            self._preview.end()
+            return PreviewShown(for_s=0)
+        self._preview.begin(request, call)
+        return PreviewShown(for_s=request.for_s)
+
+    def claimed_by(self, station: str | None) -> None:
+        """End a preview that is another station's."""
+        if self._preview.station not in (None, station):
+            self._preview.end()
+
+    def _show(self, glimpse: Glimpse) -> None:
+        if not glimpse.content or self._said.qsize() < WAITING_LIMIT:
+            self.say(glimpse)
+
+    async def glance(self, shot: Shot | BadFrame, subject: Subject, transaction: str) -> bytes | None:
+        """Look at a picture for the preview: whole, and what could be better; None where it is not whole."""
+        looked = await self._whole(shot, subject, 1)
+        self.well(whole=isinstance(looked, _Looked))
+        if isinstance(looked, BadFrame):
+            self.say(looked)
+            return None
+        self._advise(looked, subject, transaction)
+        return looked.shot.content
+
+    def _advise(self, looked: _Looked, subject: Subject, transaction: str) -> None:
+        feedback = self._adviser.of(looked.hints, boot_ns()) if subject is Subject.PORTRAIT else None
+        if feedback is not None:
+            self.say(feedback.model_copy(update={"transaction": transaction}))
+
+    async def _look_at(self, request: TakePicture, call: Call, asked_ns: int, whole: list[_Looked]) -> None:
         """Look at pictures until there are enough, or one that suffices."""
         torn = 0
         async with aclosing(self.shots()) as shots:
@@ -155,6 +194,7 @@ class PictureCamera(Driver[SettingsT]):
                     continue
                 torn = 0
                 whole.append(looked)
+                self._advise(looked, request.subject, call.transaction)
                 if len(whole) == request.best_of or suffices(looked.hints):
                     return
 

@@ -53,3 +53,35 @@ class PictureTaken(Done):
         description="What was measured of it.",
         examples=[[{"measure": "faces", "area": "picture", "value": 1, "outcome": "successful"}]],
     )
+
+
+class ShowPreview(Request):
+    """Show what the camera sees, small and some times a second, to the station that has claimed it.
+
+    The pictures come at `preview/{station}` and are kept nowhere. They end when the claim does, after `for_s`
+    unless it is asked for once more, or with `on` false; an empty message says so.
+    """
+
+    shown = frozenset({"on", "subject", "per_s", "width_px", "for_s"})
+
+    on: bool = Field(True, description="False ends it.", examples=[True])
+    subject: Subject = Field(
+        Subject.PORTRAIT,
+        description="What it is of. Of portraits, `face.feedback` says what could be better.",
+        examples=["portrait"],
+    )
+    per_s: float = Field(4.0, ge=0.5, le=8, description="Pictures a second, at most.", examples=[4.0])
+    width_px: int = Field(
+        320, ge=64, le=640, description="Width of each, in pixels, at most.", examples=[320]
+    )
+    for_s: float = Field(60.0, ge=1, le=60, description="How long, in seconds.", examples=[60.0])
+
+
+class PreviewShown(Done):
+    """The preview is on, or off."""
+
+    shown = frozenset({"for_s"})
+
+    for_s: float = Field(
+        ge=0, description="How long it lasts unless it is asked for once more, in seconds.", examples=[60.0]
+    )

@@ -129,6 +129,46 @@ class SceneCaptured(Captured):
     event_type: ClassVar[str] = "scene.captured"
 
 
+class Advice(Term):
+    """What could be better about a portrait, for whoever takes it."""
+
+    GOOD = "good"
+    """Nothing."""
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    MOVE_CLOSER = "move_closer"
+    HOLD_STILL = "hold_still"
+    """It is not sharp."""
+    HEAD_UPRIGHT = "head_upright"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    UNEVEN_LIGHT = "uneven_light"
+    LOW_CONTRAST = "low_contrast"
+    UNKNOWN = "unknown"
+
+
+class FaceFeedback(Observation):
+    """What could be better about the portrait that is being taken or previewed, as far as it is measured."""
+
+    event_type: ClassVar[str] = "face.feedback"
+    data_class: ClassVar[DataClass] = DataClass.TRAVELLER
+    shown = Observation.shown | {"advice", "hint"}
+
+    advice: Advice = Field(description="What to change first.", examples=["move_closer"])
+    hint: Hint | None = Field(
+        description="The measure that says so and its limits; null with `good`.",
+        examples=[
+            {
+                "measure": "eye_distance_px",
+                "area": "face",
+                "value": 61.2,
+                "at_least": 90,
+                "outcome": "failed",
+            }
+        ],
+    )
+
+
 class Direction(Term):
     """How a vehicle moved, as the camera that read its plate sees it."""
 

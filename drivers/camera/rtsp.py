@@ -11,7 +11,8 @@ from collections.abc import AsyncGenerator
 from PIL import Image
 from pydantic import Field
 
-from drivers.camera.camera import PictureCamera, Shot
+from drivers.camera.camera import PictureCamera
+from drivers.camera.shot import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
 from drivers.links.rtsp import Frame, RtspSettings

@@ -12,10 +12,11 @@ from contextlib import aclosing
 
 from pydantic import Field
 
-from drivers.camera.camera import KEPT_BYTES, PictureCamera, Shot
+from drivers.camera.camera import KEPT_BYTES, PictureCamera
 from drivers.camera.http import CameraHttpSettings
 from drivers.camera.jpeg import Jpeg, look
 from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
+from drivers.camera.shot import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
 from drivers.links.http import BrokenOffError, Streamed
@@ -67,7 +68,7 @@ class Snapshot(PictureCamera[SnapshotSettings]):
         """Ask for a picture now and then."""
         while True:
             await asyncio.sleep(self.settings.check_s)
-            if not self.taking:
+            if self.idle.is_set():
                 await self._check()
 
     async def _check(self) -> None:
@@ -86,6 +87,7 @@ class Snapshot(PictureCamera[SnapshotSettings]):
         while True:
             async with self.link.stream("GET", self.settings.path) as answer:
                 boundary = boundary_of(answer.content_type)
+                self.flows = boundary is not None
                 shots = self._one(answer) if boundary is None else self._stream(answer, boundary)
                 left = int(boundary is not None) if discard is None else discard
                 async with aclosing(shots):

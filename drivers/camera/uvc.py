@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator
 
 from pydantic import Field
 
-from drivers.camera.camera import PictureCamera, Shot
+from drivers.camera.camera import PictureCamera
+from drivers.camera.shot import Shot
 from drivers.camera.yuyv import jpeg_of
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity

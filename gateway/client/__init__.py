@@ -14,6 +14,7 @@ from gateway.client.commanding import (
     CommandUnanswered,
     Obeyed,
 )
+from gateway.client.previewing import Preview
 from gateway.client.seen import Counts, DeviceStatus, Now, Received
 from gateway.client.workstation import Workstation
 
@@ -28,6 +29,7 @@ __all__ = [
     "HeldClaim",
     "Now",
     "Obeyed",
+    "Preview",
     "Received",
     "Workstation",
 ]

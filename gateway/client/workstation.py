@@ -24,6 +24,7 @@ from gateway.client.claiming import HeldClaim
 from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
 from gateway.client.connection import Connection
 from gateway.client.incoming import Incoming
+from gateway.client.previewing import Preview
 from gateway.client.seen import Counts, DeviceStatus, Now, Received, typed
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
 from gateway.contract.standing import Standing
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 
 WAITING_EVENTS = 10_000
 RECEIVE_MAXIMUM = 20
+PREVIEW_QOS = 0
+"""A broker keeps none of those for a workstation that is away."""
 TOLD_OF_DEVICES = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
 """What a workstation subscribes to of its devices; of answers, its own."""
 DoneT = TypeVar("DoneT", bound=Done)
@@ -82,6 +85,7 @@ class Workstation:
         self._standing: dict[tuple[Position, str], Now] = {}
         self._claims: dict[Position, DeviceClaim] = {}
         self._held: dict[Position, HeldClaim] = {}
+        self._previews: dict[Position, Preview] = {}
         self._commanding = Commanding(site, station or username)
         self._client: Connection | None = None
         self._learned = asyncio.Event()
@@ -251,6 +255,15 @@ class Workstation:
         held = self._held[where] = HeldClaim(self, where, lease_s, steal)
         return held
 
+    def preview(self, position: str | Position, **wanted: Any) -> Preview:
+        """What a camera that is claimed sees now: `async with desk.preview("lane-1/camera") as pictures`.
+
+        `wanted`: what `camera.preview` takes, such as `per_s` and `width_px`. Renewed by itself.
+        """
+        where = self._ours(position)
+        preview = self._previews[where] = Preview(self, where, wanted)
+        return preview
+
     def _ours(self, position: str | Position) -> Position:
         where = Position.parse(position) if isinstance(position, str) else position
         if self._positions is not None and where not in self._positions:
@@ -303,6 +316,7 @@ class Workstation:
                 ) as client:
                     await client.subscribe(
                         [(pattern, SubscribeOptions(qos=1)) for pattern in self._patterns()]
+                        + [(pattern, SubscribeOptions(qos=PREVIEW_QOS)) for pattern in self._previews_of()]
                     )
                     backoff.reset()
                     self._client = client
@@ -318,14 +332,23 @@ class Workstation:
             # What is taken back meanwhile is not told again.
             self._standing.clear()
             self._claims.clear()
+            for preview in self._previews.values():
+                preview.take(b"")
             await asyncio.sleep(backoff.next_s())
 
     def _patterns(self) -> list[str]:
         """What to subscribe to: not what other stations ask and are answered."""
         kinds = TOLD_OF_DEVICES + ((f"rsp/{self.station}",) if self.station else ())
-        devices = ["+/+"] if self._positions is None else [str(position) for position in self._positions]
-        told = [f"{ROOT}/{self._site}/{device}/{kind}" for device in devices for kind in kinds]
+        told = [f"{ROOT}/{self._site}/{device}/{kind}" for device in self._places() for kind in kinds]
         return [f"{ROOT}/{self._site}/_gw/+/state", *told]
+
+    def _previews_of(self) -> list[str]:
+        if self.station is None:
+            return []
+        return [f"{ROOT}/{self._site}/{device}/preview/{self.station}" for device in self._places()]
+
+    def _places(self) -> list[str]:
+        return ["+/+"] if self._positions is None else [str(position) for position in self._positions]
 
     # What arrives.
 
@@ -385,6 +408,9 @@ class Workstation:
                 self._take_claim(where.position, payload)
             case "rsp", (self.station,) if self.station:
                 self._commanding.take(payload)
+            case "preview", (self.station,) if self.station and not message.retain:
+                if (preview := self._previews.get(where.position)) is not None:
+                    preview.take(payload)
             case "now", (event_type,):
                 if payload:
                     standing = Standing[Any].model_validate_json(payload, extra="ignore")

@@ -40,6 +40,7 @@ class ClaimDesk:
         topics: SiteTopics,
         settings: Commands,
         retain: Callable[[str, bytes | None], None],
+        changed: Callable[[Position, str | None], None],
         audit: Audit,
         time_source: TimeSource,
     ) -> None:
@@ -47,6 +48,7 @@ class ClaimDesk:
         self._topics = topics
         self._settings = settings
         self._retain = retain
+        self._changed = changed
         self._audit = audit
         self._time = time_source
         self._claims = Claims()
@@ -79,6 +81,7 @@ class ClaimDesk:
         previous = before.holder if before is not None else None
         if previous == station:
             return Claimed(lease_s=lease_s)
+        self._changed(position, station)
         self._audit.claim_changed(
             position,
             ClaimChanged(
@@ -135,6 +138,7 @@ class ClaimDesk:
         if lease is None:
             return
         self._retain(self._topics.claim(position), None)
+        self._changed(position, None)
         self._audit.claim_changed(
             position, ClaimChanged(change=change, holder=None, previous_holder=lease.holder, lease_s=None)
         )

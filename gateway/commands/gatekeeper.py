@@ -35,6 +35,8 @@ class Offered:
 
     urgent: bool = False
     moves: bool = False
+    claimed: bool = False
+    """Only for who has claimed the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ def _is_claimed(asked: Asked, facts: Facts) -> bool:
     return asked.verb not in CLAIM_VERBS or asked.verb == "claim"
 
 
+def _needs_claim(asked: Asked, facts: Facts) -> bool:
+    return asked.verb in ("renew", "release") or (facts.offered is not None and facts.offered.claimed)
+
+
 def _can_obey(asked: Asked, facts: Facts) -> bool:
     return asked.verb in CLAIM_VERBS or stops(facts) or facts.condition in OBEYING
 
@@ -118,7 +124,7 @@ RULES: tuple[tuple[CommandReason, Rule], ...] = (
     (CommandReason.CLAIMED, _is_claimed),
     (
         CommandReason.NOT_CLAIMED,
-        lambda asked, facts: asked.verb in ("renew", "release") and facts.holder != asked.station,
+        lambda asked, facts: _needs_claim(asked, facts) and facts.holder != asked.station,
     ),
     (
         CommandReason.BUSY,

@@ -66,6 +66,10 @@ class Outside(Protocol):
         """Make something durable that the gateway says at a position."""
         ...
 
+    def claim_changed(self, position: Position, holder: str | None) -> None:
+        """Learn who has a device from now on; None: nobody."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
@@ -102,7 +106,9 @@ class CommandPath:
         self._memory = Memory()
         self._rates = Rates(settings)
         self._audit = Audit(outside.record)
-        self._claims = ClaimDesk(session, topics, settings, outside.retain, self._audit, time_source)
+        self._claims = ClaimDesk(
+            session, topics, settings, outside.retain, outside.claim_changed, self._audit, time_source
+        )
         self._tickets = itertools.count(1)
         self._begun: dict[int, _Begun] = {}
 
@@ -131,6 +137,10 @@ class CommandPath:
     def tell_again(self) -> None:
         """Make the claims known once more, to somebody who has just come."""
         self._claims.tell_again()
+
+    def holder(self, position: Position) -> str | None:
+        """Who has claimed a device."""
+        return self._claims.holder(position)
 
     # Down
 
@@ -316,7 +326,7 @@ def _offered(device: Device, verb: str) -> Offered | None:
     if verb in CLAIM_VERBS:
         return Offered()
     command = device.commands.get(verb)
-    return None if command is None else Offered(urgent=command.urgent, moves=command.moves)
+    return None if command is None else Offered(command.urgent, command.moves, command.claimed)
 
 
 def _counts_as_moving(facts: Facts) -> bool:

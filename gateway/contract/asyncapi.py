@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from drivers.observation import DataClass, Observation
 from gateway.contract.asyncapi_commands import command_schemas, commands
 from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
+from gateway.contract.commands import PREVIEW_EXPIRY_S
 from gateway.contract.envelope import MEDIA_TYPE, Event
 from gateway.contract.schemas import (
     STATES,
@@ -163,6 +164,9 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
     found.append(
         ("blob", _TOPICS.blob(_DEVICE, "{event_id}", "{role}"), text, _passing(None), _blob_message())
     )
+    text = "What a camera sees now, small, for the station that has claimed it: never retained, kept nowhere."
+    binding = {"qos": 1, "retain": False, "messageExpiryInterval": PREVIEW_EXPIRY_S}
+    found.append(("preview", _TOPICS.preview(_DEVICE, "{station}"), text, binding, _preview_message()))
     return found
 
 
@@ -217,6 +221,12 @@ def _event_message(event: type[Observation]) -> dict[str, Any]:
         "headers": {"$ref": "#/components/schemas/UserProperties"},
         "examples": [{"name": event.event_type, "payload": event_example(event)}],
     }
+
+
+def _preview_message() -> dict[str, Any]:
+    summary = "A JPEG; empty when the preview is over, and what was shown is to be wiped."
+    message = _message("preview", "Preview", summary, "image/jpeg", {"$ref": "#/components/schemas/Blob"})
+    return message | {"bindings": {"mqtt": {"payloadFormatIndicator": 0, "bindingVersion": BINDING}}}
 
 
 def _blob_message() -> dict[str, Any]:

@@ -4,8 +4,8 @@ from drivers.access.commands import Pulse, Pulsed
 from drivers.access.observations import CardRead, ReaderStatus
 from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
-from drivers.camera.commands import PictureTaken, TakePicture
-from drivers.camera.observations import FaceCaptured, PlateRead, SceneCaptured
+from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, TakePicture
+from drivers.camera.observations import FaceCaptured, FaceFeedback, PlateRead, SceneCaptured
 from drivers.command import Done, Request
 from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
@@ -46,6 +46,7 @@ EVENTS: tuple[type[Observation], ...] = (
     ReaderStatus,
     FaceCaptured,
     SceneCaptured,
+    FaceFeedback,
     PlateRead,
     ClockStepped,
     CommandDecided,
@@ -70,5 +71,6 @@ COMMANDS: tuple[CommandKind, ...] = (
     CommandKind("card_reader.pulse", Pulse, Pulsed),
     CommandKind("camera.capture", TakePicture, PictureTaken),
     CommandKind("camera.cancel", Request, Done),
+    CommandKind("camera.preview", ShowPreview, PreviewShown),
 )
 """Every command of the contract: those of the gateway, then those of drivers, by the models they share."""

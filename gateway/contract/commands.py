@@ -17,6 +17,7 @@ from gateway.contract.reasons import SENTENCES, CommandReason
 
 EXPIRY_LIMIT_S = 5
 ANSWER_EXPIRY_S = 10
+PREVIEW_EXPIRY_S = 2
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 """A station as brokers know it (a user name, a certificate's common name), and the id of a command."""
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
@@ -194,6 +195,7 @@ class CommandOffer(_Message):
     urgent: bool = Field(
         description="It is begun at once, beside whatever runs: to stop or to call off.", examples=[False]
     )
+    claimed: bool = Field(False, description="Only for who has claimed the device.", examples=[False])
 
 
 def offer(family: str, command: Command) -> CommandOffer:
@@ -205,6 +207,7 @@ def offer(family: str, command: Command) -> CommandOffer:
         result=result_schema_id(name),
         moves=command.moves,
         urgent=command.urgent,
+        claimed=command.claimed,
     )
 
 

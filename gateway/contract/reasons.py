@@ -36,7 +36,7 @@ class CommandReason(Term):
     NO_EXPIRY = "no_expiry"
     """The message does not expire within 1 to 5 seconds."""
     NOT_CLAIMED = "not_claimed"
-    """The station that renews or releases a claim does not have it."""
+    """The station does not have the claim that it renews, releases, or has to have for this."""
     NOT_NEW = "not_new"
     """`n` is not above the last one of this station: a repetition, or out of turn. See `last_n`."""
     NOT_ONLINE = "not_online"

@@ -78,6 +78,7 @@ class DeviceDescription(_Message):
                     "result": "urn:bgw:schema:command.barrier.open:v1:result",
                     "moves": True,
                     "urgent": False,
+                    "claimed": False,
                 }
             ]
         ],

@@ -91,6 +91,10 @@ class SiteTopics:
         """Never retained: what became of a station's commands."""
         return f"{self._device(position)}/rsp/{station}"
 
+    def preview(self, position: Position, station: str) -> str:
+        """Never retained: what a camera sees now, for the station that has claimed it."""
+        return f"{self._device(position)}/preview/{station}"
+
     @property
     def commands(self) -> str:
         """What the gateway subscribes to: every command to every device of the site."""

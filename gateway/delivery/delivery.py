@@ -46,8 +46,11 @@ class Delivery(Audience):
         on_change: Callable[[], None] | None = None,
         subscriptions: tuple[str, ...] = (),
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
+        on_unheard: Callable[[str], None] | None = None,
     ) -> None:
-        """`subscriptions` and `on_message` are for commands: the first destination's broker has them.
+        """`on_unheard` is told of topics at which a glimpse found nobody.
+
+        `subscriptions` and `on_message` are for commands: the first destination's broker has them.
 
         With a message comes a moment of CLOCK_BOOTTIME, in nanoseconds, before which it had not been sent.
         """
@@ -66,6 +69,7 @@ class Delivery(Audience):
         self._farewell = GatewayState(online=False, session=session, report=None).model_dump_json().encode()
         self._subscriptions = subscriptions
         self._on_message = on_message
+        self._on_unheard = on_unheard
         self._takers = {
             data_class: tuple(d.name for d in settings.destinations if data_class in d.classes)
             for data_class in DataClass
@@ -105,6 +109,7 @@ class Delivery(Audience):
                 self._changed,
                 subscriptions=self._subscriptions if first else (),
                 on_message=self._on_message if first else None,
+                on_unheard=self._on_unheard if first else None,
             )
             for first, destination in ((not i, d) for i, d in enumerate(self._settings.destinations))
         ]
@@ -230,6 +235,11 @@ class Delivery(Audience):
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
         if self._destinations:
             self._destinations[0].answer(topic, payload, properties)
+
+    def glimpse(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
+        """Show something of this moment at the first destination, at once or never."""
+        if self._destinations:
+            self._destinations[0].glimpse(topic, payload, packed(media_type, expiry_s))
 
     # What goes out
 

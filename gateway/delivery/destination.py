@@ -50,6 +50,7 @@ class Destination:
         *,
         subscriptions: tuple[str, ...] = (),
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
+        on_unheard: Callable[[str], None] | None = None,
     ) -> None:
         self.name = settings.name
         self.settings = settings
@@ -63,6 +64,9 @@ class Destination:
         self._boot_ns = time_source.boot_ns
         self._changed = changed
         self._on_message = on_message
+        self._on_unheard = on_unheard
+        self._glimpses: set[str] = set()
+        """Topics of those in flight: the next one is dropped until the last one has arrived."""
         self._timers = Timers()
         self._turns = Turns(settings, backlog, self._timers, self.pump)
         self._images = ImagesInFlight()
@@ -140,6 +144,16 @@ class Destination:
         if self.connected:
             self._answers.append((topic, payload, properties))
             self.pump()
+
+    def glimpse(self, topic: str, payload: bytes, properties: bytes) -> None:
+        """Send something that is of use at this moment only, where nothing is in its way."""
+        size = len(payload) + len(topic) + len(properties) + 16
+        small = self._maximum_packet is None or size <= self._maximum_packet
+        free = len(self._flying) < self._window and not self._suspicion.singly and not self._answers
+        if self.connected and small and free and topic not in self._glimpses | self._suspicion.refused:
+            self._glimpses.add(topic)
+            self._send_plain(topic, payload, properties, retain=False)
+            self._wire.flush()
 
     # The window
 
@@ -256,6 +270,7 @@ class Destination:
         self._flying.clear()
         self._flying_bytes = 0
         self._answers.clear()
+        self._glimpses.clear()
         self._images.forget_all()
         self._timers.call_off()
         self._turns.disconnect()
@@ -381,7 +396,11 @@ class Destination:
         self._problems.image_refused(role)
 
     def _retained_acked(self, sent: Sent, reason: int) -> None:
-        if not sent.version:  # an answer: it had its chance
+        if not sent.version:  # an answer or a glimpse: it had its chance
+            if sent.topic in self._glimpses:
+                self._glimpses.discard(sent.topic)
+                if reason and self._on_unheard is not None:
+                    self._on_unheard(sent.topic)
             return
         if reason < 0x80:
             self._retained.acked(self.name, sent.topic, sent.version)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from support.barriers import site_at
 from support.certificates import Authority
@@ -237,3 +238,46 @@ async def test_a_lane_sees_itself_only(hall: Hall) -> None:
         async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
             await supervisor.command("lane-1/barrier", "stop")
         assert {str(position) for position in desk.devices} == {"lane-2/barrier"}
+
+
+async def test_a_preview_reaches_only_whom_it_is_for(tmp_path: Path) -> None:
+    """A bystander in the same lane, another lane, a supervisor and a stranger wait for all of them."""
+    listeners = ("lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
+    heard: dict[str, list[str]] = {name: [] for name in listeners}
+
+    def client(name: str) -> aiomqtt.Client:
+        login = {"username": name, "password": f"word-of-{name}"}
+        return aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5, **login)
+
+    async def listen(name: str, ready: asyncio.Event) -> None:
+        async with client(name) as listener:
+            for topic in ("bgw/v1/ke-busia/+/+/preview/#", "bgw/v1/ke-busia/_gw/+/state"):
+                with contextlib.suppress(aiomqtt.MqttError):
+                    await listener.subscribe(topic)
+            ready.set()
+            async for message in listener.messages:
+                heard[name].append(str(message.topic))
+
+    with Shipped(tmp_path / "broker", tls=False) as broker:
+        events = [asyncio.Event() for _ in listeners]
+        tasks = [asyncio.create_task(listen(*each)) for each in zip(listeners, events, strict=True)]
+        for event in events:
+            await event.wait()
+        async with client("gw-1") as gateway, client("lane-2") as forger:
+            for station in ("lane-1", "supervisor"):
+                await forger.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"forged", qos=1)
+                await gateway.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1)
+            await until(lambda: heard["lane-1"] and heard["supervisor"])
+            await gateway.publish("bgw/v1/ke-busia/_gw/gw-1/state", b"{}", qos=1)
+            await until(lambda: all("state" in "".join(heard[name]) for name in ("lane-1", "lane-2")))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    previews = {name: [topic for topic in topics if "/preview/" in topic] for name, topics in heard.items()}
+    assert previews == {
+        "lane-1": ["bgw/v1/ke-busia/lane-1/camera/preview/lane-1"],
+        "lane-2": [],
+        "supervisor": ["bgw/v1/ke-busia/lane-1/camera/preview/supervisor"],
+        "ug-lane-1": [],
+        "stranger": [],
+    }

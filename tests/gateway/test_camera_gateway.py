@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiomqtt
 import pytest
 from PIL import Image
 from support.gateways import House, house, until
@@ -15,8 +16,9 @@ from support.mosquitto import Mosquitto
 
 from drivers.camera.commands import PictureTaken, TakePicture
 from drivers.camera.observations import PlateRead, SceneCaptured
-from gateway.client import Received, Workstation
+from gateway.client import CommandRejected, Received, Workstation
 from gateway.contract.envelope import Provenance
+from gateway.contract.reasons import CommandReason
 from simulators.camera.stamp import Stamp
 from simulators.kinds import settings_of
 
@@ -32,6 +34,9 @@ authority = "UTO"
 [role.officer]
 verbs = ["*"]
 [station.counter-1]
+roles = ["officer"]
+positions = ["lane-1/*"]
+[station.counter-2]
 roles = ["officer"]
 positions = ["lane-1/*"]
 """
@@ -108,4 +113,113 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
             assert isinstance(read.data, PlateRead)
             assert (read.data.plate, set(read.images)) == ("UT482KX", {"plate", "scene"})
             await until(lambda: images_on_disk(house) == 0)
+        assert await house.stop() == 0
+
+
+@contextlib.asynccontextmanager
+async def bystander(house: House) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
+    """Somebody at the broker who hears all previews: topic, picture, retained."""
+    heard: list[tuple[str, bytes, bool]] = []
+
+    async def listen() -> None:
+        async with aiomqtt.Client(
+            "127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5
+        ) as client:
+            await client.subscribe("bgw/v1/+/+/+/preview/#", qos=1)
+            ready.set()
+            async for message in client.messages:
+                assert getattr(message.properties, "MessageExpiryInterval") <= 2  # noqa: B009
+                heard.append((str(message.topic), bytes(message.payload), bool(message.retain)))
+
+    ready = asyncio.Event()
+    listening = asyncio.create_task(listen())
+    await ready.wait()
+    try:
+        yield heard
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: House) -> None:
+    async with simulated(CAMERA, "camera-snapshot") as eye:
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        house.devices[CAMERA] = DEVICE.format(
+            position=CAMERA, driver="camera-snapshot", url=eye.server.url, more='path = "/snapshot.jpg"'
+        )
+        house.write()
+        await house.start()
+        async with (
+            bystander(house) as heard,
+            house.workstation(CAMERA, station="counter-1") as desk,
+            house.workstation(CAMERA, station="counter-2") as other,
+        ):
+            await until(lambda: desk.status(CAMERA).online and other.status(CAMERA).online)
+            with pytest.raises(CommandRejected) as refused:
+                async with desk.preview(CAMERA):
+                    pass
+            assert refused.value.reason == CommandReason.NOT_CLAIMED
+
+            async with desk.claim(CAMERA):
+                with pytest.raises(CommandRejected):
+                    async with other.preview(CAMERA):
+                        pass
+                async with desk.preview(CAMERA, per_s=8, width_px=320) as pictures:
+                    stamps = []
+                    async for picture in pictures:
+                        with Image.open(io.BytesIO(picture)) as image:
+                            assert image.width == 320
+                            stamps.append(Stamp.read(image))
+                        if len(stamps) == 4:
+                            break
+                    assert [stamp.number for stamp in stamps] == sorted({s.number for s in stamps})
+                await until(lambda: heard[-1][1] == b"")
+                assert pictures.picture is None
+
+                async with desk.preview(CAMERA, per_s=8) as pictures:
+                    assert await anext(pictures)
+                    # Its claim ends under it.
+                    await desk.command(CAMERA, "release")
+                    async for _ in pictures:
+                        pass
+                    assert pictures.picture is None
+                    assert heard[-1][1] == b""
+
+        assert {topic.rpartition("/")[2] for topic, _, _ in heard} == {"counter-1"}
+        assert not any(retained for _, _, retained in heard)
+        assert images_on_disk(house) == 0
+        assert await house.stop() == 0
+
+
+async def test_a_preview_ends_with_the_device_and_with_who_asked_for_it(house: House) -> None:
+    async with simulated(CAMERA, "camera-snapshot") as eye:
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        more = 'path = "/snapshot.jpg"\ncheck_s = 300'
+        house.devices[CAMERA] = DEVICE.format(
+            position=CAMERA, driver="camera-snapshot", url=eye.server.url, more=more
+        )
+        house.write()
+        await house.start()
+        async with house.workstation(CAMERA, station="counter-1") as desk:
+            await until(lambda: desk.status(CAMERA).online)
+            async with desk.claim(CAMERA), desk.preview(CAMERA, per_s=8) as pictures:
+                assert await anext(pictures)
+                await eye.obey("fault", {"fault": "service-dies", "args": {"for_s": 0.5}})
+                async with asyncio.timeout(10):
+                    async for _ in pictures:
+                        pass
+                assert pictures.picture is None
+            await until(lambda: desk.status(CAMERA).online)
+            await desk.command(CAMERA, "claim", {"lease_s": 30})
+            await desk.command(CAMERA, "preview", {"per_s": 8})
+            taken = eye.sensor.taken
+            await until(lambda: eye.sensor.taken > taken + 2)
+        # The workstation is gone from the broker, its claim is not over: nobody listens, so nothing is taken.
+        async with asyncio.timeout(10):
+            taken = -1
+            while taken != eye.sensor.taken:
+                taken = eye.sensor.taken
+                await asyncio.sleep(0.5)
         assert await house.stop() == 0

@@ -73,6 +73,7 @@ class Desk:
         self.answers: list[tuple[str, CommandAnswer, bytes]] = []
         self.retained: dict[str, dict[str, Any]] = {}
         self.records: list[tuple[Position, Observation, str]] = []
+        self.holders: list[tuple[Position, str | None]] = []
         self.numbers = itertools.count(1)
         self.path = CommandPath(SESSION, TOPICS, Commands(**settings), ROLES, self, time_source=self.time)
 
@@ -92,6 +93,9 @@ class Desk:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         self.records.append((position, observation, transaction))
+
+    def claim_changed(self, position: Position, holder: str | None) -> None:
+        self.holders.append((position, holder))
 
     # What tests do
 

@@ -68,6 +68,7 @@ def test_the_document_has_a_channel_for_every_topic() -> None:
         topics.command(device, "{verb}", "{station}"),
         topics.answer(device, "{station}"),
         topics.blob(device, "{event_id}", "{role}"),
+        topics.preview(device, "{station}"),
         *(topics.event(device, event.event_type) for event in EVENTS if event not in GATEWAY_EVENTS),
         *(topics.event(topics.gateway_position, event.event_type) for event in GATEWAY_EVENTS),
         *(topics.now(device, event.event_type) for event in EVENTS if event.stands),

@@ -1,0 +1,139 @@
+"""Previews: what a camera sees, some times a second and small, for the one station that has claimed it.
+
+Nothing of it is kept: the picture of this moment replaces the one before, and what cannot be sent at once is
+dropped. It ends by itself unless it is renewed, and what was shown is wiped then.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from drivers.camera.commands import ShowPreview, Subject
+from drivers.camera.hints import PIXELS_LIMIT, UnreadableError
+from drivers.camera.shot import Shot
+from drivers.command import Call
+from drivers.driver import BadFrame, Glimpse
+
+QUALITY = 70
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What was asked for last."""
+
+    request: ShowPreview
+    call: Call
+    ends_s: float
+
+
+class PreviewedCamera(Protocol):
+    """What is needed of a camera."""
+
+    flows: bool
+    """Pictures come whether or not somebody takes them, and those that wait grow old."""
+
+    idle: asyncio.Event
+    """No capture is under way; those go first."""
+
+    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+        """Pictures from now on."""
+        ...
+
+    async def glance(self, shot: Shot | BadFrame, subject: Subject, transaction: str) -> bytes | None:
+        """The picture, after a look whether it is whole; None where it is not."""
+        ...
+
+
+class Preview:
+    """Of one camera, while its driver is open."""
+
+    def __init__(self, camera: PreviewedCamera, show: Callable[[Glimpse], None]) -> None:
+        self._camera = camera
+        self._show = show
+        self._asked: _Asked | None = None
+        self._begun = asyncio.Event()
+
+    @property
+    def station(self) -> str | None:
+        """Who is shown it, while it lasts."""
+        return None if self._asked is None else self._asked.call.issuer
+
+    def begin(self, request: ShowPreview, call: Call) -> None:
+        """Show from now on, or go on showing, to whoever calls."""
+        if self._asked is not None and self._asked.call.issuer != call.issuer:
+            self.end()
+        now_s = asyncio.get_running_loop().time()
+        self._asked = _Asked(request, call, now_s + request.for_s)
+        self._begun.set()
+
+    def end(self) -> None:
+        """Show nothing more, and have what was shown wiped."""
+        asked, self._asked = self._asked, None
+        self._begun.clear()
+        if asked is not None:
+            self._show(Glimpse(asked.call.issuer, b""))
+
+    async def run(self) -> None:
+        """Show while it is asked for; raises LinkError."""
+        try:
+            while True:
+                await self._begun.wait()
+                await self._camera.idle.wait()
+                await self._show_some()
+        finally:
+            self.end()
+
+    async def _show_some(self) -> None:
+        """Until it ends, or a capture begins."""
+        loop, camera = asyncio.get_running_loop(), self._camera
+        due_s = loop.time()
+        async with aclosing(camera.shots()) as shots:
+            while camera.idle.is_set() and (asked := self._asked) is not None:
+                try:
+                    async with asyncio.timeout_at(asked.ends_s) as limit:
+                        shot = await anext(shots)
+                except TimeoutError:
+                    if not limit.expired():
+                        raise
+                    if self._asked is asked:  # and was not renewed
+                        self.end()
+                    return
+                if loop.time() >= due_s:
+                    due_s = max(due_s + 1 / asked.request.per_s, loop.time())
+                    await self._show_one(shot, asked)
+                    if not camera.flows:
+                        await asyncio.sleep(min(due_s, asked.ends_s) - loop.time())
+
+    async def _show_one(self, shot: Shot | BadFrame, asked: _Asked) -> None:
+        request, call = asked.request, asked.call
+        picture = await self._camera.glance(shot, request.subject, call.transaction)
+        if picture is None:
+            return
+        try:
+            small = await asyncio.to_thread(reduced, picture, request.width_px)
+        except UnreadableError:
+            return
+        if self._asked is not None and self._asked.call.issuer == call.issuer:
+            self._show(Glimpse(call.issuer, small))
+
+
+def reduced(content: bytes, width_px: int) -> bytes:
+    """A JPEG of at most that width; raises UnreadableError. Takes some milliseconds."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            if image.width * image.height > PIXELS_LIMIT:
+                raise UnreadableError("too large")
+            height_px = max(1, round(image.height * width_px / image.width))
+            image.draft("RGB", (width_px, height_px))
+            small = image.convert("RGB")
+        small.thumbnail((width_px, height_px))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UnreadableError("no whole picture") from error
+    written = io.BytesIO()
+    small.save(written, "JPEG", quality=QUALITY)
+    return written.getvalue()
