@@ -39,7 +39,8 @@ class Previews:
     def show(self, position: Position, station: str, picture: bytes) -> None:
         """Pass on what a device shows; empty: it is over."""
         if not picture:
-            self._wipe(position)
+            if self._shown.get(position) == station:
+                self._wipe(position)
         elif self._outside.holder(position) != station:
             self.claim_changed(position, self._outside.holder(position))
         else:

@@ -30,6 +30,8 @@ from gateway.contract.standing import Standing
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
+PREVIEW = "preview"
+"""Goes to the post's own broker only."""
 # Topics with the parameters of the document in place of names.
 _TOPICS = SiteTopics("{site}", "{gateway}")
 _DEVICE = Position("{lane}", "{device}")
@@ -64,7 +66,9 @@ def asyncapi(version: str) -> dict[str, Any]:
         channels[name] = {
             "address": address,
             "description": text,
-            "servers": [{"$ref": "#/servers/local"}, {"$ref": "#/servers/hq"}],
+            "servers": [
+                {"$ref": f"#/servers/{server}"} for server in ("local", "hq")[: 1 if name == PREVIEW else 2]
+            ],
             "parameters": {
                 parameter: {"$ref": f"#/components/parameters/{parameter}"}
                 for parameter in _PARAMETERS
@@ -166,7 +170,7 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
     )
     text = "What a camera sees now, small, for the station that has claimed it: never retained, kept nowhere."
     binding = {"qos": 1, "retain": False, "messageExpiryInterval": PREVIEW_EXPIRY_S}
-    found.append(("preview", _TOPICS.preview(_DEVICE, "{station}"), text, binding, _preview_message()))
+    found.append((PREVIEW, _TOPICS.preview(_DEVICE, "{station}"), text, binding, _preview_message()))
     return found
 
 
@@ -225,7 +229,7 @@ def _event_message(event: type[Observation]) -> dict[str, Any]:
 
 def _preview_message() -> dict[str, Any]:
     summary = "A JPEG; empty when the preview is over, and what was shown is to be wiped."
-    message = _message("preview", "Preview", summary, "image/jpeg", {"$ref": "#/components/schemas/Blob"})
+    message = _message(PREVIEW, "Preview", summary, "image/jpeg", {"$ref": "#/components/schemas/Blob"})
     return message | {"bindings": {"mqtt": {"payloadFormatIndicator": 0, "bindingVersion": BINDING}}}
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import barrier_times, command_times, measures, report
+from benchmarks import barrier_times, camera_times, command_times, measures, report
 from benchmarks.candidates import BARE, DURABLE, GATEWAY, ROOT, Candidate
 from benchmarks.installs import PEERS, NotInstallableError, peer
 
-MEASURES = ["lives", "pages", "devices", "drain", "cut", "chips", "commands", "barriers"]
+MEASURES = ["lives", "pages", "devices", "drain", "cut", "chips", "commands", "barriers", "cameras"]
 CACHE = ROOT / ".cache" / "bench"
 
 
@@ -98,6 +98,9 @@ def main() -> int:
     if "barriers" in wanted:
         moves, stops = (32, 60) if options.quick else (200, 300)
         attempt("barriers", GATEWAY, lambda: results.barriers.extend(barrier_times.barriers(moves, stops)))
+    if "cameras" in wanted:
+        count, idle_s = (20, 4) if options.quick else (200, 15)
+        attempt("cameras", GATEWAY, lambda: results.cameras.extend(camera_times.cameras(count, idle_s)))
     report.show(console, results)
     chosen = {name: str(value) for name, value in vars(options).items()}
     report.write(options.json, results, chosen)

@@ -109,18 +109,19 @@ def _post(places: list[Place]) -> Iterator[tuple[int, Mapping[str, Path]]]:
         argv = [sys.executable, "-m", "simulators", str(folder / "simulated.toml"), "--run-dir", str(folder)]
         simulators = Running(argv, {"PYTHONPATH": str(ROOT)}, folder / "simulators.log", folder)
         try:
-            _until_ready(simulators, len(places))
+            until_ready(simulators, len(places))
             placed.launch()
             yield placed.broker.port, logs
         finally:
             simulators.stop()
 
 
-def _until_ready(simulators: Running, count: int) -> None:
+def until_ready(simulators: Running, count: int) -> None:
+    """Wait until so many simulators are there."""
     deadline = time.monotonic() + READY_S
     while simulators.log.read_text().count(" ready ") < count:
         if simulators.ended or time.monotonic() > deadline:
-            raise NotMeasuredError("the simulated barriers do not start")
+            raise NotMeasuredError("the simulators do not start")
         time.sleep(0.05)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.barrier_times import BarrierTimes
+from benchmarks.camera_times import CameraTimes
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
 from benchmarks.command_times import CommandTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
@@ -30,6 +31,7 @@ class Results:
     chips: list[ChipTimes] = field(default_factory=list)
     commands: list[CommandTimes] = field(default_factory=list)
     barriers: list[BarrierTimes] = field(default_factory=list)
+    cameras: list[CameraTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
 
@@ -174,6 +176,7 @@ def show(console: Console, results: Results) -> None:
     _show_chips(console, results)
     _show_commands(console, results)
     _show_barriers(console, results)
+    _show_cameras(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
     for column in ("what", "allowed", "measured", ""):
         verdicts.add_column(column, justify="left" if column == "what" else "right")
@@ -219,6 +222,22 @@ def _show_commands(console: Console, results: Results) -> None:
             percentile(ms, share) for ms in (times.begun_ms, times.answered_ms) for share in (0.5, 0.99)
         ]
         table.add_row(times.load, *map(_digits, shares))
+    console.print(table)
+
+
+def _show_cameras(console: Console, results: Results) -> None:
+    if not results.cameras:
+        return
+    table = Table(title="A picture, from a call to the event with it at a desk", title_justify="left")
+    for column in ("cameras", "size", "pictures", "ms: p50", "p99", "idle, % of a core", "MiB PSS, in all"):
+        table.add_column(column, justify="left" if column == "cameras" else "right")
+    for times in results.cameras:
+        costs = [_digits(times.idle_cpu_percent), _digits(times.pss_mib)]
+        for kind, taken_ms in times.taken_ms.items():
+            name = f"{kind}, of {len(times.kinds)}"
+            shares = [_digits(percentile(taken_ms, share)) for share in (0.5, 0.99)]
+            table.add_row(name, times.size, str(len(taken_ms)), *shares, *costs)
+            costs = ["", ""]
     console.print(table)
 
 

@@ -23,7 +23,7 @@ from simulators.camera.snapshot import SnapshotCamera
 from simulators.camera.stamp import Stamp
 from simulators.kinds import settings_of
 
-CAPTURES = int(os.environ.get("CAPTURES", "30"))
+CAPTURES = int(os.environ.get("BORDERPOST_CAMERA_CAPTURES", "30"))
 USER = {"username": "watch", "password": "two words"}
 
 

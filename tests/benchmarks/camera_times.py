@@ -1,0 +1,128 @@
+"""How long a picture takes, from a workstation's call to the event with it there; and what cameras cost.
+
+The simulated cameras are in a process of their own, which draws and encodes and so takes part of the machine;
+its CPU time is not the gateway's. A picture of RTSP that comes within `latency_s` after its call, 0.3 s as it
+stands, was made before it and does not count: that is in the times.
+"""
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from support.mosquitto import free_port
+
+from benchmarks.barrier_times import until_ready
+from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
+from benchmarks.measures import Bench, NotMeasuredError, bench
+from benchmarks.processes import Running
+from drivers.camera.observations import Captured
+from gateway.client import Workstation
+
+ONLINE_S, PATIENCE_S = 40.0, 20.0
+SIMULATOR = """
+[[simulator]]
+name = "{position}"
+kind = "camera-{kind}"
+port = {port}
+size = "{size}"
+"""
+DEVICE = """
+[device."{position}"]
+driver = "camera-{kind}"
+url = "{url}"
+{more}
+"""
+
+
+@dataclass
+class CameraTimes:
+    """The cameras of one post."""
+
+    kinds: tuple[str, ...]
+    size: str
+    taken_ms: dict[str, list[float]] = field(default_factory=dict)
+    """By kind."""
+    idle_cpu_percent: float = 0.0
+    """Of a core, by all processes of the gateway, while nothing is asked."""
+    pss_mib: float = 0.0
+    """Of all of them, after the pictures."""
+
+
+def cameras(count: int, idle_s: float) -> list[CameraTimes]:
+    """One camera of each kind and size, then ten at once, each in a gateway of its own."""
+    sets = [
+        *(CameraTimes((kind,), size) for kind in ("snapshot", "rtsp") for size in ("640x360", "1920x1080")),
+        CameraTimes(("snapshot", "rtsp") * 5, "640x360"),
+    ]
+    for times in sets:
+        with _post(times) as (placed, positions):
+            asyncio.run(_take(placed, positions, times, count, idle_s))
+    return sets
+
+
+@contextlib.contextmanager
+def _post(times: CameraTimes) -> Iterator[tuple[Bench, list[str]]]:
+    cameras = [(f"lane-{number}/camera", kind, free_port()) for number, kind in enumerate(times.kinds, 1)]
+
+    def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
+        folder = setting.folder
+        (folder / "roles.toml").write_text(ROLES)
+        post = POST.format(folder=folder, port=setting.broker_port) + COMMANDS + "others_per_min = 6000\n"
+        for position, kind, port in cameras:
+            url, more = f"http://127.0.0.1:{port}", 'path = "/snapshot.jpg"'
+            if kind == "rtsp":
+                url, more = f"rtsp://127.0.0.1:{port}/stream", ""
+            post += DEVICE.format(position=position, kind=kind, url=url, more=more)
+        (folder / "post.toml").write_text(post)
+        return [sys.executable, "-m", "gateway.daemon", str(folder / "post.toml")], {"PYTHONPATH": str(ROOT)}
+
+    candidate = Candidate("gateway", "with cameras", True, command)
+    with bench(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as placed:
+        folder = placed.setting.folder
+        (folder / "simulated.toml").write_text(
+            "".join(
+                SIMULATOR.format(position=position, kind=kind, port=port, size=times.size)
+                for position, kind, port in cameras
+            )
+        )
+        argv = [sys.executable, "-m", "simulators", str(folder / "simulated.toml"), "--run-dir", str(folder)]
+        simulators = Running(argv, {"PYTHONPATH": str(ROOT)}, folder / "simulators.log", folder)
+        try:
+            until_ready(simulators, len(cameras))
+            placed.launch()
+            yield placed, [position for position, _, _ in cameras]
+        finally:
+            simulators.stop()
+
+
+async def _take(placed: Bench, positions: list[str], times: CameraTimes, count: int, idle_s: float) -> None:
+    async with Workstation(
+        "127.0.0.1", placed.broker.port, site="uto-bench", positions=positions, station=STATION
+    ) as desk:
+        try:
+            async with asyncio.timeout(ONLINE_S):
+                while not all(desk.status(position).online for position in positions):
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise NotMeasuredError("a camera does not come online") from None
+        events = aiter(desk)
+        for turn in range(-len(positions), count):
+            position = positions[turn % len(positions)]
+            began_ns = time.monotonic_ns()
+            asking = asyncio.create_task(desk.command(position, "capture", timeout_s=PATIENCE_S))
+            async with asyncio.timeout(PATIENCE_S):
+                while not isinstance((received := await anext(events)).data, Captured):
+                    pass
+            took_ms = (time.monotonic_ns() - began_ns) / 1e6
+            assert received.images, "with its picture"
+            await asking
+            if turn >= 0:  # the first ones load what the others find loaded
+                times.taken_ms.setdefault(times.kinds[turn % len(positions)], []).append(took_ms)
+            await asyncio.sleep(0.007 * (turn % 20))  # at every moment of the camera's turn
+        times.pss_mib = sum(placed.process.pss_mib())
+        cpu_s, began_s = placed.process.cpu_s(), time.monotonic()
+        await asyncio.sleep(idle_s)
+        times.idle_cpu_percent = 100 * (placed.process.cpu_s() - cpu_s) / (time.monotonic() - began_s)
