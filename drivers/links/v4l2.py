@@ -175,6 +175,8 @@ class VideoLink:
                 v4l2.stream_on(fd, CAPTURE)
                 try:
                     self._stream(fd, buffers)
+                except OSError as error:
+                    raise self._broke_off(error) from error
                 finally:
                     with contextlib.suppress(OSError):
                         v4l2.stream_off(fd, CAPTURE)
@@ -199,12 +201,7 @@ class VideoLink:
         looked_ns, asleep_ns = _boot_ns(), _asleep_ns()
         while not self._newest.stopped:
             told = dict(poll.poll())
-            try:
-                newest, found = self._drained(fd)
-            except OSError as error:
-                if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOENT):
-                    raise gone(self._settings.port) from error
-                raise self._broke_off(error) from error
+            newest, found = self._drained(fd)
             if not found and told.get(fd, 0) & (select.POLLERR | select.POLLHUP):
                 raise gone(self._settings.port)
             before_ns, looked_ns = looked_ns, _boot_ns()
@@ -268,6 +265,8 @@ class VideoLink:
         )
 
     def _broke_off(self, error: OSError) -> LinkError:
+        if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOENT):
+            return gone(self._settings.port)
         return LinkError(
             Cause.LINK_FAILED,
             f"The camera at {self._settings.port} broke off ({os.strerror(error.errno or 0)}).",

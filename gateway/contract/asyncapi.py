@@ -63,12 +63,11 @@ def asyncapi(version: str) -> dict[str, Any]:
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
     for name, address, text, binding, message in _corridors():
+        servers = ["local"] if name == PREVIEW else ["local", "hq"]
         channels[name] = {
             "address": address,
             "description": text,
-            "servers": [
-                {"$ref": f"#/servers/{server}"} for server in ("local", "hq")[: 1 if name == PREVIEW else 2]
-            ],
+            "servers": [{"$ref": f"#/servers/{server}"} for server in servers],
             "parameters": {
                 parameter: {"$ref": f"#/components/parameters/{parameter}"}
                 for parameter in _PARAMETERS

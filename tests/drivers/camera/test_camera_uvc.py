@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 from drivers.camera.uvc import UvcCameraSettings
 from drivers.camera.yuyv import jpeg_of
 from drivers.links.link import Cause
+from drivers.links.video_devices import cannot_have
 from simulators.camera.faults import Flagged, Garbage, HalfPicture, Stall
 from simulators.camera.scene import View
 from simulators.camera.sensor import Sensor
@@ -94,10 +96,7 @@ async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> Non
             assert answer["sha256"] in digests(camera), "not a byte was changed"
             assert answer["size"] == [640, 360]
 
-
-async def test_what_waited_in_buffers_is_never_an_answer_whatever_the_camera_says_of_time() -> None:
-    async with Webcam() as camera, program_at(camera) as program:
-        await program.tell("open", **QUICK)
+        # What waited in buffers is never an answer, whatever the camera says of time.
         for camera.clock in ("start", "end", "none"):
             lost = camera.lost
             program.process.send_signal(signal.SIGSTOP)
@@ -229,3 +228,33 @@ def test_an_uncompressed_picture_becomes_the_same_one_as_jpeg() -> None:
 def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: str) -> None:
     with pytest.raises(ValidationError, match=remedy):
         UvcCameraSettings.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("number", "cause", "remedy"),
+    [
+        (errno.EBUSY, Cause.PORT_HELD, "Stop that program"),
+        (errno.EACCES, Cause.NO_PERMISSION, "usually video"),
+        (errno.ENODEV, Cause.NO_DEVICE, "cable"),
+        (errno.ENOTTY, Cause.WRONG_DEVICE, "-index0"),
+        (errno.ENOSPC, Cause.LINK_FAILED, "smaller `size`"),
+        (errno.EPROTO, Cause.LINK_FAILED, "plug it in again"),
+    ],
+)
+def test_what_keeps_a_camera_from_beginning_has_a_remedy(number: int, cause: Cause, remedy: str) -> None:
+    error = cannot_have("usb:046d:0825", "/dev/video0", OSError(number, "no"))
+    assert error.cause is cause
+    assert remedy in error.how
+
+
+async def test_who_uses_the_camera_is_named(tmp_path: Path) -> None:
+    node = tmp_path / "video0"
+    node.touch()
+    with node.open() as opened:
+        process = await asyncio.create_subprocess_exec("sleep", "60", stdin=opened)
+        try:
+            error = cannot_have(str(node), str(node), OSError(errno.EBUSY, "no"))
+        finally:
+            process.kill()
+            await process.wait()
+    assert f"sleep (pid {process.pid})" in error.text
