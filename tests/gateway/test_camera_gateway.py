@@ -20,6 +20,7 @@ from gateway.client import CommandRejected, Received, Workstation
 from gateway.contract.envelope import Provenance
 from gateway.contract.reasons import CommandReason
 from simulators.camera.stamp import Stamp
+from simulators.camera.webcam import Webcam
 from simulators.kinds import settings_of
 
 __all__ = ["house"]
@@ -192,7 +193,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
         assert await house.stop() == 0
 
 
-async def test_a_preview_ends_with_the_device_and_with_who_asked_for_it(house: House) -> None:
+async def test_a_preview_ends_with_who_asked_for_it(house: House) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye:
         (house.folder / "roles.toml").write_text(ROLES)
         house.extra = COMMANDS
@@ -204,14 +205,6 @@ async def test_a_preview_ends_with_the_device_and_with_who_asked_for_it(house: H
         await house.start()
         async with house.workstation(CAMERA, station="counter-1") as desk:
             await until(lambda: desk.status(CAMERA).online)
-            async with desk.claim(CAMERA), desk.preview(CAMERA, per_s=8) as pictures:
-                assert await anext(pictures)
-                await eye.obey("fault", {"fault": "service-dies", "args": {"for_s": 0.5}})
-                async with asyncio.timeout(10):
-                    async for _ in pictures:
-                        pass
-                assert pictures.picture is None
-            await until(lambda: desk.status(CAMERA).online)
             await desk.command(CAMERA, "claim", {"lease_s": 30})
             await desk.command(CAMERA, "preview", {"per_s": 8})
             taken = eye.sensor.taken
@@ -222,4 +215,34 @@ async def test_a_preview_ends_with_the_device_and_with_who_asked_for_it(house: H
             while taken != eye.sensor.taken:
                 taken = eye.sensor.taken
                 await asyncio.sleep(0.5)
+        assert await house.stop() == 0
+
+
+async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplugged(house: House) -> None:
+    async with Webcam() as eye:
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        house.environment = eye.environment
+        house.devices[CAMERA] = f'[device."{CAMERA}"]\ndriver = "camera-uvc"\nport = "usb:046D:0825"\n'
+        house.write()
+        await house.start()
+        async with house.workstation(CAMERA, station="counter-1") as desk:
+            await until(lambda: desk.status(CAMERA).online)
+            for _ in range(3):
+                asked_ms = time.time_ns() // 1_000_000
+                await desk.command(CAMERA, "capture", TakePicture())
+                taken = await next_of(desk, SceneCaptured)
+                assert taken.images["picture"] in eye.given
+                with Image.open(io.BytesIO(taken.images["picture"])) as picture:
+                    assert Stamp.read(picture).at_ms >= asked_ms
+            assert taken.envelope.provenance is Provenance.SIMULATED
+            async with desk.claim(CAMERA), desk.preview(CAMERA, per_s=8) as pictures:
+                assert await anext(pictures)
+                eye.unplug()
+                async for _ in pictures:
+                    pass
+                assert pictures.picture is None
+            await until(lambda: desk.status(CAMERA).state.cause == "unplugged")
+            eye.plug()
+            await until(lambda: desk.status(CAMERA).online)
         assert await house.stop() == 0

@@ -56,6 +56,8 @@ class House:
     profile: str = "test"
     path: tuple[Path, ...] = ()
     """Folders where the daemon looks for modules first."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the daemon finds there besides."""
     process: asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -104,6 +106,7 @@ class House:
                 str(self.config),
                 env={
                     **os.environ,
+                    **self.environment,
                     "PYTHONPATH": os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS))),
                 },
                 stdin=asyncio.subprocess.DEVNULL,
