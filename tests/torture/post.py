@@ -220,9 +220,7 @@ class Post:
         key.chmod(0o600)
         self.clock = self.folder / "clock"
         self.set_clock(0)
-        self.wires = {
-            lane: SerialLine.at(self._port(lane), look_s=0.005) for lane in self.lanes
-        }
+        self.wires = {lane: SerialLine.at(self._port(lane), look_s=0.005) for lane in self.lanes}
         for wire in self.wires.values():
             wire.replug()
         self.process: asyncio.subprocess.Process | None = None
