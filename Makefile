@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# What nobody imports need not be compiled.
+INSTALL := install --no-deps --no-compile
 # Programs of others that tests set beside ours.
 ORACLES := .oracles
 DURATION ?=
@@ -19,8 +21,13 @@ demo: $(VENV)/.demo
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50
-test: $(VENV)/.dev $(ORACLES)/.ready
-	$(MAKE) --no-print-directory -j2 lint compiled
+# The linters compute while tests wait.
+test:
+	$(MAKE) --no-print-directory -j2 $(VENV)/.dev $(ORACLES)/.ready
+	$(MAKE) --no-print-directory -j2 --output-sync=target lint tests
+
+.PHONY: tests
+tests: compiled $(ORACLES)/.ready
 	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # The same tests, at half the speed: Python 3.11 traces every line of every library for it.
@@ -66,18 +73,18 @@ $(VENV)/bin/python:
 
 # Nothing is resolved here: the lock is complete, and pip would look for `coverage[toml]` beyond `coverage`.
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.txt
-	$(PIP) install --no-deps --require-hashes -r requirements.txt
-	$(PIP) install --no-deps -e .
+	$(PIP) $(INSTALL) --require-hashes -r requirements.txt
+	$(PIP) $(INSTALL) -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-packages
-	$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
-	$(PIP) install --no-deps -e .
+	$(PIP) $(INSTALL) --require-hashes -r requirements-dev.txt
+	$(PIP) $(INSTALL) -e .
 	touch $@ $(VENV)/.demo
 
 $(ORACLES)/.ready: tests/oracles/requirements.txt
 	$(PYTHON) -m venv --clear $(ORACLES)
-	$(ORACLES)/bin/pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
+	$(ORACLES)/bin/pip --disable-pip-version-check --quiet $(INSTALL) --require-hashes -r $<
 	touch $@
 
 # Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of
