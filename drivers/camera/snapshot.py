@@ -68,9 +68,11 @@ class Snapshot(PictureCamera[SnapshotSettings]):
 class SnapshotEye(Eye):
     """Pictures that are asked for over HTTP."""
 
-    def __init__(self, settings: SnapshotSettings, link: HttpLink) -> None:
+    def __init__(self, settings: SnapshotSettings, link: HttpLink, named: str | None = None) -> None:
+        """`named`: what the path is called where it came from the camera, which may have a password in it."""
         self.settings = settings
         self.link = link
+        self._named = named or settings.path.partition("?")[0]
 
     async def tend(self, camera: PictureCamera[Any]) -> None:
         """Ask for a picture now and then."""
@@ -85,7 +87,7 @@ class SnapshotEye(Eye):
             shot = await anext(shots)
         found = shot if isinstance(shot, BadFrame) else look(shot.content)
         if found == "not_jpeg":
-            raise self.link.wrong_service(f"gives no JPEG picture at {self.settings.path.partition('?')[0]}")
+            raise self.link.wrong_service(f"gives no JPEG picture at {self._named}")
         if isinstance(shot, BadFrame):
             camera.say(shot)
         camera.well(whole=isinstance(found, Jpeg))

@@ -93,6 +93,11 @@ class RtspSettings(Settings):
         return self
 
     @property
+    def shown(self) -> str:
+        """The address as sentences have it: a query may hold a password."""
+        return self.url.partition("?")[0]
+
+    @property
     def whole_url(self) -> str:
         """With the password, for FFmpeg alone."""
         if self.username is None or self.password is None:
@@ -290,7 +295,7 @@ class RtspLink:
     def _ended(self) -> LinkError:
         return LinkError(
             Cause.LINK_FAILED,
-            f"{self._settings.url} ended its stream.",
+            f"{self._settings.shown} ended its stream.",
             Action.RESTART,
             "Restart the camera if it does not come back by itself.",
         )
@@ -298,13 +303,13 @@ class RtspLink:
     def _silent(self) -> LinkError:
         return LinkError(
             Cause.NO_ANSWER,
-            f"{self._settings.url} has sent no picture for {self._settings.silence_s:g} seconds.",
+            f"{self._settings.shown} has sent no picture for {self._settings.silence_s:g} seconds.",
             Action.RESTART,
             "Restart the camera; look at its cable and the load of its network.",
         )
 
     def _meant(self, error: av.error.FFmpegError) -> LinkError:
-        url = self._settings.url
+        url = self._settings.shown
         match error:
             case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
                 given = "Correct" if self._settings.username else "Add"
