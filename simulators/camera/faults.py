@@ -116,6 +116,13 @@ class FormatChanged(Fault):
     size: Size = Field("1280x720", description="Width and height, in pixels.")
 
 
+class SubscriptionsRefused(Fault):
+    """The camera has as many who pull its events as it can have, and takes no more."""
+
+    fault: Literal["subscriptions-refused"] = "subscriptions-refused"
+    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
+
+
 class SubscriptionsForgotten(Fault):
     """The camera knows none of those who pull its events any more."""
 
@@ -221,7 +228,7 @@ AnyVideoFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyOnvifFault = Annotated[
-    AnyVideoFault | Garbage | SubscriptionsForgotten,
+    AnyVideoFault | Garbage | OtherNamespace | SubscriptionsForgotten | SubscriptionsRefused,
     Field(discriminator="fault"),
 ]
 FaultT = TypeVar("FaultT", bound=CameraFault)

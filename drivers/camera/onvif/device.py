@@ -66,11 +66,12 @@ class OnvifDevice:
 
     # What it is asked
 
-    async def read_clock(self) -> float:
+    async def read_clock(self, timeout_s: float | None = None) -> float:
         """Ask for its time, which everybody may; by how many seconds that is news. Raises LinkError."""
         asked_ns = boot_ns()
         try:
-            said = told_time(await self._once(self.addresses.device, "tds:GetSystemDateAndTime"))
+            told = await self._once(self.addresses.device, "tds:GetSystemDateAndTime", timeout_s=timeout_s)
+            said = told_time(told)
         except FaultError:
             said = None
         # A camera that does not tell its time is taken to have ours.

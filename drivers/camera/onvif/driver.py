@@ -23,9 +23,11 @@ from drivers.camera.snapshot import SnapshotEye, SnapshotSettings
 from drivers.driver import Condition, Identity, Status
 from drivers.links.link import Action, Cause, LinkError
 
-WAIT_S = 1.0
-"""How long the camera may hold a pull back. It is the sign of life too, so this and SLACK_S are soon over."""
+WAIT_S = 0.5
+"""How long the camera may hold a pull back. It is the sign of life too: one that hangs is missed within two
+of these, a pause and the slack, which is 2.7 s."""
 SLACK_S = 1.5
+"""How long any answer may take beyond that."""
 PAUSE_S = 0.2
 """Between two pulls: some cameras answer at once that there is nothing."""
 AGAIN_S = 1.0
@@ -159,7 +161,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                 if self._subscription is None and self.settings.events and "tev" in self.device.services:
                     await self._subscribe()
                 if self._subscription is None:
-                    await self.device.read_clock()
+                    await self.device.read_clock(SLACK_S)
                     await asyncio.sleep(AGAIN_S)
                 else:
                     await self._pull(self._subscription)
@@ -203,11 +205,11 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
 
 class _StreamSettings(RtspCameraSettings):
-    """A stream at an address that the camera gave: some write passwords into it."""
+    """A stream at an address that the camera gave: some write passwords into its path."""
 
     @property
     def shown(self) -> str:
-        return "The camera's stream"
+        return "/".join(self.url.split("/")[:3])
 
 
 def _in_clear() -> LinkError:
