@@ -4,6 +4,10 @@ PyAV, over TCP (RFC 2326, section 10.12): what is lost on the way arrives late a
 more than that a stream has ended when its server was killed, fills a buffer while it looks at a new stream,
 and writes addresses with their passwords into its errors; so an end is a loss, what was buffered is passed
 over, and of an error only its kind leaves the thread.
+
+Over TCP nothing is lost on the way, but a camera that cannot get rid of its packets leaves some out. Of H.264
+such pictures are known, whole ones and pieces; of H.265 FFmpeg tells nothing: where that matters, set the
+camera to H.264.
 """
 
 import asyncio
@@ -235,8 +239,10 @@ class RtspLink:
 
     def _decode(self, container: InputContainer) -> None:
         stream = container.streams.video[0]
-        # Threads over frames would hold each picture back by as many pictures.
-        stream.thread_type = "SLICE"
+        # One thread: with more over frames each picture is held back by as many, and with more over slices
+        # FFmpeg looks for nothing missing (measured: of 30 pictures of four slices that lacked one packet, 24
+        # passed for whole; with one thread none of 500 of any kind did).
+        stream.thread_type, stream.thread_count = "NONE", 1
         # Else what was lost on the way is painted over, and nobody is told.
         stream.codec_context.options = {"err_detect": "explode"}
         codec = stream.codec_context
