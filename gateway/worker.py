@@ -135,7 +135,7 @@ class DeviceWorker:
             try:
                 await self._open_and_watch()
             except LinkError as error:
-                failure = error
+                failure = error  # and has been reported
             except Exception as error:
                 log.error("driver_error", device=self._order.position, exc_info=error)
                 failure = LinkError(
@@ -144,17 +144,11 @@ class DeviceWorker:
                     Action.CALL,
                     "Send a diagnostics bundle to support; the driver goes on trying.",
                 )
+                self._fail(failure)
             if self.counters.opened > opened:
                 failing.reset()
                 unanswered.reset()
                 absent.reset()
-            self._report(
-                CONDITIONS.get(failure.cause, Condition.OFFLINE),
-                cause=failure.cause,
-                text=failure.text,
-                action=failure.action,
-                how=failure.how,
-            )
             match failure.cause:
                 case Cause.NO_DEVICE | Cause.UNPLUGGED:
                     wait = absent
@@ -193,6 +187,9 @@ class DeviceWorker:
                             self._refuse_simulated(links)
                             await self._hand_up(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
+        except LinkError as failure:
+            self._fail(failure)  # now: to close what has failed may take its time
+            raise
         finally:
             if self._stands:
                 self._stands = False
@@ -265,6 +262,16 @@ class DeviceWorker:
     def _keep(self, bad: BadFrame) -> None:
         self.counters.bad += 1
         self.bad_frames.append((self._clock.boot_ns(), bad))
+
+    def _fail(self, failure: LinkError) -> None:
+        """Report why it is not there."""
+        self._report(
+            CONDITIONS.get(failure.cause, Condition.OFFLINE),
+            cause=failure.cause,
+            text=failure.text,
+            action=failure.action,
+            how=failure.how,
+        )
 
     def _report(self, state: Condition, **why: Any) -> None:
         """Report a transition; repetitions of the same state are not news."""

@@ -248,12 +248,16 @@ class RtspLink:
         codec = stream.codec_context
         numbering = Numbering(codec.extradata) if codec.name == "h264" else None
         late = Lateness()
+        silence_ns = round(self._settings.silence_s * 1e9)
         buffered, spoilt = True, False
         came: dict[int, int] = {}
         """When whole pictures came, by the stream's time."""
         before_ns = asked_ns = _boot_ns()
         for packet in container.demux(stream):
             now_ns = _boot_ns()
+            if now_ns - asked_ns > silence_ns:
+                # A read that failed gives what the parser still held, and the next would take as long again.
+                raise av.error.TimeoutError(errno.ETIMEDOUT, "no packet")
             buffered = buffered and now_ns - asked_ns < WAITED_NS
             # What is missing spoils every picture up to the next one that is built on no other.
             if numbering is not None:
