@@ -4,6 +4,7 @@ Sources: ONVIF Core Specification, *Device management*; ONVIF Media Service Spec
 and *Media streaming*.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,8 +35,9 @@ from drivers.links.http import HttpLink
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 
-ANSWERS = (200, 400, 401, 403, 500)
+ANSWERS = (200, 400, 401, 403, 404, 410, 500)
 """Statuses that come with an envelope, or with nothing and say enough by themselves."""
+GONE = (404, 410)
 NEWS_S = 1.5
 """A clock that is off by so much more than was thought is worth another try: it tells whole seconds."""
 LONGEST_TEXT = 64
@@ -119,7 +121,7 @@ class OnvifDevice:
         for each in found(told, "Profiles"):
             encoder = child(each, "VideoEncoderConfiguration")
             size = [text(child(encoder, "Resolution", side)) for side in ("Width", "Height")]
-            if encoder is not None and all(side.isascii() and side.isdigit() for side in size):
+            if encoder is not None and all(re.fullmatch("[0-9]{1,5}", side) for side in size):
                 named, encoding = text(child(each, "Name")), text(child(encoder, "Encoding"))
                 profiles.append(Profile(each.get("token", ""), named, encoding, *map(int, size)))
         return profiles
@@ -193,6 +195,9 @@ class OnvifDevice:
         try:
             return answer(said.body, operation)
         except NoSoapError:
+            # Of a subscription: some cameras have no page any more where it was.
+            if said.status in GONE and place not in (self.addresses.device, *self.services.values()):
+                raise FaultError(frozenset()) from None
             raise link.wrong_service("answers, but not as an ONVIF device does") from None
 
     async def http(self, origin: str) -> HttpLink:

@@ -54,6 +54,8 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         super().__init__(*given)
         self._conditions = Conditions(self.settings.tamper_input, self.settings.tamper_closed)
         self._subscription: Subscription | None = None
+        self._heard = False
+        """Something was pulled by this subscription, if only that there is nothing."""
         self._clock_said_s: float | None = None
         """How far off the clock was when that was last told."""
 
@@ -169,8 +171,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             except FaultError as fault:
                 if fault.not_admitted:
                     raise self.device.refused(fault) from None
-                # It knows the subscription no more, as after a restart, or cannot renew any: make another.
-                self._subscription = None
+                await self._resubscribe()
             self._mind_clock()
 
     async def _subscribe(self) -> None:
@@ -179,11 +180,21 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         except FaultError as fault:
             if fault.not_admitted:
                 raise
+            self.trouble("events", DEAF)
         self._conditions.forget()
-        self.trouble("events", DEAF if self._subscription is None else None)
+
+    async def _resubscribe(self) -> None:
+        """Let go of a subscription that the camera knows no more, or cannot renew: another is made."""
+        if not self._heard:
+            self.trouble("events", DEAF)
+        await self.close()
+        await asyncio.sleep(PAUSE_S if self._heard else AGAIN_S)
+        self._heard = False
 
     async def _pull(self, subscription: Subscription) -> None:
         pulled = await subscription.pull(WAIT_S, WAIT_S + SLACK_S)
+        self._heard = True
+        self.trouble("events", None)
         self._conditions.take(pulled.notices)
         for status in (SIGNAL_LOST, TAMPERED, UNCLEAR):
             self.trouble(status.text, status if self._conditions.hold(status) else None)

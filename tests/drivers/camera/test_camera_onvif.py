@@ -9,15 +9,21 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_bench import Bench, watched
+from camera_bench import Bench, Server, watched
 from PIL import Image
 
+from drivers.camera.http import CameraHttpSettings
 from drivers.camera.observations import Captured
+from drivers.camera.onvif.addresses import Place
+from drivers.camera.onvif.device import OnvifDevice
 from drivers.camera.onvif.driver import OnvifCamera
+from drivers.camera.onvif.soap import FaultError
 from drivers.driver import Condition, Status
 from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
 from simulators.camera.onvif.camera import INPUT
 from simulators.camera.onvif.camera import OnvifCamera as Simulated
+from simulators.camera.onvif.soap import FaultError as SoapFaultError
 from simulators.camera.stamp import Stamp
 from simulators.kinds import settings_of
 
@@ -160,7 +166,7 @@ async def test_answers_in_another_namespace_are_read_all_the_same() -> None:
 # Clocks and passwords
 
 
-@pytest.mark.parametrize("ahead_s", [-900_000_000.0, 7200.0])
+@pytest.mark.parametrize("ahead_s", [-900_000_000.0, 7800.0])
 async def test_a_camera_whose_clock_is_wrong_works_and_says_so(ahead_s: float) -> None:
     async with camera() as simulated:
         await let(simulated, "wrong-clock", ahead_s=ahead_s)
@@ -311,6 +317,35 @@ async def test_a_camera_that_takes_no_subscription_gives_pictures_and_says_so() 
         await captured(bench)
         assert await bench.next(Status) == Status(Condition.ONLINE)
         assert simulated.events.points
+
+
+async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_end() -> None:
+    async def refuse(*_: Any) -> None:
+        raise SoapFaultError("ter:InvalidArgVal", "not today")
+
+    async with camera() as simulated:
+        simulated.events._pull = refuse
+        async with looking(simulated) as bench:
+            with said_within(3):
+                assert (await bench.next(Status)).text.startswith("The camera gives pictures, but")
+            await captured(bench)
+            asked = simulated.server.requests
+            await asyncio.sleep(1.5)
+            assert simulated.server.requests - asked < 12
+        assert len(simulated.events.points) == 0
+
+
+async def test_a_page_that_is_gone_is_a_subscription_that_is_forgotten_but_no_camera() -> None:
+    async with Server(lambda asked: asked.answer(status="404 Not Found")).running() as server:
+        links = Links()
+        device = OnvifDevice(links, CameraHttpSettings(url=f"{server.url}/onvif/device_service"))
+        with pytest.raises(FaultError) as fault:
+            await device.ask(Place(server.url, "/onvif/subscription/1"), "tev:PullMessages")
+        assert not fault.value.not_admitted
+        with pytest.raises(LinkError) as error:
+            await device.read_services()
+        assert error.value.cause is Cause.WRONG_DEVICE
+        await links.close()
 
 
 @pytest.mark.parametrize(("gives", "wants"), [(False, True), (True, False)])
