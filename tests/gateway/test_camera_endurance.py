@@ -164,7 +164,9 @@ async def lane(ward: Ward) -> AsyncIterator[Lane]:
     await ready.wait()
     # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
     patient = Limits(silent_s=20, stop_s=5)
-    ward.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient)
+    # A gateway's own waits, but for a wrong password, which it tries ever more seldom.
+    waits = {"backoff_first_s": 0.5, "backoff_max_s": 1.0}
+    ward.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
     lane = Lane(ward, camera)
     try:
         await lane.told(Condition.ONLINE)
