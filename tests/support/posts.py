@@ -114,12 +114,18 @@ class Ward:
             await self.stack.enter_async_context(wire)
         else:
             self.stack.push_async_callback(wire.close)
+        self.wires[position] = wire
+        self.start(position, driver, {"port": str(port), **more.pop("settings", {})}, **more)
+        return wire
+
+    def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> Supervised:
+        """Start a device that is not on a wire of ours."""
         order = Order(
             site="uto-test",
             gateway="gw-1",
             position=position,
             driver=driver,
-            settings={"port": str(port), **more.pop("settings", {})},
+            settings=settings,
             **{
                 "production": False,
                 "heartbeat_s": 0.1,
@@ -133,8 +139,7 @@ class Ward:
         supervised = Supervised(order, limits, self.nursery, self.notebook, "session-1")
         supervised.start()
         self.devices[position] = supervised
-        self.wires[position] = wire
-        return wire
+        return supervised
 
 
 @pytest.fixture
