@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
+# What nobody imports need not be compiled.
+INSTALL := install --no-deps --no-compile
 # Programs of others that tests set beside ours.
 ORACLES := .oracles
 DURATION ?=
@@ -12,16 +14,25 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint compiled bench torture soak recordings contract lock clean
+.PHONY: demo test coverage lint compiled bench torture soak recordings contract lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50
-test: $(VENV)/.dev $(ORACLES)/.ready
-	$(MAKE) --no-print-directory -j2 lint compiled
-	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
+# The linters compute while tests wait.
+test:
+	$(MAKE) --no-print-directory -j2 $(VENV)/.dev $(ORACLES)/.ready
+	$(MAKE) --no-print-directory -j2 --output-sync=target lint tests
+
+.PHONY: tests
+tests: compiled $(ORACLES)/.ready
+	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+# The same tests, at half the speed: Python 3.11 traces every line of every library for it.
+coverage: $(VENV)/.dev $(ORACLES)/.ready
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -31,7 +42,7 @@ lint: $(VENV)/.dev
 
 # Rewrites the assertions of all tests once, beside the linters, where each of pytest's workers would.
 compiled: $(VENV)/.dev
-	$(BIN)/pytest --collect-only -qq --no-cov > /dev/null
+	$(BIN)/pytest --collect-only -qq > /dev/null
 
 # The gateway beside scripts, and beside PEERS=all (or node-red,thingsboard), which it then installs; QUICK=1 for
 # one short round, FULL=1 for a backlog of 100,000; more with BENCH='--help'.
@@ -62,18 +73,18 @@ $(VENV)/bin/python:
 
 # Nothing is resolved here: the lock is complete, and pip would look for `coverage[toml]` beyond `coverage`.
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml requirements.txt
-	$(PIP) install --no-deps --require-hashes -r requirements.txt
-	$(PIP) install --no-deps -e .
+	$(PIP) $(INSTALL) --require-hashes -r requirements.txt
+	$(PIP) $(INSTALL) -e .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml requirements-dev.txt | system-packages
-	$(PIP) install --no-deps --require-hashes -r requirements-dev.txt
-	$(PIP) install --no-deps -e .
+	$(PIP) $(INSTALL) --require-hashes -r requirements-dev.txt
+	$(PIP) $(INSTALL) -e .
 	touch $@ $(VENV)/.demo
 
 $(ORACLES)/.ready: tests/oracles/requirements.txt
 	$(PYTHON) -m venv --clear $(ORACLES)
-	$(ORACLES)/bin/pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r $<
+	$(ORACLES)/bin/pip --disable-pip-version-check --quiet $(INSTALL) --require-hashes -r $<
 	touch $@
 
 # Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of

@@ -35,6 +35,11 @@ ABSENT_FIRST_S, ABSENT_MAX_S = 0.02, 0.5
 """How often a missing device is looked for, in seconds: a look costs one stat(2) or a walk over sysfs."""
 STANDING_NS = 100_000_000
 """How long an answer about the clock's standing is used: asking takes a seventh of what an event takes."""
+UNANSWERED_MAX_S = 1.0
+"""How long at most until who does not answer is tried again, in seconds: it costs little, and somebody waits.
+
+Who refuses is tried ever more seldom: many cameras lock out who gives a wrong password too often.
+"""
 KEPT_BAD_FRAMES = 32
 CONDITIONS = {
     Cause.NO_DEVICE: Condition.NO_DEVICE,
@@ -127,13 +132,14 @@ class DeviceWorker:
     async def _tend(self) -> None:
         """Open and watch, again and again; wait between attempts as long as the failure deserves."""
         failing = Backoff(self._order.backoff_first_s, self._order.backoff_max_s)
+        unanswered = Backoff(self._order.backoff_first_s, min(self._order.backoff_max_s, UNANSWERED_MAX_S))
         absent = Backoff(ABSENT_FIRST_S, ABSENT_MAX_S)
         while True:
             opened = self.counters.opened
             try:
                 await self._open_and_watch()
             except LinkError as error:
-                failure = error
+                failure = error  # and has been reported
             except Exception as error:
                 log.error("driver_error", device=self._order.position, exc_info=error)
                 failure = LinkError(
@@ -142,18 +148,19 @@ class DeviceWorker:
                     Action.CALL,
                     "Send a diagnostics bundle to support; the driver goes on trying.",
                 )
+                self._fail(failure)
             if self.counters.opened > opened:
                 failing.reset()
+                unanswered.reset()
                 absent.reset()
-            self._report(
-                CONDITIONS.get(failure.cause, Condition.OFFLINE),
-                cause=failure.cause,
-                text=failure.text,
-                action=failure.action,
-                how=failure.how,
-            )
-            gone = failure.cause in (Cause.NO_DEVICE, Cause.UNPLUGGED)
-            await asyncio.sleep((absent if gone else failing).next_s())
+            match failure.cause:
+                case Cause.NO_DEVICE | Cause.UNPLUGGED:
+                    wait = absent
+                case Cause.NO_ANSWER | Cause.LINK_FAILED:
+                    wait = unanswered
+                case _:
+                    wait = failing
+            await asyncio.sleep(wait.next_s())
 
     async def _open_and_watch(self) -> None:
         """One life of the driver; always ends by raising."""
@@ -188,6 +195,9 @@ class DeviceWorker:
                             self._refuse_simulated(links)
                             await self._hand_up(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
+        except LinkError as failure:
+            self._fail(failure)  # now: to close what has failed may take its time
+            raise
         finally:
             if self._stands:
                 self._stands = False
@@ -260,6 +270,16 @@ class DeviceWorker:
     def _keep(self, bad: BadFrame) -> None:
         self.counters.bad += 1
         self.bad_frames.append((self._clock.boot_ns(), bad))
+
+    def _fail(self, failure: LinkError) -> None:
+        """Report why it is not there."""
+        self._report(
+            CONDITIONS.get(failure.cause, Condition.OFFLINE),
+            cause=failure.cause,
+            text=failure.text,
+            action=failure.action,
+            how=failure.how,
+        )
 
     def _report(self, state: Condition, **why: Any) -> None:
         """Report a transition; repetitions of the same state are not news."""

@@ -5,12 +5,10 @@ import contextlib
 import gc
 import inspect
 import os
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
@@ -28,35 +26,8 @@ GRACE_S = 5.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, and measure the coverage of what runs once.
-
-    No worker shall sit over the longest test when all others are done. To count every line of every example
-    of a property would double the time that it takes, to find lines that other tests reach as well.
-    """
+    """Begin with what takes longest: no worker shall sit over that test when all others are done."""
     items.sort(key=lambda item: not item.nodeid.endswith(LONGEST))
-    for item in items:
-        test = getattr(item, "function", None)
-        if getattr(test, "is_hypothesis_test", False) or hasattr(getattr(item, "cls", None), "settings"):
-            item.add_marker(pytest.mark.no_cover)
-
-
-@pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let nothing trace a test that is marked `no_cover`.
-
-    pytest-cov stops the coverage that it knows of. In a worker of xdist it has begun another one before,
-    which then goes on (pytest-cov 7.1).
-    """
-    if item.get_closest_marker("no_cover") is None:
-        return (yield)
-    tracing, tracing_threads = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
-    try:
-        return (yield)
-    finally:
-        threading.settrace(tracing_threads)  # type: ignore[arg-type]
-        sys.settrace(tracing)
 
 
 @pytest.fixture(autouse=True)

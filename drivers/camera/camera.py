@@ -1,16 +1,17 @@
 """The driver that every camera is that takes pictures when it is asked: `capture`, `cancel` and `preview`.
 
-A driver of one protocol derives from `PictureCamera`, writes `open`, `shots` and `tend`, and has settings of
-its own. A picture that the camera made before it was asked is never an answer, nor is one that is torn.
+A driver of one protocol derives from `PictureCamera`, has settings of its own, and an `open` that makes the
+`Eye` by which pictures come. A picture that the camera made before it was asked is never an answer, nor is
+one that is torn.
 """
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from drivers.camera.advice import Adviser
 from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, Subject, TakePicture
@@ -46,14 +47,26 @@ class _Looked:
     frame: int
 
 
+class Eye(ABC):
+    """The way by which pictures come from a camera."""
+
+    flows = False
+    """Pictures come whether or not somebody takes them, and those that wait grow old."""
+
+    @abstractmethod
+    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+        """Yield pictures that the camera makes from now on, as fast as it gives them; raises LinkError."""
+
+    @abstractmethod
+    async def tend(self, camera: "PictureCamera[Any]") -> None:
+        """Watch over the link while nothing is asked; ends only by raising LinkError."""
+
+
 class PictureCamera(Driver[SettingsT]):
     """A camera that takes pictures when it is told to, and says nothing unasked."""
 
     family = Family.CAMERA
     says: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured, FaceFeedback)
-
-    flows = False
-    """Pictures come whether or not somebody takes them, and those that wait grow old."""
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
@@ -65,15 +78,14 @@ class PictureCamera(Driver[SettingsT]):
         """No picture is being taken."""
         self.idle.set()
         self._called_off = False
-        self._degraded = False
+        self._troubles: dict[str, Status] = {}
+        self._status = WELL
+        self.eye: Eye
+        """Made by `open`."""
 
-    @abstractmethod
-    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
-        """Yield pictures that the camera makes from now on, as fast as it gives them; raises LinkError."""
-
-    @abstractmethod
     async def tend(self) -> None:
-        """Watch over the link while nothing is asked; ends only by raising LinkError."""
+        """Watch over the links while nothing is asked; ends only by raising LinkError."""
+        await self.eye.tend(self)
 
     def say(self, said: Said) -> None:
         """Let `watch` yield it."""
@@ -178,7 +190,7 @@ class PictureCamera(Driver[SettingsT]):
     async def _look_at(self, request: TakePicture, call: Call, asked_ns: int, whole: list[_Looked]) -> None:
         """Look at pictures until there are enough, or one that suffices."""
         torn = 0
-        async with aclosing(self.shots()) as shots:
+        async with aclosing(self.eye.shots()) as shots:
             async for shot in shots:
                 if isinstance(shot, Shot) and shot.begun_ns < asked_ns:
                     continue
@@ -213,11 +225,22 @@ class PictureCamera(Driver[SettingsT]):
 
     def well(self, *, whole: bool) -> None:
         """Say that pictures come torn, or whole again, where that is news."""
-        if whole is self._degraded:
-            self._degraded = not whole
-            self.say(_TORN if self._degraded else Status(Condition.ONLINE))
+        self.trouble("pictures", None if whole else _TORN)
+
+    def trouble(self, about: str, status: Status | None) -> None:
+        """Take note of what is wrong in one respect, or that nothing is; say the gravest, if it is news."""
+        self._troubles.pop(about, None)
+        if status is not None:
+            self._troubles[about] = status
+        gravest = max(
+            self._troubles.values(), key=lambda each: each.condition is Condition.FAULT, default=WELL
+        )
+        if gravest != self._status:
+            self._status = gravest
+            self.say(gravest)
 
 
+WELL = Status(Condition.ONLINE)
 _TORN = Status(
     Condition.DEGRADED,
     Cause.DEVICE_FAULT,

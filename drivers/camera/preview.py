@@ -31,17 +31,26 @@ class _Asked:
     ends_s: float
 
 
-class PreviewedCamera(Protocol):
-    """What is needed of a camera."""
+class PreviewedEye(Protocol):
+    """What is needed of the way by which pictures come."""
 
     flows: bool
     """Pictures come whether or not somebody takes them, and those that wait grow old."""
 
+    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+        """Pictures from now on."""
+        ...
+
+
+class PreviewedCamera(Protocol):
+    """What is needed of a camera."""
+
     idle: asyncio.Event
     """No capture is under way; those go first."""
 
-    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
-        """Pictures from now on."""
+    @property
+    def eye(self) -> PreviewedEye:
+        """By which pictures come."""
         ...
 
     async def glance(self, shot: Shot | BadFrame, subject: Subject, transaction: str) -> bytes | None:
@@ -92,7 +101,7 @@ class Preview:
         """Until it ends, or a capture begins."""
         loop, camera = asyncio.get_running_loop(), self._camera
         due_s = loop.time()
-        async with aclosing(camera.shots()) as shots:
+        async with aclosing(camera.eye.shots()) as shots:
             while camera.idle.is_set() and (asked := self._asked) is not None:
                 try:
                     async with asyncio.timeout_at(asked.ends_s) as limit:
@@ -106,7 +115,7 @@ class Preview:
                 if loop.time() >= due_s:
                     due_s = max(due_s + 1 / asked.request.per_s, loop.time())
                     await self._show_one(shot, asked)
-                    if not camera.flows:
+                    if not camera.eye.flows:
                         await asyncio.sleep(min(due_s, asked.ends_s) - loop.time())
 
     async def _show_one(self, shot: Shot | BadFrame, asked: _Asked) -> None:

@@ -7,15 +7,17 @@ more than asking for pictures; every picture carries when it came.
 import asyncio
 import io
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from PIL import Image
 from pydantic import Field
 
-from drivers.camera.camera import PictureCamera
+from drivers.camera.camera import Eye, PictureCamera
 from drivers.camera.shot import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.rtsp import Frame, RtspSettings
+from drivers.links.links import Links
+from drivers.links.rtsp import Frame, RtspLink, RtspSettings
 
 
 class RtspCameraSettings(RtspSettings):
@@ -41,10 +43,23 @@ class RtspCamera(PictureCamera[RtspCameraSettings]):
 
     async def open(self) -> Identity:
         """Begin to read the stream, and wait for a picture; raises LinkError."""
-        self.link = await self.links.rtsp(self.settings)
+        self.eye = await StreamEye.opened(self.settings, self.links)
         return Identity(model="RTSP camera")
 
-    async def tend(self) -> None:
+
+class StreamEye(Eye):
+    """Pictures out of a stream."""
+
+    def __init__(self, settings: RtspCameraSettings, link: RtspLink) -> None:
+        self.settings = settings
+        self.link = link
+
+    @classmethod
+    async def opened(cls, settings: RtspCameraSettings, links: Links) -> "StreamEye":
+        """Begin to read the stream, and wait for a picture; raises LinkError."""
+        return cls(settings, await links.rtsp(settings))
+
+    async def tend(self, _camera: PictureCamera[Any]) -> None:
         """See that pictures go on coming."""
         await self.link.watched()
 

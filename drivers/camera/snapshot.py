@@ -9,17 +9,18 @@ the first picture is thrown away, because it may be the one that the camera had 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any
 
 from pydantic import Field
 
-from drivers.camera.camera import KEPT_BYTES, PictureCamera
+from drivers.camera.camera import KEPT_BYTES, Eye, PictureCamera
 from drivers.camera.http import CameraHttpSettings
 from drivers.camera.jpeg import Jpeg, look
 from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
 from drivers.camera.shot import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.http import BrokenOffError, Streamed
+from drivers.links.http import BrokenOffError, HttpLink, Streamed
 from drivers.links.link import Action, Cause, LinkError
 
 
@@ -60,26 +61,37 @@ class Snapshot(PictureCamera[SnapshotSettings]):
 
     async def open(self) -> Identity:
         """Ask for a picture; raises LinkError when there is none at that path."""
-        self.link = await self.links.http(self.settings)
-        await self._check()
+        self.eye = eye = SnapshotEye(self.settings, await self.links.http(self.settings))
+        await eye.check(self)
         return Identity(model="HTTP camera")
 
-    async def tend(self) -> None:
+
+class SnapshotEye(Eye):
+    """Pictures that are asked for over HTTP."""
+
+    def __init__(self, settings: SnapshotSettings, link: HttpLink, named: str | None = None) -> None:
+        """`named`: what the path is called where it came from the camera, which may have a password in it."""
+        self.settings = settings
+        self.link = link
+        self._named = named or settings.path.partition("?")[0]
+
+    async def tend(self, camera: PictureCamera[Any]) -> None:
         """Ask for a picture now and then."""
         while True:
             await asyncio.sleep(self.settings.check_s)
-            if self.idle.is_set():
-                await self._check()
+            if camera.idle.is_set():
+                await self.check(camera)
 
-    async def _check(self) -> None:
+    async def check(self, camera: PictureCamera[Any]) -> None:
+        """Ask for a picture; raises LinkError when there is none at that path."""
         async with aclosing(self.shots(discard=0)) as shots:
             shot = await anext(shots)
         found = shot if isinstance(shot, BadFrame) else look(shot.content)
         if found == "not_jpeg":
-            raise self.link.wrong_service(f"gives no JPEG picture at {self.settings.path.partition('?')[0]}")
+            raise self.link.wrong_service(f"gives no JPEG picture at {self._named}")
         if isinstance(shot, BadFrame):
-            self.say(shot)
-        self.well(whole=isinstance(found, Jpeg))
+            camera.say(shot)
+        camera.well(whole=isinstance(found, Jpeg))
 
     async def shots(self, discard: int | None = None) -> AsyncGenerator[Shot | BadFrame, None]:
         """Ask, and ask again for the next one, or go on listening to a stream."""

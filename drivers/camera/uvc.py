@@ -6,15 +6,16 @@ gives uncompressed (YUYV) is encoded here.
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from pydantic import Field
 
-from drivers.camera.camera import PictureCamera
+from drivers.camera.camera import Eye, PictureCamera
 from drivers.camera.shot import Shot
 from drivers.camera.yuyv import jpeg_of
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.v4l2 import VideoFrame, VideoSettings
+from drivers.links.v4l2 import VideoFrame, VideoLink, VideoSettings
 from drivers.links.v4l2_setup import YUYV
 
 
@@ -45,18 +46,26 @@ class UvcCamera(PictureCamera[UvcCameraSettings]):
 
     async def open(self) -> Identity:
         """Begin to read, and wait for a picture; raises LinkError."""
-        self.link = await self.links.video(self.settings, self._damaged)
-        usb = self.link.usb
+        link = await self.links.video(self.settings, self._damaged)
+        self.eye = UvcEye(self.settings, link)
         return Identity(
-            model=self.link.name or "camera",
-            manufacturer=None if usb is None else usb.manufacturer,
-            serial_number=None if usb is None else usb.serial_number,
+            model=link.name or "camera",
+            manufacturer=None if link.usb is None else link.usb.manufacturer,
+            serial_number=None if link.usb is None else link.usb.serial_number,
         )
 
     def _damaged(self) -> None:
         self.say(BadFrame("flagged", b""))
 
-    async def tend(self) -> None:
+
+class UvcEye(Eye):
+    """Pictures out of what a camera of this machine streams."""
+
+    def __init__(self, settings: UvcCameraSettings, link: VideoLink) -> None:
+        self.settings = settings
+        self.link = link
+
+    async def tend(self, _camera: PictureCamera[Any]) -> None:
         """See that pictures go on coming."""
         await self.link.watched()
 

@@ -2,8 +2,7 @@
 
 A camera that cannot get rid of its pictures drops some, also over TCP, and what is built on them is smeared
 until the next key picture. Reference pictures are numbered (ITU-T H.264, 7.4.3, `frame_num`): a number that
-is neither that of the one before nor the next is a gap. A picture whose own last piece is missing cannot be
-told from a whole one here.
+is neither that of the one before nor the next is a gap. What a picture lacks of itself, the decoder tells.
 """
 
 import re

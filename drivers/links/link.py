@@ -38,6 +38,8 @@ class Cause(Term):
     """It works, and says that somebody has opened it or torn it off."""
     INSECURE = "insecure"
     """It works, and what should protect it is not in force."""
+    CLOCK_WRONG = "clock_wrong"
+    """It works, but its clock is wrong, and so are the times that it gives."""
     CRASHED = "crashed"
     """The worker process of the device ended by itself."""
     SILENT = "silent"

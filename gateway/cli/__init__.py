@@ -1,31 +1,62 @@
-"""`borderpost`: the command line. One module a command group; this one puts them together."""
+"""`borderpost`: the command line. One module a command or group of commands; this one puts them together."""
 
+import importlib
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from gateway.cli import claims, command, config, contract, demo, devices, outbox, run, simulate, watch
 from gateway.version import VERSION
+
+COMMANDS = (
+    "run",
+    "demo",
+    "simulate",
+    "watch",
+    "devices",
+    "command",
+    "claims",
+    "config",
+    "outbox",
+    "contract",
+)
+
+
+class _Commands(TyperGroup):
+    """Imports a command's module when that command is asked for.
+
+    The models of all events, MQTT clients and tables take half a second to load, and a mini-PC takes longer:
+    `run` becomes the daemon, which loads its own.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Every command, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | TyperGroup | None:  # noqa: ARG002
+        """The command of that name; None where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"gateway.cli.{cmd_name}")
+        described = getattr(module, "app", None)
+        if described is None:
+            described = typer.Typer(rich_markup_mode="rich", add_completion=False)
+            described.command(cmd_name)(getattr(module, cmd_name))
+        command = cast("TyperCommand | TyperGroup", typer.main.get_command(described))
+        command.name = cmd_name
+        return command
+
 
 app = typer.Typer(
     name="borderpost",
+    cls=_Commands,
     help="The gateway between a border post's devices and its counter workstations.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(run.run)
-app.command()(demo.demo)
-app.command()(simulate.simulate)
-app.command()(watch.watch)
-app.command()(devices.devices)
-app.command()(command.command)
-app.add_typer(claims.app, name="claims")
-app.add_typer(config.app, name="config")
-app.add_typer(outbox.app, name="outbox")
-app.command()(contract.contract)
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from gateway.cli.command import AsJson, PositionName, tell
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
 from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected, retained
 from gateway.client import DeviceStatus, Obeyed
 from gateway.config import Post

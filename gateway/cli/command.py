@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.terminal import ConfigFile, console, fail, load_or_fail
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.terminal import ConfigFile, console, fail
 from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected
 from gateway.client import (
     CommandError,

@@ -2,7 +2,8 @@
 
 import typer
 
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
 
 app = typer.Typer(help="Look at the file that describes a post.", no_args_is_help=True)
 

@@ -20,8 +20,9 @@ from rich.table import Table
 
 from gateway.cli.brokers import BrokerError, loopback_broker
 from gateway.cli.officer import STATION, Officer
+from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_line, status_line
-from gateway.cli.terminal import console, fail, load_or_fail, say
+from gateway.cli.terminal import console, fail, say
 from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import light_of
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, load_or_fail
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
 from gateway.cli.workstation import connected, retained
 from gateway.client import DeviceStatus
 from gateway.config import Post

@@ -12,7 +12,8 @@ import typer
 from rich.table import Table
 
 from drivers.observation import DataClass
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail, load_or_fail
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
 from gateway.delivery import inspect
 from gateway.delivery.database import OutboxRefused
 from gateway.destinations import delivery_settings

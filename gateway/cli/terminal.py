@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from gateway.config import ConfigError, Post, load
-
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -37,11 +35,3 @@ def fail(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
     """Say what is wrong on standard error and end."""
     errors.print(text, markup=False, soft_wrap=True)
     sys.exit(exit_code)
-
-
-def load_or_fail(path: Path) -> Post:
-    """Read a post's file, or say everything that is wrong with it and end with EX_CONFIG."""
-    try:
-        return load(path)
-    except ConfigError as error:
-        fail(str(error), error.exit_code)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_json, event_line, status_line
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, load_or_fail, say
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, say
 from gateway.cli.workstation import workstation_of
 from gateway.client import Received
 from gateway.config import Post

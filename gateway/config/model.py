@@ -246,7 +246,12 @@ class Supervision(Section):
         0.5, gt=0, le=60, description="Wait before the first new attempt, in seconds.", examples=[0.5]
     )
     backoff_max_s: float = Field(
-        30, gt=0, le=3600, description="Longest wait between two attempts, in seconds.", examples=[30]
+        30,
+        gt=0,
+        le=3600,
+        description="Longest wait between two attempts, in seconds; where the device does not answer at all, "
+        "a second at most.",
+        examples=[30],
     )
 
 

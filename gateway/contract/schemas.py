@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
 from drivers.observation import Observation
 from gateway.contract.catalogue import COMMANDS, EVENTS
@@ -184,12 +185,17 @@ def _closes(key: str, part: Any) -> bool:
 
 
 def _document(model: type[BaseModel], identity: str) -> Schema:
-    generated = opened(model.model_json_schema(mode="serialization"))
+    generated = opened(_generated(model, "serialization"))
     return {"$schema": DIALECT, "$id": identity, **generated}
 
 
 def _closed_document(model: type[BaseModel], identity: str) -> Schema:
-    return {"$schema": DIALECT, "$id": identity, **model.model_json_schema(mode="validation")}
+    return {"$schema": DIALECT, "$id": identity, **_generated(model, "validation")}
+
+
+@cache
+def _generated(model: type[BaseModel], mode: JsonSchemaMode) -> Schema:
+    return model.model_json_schema(mode=mode)
 
 
 def _used(schema: Any, definitions: Schema) -> set[str]:

@@ -107,6 +107,7 @@ class PacketLoss(CameraFault):
     """A packet of a picture does not arrive."""
 
     fault: Literal["packet-loss"] = "packet-loss"
+    which: Literal["middle", "last"] = Field("middle", description="Of the packets of one picture.")
 
 
 class Flagged(CameraFault):
@@ -120,6 +121,13 @@ class FormatChanged(Fault):
 
     fault: Literal["format-changed"] = "format-changed"
     size: Size = Field("1280x720", description="Width and height, in pixels.")
+
+
+class SubscriptionsRefused(Fault):
+    """The camera has as many who pull its events as it can have, and takes no more."""
+
+    fault: Literal["subscriptions-refused"] = "subscriptions-refused"
+    for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, for good.")
 
 
 class SubscriptionsForgotten(Fault):
@@ -227,7 +235,7 @@ AnyVideoFault = Annotated[
     Field(discriminator="fault"),
 ]
 AnyOnvifFault = Annotated[
-    AnyVideoFault | Garbage | SubscriptionsForgotten,
+    AnyVideoFault | Garbage | OtherNamespace | SubscriptionsForgotten | SubscriptionsRefused,
     Field(discriminator="fault"),
 ]
 FaultT = TypeVar("FaultT", bound=CameraFault)

@@ -209,7 +209,6 @@ SPOKEN = 150
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.no_cover
 async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: House) -> None:
     """Many travellers, through outages, cut lines, a debug log and kills; then every file is searched.
 

@@ -43,7 +43,6 @@ MORE_MB = 4.0
 pytestmark = [
     pytest.mark.parametrize("model", QUICK),
     pytest.mark.timeout(60 + 2 * CAPTURES + 5 * UNPLUGS),
-    pytest.mark.no_cover,
 ]
 
 

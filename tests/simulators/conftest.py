@@ -30,13 +30,6 @@ faults = [{ at_s = 0.01, every_s = 0.01, fault = "no-document" }]
 """
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure no coverage here: only that of the gateway and its drivers is, and measuring takes time."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker("no_cover")
-
-
 @pytest.fixture(autouse=True)
 def run_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BORDERPOST_RUN", raising=False)

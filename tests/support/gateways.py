@@ -13,6 +13,7 @@ import pytest
 
 from gateway.client import Workstation
 from simulators.serial_line import SerialLine
+from support.daemons import Forked, daemon
 from support.mosquitto import Mosquitto
 from support.posts import PLUGINS
 
@@ -58,7 +59,7 @@ class House:
     """Folders where the daemon looks for modules first."""
     environment: dict[str, str] = field(default_factory=dict)
     """What the daemon finds there besides."""
-    process: asyncio.subprocess.Process | None = None
+    process: Forked | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
@@ -97,18 +98,16 @@ class House:
         self.config.write_text(head + self.extra + "".join(self.devices.values()))
 
     async def start(self) -> None:
-        """Start the daemon."""
+        """Start the daemon; as a Python of its own where the environment has to be there from the first."""
+        path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
+        environment = {**os.environ, **self.environment, "PYTHONPATH": path}
+        if "LD_PRELOAD" not in environment:
+            self.process = daemon(self.config, self.folder / "gateway.log", environment)
+            return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "gateway.daemon",
-                str(self.config),
-                env={
-                    **os.environ,
-                    **self.environment,
-                    "PYTHONPATH": os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS))),
-                },
+                *(sys.executable, "-m", "gateway.daemon", str(self.config)),
+                env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from gateway.fork_client import Nursery
 from gateway.supervisor import Heard, Limits, Supervised
 from gateway.worker import Order
 from simulators.serial_line import SerialLine
+from support import daemons
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -112,12 +114,18 @@ class Ward:
             await self.stack.enter_async_context(wire)
         else:
             self.stack.push_async_callback(wire.close)
+        self.wires[position] = wire
+        self.start(position, driver, {"port": str(port), **more.pop("settings", {})}, **more)
+        return wire
+
+    def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> Supervised:
+        """Start a device that is not on a wire of ours."""
         order = Order(
             site="uto-test",
             gateway="gw-1",
             position=position,
             driver=driver,
-            settings={"port": str(port), **more.pop("settings", {})},
+            settings=settings,
             **{
                 "production": False,
                 "heartbeat_s": 0.1,
@@ -131,8 +139,7 @@ class Ward:
         supervised = Supervised(order, limits, self.nursery, self.notebook, "session-1")
         supervised.start()
         self.devices[position] = supervised
-        self.wires[position] = wire
-        return wire
+        return supervised
 
 
 @pytest.fixture
@@ -140,7 +147,13 @@ async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     """A supervisor without devices yet."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
-    ward = Ward(tmp_path, Notebook(), Nursery(["odd", "obedient", "mrz-serial"], "error"))
+    drivers = ["odd", "obedient", "mrz-serial"]
+    nursery = Nursery(drivers, "error")
+    nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    nursery._channel.setblocking(False)
+    with theirs:
+        nursery._process = daemons.nursery(theirs, drivers, "error")  # type: ignore[assignment]
+    ward = Ward(tmp_path, Notebook(), nursery)
     try:
         yield ward
     finally:

@@ -8,9 +8,12 @@ points; it answers WS-Discovery on loopback.
 import asyncio
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from math import inf
 from random import Random
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, TypeAdapter
 
@@ -19,12 +22,15 @@ from simulators.camera.faults import (
     AnyOnvifFault,
     Garbage,
     NotFound,
+    OtherNamespace,
     PacketLoss,
     Stall,
     SubscriptionsForgotten,
+    SubscriptionsRefused,
 )
 from simulators.camera.onvif.discovery import Advertised, advertised
 from simulators.camera.onvif.events import Events
+from simulators.camera.onvif.media import SOURCE, media_uri, profiles, token, video_sources
 from simulators.camera.onvif.soap import NAMESPACES, Call, FaultError, Guard, call_of, envelope
 from simulators.camera.rtsp.server import RtspServer
 from simulators.camera.sending import slowed
@@ -34,8 +40,14 @@ from simulators.simulator import Tell
 from simulators.tcp_service import HOST
 from simulators.timed import Timed
 
-PROFILE, SOURCE = "Profile_1", "VideoSource_1"
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
+INPUT = "DIGIT_INPUT_000"
+TOPICS = {
+    "tampered": "tns1:VideoSource/GlobalSceneChange/ImagingService",
+    "too_dark": "tns1:VideoSource/ImageTooDark/ImagingService",
+    "signal_lost": "tns1:VideoSource/SignalLoss",
+}
+"""What it tells of its pictures, by what `insert` calls it."""
 _SERVICES = {"tds": "device_service", "trt": "media_service", "tev": "event_service"}
 
 
@@ -47,6 +59,15 @@ class OnvifCameraSettings(SceneSettings):
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
     discoverable: bool = Field(True, description="Whether it answers WS-Discovery.")
     tolerance_s: float = Field(10.0, gt=0, description="How old a digest may be, in seconds.")
+    profiles: tuple[str, ...] = Field(("main",), description="Names of its media profiles, largest first.")
+    gives_snapshots: bool = Field(True, description="Whether it has an address of single pictures.")
+    gives_events: bool = Field(True, description="Whether it has an event service.")
+    by_parameters: bool = Field(False, description="Tells pull points apart by reference parameters.")
+    told_host: str | None = Field(
+        None,
+        description="The host that stands in the addresses it gives, with the port of its services where "
+        "that is another one, too: what is seen from outside of a network whose addresses are translated.",
+    )
     motion_every_s: float | None = Field(
         None, gt=0, description="Something begins or ceases to move before it every so many seconds."
     )
@@ -75,6 +96,7 @@ class OnvifCamera(HttpCamera):
             self.sensor, self.access, settings.rtsp_port, settings.frames_per_s, settings.key_every_s
         )
         self.events = Events(self.now)
+        self.events.by_parameters = settings.by_parameters
         self.endpoint = uuid.UUID(int=Random(f"{settings.name}/{settings.seed}").getrandbits(128), version=4)
         self._moving = False
 
@@ -115,10 +137,21 @@ class OnvifCamera(HttpCamera):
         source = {"VideoSourceConfigurationToken": SOURCE, "Rule": "MotionDetector"}
         self.events.happen(MOTION, source, {"IsMotion": str(now).lower()})
 
+    def sense(self, about: str, *, now: bool) -> None:
+        """Tell that something has happened to its pictures (see TOPICS) or its `input`, or is over."""
+        if about == "input":
+            source, state = {"InputToken": INPUT}, {"LogicalState": str(now).lower()}
+            self.events.happen("tns1:Device/Trigger/DigitalInput", source, state)
+        else:
+            self.events.happen(TOPICS[about], {"Source": SOURCE}, {"State": str(now).lower()})
+
     def insert(self, *_places: Any, moving: bool | None = None, **given: Any) -> dict[str, Any]:
-        """See `see`; with `moving`, something moves from now on, or ceases to."""
+        """See `see`; with `moving`, something moves from now on, or ceases to; likewise what it senses."""
         if moving is not None:
             self.move(now=moving)
+        for about in (*TOPICS, "input"):
+            if isinstance(now := given.pop(about, None), bool):
+                self.sense(about, now=now)
         return self.see(**given) if given else {}
 
     # Requests
@@ -134,9 +167,13 @@ class OnvifCamera(HttpCamera):
         if request.path == "/snapshot.jpg":
             return await super().answer(request)
         try:
-            return await self._answer(request.path, call_of(request.body))
+            response = await self._answer(request.path, call_of(request.body))
         except FaultError as fault:
-            return fault.response()
+            response = fault.response()
+        if (other := met.get(OtherNamespace)) is not None:
+            renamed = response.body.replace(NAMESPACES["tt"].encode(), other.namespace.encode())
+            response = replace(response, body=renamed)
+        return response
 
     async def admitted(self, _request: Request) -> Response:
         """A picture."""
@@ -153,13 +190,25 @@ class OnvifCamera(HttpCamera):
         if place != _SERVICES.get(prefix):
             raise FaultError("ter:ActionNotSupported", "not of this service")
         if (prefix, operation) == ("tev", "CreatePullPointSubscription"):
-            return self.events.create(call, f"{super().url}/onvif/subscription")
+            return self.events.create(call, f"{self.tells(super().url)}/onvif/subscription")
         body = self._told().get((prefix, operation))
         if body is None:
             raise FaultError("ter:ActionNotSupported", "not known to this camera")
-        if operation in ("GetStreamUri", "GetSnapshotUri") and call.text("ProfileToken") != PROFILE:
+        known = {token(number) for number in range(1, len(self.own.profiles) + 1)}
+        if operation in ("GetStreamUri", "GetSnapshotUri") and call.text("ProfileToken") not in known:
             raise FaultError("ter:NoProfile", "no such profile")
+        if operation == "GetSnapshotUri" and not self.own.gives_snapshots:
+            raise FaultError("ter:ActionNotSupported", "no pictures but the stream's")
         return envelope(f"<{prefix}:{operation}Response>{body}</{prefix}:{operation}Response>")
+
+    def tells(self, url: str) -> str:
+        """An address of its own, as it gives it."""
+        if self.own.told_host is None:
+            return url
+        host, colon, port = self.own.told_host.partition(":")
+        parts = urlsplit(url)
+        own_port = port if colon and parts.scheme == "http" else str(parts.port)
+        return urlunsplit(parts._replace(netloc=f"{host}:{own_port}"))
 
     def _time(self) -> Response:
         now = self.now()
@@ -174,14 +223,13 @@ class OnvifCamera(HttpCamera):
 
     def _told(self) -> Mapping[tuple[str, str], str]:
         """What each operation without effects answers."""
-        base = f"{super().url}/onvif"
+        base = f"{self.tells(super().url)}/onvif"
         services = "".join(
             f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace><tds:XAddr>{base}/{place}"
             "</tds:XAddr><tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor></tds:Version></tds:Service>"
             for prefix, place in _SERVICES.items()
+            if prefix != "tev" or self.own.gives_events
         )
-        width, height = self.sensor.size
-        resolution = f"<tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height>"
         return {
             ("tds", "GetServices"): services,
             ("tds", "GetCapabilities"): (
@@ -200,28 +248,12 @@ class OnvifCamera(HttpCamera):
                 "<tds:FirmwareVersion>1.0</tds:FirmwareVersion><tds:SerialNumber>SIM-ONV-0001</tds:SerialNumber>"
                 "<tds:HardwareId>1</tds:HardwareId>"
             ),
-            ("trt", "GetProfiles"): (
-                f'<trt:Profiles token="{PROFILE}" fixed="true"><tt:Name>main</tt:Name>'
-                f'<tt:VideoSourceConfiguration token="SourceConfig_1"><tt:Name>source</tt:Name>'
-                f"<tt:UseCount>1</tt:UseCount><tt:SourceToken>{SOURCE}</tt:SourceToken>"
-                f'<tt:Bounds x="0" y="0" width="{width}" height="{height}"/></tt:VideoSourceConfiguration>'
-                '<tt:VideoEncoderConfiguration token="EncoderConfig_1"><tt:Name>encoder</tt:Name>'
-                "<tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding>"
-                f"<tt:Resolution>{resolution}</tt:Resolution><tt:Quality>5</tt:Quality><tt:RateControl>"
-                f"<tt:FrameRateLimit>{round(self.own.frames_per_s)}</tt:FrameRateLimit><tt:EncodingInterval>1"
-                "</tt:EncodingInterval><tt:BitrateLimit>4096</tt:BitrateLimit></tt:RateControl><tt:H264>"
-                f"<tt:GovLength>{round(self.own.frames_per_s * self.own.key_every_s)}</tt:GovLength>"
-                "<tt:H264Profile>Baseline</tt:H264Profile></tt:H264><tt:Multicast><tt:Address><tt:Type>IPv4"
-                "</tt:Type><tt:IPv4Address>0.0.0.0</tt:IPv4Address></tt:Address><tt:Port>0</tt:Port>"
-                "<tt:TTL>0</tt:TTL><tt:AutoStart>false</tt:AutoStart></tt:Multicast><tt:SessionTimeout>PT60S"
-                "</tt:SessionTimeout></tt:VideoEncoderConfiguration></trt:Profiles>"
+            ("trt", "GetProfiles"): profiles(
+                self.own.profiles, self.sensor.size, self.own.frames_per_s, self.own.key_every_s
             ),
-            ("trt", "GetVideoSources"): (
-                f'<trt:VideoSources token="{SOURCE}"><tt:Framerate>{self.own.frames_per_s}</tt:Framerate>'
-                f"<tt:Resolution>{resolution}</tt:Resolution></trt:VideoSources>"
-            ),
-            ("trt", "GetStreamUri"): _media_uri(self.rtsp.url),
-            ("trt", "GetSnapshotUri"): _media_uri(f"{super().url}/snapshot.jpg"),
+            ("trt", "GetVideoSources"): video_sources(self.sensor.size, self.own.frames_per_s),
+            ("trt", "GetStreamUri"): media_uri(self.tells(self.rtsp.url)),
+            ("trt", "GetSnapshotUri"): media_uri(f"{self.tells(super().url)}/snapshot.jpg"),
         }
 
     # Faults
@@ -233,8 +265,11 @@ class OnvifCamera(HttpCamera):
             self.rtsp.let(fault)
             return
         super().let(fault)
-        if isinstance(fault, SubscriptionsForgotten):
-            self.events.points.clear()
+        match fault:
+            case SubscriptionsForgotten():
+                self.events.points.clear()
+            case SubscriptionsRefused(for_s=for_s):
+                self.events.full_until_s = asyncio.get_running_loop().time() + (for_s or inf)
 
     def die(self, for_s: float | None) -> None:
         """Be gone, with all that was subscribed to."""
@@ -249,10 +284,3 @@ class OnvifCamera(HttpCamera):
             "stream_url": self.rtsp.url,
             "subscriptions": len(self.events.points),
         }
-
-
-def _media_uri(uri: str) -> str:
-    return (
-        f"<trt:MediaUri><tt:Uri>{uri}</tt:Uri><tt:InvalidAfterConnect>false</tt:InvalidAfterConnect>"
-        "<tt:InvalidAfterReboot>false</tt:InvalidAfterReboot><tt:Timeout>PT0S</tt:Timeout></trt:MediaUri>"
-    )

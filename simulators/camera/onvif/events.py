@@ -56,6 +56,14 @@ class Message:
         )
 
 
+def _given_back(call: Call) -> str:
+    """The number in the reference parameters of a question's header."""
+    for part in call.header if call.header is not None else ():
+        if part.tag == "{urn:simulated}Subscription" and part.findtext("{urn:simulated}Of") == "events":
+            return part.get("{urn:simulated}number", "")
+    return ""
+
+
 def stamp(at: datetime) -> str:
     """A time in UTC as xs:dateTime."""
     return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
@@ -79,6 +87,10 @@ class Events:
         self.points: dict[str, PullPoint] = {}
         self.properties: dict[tuple[str, tuple[tuple[str, str], ...]], Message] = {}
         """What is so until it changes: a new client is told of it first."""
+        self.full_until_s = 0.0
+        """It takes no more who pull until then, on the loop's clock."""
+        self.by_parameters = False
+        """All pull points have one address, and reference parameters tell them apart (WS-Addressing 1.0)."""
         self._numbers = itertools.count(1)
 
     def happen(self, topic: str, source: Mapping[str, str], data: Mapping[str, str]) -> None:
@@ -91,7 +103,9 @@ class Events:
             point.news.set()
 
     def create(self, call: Call, base: str) -> Response:
-        """CreatePullPointSubscription."""
+        """CreatePullPointSubscription; FaultError where there are too many already."""
+        if asyncio.get_running_loop().time() < self.full_until_s:
+            raise FaultError("wsnt:SubscribeCreationFailedFault", "too many", status=500)
         lasts_s = seconds(call.text("InitialTerminationTime") or "PT60S", self.now())
         name = str(next(self._numbers))
         point = PullPoint(asyncio.get_running_loop().time() + lasts_s)
@@ -100,13 +114,23 @@ class Events:
         self.points[name] = point
         return envelope(
             "<tev:CreatePullPointSubscriptionResponse><tev:SubscriptionReference>"
-            f"<a:Address>{base}/{name}</a:Address></tev:SubscriptionReference>{self._times(point, 'wsnt')}"
+            f"{self._reference(base, name)}</tev:SubscriptionReference>{self._times(point, 'wsnt')}"
             "</tev:CreatePullPointSubscriptionResponse>"
         )
+
+    def _reference(self, base: str, name: str) -> str:
+        if not self.by_parameters:
+            return f"<a:Address>{base}/{name}</a:Address>"
+        given = (
+            f'<p:Subscription xmlns:p="urn:simulated" p:number="{name}"><p:Of>events</p:Of></p:Subscription>'
+        )
+        return f"<a:Address>{base}</a:Address><a:ReferenceParameters>{given}</a:ReferenceParameters>"
 
     async def ask(self, name: str, call: Call) -> Response:
         """What is asked of a pull point; FaultError for one that is not, or not any more."""
         self._sweep()
+        if self.by_parameters:
+            name = _given_back(call)
         point = self.points.get(name)
         if point is None:
             raise FaultError("ter:InvalidArgVal", "no such subscription, or not any more")

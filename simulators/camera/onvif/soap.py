@@ -57,6 +57,7 @@ class Call:
 
     operation: Element
     security: Element | None
+    header: Element | None = None
 
     @property
     def name(self) -> tuple[str, str]:
@@ -82,7 +83,8 @@ def call_of(body: bytes) -> Call:
     content = root.find(f"{{{ENVELOPE}}}Body")
     if content is None or not len(content):
         raise FaultError("ter:TagMismatch", "no SOAP 1.2 envelope with an operation in it")
-    return Call(content[0], root.find(f"{{{ENVELOPE}}}Header/{_WSSE}Security"))
+    header = root.find(f"{{{ENVELOPE}}}Header")
+    return Call(content[0], None if header is None else header.find(f"{_WSSE}Security"), header)
 
 
 def envelope(body: str, *, header: str = "", status: int = 200) -> Response:

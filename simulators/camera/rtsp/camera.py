@@ -16,6 +16,7 @@ class RtspCameraSettings(SceneSettings):
 
     kind: Literal["camera-rtsp"]
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
+    slices: int = Field(1, ge=1, le=16, description="Into how many pieces each picture is encoded apart.")
     faults: tuple[Timed[AnyVideoFault], ...] = Field((), description="Faults that happen by themselves.")
 
     def build(self) -> "RtspCamera":
@@ -33,7 +34,12 @@ class RtspCamera(Camera):
         # RTSP servers have Digest as of RFC 2069, without qop.
         self.access.with_qop = False
         self.server: RtspServer = RtspServer(
-            self.sensor, self.access, settings.port, settings.frames_per_s, settings.key_every_s
+            self.sensor,
+            self.access,
+            settings.port,
+            settings.frames_per_s,
+            settings.key_every_s,
+            settings.slices,
         )
 
     @property

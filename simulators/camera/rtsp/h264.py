@@ -20,7 +20,9 @@ SPS, PPS, FRAGMENT = 7, 8, 28
 class Encoder:
     """Encodes pictures of one size, one by one, without delay."""
 
-    def __init__(self, size: tuple[int, int], frames_per_s: float, key_every_s: float) -> None:
+    def __init__(
+        self, size: tuple[int, int], frames_per_s: float, key_every_s: float, slices: int = 1
+    ) -> None:
         self.size = size
         codec = av.CodecContext.create("libx264", "w")
         assert isinstance(codec, VideoCodecContext)
@@ -36,6 +38,7 @@ class Encoder:
             "crf": "23",
             "forced-idr": "1",
             "sc_threshold": "0",
+            "x264-params": f"sliced-threads=0:slices={slices}",
         }
         self._codec = codec
         self._begun = False

@@ -39,12 +39,14 @@ class RtspServer(TcpService):
         port: int = 0,
         frames_per_s: float = 10.0,
         key_every_s: float = 2.0,
+        slices: int = 1,
     ) -> None:
         super().__init__(port)
         self.sensor = sensor
         self.access = access
         self.frames_per_s = frames_per_s
         self.key_every_s = key_every_s
+        self.slices = slices
         self.requests_meet = Waiting()
         self.pictures_meet = Waiting()
         self.sessions: set[Session] = set()
@@ -107,7 +109,7 @@ class RtspServer(TcpService):
         wanted = any(session.needs_key for session in shown)
         units, key = await self._aside(self._encoded, at, wanted)
         for session in shown:
-            session.show(units, at, key=key, lose=PacketLoss in met)
+            session.show(units, at, key=key, lose=met.get(PacketLoss))
 
     def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
         """The units of a picture of now, and whether it needs none before it."""
@@ -117,7 +119,7 @@ class RtspServer(TcpService):
 
     def _encoder_of(self, size: tuple[int, int]) -> Encoder:
         if self._encoder is None or self._encoder.size != size:
-            self._encoder = Encoder(size, self.frames_per_s, self.key_every_s)
+            self._encoder = Encoder(size, self.frames_per_s, self.key_every_s, self.slices)
         return self._encoder
 
     async def _aside(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 
+from simulators.camera.faults import PacketLoss
 from simulators.camera.rtsp.h264 import PAYLOAD_TYPE, payloads
 
 BACKLOG = 2_000_000
@@ -22,8 +23,8 @@ class Session:
         self.sequence = secrets.randbits(15)
         self._writer = writer
 
-    def show(self, units: Sequence[bytes], at: int, *, key: bool, lose: bool = False) -> None:
-        """Send a picture; with `lose`, the packet in its middle is missing."""
+    def show(self, units: Sequence[bytes], at: int, *, key: bool, lose: PacketLoss | None = None) -> None:
+        """Send a picture; with `lose`, one of its packets is missing."""
         if self._writer.is_closing() or (self.needs_key and not key):
             return
         if self._writer.transport.get_write_buffer_size() > BACKLOG:
@@ -31,7 +32,9 @@ class Session:
             return
         self.needs_key = False
         packets = [payload for unit in units for payload in payloads(unit)]
-        lost = len(packets) // 2 if lose else None
+        lost = None
+        if lose is not None:
+            lost = len(packets) - 1 if lose.which == "last" else len(packets) // 2
         for place, payload in enumerate(packets):
             self.sequence = self.sequence + 1 & 0xFFFF
             if place == lost:

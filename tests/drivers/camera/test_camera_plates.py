@@ -126,7 +126,6 @@ def pictures(read: PlateRead) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("length", [True, False])
-@pytest.mark.no_cover
 async def test_hikvision_cut_at_every_byte_tells_every_vehicle_once(length: bool) -> None:
     one = passing("KCA 123X", "u-1", length=length)
     stream = one + passing("UBB-9", "u-2", length=length) + beat(length)

@@ -152,6 +152,16 @@ async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
         assert sizes <= {(640, 360), (1280, 720)}
 
 
+@pytest.mark.parametrize("slices", [1, 4])
+async def test_a_picture_whose_piece_is_missing_is_never_an_answer_not_even_its_last(slices: int) -> None:
+    async with camera(slices=slices) as simulated, looking(simulated, silence_s=2.5) as bench:
+        for which in ("last", "middle") * 3:
+            # So many pictures in a row begin with a key picture, of many pieces, sooner or later.
+            await let(simulated, "packet-loss", which=which, times=5)
+            for _ in range(2):
+                await captured(bench)  # a torn one has no readable stamp
+
+
 async def test_streams_opened_and_closed_leave_nothing() -> None:
     async with camera() as simulated:
         for _ in range(3):

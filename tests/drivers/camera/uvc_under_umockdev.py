@@ -34,7 +34,7 @@ class Program:
         match what:
             case "open":
                 self.bench = await self.open.enter_async_context(watched(UvcCamera, **arguments))
-                mode = self.bench.driver.link.mode
+                mode = self.bench.driver.eye.link.mode
                 identity = self.bench.identity.model_dump(exclude_none=True)
                 simulated = self.bench.driver.links.simulated
                 return {"identity": identity, "format": mode.fourcc, "simulated": simulated}

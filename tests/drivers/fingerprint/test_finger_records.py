@@ -282,7 +282,6 @@ def test_a_record_cut_anywhere_is_refused(sample: bytes) -> None:
         decode(sample + b"\0")
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("sample", SAMPLES, ids=["2005", "2011"])
 def test_no_bytes_give_anything_but_a_record_or_its_error(sample: bytes) -> None:
     chance = random.Random(19794)

@@ -204,8 +204,6 @@ async def test_a_refused_question_is_asked_again() -> None:
         assert isinstance(await nb.driver.take(), Raster)
 
 
-@pytest.mark.no_cover
-@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing() -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with rig() as nb:

@@ -372,8 +372,6 @@ async def test_two_scanners_stay_apart() -> None:
         assert first.everything == []
 
 
-@pytest.mark.no_cover
-@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing() -> None:
     async with service() as simulated:
         for _ in range(200):
@@ -385,7 +383,6 @@ async def test_opening_and_closing_many_times_leaves_nothing() -> None:
         assert simulated.service.sessions == set()
 
 
-@pytest.mark.no_cover
 async def test_a_service_may_answer_with_any_status_at_any_step() -> None:
     words_of_wsbd = [*Status, "noSuchParamter", "splendid", ""]
 

@@ -240,8 +240,6 @@ async def test_an_image_left_on_the_wire_by_somebody_else_is_passed_over(tmp_pat
         await links.close()
 
 
-@pytest.mark.no_cover
-@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with module_at(tmp_path / "port") as module:

@@ -461,7 +461,6 @@ async def test_a_ca_file_that_cannot_be_used_is_said_so(tmp_path: Path, content:
     assert "ca.pem" in error.value.text
 
 
-@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing() -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with HttpServer(hello) as server:

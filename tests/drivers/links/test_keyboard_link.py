@@ -313,7 +313,6 @@ asyncio.run(main())
 
 
 @needs_umockdev
-@pytest.mark.no_cover
 @pytest.mark.parametrize("address", ["usb:0DB5:0137:SIM0001", "/dev/input/event5"])
 def test_an_emulated_input_device_is_opened_grabbed_and_read(address: str, tmp_path: Path) -> None:
     pytest.importorskip("evdev", reason="needs the extra: pip install evdev")

@@ -344,7 +344,6 @@ async def test_closing_ends_what_waits(site: ModbusSite) -> None:
     assert (await lost(link, INPUTS)).text == "The link is closed."
 
 
-@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing(site: ModbusSite) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     for _ in range(50):

@@ -30,7 +30,7 @@ DEVICES: dict[str, Callable[[SerialLine], MrzReader]] = {
     "code": RowByRow,
     "est-100pr": Est100,
 }
-GAP_S = 0.01
+GAP_S = 0.03
 
 
 class Bench:

@@ -24,7 +24,6 @@ def through(framing: Framing, pieces: list[bytes]) -> list[Frame]:
     return [*frames, *framing.silence()]
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("name", ["accessis", "elyctis", "rte"])
 @settings(max_examples=300)
 @given(pieces=STREAMS)
@@ -34,7 +33,6 @@ def test_every_byte_ends_in_exactly_one_frame(name: str, pieces: list[bytes]) ->
     assert not framing.pending
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("name", sorted(MAKE))
 @settings(max_examples=200)
 @given(pieces=STREAMS, data=st.data())

@@ -59,7 +59,6 @@ async def test_a_frame_cut_anywhere_costs_only_itself(framing: str, tmp_path: Pa
             await reads_on(reader, frame)
 
 
-@pytest.mark.no_cover
 @EVERY_FRAMING
 async def test_garbage_before_and_after_a_frame_is_passed_over(framing: str, tmp_path: Path) -> None:
     frame = FRAMES[framing](PASSPORT)
@@ -108,9 +107,7 @@ async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_p
         assert (await reader.next(LinkError)).cause is Cause.UNPLUGGED
 
 
-@pytest.mark.no_cover
 @EVERY_FRAMING
-@pytest.mark.no_cover
 async def test_opening_and_closing_many_times_leaves_nothing(framing: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the dialogue of Elyctis waits for a flush

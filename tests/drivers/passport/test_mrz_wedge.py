@@ -123,7 +123,6 @@ async def test_events_that_dribble_are_read(tmp_path: Path) -> None:
         assert (await reader.next()).lines == PASSPORT
 
 
-@pytest.mark.no_cover
 async def test_a_text_that_stops_anywhere_costs_only_itself(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port", gap_s=0.01) as reader:
         size = len(reader.device.frame(PASSPORT))
@@ -255,7 +254,6 @@ async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
         assert (await b.next()).lines == other.lines
 
 
-@pytest.mark.no_cover
 async def test_opening_and_closing_a_thousand_times_leaves_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with SerialLine.at(tmp_path / "port", look_s=0.001):

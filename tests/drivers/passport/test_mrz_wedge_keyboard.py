@@ -66,7 +66,6 @@ def test_what_a_keyboard_types_is_read_back(hand: Hand, text: str) -> None:
     assert typed(*strokes_of(text, hand)) == [text]
 
 
-@pytest.mark.no_cover
 @EXAMPLES
 @given(wire=wires)
 def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
@@ -81,7 +80,6 @@ def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
     )
 
 
-@pytest.mark.no_cover
 @EXAMPLES
 @given(wire=wires, cuts=st.lists(st.integers(0, 1500)))
 def test_it_does_not_matter_how_the_bytes_are_cut(wire: bytes, cuts: list[int]) -> None:

@@ -94,7 +94,6 @@ def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: byt
         assert frames_in(framing_of(model), [sent[:cut], sent[cut:]]) == whole
 
 
-@pytest.mark.no_cover
 @EVERY_MODEL
 async def test_garbage_before_and_after_a_frame_is_passed_over(model: str, tmp_path: Path) -> None:
     noise = random.Random(4711)
@@ -122,7 +121,6 @@ async def test_garbage_against_a_frame_costs_at_most_that_frame(model: str, tmp_
             assert (await bench.next(DocumentRead)).lines in (PASSPORT, CARD)
 
 
-@pytest.mark.no_cover
 @EVERY_MODEL
 def test_no_stream_of_bytes_upsets_a_framing(model: str) -> None:
     chance = random.Random(4)
@@ -171,7 +169,6 @@ async def test_many_travellers_one_after_the_other(model: str, tmp_path: Path) -
             assert (await bench.next(DocumentRead)).lines == document.lines
 
 
-@pytest.mark.no_cover
 @EVERY_MODEL
 async def test_pulling_the_cable_at_any_byte_ends_the_watch_and_the_next_open_reads_on(
     model: str, tmp_path: Path
@@ -190,7 +187,6 @@ async def test_pulling_the_cable_at_any_byte_ends_the_watch_and_the_next_open_re
             wire.replug()
 
 
-@pytest.mark.no_cover
 @EVERY_MODEL
 async def test_opening_and_closing_many_times_leaves_nothing(model: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.

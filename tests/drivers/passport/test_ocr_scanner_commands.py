@@ -152,10 +152,10 @@ async def looking(bench: Bench) -> None:
 
 @SPOKEN_TO
 async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model, trigger="command", look_s=0.02, again_s=5) as bench:
+    async with bench_of(tmp_path / "port", model, trigger="command", look_s=0.1, again_s=5) as bench:
         for document in itertools.islice(Travellers(3), 5):
             await bench.device.present(document)
-            read = await bench.next()
+            read = await bench.next(DocumentRead)
             assert (read.lines, read.trigger) == (document.lines, Trigger.POLL)
             bench.device.remove()
             await looking(bench)
@@ -165,7 +165,7 @@ async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: P
 async def test_a_document_that_lies_before_a_commanded_scanner_is_said_once(
     model: str, tmp_path: Path
 ) -> None:
-    more = {"trigger": "command", "look_s": 0.02, "again_s": 5}
+    more = {"trigger": "command", "look_s": 0.1, "again_s": 5}
     async with bench_of(tmp_path / "port", model, **more) as bench:
         sent = bench.device.counters
         await bench.device.present(PASSPORT)

@@ -30,7 +30,6 @@ new Parser().parse(text).then(({ document, diagnostics }) => {
 RETAINED = ("device.state", "gateway.state", ".description", ".now", "send device.claim")
 
 
-@pytest.mark.no_cover
 def test_the_documents_do_not_drift_from_the_models() -> None:
     assert [str(drift) for drift in compare(ROOT / "config/contract")] == []
 
@@ -93,7 +92,6 @@ def test_the_examples_of_addresses_are_topics_of_ours() -> None:
         assert ("_gw" in address) == (DeviceTopic.parse(address) is None)
 
 
-@pytest.mark.no_cover
 def test_the_yaml_is_the_document() -> None:
     assert yaml.safe_load(documents()["asyncapi.yaml"]) == json.loads(json.dumps(asyncapi(CONTRACT_VERSION)))
 

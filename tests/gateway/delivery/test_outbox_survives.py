@@ -39,7 +39,6 @@ def seqs(directory, stream="lane-1/reader/record"):
     return [e.seq for e in inspect.events(directory) if e.stream == stream]
 
 
-@pytest.mark.no_cover
 def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a_gap(outbox_directory):
     chance = random.Random(20261124)
     committed = 0

@@ -160,6 +160,7 @@ async def test_it_is_found_on_loopback_by_those_who_look_for_such_a_camera() -> 
 @pytest.mark.skipif(not ORACLE.exists(), reason="make .oracles/.ready installs the programs of others")
 async def test_onvif_zeep_works_it() -> None:
     async with running("camera-onvif", size="1280x720", **ALONE, **USER) as (camera, _):
+        await camera.obey("insert", {"tampered": True})
         program = await asyncio.create_subprocess_exec(
             ORACLE, "tests/oracles/watch_onvif.py", str(camera.server.port), *USER.values(),
             stdout=asyncio.subprocess.PIPE,
@@ -172,7 +173,10 @@ async def test_onvif_zeep_works_it() -> None:
             "serial number": "SIM-ONV-0001",
             "size": [1280, 720],
             "stream": camera.rtsp.url,
-            "events": [["tns1:RuleEngine/CellMotionDetector/Motion", "false"]],
+            "events": [
+                ["tns1:RuleEngine/CellMotionDetector/Motion", "false"],
+                ["tns1:VideoSource/GlobalSceneChange/ImagingService", "true"],
+            ],
             "stranger": "Sender not authorized",
         }
 

@@ -11,6 +11,7 @@ import av
 import pytest
 from av.container import InputContainer
 from camera_rig import USER, fault, running
+from PIL import Image
 
 from simulators.camera.rtsp.camera import RtspCamera
 from simulators.camera.stamp import Stamp
@@ -39,6 +40,23 @@ async def test_ffmpeg_sees_every_picture_in_its_order(size: str) -> None:
         assert [later.number - earlier.number for earlier, later in pairwise(seen)] == [1] * 4
         assert all(later.at_ms > earlier.at_ms for earlier, later in pairwise(seen))
         assert time.time() * 1000 - seen[-1].at_ms < 3000
+
+
+async def test_opencv_sees_it_with_the_ffmpeg_of_its_own() -> None:
+    cv2 = pytest.importorskip("cv2")
+
+    def seen(url: str) -> list[Stamp]:
+        stream = cv2.VideoCapture(url, cv2.CAP_FFMPEG)
+        try:
+            pictures = [stream.read() for _ in range(5)]
+        finally:
+            stream.release()
+        return [Stamp.read(Image.fromarray(picture[:, :, ::-1])) for whole, picture in pictures if whole]
+
+    async with running("camera-rtsp", **QUICK, **USER) as (camera, _):
+        url = camera.url.replace("//", "//watch:two%20words@")
+        stamps_seen = await asyncio.to_thread(seen, url)
+        assert [later.number - earlier.number for earlier, later in pairwise(stamps_seen)] == [1] * 4
 
 
 async def test_several_watch_at_once_and_nothing_is_taken_for_nobody() -> None:

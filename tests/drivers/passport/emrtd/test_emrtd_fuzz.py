@@ -31,8 +31,6 @@ from drivers.passport.emrtd.security_infos import SecurityInfos
 from drivers.passport.emrtd.tlv import encode
 from drivers.passport.mrz import parse
 
-pytestmark = pytest.mark.no_cover
-
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2027, 3, 1)
 SLOWEST_S = 3.0

@@ -147,7 +147,6 @@ def test_progress_tells_each_file_as_it_grows() -> None:
     assert all(b - a <= 0xDF for a, b in pairwise(face))
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("mapping", [Mapping.GENERIC, Mapping.INTEGRATED])
 @pytest.mark.parametrize("cipher", [*Cipher])
 @pytest.mark.parametrize("group", ["secp256r1", "brainpoolP512r1"])
@@ -352,9 +351,7 @@ FULL = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), detail
 ACTIVE = Profile(access=Access.BAC, active_authentication=ActiveAuthentication.ECDSA, details=False)
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("profile", [FULL, ACTIVE])
-@pytest.mark.no_cover
 def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
     chip = issued(profile)
     commands = read(chip).commands
@@ -370,7 +367,6 @@ def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
     assert unlike_good(read(chip)) == {}
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("profile", "spoil"),
     [
@@ -381,7 +377,6 @@ def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
         (FULL, lambda at: fault.WrongStatus(at=at, status=0x6A82)),
     ],
 )
-@pytest.mark.no_cover
 def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -> None:
     chip = issued(profile)
     commands = read(chip).commands

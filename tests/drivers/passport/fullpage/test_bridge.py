@@ -79,7 +79,6 @@ def test_a_check_has_one_of_five_outcomes(check: dict[str, Any], outcome: Outcom
     assert (said.checks[0].id, said.checks[0].outcome) == ("optical.uv_br_fu", outcome)
 
 
-@pytest.mark.no_cover
 @settings(max_examples=FUZZ)
 @given(st.binary(max_size=60) | st.text().map(str.encode))
 def test_no_bytes_make_it_stumble(said: bytes) -> None:

@@ -113,7 +113,6 @@ def test_other_results_are_passed_over(path: str) -> None:
     assert resource(path, {"available": True, "testResult": "OK"}) == []
 
 
-@pytest.mark.no_cover
 @settings(max_examples=FUZZ)
 @given(
     st.sampled_from(["mrz", "uv-dullness", "b900-check", "visible/face"]),

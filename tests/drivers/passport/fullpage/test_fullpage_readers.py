@@ -136,7 +136,6 @@ async def test_a_service_that_dies_during_the_scan_is_told_of_and_comes_back(kin
 
 
 @EVERY_SERVICE
-@pytest.mark.no_cover
 async def test_nonsense_in_one_result_costs_only_that_result(kind: str) -> None:
     async with rig(kind) as here:
         for at in range(PARTS[kind]):
@@ -276,7 +275,6 @@ async def test_an_image_that_is_too_large_is_not_taken(kind: str) -> None:
         assert said[-2].images == ()
 
 
-@pytest.mark.no_cover
 @EVERY_SERVICE
 async def test_opening_and_closing_many_times_leaves_nothing(kind: str) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.

@@ -119,7 +119,6 @@ def test_a_server_that_ran_out_of_time_says_so() -> None:
     assert found(answer(ProcessingFinished=2)) == {"optical.model_known": Outcome.ABORTED}
 
 
-@pytest.mark.no_cover
 @settings(max_examples=FUZZ)
 @given(
     st.recursive(

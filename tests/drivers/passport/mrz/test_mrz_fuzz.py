@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from drivers.observation import Outcome
 from drivers.passport.mrz import Mrz, checks, parse
 
-pytestmark = pytest.mark.no_cover
-
 TODAY = date(2026, 6, 1)
 EXAMPLES = int(os.environ.get("BORDERPOST_FUZZ", "10000"))
 ZONES = (

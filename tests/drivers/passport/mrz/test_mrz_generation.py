@@ -211,7 +211,6 @@ def documents(draw: st.DrawFn, format_: Format) -> TravelDocument:
     )
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=150)
 @given(data=st.data(), truncation=st.sampled_from(Truncation), long_number=st.sampled_from(LongNumberDigit))
@@ -250,7 +249,6 @@ def test_what_is_printed_is_read_back(
     assert not {d.code for d in mrz.deviations} - {"long_number_filler"}
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=60)
 @given(data=st.data())

@@ -16,7 +16,7 @@ INSIDE = Path(__file__).parent / "in_its_own_network.py"
 def test_chips_through_a_real_pcscd(tmp_path: Path) -> None:
     done = with_pcscd(
         tmp_path,
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--no-cov"),
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"),
         *("--basetemp", tmp_path / "inside", "--timeout", "800", "-x", INSIDE),
         timeout_s=850,
         BORDERPOST_CARDS=os.environ.get("BORDERPOST_CARDS", "6"),

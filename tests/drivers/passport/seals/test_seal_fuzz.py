@@ -24,8 +24,6 @@ from drivers.passport.seals.payload import LONGEST
 from drivers.passport.seals.store import SealStore
 from simulators.passport.seals import Handover
 
-pytestmark = pytest.mark.no_cover
-
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2024, 6, 1)
 SLOWEST_S = 3.0

@@ -1,0 +1,1 @@
+"""Cameras that speak ONVIF: found, asked for their pictures, listened to."""

@@ -1,0 +1,243 @@
+"""One camera that is asked by SOAP: by its own clock, with its own addresses, as whoever may ask.
+
+Sources: ONVIF Core Specification, *Device management*; ONVIF Media Service Specification, *Media profiles*
+and *Media streaming*.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
+
+from pydantic import ValidationError
+
+from drivers.camera.http import CameraHttpSettings
+from drivers.camera.onvif.addresses import Addresses, Place
+from drivers.camera.onvif.clock import CameraClock, told_time
+from drivers.camera.onvif.soap import (
+    MEDIA_TYPE,
+    NAMESPACES,
+    Credentials,
+    FaultError,
+    NoSoapError,
+    answer,
+    child,
+    found,
+    question,
+    text,
+    token,
+)
+from drivers.command import boot_ns
+from drivers.driver import Identity
+from drivers.links.http import HttpLink
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.links import Links
+
+ANSWERS = (200, 400, 401, 403, 404, 410, 500)
+"""Statuses that come with an envelope, or with nothing and say enough by themselves."""
+GONE = (404, 410)
+NEWS_S = 1.5
+"""A clock that is off by so much more than was thought is worth another try: it tells whole seconds."""
+LONGEST_TEXT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One of the ways in which a camera sends its pictures."""
+
+    token: str
+    name: str
+    encoding: str
+    width_px: int
+    height_px: int
+
+
+class OnvifDevice:
+    """A camera, at the address of its device service."""
+
+    def __init__(self, links: Links, reached: CameraHttpSettings) -> None:
+        self._links = links
+        self._reached = reached
+        self._http: dict[str, HttpLink] = {}
+        self.addresses = Addresses(reached.url)
+        self.clock = CameraClock()
+        self.services: Mapping[str, Place] = MappingProxyType({})
+        """Where each service is that it told of, by the prefix of its namespace."""
+
+    # What it is asked
+
+    async def read_clock(self, timeout_s: float | None = None) -> float:
+        """Ask for its time, which everybody may; by how many seconds that is news. Raises LinkError."""
+        asked_ns = boot_ns()
+        try:
+            told = await self._once(self.addresses.device, "tds:GetSystemDateAndTime", timeout_s=timeout_s)
+            said = told_time(told)
+        except FaultError:
+            said = None
+        # A camera that does not tell its time is taken to have ours.
+        return 0.0 if said is None else self.clock.read(said, asked_ns, boot_ns())
+
+    async def read_services(self) -> None:
+        """Learn where its services are; raises LinkError."""
+        wanted = "<tds:IncludeCapability>false</tds:IncludeCapability>"
+        try:
+            told = await self.ask(self.addresses.device, "tds:GetServices", wanted)
+            given = {text(child(each, "Namespace")): text(child(each, "XAddr")) for each in told}
+            named = {prefix: given.get(namespace, "") for prefix, namespace in NAMESPACES.items()}
+        except FaultError as fault:  # of a camera older than 2011
+            if fault.not_admitted:
+                raise
+            told = await self.ask(self.addresses.device, "tds:GetCapabilities")
+            places = {"tds": "Device", "trt": "Media", "tev": "Events"}
+            named = {
+                prefix: text(child(told, "Capabilities", name, "XAddr")) for prefix, name in places.items()
+            }
+        self.addresses.told(named["tds"])
+        services = {prefix: self.addresses.service(address) for prefix, address in named.items()}
+        self.services = {prefix: place for prefix, place in services.items() if place is not None}
+
+    async def identity(self) -> Identity:
+        """Who made it, what it is; raises LinkError."""
+        told = await self.ask(self.addresses.device, "tds:GetDeviceInformation")
+        said = {
+            name: text(child(told, name))[:LONGEST_TEXT] or None
+            for name in ("Manufacturer", "Model", "SerialNumber", "FirmwareVersion")
+        }
+        return Identity(
+            manufacturer=said["Manufacturer"],
+            model=said["Model"] or "ONVIF camera",
+            serial_number=said["SerialNumber"],
+            firmware=said["FirmwareVersion"],
+        )
+
+    async def profiles(self) -> list[Profile]:
+        """The ways in which it sends video; raises LinkError."""
+        if "trt" not in self.services:
+            return []
+        told = await self.ask(self.services["trt"], "trt:GetProfiles")
+        profiles = []
+        for each in found(told, "Profiles"):
+            encoder = child(each, "VideoEncoderConfiguration")
+            size = [text(child(encoder, "Resolution", side)) for side in ("Width", "Height")]
+            if encoder is not None and all(re.fullmatch("[0-9]{1,5}", side) for side in size):
+                named, encoding = text(child(each, "Name")), text(child(encoder, "Encoding"))
+                profiles.append(Profile(each.get("token", ""), named, encoding, *map(int, size)))
+        return profiles
+
+    async def snapshot_address(self, profile: Profile) -> str:
+        """Where it says that a picture is; empty where it gives none. Raises LinkError."""
+        chosen = f"<trt:ProfileToken>{escape(profile.token)}</trt:ProfileToken>"
+        try:
+            told = await self.ask(self.services["trt"], "trt:GetSnapshotUri", chosen)
+        except FaultError as fault:
+            if fault.not_admitted:
+                raise
+            return ""
+        return text(child(told, "MediaUri", "Uri"))
+
+    async def stream_address(self, profile: Profile) -> str:
+        """Where it says that its stream is; raises LinkError."""
+        setup = (
+            "<trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport><tt:Protocol>RTSP</tt:Protocol>"
+            f"</tt:Transport></trt:StreamSetup><trt:ProfileToken>{escape(profile.token)}</trt:ProfileToken>"
+        )
+        told = await self.ask(self.services["trt"], "trt:GetStreamUri", setup)
+        return text(child(told, "MediaUri", "Uri"))
+
+    # How it is asked
+
+    async def ask(
+        self,
+        place: Place,
+        operation: str,
+        arguments: str = "",
+        header: str = "",
+        timeout_s: float | None = None,
+    ) -> Element:
+        """Ask for an operation, with a proof of the password; raises LinkError, or FaultError.
+
+        A camera whose clock was set meanwhile refuses a proof that is right: it is asked for its time, and
+        only if that is news the question is put again.
+        """
+        try:
+            return await self._once(place, operation, arguments, header, timeout_s, signed=True)
+        except FaultError as fault:
+            if not fault.not_admitted or await self.read_clock() < NEWS_S:
+                raise
+        return await self._once(place, operation, arguments, header, timeout_s, signed=True)
+
+    async def _once(
+        self,
+        place: Place,
+        operation: str,
+        arguments: str = "",
+        header: str = "",
+        timeout_s: float | None = None,
+        *,
+        signed: bool = False,
+    ) -> Element:
+        link = await self.http(place.origin)
+        user, password = self._reached.username, self._reached.password
+        if signed and user is not None and password is not None:
+            header += token(Credentials(user, password.get_secret_value()), self.clock.now())
+        said = await link.ask(
+            "POST",
+            place.path,
+            body=question(operation, arguments, header),
+            media_type=MEDIA_TYPE,
+            expect=ANSWERS,
+            timeout_s=timeout_s,
+        )
+        if said.status in (401, 403):
+            raise FaultError(frozenset({"NotAuthorized"}))
+        try:
+            return answer(said.body, operation)
+        except NoSoapError:
+            # Of a subscription: some cameras have no page any more where it was.
+            if said.status in GONE and place not in (self.addresses.device, *self.services.values()):
+                raise FaultError(frozenset()) from None
+            raise link.wrong_service("answers, but not as an ONVIF device does") from None
+
+    async def http(self, origin: str) -> HttpLink:
+        """The way to what is asked over HTTP at one of its ports; raises LinkError."""
+        if origin not in self._http:
+            self._http[origin] = await self._links.http(self.settings_at(origin))
+        return self._http[origin]
+
+    def settings_at(self, origin: str) -> CameraHttpSettings:
+        """How it is spoken to at that port; raises LinkError where that would be in clear and may not be."""
+        plain = self._reached.model_dump(exclude={"url"})
+        try:
+            return CameraHttpSettings(url=origin, **plain)
+        except ValidationError:
+            raise self.unsafe() from None
+
+    def unsafe(self) -> LinkError:
+        """What it offers would be in clear over a network."""
+        return LinkError(
+            Cause.WRONG_DEVICE,
+            f"{self._reached.url} has its pictures or services where they would be in clear over a network.",
+            Action.CONFIGURE,
+            "Switch TLS on in the camera, or add `cleartext = true` where nobody else can reach that wire.",
+        )
+
+    def refused(self, fault: FaultError) -> LinkError:
+        """What a fault means that nothing can be done about."""
+        url = self._reached.url
+        if fault.not_admitted:
+            given = "Correct" if self._reached.username else "Add"
+            return LinkError(
+                Cause.NO_PERMISSION,
+                f"{url} refuses these credentials.",
+                Action.CONFIGURE,
+                f"{given} `username` and `password`: of a user for ONVIF, whom many cameras keep apart from "
+                "those of their web page.",
+            )
+        return LinkError(
+            Cause.WRONG_DEVICE,
+            f"{url} does not know what every ONVIF camera is asked.",
+            Action.CONFIGURE,
+            "See that ONVIF is switched on in the camera; else use camera-snapshot or camera-rtsp.",
+        )

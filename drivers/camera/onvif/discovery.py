@@ -1,0 +1,177 @@
+"""Finding a camera by WS-Discovery: by who it is or what it says of itself, wherever it is at the moment.
+
+Sources: WS-Discovery of April 2005, *Probe and Match*; ONVIF Core Specification, *Device discovery*: a camera
+answers a probe for `dn:NetworkVideoTransmitter` with its scopes and the addresses of its device service.
+"""
+
+import uuid
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from urllib.parse import quote, urlsplit, urlunsplit
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+from pydantic import Field, model_validator
+
+from drivers.camera.onvif.soap import ENVELOPE, child, found, local, text
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.multicast import answers
+from drivers.links.settings import Settings
+
+GROUP, PORT = "239.255.255.250", 3702
+HARDWARE = "onvif://www.onvif.org/hardware/"
+_ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
+_DISCOVERY = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
+
+
+class Wanted(Settings):
+    """Which camera is meant, where its address is not known.
+
+    Whoever answers so is sent the password's digest: this is for networks that are the cameras' own.
+    """
+
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^[!-~]+$",
+        description="Its endpoint reference, which stays the same for its life.",
+        examples=["urn:uuid:4d454930-0000-1000-8000-b8a44f000001"],
+    )
+    scopes: tuple[str, ...] = Field(
+        (),
+        description="What it must say of itself: each the beginning, by whole levels, of one of its scopes.",
+        examples=[["onvif://www.onvif.org/location/lane-1"]],
+    )
+    hardware: str | None = Field(
+        None, description="The model, as its scopes name it.", examples=["DS-2CD2143G2"]
+    )
+    interface: IPv4Address | None = Field(
+        None,
+        description="Address of the network interface to look through; without it, the default one.",
+        examples=["192.0.2.1"],
+    )
+    search_s: float = Field(
+        2.0, gt=0, le=10, description="How long to look for it, in seconds.", examples=[2.0]
+    )
+
+    @model_validator(mode="after")
+    def _of_somebody(self) -> "Wanted":
+        if self.endpoint is None and not self.scopes and self.hardware is None:
+            raise ValueError("name its `endpoint`, or `scopes` or `hardware` that no other camera has")
+        return self
+
+    @property
+    def named(self) -> str:
+        """It as a sentence names it."""
+        hardware = () if self.hardware is None else (f"hardware {self.hardware}",)
+        return self.endpoint or ", ".join((*self.scopes, *hardware))
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The scopes it must have, its hardware's with them."""
+        return (*self.scopes, *(() if self.hardware is None else (HARDWARE + quote(self.hardware, safe=""),)))
+
+    def is_met(self, endpoint: str, scopes: Sequence[str]) -> bool:
+        """Whether it is this one."""
+        if self.endpoint is not None and _bare(endpoint) != _bare(self.endpoint):
+            return False
+        return all(any(_begins(mine, wanted) for mine in scopes) for wanted in self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A device that answered."""
+
+    endpoint: str
+    scopes: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+async def find(wanted: Wanted) -> str:
+    """The address of its device service; raises LinkError where nobody or more than one is meant."""
+    asked = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
+    # Some answer only who asks for no type. UDP may lose one, too.
+    probes = [probe(asked[0], "dn:NetworkVideoTransmitter"), probe(asked[1], "")]
+    met: dict[str, str] = {}
+    host = None if wanted.interface is None else str(wanted.interface)
+    async with aclosing(answers(probes, GROUP, PORT, host, wanted.search_s)) as heard:
+        async for datagram, sender in heard:
+            for match in matches(datagram, asked):
+                if not wanted.is_met(match.endpoint, match.scopes):
+                    continue
+                if (address := reached(match.addresses, sender)) is not None:
+                    met.setdefault(_bare(match.endpoint), address)
+            if met and wanted.endpoint is not None:
+                break
+    if not met:
+        raise LinkError(
+            Cause.NO_DEVICE,
+            f"No camera answers that is {wanted.named}.",
+            Action.RESTART,
+            "Start the camera; see that WS-Discovery is on in it, and that it is in the same network as "
+            "`interface`. Or write its address as `url`.",
+        )
+    if len(met) > 1:
+        raise LinkError(
+            Cause.AMBIGUOUS,
+            f"{len(met)} cameras are {wanted.named}.",
+            Action.CONFIGURE,
+            "Name the `endpoint` of the one that is meant: " + ", ".join(sorted(met)[:4]) + ".",
+        )
+    return next(iter(met.values()))
+
+
+def probe(message_id: str, types: str) -> bytes:
+    """The question who is there."""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{ENVELOPE}" xmlns:a="{_ADDRESSING}" '
+        f'xmlns:d="{_DISCOVERY}" xmlns:dn="http://www.onvif.org/ver10/network/wsdl"><s:Header>'
+        f"<a:Action>{_DISCOVERY}/Probe</a:Action><a:MessageID>{message_id}</a:MessageID>"
+        "<a:To>urn:schemas-xmlsoap-org:ws:2005:04:discovery</a:To></s:Header><s:Body><d:Probe>"
+        + (f"<d:Types>{types}</d:Types>" if types else "")
+        + "</d:Probe></s:Body></s:Envelope>"
+    ).encode()
+
+
+def matches(datagram: bytes, asked: Sequence[str]) -> list[Match]:
+    """Who tells of itself in an answer to one of these questions; nobody in anything else."""
+    try:
+        root = ElementTree.fromstring(datagram)
+    except (ParseError, DefusedXmlException, ValueError):
+        return []
+    if local(root) != "Envelope" or text(child(root, "Header", "RelatesTo")) not in asked:
+        return []
+    return [
+        Match(
+            text(child(each, "EndpointReference", "Address")),
+            tuple(text(child(each, "Scopes")).split()),
+            tuple(text(child(each, "XAddrs")).split()),
+        )
+        for each in found(root, "ProbeMatch")
+    ]
+
+
+def reached(addresses: Sequence[str], sender: str) -> str | None:
+    """Where the device is that answered from there: at the host that it answered from, whatever it writes."""
+    usable = []
+    for address in addresses:
+        try:
+            parts = urlsplit(address)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            continue
+        if parts.scheme in ("http", "https") and parts.hostname and address.isascii():
+            moved = urlunsplit((parts.scheme, sender + port, parts.path, "", ""))
+            usable.append((parts.hostname != sender, parts.scheme != "https", moved))
+    return min(usable)[2] if usable else None
+
+
+def _bare(endpoint: str) -> str:
+    return endpoint.strip().lower().removeprefix("urn:").removeprefix("uuid:")
+
+
+def _begins(scope: str, wanted: str) -> bool:
+    """By whole levels of a path, letters of any size in what comes before it (WS-Discovery, 5.1, rfc2396)."""
+    return (scope.rstrip("/") + "/").startswith(wanted.rstrip("/") + "/")

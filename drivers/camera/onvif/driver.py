@@ -1,0 +1,257 @@
+"""Cameras that speak ONVIF: driver `camera-onvif`.
+
+The camera tells where its pictures are, and they then come as from any other camera, over HTTP or by RTSP.
+What it tells of itself meanwhile, by a pull point, is its condition. Source: ONVIF Profile S Specification
+1.3; see the modules beside this one for the parts of it.
+"""
+
+import asyncio
+import contextlib
+from typing import Any
+
+from pydantic import ValidationError
+
+from drivers.camera.camera import Eye, PictureCamera
+from drivers.camera.onvif.conditions import SIGNAL_LOST, TAMPERED, UNCLEAR, Conditions
+from drivers.camera.onvif.device import OnvifDevice, Profile
+from drivers.camera.onvif.discovery import find
+from drivers.camera.onvif.events import Subscription
+from drivers.camera.onvif.settings import OnvifSettings
+from drivers.camera.onvif.soap import FaultError
+from drivers.camera.rtsp import RtspCameraSettings, StreamEye
+from drivers.camera.snapshot import SnapshotEye, SnapshotSettings
+from drivers.driver import Condition, Identity, Status
+from drivers.links.link import Action, Cause, LinkError
+
+WAIT_S = 0.5
+"""How long the camera may hold a pull back. It is the sign of life too: one that hangs is missed within two
+of these, a pause and the slack, which is 2.7 s."""
+SLACK_S = 1.5
+"""How long any answer may take beyond that."""
+PAUSE_S = 0.2
+"""Between two pulls: some cameras answer at once that there is nothing."""
+AGAIN_S = 1.0
+"""Between two looks at a camera that tells nothing."""
+NEWS_S = 3.0
+"""The time in what is pulled is taken as a hint only: some cameras write it wrongly there."""
+CHURN_S = 5.0
+"""A clock that is found off by so much more or less than was told is told of again."""
+DEAF = Status(
+    Condition.DEGRADED,
+    Cause.DEVICE_FAULT,
+    "The camera gives pictures, but takes no subscription: tampering would not be told.",
+    Action.RESTART,
+    "See who else has subscribed to its events, then restart the camera. Or: `events = false`.",
+)
+
+
+class OnvifCamera(PictureCamera[OnvifSettings]):
+    """A camera of ONVIF's profile S."""
+
+    settings_model = OnvifSettings
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._conditions = Conditions(self.settings.tamper_input, self.settings.tamper_closed)
+        self._subscription: Subscription | None = None
+        self._heard = False
+        """Something was pulled by this subscription, if only that there is nothing."""
+        self._clock_said_s: float | None = None
+        """How far off the clock was when that was last told."""
+
+    async def open(self) -> Identity:
+        """Find the camera, learn where its pictures are, and look at one; raises LinkError."""
+        wanted = self.settings.find
+        url = self.settings.url if wanted is None else await find(wanted)
+        assert url is not None, "settings are checked"
+        try:
+            reached = self.settings.reached(url)
+        except ValidationError:
+            raise _in_clear() from None
+        self.device = device = OnvifDevice(self.links, reached)
+        try:
+            await device.read_clock()
+            await device.read_services()
+            identity = await device.identity()
+            profile = self._chosen(await device.profiles())
+            self.eye = await self._looking(profile)
+        except FaultError as fault:
+            raise device.refused(fault) from None
+        self._mind_clock()
+        return identity
+
+    async def close(self) -> None:
+        """Give the subscription back, where the camera is there to hear it."""
+        subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            with contextlib.suppress(LinkError, FaultError):
+                await subscription.end()
+
+    async def tend(self) -> None:
+        """Look after pictures, and hear what the camera tells; ends only by raising LinkError."""
+        both = [asyncio.create_task(self.eye.tend(self)), asyncio.create_task(self._hear())]
+        try:
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            await next(iter(done))
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+    # Pictures
+
+    def _chosen(self, profiles: list[Profile]) -> Profile:
+        """The profile that is asked for, or the largest that is not too large; raises LinkError for none."""
+        wanted, widest = self.settings.profile, self.settings.width_max_px
+        if wanted is not None:
+            fitting = [each for each in profiles if wanted in (each.token, each.name)]
+            lacking = f"has no media profile {wanted}"
+        else:
+            fitting = [each for each in profiles if each.width_px <= widest]
+            lacking = f"has no media profile with video of at most {widest} pixels"
+        if not fitting:
+            sizes = ", ".join(sorted({f"{each.width_px}x{each.height_px}" for each in profiles})[:8])
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"The camera {lacking}.",
+                Action.CONFIGURE,
+                f"Correct `profile` or `width_max_px`: its profiles are of {sizes}."
+                if profiles
+                else "Make a profile with video in the camera, by its web page or its maker's program.",
+            )
+        return max(fitting, key=lambda each: each.width_px * each.height_px)
+
+    async def _looking(self, profile: Profile) -> Eye:
+        """The way by which its pictures come, tried; raises LinkError, or FaultError."""
+        wanted = self.settings.pictures
+        given = "" if wanted == "stream" else await self.device.snapshot_address(profile)
+        if wanted == "snapshot" or given:
+            return await self._snapshots(given)
+        return await self._stream(await self.device.stream_address(profile))
+
+    async def _snapshots(self, given: str) -> Eye:
+        place = self.device.addresses.service(given)
+        if place is None:
+            raise _no_pictures("snapshot", 'Choose `pictures = "stream"`.')
+        link = await self.device.http(place.origin)
+        plain = self.device.settings_at(place.origin).model_dump()
+        eye = SnapshotEye(SnapshotSettings(path=place.path, **plain), link, "the address it gives")
+        await eye.check(self)
+        return eye
+
+    async def _stream(self, given: str) -> Eye:
+        place = self.device.addresses.stream(given, self.settings.stream_port)
+        if place is None:
+            raise _no_pictures("stream", "Switch RTSP on in the camera.")
+        try:
+            settings = _StreamSettings(
+                url=place.address,
+                username=self.settings.username,
+                password=self.settings.password,
+                cleartext=self.settings.cleartext,
+            )
+        except ValidationError:
+            raise self.device.unsafe() from None
+        return await StreamEye.opened(settings, self.links)
+
+    # What the camera tells
+
+    async def _hear(self) -> None:
+        """Pull what it tells, on and on: that it answers is news enough. Ends only by raising LinkError."""
+        while True:
+            try:
+                if self._subscription is None and self.settings.events and "tev" in self.device.services:
+                    await self._subscribe()
+                if self._subscription is None:
+                    await self.device.read_clock(SLACK_S)
+                    await asyncio.sleep(AGAIN_S)
+                else:
+                    await self._pull(self._subscription)
+                    await asyncio.sleep(PAUSE_S)
+            except FaultError as fault:
+                if fault.not_admitted:
+                    raise self.device.refused(fault) from None
+                await self._resubscribe()
+            self._mind_clock()
+
+    async def _subscribe(self) -> None:
+        try:
+            self._subscription = await Subscription.made(self.device, self.settings.subscription_s)
+        except FaultError as fault:
+            if fault.not_admitted:
+                raise
+            self.trouble("events", DEAF)
+        self._conditions.forget()
+
+    async def _resubscribe(self) -> None:
+        """Let go of a subscription that the camera knows no more, or cannot renew: another is made."""
+        if not self._heard:
+            self.trouble("events", DEAF)
+        await self.close()
+        await asyncio.sleep(PAUSE_S if self._heard else AGAIN_S)
+        self._heard = False
+
+    async def _pull(self, subscription: Subscription) -> None:
+        pulled = await subscription.pull(WAIT_S, WAIT_S + SLACK_S)
+        self._heard = True
+        self.trouble("events", None)
+        self._conditions.take(pulled.notices)
+        for status in (SIGNAL_LOST, TAMPERED, UNCLEAR):
+            self.trouble(status.text, status if self._conditions.hold(status) else None)
+        said = pulled.camera_time
+        if said is not None and abs((said - self.device.clock.now()).total_seconds()) > NEWS_S:
+            await self.device.read_clock()
+        if subscription.due:
+            await subscription.renew()
+
+    def _mind_clock(self) -> None:
+        """Tell of a clock that is off, once until it is off by something else."""
+        off_s, said_s = self.device.clock.off_s, self._clock_said_s
+        if abs(off_s) <= self.settings.clock_tolerance_s:
+            self._clock_said_s = None
+            self.trouble("clock", None)
+        elif said_s is None or abs(off_s - said_s) > CHURN_S:
+            self._clock_said_s = off_s
+            self.trouble("clock", _clock_off(off_s))
+
+
+class _StreamSettings(RtspCameraSettings):
+    """A stream at an address that the camera gave: some write passwords into its path."""
+
+    @property
+    def shown(self) -> str:
+        return "/".join(self.url.split("/")[:3])
+
+
+def _in_clear() -> LinkError:
+    return LinkError(
+        Cause.WRONG_DEVICE,
+        "The camera that was found has its services where they would be in clear over a network.",
+        Action.CONFIGURE,
+        "Switch TLS on in the camera, or add `cleartext = true` where nobody else can reach that wire.",
+    )
+
+
+def _no_pictures(what: str, how: str) -> LinkError:
+    return LinkError(
+        Cause.WRONG_DEVICE,
+        f"The camera gives no address of a {what} that can be used.",
+        Action.CONFIGURE,
+        how,
+    )
+
+
+def _clock_off(off_s: float) -> Status:
+    amount, unit = abs(off_s), "seconds"
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if amount >= 2 * size:
+            amount, unit = amount / size, name
+            break
+    direction = "ahead" if off_s > 0 else "behind"
+    return Status(
+        Condition.DEGRADED,
+        Cause.CLOCK_WRONG,
+        f"The camera's clock is {amount:.0f} {unit} {direction}; its pictures come all the same.",
+        Action.CONFIGURE,
+        "Have the camera set its clock by NTP, from this post's time server.",
+    )

@@ -1,0 +1,123 @@
+"""What a camera tells by pull points: subscribed, renewed in time, and given back at the end.
+
+Sources: ONVIF Core Specification, *Real-time pull-point notification interface*; OASIS Web Services
+BaseNotification 1.3; WS-Addressing 1.0, SOAP binding: what stands in a subscription's reference parameters
+goes into the header of each question.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
+
+from drivers.camera.onvif.addresses import Place
+from drivers.camera.onvif.clock import stamped_time
+from drivers.camera.onvif.device import OnvifDevice
+from drivers.camera.onvif.soap import ADDRESSING, NAMESPACES, child, flattened, found, local, text
+from drivers.command import boot_ns
+
+ACTIONS = {
+    "tev:PullMessages": f"{NAMESPACES['tev']}/PullPointSubscription/PullMessagesRequest",
+    "wsnt:Renew": "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/RenewRequest",
+    "wsnt:Unsubscribe": "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/UnsubscribeRequest",
+}
+MOST = 100
+"""Notices in one answer."""
+END_S = 1.0
+"""How long a camera may take to let a subscription go, when nobody waits for it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that a camera told."""
+
+    topic: str
+    """Without prefixes of namespaces: `VideoSource/GlobalSceneChange/ImagingService`."""
+    source: Mapping[str, str]
+    data: Mapping[str, str]
+    ended: bool
+    """It tells that what it is of is no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What came of one pull."""
+
+    notices: tuple[Notice, ...]
+    camera_time: datetime | None
+
+
+class Subscription:
+    """One of ours."""
+
+    def __init__(self, device: OnvifDevice, place: Place, header: str, lasts_s: float) -> None:
+        self._device = device
+        self._place = place
+        self._header = header
+        self._asked_s = lasts_s
+        self._renew_ns = 0
+        """When half of it is over, by CLOCK_BOOTTIME."""
+
+    @classmethod
+    async def made(cls, device: OnvifDevice, lasts_s: float) -> "Subscription":
+        """Subscribe to all that it tells; raises LinkError, or FaultError.
+
+        Not to some of it: filters are what cameras understand least, and there is little.
+        """
+        lasting = f"<tev:InitialTerminationTime>PT{lasts_s:g}S</tev:InitialTerminationTime>"
+        told = await device.ask(device.services["tev"], "tev:CreatePullPointSubscription", lasting)
+        reference = child(told, "SubscriptionReference")
+        given = text(child(reference, "Address"))
+        to = f"<a:To>{escape(given)}</a:To>"
+        for parameter in child(reference, "ReferenceParameters") or ():
+            parameter.set(f"{{{ADDRESSING}}}IsReferenceParameter", "true")
+            to += flattened(parameter)
+        place = device.addresses.service(given) or device.services["tev"]
+        subscription = cls(device, place, to, lasts_s)
+        subscription._lasts(told)
+        return subscription
+
+    @property
+    def due(self) -> bool:
+        """Whether it should be renewed."""
+        return boot_ns() >= self._renew_ns
+
+    async def pull(self, wait_s: float, timeout_s: float) -> Pulled:
+        """What is told, waiting so long for the first of it; raises LinkError, or FaultError."""
+        wanted = f"<tev:Timeout>PT{wait_s:g}S</tev:Timeout><tev:MessageLimit>{MOST}</tev:MessageLimit>"
+        told = await self._ask("tev:PullMessages", wanted, timeout_s)
+        notices = tuple(_notice(each) for each in found(told, "NotificationMessage"))
+        return Pulled(notices, stamped_time(text(child(told, "CurrentTime"))))
+
+    async def renew(self) -> None:
+        """Have it last longer; raises LinkError, or FaultError."""
+        lasting = f"<wsnt:TerminationTime>PT{self._asked_s:g}S</wsnt:TerminationTime>"
+        self._lasts(await self._ask("wsnt:Renew", lasting))
+
+    async def end(self) -> None:
+        """Give it back: a camera has few; raises LinkError, or FaultError."""
+        await self._ask("wsnt:Unsubscribe", "", END_S)
+
+    async def _ask(self, operation: str, arguments: str, timeout_s: float | None = None) -> Element:
+        header = f"<a:Action>{ACTIONS[operation]}</a:Action>{self._header}"
+        return await self._device.ask(self._place, operation, arguments, header, timeout_s)
+
+    def _lasts(self, told: Element) -> None:
+        """Take note of how long it lasts, which may be less than was asked for."""
+        now, ends = (stamped_time(text(child(told, name))) for name in ("CurrentTime", "TerminationTime"))
+        lasts_s = (ends - now).total_seconds() if now and ends else self._asked_s
+        self._renew_ns = boot_ns() + round(min(max(lasts_s, 0), self._asked_s) / 2 * 1e9)
+
+
+def _notice(message: Element) -> Notice:
+    topic = "/".join(level.rpartition(":")[2] for level in text(child(message, "Topic")).split("/"))
+    inner = child(message, "Message", "Message")
+    ended = inner is not None and inner.get("PropertyOperation") == "Deleted"
+    return Notice(topic, _items(child(inner, "Source")), _items(child(inner, "Data")), ended)
+
+
+def _items(element: Element | None) -> Mapping[str, str]:
+    if element is None:
+        return {}
+    return {each.get("Name", ""): each.get("Value", "") for each in element if local(each) == "SimpleItem"}

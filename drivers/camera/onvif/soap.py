@@ -1,0 +1,151 @@
+"""SOAP 1.2 envelopes of ONVIF, and the UsernameToken of WS-Security that proves a password in them.
+
+Written by hand: onvif-zeep-async brings zeep and lxml, which are 0.3 s to import and 29 MB in each worker,
+and 47 MB once the service descriptions of ONVIF are read; this is 0.1 s and 10.6 MB, of which HTTP, that
+cameras need anyway, is 9.9 (CPython 3.11, PSS). Nor does it mind which namespaces a camera's answers are in:
+all that is read is found by its local name.
+
+Sources: ONVIF Core Specification, *Error handling* and *Security*; OASIS Web Services Security UsernameToken
+Profile 1.0, section 3.1: digest = base64(SHA-1(nonce + created + password)).
+"""
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree.ElementTree import Element, ParseError, tostring
+from xml.sax.saxutils import escape
+
+from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
+
+MEDIA_TYPE = "application/soap+xml; charset=utf-8"
+ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
+ADDRESSING = "http://www.w3.org/2005/08/addressing"
+NAMESPACES = {
+    "tds": "http://www.onvif.org/ver10/device/wsdl",
+    "trt": "http://www.onvif.org/ver10/media/wsdl",
+    "tev": "http://www.onvif.org/ver10/events/wsdl",
+    "wsnt": "http://docs.oasis-open.org/wsn/b-2",
+    "tt": "http://www.onvif.org/ver10/schema",
+}
+_DECLARED = " ".join(f'xmlns:{prefix}="{name}"' for prefix, name in NAMESPACES.items())
+_WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
+NOT_ADMITTED = frozenset(
+    {
+        "NotAuthorized",
+        "FailedAuthentication",
+        "InvalidSecurity",
+        "InvalidSecurityToken",
+        "OperationProhibited",
+    }
+)
+"""Subcodes of faults that say who may not ask."""
+
+
+class NoSoapError(Exception):
+    """What came is no SOAP envelope."""
+
+
+class FaultError(Exception):
+    """The camera answered with a fault. Its words stay where they are: they are the camera's, not ours."""
+
+    def __init__(self, codes: frozenset[str]) -> None:
+        super().__init__("SOAP fault")
+        self.codes = codes
+        """Local names of its code and subcodes."""
+
+    @property
+    def not_admitted(self) -> bool:
+        """Whether the fault is that these credentials are refused."""
+        return bool(self.codes & NOT_ADMITTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user of the camera."""
+
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return "Credentials()"
+
+
+def digest(nonce: bytes, created: str, password: str) -> str:
+    """What proves a password at a time, in base64."""
+    proof = nonce + created.encode() + password.encode()
+    return base64.b64encode(hashlib.sha1(proof, usedforsecurity=False).digest()).decode()
+
+
+def token(who: Credentials, created: datetime) -> str:
+    """The header that proves a password; `created` is what the camera's clock says, in UTC."""
+    nonce = secrets.token_bytes(16)
+    at = f"{created:%Y-%m-%dT%H:%M:%S}.{created.microsecond // 1000:03}Z"
+    return (
+        f'<wsse:Security xmlns:wsse="{_WSS}wssecurity-secext-1.0.xsd" '
+        f'xmlns:wsu="{_WSS}wssecurity-utility-1.0.xsd"><wsse:UsernameToken>'
+        f"<wsse:Username>{escape(who.username)}</wsse:Username>"
+        f'<wsse:Password Type="{_WSS}username-token-profile-1.0#PasswordDigest">'
+        f"{digest(nonce, at, who.password)}</wsse:Password>"
+        f'<wsse:Nonce EncodingType="{_WSS}soap-message-security-1.0#Base64Binary">'
+        f"{base64.b64encode(nonce).decode()}</wsse:Nonce><wsu:Created>{at}</wsu:Created>"
+        "</wsse:UsernameToken></wsse:Security>"
+    )
+
+
+def question(operation: str, arguments: str = "", header: str = "") -> bytes:
+    """The envelope that asks for an operation, as `tds:GetServices`, with its arguments as XML."""
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{ENVELOPE}" xmlns:a="{ADDRESSING}" '
+        f"{_DECLARED}><s:Header>{header}</s:Header><s:Body><{operation}>{arguments}</{operation}></s:Body>"
+        "</s:Envelope>"
+    ).encode()
+
+
+def answer(content: bytes, operation: str) -> Element:
+    """The response to an operation; raises FaultError, or NoSoapError where there is none in it."""
+    try:
+        root: Element = ElementTree.fromstring(content)
+    except (ParseError, DefusedXmlException, ValueError) as error:
+        raise NoSoapError from error
+    body = child(root, "Body") if local(root) == "Envelope" else None
+    said = body[0] if body is not None and len(body) else None
+    if said is not None and local(said) == "Fault":
+        code = child(said, "Code")
+        values = () if code is None else found(code, "Value")
+        raise FaultError(frozenset(text(value).rpartition(":")[2] for value in values))
+    if said is None or local(said) != operation.rpartition(":")[2] + "Response":
+        raise NoSoapError
+    return said
+
+
+def local(element: Element) -> str:
+    """The name of an element without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def text(element: Element | None) -> str:
+    """What stands in an element, without space around it; nothing for none."""
+    return "" if element is None else (element.text or "").strip()
+
+
+def found(element: Element, name: str) -> Iterator[Element]:
+    """All elements of that local name in it, however deep."""
+    return (each for each in element.iter() if local(each) == name)
+
+
+def child(element: Element | None, *path: str) -> Element | None:
+    """The first child of that local name, or the first child of that child, and so on."""
+    for name in path:
+        if element is None:
+            return None
+        element = next((each for each in element if local(each) == name), None)
+    return element
+
+
+def flattened(element: Element) -> str:
+    """An element as XML, to give it back to the camera as it gave it."""
+    return tostring(element, encoding="unicode")

@@ -1,0 +1,195 @@
+"""The parts of the driver `camera-onvif` that need no camera: envelopes, addresses, times, settings."""
+
+import base64
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers.camera.onvif.addresses import Addresses, Place
+from drivers.camera.onvif.clock import CameraClock, stamped_time, told_time
+from drivers.camera.onvif.discovery import Wanted, matches, reached
+from drivers.camera.onvif.settings import OnvifSettings
+from drivers.camera.onvif.soap import Credentials, FaultError, NoSoapError, answer, digest, question, token
+from drivers.command import boot_ns
+
+ENVELOPE = '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body>{}</e:Body></e:Envelope>'
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'
+
+
+def test_a_proof_of_the_password_is_as_onvif_published_it() -> None:
+    # ONVIF, Application Programmer's Guide 1.0, the example of a UsernameToken.
+    nonce = base64.b64decode("LKqI6G/AikKCQrN0zqZFlg==")
+    assert digest(nonce, "2010-09-16T07:50:45Z", "userpassword") == "tuOSpGlFlIXsozq4HFNeeGeFLEI="
+
+
+def test_no_proof_is_used_twice_and_none_holds_the_password() -> None:
+    who = Credentials("a<b&c", "two words")
+    headers = {token(who, datetime(2026, 11, 27, tzinfo=UTC)) for _ in range(3)}
+    assert len(headers) == 3
+    for header in headers:
+        fromstring(header)
+        assert "two words" not in header
+        assert "a&lt;b&amp;c" in header
+    assert "two words" not in repr(who)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "It works!",
+        "<html/>",
+        BOMB,
+        ENVELOPE.format(""),
+        ENVELOPE.format("<GetOtherResponse/>"),
+        "<a>\xff",
+    ],
+)
+def test_what_is_no_answer_is_none(content: str) -> None:
+    with pytest.raises(NoSoapError):
+        answer(content.encode("latin-1"), "tds:GetServices")
+
+
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_no_bytes_do_any_harm(noise: bytes, at: int) -> None:
+    whole = ENVELOPE.format("<GetServicesResponse><Service/></GetServicesResponse>").encode()
+    with contextlib.suppress(NoSoapError, FaultError):
+        assert answer(whole[:at] + noise + whole[at:], "tds:GetServices").tag.endswith("GetServicesResponse")
+    assert matches(whole[:at] + noise, ["urn:uuid:1"]) == []
+
+
+def test_a_fault_is_known_by_its_codes_whatever_it_says() -> None:
+    fault = "<e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>ter:{}</e:Value></e:Subcode>"
+    for code, not_admitted in (("NotAuthorized", True), ("NoProfile", False)):
+        with pytest.raises(FaultError) as error:
+            answer(ENVELOPE.format(fault.format(code) + "</e:Code></e:Fault>").encode(), "tds:GetServices")
+        assert error.value.not_admitted is not_admitted
+
+
+def test_a_question_is_an_envelope_with_its_operation() -> None:
+    root = fromstring(question("trt:GetProfiles"))
+    assert root[1][0].tag == "{http://www.onvif.org/ver10/media/wsdl}GetProfiles"
+
+
+@pytest.mark.parametrize(
+    ("reached_at", "told", "given", "service", "stream"),
+    [
+        ("http://192.0.2.7", None, "http://192.0.2.7/onvif/m", "http://192.0.2.7/onvif/m", None),
+        (
+            "http://cam.lan:8081",
+            "http://10.0.0.5/x",
+            "http://10.0.0.5/m?a=1",
+            "http://cam.lan:8081/m?a=1",
+            None,
+        ),
+        ("http://cam.lan:8081", "http://0.0.0.0/x", "http://0.0.0.0:99/m", "http://cam.lan:99/m", None),
+        ("https://cam.lan", "http://10.0.0.5/x", "http://10.0.0.5/m", "https://cam.lan/m", None),
+        ("http://[2001:db8::7]", None, "http://169.254.7.7", "http://[2001:db8::7]/", None),
+        ("http://192.0.2.7", None, "rtsp://u:p@169.254.7.7:8554/a?b", None, "rtsp://192.0.2.7:8554/a?b"),
+        ("http://192.0.2.7:81", None, "rtsp://0.0.0.0/a", None, "rtsp://192.0.2.7/a"),
+        ("http://192.0.2.7", None, "http:// /", None, None),
+        ("http://192.0.2.7", None, "http://a:port/", None, None),
+        ("http://192.0.2.7", None, "ftp://192.0.2.7/", None, None),
+        ("http://192.0.2.7", None, "http://192.0.2.7/\r\nX: y", None, None),
+        ("http://192.0.2.7", None, "", None, None),
+    ],
+)
+def test_what_becomes_of_addresses(
+    reached_at: str, told: str | None, given: str, service: str | None, stream: str | None
+) -> None:
+    addresses = Addresses(reached_at)
+    if told is not None:
+        addresses.told(told)
+
+    def said(place: Place | None) -> str | None:
+        return None if place is None else place.address
+
+    assert (said(addresses.service(given)), said(addresses.stream(given))) == (service, stream)
+    if stream is not None:
+        moved = addresses.stream(given, 5541)
+        assert moved is not None
+        assert moved.origin.endswith(":5541")
+
+
+@pytest.mark.parametrize(
+    ("addresses", "address"),
+    [
+        (["http://192.0.2.7/onvif/device_service"], "http://192.0.2.7/onvif/device_service"),
+        (["http://169.254.7.7:81/x", "http://192.0.2.7:80/y"], "http://192.0.2.7:80/y"),
+        (["http://169.254.7.7:81/x"], "http://192.0.2.7:81/x"),
+        (["http://192.0.2.7/x", "https://192.0.2.7/x"], "https://192.0.2.7/x"),
+        (["http://evil.example/x?a=b#c"], "http://192.0.2.7/x"),
+        (["http://[/", "urn:x", "ftp://192.0.2.7/"], None),
+        ([], None),
+    ],
+)
+def test_a_camera_is_where_its_answer_came_from(addresses: list[str], address: str | None) -> None:
+    assert reached(addresses, "192.0.2.7") == address
+
+
+def test_scopes_are_met_by_whole_levels_and_hardware_by_its_name() -> None:
+    mine = ["onvif://www.onvif.org/location/lane-1/left", "onvif://www.onvif.org/hardware/DS%202CD"]
+    assert Wanted(scopes=("onvif://www.onvif.org/location/lane-1",)).is_met("", mine)
+    assert not Wanted(scopes=("onvif://www.onvif.org/location/lane",)).is_met("", mine)
+    assert Wanted(hardware="DS 2CD").is_met("", mine)
+    assert not Wanted(hardware="DS").is_met("", mine)
+    assert not Wanted(endpoint="urn:uuid:AB").is_met("urn:uuid:AC", mine)
+    assert Wanted(endpoint="urn:uuid:AB", hardware="DS 2CD").is_met("uuid:ab", mine)
+
+
+def test_a_clock_is_known_by_the_time_since_boot() -> None:
+    clock = CameraClock()
+    assert abs(clock.off_s) < 1
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert 3598 < clock.read(an_hour_ago, boot_ns(), boot_ns()) < 3602
+    assert -3602 < clock.off_s < -3598
+    assert clock.read(an_hour_ago, boot_ns(), boot_ns()) < 2
+
+
+TIME = (
+    "<R><SystemDateAndTime><UTCDateTime><Time><Hour>{}</Hour><Minute>5</Minute><Second>{}</Second></Time>"
+    "<Date><Year>2026</Year><Month>{}</Month><Day>27</Day></Date></UTCDateTime></SystemDateAndTime></R>"
+)
+
+
+def test_times_that_cannot_be_are_none() -> None:
+    assert told_time(fromstring(TIME.format(8, 60, 11))) == datetime(2026, 11, 27, 8, 5, 59, 500_000, UTC)
+    for parts in ((24, 1, 11), ("x", 1, 11), (8, 1, 13), ("", "", "")):
+        assert told_time(fromstring(TIME.format(*parts))) is None
+    assert told_time(fromstring("<R/>")) is None
+    assert stamped_time("2026-11-27T08:05:00+01:00") == datetime(2026, 11, 27, 7, 5, tzinfo=UTC)
+    for text in ("", "2026-11-27T08:05:00", "now", "9999-12-31T23:59:59-23:00"):
+        assert stamped_time(text) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({}, "write `url`, or `find`"),
+        ({"url": "http://127.0.0.1", "find": {"hardware": "M"}}, "write `url`, or `find`"),
+        ({"find": {}}, "name its `endpoint`"),
+        ({"url": "http://192.0.2.7"}, "in clear over a network"),
+        ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
+        ({"url": "127.0.0.1"}, "begins with neither"),
+        ({"url": "http://127.0.0.1", "username": "x"}, "go together"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why) as error:
+        OnvifSettings(**settings)
+    assert "secret" not in str(error.value)
+
+
+def test_the_device_service_is_where_every_camera_has_it_or_where_it_is_said_to_be() -> None:
+    assert (
+        OnvifSettings(url="http://127.0.0.1:81")
+        .reached("http://127.0.0.1:81")
+        .url.endswith(":81/onvif/device_service")
+    )
+    assert OnvifSettings(url="http://127.0.0.1/x").reached("http://127.0.0.1/x").url == "http://127.0.0.1/x"

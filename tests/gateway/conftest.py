@@ -1,0 +1,9 @@
+"""What tests of whole gateways share."""
+
+import pytest
+from support.daemons import expect_daemons
+
+
+@pytest.fixture(scope="session", autouse=True)
+def daemons() -> None:
+    expect_daemons()
