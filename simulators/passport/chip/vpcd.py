@@ -95,9 +95,8 @@ class VpcdSlot:
         except (CardRemovedError, asyncio.IncompleteReadError, ConnectionError):
             pass  # whichever side it was, the card is away
         finally:
+            # `remove` waits for the end of it: a wait that is cancelled cancels every later one too.
             writer.close()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await writer.wait_closed()
             if self.on_removed is not None:
                 self.on_removed()
 

@@ -49,6 +49,18 @@ async def test_a_chip_is_powered_and_asked(utopia: IssuingState) -> None:
         assert not slot.occupied
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_vpcd_may_leave_while_the_chip_is_taken_away(utopia: IssuingState, turns: int) -> None:
+    async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
+        await slot.insert(Chip.issued(PASSPORT, utopia))
+        card = await vpcd.card()
+        await card.close()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await slot.remove()
+        assert not slot.occupied
+
+
 async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
     chip = Chip.issued(PASSPORT, utopia, faults=[Removed(at=2)])
     seen: list[str] = []
