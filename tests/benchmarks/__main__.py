@@ -8,11 +8,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import barrier_times, camera_times, command_times, measures, report
+from benchmarks import barrier_times, camera_times, command_times, finger_times, measures, report
 from benchmarks.candidates import BARE, DURABLE, GATEWAY, ROOT, Candidate
 from benchmarks.installs import PEERS, NotInstallableError, peer
 
-MEASURES = ["lives", "pages", "devices", "drain", "cut", "chips", "commands", "barriers", "cameras"]
+MEASURES = [
+    "lives",
+    "pages",
+    "devices",
+    "drain",
+    "cut",
+    "chips",
+    "commands",
+    "fingers",
+    "barriers",
+    "cameras",
+]
 CACHE = ROOT / ".cache" / "bench"
 
 
@@ -95,6 +106,9 @@ def main() -> int:
     if "commands" in wanted:
         count = 60 if options.quick else 250
         attempt("commands", GATEWAY, lambda: results.commands.extend(command_times.commands(count)))
+    if "fingers" in wanted:
+        count, waiting_s = (20, 5.0) if options.quick else (100, 15.0)
+        attempt("fingers", GATEWAY, lambda: results.fingers.extend(finger_times.fingers(count, waiting_s)))
     if "barriers" in wanted:
         moves, stops = (32, 60) if options.quick else (200, 300)
         attempt("barriers", GATEWAY, lambda: results.barriers.extend(barrier_times.barriers(moves, stops)))

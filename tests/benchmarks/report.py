@@ -16,6 +16,7 @@ from benchmarks.barrier_times import BarrierTimes
 from benchmarks.camera_times import CameraTimes
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
 from benchmarks.command_times import CommandTimes
+from benchmarks.finger_times import FingerTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
 
@@ -30,6 +31,7 @@ class Results:
     devices: list[Devices] = field(default_factory=list)
     chips: list[ChipTimes] = field(default_factory=list)
     commands: list[CommandTimes] = field(default_factory=list)
+    fingers: list[FingerTimes] = field(default_factory=list)
     barriers: list[BarrierTimes] = field(default_factory=list)
     cameras: list[CameraTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -132,6 +134,10 @@ def budgets(results: Results) -> list[Budget]:
             percentile(times.begun_ms, 0.99),
             100,
         )
+    for found_at in results.fingers:
+        if found_at.measure == "ridge_clarity":
+            what = f"CPU while a {found_at.scanner} waits for a finger, % of a core"
+            judge(what, "<= 2", found_at.waiting_cpu_percent, 2)
     for barrier in results.barriers:
         p99 = percentile(barrier.wire_ms, 0.99)
         judge(f"{barrier.command}: call to frame on the wire, p99, ms", "<= 100", p99, 100)
@@ -175,6 +181,7 @@ def show(console: Console, results: Results) -> None:
     _show_devices(console, results)
     _show_chips(console, results)
     _show_commands(console, results)
+    _show_fingers(console, results)
     _show_barriers(console, results)
     _show_cameras(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
@@ -222,6 +229,18 @@ def _show_commands(console: Console, results: Results) -> None:
             percentile(ms, share) for ms in (times.begun_ms, times.answered_ms) for share in (0.5, 0.99)
         ]
         table.add_row(times.load, *map(_digits, shares))
+    console.print(table)
+
+
+def _show_fingers(console: Console, results: Results) -> None:
+    if not results.fingers:
+        return
+    table = Table(title="A finger laid on a simulated scanner, exposure included", title_justify="left")
+    for column in ("scanner", "quality by", "finger to event, ms: p50", "p99", "CPU while waiting, %"):
+        table.add_column(column, justify="right")
+    for times in results.fingers:
+        shares = [percentile(times.captured_ms, share) for share in (0.5, 0.99)]
+        table.add_row(times.scanner, times.measure, *map(_digits, (*shares, times.waiting_cpu_percent)))
     console.print(table)
 
 
