@@ -155,7 +155,7 @@ async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: P
     async with bench_of(tmp_path / "port", model, trigger="command", look_s=0.1, again_s=5) as bench:
         for document in itertools.islice(Travellers(3), 5):
             await bench.device.present(document)
-            read = await bench.next(DocumentRead)
+            read = await bench.next()
             assert (read.lines, read.trigger) == (document.lines, Trigger.POLL)
             bench.device.remove()
             await looking(bench)
