@@ -47,8 +47,7 @@ def changed(old: Post, new: Post) -> Changes:
             position
             for position, device in new.devices.items()
             if position in old.devices
-            and (device.driver, device.settings)
-            != (old.devices[position].driver, old.devices[position].settings)
+            and device.model_dump() != old.devices[position].model_dump()
         ),
         broker=_reached(old, old.broker) != _reached(new, new.broker),
         hq=_reached(old, old.hq) != _reached(new, new.hq),
