@@ -22,7 +22,16 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gateway.console import api, device_pages, login, news, pages, scraping, simulator_pages
+from gateway.console import (
+    api,
+    device_pages,
+    diagnostics,
+    login,
+    news,
+    pages,
+    scraping,
+    simulator_pages,
+)
 from gateway.console.attempts import Attempts
 from gateway.console.bench import Bench
 from gateway.console.bodies import ShortBodies
@@ -72,6 +81,7 @@ def build(
         tickets=Tickets(),
     )
     app.include_router(api.router)
+    app.include_router(diagnostics.router)
     app.include_router(scraping.router)
     for people in (login, pages, device_pages, simulator_pages):
         app.include_router(people.router, dependencies=[Depends(acquainted)])
