@@ -21,6 +21,8 @@ COMMANDS = (
     "config",
     "outbox",
     "contract",
+    "scrub",
+    "pcapng",
 )
 
 
