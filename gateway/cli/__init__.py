@@ -16,6 +16,7 @@ COMMANDS = (
     "simulate",
     "watch",
     "devices",
+    "doctor",
     "command",
     "claims",
     "config",

@@ -46,9 +46,7 @@ def changed(old: Post, new: Post) -> Changes:
         altered=tuple(
             position
             for position, device in new.devices.items()
-            if position in old.devices
-            and (device.driver, device.settings)
-            != (old.devices[position].driver, old.devices[position].settings)
+            if position in old.devices and device.model_dump() != old.devices[position].model_dump()
         ),
         broker=_reached(old, old.broker) != _reached(new, new.broker),
         hq=_reached(old, old.hq) != _reached(new, new.hq),

@@ -301,7 +301,19 @@ class Commands(Section):
     )
 
 
-class DeviceSettings(Section):
+class AnyDevice(Section):
+    """What may be said of every device, whatever its driver."""
+
+    expect_firmware: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="The firmware that is tried and wanted; another one is told as a warning.",
+        examples=["2.14"],
+    )
+
+
+class DeviceSettings(AnyDevice):
     """One device: who speaks to it, and how that driver is set."""
 
     driver: str = Field(description="Name of an installed driver.", examples=["mrz-serial"])
@@ -311,7 +323,7 @@ class DeviceSettings(Section):
     table: dict[str, Any] = Field(
         repr=False,
         exclude=True,
-        description="The table as the file has it, environment filled in, without `driver`.",
+        description="The driver's part of the table as the file has it, environment filled in.",
         examples=[{"port": "/dev/ttyUSB0"}],
     )
 

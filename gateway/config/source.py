@@ -10,6 +10,7 @@ from drivers.links.settings import Settings
 from gateway.config.environment import Filled, fill
 from gateway.config.findings import ConfigError, Fault, Finding, Key
 from gateway.config.model import (
+    AnyDevice,
     Broker,
     Commands,
     Delivery,
@@ -168,9 +169,13 @@ def _device(
     driver = _driver(filled, key, driver_name, driver_named)
     if driver is None:
         return None
-    own = {name: value for name, value in table.items() if name != "driver"}
+    common = {name: value for name, value in table.items() if name in AnyDevice.model_fields}
+    own = {name: value for name, value in table.items() if name != "driver" and name not in common}
+    anybody = validated(AnyDevice, filled, key, common, folder)
     settings = validated(driver.settings_model, filled, key, own, folder)
-    return DeviceSettings(driver=driver_name, settings=settings, table=own) if settings is not None else None
+    if anybody is None or settings is None:
+        return None
+    return DeviceSettings(driver=driver_name, settings=settings, table=own, **anybody.model_dump())
 
 
 def _no_driver(key: Key, table: Mapping[str, object]) -> Fault:

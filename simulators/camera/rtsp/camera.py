@@ -6,7 +6,7 @@ from pydantic import Field, TypeAdapter
 
 from simulators.camera.camera import Camera, SceneSettings
 from simulators.camera.faults import AnyVideoFault, NotFound, PacketLoss, Slow, Stall
-from simulators.camera.rtsp.server import RtspServer
+from simulators.camera.rtsp.server import Codec, RtspServer
 from simulators.faults import Fault
 from simulators.timed import Timed
 
@@ -16,6 +16,7 @@ class RtspCameraSettings(SceneSettings):
 
     kind: Literal["camera-rtsp"]
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
+    codec: Codec = Field("h264", description="How its pictures are encoded.")
     slices: int = Field(1, ge=1, le=16, description="Into how many pieces each picture is encoded apart.")
     faults: tuple[Timed[AnyVideoFault], ...] = Field((), description="Faults that happen by themselves.")
 
@@ -40,6 +41,7 @@ class RtspCamera(Camera):
             settings.frames_per_s,
             settings.key_every_s,
             settings.slices,
+            settings.codec,
         )
 
     @property

@@ -320,6 +320,13 @@ TABLE = (
         "choose one of 1200, 9600, 115200",
     ),
     Broken(
+        "firmware",
+        GATEWAY + BROKER + DEVICE + "expect_firmware = 2.14 #!",
+        'device."lane-1/reader".expect_firmware',
+        "2.14 is not text in quotes",
+        "",
+    ),
+    Broken(
         "setting of another driver",
         GATEWAY + BROKER + DEVICE + "buad = 9600 #!",
         'device."lane-1/reader".buad',

@@ -17,15 +17,18 @@ class Reader(Settings):
     baud: int = 9600
 
 
-def _device(driver: str, baud: int) -> DeviceSettings:
-    return DeviceSettings(driver=driver, settings=Reader(baud=baud), table={"baud": baud})
+def _device(driver: str, baud: int, firmware: str | None) -> DeviceSettings:
+    table = {"baud": baud}
+    return DeviceSettings(driver=driver, settings=Reader(baud=baud), table=table, expect_firmware=firmware)
 
 
 DEVICES = st.dictionaries(
     st.sampled_from(
         [Position("lane-1", "reader"), Position("lane-1", "camera"), Position("lane-2", "reader")]
     ),
-    st.builds(_device, st.sampled_from(["a", "b"]), st.sampled_from([9600, 19200])),
+    st.builds(
+        _device, st.sampled_from(["a", "b"]), st.sampled_from([9600, 19200]), st.sampled_from([None, "2.14"])
+    ),
 )
 POSTS = st.builds(
     lambda name, port, hq, expires, level, rate, authority, devices, stamp: Post.model_validate(

@@ -43,6 +43,13 @@ def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Pat
     assert device.settings.model_dump()["baud"] == 9600
 
 
+def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[..., Post]) -> None:
+    loaded = post(SMALL + 'expect_firmware = "2.14"\n')
+
+    device = loaded.devices[Position("lane-1", "reader")]
+    assert (device.expect_firmware, device.table) == ("2.14", {"port": "usb:0DB5:0137"})
+
+
 def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
     loaded = post(SMALL + '[hq]\nhost = "hq.example"\ntls = {}\n')
 
