@@ -22,6 +22,8 @@ COMMANDS = (
     "config",
     "outbox",
     "contract",
+    "scrub",
+    "pcapng",
 )
 
 
