@@ -22,9 +22,10 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gateway.console import api, login, pages
+from gateway.console import api, login, pages, scraping
 from gateway.console.attempts import Attempts
 from gateway.console.bench import Bench
+from gateway.console.bodies import ShortBodies
 from gateway.console.headers import HEADERS, SecurityHeaders
 from gateway.console.kept import Kept
 from gateway.console.people import People
@@ -36,8 +37,6 @@ from gateway.local.daemon import Daemon
 from gateway.local.orders import Refusal
 from gateway.version import VERSION
 
-BODY_BYTES = 64 * 1024
-"""The longest that anything sent to the console may be."""
 _FOR_PROGRAMS = ("/api/", "/metrics", "/openapi.json")
 
 
@@ -58,7 +57,7 @@ def build(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=BODY_BYTES,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.bench = Bench(
         daemon=daemon,
@@ -71,10 +70,12 @@ def build(
         tickets=Tickets(),
     )
     app.include_router(api.router)
+    app.include_router(scraping.router)
     app.include_router(login.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(ShortBodies)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
