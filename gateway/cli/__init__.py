@@ -17,6 +17,8 @@ COMMANDS = (
     "watch",
     "devices",
     "doctor",
+    "why",
+    "bundle",
     "command",
     "claims",
     "config",

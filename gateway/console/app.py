@@ -22,7 +22,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gateway.console import api, login, pages, scraping
+from gateway.console import api, diagnostics, login, pages, scraping
 from gateway.console.attempts import Attempts
 from gateway.console.bench import Bench
 from gateway.console.bodies import ShortBodies
@@ -70,6 +70,7 @@ def build(
         tickets=Tickets(),
     )
     app.include_router(api.router)
+    app.include_router(diagnostics.router)
     app.include_router(scraping.router)
     app.include_router(login.router)
     app.include_router(pages.router)
