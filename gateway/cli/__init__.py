@@ -24,6 +24,8 @@ COMMANDS = (
     "config",
     "outbox",
     "contract",
+    "scrub",
+    "pcapng",
 )
 
 

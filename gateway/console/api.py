@@ -27,21 +27,21 @@ from gateway.local.orders import (
     Standing,
 )
 from gateway.local.records import AuditEntry, ClaimView, OutboxView, StreamView
-from gateway.local.views import DeviceView, EventView, PostView, View
+from gateway.local.views import DeviceView, EventView, Live, PostView, TraceItem, View
 
 router = APIRouter(prefix="/api/v1", responses=documented(401, 403, 421, 422, 503))
 At = Annotated[Bench, Depends(bench)]
 Name = Annotated[str, Path(pattern=f"^{SLUG}$", examples=["lane-1"])]
 
 
-def _position(lane: Name, device: Name) -> str:
+async def _position(lane: Name, device: Name) -> str:
     return f"{lane}/{device}"
 
 
 Position = Annotated[str, Depends(_position)]
 ONE_DEVICE = "/devices/{lane}/{device}"
 UNKNOWN = documented(404)
-ORDERED = documented(404, 409)
+ORDERED = documented(400, 404, 409, 413)
 
 
 class Check(View):
@@ -120,7 +120,7 @@ async def end_claim(asker: Supervisor, at: At, position: Position, order: EndCla
     await at.daemon.obey(position, order, asker.who)
 
 
-@router.post(ONE_DEVICE + "/trace/reveal", responses=UNKNOWN)
+@router.post(ONE_DEVICE + "/trace/reveal", responses=ORDERED)
 async def reveal(asker: Supervisor, at: At, position: Position, order: Reveal) -> Ticket:
     """Ask to see what crosses a wire as it is; using the ticket is recorded with the reason."""
     await found(at, position)
@@ -129,7 +129,7 @@ async def reveal(asker: Supervisor, at: At, position: Position, order: Reveal) -
 
 @router.get(
     ONE_DEVICE + "/trace",
-    responses=UNKNOWN | streams.documented("a TraceItem"),
+    responses=UNKNOWN | streams.documented(TraceItem),
     response_class=StreamingResponse,
 )
 async def trace(
@@ -150,7 +150,7 @@ async def trace(
     return streams.streamed(at.daemon.trace(position, asker.who, revealed), still(request, least))
 
 
-@router.get("/live", responses=streams.documented("a Live"), response_class=StreamingResponse)
+@router.get("/live", responses=streams.documented(Live), response_class=StreamingResponse)
 async def live(request: Request, _asker: Viewer, at: At) -> StreamingResponse:
     """News of the post, as it happens. Who does not keep up loses the oldest."""
     return streams.streamed(at.daemon.live(), still(request, Standing.VIEWER))

@@ -35,9 +35,14 @@ class Bench:
     tickets: Tickets
 
 
-def bench(request: Request) -> Bench:
-    """The bench, for a route: `Annotated[Bench, Depends(bench)]`."""
+def bench_of(request: Request) -> Bench:
+    """The bench that a request works with."""
     return cast("Bench", request.app.state.bench)
+
+
+async def bench(request: Request) -> Bench:
+    """The same for a route: `Annotated[Bench, Depends(bench)]`."""
+    return bench_of(request)  # not a plain function: those are run in threads
 
 
 AtBench = Annotated[Bench, Depends(bench)]

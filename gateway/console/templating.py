@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from gateway.console import words
 from gateway.console.asking import Asker
-from gateway.console.bench import bench
+from gateway.console.bench import bench_of
 from gateway.console.language import COOKIE, LANGUAGES, Say, catalogue, chosen
 from gateway.console.rendering import environment
 from gateway.local.orders import NEEDED, Standing
@@ -47,7 +47,7 @@ def piece(request: Request, template: str, context: Mapping[str, Any]) -> str:
 
 
 def _frame(request: Request, asker: Asker | None) -> dict[str, Any]:
-    at, say = bench(request), say_in(request)
+    at, say = bench_of(request), say_in(request)
     known = at.lookout.known
     may = {verb: asker is not None and asker.who.standing >= needed for verb, needed in _MAY.items()}
     return {
@@ -80,4 +80,4 @@ def _navigation(simulated: bool, may: Mapping[str, bool], say: Say) -> list[tupl
 
 async def acquainted(request: Request) -> None:
     """A dependency of every page: to know whose it is, and how serious, if the daemon answers."""
-    await bench(request).lookout.acquaint()
+    await bench_of(request).lookout.acquaint()

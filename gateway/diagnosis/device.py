@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from drivers.driver import Condition
 from drivers.links.link import Action, Cause
 from gateway.config import DeviceSettings
 from gateway.diagnosis.accounts import Account
-from gateway.diagnosis.finding import found, well, worst_first
+from gateway.diagnosis.finding import Severity, found, well, worst_first
 from gateway.diagnosis.outside import look_from_outside
 from gateway.diagnosis.surroundings import Surroundings
 from gateway.diagnosis.suspicions import look_at_counters
@@ -26,7 +27,12 @@ EXPLAINED = {
 """What looking from outside says better than the driver could."""
 
 
+WORKS = (Condition.DEGRADED, Condition.BUSY, Condition.MAINTENANCE, Condition.STARTING)
+"""Conditions of a device that need not be broken."""
+
+
 def look_at_device(
+    config: Path,
     position: str,
     device: DeviceSettings,
     seen: DeviceView | None,
@@ -37,59 +43,37 @@ def look_at_device(
     """Look at one position, in the order in which one would; `seen` and `events` are the gateway's own."""
     outside = worst_first(look_from_outside(position, device, seen, account, around))
     if seen is not None:
-        yield from _state(seen, {finding.code for finding in outside})
+        yield from _states(seen, {finding.code for finding in outside})
     yield from outside
     if seen is not None:
-        yield from look_at_counters(seen, device, events)
-        yield from _who_has_it(seen)
-        yield from _last_read(seen, around)
+        yield from look_at_counters(seen, device, events, config)
+        yield from _claim(seen)
+        yield from _last_read(seen, config, around)
 
 
-def _state(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
+def _states(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
     """What the gateway says of the device, unless it is said better by what was found from outside."""
-    state = seen.state
-    if state.cause is None:
+    for state in (seen.state, seen.beneath):
+        if state is None or state.cause is None or EXPLAINED.get(state.cause) in outside:
+            continue
+        severity: Severity = "warning" if state.state in WORKS else "error"
+        yield found(state.cause, severity, seen.position, state.text, state.action, state.how)
+
+
+def _claim(seen: DeviceView) -> Iterator[Finding]:
+    if seen.claim is None:
         return
-    if EXPLAINED.get(state.cause) in outside:
-        return
-    severity = "warning" if state.state in (Condition.DEGRADED, Condition.BUSY) else "error"
-    yield found(state.cause, severity, seen.position, state.text, state.action, state.how)  # type: ignore[arg-type]
+    yield found(
+        "claimed",
+        "notice",
+        seen.position,
+        f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: it obeys nobody else.",
+        Action.WAIT,
+        "Release it there; or as a supervisor end the claim: borderpost claims --help",
+    )
 
 
-def _who_has_it(seen: DeviceView) -> Iterator[Finding]:
-    name = seen.position
-    if seen.state.state is Condition.MAINTENANCE and seen.maintenance_until is not None:
-        yield found(
-            "in_maintenance",
-            "warning",
-            name,
-            f"It is in maintenance until {seen.maintenance_until:%H:%M} UTC: what it reads reaches no "
-            f"officer ({seen.withheld} events were kept back).",
-            Action.WAIT,
-            f"borderpost maintenance {name} off",
-        )
-    if seen.state.state is Condition.PENDING:
-        serial_number = seen.identity.serial_number if seen.identity is not None else None
-        yield found(
-            "not_accepted",
-            "error",
-            name,
-            f"Another device than {seen.accepted} is plugged in, and waits to be accepted: {serial_number}.",
-            Action.CONFIGURE,
-            f"borderpost accept {name} {serial_number}; or plug the old one in again",
-        )
-    if seen.claim is not None:
-        yield found(
-            "claimed",
-            "notice",
-            name,
-            f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: it obeys nobody else.",
-            Action.WAIT,
-            f"Release it there; or as a supervisor: borderpost claims steal {name} --reason WHY",
-        )
-
-
-def _last_read(seen: DeviceView, around: Surroundings) -> Iterator[Finding]:
+def _last_read(seen: DeviceView, config: Path, around: Surroundings) -> Iterator[Finding]:
     if seen.last_good is None or seen.state.state is not Condition.ONLINE:
         return
     since = around.now() - seen.last_good
@@ -101,7 +85,7 @@ def _last_read(seen: DeviceView, around: Surroundings) -> Iterator[Finding]:
             seen.position,
             f"{said}, {since.days} days ago.",
             Action.WAIT,
-            f"Is it in use? Try it: borderpost check {seen.position} --level interactive",
+            f"Is it in use? Try it: borderpost check {config} {seen.position} --level interactive",
         )
     else:
         yield well("quiet", seen.position, f"{said}.")

@@ -86,7 +86,9 @@ def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings
     account = gateway_account(post.gateway.state_dir, around)
     seen = {told.position: told for told in view.devices} if view is not None else {}
     for position, device in post.devices.items():
-        yield partial(look_at_device, str(position), device, seen.get(str(position)), (), account, around)
+        yield partial(
+            look_at_device, config, str(position), device, seen.get(str(position)), (), account, around
+        )
     if view is not None:
         yield lambda: problems(view)
 

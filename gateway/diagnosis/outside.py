@@ -11,7 +11,7 @@ from gateway.delivery.dialling import why
 from gateway.diagnosis.accounts import Account
 from gateway.diagnosis.addresses import Address, addresses
 from gateway.diagnosis.finding import found
-from gateway.diagnosis.libraries import look_at_libraries
+from gateway.diagnosis.libraries import look_at_libraries, look_at_licence
 from gateway.diagnosis.nodes import look_at_nodes
 from gateway.diagnosis.surroundings import Surroundings
 from gateway.diagnosis.trust import look_at_trust
@@ -24,8 +24,9 @@ PCSCD = "pcscd/pcscd.comm"
 def look_from_outside(
     position: str, device: DeviceSettings, view: DeviceView | None, account: Account, around: Surroundings
 ) -> Iterator[Finding]:
-    """Look at libraries, addresses and trust store of one position; `view` where the gateway tells of it."""
+    """Look at libraries, licence, addresses and trust store; `view` where the gateway tells of it."""
     yield from look_at_libraries(position, device.driver)
+    yield from look_at_licence(position, device.licence_ends, around.now().date())
     for address in addresses(device.settings):
         match address.kind:
             case "node" | "usb":

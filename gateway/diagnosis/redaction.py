@@ -1,6 +1,7 @@
 """A post's file without secrets and without the names of others' machines: what may be sent to support."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -67,6 +68,8 @@ def _value(name: str, value: Any) -> Any:
             return value
         case int() | float() if not secret(name):
             return value
+        case date():
+            return value.isoformat()
         case BaseModel():
             return _model(value)
         case Mapping():

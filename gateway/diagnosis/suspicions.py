@@ -1,6 +1,7 @@
-"""What counters and last events suggest: a wrong rate, a dirty sensor, a dying cable, other firmware."""
+"""What counters and last events suggest: a wrong rate, a dirty sensor, a dying cable."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from drivers.driver import Family
 from drivers.links.link import Action
@@ -20,14 +21,13 @@ BAD_FRAME = "bad_frame"
 
 
 def look_at_counters(
-    device: DeviceView, configured: DeviceSettings, events: Sequence[EventView] = ()
+    device: DeviceView, configured: DeviceSettings, events: Sequence[EventView], config: Path
 ) -> Iterator[Finding]:
     """Judge what was counted since somebody last reset the counters, or since the device was first seen."""
     counted = device.tally.since_reset if device.tally.reset_at is not None else device.tally.lifetime
     yield from _rate(device, counted, configured.settings, events)
-    yield from _dirty(device, counted)
-    yield from _cable(device, counted)
-    yield from look_at_firmware(device, configured.expect_firmware)
+    yield from _dirty(device, counted, config)
+    yield from _cable(device, counted, config)
 
 
 def _rate(
@@ -57,7 +57,7 @@ def _rate(
     )
 
 
-def _dirty(device: DeviceView, counted: Counters) -> Iterator[Finding]:
+def _dirty(device: DeviceView, counted: Counters, config: Path) -> Iterator[Finding]:
     reads = counted.good + counted.bad
     what = OPTICAL.get(device.family)
     if what is None or counted.good == 0 or reads < LEAST or counted.bad < reads * SHARE_BAD:
@@ -68,12 +68,12 @@ def _dirty(device: DeviceView, counted: Counters) -> Iterator[Finding]:
         device.position,
         f"{counted.bad} of {reads} reads failed: {what} is probably dirty.",
         Action.CLEAN,
-        f"Wipe {what} with a soft, dry cloth; then: borderpost counters {device.position} --reset, and look "
-        "again in an hour.",
+        f"Wipe {what} with a soft, dry cloth; then: borderpost counters {config} {device.position} --reset, "
+        "and look again in an hour.",
     )
 
 
-def _cable(device: DeviceView, counted: Counters) -> Iterator[Finding]:
+def _cable(device: DeviceView, counted: Counters, config: Path) -> Iterator[Finding]:
     hours = max(counted.online_s / 3600, 1.0)
     if counted.disconnects < LOST or counted.disconnects / hours < LOST_PER_H:
         return
@@ -83,22 +83,6 @@ def _cable(device: DeviceView, counted: Counters) -> Iterator[Finding]:
         device.position,
         f"It was lost {counted.disconnects} times in {hours:.0f} hours online: its cable or plug is dying.",
         Action.REPLACE,
-        f"Change the cable, then the socket; then: borderpost counters {device.position} --reset. "
+        f"Change the cable, then the socket; then: borderpost counters {config} {device.position} --reset. "
         "What the kernel saw: sudo dmesg | grep -i usb | tail",
-    )
-
-
-def look_at_firmware(device: DeviceView, expected: str | None) -> Iterator[Finding]:
-    """Hold the firmware that answered against the one that is configured."""
-    said = device.identity.firmware if device.identity is not None else None
-    if expected is None or said is None or said == expected:
-        return
-    yield found(
-        "wrong_firmware",
-        "warning",
-        device.position,
-        f"Its firmware is {said}, and {expected} is expected here.",
-        Action.CONFIGURE,
-        f"Update it with its maker's tool, or, once {said} is tried, write "
-        f'expect_firmware = "{said}" in its table and reload.',
     )

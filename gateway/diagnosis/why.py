@@ -62,7 +62,7 @@ def _looks(
         yield from look_at_gateway(post.gateway.state_dir, config, around)
     elif seen is None:
         yield _not_taken_over(position)
-    yield from look_at_device(position, device, seen, events, account, around)
+    yield from look_at_device(config, position, device, seen, events, account, around)
     yield from look_at_rivals(around)
     yield from look_at_usb({Position.parse(position): device}, around)
     for look in general(post, config, view, around)[1:]:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from support.bench_daemon import BenchDaemon
-from support.consoles import PASSWORD, OnSocket, browser, console_of, log_in, on_socket
+from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outbox, log_in, on_socket
 
 from gateway.console import streams
 from gateway.console.sessions import csrf_of
@@ -206,9 +206,15 @@ async def test_the_audit_is_read_newest_first_over_all_its_files(
     assert newest == list(range(1000, 100, -1))
 
 
-async def test_the_outbox_is_counted_and_never_quoted(root: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_an_outbox_that_cannot_be_read_is_said_to_be_so(
+    root: httpx.AsyncClient, tmp_path: Path
+) -> None:
     missing = await root.get("/api/v1/outbox")
     assert (missing.status_code, missing.json()["code"]) == (503, "outbox")
+    empty_outbox(tmp_path)
+    outbox = (await root.get("/api/v1/outbox")).json()
+    assert outbox["destinations"][0]["waiting"] == 3
+    assert outbox["streams"] == []
 
 
 async def test_metrics_are_for_prometheus_with_name_and_password(
