@@ -7,16 +7,18 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from support.benches import AMINA, VIEWER, Workplace, a_house, plugins, working
+from support.benches import AMINA, TECHNICIAN, VIEWER, Workplace, a_house, plugins, working
 from support.gateways import House, until
 from support.mosquitto import Mosquitto
+from support.readers import FRAMES
 
 from gateway.client import Workstation
 from gateway.contract.gateway_events import TechnicianActed
-from gateway.local.orders import Accept, Maintenance, ResetCounters, Restart, Standing
-from gateway.local.views import DeviceView, Live
+from gateway.local.orders import Accept, Maintenance, ResetCounters, Restart, Reveal
+from gateway.local.views import DeviceView, Live, TraceItem
 from gateway.questions import Refusal
 from simulators.serial_line import SerialLine
+from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["plugins"]
 
@@ -217,7 +219,7 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(house: 
         await until(lambda: place.device_at(READER).withheld == 3)
         for by, serial_number, code in (
             (AMINA, "ODD-3", "conflict"),
-            (AMINA.model_copy(update={"standing": Standing.TECHNICIAN}), "ODD-2", "not_permitted"),
+            (TECHNICIAN, "ODD-2", "not_permitted"),
         ):
             with pytest.raises(Refusal) as refused:
                 await place.desk.obey(READER, Accept(serial_number=serial_number), by)
@@ -270,3 +272,42 @@ async def test_counters_tell_good_from_bad_and_are_kept(house: House) -> None:
         assert (tally.since_reset.good, tally.since_reset.bad) == (1, 0)
         assert tally.reset_at
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
+
+
+async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_record(
+    tmp_path: Path, mosquitto: Mosquitto
+) -> None:
+    sent = FRAMES["accessis"](ERIKSSON_LINES["TD3"])
+    async with a_house(tmp_path, mosquitto) as house, house.workstation() as desk:
+        line = await house.wire(READER)
+        house.describe(READER, "mrz-serial", 'framing = "accessis"')
+        async with working(house, "mrz-serial") as place:
+            await place.until_state(READER, "online")
+            with pytest.raises(Refusal, match="supervisor"):
+                await anext(place.desk.trace(READER, TECHNICIAN, Reveal(reason="curious")))
+            with pytest.raises(Refusal, match="technician"):
+                await anext(place.desk.trace(READER, VIEWER))
+
+            async def seen(trace: AsyncGenerator[TraceItem]) -> list[TraceItem]:
+                """What one frame looks like; it is sent until somebody looks."""
+                items: list[TraceItem] = []
+                async with aclosing(trace), asyncio.timeout(20):
+                    first = asyncio.create_task(anext(trace))
+                    while not first.done():
+                        await line.send(sent)
+                        await asyncio.wait({first}, timeout=0.2)
+                    items.append(await first)
+                    while sum(item.size for item in items) < len(sent):
+                        items.append(await anext(trace))
+                return items
+
+            hidden = await seen(place.desk.trace(READER, TECHNICIAN))
+            assert {(item.direction, item.hex, item.lost) for item in hidden} == {("in", None, 0)}
+            assert all("ERIKSSON" not in item.model_dump_json() for item in hidden)
+            assert any("text" in item.meaning for item in hidden)
+            assert not Officer(desk).acts
+            shown = await seen(place.desk.trace(READER, AMINA, Reveal(reason="vendor asks")))
+            assert b"".join(bytes.fromhex(item.hex or "") for item in shown)[: len(sent)] == sent
+            assert await Officer(desk).on_record("reveal") == ("amina", "reveal", "")
+            assert "ERIKSSON" not in str(await place.desk.tail(READER))
+            assert len(await place.desk.tail(READER)) >= 2

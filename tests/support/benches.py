@@ -26,6 +26,7 @@ from support.mosquitto import Mosquitto
 from support.posts import PLUGINS
 
 AMINA = Who(name="amina", standing=Standing.SUPERVISOR, via="socket")
+TECHNICIAN = Who(name="otieno", standing=Standing.TECHNICIAN, via="socket")
 VIEWER = Who(name="wangari", standing=Standing.VIEWER, via="network")
 
 
