@@ -16,22 +16,32 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gateway.console import api, diagnostics, login, pages, scraping
+from gateway.console import (
+    api,
+    device_pages,
+    diagnostics,
+    login,
+    news,
+    pages,
+    scraping,
+    simulator_pages,
+)
 from gateway.console.attempts import Attempts
 from gateway.console.bench import Bench
 from gateway.console.bodies import ShortBodies
 from gateway.console.headers import HEADERS, SecurityHeaders
 from gateway.console.kept import Kept
+from gateway.console.lookout import Lookout
 from gateway.console.people import People
 from gateway.console.problems import Problem, as_json, problem_of
 from gateway.console.sessions import Sessions
-from gateway.console.templating import render
+from gateway.console.templating import acquainted, render
 from gateway.console.tickets import Tickets
 from gateway.local.daemon import Daemon
 from gateway.local.orders import Refusal
@@ -61,6 +71,7 @@ def build(
     )
     app.state.bench = Bench(
         daemon=daemon,
+        lookout=Lookout(daemon),
         config=config,
         state_dir=state_dir,
         people=People(users_file) if users_file is not None else None,
@@ -72,8 +83,9 @@ def build(
     app.include_router(api.router)
     app.include_router(diagnostics.router)
     app.include_router(scraping.router)
-    app.include_router(login.router)
-    app.include_router(pages.router)
+    for people in (login, pages, device_pages, simulator_pages):
+        app.include_router(people.router, dependencies=[Depends(acquainted)])
+    app.include_router(news.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_middleware(SecurityHeaders)
     app.add_middleware(ShortBodies)
