@@ -100,6 +100,8 @@ class Driver(ABC, Generic[SettingsT]):
     """Every observation it can yield; advertised in the device's description."""
     commands: ClassVar[Mapping[str, Command]] = MappingProxyType({})
     """Every command it obeys, by verb; see `drivers.command.command`."""
+    scrubber: ClassVar[str] = ""
+    """`module:function` of what takes people out of its recordings; see `drivers.scrubbing.Scrubber`."""
 
     checks: ClassVar[tuple[CheckLevel, ...]] = ()
     """The levels of check at which it tries something itself; see `check`."""

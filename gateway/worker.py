@@ -1,6 +1,7 @@
 """Inside a device's own process: open the driver, run it, hand up what it says, start again when it fails."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import select
@@ -8,7 +9,6 @@ import signal
 import socket
 import uuid
 from collections import deque
-from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,7 +40,8 @@ STANDING_NS = 100_000_000
 UNANSWERED_MAX_S = 1.0
 """How long at most until who does not answer is tried again, in seconds: it costs little, and somebody waits.
 
-Who refuses is tried ever more seldom: many cameras lock out who gives a wrong password too often.
+Who refuses is tried ever more seldom, unless it is started anew: many cameras lock out who gives a wrong
+password too often.
 """
 KEPT_BAD_FRAMES = 32
 CONDITIONS = {
@@ -185,7 +186,7 @@ class DeviceWorker:
                     wait = unanswered
                 case _:
                     wait = failing
-            await asyncio.sleep(wait.next_s())
+            await _pause(wait.next_s(), failure)
 
     async def _open_and_watch(self) -> None:
         """One life of the driver; always ends by raising."""
@@ -201,7 +202,7 @@ class DeviceWorker:
             self._report(Condition.ONLINE, provenance=_provenance(links))
             self._commands.opened(driver)
             self.bench.opened(driver, identity)
-            async with aclosing(driver.watch()) as said:  # type: ignore[type-var]
+            async with contextlib.aclosing(driver.watch()) as said:  # type: ignore[type-var]
                 async for observation in said:
                     match observation:
                         case BadFrame():
@@ -331,6 +332,16 @@ class DeviceWorker:
         if report != self._reported and not still_unplugged:
             self._reported = report
             self._corridor.send(Kind.STATE, report)
+
+
+async def _pause(wait_s: float, failure: LinkError) -> None:
+    """Wait so long, or until something happens that makes another attempt worth while."""
+    if failure.again is None:
+        await asyncio.sleep(wait_s)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await failure.again()
 
 
 def _provenance(links: Links) -> Provenance:

@@ -17,11 +17,15 @@ COMMANDS = (
     "watch",
     "devices",
     "doctor",
+    "why",
+    "bundle",
     "command",
     "claims",
     "config",
     "outbox",
     "contract",
+    "scrub",
+    "pcapng",
 )
 
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -354,6 +355,11 @@ class AnyDevice(Section):
         max_length=100,
         description="The firmware that is tried and wanted; another one is told as a warning.",
         examples=["2.14"],
+    )
+    licence_ends: date | None = Field(
+        None,
+        description="Last day of the licence of its maker's software; the doctor tells it 60 days ahead.",
+        examples=["2027-06-30"],
     )
 
 

@@ -116,17 +116,21 @@ def lifetime(what: str, certificate: x509.Certificate, now: datetime, how: str) 
             Action.CALL,
             how,
         )
-    for limit, severity in AHEAD:
-        if days < limit:
-            return found(
-                "certificate_expires",
-                severity,
-                "certificates",
-                f"{name} expires on {ends:%Y-%m-%d}, in {days} days.",
-                Action.CALL,
-                how,
-            )
+    if (severity := ahead(days)) is not None:
+        return found(
+            "certificate_expires",
+            severity,
+            "certificates",
+            f"{name} expires on {ends:%Y-%m-%d}, in {days} days.",
+            Action.CALL,
+            how,
+        )
     return well("certificate_expires", "certificates", f"{name} is in force until {ends:%Y-%m-%d}.")
+
+
+def ahead(days: int) -> Severity | None:
+    """How bad it is that something ends in so many days; None: not yet."""
+    return next((severity for limit, severity in AHEAD if days < limit), None)
 
 
 def set_clock() -> str:

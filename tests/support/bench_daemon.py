@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drivers.check import CheckLevel, CheckReport, CheckStep
 from drivers.driver import Condition, Family, Identity
-from drivers.links.link import Action, Cause, Direction
+from drivers.links.link import Action, Cause
 from drivers.observation import Outcome
 from gateway.contract.envelope import Clock, Provenance
 from gateway.contract.states import DestinationReport, DeviceState, GatewayReport
@@ -140,7 +140,7 @@ class BenchDaemon:
         self.traces.append((position, by, reveal))
         yield TraceItem(
             at_s=1.25,
-            direction=Direction.IN,
+            direction="in",
             size=3,
             hex="1c 02 50" if reveal else None,
             meaning="MRZ frame",

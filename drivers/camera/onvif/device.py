@@ -234,6 +234,7 @@ class OnvifDevice:
                 Action.CONFIGURE,
                 f"{given} `username` and `password`: of a user for ONVIF, whom many cameras keep apart from "
                 "those of their web page.",
+                self._http[self.addresses.device.origin].returned,
             )
         return LinkError(
             Cause.WRONG_DEVICE,

@@ -1,6 +1,7 @@
 """The recording format: what is written is read back, what is wrong is said with its line."""
 
 import errno
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -71,11 +72,14 @@ def test_a_tape_keeps_the_newest_that_fit() -> None:
 
 def test_of_a_usb_link_transfers_are_kept_from_the_first_on() -> None:
     tape = Tape()
-    for at_ns, stage in ((10**18, "submit"), (10**18 + 10**6, "complete")):
-        tape.transfer_tap(Transfer(1, stage, TransferType.BULK, 0x82, 3, 4, at_ns, 0, 2, data=b"\1\2"))
+    begun = Transfer(1, "submit", TransferType.BULK, 0x82, 3, 4, 10**18, 0, 2, data=b"\1\2")
+    for transfer in (begun, replace(begun, stage="complete", at_ns=10**18 + 10**6)):
+        tape.transfer_tap(transfer)
         tape.tap("in", b"\1\2")
 
-    assert [(entry.stage, entry.at_ns) for entry in tape.entries] == [("submit", 0), ("complete", 10**6)]
+    kept = Recording("x", {}, "live", entries=[*tape.entries])
+    assert [(entry.stage, entry.at_ns) for entry in kept.transfers] == [("submit", 0), ("complete", 10**6)]
+    assert not kept.chunks
 
 
 def test_the_command_that_a_device_got_is_read_back() -> None:

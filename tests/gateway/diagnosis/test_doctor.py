@@ -186,6 +186,14 @@ def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPa
     assert 'pip install "borderpost-gateway[fingerprint]"' in post.bad()["missing_extra"].how
 
 
+def test_a_licence_is_told_before_it_ends(post: Post) -> None:
+    post.devices += "licence_ends = 2026-06-30\n"
+    for day, severity in (("2026-04-01", "ok"), ("2026-06-10", "warning"), ("2026-07-01", "error")):
+        post.machine.now = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        licence = [it for code, it in post.findings().items() if code.startswith("licence_")]
+        assert [it.severity for it in licence] == ([] if severity == "ok" else [severity])
+
+
 def test_smart_cards_and_trust_stores(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PCSCLITE_CSOCK_NAME", raising=False)
     chip = '[device."lane-1/reader".chip]\nreader = "ACS"\n'
