@@ -36,6 +36,7 @@ class BarrierDriver(Driver[SettingsT]):
     """A barrier, or a gate of two doors, that hangs on a board of relays and inputs."""
 
     family = Family.BARRIER
+    scrubber = "drivers.scrubbing:nobody"
     says: ClassVar[tuple[type[Observation], ...]] = (BarrierState, BarrierPassage, BarrierAlarm)
 
     def __init__(self, settings: SettingsT, links: Links) -> None:

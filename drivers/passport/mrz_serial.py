@@ -66,6 +66,7 @@ class MrzSerial(Driver[MrzSerialSettings]):
     family = Family.PASSPORT_READER
     settings_model = MrzSerialSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, BarcodeRead, *CHIP_SAYS)
+    scrubber = "drivers.passport.scrubbing.serial:mrz_serial"
 
     async def open(self) -> Identity:
         """Open the port; Elyctis readers also say who they are and are set to read by themselves."""

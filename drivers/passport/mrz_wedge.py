@@ -62,6 +62,7 @@ class MrzWedge(Driver[MrzWedgeSettings]):
     family = Family.PASSPORT_READER
     settings_model = MrzWedgeSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
+    scrubber = "drivers.passport.scrubbing.typed:mrz_wedge"
 
     async def open(self) -> Identity:
         """Grab the keyboard; who it is comes from its descriptors."""

@@ -114,6 +114,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
     family = Family.PASSPORT_READER
     settings_model = OcrScannerSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
+    scrubber = "drivers.passport.scrubbing.imagers:ocr_scanner"
 
     def __init__(self, settings: OcrScannerSettings, links: Links) -> None:
         super().__init__(settings, links)

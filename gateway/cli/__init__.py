@@ -16,11 +16,16 @@ COMMANDS = (
     "simulate",
     "watch",
     "devices",
+    "doctor",
+    "why",
+    "bundle",
     "command",
     "claims",
     "config",
     "outbox",
     "contract",
+    "scrub",
+    "pcapng",
 )
 
 

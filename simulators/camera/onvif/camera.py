@@ -43,8 +43,8 @@ from simulators.camera.rtsp.server import RtspServer
 from simulators.camera.sending import slowed
 from simulators.faults import Fault
 from simulators.http.server import Request, Response
+from simulators.listening import HOST
 from simulators.simulator import Tell
-from simulators.tcp_service import HOST
 from simulators.timed import Timed
 
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"

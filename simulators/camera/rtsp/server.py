@@ -21,7 +21,8 @@ from simulators.camera.rtsp.session import Session
 from simulators.camera.sending import slowed
 from simulators.camera.sensor import Sensor
 from simulators.http.access import Access
-from simulators.tcp_service import HOST, TcpService
+from simulators.listening import HOST
+from simulators.tcp_service import TcpService
 
 PATH = "/stream"
 TRACK = "track1"

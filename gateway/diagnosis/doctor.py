@@ -1,0 +1,100 @@
+"""The doctor: looks at everything of a post that can be looked at, and says what is wrong first."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from drivers.links.link import Action
+from gateway.config import ConfigError, Post, load
+from gateway.diagnosis.accounts import gateway_account
+from gateway.diagnosis.backlog import look_at_backlog
+from gateway.diagnosis.brokers import look_at_brokers
+from gateway.diagnosis.certificates import look_at_certificates
+from gateway.diagnosis.clocks import look_at_clock
+from gateway.diagnosis.device import look_at_device
+from gateway.diagnosis.finding import distinct, found, worst_first
+from gateway.diagnosis.machine import look_at_heat, look_at_memory
+from gateway.diagnosis.rivals import look_at_rivals
+from gateway.diagnosis.running import look_at_gateway
+from gateway.diagnosis.storage import look_at_storage
+from gateway.diagnosis.surroundings import Surroundings
+from gateway.diagnosis.ups import look_at_ups
+from gateway.diagnosis.usb import look_at_usb
+from gateway.local.views import Finding, PostView
+
+Look = Callable[[], Iterable[Finding]]
+
+
+def doctor(config: Path, view: PostView | None = None, around: Surroundings | None = None) -> list[Finding]:
+    """Look at everything, the worst first; `view` is what a running gateway tells of itself.
+
+    Takes as long as the slowest broker or device does not answer: seconds.
+    """
+    around = around or Surroundings()
+    machine: list[Look] = [
+        lambda: look_at_memory(around),
+        lambda: look_at_heat(around),
+        lambda: look_at_ups(around),
+        lambda: look_at_rivals(around),
+    ]
+    try:
+        post = load(config)
+    except ConfigError as error:
+        return worst_first([*wrong_config(error), *_all(machine)])
+    return worst_first(_all([*_looks(post, config, view, around), *machine]))
+
+
+def wrong_config(error: ConfigError) -> Iterator[Finding]:
+    """What is wrong with the post's file, as findings."""
+    for mistake in error.findings:
+        place = f"{mistake.file}:{mistake.line}" if mistake.line is not None else mistake.file
+        subject = f" {mistake.subject}:" if mistake.key else ""
+        yield found(
+            "config_wrong",
+            "error",
+            "config",
+            f"{place}:{subject} {mistake.text}.",
+            Action.CONFIGURE,
+            mistake.remedy,
+        )
+
+
+def general(post: Post, config: Path, view: PostView | None, around: Surroundings) -> list[Look]:
+    """What concerns every device alike: the gateway, its clock, disk and certificates; quickly looked at."""
+    state_dir = post.gateway.state_dir
+    account = gateway_account(state_dir, around)
+    return [
+        lambda: look_at_gateway(state_dir, config, around) if view is None else (),
+        lambda: look_at_clock(state_dir, around),
+        lambda: look_at_storage(post, account, around),
+        lambda: look_at_certificates(post, account, around.now()),
+    ]
+
+
+def problems(view: PostView) -> Iterator[Finding]:
+    """What the gateway says of itself, as findings."""
+    for problem in view.report.problems:
+        yield found(problem.cause, "error", "gateway", problem.text, problem.action, problem.how)
+
+
+def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings) -> Iterator[Look]:
+    yield from general(post, config, view, around)
+    yield lambda: look_at_brokers(post, around.now())
+    yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
+    yield lambda: look_at_usb(post.devices, around)
+    account = gateway_account(post.gateway.state_dir, around)
+    seen = {told.position: told for told in view.devices} if view is not None else {}
+    for position, device in post.devices.items():
+        yield partial(
+            look_at_device, config, str(position), device, seen.get(str(position)), (), account, around
+        )
+    if view is not None:
+        yield lambda: problems(view)
+
+
+def _all(looks: Iterable[Look]) -> list[Finding]:
+    """Look at all of it at once: what does not answer takes its time."""
+    with ThreadPoolExecutor(16, "doctor") as pool:
+        looked = pool.map(lambda look: list(look()), looks)
+        return list(distinct(finding for findings in looked for finding in findings))
