@@ -13,7 +13,7 @@ from gateway.diagnosis.brokers import look_at_brokers
 from gateway.diagnosis.certificates import look_at_certificates
 from gateway.diagnosis.clocks import look_at_clock
 from gateway.diagnosis.device import look_at_device
-from gateway.diagnosis.finding import distinct, found, worst_first
+from gateway.diagnosis.finding import Severity, distinct, found, worst_first
 from gateway.diagnosis.machine import look_at_heat, look_at_memory
 from gateway.diagnosis.rivals import look_at_rivals
 from gateway.diagnosis.running import look_at_gateway
@@ -23,6 +23,18 @@ from gateway.diagnosis.ups import look_at_ups
 from gateway.diagnosis.usb import look_at_usb
 from gateway.local.views import Finding, PostView
 
+HOW_BAD: dict[str, Severity] = {
+    "commands_not_heard": "error",
+    "config_refused": "error",
+    "disk_error": "error",
+    "disk_full": "error",
+    "disk_read_only": "error",
+    "key_beside_disk": "notice",
+    "not_authorised": "error",
+    "outbox_corrupt": "error",
+    "outbox_full": "error",
+}
+"""Problems that the gateway tells of itself; what is not here is a warning."""
 Look = Callable[[], Iterable[Finding]]
 
 
@@ -75,7 +87,8 @@ def general(post: Post, config: Path, view: PostView | None, around: Surrounding
 def problems(view: PostView) -> Iterator[Finding]:
     """What the gateway says of itself, as findings."""
     for problem in view.report.problems:
-        yield found(problem.cause, "error", "gateway", problem.text, problem.action, problem.how)
+        severity = HOW_BAD.get(problem.cause, "warning")
+        yield found(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
 
 
 def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings) -> Iterator[Look]:

@@ -132,7 +132,7 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine) -> No
     os.chown(post.state_dir, NOBODY.pw_uid, -1)
     machine.says(
         "proc/4711/status",
-        f"Name: gateway\nUid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}\nGid:\t65534\t65534\nGroups:",
+        f"Name: gateway\nUid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}\nGid:\t65534\t65534\nGroups:\nCapEff:\t0",
     )
     os.chown(port, 0, 20)
     machine.process(712, "ModemManager", holds=port)
