@@ -96,7 +96,7 @@ def shape(chunk: bytes) -> str:
         return names[0] if names else "one byte"
     text = sum(32 <= byte < 127 or byte in b"\r\n\t" for byte in chunk)
     lines = len([line for line in chunk.replace(b"\r", b"\n").split(b"\n") if line.strip(b"\x02\x03")])
-    kind = f"text, {lines} line{'s' if lines != 1 else ''}" if text >= len(chunk) - 3 else "binary"
+    kind = f"text, {lines} line{'s' if lines != 1 else ''}" if text >= 0.9 * len(chunk) - 3 else "binary"
     return f"{kind}, {' to '.join(dict.fromkeys(names))}" if names else kind
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from drivers.check import CheckLevel, CheckReport
 from gateway.console import audit, streams
-from gateway.console.asking import Supervisor, Technician, Viewer, recognised
+from gateway.console.asking import Supervisor, Technician, Viewer, still
 from gateway.console.bench import Bench, bench
 from gateway.console.problems import Problem, documented
 from gateway.console.tickets import GOOD_FOR_S
@@ -148,13 +147,13 @@ async def trace(
         if revealed is None:
             raise Problem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
     least = Standing.TECHNICIAN if revealed is None else Standing.SUPERVISOR
-    return streams.streamed(at.daemon.trace(position, asker.who, revealed), _still(request, least))
+    return streams.streamed(at.daemon.trace(position, asker.who, revealed), still(request, least))
 
 
 @router.get("/live", responses=streams.documented(Live), response_class=StreamingResponse)
 async def live(request: Request, _asker: Viewer, at: At) -> StreamingResponse:
     """News of the post, as it happens. Who does not keep up loses the oldest."""
-    return streams.streamed(at.daemon.live(), _still(request, Standing.VIEWER))
+    return streams.streamed(at.daemon.live(), still(request, Standing.VIEWER))
 
 
 @router.get("/claims")
@@ -202,13 +201,3 @@ async def found(at: Bench, position: str) -> DeviceView:
         if device.position == position:
             return device
     raise Problem(404, "unknown", f"There is no {position} at this post.", "borderpost devices")
-
-
-def _still(request: Request, least: Standing) -> Callable[[], bool]:
-    """Whether whoever listens may still do so."""
-
-    def may() -> bool:
-        asker = recognised(request)
-        return asker is not None and asker.who.standing >= least
-
-    return may

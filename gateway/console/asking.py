@@ -9,6 +9,7 @@ import hmac
 import os
 import pwd
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -122,6 +123,16 @@ class Needs:
 Viewer = Annotated[Asker, Depends(Needs(Standing.VIEWER))]
 Technician = Annotated[Asker, Depends(Needs(Standing.TECHNICIAN))]
 Supervisor = Annotated[Asker, Depends(Needs(Standing.SUPERVISOR))]
+
+
+def still(request: Request, least: Standing) -> Callable[[], bool]:
+    """Whether whoever asks may go on to listen."""
+
+    def may() -> bool:
+        found = recognised(request)
+        return found is not None and found.who.standing >= least
+
+    return may
 
 
 def _by_kernel(peer: Peer) -> Asker:

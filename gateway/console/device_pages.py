@@ -12,6 +12,7 @@ from drivers.driver import Family
 from gateway.console import sheets
 from gateway.console.asking import Asker, Supervisor, Technician, Viewer
 from gateway.console.bench import AtBench, Bench
+from gateway.console.diagnostics import reasons
 from gateway.console.language import Say
 from gateway.console.problems import STATUS_OF
 from gateway.console.templating import render, say_in
@@ -189,6 +190,7 @@ async def _page(
         "asker": asker,
         "device": view,
         "waiting": sheets.waiting_serial(view),
+        "why": await reasons(at, view.position),
         "counters": sheets.counter_rows(view, say),
         "plots": sheets.device_plots(at.lookout.of(view.position), say),
         "events": [event for event in at.lookout.events if event.position == view.position][:20],

@@ -10,9 +10,10 @@ from fastapi.responses import RedirectResponse, Response
 
 from drivers.check import CheckLevel
 from drivers.driver import Family
-from gateway.console import sheets
+from gateway.console import audit, sheets
 from gateway.console.asking import Asker, Technician, Viewer, from_our_pages
 from gateway.console.bench import AtBench, Bench
+from gateway.console.diagnostics import examined
 from gateway.console.language import COOKIE, LANGUAGES
 from gateway.console.login import ours
 from gateway.console.news import barrier_of
@@ -24,6 +25,7 @@ from gateway.local.views import DeviceView
 
 router = APIRouter(include_in_schema=False)
 
+AUDIT_SHOWN = 200
 YEAR_S = 365 * 24 * 3600
 MEASURED = frozenset({Family.CAMERA, Family.FINGERPRINT_SCANNER, Family.PASSPORT_READER, Family.CARD_READER})
 
@@ -110,6 +112,21 @@ async def delivery(request: Request, asker: Viewer, at: AtBench) -> Response:
     }
     stored = await asyncio.to_thread(_outbox, at.state_dir / "outbox")
     return render(request, "delivery.html", {"asker": asker} | context | stored)
+
+
+@router.get("/health")
+async def health(request: Request, asker: Viewer, at: AtBench) -> Response:
+    """What is not as it should be, and the remedy for each."""
+    post = await at.lookout.post()
+    context = {"report": post.report, "config": post.config, "found": await examined(asker, at)}
+    return render(request, "health.html", {"asker": asker} | context)
+
+
+@router.get("/audit")
+async def audited(request: Request, asker: Technician, at: AtBench) -> Response:
+    """Who commanded, claimed or did what."""
+    records = await asyncio.to_thread(audit.newest, at.state_dir, AUDIT_SHOWN)
+    return render(request, "audit.html", {"asker": asker, "records": records})
 
 
 @router.post("/language")

@@ -35,17 +35,20 @@ def documented(model: type[View]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Until closed.", "content": {MEDIA_TYPE: {"itemSchema": item}}}}
 
 
-def streamed(items: AsyncGenerator[View], may: Callable[[], bool]) -> StreamingResponse:
-    """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many."""
+def streamed(items: AsyncGenerator[View | str], may: Callable[[], bool]) -> StreamingResponse:
+    """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many.
+
+    A view is sent as JSON; a string, a piece of a page, as it is.
+    """
     if _open >= MOST:
         raise Problem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
     return StreamingResponse(_events(items, may), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(items: AsyncGenerator[View], may: Callable[[], bool]) -> AsyncGenerator[str]:
+async def _events(items: AsyncGenerator[View | str], may: Callable[[], bool]) -> AsyncGenerator[str]:
     global _open  # noqa: PLW0603 - the process has one limit
     _open += 1
-    following: asyncio.Task[View] | None = None
+    following: asyncio.Task[View | str] | None = None
     try:
         following = asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)  # now it is asked for
@@ -58,7 +61,8 @@ async def _events(items: AsyncGenerator[View], may: Callable[[], bool]) -> Async
                 yield ": nothing new\n\n"
                 continue
             item, following = await following, asyncio.ensure_future(anext(items))
-            yield f"event: item\ndata: {item.model_dump_json()}\n\n"
+            lines = item.splitlines() if isinstance(item, str) else [item.model_dump_json()]
+            yield "event: item\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
     except StopAsyncIteration:
         return
     except Refusal as refusal:

@@ -49,28 +49,31 @@ def piece(request: Request, template: str, context: Mapping[str, Any]) -> str:
 def _frame(request: Request, asker: Asker | None) -> dict[str, Any]:
     at, say = bench_of(request), say_in(request)
     known = at.lookout.known
+    may = {verb: asker is not None and asker.who.standing >= needed for verb, needed in _MAY.items()}
     return {
         "site": known.site if known else "",
         "gateway": known.gateway if known else "",
         "profile": known.report.profile if known else "",
         "here": request.url.path,
-        "navigation": _navigation(at.simulators is not None, say),
+        "navigation": _navigation(at.simulators is not None, may, say),
         "who": asker.who if asker else None,
         "csrf": asker.csrf if asker else "",
         "standing": words.STANDINGS[asker.who.standing] if asker else "",
-        "may": {verb: asker is not None and asker.who.standing >= needed for verb, needed in _MAY.items()},
+        "may": may,
         "said": None,
         "fresh": False,
     }
 
 
-def _navigation(simulated: bool, say: Say) -> list[tuple[str, str]]:
+def _navigation(simulated: bool, may: Mapping[str, bool], say: Say) -> list[tuple[str, str]]:
     return [
         ("/", say("Board")),
         ("/events", say("Events")),
         ("/barriers", say("Barriers")),
         ("/cameras", say("Cameras and scanners")),
         ("/delivery", say("Delivery")),
+        ("/health", say("Health")),
+        *([("/audit", say("Audit"))] if may["check"] else []),
         *([("/simulators", say("Simulators"))] if simulated else []),
     ]
 

@@ -51,6 +51,8 @@ CAUSES = {
     Cause.SENSOR_DIRTY: marked("Its glass or sensor is dirty."),
     Cause.TAMPERED: marked("Somebody has opened it or torn it off."),
     Cause.INSECURE: marked("Its connection is not protected as it should be."),
+    Cause.NOT_ACCEPTED: marked("Another device than before is there, and nobody has accepted it."),
+    Cause.WRONG_FIRMWARE: marked("It runs another firmware than is expected."),
     Cause.CLOCK_WRONG: marked("Its clock is wrong."),
     Cause.CRASHED: marked("Its program has crashed."),
     Cause.SILENT: marked("Its program hung and was replaced."),

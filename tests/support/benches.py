@@ -4,7 +4,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,17 @@ from gateway.fork_client import Nursery
 from gateway.local.intercom import Intercom
 from gateway.local.orders import Standing, Who
 from gateway.local.views import DeviceView
+from gateway.supervisor import Supervised
 from gateway.technician.bench import Bench
 from gateway.technician.reception import attended
+from gateway.technician.register import Counted
 from support import daemons
 from support.gateways import House, until
 from support.mosquitto import Mosquitto
 from support.posts import PLUGINS
 
 AMINA = Who(name="amina", standing=Standing.SUPERVISOR, via="socket")
+TECHNICIAN = Who(name="otieno", standing=Standing.TECHNICIAN, via="socket")
 VIEWER = Who(name="wangari", standing=Standing.VIEWER, via="network")
 
 
@@ -34,16 +37,25 @@ class Workplace:
     house: House
     gateway: Gateway
     desk: Intercom
-    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     async def device(self, position: str) -> DeviceView:
         """How a device is now."""
         return next(each for each in (await self.desk.view()).devices if each.position == position)
 
-    async def until_state(self, position: str, state: str) -> DeviceView:
-        """Wait until a device is in that state."""
+    def device_at(self, position: str) -> Supervised:
+        """The device itself."""
         device = self.gateway.device(Position.parse(position))
         assert device is not None
+        return device
+
+    def counted(self, position: str) -> Counted:
+        """What has been counted of it in its life."""
+        assert self.gateway.technicians is not None
+        return self.gateway.technicians.admission.entry(self.device_at(position)).lifetime
+
+    async def until_state(self, position: str, state: str) -> DeviceView:
+        """Wait until a device is in that state."""
+        device = self.device_at(position)
         await until(lambda: device.state is not None and device.state.state == state)
         return await self.device(position)
 

@@ -9,7 +9,7 @@ for (const place of document.querySelectorAll("[data-news]")) {
   };
   source.onopen = () => say("live");
   source.onerror = () => say("lost");
-  source.addEventListener("piece", (message) => {
+  source.addEventListener("item", (message) => {
     const fresh = document.createElement("template");
     fresh.innerHTML = message.data;
     for (const piece of [...fresh.content.children]) {
@@ -25,7 +25,6 @@ for (const place of document.querySelectorAll("[data-news]")) {
       }
     }
   });
-  source.addEventListener("end", () => source.close());
   addEventListener("pagehide", () => source.close());
 }
 

@@ -17,7 +17,7 @@ from gateway.contract.states import DeviceState
 from gateway.local.orders import Accept, EndClaim, Maintenance, Refusal, ResetCounters, Restart
 
 HERE = {"Origin": "https://post.example"}
-PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery"]
+PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]
 DEVICE = "/devices/lane-1/reader"
 ORDERS = {
     "restart": {},
