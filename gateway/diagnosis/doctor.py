@@ -78,7 +78,7 @@ def general(post: Post, config: Path, view: PostView | None, around: Surrounding
     account = gateway_account(state_dir, around)
     return [
         lambda: look_at_gateway(state_dir, config, around) if view is None else (),
-        lambda: look_at_clock(state_dir, around),
+        lambda: look_at_clock(state_dir, view, around),
         lambda: look_at_storage(post, account, around),
         lambda: look_at_certificates(post, account, around.now()),
     ]
