@@ -72,12 +72,11 @@ def wrong_config(error: ConfigError) -> Iterator[Finding]:
         )
 
 
-def general(post: Post, config: Path, view: PostView | None, around: Surroundings) -> list[Look]:
-    """What concerns every device alike: the gateway, its clock, disk and certificates; quickly looked at."""
+def general(post: Post, view: PostView | None, around: Surroundings) -> list[Look]:
+    """What concerns every device alike, and is quickly looked at: clock, disk and certificates."""
     state_dir = post.gateway.state_dir
     account = gateway_account(state_dir, around)
     return [
-        lambda: look_at_gateway(state_dir, config, around) if view is None else (),
         lambda: look_at_clock(state_dir, view, around),
         lambda: look_at_storage(post, account, around),
         lambda: look_at_certificates(post, account, around.now()),
@@ -92,7 +91,9 @@ def problems(view: PostView) -> Iterator[Finding]:
 
 
 def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings) -> Iterator[Look]:
-    yield from general(post, config, view, around)
+    if view is None:
+        yield lambda: look_at_gateway(post.gateway.state_dir, config, around)
+    yield from general(post, view, around)
     yield lambda: look_at_brokers(post, around.now())
     yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
     yield lambda: look_at_usb(post.devices, around)

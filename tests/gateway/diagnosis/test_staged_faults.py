@@ -12,12 +12,14 @@ from typing import Any
 import httpx
 import pytest
 from support.certificates import Authority
-from support.gateways import House, until
+from support.gateways import DEVICE, House, until
 from support.mosquitto import Mosquitto
+from support.scanners import FINGER, usb_scanner
 from torture.post import Disk
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.client import CommandError
 from gateway.diagnosis.finding import spoken
 from gateway.local.views import DeviceView
 from simulators.mrz import Format
@@ -26,6 +28,7 @@ from simulators.passport.elyctis import Elyctis
 from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import Travellers
+from simulators.usb.usbip_bus import UsbIpBus
 
 PASSPORT = ERIKSSON_LINES["TD3"]
 PRIVILEGES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-sys_admin")
@@ -35,17 +38,32 @@ STAGED = {
     "forbidden/reader": (
         "no_permission",
         "runs as root, which may not open /dev/pts/",
-        "sudo chgrp dialout /dev/pts/",
+        "sudo udevadm control --reload",
     ),
     "held/reader": ("port_held", "ModemManager (pid ", "sudo systemctl mask --now ModemManager"),
     "rate/reader": ("baud_wrong", "none meant anything: that is what a wrong rate looks like", "115200"),
     "dirty/reader": ("sensor_dirty", "5 of 12 reads failed: the glass is probably dirty", "soft, dry cloth"),
+    "dirty/finger": (
+        "sensor_dirty",
+        "Something else than a finger is on the scanner's glass.",
+        "soft, dry cloth",
+    ),
     "cable/reader": ("cable_dying", "lost 3 times", "Change the cable"),
     "firmware/reader": ("wrong_firmware", "OCR 1.07 SIM, and OCR 2.00 is expected", "expect_firmware"),
     "trust/reader": ("no_trust_store", "has no certificate of any state", "CSCA certificates"),
     "well/reader": ("certificate_expired", "certificate for [hq] expired on", "Have a new one issued"),
 }  # fmt: skip
+ROLES = """
+authority = "UTO"
+[role.officer]
+verbs = ["*"]
+[station.counter]
+roles = ["officer"]
+positions = ["dirty/*"]
+"""
 HQ = """
+[commands]
+roles_file = "roles.toml"
 [hq]
 host = "127.0.0.1"
 port = 1
@@ -186,11 +204,19 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     site.extra = HQ.format(cert=expired, key=expired.with_suffix(".key"))
     (site.folder / "trust").mkdir()
 
-    wires = {name: await site.plugged(name) for name in STAGED}
+    wires = {name: await site.plugged(name) for name in STAGED if name != "dirty/finger"}
+    scanner = usb_scanner("4500", dirty=True)
+    site.stack.callback(scanner.close)
+    bus = await site.stack.enter_async_context(UsbIpBus())
+    bus.connect("1-1", scanner)
+    (site.folder / "roles.toml").write_text(ROLES)
+    site.devices["dirty/finger"] = DEVICE.format(
+        position="dirty/finger", driver="uru4000", port=bus.url("1-1"), more='quality = "ridge_clarity"'
+    )
     site.port("forbidden/reader").chmod(0o000)
     await site.stack.enter_async_context(another_program(site.port("held/reader")))
     Elyctis(wires["firmware/reader"])
-    for name in STAGED:
+    for name in wires:
         framing = {"rate/reader": "accessis", "firmware/reader": "elyctis"}.get(name, "text")
         more = {
             "firmware/reader": 'expect_firmware = "OCR 2.00"',
@@ -214,6 +240,13 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
         await site.until("cable/reader", lambda seen, n=count: seen.tally.lifetime.disconnects == n)
         wires["cable/reader"].replug()
         site.port("cable/reader").chmod(0o666)
+
+    async with site.workstation("dirty/finger", station="counter") as desk:
+        await until(lambda: desk.status("dirty/finger").online)
+        scanner.platen.soil(True)
+        scanner.platen.put(FINGER.touch())
+        with contextlib.suppress(CommandError):
+            await desk.command("dirty/finger", "capture", {"position": "right_index"}, timeout_s=20)
 
     for position, (code, said, how) in STAGED.items():
         named = await site.names(position, code)
