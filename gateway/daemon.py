@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -208,6 +209,10 @@ class Gateway:
     def end_claim(self, position: Position) -> None:
         """Take a device from the station that has claimed it."""
         self._commands.forget(position)
+
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+        self._delivery.tell_arrivals(told)
 
     def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
         """Send an answer, now or never."""
