@@ -224,6 +224,8 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        if self.technicians is not None:
+            self.technicians.recorded(position, observation)
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
