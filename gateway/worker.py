@@ -296,6 +296,8 @@ class DeviceWorker:
 
 
 def _provenance(links: Links) -> Provenance:
+    if links.replayed:
+        return Provenance.REPLAYED
     return Provenance.SIMULATED if links.simulated else Provenance.LIVE
 
 

@@ -22,6 +22,7 @@ COMMANDS = (
     "config",
     "outbox",
     "contract",
+    "replay",
     "scrub",
     "pcapng",
 )
