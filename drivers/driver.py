@@ -1,7 +1,7 @@
 """What a driver is: it declares, opens, watches, obeys and closes. It never retries, logs or publishes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Command, commands_of
 from drivers.links.link import Action, Cause
 from drivers.links.links import Links
@@ -102,6 +103,9 @@ class Driver(ABC, Generic[SettingsT]):
     scrubber: ClassVar[str] = ""
     """`module:function` of what takes people out of its recordings; see `drivers.scrubbing.Scrubber`."""
 
+    checks: ClassVar[tuple[CheckLevel, ...]] = ()
+    """The levels of check at which it tries something itself; see `check`."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Collect the commands that it declares."""
         super().__init_subclass__(**kwargs)
@@ -121,6 +125,14 @@ class Driver(ABC, Generic[SettingsT]):
 
     def claimed_by(self, station: str | None) -> None:
         """Learn which station has the device to itself from now on; None: no station has."""
+
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Try the device beside `watch`, at a level that `checks` names; raises LinkError, Refused, Failed.
+
+        A check is called off when the device goes away or it takes too long; what it has switched on it
+        switches off again in a `finally`.
+        """
+        raise NotImplementedError(trial.level)
 
     async def close(self) -> None:
         """Leave the device as found. The links close by themselves afterwards."""

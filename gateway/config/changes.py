@@ -22,6 +22,8 @@ class Changes:
     """Limits of the outbox and of sending."""
     commands: bool
     """Who may command what, how often, how long a claim lasts."""
+    console: bool
+    """Where technicians come in."""
     restart: tuple[str, ...]
     """Changed sections that a running gateway cannot take over."""
 
@@ -34,6 +36,7 @@ class Changes:
             or self.hq
             or self.delivery
             or self.commands
+            or self.console
             or self.restart
         )
 
@@ -52,6 +55,7 @@ def changed(old: Post, new: Post) -> Changes:
         hq=_reached(old, old.hq) != _reached(new, new.hq),
         delivery=old.delivery != new.delivery,
         commands=(old.commands, old.roles) != (new.commands, new.roles),
+        console=old.console != new.console,
         restart=tuple(
             name
             for name in ("gateway", "vault", "supervision", "log")

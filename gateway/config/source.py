@@ -13,6 +13,7 @@ from gateway.config.model import (
     AnyDevice,
     Broker,
     Commands,
+    Console,
     Delivery,
     Destination,
     DeviceSettings,
@@ -39,6 +40,7 @@ OPTIONAL: Mapping[str, type[Section]] = {
     "supervision": Supervision,
     "log": Log,
     "commands": Commands,
+    "console": Console,
 }
 
 DriverNamed = Callable[[str], type[Driver[Settings]]]
@@ -67,6 +69,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
         supervision=draft.supervision or Supervision(),
         log=draft.log or Log(),
         commands=draft.commands or Commands(),
+        console=draft.console or Console(),
         roles=roles,
         devices=draft.devices,
         stamps=_stamps(draft.broker, draft.hq),
@@ -79,7 +82,7 @@ def _validate(filled: Filled, folder: Path) -> Draft:
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
             setattr(draft, name, validated(model, filled, (name,), filled.table[name], folder))
-        elif name in ("delivery", "vault", "supervision", "log", "commands"):
+        elif name in ("delivery", "vault", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
     _sections(filled)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.

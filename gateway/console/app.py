@@ -16,28 +16,37 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gateway.console import api, login, pages
+from gateway.console import (
+    api,
+    device_pages,
+    diagnostics,
+    login,
+    news,
+    pages,
+    scraping,
+    simulator_pages,
+)
 from gateway.console.attempts import Attempts
 from gateway.console.bench import Bench
+from gateway.console.bodies import ShortBodies
 from gateway.console.headers import HEADERS, SecurityHeaders
 from gateway.console.kept import Kept
+from gateway.console.lookout import Lookout
 from gateway.console.people import People
 from gateway.console.problems import Problem, as_json, problem_of
 from gateway.console.sessions import Sessions
-from gateway.console.templating import render
+from gateway.console.templating import acquainted, render
 from gateway.console.tickets import Tickets
 from gateway.local.daemon import Daemon
 from gateway.local.orders import Refusal
 from gateway.version import VERSION
 
-BODY_BYTES = 64 * 1024
-"""The longest that anything sent to the console may be."""
 _FOR_PROGRAMS = ("/api/", "/metrics", "/openapi.json")
 
 
@@ -58,10 +67,11 @@ def build(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=BODY_BYTES,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.bench = Bench(
         daemon=daemon,
+        lookout=Lookout(daemon),
         config=config,
         state_dir=state_dir,
         people=People(users_file) if users_file is not None else None,
@@ -71,10 +81,14 @@ def build(
         tickets=Tickets(),
     )
     app.include_router(api.router)
-    app.include_router(login.router)
-    app.include_router(pages.router)
+    app.include_router(diagnostics.router)
+    app.include_router(scraping.router)
+    for people in (login, pages, device_pages, simulator_pages):
+        app.include_router(people.router, dependencies=[Depends(acquainted)])
+    app.include_router(news.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(ShortBodies)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Refusal, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)

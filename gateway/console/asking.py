@@ -9,13 +9,14 @@ import hmac
 import os
 import pwd
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from gateway.console.bench import Bench, bench
+from gateway.console.bench import Bench, bench_of
 from gateway.console.people import UsersFileError
 from gateway.console.problems import Problem
 from gateway.console.sessions import csrf_of, holds
@@ -58,7 +59,7 @@ def recognised(request: Request) -> Asker | None:
     peer: Peer | None = request.scope.get("state", {}).get("peer")
     if peer is not None:
         return _by_kernel(peer)
-    at: Bench = bench(request)
+    at: Bench = bench_of(request)
     token = request.cookies.get(cookie_name(request))
     session = at.sessions.find(token) if token else None
     if session is None or token is None or at.people is None:
@@ -82,8 +83,8 @@ async def asker(request: Request) -> Asker:
         raise Problem(401, "not_logged_in", "Nobody is logged in here.", "Log in at /login.")
     if request.method not in HARMLESS and (found.who.via == "network" or _by_browser(request)):
         await _check_csrf(request, found)
-    if found.token is not None and (session := bench(request).sessions.find(found.token)) is not None:
-        bench(request).sessions.seen(session)
+    if found.token is not None and (session := bench_of(request).sessions.find(found.token)) is not None:
+        bench_of(request).sessions.seen(session)
     return found
 
 
@@ -122,6 +123,16 @@ class Needs:
 Viewer = Annotated[Asker, Depends(Needs(Standing.VIEWER))]
 Technician = Annotated[Asker, Depends(Needs(Standing.TECHNICIAN))]
 Supervisor = Annotated[Asker, Depends(Needs(Standing.SUPERVISOR))]
+
+
+def still(request: Request, least: Standing) -> Callable[[], bool]:
+    """Whether whoever asks may go on to listen."""
+
+    def may() -> bool:
+        found = recognised(request)
+        return found is not None and found.who.standing >= least
+
+    return may
 
 
 def _by_kernel(peer: Peer) -> Asker:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from gateway.console.attempts import Attempts
+from gateway.console.lookout import Lookout
 from gateway.console.people import People
 from gateway.console.sessions import Sessions
 from gateway.console.tickets import Tickets
@@ -19,6 +20,8 @@ class Bench:
 
     daemon: Daemon
     """The gateway that runs."""
+    lookout: Lookout
+    """What pages know of it."""
     config: Path
     """The post's file."""
     state_dir: Path
@@ -32,6 +35,15 @@ class Bench:
     tickets: Tickets
 
 
-def bench(request: Request) -> Bench:
-    """The bench, for a route: `Annotated[Bench, Depends(bench)]`."""
+def bench_of(request: Request) -> Bench:
+    """The bench that a request works with."""
     return cast("Bench", request.app.state.bench)
+
+
+async def bench(request: Request) -> Bench:
+    """The same for a route: `Annotated[Bench, Depends(bench)]`."""
+    return bench_of(request)  # not a plain function: those are run in threads
+
+
+AtBench = Annotated[Bench, Depends(bench)]
+"""A parameter of a route: the bench."""

@@ -66,7 +66,7 @@ async def log_in(
         return _page(request, problem.details.text, problem.status, problem.headers, to)
     if person is None:
         return _page(request, "Name or password is wrong.", 401, to=to)
-    answer = RedirectResponse(_ours(to), 303)
+    answer = RedirectResponse(ours(to), 303)
     answer.set_cookie(
         cookie_name(request),
         at.sessions.begin(person.name, person.password),
@@ -93,11 +93,11 @@ async def log_out(request: Request, asker: Viewer, at: Annotated[Bench, Depends(
 def _page(
     request: Request, wrong: str = "", status: int = 200, headers: dict[str, str] | None = None, to: str = ""
 ) -> HTMLResponse:
-    context = {"wrong": wrong, "next": _ours(to or request.query_params.get("next", "/"))}
+    context = {"wrong": wrong, "next": ours(to or request.query_params.get("next", "/"))}
     return render(request, "login.html", context, status, headers)
 
 
-def _ours(address: str) -> str:
+def ours(address: str) -> str:
     """Where to go after the login: a page of ours, whatever a link said."""
     inside = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if inside else "/"

@@ -1,72 +1,91 @@
-"""What can be found out about one device from outside, whether the gateway runs or not."""
+"""One device: what the gateway says of it, what is found from outside, what was counted, who has it."""
 
-import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
-from drivers.links.link import Action
+from drivers.driver import Condition
+from drivers.links.link import Action, Cause
 from gateway.config import DeviceSettings
-from gateway.delivery.dialling import why
 from gateway.diagnosis.accounts import Account
-from gateway.diagnosis.addresses import Address, addresses
-from gateway.diagnosis.finding import found
-from gateway.diagnosis.libraries import look_at_libraries
-from gateway.diagnosis.nodes import look_at_nodes
+from gateway.diagnosis.finding import Severity, found, well, worst_first
+from gateway.diagnosis.outside import look_from_outside
 from gateway.diagnosis.surroundings import Surroundings
-from gateway.diagnosis.trust import look_at_trust
-from gateway.local.views import DeviceView, Finding
+from gateway.diagnosis.suspicions import look_at_counters
+from gateway.local.views import DeviceView, EventView, Finding
 
-ANSWER_S = 2.0
-PCSCD = "pcscd/pcscd.comm"
+QUIET = timedelta(days=1)
+"""A device at a counter that has read nothing well for so long may be broken without knowing it."""
+EXPLAINED = {
+    Cause.PORT_HELD: "port_held",
+    Cause.NO_PERMISSION: "no_permission",
+    Cause.NO_DEVICE: "no_device",
+    Cause.UNPLUGGED: "no_device",
+    Cause.AMBIGUOUS: "ambiguous",
+    Cause.NO_ANSWER: "no_answer",
+}
+"""What looking from outside says better than the driver could."""
+
+
+WORKS = (Condition.DEGRADED, Condition.BUSY, Condition.MAINTENANCE, Condition.STARTING)
+"""Conditions of a device that need not be broken."""
 
 
 def look_at_device(
-    position: str, device: DeviceSettings, view: DeviceView | None, account: Account, around: Surroundings
+    config: Path,
+    position: str,
+    device: DeviceSettings,
+    seen: DeviceView | None,
+    events: Sequence[EventView],
+    account: Account,
+    around: Surroundings,
 ) -> Iterator[Finding]:
-    """Look at libraries, addresses and trust store of one position; `view` where the gateway tells of it."""
-    yield from look_at_libraries(position, device.driver)
-    for address in addresses(device.settings):
-        match address.kind:
-            case "node" | "usb":
-                worker = view.pid if view is not None else None
-                yield from look_at_nodes(position, address, account, around, worker)
-            case "network":
-                # What is online is spoken to already; many boards take one connection and no second.
-                if view is None or view.state.state not in ("online", "busy", "degraded"):
-                    yield from _network(position, address)
-            case "smartcard":
-                yield from _smartcard(position, address, around)
-    yield from look_at_trust(position, device, around.now())
+    """Look at one position, in the order in which one would; `seen` and `events` are the gateway's own."""
+    outside = worst_first(look_from_outside(position, device, seen, account, around))
+    if seen is not None:
+        yield from _states(seen, {finding.code for finding in outside})
+    yield from outside
+    if seen is not None:
+        yield from look_at_counters(seen, device, events, config)
+        yield from _claim(seen)
+        yield from _last_read(seen, config, around)
 
 
-def _network(position: str, address: Address) -> Iterator[Finding]:
-    endpoint = address.endpoint
-    if endpoint is None:
-        return
-    try:
-        socket.create_connection(endpoint, ANSWER_S).close()
-    except OSError as error:
-        host, port = endpoint
-        yield found(
-            "no_answer",
-            "error",
-            position,
-            f"Nothing answers at {host}:{port}, where `{address.key}` leads: {why(error)}.",
-            Action.REPLUG,
-            f"Is it switched on and its cable in? ping {host}; is its address still that one?",
-        )
+def _states(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
+    """What the gateway says of the device, unless it is said better by what was found from outside."""
+    for state in (seen.state, seen.beneath):
+        if state is None or state.cause is None or EXPLAINED.get(state.cause) in outside:
+            continue
+        severity: Severity = "warning" if state.state in WORKS else "error"
+        yield found(state.cause, severity, seen.position, state.text, state.action, state.how)
 
 
-def _smartcard(position: str, address: Address, around: Surroundings) -> Iterator[Finding]:
-    # pcscd(8): clients look there first.
-    if Path(os.environ.get("PCSCLITE_CSOCK_NAME", around.run / PCSCD)).exists():
+def _claim(seen: DeviceView) -> Iterator[Finding]:
+    if seen.claim is None:
         return
     yield found(
-        "no_pcscd",
-        "error",
-        position,
-        f"The smart card service is not running: the slot {address} cannot be opened.",
-        Action.RESTART,
-        "sudo systemctl enable --now pcscd.socket; is it there: sudo apt install pcscd",
+        "claimed",
+        "notice",
+        seen.position,
+        f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: it obeys nobody else.",
+        Action.WAIT,
+        "Release it there; or as a supervisor end the claim: borderpost claims --help",
     )
+
+
+def _last_read(seen: DeviceView, config: Path, around: Surroundings) -> Iterator[Finding]:
+    if seen.last_good is None or seen.state.state is not Condition.ONLINE:
+        return
+    since = around.now() - seen.last_good
+    said = f"It last read something well on {seen.last_good:%Y-%m-%d %H:%M:%S} UTC"
+    if since > QUIET:
+        yield found(
+            "quiet",
+            "notice",
+            seen.position,
+            f"{said}, {since.days} days ago.",
+            Action.WAIT,
+            f"Is it in use? Try it: borderpost check {config} {seen.position} --level interactive",
+        )
+    else:
+        yield well("quiet", seen.position, f"{said}.")

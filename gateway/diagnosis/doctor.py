@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from drivers.links.link import Action
@@ -13,7 +13,7 @@ from gateway.diagnosis.brokers import look_at_brokers
 from gateway.diagnosis.certificates import look_at_certificates
 from gateway.diagnosis.clocks import look_at_clock
 from gateway.diagnosis.device import look_at_device
-from gateway.diagnosis.finding import found, well, worst_first
+from gateway.diagnosis.finding import Severity, distinct, found, worst_first
 from gateway.diagnosis.machine import look_at_heat, look_at_memory
 from gateway.diagnosis.rivals import look_at_rivals
 from gateway.diagnosis.running import look_at_gateway
@@ -21,11 +21,20 @@ from gateway.diagnosis.storage import look_at_storage
 from gateway.diagnosis.surroundings import Surroundings
 from gateway.diagnosis.ups import look_at_ups
 from gateway.diagnosis.usb import look_at_usb
-from gateway.local.views import DeviceView, Finding, PostView
+from gateway.local.views import Finding, PostView
 
-QUIET = timedelta(days=1)
-"""A device at a counter that has read nothing well for so long may be broken without knowing it."""
-
+HOW_BAD: dict[str, Severity] = {
+    "commands_not_heard": "error",
+    "config_refused": "error",
+    "disk_error": "error",
+    "disk_full": "error",
+    "disk_read_only": "error",
+    "key_beside_disk": "notice",
+    "not_authorised": "error",
+    "outbox_corrupt": "error",
+    "outbox_full": "error",
+}
+"""Problems that the gateway tells of itself; what is not here is a warning."""
 Look = Callable[[], Iterable[Finding]]
 
 
@@ -63,64 +72,43 @@ def wrong_config(error: ConfigError) -> Iterator[Finding]:
         )
 
 
-def general(post: Post, config: Path, view: PostView | None, around: Surroundings) -> list[Look]:
-    """What concerns every device alike: the gateway, its clock, disk and certificates; quickly looked at."""
+def general(post: Post, view: PostView | None, around: Surroundings) -> list[Look]:
+    """What concerns every device alike, and is quickly looked at: clock, disk and certificates."""
     state_dir = post.gateway.state_dir
     account = gateway_account(state_dir, around)
     return [
-        lambda: look_at_gateway(state_dir, config, around) if view is None else (),
-        lambda: look_at_clock(state_dir, around),
+        lambda: look_at_clock(state_dir, view, around),
         lambda: look_at_storage(post, account, around),
         lambda: look_at_certificates(post, account, around.now()),
-        lambda: problems(view) if view is not None else (),
     ]
 
 
 def problems(view: PostView) -> Iterator[Finding]:
     """What the gateway says of itself, as findings."""
     for problem in view.report.problems:
-        yield found(problem.cause, "error", "gateway", problem.text, problem.action, problem.how)
+        severity = HOW_BAD.get(problem.cause, "warning")
+        yield found(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
 
 
 def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings) -> Iterator[Look]:
-    yield from general(post, config, view, around)
+    if view is None:
+        yield lambda: look_at_gateway(post.gateway.state_dir, config, around)
+    yield from general(post, view, around)
     yield lambda: look_at_brokers(post, around.now())
     yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
     yield lambda: look_at_usb(post.devices, around)
     account = gateway_account(post.gateway.state_dir, around)
-    seen = {device.position: device for device in view.devices} if view is not None else {}
+    seen = {told.position: told for told in view.devices} if view is not None else {}
     for position, device in post.devices.items():
-        told = seen.get(str(position))
-        yield lambda p=str(position), d=device, t=told: look_at_device(p, d, t, account, around)  # type: ignore[misc]
-        if told is not None:
-            yield lambda t=told: state_of(t, around)  # type: ignore[misc]
-
-
-def state_of(device: DeviceView, around: Surroundings) -> Iterator[Finding]:
-    """How a device is, as the gateway says it, and when it last read something well."""
-    state = device.state
-    if state.cause is not None:
-        severity = "warning" if state.state in ("degraded", "busy", "maintenance", "starting") else "error"
-        yield found(state.cause, severity, device.position, state.text, state.action, state.how)  # type: ignore[arg-type]
-        return
-    if device.last_good is None:
-        return
-    since = around.now() - device.last_good
-    said = f"It last read something well on {device.last_good:%Y-%m-%d %H:%M} UTC"
-    if since > QUIET:
-        yield found(
-            "quiet",
-            "notice",
-            device.position,
-            f"{said}, {since.days} days ago.",
-            Action.WAIT,
-            f"Is it in use? Try it: borderpost check {device.position} --level interactive",
+        yield partial(
+            look_at_device, config, str(position), device, seen.get(str(position)), (), account, around
         )
-    else:
-        yield well("quiet", device.position, f"{said}.")
+    if view is not None:
+        yield lambda: problems(view)
 
 
 def _all(looks: Iterable[Look]) -> list[Finding]:
     """Look at all of it at once: what does not answer takes its time."""
-    with ThreadPoolExecutor(8, "doctor") as pool:
-        return [finding for findings in pool.map(lambda look: list(look()), looks) for finding in findings]
+    with ThreadPoolExecutor(16, "doctor") as pool:
+        looked = pool.map(lambda look: list(look()), looks)
+        return list(distinct(finding for findings in looked for finding in findings))

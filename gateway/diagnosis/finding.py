@@ -1,6 +1,6 @@
 """Findings: made, ordered, and named so that a code survives a bad telephone line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 from drivers.links.link import Action
@@ -32,8 +32,21 @@ def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
 
 
+def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Each of them once: two looks may find the same, and say it in other words."""
+    seen: set[tuple[str, str, str]] = set()
+    codes: set[str] = set()
+    for finding in findings:
+        key = (finding.code, finding.about, finding.text if finding.about == "certificates" else "")
+        # What the gateway says of its disk or its brokers may have been found there already.
+        if key not in seen and not (finding.about == "gateway" and finding.code in codes):
+            seen.add(key)
+            codes.add(finding.code)
+            yield finding
+
+
 def spoken(code: str) -> str:
-    """The code as it is read out on the telephone: `port_held` is `BP-PORT-HELD-3B`.
+    """The code as it is read out on the telephone: `port_held` is `BP-PORT-HELD-20`.
 
     The last two digits are a CRC-8 (polynomial 0x07) of the code: who misheard it has others.
     """

@@ -6,6 +6,22 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from gateway.local.views import View
+from gateway.questions import Refusal
+
+__all__ = [
+    "NEEDED",
+    "Accept",
+    "EndClaim",
+    "Maintenance",
+    "Order",
+    "Reason",
+    "Refusal",
+    "ResetCounters",
+    "Restart",
+    "Reveal",
+    "Standing",
+    "Who",
+]
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=200)]
 
@@ -89,15 +105,3 @@ NEEDED: dict[str, Standing] = {
     "reveal": Standing.SUPERVISOR,
 }
 """The least standing that an order needs."""
-
-
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """The daemon does not do it; nothing has changed."""
-
-    def __init__(
-        self, code: Literal["unknown", "not_permitted", "conflict", "unavailable"], text: str, how: str = ""
-    ) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
-        self.how = how

@@ -57,6 +57,11 @@ class DeviceView(View):
         description="How it is, why, and what to do.",
         examples=[{"state": "online", "since": "2026-11-28T08:15:30Z", "session": "0f8fad5bd9cb469f"}],
     )
+    beneath: DeviceState | None = Field(
+        None,
+        description="How it is really, while maintenance or a waiting serial number hides that.",
+        examples=[None],
+    )
     identity: Identity | None = Field(None, description="Who answered last.", examples=[{"model": "OCR315e"}])
     accepted: str | None = Field(
         None,
@@ -128,6 +133,9 @@ class TraceItem(View):
     size: int = Field(ge=0, description="Length in bytes.", examples=[90])
     hex: str | None = Field(
         None, description="The bytes, in hexadecimal; only where they were asked for.", examples=["1c 02 50"]
+    )
+    lost: int = Field(
+        0, ge=0, description="How many before it were lost: too much came to be shown.", examples=[0]
     )
     meaning: str = Field("", description="What it means, without anything personal.", examples=["MRZ frame"])
     transfer: dict[str, Any] | None = Field(

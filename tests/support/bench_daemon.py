@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drivers.check import CheckLevel, CheckReport, CheckStep
 from drivers.driver import Condition, Family, Identity
-from drivers.links.link import Action, Cause, Direction
+from drivers.links.link import Action, Cause
 from drivers.observation import Outcome
 from gateway.contract.envelope import Clock, Provenance
 from gateway.contract.states import DestinationReport, DeviceState, GatewayReport
@@ -64,7 +64,9 @@ class BenchDaemon:
         """What `live` yields; None ends it."""
         self.refuses: Refusal | None = None
         self.streams = 0
-        """Streams that are open."""
+        """Streams of news that are open."""
+        self.traces_go_on = False
+        """Whether a trace is open until somebody closes it."""
 
     @property
     def touched(self) -> int:
@@ -138,10 +140,7 @@ class BenchDaemon:
     async def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem]:
         self._known(position)
         self.traces.append((position, by, reveal))
-        yield TraceItem(
-            at_s=1.25,
-            direction=Direction.IN,
-            size=3,
-            hex="1c 02 50" if reveal else None,
-            meaning="MRZ frame",
-        )
+        revealed = "1c 02 50" if reveal else None
+        yield TraceItem(at_s=1.25, direction="in", size=3, hex=revealed, meaning="MRZ frame")
+        if self.traces_go_on:
+            await asyncio.Event().wait()

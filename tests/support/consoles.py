@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from gateway.console.app import build
 from gateway.console.asking import Peer
+from gateway.delivery.database import FILE, connect, migrate
 from support.bench_daemon import BenchDaemon
 
 PASSWORD = "jambo-busia-2026"
@@ -26,12 +27,22 @@ def users(folder: Path) -> Path:
             for role in ("viewer", "technician", "supervisor")
         )
     )
+    file.chmod(0o600)
     return file
 
 
 def console_of(daemon: BenchDaemon, folder: Path, **more: Any) -> FastAPI:
     """The console of that daemon, with those users."""
     return build(daemon, config=folder / "post.toml", state_dir=folder, users_file=users(folder), **more)
+
+
+def empty_outbox(folder: Path) -> None:
+    """What a gateway leaves in its state directory that had nothing to deliver."""
+    directory = folder / "outbox"
+    directory.mkdir()
+    connection = connect(directory / FILE)
+    migrate(connection)
+    connection.close()
 
 
 class OnSocket:

@@ -1,8 +1,8 @@
 """Kind `camera-rtsp`: a camera that shows what it sees by RTSP, at `/stream`."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from simulators.camera.camera import Camera, SceneSettings
 from simulators.camera.faults import AnyVideoFault, NotFound, PacketLoss, Slow, Stall
@@ -19,6 +19,12 @@ class RtspCameraSettings(SceneSettings):
     codec: Codec = Field("h264", description="How its pictures are encoded.")
     slices: int = Field(1, ge=1, le=16, description="Into how many pieces each picture is encoded apart.")
     faults: tuple[Timed[AnyVideoFault], ...] = Field((), description="Faults that happen by themselves.")
+
+    @model_validator(mode="after")
+    def _can_be_encoded(self) -> Self:
+        if self.codec == "h265" and self.slices > 1:
+            raise ValueError("only H.264 is encoded in slices")
+        return self
 
     def build(self) -> "RtspCamera":
         """The camera."""

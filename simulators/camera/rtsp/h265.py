@@ -14,10 +14,10 @@ class H265(Encoder):
     LIBRARY = "libx265"
     PARAMETERS = (VPS, SPS, PPS)
 
-    def options(self, slices: int) -> dict[str, str]:
-        """See `Encoder.options`; each picture repeats what a decoder must know."""
-        quiet = "log-level=none:pools=none:frame-threads=1:wpp=0:scenecut=0:repeat-headers=1:info=0"
-        return {"x265-params": f"{quiet}:slices={slices}"}
+    def options(self, _slices: int) -> dict[str, str]:
+        """See `Encoder.options`; each key picture repeats what a decoder must know."""
+        alone = "log-level=none:pools=none:frame-threads=1:wpp=0"
+        return {"x265-params": f"{alone}:scenecut=0:repeat-headers=1:info=0"}
 
     def kind(self, unit: bytes) -> int:
         """See `Encoder.kind`."""

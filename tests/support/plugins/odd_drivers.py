@@ -7,6 +7,7 @@ import ctypes
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -52,7 +53,9 @@ class Odd(Driver[SerialSettings]):
     async def open(self) -> Identity:
         """Open the port."""
         self.link = await self.links.serial(self.settings)
-        return Identity(model="odd", serial_number="ODD-1")
+        label = Path(f"{self.settings.port}.label")  # on the back of the device, to be exchanged with it
+        serial_number = label.read_text() if label.exists() else "ODD-1"
+        return Identity(model="odd", serial_number=serial_number, firmware="1.0")
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Obey."""

@@ -1,0 +1,158 @@
+"""What is remembered of devices across restarts: who may serve a position, maintenance, and counters.
+
+One JSON file, replaced as a whole: written beside it, brought to the disk, renamed. A file that cannot be
+read is set aside and begun anew, because a post without its counters is better than no post.
+"""
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+log = structlog.get_logger()
+
+VERSION = 1
+
+
+@dataclass
+class Counted:
+    """What a device has done; see `gateway.local.views.Counters`."""
+
+    online_s: float = 0.0
+    good: int = 0
+    bad: int = 0
+    retries: int = 0
+    disconnects: int = 0
+
+    def add(self, counts: dict[str, Any]) -> None:
+        """Add what a worker has counted since its last beat."""
+        self.online_s += counts["online_ms"] / 1000
+        self.good += counts["read"]
+        self.bad += counts["bad"]
+        self.retries += counts["retries"]
+        self.disconnects += counts["disconnects"]
+
+
+@dataclass
+class Device:
+    """One device of the world, by its serial number; or whatever stands at a position without one."""
+
+    driver: str
+    position: str
+    """Where it was seen last."""
+    lifetime: Counted = field(default_factory=Counted)
+    since_reset: Counted = field(default_factory=Counted)
+    reset_ns: int = 0
+    """When the resettable ones were, in nanoseconds since 1970; 0: never."""
+
+
+@dataclass
+class Upkeep:
+    """Somebody works on a device."""
+
+    until_ns: int
+    """When it ends by itself, in nanoseconds since 1970."""
+    minutes: int
+    reason: str
+
+
+@dataclass
+class Place:
+    """What belongs to a position."""
+
+    driver: str = ""
+    accepted: str | None = None
+    """The serial number that may serve it."""
+    maintenance: Upkeep | None = None
+
+
+class Register:
+    """The file and what is in it. Belongs to the event loop, but for `write`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.places: dict[str, Place] = {}
+        self.devices: dict[str, Device] = {}
+        self.changed = False
+        """Whether there is something to write."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what an earlier run has left."""
+        register = cls(path)
+        try:
+            table = json.loads(path.read_text("utf-8"))
+            if table["version"] != VERSION:
+                raise ValueError(f"version {table['version']}")
+            register.places = {position: _place(entry) for position, entry in table["places"].items()}
+            register.devices = {key: _device(entry) for key, entry in table["devices"].items()}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            log.error("register_unreadable", file=str(path), exc_info=error)
+            register.places, register.devices = {}, {}
+            with contextlib.suppress(OSError):
+                path.replace(path.with_suffix(".broken"))
+        return register
+
+    def place(self, position: str) -> Place:
+        """What belongs to a position."""
+        return self.places.setdefault(position, Place())
+
+    def device(self, position: str, driver: str, serial_number: str | None) -> Device:
+        """The device that answered at a position."""
+        key = f"{driver} {serial_number}" if serial_number else f"at {position}"
+        device = self.devices.get(key)
+        if device is None or (serial_number is None and device.driver != driver):
+            device = self.devices[key] = Device(driver, position)
+        device.position = position
+        return device
+
+    def content(self) -> bytes:
+        """What the file is to hold now; nothing is changed until something else is."""
+        self.changed = False
+        table = {
+            "version": VERSION,
+            "places": {position: asdict(place) for position, place in self.places.items()},
+            "devices": {key: asdict(device) for key, device in self.devices.items()},
+        }
+        return json.dumps(table, indent=1, ensure_ascii=False).encode()
+
+    def write(self, content: bytes) -> None:
+        """Put this into the file, whole or not at all; raises OSError. May be called from any thread."""
+        fresh = self._path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _device(entry: dict[str, Any]) -> Device:
+    device = Device(**_known(Device, entry))
+    device.lifetime = Counted(**_known(Counted, entry["lifetime"]))
+    device.since_reset = Counted(**_known(Counted, entry["since_reset"]))
+    return device
+
+
+def _place(entry: dict[str, Any]) -> Place:
+    place = Place(**_known(Place, entry))
+    if entry.get("maintenance") is not None:
+        place.maintenance = Upkeep(**_known(Upkeep, entry["maintenance"]))
+    return place
+
+
+def _known(model: type, entry: dict[str, Any]) -> dict[str, Any]:
+    """What this version knows of an entry, so that one of a later version can be gone back from."""
+    names = {each.name for each in fields(model)}
+    return {name: value for name, value in entry.items() if name in names}
