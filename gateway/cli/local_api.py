@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import socket
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,13 +56,14 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault
 class _OnSocket(http.client.HTTPConnection):
     def __init__(self, folder: Path) -> None:
         super().__init__("localhost", timeout=ANSWER_S)
-        self._folder = folder
+        self.folder = folder
+        self.socket = socket.socket(socket.AF_UNIX)
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock = self.socket
         self.sock.settimeout(self.timeout)
         # A path of a socket has 107 bytes at most, and that of the folder may be longer.
-        folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             self.sock.connect(f"/proc/self/fd/{folder}/{SOCKET}")
         finally:
@@ -69,33 +71,50 @@ class _OnSocket(http.client.HTTPConnection):
 
 
 def state_dir(config: Path) -> Path:
-    """Where the gateway of a post's file has its socket; raises ConfigError.
+    """Where the gateway of a post's file has its socket; ends with EX_CONFIG where the file does not say.
 
     Only that is read: a file with a mistake elsewhere is no reason not to see how the devices are.
     """
+    if (found := _read_alone(config)) is not None:
+        return found
+    from gateway.cli.post_file import load_or_fail
+
+    return load_or_fail(config).gateway.state_dir
+
+
+def _read_alone(config: Path) -> Path | None:
     try:
         found = tomllib.loads(config.read_text("utf-8"))["gateway"]["state_dir"]
     except (OSError, ValueError, KeyError, TypeError):
-        found = None
-    if isinstance(found, str) and "$" not in found:
-        return config.absolute().parent / found
-    from gateway.config import load
-
-    return load(config).gateway.state_dir
+        return None
+    plain = isinstance(found, str) and "$" not in found  # else it takes what fills in the environment
+    return config.absolute().parent / found if plain else None
 
 
 def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
     """Ask for something under /api/v1; returns what JSON says; raises NotAnswered, Refused."""
-    with _answer(folder, path, method, body) as answer:
+    with _answer(_OnSocket(folder), path, method, body) as answer:
         said = answer.read()
     return json.loads(said) if said else None
 
 
-def stream(folder: Path, path: str) -> Iterator[Any]:
-    """What a stream of the API says, item by item, until it ends; raises NotAnswered, Refused."""
-    with _answer(folder, path, "GET", None) as answer:
+def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:
+    """What a stream of the API says, item by item, until it ends or so long; raises NotAnswered, Refused."""
+    end = None if within_s is None else time.monotonic() + within_s
+    connection = _OnSocket(folder)
+    with _answer(connection, path, "GET", None) as answer:
         kind = ""
-        while line := answer.readline():
+        while True:
+            try:
+                if end is not None:
+                    connection.socket.settimeout(max(0.01, end - time.monotonic()))
+                line = answer.readline()
+            except TimeoutError:
+                if end is None:
+                    raise
+                return
+            if not line:
+                return
             name, _, value = line.decode().rstrip("\n").partition(": ")
             if name == "event":
                 kind = value
@@ -119,11 +138,11 @@ def explain(error: NotAnswered | Refused) -> NoReturn:
 
 def view_of(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]":
     """What a running gateway tells: the post, None without an answer, and the last events of each device."""
-    from gateway.config import ConfigError
+    from gateway.config import ConfigError, load
     from gateway.local.views import EventView, PostView
 
     try:
-        folder = state_dir(config)
+        folder = _read_alone(config) or load(config).gateway.state_dir
         view = PostView.model_validate(ask(folder, "post"))
         events = {
             device.position: [
@@ -137,8 +156,9 @@ def view_of(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]
 
 
 @contextmanager
-def _answer(folder: Path, path: str, method: str, body: object) -> Iterator[http.client.HTTPResponse]:
-    connection = _OnSocket(folder)
+def _answer(
+    connection: _OnSocket, path: str, method: str, body: object
+) -> Iterator[http.client.HTTPResponse]:
     headers = {"Content-Type": "application/json"} if body is not None else {}
     try:
         connection.request(method, f"/api/v1/{path}", json.dumps(body) if body is not None else None, headers)
@@ -148,16 +168,17 @@ def _answer(folder: Path, path: str, method: str, body: object) -> Iterator[http
         yield answer
     except PermissionError:
         raise NotAnswered(
-            f"The gateway's socket in {folder} is closed to this user.",
+            f"The gateway's socket in {connection.folder} is closed to this user.",
             "Run this as root, or join the gateway's group.",
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise NotAnswered(
-            f"No gateway answers at {folder / SOCKET}: {str(error) or type(error).__name__}.",
+            f"No gateway answers at {connection.folder / SOCKET}: {str(error) or type(error).__name__}.",
             "Is it running? sudo systemctl status borderpost",
         ) from None
     finally:
         connection.close()
+        connection.socket.close()
 
 
 def _refused(problem: dict[str, Any]) -> Refused:
