@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -209,6 +210,10 @@ class Gateway:
         """Take a device from the station that has claimed it."""
         self._commands.forget(position)
 
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+        self._delivery.tell_arrivals(told)
+
     def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
         """Send an answer, now or never."""
         self._delivery.respond(topic, payload, ANSWER_EXPIRY_S, correlation=correlation)
@@ -219,6 +224,8 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        if self.technicians is not None:
+            self.technicians.recorded(position, observation)
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))

@@ -293,7 +293,7 @@ class DeviceWorker:
             standing = open_standing(observation, heard, provenance)
             self._corridor.send(Kind.NOW, {"type": observation.event_type}, standing)
             self._stands = True
-        self.bench.said(heard.unix_ns, provenance, observation)
+        self.bench.said(heard.unix_ns, provenance, observation, heard.boot_ns)
         await self._corridor.drained()
 
     def _moment(self) -> Moment:
