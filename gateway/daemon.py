@@ -37,6 +37,7 @@ from gateway.fork_client import Nursery
 from gateway.nursery import fork_server
 from gateway.state_folder import EX_CONFIG, CannotStartError, hold
 from gateway.supervisor import Limits, Supervised
+from gateway.technician.journal import Journal
 from gateway.technician.technicians import Technicians
 from gateway.version import VERSION
 from gateway.worker import Order
@@ -67,6 +68,7 @@ class Gateway:
             self.session, self._topics, post.commands, post.roles, self, time_source=self._time
         )
         self._previews = Previews(self._topics, self)
+        self._journal = Journal(post.gateway.state_dir)
         self._lock: IO[str] | None = None
         self.technicians: Technicians | None = None
         self._delivery = self._new_delivery()
@@ -122,6 +124,7 @@ class Gateway:
             await self.technicians.stop()
         await self._nursery.close()
         await self._delivery.stop(FAREWELL_S)
+        self._journal.close()
         if self._lock is not None:
             self._lock.close()
         log.info("gateway_stopped", session=self.session)
@@ -222,9 +225,9 @@ class Gateway:
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
-        open_event = writer.open_event(
-            observation, moment(self._time), provenance or Provenance.LIVE, transaction
-        )
+        now = moment(self._time)
+        open_event = writer.open_event(observation, now, provenance or Provenance.LIVE, transaction)
+        self._journal.write(timestamp(now.unix_ns), str(position), observation)
         submission = Submission(str(position), observation.event_type, observation.data_class, open_event)
         if self._held is None:
             self._delivery.submit(submission)

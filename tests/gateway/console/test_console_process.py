@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import pwd
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -111,6 +112,12 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
 
         # What root orders on the socket is done and on record in root's name.
         assert (await on_socket.post(f"{READER}/restart")).status_code == 204
+        (entry, *_) = (await on_socket.get("/api/v1/audit")).json()
+        assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.acted")
+        assert (entry["data"]["who"], entry["data"]["order"]) == (
+            pwd.getpwuid(os.geteuid()).pw_name,
+            "restart",
+        )
 
         # It crashes: the next one who looks gets another, and is still logged in.
         os.kill(first, signal.SIGKILL)
