@@ -103,7 +103,7 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 # scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
+COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc chromium
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
 system-packages:
@@ -113,7 +113,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests; \
+			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests chromium fonts-dejavu-core; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

@@ -194,16 +194,20 @@ class Supervised:
         return self._questions.ask(what, **head)
 
     async def restart(self) -> None:
-        """Have the process replaced at once; no other device notices."""
+        """Have the process replaced at once; no other device notices. Returns when there is another one."""
         self._hurry.set()
         if self._corridor is None:
             return
+        self._served.clear()
         ended, self._asked_to_end = self._ended, True
         self._send(Kind.STOP)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.stop_s):
                 await ended.wait()
         ended.set()  # a process that does not end is killed by who waits for this
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.stop_s):
+                await self._served.wait()
 
     def hold(self, hold: Hold | None) -> None:
         """Keep back what the device says from now on; None: no longer. What was kept back is gone."""

@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from pydantic_core import to_json
 
-from drivers.check import CheckLevel, CheckStep
+from drivers.check import CheckLevel, CheckStep, Trial
+from drivers.command import Failed, Refused
 from drivers.driver import BadFrame, Driver, Identity
 from drivers.links.link import LinkError
 from drivers.links.settings import Settings
@@ -139,13 +140,19 @@ class Workbench:
                     for step in first_steps(identity, self._expect_firmware):
                         yield step.model_dump_json().encode()
                 if level in driver.checks:
-                    async with aclosing(driver.check(level, self._heard.get)) as steps:
+                    async with aclosing(driver.check(Trial(level, self._heard.get))) as steps:
                         async for step in steps:
                             yield step.model_dump_json().encode()
         except TimeoutError:
             gone = self._opened is None
             text = "The device went away." if gone else "It did not come to its end in time."
             yield CheckStep(name="check.ended", outcome=Outcome.ABORTED, text=text).model_dump_json().encode()
+        except (Refused, Failed) as no:
+            yield (
+                CheckStep(name="check.begun", outcome=Outcome.ABORTED, text=no.text)
+                .model_dump_json()
+                .encode()
+            )
         except LinkError as error:
             yield (
                 CheckStep(

@@ -7,7 +7,7 @@ often, some after five times. But one that was started anew may have the right o
 import asyncio
 import socket
 
-LOOK_S = 0.5
+LOOK_S = 0.25
 """Between two looks at what is away, or hangs up."""
 CONNECT_S = 2.0
 

@@ -201,8 +201,11 @@ class RtspLink:
             "rtsp_transport": "tcp",
             "timeout": str(round(self._settings.silence_s * 1e6)),
             "fflags": "nobuffer",
-            "analyzeduration": "300000",
-            "probesize": "32768",
+            "allowed_media_types": "video",
+            # The session's description tells what it is; a look at how fast pictures come would take longer
+            # than all the rest (measured: 0.2 s to the first picture instead of 0.8 to 1.6).
+            "probesize": "32",
+            "fpsprobesize": "0",
             # Over TCP nothing comes out of order, but only who would wait for it looks for gaps.
             "reorder_queue_size": "2",
         }

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.local_api import view_of
 from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
 from gateway.diagnosis.bundle import bundle as collect
 
@@ -20,7 +21,8 @@ def bundle(
     ] = None,
 ) -> None:
     """Pack findings, redacted configuration, states, counters, log, versions: nothing personal, no secret."""
-    packed = collect(Path(config), journal=journal)
+    view, events = view_of(config)
+    packed = collect(config, view, events, journal)
     for part in packed.parts:
         console.print(f"{len(part.content):8} {part.name:15} {part.what}", markup=False, soft_wrap=True)
     if only_list:

@@ -1,11 +1,11 @@
 """`borderpost why`: why a device is not reading, in sentences."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.findings import AsJson, tell
+from gateway.cli.local_api import view_of
 from gateway.cli.terminal import ConfigFile
 from gateway.diagnosis.why import why as look
 
@@ -19,4 +19,5 @@ def why(
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
-    tell(look(Path(config), position), everything=True, as_json=as_json)
+    view, events = view_of(config)
+    tell(look(config, position, view, events.get(position, ())), everything=True, as_json=as_json)

@@ -51,7 +51,7 @@ shown, and names of machines outside the post are replaced. Look before you send
 
 {contents}
 
-A code such as BP-PORT-HELD-3F is for the telephone: its last two digits tell whether it was heard right.
+A code such as BP-PORT-HELD-20 is for the telephone: its last two digits tell whether it was heard right.
 """
 
 

@@ -30,7 +30,8 @@ class Named:
     what: str
     file: Path
     key_file: Path | None = None
-    reload: str = "sudo systemctl reload borderpost"
+    taken_over: str = "sudo systemctl reload borderpost"
+    """How the gateway is made to read it anew."""
 
 
 def certificates_of(post: Post) -> Iterator[Named]:
@@ -43,6 +44,9 @@ def certificates_of(post: Post) -> Iterator[Named]:
             yield Named(f"the authority of [{name}]", tls.ca_file)
         if tls.cert_file is not None:
             yield Named(f"the gateway's certificate for [{name}]", tls.cert_file, tls.key_file)
+    if (shown := post.console.tls) is not None:
+        restart = "sudo systemctl restart borderpost"
+        yield Named("the console's certificate", shown.cert_file, shown.key_file, restart)
 
 
 def look_at_certificates(post: Post, account: Account, now: datetime) -> Iterator[Finding]:
@@ -89,7 +93,7 @@ def _key(named: Named, file: Path, certificate: x509.Certificate) -> Iterator[Fi
             "certificates",
             f"The key in {file} does not belong to {named.what}, {named.file}.",
             Action.CONFIGURE,
-            f"Put the key beside it that it was issued for, then: {named.reload}",
+            f"Put the key beside it that it was issued for, then: {named.taken_over}",
         )
 
 
@@ -144,7 +148,7 @@ def issued_from(der: bytes) -> x509.Certificate:
 
 
 def _replace(named: Named) -> str:
-    return f"Have a new one issued, put it in place of {named.file}, then: {named.reload}"
+    return f"Have a new one issued, put it in place of {named.file}, then: {named.taken_over}"
 
 
 def _unusable(named: Named, file: Path, why: str) -> Finding:

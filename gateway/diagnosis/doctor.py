@@ -13,7 +13,7 @@ from gateway.diagnosis.brokers import look_at_brokers
 from gateway.diagnosis.certificates import look_at_certificates
 from gateway.diagnosis.clocks import look_at_clock
 from gateway.diagnosis.device import look_at_device
-from gateway.diagnosis.finding import distinct, found, worst_first
+from gateway.diagnosis.finding import Severity, distinct, found, worst_first
 from gateway.diagnosis.machine import look_at_heat, look_at_memory
 from gateway.diagnosis.rivals import look_at_rivals
 from gateway.diagnosis.running import look_at_gateway
@@ -23,6 +23,18 @@ from gateway.diagnosis.ups import look_at_ups
 from gateway.diagnosis.usb import look_at_usb
 from gateway.local.views import Finding, PostView
 
+HOW_BAD: dict[str, Severity] = {
+    "commands_not_heard": "error",
+    "config_refused": "error",
+    "disk_error": "error",
+    "disk_full": "error",
+    "disk_read_only": "error",
+    "key_beside_disk": "notice",
+    "not_authorised": "error",
+    "outbox_corrupt": "error",
+    "outbox_full": "error",
+}
+"""Problems that the gateway tells of itself; what is not here is a warning."""
 Look = Callable[[], Iterable[Finding]]
 
 
@@ -60,13 +72,12 @@ def wrong_config(error: ConfigError) -> Iterator[Finding]:
         )
 
 
-def general(post: Post, config: Path, view: PostView | None, around: Surroundings) -> list[Look]:
-    """What concerns every device alike: the gateway, its clock, disk and certificates; quickly looked at."""
+def general(post: Post, view: PostView | None, around: Surroundings) -> list[Look]:
+    """What concerns every device alike, and is quickly looked at: clock, disk and certificates."""
     state_dir = post.gateway.state_dir
     account = gateway_account(state_dir, around)
     return [
-        lambda: look_at_gateway(state_dir, config, around) if view is None else (),
-        lambda: look_at_clock(state_dir, around),
+        lambda: look_at_clock(state_dir, view, around),
         lambda: look_at_storage(post, account, around),
         lambda: look_at_certificates(post, account, around.now()),
     ]
@@ -75,11 +86,14 @@ def general(post: Post, config: Path, view: PostView | None, around: Surrounding
 def problems(view: PostView) -> Iterator[Finding]:
     """What the gateway says of itself, as findings."""
     for problem in view.report.problems:
-        yield found(problem.cause, "error", "gateway", problem.text, problem.action, problem.how)
+        severity = HOW_BAD.get(problem.cause, "warning")
+        yield found(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
 
 
 def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings) -> Iterator[Look]:
-    yield from general(post, config, view, around)
+    if view is None:
+        yield lambda: look_at_gateway(post.gateway.state_dir, config, around)
+    yield from general(post, view, around)
     yield lambda: look_at_brokers(post, around.now())
     yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
     yield lambda: look_at_usb(post.devices, around)

@@ -20,6 +20,7 @@ HIGH_SPEED_MBPS = 480
 def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:
     """Look at every device that is plugged in, and closer at those of the post."""
     there = plugged(around)
+    yield from _no_udev(devices, around)
     ours = {node.socket: str(position) for position, node in _ours(devices, there)}
     by_socket = {node.socket: node for node in there}
     for node in there:
@@ -30,6 +31,19 @@ def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings
             yield from _speed(node, about)
             yield from _sleep(node, about)
     yield from _over_current(around)
+
+
+def _no_udev(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:
+    kinds = {address.kind for device in devices.values() for address in addresses(device.settings)}
+    if "usb" in kinds and not (around.run / "udev/control").exists():
+        yield found(
+            "no_udev",
+            "notice",
+            "usb",
+            "udev is not running: rules that let the gateway open USB devices do nothing.",
+            Action.RESTART,
+            "sudo systemctl start systemd-udevd; in a container: run it on the host",
+        )
 
 
 def _ours(

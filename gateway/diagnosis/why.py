@@ -65,7 +65,7 @@ def _looks(
     yield from look_at_device(config, position, device, seen, events, account, around)
     yield from look_at_rivals(around)
     yield from look_at_usb({Position.parse(position): device}, around)
-    for look in general(post, config, view, around)[1:]:
+    for look in general(post, view, around):
         yield from worst_first(look())
     if view is None:
         yield from look_at_brokers(post, around.now())

@@ -11,6 +11,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from drivers.check import CheckLevel, CheckReport, CheckStep
+from drivers.driver import Family
 from drivers.observation import Observation
 from gateway.commands.claims import Lease
 from gateway.config import Post
@@ -153,12 +154,23 @@ class Bench:
     async def _check(self, position: str, level: str, by: Who) -> AsyncGenerator[bytes]:
         device = self._find(position)
         _permit("check", by)
+        if level == CheckLevel.INTERACTIVE and device.driver.family is not Family.PASSPORT_READER:
+            self._refuse_unless_maintained(position)
         self._note(position, by, TechnicianOrder.CHECK, detail=level)
         async with aclosing(device.ask("check", level=level)) as pieces:
             steps = [CheckStep.model_validate_json(piece.body) async for piece in pieces]
         report = CheckReport.model_validate({"level": CheckLevel(level), "at": now(), "steps": tuple(steps)})
         log.info("device_checked", device=position, verb=level, state=report.outcome)
         yield report.model_dump_json().encode()
+
+    def _refuse_unless_maintained(self, position: str) -> None:
+        """A specimen document says that it is one; a technician's own finger or card does not."""
+        if self._admission.maintenance(position) is None:
+            raise Refusal(
+                "conflict",
+                "What is presented to it now would reach the counter as a traveller's.",
+                "Take the device into maintenance first.",
+            )
 
     # Orders
 

@@ -165,7 +165,8 @@ async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(ward: Ward
 
 
 async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(
-    ward: Ward, capfd: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str],  # before the ward, whose processes write where it reads
+    ward: Ward,
 ) -> None:
     wire = await ward.device("lane-1/reader")
     await wire.host_opened()

@@ -59,6 +59,8 @@ class House:
     """Folders where the daemon looks for modules first."""
     environment: dict[str, str] = field(default_factory=dict)
     """What the daemon finds there besides."""
+    under: tuple[str, ...] = ()
+    """What the daemon is started by, such as `setpriv` with its options."""
     process: Forked | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -98,15 +100,15 @@ class House:
         self.config.write_text(head + self.extra + "".join(self.devices.values()))
 
     async def start(self) -> None:
-        """Start the daemon; as a Python of its own where the environment has to be there from the first."""
+        """Start the daemon; as a Python of its own where it has to be in that environment from the first."""
         path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
-        if "LD_PRELOAD" not in environment:
+        if "LD_PRELOAD" not in environment and not self.under:
             self.process = daemon(self.config, self.folder / "gateway.log", environment)
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway.daemon", str(self.config)),
+                *(*self.under, sys.executable, "-m", "gateway.daemon", str(self.config)),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

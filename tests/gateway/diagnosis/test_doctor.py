@@ -13,6 +13,7 @@ import pytest
 from support.certificates import Authority
 from support.machines import Machine
 from support.mosquitto import Mosquitto
+from support.scanners import usb_scanner
 from typer.testing import CliRunner
 
 from drivers.driver import load_driver
@@ -21,7 +22,10 @@ from gateway.cli import app
 from gateway.contract.envelope import Clock
 from gateway.diagnosis.doctor import doctor
 from gateway.diagnosis.finding import spoken
+from gateway.diagnosis.surroundings import Surroundings
+from gateway.diagnosis.usb_tree import fitting, plugged
 from gateway.local.views import Finding
+from simulators.usb.sysfs import Tree
 
 ROOT_HUB = "sys/bus/usb/devices/1-0:1.0"
 NOBODY = pwd.getpwnam("nobody")
@@ -132,7 +136,7 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine) -> No
     os.chown(post.state_dir, NOBODY.pw_uid, -1)
     machine.says(
         "proc/4711/status",
-        f"Name: gateway\nUid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}\nGid:\t65534\t65534\nGroups:",
+        f"Name: gateway\nUid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}\nGid:\t65534\t65534\nGroups:\nCapEff:\t0",
     )
     os.chown(port, 0, 20)
     machine.process(712, "ModemManager", holds=port)
@@ -153,7 +157,9 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine) -> No
 
 def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(post: Post, machine: Machine) -> None:
     post.devices = FINGER
+    (machine.folder / "run/udev/control").unlink()
     assert post.bad()["no_device"].about == "lane-1/finger"
+    assert "systemd-udevd" in post.bad()["no_udev"].how
 
     machine.plug("usb1", "1d6b:0002", 1, bDeviceClass="09")
     machine.plug("1-1", "05e3:0608", 2, bDeviceClass="09")
@@ -173,6 +179,19 @@ def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(post: Post, ma
     ambiguous = post.bad()["ambiguous"]
     assert "A2 at 1-2" in ambiguous.text
     assert "usb:05BA:000A@1-1.2" in ambiguous.how
+
+
+def test_a_bus_as_umockdev_has_it_is_read(tmp_path: Path) -> None:
+    scanner = usb_scanner("4500")
+    tree = Tree(tmp_path / "bus")
+    node = tree.add(scanner, 2, 5)
+
+    root, device = plugged(Surroundings(sys=tree.root / "sys", dev=tree.root / "dev"))
+    assert (root.socket, root.hub, root.parent) == ("usb1", True, "")
+    assert (device.socket, device.parent, device.vendor, device.product) == ("1-2", "usb1", "05ba", "000a")
+    assert f"/{device.node.relative_to(tree.root)}" == node
+    assert fitting("usb:05BA:000A", [root, device]) == [device]
+    scanner.close()
 
 
 def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
