@@ -7,11 +7,6 @@ from pydantic import AwareDatetime, Field
 from gateway.contract.states import DestinationReport
 from gateway.local.views import View
 
-AUDIT_FILE = "audit.jsonl"
-"""In `state_dir`: an AuditEntry a line, the oldest first; what is older is in `audit.jsonl.1` and so on."""
-AUDIT_FILES = 4
-"""That file and those before it."""
-
 
 class ClaimView(View):
     """One device that a station has to itself."""
@@ -41,7 +36,7 @@ class OutboxView(View):
 
 
 class AuditEntry(View):
-    """One record: a command decided or ended, a claim changed, something that a technician did."""
+    """One record: a command decided or ended, a claim changed, something a technician did, a clock set."""
 
     at: AwareDatetime = Field(
         description="When, by the post's wall clock.", examples=["2026-11-28T08:15:30Z"]
