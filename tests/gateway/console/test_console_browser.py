@@ -174,7 +174,7 @@ async def the_barrier_is_drawn_as_it_is_sensed(at: Bench, page: Page) -> None:
 
 
 async def every_page_can_be_used_by_everybody(page: Page) -> None:
-    for path in [*PAGES, f"/devices/{READER}"]:
+    for path in PAGES:
         await page.goto(path)
         assert await faults_of(page) == []
     await page.emulate_media(color_scheme="dark")
