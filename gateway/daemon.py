@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,7 +38,6 @@ from gateway.fork_client import Nursery
 from gateway.nursery import fork_server
 from gateway.state_folder import EX_CONFIG, CannotStartError, hold
 from gateway.supervisor import Limits, Supervised
-from gateway.technician.journal import Journal
 from gateway.technician.technicians import Technicians
 from gateway.version import VERSION
 from gateway.worker import Order
@@ -68,7 +68,6 @@ class Gateway:
             self.session, self._topics, post.commands, post.roles, self, time_source=self._time
         )
         self._previews = Previews(self._topics, self)
-        self._journal = Journal(post.gateway.state_dir)
         self._lock: IO[str] | None = None
         self.technicians: Technicians | None = None
         self._delivery = self._new_delivery()
@@ -124,7 +123,6 @@ class Gateway:
             await self.technicians.stop()
         await self._nursery.close()
         await self._delivery.stop(FAREWELL_S)
-        self._journal.close()
         if self._lock is not None:
             self._lock.close()
         log.info("gateway_stopped", session=self.session)
@@ -212,6 +210,10 @@ class Gateway:
         """Take a device from the station that has claimed it."""
         self._commands.forget(position)
 
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+        self._delivery.tell_arrivals(told)
+
     def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
         """Send an answer, now or never."""
         self._delivery.respond(topic, payload, ANSWER_EXPIRY_S, correlation=correlation)
@@ -222,12 +224,14 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        if self.technicians is not None:
+            self.technicians.recorded(position, observation)
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
-        now = moment(self._time)
-        open_event = writer.open_event(observation, now, provenance or Provenance.LIVE, transaction)
-        self._journal.write(timestamp(now.unix_ns), str(position), observation)
+        open_event = writer.open_event(
+            observation, moment(self._time), provenance or Provenance.LIVE, transaction
+        )
         submission = Submission(str(position), observation.event_type, observation.data_class, open_event)
         if self._held is None:
             self._delivery.submit(submission)

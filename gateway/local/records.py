@@ -36,7 +36,7 @@ class OutboxView(View):
 
 
 class AuditEntry(View):
-    """One record: a command decided or ended, a claim changed, something a technician did, a clock set."""
+    """One record: a command decided or ended, a claim changed, something that a technician did."""
 
     at: AwareDatetime = Field(
         description="When, by the post's wall clock.", examples=["2026-11-28T08:15:30Z"]

@@ -85,8 +85,7 @@ class Admission:
         """Add what has happened to the counters of who is there."""
         if (device := self._at(position)) is not None:
             entry = self.entry(device)
-            entry.lifetime.add(counts)
-            entry.since_reset.add(counts)
+            entry.count(self._time.unix_ns(), counts)
             self._register.changed = True
 
     def entry(self, device: Supervised) -> Device:

@@ -1,72 +1,77 @@
-"""The audit that stays at the post: a line a record, because the outbox forgets what it has delivered.
+"""The audit, kept at the post: what was commanded, claimed and done by technicians, a line each.
 
-It is there to be read; what must not be lost is in the outbox. So nothing waits for the disk here, and a disk
-that refuses costs the line.
+The same goes to headquarters as events; these files are for who stands at the post when that is out of reach.
+They are bounded, and written beside everything else: a disk that hangs holds nobody up.
 """
 
-import contextlib
+import asyncio
 import json
 import os
+from collections import deque
 from pathlib import Path
 
 import structlog
 
 from drivers.observation import Observation
-from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
+from gateway.contract.envelope import timestamp
+from gateway.contract.gateway_events import ClaimChanged, CommandDecided, CommandEnded, TechnicianActed
 
 log = structlog.get_logger()
 
-LONGEST_BYTES = 1 << 20
-"""Of one file; with those before it there are AUDIT_FILES."""
+AUDITED = (ClaimChanged, CommandDecided, CommandEnded, TechnicianActed)
+FILE_BYTES = 1024 * 1024
+WAITING_LINES = 10_000
 
 
 class Journal:
-    """The audit of one gateway, in its state directory. Belongs to the event loop."""
+    """The files of one gateway: the newest, and those before it with a number behind. Belongs to the loop."""
 
-    def __init__(self, folder: Path, longest_bytes: int = LONGEST_BYTES) -> None:
-        self._file = folder / AUDIT_FILE
-        self._longest_bytes = longest_bytes
-        self._descriptor: int | None = None
-        self._failing = False
+    def __init__(self, newest: Path, files: int) -> None:
+        self._newest = newest
+        self._files = files
+        self._lines: deque[bytes] = deque(maxlen=WAITING_LINES)
+        self._writing: asyncio.Task[None] | None = None
 
-    def write(self, at: str, position: str, observation: Observation) -> None:
-        """Add what was said at a position; see `gateway.local.records.AuditEntry`."""
-        line = (
-            f'{{"at":"{at}","position":{json.dumps(position)},"type":"{observation.event_type}",'
-            f'"data":{observation.model_dump_json()}}}\n'
-        ).encode()
+    def note(self, position: str, observation: Observation, unix_ns: int) -> None:
+        """Write a record down, if it is one of the audit's."""
+        if not isinstance(observation, AUDITED):
+            return
+        data = observation.model_dump(mode="json", exclude={"attachments"})
+        entry = {"at": timestamp(unix_ns), "position": position, "type": observation.event_type, "data": data}
+        self._lines.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write(), name="journal")
+
+    async def stop(self) -> None:
+        """Bring to its end what is being written."""
+        if self._writing is not None:
+            await self._writing
+
+    async def _write(self) -> None:
         try:
-            descriptor = self._opened()
-            os.write(descriptor, line)
-            if os.fstat(descriptor).st_size >= self._longest_bytes:
-                self._turn()
+            while self._lines:
+                batch = b"".join(self._lines)
+                self._lines.clear()
+                await asyncio.to_thread(self._append, batch)
         except OSError as error:
-            if not self._failing:
-                log.error("audit_not_written", text=error.strerror)
-            self._failing = True
-            self.close()
-        else:
-            self._failing = False
+            log.error("journal_not_written", file=self._newest.name, exc_info=error)
+        finally:
+            self._writing = None
 
-    def close(self) -> None:
-        """Write nothing more."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-    def _opened(self) -> int:
-        if self._descriptor is None:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._descriptor = os.open(self._file, flags, 0o600)
-            size = os.fstat(self._descriptor).st_size
-            if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-                os.write(self._descriptor, b"\n")  # a power cut has left half a line
-        return self._descriptor
+    def _append(self, batch: bytes) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        with os.fdopen(os.open(self._newest, flags, 0o600), "a+b") as file:
+            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                file.write(b"\n")  # a power cut has left half a line
+            file.write(batch)
+            full = file.tell() >= FILE_BYTES
+        if full:
+            self._turn()
 
     def _turn(self) -> None:
-        """Begin a new file; the oldest goes."""
-        self.close()
-        files = [self._file, *(self._file.with_name(f"{AUDIT_FILE}.{n}") for n in range(1, AUDIT_FILES))]
-        for older, newer in zip(files[:0:-1], files[-2::-1], strict=True):
-            with contextlib.suppress(FileNotFoundError):
-                newer.replace(older)
+        """Begin another file, and let the oldest go."""
+        for number in range(self._files - 2, 0, -1):
+            older = self._newest.with_name(f"{self._newest.name}.{number}")
+            if older.exists():
+                older.replace(self._newest.with_name(f"{self._newest.name}.{number + 1}"))
+        self._newest.replace(self._newest.with_name(f"{self._newest.name}.1"))

@@ -11,7 +11,7 @@ from gateway.contract.envelope import timestamp
 from gateway.local.views import DeviceView
 from gateway.supervisor import Supervised
 from gateway.technician.admission import Admission
-from gateway.technician.register import Counted, Device
+from gateway.technician.register import HOUR_NS, Counted, Device
 from gateway.workbench import levels
 
 PLACES = ("port", "url", "listen", "board", "find")
@@ -72,6 +72,16 @@ def _tally(entry: Device) -> dict[str, Any]:
         "lifetime": _counters(entry.lifetime),
         "since_reset": _counters(entry.since_reset),
         "reset_at": timestamp(entry.reset_ns) if entry.reset_ns else None,
+        "hours": tuple(
+            {
+                "at": timestamp(hour.number * HOUR_NS),
+                "good": hour.good,
+                "bad": hour.bad,
+                "retries": hour.retries,
+                "disconnects": hour.disconnects,
+            }
+            for hour in entry.hours
+        ),
     }
 
 

@@ -120,6 +120,42 @@ def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, t
     assert bad[code].action != "none"
 
 
+def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said by a program that answers as smartctl 7.4 does: the disk of a test machine has nothing to say."""
+    post.machine.says("sys/block/sda/size", 1000)
+    program = tmp_path / "bin/smartctl"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho \'{"smart_status": {"passed": false}}\'\nexit 8\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    assert "smartctl -a /dev/sda" in post.bad()["disk_failing"].how
+
+
+def test_a_file_that_only_whoever_asks_may_read(post: Post, machine: Machine, tmp_path: Path) -> None:
+    machine.says("proc/4711/status", f"Uid:\t0\t{NOBODY.pw_uid}\nGid:\t0\t65534\nGroups:\nCapEff:\t0")
+    os.chown(post.state_dir, NOBODY.pw_uid, -1)
+    roles = tmp_path / "roles.toml"
+    roles.write_text('authority = "UTO"\n')
+    roles.chmod(0o600)
+    post.devices += f'[commands]\nroles_file = "{roles}"\n'
+
+    unreadable = post.bad()["file_unreadable"]
+    assert unreadable.text.startswith(
+        "[commands] roles_file: the gateway runs as nobody, which may not read it"
+    )
+    assert unreadable.how == f"sudo chgrp nobody {roles} && sudo chmod 640 {roles}"
+
+
+def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: Machine) -> None:
+    machine.says("proc/vmstat", "oom_kill many")
+    machine.says("sys/class/thermal/thermal_zone0/temp", 84000)
+
+    bad = post.bad()
+    assert "ValueError at machine.py:" in bad["look_failed"].text
+    assert "too_hot" in bad
+
+
 def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -> None:
     post.machine.standing = Clock.UNSYNCED
     assert post.bad()["clock_unsynced"].how.startswith("sudo timedatectl set-ntp true")

@@ -30,6 +30,7 @@ from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import Travellers
 from simulators.usb.usbip_bus import UsbIpBus
 
+PATIENCE_S = 40
 PASSPORT = ERIKSSON_LINES["TD3"]
 PRIVILEGES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-sys_admin")
 """Without these, root is forbidden what others are."""
@@ -110,13 +111,13 @@ class Site(House):
 
     async def until(self, position: str, true: Callable[[DeviceView], bool]) -> None:
         """Wait until that is so of a device."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not true(DeviceView.model_validate(await self.asked(position))):
                 await asyncio.sleep(0.05)
 
     async def names(self, position: str, code: str) -> dict[str, str]:
         """Ask until it names that: what was counted reaches it with the next beat of the worker."""
-        deadline = asyncio.get_running_loop().time() + 20
+        deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             reasons = {reason["code"]: reason for reason in await self.asked(f"{position}/why")}
             if code in reasons:
@@ -187,6 +188,7 @@ async def the_command_line_says_the_same_and_packs_nobody(site: Site) -> None:
         assert mark not in packed
 
 
+@pytest.mark.timeout(240)
 async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     if os.geteuid() != 0:
         pytest.skip("a full disk can be staged by root only")
