@@ -64,7 +64,7 @@ soak: MINUTES = 15
 soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-# Replays every wire log through the real driver and writes the expected events beside it.
+# Replays every wire log through a real gateway and writes the expected events beside it.
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings
 

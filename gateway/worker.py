@@ -345,6 +345,8 @@ async def _pause(wait_s: float, failure: LinkError) -> None:
 
 
 def _provenance(links: Links) -> Provenance:
+    if links.replayed:
+        return Provenance.REPLAYED
     return Provenance.SIMULATED if links.simulated else Provenance.LIVE
 
 

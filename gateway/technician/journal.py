@@ -59,8 +59,10 @@ class Journal:
             self._writing = None
 
     def _append(self, batch: bytes) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with os.fdopen(os.open(self._newest, flags, 0o600), "ab") as file:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        with os.fdopen(os.open(self._newest, flags, 0o600), "a+b") as file:
+            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                file.write(b"\n")  # a power cut has left half a line
             file.write(batch)
             full = file.tell() >= FILE_BYTES
         if full:

@@ -7,6 +7,7 @@ from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.clock import TimeSource
 from gateway.contract.topics import Position
+from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
 from gateway.technician.admission import Admission
 from gateway.technician.journal import Journal
 from gateway.technician.reception import Reception
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from gateway.technician.bench import Bench, Gateway
 
 REGISTER = "devices.json"
-AUDIT_FILE, AUDIT_FILES = "audit.jsonl", 4
-"""As `gateway.local.records` has it, whose models are loaded by the console alone."""
 
 
 class Technicians:

@@ -258,8 +258,11 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(house: 
         await place.until_state("lane-2/reader", "online")
 
 
-async def test_counters_tell_good_from_bad_and_are_kept(house: House) -> None:
-    line = house.wires[READER]
+async def test_counters_tell_good_from_bad_and_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, register = house.wires[READER], house.folder / "state/devices.json"
+    monkeypatch.setattr("gateway.technician.admission.SAVE_S", 0.1)
     async with working(house, "odd") as place:
         await place.until_state(READER, "online")
         await line.send(b"say 1\nsay 2\nnoise\n")
@@ -274,6 +277,8 @@ async def test_counters_tell_good_from_bad_and_are_kept(house: House) -> None:
         await line.host_opened()
         await line.send(b"say 3\n")
         await until(lambda: place.counted(READER).good == 3)
+        # Killed now, it would lose what was counted since it was written last, and no more.
+        await until(lambda: json.loads(register.read_text())["devices"]["odd ODD-1"]["lifetime"]["good"] == 3)
     async with working(house, "odd") as place:
         tally = (await place.until_state(READER, "online")).tally
         assert (tally.lifetime.good, tally.lifetime.bad, tally.lifetime.disconnects) == (3, 1, 1)

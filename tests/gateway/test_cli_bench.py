@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from gateway.cli import app
 from gateway.console.people import read
 from gateway.console.serving import serve
+from gateway.local.audit_files import AUDIT_FILE
 from gateway.local.orders import Refusal, Standing
-from gateway.local.records import AUDIT_FILE
 
 Borderpost = Callable[..., Coroutine[Any, Any, Result]]
 READER = "lane-1/reader"

@@ -30,7 +30,7 @@ embedded = {embedded}
 {login}
 [supervision]
 heartbeat_s = 0.2
-heartbeat_limit_s = 1
+heartbeat_limit_s = {silent_s}
 backoff_first_s = 0.1
 backoff_max_s = 1
 """
@@ -55,6 +55,8 @@ class House:
     login: str = ""
     """Lines of [broker]: who the gateway is there."""
     profile: str = "test"
+    silent_s: float = 1
+    """A worker that gives no sign of life for so long is replaced."""
     path: tuple[Path, ...] = ()
     """Folders where the daemon looks for modules first."""
     environment: dict[str, str] = field(default_factory=dict)
@@ -95,6 +97,7 @@ class House:
             port=self.broker.port,
             embedded=str(self.profile != "production" and not self.login).lower(),
             site=self.site,
+            silent_s=self.silent_s,
             login=self.login,
         )
         self.config.write_text(head + self.extra + "".join(self.devices.values()))

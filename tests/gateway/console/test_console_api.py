@@ -14,8 +14,8 @@ from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outb
 
 from gateway.console import streams
 from gateway.console.sessions import csrf_of
+from gateway.local.audit_files import AUDIT_FILE
 from gateway.local.orders import Refusal, Standing
-from gateway.local.records import AUDIT_FILE
 
 READER = "/api/v1/devices/lane-1/reader"
 
