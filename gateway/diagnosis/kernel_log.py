@@ -22,15 +22,9 @@ OFTEN = 3
 MOST_BYTES = 1 << 22
 
 
-def look_at_kernel_log(ours: Mapping[str, str], around: Surroundings) -> Iterator[Finding]:
-    """Look for resets of USB devices and errors of disks; `ours` are positions by their socket."""
-    sockets: Counter[str] = Counter()
-    disks: Counter[str] = Counter()
-    for message in _messages(around):
-        if usb := USB.search(message):
-            sockets[usb["socket"]] += 1
-        elif disk := DISK.search(message):
-            disks[disk["disk"] or disk["fs"]] += 1
+def look_at_resets(ours: Mapping[str, str], around: Surroundings) -> Iterator[Finding]:
+    """Look for USB devices that the kernel could hardly speak to; `ours` are positions by their socket."""
+    sockets = Counter(said["socket"] for message in _messages(around) if (said := USB.search(message)))
     for socket, times in sorted(sockets.items()):
         if times >= OFTEN:
             yield found(
@@ -42,6 +36,13 @@ def look_at_kernel_log(ours: Mapping[str, str], around: Surroundings) -> Iterato
                 Action.REPLACE,
                 f"Change the cable, then the socket; what was seen: sudo dmesg | grep 'usb {socket}:' | tail",
             )
+
+
+def look_at_disk_errors(around: Surroundings) -> Iterator[Finding]:
+    """Look for disks and file systems that failed."""
+    disks = Counter(
+        said["disk"] or said["fs"] for message in _messages(around) if (said := DISK.search(message))
+    )
     for name, times in sorted(disks.items()):
         yield found(
             "disk_errors",
