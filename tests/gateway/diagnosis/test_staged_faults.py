@@ -1,4 +1,4 @@
-"""Ten faults staged before a whole gateway: `why` and the device's page name the cause of each and its remedy."""
+"""Ten faults staged before a whole gateway: `why` and the device's page name cause and remedy of each."""
 
 import asyncio
 import contextlib
