@@ -1,8 +1,9 @@
-"""Ten faults staged before a whole gateway: `why`, asked through its console, names cause and remedy."""
+"""Ten faults staged before a whole gateway: `why` and the device's page name cause and remedy of each."""
 
 import asyncio
 import contextlib
 import gzip
+import html
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -101,13 +102,17 @@ class Site(House):
         self.port(position).chmod(0o666)
         return wire
 
-    async def asked(self, path: str) -> Any:
+    async def got(self, path: str) -> httpx.Response:
         """What its console answers."""
         way = httpx.AsyncHTTPTransport(uds=str(self.folder / "state/console.sock"))
         async with httpx.AsyncClient(transport=way, base_url="http://localhost", timeout=30) as console:
-            answer = await console.get(f"/api/v1/devices/{path}")
+            answer = await console.get(path)
             assert answer.status_code == 200, answer.text
-            return answer.json()
+            return answer
+
+    async def asked(self, path: str) -> Any:
+        """What its API says of a device."""
+        return (await self.got(f"/api/v1/devices/{path}")).json()
 
     async def until(self, position: str, true: Callable[[DeviceView], bool]) -> None:
         """Wait until that is so of a device."""
@@ -116,12 +121,15 @@ class Site(House):
                 await asyncio.sleep(0.05)
 
     async def names(self, position: str, code: str) -> dict[str, str]:
-        """Ask until it names that: what was counted reaches it with the next beat of the worker."""
+        """Ask until it names that, as its worker's next beat may have it; the device's page says the same."""
         deadline = asyncio.get_running_loop().time() + PATIENCE_S
         while True:
             reasons = {reason["code"]: reason for reason in await self.asked(f"{position}/why")}
-            if code in reasons:
-                return reasons[code]
+            if (named := reasons.get(code)) is not None:
+                page = html.unescape((await self.got(f"/devices/{position}")).text)
+                assert named["text"] in page
+                assert named["how"] in page
+                return named
             assert asyncio.get_running_loop().time() < deadline, (position, code, reasons)
             await asyncio.sleep(0.1)
 
