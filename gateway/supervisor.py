@@ -84,7 +84,7 @@ class Supervised:
         self._hurry = asyncio.Event()
         self.counters: dict[str, Any] = {}
         self.good_ns = 0
-        """When it last read something well, in nanoseconds since 1970; 0: not in this run."""
+        """When something was last read well here, in nanoseconds since 1970; 0: not in this run."""
         self.restarts = 0
 
     def start(self) -> None:
