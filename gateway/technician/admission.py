@@ -87,6 +87,8 @@ class Admission:
         if (device := self._at(position)) is not None:
             entry = self.entry(device)
             entry.count(self._time.unix_ns(), counts)
+            if counts["read"]:
+                entry.good_ns = device.good_ns
             self._register.changed = True
 
     def entry(self, device: Supervised) -> Device:

@@ -285,6 +285,7 @@ async def test_counters_tell_good_from_bad_and_are_kept(
         assert (tally.lifetime.good, tally.lifetime.bad, tally.lifetime.disconnects) == (3, 1, 1)
         assert (tally.since_reset.good, tally.since_reset.bad) == (1, 0)
         assert tally.reset_at
+        assert (await place.device(READER)).last_good, "of an earlier run"
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
 
 
