@@ -321,7 +321,7 @@ class DeviceWorker:
     def _report(self, state: Condition, **why: Any) -> None:
         """Report a transition; repetitions of the same state are not news."""
         if state is Condition.ONLINE and self._wrong_firmware is not None:
-            state, why = Condition.DEGRADED, self._wrong_firmware | why
+            state, why = Condition.DEGRADED, why | self._wrong_firmware
         report = {"state": state, **why}
         # Unplugged explains more than the `nothing there` that every later look finds.
         still_unplugged = (

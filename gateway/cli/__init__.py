@@ -34,6 +34,7 @@ COMMANDS = (
     "config",
     "outbox",
     "contract",
+    "record",
     "replay",
     "scrub",
     "pcapng",

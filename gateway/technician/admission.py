@@ -43,7 +43,8 @@ class Admission:
         self._writing = asyncio.Lock()
 
     def start(self) -> None:
-        """Begin to save what changes."""
+        """Take up what an earlier run has left, and save what changes."""
+        self._register.read()
         self._saving = asyncio.create_task(self._keep_saving(), name="register")
 
     async def stop(self) -> None:

@@ -39,6 +39,8 @@ from gateway.technician.viewing import device_view, now
 
 log = structlog.get_logger()
 
+AGAIN_S = 0.05
+"""When a worker is asked again that has ended or would not answer, in seconds."""
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
@@ -325,7 +327,7 @@ class Bench:
                         self._arrivals.said(int.from_bytes(piece.body[:8]), piece.body[8:])
             except Refusal as refusal:
                 log.debug("not_followed", device=device.order.position, text=refusal.text)
-            await asyncio.sleep(0)  # let the end of its process be noticed
+            await asyncio.sleep(AGAIN_S)
 
 
 async def _once(body: bytes) -> AsyncGenerator[bytes]:

@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
@@ -115,24 +115,21 @@ class Register:
         self.changed = False
         """Whether there is something to write."""
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(self) -> None:
         """Read what an earlier run has left."""
-        register = cls(path)
         try:
-            table = json.loads(path.read_text("utf-8"))
+            table = json.loads(self._path.read_text("utf-8"))
             if table["version"] != VERSION:
                 raise ValueError(f"version {table['version']}")
-            register.places = {position: _place(entry) for position, entry in table["places"].items()}
-            register.devices = {key: _device(entry) for key, entry in table["devices"].items()}
+            self.places = {position: _place(entry) for position, entry in table["places"].items()}
+            self.devices = {key: _device(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            log.error("register_unreadable", file=str(path), exc_info=error)
-            register.places, register.devices = {}, {}
+            log.error("register_unreadable", file=str(self._path), exc_info=error)
+            self.places, self.devices = {}, {}
             with contextlib.suppress(OSError):
-                path.replace(path.with_suffix(".broken"))
-        return register
+                self._path.replace(self._path.with_suffix(".broken"))
 
     def place(self, position: str) -> Place:
         """What belongs to a position."""

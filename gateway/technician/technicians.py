@@ -25,7 +25,7 @@ class Technicians:
     def __init__(self, gateway: "Gateway", state_dir: Path, time_source: TimeSource) -> None:
         self._gateway = gateway
         self.admission = Admission(
-            Register.read(state_dir / REGISTER),
+            Register(state_dir / REGISTER),
             lambda position: gateway.device(Position.parse(position)),
             time_source,
             str(gateway.path),
@@ -36,7 +36,7 @@ class Technicians:
         self._bench: Bench | None = None
 
     def start(self) -> None:
-        """Begin to remember."""
+        """Remember what an earlier run has written down."""
         self.admission.start()
 
     def let_in(self, listen: str | None) -> None:

@@ -72,11 +72,12 @@ async def test_the_whole_post_is_seen_and_news_of_it(place: Workplace) -> None:
 
     news: list[Live] = []
     async with (
-        place.house.workstation(),  # an event that nobody has subscribed to does not arrive
+        place.house.workstation() as counter,
         asyncio.TaskGroup() as tasks,
         aclosing(place.desk.live()) as live,
         asyncio.timeout(20),
     ):
+        await until(lambda: counter.status(READER).online)  # else what is said arrives nowhere
         listening = tasks.create_task(take(live, news, lambda each: each.event is not None))
         while not listening.done():
             await wire(place).send(b"traveller 7\n")
@@ -88,7 +89,7 @@ async def test_the_whole_post_is_seen_and_news_of_it(place: Workplace) -> None:
             live, news, lambda each: each.device is not None and each.device.state.state == "no_device"
         )
     took = [each.event.took_ms for each in news if each.event and each.event.type == "test.traveller"]
-    assert any(ms is not None and 0 < ms < 1000 for ms in took)
+    assert any(ms is not None and 0 < ms < 5000 for ms in took)
     events = [each.event.model_copy(update={"took_ms": None}) for each in news if each.event]
     assert events[0].model_dump(include={"position", "type", "data"}) == {
         "position": READER,

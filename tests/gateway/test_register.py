@@ -1,62 +1,56 @@
-"""What is remembered of devices: hour by hour for a day, whatever the clock does, and over restarts."""
+"""What is remembered of devices: written whole or not at all, read from any state of the file."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from gateway.technician.register import HOUR_NS, HOURS, Register
-
-NOON = 500_000 * HOUR_NS
-READ = {"online_ms": 60_000, "read": 3, "bad": 1, "retries": 0, "disconnects": 0}
-NOTHING = READ | {"read": 0, "bad": 0}
+from gateway.technician.register import Counted, Register, Upkeep
 
 
-@pytest.fixture
-def register(tmp_path: Path) -> Register:
-    return Register.read(tmp_path / "devices.json")
+def filled(path: Path) -> Register:
+    register = Register(path)
+    place = register.place("lane-1/reader")
+    place.driver, place.accepted = "odd", "ODD-1"
+    place.maintenance = Upkeep(until_ns=5, minutes=30, reason="cleaning")
+    device = register.device("lane-1/reader", "odd", "ODD-1")
+    device.lifetime.add({"online_ms": 1500, "read": 3, "bad": 1, "retries": 0, "disconnects": 2, "opened": 1})
+    return register
 
 
-def numbers(register: Register) -> list[int]:
-    return [hour.number - 500_000 for hour in register.device("lane-1/reader", "odd", "ODD-1").hours]
+def test_what_is_written_is_read_again_and_counters_follow_the_serial_number(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    written = filled(path)
+    written.write(written.content())
+
+    register = Register(path)
+    register.read()
+    assert (register.places, register.devices) == (written.places, written.devices)
+    moved = register.device("lane-2/reader", "odd", "ODD-1")
+    assert (moved.lifetime, moved.position) == (Counted(1.5, 3, 1, 0, 2), "lane-2/reader")
+    assert register.device("lane-2/reader", "other", "ODD-1").lifetime == Counted(), "another maker's ODD-1"
+    assert register.device("lane-3/reader", "odd", None).lifetime == Counted()
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
-def count(register: Register, hour: float, counts: dict[str, int] = READ) -> None:
-    register.device("lane-1/reader", "odd", "ODD-1").count(NOON + int(hour * HOUR_NS), counts)
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 9}', '{"version": 1, "places": 3}', "\0"])
+def test_a_file_that_cannot_be_read_is_set_aside(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "devices.json"
+    path.write_text(content)
+
+    register = Register(path)
+    register.read()
+    assert register.places == register.devices == {}
+    assert path.with_suffix(".broken").read_text() == content
 
 
-def test_hours_add_up_and_those_without_anything_are_not_there(register: Register) -> None:
-    for hour in (0, 0.5, 2.9):
-        count(register, hour)
-    count(register, 1.5, NOTHING)
-    hours = register.device("lane-1/reader", "odd", "ODD-1").hours
-    assert [(hour.number - 500_000, hour.good, hour.bad) for hour in hours] == [(0, 6, 2), (2, 3, 1)]
-    assert register.device("lane-1/reader", "odd", "ODD-1").lifetime.online_s == 240
+def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    register = filled(path)
+    table = json.loads(register.content())
+    table["places"]["lane-1/reader"]["colour"] = "grey"
+    path.write_text(json.dumps(table))
 
-
-def test_a_day_is_remembered_and_no_more(register: Register) -> None:
-    for hour in range(100):
-        count(register, hour)
-    assert numbers(register) == list(range(100 - HOURS, 100))
-
-
-def test_a_clock_that_is_put_right_takes_hours_that_are_not_of_this_day(register: Register) -> None:
-    count(register, 500_000)
-    count(register, 3)
-    assert numbers(register) == [3]
-
-
-def test_hours_survive_a_restart_and_a_file_from_before_there_were_any_is_read(
-    register: Register, tmp_path: Path
-) -> None:
-    count(register, 0)
-    file = tmp_path / "devices.json"
-    register.write(register.content())
-    assert numbers(Register.read(file)) == [0]
-    table = json.loads(file.read_text())
-    for device in table["devices"].values():
-        del device["hours"]
-    file.write_text(json.dumps(table))
-    before = Register.read(file)
-    assert numbers(before) == []
-    assert before.device("lane-1/reader", "odd", "ODD-1").lifetime.good == 3
+    again = Register(path)
+    again.read()
+    assert again.places == register.places

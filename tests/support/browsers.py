@@ -1,5 +1,6 @@
 """A browser in front of a whole post: real daemon and broker, simulated devices, Debian's Chromium."""
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -15,6 +16,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate
 from simulators.post import Post
+from simulators.travellers import Travellers
 from support.consoles import PASSWORD, users
 from support.gateways import House, until
 from support.mosquitto import Mosquitto, free_port
@@ -107,11 +109,16 @@ class Bench:
         await page.wait_for_url("**/")
 
     async def exchange(self, serial_number: str) -> None:
-        """Put another reader where one was."""
-        line = self.house.wires[SWAPPED]
-        line.unplug()
+        """Plug another reader in where one was."""
         self.swapped.nameplate = Nameplate(serial_number)
-        line.replug()
+        self.house.wires[SWAPPED].replug()
+
+
+async def present(at: Bench, people: Travellers) -> None:
+    """Present one specimen after the other, until cancelled."""
+    while True:
+        await at.reader.present(people.marked())
+        await asyncio.sleep(0.3)
 
 
 async def faults_of(page: Page) -> list[str]:

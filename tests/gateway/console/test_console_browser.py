@@ -3,6 +3,7 @@
 One test, because everything that is started is started once: a broker, a daemon, four devices and a browser.
 """
 
+import asyncio
 import re
 import statistics
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Page, expect
-from support.browsers import BARRIER, CAMERA, READER, SWAPPED, Bench, bench, faults_of, now_ms
+from support.browsers import BARRIER, CAMERA, READER, SWAPPED, Bench, bench, faults_of, now_ms, present
 from support.consoles import PASSWORD
 
 from simulators.travellers import Travellers
@@ -20,7 +21,7 @@ MARKS = ("LEAKMARKER", "ZZLEAK999")
 READS = 5
 SEEN = """
 (row) => { window.seen = []; new MutationObserver(() => {
-    const now = document.querySelector(row).dateTime;
+    const now = document.querySelector(row)?.dateTime;
     if (now !== window.was) { window.was = now; window.seen.push(Date.now()); }
 }).observe(document.body, {childList: true, subtree: true}); }
 """
@@ -33,6 +34,7 @@ async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
         await a_live_read_appears_without_reload(at, page)
         await a_swap_is_noticed_and_accepted(at, page)
         await a_check_tells_what_it_found(page)
+        await a_device_is_accepted_with_a_specimen(at, page)
         await maintenance_takes_a_device_and_gives_it_back(page)
         await a_trace_shows_bytes_only_to_who_says_why(at, page)
         await the_barrier_is_drawn_as_it_is_sensed(at, page)
@@ -84,6 +86,11 @@ async def a_swap_is_noticed_and_accepted(at: Bench, page: Page) -> None:
     await page.goto(f"/devices/{SWAPPED}")
     state = page.locator(f"#state-{SWAPPED.replace('/', '--')}")
     await expect(state).to_have_attribute("data-state", "online")
+    at.house.wires[SWAPPED].unplug()
+    await expect(state).to_have_attribute("data-state", "no_device")
+    await page.reload()
+    why = page.get_by_role("region", name="Why isn't it reading?")
+    await expect(why.locator("[data-code=no_device]")).to_contain_text("→ unplug it and plug it in again")
     await at.exchange("SIM0002")
     await expect(state).to_have_attribute("data-state", "pending")
     await expect(state).to_contain_text("nobody has accepted it")
@@ -99,9 +106,19 @@ async def a_check_tells_what_it_found(page: Page) -> None:
     await page.goto(f"/devices/{READER}")
     await page.get_by_role("button", name="Internal").click()
     await expect(page.locator("[data-step='link.open'][data-outcome=successful]")).to_be_visible()
+
+
+async def a_device_is_accepted_with_a_specimen(at: Bench, page: Page) -> None:
     await page.get_by_role("link", name="Guided acceptance").click()
-    await expect(page.locator("#verdict")).to_have_attribute("data-verdict", re.compile("passed|incomplete"))
+    verdict = page.locator("#verdict")
+    await expect(verdict).to_have_attribute("data-verdict", "incomplete")
     await expect(page.locator("[data-step='link.open']")).to_be_visible()
+    presenting = asyncio.create_task(present(at, Travellers(3)))  # the check hears one once begun
+    await page.get_by_role("button", name="Begin").click()
+    await expect(verdict).to_have_attribute("data-verdict", "passed")
+    presenting.cancel()
+    await asyncio.gather(presenting, return_exceptions=True)
+    await expect(page.locator("[data-step='specimen.check_digits'][data-outcome=successful]")).to_be_visible()
     assert await faults_of(page) == []
     await page.emulate_media(media="print")
     await expect(page.get_by_text("Technician: name, date, signature")).to_be_visible()
@@ -132,6 +149,8 @@ async def a_trace_shows_bytes_only_to_who_says_why(at: Bench, page: Page) -> Non
     await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace")).to_contain_text(traveller.lines[0][:5].encode().hex(" "))
+    await page.goto("/audit")
+    await expect(page.get_by_text("vendor asks for bytes")).to_be_visible()
 
 
 async def the_barrier_is_drawn_as_it_is_sensed(at: Bench, page: Page) -> None:

@@ -120,6 +120,36 @@ def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, t
     assert bad[code].action != "none"
 
 
+def test_a_dying_cable_and_a_dying_disk_as_the_kernel_has_seen_them(post: Post, machine: Machine) -> None:
+    post.devices += FINGER
+    machine.plug("1-2", "05ba:000a", 4)
+    reset = "6,1201,5140900,-;usb 1-2: reset full-speed USB device number 4 using xhci_hcd"
+    error = "3,1202,5140999,-;usb 1-2: device descriptor read/64, error -71"
+    disk = "3,1203,5141999,-;I/O error, dev sda, sector 2048 op 0x0:(READ) flags 0x80700 phys_seg 1"
+    machine.says("dev/kmsg", "\n".join([reset, error, "6,1,2,-;usb 1-3: new device"]))
+    assert "usb_errors" not in post.bad(), "a device may be reset once"
+
+    machine.says("dev/kmsg", "\n".join([reset, error, reset, error, disk]))
+    bad = post.bad()
+    assert (bad["usb_errors"].about, "4 times" in bad["usb_errors"].text) == ("lane-1/finger", True)
+    assert "grep 'usb 1-2:'" in bad["usb_errors"].how
+    assert "1 errors of sda" in bad["disk_errors"].text
+
+
+def test_a_wrong_rate_as_the_port_counts_it(post: Post, machine: Machine) -> None:
+    machine.says("dev/ttyS1", "")
+    post.devices = READER.format(port="/dev/ttyS1")
+    table = (
+        "serinfo:1.0 driver revision:\n0: uart:unknown port:000003F8 irq:4\n1: uart:16550A irq:3 tx:9 rx:{}"
+    )
+    machine.says("proc/tty/driver/serial", table.format("9000 fe:2 RTS|DTR"))
+    assert "baud_wrong" not in post.bad()
+
+    machine.says("proc/tty/driver/serial", table.format("90 fe:41 oe:2 RTS|DTR"))
+    assert "ttyS1 has counted 41 framing and parity errors in 90 bytes" in post.bad()["baud_wrong"].text
+    assert post.bad()["port_overrun"].severity == "notice"
+
+
 def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said by a program that answers as smartctl 7.4 does: the disk of a test machine has nothing to say."""
     post.machine.says("sys/block/sda/size", 1000)
