@@ -12,6 +12,7 @@ from support.gateways import House, until
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
+from drivers.check import CheckLevel
 from gateway.client import Workstation
 from gateway.console.audit import newest
 from gateway.contract.gateway_events import TechnicianActed
@@ -106,12 +107,12 @@ async def test_nothing_is_asked_for_in_vain(place: Workplace) -> None:
             await place.desk.tail(position)
         assert refused.value.code == "unknown"
     with pytest.raises(Refusal) as refused:
-        await place.desk.check(READER, "internal", VIEWER)  # type: ignore[arg-type]
+        await place.desk.check(READER, CheckLevel.INTERNAL, VIEWER)
     assert refused.value.code == "not_permitted"
     with pytest.raises(Refusal) as refused:
-        await place.desk.check(READER, "interactive", AMINA)  # type: ignore[arg-type]
+        await place.desk.check(READER, CheckLevel.INTERACTIVE, AMINA)
     assert refused.value.code == "conflict"
-    report = await place.desk.check(READER, "internal", AMINA)  # type: ignore[arg-type]
+    report = await place.desk.check(READER, CheckLevel.INTERNAL, AMINA)
     assert [step.name for step in report.steps] == ["link.open", "identity.told", "identity.firmware"]
     assert report.outcome == "successful"
 
@@ -326,6 +327,15 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             assert await Officer(desk).on_record("reveal") == ("amina", "reveal", "")
             assert "ERIKSSON" not in str(await place.desk.tail(READER))
             assert len(await place.desk.tail(READER)) >= 2
+
+            checking = asyncio.create_task(place.desk.check(READER, CheckLevel.INTERACTIVE, TECHNICIAN))
+            while not checking.done():  # whoever presents a specimen does so until it is read
+                await line.send(sent)
+                await asyncio.wait({checking}, timeout=0.2)
+            report = await checking
+            assert [step.name for step in report.steps] == ["specimen.read", "specimen.check_digits"]
+            assert report.outcome == "successful"
+            assert await Officer(desk).on_record("check") == ("otieno", "check", "interactive")
 
 
 ROLES = """
