@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -374,3 +375,21 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: Hou
         "claim.changed",
     ]
     assert kept[-1].data["change"] == "claimed"
+
+
+async def test_a_console_that_could_not_be_opened_is_opened_by_a_reload(house: House) -> None:
+    def closed(place: Workplace) -> bool:
+        return any(problem.cause == "console_closed" for problem in place.gateway.report().problems)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        house.extra = f'[console]\nlisten = "127.0.0.1:{port}"\nusers_file = "users.toml"\n'
+        house.write()
+        async with working(house, "odd") as place:
+            assert closed(place)
+            taken.close()
+            await place.gateway.reload()
+            assert not closed(place)
+            with socket.create_connection(("127.0.0.1", port)):
+                pass
+            await place.until_state(READER, "online")
