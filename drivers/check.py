@@ -4,9 +4,12 @@ The three levels are those of UnifiedPOS (`CheckHealth`, chapter 1): what is tol
 what people at the counter see or hear, and what needs somebody to take part.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
 from pydantic import AwareDatetime, Field
 
-from drivers.observation import Outcome, Part, Term
+from drivers.observation import Observation, Outcome, Part, Term
 
 
 class CheckLevel(Term):
@@ -35,6 +38,15 @@ class CheckStep(Part):
     at_most: float | None = Field(None, description="The most that is well, in `unit`.", examples=[500.0])
     action: str = Field("none", description="What a person should do, as of states.", examples=["clean"])
     how: str = Field("", description="How to do it.", examples=["Wipe the glass with a dry cloth."])
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A check that is asked of a driver."""
+
+    level: CheckLevel
+    heard: Callable[[], Awaitable[Observation]]
+    """Waits for the next thing that the device says meanwhile, as `watch` yields it."""
 
 
 class CheckReport(Part):

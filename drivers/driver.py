@@ -1,7 +1,7 @@
 """What a driver is: it declares, opens, watches, obeys and closes. It never retries, logs or publishes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
-from drivers.check import CheckLevel, CheckStep
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Command, commands_of
 from drivers.links.link import Action, Cause
 from drivers.links.links import Links
@@ -126,17 +126,13 @@ class Driver(ABC, Generic[SettingsT]):
     def claimed_by(self, station: str | None) -> None:
         """Learn which station has the device to itself from now on; None: no station has."""
 
-    def check(
-        self,
-        level: CheckLevel,
-        heard: Callable[[], Awaitable[Observation]],
-    ) -> AsyncGenerator[CheckStep]:
-        """Try the device beside `watch`, at a level that `checks` names; raises LinkError.
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Try the device beside `watch`, at a level that `checks` names; raises LinkError, Refused, Failed.
 
-        `heard` waits for the next thing that the device says meanwhile. A check is called off when the device
-        goes away or it takes too long; what it has switched on it switches off again in a `finally`.
+        A check is called off when the device goes away or it takes too long; what it has switched on it
+        switches off again in a `finally`.
         """
-        raise NotImplementedError(level)
+        raise NotImplementedError(trial.level)
 
     async def close(self) -> None:
         """Leave the device as found. The links close by themselves afterwards."""

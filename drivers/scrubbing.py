@@ -6,7 +6,6 @@ driver that names none is refused. Afterwards the whole recording is searched fo
 
 import base64
 import importlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -137,13 +136,27 @@ def with_streams(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
 
 def _places(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
     """Everything that the file says, each stream by itself."""
-    yield json.dumps([recording.settings, recording.identity, recording.asked, recording.provenance]).encode()
+    for word in _words([recording.settings, recording.identity, recording.asked, recording.provenance]):
+        yield word.encode()
     for direction in ("in", "out"):
         yield b"".join(chunk.data for chunk in recording.chunks if chunk.direction == direction)
     for endpoint in {transfer.endpoint for transfer in recording.transfers}:
         yield b"".join(transfer.data for transfer in recording.transfers if transfer.endpoint == endpoint)
     for text in read:
         yield text.encode()
+
+
+def _words(value: object) -> Iterator[str]:
+    """The texts of a head. What its fields are called is ours: somebody may be called Null."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _words(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _words(inner)
 
 
 def _found(marks: Iterable[str], place: bytes) -> bool:

@@ -129,7 +129,7 @@ class Streamed:
 class HttpLink:
     """A client of one service: an async context manager. Opening it loads certificates and asks nothing."""
 
-    def __init__(self, settings: HttpSettings, tap: Tap, found_simulator: Callable[[], None]) -> None:
+    def __init__(self, settings: HttpSettings, tap: Tap, found_simulator: Callable[[str], None]) -> None:
         self._settings = settings
         self._base = httpx.URL(settings.url)
         self._tap = tap
@@ -165,7 +165,7 @@ class HttpLink:
 
     def simulator_found(self) -> None:
         """The service has said, by whatever it says, that it is a simulator."""
-        self._found_simulator()
+        self._found_simulator("")
 
     async def ask(
         self,
@@ -308,9 +308,9 @@ class HttpLink:
         answer = await self._client.send(request, stream=True)
         try:
             self._answered = True
-            self._tap("in", f"{answer.status_code}\n".encode())
+            self._tap("in", f"{answer.status_code} {answer.headers.get('content-type', '')}\n".encode())
             if SIMULATED in answer.headers:
-                self._found_simulator()
+                self._found_simulator(answer.headers[SIMULATED])
             if answer.status_code not in expect:
                 raise self._refused(answer.status_code)
             if answer.headers.get("content-encoding", "identity") != "identity":

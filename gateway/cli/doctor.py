@@ -1,10 +1,9 @@
 """`borderpost doctor`: everything of a post that can be looked at, the worst first."""
 
-from pathlib import Path
-
 import typer
 
 from gateway.cli.findings import AsJson, tell
+from gateway.cli.local_api import view_of
 from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
 from gateway.diagnosis.doctor import doctor as look
 
@@ -18,4 +17,5 @@ def doctor(
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
-    tell(look(Path(config)), everything=everything, as_json=as_json)
+    view, _ = view_of(config)
+    tell(look(config, view), everything=everything, as_json=as_json)

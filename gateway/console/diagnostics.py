@@ -1,6 +1,7 @@
 """What is wrong, under `/api/v1`: why a device does not read, the doctor, and the archive for support."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
 from fastapi.responses import Response
@@ -10,8 +11,11 @@ from gateway.console.api import ONE_DEVICE, UNKNOWN, At, Position, found
 from gateway.console.asking import Technician, Viewer
 from gateway.console.bench import Bench
 from gateway.console.problems import documented
-from gateway.diagnosis import bundle, doctor, why
 from gateway.local.views import Finding, View
+
+# The diagnosis loads what speaks to brokers and reads certificates: not for who only wants to see the board.
+if TYPE_CHECKING:
+    from gateway.diagnosis import bundle
 
 MEDIA_TYPE = "application/gzip"
 
@@ -36,7 +40,10 @@ async def why_not(_asker: Viewer, at: At, position: Position) -> list[Finding]:
 @router.get("/doctor")
 async def examined(_asker: Viewer, at: At) -> list[Finding]:
     """Everything that was looked at, the worst first; takes seconds where somebody does not answer."""
-    return await asyncio.to_thread(doctor.doctor, at.config, await at.daemon.view())
+    from gateway.diagnosis import doctor
+
+    async with at.examining:
+        return await asyncio.to_thread(doctor.doctor, at.config, await at.daemon.view())
 
 
 @router.get("/bundle/contents")
@@ -62,13 +69,18 @@ async def packed(_asker: Technician, at: At) -> Response:
 
 async def reasons(at: Bench, position: str) -> list[Finding]:
     """Why a device is not reading; pages show the same."""
+    from gateway.diagnosis import why
+
     view, tail = await asyncio.gather(at.daemon.view(), at.daemon.tail(position))
     return await asyncio.to_thread(why.why, at.config, position, view, tail)
 
 
-async def _collected(at: Bench) -> bundle.Bundle:
+async def _collected(at: Bench) -> "bundle.Bundle":
+    from gateway.diagnosis import bundle
+
     view = await at.daemon.view()
     positions = [device.position for device in view.devices]
     tails = await asyncio.gather(*(at.daemon.tail(position) for position in positions))
     events = dict(zip(positions, tails, strict=True))
-    return await asyncio.to_thread(bundle.bundle, at.config, view, events)
+    async with at.examining:
+        return await asyncio.to_thread(bundle.bundle, at.config, view, events)

@@ -50,16 +50,17 @@ async def _events(items: AsyncGenerator[View | str], may: Callable[[], bool]) ->
     _open += 1
     following: asyncio.Task[View | str] | None = None
     try:
+        following = asyncio.ensure_future(anext(items))
+        await asyncio.sleep(0)  # now it is asked for
         yield ": listening\n\n"
         while True:
-            following = following or asyncio.ensure_future(anext(items))
             done, _ = await asyncio.wait([following], timeout=QUIET_S)
             if not may():
                 return
             if not done:
                 yield ": nothing new\n\n"
                 continue
-            item, following = await following, None
+            item, following = await following, asyncio.ensure_future(anext(items))
             lines = item.splitlines() if isinstance(item, str) else [item.model_dump_json()]
             yield "event: item\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
     except StopAsyncIteration:

@@ -13,6 +13,7 @@ from gateway.diagnosis.surroundings import Surroundings, text
 
 SERVICE = "borderpost"
 """The account that the package makes."""
+CAP_DAC_OVERRIDE = 1  # capabilities(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,15 @@ class Account:
     name: str
     uid: int
     groups: frozenset[int]
+    overrides: bool
+    """Whether permissions do not hold for it (CAP_DAC_OVERRIDE): not even root has that in every service."""
 
     def may(self, file: Path, *, write: bool = False) -> bool:
         """Whether it may open a file for reading, or for both; raises OSError where there is no such file."""
         status = file.stat()
-        if self.uid == 0:
+        if self.overrides:
             return True
-        if self.uid == os.geteuid():  # the kernel also knows of access control lists
+        if self.uid == os.geteuid() != 0:  # the kernel also knows of access control lists
             return os.access(file, os.R_OK | (os.W_OK if write else 0), effective_ids=True)
         wanted = 0o6 if write else 0o4
         if status.st_uid == self.uid:
@@ -58,7 +61,12 @@ def gateway_account(state_dir: Path, around: Surroundings) -> Account:
     try:
         return _of_user(pwd.getpwnam(SERVICE).pw_uid)
     except KeyError:
-        return Account(user_name(os.geteuid()), os.geteuid(), frozenset((*os.getgroups(), os.getegid())))
+        return Account(
+            user_name(os.geteuid()),
+            os.geteuid(),
+            frozenset((*os.getgroups(), os.getegid())),
+            os.geteuid() == 0,
+        )
 
 
 def _of_process(process: Path) -> Account | None:
@@ -67,17 +75,18 @@ def _of_process(process: Path) -> Account | None:
     try:
         uid = int(status["Uid"].split()[1])
         gids = [int(status["Gid"].split()[1]), *map(int, status["Groups"].split())]
+        capabilities = int(status["CapEff"], 16)
     except (KeyError, IndexError, ValueError):
         return None  # it ended meanwhile
-    return Account(user_name(uid), uid, frozenset(gids))
+    return Account(user_name(uid), uid, frozenset(gids), bool(capabilities >> CAP_DAC_OVERRIDE & 1))
 
 
 def _of_user(uid: int) -> Account:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        return Account(str(uid), uid, frozenset())
-    return Account(entry.pw_name, uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)))
+        return Account(str(uid), uid, frozenset(), uid == 0)
+    return Account(entry.pw_name, uid, frozenset(os.getgrouplist(entry.pw_name, entry.pw_gid)), uid == 0)
 
 
 def user_name(uid: int) -> str:

@@ -9,17 +9,17 @@ from drivers.links.link import Action
 from gateway.contract.envelope import Clock
 from gateway.diagnosis.certificates import set_clock
 from gateway.diagnosis.finding import found, well
-from gateway.diagnosis.surroundings import Surroundings, number
-from gateway.local.views import Finding
+from gateway.diagnosis.surroundings import Surroundings, number, text
+from gateway.local.views import Finding, PostView
 
 LATE = timedelta(minutes=5)
 """By how much a clock may differ from what it cannot be behind of."""
 
 
-def look_at_clock(state_dir: Path, around: Surroundings) -> Iterator[Finding]:
+def look_at_clock(state_dir: Path, view: PostView | None, around: Surroundings) -> Iterator[Finding]:
     """Look at the wall clock."""
     now = around.now()
-    for since, what in _certainly_past(state_dir):
+    for since, what in _certainly_past(state_dir, view):
         if now < since - LATE:
             yield found(
                 "clock_wrong",
@@ -31,7 +31,9 @@ def look_at_clock(state_dir: Path, around: Surroundings) -> Iterator[Finding]:
             )
             return
     seconds = number(around.sys / "class/rtc/rtc0/since_epoch")
-    if seconds is not None and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > LATE:
+    # hwclock(8): the last line of adjtime says so where the board keeps local time.
+    local = (text(around.etc / "adjtime") or "").endswith("LOCAL")
+    if seconds is not None and not local and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > LATE:
         yield found(
             "clock_rtc",
             "warning",
@@ -54,9 +56,11 @@ def look_at_clock(state_dir: Path, around: Surroundings) -> Iterator[Finding]:
     )
 
 
-def _certainly_past(state_dir: Path) -> Iterator[tuple[datetime, str]]:
+def _certainly_past(state_dir: Path, view: PostView | None) -> Iterator[tuple[datetime, str]]:
     """Moments that have been, and what happened then."""
     yield _written(Path(gateway.version.__file__)), "this software was installed"
+    if view is not None:
+        yield view.report.since, "the gateway was started"
     for file in (state_dir / "outbox", state_dir):
         try:
             yield _written(file), f"{file} was written"

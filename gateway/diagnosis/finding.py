@@ -46,7 +46,7 @@ def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def spoken(code: str) -> str:
-    """The code as it is read out on the telephone: `port_held` is `BP-PORT-HELD-3B`.
+    """The code as it is read out on the telephone: `port_held` is `BP-PORT-HELD-20`.
 
     The last two digits are a CRC-8 (polynomial 0x07) of the code: who misheard it has others.
     """

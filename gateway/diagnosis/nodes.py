@@ -13,6 +13,7 @@ from gateway.diagnosis.addresses import Address
 from gateway.diagnosis.finding import found
 from gateway.diagnosis.rivals import how_to_stop
 from gateway.diagnosis.surroundings import Surroundings
+from gateway.diagnosis.uart import look_at_uart
 from gateway.diagnosis.usb_tree import UsbNode, fitting, plugged
 from gateway.local.views import Finding
 
@@ -51,6 +52,7 @@ def look_at_nodes(
     for node in nodes:
         yield from _permission(position, node, account)
         yield from _held(position, node, around, worker)
+        yield from look_at_uart(position, node.path, around)
 
 
 def _nothing(position: str, address: Address) -> Finding:
@@ -86,14 +88,13 @@ def _permission(position: str, node: _Node, account: Account) -> Iterator[Findin
         return  # it went meanwhile: the next look says so
     if group is not None:
         how = f"sudo usermod -aG {group} {account.name}, then: sudo systemctl restart borderpost"
-    elif node.device is not None:
-        rule = (
-            f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{node.device.vendor}", '
-            f'ATTR{{idProduct}}=="{node.device.product}", GROUP="{account.name}", MODE="0660"'
-        )
-        how = f"echo '{rule}' | sudo tee -a {RULES} && sudo udevadm control --reload && sudo udevadm trigger"
     else:
-        how = f"sudo chgrp dialout {node.path} && sudo chmod 660 {node.path}"
+        which = f'KERNEL=="{node.path.name}"'
+        if node.device is not None and node.path == node.device.node:
+            ids = f'ATTR{{idVendor}}=="{node.device.vendor}", ATTR{{idProduct}}=="{node.device.product}"'
+            which = f'SUBSYSTEM=="usb", {ids}'
+        rule = f'{which}, GROUP="{account.name}", MODE="0660"'
+        how = f"echo '{rule}' | sudo tee -a {RULES} && sudo udevadm control --reload && sudo udevadm trigger"
     yield found(
         "no_permission",
         "error",

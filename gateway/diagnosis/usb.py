@@ -7,6 +7,7 @@ from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 from gateway.diagnosis.addresses import addresses
 from gateway.diagnosis.finding import found
+from gateway.diagnosis.kernel_log import look_at_resets
 from gateway.diagnosis.surroundings import Surroundings, number, text
 from gateway.diagnosis.usb_tree import UsbNode, fitting, plugged
 from gateway.local.views import Finding
@@ -20,6 +21,7 @@ HIGH_SPEED_MBPS = 480
 def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:
     """Look at every device that is plugged in, and closer at those of the post."""
     there = plugged(around)
+    yield from _no_udev(devices, around)
     ours = {node.socket: str(position) for position, node in _ours(devices, there)}
     by_socket = {node.socket: node for node in there}
     for node in there:
@@ -30,6 +32,20 @@ def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings
             yield from _speed(node, about)
             yield from _sleep(node, about)
     yield from _over_current(around)
+    yield from look_at_resets(ours, around)
+
+
+def _no_udev(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:
+    kinds = {address.kind for device in devices.values() for address in addresses(device.settings)}
+    if "usb" in kinds and not (around.run / "udev/control").exists():
+        yield found(
+            "no_udev",
+            "notice",
+            "usb",
+            "udev is not running: rules that let the gateway open USB devices do nothing.",
+            Action.RESTART,
+            "sudo systemctl start systemd-udevd; in a container: run it on the host",
+        )
 
 
 def _ours(

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
 
-from drivers.check import CheckLevel, CheckStep
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
@@ -119,8 +119,8 @@ class Tried(Driver[Settings]):
     async def watch(self):
         yield BadFrame("never", b"")
 
-    async def check(self, level: CheckLevel, heard: Callable[[], object]) -> AsyncGenerator[CheckStep]:
-        yield CheckStep(name=f"lamp.{level}", outcome=Outcome.SUCCESSFUL, text="It is lit.")
+    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        yield CheckStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="It is lit.")
         if self.fails is not None:
             raise self.fails
         if self.waits:

@@ -64,7 +64,9 @@ class BenchDaemon:
         """What `live` yields; None ends it."""
         self.refuses: Refusal | None = None
         self.streams = 0
-        """Streams that are open."""
+        """Streams of news that are open."""
+        self.traces_go_on = False
+        """Whether a trace is open until somebody closes it."""
 
     @property
     def touched(self) -> int:
@@ -138,10 +140,7 @@ class BenchDaemon:
     async def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem]:
         self._known(position)
         self.traces.append((position, by, reveal))
-        yield TraceItem(
-            at_s=1.25,
-            direction="in",
-            size=3,
-            hex="1c 02 50" if reveal else None,
-            meaning="MRZ frame",
-        )
+        revealed = "1c 02 50" if reveal else None
+        yield TraceItem(at_s=1.25, direction="in", size=3, hex=revealed, meaning="MRZ frame")
+        if self.traces_go_on:
+            await asyncio.Event().wait()

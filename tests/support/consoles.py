@@ -27,6 +27,7 @@ def users(folder: Path) -> Path:
             for role in ("viewer", "technician", "supervisor")
         )
     )
+    file.chmod(0o600)
     return file
 
 

@@ -7,6 +7,7 @@ from gateway.contract.envelope import Clock
 from gateway.diagnosis.surroundings import Surroundings
 
 HEALTHY = {
+    "run/udev/control": "",
     "proc/meminfo": "MemTotal:        4000000 kB\nMemFree:          500000 kB\nMemAvailable:    2000000 kB",
     "proc/vmstat": "pgfault 12\noom_kill 0",
     "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp",
@@ -40,7 +41,7 @@ class Machine:
         self.now: datetime | None = None
         self.standing = Clock.SYNCED
         self.nut = ("127.0.0.1", 1)  # nobody
-        for part in ("sys", "proc", "dev", "run"):
+        for part in ("sys", "proc", "dev", "run", "etc"):
             (folder / part).mkdir(parents=True)
         for file, said in HEALTHY.items():
             self.says(file, said)
@@ -82,6 +83,7 @@ class Machine:
             proc=self.folder / "proc",
             dev=self.folder / "dev",
             run=self.folder / "run",
+            etc=self.folder / "etc",
             nut=self.nut,
             now=lambda: self.now or datetime.now(UTC),
             clock=StandingClock(self.standing),
