@@ -17,7 +17,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint compiled bench torture soak recordings contract messages lock clean
+.PHONY: demo test coverage lint compiled bench torture soak recordings contract messages screenshots lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -74,6 +74,10 @@ contract: $(VENV)/.dev
 # Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
 messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.catalogues
+
+# The pictures in the README.
+screenshots: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m support.screenshots
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -7,6 +7,7 @@ import secrets
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,7 +69,7 @@ class Gateway:
         )
         self._previews = Previews(self._topics, self)
         self._lock: IO[str] | None = None
-        self.technicians: Technicians | None = None
+        self.technicians = Technicians(self, post.gateway.state_dir, self._time)
         self._delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -93,7 +94,6 @@ class Gateway:
             raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
         self._clock_watch.start()
         self._forget_removed()
-        self.technicians = Technicians(self, state_dir, self._time)
         self.technicians.start()
         for position, device in self.post.devices.items():
             self._add(position, device)
@@ -114,12 +114,10 @@ class Gateway:
         log.info("gateway_stopping", session=self.session)
         self._clock_watch.stop()
         self._commands.close()
-        if self.technicians is not None:
-            await self.technicians.see_out()
+        await self.technicians.see_out()
         await asyncio.gather(*(device.stop() for device in self._devices.values()))
         self._commands.stop()
-        if self.technicians is not None:
-            await self.technicians.stop()
+        await self.technicians.stop()
         await self._nursery.close()
         await self._delivery.stop(FAREWELL_S)
         if self._lock is not None:
@@ -144,18 +142,15 @@ class Gateway:
         self._previews.state_changed(Position.parse(position), state.state)
         topic = self._topics.state(Position.parse(position))
         self._delivery.retain(topic, state.model_dump_json().encode())
-        if self.technicians is not None:
-            self.technicians.device_changed(position)
+        self.technicians.device_changed(position)
 
     def identified(self, position: str, identity: Identity) -> None:
         """Find out whether who answered may serve here."""
-        if self.technicians is not None:
-            self.technicians.identified(position, identity)
+        self.technicians.identified(position, identity)
 
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Count what has happened for whoever is there."""
-        if self.technicians is not None:
-            self.technicians.counted(position, counts)
+        self.technicians.counted(position, counts)
 
     def description_changed(self, position: str, description: DeviceDescription) -> None:
         """Publish what stands at a position."""
@@ -181,8 +176,7 @@ class Gateway:
     def claim_changed(self, position: Position, holder: str | None) -> None:
         """Learn who has a device from now on."""
         self._previews.claim_changed(position, holder)
-        if self.technicians is not None:
-            self.technicians.device_changed(str(position))
+        self.technicians.device_changed(str(position))
 
     def tell_holder(self, position: Position, holder: str | None) -> None:
         """Let a device know who has it."""
@@ -209,6 +203,10 @@ class Gateway:
         """Take a device from the station that has claimed it."""
         self._commands.forget(position)
 
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+        self._delivery.tell_arrivals(told)
+
     def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
         """Send an answer, now or never."""
         self._delivery.respond(topic, payload, ANSWER_EXPIRY_S, correlation=correlation)
@@ -219,6 +217,7 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        self.technicians.recorded(position, observation)
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
@@ -261,8 +260,7 @@ class Gateway:
         # What cannot change while running stays as it is until the restart that was asked for.
         self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
         for position in (*changes.removed, *changes.altered):
-            if self.technicians is not None:
-                self.technicians.admission.removed(str(position))
+            self.technicians.admission.removed(str(position))
             await self._devices[position].stop()
             self._commands.forget(position)
             del self._devices[position]
@@ -274,7 +272,7 @@ class Gateway:
             await self._exchange_delivery()
         for position in (*changes.added, *changes.altered):
             self._add(position, post.devices[position])
-        if changes.console and self.technicians is not None:
+        if changes.console:
             await self.technicians.see_out()
             self._let_technicians_in()
         self._tell_state()
@@ -317,15 +315,13 @@ class Gateway:
         self._devices[position] = supervised
         self._delivery.retain(self._topics.claim(position), None)  # one of an earlier run is over
         supervised.start()
-        if self.technicians is not None:
-            self.technicians.admission.added(str(position))
+        self.technicians.admission.added(str(position))
 
     def _let_technicians_in(self) -> None:
         """Open what the console listens on. What cannot be opened keeps no traveller waiting."""
         self._problems.clear("console_closed")
         try:
-            if self.technicians is not None:
-                self.technicians.let_in(self.post.console.listen)
+            self.technicians.let_in(self.post.console.listen)
         except OSError as error:
             log.error("console_closed", exc_info=error)
             self._problems.add(
@@ -375,8 +371,7 @@ class Gateway:
         """Publish how the gateway itself is."""
         state = GatewayState(online=True, session=self.session, report=self.report())
         self._delivery.retain(self._topics.gateway_state, state.model_dump_json().encode())
-        if self.technicians is not None:
-            self.technicians.gateway_changed()
+        self.technicians.gateway_changed()
 
 
 async def run(post: Post, path: Path, nursery: Nursery) -> None:

@@ -39,7 +39,7 @@ class Workbench:
         self._position = position
         self._expect_firmware = expect_firmware
         self.wiretap = Wiretap()
-        self._fresh: deque[tuple[int, Provenance, Observation | BadFrame]] = deque(maxlen=TAIL)
+        self._fresh: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=TAIL)
         self._tail: deque[bytes] = deque(maxlen=TAIL)
         self._settling: asyncio.TimerHandle | None = None
         self._watching: list[Bounded] = []
@@ -58,9 +58,11 @@ class Workbench:
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time())
 
-    def said(self, unix_ns: int, provenance: Provenance, what: Observation | BadFrame) -> None:
-        """Take note of what has been handed up."""
-        self._fresh.append((unix_ns, provenance, what))
+    def said(
+        self, unix_ns: int, provenance: Provenance, what: Observation | BadFrame, heard_ns: int = 0
+    ) -> None:
+        """Take note of what has been handed up; `heard_ns`: when an event was heard, since boot."""
+        self._fresh.append((heard_ns, unix_ns, provenance, what))
         if self._heard is not None and isinstance(what, Observation):
             self._heard.put_nowait(what)
         if self._watching:
@@ -73,10 +75,11 @@ class Workbench:
             self._settling.cancel()
             self._settling = None
         while self._fresh:
-            view = self._view(*self._fresh.popleft())
+            heard_ns, unix_ns, provenance, what = self._fresh.popleft()
+            view = self._view(unix_ns, provenance, what)
             self._tail.append(view)
             for watcher in self._watching:
-                watcher.put(view)
+                watcher.put(heard_ns.to_bytes(8) + view)
 
     def _view(self, unix_ns: int, provenance: Provenance, what: Observation | BadFrame) -> bytes:
         """The JSON of an EventView."""
@@ -115,6 +118,7 @@ class Workbench:
         yield b"[" + b",".join(self._tail) + b"]"
 
     async def _watch(self) -> AsyncGenerator[bytes]:
+        """What is said, each as eight bytes of when it was heard and the JSON of an EventView."""
         self._settle()
         watcher = Bounded()
         self._watching.append(watcher)

@@ -293,7 +293,7 @@ class DeviceWorker:
             standing = open_standing(observation, heard, provenance)
             self._corridor.send(Kind.NOW, {"type": observation.event_type}, standing)
             self._stands = True
-        self.bench.said(heard.unix_ns, provenance, observation)
+        self.bench.said(heard.unix_ns, provenance, observation, heard.boot_ns)
         await self._corridor.drained()
 
     def _moment(self) -> Moment:
@@ -321,7 +321,7 @@ class DeviceWorker:
     def _report(self, state: Condition, **why: Any) -> None:
         """Report a transition; repetitions of the same state are not news."""
         if state is Condition.ONLINE and self._wrong_firmware is not None:
-            state, why = Condition.DEGRADED, self._wrong_firmware | why
+            state, why = Condition.DEGRADED, why | self._wrong_firmware
         report = {"state": state, **why}
         # Unplugged explains more than the `nothing there` that every later look finds.
         still_unplugged = (

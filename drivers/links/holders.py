@@ -38,3 +38,9 @@ def holding(path: str, proc: Path = PROC) -> Iterator[Holder]:
 def holders(path: str) -> str:
     """Name them, as `name (pid 712)`; empty when none can be seen."""
     return ", ".join(sorted(map(str, holding(path))))
+
+
+def how_to_free(path: str, who: str, what: str) -> str:
+    """What to do about them; where `who` is empty, only root can see who they are."""
+    find_out = "" if who else f"Find out which: sudo fuser -v {path}. "
+    return f"{find_out}Stop that program, or keep it from this {what}."

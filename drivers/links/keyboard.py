@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator
 
-from drivers.links.holders import holders
+from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
@@ -280,7 +280,7 @@ def _cannot_open(path: str, error: OSError) -> LinkError:
                 Cause.PORT_HELD,
                 f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
                 Action.RESTART,
-                "Stop that program, or keep it from this keyboard.",
+                how_to_free(path, who, "keyboard"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

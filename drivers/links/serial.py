@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from drivers.links.holders import holders
+from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
@@ -218,12 +218,12 @@ def _cannot_open(path: str, error: Exception) -> LinkError:
     number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
     match number:
         case errno.EBUSY | errno.EAGAIN:
-            who = holders(path) or "Another program"
+            who = holders(path)
             return LinkError(
                 Cause.PORT_HELD,
-                f"{who} holds {path}.",
+                f"{who or 'Another program'} holds {path}.",
                 Action.RESTART,
-                "Stop that program, or keep it from this port.",
+                how_to_free(path, who, "port"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

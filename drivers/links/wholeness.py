@@ -7,6 +7,7 @@ themselves, and of H.265 the decoder misses what others are built on, which it l
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,8 @@ from av.video.stream import VideoStream
 
 from drivers.links.h264 import Numbering
 
+_SLICE_OF_H265 = re.compile(rb"\x00\x00\x01([\x00-\x3f])")
+"""A unit that is part of a picture, by its header (ITU-T H.265, table 7-1)."""
 TOUCHED = 2
 """So many pictures may lack what is missing: the one that was being put together, and the one after it."""
 
@@ -51,6 +54,7 @@ class Wholeness:
     def __init__(self, codec: VideoCodecContext, overheard: Overheard) -> None:
         self.spoilt = False
         """The picture looked at last lacks something, or one that it is built on does."""
+        self._codec = codec.name
         self._numbering = Numbering(codec.extradata) if codec.name == "h264" else None
         self._overheard = overheard
         self._touched = 0
@@ -62,6 +66,8 @@ class Wholeness:
         if self._numbering is not None:
             self._numbering.look(bytes(packet))
             gap, key = self._numbering.gap, self._numbering.key
+        elif self._codec == "hevc":
+            key = _begins_anew(bytes(packet))
         self.spoilt = gap or bool(self._touched) or packet.is_corrupt or (self.spoilt and not key)
         self._touched = max(0, self._touched - 1)
 
@@ -75,3 +81,12 @@ class Wholeness:
         if packets_lost:
             self._touched = TOUCHED
         return pictures_lost
+
+
+def _begins_anew(packet: bytes) -> bool:
+    """Whether a picture of H.265 and all after it are built on none before it.
+
+    IDR and BLA are; a CRA, which FFmpeg calls a key too, may have pictures after it that are not.
+    """
+    found = _SLICE_OF_H265.search(packet)
+    return found is not None and 16 <= found[1][0] >> 1 <= 20

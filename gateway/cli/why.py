@@ -1,18 +1,14 @@
 """`borderpost why`: why a device is not reading, in sentences."""
 
-from typing import Annotated
-
-import typer
-
 from gateway.cli.findings import AsJson, tell
 from gateway.cli.local_api import view_of
-from gateway.cli.terminal import ConfigFile
+from gateway.cli.positions import OneDevice, PostFile
 from gateway.diagnosis.why import why as look
 
 
 def why(
-    config: ConfigFile,
-    position: Annotated[str, typer.Argument(metavar="POSITION", help="Which device, as lane-1/reader.")],
+    config: PostFile,
+    position: OneDevice,
     as_json: AsJson = False,
 ) -> None:
     """Say what keeps a device from reading, and what to do about it; works with a dead gateway too.

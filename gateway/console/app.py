@@ -32,6 +32,7 @@ from gateway.console import (
     scraping,
     simulator_pages,
 )
+from gateway.console.asking import recognised
 from gateway.console.attempts import Attempts
 from gateway.console.bench import Bench
 from gateway.console.bodies import ShortBodies
@@ -103,7 +104,8 @@ async def _problem(request: Request, problem: Exception) -> Response:
         return as_json(problem)
     if problem.status == 401 and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
-    return render(request, "problem.html", {"problem": problem.details}, problem.status, problem.headers)
+    context = {"problem": problem.details, "asker": recognised(request)}
+    return render(request, "problem.html", context, problem.status, problem.headers)
 
 
 async def _refusal(request: Request, refusal: Exception) -> Response:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gateway.local.records import AUDIT_FILE, AUDIT_FILES, AuditEntry
+from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
+from gateway.local.records import AuditEntry
 
 _BLOCK = 64 * 1024
 

@@ -1,6 +1,7 @@
 """What every request works with: one object, made when the console starts."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -33,6 +34,8 @@ class Bench:
     sessions: Sessions
     attempts: Attempts
     tickets: Tickets
+    examining: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the doctor or a bundle is at work: many at once would keep the machine from theirs."""
 
 
 def bench_of(request: Request) -> Bench:

@@ -192,6 +192,7 @@ async def _page(
         "waiting": sheets.waiting_serial(view),
         "why": await reasons(at, view.position),
         "counters": sheets.counter_rows(view, say),
+        "day": sheets.day_plots(view.tally.hours, datetime.now(UTC), say),
         "plots": sheets.device_plots(at.lookout.of(view.position), say),
         "events": [event for event in at.lookout.events if event.position == view.position][:20],
         "checked": checked,

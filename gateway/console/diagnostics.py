@@ -42,7 +42,8 @@ async def examined(_asker: Viewer, at: At) -> list[Finding]:
     """Everything that was looked at, the worst first; takes seconds where somebody does not answer."""
     from gateway.diagnosis import doctor
 
-    return await asyncio.to_thread(doctor.doctor, at.config, await at.daemon.view())
+    async with at.examining:
+        return await asyncio.to_thread(doctor.doctor, at.config, await at.daemon.view())
 
 
 @router.get("/bundle/contents")
@@ -81,4 +82,5 @@ async def _collected(at: Bench) -> "bundle.Bundle":
     positions = [device.position for device in view.devices]
     tails = await asyncio.gather(*(at.daemon.tail(position) for position in positions))
     events = dict(zip(positions, tails, strict=True))
-    return await asyncio.to_thread(bundle.bundle, at.config, view, events)
+    async with at.examining:
+        return await asyncio.to_thread(bundle.bundle, at.config, view, events)

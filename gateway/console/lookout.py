@@ -120,7 +120,7 @@ class Lookout:
 
     def _take(self, news: Live) -> None:
         if news.device is not None:
-            self._devices[news.device.position] = news.device
+            self._put(news.device)
         if news.event is not None:
             self._remember(news.event)
             self.of(news.event.position).hear(news.event)
@@ -135,18 +135,19 @@ class Lookout:
             self._devices[event.position] = _read_well(device, event.at)
 
     def _learn(self, post: PostView) -> PostView:
-        before, self.known = self._devices, post
-        self._devices = {
-            device.position: _read_well(device, before[device.position].last_good)
-            if device.position in before
-            else device
-            for device in post.devices
-        }
+        before, self._devices, self.known = self._devices, {}, post
+        for device in post.devices:
+            self._put(device, before.get(device.position))
         now = datetime.now(UTC)
         for device in post.devices:
             self.of(device.position).count(now, device.tally.lifetime)
         self.backlog.append(Value(now, sum(one.waiting for one in post.report.destinations)))
         return post
+
+    def _put(self, device: DeviceView, before: DeviceView | None = None) -> None:
+        """Take what the daemon says of a device; its word of the last good read comes after the event's."""
+        before = before or self._devices.get(device.position)
+        self._devices[device.position] = _read_well(device, before.last_good if before else None)
 
     def _tell(self, news: Live | None) -> None:
         for follower in self._followers:
@@ -161,7 +162,7 @@ async def _until_none(waiting: asyncio.Queue[Live | None]) -> AsyncIterator[Live
 
 
 def _read_well(device: DeviceView, at: datetime | None) -> DeviceView:
-    """The device, having read well then or later: its own word comes with a beat, after the event's."""
+    """The device, having read well then or later."""
     if at is None or (device.last_good is not None and device.last_good >= at):
         return device
     return device.model_copy(update={"last_good": at})

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.console import words
 from gateway.console.language import Say, catalogue
+from gateway.diagnosis.finding import spoken
 
 TEMPLATES = Path(__file__).parent / "templates"
 BOOM_DEG = {"open": -78, "emergency_open": -78, "opening": -50, "closing": -26, "closed": 0}
@@ -43,6 +44,7 @@ def environment(language: str) -> Environment:
         "machine": _words(words.MACHINE_STATES),
         "severity": _words(words.SEVERITIES),
         "severity_light": lambda code: words.SEVERITY_LIGHTS.get(code, "warn"),
+        "spoken": spoken,
         "slug": lambda name: str(name).replace("/", "--"),
         "clock": clock,
         "brief": brief,

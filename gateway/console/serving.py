@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 import struct
 from collections.abc import Awaitable
 from typing import Any
 
+import structlog
 from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -15,12 +17,25 @@ from uvicorn.server import ServerState
 
 from gateway.console.asking import Peer
 
+log = structlog.get_logger()
+
 FIRST_REQUEST_S = 10.0
 """Who has connected and says nothing for so long is cut off."""
 MOST = 200
 """Connections at a time; more are cut off at once."""
 GOODBYE_S = 0.5
 """What answers that are under way have at the end."""
+
+
+class _ToJournal(logging.Handler):
+    """Has the journal tell where the application failed, and never over which words."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raised = record.exc_info[1] if record.exc_info else None
+        if raised is None:
+            log.info("console_http", text=record.getMessage())
+        else:
+            log.error("console_fault", exc_info=raised)
 
 
 class _Connection(H11Protocol):
@@ -52,8 +67,18 @@ async def serve(
     until: Awaitable[Any],
 ) -> None:
     """Serve until nobody was connected for `idle_s`, or until `until` is done."""
-    config = Config(app, http=_Connection, ws="none", lifespan="off", log_config=None, access_log=False)
+    config = Config(
+        app,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nobody stands before us whose word for another's address would count
+    )
     config.load()
+    failures = logging.getLogger("uvicorn.error")
+    failures.handlers, failures.propagate = [_ToJournal()], False
     state = ServerState()
     loop = asyncio.get_running_loop()
 
@@ -62,7 +87,10 @@ async def serve(
 
     servers = [await loop.create_server(connection, sock=local)]
     if network is not None:
-        servers.append(await loop.create_server(connection, sock=network, ssl=tls))
+        patience_s = FIRST_REQUEST_S if tls is not None else None
+        servers.append(
+            await loop.create_server(connection, sock=network, ssl=tls, ssl_handshake_timeout=patience_s)
+        )
     waits = [asyncio.ensure_future(until), asyncio.create_task(_idle(state, servers, idle_s))]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

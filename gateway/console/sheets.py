@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -14,8 +14,9 @@ from drivers.observation import Outcome
 from gateway.console import plots, words
 from gateway.console.language import Say
 from gateway.console.samples import DeviceSamples, Value, trend
-from gateway.local.views import Counters, DeviceView, EventView
+from gateway.local.views import Counters, DeviceView, EventView, Hour
 
+DAY = 24
 AS_NOW = frozenset({Condition.ONLINE, Condition.BUSY, Condition.DEGRADED, Condition.MAINTENANCE})
 """Conditions in which what a device said last still holds."""
 MORE_IS_WORSE = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_deg", "faces")
@@ -81,6 +82,27 @@ def device_plots(samples: DeviceSamples, say: Say) -> list[Plot]:
         Plot(say("Reconnects a minute"), plots.columns(say("Reconnects a minute"), broken, breaks), broken),
         latency_plot([samples], say),
         *quality_plots(samples, say),
+    ]
+
+
+def day_plots(hours: Sequence[Hour], now: datetime, say: Say) -> list[Plot]:
+    """Reads and reconnects of the last day, hour by hour; a hour that is not there had nothing in it."""
+    known = {hour.at: hour for hour in hours}
+    begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=DAY - 1)
+    day = [begin + timedelta(hours=n) for n in range(DAY)]
+    full = [known.get(at, Hour(at=at)) for at in day]
+    good, bad = sum(h.good for h in full), sum(h.bad for h in full)
+    rate = f" ({bad / (good + bad):.1%})" if good + bad else ""
+    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad} + rate
+    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+        "lost": sum(h.disconnects for h in full),
+        "retries": sum(h.retries for h in full),
+    }
+    rates = [plots.Column(_short(h.at), (("good", h.good), ("bad", h.bad))) for h in full]
+    breaks = [plots.Column(_short(h.at), (("bad", h.disconnects), ("warn", h.retries))) for h in full]
+    return [
+        Plot(say("Reads an hour"), plots.columns(say("Reads an hour"), read, rates), read),
+        Plot(say("Reconnects an hour"), plots.columns(say("Reconnects an hour"), broken, breaks), broken),
     ]
 
 

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import platform
+import re
 import sqlite3
 import subprocess
 import tarfile
@@ -222,5 +223,7 @@ def _json(said: object) -> bytes:
 def _without(content: bytes, names: Mapping[str, str]) -> bytes:
     """Put what stands for them in the place of foreign names, the longest first."""
     for name in sorted(names, key=len, reverse=True):
-        content = content.replace(name.encode(), names[name].encode())
+        # As a whole word: a broker called `mqtt` is no reason to take that out of the names of packages.
+        word = rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w-])"
+        content = re.sub(word, names[name].encode(), content)
     return content

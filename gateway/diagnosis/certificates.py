@@ -1,4 +1,4 @@
-"""Certificates: readable by the gateway, fitting their keys, and not about to run out."""
+"""Certificates: fitting their keys, and not about to run out."""
 
 import ssl
 from collections.abc import Iterator
@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import (
 
 from drivers.links.link import Action
 from gateway.config import Post
-from gateway.diagnosis.accounts import Account
 from gateway.diagnosis.finding import Severity, found, well
 from gateway.local.views import Finding
 
@@ -49,22 +48,19 @@ def certificates_of(post: Post) -> Iterator[Named]:
         yield Named("the console's certificate", shown.cert_file, shown.key_file, restart)
 
 
-def look_at_certificates(post: Post, account: Account, now: datetime) -> Iterator[Finding]:
+def look_at_certificates(post: Post, now: datetime) -> Iterator[Finding]:
     """Look at every file with certificates."""
     for named in certificates_of(post):
-        yield from _look(named, account, now)
+        yield from _look(named, now)
 
 
-def _look(named: Named, account: Account, now: datetime) -> Iterator[Finding]:
+def _look(named: Named, now: datetime) -> Iterator[Finding]:
     try:
-        may = account.may(named.file)
         certificates = x509.load_pem_x509_certificates(named.file.read_bytes())
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no PEM certificate"
         yield _unusable(named, named.file, why)
         return
-    if not may:
-        yield _unusable(named, named.file, f"{account.name}, as which the gateway runs, may not read it")
     # Of several authorities one that is in force is enough.
     yield lifetime(named.what, max(certificates, key=lambda it: it.not_valid_after_utc), now, _replace(named))
     if named.key_file is not None:

@@ -9,7 +9,7 @@ from drivers.links.link import Action
 from gateway.contract.envelope import Clock
 from gateway.diagnosis.certificates import set_clock
 from gateway.diagnosis.finding import found, well
-from gateway.diagnosis.surroundings import Surroundings, number
+from gateway.diagnosis.surroundings import Surroundings, number, text
 from gateway.local.views import Finding, PostView
 
 LATE = timedelta(minutes=5)
@@ -31,7 +31,9 @@ def look_at_clock(state_dir: Path, view: PostView | None, around: Surroundings) 
             )
             return
     seconds = number(around.sys / "class/rtc/rtc0/since_epoch")
-    if seconds is not None and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > LATE:
+    # hwclock(8): the last line of adjtime says so where the board keeps local time.
+    local = (text(around.etc / "adjtime") or "").endswith("LOCAL")
+    if seconds is not None and not local and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > LATE:
         yield found(
             "clock_rtc",
             "warning",

@@ -47,7 +47,7 @@ def look_at_device(
     yield from outside
     if seen is not None:
         yield from look_at_counters(seen, device, events, config)
-        yield from _claim(seen)
+        yield from _claim(seen, config)
         yield from _last_read(seen, config, around)
 
 
@@ -60,7 +60,7 @@ def _states(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
         yield found(state.cause, severity, seen.position, state.text, state.action, state.how)
 
 
-def _claim(seen: DeviceView) -> Iterator[Finding]:
+def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
     if seen.claim is None:
         return
     yield found(
@@ -69,7 +69,7 @@ def _claim(seen: DeviceView) -> Iterator[Finding]:
         seen.position,
         f"{seen.claim.station} has claimed it since {seen.claim.since:%H:%M} UTC: it obeys nobody else.",
         Action.WAIT,
-        "Release it there; or as a supervisor end the claim: borderpost claims --help",
+        f"Release it there, or end it on the device's page; all claims: borderpost claims list {config}",
     )
 
 

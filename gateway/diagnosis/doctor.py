@@ -1,5 +1,6 @@
 """The doctor: looks at everything of a post that can be looked at, and says what is wrong first."""
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,10 +14,12 @@ from gateway.diagnosis.brokers import look_at_brokers
 from gateway.diagnosis.certificates import look_at_certificates
 from gateway.diagnosis.clocks import look_at_clock
 from gateway.diagnosis.device import look_at_device
+from gateway.diagnosis.files import look_at_files
 from gateway.diagnosis.finding import Severity, distinct, found, worst_first
 from gateway.diagnosis.machine import look_at_heat, look_at_memory
 from gateway.diagnosis.rivals import look_at_rivals
 from gateway.diagnosis.running import look_at_gateway
+from gateway.diagnosis.smart import look_at_smart
 from gateway.diagnosis.storage import look_at_storage
 from gateway.diagnosis.surroundings import Surroundings
 from gateway.diagnosis.ups import look_at_ups
@@ -47,6 +50,7 @@ def doctor(config: Path, view: PostView | None = None, around: Surroundings | No
     machine: list[Look] = [
         lambda: look_at_memory(around),
         lambda: look_at_heat(around),
+        lambda: look_at_smart(around),
         lambda: look_at_ups(around),
         lambda: look_at_rivals(around),
     ]
@@ -79,7 +83,8 @@ def general(post: Post, view: PostView | None, around: Surroundings) -> list[Loo
     return [
         lambda: look_at_clock(state_dir, view, around),
         lambda: look_at_storage(post, account, around),
-        lambda: look_at_certificates(post, account, around.now()),
+        lambda: look_at_files(post, account),
+        lambda: look_at_certificates(post, around.now()),
     ]
 
 
@@ -110,5 +115,18 @@ def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings
 def _all(looks: Iterable[Look]) -> list[Finding]:
     """Look at all of it at once: what does not answer takes its time."""
     with ThreadPoolExecutor(16, "doctor") as pool:
-        looked = pool.map(lambda look: list(look()), looks)
-        return list(distinct(finding for findings in looked for finding in findings))
+        findings_of = pool.map(looked, looks)
+        return list(distinct(finding for findings in findings_of for finding in findings))
+
+
+def looked(look: Look) -> list[Finding]:
+    """What one look finds. What nobody thought of must not hide what all others find."""
+    try:
+        return list(look())
+    except Exception as error:  # noqa: BLE001 - the machine may be in any state
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(at.filename).name}:{at.lineno}"
+        text = f"Something could not be looked at: {type(error).__name__} at {place}."
+        return [
+            found("look_failed", "notice", "doctor", text, Action.CALL, "borderpost bundle, and send it.")
+        ]

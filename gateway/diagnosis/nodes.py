@@ -13,6 +13,7 @@ from gateway.diagnosis.addresses import Address
 from gateway.diagnosis.finding import found
 from gateway.diagnosis.rivals import how_to_stop
 from gateway.diagnosis.surroundings import Surroundings
+from gateway.diagnosis.uart import look_at_uart
 from gateway.diagnosis.usb_tree import UsbNode, fitting, plugged
 from gateway.local.views import Finding
 
@@ -51,6 +52,7 @@ def look_at_nodes(
     for node in nodes:
         yield from _permission(position, node, account)
         yield from _held(position, node, around, worker)
+        yield from look_at_uart(position, node.path, around)
 
 
 def _nothing(position: str, address: Address) -> Finding:

@@ -9,6 +9,7 @@ from drivers.links.link import Action
 from gateway.config import Post
 from gateway.diagnosis.accounts import Account, user_name
 from gateway.diagnosis.finding import found, well
+from gateway.diagnosis.kernel_log import look_at_disk_errors
 from gateway.diagnosis.surroundings import Surroundings, text
 from gateway.local.views import Finding
 
@@ -36,6 +37,7 @@ def look_at_storage(post: Post, account: Account, around: Surroundings) -> Itera
         yield from _ownership(place, account)
         yield from _space(place, post.delivery.max_bytes, account)
     yield from _wear(around)
+    yield from look_at_disk_errors(around)
 
 
 def _ownership(place: Path, account: Account) -> Iterator[Finding]:

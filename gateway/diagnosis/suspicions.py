@@ -16,6 +16,7 @@ SHARE_BAD, LEAST = 0.3, 10
 """A sensor is probably dirty when so much of at least so many reads is bad."""
 LOST, LOST_PER_H = 3, 1.0
 """A cable is probably dying when a device was lost so often, and that often an hour."""
+CRASHES = 3
 OPTICAL = {Family.PASSPORT_READER: "the glass", Family.FINGERPRINT_SCANNER: "the platen"}
 BAD_FRAME = "bad_frame"
 
@@ -28,6 +29,15 @@ def look_at_counters(
     yield from _rate(device, counted, configured.settings, events)
     yield from _dirty(device, counted, config)
     yield from _cable(device, counted, config)
+    if device.restarts >= CRASHES:
+        yield found(
+            "crashes",
+            "warning",
+            device.position,
+            f"Its process has died {device.restarts} times since the gateway was started.",
+            Action.CALL,
+            f"borderpost bundle {config}, and send it to whoever maintains the driver {device.driver}.",
+        )
 
 
 def _rate(

@@ -7,6 +7,7 @@ from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 from gateway.diagnosis.addresses import addresses
 from gateway.diagnosis.finding import found
+from gateway.diagnosis.kernel_log import look_at_resets
 from gateway.diagnosis.surroundings import Surroundings, number, text
 from gateway.diagnosis.usb_tree import UsbNode, fitting, plugged
 from gateway.local.views import Finding
@@ -31,6 +32,7 @@ def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings
             yield from _speed(node, about)
             yield from _sleep(node, about)
     yield from _over_current(around)
+    yield from look_at_resets(ours, around)
 
 
 def _no_udev(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from gateway.contract.topics import Position
 from gateway.diagnosis.accounts import gateway_account
 from gateway.diagnosis.brokers import look_at_brokers
 from gateway.diagnosis.device import look_at_device
-from gateway.diagnosis.doctor import general, problems, wrong_config
+from gateway.diagnosis.doctor import general, looked, problems, wrong_config
 from gateway.diagnosis.finding import distinct, found, well, worst_first
 from gateway.diagnosis.rivals import look_at_rivals
 from gateway.diagnosis.running import look_at_gateway
@@ -62,11 +62,11 @@ def _looks(
         yield from look_at_gateway(post.gateway.state_dir, config, around)
     elif seen is None:
         yield _not_taken_over(position)
-    yield from look_at_device(config, position, device, seen, events, account, around)
-    yield from look_at_rivals(around)
-    yield from look_at_usb({Position.parse(position): device}, around)
+    yield from looked(lambda: look_at_device(config, position, device, seen, events, account, around))
+    yield from looked(lambda: look_at_rivals(around))
+    yield from looked(lambda: look_at_usb({Position.parse(position): device}, around))
     for look in general(post, view, around):
-        yield from worst_first(look())
+        yield from worst_first(looked(look))
     if view is None:
         yield from look_at_brokers(post, around.now())
     else:

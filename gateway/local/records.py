@@ -7,11 +7,6 @@ from pydantic import AwareDatetime, Field
 from gateway.contract.states import DestinationReport
 from gateway.local.views import View
 
-AUDIT_FILE = "audit.jsonl"
-"""In `state_dir`: an AuditEntry a line, the oldest first; what is older is in `audit.jsonl.1` and so on."""
-AUDIT_FILES = 4
-"""That file and those before it."""
-
 
 class ClaimView(View):
     """One device that a station has to itself."""

@@ -26,6 +26,16 @@ class Counters(View):
     disconnects: int = Field(0, ge=0, description="How often it was lost while open.", examples=[1])
 
 
+class Hour(View):
+    """What a device has done in one hour."""
+
+    at: AwareDatetime = Field(description="When it began.", examples=["2026-11-28T08:00:00Z"])
+    good: int = Field(0, ge=0, description="As of counters.", examples=[120])
+    bad: int = Field(0, ge=0, description="As of counters.", examples=[7])
+    retries: int = Field(0, ge=0, description="As of counters.", examples=[3])
+    disconnects: int = Field(0, ge=0, description="As of counters.", examples=[1])
+
+
 class Tally(View):
     """The counters of one serial number, over its life and since somebody set them to zero."""
 
@@ -33,6 +43,11 @@ class Tally(View):
     since_reset: Counters = Field(Counters(), description="Since they were last reset.", examples=[{}])
     reset_at: AwareDatetime | None = Field(
         None, description="When they were last reset.", examples=["2026-11-28T08:15:30Z"]
+    )
+    hours: tuple[Hour, ...] = Field(
+        (),
+        description="The last day, the oldest hour first, without those in which nothing happened.",
+        examples=[[]],
     )
 
 

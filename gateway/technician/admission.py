@@ -43,7 +43,8 @@ class Admission:
         self._writing = asyncio.Lock()
 
     def start(self) -> None:
-        """Begin to save what changes."""
+        """Take up what an earlier run has left, and save what changes."""
+        self._register.read()
         self._saving = asyncio.create_task(self._keep_saving(), name="register")
 
     async def stop(self) -> None:
@@ -85,8 +86,9 @@ class Admission:
         """Add what has happened to the counters of who is there."""
         if (device := self._at(position)) is not None:
             entry = self.entry(device)
-            entry.lifetime.add(counts)
-            entry.since_reset.add(counts)
+            entry.count(self._time.unix_ns(), counts)
+            if counts["read"]:
+                entry.good_ns = device.good_ns
             self._register.changed = True
 
     def entry(self, device: Supervised) -> Device:

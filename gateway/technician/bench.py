@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from drivers.check import CheckLevel, CheckReport, CheckStep
 from drivers.driver import Family
 from drivers.observation import Observation
+from gateway.clock import SystemTime
 from gateway.commands.claims import Lease
 from gateway.config import Post
 from gateway.contract.gateway_events import TechnicianActed, TechnicianOrder
@@ -33,10 +34,13 @@ from gateway.local.views import Live, PostView
 from gateway.questions import Bounded, Refusal
 from gateway.supervisor import Supervised
 from gateway.technician.admission import Admission
+from gateway.technician.arrivals import Arrivals
 from gateway.technician.viewing import device_view, now
 
 log = structlog.get_logger()
 
+AGAIN_S = 0.05
+"""When a worker is asked again that has ended or would not answer, in seconds."""
 _ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 
 
@@ -74,6 +78,10 @@ class Gateway(Protocol):
         """Take a device from the station that has claimed it."""
         ...
 
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+        ...
+
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what is said at a position."""
         ...
@@ -87,6 +95,7 @@ class Bench:
         self._admission = admission
         self._listeners: list[Bounded] = []
         self._followed: dict[str, tuple[Supervised, asyncio.Task[None]]] = {}
+        self._arrivals = Arrivals(self._tell_event, SystemTime().boot_ns)
 
     async def close(self) -> None:
         """Tell nobody anything any more."""
@@ -283,8 +292,13 @@ class Bench:
         for listener in self._listeners:
             listener.put(news)
 
+    def _tell_event(self, view: bytes, took_ms: float | None) -> None:
+        took = b"" if took_ms is None else b',"took_ms":%.2f' % took_ms
+        self._tell(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
+
     def _follow_all(self) -> None:
         """Have every worker say what it says; those that are gone, no longer."""
+        self._gateway.tell_arrivals(self._arrivals.arrived)
         for position, (device, task) in list(self._followed.items()):
             if self._gateway.device(Position.parse(position)) is not device:
                 task.cancel()
@@ -296,6 +310,8 @@ class Bench:
                 self._followed[str(where)] = serves, task
 
     async def _follow_none(self) -> None:
+        self._gateway.tell_arrivals(None)
+        self._arrivals.close()
         tasks = [task for _, task in self._followed.values()]
         self._followed.clear()
         for task in tasks:
@@ -308,10 +324,10 @@ class Bench:
             try:
                 async with aclosing(device.ask("watch")) as pieces:
                     async for piece in pieces:
-                        self._tell(b'{"kind":"event","device":null,"event":' + piece.body + b"}")
+                        self._arrivals.said(int.from_bytes(piece.body[:8]), piece.body[8:])
             except Refusal as refusal:
                 log.debug("not_followed", device=device.order.position, text=refusal.text)
-            await asyncio.sleep(0)  # let the end of its process be noticed
+            await asyncio.sleep(AGAIN_S)
 
 
 async def _once(body: bytes) -> AsyncGenerator[bytes]:

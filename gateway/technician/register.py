@@ -9,13 +9,16 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
 log = structlog.get_logger()
 
 VERSION = 1
+HOURS = 24
+"""How many hours are remembered one by one."""
+HOUR_NS = 3_600_000_000_000
 
 
 @dataclass
@@ -38,6 +41,18 @@ class Counted:
 
 
 @dataclass
+class Hour:
+    """What a device has done in one hour; see `gateway.local.views.Hour`."""
+
+    number: int
+    """Which one, counted from 1970."""
+    good: int = 0
+    bad: int = 0
+    retries: int = 0
+    disconnects: int = 0
+
+
+@dataclass
 class Device:
     """One device of the world, by its serial number; or whatever stands at a position without one."""
 
@@ -48,6 +63,28 @@ class Device:
     since_reset: Counted = field(default_factory=Counted)
     reset_ns: int = 0
     """When the resettable ones were, in nanoseconds since 1970; 0: never."""
+    good_ns: int = 0
+    """When it last read something well, likewise."""
+    hours: list[Hour] = field(default_factory=list)
+    """The last day, the oldest first; hours in which nothing happened are not there."""
+
+    def count(self, unix_ns: int, counts: dict[str, Any]) -> None:
+        """Add what a worker has counted since its last beat, at that time."""
+        self.lifetime.add(counts)
+        self.since_reset.add(counts)
+        events = (counts["read"], counts["bad"], counts["retries"], counts["disconnects"])
+        if not any(events):
+            return
+        number = unix_ns // HOUR_NS
+        # A clock that was set back or ahead takes the hours with it that are not of this day.
+        self.hours = [hour for hour in self.hours if number - HOURS < hour.number <= number]
+        if not self.hours or self.hours[-1].number != number:
+            self.hours.append(Hour(number))
+        hour = self.hours[-1]
+        hour.good += events[0]
+        hour.bad += events[1]
+        hour.retries += events[2]
+        hour.disconnects += events[3]
 
 
 @dataclass
@@ -80,24 +117,21 @@ class Register:
         self.changed = False
         """Whether there is something to write."""
 
-    @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(self) -> None:
         """Read what an earlier run has left."""
-        register = cls(path)
         try:
-            table = json.loads(path.read_text("utf-8"))
+            table = json.loads(self._path.read_text("utf-8"))
             if table["version"] != VERSION:
                 raise ValueError(f"version {table['version']}")
-            register.places = {position: _place(entry) for position, entry in table["places"].items()}
-            register.devices = {key: _device(entry) for key, entry in table["devices"].items()}
+            self.places = {position: _place(entry) for position, entry in table["places"].items()}
+            self.devices = {key: _device(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            log.error("register_unreadable", file=str(path), exc_info=error)
-            register.places, register.devices = {}, {}
+            log.error("register_unreadable", file=str(self._path), exc_info=error)
+            self.places, self.devices = {}, {}
             with contextlib.suppress(OSError):
-                path.replace(path.with_suffix(".broken"))
-        return register
+                self._path.replace(self._path.with_suffix(".broken"))
 
     def place(self, position: str) -> Place:
         """What belongs to a position."""
@@ -142,6 +176,7 @@ def _device(entry: dict[str, Any]) -> Device:
     device = Device(**_known(Device, entry))
     device.lifetime = Counted(**_known(Counted, entry["lifetime"]))
     device.since_reset = Counted(**_known(Counted, entry["since_reset"]))
+    device.hours = [Hour(**_known(Hour, hour)) for hour in entry.get("hours", [])]
     return device
 
 

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.driver import Identity
+from drivers.observation import Observation
 from gateway.clock import TimeSource
 from gateway.contract.topics import Position
+from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
 from gateway.technician.admission import Admission
+from gateway.technician.journal import Journal
 from gateway.technician.reception import Reception
 from gateway.technician.register import Register
 
@@ -22,16 +25,18 @@ class Technicians:
     def __init__(self, gateway: "Gateway", state_dir: Path, time_source: TimeSource) -> None:
         self._gateway = gateway
         self.admission = Admission(
-            Register.read(state_dir / REGISTER),
+            Register(state_dir / REGISTER),
             lambda position: gateway.device(Position.parse(position)),
             time_source,
             str(gateway.path),
         )
+        self._time = time_source
+        self._journal = Journal(state_dir / AUDIT_FILE, AUDIT_FILES)
         self._reception = Reception(state_dir, gateway.path, self._at_the_bench)
         self._bench: Bench | None = None
 
     def start(self) -> None:
-        """Begin to remember."""
+        """Remember what an earlier run has written down."""
         self.admission.start()
 
     def let_in(self, listen: str | None) -> None:
@@ -47,10 +52,15 @@ class Technicians:
     async def stop(self) -> None:
         """Write down what is to be remembered."""
         await self.admission.stop()
+        await self._journal.stop()
 
     def identified(self, position: str, identity: Identity) -> None:
         """Learn who answered at a position."""
         self.admission.identified(position, identity)
+
+    def recorded(self, position: Position, observation: Observation) -> None:
+        """Keep at the post what goes on record."""
+        self._journal.note(str(position), observation, self._time.unix_ns())
 
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""

@@ -11,7 +11,7 @@ from gateway.contract.envelope import timestamp
 from gateway.local.views import DeviceView
 from gateway.supervisor import Supervised
 from gateway.technician.admission import Admission
-from gateway.technician.register import Counted, Device
+from gateway.technician.register import HOUR_NS, Counted, Device
 from gateway.workbench import levels
 
 PLACES = ("port", "url", "listen", "board", "find")
@@ -24,6 +24,7 @@ def device_view(
     """One position at this moment."""
     position = device.order.position
     upkeep = admission.maintenance(position)
+    entry = admission.entry(device)
     hidden = device.state is not device.really
     return DeviceView.model_validate(
         {
@@ -35,13 +36,13 @@ def device_view(
             "beneath": device.really if hidden else None,
             "identity": device.identity,
             "accepted": admission.accepted(position),
-            "last_good": timestamp(device.good_ns) if device.good_ns else None,
+            "last_good": timestamp(entry.good_ns) if entry.good_ns else None,
             "claim": lease and {"station": lease.holder, "since": timestamp(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
             "withheld": device.withheld,
             "maintenance_until": upkeep and timestamp(upkeep.until_ns),
-            "tally": _tally(admission.entry(device)),
+            "tally": _tally(entry),
             "commands": tuple(device.commands),
             "levels": tuple(str(level) for level in levels(device.driver)),
         }
@@ -72,6 +73,16 @@ def _tally(entry: Device) -> dict[str, Any]:
         "lifetime": _counters(entry.lifetime),
         "since_reset": _counters(entry.since_reset),
         "reset_at": timestamp(entry.reset_ns) if entry.reset_ns else None,
+        "hours": tuple(
+            {
+                "at": timestamp(hour.number * HOUR_NS),
+                "good": hour.good,
+                "bad": hour.bad,
+                "retries": hour.retries,
+                "disconnects": hour.disconnects,
+            }
+            for hour in entry.hours
+        ),
     }
 
 

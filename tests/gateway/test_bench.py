@@ -13,8 +13,9 @@ from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
 from gateway.client import Workstation
+from gateway.console.audit import newest
 from gateway.contract.gateway_events import TechnicianActed
-from gateway.local.orders import Accept, Maintenance, ResetCounters, Restart, Reveal
+from gateway.local.orders import Accept, EndClaim, Maintenance, ResetCounters, Restart, Reveal
 from gateway.local.views import DeviceView, Live, TraceItem
 from gateway.questions import Refusal
 from simulators.serial_line import SerialLine
@@ -70,7 +71,13 @@ async def test_the_whole_post_is_seen_and_news_of_it(place: Workplace) -> None:
     assert device.levels == ("internal",)
 
     news: list[Live] = []
-    async with asyncio.TaskGroup() as tasks, aclosing(place.desk.live()) as live, asyncio.timeout(10):
+    async with (
+        place.house.workstation() as counter,
+        asyncio.TaskGroup() as tasks,
+        aclosing(place.desk.live()) as live,
+        asyncio.timeout(20),
+    ):
+        await until(lambda: counter.status(READER).online)  # else what is said arrives nowhere
         listening = tasks.create_task(take(live, news, lambda each: each.event is not None))
         while not listening.done():
             await wire(place).send(b"traveller 7\n")
@@ -81,7 +88,9 @@ async def test_the_whole_post_is_seen_and_news_of_it(place: Workplace) -> None:
         await take(
             live, news, lambda each: each.device is not None and each.device.state.state == "no_device"
         )
-    events = [each.event for each in news if each.event]
+    took = [each.event.took_ms for each in news if each.event and each.event.type == "test.traveller"]
+    assert any(ms is not None and 0 < ms < 5000 for ms in took)
+    events = [each.event.model_copy(update={"took_ms": None}) for each in news if each.event]
     assert events[0].model_dump(include={"position", "type", "data"}) == {
         "position": READER,
         "type": "test.traveller",
@@ -250,8 +259,11 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(house: 
         await place.until_state("lane-2/reader", "online")
 
 
-async def test_counters_tell_good_from_bad_and_are_kept(house: House) -> None:
-    line = house.wires[READER]
+async def test_counters_tell_good_from_bad_and_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line, register = house.wires[READER], house.folder / "state/devices.json"
+    monkeypatch.setattr("gateway.technician.admission.SAVE_S", 0.1)
     async with working(house, "odd") as place:
         await place.until_state(READER, "online")
         await line.send(b"say 1\nsay 2\nnoise\n")
@@ -266,11 +278,14 @@ async def test_counters_tell_good_from_bad_and_are_kept(house: House) -> None:
         await line.host_opened()
         await line.send(b"say 3\n")
         await until(lambda: place.counted(READER).good == 3)
+        # Killed now, it would lose what was counted since it was written last, and no more.
+        await until(lambda: json.loads(register.read_text())["devices"]["odd ODD-1"]["lifetime"]["good"] == 3)
     async with working(house, "odd") as place:
         tally = (await place.until_state(READER, "online")).tally
         assert (tally.lifetime.good, tally.lifetime.bad, tally.lifetime.disconnects) == (3, 1, 1)
         assert (tally.since_reset.good, tally.since_reset.bad) == (1, 0)
         assert tally.reset_at
+        assert (await place.device(READER)).last_good, "of an earlier run"
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
 
 
@@ -311,3 +326,41 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             assert await Officer(desk).on_record("reveal") == ("amina", "reveal", "")
             assert "ERIKSSON" not in str(await place.desk.tail(READER))
             assert len(await place.desk.tail(READER)) >= 2
+
+
+ROLES = """
+authority = "UTO"
+[role.officer]
+verbs = ["*"]
+[station.counter-1]
+roles = ["officer"]
+positions = ["*/*"]
+"""
+
+
+async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: House) -> None:
+    (house.folder / "roles.toml").write_text(ROLES)
+    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    house.write()
+    async with house.workstation(station="counter-1") as desk, working(house, "odd") as place:
+        await place.until_state(READER, "online")
+        with pytest.raises(Refusal, match="Nobody"):
+            await place.desk.obey(READER, EndClaim(reason="workstation is dead"), AMINA)
+        async with desk.claim(READER, lease_s=60):
+            await until(lambda: desk.status(READER).claim is not None)
+            claim = (await place.device(READER)).claim
+            assert claim
+            assert claim.station == "counter-1"
+            with pytest.raises(Refusal, match="supervisor"):
+                await place.desk.obey(READER, EndClaim(reason="workstation is dead"), TECHNICIAN)
+            await place.desk.obey(READER, EndClaim(reason="workstation is dead"), AMINA)
+            await until(lambda: desk.status(READER).claim is None)
+        assert (await place.device(READER)).claim is None
+        assert await Officer(desk).on_record("end_claim") == ("amina", "end_claim", "counter-1")
+    kept = newest(house.folder / "state", 10)
+    assert [entry.type for entry in kept if entry.type != "command.decided"] == [
+        "claim.changed",
+        "technician.acted",
+        "claim.changed",
+    ]
+    assert kept[-1].data["change"] == "claimed"

@@ -50,7 +50,6 @@ class Workplace:
 
     def counted(self, position: str) -> Counted:
         """What has been counted of it in its life."""
-        assert self.gateway.technicians is not None
         return self.gateway.technicians.admission.entry(self.device_at(position)).lifetime
 
     async def until_state(self, position: str, state: str) -> DeviceView:
@@ -72,7 +71,6 @@ async def working(house: House, *drivers: str) -> AsyncIterator[Workplace]:
     ours, theirs = socket.socketpair()
     try:
         await gateway.start()
-        assert gateway.technicians is not None
         bench = Bench(gateway, gateway.technicians.admission)
         gateway.technicians._bench = bench
         async with attended(bench, theirs):

@@ -1,6 +1,8 @@
 """A browser in front of a whole post: real daemon and broker, simulated devices, Debian's Chromium."""
 
+import asyncio
 import contextlib
+import json
 import shutil
 import time
 from collections.abc import AsyncIterator
@@ -14,10 +16,18 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate
 from simulators.post import Post
+from simulators.travellers import Travellers
 from support.consoles import PASSWORD, users
 from support.gateways import House, until
 from support.mosquitto import Mosquitto, free_port
 
+AXE = Axe().axe_script
+# Only what is wrong, and as text: Playwright takes a second to unpack all that axe-core tells.
+LOOK = """
+axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => JSON.stringify(violations
+    .filter(({impact}) => impact === "serious" || impact === "critical")
+    .map(({id, help, nodes}) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`)))
+"""
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 READER, SWAPPED, BARRIER, CAMERA = "lane-1/reader", "lane-2/reader", "lane-1/barrier", "lane-1/camera"
 SIMULATED = """
@@ -99,21 +109,23 @@ class Bench:
         await page.wait_for_url("**/")
 
     async def exchange(self, serial_number: str) -> None:
-        """Put another reader where one was."""
-        line = self.house.wires[SWAPPED]
-        line.unplug()
+        """Plug another reader in where one was."""
         self.swapped.nameplate = Nameplate(serial_number)
-        line.replug()
+        self.house.wires[SWAPPED].replug()
+
+
+async def present(at: Bench, people: Travellers) -> None:
+    """Present one specimen after the other, until cancelled."""
+    while True:
+        await at.reader.present(people.marked())
+        await asyncio.sleep(0.3)
 
 
 async def faults_of(page: Page) -> list[str]:
     """What axe-core holds against a page: what keeps people from using it."""
-    found = await Axe().run(page)
-    return [
-        f"{page.url}: {each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"
-        for each in found.response["violations"]
-        if each["impact"] in ("serious", "critical")
-    ]
+    await page.evaluate(AXE)
+    found = json.loads(await page.evaluate(LOOK))
+    return [f"{page.url}: {each}" for each in found]
 
 
 @contextlib.asynccontextmanager

@@ -83,6 +83,7 @@ class Machine:
             proc=self.folder / "proc",
             dev=self.folder / "dev",
             run=self.folder / "run",
+            etc=self.folder / "etc",
             nut=self.nut,
             now=lambda: self.now or datetime.now(UTC),
             clock=StandingClock(self.standing),

@@ -17,7 +17,7 @@ class H265(Encoder):
     def options(self, _slices: int) -> dict[str, str]:
         """See `Encoder.options`; each key picture repeats what a decoder must know."""
         alone = "log-level=none:pools=none:frame-threads=1:wpp=0"
-        return {"x265-params": f"{alone}:scenecut=0:repeat-headers=1:info=0"}
+        return {"x265-params": f"{alone}:scenecut=0:open-gop=0:repeat-headers=1:info=0"}
 
     def kind(self, unit: bytes) -> int:
         """See `Encoder.kind`."""

@@ -175,7 +175,7 @@ class Seen:
 
 @pytest.mark.parametrize(("codec", "slices"), [("h264", 1), ("h264", 4), ("h265", 1)])
 async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, slices: int) -> None:
-    async with camera(codec=codec, slices=slices) as simulated, looking(simulated, silence_s=2.5) as bench:
+    async with camera(codec=codec, slices=slices) as simulated, looking(simulated, silence_s=8) as bench:
         seen = Seen(simulated)
         await captured(bench)
         for which in ("last", "middle", "first"):

@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from support.bench_daemon import BenchDaemon
 from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outbox, log_in, on_socket
 
-from gateway.console import streams
+from gateway.console import metrics, streams
 from gateway.console.sessions import csrf_of
+from gateway.local.audit_files import AUDIT_FILE
 from gateway.local.orders import Refusal, Standing
-from gateway.local.records import AUDIT_FILE
 
 READER = "/api/v1/devices/lane-1/reader"
 
@@ -233,6 +233,8 @@ async def test_metrics_are_for_prometheus_with_name_and_password(
     assert samples["borderpost_device_state", "lane-2/reader", None] == 0
     assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
     assert samples["borderpost_destination_waiting_events", None, None] == 3
+    described = Path(metrics.__file__).with_name("README.md").read_text()
+    assert all(f"`{name}`" in described for name, _, _ in samples)
     async with browser(app) as scraper:
         assert (await scraper.get("/metrics", auth=("viewer", "guess"))).status_code == 401
         for _ in range(3):

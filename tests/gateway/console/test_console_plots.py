@@ -7,10 +7,10 @@ import pytest
 
 from drivers.check import CheckLevel, CheckReport, CheckStep
 from drivers.observation import Outcome
-from gateway.console import plots
+from gateway.console import plots, sheets
 from gateway.console.samples import DeviceSamples, Value, trend
 from gateway.contract.envelope import Provenance
-from gateway.local.views import Counters, EventView
+from gateway.local.views import Counters, EventView, Hour
 
 NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -59,6 +59,14 @@ def test_rates_are_what_was_added_since_the_minute_before_and_never_below_zero()
     samples.count(NOON + timedelta(seconds=175), Counters(good=800))  # nobody looked meanwhile
     samples.count(NOON + timedelta(seconds=178), Counters(good=801))
     assert [(m.good, m.bad, m.disconnects) for m in samples.minutes] == [(4, 1, 1), (4, 0, 0), (1, 0, 0)]
+
+
+def test_the_last_day_has_24_hours_whatever_happened_in_them() -> None:
+    hours = [Hour(at=NOON - timedelta(hours=n), good=40 - n, bad=1) for n in (30, 3, 0)]
+    reads, breaks = sheets.day_plots(hours, NOON + timedelta(minutes=59), str)
+    assert reads.words == "77 read well, 2 not (2.5%)"
+    assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
+    assert breaks.words == "lost 0 times, 0 failed attempts to open"
 
 
 def test_qualities_come_from_events_and_checks() -> None:

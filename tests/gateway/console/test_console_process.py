@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 import os
+import pwd
 import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +16,9 @@ from support.consoles import log_in, users
 from support.gateways import House, house, until
 from support.mosquitto import Mosquitto, free_port
 from support.readers import FRAMES
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from gateway.local.views import EventView, Live
 from simulators.specimens import ERIKSSON_LINES
 
@@ -111,6 +115,17 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
 
         # What root orders on the socket is done and on record in root's name.
         assert (await on_socket.post(f"{READER}/restart")).status_code == 204
+        (entry, *_) = (await on_socket.get("/api/v1/audit")).json()
+        assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.acted")
+        assert (entry["data"]["who"], entry["data"]["order"]) == (
+            pwd.getpwuid(os.geteuid()).pw_name,
+            "restart",
+        )
+
+        # The command line asks there too.
+        words = ["device", str(house.config), "lane-1/reader", "--json"]
+        shown = await asyncio.to_thread(CliRunner().invoke, app, words)
+        assert json.loads(shown.stdout)["last_good"], shown.output
 
         # It crashes: the next one who looks gets another, and is still logged in.
         os.kill(first, signal.SIGKILL)

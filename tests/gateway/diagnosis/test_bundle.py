@@ -100,7 +100,9 @@ def test_contents_are_shown_before_anything_is_written(
     assert "config.json     the post's file without secrets" in shown.stdout
     assert set(post.parent.iterdir()) == before
 
-    assert CliRunner().invoke(app, ["bundle", str(post)]).exit_code == 0
+    packed = CliRunner().invoke(app, ["bundle", str(post), "--json"])
+    assert packed.exit_code == 0
+    assert [part["name"] for part in json.loads(packed.stdout)][:2] == ["README.txt", "findings.txt"]
     assert tarfile.is_tarfile(post.parent / "borderpost-uto-test-gw-1.tar.gz")
     assert CliRunner().invoke(app, ["bundle", str(post), "-o", "nowhere/x"]).exit_code == 73
 

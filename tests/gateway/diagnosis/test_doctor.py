@@ -120,6 +120,72 @@ def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, t
     assert bad[code].action != "none"
 
 
+def test_a_dying_cable_and_a_dying_disk_as_the_kernel_has_seen_them(post: Post, machine: Machine) -> None:
+    post.devices += FINGER
+    machine.plug("1-2", "05ba:000a", 4)
+    reset = "6,1201,5140900,-;usb 1-2: reset full-speed USB device number 4 using xhci_hcd"
+    error = "3,1202,5140999,-;usb 1-2: device descriptor read/64, error -71"
+    disk = "3,1203,5141999,-;I/O error, dev sda, sector 2048 op 0x0:(READ) flags 0x80700 phys_seg 1"
+    machine.says("dev/kmsg", "\n".join([reset, error, "6,1,2,-;usb 1-3: new device"]))
+    assert "usb_errors" not in post.bad(), "a device may be reset once"
+
+    machine.says("dev/kmsg", "\n".join([reset, error, reset, error, disk]))
+    bad = post.bad()
+    assert (bad["usb_errors"].about, "4 times" in bad["usb_errors"].text) == ("lane-1/finger", True)
+    assert "grep 'usb 1-2:'" in bad["usb_errors"].how
+    assert "1 errors of sda" in bad["disk_errors"].text
+
+
+def test_a_wrong_rate_as_the_port_counts_it(post: Post, machine: Machine) -> None:
+    machine.says("dev/ttyS1", "")
+    post.devices = READER.format(port="/dev/ttyS1")
+    table = (
+        "serinfo:1.0 driver revision:\n0: uart:unknown port:000003F8 irq:4\n1: uart:16550A irq:3 tx:9 rx:{}"
+    )
+    machine.says("proc/tty/driver/serial", table.format("9000 fe:2 RTS|DTR"))
+    assert "baud_wrong" not in post.bad()
+
+    machine.says("proc/tty/driver/serial", table.format("90 fe:41 oe:2 RTS|DTR"))
+    assert "ttyS1 has counted 41 framing and parity errors in 90 bytes" in post.bad()["baud_wrong"].text
+    assert post.bad()["port_overrun"].severity == "notice"
+
+
+def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said by a program that answers as smartctl 7.4 does: the disk of a test machine has nothing to say."""
+    post.machine.says("sys/block/sda/size", 1000)
+    program = tmp_path / "bin/smartctl"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\necho \'{"smart_status": {"passed": false}}\'\nexit 8\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    assert "smartctl -a /dev/sda" in post.bad()["disk_failing"].how
+
+
+def test_a_file_that_only_whoever_asks_may_read(post: Post, machine: Machine, tmp_path: Path) -> None:
+    machine.says("proc/4711/status", f"Uid:\t0\t{NOBODY.pw_uid}\nGid:\t0\t65534\nGroups:\nCapEff:\t0")
+    os.chown(post.state_dir, NOBODY.pw_uid, -1)
+    roles = tmp_path / "roles.toml"
+    roles.write_text('authority = "UTO"\n')
+    roles.chmod(0o600)
+    post.devices += f'[commands]\nroles_file = "{roles}"\n'
+
+    unreadable = post.bad()["file_unreadable"]
+    assert unreadable.text.startswith(
+        "[commands] roles_file: the gateway runs as nobody, which may not read it"
+    )
+    assert unreadable.how == f"sudo chgrp nobody {roles} && sudo chmod 640 {roles}"
+
+
+def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: Machine) -> None:
+    machine.says("proc/vmstat", "oom_kill many")
+    machine.says("sys/class/thermal/thermal_zone0/temp", 84000)
+
+    bad = post.bad()
+    assert "ValueError at machine.py:" in bad["look_failed"].text
+    assert "too_hot" in bad
+
+
 def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -> None:
     post.machine.standing = Clock.UNSYNCED
     assert post.bad()["clock_unsynced"].how.startswith("sudo timedatectl set-ntp true")

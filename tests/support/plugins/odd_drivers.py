@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
 from drivers.links.serial import SerialSettings
 from drivers.observation import Attachment, DataClass, Observation
 
@@ -57,7 +57,7 @@ class Odd(Driver[SerialSettings]):
         serial_number = label.read_text() if label.exists() else "ODD-1"
         return Identity(model="odd", serial_number=serial_number, firmware="1.0")
 
-    async def watch(self) -> AsyncIterator[Observation | BadFrame]:
+    async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Obey."""
         rest = b""
         while True:
@@ -85,5 +85,7 @@ class Odd(Driver[SerialSettings]):
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:
                         return
+                    case ["well"]:
+                        yield Status(Condition.ONLINE)
                     case ["noise"]:
                         yield BadFrame("noise", line)
