@@ -17,7 +17,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint compiled bench torture soak recordings contract lock clean
+.PHONY: demo test coverage lint compiled bench torture soak recordings contract messages screenshots lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -64,12 +64,20 @@ soak: MINUTES = 15
 soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-# Replays every wire log through the real driver and writes the expected events beside it.
+# Replays every wire log through a real gateway and writes the expected events beside it.
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings
 
 contract: $(VENV)/.dev
 	$(BIN)/borderpost contract config/contract
+
+# Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
+messages: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m support.catalogues
+
+# The pictures in the README.
+screenshots: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m support.screenshots
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -99,7 +107,7 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 # scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
+COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc chromium
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
 system-packages:
@@ -109,7 +117,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests; \
+			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests chromium fonts-dejavu-core; \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

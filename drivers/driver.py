@@ -1,7 +1,7 @@
 """What a driver is: it declares, opens, watches, obeys and closes. It never retries, logs or publishes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Command, commands_of
-from drivers.links.link import Action, Cause
+from drivers.links.link import Action, Cause, Direction
 from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Observation, Part, Term
@@ -99,6 +100,11 @@ class Driver(ABC, Generic[SettingsT]):
     """Every observation it can yield; advertised in the device's description."""
     commands: ClassVar[Mapping[str, Command]] = MappingProxyType({})
     """Every command it obeys, by verb; see `drivers.command.command`."""
+    scrubber: ClassVar[str] = ""
+    """`module:function` of what takes people out of its recordings; see `drivers.scrubbing.Scrubber`."""
+
+    checks: ClassVar[tuple[CheckLevel, ...]] = ()
+    """The levels of check at which it tries something itself; see `check`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Collect the commands that it declares."""
@@ -119,6 +125,19 @@ class Driver(ABC, Generic[SettingsT]):
 
     def claimed_by(self, station: str | None) -> None:
         """Learn which station has the device to itself from now on; None: no station has."""
+
+    @staticmethod
+    def meaning(_direction: Direction, _chunk: bytes, /) -> str:
+        """What a chunk on its wire means, in a few words and without what it says; "": nothing is known."""
+        return ""
+
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Try the device beside `watch`, at a level that `checks` names; raises LinkError, Refused, Failed.
+
+        A check is called off when the device goes away or it takes too long; what it has switched on it
+        switches off again in a `finally`.
+        """
+        raise NotImplementedError(trial.level)
 
     async def close(self) -> None:
         """Leave the device as found. The links close by themselves afterwards."""

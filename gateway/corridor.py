@@ -1,4 +1,4 @@
-"""The frames that a worker process and the daemon exchange over their socket pair.
+"""The frames that a worker process and the daemon, or console and daemon, exchange over their socket pair.
 
 A frame is `length u32 | kind u8 | head length u16 | head JSON | body`, big-endian; the length counts what
 follows it. The body is raw bytes that the daemon passes on without looking at them.
@@ -23,7 +23,10 @@ ROOM_BYTES = 32 * 1024
 
 
 class Kind(IntEnum):
-    """What a frame is. STOP, COMMAND and CLAIM go down to the worker, all others up to the daemon."""
+    """What a frame is. STOP, COMMAND, CLAIM, ASK, ENOUGH go down to the worker, others up to the daemon.
+
+    The console asks the daemon as the daemon asks a worker.
+    """
 
     BEAT = 1
     """I am alive; head: counters."""
@@ -47,6 +50,12 @@ class Kind(IntEnum):
     """What a camera sees now; head: station; body: a JPEG, empty when it is over."""
     CLAIM = 11
     """Who has the device from now on; head: holder."""
+    ASK = 12
+    """A question; head: ticket, what, and whatever it needs. See gateway.questions."""
+    TOLD = 13
+    """A piece of its answer; head: ticket, at the end `end` and perhaps `refused`: code, text, how."""
+    ENOUGH = 14
+    """Nobody waits for the rest of an answer; head: ticket."""
 
 
 def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:

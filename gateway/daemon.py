@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import structlog
 
+from drivers.driver import Identity
 from drivers.links.link import Action
 from drivers.observation import DataClass, Observation
 from gateway import log as logging
+from gateway.above import Heard
 from gateway.clock import ClockChange, ClockWatch, SystemTime, moment
+from gateway.commands.claims import Lease
 from gateway.commands.path import CommandPath
 from gateway.commands.previews import Previews
 from gateway.config import Changes, ConfigError, DeviceSettings, Post, changed, load
@@ -33,23 +36,17 @@ from gateway.delivery.vault import VaultError
 from gateway.destinations import delivery_settings
 from gateway.fork_client import Nursery
 from gateway.nursery import fork_server
-from gateway.supervisor import Heard, Limits, Supervised
+from gateway.state_folder import EX_CONFIG, CannotStartError, hold
+from gateway.supervisor import Limits, Supervised
+from gateway.technician.technicians import Technicians
 from gateway.version import VERSION
 from gateway.worker import Order
 
 log = structlog.get_logger()
 
+CONSOLE_CLOSED = "console_closed"
 FAREWELL_S = 2.0
 """What delivery has for saying goodbye, in seconds; all of a stop must fit into five."""
-EX_CANTCREAT, EX_TEMPFAIL, EX_CONFIG = 73, 75, 78  # sysexits(3)
-
-
-class CannotStartError(Exception):
-    """The gateway cannot run here; carries a sentence, a remedy and the exit code."""
-
-    def __init__(self, text: str, how: str, exit_code: int) -> None:
-        super().__init__(f"{text}\n    {how}")
-        self.exit_code = exit_code
 
 
 class Gateway:
@@ -57,7 +54,7 @@ class Gateway:
 
     def __init__(self, post: Post, path: Path, nursery: Nursery) -> None:
         self.post = post
-        self._path = path
+        self.path = path
         self.session = secrets.token_hex(8)
         self._time = SystemTime()
         self._since = self._time.unix_ns()
@@ -73,6 +70,7 @@ class Gateway:
         )
         self._previews = Previews(self._topics, self)
         self._lock: IO[str] | None = None
+        self.technicians = Technicians(self, post.gateway.state_dir, self._time)
         self._delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -89,15 +87,18 @@ class Gateway:
 
     async def start(self) -> None:
         """Make ready to deliver, then start the devices; raises CannotStartError."""
-        self._lock = _hold(self.post.gateway.state_dir)
+        state_dir = self.post.gateway.state_dir
+        self._lock = hold(state_dir)
         try:
             await self._delivery.start()
         except (VaultError, OutboxRefused) as error:
             raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
         self._clock_watch.start()
         self._forget_removed()
+        self.technicians.start()
         for position, device in self.post.devices.items():
             self._add(position, device)
+        self._let_technicians_in()
         self._tell_state()
         log.info(
             "gateway_started",
@@ -114,8 +115,10 @@ class Gateway:
         log.info("gateway_stopping", session=self.session)
         self._clock_watch.stop()
         self._commands.close()
+        await self.technicians.see_out()
         await asyncio.gather(*(device.stop() for device in self._devices.values()))
         self._commands.stop()
+        await self.technicians.stop()
         await self._nursery.close()
         await self._delivery.stop(FAREWELL_S)
         if self._lock is not None:
@@ -140,6 +143,15 @@ class Gateway:
         self._previews.state_changed(Position.parse(position), state.state)
         topic = self._topics.state(Position.parse(position))
         self._delivery.retain(topic, state.model_dump_json().encode())
+        self.technicians.device_changed(position)
+
+    def identified(self, position: str, identity: Identity) -> None:
+        """Find out whether who answered may serve here."""
+        self.technicians.identified(position, identity)
+
+    def counted(self, position: str, counts: dict[str, Any]) -> None:
+        """Count what has happened for whoever is there."""
+        self.technicians.counted(position, counts)
 
     def description_changed(self, position: str, description: DeviceDescription) -> None:
         """Publish what stands at a position."""
@@ -165,6 +177,7 @@ class Gateway:
     def claim_changed(self, position: Position, holder: str | None) -> None:
         """Learn who has a device from now on."""
         self._previews.claim_changed(position, holder)
+        self.technicians.device_changed(str(position))
 
     def tell_holder(self, position: Position, holder: str | None) -> None:
         """Let a device know who has it."""
@@ -183,6 +196,18 @@ class Gateway:
         """What serves a position."""
         return self._devices.get(position)
 
+    def lease(self, position: Position) -> Lease | None:
+        """Who has claimed a device, since when and for how long."""
+        return self._commands.lease(position)
+
+    def end_claim(self, position: Position) -> None:
+        """Take a device from the station that has claimed it."""
+        self._commands.forget(position)
+
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told when each event was heard that the post's broker has now; None: no longer."""
+        self._delivery.tell_arrivals(told)
+
     def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
         """Send an answer, now or never."""
         self._delivery.respond(topic, payload, ANSWER_EXPIRY_S, correlation=correlation)
@@ -193,6 +218,7 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
+        self.technicians.recorded(position, observation)
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
@@ -208,15 +234,15 @@ class Gateway:
     async def reload(self) -> None:
         """Read the file again and touch only what changed; a broken file changes nothing."""
         try:
-            post = load(self._path)
+            post = load(self.path)
             delivery_settings(post)
         except (ConfigError, OSError) as error:
-            log.error("config_refused", config=str(self._path), text=str(error))
+            log.error("config_refused", config=str(self.path), text=str(error))
             self._problems.add(
                 "config_refused",
                 "The configuration on disk has mistakes; the gateway goes on with the one before.",
                 Action.CONFIGURE,
-                f"borderpost config check {self._path}",
+                f"borderpost config check {self.path}",
             )
             return
         self._problems.clear("config_refused")
@@ -229,12 +255,13 @@ class Gateway:
                 "systemctl restart borderpost",
             )
         await self._apply(changes, post)
-        log.info("config_reloaded", config=str(self._path), count=len(self._devices))
+        log.info("config_reloaded", config=str(self.path), count=len(self._devices))
 
     async def _apply(self, changes: Changes, post: Post) -> None:
         # What cannot change while running stays as it is until the restart that was asked for.
         self.post = post.model_copy(update={name: getattr(self.post, name) for name in changes.restart})
         for position in (*changes.removed, *changes.altered):
+            self.technicians.admission.removed(str(position))
             await self._devices[position].stop()
             self._commands.forget(position)
             del self._devices[position]
@@ -246,6 +273,10 @@ class Gateway:
             await self._exchange_delivery()
         for position in (*changes.added, *changes.altered):
             self._add(position, post.devices[position])
+        closed = any(problem.cause == CONSOLE_CLOSED for problem in self._problems.standing())
+        if changes.console or closed:
+            await self.technicians.see_out()
+            self._let_technicians_in()
         self._tell_state()
 
     async def _exchange_delivery(self) -> None:
@@ -279,12 +310,28 @@ class Gateway:
             open_limit_s=supervision.open_limit_s,
             backoff_first_s=supervision.backoff_first_s,
             backoff_max_s=supervision.backoff_max_s,
+            expect_firmware=device.expect_firmware,
         )
         limits = Limits(silent_s=supervision.heartbeat_limit_s, stop_s=supervision.stop_s)
         supervised = Supervised(order, limits, self._nursery, self, self.session)
         self._devices[position] = supervised
         self._delivery.retain(self._topics.claim(position), None)  # one of an earlier run is over
         supervised.start()
+        self.technicians.admission.added(str(position))
+
+    def _let_technicians_in(self) -> None:
+        """Open what the console listens on. What cannot be opened keeps no traveller waiting."""
+        self._problems.clear(CONSOLE_CLOSED)
+        try:
+            self.technicians.let_in(self.post.console.listen)
+        except OSError as error:
+            log.error("console_closed", exc_info=error)
+            self._problems.add(
+                CONSOLE_CLOSED,
+                f"The technicians' console cannot be opened: {error.strerror}.",
+                Action.CONFIGURE,
+                "Stop who listens there, or correct [console] listen; then systemctl reload borderpost.",
+            )
 
     def _clear(self, position: Position) -> None:
         """Take a position's retained messages back: nobody must see a device that is not there."""
@@ -307,9 +354,9 @@ class Gateway:
         self.record(self._topics.gateway_position, observation, str(uuid.uuid4()))
         self._tell_state()
 
-    def _tell_state(self) -> None:
-        """Publish how the gateway itself is."""
-        report = GatewayReport(
+    def report(self) -> GatewayReport:
+        """What there is to tell of the gateway itself."""
+        return GatewayReport(
             version=VERSION,
             profile=self.post.gateway.profile,
             bootid=self._time.boot_id,
@@ -321,32 +368,12 @@ class Gateway:
             destinations=self._delivery.reports(),
             problems=(*self._problems.standing(), *self._delivery.problems()),
         )
-        state = GatewayState(online=True, session=self.session, report=report)
+
+    def _tell_state(self) -> None:
+        """Publish how the gateway itself is."""
+        state = GatewayState(online=True, session=self.session, report=self.report())
         self._delivery.retain(self._topics.gateway_state, state.model_dump_json().encode())
-
-
-def _hold(state_dir: Path) -> IO[str]:
-    """Make the state directory and keep it for this process alone; raises CannotStartError."""
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Opened for reading: at a boot with a read-only disk the post must go on, and flock asks for no more.
-        lock = os.fdopen(os.open(state_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise CannotStartError(
-            f"The state directory {state_dir} cannot be used: {error.strerror}.",
-            "Create it for the gateway's user, or correct `state_dir` in the configuration.",
-            EX_CANTCREAT,
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise CannotStartError(
-            f"Another gateway runs on {state_dir}.",
-            "Stop it first; two gateways never share a state directory.",
-            EX_TEMPFAIL,
-        ) from error
-    return lock
+        self.technicians.gateway_changed()
 
 
 async def run(post: Post, path: Path, nursery: Nursery) -> None:

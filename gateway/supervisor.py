@@ -5,10 +5,9 @@ import contextlib
 import os
 import signal
 import socket
-import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
@@ -16,14 +15,17 @@ from drivers.command import Call, Command
 from drivers.driver import Condition, Driver, Identity, load_driver
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
+from gateway.above import Above, Heard, Hold, Image
 from gateway.backoff import Backoff
-from gateway.contract.commands import CLAIM_OFFERS, CommandState, Outcome, offer
-from gateway.contract.envelope import schema_id, timestamp
+from gateway.contract.commands import CommandState, Outcome
 from gateway.contract.reasons import CommandReason
 from gateway.contract.standing import close_standing
-from gateway.contract.states import DeviceDescription, DeviceState, EventOffer
+from gateway.contract.states import DeviceState
 from gateway.corridor import BrokenCorridorError, Corridor, Kind
+from gateway.described import description
 from gateway.fork_client import Nursery, readable
+from gateway.questions import Piece, Questions, Refusal
+from gateway.shown import Shown
 from gateway.worker import Order
 
 log = structlog.get_logger()
@@ -38,58 +40,9 @@ WORKER_ENDED = {
 }
 
 
-class Above(Protocol):
-    """What the supervisor hands things to."""
-
-    def heard(self, position: str, heard: "Heard") -> None:
-        """A device said something."""
-        ...
-
-    def state_changed(self, position: str, state: DeviceState) -> None:
-        """How a device is now."""
-        ...
-
-    def description_changed(self, position: str, description: DeviceDescription) -> None:
-        """What stands at a position now."""
-        ...
-
-    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
-        """How a command that was handed down ended. Each is told once."""
-        ...
-
-    def glimpsed(self, position: str, station: str, picture: bytes) -> None:
-        """What a camera sees now, for one station; empty: that is over."""
-        ...
-
-    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
-        """What the device said last of a kind that stands; None: it is not there any more."""
-        ...
-
-
 def _outcome(head: dict[str, Any], result: bytes) -> Outcome:
     reason = head["reason"] and CommandReason(head["reason"])
     return Outcome(CommandState(head["state"]), reason, head["text"], head["how"], result)
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """One event as a worker handed it up."""
-
-    event_type: str
-    data_class: str
-    open_event: bytes
-    images: tuple["Image", ...]
-    boot_ns: int
-    """When, by the boot clock: its life counts from then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image that belongs to the next event."""
-
-    role: str
-    media_type: str
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +64,7 @@ class Supervised:
         self._session = session
         self._driver: type[Driver[Settings]] = load_driver(order.driver)
         self._identity: Identity | None = None
+        self._shown = Shown(order.position, session, lambda state: above.state_changed(order.position, state))
         self._images: list[Image] = []
         self._standing: dict[str, bytes] = {}
         self._tickets: set[int] = set()
@@ -123,9 +77,15 @@ class Supervised:
         self._stopping = False
         self._ended: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.counters: dict[str, int] = {}
+        self._questions = Questions(self._send)
+        self._served = asyncio.Event()
+        """Set while there is a process to ask."""
+        self._asked_to_end = False
+        self._hurry = asyncio.Event()
+        self.counters: dict[str, Any] = {}
+        self.good_ns = 0
+        """When something was last read well here, in nanoseconds since 1970; 0: not in this run."""
         self.restarts = 0
-        self.state: DeviceState | None = None
 
     def start(self) -> None:
         """Begin to serve the position."""
@@ -133,7 +93,7 @@ class Supervised:
         for said in self._driver.says:
             if said.stands:
                 self._above.stands(self.order.position, said.event_type, None)
-        self._describe()
+        self.describe()
         self._enter(Condition.STARTING)
         self._task = asyncio.create_task(self._keep_alive(), name=f"supervise {self.order.position}")
 
@@ -154,11 +114,10 @@ class Supervised:
 
     def tell_again(self) -> None:
         """Make known once more all that is retained, to somebody who has just come."""
-        self._describe()
+        self.describe()
         if self.state is not None:
             self._above.state_changed(self.order.position, self.state)
-        for event_type, standing in self._standing.items():
-            self._above.stands(self.order.position, event_type, standing)
+        self._tell_what_stands()
 
     def pause(self) -> None:
         """Take no more events from this device for now, nor from the next process that serves it."""
@@ -171,6 +130,21 @@ class Supervised:
         self._paused = False
         if self._corridor is not None:
             self._corridor.resume()
+
+    @property
+    def state(self) -> DeviceState | None:
+        """How the device is, as everybody is told."""
+        return self._shown.state
+
+    @property
+    def really(self) -> DeviceState | None:
+        """How it is, whatever is kept back."""
+        return self._shown.really
+
+    @property
+    def withheld(self) -> int:
+        """Events kept back by the present hold."""
+        return self._shown.withheld
 
     @property
     def condition(self) -> Condition:
@@ -195,13 +169,66 @@ class Supervised:
 
     def claimed_by(self, holder: str | None) -> None:
         """Let the device know who has it from now on."""
-        if self._corridor is not None:
-            self._corridor.send(Kind.CLAIM, {"holder": holder})
+        self._send(Kind.CLAIM, {"holder": holder})
+
+    # What technicians ask for
+
+    @property
+    def driver(self) -> type[Driver[Settings]]:
+        """Who speaks to the device."""
+        return self._driver
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who answered last."""
+        return self._identity
+
+    @property
+    def pid(self) -> int | None:
+        """The process that serves it, while there is one."""
+        return self._pid if self._corridor is not None else None
+
+    async def served(self) -> None:
+        """Wait until there is a process to ask."""
+        await self._served.wait()
+
+    def ask(self, what: str, **head: Any) -> AsyncGenerator[Piece]:
+        """Ask the worker; see `gateway.workbench`. The answer ends with the process; raises Refusal."""
+        if self._corridor is None:
+            raise Refusal("unavailable", "The device's own process is just being replaced.", "Try again.")
+        return self._questions.ask(what, **head)
+
+    async def restart(self) -> None:
+        """Have the process replaced at once; no other device notices. Returns when there is another one."""
+        self._hurry.set()
+        if self._corridor is None:
+            return
+        self._served.clear()
+        ended, self._asked_to_end = self._ended, True
+        self._send(Kind.STOP)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.stop_s):
+                await ended.wait()
+        ended.set()  # a process that does not end is killed by who waits for this
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.stop_s):
+                await self._served.wait()
+
+    def hold(self, hold: Hold | None) -> None:
+        """Keep back what the device says from now on; None: no longer. What was kept back is gone."""
+        before = self._shown.keeps_everything_back
+        self._shown.hold(hold)
+        if self._shown.keeps_everything_back and not before:
+            for event_type in self._standing:
+                self._above.stands(self.order.position, event_type, None)
+        elif before:
+            self._tell_what_stands()
 
     async def _keep_alive(self) -> None:
         backoff = Backoff(self.order.backoff_first_s, self.order.backoff_max_s)
         loop = asyncio.get_running_loop()
         while True:
+            self._hurry.clear()
             born = loop.time()
             try:
                 await self._begin()
@@ -211,6 +238,10 @@ class Supervised:
                 cause = Cause.CRASHED
             await self._end()
             self.restarts += 1
+            if self._asked_to_end:
+                self._asked_to_end = False
+                self._enter(Condition.STARTING)
+                continue
             first = self.restarts == 1
             stable = loop.time() - born >= STABLE_S
             if stable:
@@ -225,7 +256,9 @@ class Supervised:
                 action=Action.WAIT,
                 how="If it repeats: replug the device, then send a diagnostics bundle to support.",
             )
-            await asyncio.sleep(wait_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._hurry.wait()
 
     async def _begin(self) -> None:
         """Fork a worker; raises OSError."""
@@ -241,12 +274,14 @@ class Supervised:
                 raise
         self._ended = asyncio.Event()
         self._images = []
+        self.counters = {}
         self._last_beat = loop.time()
         corridor = Corridor(self._received, self._ended.set)
         self._corridor = corridor
         await loop.create_unix_connection(lambda: corridor, sock=ours)
         if self._paused:
             corridor.pause()
+        self._served.set()
 
     async def _watch(self) -> Cause:
         """Wait until the worker is gone or silent for too long."""
@@ -269,6 +304,8 @@ class Supervised:
     async def _end(self) -> None:
         """Make sure that nothing of this worker is left: what it said, what it owes, its process."""
         self._nothing_stands()
+        self._served.clear()
+        self._questions.gone("The device's own process has ended.")
         while self._tickets:
             outcome = Outcome.failed(CommandReason.STOPPING if self._stopping else CommandReason.WORKER_LOST)
             self._above.answered(self.order.position, self._tickets.pop(), outcome)
@@ -292,6 +329,8 @@ class Supervised:
         match kind:
             case Kind.EVENT:
                 images, self._images = self._images, []
+                if self._shown.keeps_back(head["class"]):
+                    return
                 self._above.heard(
                     self.order.position,
                     Heard(head["type"], head["class"], body, tuple(images), head["boot_ns"]),
@@ -300,14 +339,18 @@ class Supervised:
                 self._images.append(Image(head["role"], head["media_type"], body))
             case Kind.BEAT:
                 self._last_beat = asyncio.get_running_loop().time()
-                self.counters = head
+                self._count(head)
             case Kind.IDENTITY:
                 self._identity = Identity.model_validate(head)
-                self._describe()
+                self._above.identified(self.order.position, self._identity)
+                self.describe()
             case Kind.STATE:
                 self._enter(**head)
+            case Kind.TOLD:
+                self._questions.told(head, body)
             case Kind.GLIMPSE:
-                self._above.glimpsed(self.order.position, head["station"], body)
+                if not body or not self._shown.keeps_pictures_back:
+                    self._above.glimpsed(self.order.position, head["station"], body)
             case Kind.NOW:
                 self._stands(head.get("type"), body)
             case Kind.ANSWER:
@@ -317,22 +360,23 @@ class Supervised:
             case _:
                 raise BrokenCorridorError(f"a worker may not send {kind.name}")
 
+    def _count(self, counters: dict[str, Any]) -> None:
+        """Pass on what was counted since the last beat."""
+        self.good_ns = counters.pop("good_ns") or self.good_ns
+        before, self.counters = self.counters, counters
+        counts = {name: value - before.get(name, 0) for name, value in counters.items()}
+        if any(counts.values()):
+            self._above.counted(self.order.position, counts)
+
+    def _send(self, kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
+        if self._corridor is not None:
+            self._corridor.send(kind, head, body)
+
     def _enter(self, state: str, **why: Any) -> None:
-        """Make a state known."""
-        self.state = DeviceState.model_validate(
-            {"state": state, "since": timestamp(time.time_ns()), "session": self._session, **why}
-        )
-        log.info(
-            "device_state",
-            device=self.order.position,
-            state=self.state.state,
-            cause=self.state.cause,
-            text=self.state.text,
-            action=self.state.action,
-        )
-        if self.state.state in (Condition.OFFLINE, Condition.NO_DEVICE):
+        """Take note of how the device is."""
+        if state in (Condition.OFFLINE, Condition.NO_DEVICE):
             self._nothing_stands()
-        self._above.state_changed(self.order.position, self.state)
+        self._shown.enter(state, **why)
 
     def _stands(self, event_type: str | None, opened: bytes) -> None:
         """Make known what stands from now on."""
@@ -340,33 +384,20 @@ class Supervised:
             self._nothing_stands()
         else:
             self._standing[event_type] = standing = close_standing(opened, self._session)
-            self._above.stands(self.order.position, event_type, standing)
+            if not self._shown.keeps_everything_back:
+                self._above.stands(self.order.position, event_type, standing)
+
+    def _tell_what_stands(self) -> None:
+        if not self._shown.keeps_everything_back:
+            for event_type, standing in self._standing.items():
+                self._above.stands(self.order.position, event_type, standing)
 
     def _nothing_stands(self) -> None:
         while self._standing:
             event_type, _ = self._standing.popitem()
             self._above.stands(self.order.position, event_type, None)
 
-    def _describe(self) -> None:
+    def describe(self) -> None:
         """Make known what stands here."""
-        self._above.description_changed(
-            self.order.position,
-            DeviceDescription(
-                driver=self.order.driver,
-                family=self._driver.family,
-                identity=self._identity,
-                events=tuple(
-                    EventOffer(
-                        type=said.event_type,
-                        dataschema=schema_id(said.event_type),
-                        data_class=said.data_class,
-                    )
-                    for said in self._driver.says
-                ),
-                commands=(
-                    *(offer(self._driver.family, command) for command in self.commands.values()),
-                    *CLAIM_OFFERS,
-                ),
-                session=self._session,
-            ),
-        )
+        described = description(self._driver, self.order.driver, self._identity, self._session)
+        self._above.description_changed(self.order.position, described)

@@ -1,6 +1,7 @@
 """Inside a device's own process: open the driver, run it, hand up what it says, start again when it fails."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import select
@@ -8,7 +9,6 @@ import signal
 import socket
 import uuid
 from collections import deque
-from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ from gateway.contract.commands import Outcome
 from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
 from gateway.contract.standing import open_standing
 from gateway.corridor import Corridor, Kind
+from gateway.questions import Answers
+from gateway.workbench import Workbench
 
 log = structlog.get_logger()
 
@@ -38,7 +40,8 @@ STANDING_NS = 100_000_000
 UNANSWERED_MAX_S = 1.0
 """How long at most until who does not answer is tried again, in seconds: it costs little, and somebody waits.
 
-Who refuses is tried ever more seldom: many cameras lock out who gives a wrong password too often.
+Who refuses is tried ever more seldom, unless it is started anew: many cameras lock out who gives a wrong
+password too often.
 """
 KEPT_BAD_FRAMES = 32
 CONDITIONS = {
@@ -66,6 +69,7 @@ class Order:
     open_limit_s: float
     backoff_first_s: float
     backoff_max_s: float
+    expect_firmware: str | None = None
 
     def as_head(self) -> dict[str, Any]:
         """As plain values."""
@@ -79,6 +83,13 @@ class Counters:
     opened: int = 0
     read: int = 0
     bad: int = 0
+    retries: int = 0
+    """Attempts to open it that failed."""
+    disconnects: int = 0
+    """How often it was lost while open."""
+    online_ms: int = 0
+    good_ns: int = 0
+    """When it last read something well, in nanoseconds since 1970; 0: not yet."""
 
 
 class DeviceWorker:
@@ -95,8 +106,12 @@ class DeviceWorker:
         self._standing_ns = clock.boot_ns()
         self._reported: dict[str, Any] | None = None
         self._stands = False
+        self._wrong_firmware: dict[str, Any] | None = None
         self._commands = CommandRunner(self._driver_class.commands, order.position, self._answer)
+        self.bench = Workbench(order.position, order.expect_firmware, self._driver_class.meaning)
         self.counters = Counters()
+        self._open_since_ns = 0
+        """By the boot clock, what has not been counted yet; 0: it is not open."""
         # Personal data: kept in memory only, for a technician at this post, and gone with the process.
         self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=KEPT_BAD_FRAMES)
 
@@ -126,8 +141,16 @@ class DeviceWorker:
     async def _beat(self) -> None:
         """Tell the daemon regularly that this process and its event loop are alive."""
         while True:
-            self._corridor.send(Kind.BEAT, asdict(self.counters))
+            self.beat()
             await asyncio.sleep(self._order.heartbeat_s)
+
+    def beat(self) -> None:
+        """Tell what has been counted until now."""
+        if self._open_since_ns:
+            open_ms = (self._clock.boot_ns() - self._open_since_ns) // 1_000_000
+            self.counters.online_ms += open_ms
+            self._open_since_ns += open_ms * 1_000_000
+        self._corridor.send(Kind.BEAT, asdict(self.counters))
 
     async def _tend(self) -> None:
         """Open and watch, again and again; wait between attempts as long as the failure deserves."""
@@ -150,9 +173,12 @@ class DeviceWorker:
                 )
                 self._fail(failure)
             if self.counters.opened > opened:
+                self.counters.disconnects += 1
                 failing.reset()
                 unanswered.reset()
                 absent.reset()
+            elif failure.cause is not Cause.NO_DEVICE:
+                self.counters.retries += 1
             match failure.cause:
                 case Cause.NO_DEVICE | Cause.UNPLUGGED:
                     wait = absent
@@ -160,23 +186,28 @@ class DeviceWorker:
                     wait = unanswered
                 case _:
                     wait = failing
-            await asyncio.sleep(wait.next_s())
+            await _pause(wait.next_s(), failure)
 
     async def _open_and_watch(self) -> None:
         """One life of the driver; always ends by raising."""
-        links = Links()
+        links = Links(self.bench.wiretap.tap, self.bench.wiretap.transfer)
         driver = self._driver_class(self._settings, links)
         try:
             identity = await self._open(driver, links)
+            self.beat()  # what was counted before belongs to whoever was there before
             self.counters.opened += 1
+            self._open_since_ns = self._clock.boot_ns()
             self._corridor.send(Kind.IDENTITY, identity.model_dump(mode="json"))
+            self._wrong_firmware = _wrong_firmware(identity, self._order.expect_firmware)
             self._report(Condition.ONLINE, provenance=_provenance(links))
             self._commands.opened(driver)
-            async with aclosing(driver.watch()) as said:  # type: ignore[type-var]
+            self.bench.opened(driver, identity)
+            async with contextlib.aclosing(driver.watch()) as said:  # type: ignore[type-var]
                 async for observation in said:
                     match observation:
                         case BadFrame():
-                            self._keep(observation)
+                            self._count_bad(observation)
+                            self.bench.said(self._clock.unix_ns(), _provenance(links), observation)
                         case Status(condition, cause, text, action, how):
                             self._report(
                                 condition,
@@ -199,6 +230,9 @@ class DeviceWorker:
             self._fail(failure)  # now: to close what has failed may take its time
             raise
         finally:
+            self.beat()
+            self._open_since_ns = 0
+            self.bench.closed()
             if self._stands:
                 self._stands = False
                 self._corridor.send(Kind.NOW)
@@ -235,17 +269,18 @@ class DeviceWorker:
 
     async def _hand_up(self, observation: Observation, provenance: Provenance) -> None:
         """Write the event once and send it, its images before it."""
-        if observation.wire and type(observation).event_type.endswith("failed"):
-            self._keep(BadFrame(type(observation).event_type, observation.wire))
+        heard = self._moment()
+        if type(observation).event_type.endswith("failed"):
+            self._count_bad(BadFrame(type(observation).event_type, observation.wire))
         else:
             self.counters.read += 1
+            self.counters.good_ns = heard.unix_ns
         for attachment in observation.attachments:
             self._corridor.send(
                 Kind.BLOB,
                 {"role": attachment.role, "media_type": attachment.media_type},
                 attachment.content,
             )
-        heard = self._moment()
         event = self._writer.open_event(
             observation, heard, provenance, observation.transaction or str(uuid.uuid4())
         )
@@ -258,6 +293,7 @@ class DeviceWorker:
             standing = open_standing(observation, heard, provenance)
             self._corridor.send(Kind.NOW, {"type": observation.event_type}, standing)
             self._stands = True
+        self.bench.said(heard.unix_ns, provenance, observation, heard.boot_ns)
         await self._corridor.drained()
 
     def _moment(self) -> Moment:
@@ -267,9 +303,10 @@ class DeviceWorker:
             self._standing, self._standing_ns = self._clock.standing(), boot_ns
         return Moment(self._clock.unix_ns(), self._clock.boot_id, boot_ns, self._standing)
 
-    def _keep(self, bad: BadFrame) -> None:
+    def _count_bad(self, bad: BadFrame) -> None:
         self.counters.bad += 1
-        self.bad_frames.append((self._clock.boot_ns(), bad))
+        if bad.wire:
+            self.bad_frames.append((self._clock.boot_ns(), bad))
 
     def _fail(self, failure: LinkError) -> None:
         """Report why it is not there."""
@@ -283,6 +320,8 @@ class DeviceWorker:
 
     def _report(self, state: Condition, **why: Any) -> None:
         """Report a transition; repetitions of the same state are not news."""
+        if state is Condition.ONLINE and self._wrong_firmware is not None:
+            state, why = Condition.DEGRADED, why | self._wrong_firmware
         report = {"state": state, **why}
         # Unplugged explains more than the `nothing there` that every later look finds.
         still_unplugged = (
@@ -295,8 +334,32 @@ class DeviceWorker:
             self._corridor.send(Kind.STATE, report)
 
 
+async def _pause(wait_s: float, failure: LinkError) -> None:
+    """Wait so long, or until something happens that makes another attempt worth while."""
+    if failure.again is None:
+        await asyncio.sleep(wait_s)
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(wait_s):
+            await failure.again()
+
+
 def _provenance(links: Links) -> Provenance:
+    if links.replayed:
+        return Provenance.REPLAYED
     return Provenance.SIMULATED if links.simulated else Provenance.LIVE
+
+
+def _wrong_firmware(identity: Identity, expected: str | None) -> dict[str, Any] | None:
+    """What is to be said of a device that runs another firmware than was tried; None: nothing."""
+    if expected is None or identity.firmware in (None, expected):
+        return None
+    return {
+        "cause": Cause.WRONG_FIRMWARE,
+        "text": f"It works, but its firmware is {identity.firmware}, and {expected} is expected.",
+        "action": Action.CALL,
+        "how": "Install the expected firmware, or change `expect_firmware` in the post's file.",
+    }
 
 
 def _hung_up(channel: socket.socket) -> bool:
@@ -321,16 +384,22 @@ async def _serve(order: Order, channel: socket.socket) -> None:
                 device.obey(head, body)
             case Kind.CLAIM:
                 device.claimed_by(head["holder"])
+            case Kind.ASK:
+                answers.asked(head, body)
+            case Kind.ENOUGH:
+                answers.enough(head)
 
     corridor = Corridor(received, ended.set)
     device = DeviceWorker(order, corridor, SystemTime())
+    answers = Answers(corridor, device.bench.answer)
     await loop.create_unix_connection(lambda: corridor, sock=channel)
     running = asyncio.create_task(device.run())
     waiting = asyncio.create_task(ended.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     for task in (running, waiting):
         task.cancel()
-    await asyncio.gather(running, waiting, return_exceptions=True)
+    await asyncio.gather(running, waiting, answers.close(), return_exceptions=True)
+    device.beat()
     corridor.close()
 
 

@@ -36,6 +36,9 @@ from simulators.errors import SimulatorError
 HEARD_KEPT = 64 * 1024
 """So many bytes of what the host last wrote are kept, for a test to look at."""
 
+REPLAYED = struct.unpack(">4H", b"replayed")
+"""The size of a terminal that plays a recording."""
+
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _OSPEED, _CC = 0, 1, 2, 3, 5, 6
 _BAUDS = {
     getattr(termios, name): int(name[1:]) for name in dir(termios) if name[1:].isdigit() and name[0] == "B"
@@ -51,15 +54,22 @@ class SerialLine:
 
     A host that has opened the port counts as listening once it has flushed it or has spoken, and
     `settle_s` seconds after it came where it does neither. `look_s`: how often to look for a host while
-    there is none, in seconds.
+    there is none, in seconds. `replays`: what it will say was recorded; whoever asks the terminal for its
+    size is told so.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, settle_s: float = 0.05, look_s: float = 0.025
+        self,
+        path: str | os.PathLike[str],
+        *,
+        settle_s: float = 0.05,
+        look_s: float = 0.025,
+        replays: bool = False,
     ) -> None:
         self.path = Path(path)
         self.settle_s = settle_s
         self.look_s = look_s
+        self.replays = replays
         self.on_received: Callable[[bytes], None] | None = None
         """Called with what the host writes, as it comes."""
         self._master: int | None = None
@@ -75,9 +85,16 @@ class SerialLine:
         self._sending = asyncio.Lock()
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str], *, settle_s: float = 0.05, look_s: float = 0.025) -> Self:
+    def at(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        settle_s: float = 0.05,
+        look_s: float = 0.025,
+        replays: bool = False,
+    ) -> Self:
         """The line whose port will be found at `path`, once entered."""
-        return cls(path, settle_s=settle_s, look_s=look_s)
+        return cls(path, settle_s=settle_s, look_s=look_s, replays=replays)
 
     async def __aenter__(self) -> Self:
         self.replug()
@@ -109,9 +126,10 @@ class SerialLine:
         """What the host wrote since the start or the last `forget`, the last 64 KiB of it."""
         return bytes(self._heard)
 
-    def forget(self) -> None:
-        """Empty `received`."""
-        self._heard.clear()
+    def forget(self, through: bytes = b"") -> None:
+        """Empty `received`, or only through the first `through` in it."""
+        end = self._heard.index(through) + len(through) if through else len(self._heard)
+        del self._heard[:end]
 
     async def host_opened(self) -> None:
         """Wait until a host listens."""
@@ -121,9 +139,14 @@ class SerialLine:
         """Wait until nobody has the port open (or it is unplugged)."""
         await self._until(lambda: self._host == "absent")
 
-    async def heard(self, wanted: bytes) -> None:
-        """Wait until the host has written `wanted`."""
-        await self._until(lambda: wanted in self._heard)
+    async def heard(self, wanted: bytes | None = None) -> None:
+        """Wait until the host has written `wanted`, or anything at all."""
+        await self._until(lambda: bool(self._heard) if wanted is None else wanted in self._heard)
+
+    async def heard_more(self) -> None:
+        """Wait until the host has written something after this moment."""
+        before = len(self._heard)
+        await self._until(lambda: len(self._heard) != before)
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
         """Say `data` to the host, dribbled as `chunk` bytes every `every_s` seconds if asked.
@@ -191,6 +214,8 @@ class SerialLine:
             _set_raw(slave)
             os.set_blocking(master, False)
             fcntl.ioctl(master, termios.TIOCPKT, struct.pack("i", 1))
+            if self.replays:
+                fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("4H", *REPLAYED))
             self._link()
         except BaseException:
             os.close(master)

@@ -9,9 +9,8 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
-from simulators.errors import SimulatorError
+from simulators.listening import Listener
 
-HOST = "127.0.0.1"
 KEPT = 1000
 
 
@@ -33,7 +32,7 @@ class TcpService(ABC):
         """The requests, for a test to look at: the last KEPT of them, or more."""
         self.requests = 0
         self.asked_first = asyncio.Event()
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._talking: set[asyncio.Task[None]] = set()
         self._reviving: asyncio.Task[None] | None = None
 
@@ -83,28 +82,10 @@ class TcpService(ABC):
         self._listen()
 
     def _listen(self) -> None:
-        # With the protocol named: asyncio sends small packets at once (TCP_NODELAY) only where it sees TCP.
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, self.port))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            raise SimulatorError(f"port {self.port}: {error.strerror}") from error
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        # Not asyncio.start_server or sock_accept: both can lose a connection accepted while they are ended,
-        # which then stays open and mute.
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        self._listener = Listener(self.port, self._accept)
+        self.port = self._listener.port
 
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # it has gone again
-            return
-        connection.setblocking(False)
+    def _accept(self, connection: socket.socket) -> None:
         task = asyncio.create_task(self._talk(connection))
         self._talking.add(task)
         task.add_done_callback(self._talking.discard)
@@ -113,7 +94,6 @@ class TcpService(ABC):
 
     def _stop(self) -> None:
         if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
         for task in self._talking:

@@ -7,21 +7,23 @@ write is repeated, whatever becomes of it.
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import ClassVar, TypeVar
 
 from drivers.barrier.board import Board, DeviceRefused
 from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
+from drivers.barrier.inspection import plausible
 from drivers.barrier.machine import Act, Deed, Machine, Step
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
 from drivers.barrier.standing import ONLINE, standing
 from drivers.barrier.travel import Ending, Travel
 from drivers.barrier.wiring import BarrierSettings
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
 from drivers.driver import Driver, Family, Identity, Status
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
-from drivers.observation import Observation
+from drivers.observation import Observation, Outcome
 
 POLLS_MISSED = 3
 """So many polls in a row without an answer, and the link has failed."""
@@ -36,7 +38,9 @@ class BarrierDriver(Driver[SettingsT]):
     """A barrier, or a gate of two doors, that hangs on a board of relays and inputs."""
 
     family = Family.BARRIER
+    scrubber = "drivers.scrubbing:nobody"
     says: ClassVar[tuple[type[Observation], ...]] = (BarrierState, BarrierPassage, BarrierAlarm)
+    checks = (CheckLevel.INTERNAL,)
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
@@ -90,6 +94,24 @@ class BarrierDriver(Driver[SettingsT]):
                 if not arrival.done():
                     arrival.set_exception(_lost())
             self._waiting.clear()
+
+    async def check(self, _trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Look at the inputs. A boom is moved by whoever has claimed it, and by no check."""
+        async with self._wire:
+            began_s = _now_s()
+            sensed = self.settings.sensed(await self._to_board.sense())
+            took_ms = 1000 * (_now_s() - began_s)
+        for step in plausible(self.settings, sensed, took_ms):
+            yield step
+        stuck = self._machine.relay_closed
+        yield CheckStep(
+            name="relays",
+            outcome=Outcome.FAILED if stuck else Outcome.SUCCESSFUL,
+            text="A relay is closed that should be open."
+            if stuck
+            else "All relays are open, as they should be.",
+            action="replace" if stuck else "none",
+        )
 
     async def close(self) -> None:
         """Let go of the board; see `Board.close`."""

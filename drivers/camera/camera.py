@@ -16,10 +16,12 @@ from typing import Any, ClassVar, TypeVar
 from drivers.camera.advice import Adviser
 from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, Subject, TakePicture
 from drivers.camera.hints import UnreadableError, examine, rank, suffices
+from drivers.camera.inspection import measured_steps, not_whole
 from drivers.camera.jpeg import Jpeg, look
 from drivers.camera.observations import Captured, FaceCaptured, FaceFeedback, Hint, SceneCaptured
 from drivers.camera.preview import Preview
 from drivers.camera.shot import Shot
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, boot_ns, command
 from drivers.driver import BadFrame, Condition, Driver, Family, Glimpse, Status
 from drivers.links.link import Action, Cause, LinkError
@@ -67,6 +69,7 @@ class PictureCamera(Driver[SettingsT]):
 
     family = Family.CAMERA
     says: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured, FaceFeedback)
+    checks = (CheckLevel.EXTERNAL,)
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
@@ -110,6 +113,38 @@ class PictureCamera(Driver[SettingsT]):
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    async def check(self, _trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Take a picture, measure it and forget it."""
+        if not self.idle.is_set():
+            raise Refused(Reason.BUSY, "A picture is just being taken.")
+        asked_ns = boot_ns()
+        self.idle.clear()
+        try:
+            looked = await self._first_whole(asked_ns)
+        finally:
+            self.idle.set()
+        if looked is None:
+            yield not_whole(TORN_LIMIT)
+            return
+        for step in measured_steps(looked.jpeg, looked.hints, (looked.shot.begun_ns - asked_ns) / 1e6):
+            yield step
+
+    async def _first_whole(self, asked_ns: int) -> _Looked | None:
+        """The first picture made from now on that is whole; None where several are not."""
+        torn = 0
+        async with aclosing(self.eye.shots()) as shots:
+            async for shot in shots:
+                if isinstance(shot, Shot) and shot.begun_ns < asked_ns:
+                    continue
+                looked = await self._whole(shot, Subject.SCENE, 1)
+                self.well(whole=isinstance(looked, _Looked))
+                if isinstance(looked, _Looked):
+                    return looked
+                torn += 1
+                if torn == TORN_LIMIT:
+                    return None
+        return None
 
     @command()
     async def capture(self, request: TakePicture, call: Call) -> PictureTaken:

@@ -5,7 +5,8 @@ A driver of one protocol derives from `FingerprintScanner`, writes `open`, `clos
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -13,13 +14,16 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, field_validator
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
 from drivers.driver import BadFrame, Condition, Driver, Family, Status
 from drivers.fingerprint.assessment import Asked, assess
 from drivers.fingerprint.capture import Scanner, Transaction
 from drivers.fingerprint.commands import Capture, CaptureDone
 from drivers.fingerprint.encoding import Print, RecordImage, attachments
+from drivers.fingerprint.inspection import BEGUN_S, FINGER_S, clean, not_taken, taken
 from drivers.fingerprint.observations import (
+    SINGLE_FINGERS,
     CaptureEnded,
     CaptureOutcome,
     Encoding,
@@ -112,6 +116,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     family = Family.FINGERPRINT_SCANNER
     says: ClassVar[tuple[type[Observation], ...]] = (FingerFeedback, FingerCaptured, CaptureEnded)
+    checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
@@ -120,6 +125,8 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         self._current: _Asked | None = None
         self._idling: asyncio.Timeout | None = None
         self._limit: asyncio.Timeout | None = None
+        self._dirty: bool | None = None
+        """Whether the last image showed that the glass should be cleaned; None: there was none yet."""
 
     def say(self, said: Said) -> None:
         """Let `watch` yield it; for drivers, that is a BadFrame or a Status of their own."""
@@ -140,6 +147,21 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
                 if asked is not None:
                     asked.answer(Failed(Reason.LINK_FAILED, "The scanner was closed."))
             self._current = self._next = None
+
+    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Tell whether the glass was clean; interactive: take a print of whoever takes part."""
+        if trial.level is CheckLevel.INTERNAL:
+            yield clean(dirty=self._dirty)
+            return
+        wanted = min(self.positions & SINGLE_FINGERS, default=min(self.positions))
+        call = Call(f"check-{uuid.uuid4()}", "local", str(uuid.uuid4()), Call.at_hand(BEGUN_S).deadline_ns)
+        try:
+            done = await self.capture(Capture(position=wanted, timeout_s=FINGER_S), call)
+        except Failed as failed:
+            yield not_taken(failed.text)
+        else:
+            yield taken(done)
+        yield clean(dirty=self._dirty)
 
     @command()
     async def capture(self, request: Capture, call: Call) -> CaptureDone:
@@ -266,6 +288,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     async def _rest(self, transaction: Transaction) -> None:
         await self.rest()
+        self._dirty = transaction.dirty
         self.say(_DIRTY if transaction.dirty else self.at_rest())
 
     def _encoded(self, wanted: Capture, raster: Raster, quality: Quality) -> tuple[Attachment, ...]:

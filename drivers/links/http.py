@@ -21,10 +21,12 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.links.address import this_machine
 from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.returned import returned
 from drivers.links.settings import Settings
 
 SIMULATED = "x-borderpost-simulated"
 """A service that sends this header, with whatever value, is no real one."""
+PORTS = {"http": 80, "https": 443}
 JSON = "application/json"
 JSON_LIMIT_BYTES = 1024 * 1024
 LINE_LIMIT_BYTES = 256 * 1024
@@ -73,7 +75,7 @@ class HttpSettings(Settings):
             url = httpx.URL(text)
         except httpx.InvalidURL:
             raise ValueError("is no address; write it as https://host:port/path") from None
-        if url.scheme not in ("http", "https") or not url.host:
+        if url.scheme not in PORTS or not url.host:
             raise ValueError("begins with neither http:// nor https:// and a host")
         if url.userinfo:
             raise ValueError("holds a password; write it as `username` and `password`")
@@ -127,7 +129,7 @@ class Streamed:
 class HttpLink:
     """A client of one service: an async context manager. Opening it loads certificates and asks nothing."""
 
-    def __init__(self, settings: HttpSettings, tap: Tap, found_simulator: Callable[[], None]) -> None:
+    def __init__(self, settings: HttpSettings, tap: Tap, found_simulator: Callable[[str], None]) -> None:
         self._settings = settings
         self._base = httpx.URL(settings.url)
         self._tap = tap
@@ -163,7 +165,7 @@ class HttpLink:
 
     def simulator_found(self) -> None:
         """The service has said, by whatever it says, that it is a simulator."""
-        self._found_simulator()
+        self._found_simulator("")
 
     async def ask(
         self,
@@ -306,9 +308,9 @@ class HttpLink:
         answer = await self._client.send(request, stream=True)
         try:
             self._answered = True
-            self._tap("in", f"{answer.status_code}\n".encode())
+            self._tap("in", f"{answer.status_code} {answer.headers.get('content-type', '')}\n".encode())
             if SIMULATED in answer.headers:
-                self._found_simulator()
+                self._found_simulator(answer.headers[SIMULATED])
             if answer.status_code not in expect:
                 raise self._refused(answer.status_code)
             if answer.headers.get("content-encoding", "identity") != "identity":
@@ -325,6 +327,10 @@ class HttpLink:
             url = url.copy_with(query=own_query.encode())
         return url if query is None else url.copy_merge_params(dict(query))
 
+    async def returned(self) -> None:
+        """Wait until the service has gone and come back."""
+        await returned(self._base.host, self._base.port or PORTS[self._base.scheme])
+
     # What goes wrong, as sentences. They hold the address that is configured and nothing that was read.
 
     def _refused(self, status: int) -> LinkError:
@@ -337,6 +343,7 @@ class HttpLink:
                     f"{url} refuses these credentials (status {status}).",
                     Action.CONFIGURE,
                     f"{given} `username` and `password`; see that `auth` is what it asks for.",
+                    self.returned,
                 )
             case 404 | 405 | 410 | 501:
                 return self.wrong_service(f"does not know what it was asked (status {status})")

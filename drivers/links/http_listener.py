@@ -114,7 +114,7 @@ class Put:
 class HttpListener:
     """Takes what devices put: an async context manager."""
 
-    def __init__(self, settings: ListenerSettings, tap: Tap, found_simulator: Callable[[], None]) -> None:
+    def __init__(self, settings: ListenerSettings, tap: Tap, found_simulator: Callable[[str], None]) -> None:
         self._settings = settings
         self._networks = tuple(ipaddress.ip_network(source) for source in settings.sources)
         self._tap = tap
@@ -226,7 +226,7 @@ class HttpListener:
     def _refusal(self, request: h11.Request) -> int | None:
         headers = _headers(request)
         if SIMULATED in headers:
-            self._found_simulator()
+            self._found_simulator(headers[SIMULATED])
         if request.method not in (b"POST", b"PUT"):
             return 405
         length = headers.get("content-length", "0")

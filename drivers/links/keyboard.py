@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator
 
-from drivers.links.holders import holders
+from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.replays import replays
 from drivers.links.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class KeyboardLink:
         self.name: str | None = None
         """What the device calls itself, where there is one."""
         self.serial_number: str | None = None
-        self.simulated = False
+        self.simulated = self.replayed = False
 
     async def __aenter__(self) -> Self:
         """Find, open and grab the device; raises LinkError."""
@@ -89,6 +90,7 @@ class KeyboardLink:
             else:
                 self._open_device(path)
             self.simulated = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
+            self.replayed = self.simulated and replays(self._fd)
         except OSError as error:
             self._shut()
             raise _cannot_open(path, error) from error
@@ -278,7 +280,7 @@ def _cannot_open(path: str, error: OSError) -> LinkError:
                 Cause.PORT_HELD,
                 f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
                 Action.RESTART,
-                "Stop that program, or keep it from this keyboard.",
+                how_to_free(path, who, "keyboard"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

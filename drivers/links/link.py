@@ -1,5 +1,6 @@
 """What all links have in common: how they fail, and how they are traced."""
 
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 from drivers.observation import Term
@@ -38,6 +39,10 @@ class Cause(Term):
     """It works, and says that somebody has opened it or torn it off."""
     INSECURE = "insecure"
     """It works, and what should protect it is not in force."""
+    NOT_ACCEPTED = "not_accepted"
+    """Another one than before is there, and nobody has said that it may."""
+    WRONG_FIRMWARE = "wrong_firmware"
+    """It works, but runs another firmware than the configuration expects."""
     CLOCK_WRONG = "clock_wrong"
     """It works, but its clock is wrong, and so are the times that it gives."""
     CRASHED = "crashed"
@@ -69,12 +74,21 @@ class LinkError(Exception):
     The sentences name ports and programs, never a byte of what was read.
     """
 
-    def __init__(self, cause: Cause, text: str, action: Action, how: str = "") -> None:
+    def __init__(
+        self,
+        cause: Cause,
+        text: str,
+        action: Action,
+        how: str = "",
+        again: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`again` ends when something has happened that makes another attempt worth while at once."""
         super().__init__(text)
         self.cause = cause
         self.text = text
         self.action = action
         self.how = how
+        self.again = again
 
 
 Direction = Literal["in", "out"]

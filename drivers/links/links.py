@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from drivers.links.link import Tap
+from drivers.links.replays import REPLAYED
 from drivers.links.turns import Turns
 from drivers.links.usb_trace import TransferTap, ignore_transfer
 
@@ -36,13 +37,15 @@ class Links:
         self._modbus: dict[str, ModbusLink] = {}
         self.simulated = False
         """True once a link turned out to lead to a simulator, whatever the configuration says."""
+        self.replayed = False
+        """True once such a simulator turned out to play a recording."""
 
     async def serial(self, settings: "SerialSettings") -> "SerialLink":
         """Open a serial port, exclusively; raises LinkError."""
         from drivers.links.serial import SerialLink
 
         link = await self._open.enter_async_context(SerialLink(settings, self._tap))
-        self.simulated = self.simulated or link.simulated
+        self._found(link)
         return link
 
     async def modbus(self, settings: "ModbusSettings") -> "ModbusLink":
@@ -54,7 +57,7 @@ class Links:
         link = self._modbus[settings.port] = await self._open.enter_async_context(
             ModbusLink(settings, self._tap)
         )
-        self.simulated = self.simulated or link.simulated
+        self._found(link)
         return link
 
     async def gpio(self, settings: "GpioSettings") -> "GpioLink":
@@ -74,7 +77,7 @@ class Links:
         from drivers.links.keyboard import KeyboardLink
 
         link = await self._open.enter_async_context(KeyboardLink(settings, self._tap))
-        self.simulated = self.simulated or link.simulated
+        self._found(link)
         return link
 
     @asynccontextmanager
@@ -124,8 +127,13 @@ class Links:
         self.simulated = self.simulated or link.simulated
         return link
 
-    def _found_simulator(self) -> None:
+    def _found(self, link: "SerialLink | ModbusLink | KeyboardLink") -> None:
+        self.simulated = self.simulated or link.simulated
+        self.replayed = self.replayed or link.replayed
+
+    def _found_simulator(self, word: str = "") -> None:
         self.simulated = True
+        self.replayed = self.replayed or word == REPLAYED.decode()
 
     async def close(self) -> None:
         """Close what is open, last opened first."""

@@ -111,7 +111,7 @@ class ModbusLink:
 
     def __init__(self, settings: ModbusSettings, tap: Tap) -> None:
         self.settings = settings
-        self.simulated = False
+        self.simulated = self.replayed = False
         self._tap = tap
         self._link: TcpLink | SerialLink | None = None
         self._turns = Turns()
@@ -127,7 +127,7 @@ class ModbusLink:
         else:
             line = SerialLink(settings.serial, self._tap)
             self._link = await line.__aenter__()
-            self.simulated = line.simulated
+            self.simulated, self.replayed = line.simulated, line.replayed
             self._wire = _OnALine(line, settings)
         await self._turns.__aenter__()
         if settings.over_tcp:
@@ -175,7 +175,8 @@ class ModbusLink:
                 "Set both boards, and `baud` and `parity` of both, to the same.",
             )
         other = ModbusLink(settings, self._tap)
-        other.simulated, other._wire, other._turns = self.simulated, self._wire, self._turns
+        other.simulated, other.replayed = self.simulated, self.replayed
+        other._wire, other._turns = self._wire, self._turns
         return other
 
     async def _exchange(self, request: Request[AnswerT]) -> AnswerT:

@@ -8,6 +8,10 @@ from collections.abc import Iterable
 
 USBMON = 220
 """LINKTYPE_USB_LINUX_MMAPPED: transfers as Linux's usbmon gives them, with a head of 64 bytes."""
+RTAC_SERIAL = 250
+"""LINKTYPE_RTAC_SERIAL: bytes of a serial line, with which way they went."""
+UPPER_PDU = 252
+"""LINKTYPE_WIRESHARK_UPPER_PDU: what any dissector of Wireshark reads, by its name."""
 
 SECTION, INTERFACE, PACKET = 0x0A0D0D0A, 1, 6
 BYTE_ORDER = 0x1A2B3C4D

@@ -16,8 +16,9 @@ from pydantic import Field, field_validator
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from drivers.links.holders import holders
+from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.replays import replays
 from drivers.links.settings import Settings
 
 USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
@@ -70,7 +71,7 @@ class SerialLink:
         self._fd = -1
         self.usb: ListPortInfo | None = None
         """What the USB descriptors say, when the port is a USB one."""
-        self.simulated = False
+        self.simulated = self.replayed = False
 
     async def __aenter__(self) -> Self:
         """Find and open the port; raises LinkError."""
@@ -105,6 +106,7 @@ class SerialLink:
         # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
         self.simulated = _is_pty(self._fd)
+        self.replayed = self.simulated and replays(self._fd)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -216,12 +218,12 @@ def _cannot_open(path: str, error: Exception) -> LinkError:
     number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
     match number:
         case errno.EBUSY | errno.EAGAIN:
-            who = holders(path) or "Another program"
+            who = holders(path)
             return LinkError(
                 Cause.PORT_HELD,
-                f"{who} holds {path}.",
+                f"{who or 'Another program'} holds {path}.",
                 Action.RESTART,
-                "Stop that program, or keep it from this port.",
+                how_to_free(path, who, "port"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

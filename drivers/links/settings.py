@@ -1,9 +1,52 @@
 """The model that every table of device settings is made of."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+_ANY_WORD = "\0any word"
 
 
 class Settings(BaseModel):
     """Settings of one device: a table of the configuration file, without `driver` itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def nameless(self) -> dict[str, Any]:
+        """What was set, as far as it can name no host, secret or person: numbers, and words of a list."""
+        fields = type(self).model_fields
+        told: dict[str, Any] = {}
+        for name in sorted(self.model_fields_set & fields.keys(), key=list(fields).index):
+            value = getattr(self, name)
+            match value:
+                case Settings():
+                    told[name] = value.nameless()
+                case bool() | int() | float() | None:
+                    told[name] = value
+                case str() if _is_listed(fields[name].annotation, value, _ANY_WORD):
+                    told[name] = str(value)
+                case tuple() | list() if value and all(isinstance(item, Settings) for item in value):
+                    told[name] = [item.nameless() for item in value]
+                case tuple() | list() if all(_harmless(fields[name].annotation, item) for item in value):
+                    told[name] = list(value)
+        return told
+
+
+def _harmless(annotation: Any, item: object) -> bool:
+    """Whether an item of a list is a number, or a word where not any word would do."""
+    if isinstance(item, str):
+        return _is_listed(annotation, [item], [_ANY_WORD])
+    return isinstance(item, bool | int | float)
+
+
+def _is_listed(annotation: Any, value: object, any_value: object) -> bool:
+    """Whether that may stand here, and not just anything."""
+    return _accepted(annotation, value) and not _accepted(annotation, any_value)
+
+
+def _accepted(annotation: Any, value: object) -> bool:
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError:
+        return False
+    return True

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.links.holders import holders
+from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError
 
 USB_ADDRESS = re.compile(
@@ -190,7 +190,7 @@ def _held(device: UsbDevice, interface: int | None) -> LinkError:
         Cause.PORT_HELD,
         f"{who or 'Another program'} holds {device.node}.",
         Action.RESTART,
-        "Stop that program, or keep it from this device: fprintd, for one, takes fingerprint scanners.",
+        f"{how_to_free(str(device.node), who, 'device')} fprintd, for one, takes fingerprint scanners.",
     )
 
 

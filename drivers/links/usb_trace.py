@@ -74,14 +74,14 @@ class UsbTrace:
 
     def pcapng(self) -> bytes:
         """Everything kept, as a file that Wireshark opens."""
-        return pcapng(USBMON, [(transfer.at_ns, _usbmon(transfer)) for transfer in self.transfers])
+        return pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in self.transfers])
 
 
 def _cost(transfer: Transfer) -> int:
     return len(transfer.data) + 256
 
 
-def _usbmon(transfer: Transfer) -> bytes:
+def usbmon(transfer: Transfer) -> bytes:
     """The 64 bytes of usbmon's binary format (`struct mon_bin_hdr`), and the data."""
     begins = transfer.stage == "submit"
     head = b"".join(

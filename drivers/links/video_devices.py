@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from drivers.links.holders import holders
+from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb_devices import UsbDevice, find_usb, in_testbed
 
@@ -85,11 +85,12 @@ def cannot_have(address: str, path: str, error: OSError) -> LinkError:
     """Say why a camera does not open, or does not begin to give pictures."""
     match error.errno:
         case errno.EBUSY:
+            who = holders(path)
             return LinkError(
                 Cause.PORT_HELD,
-                f"{holders(path) or 'Another program'} uses the camera at {path}.",
+                f"{who or 'Another program'} uses the camera at {path}.",
                 Action.RESTART,
-                "Stop that program, or keep it from this camera.",
+                how_to_free(path, who, "camera"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(

@@ -4,11 +4,12 @@ One driver for the family: what differs is the framing (see framings.py), and El
 spoken to. The others say what they read and take no commands.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
 from drivers.links.serial import SerialSettings
@@ -20,6 +21,7 @@ from drivers.passport.framings import AccessIs, Bcc, Elyctis, Rte, Text
 from drivers.passport.lines import split_lines, text_of
 from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, Trigger
 from drivers.passport.reads import given_up, not_a_document, read_of, zone_of
+from drivers.passport.specimen import specimen_read
 
 
 class MrzSerialSettings(SerialSettings):
@@ -66,6 +68,8 @@ class MrzSerial(Driver[MrzSerialSettings]):
     family = Family.PASSPORT_READER
     settings_model = MrzSerialSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, BarcodeRead, *CHIP_SAYS)
+    scrubber = "drivers.passport.scrubbing.serial:mrz_serial"
+    checks = (CheckLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:
         """Open the port; Elyctis readers also say who they are and are set to read by themselves."""
@@ -92,6 +96,10 @@ class MrzSerial(Driver[MrzSerialSettings]):
                 return Elyctis()
             case "rte":
                 return Rte(self.settings.bcc)
+
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """A specimen is read; see `specimen`."""
+        return specimen_read(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""

@@ -6,11 +6,12 @@ document is somebody's keystrokes, maybe a password: counted and forgotten, byte
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.framing import MALFORMED, Damaged, Frame, Whole
 from drivers.links.keyboard import KeyboardSettings
@@ -19,6 +20,7 @@ from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, 
 from drivers.passport.lines import split_lines, text_of
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
 from drivers.passport.reads import read_of, zone_of
+from drivers.passport.specimen import specimen_read
 from drivers.passport.wedge.framing import Wedge
 from drivers.passport.wedge.keymap import IsoKey
 
@@ -62,6 +64,8 @@ class MrzWedge(Driver[MrzWedgeSettings]):
     family = Family.PASSPORT_READER
     settings_model = MrzWedgeSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
+    scrubber = "drivers.passport.scrubbing.typed:mrz_wedge"
+    checks = (CheckLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:
         """Grab the keyboard; who it is comes from its descriptors."""
@@ -69,6 +73,10 @@ class MrzWedge(Driver[MrzWedgeSettings]):
         self.link = await self.links.keyboard(self.settings)
         self.typing = Wedge(self.settings.gap_s, self.settings.iso_key)
         return Identity(model=self.link.name or "keyboard reader", serial_number=self.link.serial_number)
+
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """A specimen is read; see `specimen`."""
+        return specimen_read(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, a failed one or mere keystrokes for every text; with a chip slot, transactions."""

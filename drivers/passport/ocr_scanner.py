@@ -6,11 +6,12 @@ how sure one can be that rows belong together (`rows.py`, `paired.py`), and one 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.framing import Damaged, Frame, Framing, frames
 from drivers.links.link import LinkError
@@ -27,6 +28,7 @@ from drivers.passport.scanners.honeywell import Honeywell
 from drivers.passport.scanners.newland import Newland
 from drivers.passport.scanners.paired import Paired
 from drivers.passport.scanners.rows import Answer, Rows
+from drivers.passport.specimen import specimen_read
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "est-100pr": {"baud": est100.BAUD, "parity": est100.PARITY},
@@ -114,6 +116,8 @@ class OcrScanner(Driver[OcrScannerSettings]):
     family = Family.PASSPORT_READER
     settings_model = OcrScannerSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
+    scrubber = "drivers.passport.scrubbing.imagers:ocr_scanner"
+    checks = (CheckLevel.INTERACTIVE,)
 
     def __init__(self, settings: OcrScannerSettings, links: Links) -> None:
         super().__init__(settings, links)
@@ -174,6 +178,10 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 return Paired()
             case "est-100pr":
                 return est100.Est100()
+
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """A specimen is read; see `specimen`."""
+        return specimen_read(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""

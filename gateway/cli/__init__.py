@@ -8,6 +8,7 @@ from typing import Any, NoReturn, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from gateway.cli.positions import OnDevice
 from gateway.version import VERSION
 
 COMMANDS = (
@@ -16,11 +17,27 @@ COMMANDS = (
     "simulate",
     "watch",
     "devices",
+    "device",
+    "check",
+    "trace",
+    "restart",
+    "maintenance",
+    "accept",
+    "counters",
+    "audit",
+    "console",
+    "doctor",
+    "why",
+    "bundle",
     "command",
     "claims",
     "config",
     "outbox",
     "contract",
+    "record",
+    "replay",
+    "scrub",
+    "pcapng",
 )
 
 
@@ -43,7 +60,7 @@ class _Commands(TyperGroup):
         described = getattr(module, "app", None)
         if described is None:
             described = typer.Typer(rich_markup_mode="rich", add_completion=False)
-            described.command(cmd_name)(getattr(module, cmd_name))
+            described.command(cmd_name, cls=OnDevice)(getattr(module, cmd_name))
         command = cast("TyperCommand | TyperGroup", typer.main.get_command(described))
         command.name = cmd_name
         return command

@@ -1,76 +1,43 @@
-"""`borderpost devices`: one line a device."""
+"""`borderpost devices`: one line a device, as the gateway on this machine knows it."""
 
-import asyncio
-import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.rendering import light_of
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
-from gateway.cli.workstation import connected, retained
-from gateway.client import DeviceStatus
-from gateway.config import Post
+from gateway.cli.asking import AsJson, told
+from gateway.cli.lines import device_line
+from gateway.cli.local_api import NotAnswered, Refused, ask, explain, state_dir
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
 
 
 def devices(
     config: ConfigFile = DEFAULT_CONFIG,
-    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+    mqtt: Annotated[bool, typer.Option("--mqtt", help="What workstations see, from the broker.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Show every device: state, since, cause, action, identity. Exit code 1 when one is not online."""
-    post = load_or_fail(config)
-    statuses = asyncio.run(_statuses(post))
-    if as_json:
-        typer.echo(json.dumps([_plain(status) for status in statuses]))
-    else:
-        console.print(_table(statuses))
-    raise typer.Exit(0 if all(status.online for status in statuses) else 1)
+    """Show every device: state, since, cause, action, serial number, firmware, last good read.
+
+    Where no gateway answers on this machine, what the broker has is shown. Exit code 1: one is not online.
+    """
+    if not mqtt:
+        try:
+            found = ask(state_dir(config), "devices")
+        except Refused as error:
+            explain(error)
+        except NotAnswered as error:
+            typer.echo(f"{error.text} What workstations see:", err=True)
+        else:
+            told(found, _lines, as_json=as_json)
+            raise typer.Exit(0 if all(_well(device) for device in found) else 1)
+    from gateway.cli.seen_devices import show
+
+    show(config, as_json=as_json)
 
 
-async def _statuses(post: Post) -> list[DeviceStatus]:
-    """Collect what is retained at the broker."""
-    async with connected(post) as desk:
-        await retained(desk)
-        return [desk.status(position) for position in post.devices]
+def _lines(found: list[dict[str, Any]]) -> list[str]:
+    width = max((len(device["position"]) for device in found), default=0)
+    return [line for device in found for line in device_line(device, width)]
 
 
-def _table(statuses: list[DeviceStatus]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "position", "state", "since", "device", "what is wrong", "do"):
-        table.add_column(heading, overflow="fold")
-    for status in statuses:
-        colour, word = light_of(status)
-        state, about = status.state, status.description
-        identity = about.identity if about else None
-        wrong = state is not None and status.gateway_online and state.cause is not None
-        table.add_row(
-            f"[{colour}]●[/]",
-            str(status.position),
-            word,
-            _ago(state.since) if state else "",
-            " ".join(filter(None, (identity.model, identity.serial_number))) if identity else "",
-            f"{state.text} ({state.cause})" if wrong and state else "",
-            f"{state.action}: {state.how}" if wrong and state else "",
-        )
-    return table
-
-
-def _ago(since: datetime) -> str:
-    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def _plain(status: DeviceStatus) -> dict[str, Any]:
-    return {
-        "position": str(status.position),
-        "online": status.online,
-        "gateway_online": status.gateway_online,
-        "state": status.state and status.state.model_dump(mode="json"),
-        "description": status.description and status.description.model_dump(mode="json"),
-    }
+def _well(device: dict[str, Any]) -> bool:
+    return device["state"]["state"] in ("online", "busy")

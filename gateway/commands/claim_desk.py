@@ -56,8 +56,12 @@ class ClaimDesk:
 
     def holder(self, position: Position) -> str | None:
         """Who has a device now."""
-        lease = self._claims.at(position, self._time.boot_ns())
+        lease = self.lease(position)
         return lease.holder if lease is not None else None
+
+    def lease(self, position: Position) -> Lease | None:
+        """The same, with since when and for how long."""
+        return self._claims.at(position, self._time.boot_ns())
 
     def obey(self, position: Position, verb: str, station: str, args: Mapping[str, Any]) -> Outcome:
         """Do what the gatekeeper has let through."""

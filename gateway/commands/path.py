@@ -16,6 +16,7 @@ from gateway.clock import TimeSource
 from gateway.commands.arrival import Arrival
 from gateway.commands.audit import Audit, shown_args
 from gateway.commands.claim_desk import REQUESTS, ClaimDesk
+from gateway.commands.claims import Lease
 from gateway.commands.gatekeeper import CLAIM_VERBS, UNNUMBERED, Asked, Facts, Offered, decide, stops
 from gateway.commands.rates import Rates
 from gateway.commands.remembered import Memory
@@ -141,6 +142,10 @@ class CommandPath:
     def holder(self, position: Position) -> str | None:
         """Who has claimed a device."""
         return self._claims.holder(position)
+
+    def lease(self, position: Position) -> Lease | None:
+        """Who has claimed a device, since when and for how long."""
+        return self._claims.lease(position)
 
     # Down
 

@@ -9,6 +9,7 @@ from gateway.config.findings import ConfigError, Finding
 from gateway.config.model import (
     Broker,
     Commands,
+    Console,
     Delivery,
     Destination,
     DeviceSettings,
@@ -29,6 +30,7 @@ __all__ = [
     "Changes",
     "Commands",
     "ConfigError",
+    "Console",
     "Delivery",
     "Destination",
     "DeviceSettings",

@@ -22,6 +22,8 @@ class Changes:
     """Limits of the outbox and of sending."""
     commands: bool
     """Who may command what, how often, how long a claim lasts."""
+    console: bool
+    """Where technicians come in."""
     restart: tuple[str, ...]
     """Changed sections that a running gateway cannot take over."""
 
@@ -34,6 +36,7 @@ class Changes:
             or self.hq
             or self.delivery
             or self.commands
+            or self.console
             or self.restart
         )
 
@@ -46,14 +49,13 @@ def changed(old: Post, new: Post) -> Changes:
         altered=tuple(
             position
             for position, device in new.devices.items()
-            if position in old.devices
-            and (device.driver, device.settings)
-            != (old.devices[position].driver, old.devices[position].settings)
+            if position in old.devices and device.model_dump() != old.devices[position].model_dump()
         ),
         broker=_reached(old, old.broker) != _reached(new, new.broker),
         hq=_reached(old, old.hq) != _reached(new, new.hq),
         delivery=old.delivery != new.delivery,
         commands=(old.commands, old.roles) != (new.commands, new.roles),
+        console=old.console != new.console,
         restart=tuple(
             name
             for name in ("gateway", "vault", "supervision", "log")

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -301,7 +302,68 @@ class Commands(Section):
     )
 
 
-class DeviceSettings(Section):
+class ConsoleTls(Section):
+    """The certificate that the console shows to browsers."""
+
+    cert_file: FilePath = Field(
+        description="Certificate and what it was signed with, PEM.", examples=["/etc/borderpost/console.pem"]
+    )
+    key_file: FilePath = Field(
+        description="The private key of that certificate, PEM.", examples=["/etc/borderpost/console.key"]
+    )
+
+
+class Console(Section):
+    """What technicians look at. On this machine, through a socket in `state_dir`, it is always there."""
+
+    listen: str | None = Field(
+        None,
+        pattern=r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$",
+        description="Address and port to listen on besides, for browsers; without it, nothing listens.",
+        examples=["127.0.0.1:8440"],
+    )
+    tls: ConsoleTls | None = Field(
+        None,
+        description="TLS; needed wherever others than this machine can connect.",
+        examples=[{"cert_file": "/etc/borderpost/console.pem", "key_file": "/etc/borderpost/console.key"}],
+    )
+    users_file: FilePath | None = Field(
+        None,
+        description="Who may log in, and as what; made by `borderpost console passwd`.",
+        examples=["/etc/borderpost/users.toml"],
+    )
+    simulators: FilePath | None = Field(
+        None,
+        description="Socket of a simulated post, for the panel of a training post.",
+        examples=["/run/borderpost/simulators.sock"],
+    )
+    idle_s: float = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="The console ends when nobody has looked for this long, in seconds.",
+        examples=[60],
+    )
+
+
+class AnyDevice(Section):
+    """What may be said of every device, whatever its driver."""
+
+    expect_firmware: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="The firmware that is tried and wanted; another one is told as a warning.",
+        examples=["2.14"],
+    )
+    licence_ends: date | None = Field(
+        None,
+        description="Last day of the licence of its maker's software; the doctor tells it 60 days ahead.",
+        examples=["2027-06-30"],
+    )
+
+
+class DeviceSettings(AnyDevice):
     """One device: who speaks to it, and how that driver is set."""
 
     driver: str = Field(description="Name of an installed driver.", examples=["mrz-serial"])
@@ -311,7 +373,7 @@ class DeviceSettings(Section):
     table: dict[str, Any] = Field(
         repr=False,
         exclude=True,
-        description="The table as the file has it, environment filled in, without `driver`.",
+        description="The driver's part of the table as the file has it, environment filled in.",
         examples=[{"port": "/dev/ttyUSB0"}],
     )
 
@@ -329,6 +391,7 @@ class Post(Section):
     supervision: Supervision = Field(Supervision(), description="How workers are watched.", examples=[{}])
     log: Log = Field(Log(), description="What is written to the journal.", examples=[{}])
     commands: Commands = Field(Commands(), description="Who may command devices.", examples=[{}])
+    console: Console = Field(Console(), description="What technicians look at.", examples=[{}])
     roles: Roles = Field(
         NOBODY, exclude=True, description="What the role file says.", examples=[{"authority": "KE"}]
     )

@@ -14,6 +14,7 @@ from gateway.config.findings import Fault, Key, dotted
 from gateway.config.model import (
     Broker,
     Commands,
+    Console,
     Delivery,
     Destination,
     DeviceSettings,
@@ -45,6 +46,7 @@ class Draft:
     supervision: Supervision | None = None
     log: Log | None = None
     commands: Commands | None = None
+    console: Console | None = None
     devices: dict[Position, DeviceSettings] = field(default_factory=dict)
 
     @property
@@ -66,6 +68,8 @@ def check(draft: Draft, environ: Mapping[str, str]) -> Iterator[Fault]:
     if draft.commands is not None and draft.commands.roles_file is not None:
         yield from _file(("commands", "roles_file"), draft.commands.roles_file, private=False)
         yield from _names_at_the_broker(draft)
+    if draft.console is not None:
+        yield from _console(draft.console, production=draft.production)
     yield from _one_port_each(draft.devices)
     if draft.production:
         yield from _nothing_simulated(draft.devices)
@@ -112,6 +116,35 @@ def _destination(name: str, destination: Destination, *, production: bool) -> It
                 "a private key without its certificate",
                 "add cert_file beside it, or take key_file out",
             )
+
+
+def _console(console: Console, *, production: bool) -> Iterator[Fault]:
+    if console.simulators is not None and production:
+        yield Fault(
+            ("console", "simulators"),
+            "a production post has no simulators",
+            'take the line out, or write profile = "training"',
+        )
+    if console.tls is not None:
+        yield from _file(("console", "tls", "cert_file"), console.tls.cert_file, private=False)
+        yield from _file(("console", "tls", "key_file"), console.tls.key_file, private=True)
+    # One that is not there yet lets nobody in, and `borderpost console passwd` makes it.
+    if console.users_file is not None and console.users_file.exists():
+        yield from _file(("console", "users_file"), console.users_file, private=True)
+    if console.listen is None:
+        return
+    if console.users_file is None:
+        yield Fault(
+            ("console", "listen"),
+            "a console that listens to a network has to know who may log in",
+            'add users_file = "/etc/borderpost/users.toml", and make it with `borderpost console passwd`',
+        )
+    if console.tls is None and not loopback(console.listen.rpartition(":")[0].strip("[]")):
+        yield Fault(
+            ("console", "listen"),
+            "passwords of technicians are sent over no network in clear",
+            "add a table [console.tls] with cert_file and key_file, or listen on 127.0.0.1",
+        )
 
 
 def _file(key: Key, file: Path, *, private: bool) -> Iterator[Fault]:

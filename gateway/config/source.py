@@ -10,8 +10,10 @@ from drivers.links.settings import Settings
 from gateway.config.environment import Filled, fill
 from gateway.config.findings import ConfigError, Fault, Finding, Key
 from gateway.config.model import (
+    AnyDevice,
     Broker,
     Commands,
+    Console,
     Delivery,
     Destination,
     DeviceSettings,
@@ -38,6 +40,7 @@ OPTIONAL: Mapping[str, type[Section]] = {
     "supervision": Supervision,
     "log": Log,
     "commands": Commands,
+    "console": Console,
 }
 
 DriverNamed = Callable[[str], type[Driver[Settings]]]
@@ -66,6 +69,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
         supervision=draft.supervision or Supervision(),
         log=draft.log or Log(),
         commands=draft.commands or Commands(),
+        console=draft.console or Console(),
         roles=roles,
         devices=draft.devices,
         stamps=_stamps(draft.broker, draft.hq),
@@ -78,7 +82,7 @@ def _validate(filled: Filled, folder: Path) -> Draft:
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
             setattr(draft, name, validated(model, filled, (name,), filled.table[name], folder))
-        elif name in ("delivery", "vault", "supervision", "log", "commands"):
+        elif name in ("delivery", "vault", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
     _sections(filled)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.
@@ -168,9 +172,13 @@ def _device(
     driver = _driver(filled, key, driver_name, driver_named)
     if driver is None:
         return None
-    own = {name: value for name, value in table.items() if name != "driver"}
+    common = {name: value for name, value in table.items() if name in AnyDevice.model_fields}
+    own = {name: value for name, value in table.items() if name != "driver" and name not in common}
+    anybody = validated(AnyDevice, filled, key, common, folder)
     settings = validated(driver.settings_model, filled, key, own, folder)
-    return DeviceSettings(driver=driver_name, settings=settings, table=own) if settings is not None else None
+    if anybody is None or settings is None:
+        return None
+    return DeviceSettings(driver=driver_name, settings=settings, table=own, **anybody.model_dump())
 
 
 def _no_driver(key: Key, table: Mapping[str, object]) -> Fault:

@@ -23,7 +23,13 @@ from drivers.passport.observations import (
     ReadFailed,
 )
 from gateway.contract.commands import CLAIM_KINDS, CommandKind
-from gateway.contract.gateway_events import ClaimChanged, ClockStepped, CommandDecided, CommandEnded
+from gateway.contract.gateway_events import (
+    ClaimChanged,
+    ClockStepped,
+    CommandDecided,
+    CommandEnded,
+    TechnicianActed,
+)
 
 EVENTS: tuple[type[Observation], ...] = (
     DocumentRead,
@@ -52,6 +58,7 @@ EVENTS: tuple[type[Observation], ...] = (
     CommandDecided,
     CommandEnded,
     ClaimChanged,
+    TechnicianActed,
 )
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
 

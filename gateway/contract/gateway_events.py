@@ -127,3 +127,39 @@ class ClaimChanged(Observation):
         description="The reason given for a stolen claim.",
         examples=["Shift change; counter 1 is unattended."],
     )
+
+
+class TechnicianOrder(Term):
+    """What a technician has asked for."""
+
+    CHECK = "check"
+    RESTART = "restart"
+    MAINTENANCE_ON = "maintenance_on"
+    MAINTENANCE_OFF = "maintenance_off"
+    ACCEPT = "accept"
+    RESET_COUNTERS = "reset_counters"
+    END_CLAIM = "end_claim"
+    REVEAL = "reveal"
+    """To see what crosses the wire as it is, personal data and all."""
+    UNKNOWN = "unknown"
+
+
+class TechnicianActed(Observation):
+    """A technician had something done at a device, or saw its wire. Said at the device, by the gateway."""
+
+    event_type: ClassVar[str] = "technician.acted"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    shown = Observation.shown | {"who", "standing", "via", "order", "detail"}
+
+    who: str = Field(description="Login, or user of the post's machine.", examples=["amina"])
+    standing: str = Field(
+        description="In which standing: viewer, technician or supervisor.", examples=["technician"]
+    )
+    via: str = Field(description="How they came: the machine's `socket`, or `network`.", examples=["socket"])
+    order: TechnicianOrder = Field(description="What was done.", examples=["maintenance_on"])
+    detail: str = Field(
+        "",
+        description="For how long, at which level, which serial number for which, whose claim.",
+        examples=["30 min"],
+    )
+    reason: str = Field("", description="The reason that was given.", examples=["cleaning"])

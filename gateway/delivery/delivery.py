@@ -85,6 +85,11 @@ class Delivery(Audience):
         self._writer: Writer | None = None
         self._accepting = False
 
+    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+        """Have it told of each event that the post's broker has now; see `Destination.on_arrival`."""
+        for destination in self._destinations[:1]:
+            destination.on_arrival = told
+
     # Life
 
     async def start(self) -> None:

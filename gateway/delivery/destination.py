@@ -57,6 +57,8 @@ class Destination:
         self.connected = False
         self.halted: str | None = None
         self.parked = 0
+        self.on_arrival: Callable[[int], None] | None = None
+        """Told of each event that has arrived: when it was heard, in nanoseconds since boot."""
         self._topics = topics
         self._backlog = backlog
         self._retained = retained
@@ -313,6 +315,8 @@ class Destination:
             if reason == 0 or (reason < 0x80 and not self._missed(reason, entry)):
                 if (not entry.blobs or self._images.arrived(entry)) and flow.pass_by(entry.seq):
                     prefixes[flow.stream.number] = flow
+                    if self.on_arrival is not None and reason == 0:
+                        self.on_arrival(entry.deadline_ns - entry.lifetime_ns)
                 if flow.attempts:
                     self._recovered(flow)
             else:

@@ -27,12 +27,13 @@ from simulators.barrier.faults import Silence, SlowBus
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.rtu_line import RtuLink
 from simulators.barrier.site import Plan, Site
-from simulators.barrier.tcp import HOST, TcpLink
+from simulators.barrier.tcp import TcpLink
 from simulators.barrier.timeline import RealTime, Timeline
 from simulators.barrier.wirelog import WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.errors import SimulatorError
 from simulators.faults import Fault, Noise, Unplug
+from simulators.listening import HOST
 from simulators.serial_line import SerialLine
 
 USUAL_OUTPUTS = {"open": 0, "close": 1, "stop": 2}

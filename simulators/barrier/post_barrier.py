@@ -15,10 +15,10 @@ from simulators.barrier.mechanics.lane import Manner
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
 from simulators.barrier.site import Site
-from simulators.barrier.tcp import HOST
 from simulators.barrier.timeline import RealTime, Timeline
 from simulators.barrier.wirelog import Connection, Entry, Frame, Happening, WireLog
 from simulators.errors import SimulatorError
+from simulators.listening import HOST
 from simulators.simulator import Simulator, SimulatorSettings, Tell
 from simulators.timed import Timed
 

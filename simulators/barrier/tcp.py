@@ -11,9 +11,7 @@ from typing import Self
 from simulators.barrier.bus import Bus
 from simulators.barrier.modbus.framing import Broken
 from simulators.barrier.modbus.mbap import Mbap, MbapReader
-from simulators.errors import SimulatorError
-
-HOST = "127.0.0.1"
+from simulators.listening import Listener
 
 
 class TcpLink:
@@ -22,7 +20,7 @@ class TcpLink:
     def __init__(self, bus: Bus, port: int = 0) -> None:
         self.bus = bus
         self.port = port
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         self._hosts: set[_Host] = set()
         self._count = 0
         self._closed = False
@@ -39,7 +37,6 @@ class TcpLink:
     def cut(self) -> None:
         """Drop every connection and refuse new ones."""
         if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
         self.drop()
@@ -53,25 +50,10 @@ class TcpLink:
         """Accept connections (again)."""
         if self._listener is not None or self._closed:
             return
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, self.port))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            raise SimulatorError(f"port {self.port}: {error.strerror}") from error
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+        self._listener = Listener(self.port, self._accept)
+        self.port = self._listener.port
 
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # it has gone again
-            return
-        connection.setblocking(False)
+    def _accept(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._count += 1
         self._hosts.add(_Host(self._count, connection, self.bus, self._hosts))

@@ -27,8 +27,9 @@ from simulators.faults import Fault
 from simulators.http.access import Access, Algorithm, Scheme
 from simulators.http.server import HttpServer, Request, Response
 from simulators.http.service import ServiceSettings
+from simulators.listening import HOST
 from simulators.simulator import Simulator, Tell
-from simulators.tcp_service import HOST, TcpService
+from simulators.tcp_service import TcpService
 from simulators.timed import Timed
 
 MOST_PEOPLE = 4

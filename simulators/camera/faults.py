@@ -107,7 +107,7 @@ class PacketLoss(CameraFault):
     """A packet of a picture does not arrive."""
 
     fault: Literal["packet-loss"] = "packet-loss"
-    which: Literal["middle", "last"] = Field("middle", description="Of the packets of one picture.")
+    which: Literal["first", "middle", "last"] = Field("middle", description="Of the packets of one picture.")
 
 
 class Flagged(CameraFault):

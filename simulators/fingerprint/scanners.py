@@ -16,10 +16,11 @@ from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.fingerprint.zfm.faults import ZfmFault, zfm_fault
 from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
+from simulators.listening import HOST
 from simulators.serial_line import SerialLine
 from simulators.simulator import Simulator, Tell
 from simulators.timed import Timed
-from simulators.usb.usbip_bus import HOST, UsbIpBus
+from simulators.usb.usbip_bus import UsbIpBus
 
 
 class UsbScannerSettings(ScannerSettings):

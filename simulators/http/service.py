@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from simulators.http.server import Answer, HttpServer
+from simulators.listening import HOST
 from simulators.simulator import Simulator, SimulatorSettings
-from simulators.tcp_service import HOST
 
 
 class ServiceSettings(SimulatorSettings):

@@ -6,18 +6,15 @@ server too, but its threads and connections outlive an unplugged device.
 """
 
 import asyncio
-import contextlib
 import errno
 import functools
-import socket
 import struct
 from collections.abc import Callable
-from typing import Self
 
-from simulators.errors import SimulatorError
+from simulators.listening import HOST
+from simulators.tcp_service import TcpService
 from simulators.usb.device import DIRECTION_IN, Transfer, UsbDevice
 
-HOST = "127.0.0.1"
 VERSION = 0x0111
 REQ_DEVLIST, REP_DEVLIST, REQ_IMPORT, REP_IMPORT = 0x8005, 0x0005, 0x8003, 0x0003
 CMD_SUBMIT, CMD_UNLINK, RET_SUBMIT, RET_UNLINK = 1, 2, 3, 4
@@ -33,17 +30,15 @@ LARGEST = 1 << 20
 """So many bytes a transfer may ask for."""
 
 
-class UsbIpBus:
-    """The port, and the devices behind it. An async context manager; `port` 0 takes a free one."""
+class UsbIpBus(TcpService):
+    """The port, and the devices behind it."""
 
     def __init__(self, port: int = 0) -> None:
-        self.port = port
+        super().__init__(port)
         self.on_client: Callable[[str, bool], None] = lambda _busid, _there: None
         """Called when a client has taken a device, or has gone."""
         self._devices: dict[str, UsbDevice] = {}
         self._taken: dict[str, asyncio.Task[None]] = {}
-        self._listener: socket.socket | None = None
-        self._talking: set[asyncio.Task[None]] = set()
 
     def connect(self, busid: str, device: UsbDevice) -> None:
         """Put a device into the port of that name, `1-1` and so on."""
@@ -58,57 +53,11 @@ class UsbIpBus:
         """Whether a client has the device."""
         return busid in self._taken
 
-    async def __aenter__(self) -> Self:
-        """Listen; SimulatorError where that cannot be."""
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((HOST, self.port))
-            listener.listen()
-        except OSError as error:
-            listener.close()
-            raise SimulatorError(f"port {self.port}: {error.strerror}") from error
-        listener.setblocking(False)
-        self.port = listener.getsockname()[1]
-        self._listener = listener
-        # Not asyncio.start_server, which can lose a connection that is accepted while it is being closed.
-        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Hang up on everybody."""
-        assert self._listener is not None
-        asyncio.get_running_loop().remove_reader(self._listener)
-        self._listener.close()
-        for task in self._talking:
-            task.cancel()
-        await asyncio.gather(*self._talking, return_exceptions=True)
-
-    def _accept(self, listener: socket.socket) -> None:
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # it has gone again
-            return
-        connection.setblocking(False)
-        task = asyncio.create_task(self._talk(connection))
-        self._talking.add(task)
-        task.add_done_callback(self._talking.discard)
-        # Also where the task is cancelled before it has begun.
-        task.add_done_callback(lambda _task: connection.close())
-
     def _cable(self, busid: str, plugged: bool) -> None:
         if not plugged and (client := self._taken.get(busid)) is not None:
             client.cancel()
 
-    async def _talk(self, connection: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=connection)
-        with contextlib.suppress(OSError, EOFError):
-            try:
-                await self._operate(reader, writer)
-            finally:
-                writer.transport.abort()
-
-    async def _operate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the one operation that a connection begins with."""
         _, operation, _ = _OPERATION.unpack(await reader.readexactly(_OPERATION.size))
         if operation == REQ_DEVLIST:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import barrier_times, camera_times, command_times, finger_times, measures, report
+from benchmarks import (
+    barrier_times,
+    camera_times,
+    command_times,
+    console_times,
+    finger_times,
+    measures,
+    report,
+)
 from benchmarks.candidates import BARE, DURABLE, GATEWAY, ROOT, Candidate
 from benchmarks.installs import PEERS, NotInstallableError, peer
 
@@ -23,6 +31,7 @@ MEASURES = [
     "fingers",
     "barriers",
     "cameras",
+    "consoles",
 ]
 CACHE = ROOT / ".cache" / "bench"
 
@@ -115,6 +124,8 @@ def main() -> int:
     if "cameras" in wanted:
         count, idle_s = (20, 4) if options.quick else (200, 15)
         attempt("cameras", GATEWAY, lambda: results.cameras.extend(camera_times.cameras(count, idle_s)))
+    if "consoles" in wanted:
+        attempt("consoles", GATEWAY, lambda: results.consoles.extend(console_times.consoles(options.lines)))
     report.show(console, results)
     chosen = {name: str(value) for name, value in vars(options).items()}
     report.write(options.json, results, chosen)

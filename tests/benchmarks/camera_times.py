@@ -7,10 +7,13 @@ stands, was made before it and does not count: that is in the times.
 
 import asyncio
 import contextlib
+import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from support.mosquitto import free_port
 
@@ -28,13 +31,21 @@ name = "{position}"
 kind = "camera-{kind}"
 port = {port}
 size = "{size}"
+{more}
 """
 DEVICE = """
 [device."{position}"]
 driver = "camera-{kind}"
-url = "{url}"
 {more}
 """
+DEVICES = {
+    "snapshot": 'url = "http://127.0.0.1:{port}"\npath = "/snapshot.jpg"',
+    "rtsp": 'url = "rtsp://127.0.0.1:{port}/stream"',
+    "onvif": 'url = "http://127.0.0.1:{port}"',
+    "uvc": 'port = "usb:046d:0825"',
+}
+"""What stands in the configuration, by kind."""
+ALONE = {"onvif": "rtsp_port = 0\ndiscoverable = false"}
 
 
 @dataclass
@@ -51,51 +62,79 @@ class CameraTimes:
     """Of all of them, after the pictures."""
 
 
-def cameras(count: int, idle_s: float) -> list[CameraTimes]:
-    """One camera of each kind and size, then ten at once, each in a gateway of its own."""
+def cameras(count: int, idle_s: float) -> Iterator[CameraTimes]:
+    """One camera of each kind and size, then ten at once, each time in a gateway of its own."""
     sets = [
-        *(CameraTimes((kind,), size) for kind in ("snapshot", "rtsp") for size in ("640x360", "1920x1080")),
+        *(CameraTimes((kind,), size) for kind in DEVICES for size in ("640x360", "1920x1080")),
         CameraTimes(("snapshot", "rtsp") * 5, "640x360"),
     ]
     for times in sets:
         with _post(times) as (placed, positions):
             asyncio.run(_take(placed, positions, times, count, idle_s))
-    return sets
+        yield times
 
 
 @contextlib.contextmanager
 def _post(times: CameraTimes) -> Iterator[tuple[Bench, list[str]]]:
     cameras = [(f"lane-{number}/camera", kind, free_port()) for number, kind in enumerate(times.kinds, 1)]
 
+    environment = {"PYTHONPATH": str(ROOT)}
+
     def command(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
         folder = setting.folder
         (folder / "roles.toml").write_text(ROLES)
         post = POST.format(folder=folder, port=setting.broker_port) + COMMANDS + "others_per_min = 6000\n"
         for position, kind, port in cameras:
-            url, more = f"http://127.0.0.1:{port}", 'path = "/snapshot.jpg"'
-            if kind == "rtsp":
-                url, more = f"rtsp://127.0.0.1:{port}/stream", ""
-            post += DEVICE.format(position=position, kind=kind, url=url, more=more)
+            post += DEVICE.format(position=position, kind=kind, more=DEVICES[kind].format(port=port))
         (folder / "post.toml").write_text(post)
-        return [sys.executable, "-m", "gateway.daemon", str(folder / "post.toml")], {"PYTHONPATH": str(ROOT)}
+        return [sys.executable, "-m", "gateway.daemon", str(folder / "post.toml")], environment
 
     candidate = Candidate("gateway", "with cameras", True, command)
     with bench(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as placed:
         folder = placed.setting.folder
-        (folder / "simulated.toml").write_text(
+        with _simulated(folder, times, cameras, environment):
+            placed.launch()
+            yield placed, [position for position, _, _ in cameras]
+
+
+@contextlib.contextmanager
+def _simulated(
+    folder: Path, times: CameraTimes, cameras: list[tuple[str, str, int]], environment: dict[str, str]
+) -> Iterator[None]:
+    """The cameras, in a process of their own; what the gateway must know of it goes into its environment."""
+    webcam, post = folder / "webcam.json", folder / "simulated.toml"
+    if times.kinds == ("uvc",):
+        argv = ["benchmarks.webcam", times.size, str(webcam)]
+    else:
+        argv = ["simulators", str(post), "--run-dir", str(folder)]
+        post.write_text(
             "".join(
-                SIMULATOR.format(position=position, kind=kind, port=port, size=times.size)
+                SIMULATOR.format(
+                    position=position, kind=kind, port=port, size=times.size, more=ALONE.get(kind, "")
+                )
                 for position, kind, port in cameras
             )
         )
-        argv = [sys.executable, "-m", "simulators", str(folder / "simulated.toml"), "--run-dir", str(folder)]
-        simulators = Running(argv, {"PYTHONPATH": str(ROOT)}, folder / "simulators.log", folder)
-        try:
-            until_ready(simulators, len(cameras))
-            placed.launch()
-            yield placed, [position for position, _, _ in cameras]
-        finally:
-            simulators.stop()
+    path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    running = Running([sys.executable, "-m", *argv], {"PYTHONPATH": path}, folder / "simulators.log", folder)
+    try:
+        if times.kinds == ("uvc",):
+            environment |= _told(running, webcam)
+        else:
+            until_ready(running, len(cameras))
+        yield
+    finally:
+        running.stop()
+
+
+def _told(webcam: Running, file: Path) -> dict[str, str]:
+    """By what environment a program sees it."""
+    until_s = time.monotonic() + ONLINE_S
+    while not file.exists():
+        if webcam.ended or time.monotonic() > until_s:
+            raise NotMeasuredError("the simulated webcam does not start")
+        time.sleep(0.05)
+    return dict(json.loads(file.read_text()))
 
 
 async def _take(placed: Bench, positions: list[str], times: CameraTimes, count: int, idle_s: float) -> None:

@@ -16,6 +16,7 @@ from benchmarks.barrier_times import BarrierTimes
 from benchmarks.camera_times import CameraTimes
 from benchmarks.candidates import BARE, DURABLE, GATEWAY
 from benchmarks.command_times import CommandTimes
+from benchmarks.console_times import ConsoleTimes
 from benchmarks.finger_times import FingerTimes
 from benchmarks.measures import ChipTimes, Cut, Devices, Drain, Life, percentile, spread
 
@@ -34,6 +35,7 @@ class Results:
     fingers: list[FingerTimes] = field(default_factory=list)
     barriers: list[BarrierTimes] = field(default_factory=list)
     cameras: list[CameraTimes] = field(default_factory=list)
+    consoles: list[ConsoleTimes] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     """What was not measured, and why."""
 
@@ -184,6 +186,7 @@ def show(console: Console, results: Results) -> None:
     _show_fingers(console, results)
     _show_barriers(console, results)
     _show_cameras(console, results)
+    _show_consoles(console, results)
     verdicts = Table(title="Budgets of the design", title_justify="left")
     for column in ("what", "allowed", "measured", ""):
         verdicts.add_column(column, justify="left" if column == "what" else "right")
@@ -269,6 +272,19 @@ def _show_barriers(console: Console, results: Results) -> None:
     for times in results.barriers:
         shares = [percentile(times.wire_ms, share) for share in (0.5, 0.99, 1)]
         table.add_row(times.command, str(len(times.wire_ms)), *map(_digits, shares))
+    console.print(table)
+
+
+def _show_consoles(console: Console, results: Results) -> None:
+    if not results.consoles:
+        return
+    table = Table(title="While technicians look, at 20 lines a second", title_justify="left")
+    for column in ("pages open", "lines", "ms: p50", "p99", "CPU, % of a core", "MiB PSS"):
+        table.add_column(column, justify="right")
+    for times in results.consoles:
+        shares = [_digits(percentile(times.latencies_ms, share)) for share in (0.5, 0.99)]
+        cost = [_digits(times.cpu_percent), _digits(times.pss_mib)]
+        table.add_row(str(times.pages), str(len(times.latencies_ms)), *shares, *cost)
     console.print(table)
 
 

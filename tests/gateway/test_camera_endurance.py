@@ -6,6 +6,7 @@ is the whole of it, and prints its figures; without, it is the same in small.
 """
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -34,6 +35,7 @@ CYCLES = int(os.environ.get("BORDERPOST_CAMERA_CYCLES", "4"))
 POSITION = "lane-1/camera"
 USER = {"username": "watch", "password": "hAyst4ck n33dle"}
 IN_TIME_S = 3.0
+LONG = 1 if CYCLES < 100 else 8
 MORE_MB = 4.0
 POOL = min(32, (os.cpu_count() or 1) + 4)
 """As many threads a loop keeps for what it sends aside, once it has needed them."""
@@ -132,7 +134,7 @@ async def stalled(lane: Lane, _outage_s: float) -> None:
     await lane.back("stalled")  # who connects anew is shown pictures
 
 
-async def locked_out(lane: Lane, outage_s: float) -> None:
+async def locked_out(lane: Lane) -> None:
     """Somebody changes the password, and the camera is restarted for it."""
     begun_s = lane.now_s
     await lane.let("wrong-credentials")
@@ -140,9 +142,24 @@ async def locked_out(lane: Lane, outage_s: float) -> None:
     state = await lane.told(Condition.OFFLINE, Cause.NO_PERMISSION)
     lane.well_within("password", begun_s, lane.said_s)
     assert state.action is Action.CONFIGURE
-    await asyncio.sleep(outage_s)
+
+
+async def locked_out_by_mistake(lane: Lane, outage_s: float) -> None:
+    """The password is soon put back, of which nothing tells us."""
+    await locked_out(lane)
+    await asyncio.sleep(outage_s / 4)
     lane.camera.access.password = USER["password"]
     await lane.back("password")
+
+
+async def locked_out_for_a_while(lane: Lane, outage_s: float) -> None:
+    """The password is put back by another restart, when it is tried ever more seldom."""
+    await locked_out(lane)
+    await asyncio.sleep(outage_s * LONG)
+    lane.camera.access.password = USER["password"]
+    await lane.let("service-dies", for_s=0.3)
+    await asyncio.sleep(0.3)
+    await lane.back("password by a restart")
 
 
 async def another_size(lane: Lane, _outage_s: float) -> None:
@@ -155,21 +172,20 @@ async def another_size(lane: Lane, _outage_s: float) -> None:
         lane.well_within("format", begun_s, lane.back_s)
 
 
-@pytest.fixture
-async def lane(ward: Ward) -> AsyncIterator[Lane]:
+@contextlib.asynccontextmanager
+async def watching(ward: Ward, password: str = USER["password"], **waits: float) -> AsyncIterator[Lane]:
+    """The camera, which has that password, and its driver; the worker waits so long between its attempts."""
     settings = {"name": POSITION, "kind": "camera-rtsp", "port": 0, "key_every_s": 0.5}
     camera: Any = settings_of(settings | USER).build()
     ready = asyncio.Event()
     running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
+    camera.access.password = password
     # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
     patient = Limits(silent_s=20, stop_s=5)
-    # A gateway's own waits, but for a wrong password, which it tries ever more seldom.
-    waits = {"backoff_first_s": 0.5, "backoff_max_s": 1.0}
     ward.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
     lane = Lane(ward, camera)
     try:
-        await lane.told(Condition.ONLINE)
         yield lane
     finally:
         await ward.devices[POSITION].stop()
@@ -177,11 +193,27 @@ async def lane(ward: Ward) -> AsyncIterator[Lane]:
         await asyncio.gather(running, return_exceptions=True)
 
 
+@pytest.fixture
+async def lane(ward: Ward) -> AsyncIterator[Lane]:
+    async with watching(ward, backoff_first_s=0.5, backoff_max_s=30.0) as lane:  # a gateway's own
+        await lane.told(Condition.ONLINE)
+        yield lane
+
+
+async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_started_anew(ward: Ward) -> None:
+    async with watching(ward, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
+        await lane.told(Condition.OFFLINE, Cause.NO_PERMISSION)
+        lane.camera.access.password = USER["password"]
+        await lane.let("service-dies", for_s=0.3)
+        await asyncio.sleep(0.3)
+        await lane.back("password")
+
+
 async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
     lane: Lane, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chance = random.Random("what befalls a stream")
-    kinds = (killed, stalled, locked_out, another_size)
+    kinds = (killed, stalled, locked_out_by_mistake, locked_out_for_a_while, another_size)
     process = lane.process
     sizes = []
     for _ in range(1 + CYCLES // len(kinds)):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import io
+import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -90,7 +91,10 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
         (house.folder / "roles.toml").write_text(ROLES)
         house.extra = COMMANDS
         house.devices[CAMERA] = DEVICE.format(
-            position=CAMERA, driver="camera-snapshot", url=eye.server.url, more='path = "/snapshot.jpg"'
+            position=CAMERA,
+            driver="camera-snapshot",
+            url=eye.server.url,
+            more='path = "/snapshot.jpg"\ncheck_s = 0.5',
         )
         house.devices[PLATES] = DEVICE.format(
             position=PLATES, driver="anpr-hikvision", url=lane.server.url, more=""
@@ -114,6 +118,15 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
             assert isinstance(read.data, PlateRead)
             assert (read.data.plate, set(read.images)) == ("UT482KX", {"plate", "scene"})
             await until(lambda: images_on_disk(house) == 0)
+
+            eye.access.password = "another one"
+            await until(lambda: desk.status(CAMERA).state.cause == "no_permission", 3)
+            house.devices[CAMERA] = house.devices[CAMERA].replace("two words", "another one")
+            house.write()
+            house.process.send_signal(signal.SIGHUP)
+            await until(lambda: desk.status(CAMERA).online, 3)
+        for secret in ("two words", "another one"):
+            assert secret not in house.log
         assert await house.stop() == 0
 
 

@@ -122,7 +122,7 @@ async def test_devices_and_watch_show_what_a_workstation_sees(house: House, tmp_
     assert "lane-1/reader" in shown.stdout
     assert "no_device" in shown.stdout
     assert "replug" in shown.stdout
-    plain = await asyncio.to_thread(borderpost, "devices", house.config, "--json")
+    plain = await asyncio.to_thread(borderpost, "devices", house.config, "--mqtt", "--json")
     assert [device["online"] for device in json.loads(plain.stdout)] == [True, False]
     watching = await asyncio.create_subprocess_exec(
         BORDERPOST,

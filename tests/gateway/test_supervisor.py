@@ -164,8 +164,20 @@ async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(ward: Ward
     await gone(stopped)
 
 
+async def test_another_firmware_than_the_expected_one_is_told_and_the_device_works(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader", expect_firmware="2.0")
+    other = await ward.notebook.state(Condition.DEGRADED)
+    assert (other.cause, other.action) == (Cause.WRONG_FIRMWARE, Action.CALL)
+    assert "1.0, and 2.0 is expected" in other.text
+    await wire.host_opened()
+    await wire.send(b"well\nsay 1\n")
+    await ward.notebook.until(lambda: ward.notebook.numbers("lane-1/reader") == [1])
+    assert not ward.notebook.states, "that it is well otherwise is no news"
+
+
 async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(
-    ward: Ward, capfd: pytest.CaptureFixture[str]
+    capfd: pytest.CaptureFixture[str],  # before the ward, whose processes write where it reads
+    ward: Ward,
 ) -> None:
     wire = await ward.device("lane-1/reader")
     await wire.host_opened()

@@ -1,14 +1,23 @@
-"""Replay every recording through the real driver and write the events beside it: `make recordings`."""
+"""Replay every recording through a real gateway and write the events beside it: `make recordings`."""
 
 import asyncio
 import json
 import tempfile
 from pathlib import Path
 
-from support.replaying import events_of, expected, recordings
+from support.gateways import House
+from support.mosquitto import Mosquitto
+from support.replaying import expected, recordings, replayed
 
-for path in recordings():
-    with tempfile.TemporaryDirectory() as folder:
-        events = asyncio.run(events_of(path, Path(folder) / "port"))
-    expected(path).write_text(json.dumps(events, indent=1, ensure_ascii=False) + "\n")
-    print(f"{path.name}: {len(events)} events")
+
+def main() -> None:
+    """Write all of them."""
+    with tempfile.TemporaryDirectory() as folder, Mosquitto() as broker:
+        found = asyncio.run(replayed(House(Path(folder), broker), recordings()))
+    for path, events in found.items():
+        expected(path).write_text(json.dumps(events, indent=1, ensure_ascii=False) + "\n")
+        print(f"{path.name}: {len(events)} events")
+
+
+if __name__ == "__main__":  # fork servers import it again
+    main()

@@ -20,11 +20,11 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.file = self._write(name, self._sign(self._name, self._key, authority=True), self._key)
 
-    def issue(self, name: str) -> Path:
-        """Make a certificate of that common name, good for 127.0.0.1; returns its file."""
+    def issue(self, name: str, days: float = 1) -> Path:
+        """Make a certificate of that common name, good for 127.0.0.1 and so many days; returns its file."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        return self._write(name, self._sign(subject, key, authority=False), key)
+        return self._write(name, self._sign(subject, key, authority=False, days=days), key)
 
     def context(self, name: str | None, trust: Path | None = None) -> ssl.SSLContext:
         """What somebody of that name connects with."""
@@ -34,7 +34,7 @@ class Authority:
         return context
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool, days: float = 1
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
@@ -44,8 +44,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now - datetime.timedelta(days=30))
+            .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([address]), critical=False)
             .sign(self._key, hashes.SHA256())

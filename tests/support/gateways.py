@@ -30,7 +30,7 @@ embedded = {embedded}
 {login}
 [supervision]
 heartbeat_s = 0.2
-heartbeat_limit_s = 1
+heartbeat_limit_s = {silent_s}
 backoff_first_s = 0.1
 backoff_max_s = 1
 """
@@ -55,10 +55,14 @@ class House:
     login: str = ""
     """Lines of [broker]: who the gateway is there."""
     profile: str = "test"
+    silent_s: float = 1
+    """A worker that gives no sign of life for so long is replaced."""
     path: tuple[Path, ...] = ()
     """Folders where the daemon looks for modules first."""
     environment: dict[str, str] = field(default_factory=dict)
     """What the daemon finds there besides."""
+    under: tuple[str, ...] = ()
+    """What the daemon is started by, such as `setpriv` with its options."""
     process: Forked | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -93,20 +97,21 @@ class House:
             port=self.broker.port,
             embedded=str(self.profile != "production" and not self.login).lower(),
             site=self.site,
+            silent_s=self.silent_s,
             login=self.login,
         )
         self.config.write_text(head + self.extra + "".join(self.devices.values()))
 
     async def start(self) -> None:
-        """Start the daemon; as a Python of its own where the environment has to be there from the first."""
+        """Start the daemon; as a Python of its own where it has to be in that environment from the first."""
         path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
-        if "LD_PRELOAD" not in environment:
+        if "LD_PRELOAD" not in environment and not self.under:
             self.process = daemon(self.config, self.folder / "gateway.log", environment)
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gateway.daemon", str(self.config)),
+                *(*self.under, sys.executable, "-m", "gateway.daemon", str(self.config)),
                 env=environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,

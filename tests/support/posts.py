@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from drivers.driver import Condition
+from drivers.driver import Condition, Identity
+from gateway.above import Heard
 from gateway.contract.commands import Outcome
 from gateway.contract.states import DeviceDescription, DeviceState
 from gateway.fork_client import Nursery
-from gateway.supervisor import Heard, Limits, Supervised
+from gateway.supervisor import Limits, Supervised
 from gateway.worker import Order
 from simulators.serial_line import SerialLine
 from support import daemons
@@ -32,6 +33,8 @@ class Notebook:
     states: list[tuple[str, DeviceState]] = field(default_factory=list)
     descriptions: dict[str, DeviceDescription] = field(default_factory=dict)
     standing: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -45,6 +48,15 @@ class Notebook:
 
     def description_changed(self, position: str, description: DeviceDescription) -> None:
         self.descriptions[position] = description
+        self.news.set()
+
+    def identified(self, position: str, identity: Identity) -> None:
+        self.identities[position] = identity
+
+    def counted(self, position: str, counts: dict[str, Any]) -> None:
+        counted = self.counts.setdefault(position, {})
+        for name, count in counts.items():
+            counted[name] = counted.get(name, 0) + count
         self.news.set()
 
     def answered(self, position: str, ticket: int, outcome: Outcome) -> None:

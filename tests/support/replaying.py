@@ -1,19 +1,32 @@
-"""Plays a recording into the real driver through a real pty and collects what the driver says."""
+"""Plays recordings as the devices of one post, and collects what comes out of its gateway."""
 
 import asyncio
-import contextlib
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.command import Call
-from drivers.driver import BadFrame, Driver, Status, load_driver
-from drivers.links.link import LinkError
-from drivers.links.links import Links
+from drivers.links.places import placed
 from drivers.links.recording import Recording
+from gateway.cli.playing import Player, place_of
+from gateway.client import DeviceStatus, Received, Workstation
+from gateway.contract.envelope import Provenance
+from gateway.contract.topics import Position
 from simulators.serial_line import SerialLine
+from support.gateways import House
 
 ROOT = Path(__file__).parent.parent / "recordings"
 LONGEST_PAUSE_S = 0.4
+MANY_QUESTIONS = 10
+ROLES = """
+authority = "UTO"
+[role.all]
+verbs = ["*"]
+[station.counter-1]
+roles = ["all"]
+positions = ["*/*"]
+"""
 
 
 def recordings() -> list[Path]:
@@ -26,64 +39,132 @@ def expected(path: Path) -> Path:
     return path.with_suffix(".events.json")
 
 
-async def events_of(path: Path, port: Path) -> list[dict[str, Any]]:
-    """Everything the driver says to a recording: type and data of each observation, bad frames included."""
-    recording = Recording.parse(path.read_text())
-    driver_class = load_driver(recording.driver)
-    said: list[dict[str, Any]] = []
-    async with SerialLine.at(port) as line:
-        links = Links()
-        driver = driver_class(driver_class.settings_model(**recording.settings, port=str(port)), links)
-        playing = asyncio.create_task(_play(recording, line))
+@dataclass
+class Replay:
+    """One recording as a device of the post."""
+
+    position: str
+    recording: Recording
+    said: list[dict[str, Any]] = field(default_factory=list)
+    provenances: set[Provenance] = field(default_factory=set)
+    online: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
+    """Who answered and every event of each recording, out of one gateway that runs all of them at once."""
+    replays = {
+        path: Replay(f"lane-{number}/device", Recording.parse(path.read_text()))
+        for number, path in enumerate(paths, start=1)
+    }
+    house.silent_s = 20  # all of them compute at once, on a machine that may be busy
+    (house.folder / "roles.toml").write_text(ROLES)
+    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    async with AsyncExitStack() as stack:
+        waiting = asyncio.Event()
+        playing = {
+            path: await _device(house, replay, stack, waiting if _talks(replay.recording) else None)
+            for path, replay in replays.items()
+        }
+        desk = await stack.enter_async_context(house.workstation(station="counter-1"))
+        await asyncio.wait_for(desk.connected.wait(), 10)
+        watching = asyncio.create_task(
+            _watch(desk, {Position.parse(r.position): r for r in replays.values()})
+        )
+        await house.start()
+        asking = [asyncio.create_task(_ask(desk, replay)) for replay in replays.values()]
         try:
-            identity = await driver.open()
-            said.append({"type": "identity", "data": identity.model_dump(mode="json")})
-            asking = asyncio.ensure_future(_asked(driver, recording))
-            async with contextlib.aclosing(driver.watch()) as observations:
-                with contextlib.suppress(LinkError):
-                    async for observation in observations:
-                        said.append(_told(observation))
-            await asking
+            # Where each answer must come within half a second, nobody else shall compute.
+            await asyncio.gather(
+                *(task for path, task in playing.items() if not _talks(replays[path].recording))
+            )
+            waiting.set()
+            await asyncio.gather(*playing.values(), *asking)
         finally:
-            await links.close()
-            await playing
-    return said
+            # The gateway delivers what it has, and then says that it goes.
+            await house.stop()
+        await asyncio.wait_for(watching, 20)
+    assert {word for replay in replays.values() for word in replay.provenances} <= {Provenance.REPLAYED}
+    return {path: replay.said for path, replay in replays.items()}
 
 
-def _told(said: Any) -> dict[str, Any]:
-    """One thing that a driver says; how long it took to measure is not what the wire says."""
-    match said:
-        case BadFrame(fault, _):
-            return {"type": "bad frame", "data": {"fault": fault}}
-        case Status(condition):
-            return {"type": "status", "data": {"condition": condition}}
-        case _:
-            data = said.model_dump(mode="json")
-            if isinstance(quality := data.get("quality"), dict):
-                del quality["duration_ms"]
-            return {"type": said.event_type, "data": data}
+def _talks(recording: Recording) -> bool:
+    """Whether its driver asks again and again."""
+    return len([chunk for chunk in recording.chunks if chunk.direction == "out"]) > MANY_QUESTIONS
 
 
-async def _asked(driver: Driver[Any], recording: Recording) -> None:
+async def _device(
+    house: House, replay: Replay, stack: AsyncExitStack, waiting: asyncio.Event | None
+) -> "asyncio.Task[None]":
+    """Describe the device, and play its recording once the gateway has come, after waiting."""
+    player = Player(replay.recording, LONGEST_PAUSE_S)
+    place = place_of(replay.recording)
+    if place == "url":
+        port, said = await stack.enter_async_context(player.serving())
+        where = f"http://127.0.0.1:{port}"
+        playing = asyncio.create_task(_until(said))
+    else:
+        line = SerialLine.at(house.port(replay.position), look_s=0.002, replays=True)
+        where = str(line.path)
+        playing = asyncio.create_task(_play(player, line, waiting))
+    settings = placed(replay.recording.settings, place, where)
+    lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+    house.devices[replay.position] = "\n".join(
+        [f'\n[device."{replay.position}"]', f'driver = "{replay.recording.driver}"', *lines, ""]
+    )
+    house.write()
+    return playing
+
+
+async def _play(player: Player, line: SerialLine, waiting: asyncio.Event | None) -> None:
+    if waiting is not None:
+        await waiting.wait()
+    async with line:
+        await player.on(line)
+
+
+async def _until(said: asyncio.Event) -> None:
+    await said.wait()
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+async def _ask(desk: Workstation, replay: Replay) -> None:
     """Give the command that the recorded device was given."""
-    if recording.asked is not None:
-        verb, request = recording.asked
-        command = driver.commands[verb]
-        await getattr(driver, command.method)(command.request.model_validate(request), Call.at_hand())
+    if replay.recording.asked is not None:
+        verb, request = replay.recording.asked
+        await replay.online.wait()
+        await desk.command(replay.position, verb, request, timeout_s=30)
 
 
-async def _play(recording: Recording, line: SerialLine) -> None:
-    """Be the device: say what it said, wait for what the host said, and unplug at the end."""
-    await line.host_opened()
-    at_s = 0.0
-    for chunk in recording.chunks:
-        if chunk.direction == "out":
-            await line.heard(chunk.data)
-            line.forget()
-        else:
-            await asyncio.sleep(min(chunk.at_s - at_s, LONGEST_PAUSE_S) if chunk.at_s - at_s > 0.1 else 0)
-            await line.send(chunk.data)
-        at_s = chunk.at_s
-    await line.drained()
-    await asyncio.sleep(LONGEST_PAUSE_S)  # a silence is part of the recording: it ends what is pending
-    line.unplug()
+async def _watch(desk: Workstation, replays: dict[Position, Replay]) -> None:
+    """Write down what comes until the gateway goes."""
+    async for item in desk.everything():
+        replay = replays.get(item.position)
+        match item:
+            case Received() if replay is not None and not item.envelope.type.startswith("bgw.command."):
+                replay.said.append(_told(item))
+                replay.provenances.add(item.envelope.provenance)
+            case DeviceStatus(description=description) if replay is not None:
+                if item.online and description is not None and not replay.online.is_set():
+                    assert description.identity is not None
+                    identity = description.identity.model_dump(mode="json")
+                    replay.said.insert(0, {"type": "identity", "data": identity})
+                    replay.online.set()
+                if not item.gateway_online and item.state is not None:
+                    return
+
+
+def _told(received: Received) -> dict[str, Any]:
+    """One event; when it came and how long it took to measure is not what the wire says."""
+    event = json.loads(received.envelope.model_dump_json())
+    data = event["data"]
+    data.pop("received_at", None)
+    if isinstance(quality := data.get("quality"), dict):
+        del quality["duration_ms"]
+    return {"type": event["type"].removeprefix("bgw.").removesuffix(".v1"), "data": data}

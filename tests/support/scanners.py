@@ -41,10 +41,10 @@ class Before:
         return self.scanner.platen
 
 
-def usb_scanner(model: str, **more: Any) -> UsbScanner:
+def usb_scanner(model: str, *, dirty: bool = False, **more: Any) -> UsbScanner:
     """One of that model, which has drawn `FINGER`: that takes a second, in which it would not answer."""
     scanner: UsbScanner = Nb1010(**more) if model == "nb1010" else Uru4000(model, **more)
-    scanner.platen.foresee(FINGER.touch())
+    scanner.platen.foresee(FINGER.touch(), dirty=dirty)
     return scanner
 
 

@@ -6,12 +6,15 @@ and cards that the reader kept while nobody asked are not passed on: nobody know
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.access.commands import TENTH_S, Pulse, Pulsed
+from drivers.access.inspection import card_held, reader_steps
 from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.frames import meaning
 from drivers.access.osdp.settings import OsdpSettings, read_key
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, command
 from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
 from drivers.links.link import Action, Cause, LinkError
@@ -42,9 +45,13 @@ class Osdp(Driver[OsdpSettings]):
     family = Family.CARD_READER
     settings_model = OsdpSettings
     says: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
+    checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
+    meaning = staticmethod(meaning)
 
     panel: "Panel"
     _working: asyncio.Task[None] | None = None
+    _told = UNTOLD
+    """How the reader is, as it said last."""
 
     async def open(self) -> Identity:
         """Open the line and wait until the reader is online; raises LinkError."""
@@ -101,7 +108,7 @@ class Osdp(Driver[OsdpSettings]):
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield cards, and how the reader is: once, then at every change."""
         assert self._working is not None
-        status = UNTOLD
+        status = self._told = UNTOLD
         yield status
         if self.settings.security == "install":
             yield INSECURE
@@ -120,11 +127,19 @@ class Osdp(Driver[OsdpSettings]):
                             if _well(changed) != _well(status):
                                 yield self._condition(changed)
                             yield changed
-                        status = changed
+                        status = self._told = changed
                     case _:
                         yield BadFrame("other", b"")
             if self._working.done():
                 await self._working
+
+    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """Tell how the reader is; interactive: a card is held to it."""
+        if trial.level is CheckLevel.INTERACTIVE:
+            yield await card_held(trial)
+            return
+        for step in reader_steps(self._told, secure=self.settings.security == "secure"):
+            yield step
 
     def _condition(self, status: ReaderStatus) -> Status:
         if status.tampered:

@@ -1,15 +1,11 @@
 """One camera that is asked by SOAP: by its own clock, with its own addresses, as whoever may ask.
 
-Sources: ONVIF Core Specification, *Device management*; ONVIF Media Service Specification, *Media profiles*
-and *Media streaming*.
+Source: ONVIF Core Specification, *Device management*.
 """
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape
 
 from pydantic import ValidationError
 
@@ -24,7 +20,6 @@ from drivers.camera.onvif.soap import (
     NoSoapError,
     answer,
     child,
-    found,
     question,
     text,
     token,
@@ -41,17 +36,6 @@ GONE = (404, 410)
 NEWS_S = 1.5
 """A clock that is off by so much more than was thought is worth another try: it tells whole seconds."""
 LONGEST_TEXT = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """One of the ways in which a camera sends its pictures."""
-
-    token: str
-    name: str
-    encoding: str
-    width_px: int
-    height_px: int
 
 
 class OnvifDevice:
@@ -111,40 +95,6 @@ class OnvifDevice:
             serial_number=said["SerialNumber"],
             firmware=said["FirmwareVersion"],
         )
-
-    async def profiles(self) -> list[Profile]:
-        """The ways in which it sends video; raises LinkError."""
-        if "trt" not in self.services:
-            return []
-        told = await self.ask(self.services["trt"], "trt:GetProfiles")
-        profiles = []
-        for each in found(told, "Profiles"):
-            encoder = child(each, "VideoEncoderConfiguration")
-            size = [text(child(encoder, "Resolution", side)) for side in ("Width", "Height")]
-            if encoder is not None and all(re.fullmatch("[0-9]{1,5}", side) for side in size):
-                named, encoding = text(child(each, "Name")), text(child(encoder, "Encoding"))
-                profiles.append(Profile(each.get("token", ""), named, encoding, *map(int, size)))
-        return profiles
-
-    async def snapshot_address(self, profile: Profile) -> str:
-        """Where it says that a picture is; empty where it gives none. Raises LinkError."""
-        chosen = f"<trt:ProfileToken>{escape(profile.token)}</trt:ProfileToken>"
-        try:
-            told = await self.ask(self.services["trt"], "trt:GetSnapshotUri", chosen)
-        except FaultError as fault:
-            if fault.not_admitted:
-                raise
-            return ""
-        return text(child(told, "MediaUri", "Uri"))
-
-    async def stream_address(self, profile: Profile) -> str:
-        """Where it says that its stream is; raises LinkError."""
-        setup = (
-            "<trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport><tt:Protocol>RTSP</tt:Protocol>"
-            f"</tt:Transport></trt:StreamSetup><trt:ProfileToken>{escape(profile.token)}</trt:ProfileToken>"
-        )
-        told = await self.ask(self.services["trt"], "trt:GetStreamUri", setup)
-        return text(child(told, "MediaUri", "Uri"))
 
     # How it is asked
 
@@ -234,6 +184,7 @@ class OnvifDevice:
                 Action.CONFIGURE,
                 f"{given} `username` and `password`: of a user for ONVIF, whom many cameras keep apart from "
                 "those of their web page.",
+                self._http[self.addresses.device.origin].returned,
             )
         return LinkError(
             Cause.WRONG_DEVICE,

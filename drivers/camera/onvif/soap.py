@@ -27,6 +27,7 @@ ADDRESSING = "http://www.w3.org/2005/08/addressing"
 NAMESPACES = {
     "tds": "http://www.onvif.org/ver10/device/wsdl",
     "trt": "http://www.onvif.org/ver10/media/wsdl",
+    "tr2": "http://www.onvif.org/ver20/media/wsdl",
     "tev": "http://www.onvif.org/ver10/events/wsdl",
     "wsnt": "http://docs.oasis-open.org/wsn/b-2",
     "tt": "http://www.onvif.org/ver10/schema",

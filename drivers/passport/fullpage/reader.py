@@ -9,7 +9,9 @@ from typing import ClassVar, Literal, TypeVar
 from pydantic import Field
 
 from drivers.calendar import today
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family
+from drivers.links import meanings
 from drivers.links.http import HttpSettings
 from drivers.links.link import LinkError
 from drivers.observation import Observation
@@ -30,6 +32,7 @@ from drivers.passport.observations import (
     MrzRead,
     Trigger,
 )
+from drivers.passport.specimen import specimen_read
 from drivers.passport.transaction import Side, Transaction
 
 ChipStep = ChipProgress | ChipResult
@@ -103,6 +106,8 @@ class FullPageReader(Driver[SettingsT]):
         DocumentRead,
         DocumentRemoved,
     )
+    checks = (CheckLevel.INTERACTIVE,)
+    meaning = staticmethod(meanings.http)
     expected: tuple[str, ...] = ()
     """Checks the service will make: those of a scan that is cut short did not run to their end."""
     examiner: Regula | None = None
@@ -115,6 +120,10 @@ class FullPageReader(Driver[SettingsT]):
     @abstractmethod
     async def taken_away(self) -> None:
         """Wait until nothing lies there; raises LinkError."""
+
+    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """A specimen is read; see `specimen`."""
+        return specimen_read(trial)
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield the documents, each from placed to removed."""

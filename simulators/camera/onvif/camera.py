@@ -1,4 +1,4 @@
-"""Kind `camera-onvif`: a camera of ONVIF's profile S, at `/onvif/device_service`.
+"""Kind `camera-onvif`: a camera of ONVIF's profiles S and T, at `/onvif/device_service`.
 
 Its time is told to everybody; all else by a WS-Security digest that must be of about that time. Its stream
 address is that of its own RTSP server, its pictures are at `/snapshot.jpg` (HTTP Digest), its events in pull
@@ -7,7 +7,7 @@ points; it answers WS-Discovery on loopback.
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
@@ -30,14 +30,21 @@ from simulators.camera.faults import (
 )
 from simulators.camera.onvif.discovery import Advertised, advertised
 from simulators.camera.onvif.events import Events
-from simulators.camera.onvif.media import SOURCE, media_uri, profiles, token, video_sources
+from simulators.camera.onvif.media import (
+    SOURCE,
+    media_uri,
+    profiles,
+    profiles_of_media2,
+    token,
+    video_sources,
+)
 from simulators.camera.onvif.soap import NAMESPACES, Call, FaultError, Guard, call_of, envelope
 from simulators.camera.rtsp.server import RtspServer
 from simulators.camera.sending import slowed
 from simulators.faults import Fault
 from simulators.http.server import Request, Response
+from simulators.listening import HOST
 from simulators.simulator import Tell
-from simulators.tcp_service import HOST
 from simulators.timed import Timed
 
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
@@ -48,7 +55,12 @@ TOPICS = {
     "signal_lost": "tns1:VideoSource/SignalLoss",
 }
 """What it tells of its pictures, by what `insert` calls it."""
-_SERVICES = {"tds": "device_service", "trt": "media_service", "tev": "event_service"}
+_SERVICES = {
+    "tds": "device_service",
+    "trt": "media_service",
+    "tr2": "media2_service",
+    "tev": "event_service",
+}
 
 
 class OnvifCameraSettings(SceneSettings):
@@ -60,6 +72,7 @@ class OnvifCameraSettings(SceneSettings):
     discoverable: bool = Field(True, description="Whether it answers WS-Discovery.")
     tolerance_s: float = Field(10.0, gt=0, description="How old a digest may be, in seconds.")
     profiles: tuple[str, ...] = Field(("main",), description="Names of its media profiles, largest first.")
+    media: Literal["1", "2", "both"] = Field("both", description="Which of ONVIF's media services it has.")
     gives_snapshots: bool = Field(True, description="Whether it has an address of single pictures.")
     gives_events: bool = Field(True, description="Whether it has an event service.")
     by_parameters: bool = Field(False, description="Tells pull points apart by reference parameters.")
@@ -187,7 +200,7 @@ class OnvifCamera(HttpCamera):
         if place == "subscription":
             return await self.events.ask(name, call)
         prefix, operation = call.name
-        if place != _SERVICES.get(prefix):
+        if prefix not in self._services or place != _SERVICES[prefix]:
             raise FaultError("ter:ActionNotSupported", "not of this service")
         if (prefix, operation) == ("tev", "CreatePullPointSubscription"):
             return self.events.create(call, f"{self.tells(super().url)}/onvif/subscription")
@@ -199,7 +212,23 @@ class OnvifCamera(HttpCamera):
             raise FaultError("ter:NoProfile", "no such profile")
         if operation == "GetSnapshotUri" and not self.own.gives_snapshots:
             raise FaultError("ter:ActionNotSupported", "no pictures but the stream's")
+        if (prefix, operation) == ("tr2", "GetStreamUri") and call.text("Protocol") != "RTSP":
+            raise FaultError("ter:InvalidArgVal", "RTSP only")
+        if (prefix, operation) == ("tr2", "GetProfiles"):
+            encoders = call.text("Type") in ("VideoEncoder", "All")
+            body = profiles_of_media2(*self._profiles, encoders=encoders)
         return envelope(f"<{prefix}:{operation}Response>{body}</{prefix}:{operation}Response>")
+
+    @property
+    def _services(self) -> tuple[str, ...]:
+        """Prefixes of the services that it has."""
+        lacks = {"1": "tr2", "2": "trt", "both": ""}[self.own.media]
+        without = (lacks, "" if self.own.gives_events else "tev")
+        return tuple(prefix for prefix in _SERVICES if prefix not in without)
+
+    @property
+    def _profiles(self) -> tuple[Sequence[str], tuple[int, int], float, float]:
+        return self.own.profiles, self.sensor.size, self.own.frames_per_s, self.own.key_every_s
 
     def tells(self, url: str) -> str:
         """An address of its own, as it gives it."""
@@ -225,10 +254,10 @@ class OnvifCamera(HttpCamera):
         """What each operation without effects answers."""
         base = f"{self.tells(super().url)}/onvif"
         services = "".join(
-            f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace><tds:XAddr>{base}/{place}"
-            "</tds:XAddr><tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor></tds:Version></tds:Service>"
-            for prefix, place in _SERVICES.items()
-            if prefix != "tev" or self.own.gives_events
+            f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace><tds:XAddr>{base}/"
+            f"{_SERVICES[prefix]}</tds:XAddr><tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor>"
+            "</tds:Version></tds:Service>"
+            for prefix in self._services
         )
         return {
             ("tds", "GetServices"): services,
@@ -248,12 +277,13 @@ class OnvifCamera(HttpCamera):
                 "<tds:FirmwareVersion>1.0</tds:FirmwareVersion><tds:SerialNumber>SIM-ONV-0001</tds:SerialNumber>"
                 "<tds:HardwareId>1</tds:HardwareId>"
             ),
-            ("trt", "GetProfiles"): profiles(
-                self.own.profiles, self.sensor.size, self.own.frames_per_s, self.own.key_every_s
-            ),
+            ("trt", "GetProfiles"): profiles(*self._profiles),
+            ("tr2", "GetProfiles"): "",  # by what of them is asked for
             ("trt", "GetVideoSources"): video_sources(self.sensor.size, self.own.frames_per_s),
             ("trt", "GetStreamUri"): media_uri(self.tells(self.rtsp.url)),
             ("trt", "GetSnapshotUri"): media_uri(f"{self.tells(super().url)}/snapshot.jpg"),
+            ("tr2", "GetStreamUri"): f"<tr2:Uri>{self.tells(self.rtsp.url)}</tr2:Uri>",
+            ("tr2", "GetSnapshotUri"): f"<tr2:Uri>{self.tells(super().url)}/snapshot.jpg</tr2:Uri>",
         }
 
     # Faults

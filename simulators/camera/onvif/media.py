@@ -1,4 +1,7 @@
-"""What a camera tells of its media: profiles, video sources, and addresses of streams and pictures."""
+"""What a camera tells of its media: profiles, video sources, and addresses of streams and pictures.
+
+By the Media Service of ONVIF's profile S (trt), and by the Media2 Service of profile T (tr2).
+"""
 
 from collections.abc import Sequence
 
@@ -52,3 +55,25 @@ def media_uri(uri: str) -> str:
         f"<trt:MediaUri><tt:Uri>{uri}</tt:Uri><tt:InvalidAfterConnect>false</tt:InvalidAfterConnect>"
         "<tt:InvalidAfterReboot>false</tt:InvalidAfterReboot><tt:Timeout>PT0S</tt:Timeout></trt:MediaUri>"
     )
+
+
+def profiles_of_media2(
+    names: Sequence[str], size: tuple[int, int], frames_per_s: float, key_every_s: float, *, encoders: bool
+) -> str:
+    """All profiles as Media2 has them: with their encoders where those are asked for."""
+    told = ""
+    for number, name in enumerate(names, start=1):
+        width, height = size[0] >> number - 1, size[1] >> number - 1
+        told += f'<tr2:Profiles token="{token(number)}" fixed="true"><tr2:Name>{name}</tr2:Name>'
+        if encoders:
+            told += (
+                f'<tr2:Configurations><tr2:VideoEncoder token="EncoderConfig_{number}" Profile="Baseline" '
+                f'GovLength="{round(frames_per_s * key_every_s)}"><tt:Name>encoder</tt:Name>'
+                "<tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding><tt:Resolution>"
+                f"<tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height></tt:Resolution>"
+                f'<tt:RateControl ConstantBitRate="false"><tt:FrameRateLimit>{frames_per_s:g}'
+                "</tt:FrameRateLimit><tt:BitrateLimit>4096</tt:BitrateLimit></tt:RateControl><tt:Quality>5"
+                "</tt:Quality></tr2:VideoEncoder></tr2:Configurations>"
+            )
+        told += "</tr2:Profiles>"
+    return told

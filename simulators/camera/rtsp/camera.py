@@ -1,12 +1,12 @@
 """Kind `camera-rtsp`: a camera that shows what it sees by RTSP, at `/stream`."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from simulators.camera.camera import Camera, SceneSettings
 from simulators.camera.faults import AnyVideoFault, NotFound, PacketLoss, Slow, Stall
-from simulators.camera.rtsp.server import RtspServer
+from simulators.camera.rtsp.server import Codec, RtspServer
 from simulators.faults import Fault
 from simulators.timed import Timed
 
@@ -16,8 +16,15 @@ class RtspCameraSettings(SceneSettings):
 
     kind: Literal["camera-rtsp"]
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
+    codec: Codec = Field("h264", description="How its pictures are encoded.")
     slices: int = Field(1, ge=1, le=16, description="Into how many pieces each picture is encoded apart.")
     faults: tuple[Timed[AnyVideoFault], ...] = Field((), description="Faults that happen by themselves.")
+
+    @model_validator(mode="after")
+    def _can_be_encoded(self) -> Self:
+        if self.codec == "h265" and self.slices > 1:
+            raise ValueError("only H.264 is encoded in slices")
+        return self
 
     def build(self) -> "RtspCamera":
         """The camera."""
@@ -40,6 +47,7 @@ class RtspCamera(Camera):
             settings.frames_per_s,
             settings.key_every_s,
             settings.slices,
+            settings.codec,
         )
 
     @property

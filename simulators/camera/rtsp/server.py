@@ -1,4 +1,4 @@
-"""An RTSP server (RFC 2326) with one stream of H.264, over TCP only.
+"""An RTSP server (RFC 2326) with one stream of H.264 or H.265, over TCP only.
 
 Pictures are taken and encoded while somebody watches, once for all who do; whoever comes in the middle begins
 with a key picture of their own moment.
@@ -10,20 +10,25 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from simulators.camera.faults import Met, NotFound, PacketLoss, Slow, Stall, Waiting
-from simulators.camera.rtsp.h264 import CLOCK_HZ, SPS, Encoder
+from simulators.camera.rtsp.encoder import CLOCK_HZ, Encoder
+from simulators.camera.rtsp.h264 import H264
+from simulators.camera.rtsp.h265 import H265
 from simulators.camera.rtsp.messages import Request, next_request, response
 from simulators.camera.rtsp.session import Session
 from simulators.camera.sending import slowed
 from simulators.camera.sensor import Sensor
 from simulators.http.access import Access
-from simulators.tcp_service import HOST, TcpService
+from simulators.listening import HOST
+from simulators.tcp_service import TcpService
 
 PATH = "/stream"
 TRACK = "track1"
 METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
+Codec = Literal["h264", "h265"]
+CODECS: Mapping[Codec, type[Encoder]] = {"h264": H264, "h265": H265}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +45,7 @@ class RtspServer(TcpService):
         frames_per_s: float = 10.0,
         key_every_s: float = 2.0,
         slices: int = 1,
+        codec: Codec = "h264",
     ) -> None:
         super().__init__(port)
         self.sensor = sensor
@@ -47,6 +53,7 @@ class RtspServer(TcpService):
         self.frames_per_s = frames_per_s
         self.key_every_s = key_every_s
         self.slices = slices
+        self.codec = codec
         self.requests_meet = Waiting()
         self.pictures_meet = Waiting()
         self.sessions: set[Session] = set()
@@ -107,19 +114,21 @@ class RtspServer(TcpService):
         shown = [session for session in self.sessions if session.playing]
         at = int(time.monotonic() * CLOCK_HZ)
         wanted = any(session.needs_key for session in shown)
-        units, key = await self._aside(self._encoded, at, wanted)
+        payloads, key = await self._aside(self._encoded, at, wanted)
         for session in shown:
-            session.show(units, at, key=key, lose=met.get(PacketLoss))
+            session.show(payloads, at, key=key, lose=met.get(PacketLoss))
 
     def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
-        """The units of a picture of now, and whether it needs none before it."""
+        """A picture of now as it goes into packets, and whether it needs none before it."""
         image = self.sensor.expose().image
-        units = self._encoder_of(image.size).units(image, at, key=key_wanted)
-        return units, units[0][0] & 0x1F == SPS
+        encoder = self._encoder_of(image.size)
+        units = encoder.units(image, at, key=key_wanted)
+        return [payload for unit in units for payload in encoder.payloads(unit)], encoder.is_key(units)
 
     def _encoder_of(self, size: tuple[int, int]) -> Encoder:
         if self._encoder is None or self._encoder.size != size:
-            self._encoder = Encoder(size, self.frames_per_s, self.key_every_s, self.slices)
+            kind = CODECS[self.codec]
+            self._encoder = kind(size, self.frames_per_s, self.key_every_s, self.slices)
         return self._encoder
 
     async def _aside(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:

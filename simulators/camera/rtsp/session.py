@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 
 from simulators.camera.faults import PacketLoss
-from simulators.camera.rtsp.h264 import PAYLOAD_TYPE, payloads
+from simulators.camera.rtsp.encoder import PAYLOAD_TYPE
 
 BACKLOG = 2_000_000
 """Bytes not yet taken by a client, beyond which pictures are left out for it."""
@@ -23,7 +23,7 @@ class Session:
         self.sequence = secrets.randbits(15)
         self._writer = writer
 
-    def show(self, units: Sequence[bytes], at: int, *, key: bool, lose: PacketLoss | None = None) -> None:
+    def show(self, payloads: Sequence[bytes], at: int, *, key: bool, lose: PacketLoss | None = None) -> None:
         """Send a picture; with `lose`, one of its packets is missing."""
         if self._writer.is_closing() or (self.needs_key and not key):
             return
@@ -31,15 +31,14 @@ class Session:
             self.needs_key = True
             return
         self.needs_key = False
-        packets = [payload for unit in units for payload in payloads(unit)]
         lost = None
         if lose is not None:
-            lost = len(packets) - 1 if lose.which == "last" else len(packets) // 2
-        for place, payload in enumerate(packets):
+            lost = {"first": 0, "middle": len(payloads) // 2, "last": len(payloads) - 1}[lose.which]
+        for place, payload in enumerate(payloads):
             self.sequence = self.sequence + 1 & 0xFFFF
             if place == lost:
                 continue
-            last = place == len(packets) - 1
+            last = place == len(payloads) - 1
             packet = (
                 bytes([0x80, last << 7 | PAYLOAD_TYPE])
                 + self.sequence.to_bytes(2)

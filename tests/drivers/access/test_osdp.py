@@ -20,11 +20,13 @@ from access_bench import (
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.trials import outcomes, tried
 
 from drivers.access.commands import Pulse
 from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
 from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpReader
 from drivers.access.osdp.settings import OsdpSettings
+from drivers.check import CheckLevel
 from drivers.command import Call, Failed, Reason, Refused, boot_ns
 from drivers.driver import BadFrame, Condition, Status
 from drivers.links.link import Cause, LinkError
@@ -394,3 +396,21 @@ def test_frames_are_found_wherever_they_are_cut(noises: list[bytes], size: int) 
 
 def test_the_codes_are_those_of_the_standard() -> None:
     assert (POLL, OUT, ACK) == (0x60, 0x68, 0x40)
+
+
+async def test_a_check_tells_how_the_reader_is_and_of_a_card_only_its_length(tmp_path: Path) -> None:
+    async with small_reader(tmp_path) as device, opened(tmp_path / "small", None) as reader:
+        assert outcomes(await tried(reader.driver, CheckLevel.INTERNAL)) == {
+            "housing": "not_supported",
+            "supply": "not_supported",
+            "channel.secure": "failed",
+        }
+        device.to_tell = [(LSTATR, b"\x01\x00")]
+        while not (await reader.next(ReaderStatus)).tampered:
+            pass
+        seen = await tried(reader.driver, CheckLevel.INTERNAL)
+        assert (seen["housing"].outcome, seen["supply"].outcome) == ("failed", "successful")
+        card = CardRead(reader=0, format=CardFormat.RAW, bits=26, data="01020340")
+        seen = await tried(reader.driver, CheckLevel.INTERACTIVE, card)
+        assert seen["card.read"].measured == 26
+        assert "01020340" not in seen["card.read"].model_dump_json()

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from barrier_rig import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, Lane
 from pydantic import ValidationError
+from support.trials import outcomes, tried
 from virtual_time import in_virtual_time
 
 from drivers.barrier.observations import AlarmKind, BarrierState, MachineState, Why
 from drivers.barrier.wiring import BarrierSettings
+from drivers.check import CheckLevel
 from drivers.command import Failed, Reason, Refused
 from drivers.driver import Condition
 from drivers.links.link import Action, Cause, LinkError
@@ -302,3 +304,18 @@ async def test_every_change_is_said_once_and_no_more_than_that() -> None:
             MachineState.CLOSED,
         ]
         assert lane.status == []
+
+
+@in_virtual_time
+async def test_a_check_looks_at_every_input_and_moves_nothing() -> None:
+    async with Lane() as lane:
+        await lane.ready()
+        seen = await tried(lane.driver, CheckLevel.INTERNAL)
+        assert set(outcomes(seen).values()) == {"successful"}
+        assert seen[".limits"].text == "It is sensed to be closed."
+        lane.site.inject(BrokenWire(signal="fire"))
+        await lane.pass_s(1)
+        seen = await tried(lane.driver, CheckLevel.INTERNAL)
+        assert seen["emergency"].outcome == "failed"
+        assert seen["emergency"].action == "call"
+        assert not lane.asked()

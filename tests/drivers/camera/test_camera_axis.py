@@ -1,5 +1,6 @@
 """Plates that a camera pushes: several events are one vehicle, and another one may have its number."""
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -13,7 +14,7 @@ from drivers.camera.axis import Axis
 from drivers.camera.observations import Direction, PlateRead
 from drivers.driver import BadFrame
 
-PICTURE = jpeg(1, width=32, height=24)
+PICTURE = jpeg(1, width=16, height=16)
 
 
 def event(car: str = "54950", state: str = "new", **more: Any) -> dict[str, Any]:
@@ -38,6 +39,16 @@ async def push(bench: Bench, *events: Any) -> None:
         for each in events:
             body = each if isinstance(each, bytes) else json.dumps(each).encode()
             assert (await client.post(url, content=body)).status_code == 200
+
+
+def pushed(car: str, *, length: bool) -> bytes:
+    """A request as a camera sends it, with its length, or in chunks."""
+    body = json.dumps(event(car, imageType="plate", imageArray=base64.b64encode(PICTURE).decode())).encode()
+    framing = f"Content-Length: {len(body)}" if length else "Transfer-Encoding: chunked"
+    if not length:
+        pieces = (body[:100], body[100:], b"")
+        body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return f"POST /plates HTTP/1.1\r\nHost: post\r\n{framing}\r\n\r\n".encode() + body
 
 
 def listening(**settings: Any) -> Any:
@@ -101,6 +112,32 @@ async def test_pictures_come_in_base64_beside_the_event(pictures: dict[str, Any]
         await push(bench, event(**pictures))
         (picture,) = (await bench.next(PlateRead)).attachments
         assert (picture.role, picture.content) == ("plate", PICTURE)
+
+
+@pytest.mark.parametrize("length", [True, False])
+async def test_a_push_cut_at_every_byte_is_one_event_with_its_picture(length: bool) -> None:
+    async with listening() as bench:
+        at = "127.0.0.1", bench.driver.listener.port  # type: ignore[attr-defined]
+        reader, writer = await asyncio.open_connection(*at)
+        cuts = range(len(pushed("000000", length=length)))
+        for cut in cuts:
+            whole = pushed(f"{cut:06}", length=length)
+            if cut % 16 == 0:  # and one that hangs up there, and comes again
+                _, hasty = await asyncio.open_connection(*at)
+                hasty.write(whole[:cut])
+                hasty.close()
+                await hasty.wait_closed()
+            writer.write(whole[:cut])
+            for _ in range(3):
+                await asyncio.sleep(0)  # the listener reads
+            writer.write(whole[cut:])
+            assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        reads = [await bench.next(PlateRead) for _ in cuts]
+        assert [read.vendor_id for read in reads] == [f"{cut:06}" for cut in cuts]
+        assert {picture.content for read in reads for picture in read.attachments} == {PICTURE}
+        assert {len(read.attachments) for read in reads} == {1}
+        assert bench.said.empty()
 
 
 async def test_a_torn_picture_is_counted_and_costs_only_itself() -> None:

@@ -102,6 +102,18 @@ async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures
         assert simulated.rtsp.watching == (pictures == "stream")
 
 
+@pytest.mark.parametrize("pictures", ["snapshot", "stream"])
+async def test_a_camera_of_profile_t_alone_has_the_same_pictures(pictures: str) -> None:
+    async with (
+        camera(media="2", profiles=["main", "small"]) as simulated,
+        looking(simulated, pictures=pictures, width_max_px=400) as bench,
+    ):
+        await captured(bench)
+        asked = [each.body for each in simulated.server.asked if b":ProfileToken" in each.body]
+        assert [b"<tr2:ProfileToken>Profile_2<" in body for body in asked] == [True]
+        assert simulated.rtsp.watching == (pictures == "stream")
+
+
 async def test_a_camera_without_single_pictures_is_looked_at_through_its_stream() -> None:
     async with camera(gives_snapshots=False) as simulated:
         async with looking(simulated) as bench:

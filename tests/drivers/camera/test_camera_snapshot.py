@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from camera_bench import Asked, Server, jpeg, number_in, part, watched
+from support.trials import outcomes, tried
 
 from drivers.camera.commands import Subject, TakePicture
 from drivers.camera.observations import FaceCaptured, SceneCaptured
 from drivers.camera.snapshot import Snapshot
+from drivers.check import CheckLevel
 from drivers.command import Call, Failed, Reason, Refused, Request
 from drivers.driver import BadFrame, Condition, Status
 from drivers.links.link import Cause, LinkError
@@ -356,3 +358,18 @@ async def test_nothing_of_a_picture_stands_in_a_log() -> None:
         await bench.capture()
         captured = await bench.next(SceneCaptured)
         assert captured.attachments[0].sha256 not in str(redacted(captured))
+
+
+async def test_a_check_measures_a_picture_of_which_nothing_else_remains() -> None:
+    async def torn(camera: Camera, asked: Asked) -> None:
+        await asked.answer(camera.picture()[:-40])
+
+    async with Camera(single).running() as camera, taking(camera) as bench:
+        seen = await tried(bench.driver, CheckLevel.EXTERNAL)
+        assert seen["picture.came"].outcome == "successful"
+        assert "320 by 240" in seen["picture.came"].text
+        assert {"picture.sharpness", "picture.brightness", "picture.contrast"} <= outcomes(seen).keys()
+        camera.answering = lambda asked: torn(camera, asked)
+        assert outcomes(await tried(bench.driver, CheckLevel.EXTERNAL)) == {"picture.came": "failed"}
+        assert (await bench.next(Status)).condition is Condition.DEGRADED
+        assert not any(isinstance(said, FaceCaptured | SceneCaptured) for said in bench.said._queue)

@@ -10,7 +10,9 @@ from desk import Desk, Played, played, words
 from PIL import Image
 from pydantic import ValidationError
 from support.prints import BLANK, print_of
+from support.trials import outcomes, tried
 
+from drivers.check import CheckLevel
 from drivers.command import Failed, Reason, Refused
 from drivers.driver import Condition, Status
 from drivers.fingerprint.commands import Capture
@@ -484,3 +486,17 @@ def test_positions_have_the_numbers_of_the_standards() -> None:
 
 def test_nothing_of_an_ended_capture_is_hidden_from_a_log() -> None:
     assert CaptureEnded.shown >= set(CaptureEnded.model_fields) - {"transaction", "wire"}
+
+
+async def test_a_check_takes_a_print_and_tells_of_the_glass() -> None:
+    async with played() as (scanner, desk):
+        assert outcomes(await tried(scanner, CheckLevel.INTERNAL)) == {"glass.clean": "undetermined"}
+        trying = asyncio.ensure_future(tried(scanner, CheckLevel.INTERACTIVE))
+        await desk.told(Feedback.PLACE)
+        scanner.place(GOOD)
+        seen = await trying
+        assert seen["finger.taken"].outcome == "successful"
+        assert seen["finger.taken"].measured is not None
+        while await desk.condition() is not Condition.ONLINE:
+            pass
+        assert outcomes(await tried(scanner, CheckLevel.INTERNAL)) == {"glass.clean": "successful"}

@@ -155,7 +155,11 @@ async def test_a_trace_has_both_directions() -> None:
         links = Links(lambda direction, chunk: seen.append((direction, chunk)))
         await (await link_to(server.url, links)).ask("PUT", "/x", body={"a": 1})
         await links.close()
-    assert seen == [("out", b'PUT /x\n{"a":1}'), ("in", b"200\n"), ("in", b'{"hello": true}')]
+    assert seen == [
+        ("out", b'PUT /x\n{"a":1}'),
+        ("in", b"200 application/json\n"),
+        ("in", b'{"hello": true}'),
+    ]
 
 
 async def test_a_simulator_is_known_by_its_header() -> None:

@@ -320,6 +320,13 @@ TABLE = (
         "choose one of 1200, 9600, 115200",
     ),
     Broken(
+        "firmware",
+        GATEWAY + BROKER + DEVICE + "expect_firmware = 2.14 #!",
+        'device."lane-1/reader".expect_firmware',
+        "2.14 is not text in quotes",
+        "",
+    ),
+    Broken(
         "setting of another driver",
         GATEWAY + BROKER + DEVICE + "buad = 9600 #!",
         'device."lane-1/reader".buad',
@@ -602,6 +609,49 @@ TABLE = (
         'device."lane-1/reader".port',
         "refuses a simulated device",
         'profile = "training"',
+    ),
+    Broken(
+        "simulators in production",
+        PRODUCTION + BROKER + '[console]\nsimulators = "sim.sock" #!\n' + DEVICE,
+        "console.simulators",
+        "has no simulators",
+        'profile = "training"',
+    ),
+    # The technicians' console.
+    Broken(
+        "console for anybody",
+        GATEWAY + BROKER + '[console]\nlisten = "127.0.0.1:8440" #!\n' + DEVICE,
+        "console.listen",
+        "has to know who may log in",
+        "add users_file = ",
+    ),
+    Broken(
+        "console in clear",
+        GATEWAY + BROKER + '[console]\nusers_file = "u.toml"\nlisten = "192.0.2.1:8440" #!\n' + DEVICE,
+        "console.listen",
+        "no network in clear",
+        "add a table [console.tls]",
+    ),
+    Broken(
+        "console of any name",
+        GATEWAY + BROKER + '[console]\nlisten = "post.example" #!\n' + DEVICE,
+        "console.listen",
+        '"post.example" does not have the form it needs',
+        'listen = "127.0.0.1:8440"',
+    ),
+    Broken(
+        "users that all may read",
+        GATEWAY + BROKER + '[console]\nusers_file = "open" #!\n' + DEVICE,
+        "console.users_file",
+        "every user of this machine can read",
+        "chmod o=",
+    ),
+    Broken(
+        "key of the console that is not there",
+        GATEWAY + BROKER + '[console.tls]\ncert_file = "open"\nkey_file = "none" #!\n' + DEVICE,
+        "console.tls.key_file",
+        "does not exist",
+        "create it",
     ),
     # One of several kinds of table, told by a word in it.
     Broken(

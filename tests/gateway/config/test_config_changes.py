@@ -17,18 +17,21 @@ class Reader(Settings):
     baud: int = 9600
 
 
-def _device(driver: str, baud: int) -> DeviceSettings:
-    return DeviceSettings(driver=driver, settings=Reader(baud=baud), table={"baud": baud})
+def _device(driver: str, baud: int, firmware: str | None) -> DeviceSettings:
+    table = {"baud": baud}
+    return DeviceSettings(driver=driver, settings=Reader(baud=baud), table=table, expect_firmware=firmware)
 
 
 DEVICES = st.dictionaries(
     st.sampled_from(
         [Position("lane-1", "reader"), Position("lane-1", "camera"), Position("lane-2", "reader")]
     ),
-    st.builds(_device, st.sampled_from(["a", "b"]), st.sampled_from([9600, 19200])),
+    st.builds(
+        _device, st.sampled_from(["a", "b"]), st.sampled_from([9600, 19200]), st.sampled_from([None, "2.14"])
+    ),
 )
 POSTS = st.builds(
-    lambda name, port, hq, expires, level, rate, authority, devices, stamp: Post.model_validate(
+    lambda name, port, hq, expires, level, rate, idle, authority, devices, stamp: Post.model_validate(
         {
             "gateway": {"site": "ke-busia", "name": name, "profile": "test", "state_dir": "/x"},
             "broker": {"host": "localhost", "port": port, "username": "u", "password_file": "/p"},
@@ -36,6 +39,7 @@ POSTS = st.builds(
             "delivery": {"traveller_expires_s": expires},
             "log": {"level": level},
             "commands": {"moves_per_min": rate},
+            "console": {"idle_s": idle},
             "roles": {"authority": authority},
             "devices": devices,
             "stamps": {Path("/p"): stamp},
@@ -47,6 +51,7 @@ POSTS = st.builds(
     st.sampled_from([60, 30]),
     st.sampled_from(["info", "debug"]),
     st.sampled_from([12, 6]),
+    st.sampled_from([60, 30]),
     st.sampled_from(["KE", "UG"]),
     DEVICES,
     st.sampled_from([1, 2]),
@@ -76,11 +81,12 @@ def test_back_is_the_opposite_of_forth(old: Post, new: Post) -> None:
     forth, back = changed(old, new), changed(new, old)
 
     assert (set(forth.added), set(forth.altered)) == (set(back.removed), set(back.altered))
-    assert (forth.broker, forth.hq, forth.delivery, forth.commands, forth.restart) == (
+    assert (forth.broker, forth.hq, forth.delivery, forth.commands, forth.console, forth.restart) == (
         back.broker,
         back.hq,
         back.delivery,
         back.commands,
+        back.console,
         back.restart,
     )
 
@@ -94,7 +100,7 @@ def test_equal_means_no_changes_and_no_changes_means_equal(old: Post, new: Post)
 def test_devices_alone_touch_nothing_else(old: Post, devices: dict[Position, Any]) -> None:
     changes = changed(old, old.model_copy(update={"devices": devices}))
 
-    assert changes == Changes(changes.added, changes.removed, changes.altered, False, False, False, False, ())
+    assert changes == Changes(changes.added, changes.removed, changes.altered, *5 * [False], ())
     assert not {*changes.added} & {*changes.removed}
 
 

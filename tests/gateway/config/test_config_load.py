@@ -43,6 +43,13 @@ def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Pat
     assert device.settings.model_dump()["baud"] == 9600
 
 
+def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[..., Post]) -> None:
+    loaded = post(SMALL + 'expect_firmware = "2.14"\n')
+
+    device = loaded.devices[Position("lane-1", "reader")]
+    assert (device.expect_firmware, device.table) == ("2.14", {"port": "usb:0DB5:0137"})
+
+
 def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
     loaded = post(SMALL + '[hq]\nhost = "hq.example"\ntls = {}\n')
 
@@ -139,8 +146,8 @@ def test_the_example_is_a_production_post_and_shows_the_defaults(tmp_path: Path)
     loaded = load(ROOT / "config/example.toml", {})
     shown = tmp_path / "shown.toml"
     # The lines that are commented out claim to show defaults; these cannot, they name things.
-    files = ("# password_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
-    named = ("# username", "# environment", *files)
+    files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
+    named = ("# username", "# environment", "# listen", *files)
     shown.write_text(
         "\n".join(
             line.removeprefix("# ")

@@ -14,6 +14,7 @@ SOAP = "http://www.w3.org/2003/05/soap-envelope"
 SERVICES = {
     "tds": ("http://www.onvif.org/ver10/device/wsdl", "device_service"),
     "trt": ("http://www.onvif.org/ver10/media/wsdl", "media_service"),
+    "tr2": ("http://www.onvif.org/ver20/media/wsdl", "media2_service"),
     "tev": ("http://www.onvif.org/ver10/events/wsdl", "event_service"),
     "wsnt": ("http://docs.oasis-open.org/wsn/b-2", ""),
 }

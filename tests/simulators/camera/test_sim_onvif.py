@@ -31,6 +31,7 @@ async def test_it_tells_what_it_is_and_where_its_pictures_are() -> None:
         assert [url.rpartition("/")[2] for url in services] == [
             "device_service",
             "media_service",
+            "media2_service",
             "event_service",
         ]
         assert texts(await onvif.call("tds:GetCapabilities"), "WSPullPointSupport") == ["true"]
@@ -43,9 +44,24 @@ async def test_it_tells_what_it_is_and_where_its_pictures_are() -> None:
         assert stamp_of((await client.get(snapshot, auth=DIGEST)).content)
 
 
-async def refusal(onvif: Onvif, operation: str = "tds:GetDeviceInformation", **more: str) -> str:
+async def test_media2_tells_of_encoders_to_who_asks_for_them() -> None:
+    async with running("camera-onvif", media="2", **ALONE) as (camera, client):
+        onvif = Onvif(client)
+        assert "media_service" not in "".join(texts(await onvif.call("tds:GetServices"), "XAddr"))
+        assert await refusal(onvif, "trt:GetProfiles") == "ter:ActionNotSupported"
+        for kind, widths in (("", []), ("AudioEncoder", []), ("VideoEncoder", ["640"]), ("All", ["640"])):
+            profiles = await onvif.call("tr2:GetProfiles", f"<o:Type>{kind}</o:Type>")
+            assert (texts(profiles, "Name")[0], texts(profiles, "Width")) == ("main", widths)
+        wanted = f"<o:Protocol>RTSP</o:Protocol>{PROFILE}"
+        assert texts(await onvif.call("tr2:GetStreamUri", wanted), "Uri") == [camera.rtsp.url]
+        assert await refusal(onvif, "tr2:GetStreamUri", PROFILE) == "ter:InvalidArgVal"
+        (snapshot,) = texts(await onvif.call("tr2:GetSnapshotUri", PROFILE), "Uri")
+        assert stamp_of((await client.get(snapshot)).content)
+
+
+async def refusal(onvif: Onvif, operation: str = "tds:GetDeviceInformation", *given: str, **more: str) -> str:
     with pytest.raises(RefusedError) as refused:
-        await onvif.call(operation, **more)
+        await onvif.call(operation, *given, **more)
     return str(refused.value)
 
 

@@ -1,6 +1,7 @@
 """The simulated RTSP camera, as FFmpeg and a client written by hand see it."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,9 +34,9 @@ def stamps(url: str, count: int, user: str = "") -> list[Stamp]:
         return [Stamp.read(frame.to_image()) for frame in islice(container.decode(video=0), count)]
 
 
-@pytest.mark.parametrize("size", ["640x360", "1920x1080"])
-async def test_ffmpeg_sees_every_picture_in_its_order(size: str) -> None:
-    async with running("camera-rtsp", size=size, **QUICK, **USER) as (camera, _):
+@pytest.mark.parametrize(("size", "codec"), [("640x360", "h264"), ("1920x1080", "h264"), ("640x360", "h265")])
+async def test_ffmpeg_sees_every_picture_in_its_order(size: str, codec: str) -> None:
+    async with running("camera-rtsp", size=size, codec=codec, **QUICK, **USER) as (camera, _):
         seen = await asyncio.to_thread(stamps, camera.url, 5, "watch:two%20words")
         assert [later.number - earlier.number for earlier, later in pairwise(seen)] == [1] * 4
         assert all(later.at_ms > earlier.at_ms for earlier, later in pairwise(seen))
@@ -57,6 +58,27 @@ async def test_opencv_sees_it_with_the_ffmpeg_of_its_own() -> None:
         url = camera.url.replace("//", "//watch:two%20words@")
         stamps_seen = await asyncio.to_thread(seen, url)
         assert [later.number - earlier.number for earlier, later in pairwise(stamps_seen)] == [1] * 4
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+async def test_the_program_ffmpeg_sees_it(codec: str) -> None:
+    if (program := shutil.which("ffmpeg")) is None:
+        pytest.skip("needs ffmpeg, from apt")
+    async with running("camera-rtsp", codec=codec, **QUICK, **USER) as (camera, _):
+        url = camera.url.replace("//", "//watch:two%20words@")
+        wanted = ["-rtsp_transport", "tcp", "-i", url, "-frames:v", "5", "-fps_mode", "passthrough"]
+        process = await asyncio.create_subprocess_exec(
+            *(program, "-v", "error", *wanted, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(15):
+            out, _ = await process.communicate()
+    size = 640 * 360 * 3
+    seen = [
+        Stamp.read(Image.frombytes("RGB", (640, 360), out[at : at + size])) for at in range(0, len(out), size)
+    ]
+    assert (process.returncode, len(seen)) == (0, 5)
+    assert all(later.number > earlier.number for earlier, later in pairwise(seen))
 
 
 async def test_several_watch_at_once_and_nothing_is_taken_for_nobody() -> None:

@@ -7,11 +7,12 @@ import ctypes
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
 from drivers.links.serial import SerialSettings
 from drivers.observation import Attachment, DataClass, Observation
 
@@ -52,9 +53,11 @@ class Odd(Driver[SerialSettings]):
     async def open(self) -> Identity:
         """Open the port."""
         self.link = await self.links.serial(self.settings)
-        return Identity(model="odd", serial_number="ODD-1")
+        label = Path(f"{self.settings.port}.label")  # on the back of the device, to be exchanged with it
+        serial_number = label.read_text() if label.exists() else "ODD-1"
+        return Identity(model="odd", serial_number=serial_number, firmware="1.0")
 
-    async def watch(self) -> AsyncIterator[Observation | BadFrame]:
+    async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Obey."""
         rest = b""
         while True:
@@ -82,5 +85,7 @@ class Odd(Driver[SerialSettings]):
                         raise ValueError(f"cannot read {SECRET}")
                     case ["end"]:
                         return
+                    case ["well"]:
+                        yield Status(Condition.ONLINE)
                     case ["noise"]:
                         yield BadFrame("noise", line)

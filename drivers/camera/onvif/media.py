@@ -1,0 +1,90 @@
+"""Where a camera's pictures are: its media profiles, and the addresses of their streams and single pictures.
+
+Sources: ONVIF Media Service Specification, *Media profiles* and *Media streaming*; ONVIF Media2 Service
+Specification, likewise: cameras of profile T have that, and some have nothing else.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape
+
+from drivers.camera.onvif.device import OnvifDevice
+from drivers.camera.onvif.soap import FaultError, child, found, text
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One of the ways in which a camera sends its pictures."""
+
+    token: str
+    name: str
+    encoding: str
+    width_px: int
+    height_px: int
+
+
+class Media:
+    """What every camera had first."""
+
+    service: ClassVar = "trt"
+    all_profiles: ClassVar = ""
+    encoder: ClassVar[tuple[str, ...]] = ("VideoEncoderConfiguration",)
+    """Where that stands in a profile."""
+    by_rtsp: ClassVar = (
+        "<trt:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream><tt:Transport><tt:Protocol>RTSP</tt:Protocol>"
+        "</tt:Transport></trt:StreamSetup>"
+    )
+
+    def __init__(self, device: OnvifDevice) -> None:
+        self._device = device
+
+    async def profiles(self) -> list[Profile]:
+        """The ways in which it sends video; raises LinkError, or FaultError."""
+        return list(self._told(await self._ask("GetProfiles", self.all_profiles)))
+
+    async def snapshot_address(self, profile: Profile) -> str:
+        """Where it says that a picture is; empty where it gives none. Raises LinkError, or FaultError."""
+        try:
+            told = await self._ask("GetSnapshotUri", self._chosen(profile))
+        except FaultError as fault:
+            if fault.not_admitted:
+                raise
+            return ""
+        return next(map(text, found(told, "Uri")), "")
+
+    async def stream_address(self, profile: Profile) -> str:
+        """Where it says that its stream is; raises LinkError, or FaultError."""
+        told = await self._ask("GetStreamUri", self.by_rtsp + self._chosen(profile))
+        return next(map(text, found(told, "Uri")), "")
+
+    async def _ask(self, operation: str, arguments: str) -> Element:
+        place = self._device.services[self.service]
+        return await self._device.ask(place, f"{self.service}:{operation}", arguments)
+
+    def _chosen(self, profile: Profile) -> str:
+        return f"<{self.service}:ProfileToken>{escape(profile.token)}</{self.service}:ProfileToken>"
+
+    def _told(self, response: Element) -> Iterator[Profile]:
+        for each in found(response, "Profiles"):
+            encoder = child(each, *self.encoder)
+            size = [text(child(encoder, "Resolution", side)) for side in ("Width", "Height")]
+            if encoder is not None and all(re.fullmatch("[0-9]{1,5}", side) for side in size):
+                named, encoding = text(child(each, "Name")), text(child(encoder, "Encoding"))
+                yield Profile(each.get("token", ""), named, encoding, *map(int, size))
+
+
+class Media2(Media):
+    """What cameras of profile T have."""
+
+    service = "tr2"
+    all_profiles = "<tr2:Type>VideoEncoder</tr2:Type>"  # without, there are names in them only
+    encoder = ("Configurations", "VideoEncoder")
+    by_rtsp = "<tr2:Protocol>RTSP</tr2:Protocol>"
+
+
+def media_of(device: OnvifDevice) -> Media | None:
+    """The service that it has for that; the first one where it has both, because that is better tried."""
+    return next((kind(device) for kind in (Media, Media2) if kind.service in device.services), None)

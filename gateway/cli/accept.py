@@ -1,0 +1,20 @@
+"""`borderpost accept`: let another serial number serve a position, the swap."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.asking import AsJson, Why, ordered
+from gateway.cli.positions import OneDevice, PostFile
+
+
+def accept(
+    config: PostFile,
+    position: OneDevice,
+    serial_number: Annotated[str, typer.Argument(metavar="SERIAL", help="The one that waits there.")],
+    reason: Why = "swap",
+    as_json: AsJson = False,
+) -> None:
+    """Let the device that waits at a position serve it. Accept the old one again to go back."""
+    body = {"serial_number": serial_number, "reason": reason}
+    ordered(config, position, "/accept", body, f"{serial_number} serves here from now on", as_json=as_json)

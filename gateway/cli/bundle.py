@@ -1,0 +1,43 @@
+"""`borderpost bundle`: what support needs to know, in one archive, without anything personal."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.local_api import view_of
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, errors, fail
+from gateway.diagnosis.bundle import bundle as collect
+
+
+def bundle(
+    config: ConfigFile = DEFAULT_CONFIG,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write it.")] = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Say what would be in it; write nothing.")
+    ] = False,
+    journal: Annotated[
+        Path | None, typer.Option(help="The gateway's log, where it does not go to the journal.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The contents as one JSON list.")] = False,
+) -> None:
+    """Pack findings, redacted configuration, states, counters, log, versions: nothing personal, no secret."""
+    view, events = view_of(config)
+    packed = collect(config, view, events, journal)
+    if as_json:
+        contents = [
+            {"name": part.name, "what": part.what, "size_bytes": len(part.content)} for part in packed.parts
+        ]
+        typer.echo(json.dumps(contents))
+    else:
+        for part in packed.parts:
+            console.print(f"{len(part.content):8} {part.name:15} {part.what}", markup=False, soft_wrap=True)
+    if only_list:
+        return
+    file = output or Path(f"{packed.name}.tar.gz")
+    try:
+        file.write_bytes(packed.archive())
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}", 73)
+    errors.print(f"{file}: {file.stat().st_size} bytes", markup=False, soft_wrap=True)

@@ -1,0 +1,74 @@
+"""`borderpost console`: who may log in to the console over the network."""
+
+import os
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.terminal import DEFAULT_CONFIG, fail
+
+app = typer.Typer(help="Who may log in to the console over the network.", no_args_is_help=True)
+ConfigOption = Annotated[
+    Path, typer.Option("--config", envvar="BORDERPOST_CONFIG", help="The file that describes the post.")
+]
+Name = Annotated[str, typer.Argument(help="Login: lower-case letters, digits, '.', '_' and '-'.")]
+
+
+class Role(StrEnum):
+    """What somebody may do; see `gateway.local.orders.Standing`."""
+
+    viewer = "viewer"
+    technician = "technician"
+    supervisor = "supervisor"
+
+
+@app.callback()
+def group() -> None:
+    """Keep `passwd` a word of its own although it is the only command."""
+
+
+@app.command()
+def passwd(
+    name: Name,
+    role: Annotated[
+        Role | None, typer.Option(help="What they may do; who is there already keeps theirs.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Let them in no longer.")] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Set somebody's password in the post's users file, asking for it; or take somebody out of it."""
+    from gateway.console import people
+    from gateway.local.orders import Standing
+
+    file = load_or_fail(config).console.users_file
+    if file is None:
+        fail(
+            f"{config} names no users file, so nobody can log in over the network\n"
+            '    add users_file = "users.toml" under [console]',
+            os.EX_CONFIG,
+        )
+    if not re.fullmatch(people.NAME, name):
+        raise typer.BadParameter("a name is lower-case letters, digits, '.', '_', '-', at most 32")
+    try:
+        known = people.read(file) if file.exists() else {}
+        if remove:
+            if not people.remove(file, name):
+                fail(f"there is no {name} in {file}", os.EX_NOUSER)
+            typer.echo(f"{name} may not log in any more")
+            return
+        if role is None and name not in known:
+            fail(f"there is no {name} yet: say what they may do, with --role", os.EX_USAGE)
+        standing = Standing[role.upper()] if role else known[name].role
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        if len(password) < people.SHORTEST:
+            fail(f"a password has {people.SHORTEST} characters at least", os.EX_DATAERR)
+        people.set_password(file, name, password, standing)
+    except people.UsersFileError as error:
+        fail(str(error), os.EX_DATAERR)
+    except OSError as error:
+        fail(f"{file} cannot be written: {error.strerror}", os.EX_CANTCREAT)
+    typer.echo(f"{name} may log in as {standing.name.lower()}")

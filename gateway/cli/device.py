@@ -1,0 +1,28 @@
+"""`borderpost device`: everything of one device."""
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.asking import AsJson, asked, told
+from gateway.cli.lines import device_page, event_line
+from gateway.cli.local_api import at
+from gateway.cli.positions import OneDevice, PostFile
+
+
+def device(
+    config: PostFile,
+    position: OneDevice,
+    events: Annotated[bool, typer.Option("--events", help="Its last events, redacted, as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show one device: state, cause, remedy, identity, claim, counters. Exit code 1 when it is not online."""
+    seen = asked(config, at(position))
+    if events:
+        seen["events"] = asked(config, at(position, "/events"))
+    told(seen, _page, as_json=as_json)
+    raise typer.Exit(0 if seen["state"]["state"] in ("online", "busy") else 1)
+
+
+def _page(seen: dict[str, Any]) -> list[str]:
+    return [*device_page(seen), *map(event_line, seen.get("events", ()))]

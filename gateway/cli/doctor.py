@@ -1,0 +1,21 @@
+"""`borderpost doctor`: everything of a post that can be looked at, the worst first."""
+
+import typer
+
+from gateway.cli.findings import AsJson, tell
+from gateway.cli.local_api import view_of
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
+from gateway.diagnosis.doctor import doctor as look
+
+
+def doctor(
+    config: ConfigFile = DEFAULT_CONFIG,
+    everything: bool = typer.Option(False, "--all", help="What is well, too."),
+    as_json: AsJson = False,
+) -> None:
+    """Look at broker, certificates, clock, disk, machine and devices; works with a dead gateway too.
+
+    Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
+    """
+    view, _ = view_of(config)
+    tell(look(config, view), everything=everything, as_json=as_json)

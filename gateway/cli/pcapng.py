@@ -1,0 +1,23 @@
+"""`borderpost pcapng`: a recording for Wireshark."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.links.capture import capture
+from gateway.cli.recording_file import RecordingFile, recording_or_fail, write_or_fail
+from gateway.cli.terminal import console
+
+
+def pcapng(
+    recording: RecordingFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not exist yet.")],
+) -> None:
+    """Write a recording as a capture that Wireshark opens: serial lines, USB, smart cards, boards.
+
+    People in the recording are in the capture too; only its owner may read the file then.
+    """
+    read = recording_or_fail(recording)
+    write_or_fail(out, capture(read), 0o600 if read.people == "real" else 0o644)
+    console.print(f"{out}: {len(read.entries)} packets", markup=False, soft_wrap=True)

@@ -1,0 +1,125 @@
+"""`borderpost record`: keep what crosses a device's wire, for whoever shall see it again."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from drivers.links.link import Direction
+from drivers.links.recording import Chunk, Entry, Recording, Wire
+from drivers.links.settings import Settings
+from drivers.links.tape import LIMIT_BYTES, Tape
+from drivers.links.usb_trace import Transfer, TransferType
+from gateway.cli.asking import asked
+from gateway.cli.local_api import NotAnswered, Refused, at, explain, state_dir, stream
+from gateway.cli.positions import OneDevice, PostFile
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.recording_file import write_or_fail
+from gateway.cli.terminal import console, errors, fail
+from gateway.contract.topics import Position
+from gateway.version import VERSION
+
+MIB = 1024 * 1024
+WIRES: dict[str, Wire] = {
+    "SerialSettings": "serial",
+    "KeyboardSettings": "keyboard",
+    "UsbSettings": "usb",
+    "HttpSettings": "http",
+    "ListenerSettings": "http-listener",
+}
+"""What a device is on, by what its settings are made of."""
+
+
+def record(
+    config: PostFile,
+    position: OneDevice,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not exist yet.")],
+    reveal: Annotated[str, typer.Option(help="Why people's data may be kept; it goes into the record.")],
+    seconds: Annotated[float, typer.Option("--for", min=0.1, help="End after so many seconds.")] = 30.0,
+    limit: Annotated[
+        int, typer.Option(min=1, max=LIMIT_BYTES // MIB, help="Keep the newest so many MiB.")
+    ] = 16,
+) -> None:
+    """Write what a device says and is told, personal data and all, into a file that only its owner may read.
+
+    It ends after so long, or with Ctrl-C. `borderpost scrub` takes the people out before it leaves the post.
+    """
+    post = load_or_fail(config)
+    device = post.devices.get(Position.parse(position))
+    if device is None:
+        fail(f"there is no {position} in this post", os.EX_USAGE)
+    if out.exists():
+        fail(f"{out}: exists already; name another file", os.EX_CANTCREAT)
+    seen = asked(config, at(position))
+    ticket = asked(config, at(position, "/trace/reveal"), method="POST", body={"reason": reveal})
+    tape = Tape(limit * MIB)
+    try:
+        path = at(position, f"/trace?ticket={ticket['ticket']}")
+        lost = _taped(tape, stream(state_dir(config), path, within_s=seconds))
+    except (NotAnswered, Refused) as error:
+        explain(error)
+    provenance = seen["state"].get("provenance") or "live"
+    recording = Recording(
+        driver=device.driver,
+        settings=device.settings.nameless(),
+        provenance=f"{provenance}, {lost} lost" if lost else provenance,
+        people="synthetic" if provenance == "simulated" else "real",
+        entries=[*tape.entries],
+        wire=wire_of(device.settings),
+        identity={name: said for name, said in (seen["identity"] or {}).items() if said is not None},
+        gateway=VERSION,
+        begins="midway",
+    )
+    write_or_fail(out, recording.text().encode(), 0o600)
+    console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
+    if lost:
+        errors.print(f"{lost} could not be kept: there are holes in it", markup=False)
+
+
+def _taped(tape: Tape, items: Iterable[dict[str, Any]]) -> int:
+    """Keep items of a trace until they end or somebody ends them; returns how many were lost."""
+    lost = 0
+    try:
+        for item in items:
+            lost += item.get("lost", 0)
+            if (entry := entry_of(item)) is not None:
+                tape.keep(entry)
+    except KeyboardInterrupt:
+        pass
+    return lost + tape.lost
+
+
+def entry_of(item: dict[str, Any]) -> Entry | None:
+    """An item of a trace as an entry of a recording; None for the end of a connection.
+
+    Raises ValueError for one whose bytes are hidden.
+    """
+    if item["size"] and item["hex"] is None:
+        raise ValueError("the bytes are hidden: ask for the trace with `reveal`")
+    data = bytes.fromhex(item["hex"] or "")
+    if (facts := item["transfer"]) is None:
+        return Chunk(item["at_s"], cast("Direction", item["direction"]), data) if data else None
+    return Transfer(
+        id=facts["id"],
+        stage=facts["stage"],
+        kind=TransferType[facts["kind"].upper()],
+        endpoint=facts["endpoint"],
+        bus=1,
+        device=1,
+        at_ns=round(item["at_s"] * 1e9),
+        status=facts["status"],
+        length=facts["length"],
+        setup=bytes.fromhex(facts["setup"]),
+        data=data,
+    )
+
+
+def wire_of(settings: Settings) -> Wire:
+    """What a device with these settings is on."""
+    if str(getattr(settings, "port", "")).startswith("tcp://"):
+        return "modbus-tcp"
+    made_of = (WIRES[base.__name__] for base in type(settings).__mro__ if base.__name__ in WIRES)
+    # A board on Modbus or a GPIO chip names its own port.
+    return next(made_of, "serial" if hasattr(settings, "port") else "other")

@@ -1,0 +1,9 @@
+"""`borderpost restart`: replace the process of one device."""
+
+from gateway.cli.asking import AsJson, ordered
+from gateway.cli.positions import OneDevice, PostFile
+
+
+def restart(config: PostFile, position: OneDevice, as_json: AsJson = False) -> None:
+    """Replace the process of one device; no other device notices."""
+    ordered(config, position, "/restart", None, "is started again", as_json=as_json)

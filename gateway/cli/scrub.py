@@ -1,0 +1,30 @@
+"""`borderpost scrub`: take the people out of a recording."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drivers.driver import UnknownDriverError
+from drivers.people import CannotScrub
+from drivers.scrubbing import scrub as scrubbed
+from gateway.cli.recording_file import RecordingFile, recording_or_fail, write_or_fail
+from gateway.cli.terminal import console, fail
+
+
+def scrub(
+    recording: RecordingFile,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; it must not exist yet.")],
+) -> None:
+    """Replace everybody in a recording by somebody invented, with check digits and check bytes that fit.
+
+    What is not known to be free of people is blanked. Where it is not certain that nobody is left, nothing is
+    written, and the exit code is 65.
+    """
+    try:
+        done = scrubbed(recording_or_fail(recording))
+    except (CannotScrub, UnknownDriverError) as error:
+        fail(f"{recording}: cannot be scrubbed: {error}", os.EX_DATAERR)
+    write_or_fail(out, done.text().encode())
+    console.print(f"{out}: nobody is left in it", markup=False, soft_wrap=True)

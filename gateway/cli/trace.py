@@ -1,0 +1,42 @@
+"""`borderpost trace`: what crosses a device's wire, as it does."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.asking import AsJson, asked
+from gateway.cli.local_api import NotAnswered, Refused, at, explain, state_dir, stream
+from gateway.cli.positions import OneDevice, PostFile
+
+ARROWS = {"in": "<", "out": ">"}
+
+
+def trace(
+    config: PostFile,
+    position: OneDevice,
+    reveal: Annotated[
+        str | None,
+        typer.Option(help="The bytes as well, personal data and all; the value says why, and is recorded."),
+    ] = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=0.1, help="End after so many.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow what a device says (<) and is told (>): time, bytes, meaning. Ctrl-C ends it."""
+    path = at(position, "/trace")
+    if reveal is not None:
+        ticket = asked(config, f"{path}/reveal", method="POST", body={"reason": reveal})
+        path += f"?ticket={ticket['ticket']}"
+    try:
+        for item in stream(state_dir(config), path, within_s=seconds):
+            typer.echo(json.dumps(item) if as_json else _line(item))
+    except (NotAnswered, Refused) as error:
+        explain(error)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
+
+
+def _line(item: dict[str, Any]) -> str:
+    lost = f"({item['lost']} lost) " if item.get("lost") else ""
+    crossed = f"{item['at_s']:9.3f} {ARROWS[item['direction']]} {item['size']:>5}"
+    return f"{crossed} {lost}{item['meaning']} {item['hex'] or ''}".rstrip()

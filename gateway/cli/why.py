@@ -1,0 +1,19 @@
+"""`borderpost why`: why a device is not reading, in sentences."""
+
+from gateway.cli.findings import AsJson, tell
+from gateway.cli.local_api import view_of
+from gateway.cli.positions import OneDevice, PostFile
+from gateway.diagnosis.why import why as look
+
+
+def why(
+    config: PostFile,
+    position: OneDevice,
+    as_json: AsJson = False,
+) -> None:
+    """Say what keeps a device from reading, and what to do about it; works with a dead gateway too.
+
+    Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
+    """
+    view, events = view_of(config)
+    tell(look(config, position, view, events.get(position, ())), everything=True, as_json=as_json)

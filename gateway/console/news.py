@@ -1,0 +1,141 @@
+"""News for open pages: pieces of them, rendered anew and pushed as server-sent events.
+
+Who begins to listen is first given all of what the page shows: nothing falls between the page and its news,
+and a connection that was lost for a while shows nothing old.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from drivers.driver import Family
+from gateway.console import sheets
+from gateway.console.api import Position, found
+from gateway.console.asking import Technician, Viewer, still
+from gateway.console.bench import AtBench
+from gateway.console.lookout import Lookout
+from gateway.console.problems import Problem
+from gateway.console.streams import streamed
+from gateway.console.templating import piece
+from gateway.local.orders import Reveal, Standing, Who
+from gateway.local.views import DeviceView, Live
+
+router = APIRouter(prefix="/news", include_in_schema=False)
+
+
+def barrier_of(lookout: Lookout, device: DeviceView) -> dict[str, Any]:
+    """What is drawn of a barrier."""
+    return sheets.barrier_context(device, lookout.latest.get((device.position, "barrier.state")))
+
+
+@router.get("/board")
+async def board(request: Request, _asker: Viewer, at: AtBench) -> StreamingResponse:
+    """Rows of the board, and problems of the gateway."""
+    return streamed(_board(request, at.lookout), still(request, Standing.VIEWER))
+
+
+@router.get("/events")
+async def events(request: Request, _asker: Viewer, at: AtBench, device: str = "") -> StreamingResponse:
+    """Rows of the list of events."""
+    return streamed(_events(request, at.lookout, device), still(request, Standing.VIEWER))
+
+
+@router.get("/device/{lane}/{device}")
+async def device(request: Request, _asker: Viewer, at: AtBench, position: Position) -> StreamingResponse:
+    """How one device is, and what it says."""
+    await found(at, position)
+    return streamed(_device(request, at.lookout, position), still(request, Standing.VIEWER))
+
+
+@router.get("/barriers")
+async def barriers(request: Request, _asker: Viewer, at: AtBench) -> StreamingResponse:
+    """Drawings of barriers."""
+    return streamed(_barriers(request, at.lookout), still(request, Standing.VIEWER))
+
+
+@router.get("/trace/{lane}/{device}")
+async def trace(
+    request: Request, asker: Technician, at: AtBench, position: Position, ticket: str = ""
+) -> StreamingResponse:
+    """What crosses a device's wire; its bytes only for a ticket, which is good once."""
+    await found(at, position)
+    reveal = at.tickets.take(ticket, asker.who.name, position) if ticket else None
+    if ticket and reveal is None:
+        raise Problem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
+    least = Standing.SUPERVISOR if reveal else Standing.TECHNICIAN
+    return streamed(_trace(request, at, position, asker.who, reveal), still(request, least))
+
+
+async def _board(request: Request, lookout: Lookout) -> AsyncGenerator[str]:
+    async with aclosing(_news(lookout)) as heard:
+        async for news in heard:
+            if news is None or news.kind == "post":
+                post = await lookout.post()
+                yield piece(request, "problems.html", {"problems": post.report.problems})
+            for one in _concerned(lookout, news):
+                fresh = news is not None and news.event is not None
+                context = {"device": one, "latest_of": lookout.last, "fresh": fresh}
+                yield piece(request, "board_row.html", context)
+
+
+async def _events(request: Request, lookout: Lookout, position: str) -> AsyncGenerator[str]:
+    async with aclosing(_news(lookout)) as heard:
+        async for news in heard:
+            for row in _rows(request, lookout, news, position):
+                yield row
+
+
+async def _device(request: Request, lookout: Lookout, position: str) -> AsyncGenerator[str]:
+    async with aclosing(_news(lookout)) as heard:
+        async for news in heard:
+            for one in _concerned(lookout, news):
+                if one.position == position:
+                    yield piece(request, "device_state.html", {"device": one})
+            for row in _rows(request, lookout, news, position):
+                yield row
+
+
+async def _barriers(request: Request, lookout: Lookout) -> AsyncGenerator[str]:
+    async with aclosing(_news(lookout)) as heard:
+        async for news in heard:
+            for one in _concerned(lookout, news):
+                if one.family is Family.BARRIER:
+                    yield piece(request, "barrier.html", {"barrier": barrier_of(lookout, one)})
+
+
+async def _trace(
+    request: Request, at: AtBench, position: str, by: Who, reveal: Reveal | None
+) -> AsyncGenerator[str]:
+    async with aclosing(at.daemon.trace(position, by, reveal)) as items:
+        async for item in items:
+            yield piece(request, "trace_row.html", {"item": item, "revealed": reveal is not None})
+
+
+async def _news(lookout: Lookout) -> AsyncGenerator[Live | None]:
+    """First None, for all that there is, then each piece of news."""
+    async with lookout.following() as following:
+        await lookout.post()
+        yield None
+        async for news in following:
+            yield news
+
+
+def _concerned(lookout: Lookout, news: Live | None) -> Iterable[DeviceView]:
+    """Every device that the news is of."""
+    if news is None:
+        return lookout.devices()
+    told = news.device or news.event
+    one = lookout.device(told.position) if told is not None else None
+    return [one] if one is not None else []
+
+
+def _rows(request: Request, lookout: Lookout, news: Live | None, position: str) -> Iterable[str]:
+    """The list of events as a whole, or a new row of it."""
+    if news is None:
+        shown = [event for event in lookout.events if not position or event.position == position]
+        yield piece(request, "event_rows.html", {"events": shown, "fresh": False})
+    elif news.event is not None and position in ("", news.event.position):
+        yield piece(request, "event_row.html", {"event": news.event, "fresh": True})

@@ -1,0 +1,67 @@
+// News: the server renders pieces of the page and pushes them; this puts them where they belong.
+"use strict";
+
+function put(html) {
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  for (const piece of [...fresh.content.children]) {
+    const into = piece.dataset.into && document.getElementById(piece.dataset.into);
+    const old = piece.id && document.getElementById(piece.id);
+    if (into) {
+      into.prepend(piece);
+      while (into.children.length > Number(into.dataset.most || 200)) into.lastElementChild.remove();
+    } else if (old) {
+      const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+      old.replaceWith(piece);
+      if (focused) document.getElementById(focused)?.focus();
+    }
+  }
+}
+
+function say(state) {
+  const status = document.getElementById("news-status");
+  if (status) status.dataset.state = state;
+}
+
+function listen(address) {
+  const source = new EventSource(address);
+  source.onopen = () => say("live");
+  source.onerror = () => say("lost");
+  source.addEventListener("item", (message) => put(message.data));
+  return source;
+}
+
+const place = document.querySelector("[data-news]");
+if (place) {
+  let source = listen(place.dataset.news);
+  // A browser opens six connections to one host at most, so a page that nobody sees gives its own up. Whoever
+  // comes back is given all of it anew. A trace goes on: what it missed would be lost.
+  if (!("keeps" in place.dataset)) {
+    document.addEventListener("visibilitychange", () => {
+      source.close();
+      if (document.hidden) say("lost");
+      else source = listen(place.dataset.news);
+    });
+  }
+  addEventListener("pagehide", () => source.close());
+}
+
+// What takes long is fetched as the page that shows it, and put in its place.
+for (const late of document.querySelectorAll("[data-late]")) {
+  fetch(late.dataset.late)
+    .then((answer) => answer.text())
+    .then((html) => {
+      const found = new DOMParser().parseFromString(html, "text/html").getElementById(late.id);
+      if (found) late.replaceWith(...found.children);
+    })
+    .catch(() => {});
+}
+
+for (const form of document.querySelectorAll("form[data-waits]")) {
+  form.addEventListener("submit", () => form.setAttribute("aria-busy", "true"));
+}
+
+for (const button of document.querySelectorAll("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

@@ -1,0 +1,75 @@
+"""Server-sent events (WHATWG HTML, section 9.2): what comes out of the daemon, as it comes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from fastapi.responses import StreamingResponse
+
+from gateway.console.problems import Problem, problem_of
+from gateway.local.orders import Refusal
+from gateway.local.views import View
+
+MEDIA_TYPE = "text/event-stream"
+QUIET_S = 15.0
+"""Without news, a comment is sent this often: it finds out who is gone, and who may listen no more."""
+MOST = 48
+"""Streams that are open at a time, of everybody."""
+_open = 0
+
+
+def documented(model: type[View]) -> dict[int | str, dict[str, Any]]:
+    """Such a stream for the `responses` of a route; `itemSchema` is OpenAPI 3.2's, section 4.14.4."""
+    item = {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"enum": ["item", "problem"], "description": "`problem`: a ProblemDetails, at the end."},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": {"$ref": f"#/components/schemas/{model.__name__}"},
+            },
+        },
+    }
+    return {200: {"description": "Until closed.", "content": {MEDIA_TYPE: {"itemSchema": item}}}}
+
+
+def streamed(items: AsyncGenerator[View | str], may: Callable[[], bool]) -> StreamingResponse:
+    """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many.
+
+    A view is sent as JSON; a string, a piece of a page, as it is.
+    """
+    if _open >= MOST:
+        raise Problem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
+    return StreamingResponse(_events(items, may), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
+
+
+async def _events(items: AsyncGenerator[View | str], may: Callable[[], bool]) -> AsyncGenerator[str]:
+    global _open  # noqa: PLW0603 - the process has one limit
+    _open += 1
+    following: asyncio.Task[View | str] | None = None
+    try:
+        following = asyncio.ensure_future(anext(items))
+        await asyncio.sleep(0)  # now it is asked for
+        yield ": listening\n\n"
+        while True:
+            done, _ = await asyncio.wait([following], timeout=QUIET_S)
+            if not may():
+                return
+            if not done:
+                yield ": nothing new\n\n"
+                continue
+            item, following = await following, asyncio.ensure_future(anext(items))
+            lines = item.splitlines() if isinstance(item, str) else [item.model_dump_json()]
+            yield "event: item\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
+    except StopAsyncIteration:
+        return
+    except Refusal as refusal:
+        yield f"event: problem\ndata: {problem_of(refusal).details.model_dump_json()}\n\n"
+    finally:
+        _open -= 1
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        await items.aclose()

@@ -1,0 +1,31 @@
+"""From a driver and who answered to the description that everybody may read."""
+
+from drivers.driver import Driver, Identity
+from drivers.links.settings import Settings
+from gateway.contract.commands import CLAIM_OFFERS, offer
+from gateway.contract.envelope import schema_id
+from gateway.contract.states import DeviceDescription, EventOffer
+
+
+def description(
+    driver: type[Driver[Settings]], name: str, identity: Identity | None, session: str
+) -> DeviceDescription:
+    """Describe what stands at a position: `name` is the driver's, `session` this run of the gateway."""
+    return DeviceDescription(
+        driver=name,
+        family=driver.family,
+        identity=identity,
+        events=tuple(
+            EventOffer(
+                type=said.event_type,
+                dataschema=schema_id(said.event_type),
+                data_class=said.data_class,
+            )
+            for said in driver.says
+        ),
+        commands=(
+            *(offer(driver.family, command) for command in driver.commands.values()),
+            *CLAIM_OFFERS,
+        ),
+        session=session,
+    )

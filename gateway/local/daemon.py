@@ -1,0 +1,36 @@
+"""What the console and the command line need of the running daemon, wherever it is."""
+
+from collections.abc import AsyncGenerator
+from typing import Protocol
+
+from drivers.check import CheckLevel, CheckReport
+from gateway.local.orders import Order, Reveal, Who
+from gateway.local.views import EventView, Live, PostView, TraceItem
+
+
+class Daemon(Protocol):
+    """A gateway that runs. Everything here raises Refusal; positions are `lane/device`."""
+
+    async def view(self) -> PostView:
+        """The whole post at this moment."""
+        ...
+
+    async def tail(self, position: str) -> list[EventView]:
+        """The last events of a device, oldest first, without anything personal."""
+        ...
+
+    async def check(self, position: str, level: CheckLevel, by: Who) -> CheckReport:
+        """Try a device; takes up to half a minute, and at the interactive level a minute."""
+        ...
+
+    async def obey(self, position: str, order: Order, by: Who) -> None:
+        """Do it, and make a record of who asked for it."""
+        ...
+
+    def live(self) -> AsyncGenerator[Live]:
+        """News, until closed. Who does not keep up loses the oldest."""
+        ...
+
+    def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem]:
+        """What crosses a device's wire from now on, until closed; its bytes only with `reveal`."""
+        ...

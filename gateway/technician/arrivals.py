@@ -1,0 +1,50 @@
+"""How long events took: what is shown of one is joined with the moment at which the post's broker had it."""
+
+import asyncio
+from collections.abc import Callable
+
+PATIENCE_S = 0.1
+"""How long news of an event waits for the broker, in seconds: whoever looks shall see it at once."""
+REMEMBERED = 256
+
+
+class Arrivals:
+    """Of all devices, while somebody looks. An event is known by when it was heard, in ns since boot."""
+
+    def __init__(self, tell: Callable[[bytes, float | None], None], boot_ns: Callable[[], int]) -> None:
+        """`tell` is given what is shown of an event, and how long it took in ms, if that is known."""
+        self._tell = tell
+        self._boot_ns = boot_ns
+        self._arrived: dict[int, float] = {}
+        self._waiting: dict[int, tuple[bytes, asyncio.TimerHandle]] = {}
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        while self._waiting:
+            _, (_, timer) = self._waiting.popitem()
+            timer.cancel()
+
+    def said(self, heard_ns: int, view: bytes) -> None:
+        """A device has said something; 0: nothing that goes to a broker."""
+        took_ms = self._arrived.pop(heard_ns, None)
+        if heard_ns == 0 or took_ms is not None or len(self._waiting) >= REMEMBERED:
+            self._tell(view, took_ms)
+            return
+        timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._give_up, heard_ns)
+        self._waiting[heard_ns] = view, timer
+
+    def arrived(self, heard_ns: int) -> None:
+        """The broker has an event."""
+        took_ms = round((self._boot_ns() - heard_ns) / 1e6, 2)
+        if (waiting := self._waiting.pop(heard_ns, None)) is None:
+            self._arrived[heard_ns] = took_ms
+            if len(self._arrived) > REMEMBERED:
+                del self._arrived[next(iter(self._arrived))]
+            return
+        view, timer = waiting
+        timer.cancel()
+        self._tell(view, took_ms)
+
+    def _give_up(self, heard_ns: int) -> None:
+        view, _ = self._waiting.pop(heard_ns)
+        self._tell(view, None)

@@ -1,0 +1,84 @@
+"""Hints on a photograph: the sample portrait of scikit-image, of NASA and in the public domain, distorted.
+
+`pip install --no-deps scikit-image` brings it; `make test` does without: portraits that are drawn show the
+same in `test_camera_hints.py`.
+"""
+
+import io
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from drivers.camera.commands import Subject
+from drivers.camera.hints import examine, rank
+from drivers.camera.observations import Hint, Measure
+from drivers.observation import Outcome
+
+Distort = Callable[[Image.Image], Image.Image]
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Image.Image:
+    spec = find_spec("skimage")
+    if spec is None or spec.origin is None:
+        pytest.skip("needs the sample portrait: pip install --no-deps scikit-image")
+    with Image.open(Path(spec.origin).parent / "data" / "astronaut.png") as image:
+        # At twice its size, eyes are as far apart as a portrait asks; it is 512 pixels wide.
+        return image.convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS)
+
+
+def hints_of(image: Image.Image) -> tuple[Hint, ...]:
+    written = io.BytesIO()
+    image.save(written, "JPEG", quality=90)
+    return examine(written.getvalue(), Subject.PORTRAIT)
+
+
+def failed(hints: tuple[Hint, ...]) -> set[Measure]:
+    return {hint.measure for hint in hints if hint.outcome is Outcome.FAILED}
+
+
+def faces(hints: tuple[Hint, ...]) -> float:
+    return next(hint.value for hint in hints if hint.measure is Measure.FACES)
+
+
+def two(image: Image.Image) -> Image.Image:
+    both = Image.new("RGB", (2 * image.width, image.height))
+    both.paste(image, (0, 0))
+    both.paste(image, (image.width, 0))
+    return both
+
+
+def noise(image: Image.Image) -> Image.Image:
+    grey = np.random.default_rng(1).integers(0, 256, (image.height, image.width), dtype=np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def test_a_sharp_portrait_has_one_face_and_lacks_nothing(portrait: Image.Image) -> None:
+    hints = hints_of(portrait)
+    assert (faces(hints), failed(hints)) == (1, set())
+
+
+@pytest.mark.parametrize(
+    ("distort", "measure", "count"),
+    [
+        (lambda image: image.filter(ImageFilter.GaussianBlur(8)), Measure.SHARPNESS, 1),
+        (lambda image: image.point(lambda value: value * 0.15), Measure.BRIGHTNESS, None),
+        (lambda image: image.point(lambda value: min(255, value * 2 + 60)), Measure.BRIGHT_PERCENT, None),
+        (two, Measure.FACES, 2),
+        (lambda image: Image.new("RGB", image.size, (128, 128, 128)), Measure.FACES, 0),
+        (noise, Measure.FACES, 0),
+        (lambda image: image.crop((600, 0, 1024, 400)), Measure.FACES, 0),
+    ],
+    ids=["blurred", "dark", "bright", "two faces", "grey", "noise", "beside her"],
+)
+def test_each_distortion_fails_where_the_portrait_does_not(
+    portrait: Image.Image, distort: Distort, measure: Measure, count: int | None
+) -> None:
+    hints = hints_of(distort(portrait))
+    assert measure in failed(hints)
+    assert count in (None, faces(hints))
+    assert rank(hints)[0] < rank(hints_of(portrait))[0]

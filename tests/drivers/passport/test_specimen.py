@@ -1,0 +1,63 @@
+"""A reader is tried with a specimen: a document of Utopia is judged, of any other nothing is said."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from drivers.check import CheckLevel, CheckStep, Trial
+from drivers.driver import load_driver
+from drivers.observation import Observation, Outcome
+from drivers.passport import specimen
+from drivers.passport.observations import DocumentPlaced, FrameFault, ReadFailed, Trigger
+from drivers.passport.reads import read_of, zone_of
+from simulators.specimens import ERIKSSON_LINES
+
+PASSPORT = ERIKSSON_LINES["TD3"]
+OTHER = tuple(line.replace("UTO", "KEN") for line in PASSPORT)
+MISREAD = (PASSPORT[0], PASSPORT[1].replace("740812", "740813"))
+
+
+def read(lines: Any) -> Observation:
+    lines = tuple(lines)
+    return read_of(lines, zone_of(lines), Trigger.SWIPE, b"")
+
+
+async def tried(*said: Observation) -> list[CheckStep]:
+    heard: asyncio.Queue[Observation] = asyncio.Queue()
+    for each in said:
+        heard.put_nowait(each)
+    return [step async for step in specimen.specimen_read(Trial(CheckLevel.INTERACTIVE, heard.get))]
+
+
+async def test_a_specimen_is_read_well() -> None:
+    steps = await tried(DocumentPlaced(trigger=Trigger.INSERT), read(PASSPORT))
+
+    assert [(step.name, step.outcome) for step in steps] == [
+        ("specimen.read", Outcome.SUCCESSFUL),
+        ("specimen.check_digits", Outcome.SUCCESSFUL),
+    ]
+
+
+async def test_a_misread_specimen_is_told() -> None:
+    assert (await tried(read(MISREAD)))[-1].outcome is Outcome.FAILED
+
+
+async def test_of_a_travellers_document_nothing_is_said() -> None:
+    (step,) = await tried(read(OTHER))
+
+    assert (step.name, step.outcome) == ("specimen.read", Outcome.ABORTED)
+    assert not any(word in step.model_dump_json() for word in ("ERIKSSON", "KEN", "L898902C3"))
+
+
+async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specimen, "WITHIN_S", 0.02)
+    for said in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
+        (step,) = await tried(*([said] if said else []))
+        assert step.outcome is Outcome.FAILED
+        assert step.action == "clean"
+
+
+@pytest.mark.parametrize("name", ["mrz-serial", "mrz-wedge", "ocr-scanner", "desko", "document-bridge"])
+def test_every_document_reader_can_be_tried_so(name: str) -> None:
+    assert CheckLevel.INTERACTIVE in load_driver(name).checks

@@ -1,0 +1,258 @@
+"""The local API: what it tells and does, and who may have it do what."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from support.bench_daemon import BenchDaemon
+from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outbox, log_in, on_socket
+
+from gateway.console import metrics, streams
+from gateway.console.sessions import csrf_of
+from gateway.local.audit_files import AUDIT_FILE
+from gateway.local.orders import Refusal, Standing
+
+READER = "/api/v1/devices/lane-1/reader"
+
+
+@pytest.fixture
+def daemon() -> BenchDaemon:
+    return BenchDaemon()
+
+
+@pytest.fixture
+def app(daemon: BenchDaemon, tmp_path: Path) -> FastAPI:
+    return console_of(daemon, tmp_path)
+
+
+@pytest.fixture
+async def root(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with on_socket(app) as client:
+        yield client
+
+
+async def operations(client: httpx.AsyncClient) -> list[tuple[str, str]]:
+    """Every operation of the OpenAPI document, at a device that exists."""
+    described = (await client.get("/openapi.json")).json()
+    return [
+        (method.upper(), path.format(lane="lane-1", device="reader"))
+        for path, methods in described["paths"].items()
+        for method in methods
+    ]
+
+
+async def said(client: httpx.AsyncClient, address: str) -> list[dict[str, Any]]:
+    """What a stream that ends has said."""
+    lines = (await client.get(address)).text.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+async def test_the_post_and_its_devices_are_told(root: httpx.AsyncClient) -> None:
+    assert (await root.get("/api/v1/post")).json()["site"] == "ke-busia"
+    positions = [device["position"] for device in (await root.get("/api/v1/devices")).json()]
+    assert positions == ["lane-1/reader", "lane-2/reader"]
+    state = (await root.get("/api/v1/devices/lane-2/reader")).json()["state"]
+    assert (state["cause"], state["action"]) == ("port_held", "restart")
+    (event,) = (await root.get(f"{READER}/events")).json()
+    assert event["data"] == {"lines": "<tuple len=2>"}
+    claims = (await root.get("/api/v1/claims")).json()
+    assert claims == [{"position": "lane-2/reader", "station": "lane-2", "since": "2026-11-28T08:15:30Z"}]
+
+
+async def test_orders_reach_the_daemon_with_who_gave_them(
+    root: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    for place, body in (
+        ("restart", None),
+        ("maintenance", {"on": True, "minutes": 10, "reason": "cleaning"}),
+        ("accept", {"serial_number": "B7"}),
+        ("counters/reset", None),
+        ("claim/end", {"reason": "workstation is dead"}),
+    ):
+        answer = await root.post(f"{READER}/{place}", json=body)
+        assert answer.status_code == 204, answer.text
+    assert [order.do for _, order, _ in daemon.orders] == [
+        "restart", "maintenance", "accept", "reset_counters", "end_claim",
+    ]  # fmt: skip
+    assert {(position, who.standing, who.via) for position, _, who in daemon.orders} == {
+        ("lane-1/reader", Standing.SUPERVISOR, "socket")
+    }
+    report = await root.post(f"{READER}/check", json={"level": "interactive"})
+    assert report.json()["steps"][0]["outcome"] == "successful"
+    assert daemon.checks[0][:2] == ("lane-1/reader", "interactive")
+
+
+async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy(
+    root: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    for code, status in (("unknown", 404), ("not_permitted", 403), ("conflict", 409), ("unavailable", 503)):
+        daemon.refuses = Refusal(code, "It does not.", "Do this.")
+        answer = await root.post(f"{READER}/restart")
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert (problem["code"], problem["text"], problem["how"]) == (code, "It does not.", "Do this.")
+
+
+async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(root: httpx.AsyncClient) -> None:
+    for path, body, status in (
+        ("maintenance", {"on": True, "minutes": "THRUMWICKE"}, 422),
+        ("maintenance", {"on": True, "THRUMWICKE": 1}, 422),
+        ("check", {"level": ["THRUMWICKE"]}, 422),
+        ("claim/end", {"reason": "x"}, 422),
+        ("accept", {"serial_number": "x" * 70_000}, 413),
+        ("nothing", None, 404),
+    ):
+        answer = await root.post(f"{READER}/{path}", json=body)
+        assert answer.status_code == status, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+    chunks = (b"x" * 1000 for _ in range(100))
+
+    async def endless() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    assert (await root.post(f"{READER}/accept", content=endless())).status_code == 413
+
+
+async def test_every_operation_is_closed_to_strangers_and_those_that_change_something_to_low_roles(
+    app: FastAPI, root: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    """Walks over the OpenAPI document: an operation that is added is tried as well."""
+    everything = await operations(root)
+    assert len(everything) > 15
+    changing = {(method, path) for method, path in everything if method != "GET"}
+    supervisors = {f"{READER}/{place}" for place in ("accept", "claim/end", "trace/reveal")}
+    async with browser(app) as stranger:
+        for method, path in everything:
+            answer = await stranger.request(method, path, json={})
+            assert answer.status_code == 401, path
+            assert answer.headers["content-type"] == "application/problem+json"
+    for role in ("viewer", "technician"):
+        async with browser(app) as person:
+            await log_in(person, role)
+            token = {"X-CSRF-Token": csrf_of(person.cookies["__Host-borderpost"])}
+            for method, path in sorted(changing):
+                assert (await person.request(method, path, json={})).status_code == 403, "no CSRF token"
+                closed = role == "viewer" or path in supervisors
+                answer = await person.request(method, path, json={}, headers=token)
+                assert (answer.status_code == 403) is closed, f"{role} {path}: {answer.status_code}"
+            for path in (f"{READER}/trace", "/api/v1/audit"):
+                assert (await person.get(path)).status_code == (403 if role == "viewer" else 200)
+        if role == "viewer":
+            assert daemon.touched == 0
+
+
+async def test_bytes_are_traced_for_a_supervisor_with_a_ticket_once_and_for_that_device_only(
+    app: FastAPI, root: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    (plain,) = await said(root, f"{READER}/trace")
+    assert (plain["size"], plain["hex"]) == (3, None)
+    ticket = (await root.post(f"{READER}/trace/reveal", json={"reason": "vendor asks"})).json()["ticket"]
+    other = await root.get("/api/v1/devices/lane-2/reader/trace", params={"ticket": ticket})
+    assert other.status_code == 403
+    ticket = (await root.post(f"{READER}/trace/reveal", json={"reason": "vendor asks"})).json()["ticket"]
+    async with on_socket(app, uid=65534) as colleague:
+        assert (await colleague.get(f"{READER}/trace", params={"ticket": ticket})).status_code == 403
+    ticket = (await root.post(f"{READER}/trace/reveal", json={"reason": "vendor asks"})).json()["ticket"]
+    (item,) = await said(root, f"{READER}/trace?ticket={ticket}")
+    assert item["hex"] == "1c 02 50"
+    assert (await root.get(f"{READER}/trace", params={"ticket": ticket})).status_code == 403
+    reasons = [reveal.reason if reveal else None for _, _, reveal in daemon.traces]
+    assert reasons == [None, "vendor asks"]
+
+
+async def test_a_stream_ends_with_its_listener_its_login_or_a_refusal(
+    app: FastAPI, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "QUIET_S", 0.02)
+    async with browser(app) as person:
+        await log_in(person, "viewer")
+        listening = asyncio.create_task(person.get("/api/v1/live"))
+        while not daemon.streams:
+            await asyncio.sleep(0)
+        app.state.bench.sessions.end(person.cookies["__Host-borderpost"])
+        assert "nothing new" in (await listening).text or (await listening).status_code == 200
+    assert daemon.streams == 0
+    async with on_socket(app) as person:
+        listening = asyncio.create_task(person.get("/api/v1/live"))
+        while not daemon.streams:
+            await asyncio.sleep(0)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    assert daemon.streams == 0
+
+
+async def test_too_many_streams_are_refused(root: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST", 0)
+    assert (await root.get("/api/v1/live")).status_code == 503
+
+
+async def test_the_audit_is_read_newest_first_over_all_its_files(
+    root: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    assert (await root.get("/api/v1/audit")).json() == []
+    line = '{{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"claim.changed","data":{{"n":{}}}}}'
+    older = "".join(line.format(n) + "\n" for n in range(1000))
+    (tmp_path / f"{AUDIT_FILE}.1").write_text(older)
+    (tmp_path / AUDIT_FILE).write_text(line.format(1000) + "\n" + '{"at":"2026-11-2')
+    newest = [entry["data"]["n"] for entry in (await root.get("/api/v1/audit?limit=900")).json()]
+    assert newest == list(range(1000, 100, -1))
+
+
+async def test_an_outbox_that_cannot_be_read_is_said_to_be_so(
+    root: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    missing = await root.get("/api/v1/outbox")
+    assert (missing.status_code, missing.json()["code"]) == (503, "outbox")
+    empty_outbox(tmp_path)
+    outbox = (await root.get("/api/v1/outbox")).json()
+    assert outbox["destinations"][0]["waiting"] == 3
+    assert outbox["streams"] == []
+
+
+async def test_metrics_are_for_prometheus_with_name_and_password(
+    app: FastAPI, root: httpx.AsyncClient
+) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = (await root.get("/metrics")).text
+    samples = {
+        (sample.name, sample.labels.get("position"), sample.labels.get("result")): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.labels.get("state", "online") == "online"
+    }
+    assert samples["borderpost_device_state", "lane-1/reader", None] == 1
+    assert samples["borderpost_device_state", "lane-2/reader", None] == 0
+    assert samples["borderpost_device_reads_total", "lane-1/reader", "bad"] == 7
+    assert samples["borderpost_destination_waiting_events", None, None] == 3
+    described = Path(metrics.__file__).with_name("README.md").read_text()
+    assert all(f"`{name}`" in described for name, _, _ in samples)
+    async with browser(app) as scraper:
+        assert (await scraper.get("/metrics", auth=("viewer", "guess"))).status_code == 401
+        for _ in range(3):
+            assert (await scraper.get("/metrics", auth=("viewer", PASSWORD))).text == text
+        assert (await scraper.get("/api/v1/post", auth=("viewer", PASSWORD))).status_code == 401
+
+
+async def test_a_fault_of_the_console_tells_nothing_of_itself(
+    app: FastAPI, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise RuntimeError("THRUMWICKE")
+
+    monkeypatch.setattr(daemon, "view", broken)
+    transport = httpx.ASGITransport(OnSocket(app), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        for path in ("/api/v1/post", "/"):
+            answer = await client.get(path)
+            assert answer.status_code == 500
+            assert "THRUMWICKE" not in answer.text
+            assert answer.headers["x-frame-options"] == "DENY"

@@ -1,0 +1,77 @@
+"""Languages: every text of a page is in every catalogue, every code has words, browsers what they prefer."""
+
+import re
+import string
+
+import polib
+import pytest
+from support.catalogues import file_of, wanted
+
+from drivers.check import CheckLevel
+from drivers.driver import Condition, Family
+from drivers.links.link import Action, Cause
+from drivers.observation import Outcome
+from gateway.console import words
+from gateway.console.language import LANGUAGES, catalogue, chosen
+
+OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_catalogue_has_every_text_of_the_pages_and_no_other(language: str) -> None:
+    entries = polib.pofile(str(file_of(language)))
+    translated = {entry.msgid for entry in entries if entry.translated()}
+    assert set(wanted()) - translated == set(), "run: make messages, and translate"
+    assert translated - set(wanted()) == set(), "run: make messages"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_translation_has_the_same_variables_as_its_original(language: str) -> None:
+    for entry in polib.pofile(str(file_of(language))):
+        assert variables(entry.msgstr) == variables(entry.msgid), entry.msgid
+
+
+def variables(text: str) -> list[str]:
+    return sorted(re.findall(r"%\((\w+)\)s", text))
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (Condition, words.CONDITIONS),
+        (Cause, words.CAUSES),
+        (Action, words.ACTIONS),
+        (Family, words.FAMILIES),
+        (Outcome, words.OUTCOMES),
+        (CheckLevel, words.LEVELS),
+    ],
+)
+def test_every_code_has_words_in_every_language(codes: type[str], said: dict[str, str]) -> None:
+    assert set(said) == set(codes)
+    for language in OTHERS:
+        same = [text for text in said.values() if catalogue(language).gettext(text) == text]
+        assert same == [], language
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepts", "language"),
+    [
+        (None, None, "en"),
+        (None, "sw", "sw"),
+        (None, "fr,sw-KE;q=0.8,en;q=0.5", "sw"),
+        (None, "en-GB,en;q=0.9,sw;q=0.1", "en"),
+        (None, "sw;q=0,en", "en"),
+        (None, "fr-CD", "en"),
+        (None, ";;q=x,,sw;q=nonsense", "en"),
+        ("sw", "en", "sw"),
+        ("tlh", "sw", "sw"),
+    ],
+)
+def test_a_browser_gets_the_language_it_prefers_most(
+    cookie: str | None, accepts: str | None, language: str
+) -> None:
+    assert chosen(cookie, accepts) == language
+
+
+def test_a_text_without_a_translation_stays_english() -> None:
+    assert catalogue("sw").gettext(string.ascii_letters) == string.ascii_letters

@@ -1,0 +1,205 @@
+"""Logging in over the network: who gets in, for how long, and what pages of others can do meanwhile."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from support.bench_daemon import BenchDaemon
+from support.consoles import PASSWORD, QUICK, browser, console_of, log_in, on_socket
+
+from gateway.console import asking, attempts, sessions
+from gateway.console.attempts import Attempts
+from gateway.console.kept import Kept
+from gateway.console.people import UsersFileError, read, remove, set_password
+from gateway.console.sessions import Sessions
+from gateway.local.orders import Standing
+
+HERE = {"Origin": "https://post.example"}
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    return console_of(BenchDaemon(), tmp_path)
+
+
+@pytest.fixture
+async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(app) as client:
+        yield client
+
+
+async def test_a_stranger_is_sent_to_the_login_and_from_there_to_the_page_they_wanted(
+    stranger: httpx.AsyncClient,
+) -> None:
+    sent = await stranger.get("/")
+    assert (sent.status_code, sent.headers["location"]) == (303, "/login?next=/")
+    assert (await log_in(stranger, "viewer")).headers["location"] == "/"
+    page = await stranger.get("/")
+    assert page.status_code == 200
+    assert "lane-1/reader" in page.text
+
+
+async def test_the_cookie_is_for_this_host_over_tls_and_no_script_or_other_site_has_it(
+    stranger: httpx.AsyncClient,
+) -> None:
+    cookie = (await log_in(stranger, "viewer")).headers["set-cookie"]
+    assert cookie.startswith("__Host-borderpost=")
+    assert {"HttpOnly", "Secure", "SameSite=strict", "Path=/"} <= set(cookie.split("; "))
+
+
+async def test_a_wrong_password_and_an_unknown_name_are_answered_alike(stranger: httpx.AsyncClient) -> None:
+    wrong = await log_in(stranger, "viewer", "something-else")
+    unknown = await log_in(stranger, "nobody", "something-else")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text == unknown.text
+    assert not stranger.cookies
+
+
+async def test_where_a_link_asks_to_go_elsewhere_after_the_login_it_goes_to_the_board(
+    stranger: httpx.AsyncClient,
+) -> None:
+    for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"):
+        form = {"name": "viewer", "password": PASSWORD, "next": elsewhere}
+        assert (await stranger.post("/login", data=form)).headers["location"] == "/"
+
+
+async def test_guessing_gets_slower_by_name_and_by_address_but_not_for_others(app: FastAPI) -> None:
+    async with browser(app, "192.0.2.7") as guesser, browser(app, "192.0.2.8") as colleague:
+        for _ in range(attempts.FREE):
+            assert (await log_in(guesser, "viewer", "guess")).status_code == 401
+        refused = await log_in(guesser, "viewer")
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert (await log_in(guesser, "supervisor")).status_code == 429, "that address tries other names"
+        assert (await log_in(colleague, "technician")).status_code == 303
+
+
+def test_waits_grow_end_and_outlive_the_process(tmp_path: Path) -> None:
+    now = 1000.0
+    kept = Kept(tmp_path / "attempts.json")
+    tries = Attempts(kept, lambda: now)
+    waits = []
+    for _ in range(attempts.FREE + 10):
+        tries.failed("amina", "2001:db8::1")
+        waits.append(tries.wait_s("amina", ""))
+    assert waits[: attempts.FREE - 1] == [0.0] * (attempts.FREE - 1)
+    assert waits[attempts.FREE - 1 :][:4] == [1.0, 2.0, 4.0, 8.0]
+    assert waits[-1] == attempts.LONGEST_S
+    again = Attempts(kept, lambda: now)
+    assert again.wait_s("amina", "") == attempts.LONGEST_S
+    assert again.wait_s("", "2001:db8::2") == attempts.LONGEST_S, "one host has a whole /64"
+    now += attempts.FORGOTTEN_S + 1
+    assert again.wait_s("amina", "2001:db8::1") == 0
+
+
+def test_a_login_ends_when_idle_or_after_a_shift_and_outlives_the_process(tmp_path: Path) -> None:
+    now = 1000.0
+    kept = Kept(tmp_path / "sessions.json")
+    logins = Sessions(kept, lambda: now)
+    idle, busy, out = (logins.begin("amina", "hash") for _ in range(3))
+    assert idle not in (tmp_path / "sessions.json").read_text()
+    assert (tmp_path / "sessions.json").stat().st_mode & 0o777 == 0o600
+    logins.end(out)
+    logins = Sessions(kept, lambda: now)
+    assert logins.find(out) is None
+    for _ in range(int(sessions.LONGEST_S // sessions.IDLE_S)):
+        found = logins.find(busy)
+        assert found is not None
+        logins.seen(found)
+        now += sessions.IDLE_S - 1
+    assert logins.find(idle) is None
+    now = 1000.0 + sessions.LONGEST_S + 1
+    assert logins.find(busy) is None
+
+
+def test_nothing_of_an_earlier_boot_is_believed(tmp_path: Path) -> None:
+    file = tmp_path / "sessions.json"
+    token = Sessions(Kept(file)).begin("amina", "hash")
+    assert Sessions(Kept(file)).find(token) is not None
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"boot": "another"}))
+    assert Sessions(Kept(file)).find(token) is None
+
+
+async def test_another_password_or_role_counts_at_once(
+    app: FastAPI, stranger: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "users.toml"
+    await log_in(stranger, "technician")
+    assert (await stranger.get("/api/v1/post")).status_code == 200
+    file.write_text(file.read_text().replace('"technician"', '"viewer"'))
+    assert (await stranger.get("/api/v1/post")).status_code == 200
+    set_password(file, "technician", "another-password", Standing.TECHNICIAN)
+    assert (await stranger.get("/api/v1/post")).status_code == 401
+    await log_in(stranger, "technician", "another-password")
+    assert (await stranger.get("/api/v1/post")).status_code == 200
+    assert remove(file, "technician")
+    assert (await stranger.get("/api/v1/post")).status_code == 401
+    file.write_text("not TOML")
+    assert (await stranger.get("/api/v1/post")).status_code == 401
+    assert (await log_in(stranger, "viewer")).status_code == 503
+
+
+async def test_what_another_site_sends_in_somebodys_name_is_refused(
+    stranger: httpx.AsyncClient,
+) -> None:
+    await log_in(stranger, "supervisor")
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://post.example", "Sec-Fetch-Site": "same-site"},
+    ):
+        assert (await stranger.post("/logout", headers=headers)).status_code == 403
+    assert (await stranger.post("/logout", headers=HERE)).status_code == 403, "there is no token in it"
+    assert (await stranger.post("/logout", data={"csrf": "0" * 64}, headers=HERE)).status_code == 403
+    token = sessions.csrf_of(stranger.cookies["__Host-borderpost"])
+    assert (await stranger.post("/logout", data={"csrf": token}, headers=HERE)).status_code == 303
+    assert (await stranger.get("/api/v1/post")).status_code == 401
+
+
+async def test_a_tunnel_to_the_socket_is_as_safe_as_a_login(app: FastAPI) -> None:
+    async with on_socket(app) as tunnel:
+        rebound = await tunnel.get("/api/v1/post", headers={"Host": "evil.example:8080"})
+        assert rebound.status_code == 421
+        theirs = {"Host": "localhost:8080", "Origin": "http://localhost:8080"}
+        assert (await tunnel.post("/logout", headers=theirs)).status_code == 403
+        assert (await tunnel.post("/logout")).status_code == 303, "no browser asks: nobody was misled"
+
+
+@pytest.mark.parametrize(("uid", "standing"), [(0, Standing.SUPERVISOR), (65534, Standing.TECHNICIAN)])
+def test_on_the_socket_the_kernel_says_who_it_is(uid: int, standing: Standing) -> None:
+    who = asking._by_kernel(asking.Peer(uid)).who
+    assert (who.standing, who.via) == (standing, "socket")
+
+
+def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    hashed = QUICK.hash(PASSWORD)
+    for text, said in (
+        ("user = 7", "write [user.NAME]"),
+        ("[user.amina]\nrole = 'viewer'", "role and password"),
+        (f"[user.amina]\nrole = 'boss'\npassword = '{hashed}'", "viewer, technician or supervisor"),
+        ("[user.amina]\nrole = 'viewer'\npassword = 'plain'", "argon2id"),
+        (f"[user.'A/B']\nrole = 'viewer'\npassword = '{hashed}'", "no name"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UsersFileError, match=said.replace("[", r"\[")) as wrong:
+            read(file)
+        assert "plain" not in str(wrong.value)
+
+
+def test_a_users_file_stays_readable_by_whom_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "users.toml"
+    set_password(file, "amina", PASSWORD, Standing.VIEWER)
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o640)
+    set_password(file, "juma", PASSWORD, Standing.SUPERVISOR)
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert {name: one.role for name, one in read(file).items()} == {
+        "amina": Standing.VIEWER,
+        "juma": Standing.SUPERVISOR,
+    }
+    assert PASSWORD not in file.read_text()

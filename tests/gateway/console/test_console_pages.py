@@ -1,0 +1,240 @@
+"""The pages: whole, escaped, in two languages, and offering each role what it may and no more."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from support.bench_daemon import BenchDaemon, device
+from support.consoles import browser, console_of, log_in, on_socket
+
+from drivers.check import CheckLevel
+from drivers.driver import Condition, Identity
+from drivers.links.link import Action, Cause
+from gateway.console import device_pages
+from gateway.contract.states import DeviceState
+from gateway.local.orders import Accept, EndClaim, Maintenance, Refusal, ResetCounters, Restart
+from gateway.local.views import Finding
+
+HERE = {"Origin": "https://post.example"}
+PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]
+DEVICE = "/devices/lane-1/reader"
+ORDERS = {
+    "restart": {},
+    "maintenance": {"on": "true", "minutes": "20", "reason": "cleaning"},
+    "accept": {"serial_number": "SIM0002", "reason": "swap"},
+    "counters/reset": {},
+    "claim/end": {"reason": "workstation is dead"},
+    "check": {"level": "internal"},
+}
+SUPERVISORS = {"accept", "claim/end"}
+
+
+@pytest.fixture
+def daemon() -> BenchDaemon:
+    daemon = BenchDaemon()
+    swapped = DeviceState(
+        state=Condition.PENDING,
+        since=daemon.devices["lane-1/reader"].state.since,
+        cause=Cause.WRONG_DEVICE,
+        text="Another serial number than <b>A0012345</b> answers.",
+        action=Action.CALL,
+        session="0f8fad5bd9cb469f",
+    )
+    daemon.devices["lane-1/reader"] = device(
+        "lane-1/reader",
+        state=swapped,
+        identity=Identity(model="OCR315e", serial_number="SIM0002"),
+        claim=daemon.devices["lane-2/reader"].claim,
+    )
+    return daemon
+
+
+@pytest.fixture
+def app(daemon: BenchDaemon, tmp_path: Path) -> FastAPI:
+    return console_of(daemon, tmp_path)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with browser(app) as client:
+        yield client
+
+
+def token(page: httpx.Response) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    assert found is not None
+    return found.group(1)
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+async def test_every_page_is_there_in_every_language(client: httpx.AsyncClient, language: str) -> None:
+    await log_in(client, "supervisor")
+    for path in [*PAGES, DEVICE, f"{DEVICE}/trace", f"{DEVICE}/acceptance", "/devices/lane-2/reader"]:
+        page = await client.get(path, headers={"Accept-Language": language})
+        assert page.status_code == 200, path
+        assert f'<html lang="{language}">' in page.text
+        assert "<b>" not in page.text, "what a device says is escaped"
+        assert ("JARIBIO" if language == "sw" else "TEST") in page.text, (
+            "a profile that is not serious says so"
+        )
+        assert ' style="' not in page.text, "nothing that the Content-Security-Policy would stop"
+        assert not re.search(r"<script(?! src)|\son\w+=", page.text)
+
+
+async def test_state_cause_and_action_are_said_in_swahili(client: httpx.AsyncClient) -> None:
+    await log_in(client, "viewer")
+    page = (await client.get("/devices/lane-2/reader", headers={"Accept-Language": "sw"})).text
+    assert "nje ya mtandao" in page
+    assert "Programu nyingine inatumia mlango wake." in page
+    assert "anzisha upya" in page
+    assert "sudo systemctl mask --now ModemManager" in page, "what is to be typed is not translated"
+
+
+async def test_a_language_once_chosen_stays_and_leads_back_to_a_page_of_ours(
+    client: httpx.AsyncClient,
+) -> None:
+    chosen = await client.post("/language", data={"language": "sw", "back": "//evil.example"}, headers=HERE)
+    assert chosen.headers["location"] == "/"
+    assert '<html lang="sw">' in (await client.get("/login")).text
+
+
+@pytest.mark.parametrize("name", ["viewer", "technician", "supervisor"])
+async def test_each_role_is_shown_and_allowed_what_it_may(
+    client: httpx.AsyncClient, daemon: BenchDaemon, name: str
+) -> None:
+    await log_in(client, name)
+    page = await client.get(DEVICE)
+    for verb, fields in ORDERS.items():
+        may = name == "supervisor" or (name == "technician" and verb not in SUPERVISORS)
+        assert (f'action="{DEVICE}/{verb}"' in page.text) is may, verb
+        answer = await client.post(f"{DEVICE}/{verb}", data={**fields, "csrf": token(page)}, headers=HERE)
+        assert (answer.status_code in (200, 303)) is may, verb
+        assert may or answer.status_code == 403
+    kinds = [type(order) for _, order, _ in daemon.orders]
+    assert (
+        kinds
+        == {
+            "viewer": [],
+            "technician": [Restart, Maintenance, ResetCounters],
+            "supervisor": [Restart, Maintenance, Accept, ResetCounters, EndClaim],
+        }[name]
+    )
+    assert [level for _, level, _ in daemon.checks] == ([] if name == "viewer" else [CheckLevel.INTERNAL])
+    assert all(who.name == name and who.via == "network" for _, _, who in daemon.orders)
+
+
+async def test_a_form_without_its_token_changes_nothing(
+    client: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    await log_in(client, "supervisor")
+    for verb, fields in ORDERS.items():
+        assert (await client.post(f"{DEVICE}/{verb}", data=fields, headers=HERE)).status_code == 403
+    assert daemon.touched == 0
+
+
+async def test_a_form_that_makes_no_sense_says_where_and_never_repeats_what_was_typed(
+    client: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    await log_in(client, "technician")
+    csrf = token(await client.get(DEVICE))
+    wrong = {"on": "true", "minutes": "7 for MARKED", "csrf": csrf}
+    answer = await client.post(f"{DEVICE}/maintenance", data=wrong, headers=HERE)
+    assert answer.status_code == 409
+    assert "minutes:" in answer.text
+    assert "MARKED" not in answer.text
+    assert daemon.orders == []
+
+
+async def test_what_the_daemon_refuses_stands_on_the_page_with_its_remedy(
+    client: httpx.AsyncClient, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuses(*_: object) -> None:
+        raise Refusal("conflict", "Its boom is moving.", "Wait until it is closed.")
+
+    await log_in(client, "technician")
+    csrf = token(await client.get(DEVICE))
+    monkeypatch.setattr(daemon, "obey", refuses)
+    answer = await client.post(f"{DEVICE}/restart", data={"csrf": csrf}, headers=HERE)
+    assert answer.status_code == 409
+    assert "Its boom is moving." in answer.text
+    assert "Wait until it is closed." in answer.text
+
+
+async def test_a_daemon_that_does_not_answer_and_a_device_that_is_not_there_are_said_so(
+    client: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    await log_in(client, "viewer")
+    assert (await client.get("/devices/lane-9/reader")).status_code == 404
+    daemon.refuses = Refusal("unavailable", "The gateway does not answer.", "systemctl restart borderpost")
+    page = await client.get("/")
+    assert page.status_code == 503
+    assert "systemctl restart borderpost" in page.text
+
+
+async def test_a_page_does_not_wait_for_who_does_not_answer(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = [], asyncio.Event()
+
+    async def slow(_: object, position: str) -> list[Finding]:
+        asked.append(position)
+        await answer.wait()
+        return [Finding(code="broker_away", severity="error", about="broker", text="It does not answer.")]
+
+    monkeypatch.setattr(device_pages, "reasons", slow)
+    await log_in(client, "viewer")
+    page = await client.get(DEVICE)
+    assert f'data-late="{DEVICE}/why"' in page.text
+    patient = asyncio.create_task(client.get(f"{DEVICE}/why"))
+    for _ in range(500):  # it is all in this loop: by then it waits
+        await asyncio.sleep(0)
+    assert not patient.done()
+    answer.set()
+    assert "It does not answer." in (await patient).text
+    assert asked == ["lane-1/reader"], "both saw one examination"
+
+
+async def test_an_acceptance_passes_once_every_level_was_tried(client: httpx.AsyncClient) -> None:
+    await log_in(client, "technician")
+    path = f"{DEVICE}/acceptance"
+    page = await client.get(path)
+    assert 'data-verdict="incomplete"' in page.text
+    for level in ("internal", "interactive"):
+        sent = {"level": level, "csrf": token(page)}
+        assert (await client.post(path, data=sent, headers=HERE)).status_code == 303
+    page = await client.get(path)
+    assert 'data-verdict="passed"' in page.text
+    assert page.text.count('data-step="link.answers"') == 2
+    assert "SIM0002" in page.text
+
+
+async def test_a_ticket_to_see_bytes_needs_a_supervisor_and_a_reason(
+    client: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
+    await log_in(client, "technician")
+    csrf = token(await client.get(DEVICE))
+    asked = {"reason": "vendor asks for bytes", "csrf": csrf}
+    assert (await client.post(f"{DEVICE}/trace", data=asked, headers=HERE)).status_code == 403
+    await client.post("/logout", data={"csrf": csrf}, headers=HERE)
+    await log_in(client, "supervisor")
+    csrf = token(await client.get(DEVICE))
+    empty = await client.post(f"{DEVICE}/trace", data={"reason": " ", "csrf": csrf}, headers=HERE)
+    assert "ticket=" not in empty.text
+    page = await client.post(f"{DEVICE}/trace", data=asked | {"csrf": csrf}, headers=HERE)
+    news = re.search(r'data-news="([^"]+ticket=[^"]+)"', page.text)
+    assert news is not None
+    assert "1c 02 50" in (await client.get(news.group(1))).text
+    assert "1c 02 50" not in (await client.get(news.group(1))).text, "it is good once"
+    assert "1c 02 50" not in (await client.get(f"/news/trace{DEVICE.removeprefix('/devices')}")).text
+    reveals = [reveal.reason for _, _, reveal in daemon.traces if reveal is not None]
+    assert reveals == ["vendor asks for bytes"]
+
+
+async def test_there_is_no_panel_without_a_simulated_post(app: FastAPI) -> None:
+    async with on_socket(app) as program:
+        assert (await program.get("/simulators")).status_code == 404
+        assert "/simulators" not in (await program.get("/")).text

@@ -1,0 +1,139 @@
+"""The console as a process: on the daemon's sockets, for as long as somebody looks, knowing who that is."""
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from support.certificates import Authority
+from support.consoles import log_in, users
+from support.gateways import House, house, until
+from support.mosquitto import Mosquitto, free_port
+from support.readers import FRAMES
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from gateway.local.views import EventView, Live
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+
+READER = "/api/v1/devices/lane-1/reader"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def on_socket(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.AsyncHTTPTransport(uds=str(house.folder / "state" / "console.sock"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
+        yield client
+
+
+def consoles(house: House) -> list[int]:
+    """Console processes of that gateway."""
+    assert house.process is not None
+    children = Path(f"/proc/{house.process.pid}/task/{house.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"gateway.console" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def again(client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """Ask until there is an answer: a console that died young is not replaced at once."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                return await client.get(path)
+
+
+async def first_event(lines: AsyncIterator[str]) -> EventView:
+    """The first event in a stream of news."""
+    async for line in lines:
+        if line.startswith("data: ") and (event := Live.model_validate_json(line[6:]).event):
+            return event
+    raise AssertionError("the stream has ended")
+
+
+async def test_a_console_lives_while_somebody_looks_and_is_told_by_the_kernel_or_a_login_who_that_is(
+    house: House, on_socket: httpx.AsyncClient
+) -> None:
+    authority, port = Authority(house.folder / "certificates"), free_port()
+    certificate = authority.issue("console")
+    users(house.folder)
+    house.extra = f"""
+[console]
+listen = "127.0.0.1:{port}"
+users_file = "users.toml"
+idle_s = 1
+tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key")}" }}
+"""
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await house.start()
+    await until((house.folder / "state" / "console.sock").exists)
+    await wire.host_opened()
+    assert not consoles(house), "nobody has looked yet"
+
+    post = (await on_socket.get("/api/v1/post")).json()
+    assert [device["position"] for device in post["devices"]] == ["lane-1/reader"]
+    (first,) = consoles(house)
+
+    # News arrives while a page is open.
+    async with on_socket.stream("GET", "/api/v1/live") as news:
+        lines = news.aiter_lines()
+        assert await anext(lines) == ": listening"
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            reading = group.create_task(first_event(lines))
+            while not reading.done():  # what was said before anybody listened is no news
+                await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+                await asyncio.wait([reading], timeout=0.2)
+        event = reading.result()
+        assert event.type == "document.read"
+        assert "ERIKSSON" not in event.model_dump_json()
+
+    # Over the network: TLS, and a login.
+    browser = httpx.AsyncClient(
+        verify=authority.context(None), base_url=f"https://127.0.0.1:{port}", timeout=30
+    )
+    async with browser:
+        assert (await browser.get("/api/v1/post")).status_code == 401
+        assert (await browser.get("/")).headers["location"] == "/login?next=/"
+        refused = await log_in(browser, "viewer")
+        assert refused.status_code == 403, "sent by a page of another host"
+        form = {"name": "viewer", "password": "jambo-busia-2026"}
+        assert (await browser.post("/login", data=form)).status_code == 303
+        assert (await browser.get("/api/v1/post")).status_code == 200
+
+        # What root orders on the socket is done and on record in root's name.
+        assert (await on_socket.post(f"{READER}/restart")).status_code == 204
+        (entry, *_) = (await on_socket.get("/api/v1/audit")).json()
+        assert (entry["position"], entry["type"]) == ("lane-1/reader", "technician.acted")
+        assert (entry["data"]["who"], entry["data"]["order"]) == (
+            pwd.getpwuid(os.geteuid()).pw_name,
+            "restart",
+        )
+
+        # The command line asks there too.
+        words = ["device", str(house.config), "lane-1/reader", "--json"]
+        shown = await asyncio.to_thread(CliRunner().invoke, app, words)
+        assert json.loads(shown.stdout)["last_good"], shown.output
+
+        # It crashes: the next one who looks gets another, and is still logged in.
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: first not in consoles(house))
+        assert (await again(browser, "/api/v1/post")).status_code == 200
+        assert first not in consoles(house)
+
+    await on_socket.aclose()
+    await until(lambda: not consoles(house))
+    assert house.process is not None
+    assert house.process.returncode is None

@@ -1,0 +1,54 @@
+"""The local API against its own description: what a machine makes up never breaks it (schemathesis)."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.generation import GenerationMode
+from support.bench_daemon import BenchDaemon
+from support.consoles import console_of, empty_outbox, on_socket
+
+EXAMPLES = 3
+"""Of each operation and mode."""
+
+
+def test_no_answer_is_a_fault_or_breaks_the_description(tmp_path: Path) -> None:
+    daemon = BenchDaemon()
+    empty_outbox(tmp_path)
+    asked: set[str] = set()
+    with asyncio.Runner() as loop:
+        client = on_socket(console_of(daemon, tmp_path))
+
+        async def ask(case: schemathesis.Case) -> httpx.Response:
+            daemon.news.put_nowait(None)  # a stream has to end
+            request = case.as_transport_kwargs(base_url="http://localhost")
+            content, cookies = request.pop("data", None), request.pop("cookies")
+            assert not cookies, "none is described"
+            return await client.request(content=content, **request)
+
+        schema = schemathesis.openapi.from_dict(loop.run(client.get("/openapi.json")).json())
+        for result in schema.get_all_operations():
+            operation = result.ok()
+            holds(operation, GenerationMode.POSITIVE, lambda case: loop.run(ask(case)))
+            if operation.body or operation.query or operation.path_parameters:
+                holds(operation, GenerationMode.NEGATIVE, lambda case: loop.run(ask(case)))
+            asked.add(operation.label)
+    assert len(asked) > 15
+    assert daemon.touched, "some of it meant something"
+
+
+def holds(operation: Any, mode: GenerationMode, ask: Callable[[schemathesis.Case], httpx.Response]) -> None:
+    """What is as described is asked of a device that exists; what is not, anywhere."""
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+    def each(case: schemathesis.Case) -> None:
+        if mode is GenerationMode.POSITIVE and case.path_parameters:
+            case.path_parameters = {"lane": "lane-1", "device": "reader"}
+        case.validate_response(ask(case))
+
+    each()

@@ -1,0 +1,92 @@
+"""Connections of the console: who they are, which are cut off, when nobody is left, what a fault tells."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+
+from gateway import log
+from gateway.console import serving
+from gateway.console.asking import Peer
+
+Serve = Callable[[float], Awaitable[None]]
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    request = Request(scope, receive)
+    if request.url.path == "/fault":
+        raise ValueError("THRUMWICKE")
+    peer: Peer = scope["state"]["peer"]
+    await PlainTextResponse(str(peer.uid))(scope, receive, send)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[tuple[Path, Serve]]:
+    path = tmp_path / "console.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        never = asyncio.Event()
+
+        async def serve(idle_s: float) -> None:
+            until = never.wait()
+            own = listening.dup()  # as a process has it that was handed one
+            await serving.serve(application, own, None, None, idle_s=idle_s, until=until)
+
+        yield path, serve
+
+
+async def asked(path: Path, what: str) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(f"GET {what} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_a_connection_is_its_process_user_and_a_silent_one_is_cut_off(
+    place: tuple[Path, Serve], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "FIRST_REQUEST_S", 0.05)
+    path, serve = place
+    running = asyncio.create_task(serve(0.2))
+    assert (await asked(path, "/")).endswith(f"\r\n\r\n{os.geteuid()}".encode())
+    reader, writer = await asyncio.open_unix_connection(path)
+    async with asyncio.timeout(5):
+        assert await reader.read() == b"", "it was cut off"
+        writer.close()
+        await writer.wait_closed()
+        await running  # and then nobody was connected any more
+
+
+async def test_who_comes_while_it_ends_waits_for_the_next_process(place: tuple[Path, Serve]) -> None:
+    path, serve = place
+    async with asyncio.timeout(10):
+        await serve(0.05)
+        asking = asyncio.create_task(asked(path, "/"))
+        await asyncio.sleep(0)
+        assert b"200 OK" in (await asyncio.gather(serve(0.3), asking))[1]
+
+
+async def test_a_fault_tells_the_journal_where_and_nobody_over_what(
+    place: tuple[Path, Serve], capfd: pytest.CaptureFixture[str]
+) -> None:
+    log.configure("info")
+    try:
+        path, serve = place
+        running = asyncio.create_task(serve(0.1))
+        assert b"500 Internal" in await asked(path, "/fault")
+        await running
+    finally:
+        structlog.reset_defaults()
+    told = "".join(capfd.readouterr())
+    assert "ValueError" in told
+    assert "THRUMWICKE" not in told
