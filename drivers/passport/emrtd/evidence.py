@@ -28,6 +28,7 @@ class Evidence:
     access: Check | None = None
     proofs: dict[str, Check] = field(default_factory=dict)
     """Active or chip authentication, as far as the chip's side of it goes."""
+    _parsed: dict[bytes, SecurityObject | None] = field(default_factory=dict, init=False, repr=False)
 
     def group(self, number: int) -> bytes | None:
         """Give a data group, or None."""
@@ -35,11 +36,15 @@ class Evidence:
 
     def security_object(self) -> SecurityObject | None:
         """Parse EF.SOD, or give None; its own checks say why."""
-        try:
-            content = self.files.get(ElementaryFile.SOD)
-            return None if content is None else SecurityObject.parse(content)
-        except ChipError:
+        content = self.files.get(ElementaryFile.SOD)
+        if content is None:
             return None
+        if content not in self._parsed:  # asked for by every list and check: a quarter of a reading's work
+            try:
+                self._parsed[content] = SecurityObject.parse(content)
+            except ChipError:
+                self._parsed[content] = None
+        return self._parsed[content]
 
     def security_infos(self) -> SecurityInfos | None:
         """Parse DG14, or give None."""

@@ -14,7 +14,7 @@ from simulators.fingerprint.fingers import Finger, seen
 from simulators.fingerprint.uru4000 import SENSOR
 from simulators.fingerprint.uru4000_image import AS_RECORDED, UNENCRYPTED, Block, raw
 
-PRINT = seen(Finger(5).touch(), SENSOR)
+TOUCH = Finger(5).touch()
 
 
 def expected(source: NDArray[np.uint8], blocks: tuple[Block, ...], *, turned: bool) -> NDArray[np.uint8]:
@@ -52,7 +52,7 @@ def test_the_stream_of_a_whole_image_ends_where_it_should() -> None:
 
 
 def test_the_header_is_laid_out_as_recorded() -> None:
-    made = raw(PRINT, AS_RECORDED, Random(1), turned=True)
+    made = raw(seen(TOUCH, SENSOR), AS_RECORDED, Random(1), turned=True)
     assert len(made.data) == 111_040
     assert made.data[:4].hex() == "10408001"
     assert int.from_bytes(made.data[4:6], "little") == 289
@@ -63,19 +63,20 @@ def test_the_header_is_laid_out_as_recorded() -> None:
 
 @pytest.mark.parametrize("turned", [True, False])
 def test_an_image_is_read_back_but_for_what_the_format_loses(turned: bool) -> None:
-    made = raw(PRINT, AS_RECORDED, Random(2), turned=turned)
+    made = raw(seen(TOUCH, SENSOR), AS_RECORDED, Random(2), turned=turned)
     assert noisiness(made.data) >= 5000
     keys = dict(enumerate(made.keys, made.first_key))
     shown = read(made.data, keys.__getitem__)
-    assert np.array_equal(shown, expected(PRINT, AS_RECORDED, turned=turned))
-    assert (shown != 255 - (PRINT[::-1, ::-1] if turned else PRINT)).sum() <= 384 + 4
+    assert np.array_equal(shown, expected(seen(TOUCH, SENSOR), AS_RECORDED, turned=turned))
+    whole = seen(TOUCH, SENSOR)
+    assert (shown != 255 - (whole[::-1, ::-1] if turned else whole)).sum() <= 384 + 4
 
 
 def test_an_image_without_a_cipher_does_not_look_like_one() -> None:
-    made = raw(PRINT, UNENCRYPTED, Random(3), turned=False)
+    made = raw(seen(TOUCH, SENSOR), UNENCRYPTED, Random(3), turned=False)
     assert noisiness(made.data) < 5000
     shown = read(made.data, {}.__getitem__)
-    assert np.array_equal(shown[2:], expected(PRINT, UNENCRYPTED, turned=False)[2:])
+    assert np.array_equal(shown[2:], expected(seen(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
 
 
 blocks_of_an_image = st.lists(
