@@ -58,6 +58,7 @@ class Snapshot(PictureCamera[SnapshotSettings]):
     """A camera that gives pictures over HTTP."""
 
     settings_model = SnapshotSettings
+    scrubber = "drivers.camera.scrubbing:contents"
 
     async def open(self) -> Identity:
         """Ask for a picture; raises LinkError when there is none at that path."""
