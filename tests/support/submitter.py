@@ -1,4 +1,4 @@
-"""For each line it reads, forks a process that fills an outbox until it is killed and tells what is committed."""
+"""Forks, for each line it reads, a process that fills an outbox until it is killed, and tells what is in."""
 
 import asyncio
 import os
