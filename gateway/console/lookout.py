@@ -14,7 +14,7 @@ from drivers.check import CheckReport
 from gateway.console.samples import VALUES, DeviceSamples, Value
 from gateway.local.daemon import Daemon
 from gateway.local.orders import Refusal
-from gateway.local.views import DeviceView, EventView, Live, PostView
+from gateway.local.views import DeviceView, EventView, Finding, Live, PostView
 
 COUNT_EVERY_S = 5.0
 EVENTS = 200
@@ -45,6 +45,8 @@ class Lookout:
         self.backlog: deque[Value] = deque(maxlen=VALUES)
         self.reports: dict[str, dict[str, CheckReport]] = {}
         """What checks found, by position and level, while this process lives."""
+        self.examinations: dict[str, asyncio.Task[list[Finding]]] = {}
+        """Those that go on, and what the last ones found, by position."""
 
     async def post(self) -> PostView:
         """The post as it is at this moment; raises Refusal."""

@@ -46,6 +46,17 @@ if (place) {
   addEventListener("pagehide", () => source.close());
 }
 
+// What takes long is fetched as the page that shows it, and put in its place.
+for (const late of document.querySelectorAll("[data-late]")) {
+  fetch(late.dataset.late)
+    .then((answer) => answer.text())
+    .then((html) => {
+      const found = new DOMParser().parseFromString(html, "text/html").getElementById(late.id);
+      if (found) late.replaceWith(...found.children);
+    })
+    .catch(() => {});
+}
+
 for (const form of document.querySelectorAll("form[data-waits]")) {
   form.addEventListener("submit", () => form.setAttribute("aria-busy", "true"));
 }

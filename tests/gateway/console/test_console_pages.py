@@ -1,5 +1,6 @@
 """The pages: whole, escaped, in two languages, and offering each role what it may and no more."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,8 +14,10 @@ from support.consoles import browser, console_of, log_in, on_socket
 from drivers.check import CheckLevel
 from drivers.driver import Condition, Identity
 from drivers.links.link import Action, Cause
+from gateway.console import device_pages
 from gateway.contract.states import DeviceState
 from gateway.local.orders import Accept, EndClaim, Maintenance, Refusal, ResetCounters, Restart
+from gateway.local.views import Finding
 
 HERE = {"Origin": "https://post.example"}
 PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]
@@ -170,6 +173,29 @@ async def test_a_daemon_that_does_not_answer_and_a_device_that_is_not_there_are_
     page = await client.get("/")
     assert page.status_code == 503
     assert "systemctl restart borderpost" in page.text
+
+
+async def test_a_page_does_not_wait_for_who_does_not_answer(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = [], asyncio.Event()
+
+    async def slow(_: object, position: str) -> list[Finding]:
+        asked.append(position)
+        await answer.wait()
+        return [Finding(code="broker_away", severity="error", about="broker", text="It does not answer.")]
+
+    monkeypatch.setattr(device_pages, "reasons", slow)
+    await log_in(client, "viewer")
+    page = await client.get(DEVICE)
+    assert f'data-late="{DEVICE}/why"' in page.text
+    patient = asyncio.create_task(client.get(f"{DEVICE}/why"))
+    for _ in range(500):  # it is all in this loop: by then it waits
+        await asyncio.sleep(0)
+    assert not patient.done()
+    answer.set()
+    assert "It does not answer." in (await patient).text
+    assert asked == ["lane-1/reader"], "both saw one examination"
 
 
 async def test_an_acceptance_passes_once_every_level_was_tried(client: httpx.AsyncClient) -> None:
