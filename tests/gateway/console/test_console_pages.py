@@ -3,21 +3,22 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from support.bench_daemon import BenchDaemon, device
 from support.consoles import browser, console_of, log_in, on_socket
 
 from drivers.check import CheckLevel
 from drivers.driver import Condition, Identity
 from drivers.links.link import Action, Cause
-from gateway.console import device_pages
+from gateway.console import device_pages, news
 from gateway.contract.states import DeviceState
 from gateway.local.orders import Accept, EndClaim, Maintenance, Refusal, ResetCounters, Restart
-from gateway.local.views import Finding
+from gateway.local.views import Finding, Live
 
 HERE = {"Origin": "https://post.example"}
 PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]
@@ -238,3 +239,22 @@ async def test_there_is_no_panel_without_a_simulated_post(app: FastAPI) -> None:
     async with on_socket(app) as program:
         assert (await program.get("/simulators")).status_code == 404
         assert "/simulators" not in (await program.get("/")).text
+
+
+async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
+    app: FastAPI, daemon: BenchDaemon
+) -> None:
+    lookout = app.state.bench.lookout
+    request = Request({"type": "http", "headers": [], "app": app})
+    async with (
+        aclosing(news._board(request, lookout)) as board,
+        aclosing(news._device(request, lookout, "lane-2/reader")) as page,
+    ):
+        assert "lane-2/reader" in await anext(board)
+        await anext(board)
+        assert "ModemManager" in await anext(page)
+        await anext(page)
+        del daemon.devices["lane-2/reader"]
+        daemon.news.put_nowait(Live(kind="post"))
+        assert "lane-2/reader" not in await anext(board)
+        assert [piece async for piece in page] == []
