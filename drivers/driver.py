@@ -12,7 +12,7 @@ from pydantic import Field
 
 from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Command, commands_of
-from drivers.links.link import Action, Cause
+from drivers.links.link import Action, Cause, Direction
 from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Observation, Part, Term
@@ -125,6 +125,11 @@ class Driver(ABC, Generic[SettingsT]):
 
     def claimed_by(self, station: str | None) -> None:
         """Learn which station has the device to itself from now on; None: no station has."""
+
+    @staticmethod
+    def meaning(_direction: Direction, _chunk: bytes, /) -> str:
+        """What a chunk on its wire means, in a few words and without what it says; "": nothing is known."""
+        return ""
 
     def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
         """Try the device beside `watch`, at a level that `checks` names; raises LinkError, Refused, Failed.

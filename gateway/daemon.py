@@ -44,6 +44,7 @@ from gateway.worker import Order
 
 log = structlog.get_logger()
 
+CONSOLE_CLOSED = "console_closed"
 FAREWELL_S = 2.0
 """What delivery has for saying goodbye, in seconds; all of a stop must fit into five."""
 
@@ -272,7 +273,8 @@ class Gateway:
             await self._exchange_delivery()
         for position in (*changes.added, *changes.altered):
             self._add(position, post.devices[position])
-        if changes.console:
+        closed = any(problem.cause == CONSOLE_CLOSED for problem in self._problems.standing())
+        if changes.console or closed:
             await self.technicians.see_out()
             self._let_technicians_in()
         self._tell_state()
@@ -319,16 +321,16 @@ class Gateway:
 
     def _let_technicians_in(self) -> None:
         """Open what the console listens on. What cannot be opened keeps no traveller waiting."""
-        self._problems.clear("console_closed")
+        self._problems.clear(CONSOLE_CLOSED)
         try:
             self.technicians.let_in(self.post.console.listen)
         except OSError as error:
             log.error("console_closed", exc_info=error)
             self._problems.add(
-                "console_closed",
+                CONSOLE_CLOSED,
                 f"The technicians' console cannot be opened: {error.strerror}.",
                 Action.CONFIGURE,
-                "Correct `listen` under [console], or stop who listens there.",
+                "Stop who listens there, or correct [console] listen; then systemctl reload borderpost.",
             )
 
     def _clear(self, position: Position) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import socket
-import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,11 +15,9 @@ from drivers.command import Call, Command
 from drivers.driver import Condition, Driver, Identity, load_driver
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
-from drivers.observation import DataClass
 from gateway.above import Above, Heard, Hold, Image
 from gateway.backoff import Backoff
 from gateway.contract.commands import CommandState, Outcome
-from gateway.contract.envelope import timestamp
 from gateway.contract.reasons import CommandReason
 from gateway.contract.standing import close_standing
 from gateway.contract.states import DeviceState
@@ -28,6 +25,7 @@ from gateway.corridor import BrokenCorridorError, Corridor, Kind
 from gateway.described import description
 from gateway.fork_client import Nursery, readable
 from gateway.questions import Piece, Questions, Refusal
+from gateway.shown import Shown
 from gateway.worker import Order
 
 log = structlog.get_logger()
@@ -66,6 +64,7 @@ class Supervised:
         self._session = session
         self._driver: type[Driver[Settings]] = load_driver(order.driver)
         self._identity: Identity | None = None
+        self._shown = Shown(order.position, session, lambda state: above.state_changed(order.position, state))
         self._images: list[Image] = []
         self._standing: dict[str, bytes] = {}
         self._tickets: set[int] = set()
@@ -83,19 +82,10 @@ class Supervised:
         """Set while there is a process to ask."""
         self._asked_to_end = False
         self._hurry = asyncio.Event()
-        self._hold: Hold | None = None
-        self._held: DeviceState | None = None
-        """What is shown while something is kept back."""
-        self.withheld = 0
-        """Events kept back by the present hold."""
         self.counters: dict[str, Any] = {}
         self.good_ns = 0
-        """When it last read something well, in nanoseconds since 1970; 0: not in this run."""
+        """When something was last read well here, in nanoseconds since 1970; 0: not in this run."""
         self.restarts = 0
-        self.state: DeviceState | None = None
-        """How the device is, as everybody is told."""
-        self.really: DeviceState | None = None
-        """How it is, whatever is kept back."""
 
     def start(self) -> None:
         """Begin to serve the position."""
@@ -140,6 +130,21 @@ class Supervised:
         self._paused = False
         if self._corridor is not None:
             self._corridor.resume()
+
+    @property
+    def state(self) -> DeviceState | None:
+        """How the device is, as everybody is told."""
+        return self._shown.state
+
+    @property
+    def really(self) -> DeviceState | None:
+        """How it is, whatever is kept back."""
+        return self._shown.really
+
+    @property
+    def withheld(self) -> int:
+        """Events kept back by the present hold."""
+        return self._shown.withheld
 
     @property
     def condition(self) -> Condition:
@@ -211,23 +216,13 @@ class Supervised:
 
     def hold(self, hold: Hold | None) -> None:
         """Keep back what the device says from now on; None: no longer. What was kept back is gone."""
-        if hold == self._hold:
-            return
-        before, self._hold = self._hold, hold
-        if hold is None:
-            self._held = None
-        else:
-            self._held = self._state(
-                hold.condition, cause=hold.cause, text=hold.text, action=hold.action, how=hold.how
-            )
-        if before is None or hold is None or before.condition is not hold.condition:
-            self.withheld = 0
-        if hold is not None and hold.everything:
+        before = self._shown.keeps_everything_back
+        self._shown.hold(hold)
+        if self._shown.keeps_everything_back and not before:
             for event_type in self._standing:
                 self._above.stands(self.order.position, event_type, None)
-        elif before is not None and before.everything:
+        elif before:
             self._tell_what_stands()
-        self._show()
 
     async def _keep_alive(self) -> None:
         backoff = Backoff(self.order.backoff_first_s, self.order.backoff_max_s)
@@ -334,8 +329,7 @@ class Supervised:
         match kind:
             case Kind.EVENT:
                 images, self._images = self._images, []
-                if self._hold is not None and self._keeps_back(self._hold, head["class"]):
-                    self.withheld += 1
+                if self._shown.keeps_back(head["class"]):
                     return
                 self._above.heard(
                     self.order.position,
@@ -355,7 +349,7 @@ class Supervised:
             case Kind.TOLD:
                 self._questions.told(head, body)
             case Kind.GLIMPSE:
-                if self._hold is None or not body:
+                if not body or not self._shown.keeps_pictures_back:
                     self._above.glimpsed(self.order.position, head["station"], body)
             case Kind.NOW:
                 self._stands(head.get("type"), body)
@@ -365,9 +359,6 @@ class Supervised:
                     self._above.answered(self.order.position, ticket, _outcome(head, body))
             case _:
                 raise BrokenCorridorError(f"a worker may not send {kind.name}")
-
-    def _keeps_back(self, hold: Hold, data_class: str) -> bool:
-        return hold.everything or data_class == DataClass.TRAVELLER
 
     def _count(self, counters: dict[str, Any]) -> None:
         """Pass on what was counted since the last beat."""
@@ -381,36 +372,11 @@ class Supervised:
         if self._corridor is not None:
             self._corridor.send(kind, head, body)
 
-    def _state(self, state: str, **why: Any) -> DeviceState:
-        return DeviceState.model_validate(
-            {"state": state, "since": timestamp(time.time_ns()), "session": self._session, **why}
-        )
-
     def _enter(self, state: str, **why: Any) -> None:
         """Take note of how the device is."""
-        self.really = self._state(state, **why)
-        log.info(
-            "device_state",
-            device=self.order.position,
-            state=self.really.state,
-            cause=self.really.cause,
-            text=self.really.text,
-            action=self.really.action,
-        )
-        if self.really.state in (Condition.OFFLINE, Condition.NO_DEVICE):
+        if state in (Condition.OFFLINE, Condition.NO_DEVICE):
             self._nothing_stands()
-        self._show()
-
-    def _show(self) -> None:
-        """Make known how the device is, or why that is nobody's business for now."""
-        if self.really is None:
-            return
-        held = self._held
-        if held is not None and self._hold is not None and self._hold.hides(self.really.state):
-            self.state = held.model_copy(update={"provenance": self.really.provenance})
-        else:
-            self.state = self.really
-        self._above.state_changed(self.order.position, self.state)
+        self._shown.enter(state, **why)
 
     def _stands(self, event_type: str | None, opened: bytes) -> None:
         """Make known what stands from now on."""
@@ -418,11 +384,11 @@ class Supervised:
             self._nothing_stands()
         else:
             self._standing[event_type] = standing = close_standing(opened, self._session)
-            if self._hold is None or not self._hold.everything:
+            if not self._shown.keeps_everything_back:
                 self._above.stands(self.order.position, event_type, standing)
 
     def _tell_what_stands(self) -> None:
-        if self._hold is None or not self._hold.everything:
+        if not self._shown.keeps_everything_back:
             for event_type, standing in self._standing.items():
                 self._above.stands(self.order.position, event_type, standing)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from pydantic_core import to_json
@@ -18,6 +18,9 @@ CONTROL = {
 }  # fmt: skip
 
 
+Meaning = Callable[[Direction, bytes], str]
+
+
 class _Viewer:
     """One who looks: what he may see, and what waits for him."""
 
@@ -30,7 +33,9 @@ class _Viewer:
 class Wiretap:
     """The taps of a device's links, forwarding while somebody looks. They are called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, meaning: Meaning = lambda _direction, _chunk: "") -> None:
+        """`meaning` says what a chunk means without what it says; "": nothing is known."""
+        self._meaning = meaning
         self._viewers: tuple[_Viewer, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transferred: bytes | None = None
@@ -80,7 +85,7 @@ class Wiretap:
             "lost": lost,
             "transfer": transfer,
         }
-        item["meaning"] = shape(chunk)
+        item["meaning"] = self._meaning(direction, chunk) or shape(chunk)
         for viewer in self._viewers:
             item["at_s"] = round(max(0.0, at_s - viewer.began_s), 6)
             item["hex"] = chunk.hex(" ") if viewer.reveal else None

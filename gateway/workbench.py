@@ -21,7 +21,7 @@ from drivers.links.settings import Settings
 from drivers.observation import Observation, Outcome, redacted
 from gateway.contract.envelope import Provenance, timestamp
 from gateway.questions import Bounded, Refusal
-from gateway.wiretap import Wiretap
+from gateway.wiretap import Meaning, Wiretap
 
 log = structlog.get_logger()
 
@@ -35,10 +35,15 @@ LIMITS_S = {"internal": 30.0, "external": 30.0, "interactive": 75.0}
 class Workbench:
     """What one worker knows of its device that a technician may."""
 
-    def __init__(self, position: str, expect_firmware: str | None = None) -> None:
+    def __init__(
+        self,
+        position: str,
+        expect_firmware: str | None = None,
+        meaning: Meaning = lambda _direction, _chunk: "",
+    ) -> None:
         self._position = position
         self._expect_firmware = expect_firmware
-        self.wiretap = Wiretap()
+        self.wiretap = Wiretap(meaning)
         self._fresh: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=TAIL)
         self._tail: deque[bytes] = deque(maxlen=TAIL)
         self._settling: asyncio.TimerHandle | None = None

@@ -108,7 +108,7 @@ class DeviceWorker:
         self._stands = False
         self._wrong_firmware: dict[str, Any] | None = None
         self._commands = CommandRunner(self._driver_class.commands, order.position, self._answer)
-        self.bench = Workbench(order.position, order.expect_firmware)
+        self.bench = Workbench(order.position, order.expect_firmware, self._driver_class.meaning)
         self.counters = Counters()
         self._open_since_ns = 0
         """By the boot clock, what has not been counted yet; 0: it is not open."""

@@ -6,6 +6,7 @@ from drivers.barrier.board import Board
 from drivers.barrier.boards.any_board import AnyModbusBoard
 from drivers.barrier.driver import BarrierDriver
 from drivers.barrier.on_a_board import OnABoard
+from drivers.links import meanings
 
 
 class ModbusBarrierSettings(OnABoard):
@@ -18,6 +19,7 @@ class ModbusBarrier(BarrierDriver[ModbusBarrierSettings]):
     """A barrier behind a Modbus board: Waveshare, Wiren Board, KMtronic, or any other by its map."""
 
     settings_model = ModbusBarrierSettings
+    meaning = staticmethod(meanings.modbus)
 
     def board(self) -> Board:
         """See `BarrierDriver`."""

@@ -20,6 +20,7 @@ from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
 from drivers.camera.shot import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
+from drivers.links import meanings
 from drivers.links.http import BrokenOffError, HttpLink, Streamed
 from drivers.links.link import Action, Cause, LinkError
 
@@ -58,6 +59,7 @@ class Snapshot(PictureCamera[SnapshotSettings]):
     """A camera that gives pictures over HTTP."""
 
     settings_model = SnapshotSettings
+    meaning = staticmethod(meanings.http)
 
     async def open(self) -> Identity:
         """Ask for a picture; raises LinkError when there is none at that path."""

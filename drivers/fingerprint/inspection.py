@@ -7,6 +7,8 @@ from drivers.observation import Outcome
 
 FINGER_S = 45.0
 """How long somebody has to place a finger, in seconds."""
+SLOW_MS = 100.0
+"""A register takes a few milliseconds; a bus that is crowded or a cable that fails takes longer."""
 BEGUN_S = 5.0
 """How long the scanner has to begin, in seconds."""
 
@@ -25,6 +27,18 @@ def clean(*, dirty: bool | None) -> CheckStep:
         text="Something else than a finger was on the glass." if dirty else "The glass was clean.",
         action="clean" if dirty else "none",
         how="Wipe the glass with a soft, dry cloth." if dirty else "",
+    )
+
+
+def answered(took_ms: float) -> CheckStep:
+    """Its registers were read, in so many milliseconds."""
+    return CheckStep(
+        name="registers.answer",
+        outcome=Outcome.SUCCESSFUL if took_ms <= SLOW_MS else Outcome.UNDETERMINED,
+        text=f"Its registers answered in {took_ms:.0f} ms.",
+        measured=round(took_ms, 1),
+        unit="ms",
+        at_most=SLOW_MS,
     )
 
 

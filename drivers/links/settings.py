@@ -1,6 +1,6 @@
 """The model that every table of device settings is made of."""
 
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -21,12 +21,12 @@ class Settings(BaseModel):
             match value:
                 case Settings():
                     told[name] = value.nameless()
-                case dict() if (model := _model_in(fields[name].annotation)) is not None:
-                    told[name] = model.model_construct(**value).nameless()
                 case bool() | int() | float() | None:
                     told[name] = value
                 case str() if _is_listed(fields[name].annotation, value, _ANY_WORD):
                     told[name] = str(value)
+                case tuple() | list() if value and all(isinstance(item, Settings) for item in value):
+                    told[name] = [item.nameless() for item in value]
                 case tuple() | list() if all(_harmless(fields[name].annotation, item) for item in value):
                     told[name] = list(value)
         return told
@@ -50,11 +50,3 @@ def _accepted(annotation: Any, value: object) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _model_in(annotation: Any) -> type[Settings] | None:
-    """The model of a table within a table."""
-    for found in (annotation, *get_args(annotation)):
-        if isinstance(found, type) and issubclass(found, Settings):
-            return found
-    return None

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from gateway.cli.asking import ordered
 from gateway.cli.command import AsJson, PositionName, tell
+from gateway.cli.positions import OnDevice, OneDevice, PostFile
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
 from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected, retained
@@ -71,6 +73,17 @@ def steal(
     """Take over a claim that another station has. A role has to grant it; exit codes as of `command`."""
     args = {"reason": reason, "lease_s": lease}
     _ask(config, position, "steal", args, as_json, Login(station, password_file, cert, key))
+
+
+@app.command(cls=OnDevice)
+def end(
+    config: PostFile,
+    position: OneDevice,
+    reason: Annotated[str, typer.Option(help="Why, without names of persons: it goes into the record.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take a device from the station that has claimed it, as a supervisor of this machine."""
+    ordered(config, position, "/claim/end", {"reason": reason}, "nobody has it now", as_json=as_json)
 
 
 def _ask(

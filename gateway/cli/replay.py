@@ -116,15 +116,16 @@ async def _be(player: Player, post: Post, position: str) -> None:
 
     recording = player.recording
     table, place = _table(post, position, recording), place_of(recording)
+    where = str(table["board"]["port"] if place == "board.port" else table[place])
     if place == "url":
-        url = urlsplit(str(table[place]))
+        url = urlsplit(where)
         if url.hostname not in ("127.0.0.1", "localhost"):
             fail(f"{position}: its `url` is not of this machine", os.EX_CONFIG)
         async with player.serving(url.port or 80) as (_, said):
-            console.print(f"{position}: serving {table[place]}", markup=False, soft_wrap=True)
+            console.print(f"{position}: serving {where}", markup=False, soft_wrap=True)
             await said.wait()
     else:
-        path = Path(str(table[place]))
+        path = Path(where)
         if not path.is_absolute():
             fail(f"{position}: its `port` is {path}, and only a path can be taken over", os.EX_CONFIG)
         try:

@@ -87,7 +87,10 @@ async def serve(
 
     servers = [await loop.create_server(connection, sock=local)]
     if network is not None:
-        servers.append(await loop.create_server(connection, sock=network, ssl=tls))
+        patience_s = FIRST_REQUEST_S if tls is not None else None
+        servers.append(
+            await loop.create_server(connection, sock=network, ssl=tls, ssl_handshake_timeout=patience_s)
+        )
     waits = [asyncio.ensure_future(until), asyncio.create_task(_idle(state, servers, idle_s))]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -41,6 +41,8 @@ class Admission:
         self._ends: dict[str, asyncio.TimerHandle] = {}
         self._saving: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
+        self._unwritten = False
+        """Whether the last attempt to write failed."""
 
     def start(self) -> None:
         """Take up what an earlier run has left, and save what changes."""
@@ -87,6 +89,8 @@ class Admission:
         if (device := self._at(position)) is not None:
             entry = self.entry(device)
             entry.count(self._time.unix_ns(), counts)
+            if counts["read"]:
+                entry.good_ns = device.good_ns
             self._register.changed = True
 
     def entry(self, device: Supervised) -> Device:
@@ -228,7 +232,10 @@ class Admission:
                 await asyncio.to_thread(self._register.write, content)
             except OSError as error:
                 self._register.changed = True
-                log.error("register_not_written", exc_info=error)
+                if not self._unwritten:
+                    log.error("register_not_written", exc_info=error)
+                self._unwritten = True
                 raise Refusal(
                     "unavailable", f"{otherwise} {error.strerror}.", "Free space on the disk, then try again."
                 ) from error
+            self._unwritten = False

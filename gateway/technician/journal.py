@@ -31,6 +31,8 @@ class Journal:
         self._files = files
         self._lines: deque[bytes] = deque(maxlen=WAITING_LINES)
         self._writing: asyncio.Task[None] | None = None
+        self._unwritten = False
+        """Whether the last attempt to write failed."""
 
     def note(self, position: str, observation: Observation, unix_ns: int) -> None:
         """Write a record down, if it is one of the audit's."""
@@ -53,8 +55,11 @@ class Journal:
                 batch = b"".join(self._lines)
                 self._lines.clear()
                 await asyncio.to_thread(self._append, batch)
+            self._unwritten = False
         except OSError as error:
-            log.error("journal_not_written", file=self._newest.name, exc_info=error)
+            if not self._unwritten:
+                log.error("journal_not_written", file=self._newest.name, exc_info=error)
+            self._unwritten = True
         finally:
             self._writing = None
 

@@ -63,6 +63,8 @@ class Device:
     since_reset: Counted = field(default_factory=Counted)
     reset_ns: int = 0
     """When the resettable ones were, in nanoseconds since 1970; 0: never."""
+    good_ns: int = 0
+    """When it last read something well, likewise."""
     hours: list[Hour] = field(default_factory=list)
     """The last day, the oldest first; hours in which nothing happened are not there."""
 

@@ -24,6 +24,7 @@ def device_view(
     """One position at this moment."""
     position = device.order.position
     upkeep = admission.maintenance(position)
+    entry = admission.entry(device)
     hidden = device.state is not device.really
     return DeviceView.model_validate(
         {
@@ -35,13 +36,13 @@ def device_view(
             "beneath": device.really if hidden else None,
             "identity": device.identity,
             "accepted": admission.accepted(position),
-            "last_good": timestamp(device.good_ns) if device.good_ns else None,
+            "last_good": timestamp(entry.good_ns) if entry.good_ns else None,
             "claim": lease and {"station": lease.holder, "since": timestamp(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
             "withheld": device.withheld,
             "maintenance_until": upkeep and timestamp(upkeep.until_ns),
-            "tally": _tally(admission.entry(device)),
+            "tally": _tally(entry),
             "commands": tuple(device.commands),
             "levels": tuple(str(level) for level in levels(device.driver)),
         }

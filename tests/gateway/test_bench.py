@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.gateways import House, until
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
+from drivers.check import CheckLevel
 from gateway.client import Workstation
 from gateway.console.audit import newest
 from gateway.contract.gateway_events import TechnicianActed
@@ -106,12 +108,12 @@ async def test_nothing_is_asked_for_in_vain(place: Workplace) -> None:
             await place.desk.tail(position)
         assert refused.value.code == "unknown"
     with pytest.raises(Refusal) as refused:
-        await place.desk.check(READER, "internal", VIEWER)  # type: ignore[arg-type]
+        await place.desk.check(READER, CheckLevel.INTERNAL, VIEWER)
     assert refused.value.code == "not_permitted"
     with pytest.raises(Refusal) as refused:
-        await place.desk.check(READER, "interactive", AMINA)  # type: ignore[arg-type]
+        await place.desk.check(READER, CheckLevel.INTERACTIVE, AMINA)
     assert refused.value.code == "conflict"
-    report = await place.desk.check(READER, "internal", AMINA)  # type: ignore[arg-type]
+    report = await place.desk.check(READER, CheckLevel.INTERNAL, AMINA)
     assert [step.name for step in report.steps] == ["link.open", "identity.told", "identity.firmware"]
     assert report.outcome == "successful"
 
@@ -285,6 +287,7 @@ async def test_counters_tell_good_from_bad_and_are_kept(
         assert (tally.lifetime.good, tally.lifetime.bad, tally.lifetime.disconnects) == (3, 1, 1)
         assert (tally.since_reset.good, tally.since_reset.bad) == (1, 0)
         assert tally.reset_at
+        assert (await place.device(READER)).last_good, "of an earlier run"
         assert 0 < tally.since_reset.online_s < tally.lifetime.online_s < 60
 
 
@@ -326,6 +329,15 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             assert "ERIKSSON" not in str(await place.desk.tail(READER))
             assert len(await place.desk.tail(READER)) >= 2
 
+            checking = asyncio.create_task(place.desk.check(READER, CheckLevel.INTERACTIVE, TECHNICIAN))
+            while not checking.done():  # whoever presents a specimen does so until it is read
+                await line.send(sent)
+                await asyncio.wait({checking}, timeout=0.2)
+            report = await checking
+            assert [step.name for step in report.steps] == ["specimen.read", "specimen.check_digits"]
+            assert report.outcome == "successful"
+            assert await Officer(desk).on_record("check") == ("otieno", "check", "interactive")
+
 
 ROLES = """
 authority = "UTO"
@@ -363,3 +375,21 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: Hou
         "claim.changed",
     ]
     assert kept[-1].data["change"] == "claimed"
+
+
+async def test_a_console_that_could_not_be_opened_is_opened_by_a_reload(house: House) -> None:
+    def closed(place: Workplace) -> bool:
+        return any(problem.cause == "console_closed" for problem in place.gateway.report().problems)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        house.extra = f'[console]\nlisten = "127.0.0.1:{port}"\nusers_file = "users.toml"\n'
+        house.write()
+        async with working(house, "odd") as place:
+            assert closed(place)
+            taken.close()
+            await place.gateway.reload()
+            assert not closed(place)
+            with socket.create_connection(("127.0.0.1", port)):
+                pass
+            await place.until_state(READER, "online")

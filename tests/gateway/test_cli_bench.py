@@ -101,11 +101,12 @@ async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: Be
         (("maintenance", READER, "off"), "given back"),
         (("accept", READER, "B7"), "B7 serves here"),
         (("counters", READER, "--reset"), "counts from zero"),
+        (("claims", "end", READER, "--reason", "workstation is dead"), "nobody has it"),
     ):
         ended = await borderpost(*words)
         assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
     assert [order.do for _, order, _ in daemon.orders] == [
-        "restart", "maintenance", "maintenance", "accept", "reset_counters",
+        "restart", "maintenance", "maintenance", "accept", "reset_counters", "end_claim",
     ]  # fmt: skip
     assert daemon.orders[1][1].reason == "cleaning"
     counted = await borderpost("counters")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from drivers.access.commands import TENTH_S, Pulse, Pulsed
 from drivers.access.inspection import card_held, reader_steps
 from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.frames import meaning
 from drivers.access.osdp.settings import OsdpSettings, read_key
 from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, command
@@ -45,6 +46,7 @@ class Osdp(Driver[OsdpSettings]):
     settings_model = OsdpSettings
     says: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
     checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
+    meaning = staticmethod(meaning)
 
     panel: "Panel"
     _working: asyncio.Task[None] | None = None

@@ -9,12 +9,26 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from drivers.links.link import Direction
+
 SOM = 0x53
 POLL, OUT = 0x60, 0x68
 ACK, NAK = 0x40, 0x41
 REPLY = 0x80
 USES_CRC, HAS_BLOCK = 0x04, 0x08
 SHORTEST, LONGEST = 7, 1440
+COMMANDS = {
+    0x60: "POLL", 0x61: "ID", 0x62: "CAP", 0x64: "LSTAT", 0x65: "ISTAT", 0x66: "OSTAT", 0x67: "RSTAT",
+    0x68: "OUT", 0x69: "LED", 0x6A: "BUZ", 0x6B: "TEXT", 0x6E: "COMSET", 0x75: "KEYSET", 0x76: "CHLNG",
+    0x77: "SCRYPT",
+}  # fmt: skip
+"""Annex A of that standard, as far as readers of cards are concerned."""
+REPLIES = {
+    0x40: "ACK", 0x41: "NAK", 0x45: "PDID", 0x46: "PDCAP", 0x48: "LSTATR", 0x49: "ISTATR", 0x4A: "OSTATR",
+    0x4B: "RSTATR", 0x50: "RAW", 0x51: "FMT", 0x53: "KEYPAD", 0x54: "COM", 0x76: "CCRYPT", 0x78: "RMAC_I",
+    0x79: "BUSY",
+}  # fmt: skip
+"""Annex B."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +84,11 @@ class OsdpReader:
                 yield frame
             self._held = self._held[1 if frame is None else length :]
         self._held = b""
+
+
+def meaning(_direction: Direction, chunk: bytes) -> str:
+    """Which frames a chunk holds, by their names."""
+    return ", ".join(
+        (REPLIES if frame.is_reply else COMMANDS).get(frame.code, f"code {frame.code:02x}")
+        for frame in OsdpReader().feed(chunk)
+    )

@@ -3,18 +3,23 @@
 import asyncio
 import contextlib
 import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from pydantic import Field
 
+from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Identity
 from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.inspection import answered
 from drivers.fingerprint.observations import CaptureOutcome, Unreadable
 from drivers.fingerprint.raster import Raster, Spoilt
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
 from drivers.fingerprint.uru4000.dialogue import Dialogue
 from drivers.fingerprint.uru4000.image import IMAGE_BYTES, Frame, parse
-from drivers.fingerprint.uru4000.registers import IMAGE_IN, MODELS, Event, Mode, versions
+from drivers.fingerprint.uru4000.registers import IMAGE_IN, MODELS, Event, Mode, Register, versions
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb import VENDOR_SPECIFIC, UsbSettings
 from drivers.links.usb_transfers import TransferError
@@ -69,6 +74,16 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
             serial_number=said.serial_number,
             firmware=versions(info),
         )
+
+    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+        """See `FingerprintScanner`; and whether its registers can be read, which disturbs nothing."""
+        async with aclosing(super().check(trial)) as steps:
+            async for step in steps:
+                yield step
+        if trial.level is CheckLevel.INTERNAL:
+            began_s = time.monotonic()
+            await self.scanner.read(Register.STATUS, 1)
+            yield answered(1000 * (time.monotonic() - began_s))
 
     async def close(self) -> None:
         """Switch the lamp off, if the scanner is still there."""

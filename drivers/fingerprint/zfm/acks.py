@@ -5,7 +5,8 @@ Source: user manuals of the ZFM-70 and the R503 1.2, and clones of them.
 
 from enum import IntEnum
 
-from drivers.links.link import Action, Cause, LinkError
+from drivers.fingerprint.zfm.packets import BEFORE_CONTENT, BEFORE_LENGTH, HEADER, Kind
+from drivers.links.link import Action, Cause, Direction, LinkError
 
 
 class Do(IntEnum):
@@ -116,3 +117,14 @@ def refused(code: int, doing: str) -> LinkError:
 
 def _name(ack: Ack | int) -> str:
     return ack.name.lower().replace("_", " ") if isinstance(ack, Ack) else f"code {ack:02X}"
+
+
+def meaning(direction: Direction, chunk: bytes) -> str:
+    """Which packet a chunk begins with: the instruction, or how it was answered. Of an image nothing."""
+    if not chunk.startswith(HEADER) or len(chunk) <= BEFORE_CONTENT:
+        return ""
+    kind, code = chunk[BEFORE_LENGTH - 1], chunk[BEFORE_CONTENT]
+    words: type[IntEnum] = Do if direction == "out" else Ack
+    if kind not in (Kind.COMMAND, Kind.ACK):
+        return "data"
+    return words(code).name.lower().replace("_", " ") if code in set(words) else f"code {code:02x}"

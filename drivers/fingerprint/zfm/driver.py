@@ -16,7 +16,7 @@ from drivers.fingerprint.commands import Capture
 from drivers.fingerprint.observations import CaptureOutcome, Feedback, Unreadable
 from drivers.fingerprint.raster import Raster, Spoilt
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.fingerprint.zfm.acks import UNKNOWN_INSTRUCTION, Ack, Do, refused
+from drivers.fingerprint.zfm.acks import UNKNOWN_INSTRUCTION, Ack, Do, meaning, refused
 from drivers.fingerprint.zfm.dialogue import Dialogue
 from drivers.fingerprint.zfm.image import image_bytes, unpacked
 from drivers.fingerprint.zfm.packets import ADDRESS
@@ -120,6 +120,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     """A module on a serial line."""
 
     settings_model = ZfmSettings
+    meaning = staticmethod(meaning)
     _lamp: Lamp = "none"
     _lit = False
 

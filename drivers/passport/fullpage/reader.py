@@ -11,6 +11,7 @@ from pydantic import Field
 from drivers.calendar import today
 from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family
+from drivers.links import meanings
 from drivers.links.http import HttpSettings
 from drivers.links.link import LinkError
 from drivers.observation import Observation
@@ -106,6 +107,7 @@ class FullPageReader(Driver[SettingsT]):
         DocumentRemoved,
     )
     checks = (CheckLevel.INTERACTIVE,)
+    meaning = staticmethod(meanings.http)
     expected: tuple[str, ...] = ()
     """Checks the service will make: those of a scan that is cut short did not run to their end."""
     examiner: Regula | None = None

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from desk import Desk, listened, words
 from support.prints import print_of
+from support.trials import tried
 from support.uru_bench import AWAIT_OFF, AWAIT_ON, CAPTURE, OFF, SILENCE, STALL, UruBench, uru_device
 from support.uru_images import WIDTH, encrypted, image_of, lost
 from support.usb_bench import UsbipServer
 
+from drivers.check import CheckLevel
 from drivers.command import Failed, Reason
 from drivers.driver import BadFrame, Identity, Status
 from drivers.fingerprint.commands import Capture
@@ -101,6 +103,14 @@ async def test_it_says_who_it_is() -> None:
             model="U.are.U", manufacturer="Tests", serial_number="{BENCH}", firmware="0010/0115"
         )
         assert uru.bench.modes == [], "nothing is lit before somebody asks"
+
+
+async def test_a_check_reads_a_register_and_lights_nothing() -> None:
+    async with rig() as uru, desk_of(uru):
+        seen = await tried(uru.driver, CheckLevel.INTERNAL)
+        assert seen["registers.answer"].measured is not None
+        assert seen["registers.answer"].outcome in ("successful", "undetermined")
+        assert uru.bench.modes == []
 
 
 def asleep(bench: UruBench) -> None:

@@ -12,7 +12,7 @@ from schemathesis.generation import GenerationMode
 from support.bench_daemon import BenchDaemon
 from support.consoles import console_of, empty_outbox, on_socket
 
-EXAMPLES = 5
+EXAMPLES = 3
 """Of each operation and mode."""
 
 
