@@ -11,7 +11,18 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Page, expect
-from support.browsers import BARRIER, CAMERA, READER, SWAPPED, Bench, bench, faults_of, now_ms, present
+from support.browsers import (
+    BARRIER,
+    CAMERA,
+    CHROMIUM,
+    READER,
+    SWAPPED,
+    Bench,
+    bench,
+    faults_of,
+    now_ms,
+    present,
+)
 from support.consoles import PASSWORD
 
 from simulators.travellers import Travellers
@@ -27,6 +38,7 @@ SEEN = """
 """
 
 
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed")
 @pytest.mark.timeout(300)
 async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
     async with bench(tmp_path) as at, at.somebody() as page:
