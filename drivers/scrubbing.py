@@ -12,8 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from pydantic import ValidationError
+
 from drivers.driver import Driver, Identity, load_driver
 from drivers.links.link import Direction
+from drivers.links.places import place_in, placed
 from drivers.links.recording import Chunk, Entry, Recording
 from drivers.links.settings import Settings
 from drivers.people import CannotScrub, Inventor
@@ -51,11 +54,11 @@ def scrub(recording: Recording, inventor: Callable[[], Inventor] = Inventor) -> 
     """The same recording without its people; raises CannotScrub, and UnknownDriverError."""
     driver = load_driver(recording.driver)
     scrubber = scrubber_of(driver, recording.driver)
-    settings = driver.settings_model.model_construct(**recording.settings)
+    settings = _settings(recording, driver.settings_model)
     for _ in range(ATTEMPTS):
         inventing = inventor()
         done = scrubber(settings, recording.entries, inventing)
-        scrubbed = replace(_headed(recording, driver), entries=done.entries)
+        scrubbed = replace(_headed(recording, driver, settings), entries=done.entries)
         if not any(_found(inventing.marks, place) for place in _places(scrubbed, done.read)):
             return scrubbed
     raise CannotScrub(
@@ -64,7 +67,20 @@ def scrub(recording: Recording, inventor: Callable[[], Inventor] = Inventor) -> 
     )
 
 
-def _headed(recording: Recording, driver: type[Driver[Settings]]) -> Recording:
+def _settings(recording: Recording, model: type[Settings]) -> Settings:
+    """A recording's settings, of a device that is nowhere; raises CannotScrub."""
+    given = recording.settings
+    if (place := place_in(model)) is not None:
+        nowhere = "http://localhost" if place == "url" else "/dev/null"
+        given = placed(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
+        raise CannotScrub(f"its settings are none of the driver {recording.driver}: {wrong}") from None
+
+
+def _headed(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
     """A head of what is known to name nobody."""
     origin = recording.provenance.partition(" ")[0]
     asked = recording.asked
@@ -76,7 +92,7 @@ def _headed(recording: Recording, driver: type[Driver[Settings]]) -> Recording:
         recording,
         people="scrubbed",
         provenance=origin if origin in _ORIGINS else "by hand",
-        settings=driver.settings_model.model_construct(**recording.settings).nameless(),
+        settings=settings.nameless(),
         identity={name: said for name, said in recording.identity.items() if name in Identity.shown},
         asked=asked,
     )

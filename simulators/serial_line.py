@@ -139,9 +139,14 @@ class SerialLine:
         """Wait until nobody has the port open (or it is unplugged)."""
         await self._until(lambda: self._host == "absent")
 
-    async def heard(self, wanted: bytes) -> None:
-        """Wait until the host has written `wanted`."""
-        await self._until(lambda: wanted in self._heard)
+    async def heard(self, wanted: bytes | None = None) -> None:
+        """Wait until the host has written `wanted`, or anything at all."""
+        await self._until(lambda: bool(self._heard) if wanted is None else wanted in self._heard)
+
+    async def heard_more(self) -> None:
+        """Wait until the host has written something after this moment."""
+        before = len(self._heard)
+        await self._until(lambda: len(self._heard) != before)
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
         """Say `data` to the host, dribbled as `chunk` bytes every `every_s` seconds if asked.

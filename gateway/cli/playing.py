@@ -7,7 +7,7 @@ a stream cannot be told from the stream.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from drivers.driver import BadFrame, Driver, Glimpse, Identity, Status, load_dri
 from drivers.links.http import SIMULATED
 from drivers.links.link import LinkError
 from drivers.links.links import Links
+from drivers.links.places import Place, place_in, placed
 from drivers.links.recording import Chunk, Recording
 from drivers.links.replays import REPLAYED
 from drivers.observation import Observation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ANSWER_S = 10.0
 """How long the driver may take to say what it said when recorded, in seconds."""
+TOGETHER_S = 0.1
 REAL_PACE = 1e9
 _QUESTION = re.compile(rb"(?P<request>[A-Z]+ \S+)\n")
 _STATUS = re.compile(rb"(?P<status>[0-9]{3})(?: (?P<type>.*))?\n")
@@ -47,25 +49,48 @@ class Player:
     async def on(self, line: "SerialLine") -> None:
         """Be a device on a serial line, from when a host opens it, and unplug; raises CannotPlay."""
         await line.host_opened()
-        at_s = 0.0
+        at_s, question, answer = 0.0, b"", b""
         for number, chunk in enumerate(self.recording.chunks, start=1):
             if chunk.direction == "out":
                 try:
                     async with asyncio.timeout(ANSWER_S):
-                        await line.heard(chunk.data)
+                        await self._asked(line, chunk.data, question, answer)
                 except TimeoutError:
                     raise CannotPlay(
                         f"chunk {number}: the driver {self.recording.driver} does not say what it said when "
                         "this was recorded"
                     ) from None
-                line.forget(chunk.data)
+                question, answer = chunk.data, b""
             else:
+                answer += chunk.data
+                if chunk.at_s - at_s > TOGETHER_S:
+                    await line.drained(within_s=ANSWER_S)  # a pause counts from when the host has read
                 await self._pause(chunk.at_s - at_s)
                 await line.send(chunk.data)
             at_s = chunk.at_s
         await line.drained()
-        await asyncio.sleep(min(0.5, self.longest_pause_s))  # a silence ends what is pending
+        await self._end(line)
         line.unplug()
+
+    async def _asked(self, line: "SerialLine", wanted: bytes, question: bytes, answer: bytes) -> None:
+        """Wait until the host says that; whoever did not get the last answer in time gets it again."""
+        while True:
+            await line.heard()
+            if wanted in line.received:
+                line.forget(wanted)
+                return
+            if question and question in line.received:
+                line.forget(question)
+                await line.send(answer)
+            else:
+                await line.heard_more()
+
+    async def _end(self, line: "SerialLine") -> None:
+        """A silence ends what is pending; who asks again has done with the last answer."""
+        answered = [chunk.direction for chunk in self.recording.chunks[-2:]] == ["out", "in"]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(0.5, self.longest_pause_s)):
+                await (line.heard() if answered else asyncio.Event().wait())
 
     @asynccontextmanager
     async def serving(self, port: int = 0) -> AsyncIterator[tuple[int, asyncio.Event]]:
@@ -85,6 +110,7 @@ class Player:
                     else:
                         await self._answer(asked, writer)
                         if not waiting:
+                            await self._pause(0.5)  # a silence ends what is pending
                             said.set()
                     await writer.drain()
             finally:
@@ -106,11 +132,10 @@ class Player:
             await self._pause(pause_s)
             writer.write(part)
             await writer.drain()
-        await self._pause(0.5)
 
     async def _pause(self, seconds: float) -> None:
         """Chunks that came together are said at once."""
-        if seconds > 0.1:
+        if seconds > TOGETHER_S:
             await asyncio.sleep(min(seconds, self.longest_pause_s))
 
 
@@ -174,34 +199,34 @@ def _head(status: int, media_type: str) -> bytes:
     ).encode("latin-1")
 
 
-def place_of(recording: Recording) -> str:
-    """The setting that says where the device is, `port` or `url`; raises CannotPlay where none can be it."""
-    fields = load_driver(recording.driver).settings_model.model_fields
+def place_of(recording: Recording) -> Place:
+    """The setting that says where the device is; raises CannotPlay where nothing can be it."""
+    place = place_in(load_driver(recording.driver).settings_model)
     if recording.transfers or not all(isinstance(entry, Chunk) for entry in recording.entries):
         raise CannotPlay("what crossed USB cannot be played: `borderpost pcapng` shows it to Wireshark")
-    if recording.wire in ("serial", "keyboard") and "port" in fields:
-        return "port"
-    if recording.wire == "http" and "url" in fields:
-        return "url"
+    playable = "url" if recording.wire == "http" else recording.wire in ("serial", "keyboard") and "port"
+    if place is not None and playable and place.endswith(playable):
+        return place
     raise CannotPlay(
         f"what crossed {recording.wire} cannot be played: only serial lines, keyboards and HTTP can"
     )
 
 
 @asynccontextmanager
-async def played(player: Player, folder: Path) -> AsyncIterator[Mapping[str, str]]:
-    """Play beside the caller, in that folder; gives the setting that says where. Raises CannotPlay."""
+async def played(player: Player, folder: Path) -> AsyncIterator[dict[str, Any]]:
+    """Play beside the caller, in that folder; gives the settings of who shall listen. Raises CannotPlay."""
     from simulators.serial_line import SerialLine
 
     async with AsyncExitStack() as stack:
-        if place_of(player.recording) == "url":
+        settings, place = player.recording.settings, place_of(player.recording)
+        if place == "url":
             port, _ = await stack.enter_async_context(player.serving())
-            yield {"url": f"http://127.0.0.1:{port}"}
+            yield placed(settings, place, f"http://127.0.0.1:{port}")
             return
         line = await stack.enter_async_context(SerialLine.at(folder / "port", replays=True))
         playing = asyncio.create_task(player.on(line))
         try:
-            yield {"port": str(line.path)}
+            yield placed(settings, place, str(line.path))
         except BaseException:
             playing.cancel()
             with suppress(asyncio.CancelledError):
@@ -217,8 +242,8 @@ async def observed(
     recording = player.recording
     driver_class = load_driver(recording.driver)
     links = Links()
-    async with played(player, folder) as place:
-        settings: Any = driver_class.settings_model.model_validate({**recording.settings, **place})
+    async with played(player, folder) as given:
+        settings: Any = driver_class.settings_model.model_validate(given)
         driver = driver_class(settings, links)
         asking: asyncio.Future[None] | None = None
         try:

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from contextlib import aclosing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -50,6 +51,8 @@ def replay(
     With --as the recording becomes a device of a running gateway, whose events say `replayed`. A post in
     production is never played to: pre-recorded input is a way to attack a document check.
     """
+    if find_spec("simulators") is None:
+        fail("this installation has no simulators, so nothing is played here", os.EX_UNAVAILABLE)
     read = recording_or_fail(recording)
     try:
         player = Player(read, pause)
@@ -116,15 +119,16 @@ async def _be(player: Player, post: Post, position: str) -> None:
 
     recording = player.recording
     table, place = _table(post, position, recording), place_of(recording)
+    where = str(table["board"]["port"] if place == "board.port" else table[place])
     if place == "url":
-        url = urlsplit(str(table[place]))
+        url = urlsplit(where)
         if url.hostname not in ("127.0.0.1", "localhost"):
             fail(f"{position}: its `url` is not of this machine", os.EX_CONFIG)
         async with player.serving(url.port or 80) as (_, said):
-            console.print(f"{position}: serving {table[place]}", markup=False, soft_wrap=True)
+            console.print(f"{position}: serving {where}", markup=False, soft_wrap=True)
             await said.wait()
     else:
-        path = Path(str(table[place]))
+        path = Path(where)
         if not path.is_absolute():
             fail(f"{position}: its `port` is {path}, and only a path can be taken over", os.EX_CONFIG)
         try:

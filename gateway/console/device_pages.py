@@ -1,5 +1,6 @@
 """The pages of one device: how it is and why, what may be done about it, its wire, its acceptance."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -26,10 +27,12 @@ from gateway.local.orders import (
     Restart,
     Reveal,
 )
-from gateway.local.views import DeviceView
+from gateway.local.views import DeviceView, Finding
 
 router = APIRouter(prefix="/devices/{lane}/{device}", include_in_schema=False)
 
+SOON_S = 0.7
+"""How long a page waits for an examination; what comes later is put in."""
 LEVELS = (CheckLevel.INTERNAL, CheckLevel.EXTERNAL, CheckLevel.INTERACTIVE)
 
 
@@ -96,6 +99,14 @@ async def end_claim(request: Request, asker: Supervisor, at: AtBench, lane: str,
     return await _obeyed(request, asker, at, f"{lane}/{device}", EndClaim, await _fields(request))
 
 
+@router.get("/why")
+async def why(request: Request, asker: Viewer, at: AtBench, lane: str, device: str) -> Response:
+    """Why it does not read, however long that takes: a broker that is away is waited for."""
+    view = await _view(at, f"{lane}/{device}")
+    found = await _examination(at, view)
+    return render(request, "why.html", {"asker": asker, "device": view, "why": found})
+
+
 @router.get("/trace")
 async def trace(request: Request, asker: Technician, at: AtBench, lane: str, device: str) -> Response:
     """What crosses its wire, without its content."""
@@ -149,6 +160,22 @@ async def _view(at: Bench, position: str) -> DeviceView:
     return view
 
 
+def _examination(at: Bench, view: DeviceView) -> asyncio.Task[list[Finding]]:
+    """One that goes on, or a new one where the device is not as it was when that began."""
+    running = at.lookout.examinations.get(view.position)
+    if running is None or running[0] != view.state or running[1].done():
+        task = asyncio.create_task(reasons(at, view.position))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # somebody has looked
+        running = at.lookout.examinations[view.position] = (view.state, task)
+    return running[1]
+
+
+async def _soon(running: asyncio.Task[list[Finding]]) -> list[Finding] | None:
+    """What it found, if that is there within a moment."""
+    await asyncio.wait([running], timeout=SOON_S)
+    return running.result() if running.done() else None
+
+
 async def _fields(request: Request) -> dict[str, str]:
     """What a form sent, its token and whatever was no text apart."""
     form = await request.form()
@@ -190,7 +217,7 @@ async def _page(
         "asker": asker,
         "device": view,
         "waiting": sheets.waiting_serial(view),
-        "why": await reasons(at, view.position),
+        "why": await _soon(_examination(at, view)),
         "counters": sheets.counter_rows(view, say),
         "day": sheets.day_plots(view.tally.hours, datetime.now(UTC), say),
         "plots": sheets.device_plots(at.lookout.of(view.position), say),

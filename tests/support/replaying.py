@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from drivers.links.places import placed
 from drivers.links.recording import Recording
 from gateway.cli.playing import Player, place_of
 from gateway.client import DeviceStatus, Received, Workstation
@@ -17,6 +18,7 @@ from support.gateways import House
 
 ROOT = Path(__file__).parent.parent / "recordings"
 LONGEST_PAUSE_S = 0.4
+MANY_QUESTIONS = 10
 ROLES = """
 authority = "UTO"
 [role.all]
@@ -58,7 +60,11 @@ async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str,
     (house.folder / "roles.toml").write_text(ROLES)
     house.extra = '[commands]\nroles_file = "roles.toml"\n'
     async with AsyncExitStack() as stack:
-        playing = [await _device(house, replay, stack) for replay in replays.values()]
+        waiting = asyncio.Event()
+        playing = {
+            path: await _device(house, replay, stack, waiting if _talks(replay.recording) else None)
+            for path, replay in replays.items()
+        }
         desk = await stack.enter_async_context(house.workstation(station="counter-1"))
         await asyncio.wait_for(desk.connected.wait(), 10)
         watching = asyncio.create_task(
@@ -67,7 +73,12 @@ async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str,
         await house.start()
         asking = [asyncio.create_task(_ask(desk, replay)) for replay in replays.values()]
         try:
-            await asyncio.gather(*playing, *asking)
+            # Where each answer must come within half a second, nobody else shall compute.
+            await asyncio.gather(
+                *(task for path, task in playing.items() if not _talks(replays[path].recording))
+            )
+            waiting.set()
+            await asyncio.gather(*playing.values(), *asking)
         finally:
             # The gateway delivers what it has, and then says that it goes.
             await house.stop()
@@ -76,26 +87,39 @@ async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str,
     return {path: replay.said for path, replay in replays.items()}
 
 
-async def _device(house: House, replay: Replay, stack: AsyncExitStack) -> "asyncio.Task[None]":
-    """Describe the device, and play its recording once the gateway has come."""
+def _talks(recording: Recording) -> bool:
+    """Whether its driver asks again and again."""
+    return len([chunk for chunk in recording.chunks if chunk.direction == "out"]) > MANY_QUESTIONS
+
+
+async def _device(
+    house: House, replay: Replay, stack: AsyncExitStack, waiting: asyncio.Event | None
+) -> "asyncio.Task[None]":
+    """Describe the device, and play its recording once the gateway has come, after waiting."""
     player = Player(replay.recording, LONGEST_PAUSE_S)
-    if place_of(replay.recording) == "url":
+    place = place_of(replay.recording)
+    if place == "url":
         port, said = await stack.enter_async_context(player.serving())
-        place = {"url": f"http://127.0.0.1:{port}"}
+        where = f"http://127.0.0.1:{port}"
         playing = asyncio.create_task(_until(said))
     else:
-        line = await stack.enter_async_context(
-            SerialLine.at(house.port(replay.position), look_s=0.002, replays=True)
-        )
-        place = {"port": str(line.path)}
-        playing = asyncio.create_task(player.on(line))
-    settings = {**replay.recording.settings, **place}
+        line = SerialLine.at(house.port(replay.position), look_s=0.002, replays=True)
+        where = str(line.path)
+        playing = asyncio.create_task(_play(player, line, waiting))
+    settings = placed(replay.recording.settings, place, where)
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     house.devices[replay.position] = "\n".join(
         [f'\n[device."{replay.position}"]', f'driver = "{replay.recording.driver}"', *lines, ""]
     )
     house.write()
     return playing
+
+
+async def _play(player: Player, line: SerialLine, waiting: asyncio.Event | None) -> None:
+    if waiting is not None:
+        await waiting.wait()
+    async with line:
+        await player.on(line)
 
 
 async def _until(said: asyncio.Event) -> None:
@@ -137,9 +161,10 @@ async def _watch(desk: Workstation, replays: dict[Position, Replay]) -> None:
 
 
 def _told(received: Received) -> dict[str, Any]:
-    """One event; how long it took to measure is not what the wire says."""
+    """One event; when it came and how long it took to measure is not what the wire says."""
     event = json.loads(received.envelope.model_dump_json())
     data = event["data"]
+    data.pop("received_at", None)
     if isinstance(quality := data.get("quality"), dict):
         del quality["duration_ms"]
     return {"type": event["type"].removeprefix("bgw.").removesuffix(".v1"), "data": data}

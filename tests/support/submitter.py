@@ -1,6 +1,7 @@
-"""A process that fills an outbox until it is killed; tells on standard output what is committed."""
+"""For each line it reads, forks a process that fills an outbox until killed, and tells what is committed."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -31,7 +32,7 @@ async def main(directory: Path) -> None:
     )
     delivery = Telling(settings, SiteTopics("ke-busia", "gw-1"), "kill")
     await delivery.start()
-    print("ready", flush=True)
+    print("ready", os.getpid(), flush=True)
     n = 0
     while True:
         for _ in range(3):
@@ -42,4 +43,10 @@ async def main(directory: Path) -> None:
         await asyncio.sleep(0)
 
 
-asyncio.run(main(Path(sys.argv[1])))
+directory = Path(sys.argv[1])
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        asyncio.run(main(directory))
+    os.waitpid(child, 0)
+    print("ended", flush=True)

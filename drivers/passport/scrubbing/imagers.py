@@ -47,10 +47,8 @@ def ocr_scanner(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> 
             new = b"".join(_rows(piece, settings.model, sent, inventor) for piece in pieces)
         case "zebra" | "code":
             new = b"".join(scrubbed_text(piece, inventor) for piece in pieces)
-        case "est-100pr":
+        case _:  # est-100pr
             new = b"".join(scrubbed_messages(piece, inventor) for piece in pieces)
-        case model:
-            raise CannotScrub(f"there is no model {model!r}")
     return Scrubbed(with_streams(entries, in_=new, out=asked))
 
 

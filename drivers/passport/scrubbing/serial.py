@@ -37,11 +37,9 @@ def mrz_serial(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> S
             new = _framed(AccessIs(), said, lambda frame: _access_is(frame, inventor))
         case "rte":
             new = _framed(Rte(settings.bcc), said, lambda frame: _rte(frame, settings.bcc, inventor))
-        case "elyctis":
+        case _:  # elyctis
             new = _framed(Elyctis(), said, lambda frame: _elyctis(frame, inventor))
             asked = kept(told.data, _ELYCTIS_ASKED)
-        case framing:
-            raise CannotScrub(f"there is no framing {framing!r}")
     return Scrubbed(with_streams(entries, in_=new, out=asked))
 
 

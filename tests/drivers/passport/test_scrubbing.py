@@ -250,7 +250,7 @@ def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recordin
         ("odd-one", {}, "no driver named"),
         ("document-bridge", {}, "record it with a specimen"),
         ("mrz-serial", {"framing": "text", "chip": {"reader": "ACS"}}, "without `chip`"),
-        ("mrz-serial", {"framing": "semaphore"}, "no framing"),
+        ("mrz-serial", {"framing": "semaphore"}, "mrz-serial: framing"),
     ],
 )
 def test_what_cannot_be_certain_is_refused(driver: str, more: dict[str, Any], complaint: str) -> None:

@@ -125,7 +125,7 @@ def asyncapi_parser() -> Path:
 def parsed(parser: Path, text: str) -> dict[str, Any]:
     """What AsyncAPI's parser makes of a text."""
     done = subprocess.run(
-        ["node", "-e", READ],
+        ["node", "--max-semi-space-size=64", "--single-threaded-gc", "-e", READ],
         input=text,
         env={**os.environ, "NODE_PATH": str(parser / "node_modules")},
         cwd=parser,

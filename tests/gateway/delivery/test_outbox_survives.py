@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from support.deliveries import ScriptedBroker, event, until
@@ -42,22 +43,23 @@ def seqs(directory, stream="lane-1/reader/record"):
 def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a_gap(outbox_directory):
     chance = random.Random(20261124)
     committed = 0
-    for _ in range(16):
-        child = subprocess.Popen(
-            [sys.executable, SUBMITTER, outbox_directory], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        committed = max(committed, int(child.stdout.readline()))
-        time.sleep(chance.uniform(0, 0.06))
-        child.send_signal(signal.SIGKILL)
-        told = child.stdout.read().split()
-        child.stdout.close()
-        child.wait(10)
-        committed = max([committed, *map(int, told[: len(told) - (not "".join(told[-1:]).isdigit())])])
-        found = seqs(outbox_directory)
-        assert found == list(range(1, len(found) + 1))
-        assert len(found) >= committed
+    with subprocess.Popen(
+        [sys.executable, SUBMITTER, outbox_directory], stdin=PIPE, stdout=PIPE, text=True, bufsize=1
+    ) as submitters:
+        assert submitters.stdin is not None
+        assert submitters.stdout is not None
+        for _ in range(16):
+            submitters.stdin.write("one more\n")
+            ready, pid = submitters.stdout.readline().split()
+            assert ready == "ready"
+            committed = max(committed, int(submitters.stdout.readline()))
+            time.sleep(chance.uniform(0, 0.06))
+            os.kill(int(pid), signal.SIGKILL)
+            committed = max([committed, *map(int, iter(submitters.stdout.readline, "ended\n"))])
+            found = seqs(outbox_directory)
+            assert found == list(range(1, len(found) + 1))
+            assert len(found) >= committed
+        submitters.stdin.close()
     assert committed >= 16
     epochs = {e.epoch for e in inspect.events(outbox_directory)}
     assert len(epochs) == 1
