@@ -71,7 +71,8 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
     """A recording's settings, of a device that is nowhere; raises CannotScrub."""
     given = recording.settings
     if (place := place_in(model)) is not None:
-        given = placed(given, place, "http://localhost" if place == "url" else "/dev/null")
+        nowhere = "http://localhost" if place == "url" else "/dev/null"
+        given = placed(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
     try:
         return model.model_validate(given)
     except ValidationError as error:

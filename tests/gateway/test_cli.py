@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+from support.command_lines import Borderpost
 from support.gateways import House, house, until
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
@@ -28,23 +30,14 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-def borderpost(
-    *arguments: object, timeout_s: float = 40, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BORDERPOST, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-        env={**os.environ, "COLUMNS": "160", **environment},
-        cwd=ROOT,
-    )
+def borderpost(*arguments: object, timeout_s: float = 40, **environment: str) -> CompletedProcess[str]:
+    return Borderpost(*arguments, COLUMNS="160", **environment).ended(timeout_s)
 
 
 def test_help_and_version() -> None:
+    version = subprocess.run([BORDERPOST, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("borderpost 0.")
     assert "watch" in borderpost("--help").stdout
-    assert borderpost("--version").stdout.startswith("borderpost 0.")
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["demo", "--duration", "soon"]])
@@ -92,18 +85,13 @@ def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
 def test_two_demos_at_once_show_reads_of_every_reader_and_end_by_themselves() -> None:
     """One on Mosquitto, the other on the broker that comes as a wheel."""
     running = {
-        broker: subprocess.Popen(
-            [BORDERPOST, "demo", "--duration", "12"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "COLUMNS": "160", "BORDERPOST_DEMO_BROKER": broker},
-        )
+        broker: Borderpost("demo", "--duration", 12, COLUMNS="160", BORDERPOST_DEMO_BROKER=broker)
         for broker in ("mosquitto", "iotcore")
     }
     for broker, demo in running.items():
-        shown, _ = demo.communicate(timeout=100)
-        assert demo.returncode == 0, shown
+        ended = demo.ended(100)
+        shown = ended.stdout
+        assert ended.returncode == 0, shown + ended.stderr
         assert f"broker {broker}:" in shown
         assert "console http://127.0.0.1:" in shown
         assert shown.count("simulated TD") >= 3
@@ -177,7 +165,7 @@ async def test_the_outbox_is_listed_counted_exported_and_purged(house: House) ->
     for _ in range(3):
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
 
-    async def outbox(*arguments: object) -> subprocess.CompletedProcess[str]:
+    async def outbox(*arguments: object) -> CompletedProcess[str]:
         return await asyncio.to_thread(borderpost, "outbox", *arguments)
 
     async with asyncio.timeout(20):

@@ -1,4 +1,7 @@
-"""Daemons forked off a process that has imported one: starting Python takes a third of a second each time."""
+"""Daemons forked off a process that has imported one: starting Python takes a third of a second each time.
+
+It has also imported what command lines need (`support.command_lines`), but for what looks at the terminal.
+"""
 
 import multiprocessing
 import os
@@ -12,7 +15,9 @@ from pathlib import Path
 from gateway.fork_client import readable
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["gateway.daemon"])
+FORKS.set_forkserver_preload(
+    ["gateway.daemon", "gateway.client", "gateway.delivery.inspect", "rich.table", "typer"]
+)
 
 
 def expect_daemons() -> None:

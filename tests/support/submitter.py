@@ -1,4 +1,4 @@
-"""Forks, for each line it reads, a process that fills an outbox until it is killed, and tells what is in."""
+"""For each line it reads, forks a process that fills an outbox until killed, and tells what is committed."""
 
 import asyncio
 import os
