@@ -50,6 +50,7 @@ async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
         await maintenance_takes_a_device_and_gives_it_back(page)
         await a_trace_shows_bytes_only_to_who_says_why(at, page)
         await the_barrier_is_drawn_as_it_is_sensed(at, page)
+        await a_camera_is_measured_and_no_picture_is_shown(page)
         await every_page_can_be_used_by_everybody(page)
         await a_viewer_is_shown_no_button(at)
         await without_scripts_the_board_is_there(at)
@@ -182,6 +183,14 @@ async def the_barrier_is_drawn_as_it_is_sensed(at: Bench, page: Page) -> None:
         await form.get_by_role("button", name="Inject").click()
         await expect(other.locator(".note.bad")).to_contain_text("nonsense")
     at.complaints[:] = [text for text in at.complaints if "409" not in text]
+
+
+async def a_camera_is_measured_and_no_picture_is_shown(page: Page) -> None:
+    await page.goto("/cameras")
+    camera = page.locator(f"#calibration-{CAMERA.replace('/', '--')}")
+    await camera.get_by_role("button", name="External").click()
+    await expect(camera.get_by_role("img", name="sharpness").first).to_be_visible()
+    assert await page.locator("main img, main canvas, main video").count() == 0
 
 
 async def every_page_can_be_used_by_everybody(page: Page) -> None:
