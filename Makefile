@@ -107,23 +107,27 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 # scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc chromium
+COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
+# The console's pages are tried in Debian's; Ubuntu has none as a package, and skips that test.
+CHROMIUM := apt-cache show chromium > /dev/null 2>&1
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
 	for file in $(FILES); do test -e $$file || missing=1; done; \
+	command -v chromium >/dev/null || { $(CHROMIUM) && missing=1; }; \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests chromium fonts-dejavu-core; \
+			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests \
+			$$($(CHROMIUM) && echo chromium fonts-dejavu-core); \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --extra demo pyproject.toml -o requirements.txt
+		--no-emit-index-url --extra demo --extra console pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -59,7 +59,9 @@ def scrub(recording: Recording, inventor: Callable[[], Inventor] = Inventor) -> 
         inventing = inventor()
         done = scrubber(settings, recording.entries, inventing)
         scrubbed = replace(_headed(recording, driver, settings), entries=done.entries)
-        if not any(_found(inventing.marks, place) for place in _places(scrubbed, done.read)):
+        # Where a wire has a code of its own, its numbers are no packed decimals, though some look like them.
+        packed = not done.read
+        if not any(_found(inventing.marks, place, packed) for place in _places(scrubbed, done.read)):
             return scrubbed
     raise CannotScrub(
         "a name or number of somebody in it is also part of what must stay, such as the device's own name: "
@@ -71,7 +73,8 @@ def _settings(recording: Recording, model: type[Settings]) -> Settings:
     """A recording's settings, of a device that is nowhere; raises CannotScrub."""
     given = recording.settings
     if (place := place_in(model)) is not None:
-        given = placed(given, place, "http://localhost" if place == "url" else "/dev/null")
+        nowhere = "http://localhost" if place == "url" else "/dev/null"
+        given = placed(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -174,10 +177,10 @@ def _words(value: object) -> Iterator[str]:
                 yield from _words(inner)
 
 
-def _found(marks: Iterable[str], place: bytes) -> bool:
+def _found(marks: Iterable[str], place: bytes, packed: bool) -> bool:
     """Whether a mark is there as text, in UTF-16, as hexadecimal or base64 of text, or as packed decimals."""
     text = place.replace(b"\0", b"").upper()
-    digits = place.hex()
+    digits = place.hex() if packed else ""
     words = re.findall(rb"[0-9A-F]{8,}", text)
     for mark in marks:
         sought = mark.upper().encode()

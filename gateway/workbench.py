@@ -26,8 +26,11 @@ from gateway.wiretap import Meaning, Wiretap
 log = structlog.get_logger()
 
 TAIL = 20
-SETTLE_S = 0.1
-"""How long what was said waits to be made presentable: in a burst, only the last are."""
+SETTLE_S, SETTLE_IMAGES_S = 5.0, 0.1
+"""How long what was said waits to be made presentable, in seconds: of what comes quicker, only the last are.
+
+What has images does not wait long, because they weigh. Who asks does not wait at all.
+"""
 LIMITS_S = {"internal": 30.0, "external": 30.0, "interactive": 75.0}
 """What a check of a level may take, in seconds."""
 
@@ -72,8 +75,18 @@ class Workbench:
             self._heard.put_nowait(what)
         if self._watching:
             self._settle()
-        elif self._settling is None:
-            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settle)
+        else:
+            heavy = isinstance(what, Observation) and what.attachments
+            self._settle_within(SETTLE_IMAGES_S if heavy else SETTLE_S)
+
+    def _settle_within(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + seconds
+        if self._settling is not None:
+            if self._settling.when() <= due_s:
+                return
+            self._settling.cancel()
+        self._settling = loop.call_at(due_s, self._settle)
 
     def _settle(self) -> None:
         if self._settling is not None:

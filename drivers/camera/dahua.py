@@ -47,6 +47,7 @@ class Dahua(PlateCamera[DahuaSettings]):
     """A Dahua camera that reads plates."""
 
     settings_model = DahuaSettings
+    scrubber = "drivers.camera.scrubbing:contents"
 
     async def open(self) -> Identity:
         """Ask who it is, where it tells, and begin to listen; raises LinkError."""

@@ -45,6 +45,7 @@ class Hikvision(PlateCamera[HikvisionSettings]):
     """A Hikvision camera that reads plates."""
 
     settings_model = HikvisionSettings
+    scrubber = "drivers.camera.scrubbing:contents"
     _now: str | None = None
     """The newest time that the camera's own clock has shown."""
 

@@ -59,6 +59,7 @@ class Snapshot(PictureCamera[SnapshotSettings]):
     """A camera that gives pictures over HTTP."""
 
     settings_model = SnapshotSettings
+    scrubber = "drivers.camera.scrubbing:contents"
     meaning = staticmethod(meanings.http)
 
     async def open(self) -> Identity:

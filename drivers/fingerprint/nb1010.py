@@ -49,6 +49,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
     """An NB-1010-U."""
 
     settings_model = Nb1010Settings
+    scrubber = "drivers.fingerprint.scrubbing:usb"
 
     async def open(self) -> Identity:
         """Find the scanner and ask it something; raises LinkError."""

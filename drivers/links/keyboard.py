@@ -90,7 +90,6 @@ class KeyboardLink:
             else:
                 self._open_device(path)
             self.simulated = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
-            self.replayed = self.simulated and replays(self._fd)
         except OSError as error:
             self._shut()
             raise _cannot_open(path, error) from error
@@ -104,6 +103,7 @@ class KeyboardLink:
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         self._close = lambda: os.close(self._fd)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.replayed = replays(self._fd)
         termios.tcflush(self._fd, termios.TCIFLUSH)  # nobody knows how old that is
 
     def _open_device(self, path: str) -> None:

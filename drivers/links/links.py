@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from drivers.links.link import Tap
-from drivers.links.replays import REPLAYED
 from drivers.links.turns import Turns
 from drivers.links.usb_trace import TransferTap, ignore_transfer
 
@@ -132,6 +131,8 @@ class Links:
         self.replayed = self.replayed or link.replayed
 
     def _found_simulator(self, word: str = "") -> None:
+        from drivers.links.replays import REPLAYED
+
         self.simulated = True
         self.replayed = self.replayed or word == REPLAYED.decode()
 

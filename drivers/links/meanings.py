@@ -10,7 +10,7 @@ from drivers.links.modbus_framing import HEADER, crc16
 from drivers.links.modbus_pdu import EXCEPTION, Function
 
 _REQUEST = re.compile(rb"([A-Z]{3,7}) ([!->@-~]{1,200})(?:\?[!-~]*)?\n")
-_STATUS = re.compile(rb"([1-5][0-9]{2})\n")
+_STATUS = re.compile(rb"([1-5][0-9]{2})(?: [ -~]*)?\n")
 
 
 def modbus(_direction: Direction, chunk: bytes) -> str:

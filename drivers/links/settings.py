@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 _ANY_WORD = "\0any word"
 
@@ -14,22 +14,26 @@ class Settings(BaseModel):
 
     def nameless(self) -> dict[str, Any]:
         """What was set, as far as it can name no host, secret or person: numbers, and words of a list."""
-        fields = type(self).model_fields
-        told: dict[str, Any] = {}
-        for name in sorted(self.model_fields_set & fields.keys(), key=list(fields).index):
-            value = getattr(self, name)
-            match value:
-                case Settings():
-                    told[name] = value.nameless()
-                case bool() | int() | float() | None:
-                    told[name] = value
-                case str() if _is_listed(fields[name].annotation, value, _ANY_WORD):
-                    told[name] = str(value)
-                case tuple() | list() if value and all(isinstance(item, Settings) for item in value):
-                    told[name] = [item.nameless() for item in value]
-                case tuple() | list() if all(_harmless(fields[name].annotation, item) for item in value):
-                    told[name] = list(value)
-        return told
+        return _nameless(self)
+
+
+def _nameless(table: BaseModel) -> dict[str, Any]:
+    fields = type(table).model_fields
+    told: dict[str, Any] = {}
+    for name in sorted(table.model_fields_set & fields.keys(), key=list(fields).index):
+        value = getattr(table, name)
+        match value:
+            case BaseModel():
+                told[name] = _nameless(value)
+            case tuple() | list() if value and all(isinstance(item, BaseModel) for item in value):
+                told[name] = [_nameless(item) for item in value]
+            case bool() | int() | float() | None:
+                told[name] = value
+            case str() if _is_listed(fields[name].annotation, value, _ANY_WORD):
+                told[name] = str(value)
+            case tuple() | list() if all(_harmless(fields[name].annotation, item) for item in value):
+                told[name] = list(value)
+    return told
 
 
 def _harmless(annotation: Any, item: object) -> bool:
@@ -45,6 +49,8 @@ def _is_listed(annotation: Any, value: object, any_value: object) -> bool:
 
 
 def _accepted(annotation: Any, value: object) -> bool:
+    from pydantic import TypeAdapter, ValidationError  # for who records: not in every worker
+
     try:
         TypeAdapter(annotation).validate_python(value)
     except ValidationError:

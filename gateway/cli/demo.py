@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import statistics
 import sys
@@ -18,7 +19,7 @@ import typer
 from rich.panel import Panel
 from rich.table import Table
 
-from gateway.cli.brokers import BrokerError, loopback_broker
+from gateway.cli.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli.officer import STATION, Officer
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_line, status_line
@@ -26,6 +27,8 @@ from gateway.cli.terminal import console, fail, say
 from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post
+from gateway.config.model import Console
+from gateway.local.orders import Standing
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 STOP_S = 6.0
@@ -61,7 +64,11 @@ def demo(
         run_dir = Path(folder)
         try:
             with loopback_broker(run_dir) as (broker, port):
-                os.environ.update(BORDERPOST_RUN=str(run_dir), BORDERPOST_MQTT_PORT=str(port))
+                os.environ.update(
+                    BORDERPOST_RUN=str(run_dir),
+                    BORDERPOST_MQTT_PORT=str(port),
+                    BORDERPOST_CONSOLE_PORT=str(free_port()),
+                )
                 described = load_or_fail(config)
                 code = asyncio.run(_demo(described, config, post, run_dir, duration, f"{broker}:{port}"))
         except BrokerError as error:
@@ -76,6 +83,7 @@ async def _demo(
         Panel(
             f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated devices\n"
             f"broker {broker} on 127.0.0.1, MQTT 5, topics bgw/v1/#\n"
+            f"{_console(described.console)}"
             "[magenta]Every traveller you see is invented.[/]  Ctrl-C ends the demo.",
             title="borderpost demo",
             expand=False,
@@ -107,6 +115,19 @@ async def _demo(
                 return os.EX_SOFTWARE
     silent = _summary(described, tally)
     return 1 if silent else 0
+
+
+def _console(console: Console) -> str:
+    """Let somebody into the console, and say where it is; nothing where its libraries are not installed."""
+    if console.listen is None or console.users_file is None:
+        return ""
+    try:
+        from gateway.console.people import set_password
+    except ImportError:
+        return ""
+    password = secrets.token_urlsafe(9)
+    set_password(console.users_file, "demo", password, Standing.SUPERVISOR)
+    return f"console [bold]http://{console.listen}[/], name [bold]demo[/], password [bold]{password}[/]\n"
 
 
 @contextlib.asynccontextmanager

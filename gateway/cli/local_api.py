@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 from gateway.cli.terminal import fail
+from gateway.state_folder import read_alone
 
 if TYPE_CHECKING:
     from gateway.local.views import EventView, PostView
@@ -75,20 +75,11 @@ def state_dir(config: Path) -> Path:
 
     Only that is read: a file with a mistake elsewhere is no reason not to see how the devices are.
     """
-    if (found := _read_alone(config)) is not None:
+    if (found := read_alone(config)) is not None:
         return found
     from gateway.cli.post_file import load_or_fail
 
     return load_or_fail(config).gateway.state_dir
-
-
-def _read_alone(config: Path) -> Path | None:
-    try:
-        found = tomllib.loads(config.read_text("utf-8"))["gateway"]["state_dir"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    plain = isinstance(found, str) and "$" not in found  # else it takes what fills in the environment
-    return config.absolute().parent / found if plain else None
 
 
 def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
@@ -142,7 +133,7 @@ def view_of(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]
     from gateway.local.views import EventView, PostView
 
     try:
-        folder = _read_alone(config) or load(config).gateway.state_dir
+        folder = read_alone(config) or load(config).gateway.state_dir
         view = PostView.model_validate(ask(folder, "post"))
         events = {
             device.position: [
@@ -170,6 +161,11 @@ def _answer(
         raise NotAnswered(
             f"The gateway's socket in {connection.folder} is closed to this user.",
             "Run this as root, or join the gateway's group.",
+        ) from None
+    except (BrokenPipeError, ConnectionResetError):
+        raise NotAnswered(
+            "The gateway runs, and its console does not.",
+            "Why: sudo journalctl -u borderpost -n 20. Perhaps the extra `console` is not installed.",
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise NotAnswered(

@@ -12,25 +12,28 @@ from pathlib import Path
 import structlog
 
 from gateway import log as logging
-from gateway.config import ConfigError, Post, load
-from gateway.console.app import build
-from gateway.console.serving import serve, tls_context
+from gateway.config import ConfigError, load
+from gateway.config.model import Console
 from gateway.local.intercom import Intercom
+from gateway.state_folder import read_alone
 
 log = structlog.get_logger()
 
 
-async def run(post: Post, config: Path, intercom_fd: int, local: int, network: int | None) -> None:
+async def run(settings: Console, state_dir: Path, config: Path, descriptors: argparse.Namespace) -> None:
     """Serve the console on those descriptors; raises OSError, ssl.SSLError."""
-    console = post.console
-    tls = tls_context(str(console.tls.cert_file), str(console.tls.key_file)) if console.tls else None
-    intercom = await Intercom.on(intercom_fd)
+    from gateway.console.app import build
+    from gateway.console.serving import serve, tls_context
+
+    tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
+    network = descriptors.tcp if settings.listen is not None else None
+    intercom = await Intercom.on(descriptors.intercom)
     app = build(
         intercom,
         config=config,
-        state_dir=post.gateway.state_dir,
-        users_file=console.users_file,
-        simulators=console.simulators if post.gateway.profile != "production" else None,
+        state_dir=state_dir,
+        users_file=settings.users_file,
+        simulators=settings.simulators,
     )
     ended = asyncio.create_task(intercom.gone.wait())
     loop = asyncio.get_running_loop()
@@ -39,14 +42,29 @@ async def run(post: Post, config: Path, intercom_fd: int, local: int, network: i
     try:
         await serve(
             app,
-            socket.socket(fileno=local),
+            socket.socket(fileno=descriptors.socket),
             socket.socket(fileno=network) if network is not None else None,
             tls,
-            idle_s=console.idle_s,
+            idle_s=settings.idle_s,
             until=ended,
         )
     finally:
         intercom.close()
+
+
+def _settings(config: Path) -> tuple[Console, Path, str]:
+    """Settings, state directory and what is logged; raises ConfigError.
+
+    A file with mistakes is when a technician has to look most: then the gateway goes on with the one before,
+    and the console on this machine's socket alone.
+    """
+    try:
+        post = load(config)
+    except ConfigError:
+        if (state_dir := read_alone(config)) is None:
+            raise
+        return Console(), state_dir, "info"
+    return post.console, post.gateway.state_dir, post.log.level
 
 
 def main(arguments: list[str]) -> int:
@@ -58,9 +76,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--config", type=Path, required=True)
     given = parser.parse_args(arguments)
     try:
-        post = load(given.config)
-        logging.configure(post.log.level)
-        asyncio.run(run(post, given.config, given.intercom, given.socket, given.tcp))
+        settings, state_dir, level = _settings(given.config)
+        logging.configure(level)
+        asyncio.run(run(settings, state_dir, given.config, given))
+    except ModuleNotFoundError as error:
+        how = 'pip install "borderpost-gateway[console]"'
+        log.error("console_failed", text=f"The extra `console` is not installed: no {error.name}.", how=how)
+        return os.EX_UNAVAILABLE
     except (ConfigError, OSError, ssl.SSLError) as error:
         log.error("console_failed", text=str(error))
         return os.EX_CONFIG

@@ -103,7 +103,7 @@ async def end_claim(request: Request, asker: Supervisor, at: AtBench, lane: str,
 async def why(request: Request, asker: Viewer, at: AtBench, lane: str, device: str) -> Response:
     """Why it does not read, however long that takes: a broker that is away is waited for."""
     view = await _view(at, f"{lane}/{device}")
-    found = await _examination(at, view.position)
+    found = await _examination(at, view)
     return render(request, "why.html", {"asker": asker, "device": view, "why": found})
 
 
@@ -160,14 +160,14 @@ async def _view(at: Bench, position: str) -> DeviceView:
     return view
 
 
-def _examination(at: Bench, position: str) -> asyncio.Task[list[Finding]]:
-    """One that goes on, or a new one: who asks for a device twice has it looked at once."""
-    running = at.lookout.examinations.get(position)
-    if running is None or running.done():
-        running = asyncio.create_task(reasons(at, position))
-        running.add_done_callback(lambda done: done.cancelled() or done.exception())  # somebody has looked
-        at.lookout.examinations[position] = running
-    return running
+def _examination(at: Bench, view: DeviceView) -> asyncio.Task[list[Finding]]:
+    """One that goes on, or a new one where the device is not as it was when that began."""
+    running = at.lookout.examinations.get(view.position)
+    if running is None or running[0] != view.state or running[1].done():
+        task = asyncio.create_task(reasons(at, view.position))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # somebody has looked
+        running = at.lookout.examinations[view.position] = (view.state, task)
+    return running[1]
 
 
 async def _soon(running: asyncio.Task[list[Finding]]) -> list[Finding] | None:
@@ -217,7 +217,7 @@ async def _page(
         "asker": asker,
         "device": view,
         "waiting": sheets.waiting_serial(view),
-        "why": await _soon(_examination(at, view.position)),
+        "why": await _soon(_examination(at, view)),
         "counters": sheets.counter_rows(view, say),
         "day": sheets.day_plots(view.tally.hours, datetime.now(UTC), say),
         "plots": sheets.device_plots(at.lookout.of(view.position), say),

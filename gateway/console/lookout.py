@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from drivers.check import CheckReport
 from gateway.console.samples import VALUES, DeviceSamples, Value
+from gateway.contract.states import DeviceState, Problem
 from gateway.local.daemon import Daemon
 from gateway.local.orders import Refusal
 from gateway.local.views import DeviceView, EventView, Finding, Live, PostView
@@ -45,8 +46,8 @@ class Lookout:
         self.backlog: deque[Value] = deque(maxlen=VALUES)
         self.reports: dict[str, dict[str, CheckReport]] = {}
         """What checks found, by position and level, while this process lives."""
-        self.examinations: dict[str, asyncio.Task[list[Finding]]] = {}
-        """Those that go on, and what the last ones found, by position."""
+        self.examinations: dict[str, tuple[DeviceState, asyncio.Task[list[Finding]]]] = {}
+        """By position: how the device was when its last examination began, and that."""
 
     async def post(self) -> PostView:
         """The post as it is at this moment; raises Refusal."""
@@ -69,6 +70,10 @@ class Lookout:
     def devices(self) -> list[DeviceView]:
         """Every device as it was last heard of, in the order of the post's file."""
         return list(self._devices.values())
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What a person should know of the gateway itself."""
+        return self.known.report.problems if self.known is not None else ()
 
     def of(self, position: str) -> DeviceSamples:
         """The samples of a device."""

@@ -20,6 +20,7 @@ from gateway.console.lookout import Lookout
 from gateway.console.problems import Problem
 from gateway.console.streams import streamed
 from gateway.console.templating import piece
+from gateway.contract.states import DeviceState
 from gateway.local.orders import Reveal, Standing, Who
 from gateway.local.views import DeviceView, Live
 
@@ -29,6 +30,11 @@ router = APIRouter(prefix="/news", include_in_schema=False)
 def barrier_of(lookout: Lookout, device: DeviceView) -> dict[str, Any]:
     """What is drawn of a barrier."""
     return sheets.barrier_context(device, lookout.latest.get((device.position, "barrier.state")))
+
+
+def barriers_of(lookout: Lookout) -> list[dict[str, Any]]:
+    """What is drawn of all of them."""
+    return [barrier_of(lookout, one) for one in lookout.devices() if one.family is Family.BARRIER]
 
 
 @router.get("/board")
@@ -72,11 +78,12 @@ async def trace(
 async def _board(request: Request, lookout: Lookout) -> AsyncGenerator[str]:
     async with aclosing(_news(lookout)) as heard:
         async for news in heard:
-            if news is None or news.kind == "post":
-                post = await lookout.post()
-                yield piece(request, "problems.html", {"problems": post.report.problems})
-            for one in _concerned(lookout, news):
-                fresh = news is not None and news.event is not None
+            if news is None:
+                known = {"devices": lookout.devices(), "latest_of": lookout.last, "fresh": False}
+                yield piece(request, "board_rows.html", known)
+                yield piece(request, "problems.html", {"problems": lookout.problems()})
+            elif (one := _concerned(lookout, news)) is not None:
+                fresh = news.event is not None
                 context = {"device": one, "latest_of": lookout.last, "fresh": fresh}
                 yield piece(request, "board_row.html", context)
 
@@ -89,11 +96,17 @@ async def _events(request: Request, lookout: Lookout, position: str) -> AsyncGen
 
 
 async def _device(request: Request, lookout: Lookout, position: str) -> AsyncGenerator[str]:
+    examined: DeviceState | None = None
     async with aclosing(_news(lookout)) as heard:
         async for news in heard:
-            for one in _concerned(lookout, news):
-                if one.position == position:
-                    yield piece(request, "device_state.html", {"device": one})
+            one = lookout.device(position)
+            if one is None:  # it has left the configuration
+                return
+            if examined not in (None, one.state):  # what was found of it is old
+                yield piece(request, "why.html", {"device": one, "why": None})
+            examined = one.state
+            if news is None or _concerned(lookout, news) is one:
+                yield piece(request, "device_state.html", {"device": one})
             for row in _rows(request, lookout, news, position):
                 yield row
 
@@ -101,9 +114,10 @@ async def _device(request: Request, lookout: Lookout, position: str) -> AsyncGen
 async def _barriers(request: Request, lookout: Lookout) -> AsyncGenerator[str]:
     async with aclosing(_news(lookout)) as heard:
         async for news in heard:
-            for one in _concerned(lookout, news):
-                if one.family is Family.BARRIER:
-                    yield piece(request, "barrier.html", {"barrier": barrier_of(lookout, one)})
+            if news is None:
+                yield piece(request, "barriers.html", {"barriers": barriers_of(lookout)})
+            elif (one := _concerned(lookout, news)) is not None and one.family is Family.BARRIER:
+                yield piece(request, "barrier.html", {"barrier": barrier_of(lookout, one)})
 
 
 async def _trace(
@@ -115,21 +129,22 @@ async def _trace(
 
 
 async def _news(lookout: Lookout) -> AsyncGenerator[Live | None]:
-    """First None, for all that there is, then each piece of news."""
+    """First None, for all that there is, and again when devices may have come or gone; else the news."""
     async with lookout.following() as following:
         await lookout.post()
         yield None
         async for news in following:
-            yield news
+            if news.kind == "post":
+                await lookout.post()
+                yield None
+            else:
+                yield news
 
 
-def _concerned(lookout: Lookout, news: Live | None) -> Iterable[DeviceView]:
-    """Every device that the news is of."""
-    if news is None:
-        return lookout.devices()
+def _concerned(lookout: Lookout, news: Live) -> DeviceView | None:
+    """The device that the news is of."""
     told = news.device or news.event
-    one = lookout.device(told.position) if told is not None else None
-    return [one] if one is not None else []
+    return lookout.device(told.position) if told is not None else None
 
 
 def _rows(request: Request, lookout: Lookout, news: Live | None, position: str) -> Iterable[str]:

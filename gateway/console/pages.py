@@ -16,12 +16,11 @@ from gateway.console.bench import AtBench, Bench
 from gateway.console.diagnostics import examined
 from gateway.console.language import COOKIE, LANGUAGES
 from gateway.console.login import ours
-from gateway.console.news import barrier_of
+from gateway.console.news import barriers_of
 from gateway.console.templating import render, say_in
 from gateway.delivery.database import OutboxRefused
 from gateway.delivery.inspect import counts, parked
 from gateway.local.orders import Refusal
-from gateway.local.views import DeviceView
 
 router = APIRouter(include_in_schema=False)
 
@@ -33,13 +32,10 @@ MEASURED = frozenset({Family.CAMERA, Family.FINGERPRINT_SCANNER, Family.PASSPORT
 @router.get("/")
 async def board(request: Request, asker: Viewer, at: AtBench) -> Response:
     """Every device of the post, and how it is."""
-    post = await at.lookout.post()
-    context = {
-        "devices": at.lookout.devices(),
-        "latest_of": at.lookout.last,
-        "problems": post.report.problems,
-    }
-    return render(request, "board.html", {"asker": asker} | context)
+    await at.lookout.post()
+    lookout = at.lookout
+    known = {"devices": lookout.devices(), "latest_of": lookout.last, "problems": lookout.problems()}
+    return render(request, "board.html", {"asker": asker} | known)
 
 
 @router.get("/events")
@@ -55,8 +51,7 @@ async def events(request: Request, asker: Viewer, at: AtBench, device: str = "")
 async def barriers(request: Request, asker: Viewer, at: AtBench) -> Response:
     """Every barrier as its sensors say it stands."""
     await at.lookout.post()
-    drawn = [barrier_of(at.lookout, device) for device in at.lookout.devices() if _is(device, Family.BARRIER)]
-    return render(request, "barriers.html", {"asker": asker, "barriers": drawn})
+    return render(request, "barriers.html", {"asker": asker, "barriers": barriers_of(at.lookout)})
 
 
 @router.get("/cameras")
@@ -151,7 +146,3 @@ def _outbox(folder: Path) -> dict[str, Any]:
         return {"streams": streams, "parked": list(parked(folder)), "trouble": ""}
     except (OutboxRefused, sqlite3.Error) as error:
         return {"streams": [], "parked": [], "trouble": str(error)}
-
-
-def _is(device: DeviceView, family: Family) -> bool:
-    return device.family is family

@@ -215,7 +215,8 @@ async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
     chance = random.Random("what befalls a stream")
     kinds = (killed, stalled, locked_out_by_mistake, locked_out_for_a_while, another_size)
     process = lane.process
-    sizes = []
+    await lane.captured()
+    sizes = [Size.of(process)]
     for _ in range(1 + CYCLES // len(kinds)):
         for befalls in kinds:
             await befalls(lane, chance.uniform(0, 1))

@@ -93,6 +93,7 @@ def test_two_demos_at_once_show_reads_of_every_reader_and_end_by_themselves() ->
         shown = ended.stdout
         assert ended.returncode == 0, shown + ended.stderr
         assert f"broker {broker}:" in shown
+        assert "console http://127.0.0.1:" in shown
         assert shown.count("simulated TD") >= 3
         assert "median latency" in shown
         for lane in range(1, 5):

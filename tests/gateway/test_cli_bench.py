@@ -158,6 +158,15 @@ def test_where_no_gateway_answers_that_is_said_with_what_to_do(post: Path) -> No
         assert "systemctl status" in ended.stderr
 
 
+async def test_a_gateway_whose_console_does_not_start_is_told_from_one_that_is_down(post: Path) -> None:
+    at = post.parent / "state" / "console.sock"
+    turned_away = await asyncio.start_unix_server(lambda _, writer: writer.close(), at)
+    async with turned_away:
+        ended = await asyncio.to_thread(run, "device", post, READER)
+    assert ended.exit_code == os.EX_UNAVAILABLE
+    assert "its console does not" in ended.stderr
+
+
 def test_somebody_is_let_in_and_out_again(tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     file.write_text(

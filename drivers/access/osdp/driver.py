@@ -44,6 +44,7 @@ class Osdp(Driver[OsdpSettings]):
 
     family = Family.CARD_READER
     settings_model = OsdpSettings
+    scrubber = "drivers.access.scrubbing:osdp"
     says: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
     checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
     meaning = staticmethod(meaning)

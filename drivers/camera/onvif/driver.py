@@ -51,6 +51,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     """A camera of ONVIF's profile S or T."""
 
     settings_model = OnvifSettings
+    scrubber = "drivers.camera.scrubbing:contents"
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

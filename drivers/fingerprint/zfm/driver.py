@@ -120,6 +120,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     """A module on a serial line."""
 
     settings_model = ZfmSettings
+    scrubber = "drivers.fingerprint.scrubbing:zfm"
     meaning = staticmethod(meaning)
     _lamp: Lamp = "none"
     _lit = False

@@ -10,11 +10,24 @@ function put(html) {
     if (into) {
       into.prepend(piece);
       while (into.children.length > Number(into.dataset.most || 200)) into.lastElementChild.remove();
-    } else if (old) {
+    } else if (old && old.outerHTML !== piece.outerHTML) {  // or a screen reader would say all of it again
       const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
       old.replaceWith(piece);
       if (focused) document.getElementById(focused)?.focus();
     }
+  }
+  fetchLate().catch(() => {});  // its link stays
+}
+
+// What takes long is fetched as the page that shows it, and put in its place.
+async function fetchLate() {
+  for (const late of document.querySelectorAll("[data-late]")) {
+    const address = late.dataset.late;
+    delete late.dataset.late;
+    const answer = await fetch(address);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const found = page.getElementById(late.id);
+    if (answer.ok && found) late.replaceWith(found);
   }
 }
 
@@ -46,16 +59,7 @@ if (place) {
   addEventListener("pagehide", () => source.close());
 }
 
-// What takes long is fetched as the page that shows it, and put in its place.
-for (const late of document.querySelectorAll("[data-late]")) {
-  fetch(late.dataset.late)
-    .then((answer) => answer.text())
-    .then((html) => {
-      const found = new DOMParser().parseFromString(html, "text/html").getElementById(late.id);
-      if (found) late.replaceWith(...found.children);
-    })
-    .catch(() => {});
-}
+fetchLate().catch(() => {});
 
 for (const form of document.querySelectorAll("form[data-waits]")) {
   form.addEventListener("submit", () => form.setAttribute("aria-busy", "true"));

@@ -36,6 +36,7 @@ def test_modbus(chunk: bytes, said: str) -> None:
         ("out", b"GET /1/image.jpg?pwd=geheim\n", "GET /1/image.jpg"),
         ("out", b'POST /scan\n{"name": "WANJIKU"}', "POST /scan"),
         ("in", b"200\n", "status 200"),
+        ("in", b"200 image/jpeg\n", "status 200"),
         ("in", b"WANJIKU", ""),
         ("out", b"WANJIKU", ""),
     ],

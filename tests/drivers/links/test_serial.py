@@ -183,3 +183,12 @@ async def test_a_rate_outside_pyserials_table_works(tmp_path: Path) -> None:
     settings = SerialSettings(port=str(tmp_path / "port"), baud=256000)
     async with SerialLine.at(tmp_path / "port"), SerialLink(settings, lambda *_: None):
         assert holders(str(tmp_path / "port")) == "", "our own process does not count"
+
+
+@pytest.mark.parametrize("replays", [True, False])
+async def test_a_line_that_plays_a_recording_says_so(replays: bool, tmp_path: Path) -> None:
+    async with SerialLine.at(tmp_path / "port", replays=replays) as line:
+        links = Links()
+        link = await links.serial(SerialSettings(port=str(line.path)))
+        assert (link.simulated, links.replayed) == (True, replays)
+        await links.close()

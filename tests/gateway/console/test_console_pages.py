@@ -3,21 +3,22 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from support.bench_daemon import BenchDaemon, device
 from support.consoles import browser, console_of, log_in, on_socket
 
 from drivers.check import CheckLevel
 from drivers.driver import Condition, Identity
 from drivers.links.link import Action, Cause
-from gateway.console import device_pages
+from gateway.console import device_pages, news
 from gateway.contract.states import DeviceState
 from gateway.local.orders import Accept, EndClaim, Maintenance, Refusal, ResetCounters, Restart
-from gateway.local.views import Finding
+from gateway.local.views import Finding, Live, PostView
 
 HERE = {"Origin": "https://post.example"}
 PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]
@@ -183,7 +184,8 @@ async def test_a_page_does_not_wait_for_who_does_not_answer(
     async def slow(_: object, position: str) -> list[Finding]:
         asked.append(position)
         await answer.wait()
-        return [Finding(code="broker_away", severity="error", about="broker", text="It does not answer.")]
+        told = {"about": "broker", "text": "It does not answer.", "action": Action.CALL, "how": "Ask <them>."}
+        return [Finding(code="broker_away", severity="error", **told)]
 
     monkeypatch.setattr(device_pages, "reasons", slow)
     await log_in(client, "viewer")
@@ -194,7 +196,9 @@ async def test_a_page_does_not_wait_for_who_does_not_answer(
         await asyncio.sleep(0)
     assert not patient.done()
     answer.set()
-    assert "It does not answer." in (await patient).text
+    shown = (await patient).text
+    for part in ("It does not answer.", "call for help", "Ask &lt;them&gt;.", "BP-BROKER-AWAY"):
+        assert part in shown
     assert asked == ["lane-1/reader"], "both saw one examination"
 
 
@@ -238,3 +242,39 @@ async def test_there_is_no_panel_without_a_simulated_post(app: FastAPI) -> None:
     async with on_socket(app) as program:
         assert (await program.get("/simulators")).status_code == 404
         assert "/simulators" not in (await program.get("/")).text
+
+
+async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
+    app: FastAPI, daemon: BenchDaemon
+) -> None:
+    lookout = app.state.bench.lookout
+    request = Request({"type": "http", "headers": [], "app": app})
+    async with (
+        aclosing(news._board(request, lookout)) as board,
+        aclosing(news._device(request, lookout, "lane-2/reader")) as page,
+    ):
+        assert "lane-2/reader" in await anext(board)
+        await anext(board)
+        assert "ModemManager" in await anext(page)
+        await anext(page)
+        del daemon.devices["lane-2/reader"]
+        daemon.news.put_nowait(Live(kind="post"))
+        assert "lane-2/reader" not in await anext(board)
+        assert [piece async for piece in page] == []
+
+
+async def test_a_production_post_has_no_banner_and_others_have_one_before_the_login_too(
+    client: httpx.AsyncClient, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "TEST: devices here may be simulated" in (await client.get("/login")).text
+    post = await daemon.view()
+    report = post.report.model_copy(update={"profile": "production"})
+
+    async def production() -> PostView:
+        return post.model_copy(update={"report": report})
+
+    monkeypatch.setattr(daemon, "view", production)
+    await log_in(client, "viewer")
+    page = (await client.get("/")).text
+    assert "lane-1/reader" in page
+    assert 'class="profile"' not in page

@@ -36,7 +36,9 @@ async def post(tmp_path: Path) -> AsyncIterator[Post]:
         yield post
 
 
-async def test_every_name_that_is_offered_is_known_to_the_simulator(post: Post) -> None:
+async def test_every_name_that_is_offered_is_known_to_the_simulator_and_no_other(
+    post: Post, tmp_path: Path
+) -> None:
     for kind in ("serial-mrz", "modbus-barrier"):
         for fault in FAULTS[kind]:
             told = {"do": "fault", "name": f"a/{kind}", "fault": fault, "args": {}}
@@ -51,6 +53,11 @@ async def test_every_name_that_is_offered_is_known_to_the_simulator(post: Post) 
                 told = {"do": "insert", "name": f"a/{kind}", field.name: panel.literal(option)}
                 assert (await ask(post.socket_path, told))["ok"]
 
+    with pytest.raises(PanelError, match="nonsense"):
+        await ask(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
+    with pytest.raises(PanelError, match="is it running"):
+        await ask(tmp_path / "nobody.sock", {"do": "list"})
+
 
 @pytest.mark.parametrize(("kind", "fault_of"), [("uru4000", uru_fault), ("nb1010", nb1010_fault)])
 def test_every_fault_of_a_scanner_is_known(kind: str, fault_of: type) -> None:
@@ -61,13 +68,6 @@ def test_every_fault_of_a_scanner_is_known(kind: str, fault_of: type) -> None:
         except ValidationError as error:
             wrong = {each["type"] for each in error.errors()}
         assert wrong <= {"missing"}
-
-
-async def test_what_cannot_be_done_is_said_in_the_simulators_words(post: Post, tmp_path: Path) -> None:
-    with pytest.raises(PanelError, match="nonsense"):
-        await ask(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
-    with pytest.raises(PanelError, match="is it running"):
-        await ask(tmp_path / "nobody.sock", {"do": "list"})
 
 
 def test_arguments_are_typed_as_name_and_value() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from gateway import log
-from gateway.console import serving
+from gateway.config import ConfigError
+from gateway.console import __main__, serving
 from gateway.console.asking import Peer
 
 Serve = Callable[[float], Awaitable[None]]
@@ -90,3 +92,47 @@ async def test_a_fault_tells_the_journal_where_and_nobody_over_what(
     told = "".join(capfd.readouterr())
     assert "ValueError" in told
     assert "THRUMWICKE" not in told
+
+
+POST = """
+[gateway]
+site = "uto-test"
+name = "gw-1"
+profile = "test"
+state_dir = "state"
+[broker]
+host = "127.0.0.1"
+[console]
+idle_s = 7
+[device."lane-1/reader"]
+driver = "mrz-serial"
+port = "/dev/null"
+framing = "text"
+"""
+
+
+def test_a_file_with_mistakes_keeps_nobody_on_this_machine_from_looking(tmp_path: Path) -> None:
+    file = tmp_path / "post.toml"
+    file.write_text(POST)
+    settings, state_dir, _ = __main__._settings(file)
+    assert (settings.idle_s, state_dir) == (7, tmp_path / "state")
+    file.write_text(POST.replace("framing", "framings"))
+    settings, state_dir, _ = __main__._settings(file)
+    assert (settings.listen, state_dir) == (None, tmp_path / "state")
+    file.write_text("not TOML")
+    with pytest.raises(ConfigError):
+        __main__._settings(file)
+
+
+def test_a_missing_extra_is_said_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "post.toml"
+    file.write_text(POST)
+    monkeypatch.setitem(sys.modules, "gateway.console.serving", None)
+    try:
+        code = __main__.main(["--intercom", "0", "--socket", "0", "--config", str(file)])
+    finally:
+        structlog.reset_defaults()
+    assert code == os.EX_UNAVAILABLE
+    assert "borderpost-gateway[console]" in "".join(capfd.readouterr())
