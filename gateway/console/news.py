@@ -6,10 +6,12 @@ and a connection that was lost for a while shows nothing old.
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
 
 from drivers.driver import Family
 from gateway.console import sheets
@@ -20,7 +22,6 @@ from gateway.console.lookout import Lookout
 from gateway.console.problems import Problem
 from gateway.console.streams import streamed
 from gateway.console.templating import piece
-from gateway.contract.states import DeviceState
 from gateway.local.orders import Reveal, Standing, Who
 from gateway.local.views import DeviceView, Live
 
@@ -50,10 +51,12 @@ async def events(request: Request, _asker: Viewer, at: AtBench, device: str = ""
 
 
 @router.get("/device/{lane}/{device}")
-async def device(request: Request, _asker: Viewer, at: AtBench, position: Position) -> StreamingResponse:
-    """How one device is, and what it says."""
+async def device(
+    request: Request, _asker: Viewer, at: AtBench, position: Position, examined: AwareDatetime | None = None
+) -> StreamingResponse:
+    """How one device is, and what it says; `examined`: since when it was as the page has examined it."""
     await found(at, position)
-    return streamed(_device(request, at.lookout, position), still(request, Standing.VIEWER))
+    return streamed(_device(request, at.lookout, position, examined), still(request, Standing.VIEWER))
 
 
 @router.get("/barriers")
@@ -95,16 +98,17 @@ async def _events(request: Request, lookout: Lookout, position: str) -> AsyncGen
                 yield row
 
 
-async def _device(request: Request, lookout: Lookout, position: str) -> AsyncGenerator[str]:
-    examined: DeviceState | None = None
+async def _device(
+    request: Request, lookout: Lookout, position: str, examined: datetime | None
+) -> AsyncGenerator[str]:
     async with aclosing(_news(lookout)) as heard:
         async for news in heard:
             one = lookout.device(position)
             if one is None:  # it has left the configuration
                 return
-            if examined not in (None, one.state):  # what was found of it is old
+            if examined not in (None, one.state.since):  # what was found of it is old
                 yield piece(request, "why.html", {"device": one, "why": None})
-            examined = one.state
+            examined = one.state.since
             if news is None or _concerned(lookout, news) is one:
                 yield piece(request, "device_state.html", {"device": one})
             for row in _rows(request, lookout, news, position):

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -251,7 +252,7 @@ async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
     request = Request({"type": "http", "headers": [], "app": app})
     async with (
         aclosing(news._board(request, lookout)) as board,
-        aclosing(news._device(request, lookout, "lane-2/reader")) as page,
+        aclosing(news._device(request, lookout, "lane-2/reader", None)) as page,
     ):
         assert "lane-2/reader" in await anext(board)
         await anext(board)
@@ -261,6 +262,16 @@ async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
         daemon.news.put_nowait(Live(kind="post"))
         assert "lane-2/reader" not in await anext(board)
         assert [piece async for piece in page] == []
+
+
+async def test_what_was_examined_before_the_device_changed_is_examined_anew(app: FastAPI) -> None:
+    lookout = app.state.bench.lookout
+    request = Request({"type": "http", "headers": [], "app": app})
+    await lookout.post()
+    since = lookout.device("lane-2/reader").state.since
+    for examined, late in ((since, False), (since - timedelta(seconds=1), True)):
+        async with aclosing(news._device(request, lookout, "lane-2/reader", examined)) as page:
+            assert ("data-late" in await anext(page)) is late
 
 
 async def test_a_production_post_has_no_banner_and_others_have_one_before_the_login_too(
