@@ -95,10 +95,13 @@ async def test_the_disk_fills_up_and_is_freed_again(house: House, disk: Disk) ->
         assert told.action == "call"
         assert str(disk.place) in told.text
         assert f"df -h {disk.place}" in told.how
-        # A worker that dies meanwhile is replaced as ever.
+        # A worker that dies meanwhile is replaced as ever; what is said before that goes down with it.
+        before = desk.status("lane-1/reader").state
         await house.wires["lane-1/reader"].send(b"crash\n")
         await until(lambda: "worker_ended" in house.log)
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(
+            lambda: desk.status("lane-1/reader").online and desk.status("lane-1/reader").state != before
+        )
         await house.wires["lane-1/reader"].host_opened()
         await house.wires["lane-1/reader"].send(b"say %d\n" % number)
         assert await next_number(desk) == number
