@@ -1,6 +1,12 @@
-"""Plates over endless answers: every vehicle once with its pictures whole, wherever the bytes are cut."""
+"""Plates over endless answers: every vehicle once with its pictures whole, wherever the bytes are cut.
+
+The second of two vehicles is cut at some bytes only; at every one (ten minutes) with
+
+    BORDERPOST_PLATE_CUTS=every pytest tests/drivers/camera/test_camera_plates.py
+"""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -22,6 +28,7 @@ from drivers.observation import redacted
 PLATE, SCENE = (jpeg(number, width=16, height=8, noise=1, quality=20) for number in (1, 2))
 HIKVISION, DAHUA = HikvisionSettings(url="http://127.0.0.1"), DahuaSettings(url="http://127.0.0.1")
 URN = "http://www.isapi.org/ver20/XMLSchema"
+EVERY_BYTE = os.environ.get("BORDERPOST_PLATE_CUTS") == "every"
 
 
 def alert(
@@ -129,7 +136,7 @@ def pictures(read: PlateRead) -> dict[str, bytes]:
 async def test_hikvision_cut_at_every_byte_tells_every_vehicle_once(length: bool) -> None:
     one = passing("KCA 123X", "u-1", length=length)
     stream = one + passing("UBB-9", "u-2", length=length) + beat(length)
-    for cut in (*range(len(one) + 1), *range(len(one), len(stream), 13)):
+    for cut in (*range(len(one) + 1), *range(len(one), len(stream), 1 if EVERY_BYTE else 13)):
         said = (await hikvision()).of(stream, cut)
         assert plates(said) == ["KCA123X", "UBB9"], cut
         assert all(pictures(read) == {"plate": PLATE, "scene": SCENE} for read in said), cut
@@ -139,7 +146,7 @@ async def test_hikvision_cut_at_every_byte_tells_every_vehicle_once(length: bool
 async def test_dahua_cut_at_every_byte_tells_every_vehicle_once(length: bool) -> None:
     one = taken("UBB 1", 41, length=length)
     stream = one + HEARTBEAT + taken("UBB 2", 42, 3, length=length) + HEARTBEAT
-    for cut in (*range(len(one) + 1), *range(len(one), len(stream), 13)):
+    for cut in (*range(len(one) + 1), *range(len(one), len(stream), 1 if EVERY_BYTE else 13)):
         said = (await dahua()).of(stream, cut)
         assert plates(said) == ["UBB1", "UBB2"], cut
         assert [len(read.attachments) for read in said] == [1, 3], cut
@@ -297,7 +304,7 @@ async def test_announced_pictures_that_never_come_are_missed() -> None:
 def losses() -> list[int]:
     """Where the connection is lost: at many bytes of one passage, and behind it."""
     whole = len(passing("KB 2", "u-2", second=5))
-    return [0, 1, *range(50, whole, 150), whole - 1, whole]
+    return [*range(whole + 1)] if EVERY_BYTE else [0, 1, *range(50, whole, 150), whole - 1, whole]
 
 
 async def test_a_connection_lost_at_any_byte_neither_loses_nor_doubles_a_vehicle() -> None:
