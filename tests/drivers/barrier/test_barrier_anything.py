@@ -85,6 +85,7 @@ def walk(seeds: Iterable[int]) -> None:
 
 
 @patient
+@pytest.mark.long(10)
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_whatever_happens_the_invariants_hold(block: int) -> None:
     first = random.SystemRandom().randrange(2**60) if ASKED else 0
