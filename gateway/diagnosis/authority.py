@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from drivers.links.link import Action
@@ -14,7 +13,7 @@ from gateway.diagnosis.finding import found, well
 from gateway.local.views import Finding
 from gateway.trust.description import AUTHORITY, Hall
 from gateway.trust.folder import NoFolderError, TrustFolder
-from gateway.trust.proofs import flaws
+from gateway.trust.proofs import flaws, read_certificates
 
 RENEW = "sudo borderpost trust renew, and take the new files to that machine"
 
@@ -68,8 +67,7 @@ def look_at_folder(
     ]
     for file, what in of_all:
         if folder.path / file not in unusable:
-            certificate = x509.load_pem_x509_certificate((folder.path / file).read_bytes())
-            yield lifetime(what, certificate, now, RENEW)
+            yield lifetime(what, read_certificates(folder.path / file)[0], now, RENEW)
 
 
 def _fingerprints(post: Post) -> set[str]:
@@ -77,7 +75,7 @@ def _fingerprints(post: Post) -> set[str]:
     seen = set()
     for named in certificates_of(post):
         try:
-            certificates = x509.load_pem_x509_certificates(named.file.read_bytes())
+            certificates = read_certificates(named.file)
         except (OSError, ValueError):
             continue
         seen |= {certificate.fingerprint(SHA256()).hex() for certificate in certificates}

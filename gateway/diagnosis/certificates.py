@@ -17,7 +17,7 @@ from drivers.links.link import Action
 from gateway.config import Post
 from gateway.diagnosis.finding import Severity, found, well
 from gateway.local.views import Finding
-from gateway.trust.proofs import claims_to_be_by, issued_by
+from gateway.trust.proofs import claims_to_be_by, issued_by, read_certificates
 
 AHEAD: tuple[tuple[int, Severity], ...] = ((7, "error"), (30, "warning"), (60, "notice"))
 """From so many days before the end on, it is so bad."""
@@ -59,7 +59,7 @@ def look_at_certificates(post: Post, now: datetime) -> Iterator[Finding]:
 
 def _look(named: Named, now: datetime) -> Iterator[Finding]:
     try:
-        certificates = x509.load_pem_x509_certificates(named.file.read_bytes())
+        certificates = read_certificates(named.file)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no PEM certificate"
         yield _unusable(named, named.file, why)
@@ -75,7 +75,7 @@ def _look(named: Named, now: datetime) -> Iterator[Finding]:
 def _genuine(named: Named, certificate: x509.Certificate, authority: Path) -> Iterator[Finding]:
     """A broker may know its clients by another authority than its own; that one is not here to be asked."""
     try:
-        trusted = x509.load_pem_x509_certificates(authority.read_bytes())
+        trusted = read_certificates(authority)
     except (OSError, ValueError):
         return  # a finding of its own
     alleged = [issuer for issuer in trusted if claims_to_be_by(certificate, issuer)]

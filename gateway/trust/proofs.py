@@ -13,6 +13,8 @@ from cryptography.x509.oid import NameOID
 from gateway.trust.description import AUTHORITY, AUTHORITY_KEY, BROKER, Hall
 from gateway.trust.folder import Entry, TrustFolder, readable_by_others, texts
 
+_UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
@@ -22,6 +24,18 @@ class Flaw:
     name: str | None
     """Whose it is, where it is somebody's: `borderpost trust renew` mends that."""
     text: str
+
+
+def read_certificates(file: Path) -> list[x509.Certificate]:
+    """Read a file of PEM certificates, as far as their names and times; raises OSError, ValueError."""
+    try:
+        certificates = x509.load_pem_x509_certificates(file.read_bytes())
+        # Parsed only when they are asked for.
+        for it in certificates:
+            _ = (it.subject, it.issuer, it.not_valid_before_utc, it.not_valid_after_utc)
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from None
+    return certificates
 
 
 def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -40,7 +54,7 @@ def claims_to_be_by(certificate: x509.Certificate, issuer: x509.Certificate) -> 
     try:
         named = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
         own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (ValueError, *_UNREADABLE):
         return False
     return named.key_identifier == own.digest
 
@@ -48,7 +62,7 @@ def claims_to_be_by(certificate: x509.Certificate, issuer: x509.Certificate) -> 
 def flaws(folder: TrustFolder, hall: Hall | None = None) -> Iterator[Flaw]:
     """Everything that is not as `init` and `renew` left it; with a hall, of what follows from it too."""
     try:
-        authority = x509.load_pem_x509_certificate((folder.path / AUTHORITY).read_bytes())
+        authority = read_certificates(folder.path / AUTHORITY)[0]
     except (OSError, ValueError) as error:
         yield Flaw(folder.path / AUTHORITY, None, _unusable(error))
         return
@@ -76,8 +90,7 @@ def flaws(folder: TrustFolder, hall: Hall | None = None) -> Iterator[Flaw]:
 def _certificate(home: Path, entry: Entry, authority: x509.Certificate) -> Iterator[Flaw]:
     file, secret = home / f"{entry.name}.crt", home / f"{entry.name}.key"
     try:
-        certificate = x509.load_pem_x509_certificate(file.read_bytes())
-        # What is looked at lazily may be what was changed.
+        certificate = read_certificates(file)[0]
         named = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except (OSError, ValueError) as error:
         yield Flaw(file, entry.name, _unusable(error))
