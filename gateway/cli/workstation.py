@@ -76,6 +76,7 @@ def workstation_of(post: Post, positions: list[str] | None = None, login: Login 
         password=password,
         tls=tls,
         station=login.station or broker.username,
+        training=post.gateway.profile == "training",
     )
 
 
