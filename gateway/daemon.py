@@ -70,7 +70,9 @@ class Gateway:
         )
         self._previews = Previews(self._topics, self)
         self._lock: IO[str] | None = None
-        self.technicians = Technicians(self, post.gateway.state_dir, self._time)
+        self.technicians = Technicians(
+            self, post.gateway.state_dir, str(self._topics.gateway_position), self._time, None
+        )
         self._delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -218,7 +220,7 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
-        self.technicians.recorded(position, observation)
+        self.technicians.recorded(position, observation, transaction)
         device = self._devices.get(position)
         provenance = device.state.provenance if device is not None and device.state is not None else None
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
