@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 from drivers.links.settings import Settings
 from gateway.config.roles import NOBODY, Roles
 from gateway.config.section import Section
-from gateway.contract.topics import Position, Slug
+from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]
 
+CREDENTIAL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
 
@@ -60,6 +61,22 @@ class GatewayName(Section):
         description="Folder for the outbox and what must survive a restart; the daemon makes and checks it.",
         examples=["/var/lib/borderpost"],
     )
+    signing_key: FilePath | None = Field(
+        None,
+        description="The private key that signs events and the audit, PEM; without one nothing is signed.",
+        examples=["/etc/borderpost/trust/signing.key"],
+    )
+    signing_credential: str | None = Field(
+        None,
+        pattern=CREDENTIAL,
+        description="The same as a systemd credential (LoadCredentialEncrypted=), by its name.",
+        examples=["signing.key"],
+    )
+
+    @property
+    def topic_root(self) -> str:
+        """What its topics begin with: training stands apart."""
+        return TRAINING_ROOT if self.profile == "training" else ROOT
 
 
 class Tls(Section):
@@ -201,7 +218,7 @@ class Vault(Section):
 
     credential: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$",
+        pattern=CREDENTIAL,
         description="Name of a systemd credential (LoadCredentialEncrypted=).",
         examples=["outbox.key"],
     )

@@ -7,7 +7,7 @@ from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.clock import TimeSource
 from gateway.contract.topics import Position
-from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
+from gateway.records.chain import Sign
 from gateway.technician.admission import Admission
 from gateway.technician.journal import Journal
 from gateway.technician.reception import Reception
@@ -22,7 +22,15 @@ REGISTER = "devices.json"
 class Technicians:
     """Register and admission from the start; the bench, and its models, once somebody looks."""
 
-    def __init__(self, gateway: "Gateway", state_dir: Path, time_source: TimeSource) -> None:
+    def __init__(
+        self,
+        gateway: "Gateway",
+        state_dir: Path,
+        position: str,
+        time_source: TimeSource,
+        sign: Sign | None,
+    ) -> None:
+        """`position` is the gateway's own; `sign` signs the audit."""
         self._gateway = gateway
         self.admission = Admission(
             Register(state_dir / REGISTER),
@@ -30,8 +38,7 @@ class Technicians:
             time_source,
             str(gateway.path),
         )
-        self._time = time_source
-        self._journal = Journal(state_dir / AUDIT_FILE, AUDIT_FILES)
+        self._journal = Journal(state_dir, position, time_source, sign)
         self._reception = Reception(state_dir, gateway.path, self._at_the_bench)
         self._bench: Bench | None = None
 
@@ -58,9 +65,9 @@ class Technicians:
         """Learn who answered at a position."""
         self.admission.identified(position, identity)
 
-    def recorded(self, position: Position, observation: Observation) -> None:
+    def recorded(self, position: Position, observation: Observation, transaction: str) -> None:
         """Keep at the post what goes on record."""
-        self._journal.note(str(position), observation, self._time.unix_ns())
+        self._journal.note(str(position), observation, transaction)
 
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
