@@ -60,7 +60,7 @@ class Gateway:
         self._time = SystemTime()
         self._since = self._time.unix_ns()
         self._clock_watch = ClockWatch(self._time, self._clock_changed)
-        self._topics = SiteTopics(post.gateway.site, post.gateway.name)
+        self._topics = SiteTopics(post.gateway.site, post.gateway.name, post.gateway.topic_root)
         self._problems = Problems(self._tell_state)
         self._nursery = nursery
         self._devices: dict[Position, Supervised] = {}

@@ -84,6 +84,7 @@ def workstation_of(
         password=password,
         tls=tls,
         station=login.station or broker.username,
+        training=post.gateway.profile == "training",
         verify=verify,
         on_refused=on_refused,
     )

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 from drivers.links.settings import Settings
 from gateway.config.roles import NOBODY, Roles
 from gateway.config.section import Section
-from gateway.contract.topics import Position, Slug
+from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]
 
@@ -72,6 +72,11 @@ class GatewayName(Section):
         description="The same as a systemd credential (LoadCredentialEncrypted=), by its name.",
         examples=["signing.key"],
     )
+
+    @property
+    def topic_root(self) -> str:
+        """What its topics begin with: training stands apart."""
+        return TRAINING_ROOT if self.profile == "training" else ROOT
 
 
 class Tls(Section):

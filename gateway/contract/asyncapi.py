@@ -94,7 +94,8 @@ def asyncapi(version: str) -> dict[str, Any]:
                 "What a gateway tells of the devices of a border post, and what it can be told, over MQTT 5. "
                 "Within v1, fields, words "
                 "and topics are only added: pass over what you do not know. Recognise repetitions by `id`, "
-                "order by (`epoch`, `stream`, `seq`), never by time."
+                "order by (`epoch`, `stream`, `seq`), never by time. "
+                "A training post says the same under `bgw-training/v1`, and nothing under `bgw/v1`."
             ),
             "license": {"name": "Apache-2.0"},
         },

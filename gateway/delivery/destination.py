@@ -62,7 +62,7 @@ class Destination:
         self._topics = topics
         self._backlog = backlog
         self._retained = retained
-        self._problems = DestinationProblems(problems, settings, topics.site)
+        self._problems = DestinationProblems(problems, settings, f"{topics.root}/{topics.site}")
         self._boot_ns = time_source.boot_ns
         self._changed = changed
         self._on_message = on_message
