@@ -142,6 +142,7 @@ class Gateway:
                 heard_ns=heard.boot_ns,
             )
         )
+        self.technicians.heard(position, heard.event_type, heard.open_event)
 
     def state_changed(self, position: str, state: DeviceState) -> None:
         """Publish how a device is."""
@@ -223,13 +224,12 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
-        self.technicians.recorded(position, observation, transaction)
         device = self._devices.get(position)
-        provenance = device.state.provenance if device is not None and device.state is not None else None
+        said = device.state.provenance if device is not None and device.state is not None else None
+        provenance = said or Provenance.LIVE
+        self.technicians.recorded(position, observation, transaction, provenance)
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
-        open_event = writer.open_event(
-            observation, moment(self._time), provenance or Provenance.LIVE, transaction
-        )
+        open_event = writer.open_event(observation, moment(self._time), provenance, transaction)
         submission = Submission(str(position), observation.event_type, observation.data_class, open_event)
         if self._held is None:
             self._delivery.submit(submission)

@@ -233,6 +233,38 @@ class Vault(Section):
     )
 
 
+class Retention(Section):
+    """How long what is kept at the post besides the outbox stays. Every removal goes into the audit.
+
+    Nothing is removed by its age while the wall clock cannot be trusted.
+    """
+
+    audit_days: int = Field(
+        365,
+        ge=7,
+        le=3650,
+        description="The audit is kept for so long, in days, to within a twelfth of it.",
+        examples=[365],
+    )
+    audit_max_mib: int = Field(
+        64, ge=2, le=4096, description="Size of the audit at most, in MiB; what is older goes.", examples=[64]
+    )
+    diagnostics_days: int = Field(
+        14,
+        ge=1,
+        le=365,
+        description="Outboxes that were set aside, and bundles in `bundles` of the state folder, in days.",
+        examples=[14],
+    )
+    recordings_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="Recordings of wires in `recordings` of the state folder, in days.",
+        examples=[7],
+    )
+
+
 class Supervision(Section):
     """When a worker process counts as lost, and how it is started again."""
 
@@ -405,6 +437,7 @@ class Post(Section):
     )
     delivery: Delivery = Field(Delivery(), description="What is kept, how long, how much.", examples=[{}])
     vault: Vault = Field(Vault(), description="Where the key for data at rest is.", examples=[{}])
+    retention: Retention = Field(Retention(), description="How long the rest is kept.", examples=[{}])
     supervision: Supervision = Field(Supervision(), description="How workers are watched.", examples=[{}])
     log: Log = Field(Log(), description="What is written to the journal.", examples=[{}])
     commands: Commands = Field(Commands(), description="Who may command devices.", examples=[{}])

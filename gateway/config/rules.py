@@ -21,6 +21,7 @@ from gateway.config.model import (
     GatewayName,
     Headquarters,
     Log,
+    Retention,
     Supervision,
     Vault,
 )
@@ -43,6 +44,7 @@ class Draft:
     hq: Headquarters | None = None
     delivery: Delivery | None = None
     vault: Vault | None = None
+    retention: Retention | None = None
     supervision: Supervision | None = None
     log: Log | None = None
     commands: Commands | None = None

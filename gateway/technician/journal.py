@@ -6,9 +6,11 @@ a disk that hangs holds nobody up.
 """
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -22,6 +24,10 @@ from gateway.records.chain import LOST, Sign
 log = structlog.get_logger()
 
 AUDITED = (ClaimChanged, CommandDecided, CommandEnded, TechnicianActed)
+AUDITED_OF_DEVICES = frozenset({"barrier.alarm", "access.status"})
+"""Forced open, emergencies, tampering: nobody commanded them, and who looks into a night asks for them."""
+BEGIN_S = 2.0
+"""When it is written down that the gateway has started, at the latest, in seconds: devices come first."""
 WAITING_LINES = 10_000
 CHECKPOINT_S = 3600.0
 """No line is without a signature that vouches for it for longer than this."""
@@ -42,16 +48,32 @@ class Journal:
         """Lines that could not be kept, because the disk took none for so long."""
         self._working: asyncio.Task[None] | None = None
         self._due: asyncio.TimerHandle | None = None
+        self._beginning: asyncio.TimerHandle | None = None
         self._seal_due = False
         self._busy = asyncio.Lock()
         self._unwritten = False
         """Whether the last attempt to write failed."""
 
-    def note(self, position: str, observation: Observation, transaction: str = "") -> None:
+    def begin(self, data: dict[str, Any]) -> None:
+        """Write down that the gateway has started, soon or with what comes first."""
+        self._notes.append(Note(self._now(), self._position, "gateway.started", data))
+        self._beginning = asyncio.get_running_loop().call_later(BEGIN_S, self._wake)
+
+    def note(
+        self, position: str, observation: Observation, transaction: str = "", provenance: str = "live"
+    ) -> None:
         """Write a record down, if it is one of the audit's."""
         if isinstance(observation, AUDITED):
             data = observation.model_dump(mode="json", exclude={"attachments"})
+            data |= {"provenance": provenance} if provenance != "live" else {}
             self.put(Note(self._now(), position, observation.event_type, data, transaction))
+
+    def heard(self, position: str, event_type: str, open_event: bytes) -> None:
+        """Write down what a device said, as its worker has handed it up."""
+        event = json.loads(open_event + b"}")
+        data = {name: said for name, said in event["data"].items() if name != "attachments"}
+        data |= {"provenance": event["provenance"]} if event["provenance"] != "live" else {}
+        self.put(Note(self._now(), position, event_type, data, event["transaction"]))
 
     def put(self, note: Note) -> None:
         """Write something down."""
@@ -63,9 +85,10 @@ class Journal:
 
     async def stop(self) -> None:
         """Bring to its end what is being written, and sign it."""
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
+        for timer in (self._due, self._beginning):
+            if timer is not None:
+                timer.cancel()
+        self._due = self._beginning = None
         if self._working is not None:
             await self._working
         await self._write()
