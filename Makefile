@@ -19,7 +19,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint compiled bench fuzz torture soak recordings contract messages screenshots lock clean
+.PHONY: demo test coverage lint bench fuzz torture soak recordings contract messages screenshots lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -32,8 +32,8 @@ test:
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint tests
 
 .PHONY: tests
-tests: compiled $(ORACLES)/.ready
-	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+tests: $(VENV)/.dev $(ORACLES)/.ready
+	REPLAYS=$(REPLAYS) $(BIN)/pytest --forks $(WORKERS)
 
 # The same tests, at half the speed: Python 3.11 traces every line of every library for it.
 coverage: $(VENV)/.dev $(ORACLES)/.ready
@@ -44,10 +44,6 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-
-# Rewrites the assertions of all tests once, beside the linters, where each of pytest's workers would.
-compiled: $(VENV)/.dev
-	$(BIN)/pytest --collect-only -qq > /dev/null
 
 # The gateway beside scripts, and beside PEERS=all (or node-red,thingsboard), which it then installs; QUICK=1 for
 # one short round, FULL=1 for a backlog of 100,000; more with BENCH='--help'.
