@@ -16,6 +16,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
+from drivers.links.emulated import emulated
 from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
@@ -92,8 +93,9 @@ class SerialLink:
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        self.simulated = _is_pty(self._fd)
-        self.replayed = self.simulated and replays(self._fd)
+        pty = _is_pty(self._fd)
+        self.simulated = pty or emulated(os.fstat(self._fd).st_rdev)
+        self.replayed = pty and replays(self._fd)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
