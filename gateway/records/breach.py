@@ -10,16 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.records.chain import LOST, RESUMED, STARTED, STOPPED, Line
-
-CLASSES = {
-    "passport_reader": "what a travel document says: names, number, dates, nationality, images, chip",
-    "fingerprint_scanner": "fingerprints (biometric)",
-    "camera": "images of faces (biometric), number plates",
-    "card_reader": "numbers of access cards",
-}
-"""By the family of a device: the kind of data about persons that it takes."""
-HANDLED = "traveller.handled"
-"""How often a device has read since the last such line; written every hour and at the end of a run."""
+from gateway.records.personal import CLASSES, HANDLED
 
 
 @dataclass

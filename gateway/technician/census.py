@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gateway.contract.envelope import timestamp
 from gateway.records.audit_log import Note
-from gateway.records.breach import CLASSES, HANDLED
+from gateway.records.personal import CLASSES, HANDLED
 
 
 class Census:
