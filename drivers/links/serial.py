@@ -20,6 +20,7 @@ from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
+from drivers.links.usb_devices import on_emulated_host
 
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
@@ -92,8 +93,9 @@ class SerialLink:
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        self.simulated = _is_pty(self._fd)
-        self.replayed = self.simulated and replays(self._fd)
+        pty = _is_pty(self._fd)
+        self.simulated = pty or on_emulated_host(self._fd)
+        self.replayed = pty and replays(self._fd)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
