@@ -26,10 +26,9 @@ demo: $(VENV)/.demo
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50
-# The linters compute while tests wait.
+# The linters compute while tests wait, and while the oracles come.
 test:
-	$(MAKE) --no-print-directory -j2 $(VENV)/.dev $(ORACLES)/.ready
-	$(MAKE) --no-print-directory -j2 --output-sync=target lint tests
+	$(MAKE) --no-print-directory -j2 --output-sync=target tests lint
 
 .PHONY: tests
 tests: $(VENV)/.dev $(ORACLES)/.ready

@@ -59,8 +59,9 @@ class AuditLog:
     def write(self, notes: Iterable[Note], at: str) -> None:
         """Append lines; raises OSError, and then nothing was appended that could be taken back."""
         self._append(notes, at)
-        if self._first and self._newest.stat().st_size >= FILE_BYTES:
-            self.close_file("full", at)
+        with contextlib.suppress(OSError):  # what was to be written is; the next time this is tried again
+            if self._first and self._newest.stat().st_size >= FILE_BYTES:
+                self.close_file("full", at)
 
     def seal(self, why: str, at: str) -> None:
         """Sign all that was written, unless the last line has done so; raises OSError."""

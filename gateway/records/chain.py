@@ -18,6 +18,7 @@ from typing import Any
 
 GENESIS = "0" * 64
 CHECKPOINT, RESUMED, REMOVED, LOST = "audit.checkpoint", "audit.resumed", "audit.removed", "audit.lost"
+STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SEAL = b',"jws":"'
 

@@ -1,5 +1,6 @@
 """Whether an audit is as it was written: the first line that is wrong, how far signatures vouch for it."""
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from gateway.records.chain import (
 )
 from gateway.records.signing import UnknownSignerError, Verifier, WrongSignatureError
 
+TRIES = 5
 Kind = Literal["changed", "removed", "inserted", "reordered", "cut_off", "forged"]
 
 
@@ -63,14 +65,25 @@ def verify(folder: Path, verifier: Verifier | None = None) -> Verdict:
 
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """
-    noted = Head.read(folder / HEAD_FILE)  # before the files: a gateway may be writing
-    files = audit_files(folder)
-    walk = _Walk([row for file in files for row in rows(file)], verifier)
+    noted, files, found = _read(folder)
+    walk = _Walk(found, verifier)
     walk.verdict.files = len(files)
     walk.go()
     if walk.verdict.wrong is None and noted is not None:
         walk.compare(noted)
     return walk.verdict
+
+
+def _read(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
+    """The note of the last line, and all lines; a gateway may be writing, and closing a file, meanwhile."""
+    for _ in range(TRIES - 1):
+        noted, files = Head.read(folder / HEAD_FILE), audit_files(folder)
+        with contextlib.suppress(FileNotFoundError):
+            found = [row for file in files for row in rows(file)]
+            if audit_files(folder) == files:
+                return noted, files, found
+    noted, files = Head.read(folder / HEAD_FILE), audit_files(folder)
+    return noted, files, [row for file in files for row in rows(file)]
 
 
 class _Walk:
@@ -92,6 +105,9 @@ class _Walk:
             if line is None:
                 halves.append(index)
                 continue
+            if not self._rows[index].ended and index + 1 < len(self._rows):
+                verdict.wrong = self._say(index, "changed", "its line end is gone")
+                return
             if (wrong := self._wrong(index, line, last, halves)) is not None:
                 verdict.wrong = wrong
                 return

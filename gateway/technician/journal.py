@@ -19,7 +19,7 @@ from gateway.clock import TimeSource
 from gateway.contract.envelope import timestamp
 from gateway.contract.gateway_events import ClaimChanged, CommandDecided, CommandEnded, TechnicianActed
 from gateway.records.audit_log import AuditLog, Note
-from gateway.records.chain import LOST, Sign
+from gateway.records.chain import LOST, STARTED, STOPPED, Sign
 
 log = structlog.get_logger()
 
@@ -37,9 +37,18 @@ class Journal:
     """The audit of one gateway. Belongs to the loop."""
 
     def __init__(
-        self, folder: Path, position: str, time_source: TimeSource, sign: Sign | None = None
+        self,
+        folder: Path,
+        position: str,
+        time_source: TimeSource,
+        sign: Sign | None = None,
+        sum_up: Callable[[], list[Note]] = list,
     ) -> None:
-        """`position` is the gateway's own, at which it says what is about the audit itself."""
+        """`position` is the gateway's own, at which it says what is about the audit itself.
+
+        `sum_up` gives what is written down before every checkpoint.
+        """
+        self._sum_up = sum_up
         self._log = AuditLog(folder, position, sign)
         self._position = position
         self._time = time_source
@@ -50,13 +59,15 @@ class Journal:
         self._due: asyncio.TimerHandle | None = None
         self._beginning: asyncio.TimerHandle | None = None
         self._seal_due = False
+        self._begun = False
         self._busy = asyncio.Lock()
         self._unwritten = False
         """Whether the last attempt to write failed."""
 
     def begin(self, data: dict[str, Any]) -> None:
         """Write down that the gateway has started, soon or with what comes first."""
-        self._notes.append(Note(self._now(), self._position, "gateway.started", data))
+        self._begun = True
+        self._notes.append(Note(self._now(), self._position, STARTED, data))
         self._beginning = asyncio.get_running_loop().call_later(BEGIN_S, self._wake)
 
     def note(
@@ -91,6 +102,10 @@ class Journal:
         self._due = self._beginning = None
         if self._working is not None:
             await self._working
+        self._notes.extend(self._sum_up())
+        if self._begun:
+            self._begun = False
+            self._notes.append(Note(self._now(), self._position, STOPPED, {}))
         await self._write()
         await self.do(lambda audit, at: audit.seal("stop", at))
 
@@ -111,6 +126,8 @@ class Journal:
 
     async def _work(self) -> None:
         try:
+            if self._seal_due:
+                self._notes.extend(self._sum_up())
             await self._write()
             if self._seal_due:
                 self._seal_due = False
@@ -130,8 +147,12 @@ class Journal:
             for _ in batch:
                 self._notes.popleft()
             self._lost -= lost
-            if self._due is None:
-                self._due = asyncio.get_running_loop().call_later(CHECKPOINT_S, self._hour)
+            self.due()
+
+    def due(self) -> None:
+        """Have a checkpoint within the hour."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(CHECKPOINT_S, self._hour)
 
     def _hour(self) -> None:
         """Have what was written in this hour signed."""

@@ -10,6 +10,7 @@ from gateway.config import Post
 from gateway.contract.topics import Position
 from gateway.records.chain import Sign
 from gateway.technician.admission import Admission
+from gateway.technician.census import Census
 from gateway.technician.journal import AUDITED_OF_DEVICES, Journal
 from gateway.technician.reception import Reception
 from gateway.technician.register import Register
@@ -41,7 +42,8 @@ class Technicians:
             time_source,
             str(gateway.path),
         )
-        self._journal = Journal(state_dir, position, time_source, sign)
+        self._census = Census(position, time_source.unix_ns)
+        self._journal = Journal(state_dir, position, time_source, sign, self._census.take)
         self._keeping = Keeping(
             state_dir, position, lambda: gateway.post.retention, self._journal, time_source
         )
@@ -89,6 +91,9 @@ class Technicians:
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
         self.admission.counted(position, counts)
+        device = self._gateway.device(Position.parse(position)) if counts["read"] else None
+        if device is not None and self._census.count(position, device.driver.family, counts["read"]):
+            self._journal.due()
 
     def device_changed(self, position: str) -> None:
         """Tell whoever looks how a device is now."""

@@ -13,6 +13,8 @@ from support.readers import FRAMES
 
 from gateway.client import CommandRejected, Received, Refused
 from gateway.local.audit_files import AUDIT_FILE
+from gateway.records.breach import extract
+from gateway.records.chain import parse, rows
 from gateway.records.signing import Verifier
 from gateway.records.verifying import verify
 from gateway.trust.keys import load_public_key, make_signing_key
@@ -75,7 +77,11 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> N
     state, verifier = house.folder / "state", Verifier([public])
     verdict = verify(state, verifier)
     assert (verdict.wrong, verdict.unproved) == (None, None)
-    assert verdict.lines >= 2
+    told = extract((line for row in rows(state / AUDIT_FILE) if (line := parse(row.raw))), "2026", "9")
+    assert [run["profile"] for run in told.runs] == ["test"]
+    assert told.reads == {"passport_reader": {READER: 2}}
+    assert told.people["station", "lane-1"].did == {"None refused": 1}
+    assert told.incomplete == ["the record begins at " + verdict.first.at + ", later than the window"]
     audit = (state / AUDIT_FILE).read_bytes()
     assert b"ERIKSSON" not in audit
     assert b'"command.decided"' in audit
