@@ -32,6 +32,7 @@ COMMANDS = (
     "command",
     "claims",
     "config",
+    "trust",
     "outbox",
     "contract",
     "record",

@@ -370,11 +370,13 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: Hou
         assert await Officer(desk).on_record("end_claim") == ("amina", "end_claim", "counter-1")
     kept = newest(house.folder / "state", 10)
     assert [entry.type for entry in kept if entry.type != "command.decided"] == [
+        "gateway.stopped",
         "claim.changed",
         "technician.acted",
         "claim.changed",
+        "gateway.started",
     ]
-    assert kept[-1].data["change"] == "claimed"
+    assert kept[-2].data["change"] == "claimed"
 
 
 async def test_a_console_that_could_not_be_opened_is_opened_by_a_reload(house: House) -> None:

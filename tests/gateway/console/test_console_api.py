@@ -14,7 +14,7 @@ from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outb
 
 from gateway.console import metrics, streams
 from gateway.console.sessions import csrf_of
-from gateway.local.audit_files import AUDIT_FILE
+from gateway.local.audit_files import AUDIT_FILE, closed_file
 from gateway.local.orders import Refusal, Standing
 
 READER = "/api/v1/devices/lane-1/reader"
@@ -99,7 +99,9 @@ async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy
         assert (problem["code"], problem["text"], problem["how"]) == (code, "It does not.", "Do this.")
 
 
-async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(root: httpx.AsyncClient) -> None:
+async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
+    root: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
     for path, body, status in (
         ("maintenance", {"on": True, "minutes": "THRUMWICKE"}, 422),
         ("maintenance", {"on": True, "THRUMWICKE": 1}, 422),
@@ -119,6 +121,8 @@ async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(root: h
             yield chunk
 
     assert (await root.post(f"{READER}/accept", content=endless())).status_code == 413
+    daemon.news.put_nowait(None)
+    assert (await root.request("GET", "/api/v1/live", content=b"x" * 70_000)).text == ": listening\n\n"
 
 
 async def test_every_operation_is_closed_to_strangers_and_those_that_change_something_to_low_roles(
@@ -200,7 +204,7 @@ async def test_the_audit_is_read_newest_first_over_all_its_files(
     assert (await root.get("/api/v1/audit")).json() == []
     line = '{{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"claim.changed","data":{{"n":{}}}}}'
     older = "".join(line.format(n) + "\n" for n in range(1000))
-    (tmp_path / f"{AUDIT_FILE}.1").write_text(older)
+    closed_file(tmp_path, 1).write_text(older)
     (tmp_path / AUDIT_FILE).write_text(line.format(1000) + "\n" + '{"at":"2026-11-2')
     newest = [entry["data"]["n"] for entry in (await root.get("/api/v1/audit?limit=900")).json()]
     assert newest == list(range(1000, 100, -1))
