@@ -12,7 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from drivers.links.link import Action
 from gateway.config import Post
-from gateway.contract.topics import GATEWAY_LANE
+from gateway.contract.topics import SiteTopics
 from gateway.delivery.dialling import tls_context, why
 from gateway.delivery.settings import BrokerSettings
 from gateway.destinations import delivery_settings
@@ -38,7 +38,7 @@ def look_at_brokers(post: Post, now: datetime) -> Iterator[Finding]:
         )
         return
     gateway = post.gateway
-    nobodys = f"{gateway.topic_root}/{gateway.site}/{GATEWAY_LANE}/{gateway.name}/probe"
+    nobodys = SiteTopics(gateway.site, gateway.name, gateway.topic_root).nobodys
     for destination in destinations:
         asks = gateway.profile == "production" and destination.name == "local"
         yield from _look(destination.name, destination.broker, now, nobodys if asks else None)
