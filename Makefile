@@ -17,7 +17,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint compiled bench torture soak recordings contract messages screenshots lock clean
+.PHONY: demo test coverage lint compiled bench torture soak recordings contract messages screenshots deb lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -74,6 +74,13 @@ contract: $(VENV)/.dev
 # Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
 messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.catalogues
+
+# Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
+HEADERS := /usr/include/python3.13/Python.h
+deb: $(BIN)/uv | system-packages
+	test -e $(HEADERS) || DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq python3-dev
+	index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} /usr/bin/python3 systemd/deb/build.py \
+		--uv $(BIN)/uv $(if $(DEB_VERSION),--version $(DEB_VERSION))
 
 # The pictures in the README.
 screenshots: $(VENV)/.dev

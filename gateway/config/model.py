@@ -45,6 +45,10 @@ Host = Annotated[str, AfterValidator(_host)]
 FilePath = Annotated[Path, AfterValidator(_file)]
 
 
+UNNAMED = "xx-unnamed"
+"""The site of a post as its package installs it, before anybody has said which post it is."""
+
+
 class GatewayName(Section):
     """Which gateway of which site this is, and how seriously it is meant."""
 
@@ -60,6 +64,11 @@ class GatewayName(Section):
         description="Folder for the outbox and what must survive a restart; the daemon makes and checks it.",
         examples=["/var/lib/borderpost"],
     )
+
+    @property
+    def named(self) -> bool:
+        """Whether anybody has said which post this is; no device starts before."""
+        return self.site != UNNAMED
 
 
 class Tls(Section):

@@ -1,6 +1,7 @@
 """All that a gateway has for its technicians, as its composition root holds it."""
 
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from drivers.driver import Identity
@@ -22,7 +23,10 @@ REGISTER = "devices.json"
 class Technicians:
     """Register and admission from the start; the bench, and its models, once somebody looks."""
 
-    def __init__(self, gateway: "Gateway", state_dir: Path, time_source: TimeSource) -> None:
+    def __init__(
+        self, gateway: "Gateway", state_dir: Path, time_source: TimeSource, passed: socket | None = None
+    ) -> None:
+        """`passed` is the socket that they come in by, where it is open already."""
         self._gateway = gateway
         self.admission = Admission(
             Register(state_dir / REGISTER),
@@ -32,7 +36,7 @@ class Technicians:
         )
         self._time = time_source
         self._journal = Journal(state_dir / AUDIT_FILE, AUDIT_FILES)
-        self._reception = Reception(state_dir, gateway.path, self._at_the_bench)
+        self._reception = Reception(state_dir, gateway.path, self._at_the_bench, passed=passed)
         self._bench: Bench | None = None
 
     def start(self) -> None:
