@@ -16,6 +16,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+from sbom import bill, licences
+
 HERE = Path(__file__).resolve().parent
 UNITS = HERE.parent
 REPOSITORY = UNITS.parent
@@ -171,6 +173,8 @@ def _package(tree: Path, version: str, epoch: int, out: Path) -> None:
     document = tree / DOC / name
     document.mkdir(parents=True, exist_ok=True)
     changelog = (REPOSITORY / "CHANGELOG.md").read_bytes()
+    (document / "sbom.cdx.json").write_text(bill(tree / SITE, name, version, epoch))
+    (document / "copyright").write_text(licences(tree / SITE, str(SITE)))
     (document / "changelog.gz").write_bytes(gzip.compress(changelog, 9, mtime=0))
     for path in tree.rglob("*"):
         if not path.is_symlink():
