@@ -10,6 +10,8 @@ INDEX := $${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(PIP) config get global.inde
 UV := index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} $(BIN)/uv --quiet
 # Programs of others that tests set beside ours.
 ORACLES := .oracles
+# What guides the fuzzer.
+FUZZER := .fuzz
 DURATION ?=
 # Tests wait for processes and brokers about as long as they compute.
 WORKERS ?= $(shell expr 2 '*' $$(nproc))
@@ -17,7 +19,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint compiled bench torture soak recordings contract messages screenshots deb lock clean
+.PHONY: demo test coverage lint bench fuzz torture soak recordings contract messages screenshots deb lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -30,8 +32,8 @@ test:
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint tests
 
 .PHONY: tests
-tests: compiled $(ORACLES)/.ready
-	REPLAYS=$(REPLAYS) $(BIN)/pytest -n $(WORKERS) --dist worksteal
+tests: $(VENV)/.dev $(ORACLES)/.ready
+	REPLAYS=$(REPLAYS) $(BIN)/pytest --forks $(WORKERS)
 
 # The same tests, at half the speed: Python 3.11 traces every line of every library for it.
 coverage: $(VENV)/.dev $(ORACLES)/.ready
@@ -42,10 +44,6 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-
-# Rewrites the assertions of all tests once, beside the linters, where each of pytest's workers would.
-compiled: $(VENV)/.dev
-	$(BIN)/pytest --collect-only -qq > /dev/null
 
 # The gateway beside scripts, and beside PEERS=all (or node-red,thingsboard), which it then installs; QUICK=1 for
 # one short round, FULL=1 for a backlog of 100,000; more with BENCH='--help'.
@@ -58,6 +56,11 @@ bench: $(VENV)/.dev
 MINUTES ?= 10
 torture: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# Bytes that nobody expects, for MINUTES, into everything that takes any from outside; TARGET=cameras for some of it.
+fuzz: MINUTES = 60
+fuzz: $(VENV)/.dev $(FUZZER)/.ready
+	PYTHONPATH=.:tests:$(FUZZER) $(BIN)/python -m fuzz --minutes $(MINUTES) $(if $(TARGET),--target $(TARGET))
 
 # Memory and descriptors of every process, under steady load with reconnects.
 soak: MINUTES = 15
@@ -76,6 +79,7 @@ messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.catalogues
 
 # Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
+PACKAGED := chip http camera uvc fingerprint gpio console usb wedge osdp
 HEADERS := /usr/include/python3.13/Python.h
 deb: $(BIN)/uv | system-packages
 	test -e $(HEADERS) || DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq python3-dev
@@ -110,6 +114,10 @@ $(ORACLES)/.ready: tests/oracles/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --python $(ORACLES)/bin/python --require-hashes -r $<
 	touch $@
 
+$(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
+	$(UV) pip install --no-deps --target $(FUZZER) --python $(BIN)/python --require-hashes -r $<
+	touch $@
+
 # Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of
 # scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
@@ -139,6 +147,10 @@ lock: $(VENV)/.dev
 		--no-emit-index-url --extra demo --extra dev pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url tests/fuzz/requirements.in -o tests/fuzz/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url -c requirements-dev.txt $(PACKAGED:%=--extra %) pyproject.toml -o systemd/deb/requirements.txt
 
 clean:
-	rm -rf $(VENV) $(ORACLES) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info
+	rm -rf $(VENV) $(ORACLES) $(FUZZER) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

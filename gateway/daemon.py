@@ -37,6 +37,7 @@ from gateway.delivery.vault import VaultError
 from gateway.destinations import delivery_settings
 from gateway.fork_client import Nursery
 from gateway.nursery import fork_server
+from gateway.records.chain import Sign
 from gateway.service import CONSOLE, WORDS, ServiceManager, passed_sockets
 from gateway.state_folder import EX_CONFIG, CannotStartError, hold
 from gateway.supervisor import Limits, Supervised
@@ -64,7 +65,7 @@ class Gateway:
         self._time = SystemTime()
         self._since = self._time.unix_ns()
         self._clock_watch = ClockWatch(self._time, self._clock_changed)
-        self._topics = SiteTopics(post.gateway.site, post.gateway.name)
+        self._topics = SiteTopics(post.gateway.site, post.gateway.name, post.gateway.topic_root)
         self._problems = Problems(self._tell_state)
         self._nursery = nursery
         self._devices: dict[Position, Supervised] = {}
@@ -74,8 +75,11 @@ class Gateway:
             self.session, self._topics, post.commands, post.roles, self, time_source=self._time
         )
         self._previews = Previews(self._topics, self)
+        self._sign = _sign(post)
         self._lock: IO[str] | None = None
-        self.technicians = Technicians(self, post.gateway.state_dir, self._time, console)
+        self.technicians = Technicians(
+            self, post.gateway.state_dir, str(self._topics.gateway_position), self._time, self._sign, console
+        )
         self._delivery = self._new_delivery()
 
     def _new_delivery(self) -> Delivery:
@@ -88,6 +92,7 @@ class Gateway:
             subscriptions=(self._topics.commands,),
             on_message=self._commands.take,
             on_unheard=self._previews.unheard,
+            sign=self._sign,
         )
 
     async def start(self) -> None:
@@ -150,6 +155,7 @@ class Gateway:
                 heard_ns=heard.boot_ns,
             )
         )
+        self.technicians.heard(position, heard.event_type, heard.open_event)
 
     def state_changed(self, position: str, state: DeviceState) -> None:
         """Publish how a device is."""
@@ -231,13 +237,12 @@ class Gateway:
 
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what the gateway itself says at a position, which is as real as the device there."""
-        self.technicians.recorded(position, observation)
         device = self._devices.get(position)
-        provenance = device.state.provenance if device is not None and device.state is not None else None
+        said = device.state.provenance if device is not None and device.state is not None else None
+        provenance = said or Provenance.LIVE
+        self.technicians.recorded(position, observation, transaction, provenance)
         writer = EnvelopeWriter(self.post.gateway.site, self.post.gateway.name, str(position))
-        open_event = writer.open_event(
-            observation, moment(self._time), provenance or Provenance.LIVE, transaction
-        )
+        open_event = writer.open_event(observation, moment(self._time), provenance, transaction)
         submission = Submission(str(position), observation.event_type, observation.data_class, open_event)
         if self._held is None:
             self._delivery.submit(submission)
@@ -408,6 +413,23 @@ class Gateway:
         state = GatewayState(online=True, session=self.session, report=self.report())
         self._delivery.retain(self._topics.gateway_state, state.model_dump_json().encode())
         self.technicians.gateway_changed()
+
+
+def _sign(post: Post) -> Sign | None:
+    """What signs events and the audit, where the post's file names a key; raises CannotStartError."""
+    if post.gateway.signing_key is None and post.gateway.signing_credential is None:
+        return None
+    from gateway.records.signing_key import signer_of
+    from gateway.trust.keys import UnusableKeyError
+
+    try:
+        return signer_of(post).sign
+    except (UnusableKeyError, OSError) as error:
+        raise CannotStartError(
+            f"The signing key cannot be used: {error}.",
+            "borderpost trust init makes one; [gateway] signing_key names its file.",
+            EX_CONFIG,
+        ) from error
 
 
 async def run(

@@ -26,10 +26,11 @@ from gateway.wiretap import Meaning, Wiretap
 log = structlog.get_logger()
 
 TAIL = 20
-SETTLE_S, SETTLE_IMAGES_S = 5.0, 0.1
+SETTLE_S, SETTLE_IMAGES_S = 30.0, 0.1
 """How long what was said waits to be made presentable, in seconds: of what comes quicker, only the last are.
 
-What has images does not wait long, because they weigh. Who asks does not wait at all.
+What has images does not wait long, because they weigh. Who asks does not wait at all. Nobody's data stay here
+for longer.
 """
 LIMITS_S = {"internal": 30.0, "external": 30.0, "interactive": 75.0}
 """What a check of a level may take, in seconds."""
@@ -75,9 +76,10 @@ class Workbench:
             self._heard.put_nowait(what)
         if self._watching:
             self._settle()
-        else:
-            heavy = isinstance(what, Observation) and what.attachments
-            self._settle_within(SETTLE_IMAGES_S if heavy else SETTLE_S)
+        elif isinstance(what, Observation) and what.attachments:
+            self._settle_within(SETTLE_IMAGES_S)
+        elif self._settling is None:
+            self._settle_within(SETTLE_S)
 
     def _settle_within(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -21,14 +21,20 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-LONGEST = ("::test_two_minutes_of_everything", "::TestAnyBarrier::runTest")
+pytest_plugins = ["support.forking"]
+
 GRACE_S = 5.0
 """How long something that is ending may take to end, in seconds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest: no worker shall sit over that test when all others are done."""
-    items.sort(key=lambda item: not item.nodeid.endswith(LONGEST))
+    """Begin with what takes longest: no process shall sit over that test when all others are done."""
+
+    def seconds(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("long")
+        return mark.args[0] if mark else 0
+
+    items.sort(key=seconds, reverse=True)
 
 
 # What is imported and collected stays to the end: nobody need look through it for garbage, now or in a fork.

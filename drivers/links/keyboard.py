@@ -9,7 +9,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import stat
 import struct
 import termios
@@ -19,17 +18,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
+from drivers.links.address import USB_ADDRESS, NodeAddress
 from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
+from drivers.links.usb_devices import on_emulated_host
 
 if TYPE_CHECKING:
     from evdev import InputDevice
 
-USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
 EVENT_BYTES = 24
 CHUNK_BYTES = 256 * EVENT_BYTES
 """The kernel gives whole events only, and none at all to a shorter read than one."""
@@ -47,22 +47,10 @@ SYSFS = Path("/sys/class/input")
 class KeyboardSettings(Settings):
     """How to find one reader that is a keyboard."""
 
-    port: str = Field(
+    port: NodeAddress = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/input/by-id/...-event-kbd",
         examples=["usb:0DB5:0137"],
     )
-
-    @field_validator("port")
-    @classmethod
-    def _an_address(cls, port: str) -> str:
-        if port.startswith("usb:"):
-            if not USB_ADDRESS.fullmatch(port):
-                raise ValueError(
-                    "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
-                )
-        elif not port.startswith("/"):
-            raise ValueError("is neither usb:VID:PID[:SERIAL] nor an absolute path")
-        return port
 
 
 class KeyboardLink:
@@ -89,7 +77,8 @@ class KeyboardLink:
                 self._open_pty(path)
             else:
                 self._open_device(path)
-            self.simulated = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
+            pty = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
+            self.simulated = pty or on_emulated_host(self._fd)
         except OSError as error:
             self._shut()
             raise _cannot_open(path, error) from error

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import fcntl
 import os
-import re
 import stat
 import termios
 from pathlib import Path
@@ -16,12 +15,13 @@ from pydantic import Field, field_validator
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from drivers.links.address import USB_ADDRESS, NodeAddress
 from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
+from drivers.links.usb_devices import on_emulated_host
 
-USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
 # Linux gives pty slaves the majors 136 to 143 (Documentation/admin-guide/devices.txt).
@@ -31,24 +31,12 @@ PTY_MAJORS = range(136, 144)
 class SerialSettings(Settings):
     """How to find and open one serial port."""
 
-    port: str = Field(
+    port: NodeAddress = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/serial/by-id/...",
         examples=["usb:0DB5:0137"],
     )
     baud: int = Field(9600, description="Bits per second; USB devices ignore it.", examples=[9600])
     parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd.", examples=["N"])
-
-    @field_validator("port")
-    @classmethod
-    def _an_address(cls, port: str) -> str:
-        if port.startswith("usb:"):
-            if not USB_ADDRESS.fullmatch(port):
-                raise ValueError(
-                    "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
-                )
-        elif not port.startswith("/"):
-            raise ValueError("is neither usb:VID:PID[:SERIAL] nor an absolute path")
-        return port
 
     @field_validator("baud")
     @classmethod
@@ -105,8 +93,9 @@ class SerialLink:
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        self.simulated = _is_pty(self._fd)
-        self.replayed = self.simulated and replays(self._fd)
+        pty = _is_pty(self._fd)
+        self.simulated = pty or on_emulated_host(self._fd)
+        self.replayed = pty and replays(self._fd)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

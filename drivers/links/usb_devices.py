@@ -66,6 +66,13 @@ class UsbDevice:
         return None
 
 
+def on_emulated_host(descriptor: int) -> bool:
+    """Whether an open node (a serial port, a keyboard) belongs to a device of no real host controller."""
+    number = os.fstat(descriptor).st_rdev
+    real = os.path.realpath(f"/sys/dev/char/{os.major(number)}:{os.minor(number)}")
+    return any(host in real for host in EMULATED_HOSTS)
+
+
 def in_testbed() -> bool:
     """Whether devices that this process sees may be umockdev's."""
     return TESTBED in Path("/proc/self/maps").read_text()

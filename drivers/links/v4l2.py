@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from linuxpy.video import device as v4l2
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
+from drivers.links.address import node_address
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.newest import Newest
 from drivers.links.settings import Settings
@@ -37,7 +39,7 @@ MMAP = v4l2.Memory.MMAP
 class VideoSettings(Settings):
     """Which camera, and what it is set to. What stands nowhere is left as the camera has it."""
 
-    port: str = Field(
+    port: Annotated[str, AfterValidator(partial(node_address, usb_address=USB_ADDRESS))] = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, `usb:VID:PID@SOCKET`, or a path such as "
         "/dev/v4l/by-id/...-index0",
         examples=["usb:046D:0825"],
@@ -64,18 +66,6 @@ class VideoSettings(Settings):
         description="A camera without a new picture for so long has stalled, in seconds.",
         examples=[2.0],
     )
-
-    @field_validator("port")
-    @classmethod
-    def _an_address(cls, port: str) -> str:
-        if port.startswith("usb:"):
-            if not USB_ADDRESS.fullmatch(port):
-                raise ValueError(
-                    "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
-                )
-        elif not port.startswith("/"):
-            raise ValueError("is neither usb:VID:PID[:SERIAL] nor an absolute path")
-        return port
 
 
 @dataclass(frozen=True, slots=True)

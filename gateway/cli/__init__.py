@@ -33,6 +33,7 @@ COMMANDS = (
     "command",
     "claims",
     "config",
+    "trust",
     "outbox",
     "contract",
     "record",

@@ -1,21 +1,62 @@
-"""`borderpost audit`: who commanded, claimed or did what at this post."""
+"""`borderpost audit`: who commanded, claimed or did what at this post, and whether that record is whole."""
 
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from gateway.cli.asking import AsJson, asked, told
 from gateway.cli.lines import local_time
+from gateway.cli.local_api import state_dir
 from gateway.cli.positions import PostFile
-from gateway.cli.terminal import DEFAULT_CONFIG
+from gateway.cli.terminal import DEFAULT_CONFIG, fail
+from gateway.records.chain import Line
+from gateway.records.signing import Verifier
+from gateway.records.verifying import Verdict, verify
+from gateway.trust.keys import UnusableKeyError, load_public_key
 
 
-def audit(
+class _ShownUnlessNamed(TyperGroup):
+    """`borderpost audit [CONFIG]` shows; what else can be done with an audit is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `show` where no command is named."""
+        if not args or args[0] not in {*self.commands, "--help"}:
+            args = ["show", *args]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+app = typer.Typer(
+    cls=_ShownUnlessNamed,
+    help="The record of commands, claims and technicians' orders, and whether it is whole.",
+    add_completion=False,
+)
+PostOrFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[CONFIG]",
+        envvar="BORDERPOST_CONFIG",
+        help="The file that describes the post, or a folder with its audit files.",
+    ),
+]
+PublicKeys = Annotated[
+    list[Path] | None,
+    typer.Option("--key", help="Public signing key (signing.pub), PEM; several where it was renewed."),
+]
+
+
+@app.command()
+def show(
     config: PostFile = DEFAULT_CONFIG,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=10_000, help="So many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show the record of commands, claims and technicians' orders, the newest last."""
+    """Show the record, the newest last."""
     entries = asked(config, f"audit?limit={limit}")
     told(entries[::-1], lambda entries: map(_line, entries), as_json=as_json)
 
@@ -25,3 +66,95 @@ def _line(entry: dict[str, Any]) -> str:
         f"{name}={value}" for name, value in entry["data"].items() if value not in (None, "", [], {})
     )
     return f"{local_time(entry['at'])} {entry['position']} {entry['type']} {said}"
+
+
+@app.command("verify")
+def verify_files(
+    config: PostOrFolder = DEFAULT_CONFIG, key: PublicKeys = None, as_json: AsJson = False
+) -> None:
+    """Say whether the record is as it was written, and name the first line that is not.
+
+    Ends with 0: all of it is proved; 1: nothing is wrong, but not all is proved by a signature; 65: a line is
+    wrong. The gateway need not run.
+    """
+    verdict = _verdict(folder_of(config), key)
+    if as_json:
+        typer.echo(json.dumps(_plain(verdict)))
+    else:
+        for line in _sentences(verdict, checked=bool(key)):
+            typer.echo(line)
+    if verdict.wrong is not None:
+        raise typer.Exit(os.EX_DATAERR)
+    raise typer.Exit(1 if verdict.unproved is not None or verdict.half_at_end else os.EX_OK)
+
+
+def folder_of(config: Path) -> Path:
+    """Where the audit files are; ends the program where there are none to be read."""
+    folder = config if config.is_dir() else state_dir(config)
+    if not os.access(folder, os.R_OK | os.X_OK):
+        fail(f"the audit in {folder} cannot be read by you: sudo -u borderpost", os.EX_NOPERM)
+    return folder
+
+
+def _verdict(folder: Path, keys: list[Path] | None) -> Verdict:
+    try:
+        verdict = verify(folder, Verifier(map(load_public_key, keys)) if keys else None)
+    except UnusableKeyError as error:
+        fail(str(error), os.EX_USAGE)
+    except OSError as error:
+        fail(f"the audit in {folder} cannot be read: {error}", os.EX_NOINPUT)
+    if not verdict.files:
+        fail(f"there is no audit in {folder}", os.EX_NOINPUT)
+    return verdict
+
+
+def _sentences(verdict: Verdict, *, checked: bool) -> Iterator[str]:
+    if verdict.first is not None and verdict.last is not None:
+        span = f"{_where(verdict.first)} to {_where(verdict.last)}"
+        yield f"{verdict.lines} lines in {verdict.files} files, {span}"
+    if verdict.let_go:
+        yield f"lines 1 to {verdict.let_go} were let go by the gateway, which is on record"
+    if verdict.halves:
+        yield f"{verdict.halves} lines were left half by power cuts, which is on record"
+    if verdict.half_at_end:
+        yield "the last line is half: the next start of the gateway puts that on record"
+    if verdict.wrong is not None:
+        wrong = verdict.wrong
+        yield f"WRONG {wrong.file}:{wrong.number}: {wrong.kind}: {wrong.text}"
+    if not checked:
+        yield "signatures were not checked: give the public key with --key"
+    elif verdict.strangers:
+        yield f"signed with keys that were not given: {', '.join(sorted(verdict.strangers))}"
+    if checked and verdict.proved is not None:
+        yield f"proved by {verdict.checkpoints} signatures up to {_where(verdict.proved)}"
+    if checked and verdict.unproved is not None:
+        yield f"unproved since {_where(verdict.unproved)}: no signature vouches for it, or for its end"
+    elif checked and verdict.wrong is None:
+        yield "whole"
+
+
+def _where(line: Line) -> str:
+    return f"line {line.n} of {local_time(line.at)}"
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    wrong = verdict.wrong
+
+    def place(line: Line | None) -> dict[str, Any] | None:
+        return {"n": line.n, "at": line.at, "sha256": line.digest} if line is not None else None
+
+    return {
+        "lines": verdict.lines,
+        "files": verdict.files,
+        "first": place(verdict.first),
+        "last": place(verdict.last),
+        "checkpoints": verdict.checkpoints,
+        "proved": place(verdict.proved),
+        "unproved_since": place(verdict.unproved),
+        "unknown_keys": sorted(verdict.strangers),
+        "let_go": verdict.let_go,
+        "halves": verdict.halves,
+        "half_at_end": verdict.half_at_end,
+        "wrong": wrong
+        and {"file": str(wrong.file), "line": wrong.number, "kind": wrong.kind, "text": wrong.text},
+    }

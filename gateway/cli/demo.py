@@ -28,6 +28,7 @@ from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post
 from gateway.config.model import Console
+from gateway.contract.topics import TRAINING_ROOT
 from gateway.local.orders import Standing
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -82,7 +83,7 @@ async def _demo(
     console.print(
         Panel(
             f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated devices\n"
-            f"broker {broker} on 127.0.0.1, MQTT 5, topics bgw/v1/#\n"
+            f"broker {broker} on 127.0.0.1, MQTT 5, topics {TRAINING_ROOT}/#\n"
             f"{_console(described.console)}"
             "[magenta]Every traveller you see is invented.[/]  Ctrl-C ends the demo.",
             title="borderpost demo",

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_json, event_line, status_line
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, say
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, errors, fail, say
 from gateway.cli.workstation import workstation_of
-from gateway.client import Received
+from gateway.client import Received, Refused
 from gateway.config import Post
+from gateway.trust.keys import UnusableKeyError, load_public_key
 
 
 def watch(
@@ -20,21 +24,33 @@ def watch(
         list[str] | None, typer.Option("--position", "-p", help="Only this position; may be repeated.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One CloudEvent a line, nothing else.")] = False,
+    verify: Annotated[
+        list[Path] | None,
+        typer.Option("--verify", help="The gateway's public signing key (signing.pub); may be repeated."),
+    ] = None,
     reveal: Annotated[
         bool, typer.Option("--reveal", help="Show personal data of live travellers too; it is shown in full.")
     ] = False,
 ) -> None:
     """Show events and device states as they arrive, until Ctrl-C.
 
+    With --verify, only events that the gateway has signed; others are named on standard error.
+
     Names and numbers of simulated travellers are shown; those of live ones only with --reveal.
     """
     post = load_or_fail(config)
+    try:
+        keys = [load_public_key(file) for file in verify or ()]
+    except (UnusableKeyError, OSError) as error:
+        fail(f"the public key cannot be used: {error}", os.EX_NOINPUT)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(post, position, as_json=json, reveal=reveal))
+        asyncio.run(_watch(post, position, keys, as_json=json, reveal=reveal))
 
 
-async def _watch(post: Post, positions: list[str] | None, *, as_json: bool, reveal: bool) -> None:
-    async with workstation_of(post, positions) as desk:
+async def _watch(
+    post: Post, positions: list[str] | None, keys: list[Ed25519PublicKey], *, as_json: bool, reveal: bool
+) -> None:
+    async with workstation_of(post, positions, verify=keys or None, on_refused=_refused) as desk:
         async for item in desk.everything():
             if isinstance(item, Received):
                 if as_json:
@@ -43,3 +59,12 @@ async def _watch(post: Post, positions: list[str] | None, *, as_json: bool, reve
                     say(event_line(item, reveal=reveal))
             elif not as_json:
                 say(status_line(item))
+
+
+def _refused(refused: Refused) -> None:
+    what = f"image {refused.role} of event" if refused.role is not None else "event"
+    errors.print(
+        f"REFUSED {refused.position}: {what} {refused.event_id or 'without a name'}: {refused.text}",
+        markup=False,
+        soft_wrap=True,
+    )

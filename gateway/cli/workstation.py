@@ -3,16 +3,17 @@
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.cli.terminal import fail
-from gateway.client import Workstation
+from gateway.client import Refused, Workstation
 from gateway.config import Post
 
 ANSWER_S = 5.0
@@ -50,7 +51,14 @@ class Login:
     key: Path | None = None
 
 
-def workstation_of(post: Post, positions: list[str] | None = None, login: Login | None = None) -> Workstation:
+def workstation_of(
+    post: Post,
+    positions: list[str] | None = None,
+    login: Login | None = None,
+    *,
+    verify: Iterable[Ed25519PublicKey] | None = None,
+    on_refused: Callable[[Refused], None] | None = None,
+) -> Workstation:
     """Connect without a session that outlives us: as a station, or as the gateway itself would."""
     broker, login = post.broker, login or Login()
     own = login.station is None
@@ -76,6 +84,9 @@ def workstation_of(post: Post, positions: list[str] | None = None, login: Login 
         password=password,
         tls=tls,
         station=login.station or broker.username,
+        training=post.gateway.profile == "training",
+        verify=verify,
+        on_refused=on_refused,
     )
 
 

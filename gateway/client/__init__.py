@@ -15,7 +15,7 @@ from gateway.client.commanding import (
     Obeyed,
 )
 from gateway.client.previewing import Preview
-from gateway.client.seen import Counts, DeviceStatus, Now, Received
+from gateway.client.seen import Counts, DeviceStatus, Now, Received, Refused
 from gateway.client.workstation import Workstation
 
 __all__ = [
@@ -31,5 +31,6 @@ __all__ = [
     "Obeyed",
     "Preview",
     "Received",
+    "Refused",
     "Workstation",
 ]

@@ -20,7 +20,7 @@ from gateway.contract.commands import (
     command_name,
 )
 from gateway.contract.reasons import CommandReason
-from gateway.contract.topics import Position, SiteTopics
+from gateway.contract.topics import ROOT, Position, SiteTopics
 
 _DONE = {kind.name: kind.done for kind in COMMANDS}
 ResultT = TypeVar("ResultT")
@@ -81,9 +81,9 @@ Send = Callable[[str, bytes, int], Awaitable[int]]
 class Commanding:
     """The commands of one station. Numbers grow with the wall clock, so that a restart goes on above them."""
 
-    def __init__(self, site: str, station: str | None) -> None:
+    def __init__(self, site: str, station: str | None, root: str = ROOT) -> None:
         self.station = station
-        self._topics = SiteTopics(site, "")
+        self._topics = SiteTopics(site, "", root)
         self._waiting: dict[str, _Asked] = {}
         self._n = 0
 

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers.observation import Observation
 from gateway.client.seen import Counts, Received, typed
 from gateway.contract.envelope import Event, read_event
 from gateway.contract.topics import Position
+
+if TYPE_CHECKING:
+    from gateway.client.vouching import Vouching
 
 KNOWN_IDS = 10_000
 WAITING_IMAGE_BYTES = 128 * 1024 * 1024
@@ -20,9 +23,12 @@ IMAGES_WAIT_S = 2.0
 class Incoming:
     """Joins events and images, and hands each event on once."""
 
-    def __init__(self, put: Callable[[Received], None], counts: Counts) -> None:
+    def __init__(
+        self, put: Callable[[Received], None], counts: Counts, vouching: "Vouching | None" = None
+    ) -> None:
         self._put = put
         self._counts = counts
+        self._vouching = vouching
         self._ids: OrderedDict[str, None] = OrderedDict()
         self._last_seq: dict[tuple[str, str, str], int] = {}
         self._images: OrderedDict[str, dict[str, bytes]] = OrderedDict()
@@ -47,8 +53,12 @@ class Incoming:
             if _roles(received) <= images.keys():
                 self._complete(event_id)
 
-    def take_event(self, position: Position, payload: bytes, lasts_s: int | None) -> None:
+    def take_event(
+        self, position: Position, payload: bytes, lasts_s: int | None, jws: str | None = None
+    ) -> None:
         """Take an event that goes stale after some seconds; raises ValidationError."""
+        if self._vouching is not None and not self._vouching.event(position, payload, jws):
+            return
         envelope = read_event(payload)
         if envelope.id in self._ids:
             self._counts.repeated += 1
@@ -77,6 +87,8 @@ class Incoming:
         timer.cancel()
         images = self._images.pop(event_id, {})
         self._image_bytes -= sum(map(len, images.values()))
+        if self._vouching is not None:
+            images = self._vouching.images(received, images)
         received.images.update(images)
         self._put(received)
 

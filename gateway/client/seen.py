@@ -70,6 +70,19 @@ class Now:
         return self.standing.provenance is not Provenance.LIVE
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One event, or an image of one, that is not shown to be the gateway's."""
+
+    position: Position
+    event_id: str | None
+    """As it says; None where it cannot be read."""
+    role: str | None
+    """Which image; None: the event itself."""
+    text: str
+    """What is wrong with it. Nothing that it says."""
+
+
 @dataclass
 class Counts:
     """What was not handed to the caller, and why."""
@@ -77,6 +90,8 @@ class Counts:
     repeated: int = 0
     stale: int = 0
     unreadable: int = 0
+    refused: int = 0
+    """Not signed by a key that was given, or not as it was signed; see `Refused`."""
     missed: int = 0
     """Gaps in the sequence numbers: events that expired before they came here, or that were lost."""
 

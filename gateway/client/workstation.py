@@ -7,9 +7,9 @@ or a restarted workstation program loses nothing that is still fresh. Commands a
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import aiomqtt
 import structlog
@@ -25,11 +25,14 @@ from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
 from gateway.client.connection import Connection
 from gateway.client.incoming import Incoming
 from gateway.client.previewing import Preview
-from gateway.client.seen import Counts, DeviceStatus, Now, Received, typed
+from gateway.client.seen import Counts, DeviceStatus, Now, Received, Refused, typed
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
 from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
-from gateway.contract.topics import ROOT, DeviceTopic, Position
+from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 log = structlog.get_logger()
 
@@ -58,14 +61,22 @@ class Workstation:
         tls: ssl.SSLContext | None = None,
         session_s: int = 300,
         station: str | None = None,
+        training: bool = False,
+        verify: "Iterable[Ed25519PublicKey] | None" = None,
+        on_refused: Callable[[Refused], None] | None = None,
     ) -> None:
         """`positions`: such as `lane-1/reader`; None: every device of the site.
 
         `client_id` must be given and stay the same for the broker to keep the session over a restart.
         `station` is the name under which it commands: `username` where not given, or the common name of its
         certificate. The broker vouches for it and lets nobody use another.
+        `training`: of a training post, whose topics stand apart.
+        `verify`: the public keys of the site's gateways (`gateway.trust.keys.load_public_key`). Then events
+        that they have not signed are refused, counted, and told to `on_refused`; images are held against the
+        hashes in their event. States and what stands (`now`) are not signed.
         """
         self._site = site
+        self._root = TRAINING_ROOT if training else ROOT
         self._positions = None if positions is None else [Position.parse(text) for text in positions]
         self._connection: dict[str, Any] = {
             "hostname": host,
@@ -86,13 +97,18 @@ class Workstation:
         self._claims: dict[Position, DeviceClaim] = {}
         self._held: dict[Position, HeldClaim] = {}
         self._previews: dict[Position, Preview] = {}
-        self._commanding = Commanding(site, station or username)
+        self._commanding = Commanding(site, station or username, self._root)
         self._client: Connection | None = None
         self._learned = asyncio.Event()
         self._told: dict[Position, DeviceStatus] = {}
         self.connected = asyncio.Event()
         self.counts = Counts()
-        self._incoming = Incoming(self._put, self.counts)
+        vouching = None
+        if verify is not None:
+            from gateway.client.vouching import Vouching
+
+            vouching = Vouching(verify, site, self.counts, on_refused)
+        self._incoming = Incoming(self._put, self.counts, vouching)
         self.gateways: dict[str, GatewayState] = {}
 
     async def __aenter__(self) -> Self:
@@ -339,13 +355,13 @@ class Workstation:
     def _patterns(self) -> list[str]:
         """What to subscribe to: not what other stations ask and are answered."""
         kinds = TOLD_OF_DEVICES + ((f"rsp/{self.station}",) if self.station else ())
-        told = [f"{ROOT}/{self._site}/{device}/{kind}" for device in self._places() for kind in kinds]
-        return [f"{ROOT}/{self._site}/_gw/+/state", *told]
+        told = [f"{self._root}/{self._site}/{device}/{kind}" for device in self._places() for kind in kinds]
+        return [f"{self._root}/{self._site}/_gw/+/state", *told]
 
     def _previews_of(self) -> list[str]:
         if self.station is None:
             return []
-        return [f"{ROOT}/{self._site}/{device}/preview/{self.station}" for device in self._places()]
+        return [f"{self._root}/{self._site}/{device}/preview/{self.station}" for device in self._places()]
 
     def _places(self) -> list[str]:
         return ["+/+"] if self._positions is None else [str(position) for position in self._positions]
@@ -357,9 +373,9 @@ class Workstation:
         topic, payload = str(message.topic), message.payload
         try:
             match topic.split("/"):
-                case ["bgw", "v1", self._site, "_gw", gateway, "state"]:
+                case [_, "v1", self._site, "_gw", gateway, "state"]:
                     self._take_gateway(gateway, payload)
-                case ["bgw", "v1", self._site, *_]:
+                case [_, "v1", self._site, *_]:
                     if where := DeviceTopic.parse(topic):
                         self._take_device(where, payload, message)
         except ValidationError:
@@ -425,7 +441,8 @@ class Workstation:
                     self.counts.stale += 1
                 else:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
-                    self._incoming.take_event(where.position, payload, lasts_s)
+                    said = dict(getattr(message.properties, "UserProperty", ()))
+                    self._incoming.take_event(where.position, payload, lasts_s, said.get("jws"))
 
     def _take_claim(self, position: Position, payload: bytes) -> None:
         if payload:

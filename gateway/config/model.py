@@ -11,10 +11,11 @@ from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 from drivers.links.settings import Settings
 from gateway.config.roles import NOBODY, Roles
 from gateway.config.section import Section
-from gateway.contract.topics import Position, Slug
+from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]
 
+CREDENTIAL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 
 
@@ -64,6 +65,22 @@ class GatewayName(Section):
         description="Folder for the outbox and what must survive a restart; the daemon makes and checks it.",
         examples=["/var/lib/borderpost"],
     )
+    signing_key: FilePath | None = Field(
+        None,
+        description="The private key that signs events and the audit, PEM; without one nothing is signed.",
+        examples=["/etc/borderpost/trust/signing.key"],
+    )
+    signing_credential: str | None = Field(
+        None,
+        pattern=CREDENTIAL,
+        description="The same as a systemd credential (LoadCredentialEncrypted=), by its name.",
+        examples=["signing.key"],
+    )
+
+    @property
+    def topic_root(self) -> str:
+        """What its topics begin with: training stands apart."""
+        return TRAINING_ROOT if self.profile == "training" else ROOT
 
     @property
     def named(self) -> bool:
@@ -210,7 +227,7 @@ class Vault(Section):
 
     credential: str | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$",
+        pattern=CREDENTIAL,
         description="Name of a systemd credential (LoadCredentialEncrypted=).",
         examples=["outbox.key"],
     )
@@ -222,6 +239,38 @@ class Vault(Section):
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Name of the environment variable that holds the key.",
         examples=["BORDERPOST_VAULT"],
+    )
+
+
+class Retention(Section):
+    """How long what is kept at the post besides the outbox stays. Every removal goes into the audit.
+
+    Nothing is removed by its age while the wall clock cannot be trusted.
+    """
+
+    audit_days: int = Field(
+        365,
+        ge=7,
+        le=3650,
+        description="The audit is kept for so long, in days, to within a twelfth of it.",
+        examples=[365],
+    )
+    audit_max_mib: int = Field(
+        64, ge=2, le=4096, description="Size of the audit at most, in MiB; what is older goes.", examples=[64]
+    )
+    diagnostics_days: int = Field(
+        14,
+        ge=1,
+        le=365,
+        description="Outboxes that were set aside, and bundles in `bundles` of the state folder, in days.",
+        examples=[14],
+    )
+    recordings_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="Recordings of wires in `recordings` of the state folder, in days.",
+        examples=[7],
     )
 
 
@@ -397,6 +446,7 @@ class Post(Section):
     )
     delivery: Delivery = Field(Delivery(), description="What is kept, how long, how much.", examples=[{}])
     vault: Vault = Field(Vault(), description="Where the key for data at rest is.", examples=[{}])
+    retention: Retention = Field(Retention(), description="How long the rest is kept.", examples=[{}])
     supervision: Supervision = Field(Supervision(), description="How workers are watched.", examples=[{}])
     log: Log = Field(Log(), description="What is written to the journal.", examples=[{}])
     commands: Commands = Field(Commands(), description="Who may command devices.", examples=[{}])

@@ -21,6 +21,7 @@ from gateway.config.model import (
     GatewayName,
     Headquarters,
     Log,
+    Retention,
     Supervision,
     Vault,
 )
@@ -43,6 +44,7 @@ class Draft:
     hq: Headquarters | None = None
     delivery: Delivery | None = None
     vault: Vault | None = None
+    retention: Retention | None = None
     supervision: Supervision | None = None
     log: Log | None = None
     commands: Commands | None = None
@@ -63,6 +65,8 @@ def check(draft: Draft, environ: Mapping[str, str]) -> Iterator[Fault]:
     yield from _two_brokers(draft)
     yield from _embedded(draft)
     yield from _limits(draft)
+    if draft.gateway is not None:
+        yield from _signing(draft.gateway, environ)
     if draft.vault is not None:
         yield from _vault(draft.vault, environ)
     if draft.commands is not None and draft.commands.roles_file is not None:
@@ -259,13 +263,29 @@ def _vault(vault: Vault, environ: Mapping[str, str]) -> Iterator[Fault]:
         )
     if vault.key_file is not None:
         yield from _file(("vault", "key_file"), vault.key_file, private=True)
+    yield from _credential(("vault", "credential"), vault.credential, environ)
+
+
+def _signing(gateway: GatewayName, environ: Mapping[str, str]) -> Iterator[Fault]:
+    if gateway.signing_key is not None and gateway.signing_credential is not None:
+        yield Fault(
+            ("gateway", "signing_credential"),
+            "the key comes from one place, not from signing_key and signing_credential",
+            "keep one of the two lines",
+        )
+    if gateway.signing_key is not None:
+        yield from _file(("gateway", "signing_key"), gateway.signing_key, private=True)
+    yield from _credential(("gateway", "signing_credential"), gateway.signing_credential, environ)
+
+
+def _credential(key: Key, name: str | None, environ: Mapping[str, str]) -> Iterator[Fault]:
     # systemd shows credentials to the service only: at a person's `config check` there is nothing to look at.
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    if vault.credential is not None and folder and not (Path(folder) / vault.credential).is_file():
+    if name is not None and folder and not (Path(folder) / name).is_file():
         yield Fault(
-            ("vault", "credential"),
+            key,
             "systemd gave the service no credential of that name",
-            f"add LoadCredentialEncrypted={vault.credential}:... to the unit; names must be equal",
+            f"add LoadCredentialEncrypted={name}:... to the unit; names must be equal",
         )
 
 

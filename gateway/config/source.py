@@ -21,6 +21,7 @@ from gateway.config.model import (
     Headquarters,
     Log,
     Post,
+    Retention,
     Supervision,
     Vault,
 )
@@ -37,6 +38,7 @@ OPTIONAL: Mapping[str, type[Section]] = {
     "hq": Headquarters,
     "delivery": Delivery,
     "vault": Vault,
+    "retention": Retention,
     "supervision": Supervision,
     "log": Log,
     "commands": Commands,
@@ -66,6 +68,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
         hq=draft.hq,
         delivery=draft.delivery or Delivery(),
         vault=draft.vault or Vault(),
+        retention=draft.retention or Retention(),
         supervision=draft.supervision or Supervision(),
         log=draft.log or Log(),
         commands=draft.commands or Commands(),
@@ -82,7 +85,7 @@ def _validate(filled: Filled, folder: Path) -> Draft:
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
             setattr(draft, name, validated(model, filled, (name,), filled.table[name], folder))
-        elif name in ("delivery", "vault", "supervision", "log", "commands", "console"):
+        elif name in ("delivery", "vault", "retention", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
     _sections(filled, unnamed=draft.gateway is not None and not draft.gateway.named)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.

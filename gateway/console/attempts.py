@@ -20,9 +20,7 @@ class Attempts:
     def __init__(self, kept: Kept, now: Callable[[], float] = boot_s) -> None:
         self._kept = kept
         self._now = now
-        self._failed: dict[str, tuple[int, float]] = {
-            key: (int(times), float(last)) for key, (times, last) in kept.read().items()
-        }
+        self._failed = kept.read(tuple[int, float])
 
     def wait_s(self, name: str, address: str) -> float:
         """What is left to wait, in seconds; 0: try."""

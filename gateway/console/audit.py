@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
+from gateway.local.audit_files import audit_files
 from gateway.local.records import AuditEntry
+from gateway.records.chain import CHECKPOINT
 
 _BLOCK = 64 * 1024
 
@@ -14,13 +15,15 @@ _BLOCK = 64 * 1024
 def newest(state_dir: Path, limit: int) -> list[AuditEntry]:
     """The last entries, at most so many; a line that a power cut left half is passed over."""
     found: list[AuditEntry] = []
-    for number in range(AUDIT_FILES):
-        file = state_dir / (f"{AUDIT_FILE}.{number}" if number else AUDIT_FILE)
+    for file in reversed(audit_files(state_dir)):
         for line in _backwards(file):
             try:
-                found.append(AuditEntry.model_validate_json(line, extra="ignore"))
+                entry = AuditEntry.model_validate_json(line, extra="ignore")
             except ValidationError:
                 continue
+            if entry.type == CHECKPOINT:  # says nothing to a person
+                continue
+            found.append(entry)
             if len(found) == limit:
                 return found
     return found

@@ -5,11 +5,14 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
+from pydantic import TypeAdapter
 
 log = structlog.get_logger()
+
+EachT = TypeVar("EachT")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -26,15 +29,15 @@ class Kept:
         self._path = path
         self._boot = _BOOT_ID.read_text().strip()
 
-    def read(self) -> dict[str, Any]:
-        """What was kept since this boot; empty where nothing was, or where it cannot be read."""
+    def read(self, each: type[EachT]) -> dict[str, EachT]:
+        """What was kept since this boot, each of that type; empty where nothing was, or nothing readable."""
         try:
             kept = json.loads(self._path.read_bytes())
-        except (OSError, ValueError):
+            if not isinstance(kept, dict) or kept.pop("boot", None) != self._boot:
+                return {}
+            return TypeAdapter(dict[str, each]).validate_python(kept)  # type: ignore[valid-type]
+        except (OSError, ValueError, RecursionError):  # ValidationError is a ValueError
             return {}
-        if not isinstance(kept, dict) or kept.pop("boot", None) != self._boot:
-            return {}
-        return kept
 
     def write(self, kept: dict[str, Any]) -> None:
         """Keep it. A disk that refuses costs people their logins at the next start, and no more."""

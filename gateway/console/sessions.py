@@ -34,7 +34,7 @@ class Sessions:
     def __init__(self, kept: Kept, now: Callable[[], float] = boot_s) -> None:
         self._kept = kept
         self._now = now
-        self._sessions = {key: Session(**values) for key, values in kept.read().items()}
+        self._sessions = kept.read(Session)
         self._saved_s = now()
 
     def begin(self, name: str, password_hash: str) -> str:

@@ -94,7 +94,8 @@ def asyncapi(version: str) -> dict[str, Any]:
                 "What a gateway tells of the devices of a border post, and what it can be told, over MQTT 5. "
                 "Within v1, fields, words "
                 "and topics are only added: pass over what you do not know. Recognise repetitions by `id`, "
-                "order by (`epoch`, `stream`, `seq`), never by time."
+                "order by (`epoch`, `stream`, `seq`), never by time. "
+                "A training post says the same under `bgw-training/v1`, and nothing under `bgw/v1`."
             ),
             "license": {"name": "Apache-2.0"},
         },
@@ -305,7 +306,16 @@ def _schemas() -> dict[str, Schema]:
                     "The disk of the post refused this event: it was sent from memory, and a gateway that "
                     "dies now does not send it again. Absent on every other event."
                 ),
-            }
+            },
+            "jws": {
+                "type": "string",
+                "pattern": r"^[A-Za-z0-9_-]+\.\.[A-Za-z0-9_-]{86}$",
+                "description": (
+                    "Detached JWS (RFC 7515, appendix F) over the payload's bytes as they are: Ed25519, with "
+                    "the gateway's key, which `kid` names by its thumbprint (RFC 7638). Made once, so every "
+                    "repetition has the same. Absent where the gateway has no key."
+                ),
+            },
         },
     }
     return dict(sorted(found.items()))

@@ -1,5 +1,7 @@
 """Where things are published: the topic tree `bgw/v1/...`, lane before device.
 
+A training post has a tree of its own, `bgw-training/v1/...`, which is alike.
+
 The consumer is a lane, so one static pattern of the broker's access list keeps lanes apart. A site is one
 state's trust domain. No level ever carries personal data: brokers log topics.
 """
@@ -11,6 +13,8 @@ from typing import Annotated, Self
 from pydantic import StringConstraints
 
 ROOT = "bgw/v1"
+TRAINING_ROOT = "bgw-training/v1"
+"""Where a training post publishes: nothing that subscribes to the one tree hears of the other."""
 SLUG = r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 GATEWAY_LANE = "_gw"
 """Where gateways stand; levels that begin with `_` are never a lane."""
@@ -45,6 +49,7 @@ class SiteTopics:
 
     site: str
     gateway: str
+    root: str = ROOT
 
     @property
     def gateway_position(self) -> Position:
@@ -54,10 +59,10 @@ class SiteTopics:
     @property
     def gateway_state(self) -> str:
         """Retained birth, and last will."""
-        return f"{ROOT}/{self.site}/{GATEWAY_LANE}/{self.gateway}/state"
+        return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/state"
 
     def _device(self, position: Position) -> str:
-        return f"{ROOT}/{self.site}/{position.lane}/{position.device}"
+        return f"{self.root}/{self.site}/{position.lane}/{position.device}"
 
     def description(self, position: Position) -> str:
         """Retained: what the device is and can say."""
@@ -98,7 +103,7 @@ class SiteTopics:
     @property
     def commands(self) -> str:
         """What the gateway subscribes to: every command to every device of the site."""
-        return f"{ROOT}/{self.site}/+/+/cmd/+/+"
+        return f"{self.root}/{self.site}/+/+/cmd/+/+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class DeviceTopic:
     def parse(cls, topic: str) -> Self | None:
         """Take a topic apart; None when it is not under a device."""
         match topic.split("/"):
-            case ["bgw", "v1", site, lane, device, kind, *rest] if not lane.startswith("_"):
+            case ["bgw" | "bgw-training", "v1", site, lane, device, kind, *rest] if not lane.startswith("_"):
                 return cls(site, Position(lane, device), kind, tuple(rest))
             case _:
                 return None

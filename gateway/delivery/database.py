@@ -60,6 +60,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         """CREATE TABLE data_key (number INTEGER PRIMARY KEY AUTOINCREMENT, day TEXT NOT NULL,
            master BLOB NOT NULL, wrapped BLOB NOT NULL)""",
     ),
+    ("ALTER TABLE event ADD COLUMN jws TEXT",),
 )
 """Migration n takes a file from `user_version` n to n + 1."""
 

@@ -29,6 +29,7 @@ from gateway.delivery.submission import Entry, Loss, Stream, Submission
 from gateway.delivery.vault import MasterKey, master_key
 from gateway.delivery.wire import Will
 from gateway.delivery.writer import Writer
+from gateway.records.chain import Sign
 
 log = structlog.get_logger()
 
@@ -47,8 +48,9 @@ class Delivery(Audience):
         subscriptions: tuple[str, ...] = (),
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
         on_unheard: Callable[[str], None] | None = None,
+        sign: Sign | None = None,
     ) -> None:
-        """`on_unheard` is told of topics at which a glimpse found nobody.
+        """`on_unheard` is told of topics at which a glimpse found nobody. `sign` signs every event, once.
 
         `subscriptions` and `on_message` are for commands: the first destination's broker has them.
 
@@ -62,6 +64,7 @@ class Delivery(Audience):
         self._settings = settings
         self._topics = topics
         self._time = time_source or SystemTime()
+        self._sign = sign
         self._on_change = on_change
         self._change_due = False
         self._problems = Problems(self._changed)
@@ -100,7 +103,7 @@ class Delivery(Audience):
         outbox = self._settings.outbox
         outbox.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = self._master_keys()
-        writer = Writer(outbox, self._topics, self._takers, keys, self._time, self)
+        writer = Writer(outbox, self._topics, self._takers, keys, self._time, self, self._sign)
         will = Will(self._topics.gateway_state, self._farewell, self._settings.will_delay_s)
         self._destinations = [
             Destination(

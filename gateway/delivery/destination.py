@@ -19,7 +19,7 @@ from gateway.delivery.destination_problems import DestinationProblems
 from gateway.delivery.flight import ImagesInFlight, Sent
 from gateway.delivery.flow import Flow, Pace
 from gateway.delivery.problems import Problems
-from gateway.delivery.properties import of_event, packed
+from gateway.delivery.properties import of_event, packed, signature
 from gateway.delivery.reasons import NO_SUBSCRIBERS, NOT_AUTHORISED, POISON, TOO_LARGE
 from gateway.delivery.retained import Retained
 from gateway.delivery.settings import DestinationSettings
@@ -62,7 +62,7 @@ class Destination:
         self._topics = topics
         self._backlog = backlog
         self._retained = retained
-        self._problems = DestinationProblems(problems, settings, topics.site)
+        self._problems = DestinationProblems(problems, settings, f"{topics.root}/{topics.site}")
         self._boot_ns = time_source.boot_ns
         self._changed = changed
         self._on_message = on_message
@@ -200,6 +200,8 @@ class Destination:
             self._send_image(flow, entry, seconds)
             return
         properties = of_event(seconds, entry.durable)
+        if entry.jws is not None:
+            properties += signature(entry.jws)
         self._turns.shift(flow)
         size = len(entry.payload) + len(entry.topic) + len(properties) + 16
         name, refused = (entry.stream, entry.seq, -1), self._suspicion.refused

@@ -8,11 +8,11 @@ from gateway.delivery.settings import DestinationSettings
 class DestinationProblems:
     """Notes problems of one destination, and takes them back."""
 
-    def __init__(self, problems: Problems, settings: DestinationSettings, site: str) -> None:
+    def __init__(self, problems: Problems, settings: DestinationSettings, tree: str) -> None:
         self._problems = problems
         self._name = settings.name
         self._broker = settings.broker
-        self._site = site
+        self._tree = tree
 
     # The connection
 
@@ -49,7 +49,7 @@ class DestinationProblems:
             "commands_not_heard",
             f"{self._name} does not let this gateway hear commands (reason code 0x{refused:02x}).",
             Action.CONFIGURE,
-            f"Allow it to read bgw/v1/{self._site}/+/+/cmd/+/+ at {self._name}.",
+            f"Allow it to read {self._tree}/+/+/cmd/+/+ at {self._name}.",
             about=self._name,
         )
 
@@ -85,7 +85,7 @@ class DestinationProblems:
             "not_authorised",
             f"{self._name} refuses our events as not authorised; nothing is sent, nothing is discarded.",
             Action.CONFIGURE,
-            f"Allow the gateway's user to write bgw/v1/{self._site}/# at {self._name}.",
+            f"Allow the gateway's user to write {self._tree}/# at {self._name}.",
             about=self._name,
         )
 

@@ -36,6 +36,7 @@ from gateway.delivery.settings import OutboxSettings
 from gateway.delivery.submission import Entry, Loss, Submission
 from gateway.delivery.unwritten import Unwritten
 from gateway.delivery.vault import MasterKey
+from gateway.records.chain import Sign
 
 log = structlog.get_logger()
 
@@ -66,6 +67,7 @@ class GroupCommit:
         acknowledged: Acknowledged,
         noted_topics: NotedTopics,
         unwritten: Unwritten,
+        sign: Sign | None = None,
     ) -> None:
         self.beat = time.monotonic()
         self.taken = 0
@@ -87,7 +89,8 @@ class GroupCommit:
         }
         self._lock: Lock | None = None
         self._outbox: Outbox | None = None
-        self._ledger = Ledger(topics, new_epoch())
+        self._sign = sign
+        self._ledger = Ledger(topics, new_epoch(), sign=sign)
         self._trouble: Trouble | None = None
         self._retry_at = 0.0
         self._sweep_at = 0.0
@@ -268,13 +271,14 @@ class GroupCommit:
         except (sqlite3.Error, OSError) as error:
             if first:
                 # Streams we now number in memory must not meet those of the file, once it opens.
-                self._ledger = Ledger(self._topics, new_epoch(), after_stream=2**21 + time.time_ns() % 2**21)
+                after = 2**21 + time.time_ns() % 2**21
+                self._ledger = Ledger(self._topics, new_epoch(), after_stream=after, sign=self._sign)
             self._enter_trouble(error, {})
             return
         outbox = self._outbox = opening.outbox
         self._key_made_ns = now.boot_ns
         if first:
-            self._ledger = Ledger(self._topics, outbox.epoch)
+            self._ledger = Ledger(self._topics, outbox.epoch, sign=self._sign)
         self._ledger.adopt(outbox.counters(), _number_of(outbox.last_id))
         known = Known(
             epoch=self._ledger.epoch,

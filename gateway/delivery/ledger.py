@@ -13,6 +13,7 @@ from drivers.observation import DataClass
 from gateway.contract.envelope import Clock, Moment, close_event
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.submission import Entry, Stream, Submission
+from gateway.records.chain import Sign
 
 _TAIL_BITS = 74
 _TAIL = (1 << _TAIL_BITS) - 1
@@ -76,8 +77,16 @@ class Counter:
 class Ledger:
     """Numbers events. Belongs to the writer thread."""
 
-    def __init__(self, topics: SiteTopics, epoch: str, last_id: int = 0, after_stream: int = 0) -> None:
+    def __init__(
+        self,
+        topics: SiteTopics,
+        epoch: str,
+        last_id: int = 0,
+        after_stream: int = 0,
+        sign: Sign | None = None,
+    ) -> None:
         self.epoch = epoch
+        self._sign = sign
         self.ids = EventIds(last_id)
         self._topics = topics
         self._streams: dict[tuple[str, DataClass], Counter] = {}
@@ -131,6 +140,7 @@ class Ledger:
             size=len(payload) + sum(len(blob.content) for blob in submission.blobs)
             if submission.blobs
             else len(payload),
+            jws=self._sign(payload) if self._sign is not None else None,
         )
 
     def _open(self, key: tuple[str, DataClass]) -> Counter:

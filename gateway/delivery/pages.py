@@ -49,14 +49,15 @@ class Pages:
         if level is None:
             return Page([], after), []
         rows = self._connection.execute(
-            "SELECT k, id, type, deadline, lifetime, born, synced, held, size, blobs, key, body FROM event"
-            " WHERE k > ? AND k <= ? ORDER BY k LIMIT ?",
+            "SELECT k, id, type, deadline, lifetime, born, synced, held, size, blobs, key, body, jws"
+            " FROM event WHERE k > ? AND k <= ? ORDER BY k LIMIT ?",
             (key_of(stream, after), key_of(stream, level.stored), limit),
         )
         entries: list[Entry] = []
         losses: list[Loss] = []
         upto, taken, count = after, 0, 0
-        for k, event_id, kind, deadline, lifetime, born, synced, held, size, blobs, key, body in rows:
+        for k, event_id, kind, deadline, lifetime, born, synced, held, *rest in rows:
+            size, blobs, key, body, jws = rest
             if held or (entries and taken + size > max_bytes):
                 rows.close()
                 return Page(entries, upto, held=bool(held)), losses
@@ -81,6 +82,7 @@ class Pages:
                     synced=bool(synced),
                     blobs=self._blobs(level, k) if blobs else (),
                     size=size,
+                    jws=jws,
                 )
             )
         return Page(entries, upto if count == limit else level.stored), losses

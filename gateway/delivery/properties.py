@@ -29,6 +29,11 @@ def of_event(expiry_s: int, durable: bool) -> bytes:
     return packed(MEDIA_TYPE, expiry_s, user=user, utf8=True)
 
 
+def signature(jws: str) -> bytes:
+    """The property that carries an event's signature, to be put behind the others."""
+    return b"\x26\x00\x03jws" + _text(jws)
+
+
 def _text(text: str) -> bytes:
     encoded = text.encode()
     return len(encoded).to_bytes(2, "big") + encoded

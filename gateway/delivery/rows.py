@@ -139,6 +139,7 @@ class Rows:
                     len(entry.blobs),
                     key,
                     seal(place, entry.payload),
+                    entry.jws,
                 )
             )
             level.stored = max(level.stored, entry.seq)
@@ -155,8 +156,8 @@ class Rows:
                 )
         if rows:
             self._connection.executemany(
-                "INSERT INTO event (k, id, type, deadline, lifetime, born, synced, size, blobs, key, body)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO event (k, id, type, deadline, lifetime, born, synced, size, blobs, key, body,"
+                " jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
             self.keyed[key] = self.keyed.get(key, 0) + len(rows)

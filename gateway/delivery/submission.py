@@ -43,7 +43,8 @@ class Entry:
     """One event with its number: what is stored, and what is sent.
 
     `deadline_ns` is a moment of the present boot (CLOCK_BOOTTIME), so no step of the wall clock moves it.
-    `durable` is False while the disk is in trouble: such an event exists in memory only.
+    `durable` is False while the disk is in trouble: such an event exists in memory only. `jws` is its
+    signature, made once with its number, where the gateway signs.
     """
 
     stream: int
@@ -59,6 +60,7 @@ class Entry:
     blobs: tuple[Blob, ...]
     size: int
     durable: bool = True
+    jws: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from gateway.delivery.settings import OutboxSettings
 from gateway.delivery.submission import Entry, Stream, Submission
 from gateway.delivery.unwritten import Unwritten
 from gateway.delivery.vault import MasterKey
+from gateway.records.chain import Sign
 
 ResultT = TypeVar("ResultT")
 
@@ -39,6 +40,7 @@ class Writer:
         keys: tuple[MasterKey, MasterKey | None],
         time_source: TimeSource,
         audience: Audience,
+        sign: Sign | None = None,
     ) -> None:
         self._queue: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._given = 0
@@ -56,6 +58,7 @@ class Writer:
             self._acknowledged,
             self._noted_topics,
             self._unwritten,
+            sign,
         )
         self._thread = threading.Thread(target=self._commits.run, name="outbox-writer", daemon=True)
 

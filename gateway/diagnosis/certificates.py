@@ -17,6 +17,7 @@ from drivers.links.link import Action
 from gateway.config import Post
 from gateway.diagnosis.finding import Severity, found, well
 from gateway.local.views import Finding
+from gateway.trust.proofs import claims_to_be_by, issued_by, read_certificates
 
 AHEAD: tuple[tuple[int, Severity], ...] = ((7, "error"), (30, "warning"), (60, "notice"))
 """From so many days before the end on, it is so bad."""
@@ -29,6 +30,8 @@ class Named:
     what: str
     file: Path
     key_file: Path | None = None
+    authority: Path | None = None
+    """Whom the post trusts there: a certificate that says to be by one of those has to be."""
     taken_over: str = "sudo systemctl reload borderpost"
     """How the gateway is made to read it anew."""
 
@@ -42,10 +45,10 @@ def certificates_of(post: Post) -> Iterator[Named]:
         if tls.ca_file is not None:
             yield Named(f"the authority of [{name}]", tls.ca_file)
         if tls.cert_file is not None:
-            yield Named(f"the gateway's certificate for [{name}]", tls.cert_file, tls.key_file)
+            yield Named(f"the gateway's certificate for [{name}]", tls.cert_file, tls.key_file, tls.ca_file)
     if (shown := post.console.tls) is not None:
         restart = "sudo systemctl restart borderpost"
-        yield Named("the console's certificate", shown.cert_file, shown.key_file, restart)
+        yield Named("the console's certificate", shown.cert_file, shown.key_file, taken_over=restart)
 
 
 def look_at_certificates(post: Post, now: datetime) -> Iterator[Finding]:
@@ -56,15 +59,35 @@ def look_at_certificates(post: Post, now: datetime) -> Iterator[Finding]:
 
 def _look(named: Named, now: datetime) -> Iterator[Finding]:
     try:
-        certificates = x509.load_pem_x509_certificates(named.file.read_bytes())
+        certificates = read_certificates(named.file)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no PEM certificate"
         yield _unusable(named, named.file, why)
         return
     # Of several authorities one that is in force is enough.
     yield lifetime(named.what, max(certificates, key=lambda it: it.not_valid_after_utc), now, _replace(named))
+    if named.authority is not None:
+        yield from _genuine(named, certificates[0], named.authority)
     if named.key_file is not None:
         yield from _key(named, named.key_file, certificates[0])
+
+
+def _genuine(named: Named, certificate: x509.Certificate, authority: Path) -> Iterator[Finding]:
+    """A broker may know its clients by another authority than its own; that one is not here to be asked."""
+    try:
+        trusted = read_certificates(authority)
+    except (OSError, ValueError):
+        return  # a finding of its own
+    alleged = [issuer for issuer in trusted if claims_to_be_by(certificate, issuer)]
+    if alleged and not any(issued_by(certificate, issuer) for issuer in alleged):
+        yield found(
+            "certificate_forged",
+            "error",
+            "certificates",
+            f"{named.file}, {named.what}, was changed: the signature of its authority does not fit.",
+            Action.CALL,
+            f"Find out who was at that file. {_replace(named)}",
+        )
 
 
 def _key(named: Named, file: Path, certificate: x509.Certificate) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from drivers.links.link import Action
 from gateway.config import ConfigError, Post, load
 from gateway.diagnosis.accounts import gateway_account
+from gateway.diagnosis.authority import look_at_authority
 from gateway.diagnosis.backlog import look_at_backlog
 from gateway.diagnosis.brokers import look_at_brokers
 from gateway.diagnosis.certificates import look_at_certificates
@@ -99,6 +100,7 @@ def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings
     if view is None:
         yield lambda: look_at_gateway(post.gateway.state_dir, config, around)
     yield from general(post, view, around)
+    yield lambda: look_at_authority(config, post, around.now())
     yield lambda: look_at_brokers(post, around.now())
     yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
     yield lambda: look_at_usb(post.devices, around)

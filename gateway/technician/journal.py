@@ -1,82 +1,142 @@
-"""The audit, kept at the post: what was commanded, claimed and done by technicians, a line each.
+"""The audit, kept at the post: what was commanded, claimed and done by technicians, a line each, chained.
 
-The same goes to headquarters as events; these files are for who stands at the post when that is out of reach.
-They are bounded, and written beside everything else: a disk that hangs holds nobody up.
+The same goes to headquarters as events; these files are for who stands at the post when that is out of reach,
+and for whoever must show that nobody has touched them. They are bounded, and written beside everything else:
+a disk that hangs holds nobody up.
 """
 
 import asyncio
 import json
-import os
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from drivers.observation import Observation
+from gateway.clock import TimeSource
 from gateway.contract.envelope import timestamp
 from gateway.contract.gateway_events import ClaimChanged, CommandDecided, CommandEnded, TechnicianActed
+from gateway.records.audit_log import AuditLog, Note
+from gateway.records.chain import LOST, Sign
 
 log = structlog.get_logger()
 
 AUDITED = (ClaimChanged, CommandDecided, CommandEnded, TechnicianActed)
-FILE_BYTES = 1024 * 1024
+AUDITED_OF_DEVICES = frozenset({"barrier.alarm", "access.status"})
+"""Forced open, emergencies, tampering: nobody commanded them, and who looks into a night asks for them."""
+BEGIN_S = 2.0
+"""When it is written down that the gateway has started, at the latest, in seconds: devices come first."""
 WAITING_LINES = 10_000
+CHECKPOINT_S = 3600.0
+"""No line is without a signature that vouches for it for longer than this."""
 
 
 class Journal:
-    """The files of one gateway: the newest, and those before it with a number behind. Belongs to the loop."""
+    """The audit of one gateway. Belongs to the loop."""
 
-    def __init__(self, newest: Path, files: int) -> None:
-        self._newest = newest
-        self._files = files
-        self._lines: deque[bytes] = deque(maxlen=WAITING_LINES)
-        self._writing: asyncio.Task[None] | None = None
+    def __init__(
+        self, folder: Path, position: str, time_source: TimeSource, sign: Sign | None = None
+    ) -> None:
+        """`position` is the gateway's own, at which it says what is about the audit itself."""
+        self._log = AuditLog(folder, position, sign)
+        self._position = position
+        self._time = time_source
+        self._notes: deque[Note] = deque()
+        self._lost = 0
+        """Lines that could not be kept, because the disk took none for so long."""
+        self._working: asyncio.Task[None] | None = None
+        self._due: asyncio.TimerHandle | None = None
+        self._beginning: asyncio.TimerHandle | None = None
+        self._seal_due = False
+        self._busy = asyncio.Lock()
         self._unwritten = False
         """Whether the last attempt to write failed."""
 
-    def note(self, position: str, observation: Observation, unix_ns: int) -> None:
+    def begin(self, data: dict[str, Any]) -> None:
+        """Write down that the gateway has started, soon or with what comes first."""
+        self._notes.append(Note(self._now(), self._position, "gateway.started", data))
+        self._beginning = asyncio.get_running_loop().call_later(BEGIN_S, self._wake)
+
+    def note(
+        self, position: str, observation: Observation, transaction: str = "", provenance: str = "live"
+    ) -> None:
         """Write a record down, if it is one of the audit's."""
-        if not isinstance(observation, AUDITED):
+        if isinstance(observation, AUDITED):
+            data = observation.model_dump(mode="json", exclude={"attachments"})
+            data |= {"provenance": provenance} if provenance != "live" else {}
+            self.put(Note(self._now(), position, observation.event_type, data, transaction))
+
+    def heard(self, position: str, event_type: str, open_event: bytes) -> None:
+        """Write down what a device said, as its worker has handed it up."""
+        event = json.loads(open_event + b"}")
+        data = {name: said for name, said in event["data"].items() if name != "attachments"}
+        data |= {"provenance": event["provenance"]} if event["provenance"] != "live" else {}
+        self.put(Note(self._now(), position, event_type, data, event["transaction"]))
+
+    def put(self, note: Note) -> None:
+        """Write something down."""
+        if len(self._notes) >= WAITING_LINES:
+            self._lost += 1
             return
-        data = observation.model_dump(mode="json", exclude={"attachments"})
-        entry = {"at": timestamp(unix_ns), "position": position, "type": observation.event_type, "data": data}
-        self._lines.append(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write(), name="journal")
+        self._notes.append(note)
+        self._wake()
 
     async def stop(self) -> None:
-        """Bring to its end what is being written."""
-        if self._writing is not None:
-            await self._writing
+        """Bring to its end what is being written, and sign it."""
+        for timer in (self._due, self._beginning):
+            if timer is not None:
+                timer.cancel()
+        self._due = self._beginning = None
+        if self._working is not None:
+            await self._working
+        await self._write()
+        await self.do(lambda audit, at: audit.seal("stop", at))
+
+    async def do(self, work: Callable[[AuditLog, str], object]) -> None:
+        """Do something with the files, in a thread and one at a time; trouble with the disk is logged."""
+        async with self._busy:
+            try:
+                await asyncio.to_thread(work, self._log, self._now())
+                self._unwritten = False
+            except OSError as error:
+                if not self._unwritten:
+                    log.error("journal_not_written", exc_info=error)
+                self._unwritten = True
+
+    def _wake(self) -> None:
+        if self._working is None:
+            self._working = asyncio.create_task(self._work(), name="journal")
+
+    async def _work(self) -> None:
+        try:
+            await self._write()
+            if self._seal_due:
+                self._seal_due = False
+                await self.do(lambda audit, at: audit.seal("hour", at))
+                await self._write()  # what came meanwhile has waked nobody
+        finally:
+            self._working = None
 
     async def _write(self) -> None:
-        try:
-            while self._lines:
-                batch = b"".join(self._lines)
-                self._lines.clear()
-                await asyncio.to_thread(self._append, batch)
-            self._unwritten = False
-        except OSError as error:
-            if not self._unwritten:
-                log.error("journal_not_written", file=self._newest.name, exc_info=error)
-            self._unwritten = True
-        finally:
-            self._writing = None
+        """Write down what waits; what the disk does not take waits on, for the next attempt."""
+        while self._notes:
+            batch, lost = list(self._notes), self._lost
+            told = [Note(self._now(), self._position, LOST, {"lines": lost})] if lost else []
+            await self.do(lambda audit, at, batch=[*batch, *told]: audit.write(batch, at))  # type: ignore[misc]
+            if self._unwritten:
+                return
+            for _ in batch:
+                self._notes.popleft()
+            self._lost -= lost
+            if self._due is None:
+                self._due = asyncio.get_running_loop().call_later(CHECKPOINT_S, self._hour)
 
-    def _append(self, batch: bytes) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        with os.fdopen(os.open(self._newest, flags, 0o600), "a+b") as file:
-            if file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
-                file.write(b"\n")  # a power cut has left half a line
-            file.write(batch)
-            full = file.tell() >= FILE_BYTES
-        if full:
-            self._turn()
+    def _hour(self) -> None:
+        """Have what was written in this hour signed."""
+        self._due, self._seal_due = None, True
+        self._wake()
 
-    def _turn(self) -> None:
-        """Begin another file, and let the oldest go."""
-        for number in range(self._files - 2, 0, -1):
-            older = self._newest.with_name(f"{self._newest.name}.{number}")
-            if older.exists():
-                older.replace(self._newest.with_name(f"{self._newest.name}.{number + 1}"))
-        self._newest.replace(self._newest.with_name(f"{self._newest.name}.1"))
+    def _now(self) -> str:
+        return timestamp(self._time.unix_ns())

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.clock import TimeSource
+from gateway.config import Post
 from gateway.contract.topics import Position
-from gateway.local.audit_files import AUDIT_FILE, AUDIT_FILES
+from gateway.records.chain import Sign
 from gateway.technician.admission import Admission
-from gateway.technician.journal import Journal
+from gateway.technician.journal import AUDITED_OF_DEVICES, Journal
 from gateway.technician.reception import Reception
 from gateway.technician.register import Register
+from gateway.technician.retention import Keeping
+from gateway.version import VERSION
 
 if TYPE_CHECKING:
     from gateway.technician.bench import Bench, Gateway
@@ -24,9 +27,18 @@ class Technicians:
     """Register and admission from the start; the bench, and its models, once somebody looks."""
 
     def __init__(
-        self, gateway: "Gateway", state_dir: Path, time_source: TimeSource, passed: socket | None = None
+        self,
+        gateway: "Gateway",
+        state_dir: Path,
+        position: str,
+        time_source: TimeSource,
+        sign: Sign | None,
+        passed: socket | None = None,
     ) -> None:
-        """`passed` is the socket that they come in by, where it is open already."""
+        """`position` is the gateway's own; `sign` signs the audit.
+
+        `passed` is the socket that people come in by, where it is open already.
+        """
         self._gateway = gateway
         self.admission = Admission(
             Register(state_dir / REGISTER),
@@ -34,14 +46,19 @@ class Technicians:
             time_source,
             str(gateway.path),
         )
-        self._time = time_source
-        self._journal = Journal(state_dir / AUDIT_FILE, AUDIT_FILES)
+        self._journal = Journal(state_dir, position, time_source, sign)
+        self._keeping = Keeping(
+            state_dir, position, lambda: gateway.post.retention, self._journal, time_source
+        )
         self._reception = Reception(state_dir, gateway.path, self._at_the_bench, passed=passed)
         self._bench: Bench | None = None
 
     def start(self) -> None:
-        """Remember what an earlier run has written down."""
+        """Remember what an earlier run has written down, and write down that there is another."""
         self.admission.start()
+        gateway = self._gateway
+        self._journal.begin({"session": gateway.session, "version": VERSION, **_about(gateway.post)})
+        self._keeping.start()
 
     def let_in(self, listen: str | None) -> None:
         """Let people in; raises OSError, and then lets in whoever can still come."""
@@ -55,6 +72,7 @@ class Technicians:
 
     async def stop(self) -> None:
         """Write down what is to be remembered."""
+        await self._keeping.stop()
         await self.admission.stop()
         await self._journal.stop()
 
@@ -62,9 +80,16 @@ class Technicians:
         """Learn who answered at a position."""
         self.admission.identified(position, identity)
 
-    def recorded(self, position: Position, observation: Observation) -> None:
+    def recorded(
+        self, position: Position, observation: Observation, transaction: str, provenance: str
+    ) -> None:
         """Keep at the post what goes on record."""
-        self._journal.note(str(position), observation, self._time.unix_ns())
+        self._journal.note(str(position), observation, transaction, provenance)
+
+    def heard(self, position: str, event_type: str, open_event: bytes) -> None:
+        """Keep at the post what a device says that goes on record."""
+        if event_type in AUDITED_OF_DEVICES:
+            self._journal.heard(position, event_type, open_event)
 
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
@@ -86,3 +111,13 @@ class Technicians:
 
             self._bench = Bench(self._gateway, self.admission)
         return self._bench
+
+
+def _about(post: Post) -> dict[str, Any]:
+    """What of a post's file tells who could be reached, and whether anything of it was real."""
+    return {
+        "profile": post.gateway.profile,
+        "devices": len(post.devices),
+        "recipients": ["local", *(["hq"] if post.hq is not None else [])],
+        "traveller_to_hq": post.hq is not None and post.hq.takes_traveller,
+    }

@@ -20,7 +20,16 @@ from usbip.protocol import pack_usb_device
 from simulators.usb import faults
 from simulators.usb.faults import ShortPacket, Silence, Slow, TransferFault, UnplugAt, UsbFault
 
-__all__ = ["Completed", "Description", "EndpointDescription", "Setup", "Stall", "Transfer", "UsbDevice"]
+__all__ = [
+    "Completed",
+    "Description",
+    "EndpointDescription",
+    "InterfaceDescription",
+    "Setup",
+    "Stall",
+    "Transfer",
+    "UsbDevice",
+]
 
 DIRECTION_IN = 0x80
 SET_CONFIGURATION = b"\x00\x09"
@@ -38,8 +47,19 @@ class EndpointDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class InterfaceDescription:
+    """One more interface of a device."""
+
+    triple: tuple[int, int, int]
+    """Class, subclass and protocol."""
+    endpoints: tuple[EndpointDescription, ...]
+    class_specific: bytes = b""
+    """Descriptors of its class, which stand before those of its endpoints."""
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
-    """What a device says of itself. A full-speed device with one configuration and one interface."""
+    """What a device says of itself. A full-speed device with one configuration."""
 
     vendor_id: int
     product_id: int
@@ -52,6 +72,18 @@ class Description:
     """Class, subclass and protocol."""
     endpoints: tuple[EndpointDescription, ...]
     power_ma: int = 100
+    class_specific: bytes = b""
+    """Descriptors of the interface's class."""
+    others: tuple[InterfaceDescription, ...] = ()
+    """Interfaces beside the first."""
+    device_class: int = 0
+    """bDeviceClass; 0: each interface has its own."""
+
+    @property
+    def interfaces(self) -> tuple[InterfaceDescription, ...]:
+        """All of them, by their number."""
+        first = InterfaceDescription(self.interface, self.endpoints, self.class_specific)
+        return first, *self.others
 
 
 @dataclass(slots=True)
@@ -96,7 +128,7 @@ class UsbDevice(ABC):
         """How many transfers hosts have asked for."""
         self._usb = _Described(description)
         self._usb.on_control(None, self.control)
-        self._endpoints = self._usb.add_interface(description)
+        self._endpoints = self._usb.add_interfaces(description.interfaces)
         for address, endpoint in self._endpoints.items():
             if not address & DIRECTION_IN:
                 endpoint.on_out = lambda out, data: self.heard(out.addr, bytes(data))
@@ -187,7 +219,8 @@ class UsbDevice(ABC):
     def usbip_record(self, busid: str, number: int) -> bytes:
         """`struct usbip_usb_device` and `struct usbip_usb_interface` of it, as a list of devices has them."""
         self._usb.busid, self._usb.busnum, self._usb.devnum = busid, 1, number
-        return bytes(pack_usb_device(self._usb)) + bytes([*self.description.interface, 0])
+        interfaces = b"".join(bytes([*each.triple, 0]) for each in self.description.interfaces)
+        return bytes(pack_usb_device(self._usb)) + interfaces
 
     @property
     def descriptors(self) -> bytes:
@@ -353,18 +386,21 @@ class _Described(USBDevice):  # type: ignore[misc]  # usbip has no type hints
             product=description.product,
             serial=description.serial_number,
             bcdDevice=description.release,
+            device_class=description.device_class,
         )
         self._power_ma = description.power_ma
 
-    def add_interface(self, description: Description) -> dict[int, Any]:
-        """Add the one interface; its endpoints by their address."""
+    def add_interfaces(self, interfaces: tuple[InterfaceDescription, ...]) -> dict[int, Any]:
+        """Add interfaces; all their endpoints by their address."""
         group = self.add_group()
-        numbers = (group.claim_interface(), 0, len(description.endpoints))
-        group.add(InterfaceDescriptor(*numbers, *description.interface).pack())
         endpoints: dict[int, Any] = {}
-        for one in description.endpoints:
-            make = In if one.address & DIRECTION_IN else Out
-            endpoints[one.address] = group.add_endpoint(make(one.address, one.kind, one.packet, one.interval))
+        for interface in interfaces:
+            numbers = (group.claim_interface(), 0, len(interface.endpoints))
+            group.add(InterfaceDescriptor(*numbers, *interface.triple).pack() + interface.class_specific)
+            for one in interface.endpoints:
+                make = In if one.address & DIRECTION_IN else Out
+                spec = make(one.address, one.kind, one.packet, one.interval)
+                endpoints[one.address] = group.add_endpoint(spec)
         return endpoints
 
     def config_bytes(self) -> bytes:

@@ -1,7 +1,7 @@
 """What a package is made of: a bill of materials (CycloneDX 1.6, JSON) and a list of licences.
 
-Read from the installed libraries themselves, not from the lock: what is listed is what is there. Libraries in C
-that a wheel brings along stand under that wheel, each with its hash.
+Read from the installed libraries themselves, not from the lock: what is listed is what is there. Libraries
+in C that a wheel brings along stand under that wheel, each with its hash.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from typing import Any
 
 OURS = "borderpost-gateway"
 SPDX = re.compile(r"[A-Za-z0-9.+-]+( (AND|OR|WITH) [A-Za-z0-9.+-]+)*")
+TEXT = re.compile("licen[cs]e|copying|notice", re.IGNORECASE)
 NOT_SAID_IN_FULL = {
     "BSD": "BSD-3-Clause",
     "CeCILL-C": "CECILL-C",

@@ -17,6 +17,7 @@ RECORD, TRAVELLER = "lane-1/reader/record", "lane-1/reader/traveller"
 
 
 @pytest.mark.timeout(420)
+@pytest.mark.long(130)
 async def test_two_minutes_of_everything(tmp_path: Path) -> None:
     result = await bench.run(120, 20261124, folder=tmp_path)
     assert not result.verdict.breaches, "\n".join(result.lines())

@@ -23,6 +23,7 @@ site = "{site}"
 name = "gw-1"
 profile = "{profile}"
 state_dir = "{folder}/state"
+{more}
 [broker]
 host = "127.0.0.1"
 port = {port}
@@ -52,6 +53,8 @@ class House:
     devices: dict[str, str] = field(default_factory=dict)
     extra: str = ""
     site: str = "uto-test"
+    more: str = ""
+    """Further lines of [gateway]."""
     login: str = ""
     """Lines of [broker]: who the gateway is there."""
     profile: str = "test"
@@ -99,6 +102,7 @@ class House:
             site=self.site,
             silent_s=self.silent_s,
             login=self.login,
+            more=self.more,
         )
         self.config.write_text(head + self.extra + "".join(self.devices.values()))
 

@@ -51,7 +51,11 @@ class VirtualRunner:
     def __enter__(self) -> "VirtualRunner":
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
         loop = self._runner.get_loop()
-        self._clock = mock.patch("drivers.command.boot_ns", side_effect=lambda: round(loop.time() * 1e9))
+
+        def boot_ns() -> int:
+            return round(loop.time() * 1e9)
+
+        self._clock = mock.patch("drivers.command.boot_ns", boot_ns)
         self._clock.start()
         return self
 

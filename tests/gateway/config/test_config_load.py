@@ -147,7 +147,7 @@ def test_the_example_is_a_production_post_and_shows_the_defaults(tmp_path: Path)
     shown = tmp_path / "shown.toml"
     # The lines that are commented out claim to show defaults; these cannot, they name things.
     files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
-    named = ("# username", "# environment", "# listen", *files)
+    named = ("# username", "# environment", "# listen", "# signing_key", *files)
     shown.write_text(
         "\n".join(
             line.removeprefix("# ")

@@ -14,7 +14,7 @@ from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outb
 
 from gateway.console import metrics, streams
 from gateway.console.sessions import csrf_of
-from gateway.local.audit_files import AUDIT_FILE
+from gateway.local.audit_files import AUDIT_FILE, closed_file
 from gateway.local.orders import Refusal, Standing
 
 READER = "/api/v1/devices/lane-1/reader"
@@ -200,7 +200,7 @@ async def test_the_audit_is_read_newest_first_over_all_its_files(
     assert (await root.get("/api/v1/audit")).json() == []
     line = '{{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"claim.changed","data":{{"n":{}}}}}'
     older = "".join(line.format(n) + "\n" for n in range(1000))
-    (tmp_path / f"{AUDIT_FILE}.1").write_text(older)
+    closed_file(tmp_path, 1).write_text(older)
     (tmp_path / AUDIT_FILE).write_text(line.format(1000) + "\n" + '{"at":"2026-11-2')
     newest = [entry["data"]["n"] for entry in (await root.get("/api/v1/audit?limit=900")).json()]
     assert newest == list(range(1000, 100, -1))

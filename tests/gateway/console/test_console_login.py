@@ -123,6 +123,15 @@ def test_nothing_of_an_earlier_boot_is_believed(tmp_path: Path) -> None:
     assert Sessions(Kept(file)).find(token) is None
 
 
+@pytest.mark.parametrize("kept", ["{", "[" * 9999, '{"a":7}', '{"a":[1]}', '{"a":{"name":"x","seen_s":"y"}}'])
+def test_what_was_damaged_is_forgotten(tmp_path: Path, kept: str) -> None:
+    file = tmp_path / "kept.json"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    file.write_text(kept.replace("{", f'{{"boot":"{boot}",', 1))
+    assert Sessions(Kept(file)).find("token") is None
+    assert Attempts(Kept(file)).wait_s("amina", "192.0.2.7") == 0
+
+
 async def test_another_password_or_role_counts_at_once(
     app: FastAPI, stranger: httpx.AsyncClient, tmp_path: Path
 ) -> None:

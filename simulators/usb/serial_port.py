@@ -1,0 +1,127 @@
+"""A serial port of a USB device, as a kernel's CDC-ACM driver finds it: /dev/ttyACM0 and so on.
+
+Source: USB Communications Class Subclass Specification for PSTN Devices, revision 1.2 (USB-IF): functional
+descriptors 5.3, requests 6.3. It offers what one-way readers ask of a `SerialLine`, to hang on it.
+"""
+
+import asyncio
+import struct
+from collections.abc import Callable
+
+from simulators.usb.device import (
+    Description,
+    EndpointDescription,
+    InterfaceDescription,
+    Setup,
+    Stall,
+    UsbDevice,
+)
+
+NOTIFIES, HEARS, SAYS = 0x81, 0x02, 0x83
+PACKET = 64
+COMMUNICATIONS, DATA = 0x02, 0x0A
+ACM = (COMMUNICATIONS, 0x02, 0x00)
+SET_LINE_CODING, GET_LINE_CODING, SET_CONTROL_LINE_STATE, SEND_BREAK = 0x20, 0x21, 0x22, 0x23
+LINE_CODING = struct.Struct("<IBBB")
+TERMINAL_READY = 0x01
+
+FUNCTIONS = bytes(
+    [
+        *(5, 0x24, 0x00, 0x10, 0x01),  # header: CDC 1.10
+        *(5, 0x24, 0x01, 0x00, 0x01),  # call management: none, by interface 1
+        *(4, 0x24, 0x02, 0x02),  # abstract control: line coding and line state
+        *(5, 0x24, 0x06, 0x00, 0x01),  # union: interface 0 controls interface 1
+    ]
+)
+
+
+class UsbSerialPort(UsbDevice):
+    """A device with one serial port, in one USB port. The host has it open while it says that it is ready."""
+
+    def __init__(
+        self, vendor_id: int, product_id: int, manufacturer: str, product: str, serial_number: str | None
+    ) -> None:
+        data = InterfaceDescription(
+            (DATA, 0, 0),
+            (EndpointDescription(HEARS, "bulk", PACKET), EndpointDescription(SAYS, "bulk", PACKET)),
+        )
+        super().__init__(
+            Description(
+                vendor_id,
+                product_id,
+                0x0100,
+                manufacturer,
+                product,
+                serial_number,
+                ACM,
+                (EndpointDescription(NOTIFIES, "interrupt", 8, 16),),
+                class_specific=FUNCTIONS,
+                others=(data,),
+                device_class=COMMUNICATIONS,
+            )
+        )
+        self.on_received: Callable[[bytes], None] | None = None
+        """Called with what the host writes, as it comes."""
+        self.coding = LINE_CODING.pack(9600, 0, 0, 8)
+        self.ready = False
+
+    @property
+    def host_present(self) -> bool:
+        """Whether a host has the port open and reads."""
+        return self.plugged and self.ready and self.waits(SAYS)
+
+    @property
+    def baud(self) -> int:
+        """The rate that the host has set; what is sent here takes no time."""
+        rate: int = LINE_CODING.unpack(self.coding)[0]
+        return rate
+
+    def control(self, setup: Setup, data: bytes = b"") -> bytes:
+        """Answer the requests of an abstract control model."""
+        match setup.bRequest:
+            case 0x20 if len(data) == LINE_CODING.size:
+                self.coding = data
+            case 0x21:
+                return self.coding
+            case 0x22:
+                self.ready = bool(setup.wValue & TERMINAL_READY)
+                if not self.ready:
+                    self.unsay(SAYS)  # old news for whoever opens it next
+            case 0x23:
+                pass
+            case _:
+                raise Stall
+        return b""
+
+    def heard(self, endpoint: int, data: bytes) -> None:
+        """Take what the host writes."""
+        if endpoint == HEARS and data and self.on_received is not None:
+            self.on_received(data)
+
+    def powered(self) -> None:
+        """No host is ready yet."""
+        self.ready = False
+
+    async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
+        """Say `data`, dribbled as `chunk` bytes every `every_s` seconds ; whether a host was there."""
+        step = chunk or max(len(data), 1)
+        for start in range(0, len(data), step):
+            if start:
+                await asyncio.sleep(every_s)
+            if not (self.plugged and self.ready):
+                return False
+            part = data[start : start + step]
+            for at in range(0, len(part), PACKET):
+                self.say(SAYS, part[at : at + PACKET])
+        return self.plugged and self.ready
+
+    async def drained(self, *, within_s: float = 0.5) -> bool:
+        """Wait until the host has taken what was said; False when it has not `within_s` seconds later."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + within_s
+        # A host that waits again has taken everything before.
+        while not self.waits(SAYS):
+            if loop.time() > deadline_s:
+                return False
+            await asyncio.sleep(0.002)
+        return True

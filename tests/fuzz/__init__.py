@@ -1,0 +1,1 @@
+"""Everything that takes bytes from outside, given bytes that nobody expects: `make fuzz`."""

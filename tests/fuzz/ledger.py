@@ -1,0 +1,69 @@
+"""What was fuzzed for how long, and what was found: a line a turn."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One run of one target."""
+
+    target: str
+    at: float
+    seconds: float
+    cpu_s: float
+    inputs: int
+    found: int
+    """How many findings are new."""
+
+
+def found(work: Path, name: str) -> set[str]:
+    """The findings that are kept of a target."""
+    return {file.name for file in (work / "findings" / name).glob("*.txt")}
+
+
+def note(work: Path, turn: Turn) -> None:
+    """Write one down, and say it."""
+    with (work / "ledger.jsonl").open("a") as ledger:
+        ledger.write(json.dumps(asdict(turn)) + "\n")
+    new = f", {turn.found} NEW" if turn.found else ""
+    print(f"{turn.target}: {turn.inputs} in {turn.cpu_s:.0f} of {turn.seconds:.0f} s{new}", flush=True)
+
+
+def report(work: Path, beginning: str) -> int:
+    """Tell of all turns so far; gives how many findings are left."""
+    by_target: dict[str, list[Turn]] = defaultdict(list)
+    for turn in _turns(work):
+        if turn.target.startswith(beginning):
+            by_target[turn.target].append(turn)
+    left = 0
+    print(f"{'target':34} {'inputs':>10} {'seconds':>8} {'found':>6} {'clean for':>10} {'left':>5}")
+    for name, turns in sorted(by_target.items()):
+        last = max((n for n, turn in enumerate(turns) if turn.found), default=-1)
+        inputs, cpu_s, here = _inputs(turns), _cpu_s(turns), len(found(work, name))
+        left += here
+        new, clean_s = sum(turn.found for turn in turns), _cpu_s(turns[last + 1 :])
+        print(f"{name:34} {inputs:>10} {cpu_s:>8.0f} {new:>6} {clean_s:>8.0f} s {here:>5}")
+    everything = [turn for turns in by_target.values() for turn in turns]
+    took_s = sum(turn.seconds for turn in everything)
+    print(
+        f"{_inputs(everything)} inputs in {_cpu_s(everything) / 60:.1f} min of CPU, {took_s / 60:.0f} of time"
+    )
+    return left
+
+
+def _inputs(turns: list[Turn]) -> int:
+    return sum(turn.inputs for turn in turns)
+
+
+def _cpu_s(turns: list[Turn]) -> float:
+    return sum(turn.cpu_s for turn in turns)
+
+
+def _turns(work: Path) -> Iterator[Turn]:
+    file = work / "ledger.jsonl"
+    for line in file.read_text().splitlines() if file.exists() else ():
+        yield Turn(**json.loads(line))

@@ -1,0 +1,131 @@
+"""Boards of barriers, and card readers: what they answer."""
+
+import asyncio
+from typing import Any
+
+from drivers.access.osdp.channel import Channel
+from drivers.access.osdp.driver import INPUTS, LOCAL, OUTPUTS, UNTOLD, _changed
+from drivers.access.osdp.frames import meaning
+from drivers.barrier.commands import OpenBarrier
+from drivers.barrier.modbus_barrier import ModbusBarrier
+from drivers.barrier.serial_relay import SerialRelay
+from drivers.links.link import LinkError
+from drivers.links.modbus_framing import StreamLost, TcpMessages, serial_answers, serial_frame, tcp_frame
+from drivers.links.modbus_pdu import (
+    Function,
+    Identify,
+    ModbusRefused,
+    ReadBits,
+    ReadRegisters,
+    Write,
+    answered,
+)
+from drivers.links.recording import Recording
+from fuzz.played import CUT, RECORDINGS, SILENT, Played, hear, recorded
+from fuzz.target import target
+
+WIRED: dict[str, Any] = Recording.parse((RECORDINGS / "barrier/waveshare.rec").read_text()).settings
+SCRIPT = recorded("barrier/waveshare.rec")[0].replace(CUT, SILENT)
+OPEN = ("open", OpenBarrier())
+REQUESTS = (
+    ReadBits(Function.READ_COILS, 0, 8),
+    ReadRegisters(Function.READ_HOLDING_REGISTERS, 0, 2),
+    Write(Function.WRITE_COIL, 0, 0xFF00),
+    Identify(),
+)
+
+
+def _board(**board: Any) -> dict[str, Any]:
+    return {**WIRED, "board": {**WIRED["board"], **board}}
+
+
+@target(seeds=(SCRIPT[:3000],), words=(SILENT, *SCRIPT.split(SILENT)[:4]))
+def waveshare_on_a_line(data: bytes) -> None:
+    hear(ModbusBarrier, _board(port="/dev/ttyFUZZ"), Played(data), OPEN)
+
+
+def _over_tcp(script: bytes) -> bytes:
+    """The same answers, with the numbers that they have over TCP: the first is of who it is."""
+    pdus = [bytes.fromhex("2b0e0101000002000141000142"), *(p[1:-2] for p in script.split(SILENT))]
+    return SILENT.join(tcp_frame(number, 1, pdu) for number, pdu in enumerate(pdus, start=1))
+
+
+@target(seeds=(_over_tcp(SCRIPT[:1500]),), words=(SILENT, CUT, b"\0\0\0", tcp_frame(1, 1, b"\xab\x01")))
+def waveshare_over_tcp(data: bytes) -> None:
+    hear(ModbusBarrier, _board(port="tcp://192.0.2.1"), Played(data), OPEN)
+
+
+@target(seeds=(tcp_frame(1, 1, b"\1\1\0") + tcp_frame(2, 1, b"\x81\2"),))
+def modbus_tcp(data: bytes) -> None:
+    messages = TcpMessages()
+    try:
+        for half in (data[: len(data) // 2], data[len(data) // 2 :]):
+            for message in messages.feed(half):
+                for request in REQUESTS:
+                    try:
+                        answered(request, message.pdu)
+                    except ModbusRefused as refused:
+                        str(refused)
+    except StreamLost:
+        return
+
+
+@target(seeds=(serial_frame(1, b"\1\1\0"), serial_frame(1, b"\x81\2"), serial_frame(1, b"\3\4\0\1\0\2")))
+def modbus_rtu(data: bytes) -> None:
+    for request in REQUESTS:
+        for pdu in serial_answers(data, 1, request):
+            try:
+                answered(request, pdu)
+            except ModbusRefused as refused:
+                str(refused)
+
+
+NUMATO = {"board": {"model": "numato", "port": "/dev/ttyFUZZ", "relays": 4, "inputs": 8, "time_relay_s": 1}}
+LINES = (b"?\n\r>", b"ver\n\r00000008\n\r>", b"id get\n\r00000000\n\r>", b"relay readall\n\r0\n\r>")
+READS = tuple(b"gpio read %d\n\r%d\n\r>" % (n, n in (0, 7)) for n in range(8))
+
+
+@target(
+    seeds=(SILENT.join((*LINES, *READS, LINES[3], *READS)),), words=(SILENT, CUT, *LINES, *READS, b"\n\r>")
+)
+def numato(data: bytes) -> None:
+    hear(SerialRelay, {**WIRED, **NUMATO}, Played(data), OPEN)
+
+
+@target(seeds=recorded("access/osdp.rec"), words=(b"\x53\xe5", b"\x50\0", b"\x45", b"\x46", b"\x48"))
+def osdp_frames(data: bytes) -> None:
+    channel = Channel(101)
+    for half in (data[: len(data) // 2], data[len(data) // 2 :]):
+        channel.take(half)
+    channel.read(4096)
+    channel.write(data)
+    meaning("in", data)
+    for what in (INPUTS, OUTPUTS, LOCAL):
+        _changed(UNTOLD, what, data[:32]).model_dump_json()
+
+
+@target(seeds=(recorded("access/osdp.rec")[0][:60].replace(CUT, SILENT),), words=(SILENT, b"\x53\xe5"))
+def osdp_panel(data: bytes) -> None:
+    """libosdp hears the first answers of a reader; for more it would have to wait by its own clock."""
+    asyncio.run(_panel(data))
+
+
+async def _panel(data: bytes) -> None:
+    from drivers.access.osdp.panel import Panel
+
+    async def send(wire: bytes) -> None:
+        assert wire
+
+    panel = Panel(send, 101, None, "clear", 8.0)
+    try:
+        for piece in data.split(SILENT)[:4]:
+            await panel.work()
+            # Past the check of frames, for libosdp to see them damaged as well.
+            panel.channel._heard += piece
+            await panel.work()
+        assert panel.identity
+        panel.capability(1)
+    except LinkError:
+        return
+    finally:
+        panel._panel.set_event_callback(lambda *_: 0)

@@ -1,0 +1,269 @@
+"""Cameras: streams cut into parts, what makers tell of plates, ONVIF's XML, pictures."""
+
+import json
+from typing import Any
+
+from drivers.camera.axis import Axis, AxisSettings
+from drivers.camera.dahua import Dahua
+from drivers.camera.hikvision import Hikvision
+from drivers.camera.jpeg import look
+from drivers.camera.multipart import Multipart, boundary_of
+from drivers.camera.onvif import discovery, soap
+from drivers.camera.onvif.addresses import Addresses
+from drivers.camera.onvif.clock import stamped_time, told_time
+from drivers.camera.onvif.driver import OnvifCamera
+from drivers.camera.plates import fraction, normalised
+from drivers.camera.snapshot import Snapshot
+from drivers.camera.times import iso, on_the_dial
+from drivers.links.h264 import Numbering
+from drivers.links.http_listener import Put
+from drivers.links.link import LinkError
+from drivers.links.links import Links
+from fuzz.played import CUT, SILENT, Played, hear
+from fuzz.target import target
+
+URL = {"url": "http://localhost:1"}
+JPEG = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x11\0\xff\xda\0\x02\x11\xff\xd9"
+SECOND = b"\r\n--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(JPEG), JPEG)
+STREAM = SECOND + SECOND.replace(b"Content-Length", b"X") + b"--b--\r\n"
+TYPE = b"\0multipart/mixed; boundary=b\n"
+
+
+@target(
+    seeds=(STREAM,),
+    words=(b"\r\n--b\r\n", b"Content-Length: ", b"Content-Type: ", b"\r\n\r\n", JPEG, b"<a>", b"</a>"),
+)
+def multipart(data: bytes) -> None:
+    """However it is cut, the same parts come."""
+    whole, pieces = Multipart("b", 2048), Multipart("b", 2048)
+    once = [*whole.feed(data), *whole.end()]
+    size = 1 + len(data) % 37
+    for start in range(0, len(data), size):
+        pieces.feed(data[start : start + size])
+    pieces.end()
+    for part in once:
+        getattr(part, "media_type", None)
+    boundary_of(data[:200].decode("latin-1"))
+
+
+@target(seeds=(JPEG,), words=(b"\xff\xc0", b"\xff\xda", b"\xff\xd9", b"\xff\xd8"))
+def jpeg(data: bytes) -> None:
+    look(data)
+
+
+@target(
+    seeds=(TYPE + STREAM, b"\0image/jpeg\n" + JPEG + SILENT + b"\x08\n"),
+    words=(SILENT, CUT, TYPE, SECOND, JPEG),
+)
+def snapshot(data: bytes) -> None:
+    hear(Snapshot, {**URL, "path": "/picture", "check_s": 1}, Played(data))
+
+
+INFO = b"\0application/xml\n<DeviceInfo><model>M</model><serialNumber>1</serialNumber></DeviceInfo>"
+ALERT = (
+    b"<EventNotificationAlert><dateTime>2026-06-01T12:00:00+03:00</dateTime><eventType>ANPR</eventType><ANPR>"
+    b"<licensePlate>KAA001A</licensePlate><country>KE</country><confidenceLevel>97</confidenceLevel><direction>forward"
+    b"</direction><line>1</line></ANPR><UUID>u1</UUID><picNum>1</picNum></EventNotificationAlert>"
+)
+ALERTS = TYPE + b"--b\r\nContent-Type: application/xml\r\n\r\n" + ALERT + SECOND
+PLATES = (
+    b"\0application/xml\n<Plates><Plate><captureTime>20260601T120001+0300</captureTime><plateNumber>KBB"
+    b"</plateNumber><picName>p</picName></Plate></Plates>"
+)
+TAGS = tuple(
+    f"<{name}>".encode()
+    for name in ("licensePlate", "dateTime", "picNum", "UUID", "confidenceLevel", "eventState")
+)
+ENCODINGS = (b'<?xml version="1.0" encoding="', b"utf-16", b"x", b"&#", b"<![CDATA[", b"xmlns:a=")
+
+
+@target(
+    seeds=(SILENT.join((INFO, ALERTS, ALERTS, PLATES)), SILENT.join((b"\x08\n", ALERTS))),
+    words=(SILENT, CUT, INFO, ALERTS, PLATES, ALERT, *TAGS, *ENCODINGS),
+)
+def hikvision(data: bytes) -> None:
+    hear(Hikvision, URL, Played(data))
+
+
+PAIRS = (
+    b"Events[0].TrafficCar.PlateNumber=KAA001A\r\nEvents[0].Object.Confidence=250\r\nEvents[0].UTC=1780000000\r\n"
+    b"Events[0].UTCMS=7\r\nEvents[0].GroupID=4\r\nEvents[0].CountInGroup=1\r\nEvents[0].Lane=1\r\n"
+)
+SNAPS = TYPE + b"--b\r\nContent-Type: text/plain\r\n\r\n" + PAIRS + SECOND
+SYSTEM = b"\0text/plain\nserialNumber=1\r\ndeviceType=D\r\n"
+
+
+@target(
+    seeds=(SILENT.join((SYSTEM, SNAPS, SNAPS)),),
+    words=(
+        SILENT,
+        CUT,
+        SYSTEM,
+        SNAPS,
+        b"Events[0].",
+        b"RealUTC=",
+        b"GroupID=",
+        b"CountInGroup=",
+        b"Heartbeat",
+    ),
+)
+def dahua(data: bytes) -> None:
+    hear(Dahua, URL, Played(data))
+
+
+PUSHED = {
+    "carState": "new", "carID": "7", "plateUTF8": "KAA001A", "plateCountry": "KE", "plateConfidence": "0.9",
+    "capture_timestamp": "1780000000123", "datetime": "20231211 142705507", "carMoveDirection": "in",
+    "roiID": 1, "ImageArray": [{"ImageType": "plate", "BinaryImage": "/9j/2Q=="}],
+}  # fmt: skip
+
+
+@target(
+    seeds=(json.dumps(PUSHED).encode(), json.dumps([PUSHED]).encode()),
+    words=[
+        f'"{key}"'.encode()
+        for key in (*PUSHED, "ImageType", "BinaryImage", "plateText", "plateUnicode", "lost")
+    ],
+)
+def axis(data: bytes) -> None:
+    driver = Axis(AxisSettings(listen="127.0.0.1:1", sources=("127.0.0.1",)), Links())
+    driver._cars = {}
+    for said in driver._take(Put("/", "application/json", data)):
+        getattr(said, "model_dump_json", str)()
+
+
+def enveloped(body: str, header: str = "") -> bytes:
+    return (
+        '<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:t="http://t"><s:Header>'
+        f"{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+    ).encode()
+
+
+def _children(**named: Any) -> str:
+    return "".join(f"<t:{name}>{text}</t:{name}>" for name, text in named.items())
+
+
+CLOCK = enveloped(
+    "<t:GetSystemDateAndTimeResponse><t:SystemDateAndTime><t:UTCDateTime><t:Time>"
+    + _children(Hour=12, Minute=0, Second=0) + "</t:Time><t:Date>" + _children(Year=2026, Month=6, Day=1)
+    + "</t:Date></t:UTCDateTime></t:SystemDateAndTime></t:GetSystemDateAndTimeResponse>"
+)  # fmt: skip
+SERVICES = enveloped(
+    "<t:GetServicesResponse>"
+    + "".join(
+        f"<t:Service><t:Namespace>http://www.onvif.org/{space}/wsdl</t:Namespace><t:XAddr>http://localhost:1/{at}</t:XAddr></t:Service>"
+        for space, at in (("ver10/device", "d"), ("ver10/media", "m"), ("ver10/events", "e"))
+    )
+    + "</t:GetServicesResponse>"
+)
+INFORMATION = enveloped(
+    "<t:GetDeviceInformationResponse>"
+    + _children(Manufacturer="M", Model="N", FirmwareVersion="1", SerialNumber="2")
+    + "</t:GetDeviceInformationResponse>"
+)
+PROFILES = enveloped(
+    '<t:GetProfilesResponse><t:Profiles token="p"><t:Name>n</t:Name><t:VideoEncoderConfiguration>'
+    f"<t:Encoding>JPEG</t:Encoding><t:Resolution>{_children(Width=640, Height=480)}</t:Resolution>"
+    "</t:VideoEncoderConfiguration></t:Profiles></t:GetProfilesResponse>"
+)
+SNAPSHOT = enveloped(
+    "<t:GetSnapshotUriResponse><t:MediaUri><t:Uri>http://localhost:1/p</t:Uri></t:MediaUri></t:GetSnapshotUriResponse>"
+)
+SUBSCRIBED = enveloped(
+    "<t:CreatePullPointSubscriptionResponse><t:SubscriptionReference><t:Address>http://localhost:1/s</t:Address>"
+    "<t:ReferenceParameters><t:x>1</t:x></t:ReferenceParameters></t:SubscriptionReference>"
+    + _children(CurrentTime="2026-06-01T12:00:00Z", TerminationTime="2026-06-01T12:01:00Z")
+    + "</t:CreatePullPointSubscriptionResponse>"
+)
+PULLED = enveloped(
+    "<t:PullMessagesResponse><t:CurrentTime>2026-06-01T12:00:00Z</t:CurrentTime><t:NotificationMessage><t:Topic>tns1:"
+    'VideoSource/SignalLoss</t:Topic><t:Message><t:Message PropertyOperation="Changed"><t:Source>'
+    '<t:SimpleItem Name="S" Value="1"/></t:Source><t:Data><t:SimpleItem Name="State" Value="true"/></t:Data>'
+    "</t:Message></t:Message>"
+    "</t:NotificationMessage></t:PullMessagesResponse>"
+)
+FAULT = enveloped(
+    "<s:Fault><s:Code><s:Value>s:Sender</s:Value><s:Subcode><s:Value>t:NotAuthorized</s:Value></s:Subcode></s:Code></s:Fault>"
+)
+SOAP = b"\0application/soap+xml\n"
+DIALOGUE = (CLOCK, SERVICES, INFORMATION, PROFILES, SNAPSHOT)
+
+
+@target(
+    seeds=(
+        SILENT.join(
+            (
+                *(SOAP + one for one in DIALOGUE),
+                b"\0image/jpeg\n" + JPEG,
+                SOAP + SUBSCRIBED,
+                SOAP + PULLED,
+                SOAP + PULLED,
+            )
+        ),
+        SILENT.join((SOAP + CLOCK, SOAP + FAULT, SOAP + CLOCK)),
+    ),
+    words=(SILENT, SOAP, *DIALOGUE, SUBSCRIBED, PULLED, FAULT, *ENCODINGS),
+    longest=16384,
+)
+def onvif(data: bytes) -> None:
+    hear(OnvifCamera, {**URL, "username": "u", "password": "p", "events": True}, Played(data))
+
+
+@target(
+    soap.NoSoapError,
+    soap.FaultError,
+    seeds=(CLOCK, SERVICES, FAULT, PULLED),
+    words=ENCODINGS,
+)
+def soap_answers(data: bytes) -> None:
+    said = soap.answer(data, "tds:GetSystemDateAndTime")
+    told_time(said)
+    soap.flattened(said)
+
+
+MATCH = enveloped(
+    "<t:ProbeMatches><t:ProbeMatch><t:EndpointReference><t:Address>urn:uuid:4d</t:Address></t:EndpointReference><t:Scopes>"
+    "onvif://www.onvif.org/name/x</t:Scopes><t:XAddrs>http://192.0.2.21/onvif http://[fe80::1]:80/x</t:XAddrs></t:ProbeMatch>"
+    "</t:ProbeMatches>",
+    "<t:RelatesTo>urn:uuid:q</t:RelatesTo>",
+)
+
+
+@target(LinkError, seeds=(MATCH,), words=(b"<t:XAddrs>", b"http://[", b"]:99999", *ENCODINGS))
+def discovered(data: bytes) -> None:
+    wanted = discovery.Wanted(scopes=("name/x",))
+    for match in discovery.matches(data, ["urn:uuid:q"]):
+        wanted.is_met(match.endpoint, match.scopes)
+        discovery.reached(match.addresses, "192.0.2.21")
+
+
+@target(
+    seeds=(
+        b"http://192.0.2.9:8080/onvif/x?y",
+        b"rtsp://h/s",
+        b"2026-06-01T12:00:00+03:00",
+        b"20260601T120000",
+        b"KAA 001A",
+        b"97",
+    )
+)
+def texts(data: bytes) -> None:
+    """Addresses, times, plates and numbers as cameras write them."""
+    text = data.decode("utf-8", "surrogateescape")
+    addresses = Addresses("http://192.0.2.21")
+    addresses.told(text)
+    addresses.service(text)
+    addresses.stream(text)
+    for read in (iso, on_the_dial, stamped_time, normalised):
+        read(text)
+    fraction(text, 100)
+
+
+@target(
+    seeds=(b"\0\0\1\x67\x42\0\x1e\xab\x40\x50\x1e\xd0\0\0\1\x65\x88\x84\0\x10" + bytes(8),),
+    words=(b"\0\0\1\x67", b"\0\0\1\x61"),
+)
+def h264(data: bytes) -> None:
+    numbering = Numbering(data[:40])
+    for start in range(0, len(data), 64):
+        numbering.look(data[start : start + 64])

@@ -1,0 +1,274 @@
+"""Files: configuration, recordings, and what a gateway finds of its own after damage."""
+
+import contextlib
+import io
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from support.deliveries import FakeTime, event
+
+from drivers.driver import UnknownDriverError
+from drivers.links.capture import capture
+from drivers.links.recording import Recording, RecordingError
+from drivers.observation import DataClass
+from drivers.people import CannotScrub
+from drivers.scrubbing import scrub
+from fuzz.played import RECORDINGS
+from fuzz.target import held, target
+from gateway.clock import moment
+from gateway.config import ConfigError, load
+from gateway.config.role_file import load_roles
+from gateway.console import audit
+from gateway.console.attempts import Attempts
+from gateway.console.kept import Kept
+from gateway.console.people import UsersFileError, read
+from gateway.console.sessions import Sessions
+from gateway.contract.topics import SiteTopics
+from gateway.delivery import inspect
+from gateway.delivery.database import FILE, NEWEST, NewestId, OutboxRefused, lost_commits
+from gateway.delivery.ledger import Ledger
+from gateway.delivery.opening import open_outbox
+from gateway.delivery.settings import KeySettings, OutboxSettings
+from gateway.delivery.submission import Blob
+from gateway.delivery.vault import MasterKey, VaultError, master_key
+from gateway.technician.register import Register
+
+HOUSE = Path(__file__).parents[3]
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp())
+    held.callback(_folder.cache_clear)
+    held.callback(_outbox.cache_clear)
+    held.callback(shutil.rmtree, folder)
+    return folder
+
+
+def _written(name: str, data: bytes, mode: int = 0o600) -> Path:
+    file = _folder() / name
+    file.write_bytes(data)
+    file.chmod(mode)
+    return file
+
+
+EXAMPLES = tuple((HOUSE / "config" / name).read_bytes() for name in ("example.toml", "demo-post.toml"))
+PLAIN = b"\n".join(
+    line.partition(b" #")[0] for line in EXAMPLES[0].splitlines() if line and not line.startswith(b"#")
+)
+WORDS = (
+    b"[gateway]", b"[broker]", b'[device."lane-1/reader"]', b'driver = "', b'"mrz-serial"', b"port = ",
+    b"${", b"$$", b":-", b'"""', b"'''", b"inf", b"nan", b"1979-05-27", b"[[device]]", b" = {", b"\n",
+    b"[hq.tls]", b"[vault]",
+)  # fmt: skip
+
+
+@target(ConfigError, seeds=(PLAIN, *EXAMPLES), words=WORDS, longest=8192)
+def configuration(data: bytes) -> None:
+    """Every mistake is a finding with a file, and a line where there is one."""
+    file = _written("post.toml", data)
+    try:
+        load(file, {"A": "b"})
+    except ConfigError as error:
+        _explained(error)
+
+
+def _explained(error: ConfigError) -> None:
+    assert error.findings
+    for finding in error.findings:
+        assert finding.file.endswith(".toml")
+        assert finding.text
+        assert finding.line is None or finding.line >= 1
+    assert str(error)
+
+
+@target(
+    seeds=(
+        (HOUSE / "config/mosquitto/roles.toml").read_bytes(),
+        (HOUSE / "config/demo-roles.toml").read_bytes(),
+    ),
+    words=(b"[role.", b"[station.", b"verbs = [", b"positions = ", b"moves = true", b"authority = "),
+)
+def roles(data: bytes) -> None:
+    try:
+        load_roles(_written("roles.toml", data))
+    except ConfigError as error:
+        _explained(error)
+
+
+@target(
+    UsersFileError,
+    OSError,
+    seeds=(b'[user.ada]\nrole = "viewer"\npassword = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA"\n',),
+)
+def users(data: bytes) -> None:
+    read(_written("users.toml", data))
+
+
+@target(VaultError, OSError, seeds=(b"A" * 43 + b"=\n", b"0123456789abcdef" * 4, bytes(32)))
+def master_keys(data: bytes) -> None:
+    master_key(KeySettings(file=_written("key", data)), _folder())
+
+
+RECORDED = tuple(file.read_bytes()[:3000].rpartition(b"\n")[0] for file in sorted(RECORDINGS.rglob("*.rec")))
+USB = (
+    b"# borderpost recording 2\n# driver: uru4000\n# wire: usb\n# settings: {}\n"
+    b"# provenance: by hand\n# people: synthetic\n"
+    b"0.001 submit   1 control 80 1 setup c0 04 f0 07 00 00 01 00\n0.002 complete 1 control 80 ok 1 data 05\n"
+)
+HEADS = (
+    b"# settings: {}",
+    b"# people: synthetic",
+    b"# wire: usb",
+    b"# asked: capture {}",
+    b"# begins: ",
+    b" in  ",
+    b" out ",
+    b" complete ",
+    b" submit ",
+    b" setup ",
+    b" data ",
+)
+
+
+@target(RecordingError, seeds=(*RECORDED, USB), words=HEADS, longest=8192, name="recordings")
+def read_recordings(data: bytes) -> None:
+    """What is read is written again as the same, and opens in Wireshark."""
+    recording = Recording.parse(data.decode("utf-8", "replace"))
+    assert Recording.parse(recording.text()).text() == recording.text()
+    assert capture(recording)[:4] == b"\n\r\r\n"
+
+
+@target(RecordingError, CannotScrub, UnknownDriverError, seeds=RECORDED, words=HEADS, longest=8192)
+def scrubbed(data: bytes) -> None:
+    """Scrubbed, or refused; never a length changed."""
+    recording = Recording.parse(data.decode("utf-8", "replace"))
+    done = scrub(recording)
+    assert [len(chunk.data) for chunk in done.chunks] == [len(chunk.data) for chunk in recording.chunks]
+
+
+TOPICS = SiteTopics("ke-busia", "gw-1")
+TAKERS = dict.fromkeys(DataClass, ("local",))
+MASTER = (MasterKey(b"m" * 32), None)
+
+
+@cache
+def _outbox() -> bytes:
+    """The file of an outbox with some events in it."""
+    folder = _folder() / "made"
+    folder.mkdir()
+    time = FakeTime()
+    outbox = open_outbox(OutboxSettings(directory=folder), TOPICS, TAKERS, MASTER, moment(time)).outbox
+    ledger = Ledger(TOPICS, outbox.epoch)
+    entries = []
+    for number, kind in enumerate((DataClass.TRAVELLER, DataClass.RECORD, DataClass.RECORD)):
+        said = replace(
+            event(number, kind, "lane-1/reader"), blobs=(Blob("face", "image/jpeg", b"\xff\xd8\xff"),)
+        )
+        entries.append(ledger.number(said, moment(time), 60_000_000_000))
+    outbox.store(entries, ledger.counters, {}, ledger.epoch)
+    outbox.checkpoint()
+    outbox.close()
+    return (folder / FILE).read_bytes()
+
+
+@target(
+    OutboxRefused, sqlite3.Error, OSError,
+    seeds=(b"", b"\x12\x34\0\xff", b"\0\0\0\0", b"\0\x10\x05\x0d", b"\x30\0\0\x0a\x30\0\x05\0"),
+    longest=256,
+)  # fmt: skip
+def outbox(data: bytes) -> None:
+    """Bytes of the file overwritten: four an edit, three for the place and one for what is there then."""
+    content = bytearray(_outbox())
+    for at in range(0, len(data) - 3, 4):
+        content[int.from_bytes(data[at : at + 3], "big") % len(content)] = data[at + 3]
+    folder = _folder() / "outbox"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / FILE).write_bytes(content)
+    time = FakeTime()
+    for look in (inspect.counts, lambda at: list(inspect.events(at)), lambda at: list(inspect.parked(at))):
+        with contextlib.suppress(OutboxRefused, sqlite3.Error):
+            look(folder)
+    opened = open_outbox(OutboxSettings(directory=folder), TOPICS, TAKERS, MASTER, moment(time)).outbox
+    try:
+        Ledger(TOPICS, opened.epoch).adopt(opened.counters(), 0)
+        opened.retained()
+        for number, level in list(opened.levels.items()):
+            page, _ = opened.fetch(number, level.passed, 10, 1_000_000)
+            for entry in page.entries:
+                assert entry.deadline_ns + entry.lifetime_ns + entry.born_unix_ns is not None
+                assert entry.topic.startswith("bgw/v1/")
+            opened.advance({("local", number): page.upto})
+        opened.sweep(moment(time))
+    finally:
+        opened.close()
+    with contextlib.suppress(OutboxRefused, sqlite3.Error):
+        inspect.export(folder, io.StringIO())
+
+
+@target(OSError, seeds=(b"", b"0190b6a0-0000-7000-8000-000000000000", b"\0" * 36))
+def newest_id(data: bytes) -> None:
+    _written(NEWEST, data)
+    noted = NewestId(_folder())
+    try:
+        assert isinstance(noted.read(), str)
+    finally:
+        noted.close()
+
+
+@target(seeds=(b"", b"\x37\x7f\x06\x82" + bytes(300)))
+def write_ahead_log(data: bytes) -> None:
+    lost_commits(_written("wal", data), data[0] if data else 0)
+
+
+REGISTER = (
+    b'{"version":1,"places":{"lane-1/reader":{"accepted":"A1","maintenance":'
+    b'{"since_ns":1,"until_ns":2,"by":"ada"}}},"devices":{"mrz-serial A1":{"driver":"mrz-serial","position":'
+    b'"lane-1/reader","lifetime":{"good":1},"since_reset":{"good":1},"hours":[{"at":1}]}}}'
+)
+
+
+@target(
+    seeds=(REGISTER, b"{}"),
+    words=(b'"version":1', b'"places":{', b'"devices":{', b'"lifetime":{', b'"hours":['),
+)
+def register(data: bytes) -> None:
+    """Counters and serial numbers of a technician's register."""
+    found = Register(_written("register.json", data))
+    found.read()
+    found.content()
+
+
+@target(
+    seeds=(
+        b'{"boot":"BOOT","f":{"name":"ada","secret":"h","begun_s":1,"seen_s":1}}',
+        b'{"boot":"BOOT","a":[1,2.0]}',
+        b"[]",
+    ),
+    words=(b'"boot":"BOOT"', b'"name"', b'"seen_s"'),
+)
+def kept(data: bytes) -> None:
+    """What the console keeps of logins and of attempts, in this boot."""
+    boot = Kept(_folder() / "kept.json")._boot.encode()
+    file = Kept(_written("kept.json", data.replace(b"BOOT", boot)))
+    Sessions(file).find("token")
+    Attempts(file).wait_s("ada", "192.0.2.7")
+
+
+AUDIT = (
+    b'{"at":"2026-11-28T08:15:30Z","position":"lane-1/barrier","type":"command.decided","data":{"verb":"open"}}'
+    b"\n"
+)
+
+
+@target(seeds=(AUDIT, AUDIT[40:] + AUDIT), words=(AUDIT, b"\n"))
+def audit_lines(data: bytes) -> None:
+    from gateway.local.audit_files import AUDIT_FILE
+
+    _written(AUDIT_FILE, data)
+    audit.newest(_folder(), 10)

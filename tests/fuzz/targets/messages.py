@@ -1,0 +1,116 @@
+"""MQTT payloads: commands and claims as the gateway reads them, all else as a workstation does."""
+
+import asyncio
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pydantic import ValidationError
+from support.commanded import BARRIER, SESSION, Desk
+
+from drivers.command import Request
+from fuzz.quick import quickly
+from fuzz.target import target
+from gateway.client import Workstation
+from gateway.contract.catalogue import COMMANDS
+from gateway.contract.commands import CommandState, Outcome, wrong_fields
+
+COMMAND = {"cmd_id": "c1", "session": SESSION, "n": 1, "args": {"width_cm": 30}}
+CLAIM = {**COMMAND, "args": {"lease_s": 30}}
+KEYS = tuple(
+    f'"{key}"'.encode() for key in ("cmd_id", "session", "n", "args", "transaction", "lease_s", "reason")
+)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+@target(
+    seeds=(
+        b"open-up\n" + _json(COMMAND), b"claim\n" + _json(CLAIM), b"release\n" + _json(COMMAND),
+        b"steal\n" + _json({**CLAIM, "args": {"lease_s": 30, "reason": "shift change"}}),
+        b"look\n" + _json(COMMAND),
+    ),
+    words=(*KEYS, SESSION.encode(), b"open-up\n", b"claim\n", b"steal\n", b"renew\n"),
+)  # fmt: skip
+def commands(data: bytes) -> None:
+    """A verb, and the payload that comes with it; by a chief, for a guard and for nobody."""
+    verb, _, payload = data.partition(b"\n")
+    level = verb.decode("utf-8", "replace").replace("\0", "")
+    quickly(_arrived(level, payload))
+
+
+async def _arrived(verb: str, payload: bytes) -> None:
+    desk = Desk()
+    for station in ("chief", "guard", "nobody", "a/b"):
+        desk.arrive(verb, station, payload=payload, correlation=payload[:64])
+        desk.arrive(verb, station, payload=payload, retain=True, expires_s=None)
+    desk.arrive(verb, topic=f"bgw/v1/{verb}", payload=payload)
+    for ticket, *_ in desk.machines[BARRIER].told:
+        desk.path.answered(BARRIER, ticket, Outcome(CommandState.DONE, result=b"{}"))
+    desk.path.stop()
+    desk.path.close()
+
+
+REQUESTS: tuple[type[Request], ...] = tuple(
+    sorted({kind.request for kind in COMMANDS}, key=lambda r: r.__name__)
+)
+
+
+@target(
+    seeds=[
+        bytes([n])
+        + json.dumps(
+            {name: field.examples[0] for name, field in request.model_fields.items() if field.examples},
+            default=str,
+        ).encode()
+        for n, request in enumerate(REQUESTS)
+    ],
+    words=sorted({f'"{name}"'.encode() for request in REQUESTS for name in request.model_fields}),
+)
+def arguments(data: bytes) -> None:
+    """As a device's own process reads them."""
+    request = REQUESTS[data[0] % len(REQUESTS)] if data else Request
+    try:
+        request.model_validate_json(data[1:], strict=True)
+    except ValidationError as error:
+        wrong_fields(error, request)
+
+
+PAYLOADS = Path(__file__).parents[2] / "gateway/contract/golden/1.0.0/payloads"
+SEEDS = {
+    "state": "device.state", "desc": "device.description", "claim": "device.claim", "blob/i/face": "",
+    "rsp/counter-1": "command.answer", "preview/counter-1": "", "now/barrier.state": "barrier.state.now",
+    "": "gateway.state", "evt/barrier.state": "barrier.state", "evt/document.read": "document.read",
+    "evt/document.image": "document.image", "evt/plate.read": "plate.read", "evt/of.later": "clock.stepped",
+}  # fmt: skip
+"""By what is under a device's topic; empty: the gateway itself."""
+TOPICS = tuple(SEEDS)
+
+
+def _seed(name: str) -> bytes:
+    return (PAYLOADS / f"{name}.json").read_bytes() if name else b"\xff\xd8\xff"
+
+
+@target(
+    seeds=[bytes([n]) + _seed(name) for n, name in enumerate(SEEDS.values())],
+    words=(b'"id"', b'"seq"', b'"data"', b'"attachments"', b'"role"', b'"state"', b'"session"', b'"type"'),
+)
+def received(data: bytes) -> None:
+    """Whatever is published where a workstation listens: it costs itself only."""
+    quickly(_taken(data))
+
+
+async def _taken(data: bytes) -> None:
+    desk = Workstation("localhost", site="uto-test", station="counter-1")
+    topic = TOPICS[data[0] % len(TOPICS)] if data else ""
+    whole = f"bgw/v1/uto-test/lane-1/barrier/{topic}" if topic else "bgw/v1/uto-test/_gw/gw-1/state"
+    for retain in (False, True):
+        desk._take(SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None))
+    desk.status("lane-1/barrier")
+    desk.now("lane-1/barrier", "barrier.state")
+    await asyncio.sleep(5)
+    assert all(item is not None for item in desk._waiting)
+    desk._incoming.stop()

@@ -1,0 +1,25 @@
+"""What a fuzzer found worth keeping, once more through everything that takes bytes from outside."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from fuzz.target import families, held, targets_of
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """What the gateway has to say of all this is nothing to look at, and costs more than to hear it."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.configure(**before)
+    held.close()
+
+
+@pytest.mark.parametrize("family", families())
+def test_nothing_ends_in_an_error_that_is_not_documented(family: str) -> None:
+    for target in targets_of(family):
+        for data in (*target.seeds, *target.kept()):
+            target.run(data)

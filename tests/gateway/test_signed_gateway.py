@@ -1,0 +1,97 @@
+"""A gateway with a signing key: who changes an event is found, and its audit is proved to the end."""
+
+import asyncio
+from collections.abc import Iterator
+
+import aiomqtt
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support.gateways import House, house
+from support.mosquitto import Mosquitto
+from support.readers import FRAMES
+
+from gateway.client import CommandRejected, Received, Refused
+from gateway.local.audit_files import AUDIT_FILE
+from gateway.records.signing import Verifier
+from gateway.records.verifying import verify
+from gateway.trust.keys import load_public_key, make_signing_key
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+READER = "lane-1/reader"
+BASE = f"bgw/v1/uto-test/{READER}/evt"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> None:
+    make_signing_key(house.folder)
+    public = load_public_key(house.folder / "signing.pub")
+    house.more = f'signing_key = "{house.folder}/signing.key"'
+    wire = await house.wire(READER)
+    house.describe(READER, "mrz-serial", 'framing = "text"')
+    refused: list[Refused] = []
+    async with (
+        house.workstation(READER, verify=[public], on_refused=refused.append, station="lane-1") as desk,
+        aiomqtt.Client("127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as forger,
+        asyncio.timeout(30),
+    ):
+        await desk.connected.wait()
+        await forger.subscribe(f"{BASE}/+", qos=1)
+        await house.start()
+        await wire.host_opened()
+        await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+        events = aiter(desk)
+        seen = await anext(events)
+        assert isinstance(seen, Received)
+
+        heard = await anext(aiter(forger.messages))
+        payload, jws = bytes(heard.payload), dict(heard.properties.UserProperty)["jws"]
+        for altered, signature, topic in (
+            (payload.replace(b"L898902C", b"L898902D"), jws, str(heard.topic)),
+            (payload, None, str(heard.topic)),
+            (payload, jws, str(heard.topic)),  # the same again is no forgery
+        ):
+            properties = Properties(PacketTypes.PUBLISH)
+            if signature is not None:
+                properties.UserProperty = ("jws", signature)
+            await forger.publish(topic, altered, qos=1, properties=properties)
+        await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+        await anext(events)
+        assert [(each.event_id, each.text) for each in refused] == [
+            (seen.envelope.id, "it was made of something else"),
+            (seen.envelope.id, "it is not signed"),
+        ]
+        assert (desk.counts.refused, desk.counts.repeated) == (2, 1)
+        with pytest.raises(CommandRejected):
+            await desk.command(READER, "look")
+        assert await house.stop() == 0
+
+    state, verifier = house.folder / "state", Verifier([public])
+    verdict = verify(state, verifier)
+    assert (verdict.wrong, verdict.unproved) == (None, None)
+    assert verdict.lines >= 2
+    audit = (state / AUDIT_FILE).read_bytes()
+    assert b"ERIKSSON" not in audit
+    assert b'"command.decided"' in audit
+    (state / AUDIT_FILE).write_bytes(audit.replace(b'"station":"lane-1"', b'"station":"lane-2"', 1))
+    wrong = verify(state, verifier).wrong
+    assert wrong is not None
+    assert wrong.kind == "changed"
+
+
+async def test_a_gateway_does_not_start_with_a_key_that_it_cannot_use(house: House) -> None:
+    (house.folder / "signing.key").touch(mode=0o600)
+    (house.folder / "signing.key").write_text("no key")
+    house.more = f'signing_key = "{house.folder}/signing.key"'
+    house.describe(READER, "mrz-serial", 'framing = "text"')
+    await house.start()
+    assert house.process is not None
+    assert await house.process.wait() == 78
+    assert "signing.key holds no private key" in house.log
+    house.process = None

@@ -1,0 +1,42 @@
+"""Two states in one hall: a post each with three lanes, at one broker, and everybody who is known there."""
+
+from pathlib import Path
+
+POST = """
+[gateway]
+site = "{site}"
+name = "gw-1"
+profile = "{profile}"
+state_dir = "state"
+[broker]
+host = "localhost"
+tls.ca_file = "trust/{name}/ca.crt"
+tls.cert_file = "trust/{name}/{name}.crt"
+tls.key_file = "trust/{name}/{name}.key"
+[commands]
+roles_file = "trust/{name}/roles.toml"
+"""
+DEVICE = '[device."{position}"]\ndriver = "mrz-serial"\nport = "/dev/{port}"\nframing = "text"\n'
+PEOPLE = "".join(
+    f'[person.{state}-{role}]\nrole = "{role}"\nsite = "{state}-busia"\n'
+    for state in ("ke", "ug")
+    for role in ("supervisor", "technician", "hq")
+)
+SHARED = '[[shared]]\nsite = "ke-busia"\nlanes = ["lane-3"]\nto = ["ug-lane-3"]\n'
+LANES = ("lane-1", "lane-2", "lane-3")
+
+
+def two_states(folder: Path, more: str = "", profile: str = "production", people: str = PEOPLE) -> Path:
+    """Write the description of the hall and of both posts; returns the description."""
+    posts = ""
+    for state in ("ke", "ug"):
+        text = POST.format(site=f"{state}-busia", name=f"{state}-gw-1", profile=profile)
+        text += "".join(DEVICE.format(position=f"{lane}/reader", port=f"{state}-{lane}") for lane in LANES)
+        (folder / f"{state}.toml").write_text(text)
+        posts += (
+            f'[[post]]\nfile = "{state}.toml"\nauthority = "{state.upper()}"\nprefix = "{state}-"\n'
+            f'moves = ["lane-1/reader"]\n'
+        )
+    description = folder / "trust.toml"
+    description.write_text(posts + people + SHARED + more)
+    return description

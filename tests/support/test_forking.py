@@ -1,0 +1,62 @@
+"""What `--forks` says of tests is what came of them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+SOME = """
+import os, signal, warnings
+import pytest
+
+made = []
+
+@pytest.fixture(scope="module")
+def made_once():
+    made.append(os.getpid())
+    yield made
+    assert made == [os.getpid()]
+
+@pytest.mark.parametrize("number", range(20))
+def test_together(made_once, number):
+    assert len(made_once) == 1
+
+@pytest.mark.parametrize("number", range(20))
+def test_apart(number, tmp_path):
+    print("said by", os.getpid())
+    assert number != 13, "thirteen"
+
+def test_of_one_that_dies():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def test_that_warns():
+    warnings.warn("careful")
+
+def test_after_them():
+    pass
+
+@pytest.mark.skip(reason="not today")
+def test_skipped():
+    pass
+"""
+
+
+def test_every_outcome_is_told_and_a_death_costs_one_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["support.forking"]\n')
+    (tmp_path / "test_some.py").write_text(SOME)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-ra", "--forks", "2"]
+    command += ["--rootdir", str(tmp_path), "-o", f"pythonpath={TESTS}", str(tmp_path)]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
+
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
+
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert "3 failed, 40 passed, 1 skipped" in done.stdout
+    assert "test_apart[13] - AssertionError: thirteen" in done.stdout
+    assert "test_of_one_that_dies - the process that ran it ended: -9" in done.stdout
+    assert "test_that_warns - UserWarning: careful" in done.stdout
+    assert len(re.findall(r"^said by \d", done.stdout, re.MULTILINE)) == 1
