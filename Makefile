@@ -66,6 +66,12 @@ soak: MINUTES = 15
 soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+# The packages on a real kernel, in a virtual machine whose power is cut CUTS times: tests/vm/README.md.
+.PHONY: vm-test
+CUTS ?= 2
+vm-test: deb $(VENV)/.dev
+	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s tests/vm
+
 # Replays every wire log through a real gateway and writes the expected events beside it.
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings
