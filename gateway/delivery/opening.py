@@ -122,8 +122,9 @@ def _sensible(connection: sqlite3.Connection, last_id: str) -> None:
 
     Raises ValueError, TypeError where it cannot; of events that is found out one by one, when they are read.
     """
-    for (name,) in connection.execute("SELECT name FROM stream"):
-        Position.parse(name.rpartition("/")[0])
+    # With the class, which is in no index: that may have the name as it was.
+    for name, _ in connection.execute("SELECT name, class FROM stream"):
+        Position.parse(str.rpartition(name, "/")[0])
     if last_id:
         unspelled(last_id)
 
