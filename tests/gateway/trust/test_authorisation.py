@@ -99,6 +99,10 @@ class Guest:
             assert self._news.wait_for(lambda: self._over, 30), f"{self.name} heard no end"
         return self.heard
 
+    def until_heard(self, topic: str) -> None:
+        with self._news:
+            assert self._news.wait_for(lambda: topic in self.heard, 30)
+
     def _published(self, _c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
         with self._news:
             self._codes[mid] = reason.value
@@ -111,6 +115,7 @@ class Guest:
                 self._news.notify_all()
             else:
                 self.heard.append(message.topic)
+                self._news.notify_all()
 
     def _granted(self, *_: Any) -> None:
         with self._news:
@@ -140,6 +145,22 @@ class House:
 
     def guest(self, name: str, issued: Issued | None = None) -> Guest:
         return Guest(name, self.broker.port, self.context(name, issued))
+
+    def dies(self, name: str, will: str) -> None:
+        """Come as somebody, with a last will, and be gone without a word."""
+        topic = will.encode()
+        body = (
+            b"\x00\x04MQTT\x05\x06\x00\x0a\x00\x00\x04dead\x00"
+            + bytes([0, len(topic)])
+            + topic
+            + b"\x00\x01x"
+        )
+        with (
+            socket.create_connection(("127.0.0.1", self.broker.port), 10) as plain,
+            self.context(name).wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+        ):
+            secure.sendall(bytes([0x10, len(body)]) + body)
+            assert secure.recv(4)[:1] == b"\x20"
 
     def lets_in(self, context: ssl.SSLContext) -> bool:
         """Whether a CONNECT is answered: in TLS 1.3 a server refuses only after the handshake."""
@@ -278,6 +299,17 @@ def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) ->
         while renewed.answered()[own] == NOT_AUTHORISED:
             renewed.say([own])
     assert not house.lets_in(old), "the new certificate does not bring the old one back"
+
+
+def test_a_last_will_is_no_way_around_the_list(house: House) -> None:
+    own = "bgw/v1/ug-busia/lane-1/reader/cmd/open/ug-lane-1"
+    with house.guest("herald", house.authority.issue("herald", 1)) as herald:
+        herald.listen()
+        for forged in ("ke-busia/lane-1/reader/cmd/open/ke-lane-1", "ug-busia/lane-1/reader/state"):
+            house.dies("ug-lane-1", f"bgw/v1/{forged}")
+        house.dies("ug-lane-1", own)
+        herald.until_heard(own)
+    assert herald.heard == [own]
 
 
 def test_the_readme_has_the_table_that_was_walked() -> None:
