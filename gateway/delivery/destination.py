@@ -102,6 +102,10 @@ class Destination:
         await self._wire.stop()
         self._timers.call_off()
 
+    def alive(self, patience_s: float) -> bool:
+        """Whether its client was seen at work within so many seconds."""
+        return self._wire.alive(patience_s)
+
     @property
     def report(self) -> DestinationReport:
         """How delivery goes."""
