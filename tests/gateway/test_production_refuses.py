@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,23 @@ async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: House) -
     assert "/lane-1/reader/state" in house.broker.log
     assert "/evt/document" not in house.broker.log
     assert "/evt/plate" not in house.broker.log
+
+
+async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(house: House) -> None:
+    house.profile = "production"
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").state)
+        house.profile = "training"
+        house.extra = '[console]\nsimulators = "/run/simulators.sock"\n'
+        house.describe("lane-2/reader")
+        assert house.process is not None
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_needs_restart" in house.log)
+        assert await house.stop() == 0
+    assert "config_reloaded" not in house.log
+    assert "lane-2/reader" not in house.broker.log
 
 
 @pytest.mark.parametrize(
