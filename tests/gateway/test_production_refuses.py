@@ -134,6 +134,22 @@ def test_a_production_gateway_does_not_start_with_what_is_for_training(
     assert not (tmp_path / "state").exists()
 
 
+def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUN", "MQTT_PORT", "CONSOLE_PORT"):
+        monkeypatch.setenv(f"BORDERPOST_{name}", "what the demo sets, and no test after this one shall find")
+    config = tmp_path / "post.toml"
+    config.write_text(
+        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
+        '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
+        '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
+    )
+
+    result = CliRunner().invoke(app, ["demo", "--config", str(config)])
+
+    assert (result.exit_code, "in production" in result.output) == (os.EX_NOPERM, True), result.output
+    assert not (tmp_path / "state").exists()
+
+
 @pytest.mark.parametrize(
     ("place", "made_up"),
     [
