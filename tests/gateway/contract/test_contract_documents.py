@@ -144,7 +144,7 @@ def parsed(parser: Path, *texts: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(300)
-def test_asyncapis_own_parser_accepts_the_document_and_would_refuse_a_wrong_one(asyncapi_parser: Path) -> None:
+def test_asyncapis_own_parser_accepts_the_document_and_refuses_a_wrong_one(asyncapi_parser: Path) -> None:
     text = (ROOT / "config/contract/asyncapi.yaml").read_text()
     wrong = asyncapi(CONTRACT_VERSION)
     wrong["operations"]["send device.state"]["action"] = "shout"
