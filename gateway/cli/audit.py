@@ -56,14 +56,22 @@ def _line(entry: dict[str, Any]) -> str:
 
 @app.command("verify")
 def verify_files(
-    config: PostOrFolder = DEFAULT_CONFIG, key: PublicKeys = None, as_json: AsJson = False
+    config: PostOrFolder = DEFAULT_CONFIG,
+    key: PublicKeys = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N:SHA256", help="A line known from elsewhere: `audit.sealed` events tell some."
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether the record is as it was written, and name the first line that is not.
 
     Ends with 0: all of it is proved; 1: nothing is wrong, but not all is proved by a signature; 65: a line is
     wrong. The gateway need not run.
     """
-    verdict = verdict_of(folder_of(config), key)
+    verdict = verdict_of(folder_of(config), key, expect or ())
     if as_json:
         typer.echo(json.dumps(_plain(verdict)))
     else:

@@ -1,6 +1,8 @@
 """The audit files that a command looks at, and what it finds of them."""
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import typer
 
 from gateway.cli.local_api import state_dir
 from gateway.cli.terminal import fail
+from gateway.records.chain import Head
 from gateway.records.signing import Verifier
 from gateway.records.verifying import Verdict, verify
 from gateway.trust.keys import UnusableKeyError, load_public_key
@@ -34,10 +37,11 @@ def folder_of(config: Path) -> Path:
     return folder
 
 
-def verdict_of(folder: Path, keys: list[Path] | None) -> Verdict:
+def verdict_of(folder: Path, keys: list[Path] | None, expected: Iterable[str] = ()) -> Verdict:
     """Verify them; ends the program where they, or a key, cannot be read."""
     try:
-        verdict = verify(folder, Verifier(map(load_public_key, keys)) if keys else None)
+        known = [_known(text) for text in expected]
+        verdict = verify(folder, Verifier(map(load_public_key, keys)) if keys else None, known)
     except UnusableKeyError as error:
         fail(str(error), os.EX_USAGE)
     except OSError as error:
@@ -45,3 +49,10 @@ def verdict_of(folder: Path, keys: list[Path] | None) -> Verdict:
     if not verdict.files:
         fail(f"there is no audit in {folder}", os.EX_NOINPUT)
     return verdict
+
+
+def _known(text: str) -> Head:
+    match = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", text)
+    if match is None:
+        fail(f"{text} is no line: write its number, a colon and its SHA-256", os.EX_USAGE)
+    return Head(int(match[1]), match[2])

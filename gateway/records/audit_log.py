@@ -63,14 +63,19 @@ class AuditLog:
             if self._first and self._newest.stat().st_size >= FILE_BYTES:
                 self.close_file("full", at)
 
-    def seal(self, why: str, at: str) -> None:
-        """Sign all that was written, unless the last line has done so; raises OSError."""
+    def seal(self, why: str, at: str) -> Head | None:
+        """Sign all that was written, unless the last line has done so; the line that does, or None.
+
+        Raises OSError.
+        """
         if self._sign is None:
-            return
+            return None
         head = self._head or self._open(at)
         if head.n and not self._sealed:
             self._put([written(head, at, self._position, CHECKPOINT, {"why": why}, sign=self._sign)])
             self._sealed = True
+            return self._head
+        return None
 
     def close_file(self, why: str, at: str) -> None:
         """Sign, and begin another file; raises OSError."""

@@ -1,6 +1,7 @@
 """Whether an audit is as it was written: the first line that is wrong, how far signatures vouch for it."""
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -60,8 +61,10 @@ class Verdict:
     wrong: Wrong | None = None
 
 
-def verify(folder: Path, verifier: Verifier | None = None) -> Verdict:
+def verify(folder: Path, verifier: Verifier | None = None, expected: Iterable[Head] = ()) -> Verdict:
     """Look at every line of the audit in a state folder; raises OSError.
+
+    `expected` are lines that are known from elsewhere, such as from `audit.sealed` events.
 
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """
@@ -69,8 +72,9 @@ def verify(folder: Path, verifier: Verifier | None = None) -> Verdict:
     walk = _Walk(found, verifier)
     walk.verdict.files = len(files)
     walk.go()
-    if walk.verdict.wrong is None and noted is not None:
-        walk.compare(noted)
+    for head in (*([noted] if noted is not None else ()), *expected):
+        if walk.verdict.wrong is None:
+            walk.compare(head)
     return walk.verdict
 
 
@@ -129,7 +133,7 @@ class _Walk:
             verdict.wrong = self._say(halves[0], "changed", "this is no line of the audit")
 
     def compare(self, noted: Head) -> None:
-        """Compare with what the gateway has noted as its last line."""
+        """Compare with what is known of a line from elsewhere, such as from the note of the last one."""
         verdict, last = self.verdict, self.verdict.last
         n = last.n if last is not None else 0
         if noted.n > n:
@@ -139,7 +143,7 @@ class _Walk:
         elif noted.n in self._at:
             at = self._at[noted.n]
             if digest(self._rows[at].raw) != noted.digest or not self._rows[at].ended:
-                verdict.wrong = self._say(at, "changed", "it is not the line that the gateway wrote last")
+                verdict.wrong = self._say(at, "changed", "it is not the line that is known by this number")
 
     def _wrong(self, index: int, line: Line, last: Line | None, halves: list[int]) -> Wrong | None:
         """What is wrong with a line in its place, if anything is."""

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from gateway.cli import app
 from gateway.local.audit_files import AUDIT_FILE
 from gateway.records.audit_log import AuditLog, Note
+from gateway.records.chain import parse
 from gateway.records.signing import Signer
 from gateway.trust.keys import make_signing_key
 
@@ -92,6 +93,12 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     key = ("--key", folder / "signing.pub")
     whole = run("verify", folder, *key)
     assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "whole")
+    known = parse((folder / AUDIT_FILE).read_bytes().splitlines()[2])
+    assert known is not None
+    assert run("verify", folder, *key, "--expect", f"3:{known.digest}").exit_code == 0
+    assert run("verify", folder, *key, "--expect", f"4:{known.digest}").exit_code == os.EX_DATAERR
+    assert run("verify", folder, *key, "--expect", f"99:{known.digest}").exit_code == os.EX_DATAERR
+    assert run("verify", folder, *key, "--expect", "last").exit_code == os.EX_USAGE
     unchecked = run("verify", folder)
     assert (unchecked.exit_code, "--key" in unchecked.stdout) == (1, True)
 
