@@ -20,7 +20,7 @@ ConfigFile = Annotated[
         show_default=True,
     ),
 ]
-DEFAULT_CONFIG = Path("/etc/borderpost/gateway.toml")
+DEFAULT_CONFIG = Path("/etc/borderpost/post.toml")
 
 
 def say(line: Text) -> None:

@@ -39,7 +39,7 @@ Days = Annotated[int, typer.Option(min=1, max=1825, help="How long certificates 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 AT = Path("/etc/borderpost/trust.toml")
-INTO = Path("/etc/borderpost/trust")
+INTO = Path("/etc/borderpost/authority")
 LIVES_DAYS = 365
 HANG_UP = "Mosquitto: sudo systemctl reload mosquitto; restart it to hang up on who is connected now."
 

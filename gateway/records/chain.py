@@ -18,6 +18,7 @@ from typing import Any
 
 GENESIS = "0" * 64
 CHECKPOINT, RESUMED, REMOVED, LOST = "audit.checkpoint", "audit.resumed", "audit.removed", "audit.lost"
+STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SEAL = b',"jws":"'
 
@@ -73,7 +74,7 @@ class Head:
             n, hexed = file.read_text("ascii").split()
         except (OSError, ValueError):
             return None
-        return cls(int(n), hexed) if n.isdecimal() and _HASH.fullmatch(hexed) else None
+        return cls(int(n), hexed) if re.fullmatch(r"[0-9]{20}", n) and _HASH.fullmatch(hexed) else None
 
 
 def digest(raw: bytes) -> str:

@@ -1,5 +1,7 @@
 """Whether an audit is as it was written: the first line that is wrong, how far signatures vouch for it."""
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -20,6 +22,7 @@ from gateway.records.chain import (
 )
 from gateway.records.signing import UnknownSignerError, Verifier, WrongSignatureError
 
+TRIES = 5
 Kind = Literal["changed", "removed", "inserted", "reordered", "cut_off", "forged"]
 
 
@@ -58,19 +61,33 @@ class Verdict:
     wrong: Wrong | None = None
 
 
-def verify(folder: Path, verifier: Verifier | None = None) -> Verdict:
+def verify(folder: Path, verifier: Verifier | None = None, expected: Iterable[Head] = ()) -> Verdict:
     """Look at every line of the audit in a state folder; raises OSError.
+
+    `expected` are lines that are known from elsewhere, such as from `audit.sealed` events.
 
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """
-    noted = Head.read(folder / HEAD_FILE)  # before the files: a gateway may be writing
-    files = audit_files(folder)
-    walk = _Walk([row for file in files for row in rows(file)], verifier)
+    noted, files, found = _read(folder)
+    walk = _Walk(found, verifier)
     walk.verdict.files = len(files)
     walk.go()
-    if walk.verdict.wrong is None and noted is not None:
-        walk.compare(noted)
+    for head in (*([noted] if noted is not None else ()), *expected):
+        if walk.verdict.wrong is None:
+            walk.compare(head)
     return walk.verdict
+
+
+def _read(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
+    """The note of the last line, and all lines; a gateway may be writing, and closing a file, meanwhile."""
+    for _ in range(TRIES - 1):
+        noted, files = Head.read(folder / HEAD_FILE), audit_files(folder)
+        with contextlib.suppress(FileNotFoundError):
+            found = [row for file in files for row in rows(file)]
+            if audit_files(folder) == files:
+                return noted, files, found
+    noted, files = Head.read(folder / HEAD_FILE), audit_files(folder)
+    return noted, files, [row for file in files for row in rows(file)]
 
 
 class _Walk:
@@ -92,6 +109,9 @@ class _Walk:
             if line is None:
                 halves.append(index)
                 continue
+            if not self._rows[index].ended and index + 1 < len(self._rows):
+                verdict.wrong = self._say(index, "changed", "its line end is gone")
+                return
             if (wrong := self._wrong(index, line, last, halves)) is not None:
                 verdict.wrong = wrong
                 return
@@ -113,7 +133,7 @@ class _Walk:
             verdict.wrong = self._say(halves[0], "changed", "this is no line of the audit")
 
     def compare(self, noted: Head) -> None:
-        """Compare with what the gateway has noted as its last line."""
+        """Compare with what is known of a line from elsewhere, such as from the note of the last one."""
         verdict, last = self.verdict, self.verdict.last
         n = last.n if last is not None else 0
         if noted.n > n:
@@ -123,7 +143,7 @@ class _Walk:
         elif noted.n in self._at:
             at = self._at[noted.n]
             if digest(self._rows[at].raw) != noted.digest or not self._rows[at].ended:
-                verdict.wrong = self._say(at, "changed", "it is not the line that the gateway wrote last")
+                verdict.wrong = self._say(at, "changed", "it is not the line that is known by this number")
 
     def _wrong(self, index: int, line: Line, last: Line | None, halves: list[int]) -> Wrong | None:
         """What is wrong with a line in its place, if anything is."""

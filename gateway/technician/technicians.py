@@ -1,15 +1,19 @@
 """All that a gateway has for its technicians, as its composition root holds it."""
 
+import uuid
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.clock import TimeSource
 from gateway.config import Post
+from gateway.contract.gateway_events import AuditSealed
 from gateway.contract.topics import Position
-from gateway.records.chain import Sign
+from gateway.records.chain import Head, Sign
 from gateway.technician.admission import Admission
+from gateway.technician.census import Census
 from gateway.technician.journal import AUDITED_OF_DEVICES, Journal
 from gateway.technician.reception import Reception
 from gateway.technician.register import Register
@@ -32,8 +36,12 @@ class Technicians:
         position: str,
         time_source: TimeSource,
         sign: Sign | None,
+        passed: socket | None = None,
     ) -> None:
-        """`position` is the gateway's own; `sign` signs the audit."""
+        """`position` is the gateway's own; `sign` signs the audit.
+
+        `passed` is the socket that people come in by, where it is open already.
+        """
         self._gateway = gateway
         self.admission = Admission(
             Register(state_dir / REGISTER),
@@ -41,11 +49,13 @@ class Technicians:
             time_source,
             str(gateway.path),
         )
-        self._journal = Journal(state_dir, position, time_source, sign)
+        self._census = Census(position, time_source.unix_ns)
+        self._journal = Journal(state_dir, position, time_source, sign, self._census.take, self._sealed)
+        self._position = position
         self._keeping = Keeping(
             state_dir, position, lambda: gateway.post.retention, self._journal, time_source
         )
-        self._reception = Reception(state_dir, gateway.path, self._at_the_bench)
+        self._reception = Reception(state_dir, gateway.path, self._at_the_bench, passed=passed)
         self._bench: Bench | None = None
 
     def start(self) -> None:
@@ -89,6 +99,14 @@ class Technicians:
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
         self.admission.counted(position, counts)
+        device = self._gateway.device(Position.parse(position)) if counts["read"] else None
+        if device is not None and self._census.count(position, device.driver.family, counts["read"]):
+            self._journal.due()
+
+    def _sealed(self, head: Head, why: str) -> None:
+        """Tell elsewhere how far the audit goes."""
+        said = AuditSealed(n=head.n, sha256=head.digest, why=why)
+        self._gateway.record(Position.parse(self._position), said, str(uuid.uuid4()))
 
     def device_changed(self, position: str) -> None:
         """Tell whoever looks how a device is now."""

@@ -89,7 +89,7 @@ class TrustFolder:
             return cls(path, [Entry.read(noted) for noted in index["certificates"]])
         except FileNotFoundError:
             raise NoFolderError(f"there is no authority in {path}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise NoFolderError(f"{path / INDEX} was changed: it is no list of certificates") from None
 
     def latest(self) -> dict[str, Entry]:

@@ -146,6 +146,11 @@ def test_a_part_that_is_too_long_is_passed_over() -> None:
         assert contents(found) == [b"too_long", PICTURE]
 
 
+def test_a_length_of_thousands_of_digits_is_too_long() -> None:
+    stream = b"--myboundary\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx\r\n" + part(PICTURE)
+    assert contents(parts_of(stream)) == [b"too_long", PICTURE]
+
+
 def test_a_stream_that_ends_inside_a_part_says_so() -> None:
     stream = part(PICTURE)
     for end in range(70, len(stream) - 2):

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,7 +102,9 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
     flat = [(file, number) for file, lines in found for number in range(len(lines))]
     lines = {file: list(those) for file, those in found}
     file, number = data.draw(st.sampled_from(flat))
-    what = data.draw(st.sampled_from(["change", "remove", "swap", "insert", "forge", "cut", "file"]))
+    what = data.draw(
+        st.sampled_from(["change", "remove", "swap", "insert", "forge", "cut", "file", "byte", "more"])
+    )
     match what:
         case "change":
             line = bytearray(lines[file][number])
@@ -124,8 +127,15 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
             del lines[file][number:]
         case "file":
             lines[file] = []
+    read = {file: b"".join(line + b"\n" for line in those) for file, those in lines.items()}
+    where = data.draw(st.integers(0, max(0, len(read[file]) - 1)))
+    if what == "byte":  # any one, line ends too
+        read[file] = read[file][:where] + read[file][where + 1 :]
+    elif what == "more":
+        read[file] = (
+            read[file][:where] + data.draw(st.sampled_from([b"\n", b" ", b"0", b"{}\n"])) + read[file][where:]
+        )
     with pytest.MonkeyPatch.context() as patch:
-        read = {file: b"".join(line + b"\n" for line in those) for file, those in lines.items()}
         patch.setattr(Path, "read_bytes", lambda path: read[path])
         verdict = verify(whole, VERIFIER)
     assert verdict.wrong is not None
@@ -195,6 +205,13 @@ def test_what_is_cut_behind_the_last_checkpoint_is_told_as_unproved(tmp_path: Pa
     assert verdict.proved is not None
     assert verdict.unproved is not None
     assert verdict.unproved.n == verdict.proved.n + 1
+
+
+def test_a_note_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    for note_of_last in (f"{'9' * 5000} {'0' * 64}", "7", "\xff"):
+        (tmp_path / HEAD_FILE).write_text(note_of_last, "latin-1")
+        assert verify(tmp_path, VERIFIER).wrong is None
 
 
 def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_on(tmp_path: Path) -> None:
@@ -294,3 +311,20 @@ def test_a_line_is_on_the_disk_before_it_is_noted_as_the_last(
     monkeypatch.setattr(audit_log.os, "pwrite", lambda *given: (seen.append("noted"), pwrite(*given)))
     opened(tmp_path).write([note(1)], at(1))
     assert seen == ["synced", "noted"]
+
+
+def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_files: None) -> None:
+    audit = opened(tmp_path)
+    audit.write([note(0)], at(0))
+
+    def go_on() -> None:
+        for number in range(1, 200):
+            audit.write([note(number)], at(number % 60))
+
+    writing = threading.Thread(target=go_on)
+    writing.start()
+    looks = 0
+    while writing.is_alive() or not looks:
+        assert verify(tmp_path, VERIFIER).wrong is None
+        looks += 1
+    writing.join()

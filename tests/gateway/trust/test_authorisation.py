@@ -158,7 +158,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     place = tmp_path_factory.mktemp("hall")
     hall = load_description(two_states(place))
-    folder = init(place / "trust", hall, days=365, passphrase=None)
+    folder = init(place / "authority", hall, days=365, passphrase=None)
     with Broker(folder) as broker:
         yield House(hall, folder, folder.authority(None), broker)
 
@@ -242,7 +242,7 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
 def test_nobody_comes_in_without_a_certificate_in_force_of_this_authority(
     house: House, tmp_path: Path
 ) -> None:
-    elsewhere = init(tmp_path / "trust", house.hall, days=365, passphrase=None).authority(None)
+    elsewhere = init(tmp_path / "authority", house.hall, days=365, passphrase=None).authority(None)
     assert house.lets_in(house.context("ke-lane-1"))
     assert not house.lets_in(house.context(None)), "no certificate"
     assert not house.lets_in(house.context("ke-lane-1", elsewhere.issue("ke-lane-1", 1))), "another authority"
