@@ -227,11 +227,12 @@ class HttpLink:
                 async for chunk in chunks:
                     self._tap("in", chunk)
                     rest += chunk
-                    *lines, last = bytes(rest).split(b"\n")
-                    rest = bytearray(last)
-                    for line in lines:
-                        if line.strip():
-                            yield line
+                    if b"\n" in chunk:
+                        *lines, last = bytes(rest).split(b"\n")
+                        rest = bytearray(last)
+                        for line in lines:
+                            if line.strip():
+                                yield line
                     if len(rest) > LINE_LIMIT_BYTES:
                         raise self._too_much(LINE_LIMIT_BYTES)
         except httpx.HTTPError as error:
