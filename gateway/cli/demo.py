@@ -23,7 +23,7 @@ from gateway.cli.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli.officer import STATION, Officer
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_line, status_line
-from gateway.cli.terminal import console, fail, say
+from gateway.cli.terminal import console, fail, need_simulators, say
 from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post
@@ -60,6 +60,7 @@ def demo(
 
     Exit code 1 when a device of the post published nothing.
     """
+    need_simulators()
     with tempfile.TemporaryDirectory(prefix="borderpost-demo-") as folder:
         run_dir = Path(folder)
         try:
