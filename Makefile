@@ -70,7 +70,8 @@ soak: $(VENV)/.dev
 .PHONY: vm-test
 CUTS ?= 2
 vm-test: deb $(VENV)/.dev
-	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s tests/vm
+	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
 
 # Replays every wire log through a real gateway and writes the expected events beside it.
 recordings: $(VENV)/.dev

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -117,7 +118,7 @@ class Supervised:
 
     def alive(self, patience_s: float) -> bool:
         """Whether its process is looked after; `patience_s` is how late that may be."""
-        if self._task is None:
+        if self._task is None or self._stopping:
             return True
         return not self._task.done() and asyncio.get_running_loop().time() <= self._acts_at + patience_s
 
@@ -245,6 +246,8 @@ class Supervised:
             except OSError as error:
                 log.error("worker_not_started", device=self.order.position, exc_info=error)
                 cause = Cause.CRASHED
+            # A process in the kernel's hands ends when the kernel lets it: that is one device's trouble.
+            self._acts_at = math.inf
             await self._end()
             self.restarts += 1
             if self._asked_to_end:

@@ -23,6 +23,7 @@ from drivers.links.address import this_machine
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.returned import returned
 from drivers.links.settings import Settings
+from drivers.links.trusting import trusting
 
 SIMULATED = "x-borderpost-simulated"
 """A service that sends this header, with whatever value, is no real one."""
@@ -428,7 +429,7 @@ def _trusted(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:
     if url.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        return trusting(ca_file)
     except (OSError, ssl.SSLError) as error:
         # ssl.SSLError is an OSError whose strerror quotes OpenSSL; only the operating system's words help.
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "unreadable"

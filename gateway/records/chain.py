@@ -130,7 +130,12 @@ def seal_of(raw: bytes) -> tuple[bytes, str]:
 
 def rows(file: Path) -> Iterator[Row]:
     """Every line of a file, broken ones too; raises OSError."""
-    *lines, rest = file.read_bytes().split(b"\n")
+    yield from split(file, file.read_bytes())
+
+
+def split(file: Path, content: bytes) -> Iterator[Row]:
+    """Every line of what stands in a file."""
+    *lines, rest = content.split(b"\n")
     for number, raw in enumerate(lines, 1):
         yield Row(file, number, raw, ended=True)
     if rest:

@@ -147,7 +147,8 @@ def _moved(gateway: Path, other: Path, patterns: Iterable[str]) -> None:
 
 
 def _examples(training: Path) -> None:
-    examples = training / DOC / "borderpost-training/examples"
+    """Put the demonstration post where `borderpost demo` looks for it: beside the gateway's own code."""
+    examples = training / SITE / "config"
     examples.mkdir(parents=True)
     for path in sorted((REPOSITORY / "config").glob("demo*.toml")):
         shutil.copy(path, examples)

@@ -1,5 +1,6 @@
 """What the packages install fits together: units, rules for udev, the files that they name."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
 from gateway.diagnosis.udev_rules import rules_of_drivers, rules_of_post
 
@@ -105,3 +107,13 @@ def test_the_service_is_given_the_key_that_is_made() -> None:
     assert "--name=outbox.key" in maker
     (made,) = re.findall(r"ConditionPathExists=!(.*)", (SYSTEMD / "borderpost-key.service").read_text())
     assert f"key={made}" in maker
+
+
+def test_without_simulators_it_says_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gateway.cli.terminal.find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        simulate(Path("post.toml"))
+    assert ended.value.code == os.EX_UNAVAILABLE
+    assert "borderpost-training" in capsys.readouterr().err

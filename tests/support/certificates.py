@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from drivers.links.trusting import trusting
+
 
 class Authority:
     """Issues certificates into a folder, as `{name}.crt` and `{name}.key`; its own is `{authority}.crt`."""
@@ -28,7 +30,7 @@ class Authority:
 
     def context(self, name: str | None, trust: Path | None = None) -> ssl.SSLContext:
         """What somebody of that name connects with."""
-        context = ssl.create_default_context(cafile=trust or self.file)
+        context = trusting(trust or self.file)
         if name is not None:
             context.load_cert_chain(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         return context

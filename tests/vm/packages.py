@@ -23,10 +23,9 @@ def older(package: Path, folder: Path) -> Path:
     subprocess.run(["rm", "-rf", tree], check=True)
     subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
     control = tree / "DEBIAN" / "control"
-    lines = control.read_text().splitlines()
-    control.write_text(
-        "".join(f"{f'Version: {OLDER}' if line.startswith('Version:') else line}\n" for line in lines)
-    )
+    version = package.name.split("_")[1]
+    # Both the package's own version and that which its companion asks for.
+    control.write_text(control.read_text().replace(version, OLDER))
     target = folder / f"{package.name.partition('_')[0]}_{OLDER}.deb"
     subprocess.run(["dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, target], check=True)
     subprocess.run(["rm", "-rf", tree], check=True)

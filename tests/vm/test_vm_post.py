@@ -179,6 +179,9 @@ async def test_it_is_installed_and_started(post: Post) -> None:
     await machine.run(f"mkdir -p /mnt/host; {MOUNT}")
     await machine.run(f"{FILES} > /root/before")
     await machine.run(INSTALL + " ".join(f"/mnt/host/{name}" for name in before), within_s=900)
+    if keep := os.environ.get("BORDERPOST_VM_KEEP"):
+        await machine.run("sync")
+        shutil.copy(machine.folder / "root.img", keep)
     state = await machine.until("systemctl is-active borderpost", within_s=300)
     assert str(state) == "active"
     # As it comes, it has no devices; then the post is described, as its README says.

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE, audit_files
 from gateway.records import audit_log
 from gateway.records.audit_log import AuditLog, Note
-from gateway.records.chain import CHECKPOINT, parse, rows
+from gateway.records.chain import CHECKPOINT, REMOVED, parse, rows
+from gateway.records.naming import Kind
 from gateway.records.signing import Signer, Verifier
-from gateway.records.verifying import Kind, verify
+from gateway.records.verifying import verify
 
 KEY = Ed25519PrivateKey.generate()
 SIGN = Signer(KEY).sign
@@ -63,7 +64,8 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit")
+    folder = tmp_path_factory.mktemp("audit") / "whole"
+    folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_log, "FILE_BYTES", 1300)
         fill(folder, 24)
@@ -135,12 +137,15 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
         read[file] = (
             read[file][:where] + data.draw(st.sampled_from([b"\n", b" ", b"0", b"{}\n"])) + read[file][where:]
         )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "read_bytes", lambda path: read[path])
-        verdict = verify(whole, VERIFIER)
+    touched = whole.parent / "touched"
+    touched.mkdir(exist_ok=True)
+    (touched / HEAD_FILE).write_bytes((whole / HEAD_FILE).read_bytes())
+    for path, content in read.items():
+        (touched / path.name).write_bytes(content)
+    verdict = verify(touched, VERIFIER)
     assert verdict.wrong is not None
     if what in ("change", "remove"):
-        assert (verdict.wrong.file, verdict.wrong.number) in near(found, file, number)
+        assert (whole / verdict.wrong.file.name, verdict.wrong.number) in near(found, file, number)
 
 
 def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list[tuple[Path, int]]:
@@ -328,3 +333,17 @@ def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_fil
         assert verify(tmp_path, VERIFIER).wrong is None
         looks += 1
     writing.join()
+
+
+def test_that_lines_were_let_go_counts_only_where_it_is_signed(tmp_path: Path, small_files: None) -> None:
+    fill(tmp_path, 24)
+    first, *rest = audit_files(tmp_path)
+    last = parse([*rows(first)][-1].raw)
+    assert last is not None
+    audit = AuditLog(tmp_path, GATEWAY, None)  # somebody who knows how it is done, and has no key
+    audit.write([Note(at(30), GATEWAY, REMOVED, {"last": last.n, "sha256": last.digest})], at(30))
+    first.unlink()
+    assert verify(tmp_path).let_go == last.n
+    wrong = verify(tmp_path, VERIFIER).wrong
+    assert wrong is not None
+    assert (wrong.kind, wrong.file) == ("removed", rest[0])
