@@ -18,7 +18,11 @@ def _quiet() -> Iterator[None]:
     held.close()
 
 
-@pytest.mark.parametrize("family", families())
+ELSEWHERE = {"chips", "console"}
+"""Families that cost a second and more to load, and have such tests beside theirs: mutations, a schema."""
+
+
+@pytest.mark.parametrize("family", sorted({*families()} - ELSEWHERE))
 def test_nothing_ends_in_an_error_that_is_not_documented(family: str) -> None:
     for target in targets_of(family):
         for data in (*target.seeds, *target.kept()):
