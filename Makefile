@@ -19,7 +19,7 @@ WORKERS ?= $(shell expr 2 '*' $$(nproc))
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test coverage lint bench fuzz torture soak recordings contract messages screenshots lock clean
+.PHONY: demo test coverage lint bench fuzz torture soak recordings contract messages screenshots deb lock clean
 
 demo: $(VENV)/.demo
 	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
@@ -66,6 +66,13 @@ soak: MINUTES = 15
 soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+# The packages on a real kernel, in a virtual machine whose power is cut CUTS times: tests/vm/README.md.
+.PHONY: vm-test
+CUTS ?= 2
+vm-test: deb $(VENV)/.dev
+	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
+
 # Replays every wire log through a real gateway and writes the expected events beside it.
 recordings: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m recordings
@@ -76,6 +83,14 @@ contract: $(VENV)/.dev
 # Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
 messages: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m support.catalogues
+
+# Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
+PACKAGED := chip http camera uvc fingerprint gpio console usb wedge osdp
+HEADERS := /usr/include/python3.13/Python.h
+deb: $(BIN)/uv | system-packages
+	test -e $(HEADERS) || DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq python3-dev
+	index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} /usr/bin/python3 systemd/deb/build.py \
+		--uv $(BIN)/uv $(if $(DEB_VERSION),--version $(DEB_VERSION))
 
 # The pictures in the README.
 screenshots: $(VENV)/.dev
@@ -140,6 +155,8 @@ lock: $(VENV)/.dev
 		--no-emit-index-url tests/oracles/requirements.in -o tests/oracles/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url tests/fuzz/requirements.in -o tests/fuzz/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url -c requirements-dev.txt $(PACKAGED:%=--extra %) pyproject.toml -o systemd/deb/requirements.txt
 
 clean:
 	rm -rf $(VENV) $(ORACLES) $(FUZZER) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage* build dist *.egg-info

@@ -1,7 +1,7 @@
 """What a driver is: it declares, opens, watches, obeys and closes. It never retries, logs or publishes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -100,6 +100,8 @@ class Driver(ABC, Generic[SettingsT]):
     """Every observation it can yield; advertised in the device's description."""
     commands: ClassVar[Mapping[str, Command]] = MappingProxyType({})
     """Every command it obeys, by verb; see `drivers.command.command`."""
+    usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
+    """Vendor and product numbers of what can only be its device, whatever the post."""
     scrubber: ClassVar[str] = ""
     """`module:function` of what takes people out of its recordings; see `drivers.scrubbing.Scrubber`."""
 

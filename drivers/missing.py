@@ -1,5 +1,7 @@
 """A driver whose libraries are not installed: it stands in its place and says which extra brings them."""
 
+import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ConfigDict
@@ -8,11 +10,24 @@ from drivers.driver import Driver, Family, Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 
+PACKAGED = Path("/opt/borderpost")
+
 
 class AnySettings(Settings):
     """Whatever is configured: nobody here can tell whether it is right."""
 
     model_config = ConfigDict(extra="allow")
+
+
+IN_PACKAGES = {"camera": "borderpost-cameras", "uvc": "borderpost-cameras"}
+"""Packages for Debian that have what the gateway's own has not, by extra."""
+
+
+def _how(distribution: str, extra: str) -> str:
+    """What to install, and where: Debian's packages bring an environment that pip must not touch."""
+    if (package := IN_PACKAGES.get(extra)) is not None and Path(sys.prefix) == PACKAGED:
+        return f"Install the package {package} of the same version, then: sudo systemctl restart borderpost"
+    return f'pip install "{distribution}[{extra}]", then restart the gateway.'
 
 
 def missing(driver: str, module: str, distribution: str, extra: str) -> type[Driver[Any]]:
@@ -31,7 +46,7 @@ def missing(driver: str, module: str, distribution: str, extra: str) -> type[Dri
                 Cause.DRIVER_ERROR,
                 f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module}).",
                 Action.CONFIGURE,
-                f'pip install "{distribution}[{extra}]", then restart the gateway.',
+                _how(distribution, extra),
             )
 
         def watch(self) -> NoReturn:

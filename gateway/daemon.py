@@ -5,6 +5,7 @@ import contextlib
 import os
 import secrets
 import signal
+import socket
 import sys
 import uuid
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import IO, Any
 
 import structlog
 
-from drivers.driver import Identity
+from drivers.driver import Condition, Identity
 from drivers.links.link import Action
 from drivers.observation import DataClass, Observation
 from gateway import log as logging
@@ -37,6 +38,7 @@ from gateway.destinations import delivery_settings
 from gateway.fork_client import Nursery
 from gateway.nursery import fork_server
 from gateway.records.chain import Sign
+from gateway.service import CONSOLE, WORDS, ServiceManager, passed_sockets
 from gateway.state_folder import EX_CONFIG, CannotStartError, hold
 from gateway.supervisor import Limits, Supervised
 from gateway.technician.technicians import Technicians
@@ -53,7 +55,10 @@ FAREWELL_S = 2.0
 class Gateway:
     """One post's gateway."""
 
-    def __init__(self, post: Post, path: Path, nursery: Nursery) -> None:
+    def __init__(
+        self, post: Post, path: Path, nursery: Nursery, console: socket.socket | None = None
+    ) -> None:
+        """`console` is the socket that technicians come in by, where it is open already."""
         self.post = post
         self.path = path
         self.session = secrets.token_hex(8)
@@ -73,7 +78,7 @@ class Gateway:
         self._sign = _sign(post)
         self._lock: IO[str] | None = None
         self.technicians = Technicians(
-            self, post.gateway.state_dir, str(self._topics.gateway_position), self._time, self._sign
+            self, post.gateway.state_dir, str(self._topics.gateway_position), self._time, self._sign, console
         )
         self._delivery = self._new_delivery()
 
@@ -99,6 +104,14 @@ class Gateway:
         except (VaultError, OutboxRefused) as error:
             raise CannotStartError(str(error), "Nothing was changed on disk.", EX_CONFIG) from error
         self._clock_watch.start()
+        if not self.post.gateway.named:
+            self._problems.add(
+                "unnamed",
+                f"This post has no name yet: no device is started at {self.post.gateway.site}.",
+                Action.CONFIGURE,
+                f"Write site, name and devices into {self.path}, then: sudo borderpost config check && "
+                "sudo systemctl restart borderpost",
+            )
         self._forget_removed()
         self.technicians.start()
         for position, device in self.post.devices.items():
@@ -251,6 +264,8 @@ class Gateway:
             )
             return
         self._problems.clear("config_refused")
+        if not self.post.gateway.named:  # a name takes effect at the next start, and devices stand at it
+            post = post.model_copy(update={"devices": {}})
         changes = changed(self.post, post)
         if changes.restart:
             self._problems.add(
@@ -259,6 +274,10 @@ class Gateway:
                 Action.RESTART,
                 "systemctl restart borderpost",
             )
+        if post.gateway.profile != self.post.gateway.profile:
+            # What is allowed to training, a gateway that still runs in production must not take over.
+            log.warning("config_needs_restart", config=str(self.path))
+            return
         await self._apply(changes, post)
         log.info("config_reloaded", config=str(self.path), count=len(self._devices))
 
@@ -374,6 +393,25 @@ class Gateway:
             problems=(*self._problems.standing(), *self._delivery.problems()),
         )
 
+    def stuck(self, patience_s: float) -> str | None:
+        """The part that was not seen at work within so many seconds, for whoever would start us anew."""
+        if (part := self._delivery.stuck(patience_s)) is not None:
+            return part
+        alone = (position for position, one in self._devices.items() if not one.alive(patience_s))
+        return next((f"supervisor of {position}" for position in alone), None)
+
+    def status(self) -> str:
+        """How we are, in a line of `systemctl status`."""
+        online = sum(device.condition is Condition.ONLINE for device in self._devices.values())
+        away = [each.name for each in self._delivery.reports() if not each.connected]
+        problems = len(self._problems.standing()) + len(self._delivery.problems())
+        named = f"{self.post.gateway.site}/{self.post.gateway.name}"
+        return (
+            f"{named}: {online} of {len(self._devices)} devices online"
+            + (f"; no connection to {', '.join(away)}" if away else "")
+            + (f"; {problems} to be seen to: borderpost doctor" if problems else "")
+        )
+
     def _tell_state(self) -> None:
         """Publish how the gateway itself is."""
         state = GatewayState(online=True, session=self.session, report=self.report())
@@ -398,7 +436,13 @@ def _sign(post: Post) -> Sign | None:
         ) from error
 
 
-async def run(post: Post, path: Path, nursery: Nursery) -> None:
+async def run(
+    post: Post,
+    path: Path,
+    nursery: Nursery,
+    manager: ServiceManager,
+    console: socket.socket | None = None,
+) -> None:
     """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the configuration; raises CannotStartError."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -406,9 +450,12 @@ async def run(post: Post, path: Path, nursery: Nursery) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
-    gateway = Gateway(post, path, nursery)
+    gateway = Gateway(post, path, nursery, console)
+    feeding = None
     try:
         await gateway.start()
+        manager.ready(gateway.status())
+        feeding = asyncio.create_task(manager.feed(gateway.stuck, gateway.status), name="watchdog")
         while not stopping.is_set():
             waits = [asyncio.create_task(event.wait()) for event in (stopping, reloading)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -417,8 +464,14 @@ async def run(post: Post, path: Path, nursery: Nursery) -> None:
             await asyncio.gather(*waits, return_exceptions=True)
             if reloading.is_set():
                 reloading.clear()
+                manager.reloading()
                 await gateway.reload()
+                manager.ready(gateway.status())
     finally:
+        manager.stopping()
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
         await gateway.stop()
 
 
@@ -428,13 +481,17 @@ def main(arguments: list[str]) -> int:
     # A reload that is asked for while we start asks for the file that we are about to read; left to its
     # default, SIGHUP would end us.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    manager, passed = ServiceManager.of(os.environ), passed_sockets(os.environ)
+    for word in WORDS:  # meant for this process alone
+        os.environ.pop(word, None)
     try:
         post = load(path)
         logging.configure(post.log.level)
         drivers = sorted({device.driver for device in post.devices.values()})
-        nursery = Nursery(drivers, post.log.level, fork_server(drivers, post.log.level))
-        asyncio.run(run(post, path, nursery))
+        nursery = Nursery(drivers, post.log.level, fork_server(drivers, post.log.level, passed.values()))
+        asyncio.run(run(post, path, nursery, manager, passed.get(CONSOLE)))
     except (ConfigError, CannotStartError) as error:
+        manager.tell(f"STATUS=Not started: {str(error).splitlines()[0]}")
         with contextlib.suppress(BrokenPipeError):
             print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

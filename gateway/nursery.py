@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from drivers.driver import load_driver
@@ -31,7 +32,9 @@ GRACE_S = 2.0
 """How long the workers have to end by themselves once the daemon is gone, in seconds."""
 
 
-def fork_server(drivers: list[str], level: str) -> tuple[int, socket.socket]:
+def fork_server(
+    drivers: list[str], level: str, not_for_workers: Iterable[socket.socket] = ()
+) -> tuple[int, socket.socket]:
     """Fork the server off this process; returns its pid and our end of its socket.
 
     To be called before there are threads, keys, connections or an event loop. What the daemon has imported by
@@ -46,7 +49,8 @@ def fork_server(drivers: list[str], level: str) -> tuple[int, socket.socket]:
     if pid == 0:
         code = 70  # EX_SOFTWARE
         try:
-            ours.close()
+            for one in (ours, *not_for_workers):
+                one.close()
             _read_nothing()
             ctypes.CDLL(None).prctl(PR_SET_NAME, b"nursery", 0, 0, 0)
             main(theirs, drivers, level)

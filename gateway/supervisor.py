@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -73,6 +74,8 @@ class Supervised:
         self._pid = 0
         self._pidfd = -1
         self._last_beat = 0.0
+        self._acts_at = 0.0
+        """When whoever looks after the process has something to do next, at the latest."""
         self._paused = False
         self._stopping = False
         self._ended: asyncio.Event = asyncio.Event()
@@ -95,6 +98,7 @@ class Supervised:
                 self._above.stands(self.order.position, said.event_type, None)
         self.describe()
         self._enter(Condition.STARTING)
+        self._acts_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._keep_alive(), name=f"supervise {self.order.position}")
 
     async def stop(self) -> None:
@@ -111,6 +115,12 @@ class Supervised:
                     await self._ended.wait()
                     await self._process_gone()
         await self._end()
+
+    def alive(self, patience_s: float) -> bool:
+        """Whether its process is looked after; `patience_s` is how late that may be."""
+        if self._task is None or self._stopping:
+            return True
+        return not self._task.done() and asyncio.get_running_loop().time() <= self._acts_at + patience_s
 
     def tell_again(self) -> None:
         """Make known once more all that is retained, to somebody who has just come."""
@@ -229,13 +239,15 @@ class Supervised:
         loop = asyncio.get_running_loop()
         while True:
             self._hurry.clear()
-            born = loop.time()
+            self._acts_at = born = loop.time()
             try:
                 await self._begin()
                 cause = await self._watch()
             except OSError as error:
                 log.error("worker_not_started", device=self.order.position, exc_info=error)
                 cause = Cause.CRASHED
+            # A process in the kernel's hands ends when the kernel lets it: that is one device's trouble.
+            self._acts_at = math.inf
             await self._end()
             self.restarts += 1
             if self._asked_to_end:
@@ -256,6 +268,7 @@ class Supervised:
                 action=Action.WAIT,
                 how="If it repeats: replug the device, then send a diagnostics bundle to support.",
             )
+            self._acts_at = loop.time() + wait_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._hurry.wait()
@@ -288,6 +301,7 @@ class Supervised:
         loop = asyncio.get_running_loop()
         while True:
             before = loop.time()
+            self._acts_at = before + self.order.heartbeat_s
             try:
                 async with asyncio.timeout(self.order.heartbeat_s):
                     await self._ended.wait()

@@ -49,6 +49,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
     """An NB-1010-U."""
 
     settings_model = Nb1010Settings
+    usb_ids = (IDS,)
     scrubber = "drivers.fingerprint.scrubbing:usb"
 
     async def open(self) -> Identity:

@@ -29,6 +29,7 @@ COMMANDS = (
     "doctor",
     "why",
     "bundle",
+    "udev",
     "command",
     "claims",
     "config",

@@ -3,7 +3,9 @@
 import typer
 
 from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
+from gateway.config.model import UNNAMED
+from gateway.state_folder import EX_CONFIG
 
 app = typer.Typer(help="Look at the file that describes a post.", no_args_is_help=True)
 
@@ -12,6 +14,12 @@ app = typer.Typer(help="Look at the file that describes a post.", no_args_is_hel
 def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Say everything that is wrong with a file, each with line, key and remedy, or that nothing is."""
     post = load_or_fail(config)
+    if not post.gateway.named:
+        fail(
+            f"{config}: gateway.site: {UNNAMED} names no post, so no device is started\n"
+            '    write the site this post belongs to, as in site = "ke-busia", and describe its devices',
+            EX_CONFIG,
+        )
     console.print(
         f"{config}: {post.gateway.site}/{post.gateway.name} ({post.gateway.profile}), "
         f"{len(post.devices)} device{'s' if len(post.devices) != 1 else ''}: nothing wrong",

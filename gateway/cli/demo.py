@@ -23,12 +23,11 @@ from gateway.cli.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli.officer import STATION, Officer
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_line, status_line
-from gateway.cli.terminal import console, fail, say
+from gateway.cli.terminal import console, fail, need_simulators, say
 from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post
 from gateway.config.model import Console
-from gateway.contract.topics import TRAINING_ROOT
 from gateway.local.orders import Standing
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -61,6 +60,7 @@ def demo(
 
     Exit code 1 when a device of the post published nothing.
     """
+    need_simulators()
     with tempfile.TemporaryDirectory(prefix="borderpost-demo-") as folder:
         run_dir = Path(folder)
         try:
@@ -71,6 +71,8 @@ def demo(
                     BORDERPOST_CONSOLE_PORT=str(free_port()),
                 )
                 described = load_or_fail(config)
+                if described.gateway.profile == "production":
+                    fail(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
                 code = asyncio.run(_demo(described, config, post, run_dir, duration, f"{broker}:{port}"))
         except BrokerError as error:
             fail(str(error), os.EX_UNAVAILABLE)
@@ -83,7 +85,7 @@ async def _demo(
     console.print(
         Panel(
             f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated devices\n"
-            f"broker {broker} on 127.0.0.1, MQTT 5, topics {TRAINING_ROOT}/#\n"
+            f"broker {broker} on 127.0.0.1, MQTT 5, topics {described.gateway.topic_root}/#\n"
             f"{_console(described.console)}"
             "[magenta]Every traveller you see is invented.[/]  Ctrl-C ends the demo.",
             title="borderpost demo",

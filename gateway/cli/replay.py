@@ -8,7 +8,6 @@ import json
 import os
 import tempfile
 from contextlib import aclosing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ from gateway.cli.playing import CannotPlay, Player, observed, place_of
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.recording_file import RecordingFile, recording_or_fail
 from gateway.cli.sentences import sentence
-from gateway.cli.terminal import console, fail
+from gateway.cli.terminal import console, fail, need_simulators
 from gateway.config import Post
 from gateway.contract.topics import Position
 
@@ -51,8 +50,7 @@ def replay(
     With --as the recording becomes a device of a running gateway, whose events say `replayed`. A post in
     production is never played to: pre-recorded input is a way to attack a document check.
     """
-    if find_spec("simulators") is None:
-        fail("this installation has no simulators, so nothing is played here", os.EX_UNAVAILABLE)
+    need_simulators()
     read = recording_or_fail(recording)
     try:
         player = Player(read, pause)

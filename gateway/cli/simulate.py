@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.terminal import console, fail
+from gateway.cli.terminal import console, fail, need_simulators
 
 
 def simulate(
@@ -21,6 +21,7 @@ def simulate(
 
     The gateway is another program: the two meet only at the addresses of the devices.
     """
+    need_simulators()
     # The only place, with the demo, where the gateway's own code reaches for the simulators.
     from simulators.errors import SimulatorError
     from simulators.post import run_post

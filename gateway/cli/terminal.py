@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -20,7 +21,7 @@ ConfigFile = Annotated[
         show_default=True,
     ),
 ]
-DEFAULT_CONFIG = Path("/etc/borderpost/gateway.toml")
+DEFAULT_CONFIG = Path("/etc/borderpost/post.toml")
 
 
 def say(line: Text) -> None:
@@ -35,3 +36,12 @@ def fail(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
     """Say what is wrong on standard error and end."""
     errors.print(text, markup=False, soft_wrap=True)
     sys.exit(exit_code)
+
+
+def need_simulators() -> None:
+    """End with EX_UNAVAILABLE where there are none: a post's own package comes without."""
+    if find_spec("simulators") is None:
+        fail(
+            "This installation has no simulators.\n    They are in the package borderpost-training.",
+            os.EX_UNAVAILABLE,
+        )

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from drivers.links.trusting import trusting
 from gateway.cli.terminal import fail
 from gateway.client import Refused, Workstation
 from gateway.config import Post
@@ -67,7 +68,7 @@ def workstation_of(
         cert, key = broker.tls.cert_file, broker.tls.key_file
     tls = None
     if broker.tls is not None:
-        tls = ssl.create_default_context(cafile=broker.tls.ca_file)
+        tls = trusting(broker.tls.ca_file)
         if cert is not None:
             tls.load_cert_chain(cert, key)
     password_file = broker.password_file if own else login.password_file

@@ -46,6 +46,10 @@ Host = Annotated[str, AfterValidator(_host)]
 FilePath = Annotated[Path, AfterValidator(_file)]
 
 
+UNNAMED = "xx-unnamed"
+"""The site of a post as its package installs it, before anybody has said which post it is."""
+
+
 class GatewayName(Section):
     """Which gateway of which site this is, and how seriously it is meant."""
 
@@ -77,6 +81,11 @@ class GatewayName(Section):
     def topic_root(self) -> str:
         """What its topics begin with: training stands apart."""
         return TRAINING_ROOT if self.profile == "training" else ROOT
+
+    @property
+    def named(self) -> bool:
+        """Whether anybody has said which post this is; no device starts before."""
+        return self.site != UNNAMED
 
 
 class Tls(Section):

@@ -74,7 +74,7 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
         commands=draft.commands or Commands(),
         console=draft.console or Console(),
         roles=roles,
-        devices=draft.devices,
+        devices=draft.devices if draft.gateway.named else {},
         stamps=_stamps(draft.broker, draft.hq),
     )
 
@@ -87,7 +87,7 @@ def _validate(filled: Filled, folder: Path) -> Draft:
             setattr(draft, name, validated(model, filled, (name,), filled.table[name], folder))
         elif name in ("delivery", "vault", "retention", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
-    _sections(filled)
+    _sections(filled, unnamed=draft.gateway is not None and not draft.gateway.named)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.
     driver_named = cache(load_driver)
     for name, table in _device_tables(filled):
@@ -103,11 +103,12 @@ def _validate(filled: Filled, folder: Path) -> Draft:
     return draft
 
 
-def _sections(filled: Filled) -> None:
+def _sections(filled: Filled, *, unnamed: bool) -> None:
     """Look for sections that do not exist, and for those that must."""
     known = {*REQUIRED, *OPTIONAL, "device"}
     strays = [name for name in filled.table if name not in known]
-    missing = [name for name in (*REQUIRED, "device") if name not in filled.table]
+    needed = REQUIRED if unnamed else (*REQUIRED, "device")
+    missing = [name for name in needed if name not in filled.table]
     if not strays and not missing:
         return
     from gateway.config.words import nearest, unknown_name

@@ -265,8 +265,16 @@ class Delivery(Audience):
 
     @property
     def silence_s(self) -> float:
-        """How long the writer's thread has not been heard of; for the watchdog. A long commit counts."""
+        """How long the writer's thread has not been heard of; a long commit counts."""
         return asyncio.get_running_loop().time() - self._writer.beat if self._writer is not None else 0.0
+
+    def stuck(self, patience_s: float) -> str | None:
+        """The part that was not seen at work within so many seconds."""
+        if self._writer is None:
+            return None
+        if self.silence_s > patience_s:
+            return "outbox writer"
+        return next((f"client of {d.name}" for d in self._destinations if not d.alive(patience_s)), None)
 
     async def rotate(self, new: MasterKey) -> None:
         """Wrap every data key with a new master key. Raises OSError, sqlite3.Error: then nothing changed."""

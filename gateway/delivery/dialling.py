@@ -8,12 +8,13 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
+from drivers.links.trusting import trusting
 from gateway.delivery.settings import TlsSettings
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """Make a context that verifies the broker; raises OSError (ssl.SSLError is one)."""
-    context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
+    context = trusting(settings.ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     if settings.cert is not None:
         context.load_cert_chain(settings.cert, settings.key)

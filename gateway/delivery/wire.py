@@ -97,6 +97,7 @@ class Wire:
         self._socket: CoalescedSocket | None = None
         self._writing = False
         self._up = False
+        self._looked = 0.0
         self._acks: list[tuple[int, int]] = []
         self._messages: list[tuple[mqtt.MQTTMessage, int]] = []
         self._granted: list[int] = []
@@ -123,6 +124,11 @@ class Wire:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._drop()
+
+    def alive(self, patience_s: float) -> bool:
+        """Whether it is connected and looks after its connection, or is about to connect."""
+        trying = self._task is not None and not self._task.done()
+        return trying and not (self._up and self._loop.time() - self._looked > patience_s)
 
     # Sending
 
@@ -189,6 +195,7 @@ class Wire:
         if reason != 0:
             raise ConnectionError(f"refused with reason code 0x{reason:02x}")
         self._up = True
+        self._looked = self._loop.time()
         self._timer = self._loop.call_later(MISC_S, self._misc)
         if self._subscriptions:
             # As published: a message that somebody wants retained is seen to be one, even if it comes fresh.
@@ -293,6 +300,7 @@ class Wire:
         if client is None:
             return
         self._timer = self._loop.call_later(MISC_S, self._misc)
+        self._looked = self._loop.time()
         try:
             client.loop_misc()
         except Exception:

@@ -18,7 +18,6 @@ from gateway.diagnosis.usb_tree import UsbNode, fitting, plugged
 from gateway.local.views import Finding
 
 COMM_BYTES = 15  # Linux keeps that much of a process's name; workers are called by their position
-RULES = Path("/etc/udev/rules.d/60-borderpost.rules")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +85,7 @@ def _permission(position: str, node: _Node, account: Account) -> Iterator[Findin
         group = account.missing_group(node.path)
     except OSError:
         return  # it went meanwhile: the next look says so
-    if group is not None:
-        how = f"sudo usermod -aG {group} {account.name}, then: sudo systemctl restart borderpost"
-    else:
-        which = f'KERNEL=="{node.path.name}"'
-        if node.device is not None and node.path == node.device.node:
-            ids = f'ATTR{{idVendor}}=="{node.device.vendor}", ATTR{{idProduct}}=="{node.device.product}"'
-            which = f'SUBSYSTEM=="usb", {ids}'
-        rule = f'{which}, GROUP="{account.name}", MODE="0660"'
-        how = f"echo '{rule}' | sudo tee -a {RULES} && sudo udevadm control --reload && sudo udevadm trigger"
+    how = "sudo borderpost udev --install, then: sudo systemctl restart borderpost"
     yield found(
         "no_permission",
         "error",

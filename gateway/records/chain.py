@@ -74,7 +74,7 @@ class Head:
             n, hexed = file.read_text("ascii").split()
         except (OSError, ValueError):
             return None
-        return cls(int(n), hexed) if n.isdecimal() and _HASH.fullmatch(hexed) else None
+        return cls(int(n), hexed) if re.fullmatch(r"[0-9]{20}", n) and _HASH.fullmatch(hexed) else None
 
 
 def digest(raw: bytes) -> str:

@@ -44,8 +44,13 @@ class Reception:
         config: Path,
         bench: "Callable[[], Bench]",
         program: Sequence[str] = (sys.executable, "-m", "gateway.console"),
+        passed: socket.socket | None = None,
     ) -> None:
-        """`bench` is called when somebody comes for the first time; `program` is the console."""
+        """`bench` is called when somebody comes for the first time; `program` is the console.
+
+        `passed` is the local socket where the service manager has opened it.
+        """
+        self._passed = passed
         self._program = program
         self._folder = folder
         self._config = config
@@ -57,7 +62,7 @@ class Reception:
     def open(self, listen: str | None) -> None:
         """Open the sockets, and let people in from now on; raises OSError with what could be opened open."""
         failed = None
-        for name, opened in (("--socket", _local(self._folder)), ("--tcp", _network(listen))):
+        for name, opened in (("--socket", _local(self._folder, self._passed)), ("--tcp", _network(listen))):
             try:
                 if (one := opened()) is not None:
                     self._sockets[name] = one
@@ -172,10 +177,13 @@ async def _ended(process: "subprocess.Popen[bytes]") -> int:
     return process.returncode
 
 
-def _local(folder: Path) -> Callable[[], socket.socket | None]:
+def _local(folder: Path, passed: socket.socket | None) -> Callable[[], socket.socket | None]:
     def opened() -> socket.socket:
         path = folder / SOCKET
         path.unlink(missing_ok=True)  # the state folder is ours alone: whoever listened there is dead
+        if passed is not None:
+            path.symlink_to(passed.getsockname())
+            return passed.dup()
         one = socket.socket(socket.AF_UNIX)
         try:
             # A path of a socket has 107 bytes at most, and that of the folder may be longer.

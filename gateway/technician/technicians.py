@@ -2,6 +2,7 @@
 
 import uuid
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from drivers.driver import Identity
@@ -35,8 +36,12 @@ class Technicians:
         position: str,
         time_source: TimeSource,
         sign: Sign | None,
+        passed: socket | None = None,
     ) -> None:
-        """`position` is the gateway's own; `sign` signs the audit."""
+        """`position` is the gateway's own; `sign` signs the audit.
+
+        `passed` is the socket that people come in by, where it is open already.
+        """
         self._gateway = gateway
         self.admission = Admission(
             Register(state_dir / REGISTER),
@@ -50,7 +55,7 @@ class Technicians:
         self._keeping = Keeping(
             state_dir, position, lambda: gateway.post.retention, self._journal, time_source
         )
-        self._reception = Reception(state_dir, gateway.path, self._at_the_bench)
+        self._reception = Reception(state_dir, gateway.path, self._at_the_bench, passed=passed)
         self._bench: Bench | None = None
 
     def start(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,23 @@ async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: House) -
     assert "/evt/plate" not in house.broker.log
 
 
+async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(house: House) -> None:
+    house.profile = "production"
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").state)
+        house.profile = "training"
+        house.extra = '[console]\nsimulators = "/run/simulators.sock"\n'
+        house.describe("lane-2/reader")
+        assert house.process is not None
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_needs_restart" in house.log)
+        assert await house.stop() == 0
+    assert "config_reloaded" not in house.log
+    assert "lane-2/reader" not in house.broker.log
+
+
 @pytest.mark.parametrize(
     ("line", "key"),
     [
@@ -113,6 +131,22 @@ def test_a_production_gateway_does_not_start_with_what_is_for_training(
     result = CliRunner().invoke(app, ["config", "check", str(config)])
 
     assert (result.exit_code, key in result.output) == (os.EX_CONFIG, True), result.output
+    assert not (tmp_path / "state").exists()
+
+
+def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUN", "MQTT_PORT", "CONSOLE_PORT"):
+        monkeypatch.setenv(f"BORDERPOST_{name}", "what the demo sets, and no test after this one shall find")
+    config = tmp_path / "post.toml"
+    config.write_text(
+        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
+        '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
+        '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
+    )
+
+    result = CliRunner().invoke(app, ["demo", "--config", str(config)])
+
+    assert (result.exit_code, "in production" in result.output) == (os.EX_NOPERM, True), result.output
     assert not (tmp_path / "state").exists()
 
 

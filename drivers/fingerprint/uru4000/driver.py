@@ -51,6 +51,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
     """A scanner of the U.are.U 4000 family."""
 
     settings_model = Uru4000Settings
+    usb_ids = MODELS.keys()
     scrubber = "drivers.fingerprint.scrubbing:usb"
 
     async def open(self) -> Identity:

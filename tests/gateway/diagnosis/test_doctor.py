@@ -211,7 +211,7 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine) -> No
     bad = post.bad()
     assert "nobody, which may not open" in bad["no_permission"].text
     assert "the group dialout is missing" in bad["no_permission"].text
-    assert bad["no_permission"].how.startswith("sudo usermod -aG dialout nobody")
+    assert bad["no_permission"].how.startswith("sudo borderpost udev --install")
     assert bad["port_held"].text == f"ModemManager (pid 712) holds {port}."
     assert bad["port_held"].how == "sudo systemctl mask --now ModemManager"
 
@@ -238,8 +238,7 @@ def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(post: Post, ma
     assert "U.are.U at 1-1.2 asks for 500 mA" in bad["usb_power"].text
     assert bad["usb_power"].about == "lane-1/finger"
     assert str(scanner / "power/control") in bad["usb_asleep"].how
-    assert 'ATTR{idVendor}=="05ba"' in bad["no_permission"].how
-    assert "60-borderpost.rules" in bad["no_permission"].how
+    assert bad["no_permission"].how.startswith("sudo borderpost udev --install")
 
     machine.plug("1-2", "05ba:000a", 4, serial="A2")
     ambiguous = post.bad()["ambiguous"]
@@ -413,3 +412,12 @@ def test_a_code_that_was_misheard_is_noticed() -> None:
     assert spoken("port_held") == "BP-PORT-HELD-" + spoken("port_held")[-2:]
     codes = ["port_held", "port_hell", "no_device", "no_devise", "clock_wrong", "disk_full"]
     assert len({spoken(code)[-2:] for code in codes}) == len(codes)
+
+
+def test_a_production_broker_that_takes_anything_from_anybody_is_told(post: Post) -> None:
+    assert "broker_open" not in post.bad(), "a test's broker may be open"
+    post.head = post.head.replace('"test"', '"production"')
+    assert "it has no access list" in post.bad()["broker_open"].text
+    with Mosquitto(acl="topic readwrite bgw/v1/uto-test/_gw/gw-1/state\n") as guarded:
+        post.broker = f'[broker]\nhost = "127.0.0.1"\nport = {guarded.port}\n'
+        assert not {"broker_open", "broker_refuses"} & post.bad().keys()

@@ -40,7 +40,7 @@ STAGED = {
     "forbidden/reader": (
         "no_permission",
         "runs as root, which may not open /dev/pts/",
-        "sudo udevadm control --reload",
+        "sudo borderpost udev --install",
     ),
     "held/reader": ("port_held", "ModemManager (pid ", "sudo systemctl mask --now ModemManager"),
     "rate/reader": ("baud_wrong", "none meant anything: that is what a wrong rate looks like", "115200"),

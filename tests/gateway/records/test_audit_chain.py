@@ -212,6 +212,13 @@ def test_what_is_cut_behind_the_last_checkpoint_is_told_as_unproved(tmp_path: Pa
     assert verdict.unproved.n == verdict.proved.n + 1
 
 
+def test_a_note_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    for note_of_last in (f"{'9' * 5000} {'0' * 64}", "7", "\xff"):
+        (tmp_path / HEAD_FILE).write_text(note_of_last, "latin-1")
+        assert verify(tmp_path, VERIFIER).wrong is None
+
+
 def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_on(tmp_path: Path) -> None:
     made, folder = tmp_path / "made", tmp_path / "cut"
     made.mkdir()

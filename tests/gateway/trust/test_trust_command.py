@@ -149,6 +149,22 @@ def test_a_revoked_name_has_no_rights_until_it_is_renewed(post: Path) -> None:
     assert trust(post, "renew", "nobody")[0] == os.EX_USAGE
 
 
+def test_the_broker_is_given_its_files_for_itself_alone(post: Path) -> None:
+    there = post / "mosquitto"
+    trust(post, "renew", "--broker", str(there))
+
+    made = {file.name for file in (post / "authority/broker").iterdir()}
+    assert {file.name for file in there.iterdir()} == made
+    assert {stat.S_IMODE(file.stat().st_mode) for file in there.iterdir()} == {0o640}
+    assert stat.S_IMODE(there.stat().st_mode) == 0o750
+    if os.geteuid() == 0:
+        assert {file.group() for file in (there, *there.iterdir())} == {"mosquitto"}
+    lines = [line.split() for line in (there / "mosquitto.conf").read_text().splitlines()]
+    named = [line[1] for line in lines if line and line[0].endswith("file")]
+    assert named
+    assert all(Path(file).is_relative_to(there) for file in named)
+
+
 def test_a_key_under_a_passphrase_serves_nobody_without_it(tmp_path: Path) -> None:
     two_states(tmp_path)
     word, other = tmp_path / "word", tmp_path / "other"

@@ -1,0 +1,44 @@
+"""`borderpost udev`: let the gateway open its devices, by name, and nobody else try them."""
+
+import os
+import subprocess
+from typing import Annotated
+
+import typer
+
+from gateway.cli.post_file import load_or_fail
+from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
+from gateway.diagnosis.udev_rules import OF_POST, rules_of_drivers, rules_of_post
+
+KINDS = ("usb", "tty", "input", "video4linux", "gpio")
+
+
+def udev(
+    config: ConfigFile = DEFAULT_CONFIG,
+    install: Annotated[bool, typer.Option("--install", help=f"Write {OF_POST} and apply it.")] = False,
+    drivers: Annotated[
+        bool, typer.Option("--drivers", help="Those of every post instead, which the package brings.")
+    ] = False,
+) -> None:
+    """Print the rules for udev that a post's devices need: permissions, names, and no ModemManager.
+
+    Once they are installed, each device has its position as a name, as /dev/borderpost/lane-1/reader.
+    """
+    if drivers:
+        print(rules_of_drivers(), end="")  # noqa: T201 - no line may be broken
+        return
+    rules = rules_of_post(load_or_fail(config).devices)
+    if not install:
+        print(rules, end="")  # noqa: T201
+        return
+    try:
+        OF_POST.write_text(rules)
+    except OSError as error:
+        fail(f"{OF_POST} cannot be written: {error.strerror}\n    run this with sudo", os.EX_NOPERM)
+    trigger = ["udevadm", "trigger", "--settle", *(f"--subsystem-match={kind}" for kind in KINDS)]
+    for command in (["udevadm", "control", "--reload"], trigger):
+        try:
+            subprocess.run(command, check=True, timeout=60)
+        except (OSError, subprocess.SubprocessError) as error:
+            fail(f"the rules are written to {OF_POST}, but not applied: {error}", os.EX_UNAVAILABLE)
+    console.print(f"{OF_POST}: written and applied; ls -lR /dev/borderpost", markup=False, soft_wrap=True)

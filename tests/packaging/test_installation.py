@@ -1,0 +1,119 @@
+"""What the packages install fits together: units, rules for udev, the files that they name."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.simulate import simulate
+from gateway.config import ConfigError, load
+from gateway.diagnosis.udev_rules import rules_of_drivers, rules_of_post
+
+SYSTEMD = Path(__file__).parents[2] / "systemd"
+UNITS = {"borderpost.service": "", "borderpost-key.service": "", "mosquitto.service": "mosquitto.service.d"}
+DEBIAN_MOSQUITTO = """
+[Service]
+Type=notify
+ExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/mosquitto.conf
+"""
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def test_no_unit_is_exposed(tmp_path: Path) -> None:
+    """15 of 100 is what systemd's own scale calls well confined; Debian's unit for Mosquitto has 94."""
+    for unit, drop_in in UNITS.items():
+        if drop_in:
+            (tmp_path / unit).write_text(DEBIAN_MOSQUITTO)
+            shutil.copytree(SYSTEMD / drop_in, tmp_path / drop_in)
+        else:
+            shutil.copy(SYSTEMD / unit, tmp_path)
+        said = subprocess.run(
+            ["systemd-analyze", "security", "--offline=true", "--threshold=15", tmp_path / unit],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_the_rules_that_are_installed_are_those_of_the_drivers() -> None:
+    rules = rules_of_drivers()
+    assert (SYSTEMD / "60-borderpost.rules").read_text() == rules
+    assert 'ATTR{idVendor}=="05ba", ATTR{idProduct}=="000a", GROUP="borderpost"' in rules
+    assert 'ATTR{idVendor}=="298d", ATTR{idProduct}=="1010", GROUP="borderpost"' in rules
+
+
+def test_each_device_of_a_post_gets_rules_and_its_position_as_a_name(tmp_path: Path) -> None:
+    post = tmp_path / "post.toml"
+    devices = {
+        "lane-1/reader": "usb:0DB5:0137:A0012345",
+        "lane-2/reader": "/dev/serial/by-path/pci-0000:00:14.0-usb-0:2:1.0",
+        "lane-4/reader": '/dev/serial/by-id/x"*',
+    }
+    tables = [
+        f"[device.\"{at}\"]\ndriver = 'mrz-serial'\nframing = 'text'\nport = '{port}'\n"
+        for at, port in devices.items()
+    ]
+    tables.append("[device.\"lane-3/finger\"]\ndriver = 'uru4000'\nport = 'usb:05BA:000A@1-4.2'\n")
+    head = "[gateway]\nsite = 'ke-busia'\nname = 'gw-1'\nprofile = 'test'\nstate_dir = 'state'\n"
+    post.write_text(head + "[broker]\nhost = '127.0.0.1'\n" + "".join(tables))
+    rules = rules_of_post(load(post).devices)
+
+    tty = next(line for line in rules.splitlines() if line.startswith('SUBSYSTEM=="tty"'))
+    for said in (
+        'ATTRS{idVendor}=="0db5", ATTRS{idProduct}=="0137", ATTRS{serial}=="A0012345"',
+        'GROUP="borderpost", MODE="0660"',
+        'SYMLINK+="borderpost/lane-1/reader"',
+        'ENV{ID_MM_DEVICE_IGNORE}="1"',
+    ):
+        assert said in tty
+    assert 'SYMLINK=="serial/by-path/pci-0000:00:14.0-usb-0:2:1.0", GROUP="borderpost"' in rules
+    assert 'ATTR{idProduct}=="000a", KERNEL=="1-4.2", GROUP="borderpost"' in rules
+    assert (
+        "by-id/x" not in rules
+    )  # what means something to udev is no address that a post's file may bring in
+    assert "# lane-4/reader: port has characters" in rules
+
+
+def test_a_post_that_nobody_has_named_starts_no_device(tmp_path: Path) -> None:
+    text = (SYSTEMD / "post.toml").read_text()
+    post = tmp_path / "post.toml"
+    post.write_text(text)
+    unnamed = load(post, {})
+    assert not unnamed.gateway.named
+    assert unnamed.vault.credential == "outbox.key"
+
+    with_device = "\n".join(
+        line.removeprefix("# ") if line.startswith(("# [device", "# driver", "# port", "# framing")) else line
+        for line in text.splitlines()
+    )
+    post.write_text(with_device)
+    assert not load(post, {}).devices
+    post.write_text(with_device.replace("xx-unnamed", "ke-busia"))
+    assert [str(position) for position in load(post, {}).devices] == ["lane-1/reader"]
+    post.write_text(text.replace("xx-unnamed", "ke-busia"))
+    with pytest.raises(ConfigError, match="the section is missing"):
+        load(post, {})
+
+
+def test_the_service_is_given_the_key_that_is_made() -> None:
+    unit = (SYSTEMD / "borderpost.service").read_text()
+    maker = (SYSTEMD / "make-key").read_text()
+    assert "ImportCredential=borderpost.outbox.key:outbox.key" in unit
+    assert "/etc/credstore.encrypted/borderpost.outbox.key" in maker
+    assert "--name=outbox.key" in maker
+    (made,) = re.findall(r"ConditionPathExists=!(.*)", (SYSTEMD / "borderpost-key.service").read_text())
+    assert f"key={made}" in maker
+
+
+def test_without_simulators_it_says_where_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gateway.cli.terminal.find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        simulate(Path("post.toml"))
+    assert ended.value.code == os.EX_UNAVAILABLE
+    assert "borderpost-training" in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""What systemd hears of the daemon: ready, alive, reloading, stopping; and nothing once a part is stuck."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.benches import Workplace, working
+from support.gateways import House
+
+from gateway.contract.topics import Position
+from gateway.service import ServiceManager
+
+
+class Manager:
+    """The service manager's end of the notification socket."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(path))
+        self._socket.setblocking(False)
+
+    async def hears(self, word: str, within_s: float = 30) -> list[str]:
+        """The next message with a line that begins so."""
+        async with asyncio.timeout(within_s):
+            while True:
+                lines = (await asyncio.get_running_loop().sock_recv(self._socket, 4096)).decode().split("\n")
+                if any(line.startswith(word) for line in lines):
+                    return lines
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[Manager]:
+    with contextlib.closing(Manager(tmp_path / "notify")) as manager:
+        yield manager
+
+
+ACTIVATE = """
+import os, socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.bind(sys.argv[1])
+one.listen()
+os.dup2(one.fileno(), 3)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "console"}
+os.set_inheritable(3, True)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""What systemd does before it starts a service that has a socket unit."""
+
+
+async def test_the_daemon_tells_its_life_and_takes_the_socket_that_it_is_given(
+    house: House, manager: Manager
+) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await house.wire("lane-1/reader")
+    house.environment |= {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "800000"}
+    console = house.folder / "console.sock"
+    house.under = (sys.executable, "-ISc", ACTIVATE, str(console))
+    await house.start()
+
+    assert any(line.startswith("STATUS=uto-test/gw-1: ") for line in await manager.hears("READY=1"))
+    await manager.hears("WATCHDOG=1")
+    await manager.hears("STATUS=uto-test/gw-1: 1 of 1 devices online")
+    assert house.process is not None
+    inner = house.folder / "state/console.sock"
+    assert inner.readlink() == console
+    passed = (Path("/proc") / str(house.process.pid) / "fd/3").readlink()
+    others = list(descendants(house.process.pid))
+    assert len(others) == 2  # the fork server, and the device's own process
+    assert not any(passed in opened(pid) for pid in others)
+    house.process.send_signal(signal.SIGHUP)
+    told = await manager.hears("RELOADING=1")
+    assert told[1].startswith("MONOTONIC_USEC=")
+    await manager.hears("READY=1")
+    stopping = asyncio.create_task(house.stop())
+    await manager.hears("STOPPING=1")
+    assert await stopping == 0
+
+
+async def test_one_stuck_part_stops_the_feed_and_is_named(house: House, manager: Manager) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await house.wire("lane-1/reader")
+    service = ServiceManager(str(manager.path), watchdog_s=0.8)
+    async with working(house, "mrz-serial") as post:
+        feeding = asyncio.create_task(service.feed(lambda _: post.gateway.stuck(1.5), post.gateway.status))
+        try:
+            await manager.hears("WATCHDOG=1")
+            with held_up_writer(post):
+                await manager.hears("STATUS=Stuck: outbox writer.")
+                with pytest.raises(TimeoutError):
+                    await manager.hears("WATCHDOG=1", within_s=1)
+            await manager.hears("WATCHDOG=1")
+            device = post.gateway.device(Position.parse("lane-1/reader"))
+            assert device is not None
+            assert device._task is not None
+            device._task.cancel()
+            await manager.hears("STATUS=Stuck: supervisor of lane-1/reader.")
+            device._task = None
+            await manager.hears("WATCHDOG=1")
+            wire = post.gateway._delivery._destinations[0]._wire
+            assert wire._timer is not None
+            wire._timer.cancel()
+            await manager.hears("STATUS=Stuck: client of local.")
+            wire._misc()
+            await manager.hears("WATCHDOG=1")
+        finally:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+
+
+def descendants(pid: int) -> Iterator[int]:
+    for child in (Path("/proc") / f"{pid}/task/{pid}/children").read_text().split():
+        yield int(child)
+        yield from descendants(int(child))
+
+
+def opened(pid: int) -> set[Path]:
+    return {each.readlink() for each in (Path("/proc") / f"{pid}/fd").iterdir()}
+
+
+@contextlib.contextmanager
+def held_up_writer(post: Workplace) -> Iterator[None]:
+    """Keep the thread that owns the disk from its work."""
+    go_on = threading.Event()
+    writer = post.gateway._delivery._writer
+    assert writer is not None
+    held = writer.call(lambda _: go_on.wait(30))
+    try:
+        yield
+    finally:
+        go_on.set()
+        del held
