@@ -22,6 +22,7 @@ CHECKPOINT, RESUMED, REMOVED, LOST = "audit.checkpoint", "audit.resumed", "audit
 STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MOMENT = re.compile(r"(19[7-9]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_BLOCK = 64 * 1024
 _SEAL = b',"jws":"'
 
 Sign = Callable[[bytes], str]
@@ -155,3 +156,22 @@ def split(file: Path, content: bytes) -> Iterator[Row]:
         yield Row(file, number, raw, ended=True)
     if rest:
         yield Row(file, len(lines) + 1, rest, ended=False)
+
+
+def backwards(file: Path) -> Iterator[bytes]:
+    """The lines of a file, the last one first; none where there is no such file."""
+    try:
+        with file.open("rb") as lines:
+            at = lines.seek(0, 2)
+            rest = b""
+            while at > 0:
+                size = min(_BLOCK, at)
+                at -= size
+                lines.seek(at)
+                first, *whole = (lines.read(size) + rest).split(b"\n")
+                yield from filter(None, reversed(whole))
+                rest = first
+            if rest:
+                yield rest
+    except FileNotFoundError:
+        return

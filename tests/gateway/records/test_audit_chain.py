@@ -367,7 +367,7 @@ NAMES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     lines=st.lists(
         st.binary(max_size=40)
