@@ -26,10 +26,9 @@ demo: $(VENV)/.demo
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50
-# The linters compute while tests wait.
+# The linters compute while tests wait, and while the oracles come.
 test:
-	$(MAKE) --no-print-directory -j2 $(VENV)/.dev $(ORACLES)/.ready
-	$(MAKE) --no-print-directory -j2 --output-sync=target lint tests
+	$(MAKE) --no-print-directory -j2 --output-sync=target tests lint
 
 .PHONY: tests
 tests: $(VENV)/.dev $(ORACLES)/.ready
@@ -66,6 +65,13 @@ fuzz: $(VENV)/.dev $(FUZZER)/.ready
 soak: MINUTES = 15
 soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+# The packages on a real kernel, in a virtual machine whose power is cut CUTS times: tests/vm/README.md.
+.PHONY: vm-test
+CUTS ?= 2
+vm-test: deb $(VENV)/.dev
+	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
+		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
 
 # Replays every wire log through a real gateway and writes the expected events beside it.
 recordings: $(VENV)/.dev

@@ -274,6 +274,10 @@ class Gateway:
                 Action.RESTART,
                 "systemctl restart borderpost",
             )
+        if post.gateway.profile != self.post.gateway.profile:
+            # What is allowed to training, a gateway that still runs in production must not take over.
+            log.warning("config_needs_restart", config=str(self.path))
+            return
         await self._apply(changes, post)
         log.info("config_reloaded", config=str(self.path), count=len(self._devices))
 

@@ -20,7 +20,8 @@ def delivery_settings(post: Post) -> DeliverySettings:
     """Translate; raises OSError when a password file cannot be read."""
     kept = post.delivery
     sending = {"in_flight": kept.in_flight, "drain_per_s": kept.drain_per_s}
-    destinations = [DestinationSettings.local(_broker(post, post.broker), **sending)]
+    guarded = post.gateway.profile == "production" and post.commands.roles_file is not None
+    destinations = [DestinationSettings.local(_broker(post, post.broker), guarded=guarded, **sending)]
     if post.hq is not None:
         classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.takes_traveller else set())
         destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))

@@ -46,7 +46,7 @@ def read_alone(config: Path) -> Path | None:
     """Where the state directory is, of a post's file that may have mistakes elsewhere; None: ask `load`."""
     try:
         found = tomllib.loads(config.read_text("utf-8"))["gateway"]["state_dir"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     plain = isinstance(found, str) and "$" not in found  # else it takes what fills in the environment
     return config.absolute().parent / found if plain else None

@@ -7,7 +7,6 @@ has gone. The camera cannot be asked, so what it pushes while nobody listens it 
 
 import base64
 import binascii
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal
@@ -21,6 +20,7 @@ from drivers.camera.plates import REMEMBERED, fraction
 from drivers.camera.times import iso
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.links import json_body
 from drivers.links.http_listener import ListenerSettings, Put
 from drivers.observation import Observation
 
@@ -61,8 +61,8 @@ class Axis(Driver[AxisSettings]):
 
     def _take(self, put: Put) -> Iterator[PlateRead | BadFrame]:
         try:
-            pushed = json.loads(put.body)
-        except (ValueError, RecursionError):
+            pushed = json_body.parsed(put.body)
+        except ValueError:
             yield BadFrame("no_json", put.body[:KEPT_BYTES])
             return
         for event in pushed if isinstance(pushed, list) else [pushed]:

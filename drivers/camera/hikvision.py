@@ -143,7 +143,7 @@ def _announced(alert: Element) -> int | None:
 def _parsed(content: bytes) -> Element | None:
     try:
         root: Element = fromstring(content.strip())
-    except (ParseError, DefusedXmlException, ValueError):
+    except (ParseError, DefusedXmlException, ValueError, LookupError):  # of an unknown encoding
         return None
     return root
 

@@ -12,7 +12,8 @@ _SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOS = 0xDA
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 """Markers without a segment: TEM and the restarts."""
-_AFTER_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""With the last of its fill bytes: to begin at the first would take the square of their number."""
 
 
 @dataclass(frozen=True, slots=True)

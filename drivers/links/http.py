@@ -227,11 +227,12 @@ class HttpLink:
                 async for chunk in chunks:
                     self._tap("in", chunk)
                     rest += chunk
-                    *lines, last = bytes(rest).split(b"\n")
-                    rest = bytearray(last)
-                    for line in lines:
-                        if line.strip():
-                            yield line
+                    if b"\n" in chunk:
+                        *lines, last = bytes(rest).split(b"\n")
+                        rest = bytearray(last)
+                        for line in lines:
+                            if line.strip():
+                                yield line
                     if len(rest) > LINE_LIMIT_BYTES:
                         raise self._too_much(LINE_LIMIT_BYTES)
         except httpx.HTTPError as error:
@@ -306,7 +307,13 @@ class HttpLink:
             timeout=allowed_s,
         )
         self._tap("out", f"{method} {request.url.raw_path.decode()}\n".encode() + (content or b""))
-        answer = await self._client.send(request, stream=True)
+        try:
+            answer = await self._client.send(request, stream=True)
+        except (
+            ValueError,
+            LookupError,
+        ):  # what httpx makes of a challenge to prove the password that is none
+            raise self.wrong_service("asks for a proof of the password that nobody can give") from None
         try:
             self._answered = True
             self._tap("in", f"{answer.status_code} {answer.headers.get('content-type', '')}\n".encode())
@@ -323,10 +330,13 @@ class HttpLink:
     def _below(self, path: str, query: Mapping[str, Any] | None) -> httpx.URL:
         """An address of this service, whatever stands in the path: services name paths themselves."""
         path, _, own_query = path.partition("?")
-        url = self._base.copy_with(path=f"{self._base.path.rstrip('/')}/{path.lstrip('/')}")
-        if own_query:
-            url = url.copy_with(query=own_query.encode())
-        return url if query is None else url.copy_merge_params(dict(query))
+        try:
+            url = self._base.copy_with(path=f"{self._base.path.rstrip('/')}/{path.lstrip('/')}")
+            if own_query:
+                url = url.copy_with(query=own_query.encode())
+            return url if query is None else url.copy_merge_params(dict(query))
+        except (httpx.InvalidURL, ValueError):
+            raise self.wrong_service("names a path that cannot be asked for") from None
 
     async def returned(self) -> None:
         """Wait until the service has gone and come back."""

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
+from drivers.links.emulated import emulated
 from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
-from drivers.links.usb_devices import on_emulated_host
 
 if TYPE_CHECKING:
     from evdev import InputDevice
@@ -77,8 +77,8 @@ class KeyboardLink:
                 self._open_pty(path)
             else:
                 self._open_device(path)
-            pty = os.major(os.fstat(self._fd).st_rdev) in PTY_MAJORS
-            self.simulated = pty or on_emulated_host(self._fd)
+            node = os.fstat(self._fd).st_rdev
+            self.simulated = os.major(node) in PTY_MAJORS or emulated(node)
         except OSError as error:
             self._shut()
             raise _cannot_open(path, error) from error

@@ -32,6 +32,8 @@ from drivers.links.turns import Turns
 AnswerT = TypeVar("AnswerT")
 TCP_PORT = 502
 CONNECT_WITHIN_S = 3.0
+IDENTIFIED_WITHIN_S = 2.0
+"""A simulator on a busy machine takes its time, and must not be taken for a real board that says nothing."""
 SIMULATED = re.compile(r"borderpost simulator", re.IGNORECASE)
 """How boards that do not exist call their maker: over TCP nothing else tells."""
 QUIET_S = 0.005
@@ -179,8 +181,8 @@ class ModbusLink:
         other._wire, other._turns = self._wire, self._turns
         return other
 
-    async def _exchange(self, request: Request[AnswerT]) -> AnswerT:
-        within_s = self.settings.answer_within_s
+    async def _exchange(self, request: Request[AnswerT], at_least_s: float = 0) -> AnswerT:
+        within_s = max(self.settings.answer_within_s, at_least_s)
         try:
             async with asyncio.timeout(within_s):
                 return await self._wire.exchange(self.settings.unit, request)
@@ -197,7 +199,7 @@ class ModbusLink:
     async def _says_so(self) -> bool:
         """Whether it says that it is simulated. Real boards refuse the question, or do not answer it."""
         try:
-            maker, *_ = await self.ask(Identify()) or ("",)
+            maker, *_ = await self._exchange(Identify(), IDENTIFIED_WITHIN_S) or ("",)
         except ModbusRefused:
             return False
         except LinkError as error:

@@ -42,11 +42,13 @@ Wire = Literal["serial", "keyboard", "modbus-tcp", "http", "http-listener", "sma
 People = Literal["synthetic", "scrubbed", "real"]
 Begins = Literal["at open", "midway"]
 _HEX = r"[0-9a-f]{2}(?: [0-9a-f]{2})*"
-_CHUNK = re.compile(rf"(?P<at>\d+\.\d+) (?P<direction>in |out) (?P<hex>{_HEX})(?:  .*)?")
+_AT = r"(?P<at>[0-9]{1,9}\.[0-9]{1,9})"
+"""Numbers are no longer than fits into what capture files have for them."""
+_CHUNK = re.compile(rf"{_AT} (?P<direction>in |out) (?P<hex>{_HEX})(?:  .*)?")
 _TRANSFER = re.compile(
-    r"(?P<at>\d+\.\d+) (?P<stage>submit|complete) +(?P<id>\d+) (?P<kind>[a-z]+) (?P<endpoint>[0-9a-f]{2})"
-    rf"(?: (?P<status>ok|E[A-Z0-9]+))? (?P<length>\d+)"
-    rf"(?: setup (?P<setup>{_HEX}))?(?: data (?P<data>{_HEX}))?(?:  .*)?"
+    rf"{_AT} (?P<stage>submit|complete) +(?P<id>[0-9]{{1,19}}) (?P<kind>[a-z]+) (?P<endpoint>[0-9a-f]{{2}})"
+    r"(?: (?P<status>ok|E[A-Z0-9]+))? (?P<length>[0-9]{1,9})"
+    rf"(?: setup (?P<setup>[0-9a-f]{{2}}(?: [0-9a-f]{{2}}){{7}}))?(?: data (?P<data>{_HEX}))?(?:  .*)?"
 )
 
 
@@ -136,12 +138,13 @@ class Recording:
             )
         except KeyError as missing:
             raise RecordingError(f"the head does not say `# {missing.args[0]}: ...`") from missing
-        except json.JSONDecodeError as error:
-            raise RecordingError("settings, identity or request of the head are no JSON object") from error
 
 
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
     if not isinstance(value, dict):
         raise RecordingError("settings, identity or request of the head are no JSON object")
     return value

@@ -16,11 +16,11 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
+from drivers.links.emulated import emulated
 from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.replays import replays
 from drivers.links.settings import Settings
-from drivers.links.usb_devices import on_emulated_host
 
 RATES = serial.Serial.BAUDRATES
 CHUNK_BYTES = 4096
@@ -94,7 +94,7 @@ class SerialLink:
         # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
         pty = _is_pty(self._fd)
-        self.simulated = pty or on_emulated_host(self._fd)
+        self.simulated = pty or emulated(os.fstat(self._fd).st_rdev)
         self.replayed = pty and replays(self._fd)
 
     async def __aexit__(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.links.emulated import EMULATED_HOSTS
 from drivers.links.holders import holders, how_to_free
 from drivers.links.link import Action, Cause, LinkError
 
@@ -22,8 +23,6 @@ USB_ADDRESS = re.compile(
 )
 SYSFS = Path("/sys/bus/usb/devices")
 NODES = Path("/dev/bus/usb")
-EMULATED_HOSTS = ("vhci_hcd", "dummy_hcd")
-"""The kernel's host controllers with nothing but software behind them: USB/IP, gadgets on this machine."""
 TESTBED = "libumockdev-preload"
 """The library by which umockdev puts emulated devices before a process."""
 
@@ -64,13 +63,6 @@ class UsbDevice:
         for bound in self.sysfs.glob(f"{self.sysfs.name}:*.{interface}/driver"):
             return bound.resolve().name
         return None
-
-
-def on_emulated_host(descriptor: int) -> bool:
-    """Whether an open node (a serial port, a keyboard) belongs to a device of no real host controller."""
-    number = os.fstat(descriptor).st_rdev
-    real = os.path.realpath(f"/sys/dev/char/{os.major(number)}:{os.minor(number)}")
-    return any(host in real for host in EMULATED_HOSTS)
 
 
 def in_testbed() -> bool:

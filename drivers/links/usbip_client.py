@@ -37,6 +37,8 @@ REMEMBERED = 64
 """How many transfers that were called off are remembered: their answers may still come."""
 
 
+NUMBER_MOST = 0xFFFF
+"""Of a bus, and of a device on it: both go into one word."""
 IN_USE = 2
 """Status of an import, as usbipd gives it: another client has the device."""
 
@@ -147,6 +149,8 @@ class UsbipConnection:
         if status != 0:
             raise ImportRefusedError(status)
         device: dict[str, int] = protocol.parse_usb_device(self._exactly(DEVICE_BYTES))
+        if max(device["busnum"], device["devnum"]) > NUMBER_MOST:
+            raise ConnectionAbortedError(errno.EPROTO, "numbers that no device has")
         return device
 
     def _enter(self, awaited: _Awaited) -> int:

@@ -3,21 +3,19 @@
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from gateway.cli.asking import AsJson, asked, told
+from gateway.cli.audit_export import export
+from gateway.cli.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
 from gateway.cli.lines import local_time
-from gateway.cli.local_api import state_dir
 from gateway.cli.positions import PostFile
-from gateway.cli.terminal import DEFAULT_CONFIG, fail
+from gateway.cli.terminal import DEFAULT_CONFIG
 from gateway.records.chain import Line
-from gateway.records.signing import Verifier
-from gateway.records.verifying import Verdict, verify
-from gateway.trust.keys import UnusableKeyError, load_public_key
+from gateway.records.verifying import Verdict
 
 
 class _ShownUnlessNamed(TyperGroup):
@@ -36,18 +34,6 @@ app = typer.Typer(
     help="The record of commands, claims and technicians' orders, and whether it is whole.",
     add_completion=False,
 )
-PostOrFolder = Annotated[
-    Path,
-    typer.Argument(
-        metavar="[CONFIG]",
-        envvar="BORDERPOST_CONFIG",
-        help="The file that describes the post, or a folder with its audit files.",
-    ),
-]
-PublicKeys = Annotated[
-    list[Path] | None,
-    typer.Option("--key", help="Public signing key (signing.pub), PEM; several where it was renewed."),
-]
 
 
 @app.command()
@@ -70,14 +56,22 @@ def _line(entry: dict[str, Any]) -> str:
 
 @app.command("verify")
 def verify_files(
-    config: PostOrFolder = DEFAULT_CONFIG, key: PublicKeys = None, as_json: AsJson = False
+    config: PostOrFolder = DEFAULT_CONFIG,
+    key: PublicKeys = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="N:SHA256", help="A line known from elsewhere: `audit.sealed` events tell some."
+        ),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say whether the record is as it was written, and name the first line that is not.
 
     Ends with 0: all of it is proved; 1: nothing is wrong, but not all is proved by a signature; 65: a line is
     wrong. The gateway need not run.
     """
-    verdict = _verdict(folder_of(config), key)
+    verdict = verdict_of(folder_of(config), key, expect or ())
     if as_json:
         typer.echo(json.dumps(_plain(verdict)))
     else:
@@ -88,24 +82,7 @@ def verify_files(
     raise typer.Exit(1 if verdict.unproved is not None or verdict.half_at_end else os.EX_OK)
 
 
-def folder_of(config: Path) -> Path:
-    """Where the audit files are; ends the program where there are none to be read."""
-    folder = config if config.is_dir() else state_dir(config)
-    if not os.access(folder, os.R_OK | os.X_OK):
-        fail(f"the audit in {folder} cannot be read by you: sudo -u borderpost", os.EX_NOPERM)
-    return folder
-
-
-def _verdict(folder: Path, keys: list[Path] | None) -> Verdict:
-    try:
-        verdict = verify(folder, Verifier(map(load_public_key, keys)) if keys else None)
-    except UnusableKeyError as error:
-        fail(str(error), os.EX_USAGE)
-    except OSError as error:
-        fail(f"the audit in {folder} cannot be read: {error}", os.EX_NOINPUT)
-    if not verdict.files:
-        fail(f"there is no audit in {folder}", os.EX_NOINPUT)
-    return verdict
+app.command("export")(export)
 
 
 def _sentences(verdict: Verdict, *, checked: bool) -> Iterator[str]:

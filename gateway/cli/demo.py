@@ -28,7 +28,6 @@ from gateway.cli.workstation import Login, workstation_of
 from gateway.client import Received
 from gateway.config import Post
 from gateway.config.model import Console
-from gateway.contract.topics import TRAINING_ROOT
 from gateway.local.orders import Standing
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -72,6 +71,8 @@ def demo(
                     BORDERPOST_CONSOLE_PORT=str(free_port()),
                 )
                 described = load_or_fail(config)
+                if described.gateway.profile == "production":
+                    fail(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
                 code = asyncio.run(_demo(described, config, post, run_dir, duration, f"{broker}:{port}"))
         except BrokerError as error:
             fail(str(error), os.EX_UNAVAILABLE)
@@ -84,7 +85,7 @@ async def _demo(
     console.print(
         Panel(
             f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated devices\n"
-            f"broker {broker} on 127.0.0.1, MQTT 5, topics {TRAINING_ROOT}/#\n"
+            f"broker {broker} on 127.0.0.1, MQTT 5, topics {described.gateway.topic_root}/#\n"
             f"{_console(described.console)}"
             "[magenta]Every traveller you see is invented.[/]  Ctrl-C ends the demo.",
             title="borderpost demo",

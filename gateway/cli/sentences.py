@@ -24,7 +24,13 @@ from drivers.passport.observations import (
     ReadFailed,
 )
 from gateway.contract.commands import CommandState
-from gateway.contract.gateway_events import ClaimChanged, ClockStepped, CommandDecided, CommandEnded
+from gateway.contract.gateway_events import (
+    AuditSealed,
+    ClaimChanged,
+    ClockStepped,
+    CommandDecided,
+    CommandEnded,
+)
 
 OUTCOMES = {
     Outcome.SUCCESSFUL: ("✓", "green"),
@@ -85,6 +91,8 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return _claim(data)
         case ClockStepped():
             return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
+        case AuditSealed():
+            return Text(f"the audit is signed up to line {data.n}: {data.why}")
         case _:
             return None
 

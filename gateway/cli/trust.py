@@ -35,11 +35,15 @@ Folder = Annotated[Path, typer.Option("--folder", "-f", help="The authority's fo
 Passphrase = Annotated[
     Path | None, typer.Option("--passphrase-file", help="File with the passphrase of the authority's key.")
 ]
+Broker = Annotated[
+    Path | None,
+    typer.Option("--broker", help="Where Mosquitto finds its files on this machine: they are put there too."),
+]
 Days = Annotated[int, typer.Option(min=1, max=1825, help="How long certificates are in force, in days.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 
 AT = Path("/etc/borderpost/trust.toml")
-INTO = Path("/etc/borderpost/trust")
+INTO = Path("/etc/borderpost/authority")
 LIVES_DAYS = 365
 HANG_UP = "Mosquitto: sudo systemctl reload mosquitto; restart it to hang up on who is connected now."
 
@@ -50,6 +54,7 @@ def init(
     folder: Folder = INTO,
     days: Days = LIVES_DAYS,
     passphrase_file: Passphrase = None,
+    broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
     """Make an authority, and keys, certificates and rights for everybody that the description names."""
@@ -64,11 +69,11 @@ def init(
         )
     except OSError as error:
         _unwritable(folder, error)
+    _hand_over(made, broker)
     _tell(made.entries, "issued", as_json=as_json)
     if not as_json:
         _say(f"Authority in {folder}: keep ca.key there alone, and a copy of it in the safe.")
-        _say("Each folder in it goes to its owner's machine; broker/ to /etc/mosquitto/borderpost, with")
-        _say("    chgrp -R mosquitto, chmod 750 for the folder and 640 for its files.")
+        _say("Each folder in it goes to its owner's machine, broker/ to Mosquitto (--broker does that).")
 
 
 @app.command()
@@ -80,6 +85,7 @@ def renew(
     folder: Folder = INTO,
     days: Days = LIVES_DAYS,
     passphrase_file: Passphrase = None,
+    broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring an authority up to date with its description.
@@ -104,6 +110,7 @@ def renew(
         kept.spread(authority, hall)
     except OSError as error:
         _unwritable(folder, error)
+    _hand_over(kept, broker)
     _tell([*kept.entries[had:], *revoked], "renewed", as_json=as_json)
     if not as_json:
         _say(HANG_UP if wanted or revoked else "Nobody needed a new certificate; all files are written anew.")
@@ -119,6 +126,7 @@ def revoke(
     description: Description = AT,
     folder: Folder = INTO,
     passphrase_file: Passphrase = None,
+    broker: Broker = None,
     as_json: AsJson = False,
 ) -> None:
     """Revoke everything that somebody has, and take their rights at the broker and the gateways.
@@ -135,9 +143,11 @@ def revoke(
         kept.spread(authority, hall)
     except OSError as error:
         _unwritable(folder, error)
+    _hand_over(kept, broker)
     _tell(revoked, "revoked", as_json=as_json)
     if not as_json:
-        _say(f"Take {folder}/broker to the broker, and roles.toml to the gateways. {HANG_UP}")
+        there = "" if broker else f"{folder}/broker to the broker, and "
+        _say(f"Take {there}roles.toml to the gateways. {HANG_UP}")
 
 
 @app.command()
@@ -169,6 +179,17 @@ def show(description: Description = AT, folder: Folder = INTO, as_json: AsJson =
             _say(f"{finding.severity}: {finding.text}")
             _say(f"    {finding.how}")
     raise typer.Exit(os.EX_DATAERR if any(finding.severity == "error" for finding in wrong) else os.EX_OK)
+
+
+def _hand_over(folder: TrustFolder, broker: Path | None) -> None:
+    if broker is None:
+        return
+    try:
+        folder.hand_over(broker)
+    except LookupError:
+        fail("there is no group mosquitto: sudo apt install mosquitto", os.EX_UNAVAILABLE)
+    except OSError as error:
+        _unwritable(broker, error)
 
 
 def _hall(description: Path) -> Hall:

@@ -104,6 +104,6 @@ def _roles(received: Received) -> set[str]:
     """The images that an event lists."""
     if isinstance(received.data, Observation):
         return {attachment.role for attachment in received.data.attachments}
-    with contextlib.suppress(TypeError, KeyError):
+    with contextlib.suppress(TypeError, KeyError, AttributeError):  # of a newer gateway, or of nobody
         return {attachment["role"] for attachment in received.data.get("attachments", ())}
     return set()

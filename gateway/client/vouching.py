@@ -86,5 +86,5 @@ def _hashes(received: Received) -> dict[str, Any]:
         return {attachment.role: attachment.sha256 for attachment in received.data.attachments}
     try:
         return {each["role"]: each["sha256"] for each in received.data.get("attachments", ())}
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError):
         return {}

@@ -84,7 +84,7 @@ def literal(value: str) -> Any:
     """A number, true, false or null where it reads as one, else the text."""
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -77,7 +77,7 @@ def read(path: Path) -> dict[str, Person]:
     """Everybody in a users file, by name; raises OSError, UsersFileError."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # what TOML, UTF-8, int() and the stack have against it
         raise UsersFileError(f"{path} is not TOML: {error}") from error
     users = table.get("user", {})
     if table.keys() - {"user"} or not isinstance(users, Mapping):

@@ -24,6 +24,7 @@ from drivers.passport.observations import (
 )
 from gateway.contract.commands import CLAIM_KINDS, CommandKind
 from gateway.contract.gateway_events import (
+    AuditSealed,
     ClaimChanged,
     ClockStepped,
     CommandDecided,
@@ -59,10 +60,11 @@ EVENTS: tuple[type[Observation], ...] = (
     CommandEnded,
     ClaimChanged,
     TechnicianActed,
+    AuditSealed,
 )
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
 
-GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset({ClockStepped})
+GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset((ClockStepped, AuditSealed))
 """Those that a gateway says of itself, at `_gw/{gateway}`."""
 
 COMMANDS: tuple[CommandKind, ...] = (

@@ -30,6 +30,25 @@ class ClockStepped(Observation):
     )
 
 
+class AuditSealed(Observation):
+    """The audit at the post was signed up to a line: every hour that has news, and when the gateway stops.
+
+    Whoever keeps this elsewhere can tell later whether the audit's end was cut off, or all of it replaced.
+    """
+
+    event_type: ClassVar[str] = "audit.sealed"
+    data_class: ClassVar[DataClass] = DataClass.RECORD
+    shown = Observation.shown | {"n", "sha256", "why"}
+
+    n: int = Field(ge=1, description="Number of the line that has the signature.", examples=[4711])
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="SHA-256 of that line, without its line end, lower-case hexadecimal.",
+        examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
+    )
+    why: str = Field(description="`hour` or `stop`.", examples=["hour"])
+
+
 class CommandDecided(Observation):
     """A command came to a device and was let through or refused. Said at the device, by the gateway.
 

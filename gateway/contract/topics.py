@@ -101,6 +101,11 @@ class SiteTopics:
         return f"{self._device(position)}/preview/{station}"
 
     @property
+    def nobodys(self) -> str:
+        """What no access list lets anybody write: a broker that takes it has none."""
+        return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/probe"
+
+    @property
     def commands(self) -> str:
         """What the gateway subscribes to: every command to every device of the site."""
         return f"{self.root}/{self.site}/+/+/cmd/+/+"

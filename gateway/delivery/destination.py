@@ -18,6 +18,7 @@ from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination_problems import DestinationProblems
 from gateway.delivery.flight import ImagesInFlight, Sent
 from gateway.delivery.flow import Flow, Pace
+from gateway.delivery.guard import Guard
 from gateway.delivery.problems import Problems
 from gateway.delivery.properties import of_event, packed, signature
 from gateway.delivery.reasons import NO_SUBSCRIBERS, NOT_AUTHORISED, POISON, TOO_LARGE
@@ -73,6 +74,7 @@ class Destination:
         self._turns = Turns(settings, backlog, self._timers, self.pump)
         self._images = ImagesInFlight()
         self._suspicion = Suspicion()
+        self._guard = Guard(topics.nobodys, self._problems, wanted=settings.guarded)
         self._wire = Wire(
             settings.broker,
             settings.broker.client_id or f"bgw-{topics.site}-{topics.gateway}-{settings.name}",
@@ -268,6 +270,8 @@ class Destination:
         self._problems.reached()
         log.info("destination_up", destination=self.name, window=self._window)
         self._turns.connect(self._window)
+        if self._guard.connected():
+            self._send_plain(self._guard.topic, b"", packed("application/json", 1), retain=False)
         self.pump()
         self._changed()
 
@@ -293,8 +297,8 @@ class Destination:
         self._problems.unreachable(reason)
 
     def wire_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
-        """Pass on what arrived on a subscribed topic."""
-        if self._on_message is not None:
+        """Pass on what arrived on a subscribed topic, from a broker that knows whose it is."""
+        if self._on_message is not None and self._guard.opened:
             self._on_message(message, sent_after_ns)
 
     def wire_subscribed(self, refused: int | None) -> None:
@@ -406,6 +410,9 @@ class Destination:
         self._problems.image_refused(role)
 
     def _retained_acked(self, sent: Sent, reason: int) -> None:
+        if sent.topic == self._guard.topic:
+            self._guard.answered(reason)
+            return
         if not sent.version:  # an answer or a glimpse: it had its chance
             if sent.topic in self._glimpses:
                 self._glimpses.discard(sent.topic)

@@ -53,6 +53,19 @@ class DestinationProblems:
             about=self._name,
         )
 
+    def guarded(self, *, proved: bool) -> None:
+        """The broker has an access list, or lets anybody say anything."""
+        if proved:
+            self._problems.clear("broker_open", about=self._name)
+            return
+        self._problems.add(
+            "broker_open",
+            f"{self._name} lets anybody say anything, so nobody is obeyed: whose a command is, nobody knows.",
+            Action.CONFIGURE,
+            "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
+            about=self._name,
+        )
+
     # Events that wait
 
     def no_subscriber(self) -> None:

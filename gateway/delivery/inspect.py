@@ -15,7 +15,17 @@ from typing import TextIO
 from drivers.observation import DataClass
 from gateway.contract.envelope import timestamp
 from gateway.delivery.blobs import BlobFiles
-from gateway.delivery.database import BLOBS, FILE, Lock, OutboxRefused, connect, migrate, seq_of, transaction
+from gateway.delivery.database import (
+    BLOBS,
+    FILE,
+    Lock,
+    OutboxDamaged,
+    OutboxRefused,
+    connect,
+    migrate,
+    seq_of,
+    transaction,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,8 @@ def _reading(directory: Path) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("BEGIN")
         yield connection
+    except (ValueError, TypeError, OverflowError) as error:  # texts that are none, also of SQLite
+        raise OutboxDamaged("the outbox is damaged") from error
     finally:
         connection.close()
 

@@ -56,6 +56,9 @@ class DestinationSettings(_Settings):
             "tried again, in seconds."
         ),
     )
+    guarded: bool = Field(
+        False, description="Whether nothing is heard there before the broker has proved its access list."
+    )
     in_flight: int = Field(
         20,
         ge=1,

@@ -20,7 +20,7 @@ RENEW = "sudo borderpost trust renew, and take the new files to that machine"
 
 def folder_beside(config: Path) -> Path:
     """Where a post's authority is kept, if it is on this machine."""
-    return config.absolute().parent / "trust"
+    return config.absolute().parent / "authority"
 
 
 def look_at_authority(config: Path, post: Post, now: datetime) -> Iterator[Finding]:

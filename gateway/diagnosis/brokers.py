@@ -12,6 +12,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from drivers.links.link import Action
 from gateway.config import Post
+from gateway.contract.topics import SiteTopics
 from gateway.delivery.dialling import tls_context, why
 from gateway.delivery.settings import BrokerSettings
 from gateway.destinations import delivery_settings
@@ -36,11 +37,15 @@ def look_at_brokers(post: Post, now: datetime) -> Iterator[Finding]:
             f"sudo chown root:borderpost {error.filename} && sudo chmod 640 {error.filename}",
         )
         return
+    gateway = post.gateway
+    nobodys = SiteTopics(gateway.site, gateway.name, gateway.topic_root).nobodys
     for destination in destinations:
-        yield from _look(destination.name, destination.broker, now)
+        asks = gateway.profile == "production" and destination.name == "local"
+        yield from _look(destination.name, destination.broker, now, nobodys if asks else None)
 
 
-def _look(name: str, broker: BrokerSettings, now: datetime) -> Iterator[Finding]:
+def _look(name: str, broker: BrokerSettings, now: datetime, nobodys: str | None) -> Iterator[Finding]:
+    """`nobodys`: a topic that no access list lets anybody write; None where that is not asked."""
     table = "broker" if name == "local" else name
     try:
         with socket.create_connection((broker.host, broker.port), ANSWER_S) as plain:
@@ -61,8 +66,17 @@ def _look(name: str, broker: BrokerSettings, now: datetime) -> Iterator[Finding]
     except OSError as error:
         yield _unreachable(name, table, broker, why(error))
         return
-    refused = _refused(broker)
-    if refused is None:
+    refused, wrote = _refused(broker, nobodys)
+    if refused is None and wrote:
+        yield found(
+            "broker_open",
+            "error",
+            name,
+            f"The broker of [{table}] lets anybody say anything: it has no access list, as the demo's.",
+            Action.CONFIGURE,
+            "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
+        )
+    elif refused is None:
         yield well("broker_refuses", name, f"The broker of [{table}] lets this gateway in.")
     else:
         yield found(
@@ -105,10 +119,15 @@ def _no_tls(name: str, table: str, broker: BrokerSettings, error: ssl.SSLError) 
     )
 
 
-def _refused(broker: BrokerSettings) -> str | None:
-    """Why a broker does not take our CONNECT; None when it does."""
+def _refused(broker: BrokerSettings, nobodys: str | None) -> tuple[str | None, bool]:
+    """Why a broker does not take our CONNECT, None when it does; and whether it let us write `nobodys`."""
     answer: list[str | None] = []
-    answered = threading.Event()
+    codes: list[ReasonCode] = []
+    answered, written = threading.Event(), threading.Event()
+
+    def wrote(_c: mqtt.Client, _u: object, _mid: int, reason: ReasonCode, _p: object) -> None:
+        codes.append(reason)
+        written.set()
 
     def connected(_c: mqtt.Client, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         answer.append(str(reason) if reason.is_failure else None)
@@ -118,7 +137,7 @@ def _refused(broker: BrokerSettings) -> str | None:
     client = mqtt.Client(
         CallbackAPIVersion.VERSION2, client_id=f"{broker.client_id}-doctor", protocol=mqtt.MQTTv5
     )
-    client.on_connect = connected
+    client.on_connect, client.on_publish = connected, wrote
     client.connect_timeout = ANSWER_S
     if broker.tls is not None:
         client.tls_set_context(tls_context(broker.tls))
@@ -129,10 +148,13 @@ def _refused(broker: BrokerSettings) -> str | None:
         client.connect(broker.host, broker.port, keepalive=10, clean_start=True)
         client.loop_start()
         if not answered.wait(ANSWER_S):
-            return "it hangs up, or does not answer"
+            return "it hangs up, or does not answer", False
+        if nobodys is not None and answer[0] is None:
+            client.publish(nobodys, b"", qos=1)
+            written.wait(ANSWER_S)
     except (OSError, ValueError) as error:
-        return why(error)
+        return why(error), False
     finally:
         client.disconnect()
         client.loop_stop()
-    return answer[0]
+    return answer[0], any(not code.is_failure for code in codes)

@@ -28,6 +28,7 @@ from gateway.diagnosis.usb import look_at_usb
 from gateway.local.views import Finding, PostView
 
 HOW_BAD: dict[str, Severity] = {
+    "broker_open": "error",
     "commands_not_heard": "error",
     "config_refused": "error",
     "disk_error": "error",

@@ -59,17 +59,23 @@ class AuditLog:
     def write(self, notes: Iterable[Note], at: str) -> None:
         """Append lines; raises OSError, and then nothing was appended that could be taken back."""
         self._append(notes, at)
-        if self._first and self._newest.stat().st_size >= FILE_BYTES:
-            self.close_file("full", at)
+        with contextlib.suppress(OSError):  # what was to be written is; the next time this is tried again
+            if self._first and self._newest.stat().st_size >= FILE_BYTES:
+                self.close_file("full", at)
 
-    def seal(self, why: str, at: str) -> None:
-        """Sign all that was written, unless the last line has done so; raises OSError."""
+    def seal(self, why: str, at: str) -> Head | None:
+        """Sign all that was written, unless the last line has done so; the line that does, or None.
+
+        Raises OSError.
+        """
         if self._sign is None:
-            return
+            return None
         head = self._head or self._open(at)
         if head.n and not self._sealed:
             self._put([written(head, at, self._position, CHECKPOINT, {"why": why}, sign=self._sign)])
             self._sealed = True
+            return self._head
+        return None
 
     def close_file(self, why: str, at: str) -> None:
         """Sign, and begin another file; raises OSError."""

@@ -18,6 +18,7 @@ from typing import Any
 
 GENESIS = "0" * 64
 CHECKPOINT, RESUMED, REMOVED, LOST = "audit.checkpoint", "audit.resumed", "audit.removed", "audit.lost"
+STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SEAL = b',"jws":"'
 
@@ -73,7 +74,7 @@ class Head:
             n, hexed = file.read_text("ascii").split()
         except (OSError, ValueError):
             return None
-        return cls(int(n), hexed) if n.isdecimal() and _HASH.fullmatch(hexed) else None
+        return cls(int(n), hexed) if re.fullmatch(r"[0-9]{20}", n) and _HASH.fullmatch(hexed) else None
 
 
 def digest(raw: bytes) -> str:
@@ -129,7 +130,12 @@ def seal_of(raw: bytes) -> tuple[bytes, str]:
 
 def rows(file: Path) -> Iterator[Row]:
     """Every line of a file, broken ones too; raises OSError."""
-    *lines, rest = file.read_bytes().split(b"\n")
+    yield from split(file, file.read_bytes())
+
+
+def split(file: Path, content: bytes) -> Iterator[Row]:
+    """Every line of what stands in a file."""
+    *lines, rest = content.split(b"\n")
     for number, raw in enumerate(lines, 1):
         yield Row(file, number, raw, ended=True)
     if rest:

@@ -5,6 +5,7 @@ verify do; tests hold it against another implementation.
 """
 
 import json
+import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 
@@ -17,6 +18,7 @@ PROPERTY = "jws"
 """The MQTT 5 user property that carries the signature of an event."""
 _ALGORITHM = "Ed25519"
 _LONGEST = 1024
+_KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class WrongSignatureError(ValueError):
@@ -78,7 +80,8 @@ def _taken_apart(jws: str) -> tuple[bytes, str, bytes]:
     # Anything else in it, such as `crit` or `b64`, might change what is signed.
     if not isinstance(said, dict) or set(said) != {"alg", "kid"} or said["alg"] != _ALGORITHM:
         raise WrongSignatureError("its header is none of ours")
-    if not isinstance(said["kid"], str):
+    # Somebody else's name of a key stands in logs before it is known: it must look like one.
+    if not isinstance(said["kid"], str) or not _KEY_ID.fullmatch(said["kid"]):
         raise WrongSignatureError("it names no key")
     return parts[0].encode(), said["kid"], signature
 

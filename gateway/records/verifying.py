@@ -1,10 +1,12 @@
 """Whether an audit is as it was written: the first line that is wrong, how far signatures vouch for it."""
 
+import contextlib
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from gateway.local.audit_files import HEAD_FILE, audit_files
+from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE, audit_files
 from gateway.records.chain import (
     CHECKPOINT,
     GENESIS,
@@ -17,21 +19,12 @@ from gateway.records.chain import (
     parse,
     rows,
     seal_of,
+    split,
 )
+from gateway.records.naming import Naming, Wrong
 from gateway.records.signing import UnknownSignerError, Verifier, WrongSignatureError
 
-Kind = Literal["changed", "removed", "inserted", "reordered", "cut_off", "forged"]
-
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    """The first line that is not as it was written."""
-
-    file: Path
-    number: int
-    """Which line of that file, from 1."""
-    kind: Kind
-    text: str
+TRIES = 5
 
 
 @dataclass(slots=True)
@@ -58,161 +51,143 @@ class Verdict:
     wrong: Wrong | None = None
 
 
-def verify(folder: Path, verifier: Verifier | None = None) -> Verdict:
+def verify(folder: Path, verifier: Verifier | None = None, expected: Iterable[Head] = ()) -> Verdict:
     """Look at every line of the audit in a state folder; raises OSError.
+
+    `expected` are lines that are known from elsewhere, such as from `audit.sealed` events.
 
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """
-    noted = Head.read(folder / HEAD_FILE)  # before the files: a gateway may be writing
-    files = audit_files(folder)
-    walk = _Walk([row for file in files for row in rows(file)], verifier)
+    noted, files, found = _read(folder)
+    walk = _Walk(found, verifier, [*expected, *([noted] if noted is not None else ())])
     walk.verdict.files = len(files)
-    walk.go()
-    if walk.verdict.wrong is None and noted is not None:
-        walk.compare(noted)
+    walk.verdict.wrong = walk.go() or walk.end()
     return walk.verdict
 
 
-class _Walk:
-    """From line to line."""
+def _read(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
+    """The note of the last line, and all lines; a gateway may write, close and remove files meanwhile."""
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(FileNotFoundError):
+            return _seen(folder)
+    return _seen(folder)
 
-    def __init__(self, found: list[Row], verifier: Verifier | None) -> None:
+
+def _seen(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
+    """One look at all files; raises FileNotFoundError when one of them goes meanwhile."""
+    noted, newest = Head.read(folder / HEAD_FILE), folder / AUDIT_FILE
+    with contextlib.ExitStack() as stack:
+        # Once it is open it stays the same file, whatever it is called by then.
+        open_ones = [stack.enter_context(newest.open("rb"))] if newest.exists() else []
+        closed = [file for file in audit_files(folder) if file != newest]
+        for file in open_ones:
+            there = os.fstat(file.fileno())
+            same = [os.path.samestat(each.stat(), there) for each in closed]
+            closed = closed[: same.index(True)] if True in same else closed  # it was closed meanwhile
+        found = [row for file in closed for row in rows(file)]
+        for file in open_ones:
+            found += split(newest, file.read())
+    return noted, [*closed, *([newest] if open_ones else [])], found
+
+
+class _Walk:
+    """From line to line; no more than two of them are held in memory, beside their bytes."""
+
+    def __init__(self, found: list[Row], verifier: Verifier | None, known: Iterable[Head]) -> None:
         self.verdict = Verdict()
         self._rows = found
+        self._naming = Naming(found)
         self._verifier = verifier
-        self._lines = [parse(row.raw) for row in found]
-        self._at: dict[int, int] = {}
-        """Where the line of a number stands, once it was found in its place."""
+        self._known: dict[int, set[str]] = {}
+        for head in known:
+            self._known.setdefault(head.n, set()).add(head.digest)
+        self._halves: list[int] = []
+        self._let_go_by = 0
+        """Number of the line that says that what was before the first was let go."""
 
-    def go(self) -> None:
+    def go(self) -> Wrong | None:
         """Walk to the end, or to the first line that is wrong."""
         verdict, last = self.verdict, None
-        halves: list[int] = []
-        for index, line in enumerate(self._lines):
+        for index, row in enumerate(self._rows):
+            line = parse(row.raw)
             if line is None:
-                halves.append(index)
+                self._halves.append(index)
                 continue
-            if (wrong := self._wrong(index, line, last, halves)) is not None:
-                verdict.wrong = wrong
-                return
-            verdict.halves += len(halves)
-            halves = []
+            if not row.ended and index + 1 < len(self._rows):
+                return self._naming.say(index, "changed", "its line end is gone")
+            wrong = self._wrong(index, line, last) or self._unlike(index, line, row)
+            if wrong is not None:
+                return wrong
             verdict.lines += 1
             verdict.first = verdict.first or line
             verdict.last = last = line
-            self._at[line.n] = index
             verdict.unproved = verdict.unproved or line
             if line.type == CHECKPOINT and (wrong := self._checkpoint(index, line)) is not None:
-                verdict.wrong = wrong
-                return
-        if not halves:
-            return
-        if len(halves) == 1 and not self._rows[halves[0]].ended:
+                return wrong
+        return None
+
+    def end(self) -> Wrong | None:
+        """What is wrong with the whole, once every line is in its place."""
+        verdict, naming = self.verdict, self._naming
+        n = verdict.last.n if verdict.last is not None else 0
+        if self._halves:
+            if len(self._halves) > 1 or self._rows[self._halves[0]].ended:
+                return naming.say(self._halves[0], "changed", "this is no line of the audit")
             verdict.half_at_end = True  # the next line, which tells of it, is not written yet
-        else:
-            verdict.wrong = self._say(halves[0], "changed", "this is no line of the audit")
+        if (most := max(self._known, default=0)) > n:
+            text = f"lines {n + 1} to {most} were written and are gone from the end"
+            return naming.say(len(self._rows) - 1, "cut_off", text)
+        unsigned = verdict.proved is None or verdict.proved.n < self._let_go_by
+        if self._verifier is not None and self._let_go_by and unsigned:
+            text = f"lines 1 to {verdict.let_go} are gone, and no signature vouches that they were let go"
+            return naming.say(0, "removed", text)
+        return None
 
-    def compare(self, noted: Head) -> None:
-        """Compare with what the gateway has noted as its last line."""
-        verdict, last = self.verdict, self.verdict.last
-        n = last.n if last is not None else 0
-        if noted.n > n:
-            at = len(self._rows) - 1
-            text = f"lines {n + 1} to {noted.n} were written and are gone from the end"
-            verdict.wrong = self._say(at, "cut_off", text)
-        elif noted.n in self._at:
-            at = self._at[noted.n]
-            if digest(self._rows[at].raw) != noted.digest or not self._rows[at].ended:
-                verdict.wrong = self._say(at, "changed", "it is not the line that the gateway wrote last")
-
-    def _wrong(self, index: int, line: Line, last: Line | None, halves: list[int]) -> Wrong | None:
+    def _wrong(self, index: int, line: Line, last: Line | None) -> Wrong | None:
         """What is wrong with a line in its place, if anything is."""
         missing = 0
+        halves, self._halves = self._halves, []
         if line.type == RESUMED:
             found = line.data.get("missing")
             missing = found if type(found) is int else 0
-            told = line.data.get("halves")
-            if told == [digest(self._rows[half].raw) for half in halves]:
+            if line.data.get("halves") == [digest(self._rows[half].raw) for half in halves]:
+                self.verdict.halves += len(halves)
                 halves = []
         if halves:
-            return self._broken(halves[0], last)
+            return self._naming.broken(halves[0], last)
         if last is None:
             wrong = self._beginning(index, line)
         elif line.prev == last.digest and line.n == last.n + 1 + missing:
             wrong = None
         else:
-            wrong = self._unlinked(index, line, last)
+            wrong = self._naming.unlinked(index, line, last)
         if wrong is None and line.type == RESUMED and "expected" in line.data:
             n = last.n if last is not None else 0
             if missing:
                 text = f"lines {n + 1} to {n + missing} were written and were gone when the gateway started"
-                return self._say(index, "removed", text)
-            return self._say(index - 1, "changed", "it was changed while the gateway did not run")
+                return self._naming.say(index, "removed", text)
+            return self._naming.say(index - 1, "changed", "it was changed while the gateway did not run")
         return wrong
 
     def _beginning(self, index: int, line: Line) -> Wrong | None:
         """Whether the chain begins here, or what was before was let go on record."""
         if line.n == 1 and line.prev == GENESIS:
             return None
-        if any(
-            other is not None
-            and other.type == REMOVED
-            and other.data.get("last") == line.n - 1
-            and other.data.get("sha256") == line.prev
-            for other in self._lines
-        ):
-            self.verdict.let_go = line.n - 1
+        for row in self._rows:
+            told = parse(row.raw) if REMOVED.encode() in row.raw else None
+            if told is None or told.type != REMOVED:
+                continue
+            if told.data.get("last") == line.n - 1 and told.data.get("sha256") == line.prev:
+                self.verdict.let_go, self._let_go_by = line.n - 1, told.n
+                return None
+        return self._naming.beginning(index, line)
+
+    def _unlike(self, index: int, line: Line, row: Row) -> Wrong | None:
+        """Whether it is what is known of a line of its number, such as from the note of the last one."""
+        known = self._known.get(line.n)
+        if known is None or (row.ended and known == {line.digest}):
             return None
-        later = self._find(index, GENESIS, 1)
-        if later is not None:
-            return self._out_of_place(index, line, later)
-        if line.n == 1:
-            return self._say(index, "changed", "it says that it is the first, and that another is before it")
-        if line.prev == GENESIS:
-            return self._say(index, "changed", "it is the first of a chain, and has another number")
-        text = f"lines 1 to {line.n - 1} are gone from before it, and nothing says that they were let go"
-        return self._say(index, "removed", text)
-
-    def _unlinked(self, index: int, line: Line, last: Line) -> Wrong:
-        """Why a line does not follow the one before it."""
-        if line.prev == last.digest:
-            return self._say(index, "changed", f"its number is {line.n} where {last.n + 1} follows")
-        later = self._find(index, last.digest, None)
-        if later is not None:
-            return self._out_of_place(index, line, later)
-        if line.n > last.n + 1:
-            number = self._number(last.n + 1, index)
-            if number is not None:
-                return self._say(index, "reordered", f"line {last.n + 1} belongs here and stands behind it")
-            text = f"lines {last.n + 1} to {line.n - 1} are gone from before it"
-            return self._say(index, "removed", text)
-        if line.n <= last.n:
-            copied = line.n in self._at and self._rows[self._at[line.n]].raw == line.raw
-            text = f"it is a copy of line {line.n}" if copied else f"number {line.n} was given before"
-            return self._say(index, "inserted", text)
-        follower = self._lines[index + 1] if index + 1 < len(self._lines) else None
-        if follower is not None and follower.prev != line.digest:
-            return self._say(index, "changed", "neither the line before nor the one behind knows it")
-        return self._say(index - 1, "changed", "the line behind it has another hash of it")
-
-    def _out_of_place(self, index: int, line: Line, later: int) -> Wrong:
-        """A line stands where another one belongs, which comes later."""
-        elsewhere = {digest(self._rows[at].raw) for at in range(index + 1, len(self._rows))}
-        if line.n in self._at and self._rows[self._at[line.n]].raw == line.raw:
-            return self._say(index, "inserted", f"it is a copy of line {line.n}")
-        if line.prev in elsewhere:
-            belongs = self._lines[later]
-            n = belongs.n if belongs is not None else line.n
-            return self._say(index, "reordered", f"line {n} belongs here and stands behind it")
-        return self._say(index, "inserted", "the line behind it follows the one before it")
-
-    def _broken(self, index: int, last: Line | None) -> Wrong:
-        """What is no line at all was put in, or made of one."""
-        after = next((line for line in self._lines[index:] if line is not None), None)
-        prev, n = (last.digest, last.n + 1) if last is not None else (GENESIS, 1)
-        if after is not None and after.prev == prev and after.n == n:
-            return self._say(index, "inserted", "this is no line of the audit")
-        return self._say(index, "changed", "this is no line of the audit any more")
+        return self._naming.say(index, "changed", "it is not the line that is known by this number")
 
     def _checkpoint(self, index: int, line: Line) -> Wrong | None:
         """Whether a checkpoint is signed, and by whom."""
@@ -222,31 +197,10 @@ class _Walk:
                 return None
             self._verifier.check(body, jws)
         except WrongSignatureError as error:
-            return self._say(index, "forged", f"the signature of this checkpoint is wrong: {error}")
+            return self._naming.say(index, "forged", f"the signature of this checkpoint is wrong: {error}")
         except UnknownSignerError as error:
             self.verdict.strangers.add(error.kid)
             return None
         self.verdict.checkpoints += 1
         self.verdict.proved, self.verdict.unproved = line, None
         return None
-
-    def _find(self, after: int, prev: str, n: int | None) -> int | None:
-        """Where a line that follows `prev` stands behind an index."""
-        for at in range(after + 1, len(self._lines)):
-            line = self._lines[at]
-            if line is not None and line.prev == prev and n in (None, line.n):
-                return at
-        return None
-
-    def _number(self, n: int, after: int) -> int | None:
-        for at in range(after + 1, len(self._lines)):
-            line = self._lines[at]
-            if line is not None and line.n == n:
-                return at
-        return None
-
-    def _say(self, index: int, kind: Kind, text: str) -> Wrong:
-        if not self._rows:
-            return Wrong(Path(), 0, kind, text)
-        row = self._rows[max(index, 0)]
-        return Wrong(row.file, row.number, kind, text)

@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,9 +19,10 @@ from gateway.clock import TimeSource
 from gateway.contract.envelope import timestamp
 from gateway.contract.gateway_events import ClaimChanged, CommandDecided, CommandEnded, TechnicianActed
 from gateway.records.audit_log import AuditLog, Note
-from gateway.records.chain import LOST, Sign
+from gateway.records.chain import LOST, STARTED, STOPPED, Head, Sign
 
 log = structlog.get_logger()
+ResultT = TypeVar("ResultT")
 
 AUDITED = (ClaimChanged, CommandDecided, CommandEnded, TechnicianActed)
 AUDITED_OF_DEVICES = frozenset({"barrier.alarm", "access.status"})
@@ -37,9 +38,20 @@ class Journal:
     """The audit of one gateway. Belongs to the loop."""
 
     def __init__(
-        self, folder: Path, position: str, time_source: TimeSource, sign: Sign | None = None
+        self,
+        folder: Path,
+        position: str,
+        time_source: TimeSource,
+        sign: Sign | None = None,
+        sum_up: Callable[[], list[Note]] = list,
+        on_sealed: Callable[[Head, str], None] | None = None,
     ) -> None:
-        """`position` is the gateway's own, at which it says what is about the audit itself."""
+        """`position` is the gateway's own, at which it says what is about the audit itself.
+
+        `sum_up` gives what is written down before every checkpoint; `on_sealed` is told of that, and why.
+        """
+        self._on_sealed = on_sealed
+        self._sum_up = sum_up
         self._log = AuditLog(folder, position, sign)
         self._position = position
         self._time = time_source
@@ -50,13 +62,15 @@ class Journal:
         self._due: asyncio.TimerHandle | None = None
         self._beginning: asyncio.TimerHandle | None = None
         self._seal_due = False
+        self._begun = False
         self._busy = asyncio.Lock()
         self._unwritten = False
         """Whether the last attempt to write failed."""
 
     def begin(self, data: dict[str, Any]) -> None:
         """Write down that the gateway has started, soon or with what comes first."""
-        self._notes.append(Note(self._now(), self._position, "gateway.started", data))
+        self._begun = True
+        self._notes.append(Note(self._now(), self._position, STARTED, data))
         self._beginning = asyncio.get_running_loop().call_later(BEGIN_S, self._wake)
 
     def note(
@@ -91,19 +105,30 @@ class Journal:
         self._due = self._beginning = None
         if self._working is not None:
             await self._working
+        self._notes.extend(self._sum_up())
+        if self._begun:
+            self._begun = False
+            self._notes.append(Note(self._now(), self._position, STOPPED, {}))
         await self._write()
-        await self.do(lambda audit, at: audit.seal("stop", at))
+        await self._sign("stop")
 
-    async def do(self, work: Callable[[AuditLog, str], object]) -> None:
-        """Do something with the files, in a thread and one at a time; trouble with the disk is logged."""
+    async def do(self, work: Callable[[AuditLog, str], ResultT]) -> ResultT | None:
+        """Do something with the files, in a thread and one at a time; None if the disk will not."""
         async with self._busy:
             try:
-                await asyncio.to_thread(work, self._log, self._now())
+                result = await asyncio.to_thread(work, self._log, self._now())
                 self._unwritten = False
+                return result
             except OSError as error:
                 if not self._unwritten:
                     log.error("journal_not_written", exc_info=error)
                 self._unwritten = True
+                return None
+
+    async def _sign(self, why: str) -> None:
+        head = await self.do(lambda audit, at: audit.seal(why, at))
+        if head is not None and self._on_sealed is not None:
+            self._on_sealed(head, why)
 
     def _wake(self) -> None:
         if self._working is None:
@@ -111,10 +136,12 @@ class Journal:
 
     async def _work(self) -> None:
         try:
+            if self._seal_due:
+                self._notes.extend(self._sum_up())
             await self._write()
             if self._seal_due:
                 self._seal_due = False
-                await self.do(lambda audit, at: audit.seal("hour", at))
+                await self._sign("hour")
                 await self._write()  # what came meanwhile has waked nobody
         finally:
             self._working = None
@@ -130,8 +157,12 @@ class Journal:
             for _ in batch:
                 self._notes.popleft()
             self._lost -= lost
-            if self._due is None:
-                self._due = asyncio.get_running_loop().call_later(CHECKPOINT_S, self._hour)
+            self.due()
+
+    def due(self) -> None:
+        """Have a checkpoint within the hour."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(CHECKPOINT_S, self._hour)
 
     def _hour(self) -> None:
         """Have what was written in this hour signed."""

@@ -127,7 +127,7 @@ class Register:
             self.devices = {key: _device(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             log.error("register_unreadable", file=str(self._path), exc_info=error)
             self.places, self.devices = {}, {}
             with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 """All that a gateway has for its technicians, as its composition root holds it."""
 
+import uuid
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,11 @@ from drivers.driver import Identity
 from drivers.observation import Observation
 from gateway.clock import TimeSource
 from gateway.config import Post
+from gateway.contract.gateway_events import AuditSealed
 from gateway.contract.topics import Position
-from gateway.records.chain import Sign
+from gateway.records.chain import Head, Sign
 from gateway.technician.admission import Admission
+from gateway.technician.census import Census
 from gateway.technician.journal import AUDITED_OF_DEVICES, Journal
 from gateway.technician.reception import Reception
 from gateway.technician.register import Register
@@ -46,7 +49,9 @@ class Technicians:
             time_source,
             str(gateway.path),
         )
-        self._journal = Journal(state_dir, position, time_source, sign)
+        self._census = Census(position, time_source.unix_ns)
+        self._journal = Journal(state_dir, position, time_source, sign, self._census.take, self._sealed)
+        self._position = position
         self._keeping = Keeping(
             state_dir, position, lambda: gateway.post.retention, self._journal, time_source
         )
@@ -94,6 +99,14 @@ class Technicians:
     def counted(self, position: str, counts: dict[str, Any]) -> None:
         """Learn what has happened there."""
         self.admission.counted(position, counts)
+        device = self._gateway.device(Position.parse(position)) if counts["read"] else None
+        if device is not None and self._census.count(position, device.driver.family, counts["read"]):
+            self._journal.due()
+
+    def _sealed(self, head: Head, why: str) -> None:
+        """Tell elsewhere how far the audit goes."""
+        said = AuditSealed(n=head.n, sha256=head.digest, why=why)
+        self._gateway.record(Position.parse(self._position), said, str(uuid.uuid4()))
 
     def device_changed(self, position: str) -> None:
         """Tell whoever looks how a device is now."""

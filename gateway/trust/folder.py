@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from gateway.trust.authority import PostAuthority, Revoked
 from gateway.trust.description import AUTHORITY, AUTHORITY_KEY, BROKER, INDEX, SIGNED_BY, Hall
 from gateway.trust.keys import KEY_FILE, PUBLIC_FILE, make_signing_key
-from gateway.trust.listener import listener
+from gateway.trust.listener import FOLDER, listener
 from gateway.trust.rights import access_list, role_file
 
 SECRETS = frozenset({".key"})
@@ -89,7 +89,7 @@ class TrustFolder:
             return cls(path, [Entry.read(noted) for noted in index["certificates"]])
         except FileNotFoundError:
             raise NoFolderError(f"there is no authority in {path}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise NoFolderError(f"{path / INDEX} was changed: it is no list of certificates") from None
 
     def latest(self) -> dict[str, Entry]:
@@ -141,26 +141,44 @@ class TrustFolder:
         for file, text in texts(hall, self.gone()):
             self.write(file, text.encode())
 
+    def hand_over(self, to: Path) -> None:
+        """Put the broker's files where Mosquitto finds them, for its group; raises LookupError, OSError."""
+        group = "mosquitto" if os.geteuid() == 0 else None  # whoever else does this is the one who runs it
+        to.mkdir(mode=0o750, parents=True, exist_ok=True)
+        for file in sorted((self.path / BROKER).iterdir()):
+            text = file.read_bytes()
+            if file.name == "mosquitto.conf":
+                text = text.replace(FOLDER.encode(), str(to).encode())
+            _replace(to / file.name, text, 0o640, group)
+        if group is not None:
+            shutil.chown(to, group=group)
+
     def write(self, name: str, content: bytes) -> None:
         """Replace one file; keys for their owner alone."""
         file = self.path / name
         file.parent.mkdir(mode=0o700, exist_ok=True)
-        mode = 0o600 if file.suffix in SECRETS else 0o640
-        handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-                os.fchmod(out.fileno(), mode)
-            Path(fresh).replace(file)
-        except BaseException:
-            Path(fresh).unlink(missing_ok=True)
-            raise
+        _replace(file, content, 0o600 if file.suffix in SECRETS else 0o640)
 
     def _write_index(self) -> None:
         index = {"version": 1, "certificates": [entry.noted() for entry in self.entries]}
         self.write(INDEX, (json.dumps(index, indent=1) + "\n").encode())
+
+
+def _replace(file: Path, content: bytes, mode: int, group: str | None = None) -> None:
+    """Write a file whole or not at all; nobody else may read it meanwhile."""
+    handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        if group is not None:
+            shutil.chown(fresh, group=group)
+        Path(fresh).chmod(mode)
+        Path(fresh).replace(file)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
 
 
 def texts(hall: Hall, gone: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -85,7 +85,7 @@ def floor(port: int, directory: Path) -> None:
             rows_of[client.publish("bgw/floor", body, qos=1).mid] = row
 
 
-async def ours(port: int, directory: Path, in_flight: int) -> None:
+async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> None:
     """The gateway's delivery, fed the same lines."""
     import structlog
 
@@ -105,7 +105,14 @@ async def ours(port: int, directory: Path, in_flight: int) -> None:
         outbox=OutboxSettings(directory=directory),
         destinations=(DestinationSettings.local(BrokerSettings(port=port), in_flight=in_flight),),
     )
-    delivery = Delivery(settings, SiteTopics("bench", "gw"), "bench")
+    sign = None
+    if signed:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        from gateway.records.signing import Signer
+
+        sign = Signer(Ed25519PrivateKey.generate()).sign
+    delivery = Delivery(settings, SiteTopics("bench", "gw"), "bench", sign=sign)
     await delivery.start()
     ended = asyncio.Event()
     rest = b""
@@ -215,13 +222,14 @@ def main() -> None:
         what, port, place = sys.argv[2:5]
         if what == "floor":
             floor(int(port), Path(place))
-        asyncio.run(ours(int(port), Path(place), int(what.partition("-")[2] or 20)))
+        in_flight = int(what.partition("-")[2] or 20)
+        asyncio.run(ours(int(port), Path(place), in_flight, signed=what.startswith("signed")))
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("--lines", type=int, default=300)
     parser.add_argument("--burst", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--candidates", nargs="*", default=["floor", "ours"])
+    parser.add_argument("--candidates", nargs="*", default=["floor", "ours", "signed"])
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     results: dict[str, list[dict[str, float]]] = {what: [] for what in options.candidates}

@@ -57,7 +57,7 @@ def target(
         family = attempt.__module__.rpartition(".")[2]
         full = f"{family}.{name or attempt.__name__}"
         assert full not in _TARGETS
-        _TARGETS[full] = Target(full, attempt, allowed, tuple(seeds), tuple(words), longest)
+        _TARGETS[full] = Target(full, attempt, allowed, tuple(seeds), tuple(filter(None, words)), longest)
         return attempt
 
     return make

@@ -370,6 +370,7 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(house: Hou
         assert await Officer(desk).on_record("end_claim") == ("amina", "end_claim", "counter-1")
     kept = newest(house.folder / "state", 10)
     assert [entry.type for entry in kept if entry.type != "command.decided"] == [
+        "gateway.stopped",
         "claim.changed",
         "technician.acted",
         "claim.changed",

@@ -180,6 +180,9 @@ async def test_what_a_newer_gateway_adds_is_passed_over(mosquitto: Mosquitto, ga
         await gateway.event(2, type="bgw.document.folded.v1", data={"times": 3})
         (unknown,) = await first(desk)
         assert unknown.data == {"times": 3}
+        await gateway.event(3, type="bgw.document.folded.v1", data=["twice"])
+        (unknown,) = await first(desk)
+        assert unknown.data == ["twice"]
 
 
 async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:

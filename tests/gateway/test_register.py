@@ -33,7 +33,9 @@ def test_what_is_written_is_read_again_and_counters_follow_the_serial_number(tmp
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 9}', '{"version": 1, "places": 3}', "\0"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "[" * 9999, '{"version": 9}', '{"version": 1, "places": 3}', "\0"]
+)
 def test_a_file_that_cannot_be_read_is_set_aside(tmp_path: Path, content: str) -> None:
     path = tmp_path / "devices.json"
     path.write_text(content)

@@ -42,6 +42,7 @@ from gateway.client import DeviceStatus, Received
 from gateway.contract.commands import CommandState
 from gateway.contract.envelope import Clock, Event
 from gateway.contract.gateway_events import (
+    AuditSealed,
     ClaimChange,
     ClaimChanged,
     ClockStepped,
@@ -183,6 +184,7 @@ PIECES: dict[str, Observation] = {
         lease_s=30,
         why="counter unattended",
     ),
+    "the audit is signed up to line 4711: hour": AuditSealed(n=4711, sha256="0" * 64, why="hour"),
     "the clock was set, by +3,600.0 s": ClockStepped(
         step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
     ),

@@ -12,7 +12,11 @@ from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
 from gateway.client import CommandRejected, Received, Refused
-from gateway.local.audit_files import AUDIT_FILE
+from gateway.contract.envelope import Event
+from gateway.contract.gateway_events import AuditSealed
+from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE
+from gateway.records.breach import extract
+from gateway.records.chain import Head, parse, rows
 from gateway.records.signing import Verifier
 from gateway.records.verifying import verify
 from gateway.trust.keys import load_public_key, make_signing_key
@@ -42,7 +46,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> N
         asyncio.timeout(30),
     ):
         await desk.connected.wait()
-        await forger.subscribe(f"{BASE}/+", qos=1)
+        await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
         await house.start()
         await wire.host_opened()
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
@@ -71,14 +75,29 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> N
         with pytest.raises(CommandRejected):
             await desk.command(READER, "look")
         assert await house.stop() == 0
+        async for message in forger.messages:
+            if str(message.topic).endswith("audit.sealed"):
+                break
 
     state, verifier = house.folder / "state", Verifier([public])
-    verdict = verify(state, verifier)
+    verifier.check(bytes(message.payload), dict(message.properties.UserProperty)["jws"])
+    sealed = Event[AuditSealed].model_validate_json(message.payload).data
+    verdict = verify(state, verifier, [Head(sealed.n, sealed.sha256)])
     assert (verdict.wrong, verdict.unproved) == (None, None)
-    assert verdict.lines >= 2
+    told = extract((line for row in rows(state / AUDIT_FILE) if (line := parse(row.raw))), "2026", "9")
+    assert [run["profile"] for run in told.runs] == ["test"]
+    assert told.reads == {"passport_reader": {READER: 2}}
+    assert told.people["station", "lane-1"].did == {"None refused": 1}
+    assert told.incomplete == ["the record begins at " + verdict.first.at + ", later than the window"]
     audit = (state / AUDIT_FILE).read_bytes()
     assert b"ERIKSSON" not in audit
     assert b'"command.decided"' in audit
+    (state / AUDIT_FILE).write_bytes(audit.splitlines(keepends=True)[0])
+    (state / HEAD_FILE).unlink()
+    assert verify(state, verifier).wrong is None  # the post alone cannot know
+    cut = verify(state, verifier, [Head(sealed.n, sealed.sha256)]).wrong
+    assert cut is not None
+    assert cut.kind == "cut_off"
     (state / AUDIT_FILE).write_bytes(audit.replace(b'"station":"lane-1"', b'"station":"lane-2"', 1))
     wrong = verify(state, verifier).wrong
     assert wrong is not None

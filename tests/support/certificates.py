@@ -22,11 +22,11 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.file = self._write(name, self._sign(self._name, self._key, authority=True), self._key)
 
-    def issue(self, name: str, days: float = 1) -> Path:
-        """Make a certificate of that common name, good for 127.0.0.1 and so many days; returns its file."""
+    def issue(self, name: str, days: float = 1, address: str = "127.0.0.1") -> Path:
+        """Make a certificate of that common name, good for one address and so many days; returns its file."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        return self._write(name, self._sign(subject, key, authority=False, days=days), key)
+        return self._write(name, self._sign(subject, key, authority=False, days=days, address=address), key)
 
     def context(self, name: str | None, trust: Path | None = None) -> ssl.SSLContext:
         """What somebody of that name connects with."""
@@ -36,10 +36,16 @@ class Authority:
         return context
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool, days: float = 1
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        authority: bool,
+        days: float = 1,
+        address: str = "127.0.0.1",
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
-        address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        where = x509.IPAddress(ipaddress.ip_address(address))
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -49,7 +55,7 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(days=30))
             .not_valid_after(now + datetime.timedelta(days=days))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([where]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
 

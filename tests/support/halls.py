@@ -10,11 +10,11 @@ profile = "{profile}"
 state_dir = "state"
 [broker]
 host = "localhost"
-tls.ca_file = "trust/{name}/ca.crt"
-tls.cert_file = "trust/{name}/{name}.crt"
-tls.key_file = "trust/{name}/{name}.key"
+tls.ca_file = "authority/{name}/ca.crt"
+tls.cert_file = "authority/{name}/{name}.crt"
+tls.key_file = "authority/{name}/{name}.key"
 [commands]
-roles_file = "trust/{name}/roles.toml"
+roles_file = "authority/{name}/roles.toml"
 """
 DEVICE = '[device."{position}"]\ndriver = "mrz-serial"\nport = "/dev/{port}"\nframing = "text"\n'
 PEOPLE = "".join(

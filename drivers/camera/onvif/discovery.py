@@ -139,7 +139,7 @@ def matches(datagram: bytes, asked: Sequence[str]) -> list[Match]:
     """Who tells of itself in an answer to one of these questions; nobody in anything else."""
     try:
         root = ElementTree.fromstring(datagram)
-    except (ParseError, DefusedXmlException, ValueError):
+    except (ParseError, DefusedXmlException, ValueError, LookupError):
         return []
     if local(root) != "Envelope" or text(child(root, "Header", "RelatesTo")) not in asked:
         return []

@@ -110,7 +110,7 @@ def answer(content: bytes, operation: str) -> Element:
     """The response to an operation; raises FaultError, or NoSoapError where there is none in it."""
     try:
         root: Element = ElementTree.fromstring(content)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise NoSoapError from error
     body = child(root, "Body") if local(root) == "Envelope" else None
     said = body[0] if body is not None and len(body) else None

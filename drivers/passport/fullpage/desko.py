@@ -13,7 +13,6 @@ for these are not in what was found, nor are the results' words: they are settin
 import asyncio
 import base64
 import binascii
-import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 from pydantic import Field
 
 from drivers.driver import Identity
+from drivers.links import json_body
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome
 from drivers.passport.fullpage.pieces import Checked, Gone, Piece, Zone, picture, unreadable
@@ -83,7 +83,7 @@ class DeskoSettings(FullPageSettings):
 def read_json(body: bytes) -> dict[str, Any] | None:
     """An answer as an object; None if it is none."""
     try:
-        answer = json.loads(body)
+        answer = json_body.parsed(body)
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None

@@ -6,13 +6,13 @@ told otherwise; this module has no address of its own.
 """
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
+from drivers.links import json_body
 from drivers.links.http import HttpLink, HttpSettings
 from drivers.links.link import LinkError
 from drivers.links.links import Links
@@ -126,7 +126,7 @@ def request(pages: Iterable[Picture], scenario: str) -> dict[str, Any]:
 def read(body: bytes, zero_means: Literal["aborted", "failed"] = "aborted") -> list[Piece]:
     """What an answer says: the zone, if there is one, and every check that was made."""
     try:
-        answer = json.loads(body)
+        answer = json_body.parsed(body)
         containers = [c for c in answer["ContainerList"]["List"] if isinstance(c, dict)]
     except (ValueError, KeyError, TypeError):
         return [unreadable(body), Checked((_model("answer_unreadable", Outcome.ABORTED),))]
@@ -188,7 +188,7 @@ def _element(element: object, group: Mapping[str, Any], zero: Outcome) -> Check 
     return optical(
         _code(kind, element.get("ElementType"), element.get("LightIndex")),
         outcome,
-        vendor_code=word if diagnosis not in _NO_DIAGNOSIS else result,
+        vendor_code=result if isinstance(diagnosis, int) and diagnosis in _NO_DIAGNOSIS else word,
     )
 
 

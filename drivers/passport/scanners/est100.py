@@ -10,13 +10,13 @@ No more than the zone is taken from the chip: portrait and names in national let
 document reader says yet, and no signature is sent with which they could be proved.
 """
 
-import json
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from drivers.driver import BadFrame
+from drivers.links import json_body
 from drivers.links.framing import OTHER, Delimited, Frame, Whole
 from drivers.observation import Check, CheckGroup, Observation, Outcome
 from drivers.passport.lines import complete, split_lines
@@ -112,8 +112,8 @@ class Messages:
 def _object(body: bytes) -> dict[str, Any] | None:
     """The JSON object of a message; None when it is none."""
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = json_body.parsed(body)
+    except ValueError:
         return None
     return content if isinstance(content, dict) else None
 

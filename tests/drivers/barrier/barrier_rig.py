@@ -1,7 +1,6 @@
 """A barrier driver on a simulated board without a wire, in virtual time, and what it says."""
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any, Self
@@ -102,7 +101,7 @@ class BenchBoard:
         self._host = _Host(site.bus)
         self._busy = False
         self._urgent = 0
-        self._freed = asyncio.Condition()
+        self._waiting: list[asyncio.Future[None]] = []
 
     async def open(self) -> Identity:
         await self._ask(bytes.fromhex("0380000001"))
@@ -124,37 +123,41 @@ class BenchBoard:
         return
 
     async def _ask(self, pdu: bytes, *, urgent: bool = False) -> bytes:
-        async with self._turn(urgent=urgent):
+        await self._turn(urgent=urgent)
+        try:
             if self.dead:
                 await asyncio.Event().wait()
             self._host.answered = answered = asyncio.get_running_loop().create_future()
             self._host.ask(self._unit, pdu)
             if self._host.hung_up:
                 raise LinkError(Cause.LINK_FAILED, "The board hung up.", Action.WAIT)
-            try:
-                async with asyncio.timeout(self.answer_within_s):
-                    answer: bytes = await answered
-            except TimeoutError:
-                raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT) from None
+            if not answered.done():
+                await asyncio.wait((answered,), timeout=self.answer_within_s)
+            if not answered.done():
+                raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT)
+            answer = answered.result()
             if answer[0] & 0x80:
                 if pdu[0] < 5:
                     raise LinkError(Cause.WRONG_DEVICE, "It does not tell its inputs.", Action.CONFIGURE)
                 raise DeviceRefused(f"exception {answer[1]}")
             return answer
-
-    @contextlib.asynccontextmanager
-    async def _turn(self, *, urgent: bool) -> Any:
-        self._urgent += urgent
-        async with self._freed:
-            await self._freed.wait_for(lambda: not self._busy and (urgent or not self._urgent))
-            self._busy = True
-            self._urgent -= urgent
-        try:
-            yield
         finally:
             self._busy = False
-            async with self._freed:
-                self._freed.notify_all()
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+    async def _turn(self, *, urgent: bool) -> None:
+        self._urgent += urgent
+        try:
+            while self._busy or (self._urgent and not urgent):
+                freed = asyncio.get_running_loop().create_future()
+                self._waiting.append(freed)
+                await freed
+        finally:
+            self._urgent -= urgent
+        self._busy = True
 
 
 def _bits(answer: bytes) -> tuple[bool, ...]:

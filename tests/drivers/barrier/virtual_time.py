@@ -22,15 +22,20 @@ class _Jumping(selectors.SelectSelector):
         self._jumps = 0
 
     def select(self, timeout: float | None = None) -> Any:
+        now_s, next_s = self.timeline.now_s, self.timeline.next_s
+        self._jumps += 1
+        if timeout == 0:  # there is work; what came through a descriptor has time
+            if next_s is not None and next_s <= now_s:
+                self.timeline.run_to(now_s)
+            return []
         if ready := super().select(0):
             return ready
-        due = [] if timeout is None else [self.timeline.now_s + max(0.0, timeout)]
-        if (next_s := self.timeline.next_s) is not None:
+        due = [] if timeout is None else [now_s + max(0.0, timeout)]
+        if next_s is not None:
             due.append(next_s)
-        self._jumps += 1
         if not due or self._jumps > JUMPS_MOST:
-            raise RuntimeError(f"at {self.timeline.now_s} s everybody waits for what never happens")
-        self.timeline.run_to(max(min(due), self.timeline.now_s))
+            raise RuntimeError(f"at {now_s} s everybody waits for what never happens")
+        self.timeline.run_to(max(min(due), now_s))
         return []
 
 

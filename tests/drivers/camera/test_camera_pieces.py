@@ -46,6 +46,14 @@ def test_a_picture_cut_anywhere_is_no_picture() -> None:
         assert look(PICTURE[:end]) == "cut", end
 
 
+def test_a_scan_of_nothing_but_fill_bytes_takes_no_time() -> None:
+    whole = jpeg()
+    scan = whole.index(b"\xff\xda") + 2
+    scan += int.from_bytes(whole[scan : scan + 2])
+    assert look(whole[:scan] + b"\xff" * 1_000_000 + b"\0") == "cut"
+    assert isinstance(look(whole[:scan] + b"\xff" * 1_000_000 + b"\xd9"), Jpeg)
+
+
 def test_what_follows_a_picture_is_none_of_it() -> None:
     assert look(PICTURE + b"\0\0padding") == Jpeg(32, 24, len(PICTURE))
 
@@ -144,6 +152,16 @@ def test_a_part_that_is_too_long_is_passed_over() -> None:
         stream = part(b"a" * 5000, "text/plain", length=length) + part(PICTURE)
         found = parts_of(stream, *range(500, 5000, 500), limit=3000)
         assert contents(found) == [b"too_long", PICTURE]
+
+
+def test_many_comments_take_no_time_to_tell_where_xml_ends() -> None:
+    stream = part(b"<!-- -->" * 60 + b" x>", "text/xml", length=False) + part(PICTURE)
+    assert contents(parts_of(stream))[-1] == PICTURE
+
+
+def test_a_length_of_thousands_of_digits_is_too_long() -> None:
+    stream = b"--myboundary\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx\r\n" + part(PICTURE)
+    assert contents(parts_of(stream)) == [b"too_long", PICTURE]
 
 
 def test_a_stream_that_ends_inside_a_part_says_so() -> None:

@@ -49,6 +49,7 @@ def test_no_proof_is_used_twice_and_none_holds_the_password() -> None:
         ENVELOPE.format(""),
         ENVELOPE.format("<GetOtherResponse/>"),
         "<a>\xff",
+        '<?xml version="1.0" encoding="no-such"?><a/>',
     ],
 )
 def test_what_is_no_answer_is_none(content: str) -> None:

@@ -136,6 +136,24 @@ async def test_a_path_that_a_service_names_leads_nowhere_else(path: str, arrives
         assert [request.path.replace(":", "%3A") for request in server.asked] == [arrives]
 
 
+@pytest.mark.parametrize("path", ["/a\0", "/a\n", "/a?\x01", "/a?\u00e9", "/" + "a" * 70_000])
+async def test_a_path_that_cannot_be_is_no_request(path: str) -> None:
+    async with asking() as (link, _):
+        with pytest.raises(LinkError) as error:
+            await link.ask("GET", path)
+    assert error.value.cause is Cause.WRONG_DEVICE
+
+
+@pytest.mark.parametrize("challenge", ["Digest realm=a, nonce", 'Digest realm="a", nonce="b", algorithm="X"'])
+async def test_a_challenge_that_is_none_is_no_fault_of_ours(challenge: str) -> None:
+    said = f"HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n".encode()
+    async with raw(said) as port:
+        links = Links()
+        link = await link_to(f"http://127.0.0.1:{port}", links, username="u", password="p", auth="digest")
+        assert (await refused(link)).cause is Cause.WRONG_DEVICE
+        await links.close()
+
+
 async def test_credentials_are_sent_and_shown_nowhere() -> None:
     seen: list[bytes] = []
     async with HttpServer(hello) as server:

@@ -109,6 +109,11 @@ HEAD = "# borderpost recording 1\n# driver: x\n# settings: {}\n# provenance: y\n
         (HEAD.replace("synthetic", "nobody"), "synthetic, scrubbed, real"),
         (HEAD + "0.1 submit 1 sideways 81 64\n", "line 6"),
         (HEAD + "0.1 complete 1 bulk 81 ENOSUCH 64\n", "line 6"),
+        (HEAD.replace("{}", "[" * 10_000), "settings"),
+        (HEAD + "9" * 400 + ".0 in 00\n", "line 6"),
+        (HEAD + f"0.1 submit {10**30} bulk 81 64\n", "line 6"),
+        (HEAD + f"0.1 submit 1 bulk 81 {10**10}\n", "line 6"),
+        (HEAD + "0.1 submit 1 control 80 1 setup 00 00\n", "line 6"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, complaint: str) -> None:

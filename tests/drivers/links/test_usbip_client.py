@@ -94,6 +94,16 @@ async def test_a_device_that_another_client_has_is_held(served: Callable[[Serve]
     assert (refused.value.cause, refused.value.action) == (Cause.PORT_HELD, Action.RESTART)
 
 
+def test_a_device_with_impossible_numbers_is_an_error_of_the_system(served: Callable[[Serve], int]) -> None:
+    def serve(server: Server) -> None:
+        server.receive(40)
+        device = struct.pack(">256s32sIIIHHHBBBBBB", b"", b"1-1", 1 << 30, *[1] * 11)
+        server.connection.sendall(struct.pack(">HHI", 0x0111, 3, 0) + device)
+
+    with pytest.raises(OSError, match="no device has"):
+        UsbipConnection("127.0.0.1", served(serve), "1-1")
+
+
 @pytest.mark.parametrize("sent", [b"", b"\x01\x11\x00", struct.pack(">HHI", 0x0111, 3, 0) + bytes(100)])
 def test_a_server_that_hangs_up_at_once_is_an_error_of_the_system(
     sent: bytes, served: Callable[[Serve], int]

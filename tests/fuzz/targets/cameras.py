@@ -23,7 +23,7 @@ from fuzz.played import CUT, SILENT, Played, hear
 from fuzz.target import target
 
 URL = {"url": "http://localhost:1"}
-JPEG = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x11\0\xff\xda\0\x02\x11\xff\xd9"
+JPEG = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x01\x11\0\xff\xda\0\x02\x11\xff\xd9"
 SECOND = b"\r\n--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(JPEG), JPEG)
 STREAM = SECOND + SECOND.replace(b"Content-Length", b"X") + b"--b--\r\n"
 TYPE = b"\0multipart/mixed; boundary=b\n"

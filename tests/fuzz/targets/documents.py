@@ -137,14 +137,14 @@ def desko_resources(data: bytes) -> None:
             desko.read_resource(f"/v1/{path}", data, Words(), zone_known=known)
 
 
-PRESENT = b'{"document":"DocumentPresent"}'
+PRESENT = b'{"document":"on"}'
 DIALOGUE = (
     b'{"reservationid":"7"}',
     b'{"DeskoWebApiVersion":"1.0","Connected":true,"Plugged":true,"DeviceData":{"DeviceVid":1859,"DevicePid":1}}',
     PRESENT,
     b'{"resourceList":["/scan/mrz","/scan/visible/document","/scan/uv-dullness","/scan/b900-check"]}',
     *(one for resource in RESOURCES[:4] for one in (resource, PRESENT)),
-    b'{"document":"None"}',
+    b'{"document":"off"}',
 )
 
 

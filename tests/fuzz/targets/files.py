@@ -74,10 +74,10 @@ def configuration(data: bytes) -> None:
     try:
         load(file, {"A": "b"})
     except ConfigError as error:
-        _explained(error)
+        explained(error)
 
 
-def _explained(error: ConfigError) -> None:
+def explained(error: ConfigError) -> None:
     assert error.findings
     for finding in error.findings:
         assert finding.file.endswith(".toml")
@@ -97,7 +97,7 @@ def roles(data: bytes) -> None:
     try:
         load_roles(_written("roles.toml", data))
     except ConfigError as error:
-        _explained(error)
+        explained(error)
 
 
 @target(

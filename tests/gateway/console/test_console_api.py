@@ -99,7 +99,9 @@ async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy
         assert (problem["code"], problem["text"], problem["how"]) == (code, "It does not.", "Do this.")
 
 
-async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(root: httpx.AsyncClient) -> None:
+async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
+    root: httpx.AsyncClient, daemon: BenchDaemon
+) -> None:
     for path, body, status in (
         ("maintenance", {"on": True, "minutes": "THRUMWICKE"}, 422),
         ("maintenance", {"on": True, "THRUMWICKE": 1}, 422),
@@ -119,6 +121,8 @@ async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(root: h
             yield chunk
 
     assert (await root.post(f"{READER}/accept", content=endless())).status_code == 413
+    daemon.news.put_nowait(None)
+    assert (await root.request("GET", "/api/v1/live", content=b"x" * 70_000)).text == ": listening\n\n"
 
 
 async def test_every_operation_is_closed_to_strangers_and_those_that_change_something_to_low_roles(

@@ -193,6 +193,8 @@ def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
         (f"[user.amina]\nrole = 'boss'\npassword = '{hashed}'", "viewer, technician or supervisor"),
         ("[user.amina]\nrole = 'viewer'\npassword = 'plain'", "argon2id"),
         (f"[user.'A/B']\nrole = 'viewer'\npassword = '{hashed}'", "no name"),
+        ("a = " + "[" * 10_000, "not TOML"),
+        ("a = " + "9" * 5000, "not TOML"),
     ):
         file.write_text(text)
         with pytest.raises(UsersFileError, match=said.replace("[", r"\[")) as wrong:

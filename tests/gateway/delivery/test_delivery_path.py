@@ -404,6 +404,39 @@ async def test_commands_can_be_received_and_answered(mosquitto, subscribe, deliv
     assert subscriber.messages[0].properties.MessageExpiryInterval == 10
 
 
+@pytest.mark.parametrize(
+    ("acl", "obeyed"), [(None, False), ("topic readwrite bgw/v1/ke-busia/lane-1/#\n", True)]
+)
+async def test_a_guarded_broker_proves_its_access_list_before_a_command_is_heard(
+    acl, obeyed, subscribe, deliver
+):
+    """What comes over an open broker could be anybody's; events leave all the same."""
+    came = []
+    with Mosquitto(acl=acl) as broker:
+        delivery = await deliver(
+            DestinationSettings.local(BrokerSettings(port=broker.port), guarded=True),
+            subscriptions=("bgw/v1/ke-busia/+/+/cmd/+/+",),
+            on_message=lambda message, _: came.append(message.topic),
+        )
+        subscriber = await subscribe(broker, "bgw/v1/ke-busia/lane-1/#")
+        await until(lambda: delivery.reports()[0].connected and subscriber._subscribed)
+        asked = "bgw/v1/ke-busia/lane-1/reader/cmd/capture/officer"
+
+        def told():
+            return "broker_open" in [problem.cause for problem in delivery.problems()]
+
+        def obeyed_or_told():
+            subscriber._client.publish(asked, b"{}", 1)
+            return came or told()
+
+        await until(obeyed_or_told)
+        for n in range(3):
+            subscriber._client.publish(asked, b"{}", 1)
+            delivery.submit(event(n))
+            await until(lambda wanted=n: wanted in subscriber.numbers)
+        assert (bool(came), told()) == (obeyed, not obeyed)
+
+
 async def test_changes_are_told(mosquitto, deliver):
     told = []
     delivery = await deliver(local(mosquitto), on_change=lambda: told.append(1) or 1 / 0)

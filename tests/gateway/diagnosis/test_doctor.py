@@ -412,3 +412,12 @@ def test_a_code_that_was_misheard_is_noticed() -> None:
     assert spoken("port_held") == "BP-PORT-HELD-" + spoken("port_held")[-2:]
     codes = ["port_held", "port_hell", "no_device", "no_devise", "clock_wrong", "disk_full"]
     assert len({spoken(code)[-2:] for code in codes}) == len(codes)
+
+
+def test_a_production_broker_that_takes_anything_from_anybody_is_told(post: Post) -> None:
+    assert "broker_open" not in post.bad(), "a test's broker may be open"
+    post.head = post.head.replace('"test"', '"production"')
+    assert "it has no access list" in post.bad()["broker_open"].text
+    with Mosquitto(acl="topic readwrite bgw/v1/uto-test/_gw/gw-1/state\n") as guarded:
+        post.broker = f'[broker]\nhost = "127.0.0.1"\nport = {guarded.port}\n'
+        assert not {"broker_open", "broker_refuses"} & post.bad().keys()

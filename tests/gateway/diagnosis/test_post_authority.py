@@ -26,7 +26,7 @@ def told(config: Path, now: datetime = NOW) -> list[Finding]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    init(tmp_path / "trust", load_description(two_states(tmp_path)), days=365, passphrase=None)
+    init(tmp_path / "authority", load_description(two_states(tmp_path)), days=365, passphrase=None)
     return tmp_path / "ke.toml"
 
 
@@ -46,7 +46,7 @@ def test_everybodys_certificate_is_told_sixty_thirty_and_seven_days_ahead(
 
 @pytest.mark.parametrize("file", ["ke-gw-1/ke-gw-1.crt", "ug-lane-2/ug-lane-2.crt", "broker/broker.crt"])
 def test_a_changed_certificate_is_found_and_named(config: Path, file: str) -> None:
-    changed = config.parent / "trust" / file
+    changed = config.parent / "authority" / file
     der = bytearray(ssl.PEM_cert_to_DER_cert(changed.read_text()))
     der[-5] ^= 1
     changed.write_text(ssl.DER_cert_to_PEM_cert(bytes(der)))
@@ -59,10 +59,10 @@ def test_a_changed_certificate_is_found_and_named(config: Path, file: str) -> No
 
 def test_the_gateways_own_certificate_is_judged_where_the_authority_is_elsewhere(config: Path) -> None:
     """On the gateway's machine there is only what it was given."""
-    trust = config.parent / "trust"
+    trust = config.parent / "authority"
     (trust / "authority.json").rename(config.parent / "kept")
     trust.rename(config.parent / "given")
-    config.write_text(config.read_text().replace('"trust/', '"given/'))
+    config.write_text(config.read_text().replace('"authority/', '"given/'))
     assert told(config) == []
     own = config.parent / "given/ke-gw-1/ke-gw-1.crt"
     der = bytearray(ssl.PEM_cert_to_DER_cert(own.read_text()))

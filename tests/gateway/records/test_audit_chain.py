@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE, audit_files
 from gateway.records import audit_log
 from gateway.records.audit_log import AuditLog, Note
-from gateway.records.chain import CHECKPOINT, parse, rows
+from gateway.records.chain import CHECKPOINT, REMOVED, parse, rows
+from gateway.records.naming import Kind
 from gateway.records.signing import Signer, Verifier
-from gateway.records.verifying import Kind, verify
+from gateway.records.verifying import verify
 
 KEY = Ed25519PrivateKey.generate()
 SIGN = Signer(KEY).sign
@@ -62,7 +64,8 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("audit")
+    folder = tmp_path_factory.mktemp("audit") / "whole"
+    folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_log, "FILE_BYTES", 1300)
         fill(folder, 24)
@@ -101,7 +104,9 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
     flat = [(file, number) for file, lines in found for number in range(len(lines))]
     lines = {file: list(those) for file, those in found}
     file, number = data.draw(st.sampled_from(flat))
-    what = data.draw(st.sampled_from(["change", "remove", "swap", "insert", "forge", "cut", "file"]))
+    what = data.draw(
+        st.sampled_from(["change", "remove", "swap", "insert", "forge", "cut", "file", "byte", "more"])
+    )
     match what:
         case "change":
             line = bytearray(lines[file][number])
@@ -124,13 +129,23 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
             del lines[file][number:]
         case "file":
             lines[file] = []
-    with pytest.MonkeyPatch.context() as patch:
-        read = {file: b"".join(line + b"\n" for line in those) for file, those in lines.items()}
-        patch.setattr(Path, "read_bytes", lambda path: read[path])
-        verdict = verify(whole, VERIFIER)
+    read = {file: b"".join(line + b"\n" for line in those) for file, those in lines.items()}
+    where = data.draw(st.integers(0, max(0, len(read[file]) - 1)))
+    if what == "byte":  # any one, line ends too
+        read[file] = read[file][:where] + read[file][where + 1 :]
+    elif what == "more":
+        read[file] = (
+            read[file][:where] + data.draw(st.sampled_from([b"\n", b" ", b"0", b"{}\n"])) + read[file][where:]
+        )
+    touched = whole.parent / "touched"
+    touched.mkdir(exist_ok=True)
+    (touched / HEAD_FILE).write_bytes((whole / HEAD_FILE).read_bytes())
+    for path, content in read.items():
+        (touched / path.name).write_bytes(content)
+    verdict = verify(touched, VERIFIER)
     assert verdict.wrong is not None
     if what in ("change", "remove"):
-        assert (verdict.wrong.file, verdict.wrong.number) in near(found, file, number)
+        assert (whole / verdict.wrong.file.name, verdict.wrong.number) in near(found, file, number)
 
 
 def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list[tuple[Path, int]]:
@@ -195,6 +210,13 @@ def test_what_is_cut_behind_the_last_checkpoint_is_told_as_unproved(tmp_path: Pa
     assert verdict.proved is not None
     assert verdict.unproved is not None
     assert verdict.unproved.n == verdict.proved.n + 1
+
+
+def test_a_note_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    for note_of_last in (f"{'9' * 5000} {'0' * 64}", "7", "\xff"):
+        (tmp_path / HEAD_FILE).write_text(note_of_last, "latin-1")
+        assert verify(tmp_path, VERIFIER).wrong is None
 
 
 def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_on(tmp_path: Path) -> None:
@@ -294,3 +316,34 @@ def test_a_line_is_on_the_disk_before_it_is_noted_as_the_last(
     monkeypatch.setattr(audit_log.os, "pwrite", lambda *given: (seen.append("noted"), pwrite(*given)))
     opened(tmp_path).write([note(1)], at(1))
     assert seen == ["synced", "noted"]
+
+
+def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_files: None) -> None:
+    audit = opened(tmp_path)
+    audit.write([note(0)], at(0))
+
+    def go_on() -> None:
+        for number in range(1, 200):
+            audit.write([note(number)], at(number % 60))
+
+    writing = threading.Thread(target=go_on)
+    writing.start()
+    looks = 0
+    while writing.is_alive() or not looks:
+        assert verify(tmp_path, VERIFIER).wrong is None
+        looks += 1
+    writing.join()
+
+
+def test_that_lines_were_let_go_counts_only_where_it_is_signed(tmp_path: Path, small_files: None) -> None:
+    fill(tmp_path, 24)
+    first, *rest = audit_files(tmp_path)
+    last = parse([*rows(first)][-1].raw)
+    assert last is not None
+    audit = AuditLog(tmp_path, GATEWAY, None)  # somebody who knows how it is done, and has no key
+    audit.write([Note(at(30), GATEWAY, REMOVED, {"last": last.n, "sha256": last.digest})], at(30))
+    first.unlink()
+    assert verify(tmp_path).let_go == last.n
+    wrong = verify(tmp_path, VERIFIER).wrong
+    assert wrong is not None
+    assert (wrong.kind, wrong.file) == ("removed", rest[0])

@@ -65,6 +65,7 @@ def other_spelling() -> str:
         headed({"alg": "none", "kid": SIGNER.kid}),
         headed({"alg": "Ed25519"}),
         headed({"alg": "Ed25519", "kid": 7}),
+        headed({"alg": "Ed25519", "kid": "\n\ud800"}),
         headed({"alg": "Ed25519", "kid": SIGNER.kid, "b64": False, "crit": ["b64"]}),
     ],
 )

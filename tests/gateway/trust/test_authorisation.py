@@ -13,6 +13,8 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from support.halls import LANES, two_states
 from support.mosquitto import Mosquitto, free_port
 
@@ -54,6 +56,8 @@ class Guest:
     name: str
     port: int
     tls: ssl.SSLContext
+    session: str = ""
+    """The client identifier under which the broker keeps a session for him, and goes on with one."""
     heard: list[str] = field(default_factory=list)
 
     def __enter__(self) -> "Guest":
@@ -61,13 +65,16 @@ class Guest:
         self._codes: dict[int, int] = {}
         self._news = threading.Condition()
         self._over = self._subscribed = False
-        client = self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        version = mqtt.CallbackAPIVersion.VERSION2
+        client = self._client = mqtt.Client(version, self.session, protocol=mqtt.MQTTv5)
         client.max_inflight_messages_set(5000)
         client.tls_set_context(self.tls)
         client.on_publish = self._published
         client.on_message = self._message
         client.on_subscribe = self._granted
-        client.connect("127.0.0.1", self.port)
+        kept = Properties(PacketTypes.CONNECT)
+        kept.SessionExpiryInterval = 300 if self.session else 0
+        client.connect("127.0.0.1", self.port, clean_start=not self.session, properties=kept)
         client.loop_start()
         return self
 
@@ -99,6 +106,10 @@ class Guest:
             assert self._news.wait_for(lambda: self._over, 30), f"{self.name} heard no end"
         return self.heard
 
+    def until_heard(self, topic: str) -> None:
+        with self._news:
+            assert self._news.wait_for(lambda: topic in self.heard, 30)
+
     def _published(self, _c: Any, _u: Any, mid: int, reason: Any, _p: Any) -> None:
         with self._news:
             self._codes[mid] = reason.value
@@ -111,6 +122,7 @@ class Guest:
                 self._news.notify_all()
             else:
                 self.heard.append(message.topic)
+                self._news.notify_all()
 
     def _granted(self, *_: Any) -> None:
         with self._news:
@@ -138,8 +150,24 @@ class House:
             context.load_cert_chain(home / f"{name}.crt", home / f"{name}.key")
         return context
 
-    def guest(self, name: str, issued: Issued | None = None) -> Guest:
-        return Guest(name, self.broker.port, self.context(name, issued))
+    def guest(self, name: str, issued: Issued | None = None, session: str = "") -> Guest:
+        return Guest(name, self.broker.port, self.context(name, issued), session)
+
+    def dies(self, name: str, will: str) -> None:
+        """Come as somebody, with a last will, and be gone without a word."""
+        topic = will.encode()
+        body = (
+            b"\x00\x04MQTT\x05\x06\x00\x0a\x00\x00\x04dead\x00"
+            + bytes([0, len(topic)])
+            + topic
+            + b"\x00\x01x"
+        )
+        with (
+            socket.create_connection(("127.0.0.1", self.broker.port), 10) as plain,
+            self.context(name).wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+        ):
+            secure.sendall(bytes([0x10, len(body)]) + body)
+            assert secure.recv(4)[:1] == b"\x20"
 
     def lets_in(self, context: ssl.SSLContext) -> bool:
         """Whether a CONNECT is answered: in TLS 1.3 a server refuses only after the handshake."""
@@ -158,7 +186,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     place = tmp_path_factory.mktemp("hall")
     hall = load_description(two_states(place))
-    folder = init(place / "trust", hall, days=365, passphrase=None)
+    folder = init(place / "authority", hall, days=365, passphrase=None)
     with Broker(folder) as broker:
         yield House(hall, folder, folder.authority(None), broker)
 
@@ -242,7 +270,7 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
 def test_nobody_comes_in_without_a_certificate_in_force_of_this_authority(
     house: House, tmp_path: Path
 ) -> None:
-    elsewhere = init(tmp_path / "trust", house.hall, days=365, passphrase=None).authority(None)
+    elsewhere = init(tmp_path / "authority", house.hall, days=365, passphrase=None).authority(None)
     assert house.lets_in(house.context("ke-lane-1"))
     assert not house.lets_in(house.context(None)), "no certificate"
     assert not house.lets_in(house.context("ke-lane-1", elsewhere.issue("ke-lane-1", 1))), "another authority"
@@ -278,6 +306,31 @@ def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) ->
         while renewed.answered()[own] == NOT_AUTHORISED:
             renewed.say([own])
     assert not house.lets_in(old), "the new certificate does not bring the old one back"
+
+
+def test_a_last_will_is_no_way_around_the_list(house: House) -> None:
+    own = "bgw/v1/ug-busia/lane-1/reader/cmd/open/ug-lane-1"
+    with house.guest("herald", house.authority.issue("herald", 1)) as herald:
+        herald.listen()
+        for forged in ("ke-busia/lane-1/reader/cmd/open/ke-lane-1", "ug-busia/lane-1/reader/state"):
+            house.dies("ug-lane-1", f"bgw/v1/{forged}")
+        house.dies("ug-lane-1", own)
+        herald.until_heard(own)
+    assert herald.heard == [own]
+
+
+def test_whoever_takes_over_a_session_hears_nothing_that_waits_in_it(house: House) -> None:
+    """A workstation's session outlives a reload of its page, and its identifier is no secret."""
+    said = "bgw/v1/ke-busia/lane-1/reader/evt/document.read"
+    with house.guest("herald", house.authority.issue("herald", 1)) as herald:
+        for who in ("ke-lane-1", "ug-lane-1"):
+            with house.guest("ke-lane-1", session=f"desk-{who}") as owner:
+                owner.listen()
+            herald.say([said])
+            herald.answered()
+            with house.guest(who, session=f"desk-{who}") as comer:
+                herald.say([f"over/{who}"])
+                assert comer.told() == ([said] if who == "ke-lane-1" else [])
 
 
 def test_the_readme_has_the_table_that_was_walked() -> None:

@@ -127,6 +127,12 @@ def test_no_answer_makes_it_stumble(path: str, answer: object) -> None:
     read_resource(path, str(answer).encode(), Words(), zone_known=True)
 
 
+@pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"line1":"\\ud800"}', b"\xff"])
+def test_what_is_no_json_is_a_bad_frame(body: bytes) -> None:
+    (found,) = read_resource("/s/1/mrz", body, Words(), zone_known=False)
+    assert isinstance(found, BadFrame)
+
+
 def test_a_request_of_the_settings_is_a_method_and_a_path() -> None:
     with pytest.raises(ValidationError):
         DeskoSettings(url="http://127.0.0.1:9", document_state="/document-state")

@@ -145,6 +145,17 @@ def test_no_answer_makes_it_stumble(value: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"ContainerList":{"List":["\\ud800"]}}'])
+def test_what_is_no_json_costs_the_servers_checks_only(body: bytes) -> None:
+    assert [type(piece).__name__ for piece in read(body)] == ["BadFrame", "Checked"]
+
+
+def test_a_diagnosis_that_is_none_is_no_word() -> None:
+    one = element(1, 1)
+    one["AuthenticityCheckList"]["List"][0]["List"][0]["ElementDiagnose"] = []
+    assert list(found(answer(one)).values()) == [Outcome.SUCCESSFUL]
+
+
 @pytest.mark.parametrize(("copied", "outcome"), [(False, "successful"), (True, "failed")])
 async def test_images_are_examined_under_each_light(copied: bool, outcome: str) -> None:
     async with HttpServer(RegulaServer(("gw", "pw")).answer) as server:

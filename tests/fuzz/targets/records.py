@@ -1,0 +1,169 @@
+"""Signatures, the audit's chain, and what a post's authority is made from."""
+
+import json
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from fuzz.target import held, target
+from fuzz.targets.files import WORDS, explained
+from gateway.client.seen import Counts
+from gateway.client.vouching import Vouching
+from gateway.config import ConfigError
+from gateway.contract.topics import Position
+from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE
+from gateway.records.audit_log import AuditLog, Note
+from gateway.records.signing import Signer, Verifier
+from gateway.records.verifying import verify
+from gateway.trust.description import load_description
+from gateway.trust.folder import INDEX, NoFolderError, TrustFolder
+from gateway.trust.keys import UnusableKeyError, load_public_key, load_signing_key
+
+HOUSE = Path(__file__).parents[3]
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+SIGNER, VERIFIER = Signer(KEY), Verifier([KEY.public_key()])
+AT = "2026-11-28T08:15:30.000000Z"
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp())
+    held.callback(_folder.cache_clear)
+    held.callback(shutil.rmtree, folder)
+    return folder
+
+
+def _emptied(name: str) -> Path:
+    folder = _folder() / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+EVENT = b'{"source":"/bgw/uto-test/gw-1/lane-1/reader","id":"01938f3e-7c1a-7b5e-9d55-000000000001","data":[]}'
+
+
+@target(
+    seeds=(SIGNER.sign(EVENT).encode() + b"\n" + EVENT, b"e30..AAAA\n{}"),
+    words=(b"..", SIGNER.sign(b"").encode()[:80]),
+)
+def signed_events(data: bytes) -> None:
+    """A signature as a user property, and an event; none but ours is vouched for."""
+    jws, _, payload = data.partition(b"\n")
+    said: list[Any] = []
+    vouching = Vouching([KEY.public_key()], "uto-test", Counts(), said.append)
+    text = jws.decode("utf-8", "replace")
+    for one in (text, SIGNER.sign(payload)):
+        vouching.event(Position("lane-1", "reader"), payload, one)
+    for refused in said:
+        assert refused.text.isprintable()
+        assert len(refused.text) < 200
+
+
+@cache
+def _audit() -> tuple[bytes, bytes]:
+    folder = Path(tempfile.mkdtemp())
+    log = AuditLog(folder, "_gw/gw-1", SIGNER.sign)
+    for n in range(3):
+        log.write([Note(AT, "lane-1/barrier", "command.decided", {"n": n})], AT)
+    log.seal("idle", AT)
+    log.write([Note(AT, "lane-1/barrier", "command.ended", {})], AT)
+    found = (folder / AUDIT_FILE).read_bytes(), (folder / HEAD_FILE).read_bytes()
+    shutil.rmtree(folder)
+    return found
+
+
+@target(
+    OSError,
+    seeds=(b"\n".join((_audit()[1].strip(), _audit()[0])), b"\n"),
+    words=(
+        b'"prev":"',
+        b'"audit.resumed"',
+        b'"halves":[',
+        b'"missing":',
+        b'"jws":"',
+        b'"audit.removed"',
+        b'"first":',
+        b'"sha256":"',
+    ),
+)
+def audit_chain(data: bytes) -> None:
+    """The note of the last line, then lines: judged, gone on with, and judged again."""
+    folder = _emptied("audit")
+    note, _, lines = data.partition(b"\n")
+    (folder / HEAD_FILE).write_bytes(note + b"\n")
+    (folder / AUDIT_FILE).write_bytes(lines)
+    verify(folder, VERIFIER)
+    log = AuditLog(folder, "_gw/gw-1", SIGNER.sign)
+    log.write([Note(AT, "lane-1/barrier", "command.decided", {})], AT)
+    log.seal("stopped", AT)
+    log.let_go("9999", 0, AT)
+    verify(folder, VERIFIER)
+
+
+PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+@target(UnusableKeyError, seeds=(PRIVATE, PUBLIC))
+def signing_keys(data: bytes) -> None:
+    file = _folder() / "key.pem"
+    file.write_bytes(data)
+    for load in (load_signing_key, load_public_key):
+        try:
+            load(file)
+        except UnusableKeyError:
+            continue
+
+
+@target(
+    NoFolderError,
+    seeds=(
+        json.dumps(
+            {
+                "certificates": [
+                    {
+                        "name": "gw-1",
+                        "kind": "gateway",
+                        "serial": "1f",
+                        "fingerprint": "00",
+                        "ends": "2027-01-01T00:00:00+00:00",
+                        "revoked": None,
+                        "why": None,
+                    }
+                ]
+            }
+        ).encode(),
+    ),
+)
+def authority_index(data: bytes) -> None:
+    folder = _emptied("authority")
+    (folder / INDEX).write_bytes(data)
+    found = TrustFolder.open(folder)
+    found.latest()
+    found.gone()
+
+
+DESCRIBED = (HOUSE / "config/mosquitto/trust.toml").read_bytes().replace(b"/etc/borderpost/gateway", b"post")
+
+
+@target(
+    ConfigError,
+    seeds=(DESCRIBED,),
+    words=(*WORDS, b"[[post]]", b"[[person]]", b"[[shared]]", b"file = "),
+)
+def halls(data: bytes) -> None:
+    """Who is at a broker, of a post whose file is there."""
+    folder = _emptied("hall")
+    shutil.copy(HOUSE / "config/example.toml", folder / "post.toml")
+    file = folder / "trust.toml"
+    file.write_bytes(data)
+    try:
+        load_description(file, {})
+    except ConfigError as error:
+        explained(error)

@@ -1,0 +1,31 @@
+"""One machine for all tests of this folder: they follow each other, as what happens to a mini-PC does."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import structlog
+
+from vm.machine import missing
+
+# They take a quarter of an hour: `make vm-test` asks for them, `make test` does not.
+collect_ignore_glob = [] if "BORDERPOST_VM" in os.environ else ["test_*.py"]
+
+
+# While the machine is off, nobody wants to hear that its broker does not answer.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> None:
+    """Not here: machine, brokers and clients outlive the single test. Their fixture ends them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what lacks, where something does."""
+    here = Path(__file__).parent
+    if lacking := missing():
+        for item in items:
+            if item.path.parent == here:
+                item.add_marker(pytest.mark.skip(reason=lacking))

@@ -1,0 +1,187 @@
+"""The machine: QEMU with the image, a disk whose power can be cut, and a way to run things in it."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.mosquitto import free_port
+
+from vm.disk import VolatileDisk
+from vm.image import Image
+
+QEMU = "qemu-system-x86_64"
+ADDRESS = "10.0.2.2"
+"""The host, as the guest sees it."""
+BROKER_PORT = 8883
+BOOT_LIMIT_S = 400
+# Without what guards one real processor from another tenant: under emulation it costs a third of all time.
+KERNEL = (
+    "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 panic=10 mitigations=off nokaslr audit=0 apparmor=0 "
+    "no_timer_check tsc=reliable cryptomgr.notests random.trust_cpu=1 "
+    "systemd.mask=serial-getty@ttyS0.service systemd.mask=getty@tty1.service"
+)
+PROCESSOR = "Nehalem,+rdrand"
+"""The oldest that Debian's wheels run on; newer ones are slower to emulate."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command in the guest ended."""
+
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return self.text.strip()
+
+
+class Machine:
+    """One virtual machine. `power_on`, `run`, `cut`, in that order and again; `close` at the end."""
+
+    def __init__(self, image: Image, folder: Path, share: Path) -> None:
+        self.image = image
+        self.folder = folder
+        self.share = share
+        """What the guest finds, read-only, under /mnt/host."""
+        self.broker_port = free_port()
+        """The guest's TLS listener, as the host reaches it."""
+        self.powered_on_s = 0.0
+        self.answered_s = 0.0
+        subprocess.run(["cp", "--sparse=always", str(image.disk), str(folder / "root.img")], check=True)
+        self.disk = VolatileDisk(folder / "root.img", folder / "disk.sock")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Said]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._up = asyncio.Event()
+
+    async def power_on(self) -> None:
+        """Boot, and return once the machine answers."""
+        control = self.folder / "control.sock"
+        control.unlink(missing_ok=True)
+        self._up.clear()
+        with (self.folder / "console.log").open("ab") as console:
+            self._process = subprocess.Popen(
+                [
+                    *(QEMU, "-accel", "tcg,thread=multi", "-cpu", PROCESSOR, "-m", "1G", "-smp", "2"),
+                    *("-display", "none", "-serial", "stdio", "-no-reboot", "-nodefaults"),
+                    *(
+                        "-kernel",
+                        str(self.image.kernel),
+                        "-initrd",
+                        str(self.image.initrd),
+                        "-append",
+                        KERNEL,
+                    ),
+                    *(
+                        "-drive",
+                        f"file=nbd+unix:///?socket={self.disk.path},format=raw,if=virtio,cache=writeback",
+                    ),
+                    *(
+                        "-netdev",
+                        f"user,id=n,hostfwd=tcp:127.0.0.1:{self.broker_port}-:{BROKER_PORT}",
+                    ),
+                    *("-device", "virtio-net-pci,netdev=n,romfile="),
+                    *("-device", "virtio-rng-pci", "-device", "virtio-serial"),
+                    *("-chardev", f"socket,id=c,path={control},server=on,wait=off"),
+                    *("-device", "virtserialport,chardev=c,name=borderpost.vm"),
+                    *("-virtfs", f"local,path={self.share},mount_tag=host,security_model=none,readonly=on"),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+            )
+        self.powered_on_s = time.monotonic()
+        while not control.exists():
+            assert self._process.poll() is None, self.console[-2000:]
+            await asyncio.sleep(0.05)
+        reader, self._writer = await asyncio.open_unix_connection(control, limit=1 << 22)
+        self._reading = asyncio.create_task(self._read(reader))
+        async with asyncio.timeout(BOOT_LIMIT_S):
+            await self._up.wait()
+        self.answered_s = time.monotonic()
+
+    async def run(self, script: str, *, stdin: str = "", within_s: float = 120, code: int | None = 0) -> Said:
+        """Have a shell script run as root; its exit status is to be `code`, or may be anything (None)."""
+        number = next(self._numbers)
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        asked = {"id": number, "run": script, "stdin": stdin, "within_s": within_s}
+        assert self._writer is not None
+        self._writer.write(json.dumps(asked).encode() + b"\n")
+        await self._writer.drain()
+        async with asyncio.timeout(within_s + 30):
+            said = await future
+        assert code is None or said.code == code, f"{script!r} ended with {said.code}:\n{said.text[-4000:]}"
+        return said
+
+    async def until(self, script: str, *, within_s: float = 120, every_s: float = 1.0) -> Said:
+        """Run a script until it succeeds."""
+        deadline_s = time.monotonic() + within_s
+        while (said := await self.run(script, code=None)).code:
+            assert time.monotonic() < deadline_s, f"{script!r} still fails:\n{said.text[-4000:]}"
+            await asyncio.sleep(every_s)
+        return said
+
+    async def cut(self, seed: int) -> tuple[int, int]:
+        """Cut the power: how many sectors of the disk's cache survived, and how many did not."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        await asyncio.to_thread(self._process.wait)
+        self._process = None
+        await self._hang_up()
+        await asyncio.to_thread(self.disk.idle)
+        return self.disk.cut(seed)
+
+    async def close(self) -> None:
+        """Cut the power for good and remove the disk."""
+        if self._process is not None:
+            await self.cut(0)
+        self.disk.close()
+        (self.folder / "root.img").unlink()
+
+    @property
+    def console(self) -> str:
+        """What the kernel and systemd said on the serial console."""
+        return (self.folder / "console.log").read_text("utf-8", "replace")
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that this boot has taken."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            said = json.loads(line)
+            if said["id"] == 0:
+                self._up.set()
+            elif (future := self._waiting.pop(said["id"], None)) is not None and not future.done():
+                future.set_result(Said(said["code"], said["said"]))
+
+    async def _hang_up(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+        for future in self._waiting.values():
+            future.cancel()
+        self._waiting.clear()
+
+
+def missing() -> str | None:
+    """What this machine lacks to run a virtual one."""
+    lacking = [program for program in (QEMU, "mmdebstrap", "mke2fs") if shutil.which(program) is None]
+    return f"not installed: {', '.join(lacking)}" if lacking else None

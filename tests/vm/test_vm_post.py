@@ -1,0 +1,378 @@
+"""The gateway's package on a real kernel: installed, spoken to, unplugged, cut off, upgraded, removed.
+
+In this order, each on what the one before left. BORDERPOST_VM_CUTS: how often the power is cut.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import ssl
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+import pytest_asyncio
+
+from gateway.client import CommandError, Workstation
+from simulators.fingerprint.fingers import Finger
+from vm.hall import BUSIDS, DEVICES, LANE, LATE_S, SITE, Hall, Witness
+from vm.image import image
+from vm.machine import Machine
+from vm.packages import OLDER, built, older
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(7200)]
+
+CUTS = int(os.environ.get("BORDERPOST_VM_CUTS", "2"))
+BACK_S = 30.0
+"""Devices are back so soon after the machine is up."""
+SLACK_S = 5.0
+"""By how much two clocks of this test may differ, and a message be on its way under load."""
+
+
+MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro host /mnt/host"
+INSTALL = "apt-get install -y --no-install-recommends "
+SLOW = "/etc/systemd/system/borderpost.service.d"
+AFTER_PROBE = "umount /media; hostname post; rm -f /usr/local/bin/probe /var/probe"
+UNSEEN = " ".join(
+    f"-path {path} -prune -o"
+    for path in (
+        *("/proc", "/sys", "/dev", "/run", "/tmp", "/mnt", "/root", "/etc/vm-cables"),
+        *("/var/log", "/var/cache", "/var/tmp", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd"),
+    )
+)
+FILES = f"find / -xdev {UNSEEN} -print | sort"
+CHECK_OUTBOX = """python3 -I - <<'END'
+import sqlite3
+with sqlite3.connect("file:/var/lib/borderpost/outbox/outbox.db?mode=ro", uri=True) as outbox:
+    print(outbox.execute("pragma integrity_check").fetchone()[0])
+END
+test "$(ls /var/lib/borderpost/outbox | grep -c set-aside)" = 0"""
+
+
+@dataclass
+class Post:
+    """The machine and all that stands around it."""
+
+    machine: Machine
+    hall: Hall
+    desk: Workstation
+    witness: Witness
+    figures: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    async def online(self, *names: str, since_s: float = 0.0, within_s: float = 300) -> float:
+        """Wait until those devices said that they are online after `since_s`; returns when the last did."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            latest = {name: (at, state["state"]) for at, name, state in self.witness.states if at >= since_s}
+            if all(latest.get(name, (0, ""))[1] == "online" for name in names):
+                return max(latest[name][0] for name in names)
+            assert time.monotonic() < deadline_s, f"{latest}\n{await self.journal()}"
+            await asyncio.sleep(0.2)
+
+    async def journal(self) -> str:
+        said = await self.machine.run(
+            "journalctl -b -u borderpost -u mosquitto --no-pager -o cat | tail -60", code=None
+        )
+        return said.text
+
+    async def event(self, kind: str, device: str, since_s: float, within_s: float = 60) -> dict:
+        """Wait for an event of a kind that came after `since_s` of the host's wall clock."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            for heard in self.witness.heard:
+                if (
+                    heard.at >= since_s
+                    and heard.kind == kind
+                    and heard.event["source"].endswith(f"/{device}")
+                ):
+                    return heard.event
+            assert time.monotonic() < deadline_s, await self.journal()
+            await asyncio.sleep(0.1)
+
+    @contextlib.asynccontextmanager
+    async def traffic(self) -> AsyncIterator[Counter[str]]:
+        """Travellers at both readers, and claims that come and go, until the block ends."""
+        done: Counter[str] = Counter()
+
+        async def documents() -> None:
+            while True:
+                done["documents"] += await self.hall.swipe()
+                await asyncio.sleep(1.5)
+
+        async def typed() -> None:
+            while True:
+                done["typed"] += self.hall.type()
+                await asyncio.sleep(6)
+
+        async def claims() -> None:
+            while True:
+                with contextlib.suppress(CommandError):
+                    await self.desk.command(f"{LANE}/finger", "claim", {"lease_s": 30}, expires_s=5)
+                    await self.desk.command(f"{LANE}/finger", "release", expires_s=5)
+                    done["claims"] += 1
+                await asyncio.sleep(1)
+
+        tasks = [asyncio.create_task(each()) for each in (documents, typed, claims)]
+        try:
+            yield done
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def records_arrived(self, within_s: float = 180) -> int:
+        """Every record that anybody heard of at the post is at headquarters; how many are there."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            there = {heard.id for heard in self.hall.at_hq.heard}
+            missing = [heard for heard in self.witness.heard if heard.is_record and heard.id not in there]
+            if not missing:
+                return len(there)
+            assert time.monotonic() < deadline_s, f"lost: {[(h.kind, h.event['seq']) for h in missing]}"
+            await asyncio.sleep(0.5)
+
+    def gaps(self) -> dict[str, list[int]]:
+        """What lacks among the numbers of each stream at headquarters; each epoch by itself."""
+        streams: dict[str, set[int]] = defaultdict(set)
+        for heard in self.hall.at_hq.heard:
+            streams[f"{heard.event['stream']} {heard.event['epoch']}"].add(heard.event["seq"])
+        lacking = {name: sorted(set(range(min(s), max(s) + 1)) - s) for name, s in streams.items()}
+        return {name: numbers for name, numbers in lacking.items() if numbers}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
+    folder = tmp_path_factory.mktemp("vm")
+    hall = Hall(folder)
+    machine = Machine(await asyncio.to_thread(image), folder, hall.share)
+    witness = Witness(
+        machine.broker_port, hall.tls(LANE), f"bgw/v1/{SITE}/+/+/evt/+", f"bgw/v1/{SITE}/+/+/state"
+    )
+    try:
+        async with hall.plugged(), hall.workstation(machine.broker_port) as desk:
+            post = Post(machine, hall, desk, witness)
+            try:
+                yield post
+            finally:
+                print(json.dumps(post.figures, indent=1))
+                await machine.close()
+    finally:
+        witness.close()
+        hall.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def test_it_is_installed_and_started(post: Post) -> None:
+    share = post.hall.share
+    packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
+    for package in packages:
+        shutil.copy(package, share)
+    before = [older(package, share).name for package in packages]
+    machine = post.machine
+    await machine.power_on()
+    post.figures["boot_s"].append(machine.answered_s - machine.powered_on_s)
+    await machine.run(f"mkdir -p /mnt/host; {MOUNT}")
+    await machine.run(f"{FILES} > /root/before")
+    await machine.run(INSTALL + " ".join(f"/mnt/host/{name}" for name in before), within_s=900)
+    if keep := os.environ.get("BORDERPOST_VM_KEEP"):
+        await machine.run("sync")
+        shutil.copy(machine.folder / "root.img", keep)
+    state = await machine.until("systemctl is-active borderpost", within_s=300)
+    assert str(state) == "active"
+    # As it comes, it has no devices; then the post is described, as its README says.
+    assert "STATUS" not in str(await machine.run("systemctl status borderpost --no-pager", code=None))
+    await machine.run(
+        "cp -r /mnt/host/trust/gw-1 /mnt/host/hq /etc/borderpost/; cp /mnt/host/post.toml /etc/borderpost/; "
+        "chown -R root:borderpost /etc/borderpost; chmod -R u=rwX,g=rX,o= /etc/borderpost; "
+        "cp -rT /mnt/host/trust/broker /etc/mosquitto/borderpost; "
+        "chgrp -R mosquitto /etc/mosquitto/borderpost; chmod -R u=rwX,g=rX,o= /etc/mosquitto/borderpost; "
+        # The emulated processor is tens of times slower; every other setting is the package's.
+        f"mkdir -p {SLOW}; printf '[Service]\\nWatchdogSec=120\\nTimeoutStartSec=600\\n' > {SLOW}/slow.conf; "
+        f"printf 'PORT={post.hall.bus.port}\\nBUSIDS=\"{' '.join(BUSIDS.values())}\"\\n' > /etc/vm-cables; "
+        "systemctl daemon-reload; systemctl restart mosquitto"
+    )
+    await machine.run("borderpost config check", within_s=300)
+    await machine.run("systemctl start cables", within_s=300)
+    await machine.run("borderpost udev --install", within_s=300)
+    await machine.run("systemctl restart borderpost", within_s=600)
+
+
+async def test_four_devices_are_online_by_the_names_that_udev_gives(post: Post) -> None:
+    await post.online(*DEVICES, within_s=600)
+    names = str(
+        await post.machine.run(
+            "ls -l /dev/borderpost/*/ /dev/serial/by-id /dev/input/by-id; ls -l /dev/ttyACM0"
+        )
+    )
+    for name in ("usb-Access-IS_OCR315e_SIM0001-if00", "usb-Access-IS_OCR315k_SIM0002-event-kbd", *DEVICES):
+        assert name in names
+    owners = str(await post.machine.run("stat -L -c '%G %a' /dev/ttyACM0 /dev/video0"))
+    assert owners.splitlines() == ["borderpost 660"] * 2
+
+
+async def test_events_reach_a_subscriber_with_a_certificate_and_nobody_without(post: Post) -> None:
+    began = time.time()
+    assert await post.hall.swipe()
+    read = await post.event("document.read", "reader", began)
+    assert read["provenance"] == "simulated"  # whatever kernel is between
+    assert read["data"]["trigger"] == "swipe"
+    began = time.time()
+    assert post.hall.type()
+    assert (await post.event("document.read", "wedge", began))["provenance"] == "simulated"
+    began = time.time()
+    post.hall.finger.platen.put(Finger(5).touch())
+    await post.desk.command(f"{LANE}/finger", "capture", {"timeout_s": 120}, expires_s=5, timeout_s=150)
+    finger = await post.event("finger.captured", "finger", began, within_s=120)
+    assert finger["provenance"] == "simulated"
+    began = time.time()
+    await post.desk.command(f"{LANE}/camera", "capture", {}, expires_s=5, timeout_s=90)
+    assert (await post.event("scene.captured", "camera", began))["provenance"] == "simulated"
+    with pytest.raises((ssl.SSLError, OSError)):  # noqa: PT012 - in TLS 1.3 the refusal comes with the first answer
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", post.machine.broker_port, ssl=post.hall.tls(None), server_hostname="localhost"
+        )
+        writer.write(bytes.fromhex("101000044d5154540502003c000003786162"))
+        if not await reader.read(1):
+            raise ssl.SSLError("hung up")
+
+
+async def test_what_is_unplugged_is_missed_and_what_is_plugged_in_is_taken(post: Post) -> None:
+    machine = post.machine
+    ports = str(await machine.run("usbip port"))
+    for name, busid in BUSIDS.items():
+        number = ports.rpartition(f"/{busid}")[0].rpartition("Port ")[2][:2]
+        began_s = time.monotonic()
+        await machine.run(f"usbip detach -p {number}")
+        while not any(at >= began_s and device == name and state["state"] == "no_device"
+                      for at, device, state in post.witness.states):  # fmt: skip
+            assert time.monotonic() < began_s + 60, await post.journal()
+            await asyncio.sleep(0.1)
+        gone_s = time.monotonic()
+        await machine.run(f"usbip --tcp-port {post.hall.bus.port} attach -r 10.0.2.2 -b {busid}")
+        back_s = await post.online(name, since_s=gone_s)
+        post.figures[f"replugged_{name}_s"].append(round(back_s - gone_s, 1))
+    began = time.time()
+    assert await post.hall.swipe()
+    await post.event("document.read", "reader", began)
+
+
+async def test_a_program_with_the_rights_of_the_service_reaches_its_devices_and_nothing_else(
+    post: Post,
+) -> None:
+    await post.machine.run(
+        "sed -e '/^ExecStart=/c ExecStart=/opt/borderpost/bin/python3 -I /usr/local/lib/vm/probe.py' "
+        "-e 's/^Type=.*/Type=oneshot/' -e '/^WatchdogSec=/d; /^Restart/d; /^NotifyAccess=/d; /^Requires=/d' "
+        "-e '/^\\[Service\\]/a StandardOutput=truncate:/run/probe.json' "
+        "/usr/lib/systemd/system/borderpost.service > /run/systemd/system/borderpost-probe.service; "
+        "systemctl daemon-reload; systemctl start borderpost-probe",
+        within_s=120,
+    )
+    confined = json.loads(str(await post.machine.run("cat /run/probe.json")))
+    said = await post.machine.run("python3 -I /usr/local/lib/vm/probe.py control; " + AFTER_PROBE)
+    free = json.loads(str(said))
+    assert confined["user"] != 0
+    assert len(confined["forbidden"]) >= 20
+    assert [name for name, error in confined["forbidden"].items() if error is None] == []
+    assert {name: error for name, error in confined["allowed"].items() if error is not None} == {}
+    # A probe that fails for its own reasons proves nothing: without the unit's settings, root can do it all.
+    assert {name: error for name, error in free["forbidden"].items() if error is not None} == {}
+
+
+async def test_power_cuts_in_the_middle_of_traffic_lose_no_record_and_make_nothing_late(post: Post) -> None:
+    machine, die = post.machine, random.Random(2026)
+    for number in range(CUTS):
+        async with post.traffic() as done:
+            await asyncio.sleep(die.uniform(8, 16))
+            if number % 2:
+                post.hall.hq.kill()  # so that records wait on the disk
+                await asyncio.sleep(die.uniform(2, 6))
+            kept, lost = await machine.cut(number)
+        post.figures["documents"].append(done["documents"])
+        post.figures["claims"].append(done["claims"])
+        post.figures["sectors_lost"].append(lost)
+        post.figures["sectors_kept"].append(kept)
+        if number % 2:
+            post.hall.hq.start()
+        began_s = time.monotonic()
+        await machine.power_on()
+        online_s = await post.online(*DEVICES, since_s=began_s)
+        up_s = began_s - machine.answered_s + online_s
+        post.figures["online_after_power_s"].append(round(online_s - began_s, 1))
+        started = await machine.run(
+            "cut -d' ' -f1 /proc/uptime; systemctl show -P ExecMainStartTimestampMonotonic borderpost"
+        )
+        now_s, start_us = str(started).split()
+        # The guest's clock from its start, and the host's, at this moment.
+        since_start_s = online_s - (time.monotonic() - float(now_s) + float(start_us) / 1e6)
+        post.figures["online_after_service_s"].append(round(since_start_s, 1))
+        factor = await slowness(machine)
+        post.figures["slower_than_host"].append(round(factor, 1))
+        assert since_start_s <= BACK_S * max(1.0, factor), (since_start_s, factor, up_s)
+        checked = str(await machine.run(CHECK_OUTBOX))
+        assert checked.startswith("ok"), checked
+    await post.records_arrived()
+    assert post.gaps() == {}
+    epochs = {heard.event["epoch"] for heard in post.hall.at_hq.heard}
+    assert len(epochs) == 1, "an honest disk loses no commit, so no number is in doubt"
+    late = [heard for heard in post.witness.heard if heard.age_s > LATE_S + SLACK_S and not heard.is_record]
+    assert late == []
+
+
+async def test_it_is_upgraded_in_the_middle_of_traffic(post: Post) -> None:
+    machine = post.machine
+    packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
+    assert OLDER in str(await machine.run("dpkg-query -W borderpost-gateway"))
+    before = str(
+        await machine.run("md5sum /etc/borderpost/post.toml; cat /var/lib/borderpost/devices.json | wc -c")
+    )
+    async with post.traffic():
+        await asyncio.sleep(5)
+        began_s = time.monotonic()
+        await machine.run(
+            f"mountpoint -q /mnt/host || {{ {MOUNT}; }}; "
+            + INSTALL
+            + " ".join(f"/mnt/host/{package.name}" for package in packages),
+            within_s=900,
+        )
+        upgraded_s = time.monotonic()
+        post.figures["upgrade_s"].append(round(upgraded_s - began_s, 1))
+        await post.online(*DEVICES, since_s=upgraded_s)
+        began = time.time()
+        await post.event("document.read", "reader", began)
+    assert OLDER not in str(await machine.run("dpkg-query -W borderpost-gateway"))
+    assert before.splitlines()[0] == str(await machine.run("md5sum /etc/borderpost/post.toml"))
+    await post.records_arrived()
+    assert post.gaps() == {}
+    assert len({heard.event["epoch"] for heard in post.hall.at_hq.heard}) == 1
+
+
+async def test_removal_leaves_nothing_that_runs_and_purge_nothing_at_all(post: Post) -> None:
+    machine = post.machine
+    await machine.run("apt-get remove -y borderpost-gateway borderpost-cameras", within_s=600)
+    assert str(await machine.run("pgrep -u borderpost; pgrep -f /opt/borderpost", code=None)) == ""
+    assert (
+        str(await machine.run("systemctl is-active borderpost borderpost.socket", code=None)).split()
+        == ["inactive"] * 2
+    )
+    await machine.run(
+        "test -e /var/lib/borderpost/outbox; test -e /etc/borderpost/post.toml; test ! -e /opt/borderpost"
+    )
+    await machine.run(f"rm -r {SLOW}")  # the test's own
+    await machine.run("apt-get purge -y borderpost-gateway borderpost-cameras", within_s=600)
+    left = await machine.run(f"{FILES} | comm -13 /root/before -")
+    assert str(left) == ""
+    assert str(await machine.run("getent passwd borderpost; getent group borderpost", code=None)) == ""
+
+
+async def slowness(machine: Machine) -> float:
+    """How many times slower than this host the machine computes, at this moment."""
+    work = "import time; a = time.monotonic(); sum(i * i for i in range(300000)); print(time.monotonic() - a)"
+    guest_s = float(str(await machine.run(f"python3 -I -c '{work}'")))
+    began_s = time.monotonic()
+    sum(i * i for i in range(300000))
+    return guest_s / (time.monotonic() - began_s)
