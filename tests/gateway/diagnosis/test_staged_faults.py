@@ -127,6 +127,9 @@ class Site(House):
             reasons = {reason["code"]: reason for reason in await self.asked(f"{position}/why")}
             if (named := reasons.get(code)) is not None:
                 page = html.unescape((await self.got(f"/devices/{position}")).text)
+                # On a busy machine the page comes first, and the browser fetches this when it is there.
+                if f'data-late="/devices/{position}/why"' in page:
+                    page = html.unescape((await self.got(f"/devices/{position}/why")).text)
                 assert named["text"] in page
                 assert named["how"] in page
                 return named

@@ -81,6 +81,7 @@ class Guest:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.__del__()  # its socket pair, which it closes nowhere else
 
     def say(self, topics: list[str]) -> None:
         """Publish on each. paho's callbacks hold a lock that `publish` needs: none of ours is held here."""
