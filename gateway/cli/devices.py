@@ -35,6 +35,8 @@ def devices(
 
 
 def _lines(found: list[dict[str, Any]]) -> list[str]:
+    if not found:
+        return ["The gateway has no devices; borderpost doctor says why."]
     width = max((len(device["position"]) for device in found), default=0)
     return [line for device in found for line in device_line(device, width)]
 

@@ -28,7 +28,7 @@ def look_at_ups(around: Surroundings) -> Iterator[Finding]:
     """Ask every UPS how it is; where no NUT runs there is nothing to say."""
     try:
         with socket.create_connection(around.nut, ANSWER_S) as line, line.makefile("rw", newline="\n") as nut:
-            for words in _listed(nut, "UPS"):
+            for words in list(_listed(nut, "UPS")):  # to its end, before anything else is asked
                 name = words[0]
                 facts = {
                     said[1]: said[2].strip().strip('"')

@@ -49,6 +49,8 @@ PLACES = {
     "post.toml": "etc/borderpost/post.toml",
     "README.md": f"{DOC}/borderpost-gateway/README.md",
     "../LICENSE": f"{DOC}/borderpost-gateway/LICENSE",
+    "../config/mosquitto/trust.toml": "usr/share/borderpost/trust.toml",
+    "../config/mosquitto/README.md": f"{DOC}/borderpost-gateway/mosquitto.md",
     "../config/example.toml": f"{DOC}/borderpost-gateway/examples/example.toml",
 }
 """Where each file of ours goes."""

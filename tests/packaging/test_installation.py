@@ -21,7 +21,15 @@ ExecStart=/usr/sbin/mosquitto -c /etc/mosquitto/mosquitto.conf
 """
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+def _systemd() -> int:
+    """The version of systemd that can judge units here; 0 without one."""
+    if shutil.which("systemd-analyze") is None:
+        return 0
+    told = subprocess.run(["systemd-analyze", "--version"], capture_output=True, text=True, check=True)
+    return int(told.stdout.split()[1])
+
+
+@pytest.mark.skipif(_systemd() < 257, reason="the units use what Debian 13's systemd knows")
 def test_no_unit_is_exposed(tmp_path: Path) -> None:
     """15 of 100 is what systemd's own scale calls well confined; Debian's unit for Mosquitto has 94."""
     for unit, drop_in in UNITS.items():
@@ -117,3 +125,26 @@ def test_without_simulators_it_says_where_they_are(
         simulate(Path("post.toml"))
     assert ended.value.code == os.EX_UNAVAILABLE
     assert "borderpost-training" in capsys.readouterr().err
+
+
+def test_what_is_packaged_is_what_is_tested() -> None:
+    """The same versions, in another selection."""
+    pinned = re.compile(r"^([a-z0-9-]+==[^ ;\\]+)", re.MULTILINE)
+    packaged = set(pinned.findall((SYSTEMD / "deb/requirements.txt").read_text()))
+    tested = set(pinned.findall((SYSTEMD.parent / "requirements-dev.txt").read_text()))
+    assert len(packaged) > 40
+    assert packaged <= tested
+
+
+def test_what_the_packages_install_is_there_and_their_scripts_are_shell() -> None:
+    named = re.search(
+        r"^PLACES = \{(.*?)^\}", (SYSTEMD / "deb/build.py").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert named is not None
+    sources = re.findall(r'^    "([^"]+)": ', named[1], re.MULTILINE)
+    assert len(sources) > 15
+    assert [source for source in sources if not (SYSTEMD / source).exists()] == []
+    scripts = [SYSTEMD / "make-key", *(SYSTEMD / "deb").glob("*/p*inst"), *(SYSTEMD / "deb").glob("*/p*rm")]
+    assert len(scripts) == 4
+    for script in scripts:
+        subprocess.run(["sh", "-n", script], check=True)

@@ -70,7 +70,8 @@ class Subscription:
         reference = child(told, "SubscriptionReference")
         given = text(child(reference, "Address"))
         to = f"<a:To>{escape(given)}</a:To>"
-        for parameter in child(reference, "ReferenceParameters") or ():
+        parameters = child(reference, "ReferenceParameters")
+        for parameter in parameters if parameters is not None else ():
             parameter.set(f"{{{ADDRESSING}}}IsReferenceParameter", "true")
             to += flattened(parameter)
         place = device.addresses.service(given) or device.services["tev"]
