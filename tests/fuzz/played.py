@@ -235,7 +235,7 @@ async def _heard(driver: Driver[Any], links: Links, asked: Iterable[tuple[str, A
         told += [asyncio.create_task(_told(driver, verb, request)) for verb, request in asked]
         async for said in driver.watch():
             if isinstance(said, Observation):
-                said.model_dump_json()
+                type(said).model_validate_json(said.model_dump_json())  # as a workstation reads it
                 str(redacted(said))
             elif isinstance(said, BadFrame):
                 assert said.fault
