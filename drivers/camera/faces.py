@@ -48,7 +48,7 @@ def installed() -> bool:
 def found(grey: Grey) -> tuple[Face, ...]:
     """Every face, the largest first."""
     scale = max(1.0, grey.shape[1] / SEARCHED_PX)
-    small = _resized(grey, round(grey.shape[1] / scale), round(grey.shape[0] / scale))
+    small = _resized(grey, round(grey.shape[1] / scale), max(1, round(grey.shape[0] / scale)))
     with _ONE_AT_A_TIME:
         squares = _detected("haarcascade_frontalface_default.xml", small, FACE_LEAST)
         faces = [_looked_at(grey, *(round(side * scale) for side in square[:3])) for square in squares]

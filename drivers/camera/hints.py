@@ -31,7 +31,7 @@ LIMITS: dict[Measure, tuple[float | None, float | None]] = {
 }
 """What a portrait should reach and not exceed. A lane at night may be as dark as it is."""
 PIXELS_LIMIT = 64_000_000
-DRAWN_PX = 256
+DRAWN_PX, DRAWN_MOST_PX = 256, 2048
 DARK, BRIGHT = 16, 240
 
 
@@ -83,10 +83,10 @@ def decoded(content: bytes) -> tuple[Grey, float]:
 
 def measured(area: Grey) -> Iterator[tuple[Measure, float]]:
     """Everything that light and lens decide; see `Measure` for what each value is."""
-    drawn = np.asarray(
-        Image.fromarray(area).resize((DRAWN_PX, max(3, round(DRAWN_PX * area.shape[0] / area.shape[1])))),
-        dtype=np.float32,
-    )
+    height = round(DRAWN_PX * area.shape[0] / area.shape[1])
+    # A picture one pixel wide would be drawn larger than any memory.
+    size = DRAWN_PX, min(max(3, height), DRAWN_MOST_PX)
+    drawn = np.asarray(Image.fromarray(area).resize(size), dtype=np.float32)
     yield Measure.SHARPNESS, float(_laplacian(drawn).var())
     yield Measure.BRIGHTNESS, float(drawn.mean())
     yield Measure.DARK_PERCENT, float((drawn < DARK).mean() * 100)

@@ -15,6 +15,8 @@ from drivers.links.link import Action, Cause, LinkError
 MeasureName = Literal["auto", "nfiq2", "ridge_clarity"]
 NFIQ2_PPI = 500
 """The only resolution NFIQ 2 knows; what is within a fiftieth of it counts as such."""
+MOST_PX = 10_000_000
+"""At that resolution four fingers have a third as many."""
 
 
 class QualityMeasure(Protocol):
@@ -71,6 +73,8 @@ class Nfiq2:
         if abs(raster.resolution_ppi - NFIQ2_PPI) > NFIQ2_PPI // 50:
             scale = NFIQ2_PPI / raster.resolution_ppi
             size = round(image.width * scale), round(image.height * scale)
+            if not 0 < size[0] * size[1] <= MOST_PX:  # a service may tell any resolution with any picture
+                return None
             image = image.resize(size, Image.Resampling.LANCZOS)
         file = io.BytesIO()
         image.save(file, "PNG", dpi=(NFIQ2_PPI, NFIQ2_PPI), compress_level=1)

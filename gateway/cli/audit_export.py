@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from gateway.cli.asking import AsJson
 from gateway.cli.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
@@ -88,7 +89,7 @@ def _tables(found: Extract) -> Iterator[Table]:
         ("recipients", "\n".join(found.recipients)),
         ("runs", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in found.runs) or "none"),
     ):
-        summary.add_row(name, said)
+        summary.add_row(name, _printable(said))
     yield summary
     if found.reads:
         yield _table(
@@ -143,5 +144,10 @@ def _table(headings: tuple[str, ...], lines: Iterator[tuple[str, ...]]) -> Table
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*map(_printable, line))
     return table
+
+
+def _printable(text: str) -> Text:
+    """What stands in a file that somebody may have written to, without what would steer a terminal."""
+    return Text("".join(c if c.isprintable() or c == "\n" else "?" for c in text))

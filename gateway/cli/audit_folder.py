@@ -46,7 +46,7 @@ def verdict_of(folder: Path, keys: list[Path] | None, expected: Iterable[str] = 
         fail(str(error), os.EX_USAGE)
     except OSError as error:
         fail(f"the audit in {folder} cannot be read: {error}", os.EX_NOINPUT)
-    if not verdict.files:
+    if not verdict.files and verdict.wrong is None:
         fail(f"there is no audit in {folder}", os.EX_NOINPUT)
     return verdict
 

@@ -423,7 +423,9 @@ class Destination:
             self._retained.acked(self.name, sent.topic, sent.version)
         elif reason == NOT_AUTHORISED:
             self._retained.again(self.name, sent.topic, later=True)
-            self._halt("not_authorised")
+            # What an earlier name of this post left stands where it may say nothing now: that keeps no event.
+            if not self._retained.clears(sent.topic):
+                self._halt("not_authorised")
             self._timers.later(self.settings.halt_retry_s, self._renew_states)
         elif reason in POISON:
             self._refuse_retained(sent.topic, reason)

@@ -9,7 +9,7 @@ import structlog
 
 from drivers.observation import DataClass
 from gateway.contract.envelope import Moment
-from gateway.contract.topics import SiteTopics
+from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery import ages
 from gateway.delivery.database import (
     FILE,
@@ -23,7 +23,7 @@ from gateway.delivery.database import (
     set_aside,
     transaction,
 )
-from gateway.delivery.ledger import new_epoch
+from gateway.delivery.ledger import new_epoch, unspelled
 from gateway.delivery.outbox import Outbox, rotate
 from gateway.delivery.settings import OutboxSettings
 from gateway.delivery.vault import DataKeys, MasterKey, VaultError, unwrap
@@ -60,7 +60,7 @@ def open_outbox(
             return _open(settings, topics, takers, keys, now, aside)
         except VaultError:
             cause = "master_key_changed"
-        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+        except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
             if not isinstance(error, OutboxDamaged) and code not in _BEYOND_USE:
                 raise
@@ -90,6 +90,7 @@ def _open(
         data_keys = _data_keys(connection, *keys)
         with transaction(connection):
             last_id = _tidy(connection, takers)
+            _sensible(connection, last_id)
             noted = NewestId(settings.directory)
             lost = lost or noted.read() > last_id
             noted.close()
@@ -114,6 +115,18 @@ def _open(
         new_epoch=because,
     )
     return Opening(outbox, aside, because)
+
+
+def _sensible(connection: sqlite3.Connection, last_id: str) -> None:
+    """See that what all goes on from can be read: SQLite keeps text as text by habit only.
+
+    Raises ValueError, TypeError where it cannot; of events that is found out one by one, when they are read.
+    """
+    # With the class, which is in no index: that may have the name as it was.
+    for name, _ in connection.execute("SELECT name, class FROM stream"):
+        Position.parse(str.rpartition(name, "/")[0])
+    if last_id:
+        unspelled(last_id)
 
 
 def _data_keys(connection: sqlite3.Connection, master: MasterKey, previous: MasterKey | None) -> DataKeys:

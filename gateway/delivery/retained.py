@@ -58,6 +58,11 @@ class Retained:
         latest = self._latest[topic]
         return topic, latest.payload or b"", latest.media_type, latest.version
 
+    def clears(self, topic: str) -> bool:
+        """Whether nothing shall stand at a topic any more."""
+        latest = self._latest.get(topic)
+        return latest is not None and latest.payload is None
+
     def acked(self, destination: str, topic: str, version: int) -> None:
         """A destination has this version; a topic that is cleared everywhere is forgotten."""
         latest = self._latest.get(topic)

@@ -18,6 +18,7 @@ from gateway.diagnosis.device import look_at_device
 from gateway.diagnosis.files import look_at_files
 from gateway.diagnosis.finding import Severity, distinct, found, worst_first
 from gateway.diagnosis.machine import look_at_heat, look_at_memory
+from gateway.diagnosis.record import look_at_audit
 from gateway.diagnosis.rivals import look_at_rivals
 from gateway.diagnosis.running import look_at_gateway
 from gateway.diagnosis.smart import look_at_smart
@@ -104,6 +105,7 @@ def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings
     yield lambda: look_at_authority(config, post, around.now())
     yield lambda: look_at_brokers(post, around.now())
     yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
+    yield lambda: look_at_audit(config, post.gateway.state_dir)
     yield lambda: look_at_usb(post.devices, around)
     account = gateway_account(post.gateway.state_dir, around)
     seen = {told.position: told for told in view.devices} if view is not None else {}

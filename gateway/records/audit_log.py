@@ -18,8 +18,8 @@ from gateway.records.chain import (
     RESUMED,
     Head,
     Line,
-    Row,
     Sign,
+    backwards,
     digest,
     parse,
     rows,
@@ -171,8 +171,8 @@ class AuditLog:
         missing = max(0, noted.n - stands.n)
         changed = noted.n == stands.n and noted.digest != stands.digest
         if broken or missing or changed:
-            data: dict[str, Any] = {"halves": [digest(row.raw) for row in broken], "missing": missing}
-            data |= {"half_bytes": sum(len(row.raw) for row in broken)}
+            data: dict[str, Any] = {"halves": [digest(raw) for raw in broken], "missing": missing}
+            data |= {"half_bytes": sum(map(len, broken))}
             data |= {"expected": noted.digest} if missing or changed else {}
             line = written(stands, at, self._position, RESUMED, data, skipped=missing)
             self._put([line], before=b"" if ended else b"\n", skipped=missing)
@@ -181,21 +181,27 @@ class AuditLog:
             self._end_line()
         return self._head
 
-    def _end(self) -> tuple[Line | None, list[Row], bool]:
+    def _end(self) -> tuple[Line | None, list[bytes], bool]:
         """The last whole line, the broken ones behind it, whether the newest file ends with a line end."""
-        broken: list[Row] = []
-        ended = True
-        self._first = 0
+        broken: list[bytes] = []
+        ended, self._first = self._beginning()
         for file in reversed(audit_files(self._folder)):
-            found = list(rows(file))
-            if file == self._newest:
-                ended = not found or found[-1].ended
-                self._first = next((line.n for row in found if (line := parse(row.raw))), 0)
-            while found and (line := parse(found[-1].raw)) is None:
-                broken.insert(0, found.pop())
-            if found:
-                return line, broken, ended
+            for raw in backwards(file):
+                if (line := parse(raw)) is not None:
+                    return line, broken, ended
+                broken.insert(0, raw)
         return None, broken, ended
+
+    def _beginning(self) -> tuple[bool, int]:
+        """Whether the newest file ends with a line end, and the number of its first line; 0: it has none."""
+        try:
+            with self._newest.open("rb") as file:
+                first = next((line for raw in file if (line := parse(raw.rstrip(b"\n")))), None)
+                size = file.seek(0, os.SEEK_END)
+                ended = not size or os.pread(file.fileno(), 1, size - 1) == b"\n"
+        except FileNotFoundError:
+            return True, 0
+        return ended, first.n if first is not None else 0
 
     def _end_line(self) -> None:
         """Give the last line the line end that a power cut has taken from it."""

@@ -125,7 +125,7 @@ def extract(lines: Iterable[Line], since: str, until: str, session: str | None =
         if line.at < since:
             continue
         if line.at >= until:
-            if line.type == HANDLED and line.data.get("from", until) < until:
+            if line.type == HANDLED and str(line.data.get("from", until)) < until:
                 _reads(found, line, "part of these reads was after the window")
             continue
         if session is not None and session not in (line.transaction, running.get("session")):
@@ -145,12 +145,12 @@ def _take(found: Extract, line: Line, since: str) -> None:
     said = line.data
     match line.type:
         case "traveller.handled":
-            early = said.get("from", line.at) < since
+            early = str(said.get("from", line.at)) < since
             _reads(found, line, "part of these reads was before the window" if early else "")
         case "command.decided":
             refused = said.get("decision") in ("rejected", "expired")
             verb = f"{said.get('verb')} refused" if refused else str(said.get("verb"))
-            _did(found, line, said.get("station"), "station", verb, int(said.get("times", 1)))
+            _did(found, line, said.get("station"), "station", verb, _count(said.get("times")))
         case "claim.changed":
             who = said.get("holder") or said.get("previous_holder")
             _did(found, line, who, "station", f"claim {said.get('change')}")
@@ -176,6 +176,11 @@ def _did(found: Extract, line: Line, who: object, kind: str, what: str, times: i
         session.who.add(name)
 
 
+def _count(said: object) -> int:
+    """A number as a line has it; 1 where somebody has put something else there."""
+    return said if type(said) is int else 1
+
+
 def _reads(found: Extract, line: Line, doubt: str) -> None:
     for family, reads in _families(line.data):
         found.reads.setdefault(family, Counter()).update(reads)
@@ -184,6 +189,7 @@ def _reads(found: Extract, line: Line, doubt: str) -> None:
 
 
 def _families(said: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
-    for family, reads in said.get("reads", {}).items():
+    told = said.get("reads")
+    for family, reads in told.items() if isinstance(told, dict) else ():
         if family in CLASSES and isinstance(reads, dict):
             yield family, {str(position): n for position, n in reads.items() if isinstance(n, int)}

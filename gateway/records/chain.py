@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ GENESIS = "0" * 64
 CHECKPOINT, RESUMED, REMOVED, LOST = "audit.checkpoint", "audit.resumed", "audit.removed", "audit.lost"
 STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")
+_MOMENT = re.compile(r"(19[7-9]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+_BLOCK = 64 * 1024
 _SEAL = b',"jws":"'
 
 Sign = Callable[[bytes], str]
@@ -83,12 +86,12 @@ def digest(raw: bytes) -> str:
 
 
 def parse(raw: bytes) -> Line | None:
-    """Read a line; None when it is not whole, or none of the chain's."""
+    """Read a line; None when it is not whole, or not as we write lines: each has one spelling."""
     try:
         found = json.loads(raw)
+        if not isinstance(found, dict) or _spelled(found) != raw:
+            return None
     except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
         return None
     n, prev, data = found.get("n"), found.get("prev"), found.get("data")
     at, position, kind, transaction = words = [
@@ -97,6 +100,8 @@ def parse(raw: bytes) -> Line | None:
     if not (type(n) is int and n > 0 and isinstance(prev, str) and _HASH.fullmatch(prev)):
         return None
     if not isinstance(data, dict) or not all(isinstance(word, str) for word in words):
+        return None
+    if not _is_moment(at):
         return None
     return Line(n, prev, at, position, kind, transaction, data, raw)
 
@@ -116,8 +121,19 @@ def written(
     entry = {"n": head.n + 1 + skipped, "prev": head.digest, "at": at, "position": position, "type": kind}
     if transaction:
         entry["transaction"] = transaction
-    raw = json.dumps(entry | {"data": data}, ensure_ascii=False, separators=(",", ":")).encode()
+    raw = _spelled(entry | {"data": data})
     return raw if sign is None else raw[:-1] + _SEAL + sign(raw).encode() + b'"}'
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return _MOMENT.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
+    except ValueError:
+        return False
+
+
+def _spelled(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def seal_of(raw: bytes) -> tuple[bytes, str]:
@@ -140,3 +156,22 @@ def split(file: Path, content: bytes) -> Iterator[Row]:
         yield Row(file, number, raw, ended=True)
     if rest:
         yield Row(file, len(lines) + 1, rest, ended=False)
+
+
+def backwards(file: Path) -> Iterator[bytes]:
+    """The lines of a file, the last one first; none where there is no such file."""
+    try:
+        with file.open("rb") as lines:
+            at = lines.seek(0, 2)
+            rest = b""
+            while at > 0:
+                size = min(_BLOCK, at)
+                at -= size
+                lines.seek(at)
+                first, *whole = (lines.read(size) + rest).split(b"\n")
+                yield from filter(None, reversed(whole))
+                rest = first
+            if rest:
+                yield rest
+    except FileNotFoundError:
+        return

@@ -24,8 +24,10 @@ class Wrong:
 class Naming:
     """Looks before and behind a line that is wrong; only then are all lines read at once."""
 
-    def __init__(self, found: list[Row]) -> None:
+    def __init__(self, found: list[Row], newest: Path) -> None:
+        """`newest` is named where there is no line at all."""
         self._rows = found
+        self._newest = newest
 
     @cached_property
     def _links(self) -> list[tuple[int, str] | None]:
@@ -36,7 +38,7 @@ class Naming:
     def say(self, index: int, kind: Kind, text: str) -> Wrong:
         """Name a line."""
         if not self._rows:
-            return Wrong(Path(), 0, kind, text)
+            return Wrong(self._newest, 1, kind, text)
         row = self._rows[max(index, 0)]
         return Wrong(row.file, row.number, kind, text)
 

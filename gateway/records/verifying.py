@@ -59,7 +59,7 @@ def verify(folder: Path, verifier: Verifier | None = None, expected: Iterable[He
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """
     noted, files, found = _read(folder)
-    walk = _Walk(found, verifier, [*expected, *([noted] if noted is not None else ())])
+    walk = _Walk(found, folder / AUDIT_FILE, verifier, [*expected, *([noted] if noted is not None else ())])
     walk.verdict.files = len(files)
     walk.verdict.wrong = walk.go() or walk.end()
     return walk.verdict
@@ -93,10 +93,12 @@ def _seen(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
 class _Walk:
     """From line to line; no more than two of them are held in memory, beside their bytes."""
 
-    def __init__(self, found: list[Row], verifier: Verifier | None, known: Iterable[Head]) -> None:
+    def __init__(
+        self, found: list[Row], newest: Path, verifier: Verifier | None, known: Iterable[Head]
+    ) -> None:
         self.verdict = Verdict()
         self._rows = found
-        self._naming = Naming(found)
+        self._naming = Naming(found, newest)
         self._verifier = verifier
         self._known: dict[int, set[str]] = {}
         for head in known:

@@ -5,19 +5,20 @@ ends in an error where findings are left. `--keep` writes what covers most in fe
 """
 
 import argparse
+import logging
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import structlog
+
+from fuzz.keeping import keep
 from fuzz.ledger import report
-from fuzz.target import CORPUS
+from fuzz.target import chosen
 
 FIRST_S, LONGEST_S = 5, 40
 """How long a turn is in the first round, and at most; in each it is twice as long as in the one before."""
-KEPT_BYTES = 12_000
-"""Of each target's corpus as it is written down in the repository."""
-LONGEST_KEPT = 2048
 
 
 def main() -> int:
@@ -33,9 +34,7 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     one = [sys.executable, "-m", "fuzz.one", given.target, "--work", str(work)]
     if given.keep:
-        subprocess.run([*one, "--merge"], check=True)
-        for few in sorted((work / "few").glob(f"{given.target}*")):
-            _keep(few)
+        _keep(given.target, work)
         return 0
     until, turn_s = time.time() + 60 * given.minutes, FIRST_S
     while not given.report and time.time() < until:
@@ -45,17 +44,11 @@ def main() -> int:
     return 1 if report(work, given.target) else 0
 
 
-def _keep(few: Path) -> None:
-    """The shortest of the inputs that reach what all of them reach, as a file of one line each."""
-    lines, size = [], 0
-    for data in sorted((file.read_bytes() for file in few.iterdir()), key=lambda data: (len(data), data)):
-        line = repr(data) + "\n"
-        size += len(line)
-        if size > KEPT_BYTES or len(data) > LONGEST_KEPT:
-            break
-        lines.append(line)
-    (CORPUS / f"{few.name}.txt").write_text("".join(lines))
-    print(f"{few.name}: {len(lines)} of {len(list(few.iterdir()))}")
+def _keep(beginning: str, work: Path) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    for target in chosen(beginning):
+        kept, of = keep(target, work / "corpus" / target.name)
+        print(f"{target.name}: {kept} of {of}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import atheris
 import structlog
 
 from fuzz.ledger import Turn, found, note
-from fuzz.target import Target, families, targets_of
+from fuzz.target import Target, chosen
 
 SLOW_S = 3.0
 HANGS_S = 20
@@ -87,28 +87,21 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for corpora and findings")
     parser.add_argument("--seconds", type=int, default=10, help="of each turn")
     parser.add_argument("--until", type=float, default=float("inf"), help="no turn begins after this time")
-    parser.add_argument("--merge", action="store_true", help="write corpora of few and short inputs instead")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with atheris.instrument_imports(include=["drivers", "gateway"]):
-        chosen = [
-            target
-            for family in families()
-            if family.startswith(given.targets) or given.targets.startswith(f"{family}.")
-            for target in targets_of(family)
-            if target.name.startswith(given.targets)
-        ]
+        targets = chosen(given.targets)
     gc.freeze()
-    for target in chosen:
+    for target in targets:
         if time.time() < given.until:
-            _turn(target, given.work, 0 if given.merge else given.seconds)
+            _turn(target, given.work, given.seconds)
 
 
 def _turn(target: Target, work: Path, seconds: int) -> None:
-    """Fork, and wait for the end; a turn of no time is a merge."""
+    """Fork, and wait for the end."""
     findings = work / "findings" / target.name
-    for folder in (findings, work / "corpus" / target.name, work / "words", work / "few" / target.name):
+    for folder in (findings, work / "corpus" / target.name, work / "words"):
         folder.mkdir(parents=True, exist_ok=True)
     before, at = found(work, target.name), time.time()
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
@@ -148,7 +141,7 @@ def _end_of(child: int, within_s: float) -> tuple[int, float]:
 
 def _fuzz(target: Target, work: Path, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    corpus, few = work / "corpus" / target.name, work / "few" / target.name
+    corpus = work / "corpus" / target.name
     judge = Judge(target, work / "findings" / target.name)
     with atheris.instrument_imports(include=["drivers", "gateway"]):
         for data in (*target.seeds, *target.kept()):
@@ -156,13 +149,13 @@ def _fuzz(target: Target, work: Path, seconds: int) -> None:
             judge(data)  # what is imported on the way is instrumented as well
     options = [
         f"-timeout={HANGS_S}", "-rss_limit_mb=0", f"-max_len={target.longest}", "-print_final_stats=1",
+        f"-max_total_time={seconds}",
         f"-artifact_prefix={work / 'findings' / target.name}/ended-",
     ]  # fmt: skip
     if target.words:
         words = work / "words" / target.name
         words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
         options.append(f"-dict={words}")
-    options += [f"-max_total_time={seconds}"] if seconds else ["-merge=1", str(few)]
     atheris.Setup([sys.argv[0], *options, str(corpus)], judge)
     atheris.Fuzz()
 

@@ -67,12 +67,6 @@ held = ExitStack()
 """What targets keep open from one input to the next."""
 
 
-def named(name: str) -> Target:
-    """The target of that name, its family loaded."""
-    importlib.import_module(f"fuzz.targets.{name.partition('.')[0]}")
-    return _TARGETS[name]
-
-
 def families() -> list[str]:
     """The modules, without loading them."""
     return [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent / "targets")])]
@@ -82,3 +76,14 @@ def targets_of(family: str) -> list[Target]:
     """Those of one module."""
     importlib.import_module(f"fuzz.targets.{family}")
     return [target for name, target in sorted(_TARGETS.items()) if name.startswith(f"{family}.")]
+
+
+def chosen(beginning: str) -> list[Target]:
+    """Those whose names begin so; no other family is loaded."""
+    return [
+        target
+        for family in families()
+        if family.startswith(beginning) or beginning.startswith(f"{family}.")
+        for target in targets_of(family)
+        if target.name.startswith(beginning)
+    ]

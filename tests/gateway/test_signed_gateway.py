@@ -11,7 +11,9 @@ from support.gateways import House, house
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
+from gateway.cli.watch import _watch
 from gateway.client import CommandRejected, Received, Refused
+from gateway.config import load
 from gateway.contract.envelope import Event
 from gateway.contract.gateway_events import AuditSealed
 from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE
@@ -33,7 +35,9 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> None:
+async def test_events_are_vouched_for_and_the_audit_is_proved(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
     make_signing_key(house.folder)
     public = load_public_key(house.folder / "signing.pub")
     house.more = f'signing_key = "{house.folder}/signing.key"'
@@ -46,6 +50,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> N
         asyncio.timeout(30),
     ):
         await desk.connected.wait()
+        watching = asyncio.create_task(_watch(load(house.config), None, [public], as_json=True, reveal=True))
         await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
         await house.start()
         await wire.host_opened()
@@ -72,6 +77,15 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(house: House) -> N
             (seen.envelope.id, "it is not signed"),
         ]
         assert (desk.counts.refused, desk.counts.repeated) == (2, 1)
+        out = err = ""
+        while "it is not signed" not in err or out.count('"id"') < 2:
+            shown = capsys.readouterr()
+            out, err = out + shown.out, err + shown.err
+            await asyncio.sleep(0.01)
+        assert f"REFUSED {READER}: event {seen.envelope.id}: it is not signed" in err
+        assert out.count(seen.envelope.id) == 1
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         with pytest.raises(CommandRejected):
             await desk.command(READER, "look")
         assert await house.stop() == 0

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from support.certificates import Authority
-from support.mosquitto import Mosquitto
+from support.mosquitto import Mosquitto, free_port
 
 from gateway.client import Workstation
 from simulators.fingerprint.fingers import Finger
@@ -54,7 +53,7 @@ key_file = "/etc/borderpost/gw-1/gw-1.key"
 host = "{ADDRESS}"
 port = @HQ_PORT@
 [hq.tls]
-ca_file = "/etc/borderpost/hq/hq-ca.crt"
+ca_file = "/etc/borderpost/hq/ca.crt"
 cert_file = "/etc/borderpost/hq/gw-1.crt"
 key_file = "/etc/borderpost/hq/gw-1.key"
 
@@ -68,7 +67,6 @@ roles_file = "/etc/borderpost/gw-1/roles.toml"
 [supervision]
 heartbeat_limit_s = 40
 open_limit_s = 120
-stop_s = 10
 backoff_max_s = 3
 
 [device."{LANE}/reader"]
@@ -151,7 +149,7 @@ class Witness:
             return
         if "/evt/" in message.topic:
             self.heard.append(Heard(time.time(), json.loads(message.payload)))
-        elif message.topic.endswith("/state"):
+        elif f"/{LANE}/" in message.topic:
             self.states.append((time.monotonic(), message.topic.split("/")[-2], json.loads(message.payload)))
 
     def close(self) -> None:
@@ -165,34 +163,26 @@ class Hall:
     def __init__(self, folder: Path) -> None:
         self.share = folder / "share"
         self.share.mkdir()
-        self.trust = self.share / "trust"
-        authority = Authority(self.share / "hq", "hq-ca")
-        authority.issue("hq", address=ADDRESS)
-        authority.issue("gw-1")
-        hq_tls = authority.context("gw-1")
-        hq_tls.check_hostname = (
-            False  # it is the guest that knows the broker by the address in the certificate
-        )
+        port = free_port()
+        (self.share / "trust.toml").write_text(TRUST)
+        (self.share / "hq.toml").write_text(TRUST.replace('"localhost"', f'"{ADDRESS}"'))
+        (self.share / "post.toml").write_text(POST.replace("@HQ_PORT@", str(port)))
+        for name in ("trust", "hq"):
+            command = ("trust", "init", "-d", self.share / f"{name}.toml", "-f", self.share / name)
+            program = (sys.executable, "-c", "from gateway.cli import main; main()")
+            subprocess.run([*program, *command], check=True, capture_output=True)
+        at_hq = self.share / "hq" / "broker"
         self.hq = Mosquitto(
             listener=(
-                f"cafile {authority.file}",
-                f"certfile {self.share}/hq/hq.crt",
-                f"keyfile {self.share}/hq/hq.key",
+                f"cafile {at_hq}/ca.crt",
+                f"certfile {at_hq}/broker.crt",
+                f"keyfile {at_hq}/broker.key",
                 "require_certificate true",
                 "tls_version tlsv1.3",
-            )
+            ),
+            port=port,
         ).start()
-        (self.share / "post.toml").write_text(POST.replace("@HQ_PORT@", str(self.hq.port)))
-        (self.share / "trust.toml").write_text(TRUST)
-        subprocess.run(
-            [
-                *(sys.executable, "-c", "from gateway.cli import main; main()", "trust", "init"),
-                *("-d", self.share / "trust.toml", "-f", self.trust),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        self.at_hq = Witness(self.hq.port, hq_tls, "bgw/v1/+/+/+/evt/+")
+        self.at_hq = Witness(self.hq.port, self.tls("supervisor", "hq"), "bgw/v1/+/+/+/evt/+")
         self.reader_port = UsbSerialPort(0x0DB5, 0x0137, "Access-IS", "OCR315e", "SIM0001")
         self.reader = AccessIs(self.reader_port)  # type: ignore[arg-type]
         self.wedge = UsbKeyboard(0x0DB5, 0x0138, "Access-IS", "OCR315k", "SIM0002")
@@ -200,11 +190,12 @@ class Hall:
         self.travellers = Travellers(7)
         self.bus = UsbIpBus()
 
-    def tls(self, name: str | None) -> ssl.SSLContext:
-        """What somebody of that name connects to the post's broker with."""
-        context = ssl.create_default_context(cafile=self.trust / "ca.crt")
+    def tls(self, name: str | None, authority: str = "trust") -> ssl.SSLContext:
+        """What somebody of that name connects to the post's broker with, or to headquarters' (`hq`)."""
+        folder = self.share / authority
+        context = ssl.create_default_context(cafile=folder / "ca.crt")
         if name is not None:
-            context.load_cert_chain(self.trust / name / f"{name}.crt", self.trust / name / f"{name}.key")
+            context.load_cert_chain(folder / name / f"{name}.crt", folder / name / f"{name}.key")
         return context
 
     @contextlib.asynccontextmanager

@@ -34,9 +34,9 @@ SLACK_S = 5.0
 """By how much two clocks of this test may differ, and a message be on its way under load."""
 
 
-MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro host /mnt/host"
-INSTALL = "apt-get install -y --no-install-recommends "
-SLOW = "/etc/systemd/system/borderpost.service.d"
+MOUNT = "modprobe 9pnet_virtio; mount -t 9p -o trans=virtio,ro,msize=524288 host /mnt/host"
+# Without flushing every file, which takes an emulated processor ten minutes: the power stays on meanwhile.
+INSTALL = "apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "
 AFTER_PROBE = "umount /media; hostname post; rm -f /usr/local/bin/probe /var/probe"
 UNSEEN = " ".join(
     f"-path {path} -prune -o"
@@ -179,22 +179,17 @@ async def test_it_is_installed_and_started(post: Post) -> None:
     await machine.run(f"mkdir -p /mnt/host; {MOUNT}")
     await machine.run(f"{FILES} > /root/before")
     await machine.run(INSTALL + " ".join(f"/mnt/host/{name}" for name in before), within_s=900)
-    if keep := os.environ.get("BORDERPOST_VM_KEEP"):
-        await machine.run("sync")
-        shutil.copy(machine.folder / "root.img", keep)
-    state = await machine.until("systemctl is-active borderpost", within_s=300)
-    assert str(state) == "active"
-    # As it comes, it has no devices; then the post is described, as its README says.
-    assert "STATUS" not in str(await machine.run("systemctl status borderpost --no-pager", code=None))
+    assert str(await machine.until("systemctl is-active borderpost", within_s=300)) == "active"
+    # As it comes, it drives nothing; then the post is described, as its README says.
+    assert "0 of 0 devices" in str(await machine.run("systemctl show -P StatusText borderpost"))
     await machine.run(
-        "cp -r /mnt/host/trust/gw-1 /mnt/host/hq /etc/borderpost/; cp /mnt/host/post.toml /etc/borderpost/; "
-        "chown -R root:borderpost /etc/borderpost; chmod -R u=rwX,g=rX,o= /etc/borderpost; "
+        "cp -r /mnt/host/trust/gw-1 /mnt/host/post.toml /etc/borderpost; "
+        "cp -rT /mnt/host/hq/gw-1 /etc/borderpost/hq; "
         "cp -rT /mnt/host/trust/broker /etc/mosquitto/borderpost; "
+        "chown -R root:borderpost /etc/borderpost; chmod -R u=rwX,g=rX,o= /etc/borderpost; "
         "chgrp -R mosquitto /etc/mosquitto/borderpost; chmod -R u=rwX,g=rX,o= /etc/mosquitto/borderpost; "
-        # The emulated processor is tens of times slower; every other setting is the package's.
-        f"mkdir -p {SLOW}; printf '[Service]\\nWatchdogSec=120\\nTimeoutStartSec=600\\n' > {SLOW}/slow.conf; "
         f"printf 'PORT={post.hall.bus.port}\\nBUSIDS=\"{' '.join(BUSIDS.values())}\"\\n' > /etc/vm-cables; "
-        "systemctl daemon-reload; systemctl restart mosquitto"
+        "systemctl restart mosquitto"
     )
     await machine.run("borderpost config check", within_s=300)
     await machine.run("systemctl start cables", within_s=300)
@@ -209,7 +204,13 @@ async def test_four_devices_are_online_by_the_names_that_udev_gives(post: Post) 
             "ls -l /dev/borderpost/*/ /dev/serial/by-id /dev/input/by-id; ls -l /dev/ttyACM0"
         )
     )
-    for name in ("usb-Access-IS_OCR315e_SIM0001-if00", "usb-Access-IS_OCR315k_SIM0002-event-kbd", *DEVICES):
+    for name in (
+        "usb-Access-IS_OCR315e_SIM0001-if00",
+        "usb-Access-IS_OCR315k_SIM0002-event-kbd",
+        "reader",
+        "wedge",
+        "camera",
+    ):
         assert name in names
     owners = str(await post.machine.run("stat -L -c '%G %a' /dev/ttyACM0 /dev/video0"))
     assert owners.splitlines() == ["borderpost 660"] * 2
@@ -245,7 +246,7 @@ async def test_what_is_unplugged_is_missed_and_what_is_plugged_in_is_taken(post:
     machine = post.machine
     ports = str(await machine.run("usbip port"))
     for name, busid in BUSIDS.items():
-        number = ports.rpartition(f"/{busid}")[0].rpartition("Port ")[2][:2]
+        number = ports.rpartition(f"/{busid}\n")[0].rpartition("\nPort ")[2][:2]
         began_s = time.monotonic()
         await machine.run(f"usbip detach -p {number}")
         while not any(at >= began_s and device == name and state["state"] == "no_device"
@@ -264,6 +265,7 @@ async def test_what_is_unplugged_is_missed_and_what_is_plugged_in_is_taken(post:
 async def test_a_program_with_the_rights_of_the_service_reaches_its_devices_and_nothing_else(
     post: Post,
 ) -> None:
+    await post.machine.run("systemctl show -P MainPID mosquitto > /run/broker.pid; chmod 644 /run/broker.pid")
     await post.machine.run(
         "sed -e '/^ExecStart=/c ExecStart=/opt/borderpost/bin/python3 -I /usr/local/lib/vm/probe.py' "
         "-e 's/^Type=.*/Type=oneshot/' -e '/^WatchdogSec=/d; /^Restart/d; /^NotifyAccess=/d; /^Requires=/d' "
@@ -362,7 +364,6 @@ async def test_removal_leaves_nothing_that_runs_and_purge_nothing_at_all(post: P
     await machine.run(
         "test -e /var/lib/borderpost/outbox; test -e /etc/borderpost/post.toml; test ! -e /opt/borderpost"
     )
-    await machine.run(f"rm -r {SLOW}")  # the test's own
     await machine.run("apt-get purge -y borderpost-gateway borderpost-cameras", within_s=600)
     left = await machine.run(f"{FILES} | comm -13 /root/before -")
     assert str(left) == ""

@@ -76,7 +76,8 @@ class Kind:
     def drawn(self, dice: random.Random) -> "Step":
         how = {}
         for name, choice in self.choices.items():
-            one = dice.choice(choice)
+            # A second costs a dozen times what a step does, so short times come more often.
+            one = dice.choice(choice[: dice.randint(1, len(choice))] if choice is TIMES else choice)
             how[name] = dice.choice(one) if isinstance(one, list) else one
         return Step(self, how)
 

@@ -1,6 +1,7 @@
 """Hints tell good portraits from blurred, dark and bright ones, and from pictures of two people or none."""
 
 import io
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -81,6 +82,19 @@ def test_without_opencv_the_whole_picture_is_measured(monkeypatch: pytest.Monkey
     hints = hints_of()
     assert {hint.area for hint in hints} == {Area.PICTURE}
     assert Measure.FACES not in {hint.measure for hint in hints}
+
+
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
+def test_a_picture_of_absurd_shape_takes_no_more_memory_than_others(size: tuple[int, int]) -> None:
+    written = io.BytesIO()
+    Image.new("L", size, 128).save(written, "JPEG")
+    tracemalloc.start()
+    try:
+        for subject in Subject.SCENE, Subject.PORTRAIT:
+            assert examine(written.getvalue(), subject)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_cannot_be_decoded_is_said_and_nothing_else_is_tried() -> None:

@@ -55,7 +55,17 @@ def test_nfiq2_is_measured_at_its_own_resolution() -> None:
     assert nfiq2.value(whorl) == nfiq2.value(Raster(np.asarray(doubled), 500))
 
 
-@pytest.mark.parametrize("nothing", [BLANK, print_of(24, 24), Raster(np.zeros((288, 256), np.uint8), 500)])
+# The last two: what a service tells of its resolution may be anything.
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        BLANK,
+        print_of(24, 24),
+        Raster(np.zeros((288, 256), np.uint8), 500),
+        Raster(np.zeros((2, 2), np.uint8), 4000),
+        Raster(np.zeros((2000, 2000), np.uint8), 50),
+    ],
+)
 def test_nfiq2_of_no_print_is_no_value(nothing: Raster) -> None:
     assert load_measure("nfiq2").value(nothing) is None
 

@@ -1,11 +1,16 @@
 """Cameras: streams cut into parts, what makers tell of plates, ONVIF's XML, pictures."""
 
+import io
 import json
 from typing import Any
 
+from PIL import Image
+
 from drivers.camera.axis import Axis, AxisSettings
+from drivers.camera.commands import Subject
 from drivers.camera.dahua import Dahua
 from drivers.camera.hikvision import Hikvision
+from drivers.camera.hints import UnreadableError, examine
 from drivers.camera.jpeg import look
 from drivers.camera.multipart import Multipart, boundary_of
 from drivers.camera.onvif import discovery, soap
@@ -13,6 +18,7 @@ from drivers.camera.onvif.addresses import Addresses
 from drivers.camera.onvif.clock import stamped_time, told_time
 from drivers.camera.onvif.driver import OnvifCamera
 from drivers.camera.plates import fraction, normalised
+from drivers.camera.preview import reduced
 from drivers.camera.snapshot import Snapshot
 from drivers.camera.times import iso, on_the_dial
 from drivers.links.h264 import Numbering
@@ -44,6 +50,28 @@ def multipart(data: bytes) -> None:
     for part in once:
         getattr(part, "media_type", None)
     boundary_of(data[:200].decode("latin-1"))
+
+
+def _pictures() -> list[bytes]:
+    made = []
+    for size, mode, progressive in (((1, 1), "L", False), ((40, 24), "RGB", True), ((33, 17), "CMYK", False)):
+        file = io.BytesIO()
+        Image.new(mode, size, "gray" if mode != "CMYK" else (1, 2, 3, 4)).save(
+            file, "JPEG", progressive=progressive
+        )
+        made.append(file.getvalue())
+    return made
+
+
+@target(
+    UnreadableError,
+    seeds=_pictures(),
+    words=(b"\xff\xc0", b"\xff\xc2", b"\xff\xe1", b"Exif", b"Adobe", b"MPF"),
+)
+def pictures(data: bytes) -> None:
+    """What is measured of a picture, and a small one made of it."""
+    examine(data, Subject.SCENE)
+    reduced(data, 64)
 
 
 @target(seeds=(JPEG,), words=(b"\xff\xc0", b"\xff\xda", b"\xff\xd9", b"\xff\xd8"))

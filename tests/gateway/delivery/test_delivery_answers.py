@@ -77,6 +77,22 @@ async def test_not_authorised_halts_that_destination_and_discards_nothing(mosqui
         await until(lambda: "not_authorised" not in causes(delivery))
 
 
+async def test_what_it_left_under_an_earlier_name_keeps_no_event(subscribe, deliver):
+    """A post that has been given another name may not say anything under the first one any more."""
+    with Mosquitto(acl="topic readwrite bgw/v1/ke-busia/#\n") as mosquitto:
+        subscriber = await subscribe(mosquitto)
+        delivery = await deliver(local(mosquitto))
+        delivery.retain("bgw/v1/xx-unnamed/_gw/gw-1/state", None)
+        for n in range(5):
+            delivery.submit(event(n))
+        await subscriber.has(5)
+        await asyncio.sleep(2 * QUICK["halt_retry_s"])  # it has been tried again by now
+        delivery.submit(event(5))
+        await subscriber.has(6)
+        assert delivery.reports()[0].halted is None
+        assert "not_authorised" not in causes(delivery)
+
+
 @pytest.mark.parametrize("reason", [0x90, 0x95, 0x99])
 async def test_poison_is_parked_reported_and_passed_over(deliver, outbox_directory, reason):
     async with ScriptedBroker(lambda _, payload: reason if b'"n": 3,' in payload else 0) as broker:

@@ -1,5 +1,6 @@
 """The audit's chain: whatever is done to it is found and named, and a power cut costs only what it cut."""
 
+import json
 import random
 import shutil
 import threading
@@ -10,12 +11,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE, audit_files
 from gateway.records import audit_log
 from gateway.records.audit_log import AuditLog, Note
-from gateway.records.chain import CHECKPOINT, REMOVED, parse, rows
+from gateway.records.breach import extract
+from gateway.records.chain import CHECKPOINT, LOST, REMOVED, RESUMED, STARTED, parse, rows
 from gateway.records.naming import Kind
+from gateway.records.personal import HANDLED
 from gateway.records.signing import Signer, Verifier
 from gateway.records.verifying import verify
 
@@ -347,3 +352,52 @@ def test_that_lines_were_let_go_counts_only_where_it_is_signed(tmp_path: Path, s
     wrong = verify(tmp_path, VERIFIER).wrong
     assert wrong is not None
     assert (wrong.kind, wrong.file) == ("removed", rest[0])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+KINDS = st.sampled_from(
+    [CHECKPOINT, RESUMED, REMOVED, LOST, STARTED, HANDLED, "command.decided", "claim.changed"]
+)
+NAMES = st.sampled_from(
+    ["halves", "missing", "expected", "reads", "from", "times", "last", "sha256", "station"]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lines=st.lists(
+        st.binary(max_size=40)
+        | st.fixed_dictionaries(
+            {
+                "n": st.integers(1, 4) | JSON,
+                "prev": st.just("0" * 64) | JSON,
+                "at": st.sampled_from([at(1), "", "\ud800", "\x1b[2J", at(1).replace("11-28", "02-30")]),
+                "position": st.text(max_size=4),
+                "type": KINDS | JSON,
+                "data": st.dictionaries(NAMES, JSON, max_size=4),
+            }
+        ).map(lambda said: json.dumps(said).encode()),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_whatever_stands_there_is_judged(whole: Path, lines: list[bytes]) -> None:
+    nonsense = whole.parent / "nonsense"
+    nonsense.mkdir(exist_ok=True)
+    put(nonsense / AUDIT_FILE, lines)
+    verify(nonsense, VERIFIER)
+    json.dumps(extract((line for raw in lines if (line := parse(raw))), at(0), at(5)).plain())
+    (nonsense / HEAD_FILE).unlink(missing_ok=True)
+    opened(nonsense).write([note(1)], at(1))  # and the gateway goes on behind it
+    window = ("--from", "2026-11-28", "--to", "2026-11-29")
+    for words in (
+        ["verify", nonsense],
+        ["export", nonsense, *window],
+        ["export", nonsense, *window, "--json"],
+    ):
+        ended = CliRunner().invoke(app, ["audit", *map(str, words)])
+        assert not ended.exception or isinstance(ended.exception, SystemExit), ended.exception

@@ -11,7 +11,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from gateway.local.audit_files import AUDIT_FILE
+from gateway.diagnosis.record import look_at_audit
+from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE
 from gateway.records.audit_log import AuditLog, Note
 from gateway.records.chain import parse
 from gateway.records.signing import Signer
@@ -102,14 +103,21 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     unchecked = run("verify", folder)
     assert (unchecked.exit_code, "--key" in unchecked.stdout) == (1, True)
 
+    assert [finding.severity for finding in look_at_audit(Path("post.toml"), folder)] == ["ok"]
     (folder / AUDIT_FILE).write_bytes((folder / AUDIT_FILE).read_bytes().replace(b'"t-2"', b'"t-9"', 1))
     wrong = run("verify", folder, *key)
     assert wrong.exit_code == os.EX_DATAERR
     assert f"WRONG {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
     assert json.loads(run("verify", folder, *key, "--json").stdout)["wrong"]["line"] == 4
+    (finding,) = look_at_audit(Path("post.toml"), folder)
+    assert (finding.code, finding.severity) == ("audit_wrong", "error")
+    assert finding.text.startswith("Line 4 of audit.jsonl is wrong (changed)")
     assert exported(folder)["incomplete"][0].startswith("the record is wrong at audit.jsonl:4")
     assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE
     (folder / AUDIT_FILE).unlink()
+    assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known
+    (folder / HEAD_FILE).unlink()
+    assert not [*look_at_audit(Path("post.toml"), folder)]
     assert run("verify", folder).exit_code == os.EX_NOINPUT
 
 

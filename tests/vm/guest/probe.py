@@ -76,10 +76,8 @@ def a_socket(family: int, kind: int, protocol: int = 0) -> Callable[[], object]:
 
 
 def mosquitto() -> int:
-    for path in glob.glob("/sys/fs/cgroup/system.slice/mosquitto.service/cgroup.procs"):  # noqa: PTH207
-        with open(path) as file:  # noqa: PTH123
-            return int(file.readline())
-    raise FileNotFoundError(2, "mosquitto")
+    with open("/run/broker.pid") as file:  # noqa: PTH123 - the test tells; the service sees no others' processes
+        return int(file.read())
 
 
 FORBIDDEN: dict[str, Callable[[], object]] = {
@@ -155,11 +153,19 @@ ALLOWED: dict[str, Callable[[], object]] = {
 
 
 def outcome(act: Callable[[], object]) -> str | None:
-    try:
-        act()
-    except OSError as error:
-        return f"{type(error).__name__}: {error.strerror or error}"
-    return None
+    """What comes of it in a process of its own: some change what others may."""
+    hears, says = os.pipe()
+    if not (child := os.fork()):
+        try:
+            act()
+        except OSError as error:
+            os.write(says, f"{type(error).__name__}: {error.strerror or error}".encode())
+        os._exit(0)
+    os.close(says)
+    with os.fdopen(hears) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said or None
 
 
 def main() -> None:

@@ -1,0 +1,103 @@
+"""Damage that SQLite's own check does not find: columns that hold something else than was written."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.deliveries import FakeTime, event
+
+from drivers.observation import DataClass
+from gateway.clock import moment
+from gateway.contract.topics import SiteTopics
+from gateway.delivery import inspect
+from gateway.delivery.database import FILE
+from gateway.delivery.ledger import Ledger
+from gateway.delivery.opening import Opening, open_outbox
+from gateway.delivery.settings import OutboxSettings
+from gateway.delivery.submission import Blob
+from gateway.delivery.vault import MasterKey
+
+TOPICS = SiteTopics("ke-busia", "gw-1")
+
+
+def opened(folder: Path) -> Opening:
+    takers = dict.fromkeys(DataClass, ("local",))
+    keys = MasterKey(b"m" * 32), None
+    return open_outbox(OutboxSettings(directory=folder), TOPICS, takers, keys, moment(FakeTime()))
+
+
+def damaged(folder: Path, statement: str) -> None:
+    """An outbox of three events with an image each, changed behind our back."""
+    outbox = opened(folder).outbox
+    ledger = Ledger(TOPICS, outbox.epoch)
+    said = [replace(event(n), blobs=(Blob("face", "image/jpeg", b"jpeg"),)) for n in (1, 2, 3)]
+    outbox.store([ledger.number(one, moment(FakeTime()), 10**15) for one in said], ledger.counters, {}, "e")
+    outbox.close()
+    connection = sqlite3.connect(folder / FILE)
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+SECOND = "WHERE k & 0xFFFF = 2"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "type = CAST(type AS BLOB)",
+        "type = 'a/#'",
+        "body = 'text'",
+        "deadline = 'soon'",
+        "size = x'00'",
+        "id = x'00'",
+    ],
+)
+def test_an_event_that_is_none_any_more_costs_only_itself(tmp_path: Path, change: str) -> None:
+    damaged(tmp_path, f"UPDATE event SET {change} {SECOND}")
+    opening = opened(tmp_path)
+    ((number, level),) = opening.outbox.levels.items()
+    page, losses = opening.outbox.fetch(number, level.passed, 10, 10**6)
+    opening.outbox.close()
+    assert [entry.seq for entry in page.entries] == [1, 3]
+    assert [(loss.seq, loss.what) for loss in losses] == [(2, "damaged")]
+    assert opening.aside is None
+
+
+@pytest.mark.parametrize("change", ["role = x'00'", "body = 'text'", "key = 'x'"])
+def test_an_image_that_is_none_any_more_costs_no_event(tmp_path: Path, change: str) -> None:
+    damaged(tmp_path, f"UPDATE blob SET {change} {SECOND}")
+    outbox = opened(tmp_path).outbox
+    ((number, level),) = outbox.levels.items()
+    page, losses = outbox.fetch(number, level.passed, 10, 10**6)
+    outbox.close()
+    assert [len(entry.blobs) for entry in page.entries] == [1, 0, 1]
+    assert not losses
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE stream SET name = CAST(name AS BLOB)",
+        "UPDATE stream SET name = 'nowhere'",
+        "UPDATE stream SET number = 1 << 62",
+        "UPDATE event SET id = 'none' WHERE k & 0xFFFF = 3",
+    ],
+)
+def test_a_file_that_nothing_can_go_on_from_is_set_aside(tmp_path: Path, statement: str) -> None:
+    damaged(tmp_path, statement)
+    opening = opened(tmp_path)
+    opening.outbox.close()
+    assert opening.aside is not None
+    assert opening.aside.cause == "outbox_corrupt"
+
+
+def test_who_looks_into_a_damaged_file_is_told_so(tmp_path: Path) -> None:
+    damaged(tmp_path, "UPDATE event SET born = 'once'")
+    with pytest.raises(sqlite3.DatabaseError, match="damaged"):
+        list(inspect.events(tmp_path))
+    content = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(content.replace(b"CREATE TABLE stream", b"CREATE \xffABLE stream"))
+    with pytest.raises(sqlite3.DatabaseError, match="damaged"):
+        inspect.counts(tmp_path)
