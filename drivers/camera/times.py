@@ -4,7 +4,8 @@ import re
 from datetime import datetime
 
 _TIME = re.compile(
-    r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d):?(\d\d):?(\d\d)(?:[.:]?(\d{1,9}))?\s*(Z|[+-]\d\d?:?\d\d)?"
+    r"(\d{4})-?(\d\d)-?(\d\d)[T ]?(\d\d):?(\d\d):?(\d\d)(?:[.:]?(\d{1,9}))?\s*(Z|[+-]\d\d?:?\d\d)?",
+    re.ASCII,
 )
 
 
@@ -15,16 +16,17 @@ def iso(text: str | None) -> str | None:
         return None
     year, month, day, hour, minute, second, fraction_s, zone = found.groups()
     written = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
-    try:
-        datetime.fromisoformat(written)
-    except ValueError:
-        return None
     if fraction_s:
         written += f".{fraction_s}"
     if zone and zone != "Z":
         digits = zone[1:].replace(":", "").rjust(4, "0")
         zone = f"{zone[0]}{digits[:2]}:{digits[2:]}"
-    return written + (zone or "")
+    written += zone or ""
+    try:
+        datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return written
 
 
 def on_the_dial(text: str | None) -> datetime | None:

@@ -10,6 +10,7 @@ from gateway.config.findings import ConfigError, Fault, Finding
 
 LARGEST_BYTES = 1 << 20
 """A hundred devices are described in 20 kB; a larger file is something else."""
+DEEPEST = 50
 
 
 def read(path: Path) -> str:
@@ -56,12 +57,24 @@ def _unusable(
 def parse(path: Path, text: str) -> dict[str, Any]:
     """Parse TOML; raises ConfigError."""
     try:
-        return tomllib.loads(text)
+        table = tomllib.loads(text)
+        if _too_deep(table):
+            raise RecursionError
+        return table
     except RecursionError:
         raise _unusable(path, "the nesting is too deep", "a post needs three levels at most", 1) from None
     except ValueError as error:  # TOMLDecodeError, and what int() says to a number of 5,000 digits
         said, line, column = _syntax(str(error), text)
         raise _unusable(path, f"not TOML: {said}", _syntax_remedy(said), line, column) from None
+
+
+def _too_deep(table: dict[str, Any]) -> bool:
+    """Whether a table is nested deeper than anybody walks through it: `[a.a.a...]` costs TOML nothing."""
+    level: list[Any] = [table]
+    for _ in range(DEEPEST):
+        nested = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for inner in nested for each in inner if isinstance(each, dict | list)]
+    return bool(level)
 
 
 def _syntax(message: str, text: str) -> tuple[str, int, int | None]:

@@ -182,11 +182,11 @@ def _journal(file: Path | None) -> bytes:
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
             kept.append(json.dumps(log.only_shown(None, "", entry), ensure_ascii=False))
-    return "\n".join(kept).encode()
+    return "\n".join(kept).encode("utf-8", "replace")  # file names may hold half a character
 
 
 def _nodes(around: Surroundings) -> bytes:

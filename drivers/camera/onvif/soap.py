@@ -148,5 +148,8 @@ def child(element: Element | None, *path: str) -> Element | None:
 
 
 def flattened(element: Element) -> str:
-    """An element as XML, to give it back to the camera as it gave it."""
-    return tostring(element, encoding="unicode")
+    """An element as XML, to give it back to the camera as it gave it; FaultError where that cannot be."""
+    try:
+        return tostring(element, encoding="unicode")
+    except RecursionError:
+        raise FaultError(frozenset()) from None

@@ -13,6 +13,7 @@ from PIL import Image
 from drivers.camera.jpeg import Jpeg, look
 from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
 from drivers.camera.plates import Passages, fraction, normalised
+from drivers.camera.times import iso
 
 PICTURE = jpeg(77, width=32, height=24, noise=1)
 XML = b'<?xml version="1.0"?>\n<x:Alert xmlns:x="urn:any"><x:a>1</x:a></x:Alert>\n'
@@ -233,6 +234,13 @@ def test_whatever_is_painted_on_a_plate_stays_short_and_plain(raw: str) -> None:
 )
 def test_confidences_of_all_scales(text: str | None, of: float, value: float | None) -> None:
     assert fraction(text, of) == value
+
+
+@pytest.mark.parametrize(
+    "written", ["2026-06-01T12:00:00+99:99", "2026-06-01T12:00:00.\u0661", "2026-06-01T25:00:00"]
+)
+def test_what_is_no_time_anywhere_is_none(written: str) -> None:
+    assert iso(written) is None
 
 
 def test_a_passage_is_new_once_under_any_of_its_names() -> None:

@@ -15,7 +15,16 @@ from drivers.camera.onvif.addresses import Addresses, Place
 from drivers.camera.onvif.clock import CameraClock, stamped_time, told_time
 from drivers.camera.onvif.discovery import Wanted, matches, reached
 from drivers.camera.onvif.settings import OnvifSettings
-from drivers.camera.onvif.soap import Credentials, FaultError, NoSoapError, answer, digest, question, token
+from drivers.camera.onvif.soap import (
+    Credentials,
+    FaultError,
+    NoSoapError,
+    answer,
+    digest,
+    flattened,
+    question,
+    token,
+)
 from drivers.command import boot_ns
 
 ENVELOPE = '<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body>{}</e:Body></e:Envelope>'
@@ -63,6 +72,12 @@ def test_no_bytes_do_any_harm(noise: bytes, at: int) -> None:
     with contextlib.suppress(NoSoapError, FaultError):
         assert answer(whole[:at] + noise + whole[at:], "tds:GetServices").tag.endswith("GetServicesResponse")
     assert matches(whole[:at] + noise, ["urn:uuid:1"]) == []
+
+
+def test_what_is_nested_deeper_than_anything_is_not_given_back() -> None:
+    deep = f"<GetServicesResponse>{'<a>' * 5000}{'</a>' * 5000}</GetServicesResponse>"
+    with pytest.raises(FaultError):
+        flattened(answer(ENVELOPE.format(deep).encode(), "tds:GetServices"))
 
 
 def test_a_fault_is_known_by_its_codes_whatever_it_says() -> None:

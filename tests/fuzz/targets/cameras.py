@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import datetime
 from typing import Any
 
 from PIL import Image
@@ -282,8 +283,11 @@ def texts(data: bytes) -> None:
     addresses.told(text)
     addresses.service(text)
     addresses.stream(text)
-    for read in (iso, on_the_dial, stamped_time, normalised):
+    for read in (on_the_dial, stamped_time, normalised):
         read(text)
+    if (time := iso(text)) is not None:
+        assert datetime.fromisoformat(time)
+        assert time.isascii()
     fraction(text, 100)
 
 

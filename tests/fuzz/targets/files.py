@@ -35,6 +35,7 @@ from gateway.delivery.opening import open_outbox
 from gateway.delivery.settings import KeySettings, OutboxSettings
 from gateway.delivery.submission import Blob
 from gateway.delivery.vault import MasterKey, VaultError, master_key
+from gateway.diagnosis import bundle
 from gateway.technician.register import Register
 
 HOUSE = Path(__file__).parents[3]
@@ -258,6 +259,14 @@ def kept(data: bytes) -> None:
     file = Kept(_written("kept.json", data.replace(b"BOOT", boot)))
     Sessions(file).find("token")
     Attempts(file).wait_s("ada", "192.0.2.7")
+
+
+@target(
+    seeds=(b'{"event":"x","text":"\\ud800"}\nno line\n{"event":"y","level":"info","device":"lane-1/reader"}',)
+)
+def journal(data: bytes) -> None:
+    """What a bundle for support takes out of the log."""
+    bundle._journal(_written("journal", data))
 
 
 AUDIT = (

@@ -862,8 +862,9 @@ def test_a_syntax_error_has_line_and_column(tmp_path: Path) -> None:
     assert str(finding).startswith(f"{tmp_path}/busia.toml:3:8: not TOML: ")
 
 
-def test_nesting_without_end(tmp_path: Path) -> None:
-    (finding,) = findings(tmp_path, "x = " + "[" * 100_000)
+@pytest.mark.parametrize("text", ["x = " + "[" * 100_000, f"[{'.'.join('a' * 600)}]"])
+def test_nesting_without_end(tmp_path: Path, text: str) -> None:
+    (finding,) = findings(tmp_path, text)
 
     assert finding.line == 1
     assert "too deep" in finding.text or "not TOML" in finding.text
