@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterable
+from importlib.metadata import distributions
 from pathlib import Path
 
 from sbom import bill, licences
@@ -118,6 +119,7 @@ def _environment(uv: str, wheel: Path, tree: Path) -> None:
     _run(*install, "--require-hashes", "--build-constraints", HERE / "build-requirements.txt",
          "-r", HERE / "requirements.txt")  # fmt: skip
     _run(*install, wheel)
+    _without_origin(site)
     shutil.rmtree(site / "bin", ignore_errors=True)
     for path in [*site.rglob("*.dist-info/*"), site / ".lock"]:
         if path.name in (*WHO_INSTALLED, ".lock"):
@@ -138,6 +140,15 @@ def _environment(uv: str, wheel: Path, tree: Path) -> None:
     command.chmod(0o755)
     (tree / "usr/bin").mkdir(parents=True)
     (tree / "usr/bin/borderpost").symlink_to("/opt/borderpost/bin/borderpost")
+
+
+def _without_origin(site: Path) -> None:
+    """Take out of what a compiler has made here, not a maker of wheels, where and when it was made."""
+    for each in distributions(path=[str(site)]):
+        if "-linux_" in (each.read_text("WHEEL") or ""):
+            for file in each.files or ():
+                if file.suffix == ".so":
+                    _run("strip", "--strip-unneeded", "--remove-section=.note.gnu.build-id", file.locate())
 
 
 def _moved(gateway: Path, other: Path, patterns: Iterable[str]) -> None:

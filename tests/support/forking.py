@@ -91,9 +91,11 @@ class Forks:
             for link in wait(list(self.running)):
                 assert isinstance(link, Connection)
                 try:
-                    self._heard(self.running[link], *link.recv())
-                except EOFError:
+                    what, said = link.recv()
+                except (EOFError, OSError):
                     self._died(self.running[link])
+                else:
+                    self._heard(self.running[link], what, said)
             if self.session.shouldfail:
                 raise self.session.Failed(self.session.shouldfail)
             if self.session.shouldstop:
@@ -112,7 +114,10 @@ class Forks:
         self._started += 1
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # The threads are numpy's, which starts them anew in a fork.
+            warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             for fork in self.running.values():
                 fork.link.close()
@@ -125,7 +130,8 @@ class Forks:
 
     def _give(self, fork: Fork) -> None:
         fork.batch.extend(self.waiting.popleft() if self.waiting else ())
-        fork.link.send(list(fork.batch))
+        with contextlib.suppress(OSError):  # it has died, and is found so
+            fork.link.send(list(fork.batch))
 
     def _heard(self, fork: Fork, what: str, said: Any) -> None:
         match what:
