@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Callable
 
+from pydantic import TypeAdapter
+
 from gateway.console.kept import Kept, boot_s
 
 FREE = 4
@@ -12,6 +14,8 @@ FORGOTTEN_S = 900.0
 """Without another wrong password, a name or an address starts anew after this."""
 MOST = 1000
 """Names and addresses remembered; those that failed longest ago go."""
+_SHAPE = TypeAdapter(dict[str, tuple[int, float]])
+"""How often, and when last."""
 
 
 class Attempts:
@@ -20,7 +24,7 @@ class Attempts:
     def __init__(self, kept: Kept, now: Callable[[], float] = boot_s) -> None:
         self._kept = kept
         self._now = now
-        self._failed = kept.read(tuple[int, float])
+        self._failed = kept.read(_SHAPE)
 
     def wait_s(self, name: str, address: str) -> float:
         """What is left to wait, in seconds; 0: try."""

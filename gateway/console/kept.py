@@ -29,13 +29,13 @@ class Kept:
         self._path = path
         self._boot = _BOOT_ID.read_text().strip()
 
-    def read(self, each: type[EachT]) -> dict[str, EachT]:
-        """What was kept since this boot, each of that type; empty where nothing was, or nothing readable."""
+    def read(self, shape: TypeAdapter[dict[str, EachT]]) -> dict[str, EachT]:
+        """What was kept since this boot, in that shape; empty where nothing was, or nothing readable."""
         try:
             kept = json.loads(self._path.read_bytes())
             if not isinstance(kept, dict) or kept.pop("boot", None) != self._boot:
                 return {}
-            return TypeAdapter(dict[str, each]).validate_python(kept)  # type: ignore[valid-type]
+            return shape.validate_python(kept)
         except (OSError, ValueError, RecursionError):  # ValidationError is a ValueError
             return {}
 

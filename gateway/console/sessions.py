@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+from pydantic import TypeAdapter
+
 from gateway.console.kept import Kept, boot_s
 
 IDLE_S = 30 * 60
@@ -28,13 +30,16 @@ class Session:
     seen_s: float
 
 
+_SHAPE = TypeAdapter(dict[str, Session])
+
+
 class Sessions:
     """All logins since the machine's boot."""
 
     def __init__(self, kept: Kept, now: Callable[[], float] = boot_s) -> None:
         self._kept = kept
         self._now = now
-        self._sessions = kept.read(Session)
+        self._sessions = kept.read(_SHAPE)
         self._saved_s = now()
 
     def begin(self, name: str, password_hash: str) -> str:

@@ -114,6 +114,8 @@ def _turn(target: Target, work: Path, seconds: int) -> None:
             os.dup2(descriptor, 2)
             try:
                 _fuzz(target, work, seconds)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(99)
         ended, used = _end_of(child, seconds + 120)
