@@ -11,8 +11,8 @@ import pytest
 
 from gateway.config import load
 from gateway.contract.topics import Position
-from gateway.daemon import Gateway
 from gateway.fork_client import Nursery
+from gateway.gateway import Gateway
 from gateway.local.intercom import Intercom
 from gateway.local.orders import Standing, Who
 from gateway.local.views import DeviceView
