@@ -319,10 +319,13 @@ async def test_power_cuts_in_the_middle_of_traffic_lose_no_record_and_make_nothi
         assert since_start_s <= BACK_S * max(1.0, factor), (since_start_s, factor, up_s)
         checked = str(await machine.run(CHECK_OUTBOX))
         assert checked.startswith("ok"), checked
+        # What was committed is there. A machine that does not know the time begins a new epoch all the same.
+        said = await machine.run(
+            "journalctl -b -u borderpost -o cat | grep -E 'commits_lost|corrupt'", code=1
+        )
+        assert str(said) == ""
     await post.records_arrived()
     assert post.gaps() == {}
-    epochs = {heard.event["epoch"] for heard in post.hall.at_hq.heard}
-    assert len(epochs) == 1, "an honest disk loses no commit, so no number is in doubt"
     late = [heard for heard in post.witness.heard if heard.age_s > LATE_S + SLACK_S and not heard.is_record]
     assert late == []
 
@@ -331,6 +334,7 @@ async def test_it_is_upgraded_in_the_middle_of_traffic(post: Post) -> None:
     machine = post.machine
     packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
     assert OLDER in str(await machine.run("dpkg-query -W borderpost-gateway"))
+    epoch = post.hall.at_hq.heard[-1].event["epoch"]
     before = str(
         await machine.run("md5sum /etc/borderpost/post.toml; cat /var/lib/borderpost/devices.json | wc -c")
     )
@@ -352,7 +356,7 @@ async def test_it_is_upgraded_in_the_middle_of_traffic(post: Post) -> None:
     assert before.splitlines()[0] == str(await machine.run("md5sum /etc/borderpost/post.toml"))
     await post.records_arrived()
     assert post.gaps() == {}
-    assert len({heard.event["epoch"] for heard in post.hall.at_hq.heard}) == 1
+    assert epoch == post.hall.at_hq.heard[-1].event["epoch"]
 
 
 async def test_removal_leaves_nothing_that_runs_and_purge_nothing_at_all(post: Post) -> None:
