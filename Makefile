@@ -13,8 +13,8 @@ ORACLES := .oracles
 # What guides the fuzzer.
 FUZZER := .fuzz
 DURATION ?=
-# Tests wait for processes and brokers about as long as they compute.
-WORKERS ?= $(shell expr 2 '*' $$(nproc))
+# Tests wait for processes and brokers longer than they compute.
+WORKERS ?= $(shell expr 3 '*' $$(nproc))
 
 # Compile every module once, not in each of the hundreds of processes that tests start.
 export PYTHONDONTWRITEBYTECODE :=

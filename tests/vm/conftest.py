@@ -10,11 +10,10 @@ import structlog
 from vm.machine import missing
 
 # They take a quarter of an hour: `make vm-test` asks for them, `make test` does not.
-collect_ignore_glob = [] if "BORDERPOST_VM" in os.environ else ["test_*.py"]
-
-
-# While the machine is off, nobody wants to hear that its broker does not answer.
-structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+WANTED = "BORDERPOST_VM" in os.environ
+collect_ignore_glob = [] if WANTED else ["test_*.py"]
+if WANTED:  # while the machine is off, nobody wants to hear that its broker does not answer
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 @pytest.fixture(autouse=True)
