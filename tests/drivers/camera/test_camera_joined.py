@@ -109,8 +109,9 @@ async def test_a_login_page_is_no_picture() -> None:
 async def test_a_camera_that_dies_and_comes_back() -> None:
     async with camera() as simulated:
         async with driver(simulated, check_s=0.02) as bench:
-            await let(simulated, "service-dies", for_s=0.2)
+            await let(simulated, "service-dies")
             assert (await bench.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+        await let(simulated, "service-dies", for_s=0.2)
         while True:
             with contextlib.suppress(LinkError):
                 async with driver(simulated) as bench:

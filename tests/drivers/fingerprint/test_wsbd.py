@@ -297,8 +297,9 @@ async def test_a_scanner_or_service_that_fails_in_a_capture_is_lost(
 async def test_a_service_that_dies_at_rest_is_lost_and_opened_again_when_it_is_back() -> None:
     async with service() as simulated:
         async with opened(simulated) as desk:
-            let(desk, "service-dies", capturing=False, for_s=0.1)
+            let(desk, "service-dies", capturing=False)
             assert (await desk.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+            let(desk, "service-dies", capturing=False, for_s=0.1)
         for _ in range(200):
             with contextlib.suppress(LinkError):
                 async with opened(simulated) as desk:
