@@ -1,5 +1,7 @@
 # The two commands of the README are `make demo` and `make test`; the rest serves them.
-PYTHON ?= python3
+# The system's own Python, which our packages run on, if it can make environments; else the first there is.
+FIT := import ensurepip, sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell /usr/bin/python3 -c '$(FIT)' 2>/dev/null && echo /usr/bin/python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet

@@ -9,6 +9,8 @@ import wsq  # noqa: F401 - reads the WSQ images inside
 from PIL import Image
 
 assert iso19794.__name__
+# It sets this, which may only be read since Pillow 10.1.
+Image.Image.mode = Image.Image.mode.setter(lambda image, mode: setattr(image, "_mode", mode))
 images = []
 with Image.open(sys.argv[1]) as record:
     for number in range(record.n_frames):

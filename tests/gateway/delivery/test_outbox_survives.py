@@ -19,7 +19,7 @@ from support.deliveries import ScriptedBroker, event, until
 from drivers.observation import DataClass
 from gateway.contract.envelope import read_event
 from gateway.delivery import database, inspect
-from gateway.delivery.database import FILE, OutboxRefused, connect, migrate
+from gateway.delivery.database import FILE, NEWEST, OutboxRefused, connect, migrate
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, KeySettings
 from gateway.delivery.submission import Blob
 from gateway.delivery.vault import MasterKey, VaultError, master_key
@@ -79,6 +79,8 @@ async def _filled(deliver, directory, count=40, *, clean=True, copy_to=None):
         delivery.submit(event(n, size=300))
     await until(lambda: len(seqs(directory)) == count)
     if copy_to is not None:  # as a power cut leaves it: the WAL not written back
+        newest = max(one.id for one in inspect.events(directory))
+        await until(lambda: (directory / NEWEST).read_text() == newest)  # it is noted after the commit
         shutil.copytree(directory, copy_to)
     await delivery.stop(0)
     return delivery.epoch
