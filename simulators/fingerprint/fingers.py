@@ -117,7 +117,7 @@ def _on_the_finger(touch: Touch, right_mm: Floats, up_mm: Floats) -> tuple[Float
     waves = [(chance.uniform(0.02, 0.08), chance.uniform(14, 22), chance.uniform(0, 6.28)) for _ in range(4)]
 
     def stretch(along: Floats, across: Floats, first: int) -> Floats:
-        total = along
+        total: NDArray[np.floating] = along
         for (size, length, phase), axis in zip(waves[first : first + 2], (along, across), strict=True):
             total = total + size * np.sin(2 * np.pi * axis / length + phase)
         return total.astype(np.float32)

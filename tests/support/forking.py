@@ -1,11 +1,11 @@
 """`--forks N`: runs tests in N processes forked off the one that collected them: collected once, not N times.
 
-Tests go out in small batches, in the order they were collected: whole modules where a fixture belongs to a
-module, else a few tests. A process has its own folder for temporary files; one that dies costs the test that
+Tests go out in small batches: whole modules where a fixture belongs to a module, else a few tests. A process has its own folder for temporary files; one that dies costs the test that
 it died in.
 """
 
 import contextlib
+import itertools
 import os
 import sys
 import traceback
@@ -56,6 +56,17 @@ def batches(items: list[pytest.Item]) -> Iterator[Batch]:
         yield batch
 
 
+def riffled(batches: list[Batch], items: list[pytest.Item]) -> Iterator[Batch]:
+    """Long ones first, then in turn from either half: tests of one place wait together, or compute together."""
+    long = next((n for n, batch in enumerate(batches) if not items[batch[0]].get_closest_marker("long")), 0)
+    yield from batches[:long]
+    half = (len(batches) - long + 1) // 2
+    for first, second in itertools.zip_longest(batches[long : long + half], batches[long + half :]):
+        yield first
+        if second:
+            yield second
+
+
 def shares(item: pytest.Item) -> bool:
     """Whether it has a fixture together with others of its module."""
     info = getattr(item, "_fixtureinfo", None)
@@ -79,7 +90,7 @@ class Forks:
     def __init__(self, session: pytest.Session) -> None:
         self.session = session
         self.hook = session.config.hook
-        self.waiting = deque(batches(session.items))
+        self.waiting = deque(riffled(list(batches(session.items)), session.items))
         self.running: dict[Connection, Fork] = {}
         self._started = 0
 
