@@ -134,7 +134,7 @@ async def counter(ward: Ward, model: str) -> AsyncIterator[Counter]:
 
 
 def unchanged(before: Size, halfway: Size, after: Size) -> bool:
-    # Each new thread may be given a heap of its own, up to some number: the second half of many tells of leaks.
+    # Each new thread may be given a heap of its own, up to some number: the second half tells of leaks.
     return (
         (after.memory_mb - halfway.memory_mb < MORE_MB or max(CAPTURES, UNPLUGS) < MANY)
         and after.descriptors <= before.descriptors

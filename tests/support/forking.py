@@ -1,7 +1,7 @@
 """`--forks N`: runs tests in N processes forked off the one that collected them: collected once, not N times.
 
-Tests go out in small batches: whole modules where a fixture belongs to a module, else a few tests. A process has its own folder for temporary files; one that dies costs the test that
-it died in.
+Tests go out in small batches: whole modules where a fixture belongs to a module, else a few tests. A process
+has its own folder for temporary files; one that dies costs the test that it died in.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def batches(items: list[pytest.Item]) -> Iterator[Batch]:
 
 
 def riffled(batches: list[Batch], items: list[pytest.Item]) -> Iterator[Batch]:
-    """Long ones first, then in turn from either half: tests of one place wait together, or compute together."""
+    """Long ones first, then in turn of either half: tests of one place all wait, or all compute."""
     long = next((n for n, batch in enumerate(batches) if not items[batch[0]].get_closest_marker("long")), 0)
     yield from batches[:long]
     half = (len(batches) - long + 1) // 2

@@ -46,6 +46,7 @@ async def reads_on(reader: Reader, frame: bytes) -> None:
         await reader.wire.drained()
 
 
+@pytest.mark.long(5)
 @EVERY_FRAMING
 async def test_a_frame_cut_anywhere_costs_only_itself(framing: str, tmp_path: Path) -> None:
     frame = FRAMES[framing](PASSPORT)
@@ -59,6 +60,7 @@ async def test_a_frame_cut_anywhere_costs_only_itself(framing: str, tmp_path: Pa
             await reads_on(reader, frame)
 
 
+@pytest.mark.long(5)
 @EVERY_FRAMING
 async def test_garbage_before_and_after_a_frame_is_passed_over(framing: str, tmp_path: Path) -> None:
     frame = FRAMES[framing](PASSPORT)

@@ -58,6 +58,7 @@ def documents_in(framing: Framing, *rows: str) -> list[tuple[str, ...]]:
     return [tuple(frame.payload.decode().split("\r")) for frame in frames if isinstance(frame, Whole)]
 
 
+@pytest.mark.long(5)
 @EVERY_MODEL
 async def test_a_frame_cut_anywhere_costs_only_itself(model: str, tmp_path: Path) -> None:
     frame = FRAMES[model](PASSPORT)
