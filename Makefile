@@ -132,19 +132,19 @@ $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
 # The console's pages are tried in Debian's; Ubuntu has none as a package, and skips that test.
-CHROMIUM := apt-cache show chromium > /dev/null 2>&1
+CHROMIUM := apt-cache show chromium-headless-shell > /dev/null 2>&1
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
 	for file in $(FILES); do test -e $$file || missing=1; done; \
-	command -v chromium >/dev/null || { $(CHROMIUM) && missing=1; }; \
+	{ command -v chromium-headless-shell || command -v chromium; } >/dev/null || { $(CHROMIUM) && missing=1; }; \
 	if [ -n "$$missing" ]; then \
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
 			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests \
-			$$($(CHROMIUM) && echo chromium fonts-dejavu-core); \
+			$$($(CHROMIUM) && echo chromium-headless-shell fonts-dejavu-core); \
 	fi
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.

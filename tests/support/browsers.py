@@ -28,7 +28,7 @@ axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => JSON.str
     .filter(({impact}) => impact === "serious" || impact === "critical")
     .map(({id, help, nodes}) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`)))
 """
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or "/usr/bin/chromium"
 READER, SWAPPED, BARRIER, CAMERA = "lane-1/reader", "lane-2/reader", "lane-1/barrier", "lane-1/camera"
 SIMULATED = """
 [[simulator]]
