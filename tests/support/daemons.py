@@ -16,7 +16,7 @@ from gateway.fork_client import readable
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["gateway.daemon", "gateway.client", "gateway.delivery.inspect", "rich.table", "typer"]
+    ["gateway.daemon", "gateway.client", "gateway.delivery.inspect", "rich.table", "typer", "support.loaded"]
 )
 
 
