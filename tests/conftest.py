@@ -21,7 +21,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-pytest_plugins = ["support.forking"]
+pytest_plugins = ["support.forking", "support.members"]
 
 GRACE_S = 5.0
 """How long something that is ending may take to end, in seconds."""

@@ -1,6 +1,8 @@
-"""What a process imports that daemons of tests are forked off: their drivers, too."""
+"""What a process imports that daemons and simulators of tests are forked off: drivers and kinds, too."""
 
 from drivers.driver import load_driver
+from simulators.barrier.post_barrier import ModbusBarrierSettings as _Barrier  # noqa: F401
+from simulators.passport.serial_mrz import SerialMrzSettings as _Reader  # noqa: F401
 
-for name in ("mrz-serial", "modbus-barrier", "camera-snapshot"):
+for name in ("mrz-serial", "modbus-barrier"):
     load_driver(name)

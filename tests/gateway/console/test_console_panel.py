@@ -11,6 +11,8 @@ from gateway.console.panel import FAULTS, PanelError, arguments, ask, insert_for
 from simulators.fingerprint.faults import nb1010_fault, uru_fault
 from simulators.post import Post
 
+pytestmark = pytest.mark.usefixtures("forked_members")
+
 FILE = """
 [[simulator]]
 name = "a/serial-mrz"

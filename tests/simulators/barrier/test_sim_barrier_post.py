@@ -20,6 +20,8 @@ from simulators.kinds import settings_of
 from simulators.post import Post
 from simulators.postfile import PostFileError, load_post
 
+pytestmark = pytest.mark.usefixtures("forked_members")
+
 BARRIER = """
 [[simulator]]
 name = "lane-1/barrier"

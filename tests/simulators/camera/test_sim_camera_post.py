@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from camera_rig import stamp_of
 
 from simulators.post import Post
 from simulators.postfile import load_post
+
+pytestmark = pytest.mark.usefixtures("forked_members")
 
 KINDS = ["camera-snapshot", "camera-rtsp", "camera-onvif", "anpr-hikvision", "anpr-dahua", "anpr-axis"]
 

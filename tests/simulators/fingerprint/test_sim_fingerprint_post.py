@@ -16,6 +16,8 @@ from simulators.errors import SimulatorError
 from simulators.fingerprint.scanners import Nb1010Settings, Uru4000Settings, ZfmSettings
 from simulators.post import Post, PostFileError, load_post
 
+pytestmark = pytest.mark.usefixtures("forked_members")
+
 POST = """
 [[simulator]]
 name = "lane-1/finger"
