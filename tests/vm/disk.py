@@ -53,6 +53,7 @@ class VolatileDisk:
         self._size = os.fstat(self._file).st_size
         self._waiting: dict[int, bytearray] = {}
         """Blocks that were written and not flushed, by their number."""
+        self.unflushed = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen(1)
@@ -79,6 +80,7 @@ class VolatileDisk:
                 else:
                     lost += 1
         self._waiting.clear()
+        self.unflushed.clear()
         self.counts.kept_sectors += kept
         self.counts.lost_sectors += lost
         return kept, lost
@@ -174,6 +176,7 @@ class VolatileDisk:
                 self._waiting[number] = block
             block[offset : offset + len(part)] = part
             done += len(part)
+        self.unflushed.set()
         if len(self._waiting) > CACHE_BLOCKS:
             self._flush(list(self._waiting)[: CACHE_BLOCKS // 2])
 
@@ -181,6 +184,8 @@ class VolatileDisk:
         for number in numbers:
             if (block := self._waiting.pop(number, None)) is not None:
                 os.pwrite(self._file, block, number * BLOCK)
+        if not self._waiting:
+            self.unflushed.clear()
 
 
 def _exactly(hears: BinaryIO, length: int) -> bytes:

@@ -131,9 +131,14 @@ class Machine:
             await asyncio.sleep(every_s)
         return said
 
-    async def cut(self, seed: int) -> tuple[int, int]:
-        """Cut the power: how many sectors of the disk's cache survived, and how many did not."""
+    async def cut(self, seed: int, *, unflushed_s: float = 0.0) -> tuple[int, int]:
+        """Cut the power: how many sectors of the disk's cache survived, and how many did not.
+
+        It waits up to `unflushed_s` for something to be in that cache, which is empty most of the time.
+        """
         assert self._process is not None
+        if unflushed_s:
+            await asyncio.to_thread(self.disk.unflushed.wait, unflushed_s)
         self._process.send_signal(signal.SIGKILL)
         await asyncio.to_thread(self._process.wait)
         self._process = None
