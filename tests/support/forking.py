@@ -157,7 +157,9 @@ class Forks:
                 if not fork.batch:
                     self._give(fork)
             case "broken":
-                raise RuntimeError(f"a process that ran tests broke after them:\n{said}")
+                whole = "a process that ran tests, after them"
+                report = pytest.TestReport(whole, (whole, None, whole), {}, "failed", said, "teardown")
+                self.hook.pytest_runtest_logreport(report=report)
 
     def _died(self, fork: Fork) -> None:
         del self.running[fork.link]

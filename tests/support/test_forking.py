@@ -45,14 +45,27 @@ def test_skipped():
 """
 
 
-def test_every_outcome_is_told_and_a_death_costs_one_test(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["support.forking"]\n')
-    (tmp_path / "test_some.py").write_text(SOME)
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-ra", "--forks", "2"]
-    command += ["--rootdir", str(tmp_path), "-o", f"pythonpath={TESTS}", str(tmp_path)]
-    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
+BREAKING = """
+import os
+pytest_plugins = ["support.forking"]
+ours = os.getpid()
 
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
+def pytest_unconfigure():
+    assert os.getpid() == ours, "something was left"
+"""
+
+
+def run(folder: Path, conftest: str, tests: str) -> subprocess.CompletedProcess[str]:
+    (folder / "conftest.py").write_text(conftest)
+    (folder / "test_some.py").write_text(tests)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "error", "-ra", "--forks", "2"]
+    command += ["--rootdir", str(folder), "-o", f"pythonpath={TESTS}", str(folder)]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"}
+    return subprocess.run(command, env=alone, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_every_outcome_is_told_and_a_death_costs_one_test(tmp_path: Path) -> None:
+    done = run(tmp_path, 'pytest_plugins = ["support.forking"]\n', SOME)
 
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
     assert "3 failed, 40 passed, 1 skipped" in done.stdout
@@ -60,3 +73,12 @@ def test_every_outcome_is_told_and_a_death_costs_one_test(tmp_path: Path) -> Non
     assert "test_of_one_that_dies - the process that ran it ended: -9" in done.stdout
     assert "test_that_warns - UserWarning: careful" in done.stdout
     assert len(re.findall(r"^said by \d", done.stdout, re.MULTILINE)) == 1
+
+
+def test_what_breaks_after_the_tests_fails_the_run_and_hides_none_of_them(tmp_path: Path) -> None:
+    done = run(tmp_path, BREAKING, "def test_one(): pass\ndef test_other(): assert 1 == 2\n")
+
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert "1 failed, 1 passed, 1 error" in done.stdout
+    assert "AssertionError: something was left" in done.stdout
+    assert "test_other - assert 1 == 2" in done.stdout
