@@ -57,14 +57,13 @@ def batches(items: list[pytest.Item]) -> Iterator[Batch]:
 
 
 def riffled(batches: list[Batch], items: list[pytest.Item]) -> Iterator[Batch]:
-    """Long ones first, then in turn of either half: tests of one place all wait, or all compute."""
-    long = next((n for n, batch in enumerate(batches) if not items[batch[0]].get_closest_marker("long")), 0)
-    yield from batches[:long]
-    half = (len(batches) - long + 1) // 2
-    for first, second in itertools.zip_longest(batches[long : long + half], batches[long + half :]):
-        yield first
-        if second:
-            yield second
+    """The longest, then in turn a long one and one of either half: neighbours all wait, or all compute."""
+    long = [batch for batch in batches if items[batch[0]].get_closest_marker("long")]
+    short = batches[len(long) :]
+    half = (len(short) + 1) // 2
+    yield from long[:1]
+    for turn in itertools.zip_longest(long[1:], short[:half], short[half:]):
+        yield from filter(None, turn)
 
 
 def shares(item: pytest.Item) -> bool:
