@@ -226,13 +226,16 @@ class transaction:  # noqa: N801 - reads as a statement
 
 
 def lost_commits(path: Path, frames: int) -> bool:
-    """Whether the WAL holds a commit beyond the `frames` that SQLite takes for valid.
+    """Whether the WAL holds committed transactions beyond the `frames` that SQLite takes for valid.
 
     SQLite stops reading a WAL at the first frame whose checksum is wrong and rolls back what follows without
-    a word. After a torn write nothing follows: the frames of the interrupted transaction are last. If a
-    commit follows (format: sqlite.org/fileformat.html, section 4.1), a committed transaction was damaged
-    later, and numbers were given, and perhaps published, that the database no longer remembers.
+    a word. One commit frame may follow after a power cut: that of the interrupted transaction, which a disk
+    wrote before the frames ahead of it. Each commit is synced before the next begins, so with a second one a
+    committed transaction was damaged later, and numbers were given, and perhaps published, that the database
+    no longer remembers. Of the newest transaction alone `NewestId` tells. Format: sqlite.org/fileformat.html,
+    section 4.1.
     """
+    commits = 0
     try:
         with path.open("rb") as wal:
             header = wal.read(32)
@@ -245,12 +248,11 @@ def lost_commits(path: Path, frames: int) -> bool:
             while len(head := wal.read(24)) == 24:
                 # Bytes 4-7: database size after commit, 0 in other frames. 8-15: salt, as in the header;
                 # frames of an earlier use of the file have another.
-                if head[8:16] == header[16:24] and head[4:8] != b"\0\0\0\0":
-                    return True
+                commits += head[8:16] == header[16:24] and head[4:8] != b"\0\0\0\0"
                 wal.seek(page_size, os.SEEK_CUR)
     except OSError:
         return False
-    return False
+    return commits > 1
 
 
 class NewestId:

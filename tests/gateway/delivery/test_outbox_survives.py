@@ -73,14 +73,19 @@ def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a
     assert files <= {path.name for path in (outbox_directory / "blobs").iterdir()}
 
 
+async def _noted(directory):
+    """Wait until the newest id is noted down, which comes after the commit."""
+    newest = max(one.id for one in inspect.events(directory))
+    await until(lambda: (directory / NEWEST).read_text() == newest)
+
+
 async def _filled(deliver, directory, count=40, *, clean=True, copy_to=None):
     delivery = await deliver(NOWHERE)
     for n in range(count):
         delivery.submit(event(n, size=300))
     await until(lambda: len(seqs(directory)) == count)
     if copy_to is not None:  # as a power cut leaves it: the WAL not written back
-        newest = max(one.id for one in inspect.events(directory))
-        await until(lambda: (directory / NEWEST).read_text() == newest)  # it is noted after the commit
+        await _noted(directory)
         shutil.copytree(directory, copy_to)
     await delivery.stop(0)
     return delivery.epoch
@@ -122,6 +127,46 @@ async def test_damage_anywhere_leaves_a_post_that_goes_on(
             assert causes(delivery) & {"outbox_corrupt", "events_damaged"}
     for path in copy.iterdir():
         assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("commits", [1, 2])
+async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a_damaged_one_is(
+    deliver, outbox_directory, tmp_path, commits
+):
+    copy, wal = tmp_path / "copy", outbox_directory / f"{FILE}-wal"
+    delivery = await deliver(NOWHERE)
+
+    async def heard(n):
+        delivery.submit(event(n, size=9000))
+        await until(lambda: len(seqs(outbox_directory)) == n + 1)
+        await _noted(outbox_directory)
+
+    for n in range(3):
+        await heard(n)
+    shutil.copytree(outbox_directory, copy)
+    whole = (copy / f"{FILE}-wal").read_bytes()
+    for n in range(commits):
+        await heard(3 + n)
+    after = bytearray(wal.read_bytes())
+    await delivery.stop(0)
+    assert bytes(after[: len(whole)]) == whole
+    page = int.from_bytes(after[8:12], "big")
+    frames = range(len(whole), len(after), 24 + page)
+    ends = [at + 24 + page for at in frames if any(after[at + 4 : at + 8])]
+    # The disk wrote all but the first frame of what it was given; the note tells only of what was synced.
+    after[len(whole) + 24 : len(whole) + 24 + page] = bytes(page)
+    (copy / f"{FILE}-wal").write_bytes(after[: ends[commits - 1]])
+
+    async with ScriptedBroker() as broker:
+        again = await deliver(local(broker), outbox={"directory": copy})
+        again.submit(event(1000))
+        await until(lambda: {0, 1, 2, 1000} <= set(broker.numbers))
+        assert [n for n in broker.numbers if n != 1000] == [0, 1, 2]
+        new = next(json.loads(p) for _, p in broker.published if b'"n": 1000' in p)
+        interrupted = commits == 1
+        assert (new["epoch"] == delivery.epoch) == interrupted
+        assert (new["seq"] == 4) == interrupted
+        assert ("outbox_corrupt" in causes(again)) != interrupted
 
 
 async def test_a_file_that_is_no_database_is_set_aside_readable_by_us_alone(deliver, outbox_directory):
