@@ -126,6 +126,8 @@ class Corridor(asyncio.BufferedProtocol):
                 body_start = head_start + head_length
                 start += 4 + length
                 head = _from_json(str(view[head_start:body_start], "utf-8")) if head_length else {}
+                if not isinstance(head, dict):
+                    raise BrokenCorridorError("a frame whose head is no object")
                 self._received(Kind(kind), head, bytes(view[body_start:start]))
             self._filled = end - start
             if wanted != len(view):

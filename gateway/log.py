@@ -36,6 +36,7 @@ SHOWN_KEYS = frozenset(
         "limit",
         "line",
         "model",
+        "new_epoch",
         "pid",
         "problem",
         "profile",

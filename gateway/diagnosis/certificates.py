@@ -10,13 +10,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
-    load_pem_private_key,
 )
 
 from drivers.links.link import Action
 from gateway.config import Post
 from gateway.diagnosis.finding import Severity, found, well
 from gateway.local.views import Finding
+from gateway.trust.keys import private_key
 from gateway.trust.proofs import claims_to_be_by, issued_by, read_certificates
 
 AHEAD: tuple[tuple[int, Severity], ...] = ((7, "error"), (30, "warning"), (60, "notice"))
@@ -92,7 +92,7 @@ def _genuine(named: Named, certificate: x509.Certificate, authority: Path) -> It
 
 def _key(named: Named, file: Path, certificate: x509.Certificate) -> Iterator[Finding]:
     try:
-        key = load_pem_private_key(file.read_bytes(), None)
+        key = private_key(file.read_bytes())
     except (OSError, ValueError, TypeError) as error:
         why = (
             error.strerror

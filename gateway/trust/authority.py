@@ -17,11 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.trust.keys import UnusableKeyError
+from gateway.trust.keys import UnusableKeyError, private_key
 
 BACKDATED = timedelta(days=30)
 AUTHORITY_LIVES = timedelta(days=3653)
@@ -100,11 +99,11 @@ class PostAuthority:
     def load(cls, certificate: bytes, key: bytes, passphrase: bytes | None) -> Self:
         """Read what `pem` and `secret` gave; raises NoPassphraseError, UnusableKeyError."""
         try:
-            loaded = load_pem_private_key(key, passphrase)
+            loaded = private_key(key, passphrase)
         except TypeError:
             if passphrase is None:
                 raise NoPassphraseError("the authority's key is kept under a passphrase") from None
-            loaded = load_pem_private_key(key, None)  # one that is kept without
+            loaded = private_key(key)  # one that is kept without
         except ValueError:
             if passphrase is not None:
                 raise NoPassphraseError("that is not the passphrase of the authority's key") from None

@@ -8,8 +8,9 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -38,11 +39,19 @@ def make_signing_key(folder: Path) -> Ed25519PrivateKey:
     return key
 
 
+def private_key(pem: bytes, passphrase: bytes | None = None) -> PrivateKeyTypes:
+    """Read a private key of any kind; raises ValueError, or TypeError where a passphrase lacks or is idle."""
+    try:
+        return load_pem_private_key(pem, passphrase)
+    except (UnsupportedAlgorithm, InternalError):  # the latter of an Ed25519 key of 31 bytes
+        raise ValueError("no private key") from None
+
+
 def load_signing_key(file: Path) -> Ed25519PrivateKey:
     """Read a private signing key; raises UnusableKeyError, OSError."""
     try:
-        key = load_pem_private_key(file.read_bytes(), None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = private_key(file.read_bytes())
+    except (ValueError, TypeError):
         raise UnusableKeyError(f"{file} holds no private key in PEM without a passphrase") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise UnusableKeyError(f"{file} holds a key, but no Ed25519 key")
@@ -53,7 +62,7 @@ def load_public_key(file: Path) -> Ed25519PublicKey:
     """Read the public half of a signing key; raises UnusableKeyError, OSError."""
     try:
         key = load_pem_public_key(file.read_bytes())
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         raise UnusableKeyError(f"{file} holds no public key in PEM") from None
     if not isinstance(key, Ed25519PublicKey):
         raise UnusableKeyError(f"{file} holds a key, but no Ed25519 key")

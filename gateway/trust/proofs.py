@@ -7,11 +7,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from gateway.trust.description import AUTHORITY, AUTHORITY_KEY, BROKER, Hall
 from gateway.trust.folder import Entry, TrustFolder, readable_by_others, texts
+from gateway.trust.keys import private_key
 
 _UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
@@ -102,7 +102,7 @@ def _certificate(home: Path, entry: Entry, authority: x509.Certificate) -> Itera
     elif certificate.fingerprint(SHA256()).hex() != entry.fingerprint:
         yield Flaw(file, entry.name, "is not the one that was issued last")
     try:
-        key = load_pem_private_key(secret.read_bytes(), None)
+        key = private_key(secret.read_bytes())
     except PermissionError:
         return  # who may not read it can still look at all the rest
     except FileNotFoundError:
