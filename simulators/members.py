@@ -45,15 +45,15 @@ class Member:
     async def start(self) -> None:
         """Start the process and wait until a host can find the device; SimulatorError if that fails."""
         ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._process = _spawn(theirs)
-            self._await_exit(self._process)
-            reader, self._writer = await asyncio.open_connection(sock=ours)
-        except BaseException:
-            ours.close()
-            raise
-        self._reading = asyncio.create_task(self._read(reader))
+        with theirs:
+            try:
+                reader, self._writer = await asyncio.open_connection(sock=ours)
+            except BaseException:
+                ours.close()
+                raise
+            self._reading = asyncio.create_task(self._read(reader))
+            self._process = _spawn(theirs)
+        self._await_exit(self._process, self._reading)
         self._send(self.settings.model_dump(mode="json", exclude_unset=True))
         await self._ready
 
@@ -72,16 +72,15 @@ class Member:
 
     async def stop(self) -> None:
         """End the process, with force if it does not hear; nothing of it is left afterwards."""
-        if self._process is None:
-            return
         if self._writer is not None:
             self._writer.close()
-        try:
-            async with asyncio.timeout(STOP_WITHIN_S):
-                await asyncio.shield(self._exited)
-        except TimeoutError:
-            self._process.kill()
-            await self._exited
+        if self._process is not None:
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await asyncio.shield(self._exited)
+            except TimeoutError:
+                self._process.kill()
+                await self._exited
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
@@ -93,7 +92,7 @@ class Member:
         assert self._writer is not None
         self._writer.write(json.dumps(message).encode() + b"\n")
 
-    def _await_exit(self, process: subprocess.Popen[bytes]) -> None:
+    def _await_exit(self, process: subprocess.Popen[bytes], reading: asyncio.Task[None]) -> None:
         # A pidfd rather than asyncio's child watchers: no thread, no SIGCHLD handler, any loop.
         descriptor = os.pidfd_open(process.pid)
         loop = asyncio.get_running_loop()
@@ -101,7 +100,9 @@ class Member:
         def exited() -> None:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-            self._over(process.wait())
+            code = process.wait()
+            # Its end may be seen before its last words, which say why.
+            reading.add_done_callback(lambda _: self._over(code))
 
         loop.add_reader(descriptor, exited)
 

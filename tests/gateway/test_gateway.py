@@ -13,7 +13,7 @@ import psutil
 import pytest
 from cloudevents.v1.conversion import from_json
 from cloudevents.v1.http import CloudEvent
-from support.gateways import House, house, until
+from support.gateways import House, house, set_wall_clock, until
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
 
@@ -413,7 +413,7 @@ async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
     """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     wall = house.folder / "wall-clock"
-    wall.write_text("+0\n")
+    set_wall_clock(wall, "+0")
     for name, value in {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(wall),
@@ -435,7 +435,7 @@ async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
         await wire.host_opened()
         await wire.send(b"traveller 1\n")
         (before,) = await events(desk, 1)
-        wall.write_text("-1d\n")
+        set_wall_clock(wall, "-1d")
         await wire.send(b"traveller 2\n")
         (after,) = await events(desk, 1)
         assert (after.envelope.time - before.envelope.time).total_seconds() < -86000

@@ -17,6 +17,8 @@ import pytest
 from sim_host import Host
 
 from simulators import members, process
+from simulators.errors import SimulatorError
+from simulators.kinds import settings_of
 from simulators.mrz import Format
 from simulators.passport.elyctis import inquire_answer
 from simulators.specimens import ERIKSSON_LINES
@@ -207,3 +209,22 @@ def test_a_parent_that_died_before_the_child_could_ask(monkeypatch: pytest.Monke
     monkeypatch.setattr(process.ctypes, "CDLL", lambda *_, **__: type("C", (), {"prctl": lambda *_: 0})())
     process.die_with_parent(4711)
     assert killed == [(os.getpid(), signal.SIGTERM)]
+
+
+async def test_what_a_simulator_said_last_is_told_though_its_end_is_seen_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The post is busy until the process has ended: both wait for it, its words and its end."""
+    (tmp_path / "r").write_text("in the way")
+    tell = members.Member._send
+
+    def told_and_ended(self: members.Member, message: Mapping[str, Any]) -> None:
+        tell(self, message)
+        assert self.pid is not None
+        os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr(members.Member, "_send", told_and_ended)
+    member = members.Member(settings_of(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None)
+    with pytest.raises(SimulatorError, match="is not a simulator"):
+        await member.start()
+    await member.stop()

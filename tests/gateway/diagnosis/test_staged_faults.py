@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from support.certificates import Authority
-from support.gateways import DEVICE, House, until
+from support.gateways import DEVICE, House, set_wall_clock, until
 from support.mosquitto import Mosquitto
 from support.scanners import FINGER, usb_scanner
 from torture.post import Disk
@@ -205,7 +205,7 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
         pytest.skip("a full disk can be staged by root only")
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     wall = site.folder / "wall-clock"
-    wall.write_text("+0\n")
+    set_wall_clock(wall, "+0")
     site.environment = {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(wall),
@@ -275,7 +275,7 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     assert f"The disk of {site.folder}/state has 0 MiB free of 4 MiB" in full["text"]
     assert f"df -h {site.folder}/state" in full["how"]
 
-    wall.write_text("-3000d\n")
+    set_wall_clock(wall, "-3000d")
     wrong = await site.names("well/reader", "clock_wrong")
     assert "but this software was installed on" in wrong["text"]
     assert "timedatectl set-time" in wrong["how"]
