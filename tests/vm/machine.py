@@ -101,11 +101,7 @@ class Machine:
                 stderr=console,
             )
         self.powered_on_s = time.monotonic()
-        while not control.exists():
-            assert self._process.poll() is None, self.console[-2000:]
-            await asyncio.sleep(0.05)
-        reader, self._writer = await asyncio.open_unix_connection(control, limit=1 << 22)
-        self._reading = asyncio.create_task(self._read(reader))
+        self._reading = asyncio.create_task(self._read(await self._plugged(control)))
         async with asyncio.timeout(BOOT_LIMIT_S):
             await self._up.wait()
         self.answered_s = time.monotonic()
@@ -164,6 +160,16 @@ class Machine:
         assert self._process is not None
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def _plugged(self, control: Path) -> asyncio.StreamReader:
+        """The machine's virtio port, as soon as QEMU has made its socket, and listens."""
+        assert self._process is not None
+        while True:
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                reader, self._writer = await asyncio.open_unix_connection(control, limit=1 << 22)
+                return reader
+            assert self._process.poll() is None, self.console[-2000:]
+            await asyncio.sleep(0.05)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
