@@ -266,7 +266,7 @@ async def test_cancelled_again_while_stopping_it_still_stops(
         await asyncio.sleep(0.001)
     with pytest.raises(asyncio.CancelledError):
         await running
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while [event for _, event, _ in events.seen].count("exited") < 2:
             await asyncio.sleep(0.005)
     assert list((tmp_path / "run").iterdir()) == []

@@ -66,7 +66,7 @@ async def captured(bench: Bench) -> tuple[Stamp, int]:
         return Stamp.read(image), asked_ms
 
 
-async def until(true: Any, within_s: float = 3.0) -> None:
+async def until(true: Any, within_s: float = 10.0) -> None:
     async with asyncio.timeout(within_s):
         while not true():
             await asyncio.sleep(0.01)
@@ -74,7 +74,7 @@ async def until(true: Any, within_s: float = 3.0) -> None:
 
 async def refused(simulated: Simulated, **settings: Any) -> LinkError:
     with pytest.raises(LinkError) as error:
-        async with asyncio.timeout(3), looking(simulated, **settings):
+        async with asyncio.timeout(10), looking(simulated, **settings):
             pass
     return error.value
 
