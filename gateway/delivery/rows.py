@@ -180,8 +180,11 @@ class Rows:
         number = level.stream.number
         span = (key_of(number, after), key_of(number, upto))
         freed = count = blobs = 0
+        # In a file that was damaged a column may hold anything: these come out as numbers whatever they hold.
         for size, held, with_blobs, key in self._connection.execute(
-            "DELETE FROM event WHERE k > ? AND k <= ? RETURNING size, held, blobs, key", span
+            "DELETE FROM event WHERE k > ? AND k <= ?"
+            " RETURNING CAST(ifnull(size, 0) AS INTEGER), held IS 1, blobs IS NOT 0, key",
+            span,
         ).fetchall():
             count += 1
             freed += size
