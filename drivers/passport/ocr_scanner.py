@@ -212,8 +212,8 @@ class OcrScanner(Driver[OcrScannerSettings]):
         """What one frame says."""
         match frame:
             case Answer(answer, _):
-                if answer[-1:] != ACK:
-                    raise refused(text_of(answer[:6]), answer[-1:])
+                if answer[-1:] != ACK and (command := self._ordered(text_of(answer[:6]))):
+                    raise refused(command, answer[-1:])
             case Damaged():
                 self._messages.forget()
                 yield given_up(frame)
@@ -221,6 +221,16 @@ class OcrScanner(Driver[OcrScannerSettings]):
                 yield from self._messages.said(frame)
             case _:
                 yield self._read(frame.payload, frame.wire)
+
+    def _ordered(self, name: str) -> str | None:
+        """A command that this driver gives; None for anything else that a worn line makes an answer of.
+
+        Which is not repeated to anybody: it may be a piece of a document.
+        """
+        if (maker := self._maker()) is None:
+            return None
+        given = (*self._setup(maker), *maker.orders)
+        return name if any(command.startswith(name) for command in given) else None
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
         """What the rows of one document say."""

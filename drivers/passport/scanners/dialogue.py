@@ -37,6 +37,8 @@ class Maker(ABC):
     trigger: ClassVar[bytes]
     """Look for a document, until one is read, until `release`, or until the scanner's own time limit."""
     release: ClassVar[bytes]
+    orders: ClassVar[tuple[str, ...]] = ()
+    """What those two are called where they are answered."""
 
     @abstractmethod
     def command(self, command: str) -> bytes:

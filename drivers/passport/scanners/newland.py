@@ -25,6 +25,7 @@ class Newland(Maker):
     presentation = ("SCNMOD2",)
     on_command = ("SCNMOD0", "SCNTCE1")
     trigger, release = b"~\x010000#SCNTRG1;\x03", b"~\x010000#SCNTRG0;\x03"
+    orders = ("SCNTRG1", "SCNTRG0")
 
     def command(self, command: str) -> bytes:
         """See `Maker`."""

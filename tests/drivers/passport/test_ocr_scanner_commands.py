@@ -199,6 +199,16 @@ async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
     assert (error.cause, error.text) == (Cause.WRONG_DEVICE, "The scanner refuses the command SCNTRG.")
 
 
+@pytest.mark.parametrize("answer", [b"QR\r\nY0", b"P<UTOERIKSSON", b"QRYFWV"])
+async def test_what_answers_no_order_is_passed_over_and_not_repeated(answer: bytes, tmp_path: Path) -> None:
+    """A refused question of the setup that comes late, or what a worn line makes of a row."""
+    async with bench_of(tmp_path / "port", "newland") as bench:
+        await bench.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
+        document = next(Travellers(4))
+        await bench.device.present(document)
+        assert (await bench.next()).lines == document.lines
+
+
 # The EST-100PR.
 
 
