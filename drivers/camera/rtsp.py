@@ -74,6 +74,7 @@ class StreamEye(Eye):
 
 def _jpeg(frame: Frame, quality: int) -> bytes:
     written = io.BytesIO()
-    picture: Image.Image = frame.picture.to_image()  # type: ignore[no-untyped-call]
+    # Threads of its own would be kept as long as the frame.
+    picture: Image.Image = frame.picture.to_image(threads=1)  # type: ignore[no-untyped-call]
     picture.save(written, "JPEG", quality=quality)
     return written.getvalue()

@@ -8,16 +8,18 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import av
 import numpy as np
+import psutil
 import pytest
 from camera_bench import Bench, watched
 from PIL import Image
 from pydantic import ValidationError
 
 from drivers.camera.observations import Captured
-from drivers.camera.rtsp import RtspCamera, RtspCameraSettings
+from drivers.camera.rtsp import RtspCamera, RtspCameraSettings, _jpeg
 from drivers.links.link import Cause, LinkError
-from drivers.links.rtsp import Lateness
+from drivers.links.rtsp import Frame, Lateness
 from simulators.camera.stamp import Stamp
 from simulators.kinds import settings_of
 
@@ -192,6 +194,15 @@ async def test_streams_opened_and_closed_leave_nothing() -> None:
         for _ in range(3):
             async with looking(simulated):
                 pass
+
+
+def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
+    planes = np.zeros((540, 640), np.uint8)
+    frames = [Frame(av.VideoFrame.from_ndarray(planes, "yuv420p"), 0, 0) for _ in range(3)]
+    before = psutil.Process().num_threads()
+    for frame in frames:
+        assert _jpeg(frame, 90)
+    assert psutil.Process().num_threads() == before
 
 
 @pytest.mark.parametrize(
