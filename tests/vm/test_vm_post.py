@@ -225,9 +225,7 @@ async def test_events_reach_a_subscriber_with_a_certificate_and_nobody_without(p
     read = await post.event("document.read", "reader", began)
     assert read["provenance"] == "simulated"  # whatever kernel is between
     assert read["data"]["trigger"] == "swipe"
-    began = time.time()
-    assert post.hall.type()
-    assert (await post.event("document.read", "wedge", began))["provenance"] == "simulated"
+    assert (await typed(post))["provenance"] == "simulated"
     began = time.time()
     post.hall.finger.platen.put(Finger(5).touch())
     await post.desk.command(f"{LANE}/finger", "capture", {"timeout_s": 120}, expires_s=5, timeout_s=150)
@@ -387,6 +385,16 @@ async def test_removal_leaves_nothing_that_runs_and_purge_nothing_at_all(post: P
     # Debian's own configuration of the broker, in force again, has it keep a file: nothing of ours is in it.
     await machine.run("grep -rqa bgw /var/lib/mosquitto", code=1)
     assert str(await machine.run("getent passwd borderpost; getent group borderpost", code=None)) == ""
+
+
+async def typed(post: Post) -> dict:
+    """A document typed by the keyboard reader; again where the processor was too slow for its keys."""
+    for _ in range(3):
+        began = time.time()
+        assert post.hall.type()
+        with contextlib.suppress(AssertionError):
+            return await post.event("document.read", "wedge", began, within_s=20)
+    raise AssertionError(await post.journal())
 
 
 async def epochs_begun(machine: Machine) -> list[str]:
