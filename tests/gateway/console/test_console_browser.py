@@ -27,6 +27,8 @@ from support.consoles import PASSWORD
 
 from simulators.travellers import Travellers
 
+expect.set_options(timeout=20_000)  # a busy machine's patience; what must be quick is measured
+
 PAGES = ["/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/audit", "/simulators"]
 MARKS = ("LEAKMARKER", "ZZLEAK999")
 READS = 5
@@ -100,6 +102,7 @@ async def a_swap_is_noticed_and_accepted(at: Bench, page: Page) -> None:
     await page.goto(f"/devices/{SWAPPED}")
     state = page.locator(f"#state-{SWAPPED.replace('/', '--')}")
     await expect(state).to_have_attribute("data-state", "online")
+    await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
     at.house.wires[SWAPPED].unplug()
     await expect(state).to_have_attribute("data-state", "no_device")
     why = page.get_by_role("region", name="Why isn't it reading?")
