@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +32,8 @@ from gateway.local.orders import Standing
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 STOP_S = 6.0
+START_S = 20.0
+"""How long the time of a demo waits for every device to be online: one of them may never be."""
 
 
 @dataclass
@@ -50,7 +52,7 @@ class Tally:
 
 def demo(
     duration: Annotated[
-        float | None, typer.Option(min=1, help="End by itself after so many seconds.")
+        float | None, typer.Option(min=1, help="End by itself so many seconds after every device is online.")
     ] = None,
     config: Annotated[Path, typer.Option(help="The file that describes the post.")] = CONFIG / "demo.toml",
     post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = CONFIG
@@ -102,12 +104,12 @@ async def _demo(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)
     if duration is not None:
-        loop.call_later(duration, end)
+        loop.call_later(START_S + duration, end)
     tally = Tally()
     simulators = [sys.executable, "-m", "simulators", str(post), "--run-dir", str(run_dir)]
     daemon = [sys.executable, "-m", "gateway.daemon", str(config)]
     async with _program(simulators, run_dir, end) as devices, _program(daemon, run_dir, end) as gateway:
-        watching = asyncio.create_task(_show(described, tally))
+        watching = asyncio.create_task(_show(described, tally, duration, end))
         await asyncio.wait({ending, watching}, return_when=asyncio.FIRST_COMPLETED)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -135,7 +137,7 @@ def _console(console: Console) -> str:
 
 @contextlib.asynccontextmanager
 async def _program(
-    command: Sequence[str], run_dir: Path, ended: object
+    command: Sequence[str], run_dir: Path, ended: Callable[[], None]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a program beside us; its own Ctrl-C is ours to pass on."""
     with (run_dir / f"{command[2]}.log").open("wb") as log:
@@ -143,7 +145,7 @@ async def _program(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     waiting = asyncio.create_task(process.wait())
-    waiting.add_done_callback(lambda _: ended() if callable(ended) else None)
+    waiting.add_done_callback(lambda _: ended())
     try:
         yield process
     finally:
@@ -156,7 +158,9 @@ async def _program(
             await process.wait()
 
 
-async def _show(described: Post, tally: Tally) -> None:
+async def _show(described: Post, tally: Tally, duration: float | None, end: Callable[[], None]) -> None:
+    """Show what comes; call `end` when `duration` is over, which slow machines do not spend on starting."""
+    expected = set(described.devices)
     desk = workstation_of(described, login=Login(station=STATION))
     async with desk, Officer(desk) as officer:
         async for item in desk.everything():
@@ -166,6 +170,10 @@ async def _show(described: Post, tally: Tally) -> None:
                 officer.sees(item)
             else:
                 say(status_line(item))
+                if item.online and item.position in expected:
+                    expected.discard(item.position)
+                    if not expected and duration is not None:
+                        asyncio.get_running_loop().call_later(duration, end)
 
 
 def _summary(described: Post, tally: Tally) -> list[str]:

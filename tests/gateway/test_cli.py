@@ -88,8 +88,8 @@ def test_two_demos_at_once_show_reads_of_every_reader_and_end_by_themselves() ->
         broker: Borderpost("demo", "--duration", 12, COLUMNS="160", BORDERPOST_DEMO_BROKER=broker)
         for broker in ("mosquitto", "iotcore")
     }
-    for broker, demo in running.items():
-        ended = demo.ended(100)
+    ends = {broker: demo.ended(100) for broker, demo in running.items()}
+    for broker, ended in ends.items():
         shown = ended.stdout
         assert ended.returncode == 0, shown + ended.stderr
         assert f"broker {broker}:" in shown
