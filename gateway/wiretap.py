@@ -44,11 +44,15 @@ class Wiretap:
         self._lost = 0
 
     async def watch(self, *, reveal: bool) -> AsyncGenerator[bytes]:
-        """Yield what crosses from now on, each as the JSON of a TraceItem; its bytes only with `reveal`."""
+        """Yield b"", and then what crosses from that moment on, each as the JSON of a TraceItem.
+
+        Its bytes are in it only with `reveal`.
+        """
         self._loop = asyncio.get_running_loop()
         viewer = _Viewer(reveal=reveal)
         self._viewers = (*self._viewers, viewer)
         try:
+            yield b""
             async for piece in viewer.shown:
                 yield piece.body if not piece.lost else _and_lost(piece.body, piece.lost)
         finally:

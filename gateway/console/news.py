@@ -75,7 +75,8 @@ async def trace(
     if ticket and reveal is None:
         raise Problem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
     least = Standing.SUPERVISOR if reveal else Standing.TECHNICIAN
-    return streamed(_trace(request, at, position, asker.who, reveal), still(request, least))
+    items = _trace(request, at, position, asker.who, reveal)
+    return streamed(items, still(request, least), at_once=False)
 
 
 async def _board(request: Request, lookout: Lookout) -> AsyncGenerator[str]:
@@ -126,10 +127,11 @@ async def _barriers(request: Request, lookout: Lookout) -> AsyncGenerator[str]:
 
 async def _trace(
     request: Request, at: AtBench, position: str, by: Who, reveal: Reveal | None
-) -> AsyncGenerator[str]:
+) -> AsyncGenerator[str | None]:
     async with aclosing(at.daemon.trace(position, by, reveal)) as items:
         async for item in items:
-            yield piece(request, "trace_row.html", {"item": item, "revealed": reveal is not None})
+            row = {"item": item, "revealed": reveal is not None}
+            yield piece(request, "trace_row.html", row) if item is not None else None
 
 
 async def _news(lookout: Lookout) -> AsyncGenerator[Live | None]:

@@ -13,6 +13,7 @@ from gateway.local.views import View
 MEDIA_TYPE = "text/event-stream"
 QUIET_S = 15.0
 """Without news, a comment is sent this often: it finds out who is gone, and who may listen no more."""
+LISTENING = ": listening\n\n"
 MOST = 48
 """Streams that are open at a time, of everybody."""
 _open = 0
@@ -35,24 +36,32 @@ def documented(model: type[View]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Until closed.", "content": {MEDIA_TYPE: {"itemSchema": item}}}}
 
 
-def streamed(items: AsyncGenerator[View | str], may: Callable[[], bool]) -> StreamingResponse:
+def streamed(
+    items: AsyncGenerator[View | str | None], may: Callable[[], bool], *, at_once: bool = True
+) -> StreamingResponse:
     """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many.
 
-    A view is sent as JSON; a string, a piece of a page, as it is.
+    A view is sent as JSON; a string, a piece of a page, as it is; None as a comment. The answer begins
+    `at_once`, or else with the first item: then nothing that happens after its beginning is missed.
     """
     if _open >= MOST:
         raise Problem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
-    return StreamingResponse(_events(items, may), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(
+        _events(items, may, at_once), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
+    )
 
 
-async def _events(items: AsyncGenerator[View | str], may: Callable[[], bool]) -> AsyncGenerator[str]:
+async def _events(
+    items: AsyncGenerator[View | str | None], may: Callable[[], bool], at_once: bool
+) -> AsyncGenerator[str]:
     global _open  # noqa: PLW0603 - the process has one limit
     _open += 1
-    following: asyncio.Task[View | str] | None = None
+    following: asyncio.Task[View | str | None] | None = None
     try:
         following = asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)  # now it is asked for
-        yield ": listening\n\n"
+        if at_once:
+            yield LISTENING
         while True:
             done, _ = await asyncio.wait([following], timeout=QUIET_S)
             if not may():
@@ -61,6 +70,9 @@ async def _events(items: AsyncGenerator[View | str], may: Callable[[], bool]) ->
                 yield ": nothing new\n\n"
                 continue
             item, following = await following, asyncio.ensure_future(anext(items))
+            if item is None:
+                yield LISTENING
+                continue
             lines = item.splitlines() if isinstance(item, str) else [item.model_dump_json()]
             yield "event: item\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
     except StopAsyncIteration:

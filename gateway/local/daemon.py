@@ -31,6 +31,9 @@ class Daemon(Protocol):
         """News, until closed. Who does not keep up loses the oldest."""
         ...
 
-    def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem]:
-        """What crosses a device's wire from now on, until closed; its bytes only with `reveal`."""
+    def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem | None]:
+        """First None, then what crosses a device's wire from that moment on, until closed.
+
+        Its bytes are in it only with `reveal`.
+        """
         ...

@@ -65,12 +65,17 @@ class Intercom:
             async for piece in pieces:
                 yield Live.model_validate_json(piece.body)
 
-    async def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem]:
-        """What crosses a device's wire from now on, until closed; its bytes only with `reveal`."""
+    async def trace(
+        self, position: str, by: Who, reveal: Reveal | None = None
+    ) -> AsyncGenerator[TraceItem | None]:
+        """First None, then what crosses a device's wire from that moment on; its bytes only with `reveal`."""
         body = reveal.model_dump_json().encode() if reveal is not None else b""
         asked = self._questions.ask("trace", body, position=position, by=_plain(by))
         async with aclosing(asked) as pieces:
             async for piece in pieces:
+                if not piece.body:
+                    yield None
+                    continue
                 item = TraceItem.model_validate_json(piece.body)
                 yield item.model_copy(update={"lost": item.lost + piece.lost}) if piece.lost else item
 

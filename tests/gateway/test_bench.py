@@ -305,17 +305,16 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             with pytest.raises(Refusal, match="technician"):
                 await anext(place.desk.trace(READER, VIEWER))
 
-            async def seen(trace: AsyncGenerator[TraceItem]) -> list[TraceItem]:
-                """What one frame looks like; it is sent until somebody looks."""
+            async def seen(trace: AsyncGenerator[TraceItem | None]) -> list[TraceItem]:
+                """What one frame looks like, sent once somebody looks."""
                 items: list[TraceItem] = []
                 async with aclosing(trace), asyncio.timeout(20):
-                    first = asyncio.create_task(anext(trace))
-                    while not first.done():
-                        await line.send(sent)
-                        await asyncio.wait({first}, timeout=0.2)
-                    items.append(await first)
+                    assert await anext(trace) is None
+                    await line.send(sent)
                     while sum(item.size for item in items) < len(sent):
-                        items.append(await anext(trace))
+                        item = await anext(trace)
+                        assert item is not None
+                        items.append(item)
                 return items
 
             hidden = await seen(place.desk.trace(READER, TECHNICIAN))

@@ -51,10 +51,9 @@ async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does()
     tap.tap("in", b"unseen")
     seen = tap.watch(reveal=False)
     async with aclosing(seen):
-        first = asyncio.create_task(anext(seen))
-        await asyncio.sleep(0)
+        assert await anext(seen) == b"", "from here on"
         tap.tap("out", b"\x05")
-        item = json.loads(await first)
+        item = json.loads(await anext(seen))
         assert (item["direction"], item["size"], item["hex"], item["meaning"]) == ("out", 1, None, "ENQ")
         for _ in range(3 * MOST_PER_S):
             tap.tap("in", b"x" * 90)
@@ -74,14 +73,13 @@ async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
     data = bytes(64)
     seen = tap.watch(reveal=True)
     async with aclosing(seen):
-        first = asyncio.create_task(anext(seen))
-        await asyncio.sleep(0)
+        assert await anext(seen) == b""
         tap.transfer(
             Transfer(1, "complete", TransferType.BULK, 0x81, 1, 7, 5, status=0, length=64, data=data)
         )
         tap.tap("in", data)
         tap.tap("in", b"\x06")
-        items = [json.loads(await first), json.loads(await anext(seen))]
+        items = [json.loads(await anext(seen)), json.loads(await anext(seen))]
     assert [(item["size"], item["meaning"]) for item in items] == [(64, "binary"), (1, "ACK")]
     assert items[0]["hex"] == data.hex(" ")
     assert items[0]["transfer"] | {"setup": ""} == {

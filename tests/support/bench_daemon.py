@@ -137,10 +137,13 @@ class BenchDaemon:
         finally:
             self.streams -= 1
 
-    async def trace(self, position: str, by: Who, reveal: Reveal | None = None) -> AsyncGenerator[TraceItem]:
+    async def trace(
+        self, position: str, by: Who, reveal: Reveal | None = None
+    ) -> AsyncGenerator[TraceItem | None]:
         self._known(position)
         self.traces.append((position, by, reveal))
         revealed = "1c 02 50" if reveal else None
+        yield None
         yield TraceItem(at_s=1.25, direction="in", size=3, hex=revealed, meaning="MRZ frame")
         if self.traces_go_on:
             await asyncio.Event().wait()

@@ -161,6 +161,7 @@ async def a_trace_shows_bytes_only_to_who_says_why(at: Bench, page: Page) -> Non
     assert await faults_of(page) == []
     await page.get_by_label("Why do you need to see the bytes?").fill("vendor asks for bytes")
     await page.get_by_role("button", name="Reveal").click()
+    await expect(page.get_by_role("columnheader", name="Content")).to_be_visible()
     await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
     await expect(page.locator("#trace")).to_contain_text(traveller.lines[0][:5].encode().hex(" "))
