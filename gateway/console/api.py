@@ -147,8 +147,7 @@ async def trace(
         if revealed is None:
             raise Problem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
     least = Standing.TECHNICIAN if revealed is None else Standing.SUPERVISOR
-    items = at.daemon.trace(position, asker.who, revealed)
-    return streams.streamed(items, still(request, least), at_once=False)
+    return await streams.begun(at.daemon.trace(position, asker.who, revealed), still(request, least))
 
 
 @router.get("/live", responses=streams.documented(Live), response_class=StreamingResponse)

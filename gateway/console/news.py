@@ -20,7 +20,7 @@ from gateway.console.asking import Technician, Viewer, still
 from gateway.console.bench import AtBench
 from gateway.console.lookout import Lookout
 from gateway.console.problems import Problem
-from gateway.console.streams import streamed
+from gateway.console.streams import begun, streamed
 from gateway.console.templating import piece
 from gateway.local.orders import Reveal, Standing, Who
 from gateway.local.views import DeviceView, Live
@@ -75,8 +75,7 @@ async def trace(
     if ticket and reveal is None:
         raise Problem(403, "ticket", "This ticket is not good any more.", "Ask for another one.")
     least = Standing.SUPERVISOR if reveal else Standing.TECHNICIAN
-    items = _trace(request, at, position, asker.who, reveal)
-    return streamed(items, still(request, least), at_once=False)
+    return await begun(_trace(request, at, position, asker.who, reveal), still(request, least))
 
 
 async def _board(request: Request, lookout: Lookout) -> AsyncGenerator[str]:

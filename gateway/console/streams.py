@@ -13,7 +13,6 @@ from gateway.local.views import View
 MEDIA_TYPE = "text/event-stream"
 QUIET_S = 15.0
 """Without news, a comment is sent this often: it finds out who is gone, and who may listen no more."""
-LISTENING = ": listening\n\n"
 MOST = 48
 """Streams that are open at a time, of everybody."""
 _open = 0
@@ -36,32 +35,41 @@ def documented(model: type[View]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Until closed.", "content": {MEDIA_TYPE: {"itemSchema": item}}}}
 
 
-def streamed(
-    items: AsyncGenerator[View | str | None], may: Callable[[], bool], *, at_once: bool = True
-) -> StreamingResponse:
+Items = AsyncGenerator[View | str | None]
+"""A view is sent as JSON; a string, a piece of a page, as it is; None not at all."""
+Next = asyncio.Future[View | str | None]
+
+
+def streamed(items: Items, may: Callable[[], bool], first: Next | None = None) -> StreamingResponse:
     """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many.
 
-    A view is sent as JSON; a string, a piece of a page, as it is; None as a comment. The answer begins
-    `at_once`, or else with the first item: then nothing that happens after its beginning is missed.
+    `first`: the first of them, if it has been asked for.
     """
     if _open >= MOST:
         raise Problem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
     return StreamingResponse(
-        _events(items, may, at_once), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
+        _events(items, may, first), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
     )
 
 
-async def _events(
-    items: AsyncGenerator[View | str | None], may: Callable[[], bool], at_once: bool
-) -> AsyncGenerator[str]:
+async def begun(items: Items, may: Callable[[], bool]) -> StreamingResponse:
+    """Answer once there is a first item: whoever sees an answer misses nothing that happens from then on."""
+    first = asyncio.ensure_future(anext(items))
+    try:
+        await asyncio.wait([first])
+        return streamed(items, may, first)
+    except BaseException:
+        await _closed(items, first)
+        raise
+
+
+async def _events(items: Items, may: Callable[[], bool], following: Next | None) -> AsyncGenerator[str]:
     global _open  # noqa: PLW0603 - the process has one limit
     _open += 1
-    following: asyncio.Task[View | str | None] | None = None
     try:
-        following = asyncio.ensure_future(anext(items))
+        following = following or asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)  # now it is asked for
-        if at_once:
-            yield LISTENING
+        yield ": listening\n\n"
         while True:
             done, _ = await asyncio.wait([following], timeout=QUIET_S)
             if not may():
@@ -71,7 +79,6 @@ async def _events(
                 continue
             item, following = await following, asyncio.ensure_future(anext(items))
             if item is None:
-                yield LISTENING
                 continue
             lines = item.splitlines() if isinstance(item, str) else [item.model_dump_json()]
             yield "event: item\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
@@ -81,7 +88,11 @@ async def _events(
         yield f"event: problem\ndata: {problem_of(refusal).details.model_dump_json()}\n\n"
     finally:
         _open -= 1
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
-        await items.aclose()
+        await _closed(items, following)
+
+
+async def _closed(items: Items, following: Next | None) -> None:
+    if following is not None:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    await items.aclose()
