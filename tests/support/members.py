@@ -1,5 +1,6 @@
 """Simulators' processes forked off one that has imported them: a post starts Python for each."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,7 +23,8 @@ class Forked:
         self.pid = self._process.pid
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended, and its forker waited for it
+            os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
         self._process.join()

@@ -149,7 +149,7 @@ async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
         await let(simulated, "format-changed", size="1280x720")
         sizes = set()
         while (1280, 720) not in sizes:
-            await bench.capture()
+            await bench.capture(timeout_s=10)
             read = await bench.next(Captured)
             sizes.add((read.width_px, read.height_px))
         assert sizes <= {(640, 360), (1280, 720)}
@@ -177,16 +177,17 @@ class Seen:
 
 @pytest.mark.parametrize(("codec", "slices"), [("h264", 1), ("h264", 4), ("h265", 1)])
 async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, slices: int) -> None:
-    async with camera(codec=codec, slices=slices) as simulated, looking(simulated, silence_s=8) as bench:
+    async with camera(codec=codec, slices=slices) as simulated:
         seen = Seen(simulated)
-        for which in ("last", "middle", "first"):
-            # So many pictures in a row begin with a key picture, of many pieces, sooner or later.
-            await let(simulated, "packet-loss", which=which, times=5)
-            for _ in range(2):
-                await bench.capture(timeout_s=10)
-                shown = io.BytesIO((await bench.next(Captured)).attachments[0].content)
-                with Image.open(shown) as picture:
-                    assert seen.differ(picture) < 12
+        async with looking(simulated, silence_s=8) as bench:
+            for which in ("last", "middle", "first"):
+                # So many pictures in a row begin with a key picture, of many pieces, sooner or later.
+                await let(simulated, "packet-loss", which=which, times=5)
+                for _ in range(2):
+                    await bench.capture(timeout_s=10)
+                    shown = io.BytesIO((await bench.next(Captured)).attachments[0].content)
+                    with Image.open(shown) as picture:
+                        assert seen.differ(picture) < 12
 
 
 async def test_streams_opened_and_closed_leave_nothing() -> None:

@@ -1,6 +1,7 @@
 """The way of a command, with time set by hand: what is let through, refused, answered and recorded."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -384,6 +385,7 @@ async def test_a_flood_is_answered_for_a_while_and_recorded_with_its_number(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "WINDOW_S", 0.2)
+    began_s = time.monotonic()
     for _ in range(1000):
         desk.arrive("open-up", "guard")
         desk.arrive("open-up", "nobody")
@@ -393,7 +395,7 @@ async def test_a_flood_is_answered_for_a_while_and_recorded_with_its_number(
     await until(lambda: len(desk.decided) == 5)
     counted = [decided for decided in desk.decided if decided.times > 1]
     assert [(one.station, one.times) for one in counted] == [("guard", 999), ("nobody", 999)]
-    assert all(0 < one.over_s < 5 for one in counted)
+    assert all(0 < one.over_s < time.monotonic() - began_s + 0.1 for one in counted)
     await asyncio.sleep(0.5)
     assert len(desk.decided) == 5, "and nothing follows"
 

@@ -254,8 +254,10 @@ async def test_a_wrong_crc_and_noise_reach_the_host_as_they_are(line: ModbusSite
 
 async def test_no_answer_is_left_over_for_the_next_request(line: ModbusSite, port: Host) -> None:
     line.inject(LostReply())
-    line.inject(Silence(for_s=0.1))
+    line.inject(Silence(for_s=1))
     port.write(Rtu().frame(1, OPEN))
+    await line.log.until(lambda: line.log.requests)
+    assert line.log.requests[0].fate is Fate.UNHEARD
     await line.log.until(lambda: line.log.happenings("mended"))
     port.write(Rtu().frame(1, READ))
     await line.log.until(lambda: line.log.responses)
