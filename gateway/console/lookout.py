@@ -91,6 +91,7 @@ class Lookout:
         self._followers.add(waiting)
         if not self._listening:
             self._listening = [asyncio.create_task(self._listen()), asyncio.create_task(self._count())]
+            await asyncio.sleep(0)  # it has asked for the news before anybody asks how the post is
         try:
             yield _until_none(waiting)
         finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,22 @@ async def test_every_operation_is_closed_to_strangers_and_those_that_change_some
                 assert (await person.get(path)).status_code == (403 if role == "viewer" else 200)
         if role == "viewer":
             assert daemon.touched == 0
+
+
+async def test_an_answer_begins_no_sooner_than_what_it_tells_of() -> None:
+    begins = asyncio.Event()
+
+    async def items() -> AsyncGenerator[str | None]:
+        await begins.wait()
+        yield None
+        yield "x"
+
+    answering = asyncio.create_task(streams.begun(items(), lambda: True))
+    await asyncio.wait({answering}, timeout=0.05)
+    assert not answering.done()
+    begins.set()
+    pieces = [piece async for piece in (await answering).body_iterator]
+    assert pieces == [": listening\n\n", "event: item\ndata: x\n\n"]
 
 
 async def test_bytes_are_traced_for_a_supervisor_with_a_ticket_once_and_for_that_device_only(

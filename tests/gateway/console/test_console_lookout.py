@@ -3,12 +3,13 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
 from support.bench_daemon import AT, BenchDaemon, device
 
 from gateway.console.lookout import NEWS, Lookout
 from gateway.contract.envelope import Provenance
 from gateway.local.orders import Refusal
-from gateway.local.views import EventView, Live
+from gateway.local.views import EventView, Live, PostView
 
 READER = "lane-1/reader"
 
@@ -42,6 +43,20 @@ async def test_a_read_is_shown_before_the_daemon_has_counted_it_and_a_bad_one_is
         assert shown.last_good == AT + timedelta(seconds=5)
         assert (await lookout.post()).devices[0].last_good == AT, "the daemon's own word is older"
         assert lookout.devices()[0].last_good == AT + timedelta(seconds=5)
+
+
+async def test_nothing_falls_between_how_the_post_is_and_its_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = BenchDaemon()
+    lookout, view, listening = Lookout(daemon), daemon.view, list[int]()
+
+    async def viewed() -> PostView:
+        listening.append(daemon.streams)
+        return await view()
+
+    monkeypatch.setattr(daemon, "view", viewed)
+    async with lookout.following():
+        await lookout.post()
+    assert listening == [1], "the news were asked for first"
 
 
 async def test_who_does_not_keep_up_loses_the_oldest_news() -> None:
