@@ -13,9 +13,10 @@ import psutil
 import pytest
 from cloudevents.v1.conversion import from_json
 from cloudevents.v1.http import CloudEvent
-from support.gateways import House, house, set_wall_clock, until
+from support.gateways import House, house, until
 from support.mosquitto import Mosquitto
 from support.readers import FRAMES
+from support.wall_clock import WallClock
 
 from drivers.driver import Condition
 from drivers.passport.observations import DocumentRead
@@ -411,15 +412,8 @@ async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
-    wall = house.folder / "wall-clock"
-    set_wall_clock(wall, "+0")
-    for name, value in {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(wall),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_NO_CACHE": "1",
-    }.items():
+    wall = WallClock(house.folder / "wall-clock")
+    for name, value in (wall.environment() | {"FAKETIME_NO_CACHE": "1"}).items():
         monkeypatch.setenv(name, value)
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
@@ -435,7 +429,7 @@ async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
         await wire.host_opened()
         await wire.send(b"traveller 1\n")
         (before,) = await events(desk, 1)
-        set_wall_clock(wall, "-1d")
+        wall.set("-1d")
         await wire.send(b"traveller 2\n")
         (after,) = await events(desk, 1)
         assert (after.envelope.time - before.envelope.time).total_seconds() < -86000

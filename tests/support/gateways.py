@@ -142,13 +142,6 @@ async def until(true: object, within_s: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
-def set_wall_clock(file: Path, time: str) -> None:
-    """Set it for libfaketime, which ends a process that finds its file empty: never empty, therefore."""
-    fresh = file.with_suffix(".new")
-    fresh.write_text(f"{time}\n")
-    fresh.replace(file)
-
-
 @pytest.fixture
 async def house(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[House]:
     """A gateway that is not started yet."""

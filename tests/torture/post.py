@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 from support.mosquitto import Mosquitto
 from support.posts import PLUGINS
+from support.wall_clock import LIBRARY, WallClock
 
 from simulators.serial_line import SerialLine
 from torture.schedule import LANES
@@ -58,7 +59,6 @@ driver = "odd"
 port = "{port}"
 {more}
 """
-_FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib/faketime/libfaketimeMT.so.1")
 
 
 def boot_s() -> float:
@@ -218,8 +218,7 @@ class Post:
         key = self.folder / "vault.key"
         key.write_bytes(base64.b64encode(os.urandom(32)))
         key.chmod(0o600)
-        self.clock = self.folder / "clock"
-        self.set_clock(0)
+        self._clock = WallClock(self.folder / "clock")
         self.wires = {lane: SerialLine.at(self._port(lane), look_s=0.005) for lane in self.lanes}
         for wire in self.wires.values():
             wire.replug()
@@ -228,9 +227,6 @@ class Post:
         self._started = 0
         self._listening: set[asyncio.Task[None]] = set()
         self._log_file = (self.folder / "gateway.log").open("ab")
-        self._preload = next(
-            (str(path) for pattern in _FAKETIME for path in Path("/").glob(pattern[1:])), None
-        )
         self.write()
 
     async def close(self) -> None:
@@ -282,9 +278,7 @@ class Post:
 
     def set_clock(self, offset_s: float) -> None:
         """Set the wall clock of the gateway and its workers; the boot clock stays what it is."""
-        fresh = self.clock.with_suffix(".new")
-        fresh.write_text(f"{offset_s:+.0f}\n")
-        fresh.replace(self.clock)
+        self._clock.set(f"{offset_s:+.0f}")
 
     # The daemon
 
@@ -300,14 +294,8 @@ class Post:
     async def start(self) -> None:
         """Start the daemon; does not wait until it is ready."""
         env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"}
-        if self.faked_clock and self._preload:
-            env |= {
-                "LD_PRELOAD": self._preload,
-                "DONT_FAKE_MONOTONIC": "1",  # of CLOCK_BOOTTIME too: see `clock_is_fit`
-                "FAKETIME_DISABLE_SHM": "1",  # a process killed while it holds the semaphore stops all others
-                "FAKETIME_TIMESTAMP_FILE": str(self.clock),
-                "FAKETIME_CACHE_DURATION": "1",
-            }
+        if self.faked_clock:
+            env |= self._clock.environment()
         self._asked = False
         began = boot_s()
         self.process = await asyncio.create_subprocess_exec(
@@ -419,7 +407,7 @@ class Post:
 
 def clock_is_fit(post: Post) -> str:
     """Why the clock cannot be faked here, or nothing. The boot clock must stay untouched."""
-    if post._preload is None:
+    if LIBRARY is None:
         return "libfaketime is not installed"
     probe = "import time; print(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME))"
     post.set_clock(86_400)
@@ -429,13 +417,7 @@ def clock_is_fit(post: Post) -> str:
             capture_output=True,
             text=True,
             check=True,
-            env={
-                **os.environ,
-                "LD_PRELOAD": post._preload,
-                "DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_DISABLE_SHM": "1",
-                "FAKETIME_TIMESTAMP_FILE": str(post.clock),
-            },
+            env=os.environ | post._clock.environment(),
         ).stdout.split()
     finally:
         post.set_clock(0)

@@ -13,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 from support.certificates import Authority
-from support.gateways import DEVICE, House, set_wall_clock, until
+from support.gateways import DEVICE, House, until
 from support.mosquitto import Mosquitto
 from support.scanners import FINGER, usb_scanner
+from support.wall_clock import WallClock
 from torture.post import Disk
 from typer.testing import CliRunner
 
@@ -203,16 +204,8 @@ async def the_command_line_says_the_same_and_packs_nobody(site: Site) -> None:
 async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     if os.geteuid() != 0:
         pytest.skip("a full disk can be staged by root only")
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
-    wall = site.folder / "wall-clock"
-    set_wall_clock(wall, "+0")
-    site.environment = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(wall),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_CACHE_DURATION": "1",
-        "NO_FAKE_STAT": "1",
-    }
+    wall = WallClock(site.folder / "wall-clock")
+    site.environment = wall.environment() | {"NO_FAKE_STAT": "1"}
     expired = Authority(site.folder / "pki").issue("gw-1", days=-1)
     site.extra = HQ.format(cert=expired, key=expired.with_suffix(".key"))
     (site.folder / "trust").mkdir()
@@ -275,7 +268,7 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     assert f"The disk of {site.folder}/state has 0 MiB free of 4 MiB" in full["text"]
     assert f"df -h {site.folder}/state" in full["how"]
 
-    set_wall_clock(wall, "-3000d")
+    wall.set("-3000d")
     wrong = await site.names("well/reader", "clock_wrong")
     assert "but this software was installed on" in wrong["text"]
     assert "timedatectl set-time" in wrong["how"]
