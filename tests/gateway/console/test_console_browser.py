@@ -27,8 +27,6 @@ from support.consoles import PASSWORD
 
 from simulators.travellers import Travellers
 
-expect.set_options(timeout=20_000)  # a busy machine's patience; what must be quick is measured
-
 PAGES = ["/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/audit", "/simulators"]
 MARKS = ("LEAKMARKER", "ZZLEAK999")
 READS = 5
