@@ -146,6 +146,8 @@ class AuditLog:
             try:
                 _write_all(fd, before + b"\n".join(lines) + b"\n")
                 os.fdatasync(fd)
+                if not size:
+                    self._sync_folder()  # else the file's name may be lost, and with it all lines
             except OSError:
                 with contextlib.suppress(OSError):
                     os.ftruncate(fd, size)

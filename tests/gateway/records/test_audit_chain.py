@@ -312,15 +312,20 @@ def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path, monkeypatch:
     assert (verdict.wrong, verdict.unproved, verdict.halves) == (None, None, 0)
 
 
-def test_a_line_is_on_the_disk_before_it_is_noted_as_the_last(
+def test_a_line_and_its_files_name_are_on_the_disk_before_it_is_noted_as_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
     pwrite = audit_log.os.pwrite
-    monkeypatch.setattr(audit_log.os, "fdatasync", lambda _: seen.append("synced"))
+    of = Path("/proc/self/fd")
+    monkeypatch.setattr(audit_log.os, "fdatasync", lambda fd: seen.append((of / str(fd)).readlink().name))
+    monkeypatch.setattr(audit_log.os, "fsync", lambda fd: seen.append((of / str(fd)).readlink().name))
     monkeypatch.setattr(audit_log.os, "pwrite", lambda *given: (seen.append("noted"), pwrite(*given)))
-    opened(tmp_path).write([note(1)], at(1))
-    assert seen == ["synced", "noted"]
+    audit = opened(tmp_path)
+    audit.write([note(1)], at(1))
+    assert seen == [AUDIT_FILE, tmp_path.name, "noted"]
+    audit.write([note(2)], at(2))
+    assert seen[3:] == [AUDIT_FILE, "noted"], "the name is there already"
 
 
 def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_files: None) -> None:
