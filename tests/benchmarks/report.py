@@ -160,8 +160,36 @@ def _marginal(devices: Sequence[Devices]) -> float | None:
 
 def show(console: Console, results: Results) -> None:
     """Print the tables."""
+    _show_lives(console, results)
+    _show_devices(console, results)
+    _show_chips(console, results)
+    _show_commands(console, results)
+    _show_fingers(console, results)
+    _show_barriers(console, results)
+    _show_cameras(console, results)
+    _show_consoles(console, results)
+    verdicts = Table(title="Budgets of the design", title_justify="left")
+    for column in ("what", "allowed", "measured", ""):
+        verdicts.add_column(column, justify="left" if column == "what" else "right")
+    for budget in budgets(results):
+        verdict = "[green]met[/]" if budget.met else "[bold red]not met[/]"
+        verdicts.add_row(budget.what, budget.allowed, budget.measured, verdict)
+    _print(console, verdicts)
+    for name, why in results.skipped.items():
+        console.print(f"[yellow]not measured:[/] {name}: {why}", highlight=False, soft_wrap=True)
+
+
+def _print(console: Console, table: Table) -> None:
+    """Unless nothing of it was measured."""
+    if table.row_count:
+        console.print(table)
+
+
+def _show_lives(console: Console, results: Results) -> None:
     names = [GATEWAY.name, DURABLE.name, BARE.name]
     names = [n for n in names if n in results.lives] + [n for n in results.lives if n not in names]
+    if not names:
+        return
     table = Table(title="Side by side: median of rounds (lowest-highest)", title_justify="left")
     table.add_column("")
     for name in names:
@@ -180,22 +208,6 @@ def show(console: Console, results: Results) -> None:
     table.add_row("broker down, then kill -9: delivered", *cells, "")
     console.print(table)
     console.print("(1) a gateway reads, checks and types every passport; scripts pass its bytes on\n")
-    _show_devices(console, results)
-    _show_chips(console, results)
-    _show_commands(console, results)
-    _show_fingers(console, results)
-    _show_barriers(console, results)
-    _show_cameras(console, results)
-    _show_consoles(console, results)
-    verdicts = Table(title="Budgets of the design", title_justify="left")
-    for column in ("what", "allowed", "measured", ""):
-        verdicts.add_column(column, justify="left" if column == "what" else "right")
-    for budget in budgets(results):
-        verdict = "[green]met[/]" if budget.met else "[bold red]not met[/]"
-        verdicts.add_row(budget.what, budget.allowed, budget.measured, verdict)
-    console.print(verdicts)
-    for name, why in results.skipped.items():
-        console.print(f"[yellow]not measured:[/] {name}: {why}", highlight=False, soft_wrap=True)
 
 
 def _show_devices(console: Console, results: Results) -> None:
@@ -206,24 +218,20 @@ def _show_devices(console: Console, results: Results) -> None:
         daemon, server, *workers = d.processes_mib
         shares = (d.pss_mib, daemon, server, sum(workers) / len(workers), d.idle_cpu_percent)
         table.add_row(str(d.count), *(_digits(share) for share in shares))
-    console.print(table)
+    _print(console, table)
 
 
 def _show_chips(console: Console, results: Results) -> None:
-    if not results.chips:
-        return
     table = Table(title="A document with a chip, through a real pcscd, 15 kB of face", title_justify="left")
     for column in ("opened and proved by", "field, kbit/s", "swipe to zone, ms", "swipe to chip, ms"):
         table.add_column(column, justify="right")
     for times in results.chips:
         row = (Figure.of(times.zone_ms), Figure.of(times.chip_ms))
         table.add_row(times.way, str(times.kbit_s), *map(str, row))
-    console.print(table)
+    _print(console, table)
 
 
 def _show_commands(console: Console, results: Results) -> None:
-    if not results.commands:
-        return
     table = Table(title="A command at 20/s, while the device is", title_justify="left")
     for column in ("", "to the driver's call, ms: p50", "p99", "to the answer, ms: p50", "p99"):
         table.add_column(column, justify="right")
@@ -232,24 +240,20 @@ def _show_commands(console: Console, results: Results) -> None:
             percentile(ms, share) for ms in (times.begun_ms, times.answered_ms) for share in (0.5, 0.99)
         ]
         table.add_row(times.load, *map(_digits, shares))
-    console.print(table)
+    _print(console, table)
 
 
 def _show_fingers(console: Console, results: Results) -> None:
-    if not results.fingers:
-        return
     table = Table(title="A finger laid on a simulated scanner, exposure included", title_justify="left")
     for column in ("scanner", "quality by", "finger to event, ms: p50", "p99", "CPU while waiting, %"):
         table.add_column(column, justify="right")
     for times in results.fingers:
         shares = [percentile(times.captured_ms, share) for share in (0.5, 0.99)]
         table.add_row(times.scanner, times.measure, *map(_digits, (*shares, times.waiting_cpu_percent)))
-    console.print(table)
+    _print(console, table)
 
 
 def _show_cameras(console: Console, results: Results) -> None:
-    if not results.cameras:
-        return
     table = Table(title="A picture, from a call to the event with it at a desk", title_justify="left")
     for column in ("cameras", "size", "pictures", "ms: p50", "p99", "idle, % of a core", "MiB PSS, in all"):
         table.add_column(column, justify="left" if column == "cameras" else "right")
@@ -260,24 +264,20 @@ def _show_cameras(console: Console, results: Results) -> None:
             shares = [_digits(percentile(taken_ms, share)) for share in (0.5, 0.99)]
             table.add_row(name, times.size, str(len(taken_ms)), *shares, *costs)
             costs = ["", ""]
-    console.print(table)
+    _print(console, table)
 
 
 def _show_barriers(console: Console, results: Results) -> None:
-    if not results.barriers:
-        return
     table = Table(title="A barrier, from a call to the frame at its board", title_justify="left")
     for column in ("", "times", "ms: p50", "p99", "most"):
         table.add_column(column, justify="right")
     for times in results.barriers:
         shares = [percentile(times.wire_ms, share) for share in (0.5, 0.99, 1)]
         table.add_row(times.command, str(len(times.wire_ms)), *map(_digits, shares))
-    console.print(table)
+    _print(console, table)
 
 
 def _show_consoles(console: Console, results: Results) -> None:
-    if not results.consoles:
-        return
     table = Table(title="While technicians look, at 20 lines a second", title_justify="left")
     for column in ("pages open", "lines", "ms: p50", "p99", "CPU, % of a core", "MiB PSS"):
         table.add_column(column, justify="right")
@@ -285,7 +285,7 @@ def _show_consoles(console: Console, results: Results) -> None:
         shares = [_digits(percentile(times.latencies_ms, share)) for share in (0.5, 0.99)]
         cost = [_digits(times.cpu_percent), _digits(times.pss_mib)]
         table.add_row(str(times.pages), str(len(times.latencies_ms)), *shares, *cost)
-    console.print(table)
+    _print(console, table)
 
 
 def write(path: Path, results: Results, options: Mapping[str, Any]) -> None:
