@@ -88,9 +88,7 @@ messages: $(VENV)/.dev
 
 # Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
 PACKAGED := chip http camera uvc fingerprint gpio console usb wedge osdp
-HEADERS := /usr/include/python3.13/Python.h
 deb: $(BIN)/uv | system-packages
-	test -e $(HEADERS) || DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq python3-dev
 	index="$(INDEX)"; $${index:+env UV_DEFAULT_INDEX="$$index"} /usr/bin/python3 systemd/deb/build.py \
 		--uv $(BIN)/uv $(if $(DEB_VERSION),--version $(DEB_VERSION))
 
@@ -130,11 +128,12 @@ $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 # scanners into libusb; pyscard and evdev are built on the spot.
 .PHONY: system-packages
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc
+COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc ip
 # The console's pages are tried in Debian's; Ubuntu has none as a package, and skips that test.
 CHROMIUM := apt-cache show chromium-headless-shell > /dev/null 2>&1
 FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
 FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
+FILES += $(shell /usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 system-packages:
 	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
 	for file in $(FILES); do test -e $$file || missing=1; done; \
@@ -143,7 +142,7 @@ system-packages:
 		$(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
 			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev libusb-1.0-0 libfprint-2-tests \
+			gcc libc6-dev linux-libc-dev python3-dev libusb-1.0-0 libfprint-2-tests iproute2 \
 			$$($(CHROMIUM) && echo chromium-headless-shell fonts-dejavu-core); \
 	fi
 
