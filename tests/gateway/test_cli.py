@@ -104,7 +104,7 @@ def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     post = tmp_path / "post.toml"
     text = (ROOT / "config/demo-post.toml").read_text()
     post.write_text(text.replace("lane-4-reader", "somewhere-else"))
-    ended = borderpost("demo", "--duration", "8", "--post", post, timeout_s=100)
+    ended = borderpost("demo", "--duration", "1", "--post", post, timeout_s=100)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "nothing" in ended.stdout
 
