@@ -36,7 +36,7 @@ test:
 tests: $(VENV)/.dev $(ORACLES)/.ready
 	REPLAYS=$(REPLAYS) $(BIN)/pytest --forks $(WORKERS)
 
-# The same tests, at half the speed: Python 3.11 traces every line of every library for it.
+# The same tests. Python 3.11 traces every line of every library for it, and takes twice as long.
 coverage: $(VENV)/.dev $(ORACLES)/.ready
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=90
 

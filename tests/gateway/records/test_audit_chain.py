@@ -317,9 +317,12 @@ def test_a_line_and_its_files_name_are_on_the_disk_before_it_is_noted_as_the_las
 ) -> None:
     seen: list[str] = []
     pwrite = audit_log.os.pwrite
-    of = Path("/proc/self/fd")
-    monkeypatch.setattr(audit_log.os, "fdatasync", lambda fd: seen.append((of / str(fd)).readlink().name))
-    monkeypatch.setattr(audit_log.os, "fsync", lambda fd: seen.append((of / str(fd)).readlink().name))
+
+    def synced(descriptor: int) -> None:
+        seen.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr(audit_log.os, "fdatasync", synced)
+    monkeypatch.setattr(audit_log.os, "fsync", synced)
     monkeypatch.setattr(audit_log.os, "pwrite", lambda *given: (seen.append("noted"), pwrite(*given)))
     audit = opened(tmp_path)
     audit.write([note(1)], at(1))
