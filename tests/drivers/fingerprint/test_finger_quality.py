@@ -32,7 +32,8 @@ PRINT_SCORES = {"arch": 33, "loop-right": 35, "tented_arch": 35, "whorl": 24}
 
 
 def picture(path: Path, resolution_ppi: int = NFIQ2_PPI) -> Raster:
-    return Raster(np.asarray(Image.open(path).convert("L")), resolution_ppi)
+    # By way of RGBA: Ubuntu's prints have palettes with transparency.
+    return Raster(np.asarray(Image.open(path).convert("RGBA").convert("L")), resolution_ppi)
 
 
 @pytest.mark.skipif(EXAMPLES is None, reason="BORDERPOST_NFIQ2_EXAMPLES names no folder with NIST's examples")

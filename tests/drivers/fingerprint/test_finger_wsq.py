@@ -18,7 +18,8 @@ PRINTS = Path("/usr/share/installed-tests/libfprint-2/prints")
 
 def rasters() -> list[Raster]:
     real = [
-        Raster(np.asarray(Image.open(PRINTS / f"{name}.png").convert("L")), 500) for name in ("arch", "whorl")
+        Raster(np.asarray(Image.open(PRINTS / f"{name}.png").convert("RGBA").convert("L")), 500)
+        for name in ("arch", "whorl")
     ]
     # Odd and even sizes: halves of the transform differ by a sample.
     return [*real, print_of(256, 180), print_of(191, 193)]
