@@ -183,9 +183,7 @@ class VideoNode(ABC):
             raise RefusedError(errno.ENODEV)
         match request:
             case Ioctl.QUERYCAP:
-                can = CAN_CAPTURE | CAN_STREAM
-                said = (b"uvcvideo", self.name.encode(), b"usb-0000:00:14.0-1", 0x060100, can | CAN_EACH, can)
-                caller.write(argument, struct.pack("16s32s32sIII12x", *said))
+                caller.write(argument, self._capabilities(CAN_CAPTURE | CAN_STREAM))
             case Ioctl.ENUM_FMT:
                 index, kind = struct.unpack("II", await caller.read(argument, 8))
                 fourcc = _at(list(self.formats) if kind == CAPTURE else [], index)
@@ -216,6 +214,22 @@ class VideoNode(ABC):
                 await self._control(caller, request, argument)
             case _:
                 await self._buffers(caller, request, argument)
+
+    async def answer_beside(self, caller: Caller, request: int, argument: int) -> None:
+        """Answer one ioctl on the camera's second node, which tells about pictures; raises RefusedError."""
+        if self.gone:
+            raise RefusedError(errno.ENODEV)
+        if request == Ioctl.ENUM_FMT:
+            raise RefusedError(errno.EINVAL)  # no format of pictures
+        if request != Ioctl.QUERYCAP:
+            raise RefusedError(errno.ENOTTY)
+        caller.write(argument, self._capabilities(CAN_TELL | CAN_STREAM))
+
+    def _capabilities(self, node: int) -> bytes:
+        """Who it is, what all its nodes can, and what this one can."""
+        whole = CAN_CAPTURE | CAN_TELL | CAN_STREAM | CAN_EACH
+        said = (b"uvcvideo", self.name.encode(), b"usb-0000:00:14.0-1", 0x060100, whole, node)
+        return struct.pack("16s32s32sIII12x", *said)
 
     def _pix(self) -> bytes:
         width, height = self.size

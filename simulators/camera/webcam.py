@@ -50,7 +50,11 @@ class Webcam(VideoNode):
         self.waiting = Waiting()
         self.given: deque[bytes] = deque(maxlen=1000)
         """What was put into buffers."""
-        self._node = NodeSocket(self.root / "ioctl/dev/video0", self.answer, self.closed)
+        sockets = self.root / "ioctl/dev"
+        self._nodes = (
+            NodeSocket(sockets / "video0", self.answer, self.closed),
+            NodeSocket(sockets / "video1", self.answer_beside, lambda _: None),
+        )
         self._streaming: asyncio.Task[None] | None = None
         self._sequence = 0
 
@@ -62,13 +66,15 @@ class Webcam(VideoNode):
     async def __aenter__(self) -> Self:
         for folder in ("sys/bus/usb/devices", "sys/class/video4linux", "sys/dev/char", "dev/.node"):
             (self.root / folder).mkdir(parents=True)
-        await self._node.__aenter__()
+        for node in self._nodes:
+            await node.__aenter__()
         self.plug()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.streams(on=False)
-        await self._node.__aexit__()
+        for node in self._nodes:
+            await node.__aexit__()
         shutil.rmtree(self.root)
 
     # The cable.
