@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -13,7 +14,7 @@ from drivers.links.settings import Settings
 from drivers.links.tape import LIMIT_BYTES, Tape
 from drivers.links.usb_trace import Transfer, TransferType
 from gateway.cli.asking import asked
-from gateway.cli.local_api import NotAnswered, Refused, at, explain, state_dir, stream
+from gateway.cli.local_api import NotAnswered, Refused, ask, at, explain, state_dir, stream
 from gateway.cli.positions import OneDevice, PostFile
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.recording_file import write_or_fail
@@ -24,6 +25,7 @@ from gateway.version import VERSION
 MIB = 1024 * 1024
 WIRES: dict[str, Wire] = {
     "SerialSettings": "serial",
+    "ModbusSettings": "serial",
     "KeyboardSettings": "keyboard",
     "UsbSettings": "usb",
     "HttpSettings": "http",
@@ -60,6 +62,9 @@ def record(
         lost = _taped(tape, stream(state_dir(config), path, within_s=seconds))
     except (NotAnswered, Refused) as error:
         explain(error)
+    if seen["state"].get("provenance") is None:  # it came while we recorded, or not at all
+        with suppress(NotAnswered, Refused):
+            seen = ask(state_dir(config), at(position))
     provenance = seen["state"].get("provenance") or "live"
     recording = Recording(
         driver=device.driver,
@@ -118,8 +123,8 @@ def entry_of(item: dict[str, Any]) -> Entry | None:
 
 def wire_of(settings: Settings) -> Wire:
     """What a device with these settings is on."""
+    settings = getattr(settings, "board", settings)  # a board has its own port
     if str(getattr(settings, "port", "")).startswith("tcp://"):
         return "modbus-tcp"
     made_of = (WIRES[base.__name__] for base in type(settings).__mro__ if base.__name__ in WIRES)
-    # A board on Modbus or a GPIO chip names its own port.
-    return next(made_of, "serial" if hasattr(settings, "port") else "other")
+    return next(made_of, "other")

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from drivers.links.recording import Chunk, Recording
 from drivers.links.usb_trace import Transfer, TransferType
 from gateway.cli import app
-from gateway.cli.record import entry_of
+from gateway.cli.record import entry_of, wire_of
 from gateway.client import Workstation
+from gateway.config import load
 from simulators.passport.accessis import ocr_frame
 from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON_LINES
@@ -24,6 +25,7 @@ from simulators.specimens import ERIKSSON_LINES
 __all__ = ["house"]
 
 READER = "lane-1/reader"
+EXAMPLE = Path(__file__).parents[2] / "config/example.toml"
 
 
 @pytest.fixture
@@ -82,6 +84,52 @@ async def test_what_is_recorded_gives_the_same_events_again(
     assert [
         wrong for other in others for wrong in other["mrz"]["digits"] if wrong["result"] == "failed"
     ] == []
+
+
+async def test_who_came_while_it_was_recorded_is_said(house: House, tmp_path: Path) -> None:
+    house.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await house.start()
+    await until((house.folder / "state" / "console.sock").exists)
+    out = tmp_path / "out.rec"
+    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "4")
+    recording = asyncio.create_task(borderpost(*command))
+    await until(lambda: '"technician_acted"' in house.log)
+    wire = await house.wire(READER)
+    await wire.host_opened()
+    while not recording.done():
+        await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
+        await asyncio.wait({recording}, timeout=0.5)
+    code, said = recording.result()
+    assert code == 0, said
+    kept = Recording.parse(out.read_text())
+    assert (kept.provenance, kept.people) == ("simulated", "synthetic")
+    assert kept.entries
+
+
+def test_what_each_device_is_on() -> None:
+    devices = {device.driver: device.settings for device in load(EXAMPLE).devices.values()}
+    assert {driver: wire_of(settings) for driver, settings in devices.items()} == {
+        "anpr-axis": "http-listener",
+        "anpr-hikvision": "http",
+        "camera-onvif": "other",
+        "camera-rtsp": "other",
+        "camera-snapshot": "http",
+        "camera-uvc": "other",
+        "desko": "http",
+        "gpio-barrier": "other",
+        "modbus-barrier": "modbus-tcp",
+        "mrz-serial": "serial",
+        "mrz-wedge": "keyboard",
+        "ocr-scanner": "serial",
+        "osdp": "serial",
+        "serial-relay": "serial",
+        "uru4000": "usb",
+        "ws-bd": "http",
+        "zfm": "serial",
+    }
+    barrier = devices["modbus-barrier"].model_dump(exclude_unset=True)
+    barrier["board"] = {"model": "waveshare-8", "port": "/dev/ttyS0"}
+    assert wire_of(type(devices["modbus-barrier"]).model_validate(barrier)) == "serial"
 
 
 async def next_read(desk: Workstation) -> Any:
