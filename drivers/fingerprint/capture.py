@@ -4,9 +4,8 @@ It speaks to a `Scanner` and knows no wire, and no time: whoever runs it ends it
 it is called off, or when the link is lost.
 """
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -103,10 +102,10 @@ class Scanner(ABC):
 
 
 Say = Callable[[Observation], None]
-Assess = Callable[[Raster], Assessment]
-"""Judges an image; called in a thread."""
-Encode = Callable[[Raster, Quality], tuple[Attachment, ...]]
-"""Encodes an image of that quality as asked for; called in a thread."""
+Assess = Callable[[Raster], Awaitable[Assessment]]
+"""Judges an image."""
+Encode = Callable[[Raster, Quality], Awaitable[tuple[Attachment, ...]]]
+"""Encodes an image of that quality as asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class Transaction:
                 if taken.outcome is CaptureOutcome.CANCELLED:  # at the scanner: no other placement is wanted
                     break
         if self._best is not None:
-            self._encoded = await self._encoding(self._best)
+            self._encoded = await self._encode(self._best.raster, self._best.quality)
 
     async def _await_placement(self) -> None:
         senses = self._scanner.senses_fingers
@@ -164,7 +163,7 @@ class Transaction:
     async def _suffices(self, raster: Raster) -> bool:
         """Judge an image, and keep it if it is the best one yet."""
         await self._tell(Feedback.ASSESSING)
-        found = await asyncio.to_thread(self._assess, raster)
+        found = await self._assess(raster)
         if found.spoilt == _NOTHING and self._scanner.senses_fingers and await self._scanner.lifted():
             found = _LIFTED
         self.dirty = found.dirty
@@ -185,9 +184,6 @@ class Transaction:
         self.dirty = spoilt.outcome is CaptureOutcome.SENSOR_DIRTY
         if spoilt.outcome in _TOLD:
             await self._tell(_TOLD[spoilt.outcome])
-
-    async def _encoding(self, best: _Candidate) -> tuple[Attachment, ...]:
-        return await asyncio.to_thread(self._encode, best.raster, best.quality)
 
     async def _tell(self, feedback: Feedback, attempt: int | None = None) -> None:
         self._say(
@@ -210,7 +206,7 @@ class Transaction:
         best = None if broken or cut is CaptureOutcome.CANCELLED else self._best
         if best is not None:
             if self._encoded is None:
-                self._encoded = await self._encoding(best)
+                self._encoded = await self._encode(best.raster, best.quality)
             self._say(self._captured(best, self._encoded))
         outcome, reason = self._outcome(best, cut)
         ended = CaptureEnded(

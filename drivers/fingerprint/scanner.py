@@ -6,7 +6,8 @@ A driver of one protocol derives from `FingerprintScanner`, writes `open`, `clos
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -89,6 +90,7 @@ class ScannerSettings(Settings):
 
 
 SettingsT = TypeVar("SettingsT", bound=ScannerSettings)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass
@@ -120,7 +122,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     def __init__(self, settings: SettingsT, links: Links) -> None:
         super().__init__(settings, links)
-        self._said: asyncio.Queue[Said | asyncio.Task[Any]] = asyncio.Queue()
+        self._said: asyncio.Queue[Said | asyncio.Future[Any]] = asyncio.Queue()
         self._next: _Asked | None = None
         self._current: _Asked | None = None
         self._idling: asyncio.Timeout | None = None
@@ -134,10 +136,11 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
 
     async def watch(self) -> AsyncIterator[Said]:
         """Do what is asked for, and yield what there is to say."""
+        self._computing = ThreadPoolExecutor(1, thread_name_prefix="images")
         working = asyncio.create_task(self._work())
         working.add_done_callback(self._said.put_nowait)
         try:
-            while not isinstance(said := await self._said.get(), asyncio.Task):
+            while not isinstance(said := await self._said.get(), asyncio.Future):
                 yield said
             await said
         finally:
@@ -147,6 +150,11 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
                 if asked is not None:
                     asked.answer(Failed(Reason.LINK_FAILED, "The scanner was closed."))
             self._current = self._next = None
+            self._computing.shutdown(wait=False)
+
+    def computed(self, work: Callable[..., ResultT], *arguments: Any) -> "asyncio.Future[ResultT]":
+        """The result of work on images, done in one thread: each that did some would keep 5 MB of heap."""
+        return asyncio.get_running_loop().run_in_executor(self._computing, work, *arguments)
 
     async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
         """Tell whether the glass was clean; interactive: take a print of whoever takes part."""
@@ -212,7 +220,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
     async def _work(self) -> None:
         """The one task that speaks with the device."""
         # It may take a second, and nobody has to wait for it but who needs it.
-        measure = asyncio.create_task(asyncio.to_thread(load_measure, self.settings.quality))
+        measure = self.computed(load_measure, self.settings.quality)
         measure.add_done_callback(self._no_measure)
         try:
             while True:
@@ -225,7 +233,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         finally:
             measure.cancel()
 
-    def _no_measure(self, measure: asyncio.Task[QualityMeasure]) -> None:
+    def _no_measure(self, measure: asyncio.Future[QualityMeasure]) -> None:
         """End the watch if there is none."""
         if not measure.cancelled() and measure.exception() is not None:
             self._said.put_nowait(measure)
@@ -244,7 +252,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _Asked, measure: asyncio.Task[QualityMeasure]) -> None:
+    async def _carry_out(self, asked: _Asked, measure: asyncio.Future[QualityMeasure]) -> None:
         """One capture, with its outcome said as soon as it is known."""
         asked.begun.set()
         self.say(Status(Condition.BUSY))
@@ -253,8 +261,8 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             asked.request,
             asked.transaction,
             self.say,
-            lambda raster: assess(raster, self._asked_of(asked.request), measure.result()),
-            partial(self._encoded, asked.request),
+            lambda raster: self.computed(assess, raster, self._asked_of(asked.request), measure.result()),
+            partial(self.computed, self._encoded, asked.request),
         )
         try:
             cut = await self._run(transaction, asked, measure)
@@ -271,7 +279,7 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         await self._rest(transaction)
 
     async def _run(
-        self, transaction: Transaction, asked: _Asked, measure: asyncio.Task[QualityMeasure]
+        self, transaction: Transaction, asked: _Asked, measure: asyncio.Future[QualityMeasure]
     ) -> CaptureOutcome | None:
         """Run a capture within its time; says what cut it short, if anything did."""
         try:

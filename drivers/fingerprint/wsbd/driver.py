@@ -313,7 +313,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 Action.CONFIGURE,
                 "Set `parameters` so that it delivers image/png or another format of files.",
             )
-        raster = await asyncio.to_thread(
+        raster = await self.computed(
             raster_of, result.sensor_data, media_type, result.metadata, self.settings.resolution_ppi
         )
         if raster is None:

@@ -29,7 +29,7 @@ from drivers.fingerprint.observations import CaptureOutcome, Measure, Quality
 from drivers.fingerprint.raster import Pixels, Raster
 from drivers.links.links import Links
 from drivers.links.usb_trace import UsbTrace
-from drivers.observation import Outcome
+from drivers.observation import Attachment, Outcome
 
 HOLD = 'echo "$UMOCKDEV_DIR"; read -r _'
 """Tells where the emulated device is, and keeps it until told otherwise."""
@@ -53,15 +53,18 @@ async def capture(
     """One capture as the gateway does it, from opening to closing, without a judge of the image."""
     taken: list[Pixels] = []
 
-    def keep(raster: Raster) -> Assessment:
+    async def keep(raster: Raster) -> Assessment:
         taken.append(raster.pixels)
         return Assessment(Quality(measure=Measure.UNKNOWN, value=None, outcome=Outcome.SUCCESSFUL))
+
+    async def bare(*_image: object) -> tuple[Attachment, ...]:
+        return ()
 
     links = Links(transfers=trace.tap)
     driver: Any = driver_class(driver_class.settings_model(**settings), links)
     try:
         identity = await driver.open()
-        transaction = Transaction(driver, Capture(), "t-1", lambda said: None, keep, lambda *image: ())
+        transaction = Transaction(driver, Capture(), "t-1", lambda said: None, keep, bare)
         await transaction.run()
         done = await transaction.conclude()
         await driver.rest()

@@ -214,17 +214,17 @@ async def test_a_port_that_is_not_there_has_a_remedy(tmp_path: Path) -> None:
 
 
 async def test_a_module_that_is_just_starting_is_asked_again(tmp_path: Path) -> None:
+    async def model() -> str | None:
+        async with opened(module) as desk:
+            return desk.identity.model
+
     async with module_at(tmp_path / "port") as module:
         module.mute = {PASSWORD}
-        opening = asyncio.ensure_future(opened(module).__aenter__())
+        opening = asyncio.create_task(model())
         await module.wire.heard(asked(PASSWORD, bytes(4)))
         module.mute = set()
         await module.wire.send(b"\x55")
-        desk = await opening
-        assert desk.identity.model == "R503"
-        listening = desk.driver
-        await listening.close()
-        await listening.links.close()
+        assert await opening == "R503"
 
 
 async def test_an_image_left_on_the_wire_by_somebody_else_is_passed_over(tmp_path: Path) -> None:
