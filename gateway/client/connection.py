@@ -1,8 +1,10 @@
 """A workstation's connection to the broker."""
 
 import asyncio
+import contextlib
 import socket
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import aiomqtt
 import paho.mqtt.client as mqtt
@@ -28,11 +30,53 @@ def socket_options() -> list[tuple[int, int, int]]:
 
 
 class Connection(aiomqtt.Client):
-    """aiomqtt's client, which says besides how the broker answered what was published."""
+    """aiomqtt's client, which says besides how the broker answered what was published, and is gone when left.
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more, socket_options=socket_options())
+    A message is handed to `take` before it is acknowledged. And no socket outlives the context, whose broker
+    may answer late: aiomqtt's would go on by itself and acknowledge, in the name of the client that has
+    connected anew, what nobody reads.
+    """
+
+    def __init__(self, take: Callable[[mqtt.MQTTMessage], None], **more: Any) -> None:
+        super().__init__(**more, socket_options=socket_options())
+        self._take = take
         self._answers: dict[int, asyncio.Future[int]] = {}
+        self._left = False
+
+    async def __aenter__(self) -> Self:
+        """Connect; raises MqttError."""
+        try:
+            return await super().__aenter__()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *error: Any) -> None:
+        """Disconnect; raises MqttError where the broker does not take even that."""
+        try:
+            await super().__aexit__(*error)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._left = True
+        self._client.disconnect()  # closes once that is written
+        if isinstance(left := self._client.socket(), socket.socket):
+            with contextlib.suppress(OSError):
+                left.shutdown(socket.SHUT_RDWR)
+
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        super()._on_socket_open(client, userdata, sock)
+        if self._left:  # by somebody who did not wait for the thread that connects
+            self._loop.call_soon_threadsafe(self._leave)
+
+    async def lost(self) -> None:
+        """Wait until the connection ends; raises MqttError."""
+        await asyncio.wait({self._disconnected})
+        raise aiomqtt.MqttError("The connection was lost") from self._disconnected.exception()
+
+    def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        self._take(message)
 
     async def send(self, topic: str, payload: bytes, expires_s: int) -> int:
         """Publish with QoS 1; returns the broker's reason code; raises MqttError when there will be none."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import aiomqtt
+import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -324,6 +325,7 @@ class Workstation:
         while True:
             try:
                 async with Connection(
+                    self._take,
                     **self._connection,
                     protocol=aiomqtt.ProtocolVersion.V5,
                     clean_start=self._session_s == 0,
@@ -338,8 +340,7 @@ class Workstation:
                     self._client = client
                     self.connected.set()
                     self._tell()
-                    async for message in client.messages:
-                        self._take(message)
+                    await client.lost()
             except (aiomqtt.MqttError, OSError) as error:
                 log.info("workstation_disconnected", error=type(error).__name__)
             finally:
@@ -368,9 +369,9 @@ class Workstation:
 
     # What arrives.
 
-    def _take(self, message: aiomqtt.Message) -> None:
+    def _take(self, message: mqtt.MQTTMessage) -> None:
         """Sort one message; whatever is wrong with it costs only itself."""
-        topic, payload = str(message.topic), message.payload
+        topic, payload = message.topic, bytes(message.payload)
         try:
             match topic.split("/"):
                 case [_, "v1", self._site, "_gw", gateway, "state"]:
@@ -406,7 +407,7 @@ class Workstation:
             if device.session == state.session or (before is not None and device.session == before.session):
                 self._put_status(position)
 
-    def _take_device(self, where: DeviceTopic, payload: bytes, message: aiomqtt.Message) -> None:
+    def _take_device(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
         match where.kind, where.rest:
             case "state", ():
                 if payload:
