@@ -227,7 +227,7 @@ async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
     out, err = capfd.readouterr()
     said = [f"{state.text} {state.how}" for state in lane.states]
     for secret in USER["password"].split():
-        assert secret not in "".join((out, err, *said))
+        assert secret not in "".join((out, err, lane.ward.log, *said))
     with capfd.disabled():
         print(f"\n{CYCLES} cycles: {before} -> {halfway} -> {after}")
         for what, figures in (("said", lane.said_s), ("back", lane.back_s)):

@@ -175,10 +175,7 @@ async def test_another_firmware_than_the_expected_one_is_told_and_the_device_wor
     assert not ward.notebook.states, "that it is well otherwise is no news"
 
 
-async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(
-    capfd: pytest.CaptureFixture[str],  # before the ward, whose processes write where it reads
-    ward: Ward,
-) -> None:
+async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(ward: Ward) -> None:
     wire = await ward.device("lane-1/reader")
     await wire.host_opened()
     await ward.notebook.state(Condition.ONLINE)
@@ -188,9 +185,8 @@ async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(
     assert (fault.cause, fault.action) == (Cause.DRIVER_ERROR, Action.CALL)
     await ward.notebook.state(Condition.ONLINE)
     assert pid_of(ward, "lane-1/reader") == worker
-    logged = capfd.readouterr().err
-    assert "odd_drivers.py" in logged
-    assert "WANJIKU" not in logged
+    assert "odd_drivers.py" in ward.log
+    assert "WANJIKU" not in ward.log
 
 
 async def test_a_driver_that_ends_by_itself_is_opened_again(ward: Ward) -> None:

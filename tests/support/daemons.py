@@ -66,13 +66,13 @@ def daemon(config: Path, log: Path, environment: dict[str, str]) -> Forked:
     return Forked(_become_daemon, str(config), str(log), environment)
 
 
-def nursery(channel: socket.socket, drivers: list[str], level: str) -> Forked:
+def nursery(channel: socket.socket, drivers: list[str], level: str, log: Path | None = None) -> Forked:
     """A fork server of workers; it has imported more than one that is started from nothing."""
-    return Forked(_become_nursery, channel, f"/proc/{os.getpid()}/fd/2", drivers, level)
+    return Forked(_become_nursery, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
 
 
 def _become_nursery(channel: socket.socket, log: str, drivers: list[str], level: str) -> None:
-    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), 2)
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
     from gateway.nursery import main
 
     main(channel, drivers, level)

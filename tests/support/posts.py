@@ -116,6 +116,12 @@ class Ward:
     wires: dict[str, SerialLine] = field(default_factory=dict)
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
+    @property
+    def log(self) -> str:
+        """What the workers have logged."""
+        path = self.folder / "workers.log"
+        return path.read_text() if path.exists() else ""
+
     async def device(
         self, position: str, driver: str = "odd", *, plugged: bool = True, **more: Any
     ) -> SerialLine:
@@ -164,7 +170,9 @@ async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     nursery._channel.setblocking(False)
     with theirs:
-        nursery._process = daemons.nursery(theirs, drivers, "error")  # type: ignore[assignment]
+        # Not what is standard error now: pytest gives a test another one than its setup.
+        log = tmp_path / "workers.log"
+        nursery._process = daemons.nursery(theirs, drivers, "error", log)  # type: ignore[assignment]
     ward = Ward(tmp_path, Notebook(), nursery)
     try:
         yield ward
@@ -172,3 +180,4 @@ async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         await asyncio.gather(*(device.stop() for device in ward.devices.values()))
         await ward.nursery.close()
         await ward.stack.aclose()
+        print(ward.log, file=sys.stderr)
