@@ -248,7 +248,7 @@ async def test_a_passport_after_a_card_is_no_side_of_it(kind: str) -> None:
 
 @EVERY_SERVICE
 async def test_a_scan_that_falls_silent_is_given_up(kind: str) -> None:
-    async with rig(kind, scan_s=0.1, timeout_s=0.1) as here:
+    async with rig(kind, scan_s=0.1, timeout_s=1) as here:
         here.let("slow", delay_s=30)
         await here.device.present(PASSPORT)
         said = await here.until(LinkError)
