@@ -91,9 +91,11 @@ class SerialLink:
         # pyserial's timeout=0 leaves VMIN=0, with which an idle port and an unplugged one both read b"".
         attributes[6][termios.VMIN] = 1
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
-        # pyserial's lock is advisory (flock); this one also stops programs that never heard of it.
-        fcntl.ioctl(self._fd, termios.TIOCEXCL)
         pty = _is_pty(self._fd)
+        if not pty:
+            # pyserial's lock is advisory (flock); this one also stops programs that never heard of it. A port
+            # forgets it at its last close, a pty not before its master's: it would refuse the next owner too.
+            fcntl.ioctl(self._fd, termios.TIOCEXCL)
         self.simulated = pty or emulated(os.fstat(self._fd).st_rdev)
         self.replayed = pty and replays(self._fd)
 

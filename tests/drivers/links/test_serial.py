@@ -1,7 +1,9 @@
 """Serial ports: found by identity or path, opened once, and every failure says what to do."""
 
 import asyncio
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,21 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.links.links import Links
 from drivers.links.serial import SerialLink, SerialSettings, find_port
 from simulators.serial_line import SerialLine
+
+TIOCGEXCL = 0x80045440
+"""Asks a terminal whether it refuses further openings (ioctl_tty(2)); Python has no name for it."""
+HOLD_PORT = """
+import asyncio, sys
+from drivers.links.links import Links
+from drivers.links.serial import SerialSettings
+
+async def hold():
+    await Links().serial(SerialSettings(port=sys.argv[1]))
+    print(flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(hold())
+"""
 
 
 def usb_port(device: str, vid: int, pid: int, serial_number: str | None) -> ListPortInfo:
@@ -97,6 +114,39 @@ async def test_a_port_has_one_owner_and_the_other_is_named(tmp_path: Path) -> No
             assert f"(pid {holding.pid})" in refused.value.text
             holding.communicate(b"\n")
         await links.serial(SerialSettings(port=str(tmp_path / "port")))
+        await links.close()
+
+
+def refuses_openings(port: Path) -> bool:
+    """Root may open a terminal that refuses everybody else, so the terminal itself is asked."""
+    descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        return any(fcntl.ioctl(descriptor, TIOCGEXCL, bytes(4)))
+    finally:
+        os.close(descriptor)
+
+
+async def test_killed_owner_frees_pty(tmp_path: Path) -> None:
+    port = tmp_path / "port"
+    async with SerialLine.at(port):
+        owner = subprocess.Popen([sys.executable, "-c", HOLD_PORT, str(port)], stdout=subprocess.PIPE)
+        with owner:
+            assert owner.stdout is not None
+            owner.stdout.readline()
+            owner.send_signal(signal.SIGKILL)
+        assert not refuses_openings(port)
+        links = Links()
+        await links.serial(SerialSettings(port=str(port)))
+        await links.close()
+
+
+async def test_real_port_refuses_others(tmp_path: Path, mocker: MockerFixture) -> None:
+    port = tmp_path / "port"
+    mocker.patch("drivers.links.serial._is_pty", return_value=False)
+    async with SerialLine.at(port):
+        links = Links()
+        link = await links.serial(SerialSettings(port=str(port), parity="N"))
+        assert any(fcntl.ioctl(link._fd, TIOCGEXCL, bytes(4)))
         await links.close()
 
 
