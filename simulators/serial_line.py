@@ -177,14 +177,12 @@ class SerialLine:
     async def drained(self, *, within_s: float = 0.5) -> bool:
         """Wait until the host has read what was sent; False when it has not `within_s` seconds later."""
         deadline = asyncio.get_running_loop().time() + within_s
-        empty = 0
-        # Twice, because bytes pass through a kernel work queue before they count as waiting.
-        while empty < 2:
+        while True:
             await asyncio.sleep(0.002)
-            empty = empty + 1 if self._unread() == 0 else 0
+            if not self._unread():
+                return True
             if asyncio.get_running_loop().time() > deadline:
                 return False
-        return True
 
     def unplug(self, for_s: float | None = None) -> None:
         """Pull the cable: the path vanishes, the host's descriptor is hung up. Back after `for_s` seconds."""
@@ -365,6 +363,9 @@ class SerialLine:
         except OSError:
             return 0
         try:
+            # Bytes pass through a kernel work queue before they count, and stay in it for long on a busy
+            # machine; asked whether there is something to read, the kernel finishes that work (n_tty_poll).
+            _poll(slave)
             (count,) = struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, bytes(4)))
             return int(count)
         finally:

@@ -254,6 +254,13 @@ async def test_drained_knows_what_the_host_has_read(line: SerialLine, host: Host
     assert await line.drained()
 
 
+async def test_bytes_in_transit_are_unread(line: SerialLine, host: Host) -> None:
+    for _ in range(300):  # on an idle machine the kernel passes them on at once, nearly always
+        await line.send(b"frame")
+        assert line._unread() == 5
+        await host.read(5)
+
+
 async def test_closing_ends_errands(line: SerialLine) -> None:
     ended = asyncio.Event()
 
