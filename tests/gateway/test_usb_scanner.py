@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from support.posts import Ward, ward
+from support.rounds import in_round
 from support.uru_bench import uru_device
 from support.usb_bench import UsbipServer
 
@@ -34,14 +35,16 @@ async def test_a_scanner_is_tended_through_any_number_of_unplugs(ward: Ward, sca
     process = psutil.Process(ward.devices[POSITION]._pid)
     descriptors: list[int] = []
     threads = process.num_threads()
-    for _ in range(20):
-        scanner.unplug()
-        gone = await ward.notebook.state(Condition.NO_DEVICE)
-        assert (gone.cause, gone.action) == (Cause.UNPLUGGED, Action.REPLUG)
-        scanner.plug()
-        await ward.notebook.state(Condition.ONLINE)
-        descriptors.append(process.num_fds())
-    assert process.is_running(), "the same process all along"
+    for number in range(20):
+        with in_round(number, "unplugged"):
+            scanner.unplug()
+            gone = await ward.notebook.state(Condition.NO_DEVICE)
+            assert (gone.cause, gone.action) == (Cause.UNPLUGGED, Action.REPLUG), gone
+        with in_round(number, "plugged in again"):
+            scanner.plug()
+            await ward.notebook.state(Condition.ONLINE)
+            assert process.is_running(), "the worker was replaced: it was taken for dead"
+            descriptors.append(process.num_fds())
     assert descriptors[-1] == descriptors[0]
     # The event loop keeps a few threads of its own for what blocks: less than one for each time.
     assert process.num_threads() < threads + 10

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import socket
 import sys
@@ -85,6 +86,7 @@ class Notebook:
     async def state(self, condition: Condition, position: str | None = None) -> DeviceState:
         """Wait for the next state of that condition, counted from the last call, and return it."""
         found: list[DeviceState] = []
+        passed_over: list[str] = []
 
         def seen() -> bool:
             while self.states:
@@ -92,9 +94,14 @@ class Notebook:
                 if state.state is condition and position in (None, where):
                     found.append(state)
                     return True
+                passed_over.append(f"{where} {state.state}: {state.cause}, {state.text}")
             return False
 
-        await self.until(seen)
+        try:
+            await self.until(seen)
+        except TimeoutError:
+            heard = [f"{line} ({len(list(same))} times)" for line, same in itertools.groupby(passed_over)]
+            raise AssertionError(f"not {condition} in time, but {heard}") from None
         return found[0]
 
     def numbers(self, position: str) -> list[int]:

@@ -54,12 +54,17 @@ class Bench:
 
     async def next(self, kind: type[Any] = object) -> Any:
         """The next thing of that kind; what comes before it is passed over."""
-        async with asyncio.timeout(10):
-            while True:
-                said = await self.said.get()
-                if isinstance(said, kind):
-                    return said
-                assert not isinstance(said, LinkError), said.text
+        passed_over: list[object] = []
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    said = await self.said.get()
+                    if isinstance(said, kind):
+                        return said
+                    assert not isinstance(said, LinkError), said.text
+                    passed_over.append(said)
+        except TimeoutError:
+            raise AssertionError(f"no {kind.__name__} within 10 s, but {passed_over}") from None
 
     async def show(self, lines: Sequence[str]) -> None:
         """Send the bytes of a document, whatever the scanner is set to."""

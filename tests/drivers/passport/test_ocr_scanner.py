@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ocr_bench import DEVICES, FRAMES, GAP_S, bench_of, listening, plugged, settings_of
+from support.rounds import in_round
 
 from drivers.links.framing import Damaged, Frame, Framing, Whole
 from drivers.links.link import Cause, LinkError
@@ -99,27 +100,31 @@ def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: byt
 async def test_garbage_before_and_after_a_frame_is_passed_over(model: str, tmp_path: Path) -> None:
     noise = random.Random(4711)
     async with bench_of(tmp_path / "port", model) as bench:
-        for _ in range(15 * FUZZ):
-            await bench.wire.send(noise.randbytes(noise.randrange(1, 60)))
-            await bench.wire.drained()
-            await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
-            await bench.show(PASSPORT)
-            assert (await bench.next(DocumentRead)).lines == PASSPORT
+        for number in range(15 * FUZZ):
+            sent = noise.randbytes(noise.randrange(1, 60))
+            with in_round(number, f"noise {sent!r}"):
+                await bench.wire.send(sent)
+                assert await bench.wire.drained(within_s=10)
+                await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
+                await bench.show(PASSPORT)
+                assert (await bench.next(DocumentRead)).lines == PASSPORT
 
 
 @EVERY_MODEL
 async def test_garbage_against_a_frame_costs_at_most_that_frame(model: str, tmp_path: Path) -> None:
     async with bench_of(tmp_path / "port", model) as bench:
         for seed in range(5 * FUZZ):
-            await bench.device.inject(Garbage(before=9, after=9, seed=seed))
-            await bench.device.present(PASSPORT)
-            spoilt = await bench.next()
-            while not bench.said.empty():
+            garbage = Garbage(before=9, after=9, seed=seed)
+            with in_round(seed, str(garbage)):
+                await bench.device.inject(garbage)
+                await bench.device.present(PASSPORT)
                 spoilt = await bench.next()
-            assert not isinstance(spoilt, LinkError)
-            await asyncio.sleep(2 * GAP_S)
-            await bench.device.present(CARD)
-            assert (await bench.next(DocumentRead)).lines in (PASSPORT, CARD)
+                while not bench.said.empty():
+                    spoilt = await bench.next()
+                assert not isinstance(spoilt, LinkError)
+                await asyncio.sleep(2 * GAP_S)
+                await bench.device.present(CARD)
+                assert (await bench.next(DocumentRead)).lines in (PASSPORT, CARD)
 
 
 @EVERY_MODEL
