@@ -5,9 +5,10 @@ import os
 import pwd
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import ST_GID, ST_UID
 
 import pytest
 from support.certificates import Authority
@@ -77,6 +78,30 @@ class Post:
 
     def bad(self) -> dict[str, Finding]:
         return {code: finding for code, finding in self.findings().items() if finding.severity != "ok"}
+
+
+Own = Callable[[Path, int, int], None]
+"""Give a file to a user and a group, by their numbers; -1 leaves one as it is."""
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Own:
+    """Only root may give files away; for anybody else the owner that stat(2) tells is replaced."""
+    if os.geteuid() == 0:
+        return os.chown
+    given: dict[str, tuple[int, int]] = {}
+    look = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = look(path, follow_symlinks=follow_symlinks)
+        values = list(found)
+        for place, number in zip((ST_UID, ST_GID), given.get(str(path), (-1, -1)), strict=True):
+            if number != -1:
+                values[place] = number
+        return os.stat_result(values)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    return lambda path, uid, gid: given.update({str(path): (uid, gid)})
 
 
 @pytest.fixture
@@ -162,9 +187,11 @@ def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pyte
     assert "smartctl -a /dev/sda" in post.bad()["disk_failing"].how
 
 
-def test_a_file_that_only_whoever_asks_may_read(post: Post, machine: Machine, tmp_path: Path) -> None:
+def test_a_file_that_only_whoever_asks_may_read(
+    post: Post, machine: Machine, own: Own, tmp_path: Path
+) -> None:
     machine.says("proc/4711/status", f"Uid:\t0\t{NOBODY.pw_uid}\nGid:\t0\t65534\nGroups:\nCapEff:\t0")
-    os.chown(post.state_dir, NOBODY.pw_uid, -1)
+    own(post.state_dir, NOBODY.pw_uid, -1)
     roles = tmp_path / "roles.toml"
     roles.write_text('authority = "UTO"\n')
     roles.chmod(0o600)
@@ -197,14 +224,14 @@ def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -
     assert "timedatectl set-time" in wrong.how
 
 
-def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine) -> None:
+def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine, own: Own) -> None:
     port = machine.folder / "dev/ttyUSB0"
-    os.chown(post.state_dir, NOBODY.pw_uid, -1)
+    own(post.state_dir, NOBODY.pw_uid, -1)
     machine.says(
         "proc/4711/status",
         f"Name: gateway\nUid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}\nGid:\t65534\t65534\nGroups:\nCapEff:\t0",
     )
-    os.chown(port, 0, 20)
+    own(port, 0, 20)
     machine.process(712, "ModemManager", holds=port)
     machine.process(713, "lane-1/reader", holds=port)  # the gateway's own worker
 
@@ -221,7 +248,9 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine) -> No
     assert "no_permission" not in bad
 
 
-def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(post: Post, machine: Machine) -> None:
+def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(
+    post: Post, machine: Machine, own: Own
+) -> None:
     post.devices = FINGER
     (machine.folder / "run/udev/control").unlink()
     assert post.bad()["no_device"].about == "lane-1/finger"
@@ -232,7 +261,7 @@ def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(post: Post, ma
     scanner = machine.plug("1-1.2", "05ba:000a", 3, bMaxPower="500mA", product="U.are.U", mode=0o600)
     machine.says("sys/bus/usb/devices/1-1.2/power/control", "auto")
     machine.says("sys/bus/usb/devices/1-1.2/power/runtime_status", "suspended")
-    os.chown(post.state_dir, NOBODY.pw_uid, -1)
+    own(post.state_dir, NOBODY.pw_uid, -1)
     machine.says("proc/locks", "")
     bad = post.bad()
     assert "U.are.U at 1-1.2 asks for 500 mA" in bad["usb_power"].text
