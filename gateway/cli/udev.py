@@ -9,6 +9,7 @@ import typer
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
 from gateway.diagnosis.udev_rules import OF_POST, rules_of_drivers, rules_of_post
+from gateway.whole_file import write_whole
 
 KINDS = ("usb", "tty", "input", "video4linux", "gpio")
 
@@ -32,7 +33,7 @@ def udev(
         print(rules, end="")  # noqa: T201
         return
     try:
-        OF_POST.write_text(rules)
+        write_whole(OF_POST, rules.encode(), 0o644)
     except OSError as error:
         fail(f"{OF_POST} cannot be written: {error.strerror}\n    run this with sudo", os.EX_NOPERM)
     trigger = ["udevadm", "trigger", "--settle", *(f"--subsystem-match={kind}" for kind in KINDS)]

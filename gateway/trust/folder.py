@@ -26,6 +26,7 @@ from gateway.trust.description import AUTHORITY, AUTHORITY_KEY, BROKER, INDEX, S
 from gateway.trust.keys import KEY_FILE, PUBLIC_FILE, make_signing_key
 from gateway.trust.listener import FOLDER, listener
 from gateway.trust.rights import access_list, role_file
+from gateway.whole_file import flush_folder, make_folder, write_whole
 
 SECRETS = frozenset({".key"})
 
@@ -133,6 +134,7 @@ class TrustFolder:
         for party in hall.parties.values():
             if party.kind == "gateway":
                 home = self.path / party.name
+                make_folder(home, 0o700)
                 if not (home / KEY_FILE).exists():
                     make_signing_key(home)
                 self.write(f"{SIGNED_BY}/{party.name}.pub", (home / PUBLIC_FILE).read_bytes())
@@ -144,41 +146,24 @@ class TrustFolder:
     def hand_over(self, to: Path) -> None:
         """Put the broker's files where Mosquitto finds them, for its group; raises LookupError, OSError."""
         group = "mosquitto" if os.geteuid() == 0 else None  # whoever else does this is the one who runs it
-        to.mkdir(mode=0o750, parents=True, exist_ok=True)
+        make_folder(to, 0o750)
         for file in sorted((self.path / BROKER).iterdir()):
             text = file.read_bytes()
             if file.name == "mosquitto.conf":
                 text = text.replace(FOLDER.encode(), str(to).encode())
-            _replace(to / file.name, text, 0o640, group)
+            write_whole(to / file.name, text, 0o640, group=group)
         if group is not None:
             shutil.chown(to, group=group)
 
     def write(self, name: str, content: bytes) -> None:
         """Replace one file; keys for their owner alone."""
         file = self.path / name
-        file.parent.mkdir(mode=0o700, exist_ok=True)
-        _replace(file, content, 0o600 if file.suffix in SECRETS else 0o640)
+        make_folder(file.parent, 0o700)
+        write_whole(file, content, 0o600 if file.suffix in SECRETS else 0o640)
 
     def _write_index(self) -> None:
         index = {"version": 1, "certificates": [entry.noted() for entry in self.entries]}
         self.write(INDEX, (json.dumps(index, indent=1) + "\n").encode())
-
-
-def _replace(file: Path, content: bytes, mode: int, group: str | None = None) -> None:
-    """Write a file whole or not at all; nobody else may read it meanwhile."""
-    handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        if group is not None:
-            shutil.chown(fresh, group=group)
-        Path(fresh).chmod(mode)
-        Path(fresh).replace(file)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
 
 
 def texts(hall: Hall, gone: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -197,7 +182,7 @@ def init(path: Path, hall: Hall, *, days: int, passphrase: bytes | None) -> Trus
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path} is there already")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, 0o777)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
         folder = TrustFolder(made)
@@ -207,6 +192,7 @@ def init(path: Path, hall: Hall, *, days: int, passphrase: bytes | None) -> Trus
         folder.issue(authority, hall, (BROKER, *hall.parties), days)
         folder.spread(authority, hall)
         made.rename(path)
+        flush_folder(path.parent)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise

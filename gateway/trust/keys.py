@@ -3,7 +3,6 @@
 Kept as PEM: PKCS #8 (RFC 5958, RFC 8410) and SubjectPublicKeyInfo. A key is named by its RFC 7638 thumbprint.
 """
 
-import os
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from gateway.whole_file import write_whole
+
 KEY_FILE, PUBLIC_FILE = "signing.key", "signing.pub"
 
 
@@ -31,11 +32,9 @@ def make_signing_key(folder: Path) -> Ed25519PrivateKey:
     """Make `signing.key` (mode 0600) and `signing.pub` in a folder; raises FileExistsError, OSError."""
     key = Ed25519PrivateKey.generate()
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    with os.fdopen(os.open(folder / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-    (folder / PUBLIC_FILE).write_bytes(
-        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    )
+    write_whole(folder / KEY_FILE, secret, 0o600, replace=False)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    write_whole(folder / PUBLIC_FILE, public, 0o644)
     return key
 
 

@@ -1,0 +1,57 @@
+"""Files written whole or not at all, through to the disk: a power cut leaves the old content or the new.
+
+A file that was only written may be empty after a power cut, for half a minute and longer: its name reaches
+the disk before its content. So the content is flushed first, then the name (fsync(2), rename(2)).
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def write_whole(
+    file: Path, content: bytes, mode: int, *, group: str | None = None, replace: bool = True
+) -> None:
+    """Write a file through to the disk; nobody else may read it meanwhile.
+
+    `replace=False` raises FileExistsError where there is one already. Raises OSError, and LookupError where
+    there is no such group; then the old file is as it was.
+    """
+    handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            if group is not None:
+                shutil.chown(fresh, group=group)
+            os.fchmod(out.fileno(), mode)
+            out.flush()
+            os.fsync(out.fileno())
+        if replace:
+            os.replace(fresh, file)  # noqa: PTH105 - beside os.link
+        else:
+            os.link(fresh, file)  # of all ways to give a name, the one that replaces nothing
+            Path(fresh).unlink()
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
+    flush_folder(file.parent)
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """Make a folder that is not there, and those above it, and flush their names; raises OSError."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent, 0o777)
+    folder.mkdir(mode=mode, exist_ok=True)
+    flush_folder(folder.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk; raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
