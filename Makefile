@@ -28,8 +28,9 @@ demo: $(VENV)/.demo
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50
-# The linters compute while tests wait, and while the oracles come.
-test:
+# The linters compute while tests wait, and while the oracles come. Packages come first, where nothing holds back
+# what is said of them.
+test: | system-packages
 	$(MAKE) --no-print-directory -j2 --output-sync=target tests lint
 
 .PHONY: tests
@@ -69,9 +70,11 @@ soak: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m torture --soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # The packages on a real kernel, in a virtual machine whose power is cut CUTS times: tests/vm/README.md.
-.PHONY: vm-test
+.PHONY: vm-test vm-needs
 CUTS ?= 2
-vm-test: deb $(VENV)/.dev
+vm-needs:
+	@$(PYTHON) tests/vm/needs.py
+vm-test: vm-needs deb $(VENV)/.dev
 	BORDERPOST_VM=1 BORDERPOST_VM_CUTS=$(CUTS) $(BIN)/pytest -x -s -W ignore::ResourceWarning \
 		-W ignore::pytest.PytestUnraisableExceptionWarning tests/vm
 
@@ -124,27 +127,10 @@ $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 	$(UV) pip install --no-deps --target $(FUZZER) --python $(BIN)/python --require-hashes -r $<
 	touch $@
 
-# Tests speak to the broker and the smart card service that posts run, and play libfprint's recordings of
-# scanners into libusb; pyscard and evdev are built on the spot.
+# What the tests need of the system. Python's header is that of the system's Python, which they run on.
 .PHONY: system-packages
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-COMMANDS := mosquitto mosquitto_sub faketime pcscd umockdev-run swig gcc ip
-# The console's pages are tried in Debian's; Ubuntu has none as a package, and skips that test.
-CHROMIUM := apt-cache show chromium-headless-shell > /dev/null 2>&1
-FILES := /usr/lib/pcsc/drivers/serial/libifdvpcd.so /usr/include/PCSC/winscard.h /usr/include/linux/input.h
-FILES += /usr/share/installed-tests/libfprint-2/prints/arch.png
-FILES += $(shell /usr/bin/python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
 system-packages:
-	@for command in $(COMMANDS); do PATH="$$PATH:/usr/sbin" command -v $$command >/dev/null || missing=1; done; \
-	for file in $(FILES); do test -e $$file || missing=1; done; \
-	{ command -v chromium-headless-shell || command -v chromium; } >/dev/null || { $(CHROMIUM) && missing=1; }; \
-	if [ -n "$$missing" ]; then \
-		$(SUDO) apt-get update -qq && \
-		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends \
-			mosquitto mosquitto-clients faketime pcscd vsmartcard-vpcd umockdev libpcsclite-dev swig \
-			gcc libc6-dev linux-libc-dev python3-dev libusb-1.0-0 libfprint-2-tests iproute2 \
-			$$($(CHROMIUM) && echo chromium-headless-shell fonts-dejavu-core); \
-	fi
+	@$(PYTHON) tests/support/system_packages.py
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
 lock: $(VENV)/.dev

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,8 +15,8 @@ from support.mosquitto import free_port
 
 from vm.disk import VolatileDisk
 from vm.image import Image
+from vm.needs import QEMU
 
-QEMU = "qemu-system-x86_64"
 ADDRESS = "10.0.2.2"
 """The host, as the guest sees it."""
 BROKER_PORT = 8883
@@ -190,9 +189,3 @@ class Machine:
         for future in self._waiting.values():
             future.cancel()
         self._waiting.clear()
-
-
-def missing() -> str | None:
-    """What this machine lacks to run a virtual one."""
-    lacking = [program for program in (QEMU, "mmdebstrap", "mke2fs") if shutil.which(program) is None]
-    return f"not installed: {', '.join(lacking)}" if lacking else None
