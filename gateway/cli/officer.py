@@ -21,6 +21,7 @@ class Officer:
     def __init__(self, desk: Workstation) -> None:
         self._desk = desk
         self._busy: dict[Position, asyncio.Task[None]] = {}
+        self._pictured: set[Position] = set()
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before a document is seen."""
@@ -40,11 +41,17 @@ class Officer:
         if not isinstance(read, DocumentRead) or read.overall is not Outcome.SUCCESSFUL:
             return
         lane, transaction = received.position.lane, received.envelope.transaction
-        for position, verb in ((self._waited_at(lane), "open"), (self._camera_of(lane), "capture")):
-            if position is not None and position not in self._busy:
-                self._begin(position, verb, transaction)
+        barrier, camera = self._waited_at(lane), self._camera_of(lane)
+        if barrier is not None:
+            self._begin(barrier, "open", transaction)
+        # A picture of each traveller who is let in; and one at once, so that there is something to see.
+        if camera is not None and (barrier is not None or camera not in self._pictured):
+            self._pictured.add(camera)
+            self._begin(camera, "capture", transaction)
 
     def _begin(self, position: Position, verb: str, transaction: str) -> None:
+        if position in self._busy:
+            return
         task = asyncio.create_task(self._command(position, verb, transaction))
         self._busy[position] = task
         task.add_done_callback(lambda _: self._busy.pop(position, None))

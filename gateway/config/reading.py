@@ -28,8 +28,8 @@ def read(path: Path) -> str:
         raise _unusable(
             path,
             "there is no such file",
-            "check the path; start from a copy of config/example.toml, or from `borderpost demo`: while one runs, "
-            "it is meant where no path is given",
+            "check the path; start from a copy of config/example.toml. Without a path, the post of a running "
+            "`borderpost demo` is used",
         ) from None
     except PermissionError:
         raise _unusable(
