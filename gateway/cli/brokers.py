@@ -37,6 +37,24 @@ def loopback_broker(run_dir: Path, wanted: int = 0) -> Iterator[tuple[str, int]]
     mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if os.environ.get("BORDERPOST_DEMO_BROKER") == "iotcore":
         mosquitto = None
+    with contextlib.ExitStack() as held:
+        yield from _started(mosquitto, run_dir, _held(wanted, held) if wanted else 0)
+
+
+def _held(wanted: int, held: contextlib.ExitStack) -> int:
+    """Return the port, or 0 while another demo has it: two that start at once would both find it free.
+
+    A name among the abstract sockets is the lock; the kernel frees it with the process.
+    """
+    lock = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    try:
+        lock.bind(f"\0borderpost-demo-port-{wanted}")
+    except OSError:
+        return 0
+    return wanted
+
+
+def _started(mosquitto: str | None, run_dir: Path, wanted: int) -> Iterator[tuple[str, int]]:
     for attempt in range(5):  # another program may take the port between our look and the broker's start
         port = free_port(0 if attempt else wanted)
         name = "mosquitto" if mosquitto else "iotcore"
