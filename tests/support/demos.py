@@ -36,7 +36,6 @@ class Demo:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
         self._terminal = ours
-        self.started_s = time.monotonic()
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *command],  # so that Ctrl-C is the terminal's to send
             cwd=ROOT,
@@ -46,6 +45,10 @@ class Demo:
             stderr=theirs,
         )
         os.close(theirs)
+        # A terminal that is not yet the program's own sends no signal.
+        while self.process.poll() is None and os.tcgetpgrp(ours) != self.process.pid:
+            time.sleep(0.001)
+        self.started_s = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
