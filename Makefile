@@ -23,8 +23,10 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test coverage lint bench fuzz torture soak recordings contract messages screenshots deb lock clean
 
+# Ctrl-C while Python itself starts would be a traceback: it is held back until the program takes it.
+HOLD := $(shell env --block-signal=INT true 2>/dev/null && echo env --block-signal=INT)
 demo: $(VENV)/.demo
-	$(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
+	@$(HOLD) $(BIN)/borderpost demo $(if $(DURATION),--duration $(DURATION))
 
 # How often each recording of a fingerprint scanner is played.
 REPLAYS ?= 50

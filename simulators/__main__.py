@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 
 import structlog
@@ -14,10 +15,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=__doc__)
     parser.add_argument("post", help="the post's file")
     parser.add_argument("--run-dir", required=True, help="directory of the control socket; ${BORDERPOST_RUN}")
+    parser.add_argument(
+        "--ready-fd",
+        type=int,
+        help="descriptor that gets a line once every device can be found",
+    )
     given = parser.parse_args(arguments)
+
+    def ready(_: object) -> None:
+        if given.ready_fd is not None:
+            os.write(given.ready_fd, b"ready\n")
+            os.close(given.ready_fd)
+
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        return asyncio.run(run_post(given.post, run_dir=given.run_dir))
+        return asyncio.run(run_post(given.post, run_dir=given.run_dir, on_ready=ready))
     except SimulatorError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -18,26 +18,52 @@ class BrokerError(Exception):
     """No broker could be started."""
 
 
-def free_port() -> int:
-    """A port of the loopback address that nobody listened on a moment ago."""
+def free_port(wanted: int = 0) -> int:
+    """Return `wanted` if no program listens on that port of the loopback address, else a free port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        # Connections of an earlier broker keep its port for a minute, unless the next one reuses it.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
 @contextlib.contextmanager
-def loopback_broker(run_dir: Path) -> Iterator[tuple[str, int]]:
-    """Run a broker on a free port; yields its name and port; raises BrokerError."""
+def loopback_broker(run_dir: Path, wanted: int = 0) -> Iterator[tuple[str, int]]:
+    """Run a broker on the port `wanted`, else on a free one; yields its name and port; raises BrokerError."""
     mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if os.environ.get("BORDERPOST_DEMO_BROKER") == "iotcore":
         mosquitto = None
-    for _ in range(5):  # another program may take the port between our look and the broker's start
-        port = free_port()
+    with contextlib.ExitStack() as held:
+        yield from _started(mosquitto, run_dir, _held(wanted, held) if wanted else 0)
+
+
+def _held(wanted: int, held: contextlib.ExitStack) -> int:
+    """Return the port, or 0 while another demo has it: two that start at once would both find it free.
+
+    A name among the abstract sockets is the lock; the kernel frees it with the process.
+    """
+    lock = held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    try:
+        lock.bind(f"\0borderpost-demo-port-{wanted}")
+    except OSError:
+        return 0
+    return wanted
+
+
+def _started(mosquitto: str | None, run_dir: Path, wanted: int) -> Iterator[tuple[str, int]]:
+    for attempt in range(5):  # another program may take the port between our look and the broker's start
+        port = free_port(0 if attempt else wanted)
         name = "mosquitto" if mosquitto else "iotcore"
         command = _mosquitto(mosquitto, run_dir, port) if mosquitto else _iotcore(run_dir, port)
         with (run_dir / "broker.log").open("ab") as log:
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            # In a session of its own: Ctrl-C at the terminal would end it before the gateway that needs it.
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+            )
         try:
             if _answers(process, port):
                 yield name, port

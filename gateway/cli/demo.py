@@ -2,52 +2,32 @@
 
 import asyncio
 import contextlib
+import json
 import os
-import secrets
-import signal
-import statistics
+import re
+import select
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.panel import Panel
-from rich.table import Table
 
 from gateway.cli.brokers import BrokerError, free_port, loopback_broker
-from gateway.cli.officer import STATION, Officer
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.rendering import event_line, status_line
-from gateway.cli.terminal import console, fail, need_simulators, say
-from gateway.cli.workstation import Login, workstation_of
-from gateway.client import Received
-from gateway.config import Post
-from gateway.config.model import Console
-from gateway.local.orders import Standing
+from gateway.cli.interrupts import Interrupted, Interrupts
+from gateway.cli.programs import Program, running
+from gateway.cli.running_demo import published
+from gateway.cli.terminal import console, fail, need_simulators
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
-STOP_S = 6.0
+PORT = 18830
+"""The usual port of a demo's broker, which the README's examples name."""
 START_S = 20.0
 """How long the time of a demo waits for every device to be online: one of them may never be."""
-
-
-@dataclass
-class Tally:
-    """What the demo saw."""
-
-    events: Counter[str] = field(default_factory=Counter)
-    latencies_ms: list[float] = field(default_factory=list)
-
-    def take(self, received: Received) -> None:
-        """Count one event; both ends run on this machine, so the boot clock gives its latency."""
-        self.events[str(received.position)] += 1
-        heard_ns = int(received.envelope.monons)
-        self.latencies_ms.append((time.clock_gettime_ns(time.CLOCK_BOOTTIME) - heard_ns) / 1e6)
+READY_S = 60.0
+"""Time for the simulated devices to appear, in seconds."""
 
 
 def demo(
@@ -57,135 +37,152 @@ def demo(
     config: Annotated[Path, typer.Option(help="The file that describes the post.")] = CONFIG / "demo.toml",
     post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = CONFIG
     / "demo-post.toml",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the broker, if it is free; 0: any free one.")
+    ] = PORT,
 ) -> None:
     """Run everything on this machine, without root: broker, simulated post, gateway; show what it says.
 
-    Exit code 1 when a device of the post published nothing.
+    While it runs, `borderpost devices`, `watch`, `doctor` and others find it without CONFIG.
+
+    Exit codes: 0 after Ctrl-C, at any moment; with --duration, 1 when a device of the post published nothing.
     """
     need_simulators()
-    with tempfile.TemporaryDirectory(prefix="borderpost-demo-") as folder:
-        run_dir = Path(folder)
+    with Interrupts() as interrupts:
         try:
-            with loopback_broker(run_dir) as (broker, port):
-                os.environ.update(
-                    BORDERPOST_RUN=str(run_dir),
-                    BORDERPOST_MQTT_PORT=str(port),
-                    BORDERPOST_CONSOLE_PORT=str(free_port()),
-                )
-                described = load_or_fail(config)
-                if described.gateway.profile == "production":
-                    fail(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
-                code = asyncio.run(_demo(described, config, post, run_dir, duration, f"{broker}:{port}"))
+            code = _run(interrupts, duration, config, post, port)
+        except Interrupted:
+            code = os.EX_OK
         except BrokerError as error:
             fail(str(error), os.EX_UNAVAILABLE)
     raise typer.Exit(code)
 
 
-async def _demo(
-    described: Post, config: Path, post: Path, run_dir: Path, duration: float | None, broker: str
-) -> int:
-    console.print(
-        Panel(
-            f"[bold]{described.gateway.site}[/] with {len(described.devices)} simulated devices\n"
-            f"broker {broker} on 127.0.0.1, MQTT 5, topics {described.gateway.topic_root}/#\n"
-            f"{_console(described.console)}"
-            "[magenta]Every traveller you see is invented.[/]  Ctrl-C ends the demo.",
-            title="borderpost demo",
-            expand=False,
-        )
-    )
-    loop = asyncio.get_running_loop()
-    ending: asyncio.Future[None] = loop.create_future()
+def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Path, port: int) -> int:
+    interrupts.check()
+    console.print("Starting a broker, simulated devices and the gateway ...", style="dim")
+    with tempfile.TemporaryDirectory(prefix="borderpost-demo-") as folder:
+        run_dir = Path(folder)
+        described_by = run_dir / "post.toml"
+        environment = {"BORDERPOST_RUN": folder} | {
+            f"BORDERPOST_{name}_PORT": str(free_port()) for name in ("CONSOLE", "CAMERA")
+        }
+        os.environ.update(environment)
+        with (
+            published(described_by) as findable,
+            # The simulators first: they take longest, and load while the broker does and this program.
+            _simulators(post, run_dir, interrupts) as (devices, ready),
+            loopback_broker(run_dir, port if findable else 0) as (broker, broker_port),
+        ):
+            environment["BORDERPOST_MQTT_PORT"] = os.environ["BORDERPOST_MQTT_PORT"] = str(broker_port)
+            from gateway.cli.demo_screen import Screen
+            from gateway.cli.post_file import load_or_fail
 
-    def end() -> None:
-        if not ending.done():
-            ending.set_result(None)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    if duration is not None:
-        loop.call_later(START_S + duration, end)
-    tally = Tally()
-    simulators = [sys.executable, "-m", "simulators", str(post), "--run-dir", str(run_dir)]
-    daemon = [sys.executable, "-m", "gateway.daemon", str(config)]
-    async with _program(simulators, run_dir, end) as devices, _program(daemon, run_dir, end) as gateway:
-        watching = asyncio.create_task(_show(described, tally, duration, end))
-        await asyncio.wait({ending, watching}, return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        for process, name in ((gateway, "gateway.daemon"), (devices, "simulators")):
-            if process.returncode is not None:
-                console.print((run_dir / f"{name}.log").read_text()[-2000:], markup=False)
-                console.print(f"[red]{name} ended by itself with {process.returncode}[/]")
-                return os.EX_SOFTWARE
-    silent = _summary(described, tally)
-    return 1 if silent else 0
+            described = load_or_fail(config)
+            if described.gateway.profile == "production":
+                fail(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
+            _write_resolved(config, described_by, environment)
+            screen = Screen(described, f"{broker}, 127.0.0.1:{broker_port}", described_by, findable=findable)
+            if not _wait(ready, interrupts):
+                return _ended(devices)
+            daemon = [sys.executable, "-m", "gateway.daemon", str(described_by)]
+            with running("gateway.daemon", daemon, run_dir) as gateway:
+                failed = asyncio.run(_watch(screen, interrupts, duration, (gateway, devices)))
+                if failed is not None:
+                    return _ended(failed)
+        silent = screen.summary()
+        return 1 if silent and not interrupts.asked else 0
 
 
-def _console(console: Console) -> str:
-    """Let somebody into the console, and say where it is; nothing where its libraries are not installed."""
-    if console.listen is None or console.users_file is None:
-        return ""
+@contextlib.contextmanager
+def _simulators(post: Path, run_dir: Path, interrupts: Interrupts) -> Iterator[tuple[Program, int]]:
+    """Run the simulated devices; yields their program, and the descriptor at which it says they are there."""
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-m", "simulators", str(post), "--run-dir", str(run_dir)]
     try:
-        from gateway.console.people import set_password
-    except ImportError:
-        return ""
-    password = secrets.token_urlsafe(9)
-    set_password(console.users_file, "demo", password, Standing.SUPERVISOR)
-    return f"console [bold]http://{console.listen}[/], name [bold]demo[/], password [bold]{password}[/]\n"
-
-
-@contextlib.asynccontextmanager
-async def _program(
-    command: Sequence[str], run_dir: Path, ended: Callable[[], None]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program beside us; its own Ctrl-C is ours to pass on."""
-    with (run_dir / f"{command[2]}.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    waiting = asyncio.create_task(process.wait())
-    waiting.add_done_callback(lambda _: ended())
-    try:
-        yield process
+        with contextlib.ExitStack() as stack:
+            try:
+                interrupts.check()
+                program = running("simulators", [*command, "--ready-fd", str(theirs)], run_dir, (theirs,))
+                started = stack.enter_context(program)
+            finally:
+                os.close(theirs)
+            yield started, ours
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(waiting, STOP_S)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        os.close(ours)
 
 
-async def _show(described: Post, tally: Tally, duration: float | None, end: Callable[[], None]) -> None:
-    """Show what comes; call `end` when `duration` is over, which slow machines do not spend on starting."""
-    expected = set(described.devices)
-    desk = workstation_of(described, login=Login(station=STATION))
-    async with desk, Officer(desk) as officer:
-        async for item in desk.everything():
-            if isinstance(item, Received):
-                tally.take(item)
-                say(event_line(item, reveal=False))
-                officer.sees(item)
-            else:
-                say(status_line(item))
-                if item.online and item.position in expected:
-                    expected.discard(item.position)
-                    if not expected and duration is not None:
-                        asyncio.get_running_loop().call_later(duration, end)
+def _wait(ready: int, interrupts: Interrupts) -> bool:
+    """Wait for the devices; False when their program ended instead. Raises Interrupted."""
+    for _ in range(int(READY_S * 10)):
+        interrupts.check()
+        if select.select([ready], [], [], 0.1)[0]:
+            return bool(os.read(ready, 1))
+    return False
 
 
-def _summary(described: Post, tally: Tally) -> list[str]:
-    """Print what was seen; returns the devices that said nothing."""
-    table = Table(title="What was seen", box=None)
-    table.add_column("device")
-    table.add_column("events", justify="right")
-    for position in map(str, described.devices):
-        count = tally.events[position]
-        table.add_row(position, str(count) if count else "[red]nothing[/]")
-    console.print(table)
-    total = tally.events.total()
-    median = f", median latency {statistics.median(tally.latencies_ms):.1f} ms" if total else ""
-    console.print(f"[bold]{total} events{median}[/]")
-    return [str(position) for position in described.devices if not tally.events[str(position)]]
+async def _watch(
+    screen: Any, interrupts: Interrupts, duration: float | None, programs: tuple[Program, ...]
+) -> Program | None:
+    """Show what the post says until the demo ends; returns the program that ended by itself."""
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    interrupts.on_request(lambda: loop.call_soon_threadsafe(ending.set))
+    descriptors = [os.pidfd_open(program.process.pid) for program in programs]
+    for descriptor in descriptors:
+        loop.add_reader(descriptor, ending.set)
+    if duration is not None:
+        loop.call_later(START_S + duration, ending.set)
+    watching = asyncio.create_task(screen.watch(duration, ending.set))
+    told = asyncio.create_task(ending.wait())
+    try:
+        await asyncio.wait({told, watching}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        interrupts.on_request(lambda: None)
+        for task in (watching, told):
+            task.cancel()
+        await asyncio.gather(watching, told, return_exceptions=True)
+        for descriptor in descriptors:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+    if not watching.cancelled():
+        watching.result()  # raises what went wrong
+    return next((program for program in programs if program.process.poll() is not None), None)
+
+
+def _ended(program: Program) -> int:
+    console.print(program.last_words, markup=False)
+    console.print(f"[red]{program.name} ended by itself with {program.process.wait()}[/]")
+    return os.EX_SOFTWARE
+
+
+def _write_resolved(config: Path, copy: Path, environment: Mapping[str, str]) -> None:
+    """Copy a post's file with the demo's own variables filled in, so that other programs can read it.
+
+    What it names relative to its folder is linked beside the copy.
+    """
+    text = config.read_text("utf-8")
+    for name, value in environment.items():
+        filled = json.dumps(value)[1:-1].replace("\\", "\\\\")
+        text = re.sub(rf"\$\{{{name}(:-[^}}]*)?\}}", filled, text)
+    copy.write_text(text)
+    for name in _strings(tomllib.loads(text)):
+        relative = Path(name)
+        if not name or relative.is_absolute() or ".." in relative.parts:
+            continue
+        with contextlib.suppress(OSError, ValueError):
+            if (config.parent / relative).exists():
+                (copy.parent / relative).parent.mkdir(parents=True, exist_ok=True)
+                (copy.parent / relative).symlink_to((config.parent / relative).absolute())
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for inner in value.values():
+                yield from _strings(inner)
+        case list():
+            for inner in value:
+                yield from _strings(inner)

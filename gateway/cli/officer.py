@@ -1,4 +1,4 @@
-"""The officer of a demo: lets in who waits at a barrier, once a document read there is in order."""
+"""The officer of a demo: opens a barrier and takes a picture, once a document in that lane is in order."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,8 @@ class Officer:
 
     def __init__(self, desk: Workstation) -> None:
         self._desk = desk
-        self._opening: dict[Position, asyncio.Task[None]] = {}
+        self._busy: dict[Position, asyncio.Task[None]] = {}
+        self._pictured: set[Position] = set()
 
     async def __aenter__(self) -> Self:
         """Nothing is opened before a document is seen."""
@@ -30,20 +31,37 @@ class Officer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Wait for nobody any more."""
-        for task in self._opening.values():
+        for task in self._busy.values():
             task.cancel()
-        await asyncio.gather(*self._opening.values(), return_exceptions=True)
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     def sees(self, received: Received) -> None:
         """Look at an event, and have a barrier opened where it is a document in order."""
         read = received.data
         if not isinstance(read, DocumentRead) or read.overall is not Outcome.SUCCESSFUL:
             return
-        barrier = self._waited_at(received.position.lane)
-        if barrier is not None and barrier not in self._opening:
-            task = asyncio.create_task(self._let_in(barrier, received.envelope.transaction))
-            self._opening[barrier] = task
-            task.add_done_callback(lambda _: self._opening.pop(barrier, None))
+        lane, transaction = received.position.lane, received.envelope.transaction
+        barrier, camera = self._waited_at(lane), self._camera_of(lane)
+        if barrier is not None:
+            self._begin(barrier, "open", transaction)
+        # A picture of each traveller who is let in; and one at once, so that there is something to see.
+        if camera is not None and (barrier is not None or camera not in self._pictured):
+            self._pictured.add(camera)
+            self._begin(camera, "capture", transaction)
+
+    def _begin(self, position: Position, verb: str, transaction: str) -> None:
+        if position in self._busy:
+            return
+        task = asyncio.create_task(self._command(position, verb, transaction))
+        self._busy[position] = task
+        task.add_done_callback(lambda _: self._busy.pop(position, None))
+
+    def _camera_of(self, lane: str) -> Position | None:
+        """Return the camera of a lane that is online."""
+        for position in self._desk.devices:
+            if position.lane == lane and position.device == "camera" and self._desk.status(position).online:
+                return position
+        return None
 
     def _waited_at(self, lane: str) -> Position | None:
         """The closed barrier of a lane before which somebody is sensed."""
@@ -55,6 +73,6 @@ class Officer:
                 return position
         return None
 
-    async def _let_in(self, barrier: Position, transaction: str) -> None:
+    async def _command(self, position: Position, verb: str, transaction: str) -> None:
         with contextlib.suppress(CommandError):  # the records of it say why
-            await self._desk.command(barrier, "open", transaction=transaction)
+            await self._desk.command(position, verb, transaction=transaction)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from gateway.cli.running_demo import find
 from gateway.cli.terminal import DEFAULT_CONFIG
 
 _POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
@@ -18,7 +19,10 @@ class OnDevice(TyperCommand):
     """A command that takes CONFIG POSITION ..., or POSITION ...: then the post's usual file is meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the usual file before a position that stands where a file should."""
+        """Put the usual file before a position that stands where a file should, or where none is named."""
+        arguments = {param.name for param in self.params if param.param_type_name == "argument"}
+        if self.name != "run" and "config" in arguments:
+            ctx.default_map = {**(ctx.default_map or {}), "config": str(usual_file())}
         if not ctx.resilient_parsing and any(param.name == "position" for param in self.params):
             given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             first = given.get("config")
@@ -30,8 +34,12 @@ class OnDevice(TyperCommand):
 
 
 def usual_file() -> Path:
-    """The post's file where none is named."""
-    return Path(os.environ.get("BORDERPOST_CONFIG") or DEFAULT_CONFIG)
+    """Return the post's file where none is named: the installed post's, else that of a running demo."""
+    if named := os.environ.get("BORDERPOST_CONFIG"):
+        return Path(named)
+    if DEFAULT_CONFIG.exists():
+        return DEFAULT_CONFIG
+    return find() or DEFAULT_CONFIG
 
 
 def known(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from drivers.driver import Condition
 from drivers.observation import Observation, redacted
+from drivers.passport.observations import DocumentRead, MrzRead
 from gateway.cli.sentences import sentence
 from gateway.client import DeviceStatus, Received
 
@@ -32,6 +33,8 @@ def event_line(received: Received, *, reveal: bool) -> Text:
     data = received.data
     said = sentence(data, shown=shown) if isinstance(data, Observation) else None
     line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if said is None else said)
+    # A document takes one line, of which the end may be cut. Other events say what to do, at their end.
+    line.no_wrap = isinstance(data, DocumentRead | MrzRead)
     return line
 
 

@@ -24,12 +24,21 @@ ConfigFile = Annotated[
 DEFAULT_CONFIG = Path("/etc/borderpost/post.toml")
 
 
+INDENT = 4
+
+
 def say(line: Text) -> None:
-    """Print one line: cut to the terminal's width, or whole where there is no terminal."""
-    if console.is_terminal:
+    """Print one line: wrapped to the terminal's width, cut if it is `no_wrap`, whole without a terminal."""
+    if not console.is_terminal:
+        console.print(line, soft_wrap=True)
+    elif line.no_wrap:
         console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
     else:
-        console.print(line, soft_wrap=True)
+        first, *more = line.wrap(console, console.width)
+        console.print(first, soft_wrap=True)
+        rest = Text(" ").join(more)
+        for part in rest.wrap(console, console.width - INDENT) if more else ():
+            console.print(Text(" " * INDENT) + part, soft_wrap=True)
 
 
 def fail(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:

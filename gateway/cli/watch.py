@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from gateway.cli.post_file import load_or_fail
 from gateway.cli.rendering import event_json, event_line, status_line
 from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, errors, fail, say
-from gateway.cli.workstation import workstation_of
-from gateway.client import Received, Refused
+from gateway.cli.workstation import remedy, workstation_of
+from gateway.client import ConnectionProblem, Received, Refused
 from gateway.config import Post
 from gateway.trust.keys import UnusableKeyError, load_public_key
 
@@ -50,7 +50,12 @@ def watch(
 async def _watch(
     post: Post, positions: list[str] | None, keys: list[Ed25519PublicKey], *, as_json: bool, reveal: bool
 ) -> None:
-    async with workstation_of(post, positions, verify=keys or None, on_refused=_refused) as desk:
+    def problem(met: ConnectionProblem) -> None:
+        errors.print(f"{met.text}\n    {remedy(post, met.how)}", markup=False, soft_wrap=True)
+
+    async with workstation_of(
+        post, positions, verify=keys or None, on_refused=_refused, on_problem=problem
+    ) as desk:
         async for item in desk.everything():
             if isinstance(item, Received):
                 if as_json:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.links.trusting import trusting
 from gateway.cli.terminal import fail
-from gateway.client import Refused, Workstation
+from gateway.client import ConnectionProblem, Refused, Workstation
 from gateway.config import Post
 
 ANSWER_S = 5.0
@@ -59,6 +59,7 @@ def workstation_of(
     *,
     verify: Iterable[Ed25519PublicKey] | None = None,
     on_refused: Callable[[Refused], None] | None = None,
+    on_problem: Callable[[ConnectionProblem], None] | None = None,
 ) -> Workstation:
     """Connect without a session that outlives us: as a station, or as the gateway itself would."""
     broker, login = post.broker, login or Login()
@@ -88,6 +89,7 @@ def workstation_of(
         training=post.gateway.profile == "training",
         verify=verify,
         on_refused=on_refused,
+        on_problem=on_problem,
     )
 
 
@@ -97,7 +99,8 @@ async def connected(
 ) -> AsyncIterator[Workstation]:
     """The same, once it is connected; ends with EX_UNAVAILABLE when it is not within seconds."""
     try:
-        desk = workstation_of(post, positions, login)
+        # A problem that lasts is reported below: standard output may be a pipe that takes JSON.
+        desk = workstation_of(post, positions, login, on_problem=lambda _: None)
     except (OSError, ssl.SSLError) as error:
         fail(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
     async with desk:
@@ -105,12 +108,18 @@ async def connected(
             async with asyncio.timeout(ANSWER_S):
                 await desk.connected.wait()
         except TimeoutError:
-            fail(
-                f"the broker at {post.broker.host}:{post.broker.port} does not answer or does not let us in\n"
-                "    is it running? systemctl status mosquitto",
-                os.EX_UNAVAILABLE,
-            )
+            text, how = f"The broker at {post.broker.host}:{post.broker.port} does not answer.", ""
+            if desk.problem is not None:
+                text, how = desk.problem.text, desk.problem.how
+            fail(f"{text}\n    {remedy(post, how)}", os.EX_UNAVAILABLE)
         yield desk
+
+
+def remedy(post: Post, how: str) -> str:
+    """Return a remedy for the connection, with the command that shows why the broker does not run."""
+    if post.broker.embedded:
+        return f"{how} Does the demo still run? Start it again: borderpost demo".strip()
+    return f"{how} Is it running? systemctl status mosquitto".strip()
 
 
 async def retained(desk: Workstation) -> None:

@@ -15,7 +15,7 @@ from gateway.client.commanding import (
     Obeyed,
 )
 from gateway.client.previewing import Preview
-from gateway.client.seen import Counts, DeviceStatus, Now, Received, Refused
+from gateway.client.seen import ConnectionProblem, Counts, DeviceStatus, Now, Received, Refused
 from gateway.client.workstation import Workstation
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "CommandNotSent",
     "CommandRejected",
     "CommandUnanswered",
+    "ConnectionProblem",
     "Counts",
     "DeviceStatus",
     "HeldClaim",

@@ -70,6 +70,11 @@ class Connection(aiomqtt.Client):
         if self._left:  # by somebody who did not wait for the thread that connects
             self._loop.call_soon_threadsafe(self._leave)
 
+    def _on_disconnect(self, *arguments: Any, **more: Any) -> None:
+        # aiomqtt asks a cancelled future for its exception, and asyncio prints the traceback of that.
+        if not self._connected.cancelled():
+            super()._on_disconnect(*arguments, **more)
+
     async def lost(self) -> None:
         """Wait until the connection ends; raises MqttError."""
         await asyncio.wait({self._disconnected})

@@ -56,6 +56,19 @@ class DeviceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionProblem:
+    """The reason why a workstation gets nothing from the broker, and its remedy."""
+
+    address: str
+    """Where it connects to, as `host:port`."""
+    text: str
+    how: str
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.how}"
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """What a device said last of a kind that stands, such as the sensed state of a barrier."""
 

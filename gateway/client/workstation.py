@@ -26,7 +26,8 @@ from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
 from gateway.client.connection import Connection
 from gateway.client.incoming import Incoming
 from gateway.client.previewing import Preview
-from gateway.client.seen import Counts, DeviceStatus, Now, Received, Refused, typed
+from gateway.client.problems import no_gateway, not_connected
+from gateway.client.seen import ConnectionProblem, Counts, DeviceStatus, Now, Received, Refused, typed
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
 from gateway.contract.standing import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WAITING_EVENTS = 10_000
+GATEWAY_S = 3.0
+"""Time for the retained state of a gateway to arrive after the connection, in seconds."""
 RECEIVE_MAXIMUM = 20
 PREVIEW_QOS = 0
 """A broker keeps none of those for a workstation that is away."""
@@ -65,6 +68,7 @@ class Workstation:
         training: bool = False,
         verify: "Iterable[Ed25519PublicKey] | None" = None,
         on_refused: Callable[[Refused], None] | None = None,
+        on_problem: Callable[[ConnectionProblem], None] | None = None,
     ) -> None:
         """`positions`: such as `lane-1/reader`; None: every device of the site.
 
@@ -75,6 +79,8 @@ class Workstation:
         `verify`: the public keys of the site's gateways (`gateway.trust.keys.load_public_key`). Then events
         that they have not signed are refused, counted, and told to `on_refused`; images are held against the
         hashes in their event. States and what stands (`now`) are not signed.
+        `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
+        site behind it, once for each new reason; without it, they are logged as warnings.
         """
         self._site = site
         self._root = TRAINING_ROOT if training else ROOT
@@ -102,6 +108,9 @@ class Workstation:
         self._client: Connection | None = None
         self._learned = asyncio.Event()
         self._told: dict[Position, DeviceStatus] = {}
+        self._on_problem = on_problem or _log_problem
+        self._address = f"{host}:{port}"
+        self.problem: ConnectionProblem | None = None
         self.connected = asyncio.Event()
         self.counts = Counts()
         vouching = None
@@ -340,9 +349,11 @@ class Workstation:
                     self._client = client
                     self.connected.set()
                     self._tell()
+                    self._trouble(None)
+                    await self._expect_gateway(client)
                     await client.lost()
             except (aiomqtt.MqttError, OSError) as error:
-                log.info("workstation_disconnected", error=type(error).__name__)
+                self._trouble(not_connected(self._address, error))
             finally:
                 self._client = None
             self.connected.clear()
@@ -352,6 +363,22 @@ class Workstation:
             for preview in self._previews.values():
                 preview.take(b"")
             await asyncio.sleep(backoff.next_s())
+
+    async def _expect_gateway(self, client: Connection) -> None:
+        """Report a broker that knows no gateway of the site: its state is retained, so it comes at once."""
+        lost = asyncio.create_task(client.lost())
+        try:
+            await asyncio.wait({lost}, timeout=GATEWAY_S)
+            if not lost.done() and not self.gateways:
+                self._trouble(no_gateway(self._address, self._site, self._root))
+        finally:
+            lost.cancel()
+            await asyncio.gather(lost, return_exceptions=True)
+
+    def _trouble(self, problem: ConnectionProblem | None) -> None:
+        if problem is not None and problem != self.problem:
+            self._on_problem(problem)
+        self.problem = problem
 
     def _patterns(self) -> list[str]:
         """What to subscribe to: not what other stations ask and are answered."""
@@ -403,6 +430,7 @@ class Workstation:
                 self._commanding.over(session)
         if state.online or before is None or before.session == state.session:
             self.gateways[gateway] = state
+            self._trouble(None)
         for position, device in self._states.items():
             if device.session == state.session or (before is not None and device.session == before.session):
                 self._put_status(position)
@@ -466,6 +494,10 @@ class Workstation:
     def _put(self, item: Received | DeviceStatus) -> None:
         self._waiting.append(item)
         self._news.set()
+
+
+def _log_problem(problem: ConnectionProblem) -> None:
+    log.warning(str(problem))  # a sentence for a person at a terminal
 
 
 def _news_of(status: DeviceStatus) -> tuple[object, ...]:

@@ -26,7 +26,10 @@ def read(path: Path) -> str:
         content = path.read_bytes()
     except FileNotFoundError:
         raise _unusable(
-            path, "there is no such file", "check the path; start from a copy of config/example.toml"
+            path,
+            "there is no such file",
+            "check the path; start from a copy of config/example.toml. Without a path, the post of a running "
+            "`borderpost demo` is used",
         ) from None
     except PermissionError:
         raise _unusable(

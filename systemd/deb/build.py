@@ -135,7 +135,8 @@ def _environment(uv: str, wheel: Path, tree: Path) -> None:
     (home / "bin/python3").symlink_to(PYTHON)
     command = home / "bin/borderpost"
     command.write_text(
-        "#!/opt/borderpost/bin/python3 -IB\nimport sys\n\nfrom gateway.cli import main\n\nsys.exit(main())\n"
+        "#!/opt/borderpost/bin/python3 -IB\nimport sys\n\n"
+        "from gateway.borderpost import main\n\nsys.exit(main())\n"
     )
     command.chmod(0o755)
     (tree / "usr/bin").mkdir(parents=True)

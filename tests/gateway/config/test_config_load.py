@@ -121,13 +121,15 @@ def test_the_demo_is_a_post_of_four_readers_and_a_barrier_that_its_officer_may_m
     assert loaded.gateway.profile == "training"
     assert loaded.gateway.state_dir == tmp_path / "state"
     assert (loaded.broker.port, loaded.broker.embedded) == (18831, True)
-    *readers, (barrier, wired) = loaded.devices.items()
+    *readers, (barrier, wired), (camera, _) = loaded.devices.items()
     assert {str(at): (d.table["framing"], d.table["port"]) for at, d in readers} == {
         f"lane-{n}/reader": (framing, f"{tmp_path}/lane-{n}-reader")
         for n, framing in enumerate(("accessis", "text", "elyctis", "rte"), 1)
     }
     assert wired.table["board"]["port"] == f"{tmp_path}/lane-1-barrier"
     assert loaded.roles.grant(STATION, barrier).permits("open", moves=True)
+    for station in (STATION, "lane-1"):
+        assert loaded.roles.grant(station, camera).permits("capture", moves=False)
 
 
 @pytest.mark.usefixtures("shipped")

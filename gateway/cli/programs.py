@@ -1,0 +1,78 @@
+"""Programs that a command starts beside itself, and of which nothing is left when it ends."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+STOP_S = 6.0
+"""Time for a program to end by itself after SIGTERM, in seconds."""
+KILLED_S = 5.0
+"""Time for the kernel to end what was killed, in seconds."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A running program."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text("utf-8", "replace")[-2000:]
+
+
+@contextlib.contextmanager
+def running(
+    name: str, command: Sequence[str], folder: Path, pass_fds: Sequence[int] = ()
+) -> Iterator[Program]:
+    """Run a program in a session of its own, out of reach of the terminal's Ctrl-C; end it afterwards."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=pass_fds,
+        )
+    try:
+        yield Program(name, process, log)
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+        _end_session(process.pid)
+        process.wait()
+
+
+def _end_session(session: int) -> None:
+    """Kill what is left of a session: children of a program that was killed, or ended before it knew them."""
+    deadline = time.monotonic() + KILLED_S
+    while (left := list(_members(session))) and time.monotonic() < deadline:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.005)
+
+
+def _members(session: int) -> Iterator[int]:
+    """List the processes of a session that have not ended."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text("utf-8", "replace")
+        except OSError:
+            continue
+        state, _, _, of, *_ = stat.rpartition(")")[2].split()
+        if int(of) == session and state not in "ZX":
+            yield int(entry.name)
