@@ -30,7 +30,8 @@ from gateway.config import Post
 from gateway.config.model import Console
 from gateway.local.orders import Standing
 
-CONFIG = Path(__file__).parent.parent.parent / "config"
+FILES = Path(__file__).parent / "demo_files"
+"""The demo's post, its simulated devices and its role file: installed with the package, kept in config/."""
 STOP_S = 6.0
 START_S = 20.0
 """How long the time of a demo waits for every device to be online: one of them may never be."""
@@ -54,8 +55,8 @@ def demo(
     duration: Annotated[
         float | None, typer.Option(min=1, help="End by itself so many seconds after every device is online.")
     ] = None,
-    config: Annotated[Path, typer.Option(help="The file that describes the post.")] = CONFIG / "demo.toml",
-    post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = CONFIG
+    config: Annotated[Path, typer.Option(help="The file that describes the post.")] = FILES / "demo.toml",
+    post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = FILES
     / "demo-post.toml",
 ) -> None:
     """Run everything on this machine, without root: broker, simulated post, gateway; show what it says.
