@@ -21,7 +21,8 @@ from gateway.cli.programs import Program, running
 from gateway.cli.running_demo import published
 from gateway.cli.terminal import console, fail, need_simulators
 
-CONFIG = Path(__file__).parent.parent.parent / "config"
+FILES = Path(__file__).parent / "demo_files"
+"""The demo's post, its simulated devices and its role file: installed with the package, kept in config/."""
 PORT = 18830
 """The usual port of a demo's broker, which the README's examples name."""
 START_S = 20.0
@@ -34,8 +35,8 @@ def demo(
     duration: Annotated[
         float | None, typer.Option(min=1, help="End by itself so many seconds after every device is online.")
     ] = None,
-    config: Annotated[Path, typer.Option(help="The file that describes the post.")] = CONFIG / "demo.toml",
-    post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = CONFIG
+    config: Annotated[Path, typer.Option(help="The file that describes the post.")] = FILES / "demo.toml",
+    post: Annotated[Path, typer.Option(help="The file that describes the simulated devices.")] = FILES
     / "demo-post.toml",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the broker, if it is free; 0: any free one.")

@@ -7,26 +7,13 @@ models; what stands here is only what neither of them says.
 import json
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-
 from drivers.observation import DataClass, Observation
-from gateway.contract.asyncapi_commands import command_schemas, commands
+from gateway.contract.asyncapi_commands import commands
 from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
 from gateway.contract.commands import PREVIEW_EXPIRY_S
-from gateway.contract.envelope import MEDIA_TYPE, Event
-from gateway.contract.schemas import (
-    STATES,
-    Schema,
-    described,
-    envelope_of,
-    event_example,
-    example,
-    opened,
-    standing_example,
-    standing_of,
-)
-from gateway.contract.standing import Standing
+from gateway.contract.definitions import definitions, event_definition, referring, standing_definition
+from gateway.contract.envelope import MEDIA_TYPE
+from gateway.contract.schemas import STATES, Schema, described, event_example, example, standing_example
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -199,7 +186,7 @@ def _state_message(name: str) -> dict[str, Any]:
 
 def _standing_message(event: type[Observation]) -> dict[str, Any]:
     name = f"{event.event_type}.now"
-    return _json_message(name, f"{event.__name__}Standing", described(event), standing_example(event))
+    return _json_message(name, standing_definition(event), described(event), standing_example(event))
 
 
 def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -217,7 +204,7 @@ def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any])
 
 
 def _event_message(event: type[Observation]) -> dict[str, Any]:
-    payload = {"$ref": f"#/components/schemas/{event.__name__}Event"}
+    payload = {"$ref": f"#/components/schemas/{event_definition(event)}"}
     return _message(event.event_type, event.__name__, described(event), MEDIA_TYPE, payload) | {
         "bindings": {
             "mqtt": {"payloadFormatIndicator": 1, "contentType": MEDIA_TYPE, "bindingVersion": BINDING}
@@ -273,27 +260,8 @@ def _servers() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Schema]:
-    """Every model once, by its name; an event's envelope as `DocumentReadEvent`."""
-    events: dict[type[Observation], type[BaseModel]] = {event: Event[event] for event in EVENTS}  # type: ignore[valid-type]
-    standing: dict[type[Observation], type[BaseModel]] = {
-        event: Standing[event]  # type: ignore[valid-type]
-        for event in EVENTS
-        if event.stands
-    }
-    named, document = models_json_schema(
-        [(model, "serialization") for model in (*STATES.values(), *events.values(), *standing.values())],
-        ref_template="#/components/schemas/{model}",
-    )
-    found: dict[str, Schema] = opened(document["$defs"])
-
-    def taken(model: type[BaseModel]) -> Schema:
-        return found.pop(named[model, "serialization"]["$ref"].rpartition("/")[2])
-
-    for event, model in events.items():
-        found[f"{event.__name__}Event"] = envelope_of(event, taken(model))
-    for event, model in standing.items():
-        found[f"{event.__name__}Standing"] = standing_of(event, taken(model))
-    found |= command_schemas()
+    """Every definition, and what only this document needs: bytes, and MQTT's user properties."""
+    found: dict[str, Schema] = referring(dict(definitions()), "#/components/schemas/")
     found["Blob"] = {"type": "string", "format": "binary", "description": "Raw bytes.", "title": "Blob"}
     found["UserProperties"] = {
         "title": "UserProperties",

@@ -2,9 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
-
 from gateway.contract.catalogue import COMMANDS
 from gateway.contract.commands import (
     ANSWER_EXPIRY_S,
@@ -13,7 +10,8 @@ from gateway.contract.commands import (
     CommandKind,
     CommandMessage,
 )
-from gateway.contract.schemas import Schema, described, example, opened
+from gateway.contract.definitions import answer_definition, command_definition
+from gateway.contract.schemas import described, example
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -55,24 +53,6 @@ def commands() -> Parts:
     return Parts(channels, operations, messages)
 
 
-def command_schemas() -> dict[str, Schema]:
-    """Every model of commands and answers. What is sent to us stays as closed as it is."""
-    found: dict[str, Schema] = {}
-    requests: list[type[BaseModel]] = [kind.request for kind in COMMANDS]
-    # A part that is both asked for and told is open in one and closed in the other: it has two names.
-    _, sent = models_json_schema(
-        [(model, "validation") for model in requests], ref_template="#/components/schemas/{model}Args"
-    )
-    found |= {f"{name}Args": schema for name, schema in sent["$defs"].items()}
-    found["CommandMessage"] = CommandMessage.model_json_schema(mode="validation")
-    told: list[type[BaseModel]] = [CommandAnswer, *(kind.done for kind in COMMANDS)]
-    _, answers = models_json_schema(
-        [(model, "serialization") for model in told], ref_template="#/components/schemas/{model}"
-    )
-    found |= opened(answers["$defs"])
-    return found
-
-
 def _channel(address: str, text: str, parameters: list[str], messages: list[str]) -> dict[str, Any]:
     return {
         "address": address,
@@ -98,13 +78,12 @@ def _operation(kind: CommandKind) -> dict[str, Any]:
 
 
 def _command(kind: CommandKind) -> dict[str, Any]:
-    payload = _narrowed("CommandMessage", args={"$ref": f"#/components/schemas/{kind.request.__name__}Args"})
     return {
         "name": f"command.{kind.name}",
         "title": f"`{kind.verb}`",
         "summary": described(kind.request),
         "contentType": "application/json",
-        "payload": payload,
+        "payload": {"$ref": f"#/components/schemas/{command_definition(kind)}"},
         "correlationId": _CORRELATION,
         "bindings": {"mqtt": _JSON},
         "examples": [{"name": kind.name, "payload": command_example(kind)}],
@@ -112,13 +91,12 @@ def _command(kind: CommandKind) -> dict[str, Any]:
 
 
 def _answer(kind: CommandKind) -> dict[str, Any]:
-    done = {"$ref": f"#/components/schemas/{kind.done.__name__}"}
     return {
         "name": f"answer.{kind.name}",
         "title": f"Answer to `{kind.verb}`",
         "summary": f"{described(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
         "contentType": "application/json",
-        "payload": _narrowed("CommandAnswer", result={"anyOf": [done, {"type": "null"}]}),
+        "payload": {"$ref": f"#/components/schemas/{answer_definition(kind)}"},
         "correlationId": _CORRELATION,
         "bindings": {"mqtt": _JSON},
         "examples": [{"name": kind.name, "payload": answer_example(kind)}],
@@ -129,10 +107,6 @@ _CORRELATION = {
     "description": "MQTT correlation data: whatever the station chose, at most 256 bytes.",
     "location": "$message.header#/correlationData",
 }
-
-
-def _narrowed(schema: str, **properties: Schema) -> Schema:
-    return {"allOf": [{"$ref": f"#/components/schemas/{schema}"}, {"properties": properties}]}
 
 
 def command_example(kind: CommandKind) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.contract.asyncapi import asyncapi
+from gateway.contract.definitions import message_schema
 from gateway.contract.schemas import schemas
 
 CONTRACT_VERSION = "1.0.0"
@@ -47,8 +48,12 @@ def documents() -> Mapping[str, str]:
     )
     text = yaml.dump(asyncapi(CONTRACT_VERSION), Dumper=Plain, sort_keys=False, allow_unicode=True, width=110)
     files = {"asyncapi.yaml": head + text}
-    for name, schema in schemas().items():
-        files[f"schemas/{name}"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    written = {
+        "messages.json": message_schema(),
+        **{f"schemas/{name}": schema for name, schema in schemas().items()},
+    }
+    for name, schema in written.items():
+        files[name] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return files
 
 
@@ -77,6 +82,6 @@ def compare(directory: Path) -> list[Drift]:
         elif file.read_text(encoding="utf-8") != text:
             found.append(Drift(name, "changed"))
     # Only what this module could have written counts as its own.
-    written = [*directory.glob("*.yaml"), *directory.glob("schemas/*.json")]
+    written = [*directory.glob("*.yaml"), *directory.glob("*.json"), *directory.glob("schemas/*.json")]
     names = (str(file.relative_to(directory)) for file in sorted(written))
     return found + [Drift(name, "stray") for name in names if name not in current]

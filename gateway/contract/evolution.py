@@ -75,7 +75,7 @@ def _resolved(schema: Schema, root: Schema) -> tuple[Schema, Schema]:
     if reference is None:
         return schema, root
     definitions = root.get("$defs", {})
-    if reference in definitions:  # bundled, under its own `$id`: a document of its own
+    if reference in definitions:  # a document of its own under its `$id`, as in the golden files of 1.0.0
         bundled = definitions[reference]
         return bundled, bundled
     target = definitions[reference.rpartition("/")[2]]

@@ -6,7 +6,7 @@ vocabulary as `x-extensible-enum` (Zalando RESTful API guidelines, rule 112), so
 field or a new word is still valid against an old schema.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -46,37 +46,14 @@ def data_schema(event: type[Observation]) -> Schema:
 
 
 def event_schema(event: type[Observation]) -> Schema:
-    """The schema of a whole event: the envelope, with the data's own schema bundled in under its `$id`."""
+    """The schema of a whole event, complete by itself: generators follow no reference elsewhere."""
     schema = _document(Event[event], f"{schema_id(event.event_type)}:event")  # type: ignore[valid-type]
-    return envelope_of(event, _bundled(event, schema))
-
-
-def standing_schema(event: type[Observation]) -> Schema:
-    """The schema of what stands of a kind of event; bundled as in `event_schema`."""
-    schema = _document(Standing[event], f"{schema_id(event.event_type)}:now")  # type: ignore[valid-type]
-    return standing_of(event, _bundled(event, schema))
-
-
-def _bundled(event: type[Observation], schema: Schema) -> Schema:
-    definitions = schema["$defs"]
-    kept = {
-        name: part for name, part in definitions.items() if name in _used(schema["properties"], definitions)
-    }
-    data = data_schema(event)
-    schema["properties"]["data"] = {"$ref": data["$id"]}
-    # Definitions that only the data uses stay with the data: under another `$id` they are out of reach.
-    outside = _used({k: v for k, v in schema["properties"].items() if k != "data"}, kept)
-    schema["$defs"] = {name: part for name, part in kept.items() if name in outside} | {data["$id"]: data}
-    return schema
-
-
-def envelope_of(event: type[Observation], schema: Schema) -> Schema:
-    """Pin what the envelope of one event says of it: its type and the schema of its data."""
     return _pinned(event, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
 
 
-def standing_of(event: type[Observation], schema: Schema) -> Schema:
-    """Pin what a standing message says of itself."""
+def standing_schema(event: type[Observation]) -> Schema:
+    """The schema of what stands of a kind of event; complete by itself, as in `event_schema`."""
+    schema = _document(Standing[event], f"{schema_id(event.event_type)}:now")  # type: ignore[valid-type]
     return _pinned(event, schema, {})
 
 
@@ -196,27 +173,3 @@ def _closed_document(model: type[BaseModel], identity: str) -> Schema:
 @cache
 def _generated(model: type[BaseModel], mode: JsonSchemaMode) -> Schema:
     return model.model_json_schema(mode=mode)
-
-
-def _used(schema: Any, definitions: Schema) -> set[str]:
-    """The definitions that a schema needs, directly or through others."""
-    found: set[str] = set()
-    waiting = list(_references(schema))
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += _references(definitions.get(name))
-    return found
-
-
-def _references(schema: Any) -> Iterator[str]:
-    match schema:
-        case dict():
-            if isinstance(reference := schema.get("$ref"), str):
-                yield reference.rpartition("/")[2]
-            for part in schema.values():
-                yield from _references(part)
-        case list():
-            for part in schema:
-                yield from _references(part)

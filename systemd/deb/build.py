@@ -78,7 +78,7 @@ def main() -> None:
     _environment(options.uv, wheel, gateway)
     _moved(gateway, cameras, UNDER_GPL)
     _moved(gateway, training, ("simulators",))
-    _examples(training)
+    _examples(gateway, training)
     _ours(gateway)
     for tree in (gateway, cameras, training):
         _compiled(tree)
@@ -160,12 +160,11 @@ def _moved(gateway: Path, other: Path, patterns: Iterable[str]) -> None:
             shutil.move(path, other / SITE / path.name)
 
 
-def _examples(training: Path) -> None:
-    """Put the demonstration post where `borderpost demo` looks for it: beside the gateway's own code."""
-    examples = training / SITE / "config"
-    examples.mkdir(parents=True)
-    for path in sorted((REPOSITORY / "config").glob("demo*.toml")):
-        shutil.copy(path, examples)
+def _examples(gateway: Path, training: Path) -> None:
+    """Take the demonstration post into the training package, at the path where `borderpost demo` reads it."""
+    folder = SITE / "gateway/cli/demo_files"
+    (training / folder).parent.mkdir(parents=True)
+    shutil.move(gateway / folder, training / folder)
 
 
 def _ours(tree: Path) -> None:

@@ -1,5 +1,6 @@
 """What the packages install fits together: units, rules for udev, the files that they name."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
 from gateway.diagnosis.udev_rules import rules_of_drivers, rules_of_post
@@ -125,6 +127,23 @@ def test_without_simulators_it_says_where_they_are(
         simulate(Path("post.toml"))
     assert ended.value.code == os.EX_UNAVAILABLE
     assert "borderpost-training" in capsys.readouterr().err
+
+
+def test_training_package_has_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo's files stand where the demo looks for them, and in no other package."""
+    monkeypatch.syspath_prepend(SYSTEMD / "deb")
+    spec = importlib.util.spec_from_file_location("deb_build", SYSTEMD / "deb/build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    gateway, training = (tmp_path / name / build.SITE for name in ("gateway", "training"))
+    place = FILES.relative_to(SYSTEMD.parent)
+    shutil.copytree(FILES, gateway / place)
+    training.mkdir(parents=True)
+    build._examples(tmp_path / "gateway", tmp_path / "training")
+    assert {file.name for file in (training / place).iterdir()} == {file.name for file in FILES.iterdir()}
+    assert not (gateway / place).exists()
 
 
 def test_what_is_packaged_is_what_is_tested() -> None:
