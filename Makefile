@@ -89,7 +89,7 @@ contract: $(VENV)/.dev
 
 # Brings the catalogues of the console's languages up to date with its pages; what is new waits for a translation.
 messages: $(VENV)/.dev
-	PYTHONPATH=tests $(BIN)/python -m support.catalogues
+	PYTHONPATH=tests $(BIN)/python -m support.console.catalogues
 
 # Packages for Debian 13, on Debian 13, into dist/. DEB_VERSION: another one than the source's.
 PACKAGED := chip http camera uvc fingerprint gpio console usb wedge osdp
@@ -99,7 +99,7 @@ deb: $(BIN)/uv | system-packages
 
 # The pictures in the README.
 screenshots: $(VENV)/.dev
-	PYTHONPATH=tests $(BIN)/python -m support.screenshots
+	PYTHONPATH=tests $(BIN)/python -m support.console.screenshots
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -132,7 +132,7 @@ $(FUZZER)/.ready: tests/fuzz/requirements.txt $(BIN)/uv
 # What the tests need of the system. Python's header is that of the system's Python, which they run on.
 .PHONY: system-packages
 system-packages:
-	@$(PYTHON) tests/support/system_packages.py
+	@$(PYTHON) tests/support/process/system_packages.py
 
 # Pins every package with its hashes, for all supported Pythons; no address of any index gets in.
 lock: $(VENV)/.dev

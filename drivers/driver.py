@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Command, commands_of
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, Direction
-from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Observation, Part, Term
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 ENTRY_POINTS = "borderpost.drivers"
 
@@ -103,7 +103,7 @@ class Driver(ABC, Generic[SettingsT]):
     usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
     """Vendor and product numbers of what can only be its device, whatever the post."""
     scrubber: ClassVar[str] = ""
-    """`module:function` of what takes people out of its recordings; see `drivers.scrubbing.Scrubber`."""
+    """`module:function` of what takes people out of its recordings; see `drivers.anonymize.anonymizer.Scrubber`."""
 
     checks: ClassVar[tuple[CheckLevel, ...]] = ()
     """The levels of check at which it tries something itself; see `check`."""
@@ -174,7 +174,7 @@ def load_driver(name: str) -> type[Driver[Settings]]:
         package = point.module.partition(".")[0]
         if point.dist is None or not point.extras or error.name is None or error.name.startswith(package):
             raise
-        from drivers.missing import missing
+        from drivers.unavailable import missing
 
         return missing(name, error.name, point.dist.name, point.extras[0])
     return driver

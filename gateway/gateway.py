@@ -13,30 +13,30 @@ import structlog
 from drivers.driver import Condition, Identity
 from drivers.links.link import Action
 from drivers.observation import DataClass, Observation
-from gateway.above import Heard
-from gateway.clock import ClockChange, ClockWatch, SystemTime, moment
+from gateway.audit.hash_chain import Sign
 from gateway.commands.claims import Lease
-from gateway.commands.path import CommandPath
+from gateway.commands.dispatcher import CommandPath
 from gateway.commands.previews import Previews
+from gateway.common.clock import ClockChange, ClockWatch, SystemTime, moment
+from gateway.common.problems import Problems
+from gateway.common.version import VERSION
 from gateway.config import Changes, ConfigError, DeviceSettings, Post, changed, load
 from gateway.contract.commands import ANSWER_EXPIRY_S, PREVIEW_EXPIRY_S, Outcome
 from gateway.contract.envelope import EnvelopeWriter, Provenance, timestamp
-from gateway.contract.gateway_events import ClockStepped
+from gateway.contract.events import ClockStepped
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayReport, GatewayState
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.database import OutboxRefused
 from gateway.delivery.delivery import Delivery
-from gateway.delivery.problems import Problems
-from gateway.delivery.submission import Blob, Submission
-from gateway.delivery.vault import VaultError
-from gateway.destinations import delivery_settings
-from gateway.fork_client import Nursery
-from gateway.records.chain import Sign
-from gateway.state_folder import EX_CONFIG, CannotStartError, hold
-from gateway.supervisor import Limits, Supervised
-from gateway.technician.technicians import Technicians
-from gateway.version import VERSION
-from gateway.worker import Order
+from gateway.delivery.events import Blob, Submission
+from gateway.delivery.outbox.database import OutboxRefused
+from gateway.delivery.outbox.encryption import VaultError
+from gateway.delivery_config import delivery_settings
+from gateway.management.management import Technicians
+from gateway.state_dir import EX_CONFIG, CannotStartError, hold
+from gateway.supervision.forkserver_client import Nursery
+from gateway.supervision.listener import Heard
+from gateway.supervision.supervisor import Limits, Supervised
+from gateway.worker.worker import Order
 
 log = structlog.get_logger()
 
@@ -416,8 +416,8 @@ def _sign(post: Post) -> Sign | None:
     """What signs events and the audit, where the post's file names a key; raises CannotStartError."""
     if post.gateway.signing_key is None and post.gateway.signing_credential is None:
         return None
-    from gateway.records.signing_key import signer_of
-    from gateway.trust.keys import UnusableKeyError
+    from gateway.pki.keys import UnusableKeyError
+    from gateway.pki.signing_key import signer_of
 
     try:
         return signer_of(post).sign

@@ -12,8 +12,8 @@ import structlog
 
 from simulators.control import SOCKET_NAME, ControlSocket, command, command_blocking
 from simulators.errors import SimulatorError
-from simulators.members import Member, OnEvent
 from simulators.postfile import PostFileError, load_post
+from simulators.subprocesses import Member, OnEvent
 
 __all__ = [
     "OnEvent",

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulators.errors import SimulatorError
-from simulators.kinds import settings_of
+from simulators.registry import settings_of
 from simulators.simulator import SimulatorSettings
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")

@@ -1,4 +1,4 @@
-"""One simulator in a process of its own: `python -m simulators.process FD`, started by `simulators.members`.
+"""One simulator in a process of its own: `python -m simulators.process FD`, started by `simulators.subprocesses`.
 
 Over the inherited socket FD come JSON lines: first the settings, then requests `{"id", "verb", ...}`;
 back go answers with the same `id`, and events. Three things end the process, so that none can be left
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.errors import SimulatorError
-from simulators.kinds import settings_of
+from simulators.registry import settings_of
 from simulators.simulator import Simulator
 
 PR_SET_PDEATHSIG = 1

@@ -21,7 +21,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("house")
 
-pytest_plugins = ["support.forking", "support.members"]
+pytest_plugins = ["support.process.forking", "support.process.simulator_processes"]
 
 GRACE_S = 5.0
 """How long something that is ending may take to end, in seconds."""

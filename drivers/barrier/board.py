@@ -1,9 +1,12 @@
 """What a barrier asks of the board between it and us: sense the inputs, close a relay for a while, let go."""
 
+from abc import abstractmethod
 from enum import Enum, auto
 from typing import Protocol
 
 from drivers.driver import Identity
+from drivers.links.factory import Links
+from drivers.links.settings import Settings
 
 
 class PulseEnd(Enum):
@@ -58,3 +61,11 @@ class Board(Protocol):
 
 class DeviceRefused(Exception):  # noqa: N818 - an answer, not a fault
     """The board answered that it will not: nothing has moved."""
+
+
+class BoardSettings(Settings):
+    """Settings of one board. Its `model` says which."""
+
+    @abstractmethod
+    def board(self, links: Links) -> Board:
+        """The board, not yet opened."""

@@ -12,18 +12,18 @@ from typing import ClassVar, TypeVar
 
 from drivers.barrier.board import Board, DeviceRefused
 from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
-from drivers.barrier.inspection import plausible
-from drivers.barrier.machine import Act, Deed, Machine, Step
+from drivers.barrier.control.movement import Ending, Travel
+from drivers.barrier.control.state_machine import Act, Deed, Machine, Step
+from drivers.barrier.device_state import ONLINE, standing
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
-from drivers.barrier.standing import ONLINE, standing
-from drivers.barrier.travel import Ending, Travel
+from drivers.barrier.self_test import plausible
 from drivers.barrier.wiring import BarrierSettings
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
 from drivers.driver import Driver, Family, Identity, Status
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from drivers.observation import Observation, Outcome
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 POLLS_MISSED = 3
 """So many polls in a row without an answer, and the link has failed."""
@@ -38,7 +38,7 @@ class BarrierDriver(Driver[SettingsT]):
     """A barrier, or a gate of two doors, that hangs on a board of relays and inputs."""
 
     family = Family.BARRIER
-    scrubber = "drivers.scrubbing:nobody"
+    scrubber = "drivers.anonymize.anonymizer:nobody"
     says: ClassVar[tuple[type[Observation], ...]] = (BarrierState, BarrierPassage, BarrierAlarm)
     checks = (CheckLevel.INTERNAL,)
 

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from drivers.barrier.board import Board
-from drivers.barrier.boards.any_board import AnyModbusBoard
+from drivers.barrier.board_settings import OnABoard
+from drivers.barrier.boards.registry import AnyModbusBoard
 from drivers.barrier.driver import BarrierDriver
-from drivers.barrier.on_a_board import OnABoard
-from drivers.links import meanings
+from drivers.links.recording import dissect as meanings
 
 
 class ModbusBarrierSettings(OnABoard):

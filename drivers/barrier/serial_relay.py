@@ -3,9 +3,9 @@
 from pydantic import Field
 
 from drivers.barrier.board import Board
-from drivers.barrier.boards.any_board import AnySerialBoard
+from drivers.barrier.board_settings import OnABoard
+from drivers.barrier.boards.registry import AnySerialBoard
 from drivers.barrier.driver import BarrierDriver
-from drivers.barrier.on_a_board import OnABoard
 
 
 class SerialRelaySettings(OnABoard):

@@ -13,21 +13,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
-from drivers.camera.advice import Adviser
 from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, Subject, TakePicture
-from drivers.camera.hints import UnreadableError, examine, rank, suffices
-from drivers.camera.inspection import measured_steps, not_whole
-from drivers.camera.jpeg import Jpeg, look
+from drivers.camera.imaging.image_quality import UnreadableError, examine, rank, suffices
+from drivers.camera.imaging.jpeg import Jpeg, Shot, look
+from drivers.camera.imaging.portrait_guidance import Adviser
 from drivers.camera.observations import Captured, FaceCaptured, FaceFeedback, Hint, SceneCaptured
 from drivers.camera.preview import Preview
-from drivers.camera.shot import Shot
-from drivers.check import CheckLevel, CheckStep, Trial
+from drivers.camera.self_test import measured_steps, not_whole
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, boot_ns, command
 from drivers.driver import BadFrame, Condition, Driver, Family, Glimpse, Status
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Observation
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 Said = Observation | BadFrame | Status | Glimpse
 SettingsT = TypeVar("SettingsT", bound=Settings)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drivers.camera.jpeg import EOI, SOI, Jpeg, look
+from drivers.camera.imaging.jpeg import EOI, SOI, Jpeg, look
 
 HEADERS_LIMIT_BYTES = 16 * 1024
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)

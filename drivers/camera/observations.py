@@ -23,7 +23,7 @@ class Area(Term):
 
 
 class Measure(Term):
-    """What a hint is a value of. None of them is a quality of ISO/IEC 29794-5; see `drivers.camera.hints`."""
+    """What a hint is a value of. None of them is a quality of ISO/IEC 29794-5; see `drivers.camera.imaging.image_quality`."""
 
     FACES = "faces"
     """How many faces were found."""

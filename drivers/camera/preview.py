@@ -14,8 +14,8 @@ from typing import Protocol
 from PIL import Image
 
 from drivers.camera.commands import ShowPreview, Subject
-from drivers.camera.hints import PIXELS_LIMIT, UnreadableError
-from drivers.camera.shot import Shot
+from drivers.camera.imaging.image_quality import PIXELS_LIMIT, UnreadableError
+from drivers.camera.imaging.jpeg import Shot
 from drivers.command import Call
 from drivers.driver import BadFrame, Glimpse
 

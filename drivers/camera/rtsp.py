@@ -13,11 +13,11 @@ from PIL import Image
 from pydantic import Field
 
 from drivers.camera.camera import Eye, PictureCamera
-from drivers.camera.shot import Shot
+from drivers.camera.imaging.jpeg import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.links import Links
-from drivers.links.rtsp import Frame, RtspLink, RtspSettings
+from drivers.links.factory import Links
+from drivers.links.video.rtsp import Frame, RtspLink, RtspSettings
 
 
 class RtspCameraSettings(RtspSettings):

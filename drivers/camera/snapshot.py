@@ -14,15 +14,14 @@ from typing import Any
 from pydantic import Field
 
 from drivers.camera.camera import KEPT_BYTES, Eye, PictureCamera
-from drivers.camera.http import CameraHttpSettings
-from drivers.camera.jpeg import Jpeg, look
+from drivers.camera.http_settings import CameraHttpSettings
+from drivers.camera.imaging.jpeg import Jpeg, Shot, look
 from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
-from drivers.camera.shot import Shot
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links import meanings
-from drivers.links.http import BrokenOffError, HttpLink, Streamed
+from drivers.links.http.client import BrokenOffError, HttpLink, Streamed
 from drivers.links.link import Action, Cause, LinkError
+from drivers.links.recording import dissect as meanings
 
 
 class SnapshotSettings(CameraHttpSettings):
@@ -59,7 +58,7 @@ class Snapshot(PictureCamera[SnapshotSettings]):
     """A camera that gives pictures over HTTP."""
 
     settings_model = SnapshotSettings
-    scrubber = "drivers.camera.scrubbing:contents"
+    scrubber = "drivers.anonymize.camera_http:contents"
     meaning = staticmethod(meanings.http)
 
     async def open(self) -> Identity:

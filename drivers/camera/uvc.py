@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import Field
 
 from drivers.camera.camera import Eye, PictureCamera
-from drivers.camera.shot import Shot
-from drivers.camera.yuyv import jpeg_of
+from drivers.camera.imaging.jpeg import Shot
+from drivers.camera.imaging.yuyv import jpeg_of
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.v4l2 import VideoFrame, VideoLink, VideoSettings
-from drivers.links.v4l2_setup import YUYV
+from drivers.links.video.v4l2 import VideoFrame, VideoLink, VideoSettings
+from drivers.links.video.v4l2_setup import YUYV
 
 
 class UvcCameraSettings(VideoSettings):

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from drivers.fingerprint.examination import View, examine
+from drivers.fingerprint.image_analysis import View, examine
 from drivers.fingerprint.observations import (
     CaptureOutcome,
     Feedback,

@@ -14,8 +14,8 @@ from drivers.fingerprint.observations import CaptureOutcome, Unreadable
 from drivers.fingerprint.raster import Pixels, Raster, Spoilt
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.usb import UsbSettings
-from drivers.links.usb_transfers import Stalled, TimedOut, TransferError
+from drivers.links.usb.link import UsbSettings
+from drivers.links.usb.transfers import Stalled, TimedOut, TransferError
 
 IDS = (0x298D, 0x1010)
 COMMAND_OUT, ANSWER_IN = 0x02, 0x83
@@ -50,7 +50,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
 
     settings_model = Nb1010Settings
     usb_ids = (IDS,)
-    scrubber = "drivers.fingerprint.scrubbing:usb"
+    scrubber = "drivers.anonymize.fingerprint:usb"
 
     async def open(self) -> Identity:
         """Find the scanner and ask it something; raises LinkError."""

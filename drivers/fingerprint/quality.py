@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Protocol
 
 from PIL import Image
 
-from drivers.fingerprint.examination import examine
+from drivers.fingerprint.image_analysis import examine
 from drivers.fingerprint.observations import Measure
 from drivers.fingerprint.raster import Raster
 from drivers.links.link import Action, Cause, LinkError

@@ -15,14 +15,12 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, field_validator
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
 from drivers.driver import BadFrame, Condition, Driver, Family, Status
 from drivers.fingerprint.assessment import Asked, assess
 from drivers.fingerprint.capture import Scanner, Transaction
 from drivers.fingerprint.commands import Capture, CaptureDone
 from drivers.fingerprint.encoding import Print, RecordImage, attachments
-from drivers.fingerprint.inspection import BEGUN_S, FINGER_S, clean, not_taken, taken
 from drivers.fingerprint.observations import (
     SINGLE_FINGERS,
     CaptureEnded,
@@ -34,10 +32,12 @@ from drivers.fingerprint.observations import (
 )
 from drivers.fingerprint.quality import MeasureName, QualityMeasure, installed, load_measure
 from drivers.fingerprint.raster import Raster
+from drivers.fingerprint.self_test import BEGUN_S, FINGER_S, clean, not_taken, taken
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Observation
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 Said = Observation | BadFrame | Status
 

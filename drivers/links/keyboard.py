@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
-from drivers.links.emulated import emulated
-from drivers.links.holders import holders, how_to_free
+from drivers.links.device_node import emulated, holders, how_to_free, replays
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.replays import replays
 from drivers.links.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,10 +16,8 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
-from drivers.links.emulated import emulated
-from drivers.links.holders import holders, how_to_free
+from drivers.links.device_node import emulated, holders, how_to_free, replays
 from drivers.links.link import Action, Cause, LinkError, Tap
-from drivers.links.replays import replays
 from drivers.links.settings import Settings
 
 RATES = serial.Serial.BAUDRATES

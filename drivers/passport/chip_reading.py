@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import Field
 
-from drivers.calendar import today
+from drivers.clock import today
 from drivers.driver import BadFrame
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
-from drivers.passport.chip import ChipProgress, ChipResult
-from drivers.passport.jpeg2000 import as_jpeg
+from drivers.passport.chip_result import ChipProgress, ChipResult
+from drivers.passport.emrtd.jpeg2000 import as_jpeg
 from drivers.passport.mrz import Mrz
 from drivers.passport.observations import (
     ChecksMade,

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
 from drivers.links.serial import SerialSettings
@@ -20,8 +19,9 @@ from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, 
 from drivers.passport.framings import AccessIs, Bcc, Elyctis, Rte, Text
 from drivers.passport.lines import split_lines, text_of
 from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, Trigger
-from drivers.passport.reads import given_up, not_a_document, read_of, zone_of
+from drivers.passport.read_result import given_up, not_a_document, read_of, zone_of
 from drivers.passport.specimen import specimen_read
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 
 class MrzSerialSettings(SerialSettings):
@@ -68,7 +68,7 @@ class MrzSerial(Driver[MrzSerialSettings]):
     family = Family.PASSPORT_READER
     settings_model = MrzSerialSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, BarcodeRead, *CHIP_SAYS)
-    scrubber = "drivers.passport.scrubbing.serial:mrz_serial"
+    scrubber = "drivers.anonymize.mrz_serial:mrz_serial"
     checks = (CheckLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:

@@ -11,7 +11,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.framing import MALFORMED, Damaged, Frame, Whole
 from drivers.links.keyboard import KeyboardSettings
@@ -19,10 +18,11 @@ from drivers.observation import Observation
 from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
 from drivers.passport.lines import split_lines, text_of
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
-from drivers.passport.reads import read_of, zone_of
+from drivers.passport.read_result import read_of, zone_of
 from drivers.passport.specimen import specimen_read
 from drivers.passport.wedge.framing import Wedge
 from drivers.passport.wedge.keymap import IsoKey
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 KEYSTROKES = "keystrokes"
 """The fault of a text that a person may have typed."""
@@ -64,7 +64,7 @@ class MrzWedge(Driver[MrzWedgeSettings]):
     family = Family.PASSPORT_READER
     settings_model = MrzWedgeSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
-    scrubber = "drivers.passport.scrubbing.typed:mrz_wedge"
+    scrubber = "drivers.anonymize.mrz_wedge:mrz_wedge"
     checks = (CheckLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from drivers.observation import Check, DataClass, Observation, Outcome, Part, Term
-from drivers.passport.chip import ChipProgress, ChipResult
+from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz
 from drivers.passport.seals import Barcode
 

@@ -11,24 +11,24 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.links.factory import Links
 from drivers.links.framing import Damaged, Frame, Framing, frames
 from drivers.links.link import LinkError
-from drivers.links.links import Links
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation
 from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
 from drivers.passport.lines import split_lines, text_of
 from drivers.passport.observations import DocumentRead, ReadFailed, Trigger
-from drivers.passport.reads import given_up, not_a_document, read_of, zone_of
+from drivers.passport.read_result import given_up, not_a_document, read_of, zone_of
 from drivers.passport.scanners import est100, honeywell, newland
-from drivers.passport.scanners.dialogue import ACK, Ask, Maker, refused, set_up
 from drivers.passport.scanners.honeywell import Honeywell
 from drivers.passport.scanners.newland import Newland
-from drivers.passport.scanners.paired import Paired
+from drivers.passport.scanners.row_pairing import Paired
 from drivers.passport.scanners.rows import Answer, Rows
+from drivers.passport.scanners.setup import ACK, Ask, Maker, refused, set_up
 from drivers.passport.specimen import specimen_read
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "est-100pr": {"baud": est100.BAUD, "parity": est100.PARITY},
@@ -116,7 +116,7 @@ class OcrScanner(Driver[OcrScannerSettings]):
     family = Family.PASSPORT_READER
     settings_model = OcrScannerSettings
     says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
-    scrubber = "drivers.passport.scrubbing.imagers:ocr_scanner"
+    scrubber = "drivers.anonymize.ocr_scanner:ocr_scanner"
     checks = (CheckLevel.INTERACTIVE,)
 
     def __init__(self, settings: OcrScannerSettings, links: Links) -> None:

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from drivers.check import CheckStep, Trial
 from drivers.observation import Outcome
 from drivers.passport.observations import DocumentRead, ReadFailed
+from drivers.self_test import CheckStep, Trial
 
 SPECIMEN = "UTO"
 WITHIN_S = 45.0

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Literal
 
 from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight, overall
-from drivers.passport.chip import ChipProgress, ChipResult
+from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Format, Mrz, checks, parse
 from drivers.passport.observations import (
     Area,

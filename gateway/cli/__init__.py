@@ -8,8 +8,8 @@ from typing import Any, NoReturn, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gateway.cli.positions import OnDevice
-from gateway.version import VERSION
+from gateway.cli._lib.arguments import OnDevice
+from gateway.common.version import VERSION
 
 COMMANDS = (
     "run",

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.asking import AsJson, Why, ordered
-from gateway.cli.positions import OneDevice, PostFile
+from gateway.cli._lib.api_client import AsJson, Why, ordered
+from gateway.cli._lib.arguments import OneDevice, PostFile
 
 
 def accept(

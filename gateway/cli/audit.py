@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.cli.asking import AsJson, asked, told
+from gateway.audit.hash_chain import Line
+from gateway.audit.verify import Verdict
+from gateway.cli._lib.api_client import AsJson, asked, told
+from gateway.cli._lib.arguments import PostFile
+from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
+from gateway.cli._lib.render_device import local_time
+from gateway.cli._lib.terminal import DEFAULT_CONFIG
 from gateway.cli.audit_export import export
-from gateway.cli.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
-from gateway.cli.lines import local_time
-from gateway.cli.positions import PostFile
-from gateway.cli.terminal import DEFAULT_CONFIG
-from gateway.records.chain import Line
-from gateway.records.verifying import Verdict
 
 
 class _ShownUnlessNamed(TyperGroup):

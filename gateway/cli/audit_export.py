@@ -10,15 +10,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.asking import AsJson
-from gateway.cli.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
-from gateway.cli.lines import local_time
-from gateway.cli.terminal import DEFAULT_CONFIG, console
+from gateway.audit.breach_report import Extract, extract
+from gateway.audit.hash_chain import Line, audit_files, parse, rows
+from gateway.audit.verify import Verdict
+from gateway.cli._lib.api_client import AsJson
+from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
+from gateway.cli._lib.render_device import local_time
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, console
 from gateway.contract.envelope import timestamp
-from gateway.local.audit_files import audit_files
-from gateway.records.breach import Extract, extract
-from gateway.records.chain import Line, parse, rows
-from gateway.records.verifying import Verdict
 
 SPELLED = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 

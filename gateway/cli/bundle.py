@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.local_api import view_of
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, errors, fail
-from gateway.diagnosis.bundle import bundle as collect
+from gateway.cli._lib.api_client import view_of
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, errors, fail
+from gateway.diagnostics.bundle import bundle as collect
 
 
 def bundle(

@@ -6,15 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asking import AsJson, asked, told
-from gateway.cli.local_api import at
-from gateway.cli.positions import OneDevice, PostFile
+from gateway.cli._lib.api_client import AsJson, asked, at, told
+from gateway.cli._lib.arguments import OneDevice, PostFile
 
 MARKS = {"successful": ("ok", "green"), "failed": ("FAILED", "red"), "aborted": ("aborted", "yellow")}
 
 
 class Level(StrEnum):
-    """The levels of `drivers.check.CheckLevel`, whose module would load the models of all observations."""
+    """The levels of `drivers.self_test.CheckLevel`, whose module would load the models of all observations."""
 
     internal = "internal"
     external = "external"

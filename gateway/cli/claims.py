@@ -7,12 +7,20 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gateway.cli.asking import ordered
+from gateway.cli._lib.api_client import ordered
+from gateway.cli._lib.arguments import OnDevice, OneDevice, PostFile
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console
+from gateway.cli._lib.workstation import (
+    CertFile,
+    KeyFile,
+    Login,
+    PasswordFile,
+    StationName,
+    connected,
+    retained,
+)
 from gateway.cli.command import AsJson, PositionName, tell
-from gateway.cli.positions import OnDevice, OneDevice, PostFile
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console
-from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected, retained
 from gateway.client import DeviceStatus, Obeyed
 from gateway.config import Post
 

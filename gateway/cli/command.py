@@ -7,9 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import ConfigFile, console, fail
-from gateway.cli.workstation import CertFile, KeyFile, Login, PasswordFile, StationName, connected
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.terminal import ConfigFile, console, fail
+from gateway.cli._lib.workstation import (
+    CertFile,
+    KeyFile,
+    Login,
+    PasswordFile,
+    StationName,
+    connected,
+)
 from gateway.client import (
     CommandError,
     CommandFailed,
@@ -19,7 +26,7 @@ from gateway.client import (
     Obeyed,
 )
 from gateway.config import Post
-from gateway.contract.reasons import CommandReason
+from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position
 
 EX_PROTOCOL = 76

@@ -2,10 +2,10 @@
 
 import typer
 
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
 from gateway.config.model import UNNAMED
-from gateway.state_folder import EX_CONFIG
+from gateway.state_dir import EX_CONFIG
 
 app = typer.Typer(help="Look at the file that describes a post.", no_args_is_help=True)
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import DEFAULT_CONFIG, fail
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, fail
 
 app = typer.Typer(help="Who may log in to the console over the network.", no_args_is_help=True)
 ConfigOption = Annotated[
@@ -19,7 +19,7 @@ Name = Annotated[str, typer.Argument(help="Login: lower-case letters, digits, '.
 
 
 class Role(StrEnum):
-    """What somebody may do; see `gateway.local.orders.Standing`."""
+    """What somebody may do; see `gateway.api.operations.Standing`."""
 
     viewer = "viewer"
     technician = "technician"
@@ -41,8 +41,8 @@ def passwd(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Set somebody's password in the post's users file, asking for it; or take somebody out of it."""
-    from gateway.console import people
-    from gateway.local.orders import Standing
+    from gateway.api.operations import Standing
+    from gateway.console.auth import users as people
 
     file = load_or_fail(config).console.users_file
     if file is None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.terminal import console, fail
+from gateway.cli._lib.terminal import console, fail
 
 
 def contract(
@@ -13,7 +13,7 @@ def contract(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 on any drift.")] = False,
 ) -> None:
     """Write AsyncAPI 3 and JSON Schema of everything that crosses the broker."""
-    from gateway.contract import documents
+    from gateway.contract import export as documents
 
     if check:
         if drifts := documents.compare(directory):

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asking import AsJson, asked, ordered, told
-from gateway.cli.lines import counters as counter_lines
-from gateway.cli.local_api import at
-from gateway.cli.positions import PostFile, known
+from gateway.cli._lib.api_client import AsJson, asked, at, ordered, told
+from gateway.cli._lib.arguments import PostFile, known
+from gateway.cli._lib.render_device import counters as counter_lines
 
 
 def counters(

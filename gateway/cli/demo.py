@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.brokers import BrokerError, free_port, loopback_broker
-from gateway.cli.interrupts import Interrupted, Interrupts
-from gateway.cli.programs import Program, running
-from gateway.cli.running_demo import published
-from gateway.cli.terminal import console, fail, need_simulators
+from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
+from gateway.cli._demo.programs import Program, running
+from gateway.cli._lib.interrupts import Interrupted, Interrupts
+from gateway.cli._lib.running_demo import published
+from gateway.cli._lib.terminal import console, fail, need_simulators
 
 FILES = Path(__file__).parent / "demo_files"
 """The demo's post, its simulated devices and its role file: installed with the package, kept in config/."""
@@ -76,8 +76,8 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
             loopback_broker(run_dir, port if findable else 0) as (broker, broker_port),
         ):
             environment["BORDERPOST_MQTT_PORT"] = os.environ["BORDERPOST_MQTT_PORT"] = str(broker_port)
-            from gateway.cli.demo_screen import Screen
-            from gateway.cli.post_file import load_or_fail
+            from gateway.cli._demo.screen import Screen
+            from gateway.cli._lib.post_file import load_or_fail
 
             described = load_or_fail(config)
             if described.gateway.profile == "production":
@@ -86,8 +86,8 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
             screen = Screen(described, f"{broker}, 127.0.0.1:{broker_port}", described_by, findable=findable)
             if not _wait(ready, interrupts):
                 return _ended(devices)
-            daemon = [sys.executable, "-m", "gateway.daemon", str(described_by)]
-            with running("gateway.daemon", daemon, run_dir) as gateway:
+            daemon = [sys.executable, "-m", "gateway", str(described_by)]
+            with running("gateway.__main__", daemon, run_dir) as gateway:
                 failed = asyncio.run(_watch(screen, interrupts, duration, (gateway, devices)))
                 if failed is not None:
                     return _ended(failed)

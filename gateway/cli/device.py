@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asking import AsJson, asked, told
-from gateway.cli.lines import device_page, event_line
-from gateway.cli.local_api import at
-from gateway.cli.positions import OneDevice, PostFile
+from gateway.cli._lib.api_client import AsJson, asked, at, told
+from gateway.cli._lib.arguments import OneDevice, PostFile
+from gateway.cli._lib.render_device import device_page, event_line
 
 
 def device(

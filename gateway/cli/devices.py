@@ -4,10 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asking import AsJson, told
-from gateway.cli.lines import device_line
-from gateway.cli.local_api import NotAnswered, Refused, ask, explain, state_dir
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
+from gateway.cli._lib.api_client import AsJson, NotAnswered, Refused, ask, explain, state_dir, told
+from gateway.cli._lib.render_device import device_line
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
 
 
 def devices(
@@ -29,7 +28,7 @@ def devices(
         else:
             told(found, _lines, as_json=as_json)
             raise typer.Exit(0 if all(_well(device) for device in found) else 1)
-    from gateway.cli.seen_devices import show
+    from gateway.cli._lib.mqtt_devices import show
 
     show(config, as_json=as_json)
 

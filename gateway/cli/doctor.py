@@ -2,10 +2,10 @@
 
 import typer
 
-from gateway.cli.findings import AsJson, tell
-from gateway.cli.local_api import view_of
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
-from gateway.diagnosis.doctor import doctor as look
+from gateway.cli._lib.api_client import view_of
+from gateway.cli._lib.render_findings import AsJson, tell
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
+from gateway.diagnostics.doctor import doctor as look
 
 
 def doctor(

@@ -12,11 +12,11 @@ import typer
 from rich.table import Table
 
 from drivers.observation import DataClass
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
-from gateway.delivery import inspect
-from gateway.delivery.database import OutboxRefused
-from gateway.destinations import delivery_settings
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
+from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox.database import OutboxRefused
+from gateway.delivery_config import delivery_settings
 
 app = typer.Typer(help="What waits for delivery. Never what it says.", no_args_is_help=True)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from drivers.links.capture import capture
-from gateway.cli.recording_file import RecordingFile, recording_or_fail, write_or_fail
-from gateway.cli.terminal import console
+from drivers.links.recording.pcap_export import capture
+from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
+from gateway.cli._lib.terminal import console
 
 
 def pcapng(

@@ -9,18 +9,17 @@ from typing import Annotated, Any, cast
 import typer
 
 from drivers.links.link import Direction
-from drivers.links.recording import Chunk, Entry, Recording, Wire
+from drivers.links.recording.recorder import LIMIT_BYTES, Tape
+from drivers.links.recording.recording import Chunk, Entry, Recording, Wire
+from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.links.settings import Settings
-from drivers.links.tape import LIMIT_BYTES, Tape
-from drivers.links.usb_trace import Transfer, TransferType
-from gateway.cli.asking import asked
-from gateway.cli.local_api import NotAnswered, Refused, ask, at, explain, state_dir, stream
-from gateway.cli.positions import OneDevice, PostFile
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.recording_file import write_or_fail
-from gateway.cli.terminal import console, errors, fail
+from gateway.cli._lib.api_client import NotAnswered, Refused, ask, asked, at, explain, state_dir, stream
+from gateway.cli._lib.arguments import OneDevice, PostFile
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.recording_file import write_or_fail
+from gateway.cli._lib.terminal import console, errors, fail
+from gateway.common.version import VERSION
 from gateway.contract.topics import Position
-from gateway.version import VERSION
 
 MIB = 1024 * 1024
 WIRES: dict[str, Wire] = {

@@ -16,13 +16,13 @@ import typer
 
 from drivers.driver import BadFrame, Glimpse, Identity, Status, UnknownDriverError
 from drivers.links.link import LinkError
-from drivers.links.recording import Recording
+from drivers.links.recording.recording import Recording
 from drivers.observation import Observation, redacted
-from gateway.cli.playing import CannotPlay, Player, observed, place_of
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.recording_file import RecordingFile, recording_or_fail
-from gateway.cli.sentences import sentence
-from gateway.cli.terminal import console, fail, need_simulators
+from gateway.cli._lib.event_summary import sentence
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail
+from gateway.cli._lib.replay_player import CannotPlay, Player, observed, place_of
+from gateway.cli._lib.terminal import console, fail, need_simulators
 from gateway.config import Post
 from gateway.contract.topics import Position
 
@@ -113,7 +113,7 @@ def _line(said: Any, *, shown: bool) -> str:
 async def _be(player: Player, post: Post, position: str) -> None:
     """Be a device of a gateway, until all is said."""
     from simulators.errors import SimulatorError
-    from simulators.serial_line import SerialLine
+    from simulators.links.serial_line import SerialLine
 
     recording = player.recording
     table, place = _table(post, position, recording), place_of(recording)

@@ -1,7 +1,7 @@
 """`borderpost restart`: replace the process of one device."""
 
-from gateway.cli.asking import AsJson, ordered
-from gateway.cli.positions import OneDevice, PostFile
+from gateway.cli._lib.api_client import AsJson, ordered
+from gateway.cli._lib.arguments import OneDevice, PostFile
 
 
 def restart(config: PostFile, position: OneDevice, as_json: AsJson = False) -> None:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
 
 
 def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
@@ -12,4 +12,4 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     The process is replaced by the daemon, which then carries none of the command line's libraries.
     """
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "gateway.daemon", str(config)])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "gateway", str(config)])  # noqa: S606

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from drivers.anonymize.anonymizer import scrub as scrubbed
+from drivers.anonymize.pseudonyms import CannotScrub
 from drivers.driver import UnknownDriverError
-from drivers.people import CannotScrub
-from drivers.scrubbing import scrub as scrubbed
-from gateway.cli.recording_file import RecordingFile, recording_or_fail, write_or_fail
-from gateway.cli.terminal import console, fail
+from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
+from gateway.cli._lib.terminal import console, fail
 
 
 def scrub(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.terminal import console, fail, need_simulators
+from gateway.cli._lib.terminal import console, fail, need_simulators
 
 
 def simulate(

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.asking import AsJson, asked
-from gateway.cli.local_api import NotAnswered, Refused, at, explain, state_dir, stream
-from gateway.cli.positions import OneDevice, PostFile
+from gateway.cli._lib.api_client import AsJson, NotAnswered, Refused, asked, at, explain, state_dir, stream
+from gateway.cli._lib.arguments import OneDevice, PostFile
 
 ARROWS = {"in": "<", "out": ">"}
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from gateway.cli.terminal import console, fail
+from gateway.cli._lib.terminal import console, fail
 from gateway.config import ConfigError
-from gateway.trust.authority import NoPassphraseError, PostAuthority
-from gateway.trust.description import Hall, load_description
-from gateway.trust.folder import SOON, Entry, NoFolderError, TrustFolder, due, left
-from gateway.trust.folder import init as make
-from gateway.trust.keys import UnusableKeyError
-from gateway.trust.proofs import broken
+from gateway.pki.ca import NoPassphraseError, PostAuthority
+from gateway.pki.inventory import Hall, load_description
+from gateway.pki.keys import UnusableKeyError
+from gateway.pki.store import SOON, Entry, NoFolderError, TrustFolder, due, left
+from gateway.pki.store import init as make
+from gateway.pki.verify import broken
 
 app = typer.Typer(
     help="The post's own authority: who is known at its broker, and what each may do.", no_args_is_help=True
@@ -156,8 +156,8 @@ def show(description: Description = AT, folder: Folder = INTO, as_json: AsJson =
 
     Exit codes: 0 all is in force and as it was issued, 65 something is not.
     """
-    from gateway.diagnosis.authority import look_at_folder
-    from gateway.diagnosis.finding import worst_first
+    from gateway.diagnostics.checks.ca import look_at_folder
+    from gateway.diagnostics.findings import worst_first
 
     kept = _opened(folder)
     hall = _hall(description) if description.exists() else None

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
-from gateway.diagnosis.udev_rules import OF_POST, rules_of_drivers, rules_of_post
-from gateway.whole_file import write_whole
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
+from gateway.common.atomic_file import write_whole
+from gateway.diagnostics.udev_rules import OF_POST, rules_of_drivers, rules_of_post
 
 KINDS = ("usb", "tty", "input", "video4linux", "gpio")
 

@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from gateway.cli.post_file import load_or_fail
-from gateway.cli.rendering import event_json, event_line, status_line
-from gateway.cli.terminal import DEFAULT_CONFIG, ConfigFile, errors, fail, say
-from gateway.cli.workstation import remedy, workstation_of
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.render_event import event_json, event_line, status_line
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, errors, fail, say
+from gateway.cli._lib.workstation import remedy, workstation_of
 from gateway.client import ConnectionProblem, Received, Refused
 from gateway.config import Post
-from gateway.trust.keys import UnusableKeyError, load_public_key
+from gateway.pki.keys import UnusableKeyError, load_public_key
 
 
 def watch(

@@ -1,9 +1,9 @@
 """`borderpost why`: why a device is not reading, in sentences."""
 
-from gateway.cli.findings import AsJson, tell
-from gateway.cli.local_api import view_of
-from gateway.cli.positions import OneDevice, PostFile
-from gateway.diagnosis.why import why as look
+from gateway.cli._lib.api_client import view_of
+from gateway.cli._lib.arguments import OneDevice, PostFile
+from gateway.cli._lib.render_findings import AsJson, tell
+from gateway.diagnostics.why import why as look
 
 
 def why(

@@ -5,8 +5,8 @@ async with Workstation("127.0.0.1", site="ke-busia", positions=["lane-1/reader"]
         ...
 """
 
-from gateway.client.claiming import HeldClaim
-from gateway.client.commanding import (
+from gateway.client.claims import HeldClaim
+from gateway.client.commands import (
     CommandError,
     CommandFailed,
     CommandNotSent,
@@ -14,8 +14,15 @@ from gateway.client.commanding import (
     CommandUnanswered,
     Obeyed,
 )
-from gateway.client.previewing import Preview
-from gateway.client.seen import ConnectionProblem, Counts, DeviceStatus, Now, Received, Refused
+from gateway.client.models import (
+    ConnectionProblem,
+    Counts,
+    DeviceStatus,
+    Now,
+    Received,
+    Refused,
+)
+from gateway.client.previews import Preview
 from gateway.client.workstation import Workstation
 
 __all__ = [

@@ -20,16 +20,24 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
 from drivers.command import Done, Request
-from gateway.backoff import Backoff
-from gateway.client.claiming import HeldClaim
-from gateway.client.commanding import Commanding, Obeyed, not_sent, obeyed
+from gateway.client.claims import HeldClaim
+from gateway.client.commands import Commanding, Obeyed, not_sent, obeyed
 from gateway.client.connection import Connection
-from gateway.client.incoming import Incoming
-from gateway.client.previewing import Preview
+from gateway.client.events import Incoming
+from gateway.client.models import (
+    ConnectionProblem,
+    Counts,
+    DeviceStatus,
+    Now,
+    Received,
+    Refused,
+    typed,
+)
+from gateway.client.previews import Preview
 from gateway.client.problems import no_gateway, not_connected
-from gateway.client.seen import ConnectionProblem, Counts, DeviceStatus, Now, Received, Refused, typed
+from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
-from gateway.contract.standing import Standing
+from gateway.contract.last_values import Standing
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
@@ -76,7 +84,7 @@ class Workstation:
         `station` is the name under which it commands: `username` where not given, or the common name of its
         certificate. The broker vouches for it and lets nobody use another.
         `training`: of a training post, whose topics stand apart.
-        `verify`: the public keys of the site's gateways (`gateway.trust.keys.load_public_key`). Then events
+        `verify`: the public keys of the site's gateways (`gateway.pki.keys.load_public_key`). Then events
         that they have not signed are refused, counted, and told to `on_refused`; images are held against the
         hashes in their event. States and what stands (`now`) are not signed.
         `on_problem`: called with the reason and the remedy while there is no connection, or no gateway of the
@@ -115,7 +123,7 @@ class Workstation:
         self.counts = Counts()
         vouching = None
         if verify is not None:
-            from gateway.client.vouching import Vouching
+            from gateway.client.verification import Vouching
 
             vouching = Vouching(verify, site, self.counts, on_refused)
         self._incoming = Incoming(self._put, self.counts, vouching)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from drivers.command import Request
 from drivers.observation import Observation, redacted
-from gateway.contract.gateway_events import ClaimChanged, CommandDecided, CommandEnded
+from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
 from gateway.contract.topics import Position
 
 log = structlog.get_logger()

@@ -1,8 +1,32 @@
 """Claims: a device for one station alone, until the lease ends. Times are nanoseconds of the boot clock."""
 
+import asyncio
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from gateway.contract.topics import Position
+from pydantic import ValidationError
+
+from drivers.command import Done
+from gateway.commands.audit import Audit
+from gateway.common.clock import TimeSource
+from gateway.config import Commands
+from gateway.contract.commands import (
+    CLAIM_KINDS,
+    Claim,
+    Claimed,
+    CommandState,
+    DeviceClaim,
+    Outcome,
+    Released,
+    Steal,
+    wrong_fields,
+)
+from gateway.contract.envelope import timestamp
+from gateway.contract.events import ClaimChange, ClaimChanged
+from gateway.contract.reason_codes import CommandReason
+from gateway.contract.topics import Position, SiteTopics
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,3 +80,146 @@ class Claims:
     def next_end_ns(self) -> int | None:
         """When the next one ends."""
         return min((lease.ends_ns for lease in self._leases.values()), default=None)
+
+
+REQUESTS = {kind.verb: kind.request for kind in CLAIM_KINDS}
+
+
+class ClaimDesk:
+    """The claims of one gateway; whoever comes here is permitted to. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        session: str,
+        topics: SiteTopics,
+        settings: Commands,
+        retain: Callable[[str, bytes | None], None],
+        changed: Callable[[Position, str | None], None],
+        audit: Audit,
+        time_source: TimeSource,
+    ) -> None:
+        self._session = session
+        self._topics = topics
+        self._settings = settings
+        self._retain = retain
+        self._changed = changed
+        self._audit = audit
+        self._time = time_source
+        self._claims = Claims()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def holder(self, position: Position) -> str | None:
+        """Who has a device now."""
+        lease = self.lease(position)
+        return lease.holder if lease is not None else None
+
+    def lease(self, position: Position) -> Lease | None:
+        """The same, with since when and for how long."""
+        return self._claims.at(position, self._time.boot_ns())
+
+    def obey(self, position: Position, verb: str, station: str, args: Mapping[str, Any]) -> Outcome:
+        """Do what the gatekeeper has let through."""
+        request = REQUESTS[verb]
+        try:
+            asked = request.model_validate_json(json.dumps(args), strict=True)
+        except ValidationError as error:
+            return Outcome.refused(CommandReason.BAD_REQUEST, wrong_fields(error, request))
+        if isinstance(asked, Claim):
+            return _done(self._take(position, station, asked))
+        self._end(position, ClaimChange.RELEASED)
+        return _done(Released())
+
+    def _take(self, position: Position, station: str, asked: Claim) -> Claimed:
+        self._end_overdue()
+        lease_s = min(asked.lease_s, self._settings.longest_claim_s)
+        now_ns, unix_ns = self._time.boot_ns(), self._time.unix_ns()
+        lease, before = self._claims.take(position, station, lease_s, now_ns, unix_ns)
+        self._show(position, lease)
+        self._wind()
+        previous = before.holder if before is not None else None
+        if previous == station:
+            return Claimed(lease_s=lease_s)
+        self._changed(position, station)
+        self._audit.claim_changed(
+            position,
+            ClaimChanged(
+                change=ClaimChange.CLAIMED if previous is None else ClaimChange.STOLEN,
+                holder=station,
+                previous_holder=previous,
+                lease_s=lease_s,
+                why=asked.reason if isinstance(asked, Steal) else "",
+            ),
+        )
+        return Claimed(lease_s=lease_s, previous_holder=previous)
+
+    def withdraw(self, position: Position) -> None:
+        """Take a claim away, if there is one."""
+        self._end_overdue()
+        self._end(position, ClaimChange.WITHDRAWN)
+
+    def withdraw_all(self) -> None:
+        """Let nobody have anything."""
+        for position in self._claims.all:
+            self.withdraw(position)
+
+    def configure(self, settings: Commands, may_have: Callable[[str, Position], bool]) -> None:
+        """Go by other limits; a claim that its holder may not have any more is withdrawn."""
+        self._settings = settings
+        for position, lease in self._claims.all.items():
+            if not may_have(lease.holder, position):
+                self.withdraw(position)
+
+    def tell_again(self) -> None:
+        """Show all that stands once more."""
+        self._end_overdue()
+        for position, lease in self._claims.all.items():
+            self._show(position, lease)
+
+    def stop(self) -> None:
+        """End no lease by itself any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _show(self, position: Position, lease: Lease) -> None:
+        claim = DeviceClaim.model_validate(
+            {
+                "holder": lease.holder,
+                "since": timestamp(lease.since_unix_ns),
+                "lease_s": lease.lease_s,
+                "session": self._session,
+            }
+        )
+        self._retain(self._topics.claim(position), claim.model_dump_json().encode())
+
+    def _end(self, position: Position, change: ClaimChange) -> None:
+        lease = self._claims.end(position)
+        if lease is None:
+            return
+        self._retain(self._topics.claim(position), None)
+        self._changed(position, None)
+        self._audit.claim_changed(
+            position, ClaimChanged(change=change, holder=None, previous_holder=lease.holder, lease_s=None)
+        )
+        self._wind()
+
+    def _end_overdue(self) -> None:
+        for position in self._claims.overdue(self._time.boot_ns()):
+            self._end(position, ClaimChange.EXPIRED)
+
+    def _wind(self) -> None:
+        """Look again when the next lease ends. The loop's clock rests in suspend; the boot clock decides."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (ends_ns := self._claims.next_end_ns) is not None:
+            wait_s = max(0.0, (ends_ns - self._time.boot_ns()) / 1e9)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._end_overdue()
+        self._wind()
+
+
+def _done(done: Done) -> Outcome:
+    return Outcome(CommandState.DONE, result=done.model_dump_json().encode())

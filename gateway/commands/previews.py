@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from drivers.driver import Condition
-from gateway.commands.gatekeeper import OBEYING
+from gateway.commands.policy import OBEYING
 from gateway.contract.topics import Position, SiteTopics
 
 

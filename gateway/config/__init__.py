@@ -4,8 +4,9 @@ What is wrong with a file is said all at once, by line, key and remedy (`ConfigE
 the standard library's parser and the models; everything that explains mistakes is imported only for one.
 """
 
-from gateway.config.changes import Changes, changed
-from gateway.config.findings import ConfigError, Finding
+from gateway.config.diff import Changes, changed
+from gateway.config.errors import ConfigError, Finding
+from gateway.config.loader import load
 from gateway.config.model import (
     Broker,
     Commands,
@@ -23,7 +24,6 @@ from gateway.config.model import (
     Vault,
 )
 from gateway.config.roles import Grant, Roles
-from gateway.config.source import load
 
 __all__ = [
     "Broker",

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 
 from drivers.links.settings import Settings
 from gateway.config.roles import NOBODY, Roles
-from gateway.config.section import Section
+from gateway.config.sections import Section
 from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]

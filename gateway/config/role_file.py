@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.config.environment import Filled
-from gateway.config.findings import ConfigError, Fault
-from gateway.config.reading import located, parse, read
+from gateway.config.errors import ConfigError, Fault
+from gateway.config.interpolation import Filled
 from gateway.config.roles import Role, Roles, Station
-from gateway.config.section import Section
-from gateway.config.tables import validated
+from gateway.config.sections import Section, validated
+from gateway.config.toml import located, parse, read
 from gateway.contract.commands import NAME
 from gateway.contract.topics import SLUG
 
@@ -68,7 +67,7 @@ def _contradictions(whole: Roles, named: set[str]) -> Iterator[Fault]:
             )
         for at, role in enumerate(station.roles):
             if role not in named:
-                from gateway.config.words import unknown_name
+                from gateway.config.messages import unknown_name
 
                 yield Fault(
                     ("station", name, "roles", at),

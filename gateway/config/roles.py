@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from gateway.config.section import Section
+from gateway.config.sections import Section
 from gateway.contract.commands import Name
 from gateway.contract.topics import SLUG, Position, Slug
 

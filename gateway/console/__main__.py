@@ -11,19 +11,19 @@ from pathlib import Path
 
 import structlog
 
-from gateway import log as logging
+from gateway.api.client import Intercom
+from gateway.common import log as logging
 from gateway.config import ConfigError, load
 from gateway.config.model import Console
-from gateway.local.intercom import Intercom
-from gateway.state_folder import read_alone
+from gateway.state_dir import read_alone
 
 log = structlog.get_logger()
 
 
 async def run(settings: Console, state_dir: Path, config: Path, descriptors: argparse.Namespace) -> None:
     """Serve the console on those descriptors; raises OSError, ssl.SSLError."""
-    from gateway.console.app import build
-    from gateway.console.serving import serve, tls_context
+    from gateway.console.web.app import build
+    from gateway.console.web.server import serve, tls_context
 
     tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
     network = descriptors.tcp if settings.listen is not None else None

@@ -9,10 +9,10 @@ from typing import Any
 
 from drivers.observation import DataClass, Observation
 from gateway.contract.asyncapi_commands import commands
-from gateway.contract.catalogue import EVENTS, GATEWAY_EVENTS
 from gateway.contract.commands import PREVIEW_EXPIRY_S
 from gateway.contract.definitions import definitions, event_definition, referring, standing_definition
 from gateway.contract.envelope import MEDIA_TYPE
+from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
 from gateway.contract.schemas import STATES, Schema, described, event_example, example, standing_example
 from gateway.contract.topics import Position, SiteTopics
 

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from gateway.contract.catalogue import COMMANDS
 from gateway.contract.commands import (
     ANSWER_EXPIRY_S,
     EXPIRY_LIMIT_S,
@@ -11,6 +10,7 @@ from gateway.contract.commands import (
     CommandMessage,
 )
 from gateway.contract.definitions import answer_definition, command_definition
+from gateway.contract.registry import COMMANDS
 from gateway.contract.schemas import described, example
 from gateway.contract.topics import Position, SiteTopics
 

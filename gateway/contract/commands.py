@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from drivers.command import Command, Done, Reason, Request
 from drivers.observation import Term
 from gateway.contract.envelope import SCHEMA_BASE
-from gateway.contract.reasons import SENTENCES, CommandReason
+from gateway.contract.reason_codes import SENTENCES, CommandReason
 
 EXPIRY_LIMIT_S = 5
 ANSWER_EXPIRY_S = 10

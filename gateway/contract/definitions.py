@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from drivers.observation import Observation
-from gateway.contract.catalogue import COMMANDS, EVENTS
 from gateway.contract.commands import CommandAnswer, CommandKind, CommandMessage
 from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
+from gateway.contract.last_values import Standing
+from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import DIALECT, STATES, Schema, described, opened
-from gateway.contract.standing import Standing
 
 LOCAL = "#/$defs/"
 """Prefix of references, as `definitions` gives them."""

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
 from drivers.observation import Observation
-from gateway.contract.catalogue import COMMANDS, EVENTS
 from gateway.contract.commands import (
     CommandAnswer,
     CommandKind,
@@ -24,7 +23,8 @@ from gateway.contract.commands import (
     result_schema_id,
 )
 from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
-from gateway.contract.standing import Standing
+from gateway.contract.last_values import Standing
+from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 
 Schema = dict[str, Any]

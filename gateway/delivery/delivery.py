@@ -14,22 +14,22 @@ import paho.mqtt.client as mqtt
 import structlog
 
 from drivers.observation import DataClass
-from gateway.clock import SystemTime, TimeSource
+from gateway.audit.hash_chain import Sign
+from gateway.common.clock import SystemTime, TimeSource
+from gateway.common.problems import Problems
 from gateway.contract.states import DestinationReport, GatewayState, Problem
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.audience import Audience, Known
-from gateway.delivery.database import SetAside, Trouble
-from gateway.delivery.destination import Destination
-from gateway.delivery.outbox_problems import OutboxProblems
-from gateway.delivery.problems import Problems
-from gateway.delivery.properties import packed
-from gateway.delivery.retained import Retained
+from gateway.delivery.destination.destination import Destination
+from gateway.delivery.destination.retained import Retained
+from gateway.delivery.events import Entry, Loss, Stream, Submission
+from gateway.delivery.mqtt.connection import Will
+from gateway.delivery.mqtt.properties import packed
+from gateway.delivery.outbox.database import SetAside, Trouble
+from gateway.delivery.outbox.encryption import MasterKey, master_key
+from gateway.delivery.outbox.problems import OutboxProblems
 from gateway.delivery.settings import DeliverySettings
-from gateway.delivery.submission import Entry, Loss, Stream, Submission
-from gateway.delivery.vault import MasterKey, master_key
-from gateway.delivery.wire import Will
-from gateway.delivery.writer import Writer
-from gateway.records.chain import Sign
+from gateway.delivery.writer.messages import Audience, Known
+from gateway.delivery.writer.writer import Writer
 
 log = structlog.get_logger()
 

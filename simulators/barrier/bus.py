@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from simulators.barrier.boards.modbus_board import Deed, ModbusBoard
-from simulators.barrier.exchange import Exchange, PendingExchanges
+from simulators.barrier.bus_faults import Exchange, PendingExchanges
 from simulators.barrier.modbus.framing import Broken, Framing, Whole
 from simulators.barrier.modbus.mbap import HEADER, Mbap
 from simulators.barrier.modbus.pdu import (

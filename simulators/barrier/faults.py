@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from simulators.barrier.exchange import (
+from simulators.barrier.bus_faults import (
     DuplicatedReply,
     ExceptionReply,
     ForeignReply,

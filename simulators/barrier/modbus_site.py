@@ -22,19 +22,19 @@ from simulators.barrier.boards.modbus_board import ModbusBoard
 from simulators.barrier.boards.waveshare import BAUDS, Waveshare
 from simulators.barrier.boards.wirenboard import WirenBoard
 from simulators.barrier.bus import Bus
-from simulators.barrier.exchange import ExchangeFault, HangUp, WrongCrc
+from simulators.barrier.bus_faults import ExchangeFault, HangUp, WrongCrc
 from simulators.barrier.faults import Silence, SlowBus
 from simulators.barrier.mechanics.barrier import MechanicsSettings
-from simulators.barrier.rtu_line import RtuLink
+from simulators.barrier.modbus.rtu_link import RtuLink
+from simulators.barrier.modbus.tcp_link import TcpLink
 from simulators.barrier.site import Plan, Site
-from simulators.barrier.tcp import TcpLink
 from simulators.barrier.timeline import RealTime, Timeline
 from simulators.barrier.wirelog import WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.errors import SimulatorError
 from simulators.faults import Fault, Noise, Unplug
-from simulators.listening import HOST
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
+from simulators.links.tcp_listener import HOST
 
 USUAL_OUTPUTS = {"open": 0, "close": 1, "stop": 2}
 USUAL_INPUTS = {

@@ -18,9 +18,9 @@ from simulators.barrier.site import Site
 from simulators.barrier.timeline import RealTime, Timeline
 from simulators.barrier.wirelog import Connection, Entry, Frame, Happening, WireLog
 from simulators.errors import SimulatorError
-from simulators.listening import HOST
+from simulators.links.tcp_listener import HOST
+from simulators.scheduled_faults import Timed
 from simulators.simulator import Simulator, SimulatorSettings, Tell
-from simulators.timed import Timed
 
 KEPT = 10_000
 """So many entries of the log stay in memory."""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from simulators.barrier.boards.lcus import Lcus
 from simulators.barrier.boards.numato import Numato
 from simulators.barrier.boards.serial_board import Command, SerialBoard
-from simulators.barrier.exchange import (
+from simulators.barrier.bus_faults import (
     DuplicatedReply,
     Exchange,
     LateReply,
@@ -20,14 +20,14 @@ from simulators.barrier.exchange import (
     PendingExchanges,
 )
 from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.host_sessions import Visits
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.site import Plan, Site
 from simulators.barrier.timeline import Timeline
-from simulators.barrier.visits import Visits
 from simulators.barrier.wirelog import Fate, Frame, WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.faults import Fault, Noise, Unplug
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 
 
 class SerialSettings(WiringSettings):

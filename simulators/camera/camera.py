@@ -27,10 +27,10 @@ from simulators.faults import Fault
 from simulators.http.access import Access, Algorithm, Scheme
 from simulators.http.server import HttpServer, Request, Response
 from simulators.http.service import ServiceSettings
-from simulators.listening import HOST
+from simulators.links.tcp_listener import HOST
+from simulators.links.tcp_service import TcpService
+from simulators.scheduled_faults import Timed
 from simulators.simulator import Simulator, Tell
-from simulators.tcp_service import TcpService
-from simulators.timed import Timed
 
 MOST_PEOPLE = 4
 

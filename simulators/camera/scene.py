@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from simulators.camera.stamp import Stamp
+from simulators.camera.frame_stamp import Stamp
 
 Place = Literal["counter", "lane"]
 Light = Literal["good", "dark", "bright"]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from simulators.camera.frame_stamp import Stamp
 from simulators.camera.scene import View, jpeg, picture
-from simulators.camera.stamp import Stamp
 
 
 @dataclass(frozen=True)

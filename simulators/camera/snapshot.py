@@ -12,9 +12,9 @@ from pydantic import Field, TypeAdapter
 
 from simulators.camera.camera import HttpCamera, SceneSettings
 from simulators.camera.faults import AnyPictureFault, Garbage, HalfPicture, Met, NoLength, NotFound, WrongType
-from simulators.camera.sending import sent, slowed
+from simulators.camera.slow_writer import sent, slowed
 from simulators.http.server import Request, Response
-from simulators.timed import Timed
+from simulators.scheduled_faults import Timed
 
 BOUNDARY = "picture-boundary"
 LOGIN_PAGE = b"<!DOCTYPE html><title>Log in</title><form><input name=user></form>"

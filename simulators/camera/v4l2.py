@@ -16,7 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
-from simulators.ioctls import Caller, RefusedError
+from simulators.links.umockdev_ioctl import Caller, RefusedError
 
 
 class Ioctl(IntEnum):

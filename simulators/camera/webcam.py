@@ -20,7 +20,7 @@ from simulators.camera.faults import CameraFault, Flagged, Garbage, HalfPicture,
 from simulators.camera.scene import View
 from simulators.camera.sensor import Sensor
 from simulators.camera.v4l2 import FLAG_ERROR, FLAG_MONOTONIC, FLAG_START, VideoNode
-from simulators.ioctls import PRELOAD, NodeSocket
+from simulators.links.umockdev_ioctl import PRELOAD, NodeSocket
 
 MAJOR = 81
 SOCKET = "1-4"

@@ -9,17 +9,17 @@ from pydantic import Field, field_validator
 from simulators.faults import Fault
 from simulators.fingerprint.faults import DirtySensor, Nb1010Fault, UruFault, nb1010_fault, uru_fault
 from simulators.fingerprint.nb1010 import Nb1010
-from simulators.fingerprint.people import Scanner, ScannerSettings
 from simulators.fingerprint.platen import Platen
+from simulators.fingerprint.traffic import Scanner, ScannerSettings
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.fingerprint.zfm.faults import ZfmFault, zfm_fault
 from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
-from simulators.listening import HOST
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
+from simulators.links.tcp_listener import HOST
+from simulators.scheduled_faults import Timed
 from simulators.simulator import Simulator, Tell
-from simulators.timed import Timed
 from simulators.usb.usbip_bus import UsbIpBus
 
 

@@ -36,8 +36,8 @@ from simulators.fingerprint.wsbd_faults import (
 )
 from simulators.http.server import Request, Response
 from simulators.http.service import Served, ServiceSettings
+from simulators.links.tcp_service import DiedError
 from simulators.simulator import Simulator, Tell
-from simulators.tcp_service import DiedError
 
 NAMESPACES = {
     "nist": "urn:oid:2.16.840.1.101.3.9.3.1",

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 
-from simulators.listening import HOST
-from simulators.tcp_service import HungUpError, TcpService
+from simulators.links.tcp_listener import HOST
+from simulators.links.tcp_service import HungUpError, TcpService
 
 SIMULATED = ("X-Borderpost-Simulated", "1")
 """Every answer says that no real service gave it."""

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from simulators.http.server import Answer, HttpServer
-from simulators.listening import HOST
+from simulators.links.tcp_listener import HOST
 from simulators.simulator import Simulator, SimulatorSettings
 
 

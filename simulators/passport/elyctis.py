@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
 from simulators.passport.reader import MrzReader, lines_of
-from simulators.serial_line import SerialLine
 
 FORGET_AFTER_S = 0.5
 

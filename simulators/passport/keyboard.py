@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
-from simulators.serial_line import SerialLine
 
 SYN, KEY, MSC = 0, 1, 4
 DROPPED = 3

@@ -17,8 +17,8 @@ from simulators.faults import (
     Unplug,
     WrongFrameCheck,
 )
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
-from simulators.serial_line import SerialLine
 
 
 @dataclass(slots=True)

@@ -19,8 +19,8 @@ from functools import reduce
 from operator import xor
 from typing import Literal
 
+from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
-from simulators.serial_line import SerialLine
 
 SOH, STX, ETX, CR = b"\x01", b"\x02", b"\x03", b"\r"
 PAD = "_"

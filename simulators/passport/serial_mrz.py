@@ -10,15 +10,15 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from simulators.errors import SimulatorError
 from simulators.faults import AnyFault, fault_of
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document, Format, format_of
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate
 from simulators.passport.reader import MrzReader, lines_of
 from simulators.passport.rte import Rte
 from simulators.passport.text import LineEnd, Text
-from simulators.serial_line import SerialLine
+from simulators.scheduled_faults import Timed
 from simulators.simulator import Simulator, SimulatorSettings, Tell
-from simulators.timed import Timed
 from simulators.travellers import EVEN_MIX, Travellers
 
 Framing = Literal["text", "accessis", "elyctis", "rte"]

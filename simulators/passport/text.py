@@ -9,8 +9,8 @@ terminator, so that only silence tells.
 from collections.abc import Sequence
 from enum import StrEnum
 
+from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
-from simulators.serial_line import SerialLine
 
 
 class LineEnd(StrEnum):

@@ -11,8 +11,8 @@ import functools
 import struct
 from collections.abc import Callable
 
-from simulators.listening import HOST
-from simulators.tcp_service import TcpService
+from simulators.links.tcp_listener import HOST
+from simulators.links.tcp_service import TcpService
 from simulators.usb.device import DIRECTION_IN, Transfer, UsbDevice
 
 VERSION = 0x0111

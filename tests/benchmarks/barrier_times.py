@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.barriers import TABLE
-from support.mosquitto import free_port
+from support.brokers.mosquitto import free_port
+from support.gateway.barriers import TABLE
 
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
 from benchmarks.command_times import Quiet
@@ -93,7 +93,7 @@ def _post(places: list[Place]) -> Iterator[tuple[int, Mapping[str, Path]]]:
                 position=place.position, port=place.port.format(folder=folder), more=place.more
             )
         (folder / "post.toml").write_text(post)
-        return [sys.executable, "-m", "gateway.daemon", str(folder / "post.toml")], {"PYTHONPATH": str(ROOT)}
+        return [sys.executable, "-m", "gateway", str(folder / "post.toml")], {"PYTHONPATH": str(ROOT)}
 
     candidate = Candidate("gateway", "with barriers", True, command)
     with bench(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as placed:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.mosquitto import free_port
+from support.brokers.mosquitto import free_port
 
 from benchmarks.barrier_times import until_ready
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
@@ -87,7 +87,7 @@ def _post(times: CameraTimes) -> Iterator[tuple[Bench, list[str]]]:
         for position, kind, port in cameras:
             post += DEVICE.format(position=position, kind=kind, more=DEVICES[kind].format(port=port))
         (folder / "post.toml").write_text(post)
-        return [sys.executable, "-m", "gateway.daemon", str(folder / "post.toml")], environment
+        return [sys.executable, "-m", "gateway", str(folder / "post.toml")], environment
 
     candidate = Candidate("gateway", "with cameras", True, command)
     with bench(candidate, devices=0, broker_options=("set_tcp_nodelay true",)) as placed:

@@ -86,7 +86,7 @@ def _gateway(setting: Setting) -> tuple[list[str], Mapping[str, str]]:
     config = setting.folder / "post.toml"
     config.write_text(post)
     path = os.pathsep.join((str(ROOT), str(PLUGINS)))
-    return [sys.executable, "-m", "gateway.daemon", str(config)], {"PYTHONPATH": path}
+    return [sys.executable, "-m", "gateway", str(config)], {"PYTHONPATH": path}
 
 
 def _durable(setting: Setting) -> tuple[list[str], Mapping[str, str]]:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.counter import Counter, counter_in
+from support.devices.chip_counter import Counter, counter_in
 
 from drivers.passport.observations import ChipRead, MrzRead
 from simulators.mrz import Format

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.candidates import GATEWAY, STATION
+from benchmarks.endpoints import text_line
 from benchmarks.measures import FarEnd, bench
-from benchmarks.wire import text_line
 from gateway.client import Workstation
 
 POSITION = "lane-1/reader"

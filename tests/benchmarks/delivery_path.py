@@ -26,7 +26,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import paho.mqtt.client as mqtt  # noqa: E402
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: E402
-from support.mosquitto import Mosquitto  # noqa: E402
+from support.brokers.mosquitto import Mosquitto  # noqa: E402
 
 STAMP = re.compile(rb"(\d+),(\d+);")
 FILLER = "x" * 500
@@ -92,13 +92,13 @@ async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> N
     from drivers.observation import DataClass
     from gateway.contract.topics import SiteTopics
     from gateway.delivery.delivery import Delivery
+    from gateway.delivery.events import Submission
     from gateway.delivery.settings import (
         BrokerSettings,
         DeliverySettings,
         DestinationSettings,
         OutboxSettings,
     )
-    from gateway.delivery.submission import Submission
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     settings = DeliverySettings(
@@ -109,7 +109,7 @@ async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> N
     if signed:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        from gateway.records.signing import Signer
+        from gateway.pki.jws import Signer
 
         sign = Signer(Ed25519PrivateKey.generate()).sign
     delivery = Delivery(settings, SiteTopics("bench", "gw"), "bench", sign=sign)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from support.scanners import FINGER, driver_of, usb_scanner
+from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
 
 from benchmarks.candidates import COMMANDS, DEVICE, POST, ROLES, ROOT, STATION, Candidate, Setting
 from benchmarks.measures import bench
@@ -60,7 +60,7 @@ def _candidate(times: FingerTimes, port: str) -> Candidate:
             + device
             + f'quality = "{times.measure}"\n'
         )
-        return [sys.executable, "-m", "gateway.daemon", str(config)], {"PYTHONPATH": os.fspath(ROOT)}
+        return [sys.executable, "-m", "gateway", str(config)], {"PYTHONPATH": os.fspath(ROOT)}
 
     return Candidate("gateway", "with a fingerprint scanner", True, command)
 

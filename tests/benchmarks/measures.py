@@ -16,16 +16,16 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from support.mosquitto import Mosquitto
-from support.pcscd import ROOT, why_no_pcscd, with_pcscd
+from support.brokers.mosquitto import Mosquitto
+from support.devices.pcscd import ROOT, why_no_pcscd, with_pcscd
 
 from benchmarks.candidates import Candidate, Setting
+from benchmarks.endpoints import FIRST_NUMBER, FarEnd, Subscriber, page, passport, text_line
 from benchmarks.processes import Running
-from benchmarks.wire import FIRST_NUMBER, FarEnd, Subscriber, page, passport, text_line
 
 RATE_PER_S = 20
 SETTLE_S = 1.0
-# As support.mosquitto, but not a log line a message; and the subscriber is owed every message of a burst.
+# As support.brokers.mosquitto, but not a log line a message; and the subscriber is owed every message of a burst.
 BROKER = ("log_type none", "max_queued_messages 0")
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import structlog
 
-from fuzz.keeping import keep
-from fuzz.ledger import report
+from fuzz.corpus_minimization import keep
+from fuzz.run_log import report
 from fuzz.target import chosen
 
 FIRST_S, LONGEST_S = 5, 40
@@ -32,7 +32,7 @@ def main() -> int:
     given = parser.parse_args()
     work = given.work.absolute()
     work.mkdir(parents=True, exist_ok=True)
-    one = [sys.executable, "-m", "fuzz.one", given.target, "--work", str(work)]
+    one = [sys.executable, "-m", "fuzz.run_one", given.target, "--work", str(work)]
     if given.keep:
         _keep(given.target, work)
         return 0

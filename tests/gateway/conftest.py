@@ -1,7 +1,7 @@
 """What tests of whole gateways share."""
 
 import pytest
-from support.daemons import expect_daemons
+from support.process.daemons import expect_daemons
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from support.daemons import expect_daemons
-from support.gateways import house
-from support.mosquitto import Mosquitto
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import house
+from support.process.daemons import expect_daemons
 
 __all__ = ["house"]
 

@@ -12,7 +12,7 @@ import pytest
 from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
-from gateway.diagnosis.udev_rules import rules_of_drivers, rules_of_post
+from gateway.diagnostics.udev_rules import rules_of_drivers, rules_of_post
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = {"borderpost.service": "", "borderpost-key.service": "", "mosquitto.service": "mosquitto.service.d"}
@@ -122,7 +122,7 @@ def test_the_service_is_given_the_key_that_is_made() -> None:
 def test_without_simulators_it_says_where_they_are(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("gateway.cli.terminal.find_spec", lambda _: None)
+    monkeypatch.setattr("gateway.cli._lib.terminal.find_spec", lambda _: None)
     with pytest.raises(SystemExit) as ended:
         simulate(Path("post.toml"))
     assert ended.value.code == os.EX_UNAVAILABLE

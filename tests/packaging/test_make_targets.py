@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import system_packages
+from support.process import system_packages
 
 ROOT = Path(__file__).parents[2]
 APT_GET = """#!/bin/sh

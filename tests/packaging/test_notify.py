@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.benches import Workplace, working
-from support.gateways import House
+from support.gateway.gateways import House
+from support.gateway.in_process import Workplace, working
 
 from gateway.contract.topics import Position
-from gateway.service import ServiceManager
+from gateway.systemd import ServiceManager
 
 
 class Manager:

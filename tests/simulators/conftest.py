@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sim_host import Host
 
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 
 TWO_READERS = """
 [[simulator]]

@@ -26,9 +26,9 @@ from simulators.faults import (
     WrongFrameCheck,
     fault_of,
 )
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import CHECK_AT, Check, Format
 from simulators.passport import AccessIs, Elyctis, Rte
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import Travellers
 

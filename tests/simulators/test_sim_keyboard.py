@@ -9,6 +9,7 @@ import pytest
 from sim_host import Host
 
 from simulators.faults import Cut, Dribble
+from simulators.links.serial_line import SerialLine
 from simulators.passport.keyboard import (
     Clock,
     End,
@@ -24,7 +25,6 @@ from simulators.passport.keyboard import (
     strokes_of,
     without_release,
 )
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES["TD3"]

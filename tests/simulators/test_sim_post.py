@@ -14,7 +14,8 @@ import pytest
 import structlog
 from sim_host import Host
 
-from simulators import control, members, post
+from simulators import control, post
+from simulators import subprocesses as members
 from simulators.__main__ import main
 from simulators.control import ControlSocket, command, command_blocking
 from simulators.errors import SimulatorError

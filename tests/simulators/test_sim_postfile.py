@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from simulators.faults import Garbage, Unplug
-from simulators.kinds import KINDS
 from simulators.mrz import Format
 from simulators.passport import AccessIs, Elyctis, LineEnd, Rte, Text
 from simulators.passport.serial_mrz import SerialMrz, SerialMrzSettings
 from simulators.postfile import PostFileError, load_post
+from simulators.registry import KINDS
 
 ALL_KINDS = ", ".join(sorted(KINDS))
 READER = """

@@ -16,11 +16,12 @@ import psutil
 import pytest
 from sim_host import Host
 
-from simulators import members, process
+from simulators import process
+from simulators import subprocesses as members
 from simulators.errors import SimulatorError
-from simulators.kinds import settings_of
 from simulators.mrz import Format
 from simulators.passport.elyctis import inquire_answer
+from simulators.registry import settings_of
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from sim_host import Host
 
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format
 from simulators.passport import AccessIs, Elyctis, LineEnd, Rte, Text, elyctis
 from simulators.passport.accessis import barcode_frame, ocr_frame, stripe_frame
 from simulators.passport.elyctis import Nameplate, inquire_answer
 from simulators.passport.rte import rte_frame
 from simulators.passport.text import text_frame
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON, ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]

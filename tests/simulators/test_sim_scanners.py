@@ -12,12 +12,12 @@ from sim_host import Host
 
 from simulators.errors import SimulatorError
 from simulators.faults import Cut, NoDocument, Unplug, WrongFrameCheck
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format
 from simulators.passport.scanners import Est100, Honeywell, Newland, Refuse, RowByRow
 from simulators.passport.scanners.est100 import camera_frame, chip_frame, qr_frame, sign_frame
 from simulators.passport.scanners.settings import OcrScannerSettings
 from simulators.passport.text import LineEnd
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON, ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]

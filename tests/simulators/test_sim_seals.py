@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from pydantic import TypeAdapter
 
 from simulators.mrz import Document, Format
-from simulators.passport.chip.pki import IssuingState, State
+from simulators.passport.chip.pki.issuing_state import IssuingState, State
 from simulators.passport.seals import (
     AlteredField,
     AlteredSignature,

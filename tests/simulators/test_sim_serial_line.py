@@ -10,7 +10,7 @@ import pytest
 import serial
 from sim_host import Host
 
-from simulators.serial_line import LineError, SerialLine
+from simulators.links.serial_line import LineError, SerialLine
 
 
 async def test_a_host_hears_what_is_sent_and_nothing_else(line: SerialLine, host: Host) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from simulators.errors import SimulatorError
 from simulators.fingerprint.wsbd import WsBdSimulator
-from simulators.kinds import settings_of
+from simulators.registry import settings_of
 
 CONFIGURATION = "<configuration><item><key>submodality</key><value>leftIndex</value></item></configuration>"
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from torture import bench, soak
+from torture import run as bench
+from torture import soak
 
 
 def _tidy_up(number: int, _frame: object) -> None:

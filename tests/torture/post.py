@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from support.mosquitto import Mosquitto
-from support.posts import PLUGINS
-from support.wall_clock import LIBRARY, WallClock
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.workers import PLUGINS
+from support.process.wall_clock import LIBRARY, WallClock
 
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 from torture.schedule import LANES
 
 ROOT = Path(__file__).parents[2]
@@ -299,7 +299,7 @@ class Post:
         self._asked = False
         began = boot_s()
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gateway.daemon", str(self.config)),
+            *(sys.executable, "-m", "gateway", str(self.config)),
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -374,7 +374,7 @@ class Post:
                     name = child.name()
                     if any(name == lane[-15:] for lane in self.lanes):
                         found[name] = child
-                    elif name == "nursery" or "gateway.nursery" in child.cmdline():
+                    elif name == "nursery" or "gateway.supervision.forkserver" in child.cmdline():
                         found["nursery"] = child
         return found
 

@@ -13,9 +13,9 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from torture.chaos import Speaker
 from torture.post import Post, boot_s, post_in
-from torture.readers import readers
-from torture.torment import Speaker
+from torture.subscribers import readers
 
 PER_S = 50.0
 SAMPLE_S = 10.0

@@ -20,10 +20,10 @@ import pytest_asyncio
 
 from gateway.client import CommandError, Workstation
 from simulators.fingerprint.fingers import Finger
-from vm.hall import BUSIDS, DEVICES, LANE, LATE_S, SITE, Hall, Witness
 from vm.image import image
 from vm.machine import Machine
 from vm.packages import OLDER, built, older
+from vm.surroundings import BUSIDS, DEVICES, LANE, LATE_S, SITE, Hall, Witness
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(7200)]
 

@@ -10,15 +10,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from drivers.access.commands import TENTH_S, Pulse, Pulsed
-from drivers.access.inspection import card_held, reader_steps
 from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
 from drivers.access.osdp.frames import meaning
 from drivers.access.osdp.settings import OsdpSettings, read_key
-from drivers.check import CheckLevel, CheckStep, Trial
+from drivers.access.self_test import card_held, reader_steps
 from drivers.command import Call, command
 from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Observation
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 if TYPE_CHECKING:
     from drivers.access.osdp.panel import Panel
@@ -44,7 +44,7 @@ class Osdp(Driver[OsdpSettings]):
 
     family = Family.CARD_READER
     settings_model = OsdpSettings
-    scrubber = "drivers.access.scrubbing:osdp"
+    scrubber = "drivers.anonymize.osdp:osdp"
     says: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
     checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
     meaning = staticmethod(meaning)

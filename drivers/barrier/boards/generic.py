@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from drivers.barrier.board import Board, DeviceRefused, PulseEnd
 from drivers.barrier.boards.modbus_board import BoardTimed, HostTimedModbus, ModbusBoard, ModbusBoardSettings
 from drivers.driver import Identity
-from drivers.links.links import Links
-from drivers.links.modbus_pdu import Function, ReadBits, ReadRegisters, Write
+from drivers.links.factory import Links
+from drivers.links.modbus.pdu import Function, ReadBits, ReadRegisters, Write
 
 _WORD_BITS = 16
 

@@ -11,14 +11,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.barrier.board import PulseEnd
-from drivers.barrier.boards.pulses import HostTimed
-from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.board import BoardSettings, PulseEnd
+from drivers.barrier.boards.host_timed import HostTimed
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
+from drivers.links.factory import Links
 from drivers.links.gpio import GpioLink, GpioSettings
-from drivers.links.links import Links
-from drivers.links.turns import Withdrawn
+from drivers.links.request_queue import Withdrawn
 
 ANSWER_WITHIN_S = 0.05
 RELEASED_WITHIN_S = 0.1

@@ -9,7 +9,7 @@ from typing import Literal
 from drivers.barrier.boards.modbus_board import HostTimedModbus, ModbusBoardSettings
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
-from drivers.links.links import Links
+from drivers.links.factory import Links
 
 CHANNELS = 8
 

@@ -13,13 +13,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from drivers.barrier.boards.pulses import HostTimed
-from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.board import BoardSettings
+from drivers.barrier.boards.host_timed import HostTimed
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
-from drivers.links.links import Links
+from drivers.links.factory import Links
+from drivers.links.request_queue import Turns
 from drivers.links.serial import SerialLink, SerialSettings
-from drivers.links.turns import Turns
 
 WRITE_WITHIN_S = 0.1
 START = 0xA0

@@ -4,15 +4,23 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Generic, NoReturn, TypeVar
 
-from drivers.barrier.board import DeviceRefused, PulseEnd
-from drivers.barrier.boards.pulses import OVERTAKEN, HostTimed, closed_before
-from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.board import BoardSettings, DeviceRefused, PulseEnd
+from drivers.barrier.boards.host_timed import OVERTAKEN, HostTimed, closed_before
 from drivers.driver import Identity
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
-from drivers.links.modbus import ModbusLink, ModbusSettings
-from drivers.links.modbus_pdu import OFF, ON, Function, ModbusRefused, ReadBits, Request, Write, WriteCoils
-from drivers.links.turns import Withdrawn
+from drivers.links.modbus.link import ModbusLink, ModbusSettings
+from drivers.links.modbus.pdu import (
+    OFF,
+    ON,
+    Function,
+    ModbusRefused,
+    ReadBits,
+    Request,
+    Write,
+    WriteCoils,
+)
+from drivers.links.request_queue import Withdrawn
 
 AnswerT = TypeVar("AnswerT")
 

@@ -13,15 +13,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from drivers.barrier.boards.pulses import HostTimed, closed_before
-from drivers.barrier.boards.settings import BoardSettings
+from drivers.barrier.board import BoardSettings
+from drivers.barrier.boards.host_timed import HostTimed, closed_before
 from drivers.barrier.boards.time_relay import TimeRelay
 from drivers.driver import Identity
-from drivers.links.late import LateAnswers
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
+from drivers.links.request_queue import LateAnswers, Turns
 from drivers.links.serial import SerialLink, SerialSettings
-from drivers.links.turns import Turns
 
 NUMBERS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 PROMPT = b">"

@@ -11,8 +11,8 @@ from typing import Literal
 
 from drivers.barrier.boards.modbus_board import BoardTimed, ModbusBoardSettings
 from drivers.driver import Identity
-from drivers.links.links import Links
-from drivers.links.modbus_pdu import Function, ReadRegisters, Write
+from drivers.links.factory import Links
+from drivers.links.modbus.pdu import Function, ReadRegisters, Write
 
 FLASH_ON = 0x0200
 FLASH_UNIT_S = 0.1

@@ -13,8 +13,8 @@ from pydantic import Field
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.modbus_board import HostTimedModbus, ModbusBoardSettings
 from drivers.driver import Identity
-from drivers.links.links import Links
-from drivers.links.modbus_pdu import Function, ReadRegisters
+from drivers.links.factory import Links
+from drivers.links.modbus.pdu import Function, ReadRegisters
 
 RESTORE, SAFE_MODE_TIMEOUT, SIGNATURE = 6, 8, 200
 SIGNATURE_LETTERS = 6

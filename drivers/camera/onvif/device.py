@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from pydantic import ValidationError
 
-from drivers.camera.http import CameraHttpSettings
+from drivers.camera.http_settings import CameraHttpSettings
 from drivers.camera.onvif.addresses import Addresses, Place
 from drivers.camera.onvif.clock import CameraClock, told_time
 from drivers.camera.onvif.soap import (
@@ -26,9 +26,9 @@ from drivers.camera.onvif.soap import (
 )
 from drivers.command import boot_ns
 from drivers.driver import Identity
-from drivers.links.http import HttpLink
+from drivers.links.factory import Links
+from drivers.links.http.client import HttpLink
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 
 ANSWERS = (200, 400, 401, 403, 404, 410, 500)
 """Statuses that come with an envelope, or with nothing and say enough by themselves."""

@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from drivers.camera.camera import Eye, PictureCamera
-from drivers.camera.onvif.conditions import SIGNAL_LOST, TAMPERED, UNCLEAR, Conditions
 from drivers.camera.onvif.device import OnvifDevice
 from drivers.camera.onvif.discovery import find
-from drivers.camera.onvif.events import Subscription
+from drivers.camera.onvif.health import SIGNAL_LOST, TAMPERED, UNCLEAR, Conditions
 from drivers.camera.onvif.media import Media, Profile, media_of
+from drivers.camera.onvif.pull_points import Subscription
 from drivers.camera.onvif.settings import OnvifSettings
 from drivers.camera.onvif.soap import FaultError
 from drivers.camera.rtsp import RtspCameraSettings, StreamEye
@@ -51,7 +51,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     """A camera of ONVIF's profile S or T."""
 
     settings_model = OnvifSettings
-    scrubber = "drivers.camera.scrubbing:contents"
+    scrubber = "drivers.anonymize.camera_http:contents"
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
-from drivers.camera.http import CameraHttpSettings
+from drivers.camera.http_settings import CameraHttpSettings
 from drivers.camera.onvif.discovery import Wanted
 from drivers.links.settings import Settings
 

@@ -10,19 +10,19 @@ from typing import Any
 
 from pydantic import Field
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import BadFrame, Identity
 from drivers.fingerprint.commands import Capture
-from drivers.fingerprint.inspection import answered
 from drivers.fingerprint.observations import CaptureOutcome, Unreadable
 from drivers.fingerprint.raster import Raster, Spoilt
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.fingerprint.uru4000.dialogue import Dialogue
+from drivers.fingerprint.self_test import answered
 from drivers.fingerprint.uru4000.image import IMAGE_BYTES, Frame, parse
+from drivers.fingerprint.uru4000.protocol import Dialogue
 from drivers.fingerprint.uru4000.registers import IMAGE_IN, MODELS, Event, Mode, Register, versions
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.usb import VENDOR_SPECIFIC, UsbSettings
-from drivers.links.usb_transfers import TransferError
+from drivers.links.usb.link import VENDOR_SPECIFIC, UsbSettings
+from drivers.links.usb.transfers import TransferError
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 RESOLUTION_PPI = 512
 """Of all models, by the vendor's data sheets."""
@@ -52,7 +52,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
 
     settings_model = Uru4000Settings
     usb_ids = MODELS.keys()
-    scrubber = "drivers.fingerprint.scrubbing:usb"
+    scrubber = "drivers.anonymize.fingerprint:usb"
 
     async def open(self) -> Identity:
         """Find the scanner and wake it up; raises LinkError."""

@@ -35,9 +35,9 @@ from drivers.fingerprint.wsbd.results import (
     read_result,
 )
 from drivers.fingerprint.wsbd.statuses import Status, status_of, trouble
-from drivers.links.http import HttpSettings
+from drivers.links.factory import Links
+from drivers.links.http.client import HttpSettings
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 
 XML = "application/xml"
 CAPTURE_EXTRA_S = 5.0

@@ -16,11 +16,11 @@ from drivers.fingerprint.commands import Capture
 from drivers.fingerprint.observations import CaptureOutcome, Feedback, Unreadable
 from drivers.fingerprint.raster import Raster, Spoilt
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.fingerprint.zfm.acks import UNKNOWN_INSTRUCTION, Ack, Do, meaning, refused
-from drivers.fingerprint.zfm.dialogue import Dialogue
+from drivers.fingerprint.zfm.codes import UNKNOWN_INSTRUCTION, Ack, Do, meaning, refused
 from drivers.fingerprint.zfm.image import image_bytes, unpacked
 from drivers.fingerprint.zfm.packets import ADDRESS
 from drivers.fingerprint.zfm.parameters import MODELS, Lamp, Model, Parameters, Product
+from drivers.fingerprint.zfm.protocol import Dialogue
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
 
@@ -120,7 +120,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     """A module on a serial line."""
 
     settings_model = ZfmSettings
-    scrubber = "drivers.fingerprint.scrubbing:zfm"
+    scrubber = "drivers.anonymize.fingerprint:zfm"
     meaning = staticmethod(meaning)
     _lamp: Lamp = "none"
     _lit = False

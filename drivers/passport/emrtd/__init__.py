@@ -4,11 +4,11 @@ APDUs go out through a function that the caller gives, so that everything here r
 the extra `chip` (asn1crypto).
 """
 
-from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.emrtd.apdu import Transmit
+from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
 from drivers.passport.emrtd.errors import CardRemoved, ChipError
+from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.session import ChipSession
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.transport.apdu import Transmit
 
 __all__ = [
     "AccessMethod",

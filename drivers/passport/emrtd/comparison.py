@@ -5,7 +5,7 @@ from itertools import permutations
 from drivers.observation import Check
 from drivers.passport.emrtd import verdicts
 from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.files import ElementaryFile
+from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import DigitResult, Mrz
 
 _MOST_LINES = 3

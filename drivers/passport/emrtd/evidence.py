@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 
 from drivers.observation import Check
 from drivers.passport.emrtd import verdicts
-from drivers.passport.emrtd.access import Opened
-from drivers.passport.emrtd.apdu import NOT_FOUND
 from drivers.passport.emrtd.errors import ChipError
-from drivers.passport.emrtd.files import ElementaryFile
 from drivers.passport.emrtd.lds import com_data_groups
-from drivers.passport.emrtd.security_infos import SecurityInfos
-from drivers.passport.emrtd.security_object import SecurityObject
+from drivers.passport.emrtd.pki.security_object import SecurityObject
+from drivers.passport.emrtd.protocols.access import Opened
+from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
+from drivers.passport.emrtd.transport.apdu import NOT_FOUND
+from drivers.passport.emrtd.transport.files import ElementaryFile
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ Source: ICAO Doc 9303-10, section 4.7.2 (CBEFF wrapping); ISO/IEC 19794-5:2005, 
 import struct
 from dataclasses import dataclass, field
 
-from drivers.passport.emrtd import tlv
+from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError, UnsupportedError
 
 _RECORD_HEADER = struct.Struct(">4s4sIH")

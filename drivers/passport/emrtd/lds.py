@@ -6,8 +6,8 @@ Source: ICAO Doc 9303-10, sections 4.6 (EF.COM), 4.7.1 (DG1), 4.7.11 (DG11), 4.7
 import re
 from datetime import date
 
-from drivers.passport.chip import DocumentDetails, HolderDetails
-from drivers.passport.emrtd import tlv
+from drivers.passport.chip_result import DocumentDetails, HolderDetails
+from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError
 
 # Tags of the data groups, by which EF.COM lists them (9303-10, section 4.6).

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from drivers.observation import Check
-from drivers.passport.emrtd import states, verdicts
-from drivers.passport.emrtd.certificates import Certificate
+from drivers.passport.emrtd import verdicts
 from drivers.passport.emrtd.errors import ChipError, MalformedError
 from drivers.passport.emrtd.evidence import Evidence, judged
-from drivers.passport.emrtd.files import DATA_GROUPS, ElementaryFile
 from drivers.passport.emrtd.lds import com_data_groups
-from drivers.passport.emrtd.security_object import SecurityObject
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.pki import country_codes as states
+from drivers.passport.emrtd.pki.certificates import Certificate
+from drivers.passport.emrtd.pki.security_object import SecurityObject
+from drivers.passport.emrtd.pki.trust_store import TrustStore
+from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
 
 ALWAYS_THERE = frozenset({1, 2})
 """Data groups that every document has."""

@@ -11,17 +11,9 @@ from contextlib import suppress
 from datetime import date
 
 from drivers.observation import Check
-from drivers.passport.chip import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.emrtd import (
-    access,
-    active_authentication,
-    chip_authentication,
-    files,
-    verdicts,
-)
-from drivers.passport.emrtd.agreement import Randomness
-from drivers.passport.emrtd.apdu import Transmit
-from drivers.passport.emrtd.channel import Channel
+from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
+from drivers.passport.emrtd import verdicts
+from drivers.passport.emrtd.crypto.key_agreement import Randomness
 from drivers.passport.emrtd.errors import (
     AccessDeniedError,
     CardRemoved,
@@ -33,12 +25,16 @@ from drivers.passport.emrtd.errors import (
     UnsupportedError,
 )
 from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.files import DATA_GROUPS, SHORT_CHUNK, ElementaryFile
-from drivers.passport.emrtd.judgement import Judgement
+from drivers.passport.emrtd.inspection_result import Judgement
 from drivers.passport.emrtd.passive_authentication import ALWAYS_THERE
-from drivers.passport.emrtd.passwords import Password
-from drivers.passport.emrtd.security_infos import SecurityInfos
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.pki.trust_store import TrustStore
+from drivers.passport.emrtd.protocols import access, active_authentication, chip_authentication
+from drivers.passport.emrtd.protocols.passwords import Password
+from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
+from drivers.passport.emrtd.transport import files
+from drivers.passport.emrtd.transport.apdu import Transmit
+from drivers.passport.emrtd.transport.files import DATA_GROUPS, SHORT_CHUNK, ElementaryFile
+from drivers.passport.emrtd.transport.secure_messaging import Channel
 from drivers.passport.mrz import Mrz
 
 # The zone first, because it is what everybody waits for; keys before the long files.

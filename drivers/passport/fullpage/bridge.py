@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from drivers.driver import BadFrame, Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Check, Outcome
-from drivers.passport.fullpage.pieces import Checked, Gone, Piece, Placed, Zone, picture, unreadable
 from drivers.passport.fullpage.reader import FullPageReader, FullPageSettings
 from drivers.passport.fullpage.regula import regula
+from drivers.passport.fullpage.scan_items import Checked, Gone, Piece, Placed, Zone, picture, unreadable
 from drivers.passport.fullpage.vendor_checks import Words, from_word, optical, optical_id
 from drivers.passport.lines import split_lines
 from drivers.passport.observations import Area, Light

@@ -20,12 +20,12 @@ from typing import Any
 from pydantic import Field
 
 from drivers.driver import Identity
-from drivers.links import json_body
+from drivers.links.http import json_decode as json_body
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome
-from drivers.passport.fullpage.pieces import Checked, Gone, Piece, Zone, picture, unreadable
 from drivers.passport.fullpage.reader import FullPageReader, FullPageSettings
 from drivers.passport.fullpage.regula import regula
+from drivers.passport.fullpage.scan_items import Checked, Gone, Piece, Zone, picture, unreadable
 from drivers.passport.fullpage.vendor_checks import (
     B900_INK,
     UV_DULL_MRZ,

@@ -8,17 +8,16 @@ from typing import ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
-from drivers.calendar import today
-from drivers.check import CheckLevel, CheckStep, Trial
+from drivers.clock import today
 from drivers.driver import BadFrame, Driver, Family
-from drivers.links import meanings
-from drivers.links.http import HttpSettings
+from drivers.links.http.client import HttpSettings
 from drivers.links.link import LinkError
+from drivers.links.recording import dissect as meanings
 from drivers.observation import Observation
-from drivers.passport.chip import ChipProgress, ChipResult
 from drivers.passport.chip_reading import ChipReader, ChipSettings, beside, chip_reader, not_read
-from drivers.passport.fullpage.pieces import Checked, Gone, Picture, Piece, Placed, Zone
+from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.fullpage.regula import Regula, RegulaSettings
+from drivers.passport.fullpage.scan_items import Checked, Gone, Picture, Piece, Placed, Zone
 from drivers.passport.fullpage.vendor_checks import Words
 from drivers.passport.observations import (
     ChecksMade,
@@ -34,6 +33,7 @@ from drivers.passport.observations import (
 )
 from drivers.passport.specimen import specimen_read
 from drivers.passport.transaction import Side, Transaction
+from drivers.self_test import CheckLevel, CheckStep, Trial
 
 ChipStep = ChipProgress | ChipResult
 LightWord = Literal["visible", "infrared", "ultraviolet"]

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from drivers.links import json_body
-from drivers.links.http import HttpLink, HttpSettings
+from drivers.links.factory import Links
+from drivers.links.http import json_decode as json_body
+from drivers.links.http.client import HttpLink, HttpSettings
 from drivers.links.link import LinkError
-from drivers.links.links import Links
 from drivers.observation import Check, CheckGroup, Outcome, Weight
-from drivers.passport.fullpage.pieces import Checked, Picture, Piece, Zone, unreadable
+from drivers.passport.fullpage.scan_items import Checked, Picture, Piece, Zone, unreadable
 from drivers.passport.fullpage.vendor_checks import (
     B900_INK,
     UV_DULL_MRZ,

@@ -6,6 +6,7 @@ Source: ICAO Doc 9303, parts 3 to 7, and the issuers in `profiles` that depart f
 from drivers.passport.mrz.check_digit import check_digit
 from drivers.passport.mrz.checks import checks
 from drivers.passport.mrz.codes import CODES
+from drivers.passport.mrz.generator import Holder, LongNumberDigit, TravelDocument, generate
 from drivers.passport.mrz.model import (
     Deviation,
     DeviationCode,
@@ -18,9 +19,8 @@ from drivers.passport.mrz.model import (
     Sex,
 )
 from drivers.passport.mrz.names import Truncation
-from drivers.passport.mrz.reading import parse
+from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.transliteration import Language, transliterate
-from drivers.passport.mrz.writing import Holder, LongNumberDigit, TravelDocument, generate
 
 __all__ = [
     "CODES",

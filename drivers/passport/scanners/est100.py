@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from drivers.driver import BadFrame
-from drivers.links import json_body
 from drivers.links.framing import OTHER, Delimited, Frame, Whole
+from drivers.links.http import json_decode as json_body
 from drivers.observation import Check, CheckGroup, Observation, Outcome
 from drivers.passport.lines import complete, split_lines
 from drivers.passport.mrz import DigitResult, Mrz
 from drivers.passport.observations import Trigger
-from drivers.passport.reads import not_a_document, read_of, zone_of
+from drivers.passport.read_result import not_a_document, read_of, zone_of
 
 BAUD, PARITY = 256000, "O"
 # A portrait of a chip in base64 has some 30 kB; no frame comes near this.

@@ -13,8 +13,8 @@ Not confirmed by a source at hand: PAPTPR, which sets the scanner to look for do
 import re
 
 from drivers.driver import Identity
-from drivers.passport.scanners.dialogue import STATUS, Ask, Maker
 from drivers.passport.scanners.rows import Answers
+from drivers.passport.scanners.setup import STATUS, Ask, Maker
 
 ANSWERS = Answers(
     whole=re.compile(rb"(?P<said>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),

@@ -9,8 +9,8 @@ IDE237 and others, the QRY questions in one for the FM430.
 import re
 
 from drivers.driver import Identity
-from drivers.passport.scanners.dialogue import STATUS, Ask, Maker
 from drivers.passport.scanners.rows import Answers
+from drivers.passport.scanners.setup import STATUS, Ask, Maker
 
 ANSWERS = Answers(
     whole=re.compile(rb"\x02\x010000[@#](?P<said>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from drivers.observation import Check
-from drivers.passport.emrtd import ecdsa, states
-from drivers.passport.emrtd.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.crypto import ecdsa
+from drivers.passport.emrtd.crypto.public_keys import EcKey
 from drivers.passport.emrtd.errors import ChipError
-from drivers.passport.emrtd.public_keys import EcKey
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.pki import country_codes as states
+from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.mrz import Mrz
 from drivers.passport.seals import verdicts
 from drivers.passport.seals.comparison import mrz_vs_seal

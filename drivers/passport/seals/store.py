@@ -14,9 +14,9 @@ from pathlib import Path
 
 from asn1crypto import x509
 
-from drivers.passport.emrtd.certificates import Certificate, reading
 from drivers.passport.emrtd.errors import ChipError, MalformedError
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.pki.certificates import Certificate, reading
+from drivers.passport.emrtd.pki.trust_store import TrustStore
 
 _JSON_SIGNING = "2.23.136.1.1.14.2"
 _LARGEST_FILE = 1024 * 1024

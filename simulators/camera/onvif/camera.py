@@ -40,12 +40,12 @@ from simulators.camera.onvif.media import (
 )
 from simulators.camera.onvif.soap import NAMESPACES, Call, FaultError, Guard, call_of, envelope
 from simulators.camera.rtsp.server import RtspServer
-from simulators.camera.sending import slowed
+from simulators.camera.slow_writer import slowed
 from simulators.faults import Fault
 from simulators.http.server import Request, Response
-from simulators.listening import HOST
+from simulators.links.tcp_listener import HOST
+from simulators.scheduled_faults import Timed
 from simulators.simulator import Tell
-from simulators.timed import Timed
 
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
 INPUT = "DIGIT_INPUT_000"

@@ -14,7 +14,7 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
 from simulators.errors import SimulatorError
-from simulators.listening import HOST
+from simulators.links.tcp_listener import HOST
 
 GROUP, PORT = "239.255.255.250", 3702
 TYPES = ("NetworkVideoTransmitter", "Device")

@@ -18,11 +18,11 @@ from simulators.camera.rtsp.h264 import H264
 from simulators.camera.rtsp.h265 import H265
 from simulators.camera.rtsp.messages import Request, next_request, response
 from simulators.camera.rtsp.session import Session
-from simulators.camera.sending import slowed
 from simulators.camera.sensor import Sensor
+from simulators.camera.slow_writer import slowed
 from simulators.http.access import Access
-from simulators.listening import HOST
-from simulators.tcp_service import TcpService
+from simulators.links.tcp_listener import HOST
+from simulators.links.tcp_service import TcpService
 
 PATH = "/stream"
 TRACK = "track1"

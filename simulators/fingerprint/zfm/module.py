@@ -15,7 +15,7 @@ from simulators.fingerprint.zfm.firmware import BAUD_STEP, PACKET_SIZES, Firmwar
 from simulators.fingerprint.zfm.packets import Decoder, Kind, Packet, data_packets
 from simulators.fingerprint.zfm.profiles import PROFILES, Answer
 from simulators.fingerprint.zfm.templates import FILE_BYTES, characters
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 
 READY = b"\x55"
 START_S = 0.05

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.chip.chip import Chip
-from simulators.passport.chip.ciphers import Cipher
-from simulators.passport.chip.domain_parameters import BY_NAME
+from simulators.passport.chip.crypto.ciphers import Cipher
+from simulators.passport.chip.crypto.domain_parameters import BY_NAME
 from simulators.passport.chip.faults import ChipFault, SlowField, chip_fault_of
-from simulators.passport.chip.pki import IssuingState
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.profile import Access, ActiveAuthentication, Profile
-from simulators.passport.chip.security_infos import Mapping, PaceInfo
+from simulators.passport.chip.protocols.security_infos import Mapping, PaceInfo
 from simulators.passport.chip.vpcd import DEFAULT_PORT, VpcdSlot
 from simulators.travellers import Travellers
 

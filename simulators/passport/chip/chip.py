@@ -21,8 +21,8 @@ from simulators.passport.chip.faults import (
     SlowField,
     WrongStatus,
 )
-from simulators.passport.chip.personalise import Personalisation, personalise
-from simulators.passport.chip.pki import IssuingState
+from simulators.passport.chip.personalisation import Personalisation, personalise
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.profile import Profile
 from simulators.passport.chip.session import Session
 

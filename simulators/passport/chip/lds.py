@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from simulators.mrz import Document
-from simulators.passport.chip import der
+from simulators.passport.chip.encoding import der
+from simulators.passport.chip.encoding.tlv import tlv
 from simulators.passport.chip.face import HEIGHT, WIDTH, ImageFormat
-from simulators.passport.chip.names import TAGS
-from simulators.passport.chip.tlv import tlv
+from simulators.passport.chip.file_system import TAGS
 
 UNICODE_VERSION = "040000"
 _FULL_FRONTAL, _CAMERA = 1, 2

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from simulators.passport.chip import face, lds
-from simulators.passport.chip.ciphers import Cipher
-from simulators.passport.chip.curves import ModpGroup
-from simulators.passport.chip.domain_parameters import BY_NAME, STANDARDISED
-from simulators.passport.chip.security_infos import EcParameters, Mapping, PaceInfo
+from simulators.passport.chip.crypto.ciphers import Cipher
+from simulators.passport.chip.crypto.curves import ModpGroup
+from simulators.passport.chip.crypto.domain_parameters import BY_NAME, STANDARDISED
+from simulators.passport.chip.protocols.security_infos import EcParameters, Mapping, PaceInfo
 
 SHORT_REPLY = 256
 EXTENDED_REPLY = 4096

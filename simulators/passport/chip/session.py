@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from enum import Enum, auto
 
-from simulators.passport.chip.active_authentication import challenged
 from simulators.passport.chip.apdu import (
     CHAINING,
     SECURE_MESSAGING,
@@ -13,14 +12,15 @@ from simulators.passport.chip.apdu import (
     Reply,
     Status,
 )
-from simulators.passport.chip.bac import CHALLENGE_SIZE, BasicAccess
-from simulators.passport.chip.chip_authentication import ChipAuthentication
-from simulators.passport.chip.names import AID, MASTER_FILE, ElementaryFile, Readable
-from simulators.passport.chip.pace import Pace
-from simulators.passport.chip.personalise import Personalisation
+from simulators.passport.chip.encoding.tlv import only, tlv
+from simulators.passport.chip.file_system import AID, MASTER_FILE, ElementaryFile, Readable
+from simulators.passport.chip.personalisation import Personalisation
 from simulators.passport.chip.profile import SHORT_REPLY, Access
-from simulators.passport.chip.secure_messaging import SecureMessaging
-from simulators.passport.chip.tlv import only, tlv
+from simulators.passport.chip.protocols.active_authentication import challenged
+from simulators.passport.chip.protocols.bac import CHALLENGE_SIZE, BasicAccess
+from simulators.passport.chip.protocols.chip_authentication import ChipAuthentication
+from simulators.passport.chip.protocols.pace import Pace
+from simulators.passport.chip.protocols.secure_messaging import SecureMessaging
 
 _OFFSET, _DISCRETIONARY = 0x54, 0x53
 """The data objects of READ BINARY with odd INS (ISO/IEC 7816-4, 11.3.3)."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from simulators.http.server import Request, Response, json_response
-from simulators.passport.fullpage.glass import CODES, LIGHTS, Glass, Result, Scan
+from simulators.passport.fullpage.scanner import CODES, LIGHTS, Glass, Result, Scan
 
 GARBAGE = b"{bridge: yes]\n"
 

@@ -11,7 +11,7 @@ import itertools
 from typing import Any
 
 from simulators.http.server import Request, Response, json_response
-from simulators.passport.fullpage.glass import B900, UV_PAGE, UV_PHOTO, UV_ZONE, Glass, Result, Scan
+from simulators.passport.fullpage.scanner import B900, UV_PAGE, UV_PHOTO, UV_ZONE, Glass, Result, Scan
 
 GARBAGE = Response(body=b"<html>Internal error", media_type="text/html")
 _UV = {UV_PAGE: "document", UV_PHOTO: "face", UV_ZONE: "mrz"}

@@ -13,9 +13,9 @@ from simulators.mrz import Format
 from simulators.passport.fullpage.bridge import BridgeHost
 from simulators.passport.fullpage.desko import DeskoService
 from simulators.passport.fullpage.faults import fault_of
-from simulators.passport.fullpage.glass import Glass
 from simulators.passport.fullpage.page import Look, Page
 from simulators.passport.fullpage.regula import RegulaServer
+from simulators.passport.fullpage.scanner import Glass
 from simulators.simulator import Simulator, Tell
 from simulators.travellers import EVEN_MIX, Travellers
 

@@ -14,9 +14,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
 from simulators.passport.reader import MrzReader, lines_of
-from simulators.serial_line import SerialLine
 
 
 def message(name: str, content: dict[str, Any]) -> bytes:

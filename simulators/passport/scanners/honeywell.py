@@ -14,9 +14,9 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+from simulators.links.serial_line import SerialLine
 from simulators.passport.scanners.imager import NAME_LENGTH, CommandedImager, Status
 from simulators.passport.text import LineEnd
-from simulators.serial_line import SerialLine
 
 _COMMAND = re.compile(rb"\x16M\r([^!.\x16]*)([!.])|\x16([TU])\r", re.DOTALL)
 MANUAL, PRESENTATION = "HHF", "TPR"

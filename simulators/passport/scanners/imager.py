@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from simulators.errors import SimulatorError
 from simulators.faults import Fault, Unplug
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
 from simulators.passport.reader import MrzReader, lines_of
 from simulators.passport.scanners.faults import Refuse
 from simulators.passport.text import LineEnd, text_frame
-from simulators.serial_line import SerialLine
 
 NAME_LENGTH = 6
 """Tag and subtag, three characters each; what follows is the value."""

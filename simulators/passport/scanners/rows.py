@@ -8,9 +8,9 @@ rows in the order in which they are to be sent, whosever they are.
 import asyncio
 from collections.abc import Sequence
 
+from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
 from simulators.passport.text import LineEnd, text_frame
-from simulators.serial_line import SerialLine
 
 
 class RowByRow(MrzReader):

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from simulators.errors import SimulatorError
+from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
 from simulators.passport.scanners.est100 import Est100
 from simulators.passport.scanners.faults import Refuse
@@ -14,7 +15,6 @@ from simulators.passport.scanners.newland import Newland
 from simulators.passport.scanners.rows import RowByRow
 from simulators.passport.serial_mrz import SerialMrz, SerialMrzSettings
 from simulators.passport.text import LineEnd
-from simulators.serial_line import SerialLine
 from simulators.simulator import Simulator, Tell
 
 Model = Literal["honeywell", "newland", "zebra", "code", "est-100pr"]

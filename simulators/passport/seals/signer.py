@@ -6,9 +6,9 @@ from datetime import timedelta
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from simulators.passport.chip import der
-from simulators.passport.chip.pki import Certificate, IssuingState, Validity
-from simulators.passport.chip.signing import SignatureScheme, SigningKey
+from simulators.passport.chip.encoding import der
+from simulators.passport.chip.pki.issuing_state import Certificate, IssuingState, Validity
+from simulators.passport.chip.pki.signing_keys import SignatureScheme, SigningKey
 
 _COUNTRY, _COMMON_NAME = "2.5.4.6", "2.5.4.3"
 _AUTHORITY_KEY_ID, _DOCUMENT_TYPES, _EXTENDED_KEY_USAGE = "2.5.29.35", "2.23.136.1.1.6.2", "2.5.29.37"

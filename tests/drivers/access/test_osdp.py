@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from access_bench import (
+from hypothesis import given
+from hypothesis import strategies as st
+from osdp_fixture import (
     BUSY,
     KEY,
     KEYPAD,
@@ -17,23 +19,21 @@ from access_bench import (
     reader_site,
     small_reader,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
-from support.trials import outcomes, tried
+from support.devices.self_tests import outcomes, tried
 
 from drivers.access.commands import Pulse
 from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
 from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpReader
 from drivers.access.osdp.settings import OsdpSettings
-from drivers.check import CheckLevel
 from drivers.command import Call, Failed, Reason, Refused, boot_ns
 from drivers.driver import BadFrame, Condition, Status
 from drivers.links.link import Cause, LinkError
 from drivers.observation import redacted
-from simulators.barrier.exchange import LostReply
+from drivers.self_test import CheckLevel
+from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.faults import Mend, PowerCut, Silence
-from simulators.barrier.osdp_site import OsdpSite
+from simulators.barrier.osdp.site import OsdpSite
 from simulators.barrier.wirelog import Cause as Why
 from simulators.faults import Noise, Unplug
 

@@ -4,18 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
-from barrier_rig import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, Lane
+from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, Lane
 from pydantic import ValidationError
-from support.trials import outcomes, tried
+from support.devices.self_tests import outcomes, tried
 from virtual_time import in_virtual_time
 
 from drivers.barrier.observations import AlarmKind, BarrierState, MachineState, Why
 from drivers.barrier.wiring import BarrierSettings
-from drivers.check import CheckLevel
 from drivers.command import Failed, Reason, Refused
 from drivers.driver import Condition
 from drivers.links.link import Action, Cause, LinkError
-from simulators.barrier.exchange import ExceptionReply, LostReply
+from drivers.self_test import CheckLevel
+from simulators.barrier.bus_faults import ExceptionReply, LostReply
 from simulators.barrier.faults import BrokenWire, KeySwitch, PowerCut, SlowBus, StuckBoom
 from simulators.barrier.mechanics.lane import Manner
 

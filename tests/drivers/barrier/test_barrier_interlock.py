@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 from typing import Any
 
-from barrier_rig import E_GATE, E_GATE_SITE, Lane
+from barrier_fixture import E_GATE, E_GATE_SITE, Lane
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualRunner
 
 from drivers.command import Refused
 from drivers.links.link import LinkError
-from simulators.barrier.exchange import LostReply, LostRequest
+from simulators.barrier.bus_faults import LostReply, LostRequest
 from simulators.barrier.faults import BrokenWire, Button, Fire, Lift, SlowBus, StuckBoom
 from simulators.barrier.mechanics.lane import Manner
 from simulators.barrier.wirelog import Fate, Frame

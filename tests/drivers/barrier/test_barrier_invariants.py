@@ -5,7 +5,7 @@ import itertools
 from unittest import mock
 
 import pytest
-from barrier_rig import CLOSE, E_GATE, E_GATE_SITE, OPEN, STOP, Lane
+from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, OPEN, STOP, Lane
 from virtual_time import in_virtual_time
 
 from drivers.barrier.board import PulseEnd
@@ -13,7 +13,13 @@ from drivers.barrier.observations import AlarmKind, BarrierState, Direction, Mac
 from drivers.command import Failed, Reason, Refused
 from drivers.driver import Condition
 from drivers.links.link import Action, LinkError
-from simulators.barrier.exchange import DuplicatedReply, ExceptionReply, HangUp, LostReply, LostRequest
+from simulators.barrier.bus_faults import (
+    DuplicatedReply,
+    ExceptionReply,
+    HangUp,
+    LostReply,
+    LostRequest,
+)
 from simulators.barrier.faults import (
     BothLimits,
     BrokenWire,

@@ -14,11 +14,11 @@ from drivers.barrier.driver import BarrierDriver
 from drivers.barrier.observations import BarrierState, MachineState
 from drivers.command import Call, Request
 from drivers.driver import Condition, Driver, Status, load_driver
+from drivers.links.factory import Links
 from drivers.links.link import Cause, LinkError
-from drivers.links.links import Links
 from drivers.links.settings import Settings
 from simulators.barrier.boards.lcus import Lcus
-from simulators.barrier.exchange import LostReply
+from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
 from simulators.barrier.site import Site

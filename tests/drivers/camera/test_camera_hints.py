@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from drivers.camera import faces
 from drivers.camera.commands import Subject
-from drivers.camera.hints import UnreadableError, decoded, examine, rank, suffices
+from drivers.camera.imaging import faces
+from drivers.camera.imaging.image_quality import UnreadableError, decoded, examine, rank, suffices
 from drivers.camera.observations import Area, Hint, Measure
 from drivers.observation import Outcome
+from simulators.camera.frame_stamp import Stamp
 from simulators.camera.scene import View, jpeg, picture
-from simulators.camera.stamp import Stamp
 
 LARGE = (1920, 1080)
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from drivers.camera.commands import Subject
-from drivers.camera.hints import examine, rank
+from drivers.camera.imaging.image_quality import examine, rank
 from drivers.camera.observations import Hint, Measure
 from drivers.observation import Outcome
 

@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from camera_bench import Asked, Bench, Server, jpeg, number_in, part, watched
+from camera_fixture import Asked, Bench, Server, jpeg, number_in, part, watched
 from PIL import Image
 
-from drivers.camera.advice import AGAIN_NS, APART_NS, Adviser
 from drivers.camera.commands import ShowPreview, Subject
-from drivers.camera.hints import UnreadableError, hint
+from drivers.camera.imaging.image_quality import UnreadableError, hint
+from drivers.camera.imaging.portrait_guidance import AGAIN_NS, APART_NS, Adviser
 from drivers.camera.observations import Advice, Area, FaceFeedback, Hint, Measure, SceneCaptured
 from drivers.camera.preview import reduced
 from drivers.camera.snapshot import Snapshot

@@ -12,16 +12,16 @@ import av
 import numpy as np
 import psutil
 import pytest
-from camera_bench import Bench, watched
+from camera_fixture import Bench, watched
 from PIL import Image
 from pydantic import ValidationError
 
 from drivers.camera.observations import Captured
 from drivers.camera.rtsp import RtspCamera, RtspCameraSettings, _jpeg
 from drivers.links.link import Cause, LinkError
-from drivers.links.rtsp import Frame, Lateness
-from simulators.camera.stamp import Stamp
-from simulators.kinds import settings_of
+from drivers.links.video.rtsp import Frame, Lateness
+from simulators.camera.frame_stamp import Stamp
+from simulators.registry import settings_of
 
 USER = {"username": "watch", "password": "two words"}
 QUICK = {"latency_s": 0.1, "silence_s": 0.5, "open_s": 3.0}

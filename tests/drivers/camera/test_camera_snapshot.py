@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from camera_bench import Asked, Server, jpeg, number_in, part, watched
-from support.trials import outcomes, tried
+from camera_fixture import Asked, Server, jpeg, number_in, part, watched
+from support.devices.self_tests import outcomes, tried
 
 from drivers.camera.commands import Subject, TakePicture
 from drivers.camera.observations import FaceCaptured, SceneCaptured
 from drivers.camera.snapshot import Snapshot
-from drivers.check import CheckLevel
 from drivers.command import Call, Failed, Reason, Refused, Request
 from drivers.driver import BadFrame, Condition, Status
 from drivers.links.link import Cause, LinkError
 from drivers.observation import redacted
+from drivers.self_test import CheckLevel
 
 Answer = Callable[["Camera", Asked], Awaitable[None]]
 

@@ -18,14 +18,14 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 from pydantic import ValidationError
 
+from drivers.camera.imaging.yuyv import jpeg_of
 from drivers.camera.uvc import UvcCameraSettings
-from drivers.camera.yuyv import jpeg_of
 from drivers.links.link import Cause
-from drivers.links.video_devices import cannot_have
+from drivers.links.video.devices import cannot_have
 from simulators.camera.faults import Flagged, Garbage, HalfPicture, Stall
+from simulators.camera.frame_stamp import Stamp
 from simulators.camera.scene import View
 from simulators.camera.sensor import Sensor
-from simulators.camera.stamp import Stamp
 from simulators.camera.v4l2 import AUTO_EXPOSURE, AUTO_FOCUS, EXPOSURE, FOCUS
 from simulators.camera.webcam import Webcam, yuyv
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from camera_bench import Bench, watched
+from camera_fixture import Bench, watched
 from PIL import Image
 
 from drivers.camera.observations import Captured

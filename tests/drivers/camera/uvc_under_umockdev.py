@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-from camera_bench import Bench, watched
+from camera_fixture import Bench, watched
 
 from drivers.camera.observations import Captured
 from drivers.camera.uvc import UvcCamera

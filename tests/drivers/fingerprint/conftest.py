@@ -1,7 +1,7 @@
 """What the fingerprint tests share."""
 
 import pytest
-from support.prints import print_of
+from support.devices.fingerprints import print_of
 
 from drivers.fingerprint.quality import load_measure
 

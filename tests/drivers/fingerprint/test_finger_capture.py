@@ -6,13 +6,12 @@ import time
 from typing import Any
 
 import pytest
-from desk import Desk, Played, played, words
 from PIL import Image
 from pydantic import ValidationError
-from support.prints import BLANK, print_of
-from support.trials import outcomes, tried
+from scanner_fixture import Desk, Played, played, words
+from support.devices.fingerprints import BLANK, print_of
+from support.devices.self_tests import outcomes, tried
 
-from drivers.check import CheckLevel
 from drivers.command import Failed, Reason, Refused
 from drivers.driver import Condition, Status
 from drivers.fingerprint.commands import Capture
@@ -31,6 +30,7 @@ from drivers.fingerprint.raster import Raster, Spoilt
 from drivers.fingerprint.scanner import ScannerSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import DataClass, Outcome
+from drivers.self_test import CheckLevel
 
 GOOD = print_of()
 SMALL = print_of(size=(0.14, 0.14))

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from desk import played
 from PIL import Image
 from pydantic import ValidationError
-from support.prints import BLANK, print_of
+from scanner_fixture import played
+from support.devices.fingerprints import BLANK, print_of
 
 from drivers.fingerprint import quality
 from drivers.fingerprint.assessment import TANGLED, Asked, measured, minimum_of
-from drivers.fingerprint.examination import examine
+from drivers.fingerprint.image_analysis import examine
 from drivers.fingerprint.observations import FingerPosition, Measure, Purpose
 from drivers.fingerprint.quality import NFIQ2_PPI, RidgeClarity, load_measure
 from drivers.fingerprint.raster import Raster

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from support.prints import print_of
+from support.devices.fingerprints import print_of
 
 from drivers.fingerprint.encoding import Print, acquisition_level, attachments
 from drivers.fingerprint.observations import Encoding, FingerPosition, Impression, Measure, Quality

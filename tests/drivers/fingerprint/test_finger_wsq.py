@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import wsq
 from PIL import Image
-from support.prints import print_of
-from support.wsq_reading import decoded
+from support.devices.fingerprints import print_of
+from support.devices.wsq_decoder import decoded
 
 from drivers.fingerprint.encoding import as_wsq
 from drivers.fingerprint.raster import Raster

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from desk import Desk, listened
-from support.prints import print_of
-from support.usb_bench import UsbipServer
+from scanner_fixture import Desk, listened
+from support.devices.fingerprints import print_of
+from support.devices.usb_fixture import UsbipServer
 from usbip import In, Interface, Out, USBDevice
 
 from drivers.command import Failed, Reason
@@ -19,8 +19,8 @@ from drivers.driver import BadFrame, Identity
 from drivers.fingerprint.nb1010 import Nb1010, Nb1010Settings
 from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
 from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 
 PACKETS = 90
 

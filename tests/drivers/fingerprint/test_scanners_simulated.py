@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from desk import Desk, watched, words
 from PIL import Image
-from support.scanners import FINGER, USB_MODELS, before, two_fingers
+from scanner_fixture import Desk, watched, words
+from support.devices.fingerprint_scanners import FINGER, USB_MODELS, before, two_fingers
 
 from drivers.command import Failed
 from drivers.driver import Condition, Status

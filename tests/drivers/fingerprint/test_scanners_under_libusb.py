@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from support.scanners import FINGER, driver_of, usb_scanner
+from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
 
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.emulated_bus import EmulatedBus

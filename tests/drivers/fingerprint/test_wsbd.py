@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from desk import Desk, watched, words
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
-from support.prints import print_of
+from scanner_fixture import Desk, watched, words
+from support.devices.fingerprints import print_of
 
 from drivers.command import Call, Failed, Reason, Refused
 from drivers.driver import Condition
@@ -25,8 +25,8 @@ from drivers.fingerprint.wsbd.driver import WsBdSettings as DriverSettings
 from drivers.fingerprint.wsbd.images import content_type, raster_of
 from drivers.fingerprint.wsbd.results import Item, ResultError, configuration, read_result
 from drivers.fingerprint.wsbd.statuses import Status, status_of, trouble
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from simulators.fingerprint.wsbd import SOMEBODY, WsBdSettings, WsBdSimulator
 from simulators.fingerprint.wsbd_faults import wsbd_fault
 from simulators.http.server import HttpServer, Request, Response

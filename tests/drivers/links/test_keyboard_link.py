@@ -14,11 +14,11 @@ import pytest
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
 
+from drivers.links.factory import Links
 from drivers.links.keyboard import INPUT_MAJOR, KeyboardSettings, find_keyboard
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
+from simulators.links.serial_line import SerialLine
 from simulators.passport.keyboard import Clock, End, by_a_person, end_strokes, events_of, strokes_of
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES["TD3"]
@@ -293,7 +293,7 @@ def evemu(events: bytes) -> str:
 
 LISTEN = """
 import asyncio, json, sys
-from drivers.links.links import Links
+from drivers.links.factory import Links
 from drivers.passport.mrz_wedge import MrzWedge, MrzWedgeSettings
 
 async def main():

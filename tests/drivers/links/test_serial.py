@@ -13,17 +13,17 @@ from pydantic import ValidationError
 from pytest_mock import MockerFixture
 from serial.tools.list_ports_common import ListPortInfo
 
-from drivers.links.holders import holders
+from drivers.links.device_node import holders
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from drivers.links.serial import SerialLink, SerialSettings, find_port
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 
 TIOCGEXCL = 0x80045440
 """Asks a terminal whether it refuses further openings (ioctl_tty(2)); Python has no name for it."""
 HOLD_PORT = """
 import asyncio, sys
-from drivers.links.links import Links
+from drivers.links.factory import Links
 from drivers.links.serial import SerialSettings
 
 async def hold():

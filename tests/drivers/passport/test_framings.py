@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.readers import FRAMES
+from support.devices.serial_readers import FRAMES
 
 from drivers.links.framing import Damaged, Frame, Framing, Whole
 from drivers.passport.framings import LIMIT_BYTES, AccessIs, Elyctis, Rte, Text

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.readers import FRAMES, REARM, Reader, reader_on
+from support.devices.serial_readers import FRAMES, REARM, Reader, reader_on
 
 from drivers.driver import BadFrame
+from drivers.links.factory import Links
 from drivers.links.link import Cause, LinkError
-from drivers.links.links import Links
 from drivers.passport.mrz import Format
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
 from drivers.passport.observations import BarcodeRead, DocumentRead, FrameFault, ReadFailed
+from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format as Printed
 from simulators.passport import accessis, elyctis, rte
 from simulators.passport.chip import IssuingState
 from simulators.passport.seals import AlteredField, Handover, SealOffice, residence_permit
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON, ERIKSSON_LINES
 from simulators.travellers import Travellers
 

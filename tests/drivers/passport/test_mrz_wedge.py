@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from drivers.driver import BadFrame
+from drivers.links.factory import Links
 from drivers.links.link import Cause, LinkError
-from drivers.links.links import Links
 from drivers.passport.mrz import Format
 from drivers.passport.mrz_wedge import KEYSTROKES, MrzWedge, MrzWedgeSettings
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from simulators.links.serial_line import SerialLine
 from simulators.passport.keyboard import (
     LEFT_SHIFT,
     End,
@@ -27,7 +28,6 @@ from simulators.passport.keyboard import (
     strokes_of,
     without_release,
 )
-from simulators.serial_line import SerialLine
 from simulators.specimens import ERIKSSON_LINES
 from simulators.travellers import Travellers
 

@@ -9,18 +9,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ocr_bench import DEVICES, FRAMES, GAP_S, bench_of, listening, plugged, settings_of
-from support.rounds import in_round
+from ocr_fixture import (
+    DEVICES,
+    FRAMES,
+    GAP_S,
+    bench_of,
+    listening,
+    plugged,
+    settings_of,
+)
+from support.process.rounds import in_round
 
+from drivers.links.factory import Links
 from drivers.links.framing import Damaged, Frame, Framing, Whole
 from drivers.links.link import Cause, LinkError
-from drivers.links.links import Links
 from drivers.passport.mrz import Format
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed
 from drivers.passport.ocr_scanner import OcrScanner
 from drivers.passport.scanners import honeywell, newland
 from drivers.passport.scanners.est100 import Est100
-from drivers.passport.scanners.paired import Paired
+from drivers.passport.scanners.row_pairing import Paired
 from drivers.passport.scanners.rows import Answer, Rows
 from simulators.faults import Cut, Dribble, Garbage, Silence
 from simulators.mrz import Format as Printed

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ocr_bench import GAP_S, Bench, bench_of, listening, plugged, settings_of
+from ocr_fixture import GAP_S, Bench, bench_of, listening, plugged, settings_of
 from pydantic import ValidationError
 
 from drivers.driver import BadFrame
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
 from drivers.observation import Outcome
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
 from drivers.passport.ocr_scanner import OcrScanner, OcrScannerSettings

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from drivers.check import CheckLevel, CheckStep, Trial
 from drivers.driver import load_driver
 from drivers.observation import Observation, Outcome
 from drivers.passport import specimen
 from drivers.passport.observations import DocumentPlaced, FrameFault, ReadFailed, Trigger
-from drivers.passport.reads import read_of, zone_of
+from drivers.passport.read_result import read_of, zone_of
+from drivers.self_test import CheckLevel, CheckStep, Trial
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES["TD3"]

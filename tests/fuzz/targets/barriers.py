@@ -10,8 +10,14 @@ from drivers.barrier.commands import OpenBarrier
 from drivers.barrier.modbus_barrier import ModbusBarrier
 from drivers.barrier.serial_relay import SerialRelay
 from drivers.links.link import LinkError
-from drivers.links.modbus_framing import StreamLost, TcpMessages, serial_answers, serial_frame, tcp_frame
-from drivers.links.modbus_pdu import (
+from drivers.links.modbus.framing import (
+    StreamLost,
+    TcpMessages,
+    serial_answers,
+    serial_frame,
+    tcp_frame,
+)
+from drivers.links.modbus.pdu import (
     Function,
     Identify,
     ModbusRefused,
@@ -20,8 +26,8 @@ from drivers.links.modbus_pdu import (
     Write,
     answered,
 )
-from drivers.links.recording import Recording
-from fuzz.played import CUT, RECORDINGS, SILENT, Played, hear, recorded
+from drivers.links.recording.recording import Recording
+from fuzz.scripted_links import CUT, RECORDINGS, SILENT, Played, hear, recorded
 from fuzz.target import target
 
 WIRED: dict[str, Any] = Recording.parse((RECORDINGS / "barrier/waveshare.rec").read_text()).settings

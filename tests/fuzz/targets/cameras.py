@@ -7,26 +7,26 @@ from typing import Any
 
 from PIL import Image
 
-from drivers.camera.axis import Axis, AxisSettings
+from drivers.camera.anpr.axis import Axis, AxisSettings
+from drivers.camera.anpr.dahua import Dahua
+from drivers.camera.anpr.hikvision import Hikvision
+from drivers.camera.anpr.plate_dedup import fraction, normalised
+from drivers.camera.anpr.timestamps import iso, on_the_dial
 from drivers.camera.commands import Subject
-from drivers.camera.dahua import Dahua
-from drivers.camera.hikvision import Hikvision
-from drivers.camera.hints import UnreadableError, examine
-from drivers.camera.jpeg import look
+from drivers.camera.imaging.image_quality import UnreadableError, examine
+from drivers.camera.imaging.jpeg import look
 from drivers.camera.multipart import Multipart, boundary_of
 from drivers.camera.onvif import discovery, soap
 from drivers.camera.onvif.addresses import Addresses
 from drivers.camera.onvif.clock import stamped_time, told_time
 from drivers.camera.onvif.driver import OnvifCamera
-from drivers.camera.plates import fraction, normalised
 from drivers.camera.preview import reduced
 from drivers.camera.snapshot import Snapshot
-from drivers.camera.times import iso, on_the_dial
-from drivers.links.h264 import Numbering
-from drivers.links.http_listener import Put
+from drivers.links.factory import Links
+from drivers.links.http.listener import Put
 from drivers.links.link import LinkError
-from drivers.links.links import Links
-from fuzz.played import CUT, SILENT, Played, hear
+from drivers.links.video.h264 import Numbering
+from fuzz.scripted_links import CUT, SILENT, Played, hear
 from fuzz.target import target
 
 URL = {"url": "http://localhost:1"}

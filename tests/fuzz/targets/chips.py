@@ -4,19 +4,20 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from drivers.passport.emrtd import ChipResult, ChipSession, TrustStore, active_authentication
-from drivers.passport.emrtd.certificates import Certificate, RevocationList
+from drivers.passport.emrtd import ChipResult, ChipSession, TrustStore
+from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.evidence import Evidence
 from drivers.passport.emrtd.face import face_image
-from drivers.passport.emrtd.files import ElementaryFile, longest_chunk
-from drivers.passport.emrtd.judgement import Judgement
+from drivers.passport.emrtd.inspection_result import Judgement
+from drivers.passport.emrtd.jpeg2000 import as_jpeg
 from drivers.passport.emrtd.lds import com_data_groups, dg1_lines, document_details, holder_details
-from drivers.passport.emrtd.security_infos import SecurityInfos
-from drivers.passport.emrtd.security_object import SecurityObject
-from drivers.passport.emrtd.signed_data import SignedData
-from drivers.passport.emrtd.tlv import encode
-from drivers.passport.jpeg2000 import as_jpeg
+from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.pki.security_object import SecurityObject
+from drivers.passport.emrtd.pki.signed_data import SignedData
+from drivers.passport.emrtd.protocols import active_authentication
+from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
+from drivers.passport.emrtd.transport.files import ElementaryFile, longest_chunk
 from drivers.passport.mrz import parse
 from fuzz.target import target
 

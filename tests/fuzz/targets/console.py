@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from support.bench_daemon import BenchDaemon
-from support.consoles import QUICK, browser, console_of, empty_outbox, on_socket
+from support.console.consoles import QUICK, browser, console_of, empty_outbox, on_socket
+from support.console.fake_daemon import BenchDaemon
 
 from fuzz.target import held, target
-from gateway.console import people
+from gateway.console.auth import users as people
 
 JSON, FORM = {"content-type": "application/json"}, {"content-type": "application/x-www-form-urlencoded"}
 

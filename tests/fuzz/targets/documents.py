@@ -10,7 +10,7 @@ from drivers.passport.mrz import checks, parse
 from drivers.passport.mrz_serial import MrzSerial
 from drivers.passport.mrz_wedge import MrzWedge
 from drivers.passport.ocr_scanner import OcrScanner
-from fuzz.played import CUT, SILENT, Played, hear, recorded
+from fuzz.scripted_links import CUT, SILENT, Played, hear, recorded
 from fuzz.target import target
 
 PORT = {"port": "/dev/ttyFUZZ"}

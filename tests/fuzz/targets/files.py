@@ -9,34 +9,34 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from support.deliveries import FakeTime, event
+from support.gateway.deliveries import FakeTime, event
 
+from drivers.anonymize.anonymizer import scrub
+from drivers.anonymize.pseudonyms import CannotScrub
 from drivers.driver import UnknownDriverError
-from drivers.links.capture import capture
-from drivers.links.recording import Recording, RecordingError
+from drivers.links.recording.pcap_export import capture
+from drivers.links.recording.recording import Recording, RecordingError
 from drivers.observation import DataClass
-from drivers.people import CannotScrub
-from drivers.scrubbing import scrub
-from fuzz.played import RECORDINGS
+from fuzz.scripted_links import RECORDINGS
 from fuzz.target import held, target
-from gateway.clock import moment
+from gateway.common.clock import moment
 from gateway.config import ConfigError, load
 from gateway.config.role_file import load_roles
-from gateway.console import audit
-from gateway.console.attempts import Attempts
-from gateway.console.kept import Kept
-from gateway.console.people import UsersFileError, read
-from gateway.console.sessions import Sessions
+from gateway.console.api import audit
+from gateway.console.auth.login_throttle import Attempts
+from gateway.console.auth.persisted import Kept
+from gateway.console.auth.sessions import Sessions
+from gateway.console.auth.users import UsersFileError, read
 from gateway.contract.topics import SiteTopics
-from gateway.delivery import inspect
-from gateway.delivery.database import FILE, NEWEST, NewestId, OutboxRefused, lost_commits
-from gateway.delivery.ledger import Ledger
-from gateway.delivery.opening import open_outbox
+from gateway.delivery.events import Blob
+from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox.database import FILE, NEWEST, NewestId, OutboxRefused, lost_commits
+from gateway.delivery.outbox.encryption import MasterKey, VaultError, master_key
+from gateway.delivery.outbox.recovery import open_outbox
+from gateway.delivery.outbox.sequence import Ledger
 from gateway.delivery.settings import KeySettings, OutboxSettings
-from gateway.delivery.submission import Blob
-from gateway.delivery.vault import MasterKey, VaultError, master_key
-from gateway.diagnosis import bundle
-from gateway.technician.register import Register
+from gateway.diagnostics import bundle
+from gateway.management.device_registry import Register
 
 HOUSE = Path(__file__).parents[3]
 
@@ -277,7 +277,7 @@ AUDIT = (
 
 @target(seeds=(AUDIT, AUDIT[40:] + AUDIT), words=(AUDIT, b"\n"))
 def audit_lines(data: bytes) -> None:
-    from gateway.local.audit_files import AUDIT_FILE
+    from gateway.audit.hash_chain import AUDIT_FILE
 
     _written(AUDIT_FILE, data)
     audit.newest(_folder(), 10)

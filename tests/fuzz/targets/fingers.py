@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from support.uru_images import WIDTH
+from support.devices.uru4000_images import WIDTH
 
 from drivers.driver import BadFrame
 from drivers.fingerprint.commands import Capture
@@ -22,7 +22,7 @@ from drivers.fingerprint.wsbd.results import ResultError, read_result
 from drivers.fingerprint.zfm.driver import Zfm
 from drivers.fingerprint.zfm.packets import Kind, Packets, packet
 from drivers.fingerprint.zfm.parameters import Parameters, Product
-from fuzz.played import CUT, SILENT, Played, hear, recorded
+from fuzz.scripted_links import CUT, SILENT, Played, hear, recorded
 from fuzz.target import target
 
 CAPTURE = ("capture", Capture(timeout_s=2))

@@ -10,15 +10,15 @@ from unittest import mock
 import httpcore
 import httpx
 
-from drivers.links.http import HttpSettings
-from drivers.links.http_listener import HttpListener, ListenerSettings
+from drivers.links.http.client import HttpSettings
+from drivers.links.http.listener import HttpListener, ListenerSettings
 from drivers.links.link import LinkError
-from drivers.links.usbip_client import HEAD, ImportRefusedError, UsbipConnection
-from fuzz.played import SILENT, Service
-from fuzz.quick import quickly
+from drivers.links.usbip.client import HEAD, ImportRefusedError, UsbipConnection
+from fuzz.scripted_links import SILENT, Service
 from fuzz.target import target
-from gateway.corridor import BrokenCorridorError, Corridor, Kind, frame
-from gateway.questions import Questions
+from fuzz.virtual_clock import quickly
+from gateway.ipc.frames import BrokenCorridorError, Corridor, Kind, frame
+from gateway.ipc.rpc import Questions
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n0\r\n\r\n"

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ValidationError
-from support.commanded import BARRIER, SESSION, Desk
+from support.gateway.command_dispatch import BARRIER, SESSION, Desk
 
 from drivers.command import Request
-from fuzz.quick import quickly
 from fuzz.target import target
+from fuzz.virtual_clock import quickly
 from gateway.client import Workstation
-from gateway.contract.catalogue import COMMANDS
 from gateway.contract.commands import CommandState, Outcome, wrong_fields
+from gateway.contract.registry import COMMANDS
 
 COMMAND = {"cmd_id": "c1", "session": SESSION, "n": 1, "args": {"width_cm": 30}}
 CLAIM = {**COMMAND, "args": {"lease_s": 30}}

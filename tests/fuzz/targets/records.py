@@ -12,17 +12,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from fuzz.target import held, target
 from fuzz.targets.files import WORDS, explained
-from gateway.client.seen import Counts
-from gateway.client.vouching import Vouching
+from gateway.audit.hash_chain import AUDIT_FILE, HEAD_FILE
+from gateway.audit.verify import verify
+from gateway.audit.writer import AuditLog, Note
+from gateway.client.models import Counts
+from gateway.client.verification import Vouching
 from gateway.config import ConfigError
 from gateway.contract.topics import Position
-from gateway.local.audit_files import AUDIT_FILE, HEAD_FILE
-from gateway.records.audit_log import AuditLog, Note
-from gateway.records.signing import Signer, Verifier
-from gateway.records.verifying import verify
-from gateway.trust.description import load_description
-from gateway.trust.folder import INDEX, NoFolderError, TrustFolder
-from gateway.trust.keys import UnusableKeyError, load_public_key, load_signing_key
+from gateway.pki.inventory import load_description
+from gateway.pki.jws import Signer, Verifier
+from gateway.pki.keys import UnusableKeyError, load_public_key, load_signing_key
+from gateway.pki.store import INDEX, NoFolderError, TrustFolder
 
 HOUSE = Path(__file__).parents[3]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

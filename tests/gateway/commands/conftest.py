@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from support.commanded import Desk
+from support.gateway.command_dispatch import Desk
 
 
 @pytest.fixture

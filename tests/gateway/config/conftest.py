@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import drivers.driver
-import gateway.config.source
+import gateway.config.loader
 from gateway.config import Post, load
 
 ROOT = Path(__file__).parents[3]

@@ -1,9 +1,9 @@
 """Passwords of tests cost nothing to hash."""
 
 import pytest
-from support.consoles import QUICK
+from support.console.consoles import QUICK
 
-from gateway.console import people
+from gateway.console.auth import users as people
 
 
 @pytest.fixture(autouse=True)

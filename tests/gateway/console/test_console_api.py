@@ -9,13 +9,22 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from support.bench_daemon import BenchDaemon
-from support.consoles import PASSWORD, OnSocket, browser, console_of, empty_outbox, log_in, on_socket
+from support.console.consoles import (
+    PASSWORD,
+    OnSocket,
+    browser,
+    console_of,
+    empty_outbox,
+    log_in,
+    on_socket,
+)
+from support.console.fake_daemon import BenchDaemon
 
-from gateway.console import metrics, streams
-from gateway.console.sessions import csrf_of
-from gateway.local.audit_files import AUDIT_FILE, closed_file
-from gateway.local.orders import Refusal, Standing
+from gateway.api.operations import Refusal, Standing
+from gateway.audit.hash_chain import AUDIT_FILE, closed_file
+from gateway.console.api import exposition as metrics
+from gateway.console.auth.sessions import csrf_of
+from gateway.console.web import sse as streams
 
 READER = "/api/v1/devices/lane-1/reader"
 

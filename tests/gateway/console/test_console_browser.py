@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.async_api import Page, expect
-from support.browsers import (
+from support.console.browsers import (
     BARRIER,
     CAMERA,
     CHROMIUM,
@@ -23,7 +23,7 @@ from support.browsers import (
     now_ms,
     present,
 )
-from support.consoles import PASSWORD
+from support.console.consoles import PASSWORD
 
 from simulators.travellers import Travellers
 

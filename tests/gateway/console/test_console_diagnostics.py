@@ -5,8 +5,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support.bench_daemon import BenchDaemon
-from support.consoles import PASSWORD, browser, console_of, log_in, on_socket
+from support.console.consoles import PASSWORD, browser, console_of, log_in, on_socket
+from support.console.fake_daemon import BenchDaemon
 
 POST = """
 [gateway]

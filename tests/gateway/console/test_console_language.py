@@ -5,14 +5,14 @@ import string
 
 import polib
 import pytest
-from support.catalogues import file_of, wanted
+from support.console.catalogues import file_of, wanted
 
-from drivers.check import CheckLevel
 from drivers.driver import Condition, Family
 from drivers.links.link import Action, Cause
 from drivers.observation import Outcome
-from gateway.console import words
-from gateway.console.language import LANGUAGES, catalogue, chosen
+from drivers.self_test import CheckLevel
+from gateway.console.web import labels as words
+from gateway.console.web.i18n import LANGUAGES, catalogue, chosen
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
 

@@ -7,15 +7,17 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from support.bench_daemon import BenchDaemon
-from support.consoles import PASSWORD, QUICK, browser, console_of, log_in, on_socket
+from support.console.consoles import PASSWORD, QUICK, browser, console_of, log_in, on_socket
+from support.console.fake_daemon import BenchDaemon
 
-from gateway.console import asking, attempts, sessions
-from gateway.console.attempts import Attempts
-from gateway.console.kept import Kept
-from gateway.console.people import UsersFileError, read, remove, set_password
-from gateway.console.sessions import Sessions
-from gateway.local.orders import Standing
+from gateway.api.operations import Standing
+from gateway.console.auth import auth as asking
+from gateway.console.auth import login_throttle as attempts
+from gateway.console.auth import sessions
+from gateway.console.auth.login_throttle import Attempts
+from gateway.console.auth.persisted import Kept
+from gateway.console.auth.sessions import Sessions
+from gateway.console.auth.users import UsersFileError, read, remove, set_password
 
 HERE = {"Origin": "https://post.example"}
 

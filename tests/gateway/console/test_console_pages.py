@@ -10,16 +10,24 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI, Request
-from support.bench_daemon import BenchDaemon, device
-from support.consoles import browser, console_of, log_in, on_socket
+from support.console.consoles import browser, console_of, log_in, on_socket
+from support.console.fake_daemon import BenchDaemon, device
 
-from drivers.check import CheckLevel
 from drivers.driver import Condition, Identity
 from drivers.links.link import Action, Cause
-from gateway.console import device_pages, news
+from drivers.self_test import CheckLevel
+from gateway.api.models import Finding, Live, PostView
+from gateway.api.operations import (
+    Accept,
+    EndClaim,
+    Maintenance,
+    Refusal,
+    ResetCounters,
+    Restart,
+)
+from gateway.console.pages import device as device_pages
+from gateway.console.pages import live_updates as news
 from gateway.contract.states import DeviceState
-from gateway.local.orders import Accept, EndClaim, Maintenance, Refusal, ResetCounters, Restart
-from gateway.local.views import Finding, Live, PostView
 
 HERE = {"Origin": "https://post.example"}
 PAGES = ["/", "/events", "/events?device=lane-1/reader", "/barriers", "/cameras", "/delivery", "/audit"]

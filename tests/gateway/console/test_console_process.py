@@ -11,15 +11,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from support.certificates import Authority
-from support.consoles import log_in, users
-from support.gateways import House, house, until
-from support.mosquitto import Mosquitto, free_port
-from support.readers import FRAMES
+from support.brokers.certificates import Authority
+from support.brokers.mosquitto import Mosquitto, free_port
+from support.console.consoles import log_in, users
+from support.devices.serial_readers import FRAMES
+from support.gateway.gateways import House, house, until
 from typer.testing import CliRunner
 
+from gateway.api.models import EventView, Live
 from gateway.cli import app
-from gateway.local.views import EventView, Live
 from simulators.specimens import ERIKSSON_LINES
 
 __all__ = ["house"]

@@ -9,8 +9,8 @@ import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
-from support.bench_daemon import BenchDaemon
-from support.consoles import console_of, empty_outbox, on_socket
+from support.console.consoles import console_of, empty_outbox, on_socket
+from support.console.fake_daemon import BenchDaemon
 
 EXAMPLES = 3
 """Of each operation and mode."""

@@ -10,7 +10,6 @@ from drivers.command import RESERVED, Reason
 from drivers.driver import installed_drivers
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.asyncapi_commands import answer_example, command_example
-from gateway.contract.catalogue import COMMANDS
 from gateway.contract.commands import (
     CLAIM_KINDS,
     CommandAnswer,
@@ -23,8 +22,9 @@ from gateway.contract.commands import (
     offer,
     result_schema_id,
 )
-from gateway.contract.documents import CONTRACT_VERSION
-from gateway.contract.reasons import SENTENCES, CommandReason
+from gateway.contract.export import CONTRACT_VERSION
+from gateway.contract.reason_codes import SENTENCES, CommandReason
+from gateway.contract.registry import COMMANDS
 from gateway.contract.schemas import schemas
 
 KINDS = {kind.name: kind for kind in COMMANDS}
@@ -74,7 +74,7 @@ def test_every_command_of_our_drivers_is_in_the_catalogue(name: str) -> None:
 
 
 def test_an_offer_names_the_schemas_of_its_command() -> None:
-    from support.plugins.obedient_drivers import Obedient
+    from support.plugins.scripted_drivers import Obedient
 
     offered = offer("barrier", Obedient.commands["open-up"])
     assert (offered.verb, offered.moves, offered.urgent) == ("open-up", True, False)

@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from gateway.contract.asyncapi_commands import answer_example, command_example
-from gateway.contract.catalogue import COMMANDS, EVENTS
+from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import STATES, event_example, example, schemas, standing_example
 
 CONTRACT = Path(__file__).parents[3] / "config/contract"

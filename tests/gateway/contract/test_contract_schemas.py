@@ -14,7 +14,6 @@ from pydantic import BaseModel, TypeAdapter
 from drivers.observation import Attachment, Observation
 from drivers.passport.observations import DocumentRead
 from gateway.config import DeviceSettings, Post
-from gateway.contract.catalogue import COMMANDS, EVENTS
 from gateway.contract.commands import CommandAnswer, CommandMessage
 from gateway.contract.envelope import (
     MEDIA_TYPE,
@@ -26,8 +25,9 @@ from gateway.contract.envelope import (
     close_event,
     read_event,
 )
+from gateway.contract.last_values import Standing
+from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
-from gateway.contract.standing import Standing
 
 WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")
 MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 4711000123456, Clock.SYNCED)

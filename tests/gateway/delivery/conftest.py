@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.deliveries import FakeTime, Subscriber, until
-from support.mosquitto import Mosquitto
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.deliveries import FakeTime, Subscriber, until
 
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.delivery import Delivery

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from support.deliveries import event, until
+from support.gateway.deliveries import event, until
 
 from drivers.observation import DataClass
 from gateway.delivery.settings import BrokerSettings, DestinationSettings

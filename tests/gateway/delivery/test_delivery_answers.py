@@ -4,14 +4,14 @@ import asyncio
 import json
 
 import pytest
-from support.deliveries import ScriptedBroker, event, until
-from support.mosquitto import Mosquitto
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
 from gateway.contract.envelope import Clock
-from gateway.delivery import inspect
+from gateway.delivery.events import Blob
+from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
-from gateway.delivery.submission import Blob
 
 TRAVELLER, RECORD = DataClass.TRAVELLER, DataClass.RECORD
 QUICK = {"retry_first_s": 0.02, "retry_cap_s": 0.1, "halt_retry_s": 0.3}

@@ -5,11 +5,11 @@ import uuid
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.deliveries import FakeTime
+from support.gateway.deliveries import FakeTime
 
-from gateway.clock import ClockWatch, SystemTime, moment
+from gateway.common.clock import ClockWatch, SystemTime, moment
 from gateway.contract.envelope import Clock
-from gateway.delivery.ledger import EventIds, spelled, unspelled
+from gateway.delivery.outbox.sequence import EventIds, spelled, unspelled
 
 
 def test_the_machines_clocks_can_be_read():

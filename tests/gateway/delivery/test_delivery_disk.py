@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.deliveries import ScriptedBroker, event, until
+from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
-from gateway.delivery import inspect
+from gateway.delivery.events import Blob
+from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
-from gateway.delivery.submission import Blob
 
 NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
 

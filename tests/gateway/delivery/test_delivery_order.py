@@ -2,7 +2,7 @@
 
 import json
 
-from support.deliveries import ScriptedBroker, event, until
+from support.gateway.deliveries import ScriptedBroker, event, until
 
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
 

@@ -5,13 +5,13 @@ import json
 import sqlite3
 
 import pytest
-from support.deliveries import ScriptedBroker, event, until
-from support.mosquitto import Mosquitto
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
-from gateway.delivery.database import FILE
+from gateway.delivery.events import Blob
+from gateway.delivery.outbox.database import FILE
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
-from gateway.delivery.submission import Blob
 
 TRAVELLER, RECORD = DataClass.TRAVELLER, DataClass.RECORD
 

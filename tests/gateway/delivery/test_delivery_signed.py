@@ -1,10 +1,10 @@
 """Signed once: what is sent again has the signature that it was stored with, whoever sends it."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from support.deliveries import event
+from support.gateway.deliveries import event
 
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
-from gateway.records.signing import Signer, Verifier
+from gateway.pki.jws import Signer, Verifier
 
 
 def signed(subscriber):

@@ -1,9 +1,9 @@
 """TLS 1.3 with certificates on both sides, as between a post and headquarters."""
 
 import pytest
-from support.certificates import Authority
-from support.deliveries import event, until
-from support.mosquitto import Mosquitto
+from support.brokers.certificates import Authority
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.deliveries import event, until
 
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, TlsSettings
 

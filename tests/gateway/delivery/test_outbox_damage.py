@@ -5,18 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.deliveries import FakeTime, event
+from support.gateway.deliveries import FakeTime, event
 
 from drivers.observation import DataClass
-from gateway.clock import moment
+from gateway.common.clock import moment
 from gateway.contract.topics import SiteTopics
-from gateway.delivery import inspect
-from gateway.delivery.database import FILE
-from gateway.delivery.ledger import Ledger
-from gateway.delivery.opening import Opening, open_outbox
+from gateway.delivery.events import Blob
+from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox.database import FILE
+from gateway.delivery.outbox.encryption import MasterKey
+from gateway.delivery.outbox.recovery import Opening, open_outbox
+from gateway.delivery.outbox.sequence import Ledger
 from gateway.delivery.settings import OutboxSettings
-from gateway.delivery.submission import Blob
-from gateway.delivery.vault import MasterKey
 
 TOPICS = SiteTopics("ke-busia", "gw-1")
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from support.deliveries import FakeTime, event
+from support.gateway.deliveries import FakeTime, event
 
 from drivers.observation import DataClass
-from gateway.clock import moment
+from gateway.common.clock import moment
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.flow import Flow
-from gateway.delivery.ledger import Ledger, unspelled
-from gateway.delivery.opening import open_outbox
+from gateway.delivery.destination.stream import Flow
+from gateway.delivery.outbox.encryption import MasterKey
+from gateway.delivery.outbox.recovery import open_outbox
+from gateway.delivery.outbox.sequence import Ledger, unspelled
 from gateway.delivery.settings import OutboxSettings
-from gateway.delivery.vault import MasterKey
 
 TOPICS = SiteTopics("ke-busia", "gw-1")
 TAKERS = {

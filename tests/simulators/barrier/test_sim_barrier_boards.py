@@ -1,7 +1,7 @@
 """Relay and input boards: what each make does with a message, by the log and by what it reads back."""
 
 import pytest
-from sim_barrier_rig import Rig
+from sim_barrier_fixture import Rig
 
 from simulators.barrier.boards.generic import GenericMap
 from simulators.barrier.boards.lcus import Lcus

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sim_barrier_rig import Rig
+from sim_barrier_fixture import Rig
 
-from simulators.barrier.exchange import (
+from simulators.barrier.bus_faults import (
     DuplicatedReply,
     ExceptionReply,
     ForeignReply,

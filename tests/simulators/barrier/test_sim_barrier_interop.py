@@ -9,7 +9,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
 from pymodbus.pdu.bit_message import WriteSingleCoilRequest
 
-from simulators.barrier.exchange import ExceptionReply, LostReply, WrongCrc
+from simulators.barrier.bus_faults import ExceptionReply, LostReply, WrongCrc
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.wirelog import Effect, Fate
 

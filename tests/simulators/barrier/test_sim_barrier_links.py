@@ -8,7 +8,7 @@ import pytest
 import serial
 from sim_host import Host
 
-from simulators.barrier.exchange import HangUp, LostReply, WrongCrc
+from simulators.barrier.bus_faults import HangUp, LostReply, WrongCrc
 from simulators.barrier.faults import PowerCut, Silence, SlowBus
 from simulators.barrier.modbus.mbap import Mbap
 from simulators.barrier.modbus.rtu import Rtu

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sim_barrier_rig import Rig
+from sim_barrier_fixture import Rig
 
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.mechanics.boom import Boom, BoomSettings

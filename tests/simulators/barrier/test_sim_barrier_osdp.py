@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from osdp import LogLevel, PDInfo
 from osdp.constants import Command, Event
 
-from simulators.barrier.exchange import LostReply, WrongCrc
+from simulators.barrier.bus_faults import LostReply, WrongCrc
 from simulators.barrier.faults import PowerCut, Silence
-from simulators.barrier.osdp_frame import OUT, OsdpReader
-from simulators.barrier.osdp_site import OsdpSettings, OsdpSite
+from simulators.barrier.osdp.frames import OUT, OsdpReader
+from simulators.barrier.osdp.site import OsdpSettings, OsdpSite
 from simulators.barrier.timeline import RealTime
 from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
 from simulators.errors import SimulatorError

@@ -16,9 +16,9 @@ from simulators.barrier.modbus.mbap import Mbap
 from simulators.barrier.post_barrier import ModbusBarrierSettings, PostBarrier
 from simulators.control import command
 from simulators.errors import SimulatorError
-from simulators.kinds import settings_of
 from simulators.post import Post
 from simulators.postfile import PostFileError, load_post
+from simulators.registry import settings_of
 
 pytestmark = pytest.mark.usefixtures("forked_members")
 
@@ -225,7 +225,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, said: str)
 
 
 def test_a_kind_that_needs_what_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("simulators.barrier.post_osdp", "simulators.barrier.osdp_site"):
+    for module in ("simulators.barrier.osdp.post_reader", "simulators.barrier.osdp.site"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "osdp_sys", None)
     with pytest.raises(SimulatorError, match="kind: osdp-reader needs the Python package osdp_sys"):

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from sim_host import Host
 
-from simulators.barrier.exchange import DuplicatedReply, ExceptionReply, LateReply, LostReply, LostRequest
+from simulators.barrier.bus_faults import (
+    DuplicatedReply,
+    ExceptionReply,
+    LateReply,
+    LostReply,
+    LostRequest,
+)
 from simulators.barrier.faults import Mend, PowerCut, Silence, SlowBus
 from simulators.barrier.serial_site import SerialSettings, SerialSite
 from simulators.barrier.timeline import RealTime

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from camera_rig import fault, running, stamp_of
 from pydantic import ValidationError
+from sim_camera_fixture import fault, running, stamp_of
 
-from simulators.camera.axis import Axis
+from simulators.camera.anpr.axis import Axis
 from simulators.http.server import HttpServer, Request, Response
-from simulators.kinds import settings_of
+from simulators.registry import settings_of
 
 QUICK = {"update_s": 0.01, "lost_s": 0.01, "answer_within_s": 0.3}
 

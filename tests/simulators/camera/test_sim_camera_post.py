@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from camera_rig import stamp_of
+from sim_camera_fixture import stamp_of
 
 from simulators.post import Post
 from simulators.postfile import load_post

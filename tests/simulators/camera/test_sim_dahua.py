@@ -4,7 +4,16 @@ import asyncio
 import time
 
 import pytest
-from camera_rig import DIGEST, USER, Heard, fault, heard_of, listen, running, stamp_of
+from sim_camera_fixture import (
+    DIGEST,
+    USER,
+    Heard,
+    fault,
+    heard_of,
+    listen,
+    running,
+    stamp_of,
+)
 
 STREAM = "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event&Events=[TrafficJunction]&heartbeat=1"
 

@@ -7,8 +7,18 @@ from datetime import UTC, datetime, timedelta
 from xml.etree.ElementTree import Element
 
 import pytest
-from camera_rig import DIGEST, USER, Heard, fault, heard_of, image_of, listen, running, stamp_of
 from defusedxml import ElementTree
+from sim_camera_fixture import (
+    DIGEST,
+    USER,
+    Heard,
+    fault,
+    heard_of,
+    image_of,
+    listen,
+    running,
+    stamp_of,
+)
 
 from simulators.errors import SimulatorError
 

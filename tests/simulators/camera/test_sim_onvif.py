@@ -8,8 +8,8 @@ from xml.etree.ElementTree import Element
 
 import httpx
 import pytest
-from camera_rig import DIGEST, USER, fault, running, stamp_of
 from onvif_client import Onvif, RefusedError, probed, security, texts, values
+from sim_camera_fixture import DIGEST, USER, fault, running, stamp_of
 
 from simulators.camera.onvif.camera import OnvifCamera
 from simulators.errors import SimulatorError

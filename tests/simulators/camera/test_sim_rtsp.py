@@ -11,11 +11,11 @@ from typing import Any
 import av
 import pytest
 from av.container import InputContainer
-from camera_rig import USER, fault, running
 from PIL import Image
+from sim_camera_fixture import USER, fault, running
 
+from simulators.camera.frame_stamp import Stamp
 from simulators.camera.rtsp.camera import RtspCamera
-from simulators.camera.stamp import Stamp
 from simulators.errors import SimulatorError
 
 OPTIONS = {"rtsp_transport": "tcp", "analyzeduration": "100000", "probesize": "32768", "threads": "1"}

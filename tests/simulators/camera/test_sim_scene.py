@@ -6,9 +6,9 @@ import time
 import pytest
 from PIL import Image, ImageFile
 
+from simulators.camera.frame_stamp import Stamp, UnreadableError
 from simulators.camera.scene import View, jpeg, picture
 from simulators.camera.sensor import Sensor
-from simulators.camera.stamp import Stamp, UnreadableError
 
 SIZES = [(640, 360), (1280, 720), (1920, 1080)]
 

@@ -7,10 +7,10 @@ from itertools import islice, pairwise
 import av
 import httpx
 import pytest
-from camera_rig import DIGEST, USER, fault, image_of, running, stamp_of
 from PIL import UnidentifiedImageError
+from sim_camera_fixture import DIGEST, USER, fault, image_of, running, stamp_of
 
-from simulators.camera.stamp import Stamp, UnreadableError
+from simulators.camera.frame_stamp import Stamp, UnreadableError
 from simulators.errors import SimulatorError
 
 PICTURE, VIDEO = "/snapshot.jpg", "/video.mjpg"

@@ -14,8 +14,8 @@ from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from simulators.passport.chip.curves import Curve, ModpGroup
-from simulators.passport.chip.domain_parameters import BY_NAME, STANDARDISED
+from simulators.passport.chip.crypto.curves import Curve, ModpGroup
+from simulators.passport.chip.crypto.domain_parameters import BY_NAME, STANDARDISED
 
 KEY_SIZES = {1: 16, 2: 16, 3: 24, 4: 32}
 SHA1_SUITES = (1, 2)

@@ -6,9 +6,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulators.passport.chip.curves import Curve, ModpGroup
-from simulators.passport.chip.domain_parameters import BY_NAME, STANDARDISED, curve
-from simulators.passport.chip.key_agreement import KeyPair
+from simulators.passport.chip.crypto.curves import Curve, ModpGroup
+from simulators.passport.chip.crypto.domain_parameters import BY_NAME, STANDARDISED, curve
+from simulators.passport.chip.crypto.key_agreement import KeyPair
 
 CURVES = [group for group in STANDARDISED.values() if isinstance(group, Curve)]
 GROUPS = [group for group in STANDARDISED.values() if isinstance(group, ModpGroup)]

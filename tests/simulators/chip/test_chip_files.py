@@ -18,8 +18,8 @@ from simulators.passport.chip import (
     Mapping,
     PaceInfo,
     Profile,
-    personalise,
 )
+from simulators.passport.chip import personalisation as personalise
 from simulators.passport.chip.lds import VERSION_1_8, mrz_information
 from simulators.specimens import ERIKSSON
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
-from simulators.passport.chip import Chip, IssuingState, Profile, der, face, lds
+from simulators.passport.chip import Chip, IssuingState, Profile, face, lds
+from simulators.passport.chip.encoding import der
+from simulators.passport.chip.encoding.tlv import objects, only, tlv
 from simulators.passport.chip.face import HEIGHT, WIDTH, ImageFormat, drawn, mosaic
-from simulators.passport.chip.tlv import objects, only, tlv
 from simulators.specimens import ERIKSSON
 
 PASSPORT = ERIKSSON[Format.TD3]

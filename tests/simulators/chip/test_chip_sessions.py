@@ -34,7 +34,7 @@ from simulators.passport.chip import (
     PaceInfo,
     Profile,
 )
-from simulators.passport.chip.domain_parameters import BY_NAME, STANDARDISED
+from simulators.passport.chip.crypto.domain_parameters import BY_NAME, STANDARDISED
 from simulators.passport.chip.faults import ClonedChip
 from simulators.passport.chip.lds import mrz_information
 from simulators.specimens import ERIKSSON, STEVENSON

@@ -16,15 +16,15 @@ from simulators.passport.chip import (
     PaceInfo,
     Profile,
 )
-from simulators.passport.chip.chip_authentication import ChipAuthenticationKey
-from simulators.passport.chip.ciphers import FOR_ENCRYPTION, FOR_MAC, FROM_PASSWORD
-from simulators.passport.chip.domain_parameters import STANDARDISED
-from simulators.passport.chip.key_agreement import KeyPair
-from simulators.passport.chip.names import COM, ElementaryFile
-from simulators.passport.chip.pace import Pace, passwords
-from simulators.passport.chip.pace_mapping import integrated
-from simulators.passport.chip.personalise import personalise
-from simulators.passport.chip.secure_messaging import SecureMessaging
+from simulators.passport.chip.crypto.ciphers import FOR_ENCRYPTION, FOR_MAC, FROM_PASSWORD
+from simulators.passport.chip.crypto.domain_parameters import STANDARDISED
+from simulators.passport.chip.crypto.key_agreement import KeyPair
+from simulators.passport.chip.file_system import COM, ElementaryFile
+from simulators.passport.chip.personalisation import personalise
+from simulators.passport.chip.protocols.chip_authentication import ChipAuthenticationKey
+from simulators.passport.chip.protocols.pace import Pace, passwords
+from simulators.passport.chip.protocols.pace_mapping import integrated
+from simulators.passport.chip.protocols.secure_messaging import SecureMessaging
 from simulators.passport.chip.session import Gained
 
 BEARER = Document(

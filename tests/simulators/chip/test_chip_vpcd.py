@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from chip_vpcd import FakeVpcd
 from cryptography import x509
-from support.pcscd import why_no_pcscd, with_pcscd
+from support.devices.pcscd import why_no_pcscd, with_pcscd
 
 from simulators.errors import SimulatorError
 from simulators.mrz import Format

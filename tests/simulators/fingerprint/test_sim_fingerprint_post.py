@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import usbip
-from zfm_rig import ZfmHost
+from sim_zfm_fixture import ZfmHost
 
-from simulators import kinds
+from simulators import registry as kinds
 from simulators.control import command
 from simulators.errors import SimulatorError
 from simulators.fingerprint.scanners import Nb1010Settings, Uru4000Settings, ZfmSettings

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zfm_rig import ZfmHost
+from sim_zfm_fixture import ZfmHost
 
 from simulators.faults import Cut, Dribble, Fault, Garbage, Noise, Silence, Slow, Unplug
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
@@ -18,7 +18,7 @@ from simulators.fingerprint.zfm.faults import WrongAnswer, WrongChecksum, WrongP
 from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
 from simulators.fingerprint.zfm.packets import LONGEST, Decoder, Kind, Packet, data_packets
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 
 VERIFY = (0x13, 0, 0, 0, 0)
 FINGER = Finger(11)

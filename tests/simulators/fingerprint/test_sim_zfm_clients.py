@@ -12,7 +12,7 @@ from PIL import Image
 
 from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.zfm.module import ZfmModule
-from simulators.serial_line import SerialLine
+from simulators.links.serial_line import SerialLine
 
 ORACLE = Path(".oracles/bin/python")
 pytestmark = pytest.mark.skipif(

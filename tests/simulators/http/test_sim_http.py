@@ -9,7 +9,7 @@ import pytest
 
 from simulators.http.access import Access, Algorithm
 from simulators.http.server import HttpServer, Request, Response
-from simulators.tcp_service import HungUpError
+from simulators.links.tcp_service import HungUpError
 
 
 def guarded(access: Access) -> HttpServer:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from simulators.ioctls import PRELOAD, Caller, NodeSocket, RefusedError
+from simulators.links.umockdev_ioctl import PRELOAD, Caller, NodeSocket, RefusedError
 
 SPARE_NODES = 8
 CHIP_INFO, LINE_INFO, GET_LINES, GET_VALUES, SET_VALUES = (

@@ -17,8 +17,8 @@ from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
 from drivers.barrier.gpio_barrier import GpioBarrier, GpioBarrierSettings
 from drivers.barrier.observations import BarrierState
 from drivers.command import Call, Request
+from drivers.links.factory import Links
 from drivers.links.link import LinkError
-from drivers.links.links import Links
 
 
 @dataclasses.dataclass

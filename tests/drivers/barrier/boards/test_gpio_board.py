@@ -17,8 +17,8 @@ from pytest_mock import MockerFixture
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
+from drivers.links.factory import Links
 from drivers.links.link import Cause, LinkError
-from drivers.links.links import Links
 
 SETTINGS: dict[str, Any] = {
     "model": "gpio",

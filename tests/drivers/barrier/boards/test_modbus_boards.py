@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_bench import WATCHED, WITHIN_S, board_for, configure, opened, site_of
+from board_fixture import WATCHED, WITHIN_S, board_for, configure, opened, site_of
 from pydantic import TypeAdapter, ValidationError
 
 from drivers.barrier.board import Board, DeviceRefused, PulseEnd
-from drivers.barrier.boards.any_board import AnyModbusBoard
-from drivers.barrier.boards.joined import Joined
+from drivers.barrier.boards.composite import Joined
+from drivers.barrier.boards.registry import AnyModbusBoard
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
-from simulators.barrier.exchange import ExceptionReply, LostReply
+from simulators.barrier.bus_faults import ExceptionReply, LostReply
 from simulators.barrier.faults import Silence, SlowBus
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
 from simulators.barrier.modbus_site import ModbusSettings as SiteSettings

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_bench import WITHIN_S
+from board_fixture import WITHIN_S
 
 from drivers.barrier.board import Board, DeviceRefused, PulseEnd
 from drivers.barrier.boards.lcus import LcusSettings, frame
 from drivers.barrier.boards.numato import NumatoSettings
+from drivers.links.factory import Links
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.links import Links
-from simulators.barrier.exchange import DuplicatedReply, LateReply, LostReply, LostRequest
+from simulators.barrier.bus_faults import DuplicatedReply, LateReply, LostReply, LostRequest
 from simulators.barrier.faults import Silence, SlowBus
 from simulators.barrier.serial_site import SerialSettings, SerialSite
 from simulators.barrier.timeline import RealTime

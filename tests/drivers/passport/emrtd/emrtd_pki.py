@@ -13,9 +13,9 @@ from itertools import count
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from drivers.passport.emrtd.curves import BY_OID, CURVES
-from drivers.passport.emrtd.der import encode_oid
-from drivers.passport.emrtd.tlv import encode
+from drivers.passport.emrtd.crypto.curves import BY_OID, CURVES
+from drivers.passport.emrtd.encoding.der import encode_oid
+from drivers.passport.emrtd.encoding.tlv import encode
 
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2036, 1, 1, tzinfo=UTC)
 HASHES = {

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.slot import SlotLinks
+from support.devices.pcsc_slot import SlotLinks
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome, redacted
 from drivers.passport.chip_reading import ChipReader, ChipSettings, chip_reader, with_chips
-from drivers.passport.jpeg2000 import as_jpeg
+from drivers.passport.emrtd.jpeg2000 import as_jpeg
 from drivers.passport.mrz import Format
 from drivers.passport.observations import (
     ChecksMade,
@@ -28,7 +28,7 @@ from drivers.passport.observations import (
     ReadFailed,
     Trigger,
 )
-from drivers.passport.reads import not_a_document, read_of, zone_of
+from drivers.passport.read_result import not_a_document, read_of, zone_of
 from simulators.mrz import Format as Printed
 from simulators.passport.chip import Chip, IssuingState, Profile
 from simulators.passport.chip import faults as fault

@@ -8,14 +8,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from emrtd_replay import drawn, replayed
 
-from drivers.passport.emrtd import active_authentication, ecdsa
-from drivers.passport.emrtd.channel import Channel
-from drivers.passport.emrtd.ciphers import Suite
-from drivers.passport.emrtd.curves import CURVES
+from drivers.passport.emrtd.crypto import ecdsa
+from drivers.passport.emrtd.crypto.ciphers import Suite
+from drivers.passport.emrtd.crypto.curves import CURVES
+from drivers.passport.emrtd.crypto.groups import Group
+from drivers.passport.emrtd.crypto.public_keys import DhKey, EcKey, RsaKey, parse_public_key
 from drivers.passport.emrtd.errors import CommandRefusedError, UnsupportedError
-from drivers.passport.emrtd.groups import Group
-from drivers.passport.emrtd.public_keys import DhKey, EcKey, RsaKey, parse_public_key
-from drivers.passport.emrtd.secure_messaging import SecureMessaging
+from drivers.passport.emrtd.protocols import active_authentication
+from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
 
 CHALLENGE = bytes.fromhex("96302B0F3D7E7864")
 # A session with a chip that signs with 1,856 bits; published with the tests of gmrtd (MIT).

@@ -3,13 +3,13 @@
 import pytest
 from emrtd_replay import drawn, replayed
 
-from drivers.passport.emrtd import bac, files
-from drivers.passport.emrtd.channel import Channel
-from drivers.passport.emrtd.ciphers import AUTHENTICATION, ENCRYPTION, Suite, pad
+from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite, pad
 from drivers.passport.emrtd.errors import AccessDeniedError, MalformedError, UnsupportedError
-from drivers.passport.emrtd.files import ElementaryFile
-from drivers.passport.emrtd.passwords import Password
-from drivers.passport.emrtd.secure_messaging import SecureMessaging
+from drivers.passport.emrtd.protocols import bac
+from drivers.passport.emrtd.protocols.passwords import Password
+from drivers.passport.emrtd.transport import files
+from drivers.passport.emrtd.transport.files import ElementaryFile
+from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
 
 ERIKSSON = Password.from_fields("L898902C", "690806", "940623")
 SELECT_APPLICATION = ("00A4040C07A0000002471001", "9000")

@@ -9,20 +9,21 @@ from dataclasses import dataclass
 import pytest
 from emrtd_replay import replayed
 
-from drivers.passport.emrtd import chip_authentication, der, files, tlv
-from drivers.passport.emrtd.channel import Channel
-from drivers.passport.emrtd.ciphers import Suite
-from drivers.passport.emrtd.curves import CURVES
+from drivers.passport.emrtd.crypto.ciphers import Suite
+from drivers.passport.emrtd.crypto.curves import CURVES
+from drivers.passport.emrtd.crypto.public_keys import DhKey, EcKey, RsaKey, parse_public_key
+from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import (
     CommandRefusedError,
     MalformedError,
     SecureMessagingError,
     UnsupportedError,
 )
-from drivers.passport.emrtd.files import ElementaryFile
-from drivers.passport.emrtd.public_keys import DhKey, EcKey, RsaKey, parse_public_key
-from drivers.passport.emrtd.secure_messaging import SecureMessaging
-from drivers.passport.emrtd.security_infos import SecurityInfos
+from drivers.passport.emrtd.protocols import chip_authentication
+from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
+from drivers.passport.emrtd.transport import files
+from drivers.passport.emrtd.transport.files import ElementaryFile
+from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ from emrtd_replay import whole_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.passport.emrtd import der, face, files, lds, tlv
-from drivers.passport.emrtd.channel import Channel
+from drivers.passport.emrtd import face, lds
+from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import ChipError, CommandRefusedError, MalformedError, UnsupportedError
-from drivers.passport.emrtd.files import ElementaryFile, longest_chunk
+from drivers.passport.emrtd.transport import files
+from drivers.passport.emrtd.transport.files import ElementaryFile, longest_chunk
+from drivers.passport.emrtd.transport.secure_messaging import Channel
 
 JPEG, JP2 = b"\xff\xd8\xff\xe0 a face", b"\x00\x00\x00\x0cjP  \r\n\x87\n a face"
 CODESTREAM = b"\xff\x4f\xff\x51 a face"

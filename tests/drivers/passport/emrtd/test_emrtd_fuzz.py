@@ -20,15 +20,16 @@ from test_emrtd_files import block_39794, dg11, record_19794, wrapped
 from test_emrtd_pace import DH_IM, ECDH_GM, G1_EXCHANGE, G1_RANDOM
 
 from drivers.observation import Outcome
-from drivers.passport.emrtd import ChipResult, ChipSession, TrustStore, active_authentication
-from drivers.passport.emrtd.certificates import Certificate, RevocationList
+from drivers.passport.emrtd import ChipResult, ChipSession, TrustStore
+from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.files import ElementaryFile
-from drivers.passport.emrtd.judgement import Judgement
-from drivers.passport.emrtd.passwords import Password
-from drivers.passport.emrtd.security_infos import SecurityInfos
-from drivers.passport.emrtd.tlv import encode
+from drivers.passport.emrtd.inspection_result import Judgement
+from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.protocols import active_authentication
+from drivers.passport.emrtd.protocols.passwords import Password
+from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
+from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import parse
 
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))

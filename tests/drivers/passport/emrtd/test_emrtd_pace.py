@@ -3,10 +3,8 @@
 import pytest
 from emrtd_replay import drawn, replayed
 
-from drivers.passport.emrtd import pace
-from drivers.passport.emrtd.agreement import DhAgreement, EcAgreement, pseudo_random, standardized
-from drivers.passport.emrtd.channel import Channel
-from drivers.passport.emrtd.ciphers import AUTHENTICATION, ENCRYPTION, Suite
+from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite
+from drivers.passport.emrtd.crypto.key_agreement import DhAgreement, EcAgreement, pseudo_random, standardized
 from drivers.passport.emrtd.errors import (
     AccessDeniedError,
     ChipError,
@@ -14,8 +12,10 @@ from drivers.passport.emrtd.errors import (
     MalformedError,
     UnsupportedError,
 )
-from drivers.passport.emrtd.passwords import Password
-from drivers.passport.emrtd.security_infos import PaceInfo, SecurityInfos
+from drivers.passport.emrtd.protocols import pace
+from drivers.passport.emrtd.protocols.passwords import Password
+from drivers.passport.emrtd.protocols.security_infos import PaceInfo, SecurityInfos
+from drivers.passport.emrtd.transport.secure_messaging import Channel
 
 ECDH_GM = "31143012060A04007F0007020204020202010202010D"
 DH_GM = "31143012060A04007F00070202040102020102020100"

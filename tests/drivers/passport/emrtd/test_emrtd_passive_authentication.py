@@ -17,14 +17,14 @@ from emrtd_pki import (
     signed_data,
 )
 
+from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError, MalformedError, UnsupportedError
 from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.files import ElementaryFile
 from drivers.passport.emrtd.passive_authentication import PassiveAuthentication
-from drivers.passport.emrtd.security_object import SecurityObject
-from drivers.passport.emrtd.states import issuers
-from drivers.passport.emrtd.tlv import encode
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.pki.country_codes import issuers
+from drivers.passport.emrtd.pki.security_object import SecurityObject
+from drivers.passport.emrtd.pki.trust_store import TrustStore
+from drivers.passport.emrtd.transport.files import ElementaryFile
 
 TODAY = date(2027, 3, 1)
 ZONE = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10"

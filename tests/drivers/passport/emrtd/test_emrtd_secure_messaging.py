@@ -5,18 +5,18 @@ from emrtd_replay import replayed, whole_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.passport.emrtd import files, tlv
-from drivers.passport.emrtd.apdu import EXTENDED_NE, Command, Response
-from drivers.passport.emrtd.channel import Channel
-from drivers.passport.emrtd.ciphers import Suite, pad, unpad
+from drivers.passport.emrtd.crypto.ciphers import Suite, pad, unpad
+from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import (
     ChipError,
     CommandRefusedError,
     MalformedError,
     SecureMessagingError,
 )
-from drivers.passport.emrtd.files import ElementaryFile
-from drivers.passport.emrtd.secure_messaging import SecureMessaging
+from drivers.passport.emrtd.transport import files
+from drivers.passport.emrtd.transport.apdu import EXTENDED_NE, Command, Response
+from drivers.passport.emrtd.transport.files import ElementaryFile
+from drivers.passport.emrtd.transport.secure_messaging import Channel, SecureMessaging
 
 # Recorded with a chip that speaks AES-256; published with the tests of gmrtd (MIT).
 AES_256_KEYS = (

@@ -16,18 +16,18 @@ from drivers.passport.emrtd import (
     ChipSession,
     ChipStage,
     TrustStore,
-    active_authentication,
-    groups,
     verdicts,
 )
-from drivers.passport.emrtd.access import Opened
-from drivers.passport.emrtd.ciphers import Suite
+from drivers.passport.emrtd.crypto import groups
+from drivers.passport.emrtd.crypto.ciphers import Suite
+from drivers.passport.emrtd.crypto.public_keys import DhKey
 from drivers.passport.emrtd.errors import MalformedError, UnsupportedError
 from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.files import ElementaryFile
-from drivers.passport.emrtd.judgement import Judgement
-from drivers.passport.emrtd.public_keys import DhKey
-from drivers.passport.emrtd.security_infos import PaceInfo as PaceWay
+from drivers.passport.emrtd.inspection_result import Judgement
+from drivers.passport.emrtd.protocols import active_authentication
+from drivers.passport.emrtd.protocols.access import Opened
+from drivers.passport.emrtd.protocols.security_infos import PaceInfo as PaceWay
+from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import Mrz, parse
 from simulators.mrz import Document, Format
 from simulators.passport.chip import (
@@ -42,7 +42,7 @@ from simulators.passport.chip import (
     Profile,
 )
 from simulators.passport.chip import faults as fault
-from simulators.passport.chip.domain_parameters import BY_NAME
+from simulators.passport.chip.crypto.domain_parameters import BY_NAME
 from simulators.travellers import Travellers
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)

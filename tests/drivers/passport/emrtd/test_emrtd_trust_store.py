@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from emrtd_pki import Key, certificate, master_list, revocation_list, signed_data
 
-from drivers.passport.emrtd.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import MalformedError
-from drivers.passport.emrtd.tlv import encode
-from drivers.passport.emrtd.trust_store import TrustStore
+from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
+from drivers.passport.emrtd.pki.trust_store import TrustStore
 
 CSCA = certificate(Key("secp256r1"), common="CSCA UTOPIA")
 OTHER = certificate(Key("brainpoolP256r1", explicit=True), country="KE")
@@ -61,19 +61,19 @@ def test_single_files_and_large_ones(tmp_path: Path, monkeypatch: pytest.MonkeyP
     place = tmp_path / "a.cer"
     place.write_bytes(CSCA.der)
     assert len(TrustStore.load(place).authorities) == 1
-    monkeypatch.setattr("drivers.passport.emrtd.trust_store._LARGEST_FILE", 10)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._LARGEST_FILE", 10)
     assert TrustStore.load(place).faults == ("a.cer: the file is larger than any such file",)
 
 
 def test_more_files_than_anybody_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.passport.emrtd.trust_store._MOST_FILES", 1)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MOST_FILES", 1)
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(CSCA.der)
     assert "more than 1 files" in TrustStore.load(tmp_path).faults[0]
 
 
 def test_more_certificates_than_states_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.passport.emrtd.trust_store._MOST_CERTIFICATES", 1)
+    monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MOST_CERTIFICATES", 1)
     trust = TrustStore.of(CSCA.der, OTHER.der)
     assert len(trust.authorities) == 1
     assert len(trust.faults) == 1

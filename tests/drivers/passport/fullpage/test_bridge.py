@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from fullpage_rig import CARD_BACK, FUZZ, PASSPORT, Rig, rig
+from fullpage_fixture import CARD_BACK, FUZZ, PASSPORT, Rig, rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from drivers.driver import BadFrame
 from drivers.links.link import Cause, LinkError
 from drivers.observation import Outcome
 from drivers.passport.fullpage.bridge import BUSY, Done, ImageAt, Refused, read_line, read_status
-from drivers.passport.fullpage.pieces import Checked, Gone, Placed, Zone
+from drivers.passport.fullpage.scan_items import Checked, Gone, Placed, Zone
 from drivers.passport.fullpage.vendor_checks import Words
 from drivers.passport.observations import Area, DocumentRead, DocumentRemoved, Ended, Light
 from simulators.http.server import HttpServer, Request, Response, json_response

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from fullpage_rig import DRIVERS, FUZZ, PASSPORT, Rig, rig
+from fullpage_fixture import DRIVERS, FUZZ, PASSPORT, Rig, rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from drivers.driver import BadFrame
 from drivers.links.link import Cause, LinkError
 from drivers.observation import Outcome
 from drivers.passport.fullpage.desko import DeskoSettings, in_order, read_resource, scan_request
-from drivers.passport.fullpage.pieces import Checked, Picture, Zone
+from drivers.passport.fullpage.scan_items import Checked, Picture, Zone
 from drivers.passport.fullpage.vendor_checks import Words
 from drivers.passport.observations import Area, DocumentRead, Light
 

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import fullpage_rig
+import fullpage_fixture as fullpage_rig
 import pytest
-from fullpage_rig import DRIVERS, Rig, outcomes, rig, types
-from support.slot import Slot, SlotLinks
+from fullpage_fixture import DRIVERS, Rig, outcomes, rig, types
+from support.devices.pcsc_slot import Slot, SlotLinks
 
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 
 import pytest
-from fullpage_rig import (
+from fullpage_fixture import (
     CARD_BACK,
     CARD_FRONT,
     DRIVERS,

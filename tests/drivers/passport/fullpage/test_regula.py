@@ -4,15 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from fullpage_rig import CARD_FRONT, FUZZ, PASSPORT, check, outcomes, rig
+from fullpage_fixture import CARD_FRONT, FUZZ, PASSPORT, check, outcomes, rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers.driver import BadFrame
 from drivers.observation import Outcome
-from drivers.passport.fullpage.pieces import Checked, Zone
 from drivers.passport.fullpage.regula import RegulaSettings, read
+from drivers.passport.fullpage.scan_items import Checked, Zone
 from drivers.passport.observations import DocumentRead
 from simulators.http.server import HttpServer, Request, Response
 from simulators.passport.fullpage.regula import RegulaServer

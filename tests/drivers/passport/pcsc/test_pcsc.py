@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.pcscd import why_no_pcscd, with_pcscd
+from support.devices.pcscd import why_no_pcscd, with_pcscd
 
 NO_PCSCD = why_no_pcscd()
 INSIDE = Path(__file__).parent / "in_its_own_network.py"

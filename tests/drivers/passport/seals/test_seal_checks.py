@@ -20,8 +20,8 @@ from drivers.passport.seals import Symbology, read_barcode, vds_nc
 from drivers.passport.seals.checks import seal_checks
 from drivers.passport.seals.store import SealStore
 from simulators.mrz import Document, Format
-from simulators.passport.chip.pki import IssuingState, State, Validity
-from simulators.passport.chip.signing import SignatureScheme
+from simulators.passport.chip.pki.issuing_state import IssuingState, State, Validity
+from simulators.passport.chip.pki.signing_keys import SignatureScheme
 from simulators.passport.seals import (
     AlteredField,
     AlteredSignature,

@@ -1,0 +1,30 @@
+"""Recordings of cameras over HTTP: what was asked and when stays, every content is blanked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from drivers.anonymize.anonymizer import Scrubbed
+from drivers.anonymize.pseudonyms import CannotScrub, Inventor
+from drivers.links.recording.recording import Chunk, Entry
+
+STATUS_BYTES = 3
+
+
+def contents(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:  # noqa: ARG001
+    """See `drivers.anonymize.anonymizer.Scrubber`. A query may hold a password or a plate."""
+    scrubbed: list[Entry] = []
+    begins = False
+    for entry in entries:
+        if not isinstance(entry, Chunk):
+            raise CannotScrub("there are USB transfers in it, and this device is on no USB")
+        line, end, body = entry.data.partition(b"\n")
+        if entry.direction == "out":
+            path, _, query = line.partition(b"?")
+            kept = path + (b"?" + bytes(len(query)) if b"?" in line else b"")
+            data, begins = kept + end + bytes(len(body)), True
+        elif begins:
+            data, begins = line[:STATUS_BYTES].ljust(len(line)) + end + bytes(len(body)), False
+        else:
+            data = bytes(len(entry.data))
+        scrubbed.append(Chunk(entry.at_s, entry.direction, data))
+    return Scrubbed(scrubbed)

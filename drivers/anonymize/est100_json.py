@@ -1,0 +1,93 @@
+r"""Messages of the EST-100PR without their people: the maker's words stay, their texts are replaced.
+
+A message is ``STX name : JSON-object ETX``; a zone in a text has its rows parted by ``\n``, as JSON writes
+it.
+"""
+
+import re
+
+from drivers.anonymize.pseudonyms import Inventor, masked
+from drivers.anonymize.text import scrubbed_lines
+
+_MESSAGE = re.compile(rb"\x02(?P<name>CameraData|PCSign|EidlinkResult):(?P<body>[^\x02\x03]*)(?P<end>\x03?)")
+_TOKEN = re.compile(
+    rb'"(?P<text>(?:[^"\\]|\\.)*)"(?P<colon>\s*:)?|(?P<word>true|false|null)|[{}\[\],]', re.DOTALL
+)
+_FIELDS = frozenset(
+    b"data type QRType stage reqId signpacket travelIdentityBean"
+    b" PersonalNumber name enName MachineReadCode picture".split()
+)
+_WORDS = frozenset((b"PassPort", b"QRCode", b"QR CODE", b"readStart", b"readEnd"))
+_ROW_END = re.compile(rb"(\\[nr])+")
+_ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
+
+
+def scrubbed_messages(piece: bytes, inventor: Inventor) -> bytes:
+    """As many bytes; between messages all is masked."""
+    new, end = b"", 0
+    for found in _MESSAGE.finditer(piece):
+        body = _body(found["body"], inventor)
+        new += masked(piece[end : found.start()]) + b"\x02" + found["name"] + b":" + body + found["end"]
+        end = found.end()
+    return new + masked(piece[end:])
+
+
+def _body(body: bytes, inventor: Inventor) -> bytes:
+    """A JSON object, or the beginning of one; numbers are masked, too."""
+    new, end = b"", 0
+    for found in _TOKEN.finditer(body):
+        new += _other(body[end : found.start()])
+        end = found.end()
+        text = found["text"]
+        if text is None:
+            new += found[0]
+        elif found["colon"] is not None:
+            new += b'"' + (text if text in _FIELDS else masked(text)) + b'"' + found["colon"]
+        else:
+            new += b'"' + (text if text in _WORDS else _text(text, inventor)) + b'"'
+    return new + _rest(body[end:], inventor)
+
+
+def _other(between: bytes) -> bytes:
+    """What stands between tokens: 1 for digits, because no number begins with 0."""
+    return masked(between).replace(b"0", b"1")
+
+
+def _rest(rest: bytes, inventor: Inventor) -> bytes:
+    """A text that does not end."""
+    return rest[:1] + _text(rest[1:], inventor) if rest[:1] == b'"' else _other(rest)
+
+
+def _text(text: bytes, inventor: Inventor) -> bytes:
+    """The rows of a zone, or a text that is masked; escapes stay escapes, of nothing that says anything."""
+    ends = list(_ROW_END.finditer(text))
+    starts = [0, *(end.end() for end in ends)]
+    rows = [
+        text[start:end] for start, end in zip(starts, [*(e.start() for e in ends), len(text)], strict=True)
+    ]
+    whole = [row for row in rows if row]
+    if all(re.fullmatch(rb"[\x21\x23-\x5b\x5d-\x7e]+", row) for row in whole):
+        lines = iter(scrubbed_lines(whole, inventor))
+        new = [next(lines) if row else b"" for row in rows]
+    else:
+        new = [_plain(row) for row in rows]
+    return b"".join(row + end for row, end in zip(new, [*(e[0] for e in ends), b""], strict=True))
+
+
+def _plain(row: bytes) -> bytes:
+    """Masked, with letters for what is not ASCII: a text must stay one."""
+    new, end = b"", 0
+    for found in _ESCAPE.finditer(row):
+        new += _letters(row[end : found.start()]) + (
+            b"\\u0058" if found[0][1:2] == b"u" else b"\\n" * (len(found[0]) // 2)
+        )
+        end = found.end()
+    return new + _letters(row[end:])
+
+
+def _letters(text: bytes) -> bytes:
+    return (
+        masked(text.translate(bytes(0x58 if c >= 0x80 else c for c in range(256))))
+        .replace(b"\0", b" ")
+        .replace(b'"', b".")
+    )

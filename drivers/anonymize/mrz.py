@@ -1,0 +1,178 @@
+"""Another zone in place of a real one: the same layout, lengths and check digits, of somebody invented.
+
+Document code, issuer, nationality and sex stay: they decide by which rules a zone is read. All other
+characters are replaced, whether their field is known or not. A digit that was right is right again, one that
+was wrong is wrong.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import accumulate, pairwise, permutations
+
+from drivers.anonymize.pseudonyms import DIGITS, Inventor
+from drivers.passport.mrz.check_digit import check_digit
+from drivers.passport.mrz.layouts import Digit, Layout
+from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz
+from drivers.passport.mrz.parser import parse
+from drivers.passport.mrz.profiles import LAYOUTS
+
+BIRTH_YEARS = (40, 79)
+"""Of the twentieth century, whenever they are read."""
+
+
+def reinvented(lines: Sequence[str], today: date, inventor: Inventor) -> tuple[str, ...] | None:
+    """Other lines of the same lengths, in the same order; None where these are no zone beyond doubt."""
+    mrz = parse(lines, today)
+    if mrz is None or tuple(lines) != mrz.lines or not _proved(mrz):
+        return None
+    order = _order(lines, mrz, today)
+    if order is None:
+        return None
+    text = "".join(lines[at] for at in order)
+    layout = next(
+        layout
+        for layout in LAYOUTS
+        if (layout.format, layout.profile) == (mrz.format, mrz.profile) and layout.marks.match(text)
+    )
+    inventor.remember(*_marks(layout, text, mrz))
+    page = _Page(layout, text, mrz, inventor).invented()
+    ends = accumulate((len(lines[at]) for at in order), initial=0)
+    found = dict(zip(order, (page[start:stop] for start, stop in pairwise(ends)), strict=True))
+    return tuple(found[at] for at in range(len(lines)))
+
+
+def _proved(mrz: Mrz) -> bool:
+    """Whether a check digit says that these are its lines; some layouts have none."""
+    proofs = [digit for digit in mrz.digits if digit.result is DigitResult.OK and digit.printed.isdigit()]
+    return bool(proofs) or not mrz.digits
+
+
+def _order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | None:
+    """In which order the lines are printed; None where every order has some swapped: of two zones, say."""
+    if all(note.code is not DeviationCode.LINES_SWAPPED for note in mrz.deviations):
+        return tuple(range(len(lines)))
+    for order in permutations(range(len(lines))):
+        other = parse([lines[at] for at in order], today)
+        if other is not None and all(
+            note.code is not DeviationCode.LINES_SWAPPED for note in other.deviations
+        ):
+            return order
+    return None
+
+
+def _marks(layout: Layout, text: str, mrz: Mrz) -> Iterator[str]:
+    """By what the holder and the document would be known."""
+    yield mrz.document_number
+    yield mrz.second_number or ""
+    yield from mrz.optional_data
+    for when in (mrz.birth_date, mrz.expiry_date, mrz.issue_date):
+        if when is not None:
+            yield when.raw
+    yield from (mrz.primary_identifier + " " + mrz.secondary_identifier).split()
+    yield from text[layout.name].split("<")
+
+
+class _Page:
+    """The joined lines of a zone while they are written anew."""
+
+    def __init__(self, layout: Layout, text: str, mrz: Mrz, inventor: Inventor) -> None:
+        self._layout = layout
+        self._old = text
+        self._mrz = mrz
+        self._inventor = inventor
+        self._page = list(inventor.text("zone", text))
+
+    def invented(self) -> str:
+        """All lines, joined."""
+        layout = self._layout
+        for kind, place in (
+            *(("optional", place) for place in layout.optional),
+            ("second", layout.second_number),
+            ("number", layout.number),
+        ):
+            if place is not None:
+                self._put(place, self._inventor.text(kind, self._old[place]))
+        for place in (layout.name, layout.given_names):
+            if place is not None:
+                self._put(place, self._name(self._old[place]))
+        for kind, place in (("issue", layout.issue), ("expiry", layout.expiry), ("birth", layout.birth)):
+            if place is not None:
+                self._put(place, self._date(kind, self._old[place]))
+        sex = None if layout.sex is None else slice(layout.sex, layout.sex + 1)
+        for place in (layout.code, layout.issuer, layout.nationality, sex):
+            if place is not None:
+                self._put(place, self._old[place])
+        for digit, was in zip(layout.digits, self._mrz.digits, strict=True):
+            self._put_digit(digit, was)
+        return "".join(self._page)
+
+    def _put(self, place: slice, text: str) -> None:
+        self._page[place] = text
+
+    def _name(self, field: str) -> str:
+        """Each component by itself: two documents of one person may part them in different places."""
+        return "<".join(self._inventor.text("name", component) for component in field.split("<"))
+
+    def _date(self, kind: str, field: str) -> str:
+        """Another day, as possible as this one; an expiry or an issue in the same year."""
+        parts = [field[at : at + 2] for at in range(0, len(field), 2)]
+        bounds = (None if kind != "birth" else BIRTH_YEARS, (1, 12), (1, 28))
+        for attempt in range(100):
+            drawn = [
+                self._part(f"{kind} {at} {attempt}", field, part, bounds[at]) for at, part in enumerate(parts)
+            ]
+            if all(new != old for new, old in zip(drawn[1:], parts[1:], strict=True) if old.isdigit()):
+                break
+        return "".join(drawn)
+
+    def _part(self, kind: str, field: str, part: str, bounds: tuple[int, int] | None) -> str:
+        """Year, month or day; one that cannot be stays one that cannot be."""
+        if not part.isdigit():
+            return self._inventor.text(kind, part)
+        if bounds is None:
+            return part
+        if bounds != BIRTH_YEARS and not bounds[0] <= int(part) <= 31:
+            return "99" if part == "00" else "00"
+        return f"{self._inventor.number(kind, field, *bounds):02}"
+
+    def _put_digit(self, digit: Digit, was: DigitCheck) -> None:
+        """A check digit that says of the new text what the old one said of the old."""
+        if digit.field == "document_number" and self._old[digit.at] == "<" and was.printed != "<":
+            self._put_long_digit(was)
+            return
+        if was.printed == "<" or was.result is DigitResult.UNREADABLE:
+            self._page[digit.at] = was.printed
+        elif (
+            was.result is DigitResult.ABSENT or not was.printed.isdigit()
+        ):  # a number of the issuer's own, or misread
+            self._page[digit.at] = self._inventor.text("own", was.printed)
+        else:
+            sums = [
+                (check_digit(_summed(self._old, places)), check_digit(_summed(self._page, places)))
+                for places in digit.readings
+            ]
+            new = next((new for old, new in sums if old == was.printed), sums[0][1])
+            self._page[digit.at] = _as_right(was, {right for _, right in sums}, new)
+
+    def _put_long_digit(self, was: DigitCheck) -> None:
+        """The digit of a number that runs on into the optional data stands behind it there."""
+        place = self._layout.long_number
+        assert place is not None
+        rest = self._old[place].partition("<")[0]
+        at = place.start + len(rest) - 1
+        number, remainder = "".join(self._page[self._layout.number]), "".join(self._page[place.start : at])
+        without, with_filler = check_digit(number + remainder), check_digit(f"{number}<{remainder}")
+        filler_counted = len(was.expected) > 1 and was.printed == was.expected[1]
+        new = with_filler if filler_counted else without
+        self._page[at] = _as_right(was, {without, with_filler}, new)
+
+
+def _summed(text: Sequence[str], places: Sequence[slice]) -> str:
+    return "".join("".join(text[place]) for place in places)
+
+
+def _as_right(was: DigitCheck, right: set[str | None], new: str | None) -> str:
+    """The new digit where the old one was right, else one that is wrong in every reading."""
+    if was.result is DigitResult.OK and new is not None:
+        return new
+    return next(digit for digit in DIGITS if digit not in right)

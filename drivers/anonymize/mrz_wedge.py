@@ -1,0 +1,156 @@
+"""Recordings of the driver `mrz-wedge`: keystrokes of somebody invented, at the same times.
+
+Which event types which character is found by asking the driver's own keyboard, event by event. Scan codes
+tell the same as key codes and become zeros; keys that are not known to say nothing become the unknown key.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from drivers.anonymize.anonymizer import Scrubbed, stream, with_streams
+from drivers.anonymize.mrz_serial import CHIP
+from drivers.anonymize.pseudonyms import CannotScrub, Inventor, masked
+from drivers.anonymize.text import scrubbed_text
+from drivers.links.recording.recording import Entry
+from drivers.passport.wedge.keyboard import EV_KEY, EV_SYN, EVENT, PRESSED, RELEASED, Keyboard, Mark
+from drivers.passport.wedge.keymap import ALTS, CAPS_LOCK, DIGITS_OF_PAD, MODIFIERS, SILENT, IsoKey, keymap
+
+UNKNOWN_KEY = 240
+"""KEY_UNKNOWN of Linux, which types nothing."""
+FULL_STOP, ZERO = 52, 11
+"""The keys that signs become; those above digits, which would tell which digit, become that of 0."""
+SIGNS_OF_DIGITS = frozenset("!@#$%^&*()")
+LINE_ENDS = frozenset("\r\n\t")
+SAYS_NOTHING = MODIFIERS | SILENT | {CAPS_LOCK, UNKNOWN_KEY}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One event of an input device; see `wedge.keyboard`."""
+
+    seconds: int
+    microseconds: int
+    kind: int
+    code: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A character, in the how manieth text, and the presses that made it: a key, or digits under Alt."""
+
+    character: str
+    text: int
+    presses: tuple[int, ...]
+    by_code: bool
+
+
+def mrz_wedge(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:
+    """See `drivers.anonymize.anonymizer.Scrubber`."""
+    if settings.chip is not None:
+        raise CannotScrub(CHIP)
+    said, told = stream(entries, "in", settings.gap_s).data, stream(entries, "out", settings.gap_s).data
+    if len(said) % EVENT.size:
+        raise CannotScrub(f"events of an input device have {EVENT.size} bytes each, and these are cut")
+    keys = [Key(*event) for event in EVENT.iter_unpack(said)]
+    codes = _codes(keys, settings.gap_s, settings.iso_key, inventor)
+    scrubbed = [_scrubbed(key, codes.get(at, UNKNOWN_KEY)) for at, key in enumerate(keys)]
+    new = b"".join(
+        EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value) for key in scrubbed
+    )
+    read = _read(scrubbed, settings.gap_s, settings.iso_key)
+    return Scrubbed(with_streams(entries, in_=new, out=masked(told)), list(read))
+
+
+def _scrubbed(key: Key, code: int) -> Key:
+    match key.kind:
+        case 1 if key.code in SAYS_NOTHING:
+            return key
+        case 1:
+            return replace(key, code=code)
+        case 0:
+            return replace(key, value=key.value & 1)
+        case _:  # scan codes, lights
+            return replace(key, code=0, value=0)
+
+
+def _codes(keys: Sequence[Key], gap_s: float, iso_key: IsoKey, inventor: Inventor) -> dict[int, int]:
+    """What the codes of presses, repetitions and releases become, by their place."""
+    codes: dict[int, int] = {}
+    for _, group in groupby(_typed(keys, gap_s, iso_key), lambda typed: typed.text):
+        text = list(group)
+        old = "".join(typed.character for typed in text).encode("ascii", "replace")
+        for typed, new in zip(text, scrubbed_text(old, inventor).decode("ascii"), strict=True):
+            for press, code in zip(typed.presses, _pressed(keys, typed, new, iso_key), strict=False):
+                for at in _held(keys, press):
+                    codes[at] = code
+    return codes
+
+
+def _typed(keys: Sequence[Key], gap_s: float, iso_key: IsoKey) -> Iterator[Typed]:
+    keyboard = Keyboard(gap_s, iso_key)
+    text, under_alt = 0, list[int]()
+    for at, key in enumerate(keys):
+        pressed = key.kind == EV_KEY and key.value == PRESSED
+        by_code = key.kind == EV_KEY and key.code in ALTS
+        event = EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value)
+        said = list(keyboard.feed(event))
+        for typed in said:
+            if isinstance(typed, Mark):
+                text += 1
+            else:
+                yield Typed(typed, text, tuple(under_alt) if by_code else (at,), by_code)
+        if said or by_code:
+            under_alt = []
+        if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in said):
+            under_alt.append(at)
+
+
+def _pressed(keys: Sequence[Key], typed: Typed, new: str, iso_key: IsoKey) -> Sequence[int]:
+    """Which keys type another character in the same way."""
+    old = typed.character
+    if typed.by_code:
+        code = str(ord(new)) if len(str(ord(new))) <= len(typed.presses) else str(ord(new.upper()))
+        pad = {digit: key for key, digit in DIGITS_OF_PAD.items()}
+        return [pad[digit] for digit in code.rjust(len(typed.presses), "0")]
+    was = keys[typed.presses[0]].code
+    if old in LINE_ENDS or (old == new and old.isprintable()):
+        return [was]
+    if old in SIGNS_OF_DIGITS:
+        return [ZERO]
+    if not old.isascii() or not old.isalnum():
+        return [FULL_STOP if old.isprintable() else UNKNOWN_KEY]
+    others = keymap(iso_key)
+    shifted = others[was].index(old)
+    return [next(key for key, pair in others.items() if pair[shifted] == new and _alike(key, was))]
+
+
+def _alike(key: int, other: int) -> bool:
+    """Whether both are of the numeric pad, or neither is."""
+    return (key in DIGITS_OF_PAD) is (other in DIGITS_OF_PAD)
+
+
+def _held(keys: Sequence[Key], press: int) -> Iterator[int]:
+    """A press, and what else the kernel tells of that key until it is released."""
+    yield press
+    code = keys[press].code
+    for at in range(press + 1, len(keys)):
+        key = keys[at]
+        if key.kind == EV_KEY and key.code == code:
+            if key.value == PRESSED:
+                return
+            yield at
+            if key.value == RELEASED:
+                return
+
+
+def _read(keys: Sequence[Key], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
+    """What somebody can read off the keys: as typed, and key by key whatever is held or lost."""
+    yield "".join(typed.character for typed in _typed(keys, gap_s, iso_key))
+    plain = keymap(iso_key)
+    yield "".join(
+        plain[key.code][0] for key in keys if key.kind == EV_KEY and key.code in plain and key.value
+    )
+    yield from (str(key) for key in keys if key.kind not in (EV_KEY, EV_SYN) and (key.code or key.value))

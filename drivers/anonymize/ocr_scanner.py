@@ -1,0 +1,67 @@
+"""Recordings of the driver `ocr-scanner`: rows as text, answers to commands, and one that sends JSON.
+
+Of answers only those to commands that were sent stay; what a scanner answers to a question is about itself.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from drivers.anonymize.anonymizer import Scrubbed, stream, with_streams
+from drivers.anonymize.est100_json import scrubbed_messages
+from drivers.anonymize.mrz_serial import CHIP, kept
+from drivers.anonymize.pseudonyms import CannotScrub, Inventor
+from drivers.anonymize.text import scrubbed_text
+from drivers.links.recording.recording import Entry
+from drivers.passport.scanners.setup import STATUS
+
+_COMMANDS = {
+    "honeywell": re.compile(rb"\x16M\r(?P<command>[A-Z0-9]{6,32})!|\x16[TU]\r"),
+    "newland": re.compile(rb"~\x010000[#@](?P<command>[A-Z0-9]{6,32});\x03"),
+}
+_ANSWERS = {
+    "honeywell": re.compile(rb"(?P<command>[A-Z0-9]{6,32})(?P<text>)" + STATUS + rb"[!.,;]"),
+    "newland": re.compile(
+        rb"\x02\x010000[#@](?P<command>[A-Z]{6}[0-9]*)(?P<text>[\x20-\x7e]{0,128})" + STATUS + rb";\x03"
+    ),
+}
+_QUESTION = b"QRY"
+_NAMEPLATE = re.compile(
+    rb"(?:Product Name|Boot Revision|Software Part Number|Software Revision|Serial Number|Supported IF): "
+    rb"[ -~]{0,64}"
+)
+"""What Honeywell scanners tell of themselves when asked REVINF, a line each."""
+
+
+def ocr_scanner(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:
+    """See `drivers.anonymize.anonymizer.Scrubber`."""
+    if settings.chip is not None:
+        raise CannotScrub(CHIP)
+    said, told = stream(entries, "in", settings.gap_s), stream(entries, "out", settings.gap_s)
+    commands = _COMMANDS.get(settings.model)
+    asked = kept(told.data, commands or re.compile(rb"(?!)"))
+    sent = set() if commands is None else {found["command"] for found in commands.finditer(told.data)}
+    pieces = [piece for _, piece in said.pieces()]
+    match settings.model:
+        case "honeywell" | "newland":
+            new = b"".join(_rows(piece, settings.model, sent, inventor) for piece in pieces)
+        case "zebra" | "code":
+            new = b"".join(scrubbed_text(piece, inventor) for piece in pieces)
+        case _:  # est-100pr
+            new = b"".join(scrubbed_messages(piece, inventor) for piece in pieces)
+    return Scrubbed(with_streams(entries, in_=new, out=asked))
+
+
+def _rows(piece: bytes, model: str, sent: set[bytes | None], inventor: Inventor) -> bytes:
+    """Rows between answers."""
+
+    def nameplate(line: bytes) -> bool:
+        return b"REVINF" in sent and _NAMEPLATE.fullmatch(line) is not None
+
+    new, end = b"", 0
+    for found in _ANSWERS[model].finditer(piece):
+        question = found["command"] in sent and (not found["text"] or found["command"].startswith(_QUESTION))
+        if question:
+            new += scrubbed_text(piece[end : found.start()], inventor, nameplate) + found[0]
+            end = found.end()
+    return new + scrubbed_text(piece[end:], inventor, nameplate)

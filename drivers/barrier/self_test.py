@@ -1,0 +1,58 @@
+"""The internal check of barriers: what the inputs say at a moment, and whether that can be. Moves nothing."""
+
+from collections.abc import Iterator
+
+from drivers.barrier.wiring import BarrierSettings, Sensed
+from drivers.observation import Outcome
+from drivers.self_test import CheckStep
+
+
+def plausible(settings: BarrierSettings, sensed: Sensed, took_ms: float) -> Iterator[CheckStep]:
+    """Judge one reading of all inputs that took so long, in milliseconds."""
+    yield CheckStep(
+        name="board.answers",
+        outcome=Outcome.SUCCESSFUL if took_ms <= 1000 * settings.poll_s else Outcome.UNDETERMINED,
+        text=f"Its inputs were read in {took_ms:.0f} ms.",
+        measured=round(took_ms, 1),
+        unit="ms",
+        at_most=1000 * settings.poll_s,
+    )
+    for wiring, door in zip(settings.doors, sensed.doors, strict=True):
+        both = door.open_limit and door.closed_limit
+        where = "open" if door.open_limit else "closed" if door.closed_limit else "between its ends"
+        yield CheckStep(
+            name=f"{wiring.name}.limits",
+            outcome=Outcome.FAILED if both else Outcome.SUCCESSFUL,
+            text="Both ends are sensed at once." if both else f"It is sensed to be {where}.",
+            action="call" if both else "none",
+            how="Check the limit switches and their wiring: one of them is stuck or shorted." if both else "",
+        )
+        for name, seen in (("before", door.before), ("behind", door.behind), ("presence", door.presence)):
+            if seen is not None:
+                yield _covered(f"{wiring.name}.{name}", seen=seen)
+    if sensed.emergency is not None:
+        yield CheckStep(
+            name="emergency",
+            outcome=Outcome.FAILED if sensed.emergency else Outcome.SUCCESSFUL,
+            text="The emergency input is active." if sensed.emergency else "The emergency circuit is closed.",
+            action="call" if sensed.emergency else "none",
+            how="End the emergency; if there is none, look for a cut wire." if sensed.emergency else "",
+        )
+    if sensed.controller_ok is not None:
+        yield CheckStep(
+            name="controller",
+            outcome=Outcome.SUCCESSFUL if sensed.controller_ok else Outcome.FAILED,
+            text="Its controller is well." if sensed.controller_ok else "Its controller reports a fault.",
+            action="none" if sensed.controller_ok else "call",
+        )
+
+
+def _covered(name: str, *, seen: bool) -> CheckStep:
+    """A photocell or loop: nobody knows from here whether somebody stands there."""
+    return CheckStep(
+        name=name,
+        outcome=Outcome.UNDETERMINED if seen else Outcome.SUCCESSFUL,
+        text="Somebody is there, or it is dirty or out of line." if seen else "Nobody is there.",
+        action="clean" if seen else "none",
+        how="If nobody stands there, clean it and align it." if seen else "",
+    )

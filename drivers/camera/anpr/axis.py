@@ -1,0 +1,153 @@
+"""Axis cameras that read plates and push what they read: AXIS License Plate Verifier and its relatives.
+
+Source: AXIS License Plate Verifier, *Integration: Push events*, as JSON by HTTP POST. A vehicle is several
+events with one ``carID``: ``new`` when it is first read, ``update`` when it is read better, ``lost`` when it
+has gone. The camera cannot be asked, so what it pushes while nobody listens it keeps or loses by itself.
+"""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from drivers.camera.anpr.plate_camera import KEPT_BYTES, Passage, told
+from drivers.camera.anpr.plate_dedup import REMEMBERED, fraction
+from drivers.camera.anpr.timestamps import iso
+from drivers.camera.imaging.jpeg import Jpeg, look
+from drivers.camera.observations import Direction, PlateRead
+from drivers.command import boot_ns
+from drivers.driver import BadFrame, Driver, Family, Identity
+from drivers.links.http import json_decode as json_body
+from drivers.links.http.listener import ListenerSettings, Put
+from drivers.observation import Observation
+
+DIRECTIONS = {"in": Direction.APPROACHING, "out": Direction.LEAVING}
+AGAIN_NS = 60 * 10**9
+SHOWS = {"plate": "plate", "frame": "scene", "vehicle": "scene", "roi": "scene"}
+
+
+class AxisSettings(ListenerSettings):
+    """Settings of one camera that pushes."""
+
+    tell: Literal["new", "lost"] = Field(
+        "new",
+        description="When a vehicle is told of: new, at once, mostly without a direction; lost, when it has "
+        "gone, with all that the camera found out.",
+        examples=["new"],
+    )
+
+
+class Axis(Driver[AxisSettings]):
+    """An Axis camera that pushes what it reads."""
+
+    family = Family.CAMERA
+    settings_model = AxisSettings
+    says: ClassVar[tuple[type[Observation], ...]] = (PlateRead,)
+
+    async def open(self) -> Identity:
+        """Listen; raises LinkError. Who sends is known only when it sends."""
+        self.listener = await self.links.http_listener(self.settings)
+        self._cars: dict[str, int] = {}
+        return Identity(manufacturer="Axis", model="camera that pushes plates")
+
+    async def watch(self) -> AsyncIterator[PlateRead | BadFrame]:
+        """Tell of every vehicle once."""
+        while True:
+            for said in self._take(await self.listener.next()):
+                yield said
+
+    def _take(self, put: Put) -> Iterator[PlateRead | BadFrame]:
+        try:
+            pushed = json_body.parsed(put.body)
+        except ValueError:
+            yield BadFrame("no_json", put.body[:KEPT_BYTES])
+            return
+        for event in pushed if isinstance(pushed, list) else [pushed]:
+            if not isinstance(event, dict):
+                yield BadFrame("no_event", put.body[:KEPT_BYTES])
+            elif (state := _text(event, "carState")) in ("new", "update", "lost"):
+                yield from self._passage(event, state)
+
+    def _passage(self, event: Mapping[str, Any], state: str) -> Iterator[PlateRead | BadFrame]:
+        """Tell of it where it is the first event of this vehicle that counts."""
+        if self.settings.tell == "lost" and state != "lost":
+            return
+        raw = _text(event, "plateUTF8") or _text(event, "plateUnicode") or _text(event, "plateText") or ""
+        car = _text(event, "carID") or f"{_time(event)}/{raw}"
+        if not self._first(car, state):
+            return
+        passage = Passage(
+            raw=raw,
+            vendor_id=car,
+            names=(car,),
+            country=_text(event, "plateCountry"),
+            confidence=fraction(_text(event, "plateConfidence"), 1),
+            direction=DIRECTIONS.get(_text(event, "carMoveDirection") or "", Direction.UNKNOWN),
+            lane=_text(event, "roiID"),
+            camera_time=_time(event),
+        )
+        for shows, encoded in _pictures(event):
+            content = _decoded(encoded)
+            found = look(content)
+            if isinstance(found, Jpeg):
+                passage.pictures.append((shows, content[: found.size_bytes]))
+            else:
+                passage.spoilt += 1
+                yield BadFrame(found, content[:KEPT_BYTES])
+        yield told(passage)
+
+    def _first(self, car: str, state: str) -> bool:
+        """Whether nothing was told of this vehicle yet.
+
+        The camera numbers vehicles anew when it is restarted, so a number that begins again after a while is
+        another vehicle; one that merely goes on, as that of a parked vehicle, is not.
+        """
+        now_ns, last_ns = boot_ns(), self._cars.pop(car, None)
+        self._cars[car] = now_ns
+        if len(self._cars) > REMEMBERED:
+            del self._cars[next(iter(self._cars))]
+        return last_ns is None or (state == self.settings.tell and now_ns - last_ns > AGAIN_NS)
+
+
+def _text(event: Mapping[str, Any], key: str) -> str | None:
+    """A value as text: the camera writes numbers both ways."""
+    match event.get(key):
+        case str() as text if text.strip():
+            return text.strip()[:200]
+        case bool() | None:
+            return None
+        case int() | float() as number:
+            return str(number)
+        case _:
+            return None
+
+
+def _time(event: Mapping[str, Any]) -> str | None:
+    """Milliseconds since 1970 where it tells them, else the time on its dial: `20231211 142705507`."""
+    stamp = _text(event, "capture_timestamp") or ""
+    if stamp.isascii() and stamp.isdigit() and len(stamp) == 13:
+        seconds, thousandths = divmod(int(stamp), 1000)
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{thousandths:03}Z"
+    return iso(_text(event, "datetime"))
+
+
+def _pictures(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What each shows and its base64: one beside the event, or several in a list of their own."""
+    listed = event.get("ImageArray")
+    for picture in listed if isinstance(listed, list) else []:
+        if isinstance(picture, dict) and isinstance(encoded := picture.get("BinaryImage"), str):
+            yield SHOWS.get(str(picture.get("ImageType")).lower(), "picture"), encoded
+    for key in ("imageArray", "plateImage"):
+        if isinstance(encoded := event.get(key), str) and encoded:
+            kind = "plate" if key == "plateImage" else (_text(event, "imageType") or "")
+            yield SHOWS.get(kind.lower(), "picture"), encoded
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded.rpartition("base64,")[2], validate=True)
+    except (binascii.Error, ValueError):
+        return b""

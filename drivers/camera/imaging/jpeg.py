@@ -1,0 +1,72 @@
+"""Whether a JPEG is whole, and how large its picture is, from its markers alone (ITU-T T.81, annex B).
+
+A camera that is reset in the middle of a picture, or a relay that gives up, leaves a JPEG that decoders fill
+with grey. Those pictures are never delivered.
+"""
+
+import re
+from dataclasses import dataclass
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SOS = 0xDA
+_ALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+"""Markers without a segment: TEM and the restarts."""
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""With the last of its fill bytes: to begin at the first would take the square of their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """A whole picture."""
+
+    width_px: int
+    height_px: int
+    size_bytes: int
+    """Up to the end of the picture; what follows is none of it."""
+
+
+def look(content: bytes) -> Jpeg | str:
+    """What it is, or in a word what is wrong with it: `not_jpeg`, `cut`, or `malformed`."""
+    if not content.startswith(SOI):
+        return "cut" if SOI.startswith(content) else "not_jpeg"
+    size: tuple[int, int] | None = None
+    at = 2
+    while True:
+        marker = content[at : at + 2]
+        if len(marker) < 2:
+            return "cut"
+        if marker[0] != 0xFF or marker == SOI:  # another one begins before this one has ended
+            return "malformed"
+        if marker == EOI:
+            return Jpeg(*size, at + 2) if size and min(size) > 0 else "malformed"
+        if marker[1] == 0xFF:  # fill bytes may precede any marker
+            at += 1
+            continue
+        if marker[1] in _ALONE:
+            at += 2
+            continue
+        length = int.from_bytes(content[at + 2 : at + 4])
+        segment = content[at + 4 : at + 2 + length]
+        if len(content) < at + 4 or (length >= 2 and len(segment) < length - 2):
+            return "cut"
+        if length < 2:
+            return "malformed"
+        if marker[1] in _SOF:
+            if len(segment) < 5:
+                return "malformed"
+            size = int.from_bytes(segment[3:5]), int.from_bytes(segment[1:3])
+        at += 2 + length
+        if marker[1] == _SOS:
+            found = _AFTER_SCAN.search(content, at)
+            if found is None:
+                return "cut"
+            at = found.end() - 2
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A picture as it came, and when its first byte did, by CLOCK_BOOTTIME."""
+
+    content: bytes
+    begun_ns: int

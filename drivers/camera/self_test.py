@@ -1,0 +1,61 @@
+"""The external check of cameras: a picture is taken and measured, and only the measures are left of it."""
+
+from collections.abc import Iterator
+
+from drivers.camera.imaging.image_quality import LIMITS
+from drivers.camera.imaging.jpeg import Jpeg
+from drivers.camera.observations import Hint, Measure
+from drivers.observation import Outcome
+from drivers.self_test import CheckStep
+
+SLOW_MS = 2000.0
+"""An officer waits for no picture longer than this, in milliseconds."""
+REMEDIES = {
+    Measure.SHARPNESS: ("clean", "Wipe the lens with a soft cloth, then focus it."),
+    Measure.BRIGHTNESS: ("configure", "Change its light or its exposure; a lane at night may be dark."),
+    Measure.DARK_PERCENT: ("configure", "Give it more light."),
+    Measure.BRIGHT_PERCENT: ("configure", "Turn it away from the sun, or shorten its exposure."),
+    Measure.CONTRAST: ("clean", "Wipe the lens: what is bright should be bright, and dark what is dark."),
+}
+
+
+def measured_steps(jpeg: Jpeg, hints: tuple[Hint, ...], waited_ms: float) -> Iterator[CheckStep]:
+    """What a picture that came after so long tells of its camera, in milliseconds."""
+    yield CheckStep(
+        name="picture.came",
+        outcome=Outcome.SUCCESSFUL if waited_ms <= SLOW_MS else Outcome.FAILED,
+        text=f"A picture of {jpeg.width_px} by {jpeg.height_px} pixels came after {waited_ms:.0f} ms.",
+        measured=round(waited_ms, 1),
+        unit="ms",
+        at_most=SLOW_MS,
+    )
+    for each in hints:
+        if (limits := LIMITS.get(each.measure)) is None or each.measure not in REMEDIES:
+            continue
+        least, most = limits
+        within = (least is None or each.value >= least) and (most is None or each.value <= most)
+        action, how = REMEDIES[each.measure]
+        yield CheckStep(
+            name=f"picture.{each.measure}",
+            # What a portrait needs, a lane may lack: only a person can tell whether that is wrong here.
+            outcome=Outcome.SUCCESSFUL if within else Outcome.UNDETERMINED,
+            text=f"{each.measure} is {each.value:g}."
+            if within
+            else f"{each.measure} is {each.value:g}, unlike good.",
+            measured=each.value,
+            at_least=least,
+            at_most=most,
+            action="none" if within else action,
+            how="" if within else how,
+        )
+
+
+def not_whole(tries: int) -> CheckStep:
+    """No picture was whole, in so many tries."""
+    return CheckStep(
+        name="picture.came",
+        outcome=Outcome.FAILED,
+        text=f"{tries} pictures in a row were not whole.",
+        action="restart",
+        how="Restart the camera; if that does not help, look at its cable and the load of its network.",
+    )

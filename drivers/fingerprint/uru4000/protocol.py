@@ -1,0 +1,143 @@
+"""The dialogue with one scanner: registers, waking it up, its interrupts, its keys."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import NoReturn
+
+from drivers.fingerprint.uru4000.challenge import CHALLENGE_BYTES, response
+from drivers.fingerprint.uru4000.image import key_of, key_request
+from drivers.fingerprint.uru4000.registers import (
+    AWAKE,
+    FAULT,
+    INTERRUPT_BYTES,
+    INTERRUPT_IN,
+    LOW_POWER,
+    REQUEST,
+    WRITABLE,
+    Event,
+    Mode,
+    Model,
+    Register,
+    event_of,
+)
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.usb.link import UsbLink
+
+POWER_UPS = 3
+LOOKS, LOOK_S = 100, 0.01
+"""How often the status is read until it is as wanted, and the pause between, in seconds."""
+POWER_ON_S = 0.5
+"""How long the scanner may take to say that it is up, in seconds. Usually 10 ms; sometimes it never does."""
+
+
+class Dialogue:
+    """One scanner on an open link."""
+
+    def __init__(self, link: UsbLink, model: Model) -> None:
+        self._link = link
+        self._model = model
+        self._interrupts = link.listen(INTERRUPT_IN, INTERRUPT_BYTES)
+        self.mode: Mode | None = None
+        """What it does; None since it woke up."""
+        self.dark = True
+        """Whether it is certain that nothing is lit."""
+        self.finger = False
+        """Whether a finger lies there, as far as it said."""
+
+    async def read(self, register: Register, size: int) -> bytes:
+        """Read a register; raises LinkError."""
+        return await self._link.control_in(REQUEST, register, 0, size)
+
+    async def write(self, register: Register, value: bytes) -> None:
+        """Write a register; raises LinkError."""
+        await self._link.control_out(REQUEST, register, 0, value)
+
+    async def tell(self, mode: Mode) -> None:
+        """Tell it what to do; raises LinkError."""
+        self.dark = False  # whoever is cancelled here does not know
+        await self.write(Register.MODE, bytes((mode,)))
+        self.mode, self.dark = mode, mode is Mode.OFF
+
+    async def await_event(self, wanted: Event) -> None:
+        """Wait for an event, and pass over others; raises LinkError."""
+        while (event := event_of(await self._interrupts.next())) is not wanted:
+            self._note(event)
+        self._note(wanted)
+
+    async def listen(self) -> NoReturn:
+        """Wait for whatever it says; raises LinkError in the end."""
+        while True:
+            self._note(event_of(await self._interrupts.next()))
+
+    def _note(self, event: Event | None) -> None:
+        if event in (Event.FINGER_ON, Event.FINGER_OFF):
+            self.finger = event is Event.FINGER_ON
+
+    def forget_events(self) -> None:
+        """Pass over what it has said up to now."""
+        self._interrupts.forget()
+
+    async def power_up(self) -> bytes:
+        """Wake it up and return its INFO register; raises LinkError.
+
+        The order is libfprint's: it was found by trial, with readers that get stuck otherwise.
+        """
+        for _ in range(POWER_UPS):
+            status = await self._status()
+            if status & (LOW_POWER | FAULT) == LOW_POWER | FAULT:
+                status = await self._restart(status)
+            if not status & LOW_POWER:
+                await self._set_status(status | LOW_POWER)
+            await self._wake(status & WRITABLE)
+            try:
+                async with asyncio.timeout(POWER_ON_S):
+                    await self.await_event(Event.POWER_ON)
+            except TimeoutError:
+                continue
+            self.mode, self.finger = None, False
+            return await self.read(Register.INFO, 16)
+        raise _stuck("does not say that it is awake")
+
+    async def _restart(self, status: int) -> int:
+        """Some answer 0x85 after a host that ended badly, and never wake up unless restarted."""
+        await self._set_status(status & WRITABLE)
+        for _ in range(LOOKS):
+            status = await self._status()
+            if status & AWAKE:
+                return status
+            await asyncio.sleep(LOOK_S)
+        raise _stuck("does not restart")
+
+    async def _wake(self, status: int) -> None:
+        for _ in range(LOOKS):
+            await self._set_status(status)
+            if not await self._status() & LOW_POWER:
+                return
+            await asyncio.sleep(LOOK_S)
+            if self._model.challenges:
+                challenge = await self.read(Register.CHALLENGE, CHALLENGE_BYTES)
+                await self.write(Register.RESPONSE, response(challenge.ljust(CHALLENGE_BYTES, b"\x00")))
+        raise _stuck("does not wake up")
+
+    async def _status(self) -> int:
+        return int.from_bytes(await self.read(Register.STATUS, 1), "big")
+
+    async def _set_status(self, status: int) -> None:
+        await self.write(Register.STATUS, bytes((status,)))
+
+    async def keys(self, numbers: Sequence[int], seed: int) -> list[int]:
+        """Ask for the keys of an image; raises LinkError."""
+        keys = []
+        for number in numbers:
+            await self.write(Register.KEY_REQUEST, key_request(number, seed))
+            keys.append(key_of(await self.read(Register.KEY_ANSWER, 4), seed))
+        return keys
+
+
+def _stuck(what: str) -> LinkError:
+    return LinkError(
+        Cause.NO_ANSWER,
+        f"The scanner {what}.",
+        Action.REPLUG,
+        "Unplug the scanner, wait five seconds, plug it in again.",
+    )

@@ -1,0 +1,142 @@
+"""The half-duplex dialogue with a module: one instruction, its acknowledgement, perhaps data after it.
+
+Nothing in an answer says which instruction it belongs to. An instruction whose answer was not waited for
+(a capture was called off) is therefore remembered as owed, and taken off the wire before the next one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from drivers.driver import BadFrame
+from drivers.fingerprint.zfm.codes import Ack, Do
+from drivers.fingerprint.zfm.packets import READY, Kind, Packet, Packets, packet
+from drivers.links.framing import OTHER, Damaged
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.serial import SerialLink
+
+GAP_S = 0.25
+"""Silence in the middle of an answer after which the rest of it does not come, in seconds."""
+LONGEST_IMAGE = 1 << 20
+"""No module has so large an image, in bytes."""
+
+
+class Dialogue:
+    """One open line to one module."""
+
+    def __init__(
+        self, link: SerialLink, address: int, answer_s: float, noted: Callable[[BadFrame], None]
+    ) -> None:
+        """`answer_s`: how long the module may think about an instruction, in seconds."""
+        self._link = link
+        self._address = address
+        self._answer_s = answer_s
+        self._noted = noted
+        self._packets = Packets(address)
+        self._come: deque[Packet] = deque()
+        self._owed: Literal["nothing", "acknowledgement", "image"] = "nothing"
+        self._sends_image = False
+        self.heard = False
+        """Whether anything at all came since the last instruction."""
+
+    async def ask(self, instruction: Do, parameters: bytes = b"") -> tuple[int, bytes]:
+        """Give an instruction and return its confirmation code and what follows it; raises LinkError."""
+        await self.settle()
+        self._sends_image = instruction is Do.SEND_IMAGE
+        self._owed = "acknowledgement"
+        self.heard = False
+        await self._link.write(packet(Kind.COMMAND, bytes([instruction]) + parameters, self._address))
+        return await self._acknowledgement()
+
+    async def _acknowledgement(self) -> tuple[int, bytes]:
+        try:
+            async with asyncio.timeout(self._answer_s):
+                while True:
+                    found = await self._packet()
+                    if found is None:
+                        continue
+                    if found.kind is Kind.ACK and found.content:
+                        break
+                    # Of an image that an earlier owner of the line did not wait for.
+                    self._noted(BadFrame(OTHER, found.wire))
+        except TimeoutError:
+            raise self._mute() from None
+        code = found.content[0]
+        self._owed = "image" if self._sends_image and code == Ack.OK else "nothing"
+        return code, found.content[1:]
+
+    async def image(self) -> bytes | None:
+        """The data that follow an acknowledged SEND_IMAGE; None if they do not come to an end."""
+        data = bytearray()
+        while (found := await self._packet()) is not None and len(data) < LONGEST_IMAGE:
+            if found.kind in (Kind.DATA, Kind.LAST_DATA):
+                data += found.content
+            if found.kind is Kind.LAST_DATA:
+                self._owed = "nothing"
+                return bytes(data)
+        return None
+
+    async def settle(self) -> None:
+        """Take off the wire what is still owed; raises LinkError if the module owes an answer and is mute."""
+        if self._owed == "acknowledgement":
+            await self._acknowledgement()
+        if self._owed == "image":
+            while (found := await self._packet()) is not None and found.kind is not Kind.LAST_DATA:
+                pass
+            self._owed = "nothing"
+
+    async def hush(self) -> None:
+        """Read until the line is silent: whoever had it before may have left in the middle."""
+        self._owed = "nothing"
+        while await self._packet() is not None:
+            pass
+
+    async def listen(self, for_s: float) -> None:
+        """Listen to a module that was asked nothing; raises LinkError when it goes or restarts."""
+        try:
+            async with asyncio.timeout(for_s):
+                while True:
+                    found = await self._packet()
+                    if found is not None:
+                        self._noted(BadFrame(OTHER, found.wire))
+        except TimeoutError:
+            return
+
+    async def _packet(self) -> Packet | None:
+        """The next packet; None after a silence. Bytes that are none are noted."""
+        while not self._come:
+            try:
+                async with asyncio.timeout(GAP_S):
+                    chunk = await self._link.read()
+            except TimeoutError:
+                self._sort(self._packets.silence())
+                if not self._come:
+                    return None
+            else:
+                self.heard = True
+                self._sort(self._packets.feed(chunk))
+        return self._come.popleft()
+
+    def _sort(self, found: Iterable[Packet | Damaged]) -> None:
+        for each in found:
+            match each:
+                case Packet():
+                    self._come.append(each)
+                case Damaged(_, wire) if wire == READY:
+                    raise LinkError(
+                        Cause.LINK_FAILED,
+                        "The module was without power for a moment and has started again.",
+                        Action.WAIT,
+                        "If this repeats, check its power supply.",
+                    )
+                case Damaged(fault, wire):
+                    self._noted(BadFrame(fault, wire))
+
+    def _mute(self) -> LinkError:
+        return LinkError(
+            Cause.NO_ANSWER,
+            f"The module does not answer within {self._answer_s:g} seconds.",
+            Action.CONFIGURE,
+            "Check its power and its cable; then that `baud` and `address` are its own.",
+        )

@@ -1,0 +1,141 @@
+"""Opens the links of one driver, closes them again, and knows whether what is on them is real."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from drivers.links.link import Tap
+from drivers.links.recording.usb_trace import TransferTap, ignore_transfer
+from drivers.links.request_queue import Turns
+
+if TYPE_CHECKING:
+    from drivers.links.gpio import GpioLink, GpioSettings
+    from drivers.links.http.client import HttpLink, HttpSettings
+    from drivers.links.http.listener import HttpListener, ListenerSettings
+    from drivers.links.keyboard import KeyboardLink, KeyboardSettings
+    from drivers.links.modbus.link import ModbusLink, ModbusSettings
+    from drivers.links.serial import SerialLink, SerialSettings
+    from drivers.links.smartcard import SmartCardLink
+    from drivers.links.usb.link import UsbLink, UsbSettings
+    from drivers.links.usb.opening import InterfaceClass
+    from drivers.links.video.rtsp import RtspLink, RtspSettings
+    from drivers.links.video.v4l2 import VideoLink, VideoSettings
+
+
+def _no_tap(direction: str, chunk: bytes) -> None:
+    """Trace nothing."""
+
+
+class Links:
+    """The links that one opened driver holds. Libraries are imported when a link of their kind is opened."""
+
+    def __init__(self, tap: Tap = _no_tap, transfers: TransferTap = ignore_transfer) -> None:
+        self._tap = tap
+        self._transfers = transfers
+        self._open = AsyncExitStack()
+        self._modbus: dict[str, ModbusLink] = {}
+        self.simulated = False
+        """True once a link turned out to lead to a simulator, whatever the configuration says."""
+        self.replayed = False
+        """True once such a simulator turned out to play a recording."""
+
+    async def serial(self, settings: "SerialSettings") -> "SerialLink":
+        """Open a serial port, exclusively; raises LinkError."""
+        from drivers.links.serial import SerialLink
+
+        link = await self._open.enter_async_context(SerialLink(settings, self._tap))
+        self._found(link)
+        return link
+
+    async def modbus(self, settings: "ModbusSettings") -> "ModbusLink":
+        """Open the way to a Modbus board; several on one wire share it. Raises LinkError."""
+        from drivers.links.modbus.link import ModbusLink
+
+        if (first := self._modbus.get(settings.port)) is not None:
+            return first.beside(settings)
+        link = self._modbus[settings.port] = await self._open.enter_async_context(
+            ModbusLink(settings, self._tap)
+        )
+        self._found(link)
+        return link
+
+    async def gpio(self, settings: "GpioSettings") -> "GpioLink":
+        """Take lines of a GPIO chip; raises LinkError."""
+        from drivers.links.gpio import GpioLink
+
+        link = await self._open.enter_async_context(GpioLink(settings, self._tap))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def turns(self) -> Turns:
+        """Begin to take turns on a link that has been opened and takes one question at a time."""
+        return await self._open.enter_async_context(Turns())
+
+    async def keyboard(self, settings: "KeyboardSettings") -> "KeyboardLink":
+        """Open an input device that types, exclusively; raises LinkError."""
+        from drivers.links.keyboard import KeyboardLink
+
+        link = await self._open.enter_async_context(KeyboardLink(settings, self._tap))
+        self._found(link)
+        return link
+
+    @asynccontextmanager
+    async def smart_card(self, reader: str) -> "AsyncIterator[SmartCardLink]":
+        """Use a PC/SC slot, named by the beginning of its name, for one document; raises LinkError."""
+        from drivers.links.smartcard import SmartCardLink
+
+        async with SmartCardLink(reader, self._tap) as link:
+            self.simulated = self.simulated or link.simulated
+            yield link
+
+    async def http(self, settings: "HttpSettings") -> "HttpLink":
+        """Prepare to ask an HTTP service, which says itself whether it is real; raises LinkError."""
+        from drivers.links.http.client import HttpLink
+
+        return await self._open.enter_async_context(HttpLink(settings, self._tap, self._found_simulator))
+
+    async def http_listener(self, settings: "ListenerSettings") -> "HttpListener":
+        """Listen to what a device puts over HTTP, which says itself whether it is real; raises LinkError."""
+        from drivers.links.http.listener import HttpListener
+
+        listener = HttpListener(settings, self._tap, self._found_simulator)
+        return await self._open.enter_async_context(listener)
+
+    async def rtsp(self, settings: "RtspSettings") -> "RtspLink":
+        """Begin to read a stream of pictures; raises LinkError."""
+        from drivers.links.video.rtsp import RtspLink
+
+        link = await self._open.enter_async_context(RtspLink(settings))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def video(self, settings: "VideoSettings", damaged: Callable[[], None]) -> "VideoLink":
+        """Begin to read a camera of this machine; `damaged` hears of pictures it spoilt. Raises LinkError."""
+        from drivers.links.video.v4l2 import VideoLink
+
+        link = await self._open.enter_async_context(VideoLink(settings, damaged))
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    async def usb(self, settings: "UsbSettings", interface: "InterfaceClass | None" = None) -> "UsbLink":
+        """Open a USB device and claim one interface, the first where none is named; raises LinkError."""
+        from drivers.links.usb.link import UsbLink
+
+        link = UsbLink(settings, interface, self._tap, self._transfers)
+        await self._open.enter_async_context(link)
+        self.simulated = self.simulated or link.simulated
+        return link
+
+    def _found(self, link: "SerialLink | ModbusLink | KeyboardLink") -> None:
+        self.simulated = self.simulated or link.simulated
+        self.replayed = self.replayed or link.replayed
+
+    def _found_simulator(self, word: str = "") -> None:
+        from drivers.links.device_node import REPLAYED
+
+        self.simulated = True
+        self.replayed = self.replayed or word == REPLAYED.decode()
+
+    async def close(self) -> None:
+        """Close what is open, last opened first."""
+        await self._open.aclose()

@@ -1,0 +1,257 @@
+"""A place where devices put what they have to say, over HTTP: bounded, and open to named addresses alone.
+
+h11 reads the requests (it comes with httpx). Nothing is answered but 200 and refusals, nothing is served.
+"""
+
+import asyncio
+import base64
+import hmac
+import ipaddress
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import h11
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from drivers.links.http.client import SIMULATED
+from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.settings import Settings
+
+CHUNK_BYTES = 65536
+CONNECTIONS = 8
+"""As many at once; a device needs one or two."""
+QUEUED = 64
+"""What was put and nobody has taken yet; beyond it devices are told to come again (503)."""
+
+
+class ListenerSettings(Settings):
+    """Where devices may put what they say, and which."""
+
+    listen: str = Field(
+        description="Address and port of this machine that the device sends to.",
+        examples=["192.0.2.1:8090"],
+    )
+    sources: tuple[str, ...] = Field(
+        min_length=1,
+        description="Who may: addresses or networks. Everybody else is hung up on.",
+        examples=[["192.0.2.21"]],
+    )
+    username: str | None = Field(None, description="User name (HTTP Basic).", examples=["camera"])
+    password: SecretStr | None = Field(None, description="Password (HTTP Basic).", examples=["${CAM_PW}"])
+    cleartext: bool = Field(
+        False,
+        description="Listen to other machines: only where nobody else can reach that wire.",
+        examples=[False],
+    )
+    body_max_bytes: int = Field(
+        8 * 1024 * 1024,
+        ge=64 * 1024,
+        le=48 * 1024 * 1024,
+        description="Nothing longer is taken, in bytes.",
+        examples=[8388608],
+    )
+    request_s: float = Field(
+        10.0, gt=0, le=60, description="How long one request may take to come, in seconds.", examples=[10.0]
+    )
+
+    @property
+    def place(self) -> str:
+        """One port is one device's."""
+        return self.listen
+
+    @property
+    def endpoint(self) -> tuple[str, int]:
+        """Address and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @field_validator("listen")
+    @classmethod
+    def _an_endpoint(cls, text: str) -> str:
+        host, _, port = text.rpartition(":")
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            raise ValueError("is no address of this machine; write it as 192.0.2.1:8090") from None
+        if not (port.isascii() and port.isdigit() and int(port) < 65536):
+            raise ValueError("ends in no port; write it as 192.0.2.1:8090")
+        return text
+
+    @field_validator("sources")
+    @classmethod
+    def _addresses(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
+        for source in sources:
+            try:
+                ipaddress.ip_network(source)
+            except ValueError:
+                raise ValueError(f"{source} is neither an address nor a network") from None
+        return sources
+
+    @model_validator(mode="after")
+    def _suits_the_wire(self) -> Self:
+        if (self.username is None) is not (self.password is None):
+            raise ValueError("`username` and `password` go together")
+        if not self.cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
+            raise ValueError(
+                "would take personal data in clear from a network; add `cleartext = true` where nobody else "
+                "can reach that wire"
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What a device has put."""
+
+    path: str
+    media_type: str
+    body: bytes
+
+
+class HttpListener:
+    """Takes what devices put: an async context manager."""
+
+    def __init__(self, settings: ListenerSettings, tap: Tap, found_simulator: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._networks = tuple(ipaddress.ip_network(source) for source in settings.sources)
+        self._tap = tap
+        self._found_simulator = found_simulator
+        self._put: asyncio.Queue[Put] = asyncio.Queue(QUEUED)
+        self._talking: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen; raises LinkError where that cannot be."""
+        host, port = self._settings.endpoint
+        try:
+            self._server = await asyncio.start_server(self._accepted, host, port, limit=CHUNK_BYTES)
+        except OSError as error:
+            raise LinkError(
+                Cause.PORT_HELD,
+                f"{self._settings.listen} cannot be listened at ({error.strerror or 'refused'}).",
+                Action.CONFIGURE,
+                "Name an address of this machine and a port that no other program has as `listen`.",
+            ) from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hang up on everybody."""
+        if self._server is not None:
+            self._server.close()
+        talking = list(self._talking)
+        for task in talking:
+            task.cancel()
+        await asyncio.gather(*talking, return_exceptions=True)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def next(self) -> Put:
+        """What was put next."""
+        return await self._put.get()
+
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._talking.add(task)
+        try:
+            if len(self._talking) <= CONNECTIONS and self._welcome(writer):
+                with suppress(OSError, h11.RemoteProtocolError, TimeoutError):
+                    await self._talk(reader, writer)
+        except asyncio.CancelledError:
+            pass  # the listener closes: asyncio would report a handler that was cancelled
+        finally:
+            self._talking.discard(task)
+            writer.transport.abort()
+
+    def _welcome(self, writer: asyncio.StreamWriter) -> bool:
+        peer = ipaddress.ip_address(str(writer.get_extra_info("peername")[0]).partition("%")[0])
+        mapped = getattr(peer, "ipv4_mapped", None) or peer
+        return any(mapped in network for network in self._networks)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        spoken = h11.Connection(h11.SERVER, max_incomplete_event_size=CHUNK_BYTES)
+        while True:
+            status = await self._take(reader, writer, spoken)
+            answer = h11.Response(
+                status_code=status, headers=[("Content-Length", "0")] + ([] if status == 200 else [_CLOSE])
+            )
+            for event in (answer, h11.EndOfMessage()):
+                writer.write(spoken.send(event) or b"")
+            await writer.drain()
+            if status != 200 or {spoken.our_state, spoken.their_state} != {h11.DONE}:
+                return
+            spoken.start_next_cycle()
+
+    async def _take(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, spoken: h11.Connection
+    ) -> int:
+        """Take one request, and say by which status."""
+        request, body = None, bytearray()
+        # A connection may stay open between requests for as long as the device likes.
+        async with asyncio.timeout(None) as within:
+            while True:
+                event = spoken.next_event()
+                match event:
+                    case h11.NEED_DATA:
+                        if spoken.they_are_waiting_for_100_continue:
+                            go_on = h11.InformationalResponse(status_code=100, headers=[])
+                            writer.write(spoken.send(go_on) or b"")
+                        data = await reader.read(CHUNK_BYTES)
+                        if data and within.when() is None:
+                            within.reschedule(asyncio.get_running_loop().time() + self._settings.request_s)
+                        self._tap("in", data)
+                        spoken.receive_data(data)
+                    case h11.Request():
+                        request = event
+                        if (refused := self._refusal(event)) is not None:
+                            return refused
+                    case h11.Data():
+                        body += event.data
+                        if len(body) > self._settings.body_max_bytes:
+                            return 413
+                    case h11.EndOfMessage() if request is not None:
+                        return self._keep(request, bytes(body))
+                    case _:
+                        raise h11.RemoteProtocolError("hung up")
+
+    def _refusal(self, request: h11.Request) -> int | None:
+        headers = _headers(request)
+        if SIMULATED in headers:
+            self._found_simulator(headers[SIMULATED])
+        if request.method not in (b"POST", b"PUT"):
+            return 405
+        length = headers.get("content-length", "0")
+        if length.isdigit() and int(length) > self._settings.body_max_bytes:
+            return 413
+        settings = self._settings
+        if settings.username is not None and settings.password is not None:
+            right = f"{settings.username}:{settings.password.get_secret_value()}".encode()
+            given = headers.get("authorization", "").encode()
+            if not hmac.compare_digest(given, b"Basic " + base64.b64encode(right)):
+                return 401
+        return None
+
+    def _keep(self, request: h11.Request, body: bytes) -> int:
+        headers = _headers(request)
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            self._put.put_nowait(Put(request.target.decode("ascii", "replace"), media_type, body))
+        except asyncio.QueueFull:
+            return 503
+        return 200
+
+
+_CLOSE = ("Connection", "close")
+
+
+def _headers(request: h11.Request) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers}

@@ -1,0 +1,37 @@
+"""What chunks on a wire mean, in a few words: which message it is, and never what it says. Pure.
+
+For a technician's eyes beside the bytes. A chunk that is no whole message has no meaning: "".
+"""
+
+import re
+
+from drivers.links.link import Direction
+from drivers.links.modbus.framing import HEADER, crc16
+from drivers.links.modbus.pdu import EXCEPTION, Function
+
+_REQUEST = re.compile(rb"([A-Z]{3,7}) ([!->@-~]{1,200})(?:\?[!-~]*)?\n")
+_STATUS = re.compile(rb"([1-5][0-9]{2})(?: [ -~]*)?\n")
+
+
+def modbus(_direction: Direction, chunk: bytes) -> str:
+    """Over TCP or on a serial line: whom it is for, and which function."""
+    if len(chunk) > HEADER and chunk[2:4] == b"\0\0" and int.from_bytes(chunk[4:6]) == len(chunk) - 6:
+        unit, code = chunk[6], chunk[7]
+    elif len(chunk) >= 4 and crc16(chunk[:-2]) == chunk[-2:]:
+        unit, code = chunk[0], chunk[1]
+    else:
+        return ""
+    refused = bool(code & EXCEPTION)
+    code &= ~EXCEPTION
+    known = code in set(Function)
+    name = Function(code).name.lower().replace("_", " ") if known else f"function {code:02x}"
+    return f"unit {unit}: {name}{', refused' if refused else ''}"
+
+
+def http(direction: Direction, chunk: bytes) -> str:
+    """A request's method and path without its query, or the status of an answer."""
+    if direction == "out":
+        asked = _REQUEST.match(chunk)
+        return f"{asked[1].decode()} {asked[2].decode()}" if asked else ""
+    status = _STATUS.fullmatch(chunk)
+    return f"status {status[1].decode()}" if status else ""

@@ -1,0 +1,51 @@
+"""A recording as a file that Wireshark opens.
+
+USB and serial lines have link types of their own. Of those for smart cards, ISO 14443 (264) is what
+crosses the air, not what PC/SC gives; so APDUs, and all else that Wireshark knows a dissector but no wire
+for, are written as its "exported PDUs": they need no setting there. RTAC Serial: Wireshark, `packet-
+rtacser.c`; 12 bytes, of which times and control lines stay zero. Exported PDUs: Wireshark,
+`wsutil/exported_pdu_tlvs.h`.
+"""
+
+import struct
+
+from drivers.links.link import Direction
+from drivers.links.recording.pcapng import RTAC_SERIAL, UPPER_PDU, USBMON, pcapng
+from drivers.links.recording.recording import Chunk, Recording, Wire
+from drivers.links.recording.usb_trace import usbmon
+
+TX, RX = 1, 2
+"""RTAC's events DATA_TX_START and DATA_RX_START, as the host sees them."""
+DISSECTOR_NAME, P2P_DIRECTION, SENT, RECEIVED = 12, 35, 0, 1
+DISSECTORS: dict[Wire, str] = {"smart-card": "iso7816", "modbus-tcp": "mbtcp"}
+
+
+def capture(recording: Recording) -> bytes:
+    """The whole file, pcapng; its times count from 1970."""
+    if recording.wire == "usb":
+        return pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in recording.transfers])
+    if recording.wire == "serial":
+        return pcapng(RTAC_SERIAL, [(_ns(chunk), _rtac(chunk)) for chunk in recording.chunks])
+    dissector = DISSECTORS.get(recording.wire, "data")
+    packets = [(_ns(chunk), _upper(dissector, chunk.direction) + chunk.data) for chunk in recording.chunks]
+    return pcapng(UPPER_PDU, packets)
+
+
+def _ns(chunk: Chunk) -> int:
+    return round(chunk.at_s * 1e9)
+
+
+def _rtac(chunk: Chunk) -> bytes:
+    return struct.pack(">8xB3x", TX if chunk.direction == "out" else RX) + chunk.data
+
+
+def _upper(dissector: str, direction: Direction) -> bytes:
+    """The head of an exported PDU: tags, each filled up to whole words, and their end."""
+    name = dissector.encode()
+    name += bytes(-len(name) % 4)
+    way = SENT if direction == "out" else RECEIVED
+    return (
+        struct.pack(">HH", DISSECTOR_NAME, len(name))
+        + name
+        + struct.pack(">HHIHH", P2P_DIRECTION, 4, way, 0, 0)
+    )

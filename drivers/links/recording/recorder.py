@@ -1,0 +1,53 @@
+"""What crosses the links of a driver, kept in memory for a recording: the newest, as much as fits."""
+
+import time
+from collections import deque
+from dataclasses import replace
+
+from drivers.links.link import Direction
+from drivers.links.recording.recording import Chunk, Entry
+from drivers.links.recording.usb_trace import Transfer
+
+LIMIT_BYTES = 64 * 1024 * 1024
+"""More than this is no recording that anybody reads: an hour of a serial line is a megabyte."""
+_ENTRY_BYTES = 256
+
+
+class Tape:
+    """The newest entries, counted from its making. Personal data: it stays in this process.
+
+    `tap` is the `Tap` of links, `transfer_tap` their `TransferTap`; a USB link calls both, and of it only the
+    transfers are kept. Raises ValueError for more than `LIMIT_BYTES`.
+    """
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        if not 0 < limit_bytes <= LIMIT_BYTES:
+            raise ValueError(f"a recording holds up to {LIMIT_BYTES // 1024 // 1024} MiB")
+        self.entries: deque[Entry] = deque()
+        self.lost = 0
+        """Entries that did not fit: the oldest."""
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
+        self._start_s = time.monotonic()
+        self._start_ns: int | None = None
+        self._on_usb = False
+
+    def tap(self, direction: Direction, chunk: bytes) -> None:
+        """Keep what crosses a link now; the end of a connection is no chunk."""
+        if chunk and not self._on_usb:
+            self.keep(Chunk(time.monotonic() - self._start_s, direction, bytes(chunk)))
+
+    def transfer_tap(self, transfer: Transfer) -> None:
+        """Keep a transfer; its time is counted from the first one."""
+        self._on_usb = True
+        if self._start_ns is None:
+            self._start_ns = transfer.at_ns
+        self.keep(replace(transfer, at_ns=max(0, transfer.at_ns - self._start_ns)))
+
+    def keep(self, entry: Entry) -> None:
+        """Keep an entry with its own time, and forget the oldest ones over the limit."""
+        self.entries.append(entry)
+        self._held_bytes += len(entry.data) + _ENTRY_BYTES
+        while self._held_bytes > self._limit_bytes:
+            self._held_bytes -= len(self.entries.popleft().data) + _ENTRY_BYTES
+            self.lost += 1

@@ -1,0 +1,104 @@
+"""What crossed a USB link, kept in memory for a technician: each transfer as it began and as it ended."""
+
+import errno
+from collections import deque
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal, Protocol
+
+from drivers.links.recording.pcapng import USBMON, pcapng
+
+
+class TransferType(IntEnum):
+    """Kinds of transfers, in the numbers of usbmon (not those of USB descriptors)."""
+
+    ISOCHRONOUS = 0
+    INTERRUPT = 1
+    CONTROL = 2
+    BULK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """One transfer at its begin or at its end, as usbmon tells it (Linux, `Documentation/usb/usbmon.rst`)."""
+
+    id: int
+    """The same at both."""
+    stage: Literal["submit", "complete"]
+    kind: TransferType
+    endpoint: int
+    """Address, with 0x80 for towards us."""
+    bus: int
+    device: int
+    at_ns: int
+    """Wall clock, in nanoseconds since 1970."""
+    status: int
+    """0, or a negative errno."""
+    length: int
+    """Bytes asked for at the begin, bytes transferred at the end."""
+    setup: bytes = b""
+    """Eight bytes at the begin of a control transfer."""
+    data: bytes = b""
+    """What was sent, at the begin; what was received, at the end."""
+
+
+class TransferTap(Protocol):
+    """Sees every transfer of a USB link begin and end, in that order, from the link's threads."""
+
+    def __call__(self, transfer: Transfer) -> None:
+        """Take note; must not raise or block. Never called twice at once by one link."""
+        ...
+
+
+def ignore_transfer(transfer: Transfer) -> None:
+    """Trace nothing."""
+
+
+class UsbTrace:
+    """The newest transfers of a link, as many as fit; the `TransferTap` that keeps them is `tap`.
+
+    Fingerprints and faces are in it: it stays at the post.
+    """
+
+    def __init__(self, limit_bytes: int = 64 * 1024 * 1024) -> None:
+        self.transfers: deque[Transfer] = deque()
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
+
+    def tap(self, transfer: Transfer) -> None:
+        """Keep a transfer, and forget the oldest ones over the limit."""
+        self.transfers.append(transfer)
+        self._held_bytes += _cost(transfer)
+        while self._held_bytes > self._limit_bytes:
+            self._held_bytes -= _cost(self.transfers.popleft())
+
+    def pcapng(self) -> bytes:
+        """Everything kept, as a file that Wireshark opens."""
+        return pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in self.transfers])
+
+
+def _cost(transfer: Transfer) -> int:
+    return len(transfer.data) + 256
+
+
+def usbmon(transfer: Transfer) -> bytes:
+    """The 64 bytes of usbmon's binary format (`struct mon_bin_hdr`), and the data."""
+    begins = transfer.stage == "submit"
+    head = b"".join(
+        (
+            transfer.id.to_bytes(8, "little"),
+            b"S" if begins else b"C",
+            bytes((transfer.kind, transfer.endpoint, transfer.device & 0xFF)),
+            transfer.bus.to_bytes(2, "little"),
+            b"\x00" if transfer.setup else b"-",
+            b"\x00" if transfer.data else b"<" if begins and transfer.endpoint & 0x80 else b">",
+            (transfer.at_ns // 1_000_000_000).to_bytes(8, "little"),
+            (transfer.at_ns // 1000 % 1_000_000).to_bytes(4, "little"),
+            (-errno.EINPROGRESS if begins else transfer.status).to_bytes(4, "little", signed=True),
+            transfer.length.to_bytes(4, "little"),
+            len(transfer.data).to_bytes(4, "little"),
+            transfer.setup.ljust(8, b"\x00"),
+            bytes(16),  # what only isochronous transfers and polling intervals use
+        )
+    )
+    return head + transfer.data

@@ -1,0 +1,199 @@
+"""USB devices as sysfs lists them: which one an address means, and why it cannot be had.
+
+Source: Linux, `Documentation/ABI/testing/sysfs-bus-usb` and `Documentation/driver-api/usb/usb.rst`. Looking
+costs a few small reads and loads no library: a device that is not there is looked for twice a second.
+"""
+
+import contextlib
+import errno
+import grp
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.links.device_node import EMULATED_HOSTS, holders, how_to_free
+from drivers.links.link import Action, Cause, LinkError
+
+USB_ADDRESS = re.compile(
+    r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+)|@(?P<socket>\d+-\d+(\.\d+)*))?"
+)
+SYSFS = Path("/sys/bus/usb/devices")
+NODES = Path("/dev/bus/usb")
+TESTBED = "libumockdev-preload"
+"""The library by which umockdev puts emulated devices before a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsbDevice:
+    """One device that is plugged in."""
+
+    vendor_id: int
+    product_id: int
+    bus: int
+    number: int
+    socket: str
+    """Where it is plugged in, as sysfs writes it: bus, dash, ports with dots between, `1-10.2`."""
+    sysfs: Path
+    serial_number: str | None
+    product: str | None
+    manufacturer: str | None
+
+    @property
+    def node(self) -> Path:
+        """What a program opens to speak to it."""
+        return NODES / f"{self.bus:03}" / f"{self.number:03}"
+
+    @property
+    def plugged(self) -> bool:
+        """Whether it is still there; another one in the same socket has another number."""
+        return _number(self.sysfs / "devnum") == self.number
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it is certainly no real one."""
+        real = os.path.realpath(self.sysfs)
+        return any(host in real for host in EMULATED_HOSTS) or in_testbed()
+
+    def kernel_driver(self, interface: int) -> str | None:
+        """Which driver of the kernel has the interface; usbfs is a program."""
+        for bound in self.sysfs.glob(f"{self.sysfs.name}:*.{interface}/driver"):
+            return bound.resolve().name
+        return None
+
+
+def in_testbed() -> bool:
+    """Whether devices that this process sees may be umockdev's."""
+    return TESTBED in Path("/proc/self/maps").read_text()
+
+
+def find_usb(address: str) -> UsbDevice:
+    """The one device an address means; raises LinkError."""
+    wanted = USB_ADDRESS.fullmatch(address)
+    assert wanted is not None, "addresses are checked where they are configured"
+    fitting = [
+        device
+        for device in _plugged(wanted["vid"].lower(), wanted["pid"].lower())
+        if wanted["serial"] in (None, device.serial_number) and wanted["socket"] in (None, device.socket)
+    ]
+    match fitting:
+        case [device]:
+            return device
+        case []:
+            raise not_there(address)
+        case _:
+            found = ", ".join(
+                f"{device.serial_number or 'without serial number'} at {device.socket}" for device in fitting
+            )
+            raise LinkError(
+                Cause.AMBIGUOUS,
+                f"{len(fitting)} devices fit {address}: {found}.",
+                Action.CONFIGURE,
+                "Add the serial number to `port`, or name the socket: "
+                f"usb:{wanted['vid']}:{wanted['pid']}@{fitting[0].socket}.",
+            )
+
+
+def _plugged(vendor: str, product: str) -> Iterator[UsbDevice]:
+    """The devices of one model, in the order of their sockets."""
+    for device in sorted(SYSFS.glob("*-*")):
+        if ":" in device.name:
+            continue  # an interface
+        if (_text(device / "idVendor"), _text(device / "idProduct")) != (vendor, product):
+            continue
+        bus, number = _number(device / "busnum"), _number(device / "devnum")
+        if bus is not None and number is not None:
+            yield UsbDevice(
+                vendor_id=int(vendor, 16),
+                product_id=int(product, 16),
+                bus=bus,
+                number=number,
+                socket=device.name,
+                sysfs=device,
+                serial_number=_text(device / "serial"),
+                product=_text(device / "product"),
+                manufacturer=_text(device / "manufacturer"),
+            )
+
+
+def _text(attribute: Path) -> str | None:
+    """An attribute's text; None when there is none, or the device went meanwhile."""
+    try:
+        return attribute.read_text(errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def _number(attribute: Path) -> int | None:
+    text = _text(attribute)
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def not_there(address: str) -> LinkError:
+    """Nothing is plugged in at an address."""
+    return LinkError(Cause.NO_DEVICE, f"No {address} is plugged in.", Action.REPLUG, "Check cable and power.")
+
+
+def cannot_open(device: UsbDevice, address: str, error: OSError, interface: int | None = None) -> LinkError:
+    """Say why a device that is plugged in does not open, or its interface cannot be claimed."""
+    match error.errno:
+        case errno.EACCES | errno.EPERM:
+            return _forbidden(device)
+        case errno.EBUSY | errno.EAGAIN:
+            return _held(device, interface)
+        case errno.ENODEV | errno.ENOENT | errno.ENXIO:
+            return not_there(address)
+        case number:
+            why = os.strerror(number) if number is not None else str(error)
+            return LinkError(
+                Cause.LINK_FAILED,
+                f"{device.node} does not open: {why}.",
+                Action.REPLUG,
+                "Unplug the device, wait five seconds, plug it in again.",
+            )
+
+
+def _forbidden(device: UsbDevice) -> LinkError:
+    """The node's owner, group and mode say what is missing."""
+    rule = (
+        f'SUBSYSTEM=="usb", ATTR{{idVendor}}=="{device.vendor_id:04x}", '
+        f'ATTR{{idProduct}}=="{device.product_id:04x}", GROUP="{_group(os.getegid())}", MODE="0660"'
+    )
+    how = f"Add a udev rule, reload the rules and plug the device in again: {rule}"
+    whose = ""
+    with contextlib.suppress(OSError):
+        node = device.node.stat()
+        group = _group(node.st_gid)
+        whose = f" (group {group}, {stat.filemode(node.st_mode)})"
+        if node.st_gid != 0 and node.st_mode & stat.S_IWGRP:
+            how = f"Add the gateway's user to the group {group} and restart the gateway."
+    return LinkError(
+        Cause.NO_PERMISSION, f"The gateway may not open {device.node}{whose}.", Action.CONFIGURE, how
+    )
+
+
+def _held(device: UsbDevice, interface: int | None) -> LinkError:
+    driver = None if interface is None else device.kernel_driver(interface)
+    who = holders(str(device.node))
+    if not who and driver not in (None, "usbfs"):
+        return LinkError(
+            Cause.PORT_HELD,
+            f"The kernel's driver {driver} holds {device.node} and does not let go.",
+            Action.RESTART,
+            f"Unload it: modprobe -r {driver}.",
+        )
+    return LinkError(
+        Cause.PORT_HELD,
+        f"{who or 'Another program'} holds {device.node}.",
+        Action.RESTART,
+        f"{how_to_free(str(device.node), who, 'device')} fprintd, for one, takes fingerprint scanners.",
+    )
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

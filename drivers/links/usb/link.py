@@ -1,0 +1,238 @@
+"""USB: a device found by its identity or over USB/IP, owned by one link, spoken to from a thread an endpoint.
+
+pyusb blocks, so each endpoint has a thread: transfers on one endpoint follow each other, those on different
+ones run beside each other. The threads end before the device is closed: libusb crashes otherwise. A cancelled
+wait leaves its transfer to end by itself; the next on that endpoint comes after it.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import NoReturn, Self, TypeVar
+
+from pydantic import Field, field_validator
+
+from drivers.links.link import LinkError, Tap
+from drivers.links.recording.usb_trace import TransferTap
+from drivers.links.settings import Settings
+from drivers.links.usb.devices import USB_ADDRESS
+from drivers.links.usb.opening import USBIP_ADDRESS, InterfaceClass, OpenedDevice, UsbIdentity
+from drivers.links.usb.presence import until_unplugged
+from drivers.links.usb.transfers import Stalled, TimedOut, Transfers
+
+CONTROL = 0
+VENDOR_IN, VENDOR_OUT = 0xC0, 0x40
+"""Request types: vendor requests to the device."""
+TIMEOUT_S = 1.0
+LISTEN_S = 0.5
+"""How long one interrupt read waits, in seconds: closing may take as long."""
+EMPTY_S = 0.02
+"""Pause after an interrupt read that ended with nothing, in seconds."""
+STALLS_IN_A_ROW = 3
+VENDOR_SPECIFIC = InterfaceClass(0xFF, 0xFF, 0xFF)
+Result = TypeVar("Result")
+
+
+class UsbSettings(Settings):
+    """How to find one USB device."""
+
+    port: str = Field(
+        description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, `usb:VID:PID@SOCKET` with the socket as sysfs "
+        "writes it (1-10.2), or `usbip://HOST:PORT/BUSID`.",
+        examples=["usb:05ba:000a"],
+    )
+
+    @field_validator("port")
+    @classmethod
+    def _an_address(cls, port: str) -> str:
+        if not USB_ADDRESS.fullmatch(port) and not USBIP_ADDRESS.fullmatch(port):
+            raise ValueError(
+                "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits, or "
+                "usbip://HOST:PORT/BUSID"
+            )
+        return port
+
+
+class UsbLink:
+    """One open device with one claimed interface: an async context manager. One owner."""
+
+    def __init__(
+        self, settings: UsbSettings, interface: InterfaceClass | None, tap: Tap, transfers: TransferTap
+    ) -> None:
+        self._wanted = interface
+        self._opened = OpenedDevice(settings.port, tap, transfers, self._tell_lost)
+        self._transfers: Transfers | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lost = asyncio.Event()
+        self._threads: dict[int, ThreadPoolExecutor] = {}
+        self._closing = threading.Event()
+        self.identity = UsbIdentity(0, 0, None, None, None)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it is certainly no real device."""
+        return self._opened.simulated
+
+    async def __aenter__(self) -> Self:
+        """Find, open and claim the device; raises LinkError."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._transfers, self.identity = await self._run(CONTROL, self._opened.open, self._wanted)
+        except BaseException:
+            await self._shut()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for the threads, then close the device."""
+        await self._shut()
+
+    async def control_in(
+        self,
+        request: int,
+        value: int,
+        index: int,
+        size: int,
+        *,
+        kind: int = VENDOR_IN,
+        timeout_s: float = TIMEOUT_S,
+    ) -> bytes:
+        """Ask by a control transfer and return the answer, `size` bytes at most; raises LinkError."""
+        ask = self._open_device().control_in
+        return await self._run(CONTROL, ask, kind, request, value, index, size, timeout_s)
+
+    async def control_out(
+        self,
+        request: int,
+        value: int,
+        index: int,
+        data: bytes,
+        *,
+        kind: int = VENDOR_OUT,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Tell by a control transfer; raises LinkError."""
+        tell = self._open_device().control_out
+        await self._run(CONTROL, tell, kind, request, value, index, data, timeout_s)
+
+    async def read(self, endpoint: int, size: int, *, timeout_s: float = TIMEOUT_S) -> bytes:
+        """Read once from a bulk or interrupt endpoint, `size` bytes at most; raises LinkError."""
+        return await self._run(endpoint, self._open_device().read, endpoint, size, timeout_s)
+
+    async def begin_read(
+        self, endpoint: int, size: int, *, timeout_s: float = TIMEOUT_S
+    ) -> asyncio.Future[bytes]:
+        """Begin to read, and return as soon as that is under way; the future ends as `read` would."""
+        loop = asyncio.get_running_loop()
+        begun = asyncio.Event()
+
+        def tell() -> None:
+            loop.call_soon_threadsafe(begun.set)
+
+        def ended(reading: asyncio.Future[bytes]) -> None:
+            begun.set()
+            if not reading.cancelled():
+                reading.exception()  # one that was given up may fail: that is nobody's concern
+
+        reading = self._run(endpoint, self._open_device().read, endpoint, size, timeout_s, tell)
+        reading.add_done_callback(ended)
+        try:
+            await begun.wait()
+        except asyncio.CancelledError:
+            reading.cancel()
+            raise
+        return reading
+
+    async def write(self, endpoint: int, data: bytes, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Write all of it to a bulk or interrupt endpoint; raises LinkError."""
+        await self._run(endpoint, self._open_device().write, endpoint, data, timeout_s)
+
+    def listen(self, endpoint: int, size: int) -> "Interrupts":
+        """Read from an interrupt endpoint until the link is closed; once for each endpoint."""
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Queue[bytes | LinkError] = asyncio.Queue()
+
+        def deliver(said: bytes | LinkError) -> None:
+            loop.call_soon_threadsafe(heard.put_nowait, said)
+
+        self._run(endpoint, self._listen, endpoint, size, deliver)
+        return Interrupts(heard)
+
+    async def until_unplugged(self) -> NoReturn:
+        """Wait for the end; raises LinkError when the device is gone. For devices that nobody reads from."""
+        if self._opened.found is None:
+            await self._lost.wait()
+        else:
+            await until_unplugged(self._opened.found)
+        raise self._open_device().unplugged()
+
+    def _listen(self, endpoint: int, size: int, deliver: Callable[[bytes | LinkError], None]) -> None:
+        """Read on and on, in the endpoint's thread."""
+        read, stalls = self._open_device().read, 0
+        while not self._closing.is_set():
+            try:
+                said = read(endpoint, size, LISTEN_S)
+            except TimedOut:
+                continue
+            except LinkError as error:
+                stalls += isinstance(error, Stalled)
+                if isinstance(error, Stalled) and stalls < STALLS_IN_A_ROW:
+                    continue
+                deliver(error)
+                return
+            stalls = 0
+            if said:
+                deliver(said)
+            else:  # it was called off, or the device has nothing to say and says it all the time
+                self._closing.wait(EMPTY_S)
+
+    def _open_device(self) -> Transfers:
+        assert self._transfers is not None, "the link is not open"
+        return self._transfers
+
+    def _run(self, endpoint: int, call: Callable[..., Result], *arguments: object) -> asyncio.Future[Result]:
+        """Run what blocks in the thread of an endpoint, after what that thread has to do already."""
+        if endpoint not in self._threads:
+            self._threads[endpoint] = ThreadPoolExecutor(1, thread_name_prefix=f"usb-{endpoint:02x}")
+        return asyncio.get_running_loop().run_in_executor(self._threads[endpoint], call, *arguments)
+
+    def _tell_lost(self) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._lost.set)
+
+    async def _shut(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._closing.set()
+        for thread in self._threads.values():
+            thread.shutdown(wait=False, cancel_futures=True)
+        await loop.run_in_executor(None, self._opened.call_off)
+        for thread in self._threads.values():
+            await loop.run_in_executor(None, thread.shutdown)
+        self._threads.clear()
+        await loop.run_in_executor(None, self._opened.undo.close)
+
+
+class Interrupts:
+    """What an interrupt endpoint has said and will say, in its order, for one listener."""
+
+    def __init__(self, heard: asyncio.Queue[bytes | LinkError]) -> None:
+        self._heard = heard
+
+    async def next(self) -> bytes:
+        """Wait for the next one; raises LinkError when the link has failed, now and whenever asked again."""
+        said = await self._heard.get()
+        if isinstance(said, LinkError):
+            self._heard.put_nowait(said)
+            raise said
+        return said
+
+    def forget(self) -> None:
+        """Let go of what was said and nobody listened to; a failure stays."""
+        waiting = [self._heard.get_nowait() for _ in range(self._heard.qsize())]
+        for said in waiting:
+            if isinstance(said, LinkError):
+                self._heard.put_nowait(said)

@@ -1,0 +1,225 @@
+"""Opening a USB device, of this machine or over USB/IP: locked, configured, one interface claimed.
+
+All of it blocks.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import usb.core
+import usb.util
+from usb.backend import libusb1
+
+from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.recording.usb_trace import TransferTap, TransferType
+from drivers.links.usb.devices import UsbDevice, cannot_open, find_usb, not_there
+from drivers.links.usb.transfers import Transfers
+
+USBIP_ADDRESS = re.compile(
+    r"usbip://(?P<host>[^/:\s\[\]]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})/(?P<busid>[^/\s]{1,31})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceClass:
+    """Which interface of a device is meant: the first of that class, subclass and protocol."""
+
+    code: int
+    subclass: int
+    protocol: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsbIdentity:
+    """What the descriptors say."""
+
+    vendor_id: int
+    product_id: int
+    manufacturer: str | None
+    product: str | None
+    serial_number: str | None
+
+
+@dataclass
+class OpenedDevice:
+    """An open device, until `undo` is closed."""
+
+    address: str
+    tap: Tap
+    transfer_tap: TransferTap
+    on_lost: Callable[[], None]
+    """Called from a thread when a device over USB/IP is gone."""
+    undo: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    found: UsbDevice | None = None
+    """What sysfs says, for a device of this machine."""
+    simulated: bool = True
+    call_off: Callable[[], None] = lambda: None
+    """Ends the reads under way, where that is possible: libusb's run into their timeouts."""
+    device: Any = None
+
+    def open(self, wanted: InterfaceClass | None) -> tuple[Transfers, UsbIdentity]:
+        """Find, lock, open, claim; raises LinkError, and then `undo` is still to be closed."""
+        remote = USBIP_ADDRESS.fullmatch(self.address)
+        if remote is not None:
+            self._import(remote["host"].strip("[]"), int(remote["port"]), remote["busid"])
+        else:
+            self.found = find_usb(self.address)
+            self._open_here(self.found)
+        self.undo.callback(usb.util.dispose_resources, self.device)
+        transfers = Transfers(self.device, self.address, self.found, self.tap, self.transfer_tap)
+        try:
+            self._configure()
+            interface = self._choose_interface(wanted)
+            self._claim(interface.bInterfaceNumber)
+        except usb.core.USBError as error:
+            if self.found is None:
+                raise transfers.failed(error) from error
+            raise cannot_open(self.found, self.address, error) from error
+        for endpoint in interface:
+            interrupt = usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_INTR
+            kind = TransferType.INTERRUPT if interrupt else TransferType.BULK
+            transfers.kinds[endpoint.bEndpointAddress] = kind
+        return transfers, self._identify()
+
+    def _import(self, host: str, port: int, busid: str) -> None:
+        """Take a device over USB/IP: a simulation, whatever the configuration says."""
+        try:
+            from drivers.links.usbip.backend import UsbipBackend
+            from drivers.links.usbip.client import ImportRefusedError, UsbipConnection
+        except ImportError as error:
+            raise LinkError(
+                Cause.LINK_FAILED,
+                "The library that speaks USB/IP is not installed.",
+                Action.CONFIGURE,
+                'Install the extra: pip install "borderpost-gateway[usb]".',
+            ) from error
+        self._lock_name(f"{host}:{port}/{busid}")
+        try:
+            connection = UsbipConnection(host, port, busid)
+        except ImportRefusedError as error:
+            raise self._held() if error.in_use else not_there(self.address) from error
+        except OSError as error:
+            raise not_there(self.address) from error
+        self.undo.callback(connection.close)
+        try:
+            self.device = usb.core.find(backend=UsbipBackend(connection))
+        except usb.core.USBError as error:
+            raise not_there(self.address) from error
+        connection.on_lost = self.on_lost
+        self.call_off = connection.call_off_everything
+
+    def _held(self) -> LinkError:
+        return LinkError(
+            Cause.PORT_HELD,
+            f"Somebody else has imported {self.address}.",
+            Action.RESTART,
+            "Stop that client, or let this gateway be the only one.",
+        )
+
+    def _open_here(self, found: UsbDevice) -> None:
+        """Open a device of this machine."""
+        self.simulated = found.simulated
+        self._lock_node(found)
+        backend = libusb1.get_backend()
+        if backend is None:
+            raise LinkError(
+                Cause.LINK_FAILED,
+                "The library libusb is not installed.",
+                Action.CONFIGURE,
+                "apt-get install libusb-1.0-0",
+            )
+        # libusb learns of a new device a moment after sysfs; until then it is not there.
+        self.device = usb.core.find(backend=backend, bus=found.bus, address=found.number)
+        if self.device is None:
+            raise not_there(self.address)
+
+    def _lock_node(self, found: UsbDevice) -> None:
+        """Keep other devices of this gateway out before a single byte is exchanged."""
+        try:
+            node = os.open(found.node, os.O_RDONLY | os.O_CLOEXEC)
+            self.undo.callback(os.close, node)
+            fcntl.flock(node, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise cannot_open(found, self.address, error) from error
+
+    def _lock_name(self, name: str) -> None:
+        """The same where there is no node: a name that the kernel gives once, until its owner ends."""
+        owner = socket.socket(socket.AF_UNIX)
+        self.undo.callback(owner.close)
+        try:
+            owner.bind(f"\0borderpost-usbip-{name}")
+        except OSError as error:
+            raise LinkError(
+                Cause.PORT_HELD,
+                f"Another device of this gateway has {self.address}.",
+                Action.CONFIGURE,
+                "Give each device a `port` of its own.",
+            ) from error
+
+    def _configure(self) -> None:
+        """The kernel has chosen a configuration, save for a device that it does not understand."""
+        try:
+            self.device.get_active_configuration()
+        except usb.core.USBError as error:
+            if error.errno is not None:
+                raise
+            with contextlib.suppress(usb.core.USBError):
+                self.device.set_configuration()
+
+    def _choose_interface(self, wanted: InterfaceClass | None) -> Any:
+        for interface in self.device.get_active_configuration():
+            found = InterfaceClass(
+                interface.bInterfaceClass, interface.bInterfaceSubClass, interface.bInterfaceProtocol
+            )
+            if wanted in (None, found):
+                return interface
+        raise LinkError(
+            Cause.WRONG_DEVICE,
+            f"The device at {self.address} has no interface that this driver speaks to.",
+            Action.CONFIGURE,
+            "Correct `port` or `driver`.",
+        )
+
+    def _claim(self, interface: int) -> None:
+        """Become the owner, and leave the interface to the kernel again afterwards if it was its."""
+        with contextlib.suppress(usb.core.USBError, NotImplementedError):
+            if self.device.is_kernel_driver_active(interface):
+                self.device.detach_kernel_driver(interface)
+                self.undo.callback(self._give_back, interface)
+        try:
+            usb.util.claim_interface(self.device, interface)
+        except usb.core.USBError as error:
+            if self.found is None:
+                raise
+            raise cannot_open(self.found, self.address, error, interface) from error
+
+    def _give_back(self, interface: int) -> None:
+        with contextlib.suppress(usb.core.USBError, NotImplementedError):
+            usb.util.release_interface(self.device, interface)
+            self.device.attach_kernel_driver(interface)
+
+    def _identify(self) -> UsbIdentity:
+        device, found = self.device, self.found
+        return UsbIdentity(
+            vendor_id=device.idVendor,
+            product_id=device.idProduct,
+            manufacturer=(found and found.manufacturer) or self._string(device.iManufacturer),
+            product=(found and found.product) or self._string(device.iProduct),
+            serial_number=(found and found.serial_number) or self._string(device.iSerialNumber),
+        )
+
+    def _string(self, index: int) -> str | None:
+        """A string descriptor. Many devices fail to give one: that is no reason to fail."""
+        if index == 0:
+            return None
+        try:
+            text: str = usb.util.get_string(self.device, index)
+        except (usb.core.USBError, ValueError):
+            return None
+        return text.strip("\0 ") or None

@@ -1,0 +1,202 @@
+"""Transfers on an open USB device: tapped, and failing in sentences. All of them block."""
+
+import contextlib
+import errno
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import usb.core
+
+from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.recording.usb_trace import Transfer, TransferTap, TransferType
+from drivers.links.usb.devices import UsbDevice
+
+GONE = frozenset({errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.ENXIO})
+GOING_S = 0.3
+"""How long a device that answers nonsense while its plug is pulled may still be listed, in seconds."""
+
+
+class TransferError(LinkError):
+    """One transfer failed and the device is still there: the driver may know what to do about it."""
+
+
+class Stalled(TransferError):  # noqa: N818 - an answer of the device
+    """The device refused; the endpoint has been made ready for the next transfer."""
+
+
+class TimedOut(TransferError):  # noqa: N818 - no answer
+    """The device did not answer in time."""
+
+
+class Transfers:
+    """What crosses one device. Calls on different endpoints may run beside each other."""
+
+    def __init__(
+        self, device: Any, address: str, found: UsbDevice | None, tap: Tap, transfers: TransferTap
+    ) -> None:
+        self._device = device
+        self._address = address
+        self._found = found
+        self._tap = tap
+        self._transfer_tap = transfers
+        self._tapping = threading.Lock()
+        self._numbers = itertools.count(1)
+        self.kinds = {0x00: TransferType.CONTROL, 0x80: TransferType.CONTROL}
+        """Of each endpoint, by its address."""
+
+    def control_in(
+        self, kind: int, request: int, value: int, index: int, size: int, timeout_s: float
+    ) -> bytes:
+        """Ask by a control transfer; raises LinkError."""
+        return self._transfer(
+            kind & 0x80,
+            size,
+            lambda: self._device.ctrl_transfer(kind, request, value, index, size, _ms(timeout_s)),
+            _setup(kind, request, value, index, size),
+        )
+
+    def control_out(
+        self, kind: int, request: int, value: int, index: int, data: bytes, timeout_s: float
+    ) -> None:
+        """Tell by a control transfer; raises LinkError."""
+        self._transfer(
+            kind & 0x80,
+            data,
+            lambda: self._device.ctrl_transfer(kind, request, value, index, data, _ms(timeout_s)),
+            _setup(kind, request, value, index, len(data)),
+        )
+
+    def read(
+        self, endpoint: int, size: int, timeout_s: float, begun: Callable[[], object] = lambda: None
+    ) -> bytes:
+        """Read once, `size` bytes at most, and call `begun` on the way; raises LinkError."""
+
+        def read() -> Any:
+            begun()
+            return self._device.read(endpoint, size, _ms(timeout_s))
+
+        return self._transfer(endpoint, size, read)
+
+    def write(self, endpoint: int, data: bytes, timeout_s: float) -> None:
+        """Write all of it; raises LinkError."""
+        self._transfer(endpoint, data, lambda: self._device.write(endpoint, data, _ms(timeout_s)))
+
+    def _transfer(
+        self, endpoint: int, payload: bytes | int, call: Callable[[], Any], setup: bytes = b""
+    ) -> bytes:
+        """Do one transfer; `payload` is what is sent, or how much is asked for."""
+        number = next(self._numbers)
+        sent, asked = (b"", payload) if isinstance(payload, int) else (payload, len(payload))
+        self._note(number, "submit", endpoint, length=asked, setup=setup, data=sent)
+        try:
+            answer = call()
+        except usb.core.USBError as error:
+            self._note(number, "complete", endpoint, status=-(error.errno or errno.EIO))
+            raise self.failed(error, endpoint) from error
+        received = answer.tobytes() if isinstance(payload, int) else b""
+        count = len(received) if isinstance(payload, int) else answer
+        self._note(number, "complete", endpoint, length=count, data=received)
+        if count < len(sent):
+            raise self._timed_out(f"took {count} bytes of {len(sent)}")
+        return received
+
+    def _note(
+        self,
+        number: int,
+        stage: Literal["submit", "complete"],
+        endpoint: int,
+        *,
+        status: int = 0,
+        length: int = 0,
+        setup: bytes = b"",
+        data: bytes = b"",
+    ) -> None:
+        transfer = Transfer(
+            id=number,
+            stage=stage,
+            kind=self.kinds.get(endpoint, TransferType.BULK),
+            endpoint=endpoint,
+            bus=self._device.bus,
+            device=self._device.address,
+            at_ns=time.time_ns(),
+            status=status,
+            length=length,
+            setup=setup,
+            data=data,
+        )
+        with self._tapping:
+            self._transfer_tap(transfer)
+            if data:
+                self._tap("out" if stage == "submit" else "in", data)
+
+    # What goes wrong, as sentences
+
+    def failed(self, error: usb.core.USBError, endpoint: int = 0) -> LinkError:
+        """Say what a failed transfer means, and make a stalled endpoint ready again."""
+        match error.errno:
+            case number if number in GONE:
+                return self.unplugged()
+            case errno.ETIMEDOUT:
+                return self._timed_out("did not answer in time")
+            case errno.EPIPE:
+                if endpoint & 0x7F:
+                    with contextlib.suppress(usb.core.USBError):
+                        self._device.clear_halt(endpoint)
+                return Stalled(
+                    Cause.NO_ANSWER,
+                    f"The device at {self._address} refuses what it is asked.",
+                    Action.REPLUG,
+                    "Unplug the device, wait five seconds, plug it in again.",
+                )
+            case _ if self._going():
+                return self.unplugged()
+            case number:
+                why = os.strerror(number) if number is not None else "no reason given"
+                return TransferError(
+                    Cause.LINK_FAILED,
+                    f"A transfer from or to {self._address} failed: {why}.",
+                    Action.REPLUG,
+                    "Try another cable and another socket, without a hub.",
+                )
+
+    def unplugged(self) -> LinkError:
+        """The device went away."""
+        return LinkError(
+            Cause.UNPLUGGED,
+            f"The device at {self._address} went away.",
+            Action.REPLUG,
+            "Check the cable; if this repeats, change it.",
+        )
+
+    def _timed_out(self, what: str) -> TimedOut:
+        return TimedOut(
+            Cause.NO_ANSWER,
+            f"The device at {self._address} {what}.",
+            Action.REPLUG,
+            "Unplug the device, wait five seconds, plug it in again.",
+        )
+
+    def _going(self) -> bool:
+        """While a plug is pulled, transfers fail by line errors before the kernel knows that it is gone."""
+        if self._found is None:
+            return False
+        deadline = time.monotonic() + GOING_S
+        while self._found.plugged:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+def _setup(kind: int, request: int, value: int, index: int, size: int) -> bytes:
+    """The eight bytes that begin a control transfer (USB 2.0, section 9.3)."""
+    return bytes((kind, request)) + b"".join(word.to_bytes(2, "little") for word in (value, index, size))
+
+
+def _ms(seconds: float) -> int:
+    """Milliseconds for pyusb, for which 0 is without end."""
+    return max(1, round(1000 * seconds))

@@ -1,0 +1,135 @@
+"""Which node of Video4Linux an address means, and why it cannot be had.
+
+Source: Linux, `Documentation/userspace-api/media/v4l/open.rst`, and `index` of `/sys/class/video4linux`. A
+camera may have several nodes: the first of them gives pictures, others tell about them.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from drivers.links.device_node import holders, how_to_free
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.usb.devices import UsbDevice, find_usb, in_testbed
+
+VIDEO_MAJOR = 81
+"""Documentation/admin-guide/devices.txt."""
+SIMULATED = ("vivid", "v4l2 loopback")
+"""Drivers of the kernel with nothing but software behind them."""
+
+
+def find_video(address: str) -> tuple[str, UsbDevice | None]:
+    """The path of the node, and the descriptors of one addressed on USB; raises LinkError."""
+    if not address.startswith("usb:"):
+        return _checked(address), None
+    device = find_usb(address)
+    nodes = sorted(
+        node.name
+        for node in device.sysfs.glob(f"{device.sysfs.name}:*/video4linux/video*")
+        if _index(node) == 0
+    )
+    match nodes:
+        case [node]:
+            return f"/dev/{node}", device
+        case []:
+            raise LinkError(
+                Cause.WRONG_DEVICE,
+                f"{address} is plugged in, and is no camera.",
+                Action.CONFIGURE,
+                "Correct `port`; `v4l2-ctl --list-devices` lists the cameras.",
+            )
+        case _:
+            raise LinkError(
+                Cause.AMBIGUOUS,
+                f"{address} is {len(nodes)} cameras in one: {', '.join(f'/dev/{node}' for node in nodes)}.",
+                Action.CONFIGURE,
+                "Name the one by its /dev/v4l/by-path name.",
+            )
+
+
+def _index(node: Path) -> int | None:
+    try:
+        return int((node / "index").read_text())
+    except (OSError, ValueError):
+        return None  # it was unplugged meanwhile
+
+
+def _checked(address: str) -> str:
+    path = os.path.realpath(address)
+    try:
+        node = Path(path).stat()
+    except OSError as error:
+        raise cannot_have(address, path, error) from error
+    if stat.S_ISCHR(node.st_mode) and os.major(node.st_rdev) == VIDEO_MAJOR:
+        return path
+    raise no_camera(address)
+
+
+def simulated(kernel_driver: str, device: UsbDevice | None) -> bool:
+    """Whether it is certainly no real camera."""
+    return kernel_driver in SIMULATED or in_testbed() or (device is not None and device.simulated)
+
+
+def no_camera(address: str) -> LinkError:
+    """Something else is there."""
+    return LinkError(
+        Cause.WRONG_DEVICE,
+        f"{address} gives no pictures.",
+        Action.CONFIGURE,
+        "Correct `port`: the names under /dev/v4l/by-id that end in -index0 are cameras.",
+    )
+
+
+def cannot_have(address: str, path: str, error: OSError) -> LinkError:
+    """Say why a camera does not open, or does not begin to give pictures."""
+    match error.errno:
+        case errno.EBUSY:
+            who = holders(path)
+            return LinkError(
+                Cause.PORT_HELD,
+                f"{who or 'Another program'} uses the camera at {path}.",
+                Action.RESTART,
+                how_to_free(path, who, "camera"),
+            )
+        case errno.EACCES | errno.EPERM:
+            return LinkError(
+                Cause.NO_PERMISSION,
+                f"The gateway may not open {path}.",
+                Action.CONFIGURE,
+                "Add the gateway's user to the group that owns it (ls -l shows it), usually video.",
+            )
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            return LinkError(
+                Cause.NO_DEVICE,
+                f"No camera is plugged in at {address}.",
+                Action.REPLUG,
+                "Check its cable.",
+            )
+        case errno.ENOTTY:
+            return no_camera(address)
+        case errno.ENOSPC:
+            return LinkError(
+                Cause.LINK_FAILED,
+                f"The USB bus of {address} has no room for its pictures.",
+                Action.CONFIGURE,
+                "Plug it into a port of another USB controller, or set a smaller `size`.",
+            )
+        case number:
+            why = type(error).__name__ if number is None else os.strerror(number)
+            return LinkError(
+                Cause.LINK_FAILED,
+                f"The camera at {address} does not begin: {why}.",
+                Action.REPLUG,
+                "Unplug the camera, wait five seconds, plug it in again.",
+            )
+
+
+def gone(address: str) -> LinkError:
+    """It was there."""
+    return LinkError(
+        Cause.UNPLUGGED,
+        f"The camera at {address} went away.",
+        Action.REPLUG,
+        "Check its cable; if this repeats, change it.",
+    )

@@ -1,0 +1,285 @@
+"""Cameras of this machine: read by a thread through mapped buffers, of which only the newest picture is kept.
+
+Source: Linux, `Documentation/userspace-api/media/v4l/mmap.rst` and `buffer.rst`. Needs the extra `uvc`.
+"""
+
+import asyncio
+import contextlib
+import errno
+import mmap
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Annotated, Any, Literal, Self
+
+from linuxpy.video import device as v4l2
+from pydantic import AfterValidator, Field
+
+from drivers.links.address import node_address
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.settings import Settings
+from drivers.links.usb.devices import USB_ADDRESS, UsbDevice
+from drivers.links.video.devices import cannot_have, find_video, gone, no_camera, simulated
+from drivers.links.video.latest import Newest
+from drivers.links.video.v4l2_setup import CAPTURE, Mode, set_up
+
+BUFFERS = 4
+OPEN_S = 10.0
+"""How long a camera may take to begin, in seconds: the kernel asks it a dozen things over USB."""
+ASLEEP_NS = 100_000_000
+"""By how much the two clocks that count from the start part when the machine was suspended."""
+MMAP = v4l2.Memory.MMAP
+
+
+class VideoSettings(Settings):
+    """Which camera, and what it is set to. What stands nowhere is left as the camera has it."""
+
+    port: Annotated[str, AfterValidator(partial(node_address, usb_address=USB_ADDRESS))] = Field(
+        description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, `usb:VID:PID@SOCKET`, or a path such as "
+        "/dev/v4l/by-id/...-index0",
+        examples=["usb:046D:0825"],
+    )
+    size: str | None = Field(
+        None,
+        pattern=r"^[1-9]\d{1,4}x[1-9]\d{1,4}$",
+        description="Width and height, in pixels. Without it the largest up to 1920x1080.",
+        examples=["1280x720"],
+    )
+    frames_per_s: float | None = Field(
+        None, gt=0, le=120, description="Pictures a second, where the camera offers that.", examples=[15]
+    )
+    exposure_ms: float | Literal["auto"] | None = Field(
+        None, description="How long each picture is exposed, in milliseconds, or `auto`.", examples=[16.6]
+    )
+    focus: int | Literal["auto"] | None = Field(
+        None, description="Where the lens stands, in the camera's own units, or `auto`.", examples=["auto"]
+    )
+    silence_s: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="A camera without a new picture for so long has stalled, in seconds.",
+        examples=[2.0],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """A picture as the camera gave it."""
+
+    content: bytes
+    made_ns: int
+    """When its first byte came, by CLOCK_BOOTTIME, or somewhat earlier."""
+
+
+class VideoLink:
+    """A camera that is being read: an async context manager."""
+
+    def __init__(self, settings: VideoSettings, damaged: Callable[[], None]) -> None:
+        """`damaged` is called in the loop for each picture that the kernel flags as spoilt."""
+        self._settings = settings
+        self._damaged = damaged
+        self._spoilt = 0
+        """How many in a row."""
+        self._thread = threading.Thread(target=self._run, name="v4l2", daemon=True)
+        self._newest: Newest[VideoFrame] = Newest()
+        self._wake = -1
+        self.mode: Mode
+        """How its pictures come: known once it is open."""
+        self.name = ""
+        """What the camera calls itself."""
+        self.usb: UsbDevice | None = None
+        """What its USB descriptors say, when it is addressed by them."""
+        self.simulated = False
+
+    async def __aenter__(self) -> Self:
+        """Open, set up, and wait for the first picture; raises LinkError."""
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._thread.start()
+        try:
+            async with asyncio.timeout(OPEN_S + self._settings.silence_s):
+                await self.newer_than(0)
+        except TimeoutError:
+            await self._end()
+            raise self._stalled() from None
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the thread, which gives the camera back."""
+        await self._end()
+
+    async def _end(self) -> None:
+        self._newest.stopped = True
+        os.eventfd_write(self._wake, 1)
+        await asyncio.to_thread(self._thread.join)
+        os.close(self._wake)
+
+    async def newer_than(self, since_ns: int) -> VideoFrame:
+        """The newest picture, as soon as it was made after that; raises LinkError."""
+        return await self._newest.newer_than(since_ns)
+
+    async def watched(self) -> None:
+        """Wait until the camera fails; raises LinkError."""
+        await self._newest.watched(_boot_ns(), self._settings.silence_s, self._stalled)
+
+    # In the thread.
+
+    def _run(self) -> None:
+        failure = gone(self._settings.port)
+        try:
+            self._read()
+        except LinkError as error:
+            failure = error
+        finally:  # whatever happens, those who wait are told
+            self._newest.fail(failure)
+
+    def _read(self) -> None:
+        settings = self._settings
+        path, self.usb = find_video(settings.port)
+        fd = -1
+        try:
+            # Not through linuxpy's Device, which reads every format and control that there is.
+            fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._identify(fd)
+            self.mode = set_up(
+                fd,
+                settings.port,
+                settings.size,
+                settings.frames_per_s,
+                settings.exposure_ms,
+                settings.focus,
+            )
+            with _mapped(fd) as buffers:
+                for n in range(len(buffers)):
+                    v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, n)
+                v4l2.stream_on(fd, CAPTURE)
+                try:
+                    self._stream(fd, buffers)
+                except OSError as error:
+                    raise self._broke_off(error) from error
+                finally:
+                    with contextlib.suppress(OSError):
+                        v4l2.stream_off(fd, CAPTURE)
+        except OSError as error:
+            raise cannot_have(settings.port, path, error) from error
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+    def _identify(self, fd: int) -> None:
+        found = v4l2.read_capabilities(fd)
+        can = found.device_caps if found.capabilities & v4l2.Capability.DEVICE_CAPS else found.capabilities
+        if not (can & v4l2.Capability.VIDEO_CAPTURE and can & v4l2.Capability.STREAMING):
+            raise no_camera(self._settings.port)
+        self.name = found.card.decode(errors="replace")
+        self.simulated = simulated(found.driver.decode(errors="replace"), self.usb)
+
+    def _stream(self, fd: int, buffers: list[mmap.mmap]) -> None:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        looked_ns, asleep_ns = _boot_ns(), _asleep_ns()
+        while not self._newest.stopped:
+            told = dict(poll.poll())
+            newest, found = self._drained(fd)
+            if not found and told.get(fd, 0) & (select.POLLERR | select.POLLHUP):
+                raise gone(self._settings.port)
+            before_ns, looked_ns = looked_ns, _boot_ns()
+            slept_ns, asleep_ns = _asleep_ns() - asleep_ns, _asleep_ns()
+            if newest is None:
+                continue
+            # What waited while the machine was suspended seems to be of now, by a clock that stood still.
+            if slept_ns < ASLEEP_NS:
+                made_ns = self._made_ns(newest, before_ns, looked_ns)
+                self._newest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
+            v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, newest.index)
+
+    def _drained(self, fd: int) -> tuple[Any, int]:
+        """The newest whole picture that waits, and how many waited; all others are given back."""
+        newest, found = None, 0
+        while True:
+            try:
+                buffer = v4l2.dequeue_buffer(fd, CAPTURE, MMAP)
+            except BlockingIOError:
+                return newest, found
+            found += 1
+            if buffer.flags & v4l2.BufferFlag.ERROR:
+                self._spoilt += 1
+                self._newest.call(self._damaged)
+            else:
+                self._spoilt = 0
+                newest, buffer = buffer, newest
+            if buffer is not None:
+                v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, buffer.index)
+
+    def _made_ns(self, buffer: Any, before_ns: int, now_ns: int) -> int:
+        """When its first byte came, at the earliest, where that cannot be known.
+
+        `before_ns`: when nothing waited any more the last time, so all of it ended after that.
+        """
+        flags = v4l2.BufferFlag
+        if buffer.flags & flags.TIMESTAMP_MASK == flags.TIMESTAMP_MONOTONIC:
+            stamped_ns = buffer.timestamp.secs * 10**9 + buffer.timestamp.usecs * 1000 + _asleep_ns()
+            if buffer.flags & flags.TSTAMP_SRC_MASK != flags.TSTAMP_SRC_SOE:
+                stamped_ns -= self.mode.interval_ns
+            if stamped_ns <= now_ns:
+                return int(stamped_ns)
+        return before_ns - self.mode.interval_ns
+
+    # What goes wrong, as sentences.
+
+    def _stalled(self) -> LinkError:
+        settings = self._settings
+        if self._spoilt:
+            return LinkError(
+                Cause.LINK_FAILED,
+                f"The camera at {settings.port} gives nothing but damaged pictures, {self._spoilt} so far.",
+                Action.REPLUG,
+                "Plug it into another port, without a hub or an extension; change its cable.",
+            )
+        return LinkError(
+            Cause.NO_ANSWER,
+            f"The camera at {settings.port} has given no picture for {settings.silence_s:g} seconds.",
+            Action.REPLUG,
+            "Unplug the camera, wait five seconds, plug it in again.",
+        )
+
+    def _broke_off(self, error: OSError) -> LinkError:
+        if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOENT):
+            return gone(self._settings.port)
+        return LinkError(
+            Cause.LINK_FAILED,
+            f"The camera at {self._settings.port} broke off ({os.strerror(error.errno or 0)}).",
+            Action.REPLUG,
+            "Unplug the camera, wait five seconds, plug it in again.",
+        )
+
+
+@contextlib.contextmanager
+def _mapped(fd: int) -> Iterator[list[mmap.mmap]]:
+    """Buffers of the kernel, as memory."""
+    buffers = v4l2.create_mmap_buffers(fd, CAPTURE, MMAP, BUFFERS)
+    try:
+        yield buffers
+    finally:
+        for buffer in buffers:
+            buffer.close()
+
+
+def _boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _asleep_ns() -> int:
+    """How far CLOCK_BOOTTIME is ahead of CLOCK_MONOTONIC."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)

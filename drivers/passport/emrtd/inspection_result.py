@@ -1,0 +1,151 @@
+"""From evidence to a result: every check of the chip, always in the same order."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+from drivers.observation import Attachment, Check, Outcome
+from drivers.passport import mrz as zones
+from drivers.passport.chip_result import ChipResult
+from drivers.passport.emrtd import lds, verdicts
+from drivers.passport.emrtd.comparison import mrz_vs_dg1
+from drivers.passport.emrtd.errors import ChipError
+from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.face import face_image
+from drivers.passport.emrtd.passive_authentication import (
+    ALWAYS_THERE,
+    RESTING_ON_SOD,
+    PassiveAuthentication,
+)
+from drivers.passport.emrtd.pki.trust_store import TrustStore
+from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
+from drivers.passport.mrz import Mrz
+
+FACE_ROLE = "chip_face"
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one read amounts to. Pure: the same evidence gives the same result."""
+
+    evidence: Evidence
+    printed: Mrz | None
+    trust: TrustStore | None
+    today: date
+
+    def result(self, commands: int, duration_ms: float) -> ChipResult:
+        """Put everything together."""
+        evidence = self.evidence
+        lines = self._parsed(ElementaryFile.DG1, lds.dg1_lines) or ()
+        zone = zones.parse(lines, self.today) if lines else None
+        sod = evidence.files.get(ElementaryFile.SOD)
+        face = self._parsed(ElementaryFile.DG2, face_image)
+        opened = evidence.opened
+        return ChipResult(
+            access=opened.method if opened else None,
+            pace_protocol=opened.pace.protocol if opened and opened.pace else None,
+            data_groups_listed=tuple(sorted(evidence.listed())),
+            data_groups_read=tuple(sorted(file.number for file in evidence.files if file.number)),
+            sod_sha256=hashlib.sha256(sod).hexdigest() if sod is not None else None,
+            lines=lines,
+            mrz=zone,
+            holder=self._parsed(ElementaryFile.DG11, lds.holder_details),
+            document_details=self._parsed(ElementaryFile.DG12, lds.document_details),
+            face=Attachment.of(FACE_ROLE, face.media_type, face.content) if face else None,
+            checks=tuple(self._checks(zone, lines)),
+            commands=commands,
+            duration_ms=duration_ms,
+        )
+
+    def _parsed(self, file: ElementaryFile, parse: Callable[[bytes], _Parsed]) -> _Parsed | None:
+        """Take a file apart; one that cannot be is left out of the result."""
+        content = self.evidence.files.get(file)
+        try:
+            return None if content is None else parse(content)
+        except ChipError:
+            return None
+
+    def _checks(self, zone: Mrz | None, lines: tuple[str, ...]) -> Iterator[Check]:
+        if self.evidence.access is not None and self.evidence.access.reason == "no_application":
+            yield from self._no_document()
+            return
+        yield self._access()
+        passive = PassiveAuthentication(
+            self.evidence, self.trust, self.today, zone.issuer if zone is not None else None
+        )
+        judged = {check.id: check for check in passive.checks()}
+        yield from judged.values()
+        signed = judged[verdicts.SOD_SIGNATURE].outcome is Outcome.SUCCESSFUL
+        for identifier, group in (
+            (verdicts.ACTIVE_AUTHENTICATION, 15),
+            (verdicts.CHIP_AUTHENTICATION, 14),
+        ):
+            hashed = judged.get(verdicts.data_group_hash(group))
+            authentic = signed and hashed is not None and hashed.outcome is Outcome.SUCCESSFUL
+            proof = self._proof(identifier, DATA_GROUPS[group], authentic=authentic)
+            if proof is not None:
+                yield proof
+        yield mrz_vs_dg1(self.printed, lines, self.evidence)
+
+    def _no_document(self) -> Iterator[Check]:
+        """A chip that is none of a travel document has none of its features."""
+        hashes = (verdicts.data_group_hash(group) for group in sorted(ALWAYS_THERE))
+        for identifier in (
+            verdicts.ACCESS,
+            verdicts.SOD_SIGNATURE,
+            *RESTING_ON_SOD,
+            *hashes,
+            verdicts.ISSUING_STATE,
+            verdicts.ACTIVE_AUTHENTICATION,
+            verdicts.CHIP_AUTHENTICATION,
+            verdicts.MRZ_VS_DG1,
+        ):
+            yield verdicts.not_supported(identifier, "no_application")
+
+    def _access(self) -> Check:
+        """State how the chip was opened, and whether it told the truth about how it can be.
+
+        EF.CardAccess is not signed; Doc 9303-11, section 4.4.1 has it compared with DG14, which is.
+        """
+        evidence = self.evidence
+        if evidence.access is None:
+            return verdicts.aborted(verdicts.ACCESS, evidence.cut or "chip_error")
+        run = evidence.opened.pace if evidence.opened is not None else None
+        signed = evidence.security_infos()
+        # Documents exist whose DG14 leaves PACE out altogether; they say nothing either way.
+        if run is not None and signed is not None and signed.pace and run not in signed.pace:
+            return verdicts.failed(verdicts.ACCESS, "card_access_unlike_dg14")
+        return evidence.access
+
+    def _proof(self, identifier: str, file: ElementaryFile, *, authentic: bool) -> Check | None:
+        """State how the chip proved that it is no copy; None where the other way was taken instead."""
+        evidence = self.evidence
+        made = evidence.proofs.get(identifier)
+        if made is not None:
+            if made.outcome is Outcome.SUCCESSFUL and not authentic:
+                return verdicts.undetermined(identifier, "key_not_authentic")
+            return made
+        if file not in evidence.files:
+            return self._no_key(identifier, file)
+        infos = evidence.security_infos()
+        offers_chip_authentication = infos is not None and infos.offers_chip_authentication
+        if identifier == verdicts.ACTIVE_AUTHENTICATION and offers_chip_authentication:
+            return None
+        if identifier == verdicts.CHIP_AUTHENTICATION and not offers_chip_authentication:
+            if infos is None:
+                return verdicts.undetermined(identifier, "file_malformed")
+            return verdicts.not_supported(identifier)
+        return verdicts.aborted(identifier, evidence.cut or "chip_error")
+
+    def _no_key(self, identifier: str, file: ElementaryFile) -> Check:
+        """State why there is no key: the document has none, or it was not read."""
+        evidence = self.evidence
+        tried = file in evidence.refused or file in evidence.malformed
+        lists_known = not evidence.files.keys().isdisjoint({ElementaryFile.COM, ElementaryFile.SOD})
+        unlisted = file.number not in evidence.listed() and (lists_known or evidence.cut is None)
+        if unlisted and not tried:
+            return verdicts.not_supported(identifier)
+        return evidence.absence(identifier, file)

@@ -1,0 +1,188 @@
+"""Certificates and revocation lists of document signers and their states.
+
+Source: ICAO Doc 9303-12, section 7.1; RFC 5280. asn1crypto takes them apart, because documents carry
+what stricter parsers refuse (explicit curves, negative serial numbers, odd names).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from asn1crypto import crl as asn1_crl
+from asn1crypto import x509
+
+from drivers.passport.emrtd.crypto.public_keys import PublicKey, parse_public_key
+from drivers.passport.emrtd.crypto.signatures import Algorithm, verify
+from drivers.passport.emrtd.encoding import tlv
+from drivers.passport.emrtd.errors import MalformedError
+
+LONGEST = 64 * 1024
+"""Most bytes of a certificate that is believed."""
+# What asn1crypto is known to raise on bytes that are none of its own making.
+_ASN1_FAULTS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    ArithmeticError,
+)
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn what asn1crypto raises into MalformedError, without the values that its messages quote."""
+    try:
+        yield
+    except _ASN1_FAULTS:
+        raise MalformedError(f"{what} is not laid out as it must be") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """An X.509 certificate, as much of it as passive authentication needs."""
+
+    subject: bytes = field(repr=False)
+    """Names are compared in the normal form of RFC 5280, section 7.1, hashed."""
+    issuer: bytes = field(repr=False)
+    serial_number: int = field(repr=False)
+    country: str | None
+    not_before: datetime
+    not_after: datetime
+    key_info: bytes = field(repr=False)
+    key_id: bytes | None = field(repr=False)
+    authority_key_id: bytes | None = field(repr=False)
+    may_sign_certificates: bool
+    algorithm: Algorithm
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    sha256: str
+
+    @classmethod
+    def parse(cls, der: bytes) -> "Certificate":
+        """Read a certificate in DER; raises MalformedError."""
+        _bounded(der)
+        with reading("a certificate"):
+            parsed = x509.Certificate.load(der, strict=True)
+            return cls._from_asn1(parsed, der)
+
+    @classmethod
+    def _from_asn1(cls, parsed: Any, der: bytes) -> "Certificate":
+        body = parsed["tbs_certificate"]
+        validity = body["validity"]
+        constraints = parsed.basic_constraints_value
+        usage = parsed.key_usage_value
+        authority = bool(constraints and constraints["ca"].native)
+        subject, issuer = parsed.subject.native, parsed.issuer.native
+        return cls(
+            subject=name_digest(parsed.subject),
+            issuer=name_digest(parsed.issuer),
+            serial_number=parsed.serial_number,
+            country=_country(subject) or _country(issuer),
+            not_before=_utc(validity["not_before"].native),
+            not_after=_utc(validity["not_after"].native),
+            key_info=body["subject_public_key_info"].dump(),
+            key_id=parsed.key_identifier,
+            authority_key_id=parsed.authority_key_identifier,
+            may_sign_certificates=authority and (usage is None or "key_cert_sign" in usage.native),
+            algorithm=Algorithm.parse(parsed["signature_algorithm"].dump()),
+            signed=body.dump(),
+            signature=parsed.signature,
+            sha256=hashlib.sha256(der).hexdigest(),
+        )
+
+    def public_key(self) -> PublicKey:
+        """Read the key; raises MalformedError or UnsupportedError."""
+        return parse_public_key(self.key_info)
+
+    def valid_on(self, day: date) -> bool:
+        """Tell whether that day is within the validity; both ends count."""
+        return self.not_before.date() <= day <= self.not_after.date()
+
+    def names_as_issuer(self, authority: "Certificate") -> bool:
+        """Tell whether this certificate claims to be signed by that authority.
+
+        By key identifier where both have one, since a state keeps its name when it changes keys.
+        """
+        if self.authority_key_id is not None and authority.key_id is not None:
+            return self.authority_key_id == authority.key_id
+        return self.issuer == authority.subject
+
+    def signed_by(self, authority: "Certificate") -> bool:
+        """Verify the signature; raises MalformedError or UnsupportedError."""
+        return verify(authority.public_key(), self.algorithm, self.signed, self.signature)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """A certificate revocation list of a state."""
+
+    issuer: bytes = field(repr=False)
+    authority_key_id: bytes | None = field(repr=False)
+    issued: datetime
+    next_update: datetime | None
+    revoked: frozenset[int] = field(repr=False)
+    algorithm: Algorithm
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+
+    @classmethod
+    def parse(cls, der: bytes) -> "RevocationList":
+        """Read a list in DER; raises MalformedError."""
+        _bounded(der, 16 * 1024 * 1024)
+        with reading("a revocation list"):
+            parsed = asn1_crl.CertificateList.load(der, strict=True)
+            body = parsed["tbs_cert_list"]
+            entries = body["revoked_certificates"]
+            next_update = body["next_update"].native
+            return cls(
+                issuer=name_digest(parsed.issuer),
+                authority_key_id=parsed.authority_key_identifier,
+                issued=_utc(body["this_update"].native),
+                next_update=_utc(next_update) if next_update else None,
+                revoked=frozenset(
+                    entry["user_certificate"].native for entry in (entries if entries.native else ())
+                ),
+                algorithm=Algorithm.parse(parsed["signature_algorithm"].dump()),
+                signed=body.dump(),
+                signature=parsed.signature,
+            )
+
+    def signed_by(self, authority: Certificate) -> bool:
+        """Verify the signature; raises MalformedError or UnsupportedError."""
+        return verify(authority.public_key(), self.algorithm, self.signed, self.signature)
+
+    def is_of(self, authority: Certificate) -> bool:
+        """Tell whether the list claims to be that authority's."""
+        if self.authority_key_id is not None and authority.key_id is not None:
+            return self.authority_key_id == authority.key_id
+        return self.issuer == authority.subject
+
+    def current_on(self, day: date) -> bool:
+        """Tell whether the next list is not yet due."""
+        return self.next_update is None or day <= self.next_update.date()
+
+
+def name_digest(name: Any) -> bytes:
+    """Give a short form of a distinguished name that equal names share."""
+    return hashlib.sha256(name.hashable.encode("utf-8", "surrogatepass")).digest()
+
+
+def _bounded(der: bytes, limit: int = LONGEST) -> None:
+    if len(der) > limit:
+        raise MalformedError("a certificate or list has more bytes than such a thing has")
+    tlv.check_nesting(der)
+
+
+def _country(name: dict[str, Any]) -> str | None:
+    value = name.get("country_name")
+    return value if isinstance(value, str) and 2 <= len(value.strip()) <= 3 else None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)

@@ -1,0 +1,63 @@
+"""The document security object: hashes of all data groups, signed by the issuer.
+
+Source: ICAO Doc 9303-10, section 4.6.2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives import hashes
+
+from drivers.passport.emrtd.crypto.ciphers import same
+from drivers.passport.emrtd.crypto.signatures import digest, hash_algorithm
+from drivers.passport.emrtd.encoding import der, tlv
+from drivers.passport.emrtd.errors import MalformedError
+from drivers.passport.emrtd.pki.certificates import Certificate
+from drivers.passport.emrtd.pki.signed_data import SignedData
+
+_SOD_TAG = 0x77
+# The standard's own type, and those under which Belgium, France, the Netherlands and China signed theirs.
+CONTENT_TYPES = frozenset({"2.23.136.1.1.1", "1.3.27.1.1.1", "1.2.528.1.1006.1.20.1", "1.2.840.113549.1.7.1"})
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityObject:
+    """EF.SOD taken apart."""
+
+    signed: SignedData
+    function: hashes.HashAlgorithm = field(repr=False)
+    hashes: Mapping[int, bytes] = field(repr=False)
+
+    @classmethod
+    def parse(cls, content: bytes) -> "SecurityObject":
+        """Read EF.SOD; raises MalformedError, or UnsupportedError for an unknown hash function."""
+        signed = SignedData.parse(tlv.whole(content, _SOD_TAG))
+        if signed.content_type not in CONTENT_TYPES:
+            raise MalformedError("the security object holds other content than it must")
+        _, algorithm, values, *_ = der.sequence(signed.content, least=3)
+        identifier, *_ = der.elements(der.expect(algorithm, der.SEQUENCE), 1)
+        function = hash_algorithm(der.oid(der.expect(identifier, der.OID)))
+        found: dict[int, bytes] = {}
+        for item in tlv.children(der.expect(values, der.SEQUENCE), most=16):
+            number, value = der.elements(der.expect(item, der.SEQUENCE), 2)[:2]
+            group = der.small_integer(der.expect(number, der.INTEGER))
+            if group in found or not 1 <= group <= 16:
+                raise MalformedError("the security object lists a data group that cannot be, or twice")
+            found[group] = der.expect(value, der.OCTET_STRING)
+        return cls(signed, function, found)
+
+    def vouches_for(self, group: int, content: bytes) -> bool:
+        """Tell whether a data group has the hash that was signed."""
+        return group in self.hashes and same(self.hashes[group], digest(self.function, content))
+
+    def signer(self, others: tuple[Certificate, ...]) -> Certificate | None:
+        """Find the signer's certificate: inside, or among others where the issuer left it out.
+
+        A single certificate inside is taken even when the signer info names it differently, which some
+        issuers' do; the signature decides.
+        """
+        inside = self.signed.certificates
+        for certificate in (*inside, *others):
+            if self.signed.is_signer(certificate):
+                return certificate
+        return inside[0] if len(inside) == 1 else None

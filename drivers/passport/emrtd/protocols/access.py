@@ -1,0 +1,131 @@
+"""Opening a chip: PACE where it offers it, Basic Access Control otherwise (ICAO Doc 9303-11, section 4.2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from drivers.passport.chip_result import AccessMethod
+from drivers.passport.emrtd.crypto.key_agreement import Randomness
+from drivers.passport.emrtd.errors import (
+    AccessDeniedError,
+    CardRemoved,
+    ChipError,
+    CommandRefusedError,
+    MalformedError,
+    NoApplicationError,
+    SecureMessagingError,
+    UnsupportedError,
+)
+from drivers.passport.emrtd.protocols import bac, pace
+from drivers.passport.emrtd.protocols.passwords import Password, PasswordKind
+from drivers.passport.emrtd.protocols.security_infos import PaceInfo, SecurityInfos
+from drivers.passport.emrtd.transport import files
+from drivers.passport.emrtd.transport.apdu import NOT_FOUND
+from drivers.passport.emrtd.transport.files import SHORT_CHUNK, ElementaryFile
+from drivers.passport.emrtd.transport.secure_messaging import Channel
+
+# What a chip without any access control answers to GET CHALLENGE.
+_NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How a chip was opened, and how it may be read."""
+
+    method: AccessMethod
+    pace: PaceInfo | None
+    chunk: int
+    """Most bytes to ask for at once."""
+
+
+def open_chip(
+    channel: Channel, passwords: tuple[Password, ...], random: Randomness, *, extended: bool
+) -> Opened:
+    """Open a chip that has just been powered and select its application.
+
+    `passwords` are tried in their order, `extended` is whether the reader passes extended lengths on.
+    Raises AccessDeniedError when the chip accepts none of the passwords, NoApplicationError,
+    UnsupportedError when there is no password for what the chip offers, and what the channel raises.
+    """
+    infos = _card_access(channel)
+    chunk = _chunk(channel) if extended else SHORT_CHUNK
+    if infos is not None and (info := _pace(channel, infos, passwords, random)) is not None:
+        way, password = info
+        _select(channel)
+        method = AccessMethod.PACE_MRZ if password.kind is PasswordKind.MRZ else AccessMethod.PACE_CAN
+        return Opened(method, way, chunk)
+    _select(channel)
+    zone = next((p for p in passwords if p.kind is PasswordKind.MRZ), None)
+    if zone is None:
+        raise UnsupportedError("only the printed zone opens this chip")
+    try:
+        channel.security = bac.perform(channel, zone, random)
+    except CommandRefusedError as refusal:
+        if refusal.status not in _NO_SUCH_COMMAND:
+            raise
+        return Opened(AccessMethod.NONE, None, chunk)
+    return Opened(AccessMethod.BAC, None, chunk)
+
+
+def _card_access(channel: Channel) -> SecurityInfos | None:
+    """Read EF.CardAccess, which chips without PACE do not have or do not give."""
+    try:
+        content = _drained(files.read(channel, ElementaryFile.CARD_ACCESS))
+        return SecurityInfos.from_card_access(content)
+    except (CommandRefusedError, MalformedError):
+        return None
+
+
+def _chunk(channel: Channel) -> int:
+    try:
+        return files.longest_chunk(files.read_row(channel, ElementaryFile.ATR_INFO))
+    except (CommandRefusedError, MalformedError):
+        return SHORT_CHUNK
+
+
+def _pace(
+    channel: Channel, infos: SecurityInfos, passwords: tuple[Password, ...], random: Randomness
+) -> tuple[PaceInfo, Password] | None:
+    """Run PACE in the best way that works and give it with the password, or None when none does.
+
+    A chip that refuses a way before any password is at stake is asked for the next one.
+    """
+    denied: AccessDeniedError | None = None
+    for info, password in _ways(infos, passwords):
+        ambiguous = sum(other.protocol == info.protocol for other in infos.pace) > 1
+        try:
+            channel.security = pace.perform(channel, info, password, random, ambiguous=ambiguous)
+        except AccessDeniedError as denial:
+            denied = denial
+        except (CardRemoved, SecureMessagingError):
+            raise
+        except ChipError:
+            continue
+        else:
+            return info, password
+    if denied is not None:
+        raise denied
+    return None
+
+
+def _ways(infos: SecurityInfos, passwords: tuple[Password, ...]) -> Iterator[tuple[PaceInfo, Password]]:
+    for password in passwords:
+        for info in infos.usable_pace()[:4]:
+            yield info, password
+
+
+def _select(channel: Channel) -> None:
+    try:
+        bac.select_application(channel)
+    except CommandRefusedError as refusal:
+        if refusal.status in NOT_FOUND:
+            raise NoApplicationError("the chip has no eMRTD application") from None
+        raise
+
+
+def _drained(reading: "Iterator[object]") -> bytes:
+    """Run a read to its end without anybody watching its progress."""
+    while True:
+        try:
+            next(reading)
+        except StopIteration as end:
+            return bytes(end.value)

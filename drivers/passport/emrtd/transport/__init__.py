@@ -1,0 +1,1 @@
+"""TODO package docstring of drivers/passport/emrtd/transport."""

@@ -1,0 +1,176 @@
+"""Elementary files of an eMRTD and how they are read (ICAO Doc 9303-10, section 3).
+
+Fingerprints and irises (DG3, DG4) are not listed here on purpose: they need a right to read that a border
+post of this kind does not have, and are never asked for.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from enum import Enum
+
+from drivers.passport.emrtd.encoding import tlv
+from drivers.passport.emrtd.errors import MalformedError
+from drivers.passport.emrtd.transport.apdu import (
+    END_OF_FILE,
+    READ_BINARY,
+    READ_BINARY_DO,
+    SELECT,
+    SHORT_NE,
+    SUCCESS,
+    Command,
+    Response,
+)
+from drivers.passport.emrtd.transport.secure_messaging import Channel
+
+_KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    file_id: int
+    tag: int | None
+    limit: int
+
+
+class ElementaryFile(Enum):
+    """The files this package reads: identifier, tag of the data object inside, and the most bytes taken."""
+
+    CARD_ACCESS = _Entry(0x011C, 0x31, 4 * _KIB)
+    ATR_INFO = _Entry(0x2F01, None, _KIB)
+    COM = _Entry(0x011E, 0x60, _KIB)
+    SOD = _Entry(0x011D, 0x77, 64 * _KIB)
+    DG1 = _Entry(0x0101, 0x61, _KIB)
+    DG2 = _Entry(0x0102, 0x75, 512 * _KIB)
+    DG11 = _Entry(0x010B, 0x6B, 64 * _KIB)
+    DG12 = _Entry(0x010C, 0x6C, 512 * _KIB)
+    DG14 = _Entry(0x010E, 0x6E, 32 * _KIB)
+    DG15 = _Entry(0x010F, 0x6F, 8 * _KIB)
+
+    @property
+    def file_id(self) -> int:
+        """Two-byte file identifier; the short identifier is its last five bits."""
+        return self.value.file_id
+
+    @property
+    def tag(self) -> int | None:
+        """Tag of the data object that fills the file; EF.ATR/INFO is a row of objects and has none."""
+        return self.value.tag
+
+    @property
+    def limit(self) -> int:
+        """Size in bytes above which a file is not believed."""
+        return self.value.limit
+
+    @property
+    def number(self) -> int | None:
+        """Number of a data group, or None for the other files."""
+        return int(self.name[2:]) if self.name.startswith("DG") else None
+
+
+DATA_GROUPS = {file.number: file for file in ElementaryFile if file.number is not None}
+"""Every data group that is ever read, by number."""
+
+SHORT_CHUNK = 0xDF
+"""Most plain bytes in one answer: with secure messaging around them they still fit a short APDU."""
+_PROTECTION = 64
+"""What secure messaging adds to an answer at most, in bytes, rounded up."""
+_LONGEST_CHUNK = 0x1000
+_SHORT_OFFSETS = 0x8000
+_DISCRETIONARY = 0x53
+_LENGTH_INFO = 0x7F66
+_HEAD, _LONGEST_HEAD = 4, 5
+_SPARE_ANSWERS, _LEAST_ANSWER = 16, 128
+"""A chip that gives a byte at a time would keep a counter busy for an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress:
+    """How much of a file is there."""
+
+    file: ElementaryFile
+    bytes_read: int
+    bytes_total: int
+
+
+def longest_chunk(atr_info: bytes) -> int:
+    """Read from EF.ATR/INFO how many bytes may be asked for at once (7F66, ISO/IEC 7816-4).
+
+    Stays at short answers unless the chip states extended lengths; raises MalformedError.
+    """
+    information = tlv.optional(tlv.children(atr_info, most=32), _LENGTH_INFO)
+    if information is None:
+        return SHORT_CHUNK
+    sizes = [int.from_bytes(item.value, "big") for item in tlv.children(information, most=2)]
+    if len(sizes) != 2:
+        raise MalformedError("the extended length information has not two sizes")
+    return max(SHORT_CHUNK, min(sizes[1] - _PROTECTION, _LONGEST_CHUNK))
+
+
+def select(channel: Channel, file: ElementaryFile) -> None:
+    """Select a file by its identifier; raises CommandRefusedError when it is not there or not readable."""
+    channel.command(Command(0x00, SELECT, 0x02, 0x0C, file.file_id.to_bytes(2, "big")))
+
+
+def read(
+    channel: Channel, file: ElementaryFile, chunk: int = SHORT_CHUNK
+) -> Generator[FileProgress, None, bytes]:
+    """Select a file and read the data object in it, its length taken from its first four bytes.
+
+    Yields progress after each answer and returns the object with its head. Raises MalformedError for
+    another object than the file must hold or a larger one than is believed, CommandRefusedError, and what
+    the channel raises.
+    """
+    select(channel, file)
+    content = _read_binary(channel, 0, _HEAD, chunk)
+    if len(content) == _HEAD and content[1] > 0x82:
+        # The length alone takes more than two bytes: faces of 64 KiB and above.
+        content += _read_binary(channel, _HEAD, 2, chunk)
+    tag, length, start = tlv.head(content)
+    total = start + length
+    if tag != file.tag:
+        raise MalformedError(f"file {file.name} holds another data object than it must")
+    if total > file.limit:
+        raise MalformedError(f"file {file.name} claims more bytes than such a file has")
+    content = content[:total]
+    yield FileProgress(file, len(content), total)
+    for _ in range(_SPARE_ANSWERS + total // _LEAST_ANSWER):
+        if len(content) == total:
+            break
+        content += _read_binary(channel, len(content), min(chunk, total - len(content)), chunk)
+        yield FileProgress(file, len(content), total)
+    if len(content) != total:
+        raise MalformedError(f"file {file.name} comes in more pieces than it needs")
+    return content
+
+
+def read_row(channel: Channel, file: ElementaryFile) -> bytes:
+    """Select and read a small file that is a row of data objects, in one answer."""
+    select(channel, file)
+    command = Command(0x00, READ_BINARY, 0x00, 0x00, ne=SHORT_NE)
+    response = channel.exchange(command)
+    return response.data if response.status == END_OF_FILE else response.expect_success(command)
+
+
+def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
+    """Read some bytes, at least one and at most as many as asked for."""
+    extended = chunk > SHORT_CHUNK
+    if offset < _SHORT_OFFSETS:
+        command = Command(0x00, READ_BINARY, offset >> 8, offset & 0xFF, b"", size, extended)
+        data = _data(channel.exchange(command), command)
+    else:
+        # Offsets of more than 15 bits go into a data object, and the answer comes in one. Chips count its
+        # head in different ways, so there is room for any, and what is too much is cut off.
+        where = tlv.encode(0x54, offset.to_bytes(3, "big"))
+        room = min(size + _LONGEST_HEAD, chunk)
+        command = Command(0x00, READ_BINARY_DO, 0x00, 0x00, where, room, extended)
+        data = tlv.exact(_data(channel.exchange(command), command), _DISCRETIONARY)[:size]
+    if not data or len(data) > size:
+        raise MalformedError("the chip gave no bytes of a file, or more than asked for")
+    return data
+
+
+def _data(response: Response, command: Command) -> bytes:
+    """Take the bytes also of an answer that warns of the end of the file."""
+    if response.status == END_OF_FILE and response.data:
+        return response.data
+    return response.expect_success(command) if response.status != SUCCESS else response.data

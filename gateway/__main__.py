@@ -1,0 +1,83 @@
+"""The process of a gateway: signals, the service manager, exit codes. `python -m gateway CONFIG`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from gateway.common import log as logging
+from gateway.config import ConfigError, Post, load
+from gateway.gateway import Gateway
+from gateway.state_dir import CannotStartError
+from gateway.supervision.forkserver import fork_server
+from gateway.supervision.forkserver_client import Nursery
+from gateway.systemd import CONSOLE, WORDS, ServiceManager, passed_sockets
+
+
+async def run(
+    post: Post,
+    path: Path,
+    nursery: Nursery,
+    manager: ServiceManager,
+    console: socket.socket | None = None,
+) -> None:
+    """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the configuration; raises CannotStartError."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    reloading = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, reloading.set)
+    gateway = Gateway(post, path, nursery, console)
+    feeding = None
+    try:
+        await gateway.start()
+        manager.ready(gateway.status())
+        feeding = asyncio.create_task(manager.feed(gateway.stuck, gateway.status), name="watchdog")
+        while not stopping.is_set():
+            waits = [asyncio.create_task(event.wait()) for event in (stopping, reloading)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            if reloading.is_set():
+                reloading.clear()
+                manager.reloading()
+                await gateway.reload()
+                manager.ready(gateway.status())
+    finally:
+        manager.stopping()
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        await gateway.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m gateway CONFIG`: what `borderpost run` becomes; returns the exit code."""
+    path = Path(arguments[0])
+    # A reload that is asked for while we start asks for the file that we are about to read; left to its
+    # default, SIGHUP would end us.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    manager, passed = ServiceManager.of(os.environ), passed_sockets(os.environ)
+    for word in WORDS:  # meant for this process alone
+        os.environ.pop(word, None)
+    try:
+        post = load(path)
+        logging.configure(post.log.level)
+        drivers = sorted({device.driver for device in post.devices.values()})
+        nursery = Nursery(drivers, post.log.level, fork_server(drivers, post.log.level, passed.values()))
+        asyncio.run(run(post, path, nursery, manager, passed.get(CONSOLE)))
+    except (ConfigError, CannotStartError) as error:
+        manager.tell(f"STATUS=Not started: {str(error).splitlines()[0]}")
+        with contextlib.suppress(BrokenPipeError):
+            print(error, file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return os.EX_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,38 @@
+"""How often each device has read something about a person: a line an hour, so that a breach can be measured.
+
+What is counted comes with a worker's signs of life; nothing is done where an event passes.
+"""
+
+from collections.abc import Callable
+
+from gateway.audit.breach_report import CLASSES, HANDLED
+from gateway.audit.writer import Note
+from gateway.contract.envelope import timestamp
+
+
+class Census:
+    """Reads since the last line. Belongs to the loop."""
+
+    def __init__(self, position: str, unix_ns: Callable[[], int]) -> None:
+        """`position` is the gateway's own."""
+        self._position = position
+        self._unix_ns = unix_ns
+        self._reads: dict[str, dict[str, int]] = {}
+        self._since = ""
+
+    def count(self, position: str, family: str, reads: int) -> bool:
+        """Add; whether that is about persons, and so has to be written down in time."""
+        if not reads or family not in CLASSES:
+            return False
+        self._since = self._since or timestamp(self._unix_ns())
+        at = self._reads.setdefault(family, {})
+        at[position] = at.get(position, 0) + reads
+        return True
+
+    def take(self) -> list[Note]:
+        """The line to be written, if there is anything to tell, and begin anew."""
+        if not self._reads:
+            return []
+        data = {"from": self._since, "reads": self._reads}
+        self._reads, self._since = {}, ""
+        return [Note(timestamp(self._unix_ns()), self._position, HANDLED, data)]

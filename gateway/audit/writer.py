@@ -1,0 +1,235 @@
+"""The audit's files as they are written: lines appended and synced, full files closed, old ones let go.
+
+Blocking; belongs to one thread at a time. A line is on the disk before `audit.head` names it, so a power cut
+never makes that note name a line that is not there: where it does, somebody has taken the line away.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.audit.hash_chain import (
+    AUDIT_FILE,
+    CHECKPOINT,
+    HEAD_FILE,
+    REMOVED,
+    RESUMED,
+    Head,
+    Line,
+    Sign,
+    audit_files,
+    backwards,
+    closed_file,
+    digest,
+    parse,
+    rows,
+    written,
+)
+
+FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is to be written down."""
+
+    at: str
+    position: str
+    kind: str
+    data: dict[str, Any]
+    transaction: str = ""
+
+
+class AuditLog:
+    """The chain of one gateway."""
+
+    def __init__(self, folder: Path, position: str, sign: Sign | None) -> None:
+        """`position` is the gateway's own; without `sign` there are no checkpoints."""
+        self._folder = folder
+        self._position = position
+        self._sign = sign
+        self._newest = folder / AUDIT_FILE
+        self._head: Head | None = None
+        """Where the chain stands; None: to be found out."""
+        self._first = 0
+        """Number of the first line in the newest file; 0: it is empty."""
+        self._sealed = False
+        """Whether the last line is a checkpoint."""
+
+    def write(self, notes: Iterable[Note], at: str) -> None:
+        """Append lines; raises OSError, and then nothing was appended that could be taken back."""
+        self._append(notes, at)
+        with contextlib.suppress(OSError):  # what was to be written is; the next time this is tried again
+            if self._first and self._newest.stat().st_size >= FILE_BYTES:
+                self.close_file("full", at)
+
+    def seal(self, why: str, at: str) -> Head | None:
+        """Sign all that was written, unless the last line has done so; the line that does, or None.
+
+        Raises OSError.
+        """
+        if self._sign is None:
+            return None
+        head = self._head or self._open(at)
+        if head.n and not self._sealed:
+            self._put([written(head, at, self._position, CHECKPOINT, {"why": why}, sign=self._sign)])
+            self._sealed = True
+            return self._head
+        return None
+
+    def close_file(self, why: str, at: str) -> None:
+        """Sign, and begin another file; raises OSError."""
+        self.seal(why, at)
+        if self._first:
+            self._newest.rename(closed_file(self._folder, self._first))
+            self._sync_folder()
+            self._first = 0
+
+    def let_go(self, until: str | None, most_bytes: int, at: str) -> int:
+        """Remove closed files that end before `until`, or are beyond so many bytes; returns how many.
+
+        That they were let go is written down and signed before they go: with this the chain then begins.
+        """
+        closed = audit_files(self._folder)
+        closed = [file for file in closed if file != self._newest]
+        sizes = [file.stat().st_size for file in closed]
+        gone = []
+        for index, file in enumerate(closed):
+            span = _span(file)
+            old = until is not None and span is not None and span[1].at < until
+            if span is None or not (old or sum(sizes[index:]) + FILE_BYTES > most_bytes):
+                break
+            first, last = span
+            data = {
+                "first": first.n,
+                "last": last.n,
+                "from": first.at,
+                "until": last.at,
+                "sha256": last.digest,
+                "why": "age" if old else "size",
+            }
+            gone.append((file, Note(at, self._position, REMOVED, data)))
+        if gone:
+            self._append([note for _, note in gone], at)
+            self.seal("removed", at)
+            for file, _ in gone:
+                file.unlink()
+            self._sync_folder()
+        return len(gone)
+
+    def began(self) -> str | None:
+        """When the first line of the newest file was written; None where there is none."""
+        if not self._newest.exists():
+            return None
+        with self._newest.open("rb") as file:
+            line = parse(file.readline().rstrip(b"\n"))
+        return line.at if line is not None else None
+
+    def _append(self, notes: Iterable[Note], at: str) -> None:
+        head = self._head or self._open(at)
+        lines = []
+        for note in notes:
+            raw = written(head, note.at, note.position, note.kind, note.data, transaction=note.transaction)
+            lines.append(raw)
+            head = Head(head.n + 1, digest(raw))
+        if lines:
+            self._put(lines)
+            self._sealed = False
+
+    def _put(self, lines: list[bytes], *, before: bytes = b"", skipped: int = 0) -> None:
+        """Append what continues the chain, and note where it stands then."""
+        head = self._head or Head()
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        fd = os.open(self._newest, flags, 0o600)
+        try:
+            size = os.fstat(fd).st_size
+            try:
+                _write_all(fd, before + b"\n".join(lines) + b"\n")
+                os.fdatasync(fd)
+                if not size:
+                    self._sync_folder()  # else the file's name may be lost, and with it all lines
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(fd, size)
+                self._head = None  # what stands there now is to be looked at anew
+                raise
+        finally:
+            os.close(fd)
+        self._first = self._first or head.n + 1 + skipped
+        self._head = Head(head.n + skipped + len(lines), digest(lines[-1]))
+        with contextlib.suppress(OSError):
+            fd = os.open(self._folder / HEAD_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(fd, self._head.text(), 0)
+            finally:
+                os.close(fd)
+
+    def _open(self, at: str) -> Head:
+        """Find out where the chain stands, and write down what is broken there; raises OSError."""
+        last, broken, ended = self._end()
+        stands = Head(last.n, last.digest) if last is not None else Head()
+        self._head, self._sealed = stands, last is not None and last.type == CHECKPOINT
+        noted = Head.read(self._folder / HEAD_FILE) or Head()
+        missing = max(0, noted.n - stands.n)
+        changed = noted.n == stands.n and noted.digest != stands.digest
+        if broken or missing or changed:
+            data: dict[str, Any] = {"halves": [digest(raw) for raw in broken], "missing": missing}
+            data |= {"half_bytes": sum(map(len, broken))}
+            data |= {"expected": noted.digest} if missing or changed else {}
+            line = written(stands, at, self._position, RESUMED, data, skipped=missing)
+            self._put([line], before=b"" if ended else b"\n", skipped=missing)
+            self._sealed = False
+        elif not ended:
+            self._end_line()
+        return self._head
+
+    def _end(self) -> tuple[Line | None, list[bytes], bool]:
+        """The last whole line, the broken ones behind it, whether the newest file ends with a line end."""
+        broken: list[bytes] = []
+        ended, self._first = self._beginning()
+        for file in reversed(audit_files(self._folder)):
+            for raw in backwards(file):
+                if (line := parse(raw)) is not None:
+                    return line, broken, ended
+                broken.insert(0, raw)
+        return None, broken, ended
+
+    def _beginning(self) -> tuple[bool, int]:
+        """Whether the newest file ends with a line end, and the number of its first line; 0: it has none."""
+        try:
+            with self._newest.open("rb") as file:
+                first = next((line for raw in file if (line := parse(raw.rstrip(b"\n")))), None)
+                size = file.seek(0, os.SEEK_END)
+                ended = not size or os.pread(file.fileno(), 1, size - 1) == b"\n"
+        except FileNotFoundError:
+            return True, 0
+        return ended, first.n if first is not None else 0
+
+    def _end_line(self) -> None:
+        """Give the last line the line end that a power cut has taken from it."""
+        with self._newest.open("ab") as file:
+            file.write(b"\n")
+            file.flush()
+            os.fdatasync(file.fileno())
+
+    def _sync_folder(self) -> None:
+        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _write_all(fd: int, batch: bytes) -> None:
+    left = memoryview(batch)
+    while left:
+        left = left[os.write(fd, left) :]
+
+
+def _span(file: Path) -> tuple[Line, Line] | None:
+    """First and last line of a closed file; None where they cannot be read."""
+    found = [line for row in rows(file) if (line := parse(row.raw))]
+    return (found[0], found[-1]) if found else None

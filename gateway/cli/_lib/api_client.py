@@ -1,0 +1,210 @@
+"""The local API of a gateway that runs, asked over its socket by the client that starts fastest.
+
+Nothing here loads models or drivers: a mini-PC takes seconds for that, and somebody waits at a terminal.
+"""
+
+import http.client
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from urllib.parse import quote
+
+import typer
+
+from gateway.cli._lib.terminal import fail
+from gateway.state_dir import read_alone
+
+if TYPE_CHECKING:
+    from gateway.api.models import EventView, PostView
+
+SOCKET = "console.sock"
+ANSWER_S = 90.0
+"""An interactive check takes a minute."""
+EXIT_CODES = {
+    401: os.EX_NOPERM,
+    403: os.EX_NOPERM,
+    404: os.EX_USAGE,
+    409: os.EX_TEMPFAIL,
+    422: os.EX_USAGE,
+    503: os.EX_UNAVAILABLE,
+}
+"""What a command ends with when the gateway answers that."""
+
+
+class NotAnswered(Exception):  # noqa: N818 - often no fault: the gateway may just not run
+    """Nobody answers at the socket; says why, and what to do."""
+
+    def __init__(self, text: str, how: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.how = how
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not a fault
+    """The gateway answers, and does not do it."""
+
+    def __init__(self, status: int, text: str, how: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.how = how
+
+
+class _OnSocket(http.client.HTTPConnection):
+    def __init__(self, folder: Path) -> None:
+        super().__init__("localhost", timeout=ANSWER_S)
+        self.folder = folder
+        self.socket = socket.socket(socket.AF_UNIX)
+
+    def connect(self) -> None:
+        self.sock = self.socket
+        self.sock.settimeout(self.timeout)
+        # A path of a socket has 107 bytes at most, and that of the folder may be longer.
+        folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.sock.connect(f"/proc/self/fd/{folder}/{SOCKET}")
+        finally:
+            os.close(folder)
+
+
+def state_dir(config: Path) -> Path:
+    """Where the gateway of a post's file has its socket; ends with EX_CONFIG where the file does not say.
+
+    Only that is read: a file with a mistake elsewhere is no reason not to see how the devices are.
+    """
+    if (found := read_alone(config)) is not None:
+        return found
+    from gateway.cli._lib.post_file import load_or_fail
+
+    return load_or_fail(config).gateway.state_dir
+
+
+def ask(folder: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
+    """Ask for something under /api/v1; returns what JSON says; raises NotAnswered, Refused."""
+    with _answer(_OnSocket(folder), path, method, body) as answer:
+        said = answer.read()
+    return json.loads(said) if said else None
+
+
+def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[Any]:
+    """What a stream of the API says, item by item, until it ends or so long; raises NotAnswered, Refused."""
+    end = None if within_s is None else time.monotonic() + within_s
+    connection = _OnSocket(folder)
+    with _answer(connection, path, "GET", None) as answer:
+        kind = ""
+        while True:
+            try:
+                if end is not None:
+                    connection.socket.settimeout(max(0.01, end - time.monotonic()))
+                line = answer.readline()
+            except TimeoutError:
+                if end is None:
+                    raise
+                return
+            if not line:
+                return
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data" and kind == "problem":
+                raise _refused(json.loads(value))
+            elif name == "data":
+                yield json.loads(value)
+
+
+def at(position: str, more: str = "") -> str:
+    """The path of a device."""
+    lane, _, device = position.partition("/")
+    return f"devices/{quote(lane, safe='')}/{quote(device, safe='')}{more}"
+
+
+def explain(error: NotAnswered | Refused) -> NoReturn:
+    """Say it on standard error and end with the exit code that it has in sysexits(3)."""
+    code = EXIT_CODES.get(error.status, os.EX_SOFTWARE) if isinstance(error, Refused) else os.EX_UNAVAILABLE
+    fail(f"{error.text}\n    {error.how}" if error.how else error.text, code)
+
+
+def view_of(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]":
+    """What a running gateway tells: the post, None without an answer, and the last events of each device."""
+    from gateway.api.models import EventView, PostView
+    from gateway.config import ConfigError, load
+
+    try:
+        folder = read_alone(config) or load(config).gateway.state_dir
+        view = PostView.model_validate(ask(folder, "post"))
+        events = {
+            device.position: [
+                EventView.model_validate(event) for event in ask(folder, at(device.position, "/events"))
+            ]
+            for device in view.devices
+        }
+    except (ConfigError, NotAnswered, Refused):
+        return None, {}
+    return view, events
+
+
+@contextmanager
+def _answer(
+    connection: _OnSocket, path: str, method: str, body: object
+) -> Iterator[http.client.HTTPResponse]:
+    headers = {"Content-Type": "application/json"} if body is not None else {}
+    try:
+        connection.request(method, f"/api/v1/{path}", json.dumps(body) if body is not None else None, headers)
+        answer = connection.getresponse()
+        if answer.status >= 400:
+            raise _refused(json.loads(answer.read()))
+        yield answer
+    except PermissionError:
+        raise NotAnswered(
+            f"The gateway's socket in {connection.folder} is closed to this user.",
+            "Run this as root, or join the gateway's group.",
+        ) from None
+    except (BrokenPipeError, ConnectionResetError):
+        raise NotAnswered(
+            "The gateway runs, and its console does not.",
+            "Why: sudo journalctl -u borderpost -n 20. Perhaps the extra `console` is not installed.",
+        ) from None
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise NotAnswered(
+            f"No gateway answers at {connection.folder / SOCKET}: {str(error) or type(error).__name__}.",
+            "Is it running? sudo systemctl status borderpost",
+        ) from None
+    finally:
+        connection.close()
+        connection.socket.close()
+
+
+def _refused(problem: dict[str, Any]) -> Refused:
+    return Refused(problem["status"], problem["text"], problem["how"])
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, without names of persons: it goes into the record.")]
+
+
+def asked(config: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
+    """The gateway's answer, or its refusal as a sentence and an exit code."""
+    try:
+        return ask(state_dir(config), path, method=method, body=body)
+    except (NotAnswered, Refused) as error:
+        explain(error)
+
+
+def ordered(config: Path, position: str, what: str, body: object, done: str, *, as_json: bool) -> None:
+    """Have it done, and say so."""
+    asked(config, at(position, what), method="POST", body=body)
+    told({"position": position, "done": True}, lambda _: [f"{position}: {done}"], as_json=as_json)
+
+
+def told(answer: Any, lines: Callable[[Any], Iterable[str]], *, as_json: bool) -> None:
+    """Print an answer."""
+    if as_json:
+        typer.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    for line in lines(answer):
+        typer.echo(line)

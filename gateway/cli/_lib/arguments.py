@@ -1,0 +1,77 @@
+"""Positions on the command line: completed by the shell, and the post's file before them may be left out."""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from gateway.cli._lib.running_demo import find
+from gateway.cli._lib.terminal import DEFAULT_CONFIG
+
+_POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
+
+
+class OnDevice(TyperCommand):
+    """A command that takes CONFIG POSITION ..., or POSITION ...: then the post's usual file is meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the usual file before a position that stands where a file should, or where none is named."""
+        arguments = {param.name for param in self.params if param.param_type_name == "argument"}
+        if self.name != "run" and "config" in arguments:
+            ctx.default_map = {**(ctx.default_map or {}), "config": str(usual_file())}
+        if not ctx.resilient_parsing and any(param.name == "position" for param in self.params):
+            given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+            first = given.get("config")
+            if isinstance(first, str) and _POSITION.fullmatch(first) and not Path(first).is_file():
+                at = args.index(first)
+                args = [*args[:at], str(usual_file()), *args[at:]]
+        parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+def usual_file() -> Path:
+    """Return the post's file where none is named: the installed post's, else that of a running demo."""
+    if named := os.environ.get("BORDERPOST_CONFIG"):
+        return Path(named)
+    if DEFAULT_CONFIG.exists():
+        return DEFAULT_CONFIG
+    return find() or DEFAULT_CONFIG
+
+
+def known(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Positions of the post that begin so; none where its file cannot be read."""
+    config = ctx.params.get("config")
+    file = Path(config) if config and Path(config).is_file() else usual_file()
+    try:
+        devices = tomllib.loads(file.read_text("utf-8")).get("device", {})
+    except (OSError, ValueError):
+        return []
+    return [position for position in devices if position.startswith(incomplete)]
+
+
+def _file_or_position(ctx: typer.Context, incomplete: str) -> list[str]:
+    folder = Path(incomplete).parent if "/" in incomplete else Path()
+    try:
+        files = [str(file) for file in folder.glob("*") if file.is_dir() or file.suffix == ".toml"]
+    except OSError:
+        files = []
+    return known(ctx, incomplete) + [file for file in files if file.startswith(incomplete)]
+
+
+PostFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[CONFIG]",
+        envvar="BORDERPOST_CONFIG",
+        help=f"The file that describes the post; may be left out: {DEFAULT_CONFIG}.",
+        autocompletion=_file_or_position,
+    ),
+]
+OneDevice = Annotated[
+    str,
+    typer.Argument(metavar="POSITION", help="Which device, as lane-1/reader.", autocompletion=known),
+]

@@ -1,0 +1,241 @@
+"""What each event says, in half a line for a person; personal data only when it may be shown."""
+
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from drivers.access.observations import CardRead, ReaderStatus
+from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState, MachineState, Why
+from drivers.camera.observations import Captured, FaceCaptured, PlateRead
+from drivers.observation import Check, Observation, Outcome
+from drivers.passport.chip_result import ChipProgress, ChipResult
+from drivers.passport.mrz import Mrz, MrzDate
+from drivers.passport.observations import (
+    BarcodeRead,
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentPlaced,
+    DocumentRead,
+    DocumentRemoved,
+    Ended,
+    ImageCaptured,
+    MrzRead,
+    ReadFailed,
+)
+from gateway.contract.commands import CommandState
+from gateway.contract.events import (
+    AuditSealed,
+    ClaimChanged,
+    ClockStepped,
+    CommandDecided,
+    CommandEnded,
+)
+
+OUTCOMES = {
+    Outcome.SUCCESSFUL: ("✓", "green"),
+    Outcome.FAILED: ("✗", "bold red"),
+    Outcome.UNDETERMINED: ("?", "yellow"),
+    Outcome.NOT_SUPPORTED: ("-", "dim"),
+    Outcome.ABORTED: ("!", "yellow"),
+    Outcome.UNKNOWN: ("?", "yellow"),
+}
+
+MOVING = {MachineState.CLOSED, MachineState.OPENING, MachineState.OPEN, MachineState.CLOSING}
+"""How a barrier is that works."""
+
+
+def sentence(data: Observation, *, shown: bool) -> Text | None:
+    """Say it; None for an event that has no sentence of its own."""
+    match data:
+        case DocumentRead():
+            return _read(data, shown=shown)
+        case ReadFailed():
+            return Text(f"read failed: {data.fault} — present the document again", "yellow")
+        case DocumentPlaced():
+            return Text("a document lies there", "dim")
+        case MrzRead():
+            return Text.assemble(_zone(data.mrz, shown=shown), _marks(data.checks))
+        case ImageCaptured():
+            size = sum(image.size_bytes for image in data.attachments)
+            return Text(f"image of the {data.area}, {data.light} light, {size / 1000:,.0f} kB", "dim")
+        case BarcodeRead():
+            return Text.assemble(f"barcode: {data.barcode.kind}", _marks(data.checks))
+        case ChipProgressed():
+            return Text(_progress(data.progress), "dim")
+        case ChipRead():
+            return _chip(data.chip)
+        case ChecksMade():
+            return Text.assemble("checks", _marks(data.checks))
+        case DocumentRemoved():
+            return Text("the document was taken away", "dim")
+        case CardRead():
+            return Text(f"card, {data.bits} bits{f': {data.data}' if shown else ''}")
+        case ReaderStatus():
+            return _reader(data)
+        case Captured():
+            return _picture(data)
+        case BarrierState():
+            return _barrier(data)
+        case BarrierPassage():
+            return _passage(data)
+        case BarrierAlarm():
+            return Text(f"{_door(data.door)}{data.text}", "bold red")
+        case PlateRead():
+            return _plate(data, shown=shown)
+        case CommandDecided():
+            return _decided(data)
+        case CommandEnded():
+            return _ended(data)
+        case ClaimChanged():
+            return _claim(data)
+        case ClockStepped():
+            return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
+        case AuditSealed():
+            return Text(f"the audit is signed up to line {data.n}: {data.why}")
+        case _:
+            return None
+
+
+def _barrier(barrier: BarrierState) -> Text:
+    colour = "dim" if barrier.stale else "" if barrier.state in MOVING else "bold yellow"
+    line = Text(str(barrier.state).replace("_", " "), colour)
+    if barrier.why is not Why.SENSED:
+        line.append(f"  {str(barrier.why).replace('_', ' ')}", "yellow")
+    if len(barrier.doors) > 1:
+        line.append("".join(f"  {door.door} {door.state}" for door in barrier.doors), "dim")
+    if any(door.presence for door in barrier.doors):
+        line.append("  somebody in the way", "cyan")
+    elif any(door.before for door in barrier.doors):
+        line.append("  somebody waits", "cyan")
+    if barrier.stale:
+        line.append("  as it was when the link failed", "yellow")
+    return line
+
+
+def _passage(passage: BarrierPassage) -> Text:
+    line = Text(f"{_door(passage.door)}passage {str(passage.direction).replace('_', ' ')}")
+    if passage.permitted:
+        line.append("  ✓ permit", "green")
+    else:
+        line.append("  tailgating" if passage.tailgating else "  no permit", "yellow")
+    return line
+
+
+def _decided(decided: CommandDecided) -> Text:
+    line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'somebody unknown'}: ")
+    line.append(str(decided.decision), "" if decided.reason is None else "yellow")
+    line.append("" if decided.reason is None else f", {decided.reason}", "yellow")
+    line.append(f"  {decided.times} times" if decided.times > 1 else "", "dim")
+    return line
+
+
+def _ended(ended: CommandEnded) -> Text:
+    done = ended.state is CommandState.DONE
+    line = Text(f"{ended.verb} for {ended.station}: ", "")
+    line.append(str(ended.state), "green" if done else "yellow")
+    line.append("" if ended.reason is None else f", {ended.reason}", "yellow")
+    line.append(f" in {ended.took_ms / 1000:.1f} s", "dim")
+    return line
+
+
+def _claim(claim: ClaimChanged) -> Text:
+    line = Text(f"{claim.change}: {claim.holder or 'nobody'} has it now", "")
+    line.append(f", {claim.previous_holder} had it" if claim.previous_holder else "", "dim")
+    line.append(f" ({claim.why})" if claim.why else "", "yellow")
+    return line
+
+
+def _door(door: str | None) -> str:
+    return f"{door}: " if door else ""
+
+
+def _reader(status: ReaderStatus) -> Text:
+    line = Text("card reader", "dim")
+    for name, active in (("inputs", status.inputs), ("outputs", status.outputs)):
+        if active is not None:
+            line.append(f"  {name} {''.join('●' if one else '○' for one in active)}")
+    if status.tampered:
+        line.append("  open or torn off", "bold red")
+    if status.power_failed:
+        line.append("  supply fails", "yellow")
+    return line
+
+
+def _read(read: DocumentRead, *, shown: bool) -> Text:
+    kind = "document" if read.mrz is None else read.mrz.format.upper().replace("_", "-")
+    line = Text(f"{kind:<8} ", "bold" if read.images or read.chip else "")
+    line.append(_zone(read.mrz, shown=shown))
+    if read.ended is not Ended.COMPLETE:
+        line.append(f"  ended early: {read.ended}", "yellow")
+    # What was found good is a number where there are many; what was not has its name.
+    many = len(read.checks) > 4
+    good = [check for check in read.checks if check.outcome is Outcome.SUCCESSFUL]
+    if many and good:
+        line.append(f"  ✓ {len(good)} checks", "green")
+    line.append(_marks(check for check in read.checks if not many or check not in good))
+    return line
+
+
+def _zone(mrz: Mrz | None, *, shown: bool) -> Text:
+    if mrz is None:
+        return Text("no machine readable zone", "yellow")
+    return Text(_person(mrz)) if shown else Text(f"{mrz.issuer} (personal data hidden)", "dim")
+
+
+def _marks(checks: Iterable[Check]) -> Text:
+    line = Text()
+    for check in checks:
+        mark, colour = OUTCOMES[check.outcome]
+        line.append(f"  {mark} {check.id.rpartition('.')[2]}", colour)
+    return line
+
+
+def _progress(progress: ChipProgress) -> str:
+    if progress.file is None or not progress.bytes_total:
+        return f"chip: {progress.access or progress.stage}"
+    return f"chip: {progress.file}, {100 * (progress.bytes_read or 0) // progress.bytes_total} %"
+
+
+def _chip(chip: ChipResult) -> Text:
+    files = " ".join(f"DG{number}" for number in chip.data_groups_read) or "nothing read"
+    return Text.assemble(f"chip by {chip.access or 'no way'}: {files}", _marks(chip.checks))
+
+
+def _picture(picture: Captured) -> Text:
+    of = "portrait" if isinstance(picture, FaceCaptured) else "picture"
+    size = sum(image.size_bytes for image in picture.attachments)
+    line = Text(f"{of}, {picture.width_px}x{picture.height_px}, {size / 1000:,.0f} kB", "bold")
+    line.append(f", {picture.age_ms:,.0f} ms old", "dim")
+    for hint in picture.hints:
+        if hint.outcome is Outcome.FAILED:
+            line.append(f"  ✗ {hint.measure} {hint.value:g}", "yellow")
+    return line
+
+
+def _plate(read: PlateRead, *, shown: bool) -> Text:
+    # Never the text as it was painted: a terminal would obey it.
+    plate = read.plate or "no plate read"
+    line = Text(plate if shown else "a vehicle (plate hidden)", "bold")
+    line.append(f"  {read.country or ''} {read.direction}, {len(read.attachments)} images", "dim")
+    if read.caught_up:
+        line.append("  while the camera was not heard", "yellow")
+    if read.images_missing:
+        line.append(f"  {read.images_missing} images missing", "yellow")
+    return line
+
+
+def _person(mrz: Mrz) -> str:
+    name = f"{mrz.primary_identifier}, {mrz.secondary_identifier}".rstrip(", ")
+    return f"{mrz.issuer} {mrz.document_number or '?'}  {name}  {_date(mrz.birth_date)}"
+
+
+def _date(date: MrzDate | None) -> str:
+    if date is None:
+        return ""
+    parts = (f"{date.year:04d}" if date.year else "????", _two(date.month), _two(date.day))
+    return "*" + "-".join(parts)
+
+
+def _two(number: int | None) -> str:
+    return f"{number:02d}" if number else "??"

@@ -1,0 +1,74 @@
+"""The devices as workstations see them: what is retained at the post's broker, as a table."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from gateway.cli._lib.post_file import load_or_fail
+from gateway.cli._lib.render_event import light_of
+from gateway.cli._lib.terminal import console
+from gateway.cli._lib.workstation import connected, retained
+from gateway.client import DeviceStatus
+from gateway.config import Post
+
+
+def show(config: Path, *, as_json: bool) -> None:
+    """Show every device, and end with 1 when one is not online."""
+    post = load_or_fail(config)
+    statuses = asyncio.run(_statuses(post))
+    if as_json:
+        typer.echo(json.dumps([_plain(status) for status in statuses]))
+    else:
+        console.print(_table(statuses))
+    raise typer.Exit(0 if all(status.online for status in statuses) else 1)
+
+
+async def _statuses(post: Post) -> list[DeviceStatus]:
+    """Collect what is retained at the broker."""
+    async with connected(post) as desk:
+        await retained(desk)
+        return [desk.status(position) for position in post.devices]
+
+
+def _table(statuses: list[DeviceStatus]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "position", "state", "since", "device", "what is wrong", "do"):
+        table.add_column(heading, overflow="fold")
+    for status in statuses:
+        colour, word = light_of(status)
+        state, about = status.state, status.description
+        identity = about.identity if about else None
+        wrong = state is not None and status.gateway_online and state.cause is not None
+        table.add_row(
+            f"[{colour}]●[/]",
+            str(status.position),
+            word,
+            _ago(state.since) if state else "",
+            " ".join(filter(None, (identity.model, identity.serial_number))) if identity else "",
+            f"{state.text} ({state.cause})" if wrong and state else "",
+            f"{state.action}: {state.how}" if wrong and state else "",
+        )
+    return table
+
+
+def _ago(since: datetime) -> str:
+    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _plain(status: DeviceStatus) -> dict[str, Any]:
+    return {
+        "position": str(status.position),
+        "online": status.online,
+        "gateway_online": status.gateway_online,
+        "state": status.state and status.state.model_dump(mode="json"),
+        "description": status.description and status.description.model_dump(mode="json"),
+    }

@@ -1,0 +1,14 @@
+"""The file that describes the post, for the commands that read it."""
+
+from pathlib import Path
+
+from gateway.cli._lib.terminal import fail
+from gateway.config import ConfigError, Post, load
+
+
+def load_or_fail(path: Path) -> Post:
+    """Read a post's file, or say everything that is wrong with it and end with EX_CONFIG."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        fail(str(error), error.exit_code)

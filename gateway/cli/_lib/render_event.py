@@ -1,0 +1,77 @@
+"""Events and states as a person reads them on a terminal."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from rich.text import Text
+
+from drivers.driver import Condition
+from drivers.observation import Observation, redacted
+from drivers.passport.observations import DocumentRead, MrzRead
+from gateway.cli._lib.event_summary import sentence
+from gateway.client import DeviceStatus, Received
+
+LIGHTS = {
+    Condition.ONLINE: "green",
+    Condition.BUSY: "green",
+    Condition.STARTING: "cyan",
+    Condition.DEGRADED: "yellow",
+    Condition.MAINTENANCE: "yellow",
+    Condition.PENDING: "yellow",
+}
+
+
+def event_line(received: Received, *, reveal: bool) -> Text:
+    """One event. Personal data of a live traveller only when revealed."""
+    line = Text()
+    line.append(f"{received.envelope.time.astimezone():%H:%M:%S} ", "dim")
+    line.append(f"{received.position!s:<16} ", "bold")
+    if received.simulated:
+        line.append("simulated ", "magenta")
+    shown = reveal or received.simulated
+    data = received.data
+    said = sentence(data, shown=shown) if isinstance(data, Observation) else None
+    line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if said is None else said)
+    # A document takes one line, of which the end may be cut. Other events say what to do, at their end.
+    line.no_wrap = isinstance(data, DocumentRead | MrzRead)
+    return line
+
+
+def event_json(received: Received, *, reveal: bool) -> str:
+    """One event as a CloudEvent; of a live traveller only what may be shown."""
+    if reveal or received.simulated:
+        return received.envelope.model_dump_json()
+    data = redacted(received.data) if isinstance(received.data, Observation) else {}
+    return received.envelope.model_copy(update={"data": data}).model_dump_json()
+
+
+def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
+    """What has no rendering of its own, as JSON."""
+    match data:
+        case Observation():
+            return data.model_dump_json() if shown else json.dumps(redacted(data))
+        case _:
+            return json.dumps(data) if shown else f"({len(data)} fields hidden)"
+
+
+def light_of(status: DeviceStatus) -> tuple[str, str]:
+    """Colour and word for a device."""
+    if status.state is None:
+        return "dim", "unknown"
+    if not status.gateway_online:
+        return "red", "gateway down"
+    return LIGHTS.get(status.state.state, "red"), status.state.state
+
+
+def status_line(status: DeviceStatus) -> Text:
+    """One change of a device's state."""
+    colour, word = light_of(status)
+    line = Text()
+    line.append(f"{datetime.now().astimezone():%H:%M:%S} ", "dim")
+    line.append(f"{status.position!s:<16} ", "bold")
+    line.append(f"● {word}", colour)
+    if status.state is not None and status.gateway_online and status.state.cause is not None:
+        line.append(f"  {status.state.text}")
+        line.append(f"  → {status.state.action}", "bold")
+    return line

@@ -1,0 +1,37 @@
+"""How findings are told on a terminal, and which exit code they end with."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from gateway.api.models import Finding
+from gateway.cli._lib.terminal import console
+from gateway.diagnostics.findings import spoken, worst
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON list of findings, nothing else.")]
+EXIT_CODES = {"ok": 0, "notice": 0, "warning": 1, "error": 3}
+STYLES = {"ok": "green", "notice": "cyan", "warning": "yellow", "error": "bold red"}
+
+
+def tell(findings: Iterable[Finding], *, everything: bool, as_json: bool) -> None:
+    """Print findings, each with what to do, and end with the exit code of the worst.
+
+    Plain lines without a table: they are read over serial consoles and on telephones.
+    """
+    findings = list(findings)
+    if as_json:
+        typer.echo(json.dumps([finding.model_dump(mode="json") for finding in findings], ensure_ascii=False))
+        raise typer.Exit(EXIT_CODES[worst(findings)])
+    shown = [finding for finding in findings if everything or finding.severity != "ok"]
+    for finding in shown:
+        console.print(f"[{STYLES[finding.severity]}]{finding.severity:7}[/] ", end="")
+        code = "" if finding.severity == "ok" else f" [{spoken(finding.code)}]"
+        console.print(f"{finding.about}: {finding.text}{code}", markup=False, soft_wrap=True)
+        if finding.how:
+            console.print(f"        {finding.action}: {finding.how}", markup=False, soft_wrap=True)
+    well = sum(finding.severity == "ok" for finding in findings)
+    if not everything and well:
+        console.print(f"{well} other things are well (--all shows them).", markup=False)
+    raise typer.Exit(EXIT_CODES[worst(findings)])

@@ -1,0 +1,134 @@
+"""A workstation at the broker that a post's file names, under the gateway's name or a station's."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from drivers.links.tls import trusting
+from gateway.cli._lib.terminal import fail
+from gateway.client import ConnectionProblem, Refused, Workstation
+from gateway.config import Post
+
+ANSWER_S = 5.0
+QUIET_S, RETAINED_S = 0.3, 2.0
+"""When what is retained at a broker counts as seen: after so much silence, or so long, in seconds."""
+
+StationName = Annotated[
+    str | None,
+    typer.Option(
+        "--station",
+        envvar="BORDERPOST_STATION",
+        help="Who commands: the user name at the broker, or the common name of --cert. Default: the post's.",
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(envvar="BORDERPOST_PASSWORD_FILE", help="File with the station's password at the broker."),
+]
+CertFile = Annotated[
+    Path | None,
+    typer.Option("--cert", envvar="BORDERPOST_CERT", help="The station's certificate, PEM; with --key."),
+]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key", envvar="BORDERPOST_KEY", help="The private key of --cert, PEM.")
+]
+
+
+@dataclass(frozen=True)
+class Login:
+    """As whom to come to the broker; what is not given is as the post's file has it."""
+
+    station: str | None = None
+    password_file: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+def workstation_of(
+    post: Post,
+    positions: list[str] | None = None,
+    login: Login | None = None,
+    *,
+    verify: Iterable[Ed25519PublicKey] | None = None,
+    on_refused: Callable[[Refused], None] | None = None,
+    on_problem: Callable[[ConnectionProblem], None] | None = None,
+) -> Workstation:
+    """Connect without a session that outlives us: as a station, or as the gateway itself would."""
+    broker, login = post.broker, login or Login()
+    own = login.station is None
+    cert, key = login.cert, login.key
+    if own and cert is None and broker.tls is not None:
+        cert, key = broker.tls.cert_file, broker.tls.key_file
+    tls = None
+    if broker.tls is not None:
+        tls = trusting(broker.tls.ca_file)
+        if cert is not None:
+            tls.load_cert_chain(cert, key)
+    password_file = broker.password_file if own else login.password_file
+    password = None
+    if password_file is not None:
+        password = password_file.read_text("utf-8").removesuffix("\n")
+    username = broker.username if own else login.station if password is not None else None
+    return Workstation(
+        broker.host,
+        broker.port,
+        site=post.gateway.site,
+        positions=positions,
+        username=username,
+        password=password,
+        tls=tls,
+        station=login.station or broker.username,
+        training=post.gateway.profile == "training",
+        verify=verify,
+        on_refused=on_refused,
+        on_problem=on_problem,
+    )
+
+
+@asynccontextmanager
+async def connected(
+    post: Post, positions: list[str] | None = None, login: Login | None = None
+) -> AsyncIterator[Workstation]:
+    """The same, once it is connected; ends with EX_UNAVAILABLE when it is not within seconds."""
+    try:
+        # A problem that lasts is reported below: standard output may be a pipe that takes JSON.
+        desk = workstation_of(post, positions, login, on_problem=lambda _: None)
+    except (OSError, ssl.SSLError) as error:
+        fail(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
+    async with desk:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await desk.connected.wait()
+        except TimeoutError:
+            text, how = f"The broker at {post.broker.host}:{post.broker.port} does not answer.", ""
+            if desk.problem is not None:
+                text, how = desk.problem.text, desk.problem.how
+            fail(f"{text}\n    {remedy(post, how)}", os.EX_UNAVAILABLE)
+        yield desk
+
+
+def remedy(post: Post, how: str) -> str:
+    """Return a remedy for the connection, with the command that shows why the broker does not run."""
+    if post.broker.embedded:
+        return f"{how} Does the demo still run? Start it again: borderpost demo".strip()
+    return f"{how} Is it running? systemctl status mosquitto".strip()
+
+
+async def retained(desk: Workstation) -> None:
+    """Wait until what is retained at the broker has come: a device may have nothing yet."""
+    items = aiter(desk.everything())
+    try:
+        async with asyncio.timeout(RETAINED_S):
+            while True:
+                async with asyncio.timeout(QUIET_S):
+                    await anext(items)
+    except TimeoutError:
+        pass

@@ -1,0 +1,197 @@
+"""Commands of a workstation: numbered, sent, and brought together with their answers."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import aiomqtt
+from pydantic import ValidationError
+
+from drivers.command import Done, Request
+from gateway.client.connection import NO_SUBSCRIBERS
+from gateway.contract.commands import (
+    CommandAnswer,
+    CommandMessage,
+    CommandState,
+    command_name,
+)
+from gateway.contract.reason_codes import CommandReason
+from gateway.contract.registry import COMMANDS
+from gateway.contract.topics import ROOT, Position, SiteTopics
+
+_DONE = {kind.name: kind.done for kind in COMMANDS}
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed(Generic[ResultT]):
+    """A command that was done."""
+
+    cmd_id: str
+    transaction: str | None
+    """What the events that it caused carry."""
+    result: ResultT
+    """The model of this command's result where this version knows it, else its plain JSON."""
+
+
+class CommandError(Exception):
+    """A command was not done, or nobody knows. Says what happened and what a person should do about it."""
+
+    def __init__(self, cmd_id: str, reason: str, text: str, how: str) -> None:
+        super().__init__(f"{text} {how}".strip())
+        self.cmd_id = cmd_id
+        self.reason = reason
+        """A word of `CommandReason`; of what never reached a gateway, a word of its own."""
+        self.text = text
+        self.how = how
+
+
+class CommandNotSent(CommandError):  # noqa: N818 - an answer, not a fault
+    """It never reached a gateway: nothing has begun, and nothing will."""
+
+
+class CommandRejected(CommandError):  # noqa: N818
+    """The gateway or the device refused it, or it came too late: nothing has begun or moved."""
+
+
+class CommandFailed(CommandError):  # noqa: N818
+    """It was begun and did not come to its end: something may have moved."""
+
+
+class CommandUnanswered(CommandError):  # noqa: N818
+    """Nobody knows what became of it: it may have been done."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A command that waits for its end."""
+
+    session: str
+    end: asyncio.Future[CommandAnswer]
+    accepted: bool = False
+
+
+Send = Callable[[str, bytes, int], Awaitable[int]]
+"""Publishes on a topic, expiring after seconds; gives the broker's reason code; raises MqttError, OSError."""
+
+
+class Commanding:
+    """The commands of one station. Numbers grow with the wall clock, so that a restart goes on above them."""
+
+    def __init__(self, site: str, station: str | None, root: str = ROOT) -> None:
+        self.station = station
+        self._topics = SiteTopics(site, "", root)
+        self._waiting: dict[str, _Asked] = {}
+        self._n = 0
+
+    async def ask(
+        self,
+        position: Position,
+        verb: str,
+        request: Request | Mapping[str, Any] | None,
+        session: str,
+        send: Send,
+        *,
+        expires_s: int,
+        timeout_s: float,
+        transaction: str | None,
+    ) -> CommandAnswer:
+        """Send one command and wait for its end; raises CommandNotSent, CommandUnanswered."""
+        if self.station is None:
+            raise ValueError("only a workstation with a station's name can command: give `station`")
+        args = (
+            request.model_dump(mode="json", exclude_unset=True) if isinstance(request, Request) else request
+        )
+        cmd_id = str(uuid.uuid4())
+        message = CommandMessage(
+            cmd_id=cmd_id, session=session, n=self._next_n(), args=dict(args or {}), transaction=transaction
+        )
+        asked = self._waiting[cmd_id] = _Asked(session, asyncio.get_running_loop().create_future())
+        topic = self._topics.command(position, verb, self.station)
+        payload = message.model_dump_json(exclude_none=True).encode()
+        try:
+            async with asyncio.timeout(timeout_s):
+                _judge_code(await send(topic, payload, expires_s), cmd_id)
+                return await asked.end
+        except TimeoutError:
+            said = "It was accepted, but there was" if asked.accepted else "There was"
+            raise _unknown(cmd_id, f"{said} no answer within {timeout_s:g} seconds.") from None
+        except (aiomqtt.MqttError, OSError):
+            raise _unknown(cmd_id, "The connection to the broker was lost.") from None
+        finally:
+            del self._waiting[cmd_id]
+
+    def take(self, payload: bytes) -> None:
+        """Take an answer; raises ValidationError when it is none."""
+        answer = CommandAnswer.model_validate_json(payload, extra="ignore")
+        if answer.last_n is not None:
+            self._n = max(self._n, answer.last_n)
+        asked = self._waiting.get(answer.cmd_id or "")
+        if asked is None:
+            return
+        if answer.state is CommandState.ACCEPTED:
+            asked.accepted = True
+        elif not asked.end.done():
+            asked.end.set_result(answer)
+
+    def over(self, session: str) -> None:
+        """A gateway is gone: it answers nothing any more."""
+        for cmd_id, asked in self._waiting.items():
+            if asked.session == session and not asked.end.done():
+                asked.end.set_exception(_unknown(cmd_id, "The gateway ended meanwhile."))
+
+    def _next_n(self) -> int:
+        self._n = max(self._n + 1, time.time_ns() // 1_000_000)
+        return self._n
+
+
+def obeyed(answer: CommandAnswer, family: str, verb: str, done: type[Done] | None) -> Obeyed[Any]:
+    """What a command that was done has to say; raises CommandRejected, CommandFailed for one that was not."""
+    cmd_id = answer.cmd_id or ""
+    match answer.state:
+        case CommandState.DONE:
+            model = done or _DONE.get(command_name("device", verb)) or _DONE.get(command_name(family, verb))
+            said = answer.result or {}
+            try:
+                result = said if model is None else model.model_validate(said, extra="ignore")
+            except ValidationError:
+                result = said
+            return Obeyed(cmd_id, answer.transaction, result)
+        case CommandState.REJECTED | CommandState.EXPIRED:
+            raise CommandRejected(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
+        case CommandState.FAILED:
+            raise CommandFailed(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
+        case _:
+            raise _unknown(cmd_id, "The gateway answered something that this version does not know.")
+
+
+def not_sent(reason: str, text: str, how: str, cmd_id: str = "") -> CommandNotSent:
+    """Say that a command never left."""
+    return CommandNotSent(cmd_id, reason, text, how)
+
+
+def _judge_code(code: int, cmd_id: str) -> None:
+    """Make of the broker's reason code that it has not passed a command on."""
+    if code == NO_SUBSCRIBERS:
+        raise not_sent(
+            "no_gateway",
+            "No gateway listens at this broker.",
+            "Start the gateway, or wait until it is back.",
+            cmd_id,
+        )
+    if code >= 0x80:
+        raise not_sent(
+            "not_authorised",
+            f"The broker does not let this station command there (reason code 0x{code:02x}).",
+            "An administrator can grant it in the broker's access list and the post's role file.",
+            cmd_id,
+        )
+
+
+def _unknown(cmd_id: str, text: str) -> CommandUnanswered:
+    return CommandUnanswered(
+        cmd_id, "no_answer", text, "Look at the device: it may have done all, part or nothing of it."
+    )

@@ -1,0 +1,83 @@
+"""`${NAME}` and `${NAME:-default}` in the strings of a configuration, filled in before it is checked."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.config.errors import Fault, Key
+
+# The alternatives in order: a doubled dollar, a variable, and any other dollar, which is a mistake.
+_DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|)")
+
+
+@dataclass(slots=True)
+class Filled:
+    """A configuration with its environment filled in."""
+
+    table: dict[str, Any]
+    faults: list[Fault] = field(default_factory=list)
+    origins: dict[Key, str] = field(default_factory=dict)
+    """The text of the file for every value that holds a variable."""
+
+
+def variables(text: str) -> Iterator[str]:
+    """Name the variables that a text refers to."""
+    return (match["name"] for match in _DOLLAR.finditer(text) if match["name"])
+
+
+def fill(table: Mapping[str, Any], environ: Mapping[str, str]) -> Filled:
+    """Fill in the environment everywhere; a value that cannot be filled is left as the file has it."""
+    filled = Filled({})
+    filled.table = {name: _filled(value, (name,), environ, filled) for name, value in table.items()}
+    return filled
+
+
+def _filled(value: Any, key: Key, environ: Mapping[str, str], filled: Filled) -> Any:
+    match value:
+        case str() if "$" in value:
+            return _text(value, key, environ, filled)
+        case dict():
+            return {name: _filled(inner, (*key, name), environ, filled) for name, inner in value.items()}
+        case list():
+            return [_filled(inner, (*key, at), environ, filled) for at, inner in enumerate(value)]
+        case _:
+            return value
+
+
+def _text(text: str, key: Key, environ: Mapping[str, str], filled: Filled) -> str:
+    wrong: list[Fault] = []
+
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if match["dollar"]:
+            return "$"
+        if name is None:
+            wrong.append(
+                Fault(
+                    key,
+                    "a single `$` means nothing",
+                    "write `$$` for the sign itself, ${NAME} for a variable",
+                )
+            )
+            return "$"
+        # As in a shell, `:-` also stands in for a variable that is set but empty.
+        value = environ.get(name) if default is None else environ.get(name) or default
+        if value is None:
+            wrong.append(
+                Fault(
+                    key,
+                    f"the environment has no variable {name}",
+                    f"set {name} for the service, or write ${{{name}:-a value}} to go on without it",
+                )
+            )
+            return match[0]
+        return value
+
+    result = _DOLLAR.sub(replacement, text)
+    if wrong:
+        filled.faults += wrong
+        return text
+    if any(variables(text)):
+        filled.origins[key] = text
+    return result

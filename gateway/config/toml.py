@@ -1,0 +1,117 @@
+"""From a file to a table: read, parse, and find the lines of what is wrong with it."""
+
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from gateway.config.errors import ConfigError, Fault, Finding
+
+LARGEST_BYTES = 1 << 20
+"""A hundred devices are described in 20 kB; a larger file is something else."""
+DEEPEST = 50
+
+
+def read(path: Path) -> str:
+    """Read a text; raises ConfigError."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise _unusable(path, "this is a folder", "name the file in it, as in config/example.toml")
+        if not stat.S_ISREG(status.st_mode):
+            raise _unusable(path, "this is not a regular file", "name a file, not a pipe or a device")
+        if status.st_size > LARGEST_BYTES:
+            raise _unusable(path, "this is far too large for a configuration", "name the post's TOML file")
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise _unusable(
+            path,
+            "there is no such file",
+            "check the path; start from a copy of config/example.toml. Without a path, the post of a running "
+            "`borderpost demo` is used",
+        ) from None
+    except PermissionError:
+        raise _unusable(
+            path, "this user may not read the file", "run as the service's user, or chown root:borderpost"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is unusable"
+        raise _unusable(path, f"the file cannot be read: {reason}", "check the path") from None
+    try:
+        # Windows editors put a byte order mark before UTF-8; it means nothing.
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _unusable(
+            path,
+            f"byte 0x{content[error.start]:02x} is not UTF-8",
+            "save the file as UTF-8, without UTF-16 and without Latin-1 letters",
+            line,
+        ) from None
+
+
+def _unusable(
+    path: Path, text: str, remedy: str, line: int | None = None, column: int | None = None
+) -> ConfigError:
+    return ConfigError((Finding(str(path), line, column, (), text, remedy),))
+
+
+def parse(path: Path, text: str) -> dict[str, Any]:
+    """Parse TOML; raises ConfigError."""
+    try:
+        table = tomllib.loads(text)
+        if _too_deep(table):
+            raise RecursionError
+        return table
+    except RecursionError:
+        raise _unusable(path, "the nesting is too deep", "a post needs three levels at most", 1) from None
+    except ValueError as error:  # TOMLDecodeError, and what int() says to a number of 5,000 digits
+        said, line, column = _syntax(str(error), text)
+        raise _unusable(path, f"not TOML: {said}", _syntax_remedy(said), line, column) from None
+
+
+def _too_deep(table: dict[str, Any]) -> bool:
+    """Whether a table is nested deeper than anybody walks through it: `[a.a.a...]` costs TOML nothing."""
+    level: list[Any] = [table]
+    for _ in range(DEEPEST):
+        nested = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for inner in nested for each in inner if isinstance(each, dict | list)]
+    return bool(level)
+
+
+def _syntax(message: str, text: str) -> tuple[str, int, int | None]:
+    """Take the parser's place out of its sentence: it gives it only there."""
+    if match := re.fullmatch(r"(?s)(.*) \(at line (\d+), column (\d+)\)", message):
+        said, line, column = match.groups()
+        return said, int(line), int(column)
+    last_line = max(1, len(text.splitlines()))
+    return message.removesuffix(" (at end of document)"), last_line, None
+
+
+def _syntax_remedy(said: str) -> str:
+    match said.lower():
+        case words if "twice" in words or "overwrite" in words or "duplicate" in words:
+            return "the same table or key stands further up: keep one of the two"
+        case words if "invalid value" in words:
+            return 'text needs double quotes, as in name = "gw-1"; numbers, true and false stand alone'
+        case words if (
+            "after a key" in words or "at the end of a table" in words or "invalid statement" in words
+        ):
+            return 'write key = value, a line each; a device is [device."lane-1/reader"], its name in quotes'
+        case words if "escape" in words:
+            return "a backslash is written twice, or put the text in single quotes"
+        case _:
+            return "correct the line; config/example.toml shows the form, https://toml.io the rules"
+
+
+def located(path: Path, text: str, faults: list[Fault]) -> tuple[Finding, ...]:
+    """Find the line of every fault, and order them by it."""
+    from gateway.config.locations import Places
+
+    places = Places(text)
+    findings = [
+        Finding(str(path), places.line(fault.key), None, fault.key, fault.text, fault.remedy)
+        for fault in faults
+    ]
+    return tuple(sorted(findings, key=lambda finding: finding.line or 0))

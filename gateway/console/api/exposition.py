@@ -1,0 +1,149 @@
+"""What Prometheus reads at `/metrics`: the post in numbers, nobody's name. Metrics are named here alone."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from drivers.driver import Condition
+from gateway.api.models import DeviceView, PostView
+from gateway.contract.envelope import Clock
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Post(Collector):
+    def __init__(self, post: PostView) -> None:
+        self._post = post
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _gateway(self._post)
+        yield from _delivery(self._post)
+        yield from _devices(self._post.devices)
+        yield from _counters(self._post.devices)
+
+
+def exposition(post: PostView) -> bytes:
+    """The post in Prometheus' text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Post(post))
+    return generate_latest(registry)
+
+
+def _gateway(post: PostView) -> Iterator[Metric]:
+    report = post.report
+    about = {
+        "site": post.site, "gateway": post.gateway, "version": report.version, "profile": report.profile,
+    }  # fmt: skip
+    yield InfoMetricFamily("borderpost_gateway", "Which gateway this is.", about)
+    yield GaugeMetricFamily(
+        "borderpost_gateway_start_time_seconds", "Start of this run, since 1970.", report.since.timestamp()
+    )
+    yield GaugeMetricFamily(
+        "borderpost_clock_synced", "1 while its wall clock can be trusted.", report.clock is Clock.SYNCED
+    )
+    problems = GaugeMetricFamily(
+        "borderpost_problem", "1 for what is wrong with the gateway itself.", labels=("cause",)
+    )
+    for problem in report.problems:
+        problems.add_metric((problem.cause,), 1)
+    yield problems
+
+
+def _delivery(post: PostView) -> Iterator[Metric]:
+    report = post.report
+    yield CounterMetricFamily(
+        "borderpost_events_dropped", "Events given up because the outbox was full.", report.dropped
+    )
+    yield CounterMetricFamily(
+        "borderpost_images_dropped", "Images given up, or refused for their size.", report.images_dropped
+    )
+    connected = GaugeMetricFamily(
+        "borderpost_destination_connected", "1 while the connection stands.", labels=("destination",)
+    )
+    waiting = GaugeMetricFamily(
+        "borderpost_destination_waiting_events", "Events not acknowledged yet.", labels=("destination",)
+    )
+    parked = GaugeMetricFamily(
+        "borderpost_destination_parked_events",
+        "Events set aside, which it cannot take.",
+        labels=("destination",),
+    )
+    expired = CounterMetricFamily(
+        "borderpost_destination_expired_events",
+        "Events that grew too old to deliver.",
+        labels=("destination",),
+    )
+    for destination in report.destinations:
+        name = (destination.name,)
+        connected.add_metric(name, destination.connected)
+        waiting.add_metric(name, destination.waiting)
+        parked.add_metric(name, destination.parked)
+        expired.add_metric(name, destination.expired)
+    yield from (connected, waiting, parked, expired)
+
+
+def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
+    about = InfoMetricFamily("borderpost_device", "What stands at a position.", labels=("position",))
+    states = GaugeMetricFamily(
+        "borderpost_device_state", "1 for the state that it is in.", labels=("position", "state")
+    )
+    last_good = GaugeMetricFamily(
+        "borderpost_device_last_good_time_seconds",
+        "When it last read something well, since 1970.",
+        labels=("position",),
+    )
+    withheld = GaugeMetricFamily(
+        "borderpost_device_withheld_events", "Events kept from officers.", labels=("position",)
+    )
+    claimed = GaugeMetricFamily(
+        "borderpost_device_claimed", "1 while a station has it to itself.", labels=("position",)
+    )
+    restarts = CounterMetricFamily(
+        "borderpost_device_process_restarts", "How often its process was replaced.", labels=("position",)
+    )
+    for device in devices:
+        at = (device.position,)
+        about.add_metric(at, {"driver": device.driver, "family": device.family, **_identity(device)})
+        for state in Condition:
+            states.add_metric((device.position, state), state is device.state.state)
+        if device.last_good is not None:
+            last_good.add_metric(at, device.last_good.timestamp())
+        withheld.add_metric(at, device.withheld)
+        claimed.add_metric(at, device.claim is not None)
+        restarts.add_metric(at, device.restarts)
+    yield from (about, states, last_good, withheld, claimed, restarts)
+
+
+def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
+    """Those of a serial number's life: what can be set to zero is no counter for Prometheus."""
+    labels = ("position", "serial_number")
+    reads = CounterMetricFamily(
+        "borderpost_device_reads", "What it read, well or not.", labels=(*labels, "result")
+    )
+    online = CounterMetricFamily("borderpost_device_online_seconds", "Time online.", labels=labels)
+    retries = CounterMetricFamily(
+        "borderpost_device_open_retries", "Attempts to open it that failed.", labels=labels
+    )
+    lost = CounterMetricFamily(
+        "borderpost_device_disconnects", "How often it was lost while open.", labels=labels
+    )
+    for device in devices:
+        counted = device.tally.lifetime
+        which = (device.position, _identity(device)["serial_number"])
+        reads.add_metric((*which, "good"), counted.good)
+        reads.add_metric((*which, "bad"), counted.bad)
+        online.add_metric(which, counted.online_s)
+        retries.add_metric(which, counted.retries)
+        lost.add_metric(which, counted.disconnects)
+    yield from (reads, online, retries, lost)
+
+
+def _identity(device: DeviceView) -> dict[str, str]:
+    known = device.identity
+    return {
+        "model": known.model if known else "",
+        "serial_number": (known and known.serial_number) or "",
+        "firmware": (known and known.firmware) or "",
+    }

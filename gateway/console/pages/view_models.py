@@ -1,0 +1,172 @@
+"""From what is known of a device to what a page shows of it. No I/O."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from markupsafe import Markup
+
+from drivers.driver import Condition
+from drivers.observation import Outcome
+from drivers.self_test import CheckReport
+from gateway.api.models import Counters, DeviceView, EventView, Hour
+from gateway.console.pages import charts as plots
+from gateway.console.pages.time_series import DeviceSamples, Value, trend
+from gateway.console.web import labels as words
+from gateway.console.web.i18n import Say
+
+DAY = 24
+AS_NOW = frozenset({Condition.ONLINE, Condition.BUSY, Condition.DEGRADED, Condition.MAINTENANCE})
+"""Conditions in which what a device said last still holds."""
+MORE_IS_WORSE = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_deg", "faces")
+"""Measures that have no trend towards dirt when they fall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A drawing, its title, and what it shows in words."""
+
+    title: str
+    drawing: Markup
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How an acceptance stands."""
+
+    code: str
+    light: str
+    text: str
+
+
+def counter_rows(device: DeviceView, say: Say) -> list[tuple[str, str, str]]:
+    """Each counter, and what share of reads failed: over its life, and since it was reset."""
+    life, since = device.tally.lifetime, device.tally.since_reset
+
+    def row(name: str, shown: Callable[[Counters], str]) -> tuple[str, str, str]:
+        return name, shown(life), shown(since)
+
+    return [
+        row(say("Hours online"), lambda c: f"{c.online_s / 3600:.1f}"),
+        row(say("Good reads"), lambda c: str(c.good)),
+        row(say("Bad reads"), lambda c: str(c.bad)),
+        row(say("Failure rate"), lambda c: f"{c.bad / (c.good + c.bad):.1%}" if c.good + c.bad else "-"),
+        row(say("Failed attempts to open"), lambda c: str(c.retries)),
+        row(say("Disconnects"), lambda c: str(c.disconnects)),
+    ]
+
+
+def waiting_serial(device: DeviceView) -> str | None:
+    """The serial number that waits to be accepted, if one does."""
+    if device.state.state is not Condition.PENDING or device.identity is None:
+        return None
+    return device.identity.serial_number
+
+
+def device_plots(samples: DeviceSamples, say: Say) -> list[Plot]:
+    """Read rate, reconnects, latency and every quality of one device."""
+    minutes = list(samples.minutes)
+    good, bad = sum(m.good for m in minutes), sum(m.bad for m in minutes)
+    lost = sum(m.disconnects for m in minutes)
+    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad}
+    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+        "lost": lost,
+        "retries": sum(m.retries for m in minutes),
+    }
+    rates = [plots.Column(_short(m.at), (("good", m.good), ("bad", m.bad))) for m in minutes]
+    breaks = [plots.Column(_short(m.at), (("bad", m.disconnects), ("warn", m.retries))) for m in minutes]
+    return [
+        Plot(say("Reads a minute"), plots.columns(say("Reads a minute"), read, rates), read),
+        Plot(say("Reconnects a minute"), plots.columns(say("Reconnects a minute"), broken, breaks), broken),
+        latency_plot([samples], say),
+        *quality_plots(samples, say),
+    ]
+
+
+def day_plots(hours: Sequence[Hour], now: datetime, say: Say) -> list[Plot]:
+    """Reads and reconnects of the last day, hour by hour; a hour that is not there had nothing in it."""
+    known = {hour.at: hour for hour in hours}
+    begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=DAY - 1)
+    day = [begin + timedelta(hours=n) for n in range(DAY)]
+    full = [known.get(at, Hour(at=at)) for at in day]
+    good, bad = sum(h.good for h in full), sum(h.bad for h in full)
+    rate = f" ({bad / (good + bad):.1%})" if good + bad else ""
+    read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad} + rate
+    broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
+        "lost": sum(h.disconnects for h in full),
+        "retries": sum(h.retries for h in full),
+    }
+    rates = [plots.Column(_short(h.at), (("good", h.good), ("bad", h.bad))) for h in full]
+    breaks = [plots.Column(_short(h.at), (("bad", h.disconnects), ("warn", h.retries))) for h in full]
+    return [
+        Plot(say("Reads an hour"), plots.columns(say("Reads an hour"), read, rates), read),
+        Plot(say("Reconnects an hour"), plots.columns(say("Reconnects an hour"), broken, breaks), broken),
+    ]
+
+
+def latency_plot(all_samples: Iterable[DeviceSamples], say: Say) -> Plot:
+    """How long events took from their last byte to the broker's acknowledgement."""
+    values = sorted((v for samples in all_samples for v in samples.latencies), key=lambda v: v.at)[-200:]
+    if not values:
+        said = say("no event yet")
+    else:
+        times = sorted(v.value for v in values)
+        said = say("median %(median)s ms, slowest %(slowest)s ms") % {
+            "median": f"{median(times):.1f}",
+            "slowest": f"{times[-1]:.1f}",
+        }
+    title = say("Latency, from the last byte to the broker's acknowledgement")
+    return Plot(title, plots.points(title, said, _points(values), unit="ms"), said)
+
+
+def backlog_plot(backlog: Sequence[Value], say: Say) -> Plot:
+    """How many events waited."""
+    title = say("Backlog")
+    said = say("%(count)s events wait") % {"count": int(backlog[-1].value) if backlog else 0}
+    return Plot(title, plots.points(title, said, _points(backlog)), said)
+
+
+def quality_plots(samples: DeviceSamples, say: Say) -> list[Plot]:
+    """Every measure of a device over time, with what it should reach, and how it develops."""
+    drawn = []
+    for name, measured in samples.measures.items():
+        values = list(measured)
+        last, unit = values[-1], samples.units[name]
+        said = f"{last.value:g} {unit}".strip()
+        if last.at_most is None and not any(word in name for word in MORE_IS_WORSE):
+            said = f"{said}; {say(words.TRENDS[trend(values)])}"
+        drawing = plots.points(
+            name, said, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
+        )
+        drawn.append(Plot(name, drawing, said))
+    return drawn
+
+
+def barrier_context(device: DeviceView, latest: EventView | None) -> dict[str, Any]:
+    """What a barrier's sensors said last, and whether that still holds."""
+    sensed = latest.data if latest is not None else None
+    current = device.state.state in AS_NOW and sensed is not None and not sensed.get("stale")
+    return {"device": device, "sensed": sensed, "at": latest.at if latest else None, "current": current}
+
+
+def verdict(device: DeviceView, reports: Mapping[str, CheckReport], say: Say) -> Verdict:
+    """Whether a device passes: every level that it knows was tried, and nothing in it failed or broke off."""
+    outcomes = [step.outcome for report in reports.values() for step in report.steps]
+    if Outcome.FAILED in outcomes:
+        return Verdict("failed", "bad", say("Not accepted: something has failed."))
+    if any(o not in (Outcome.SUCCESSFUL, Outcome.NOT_SUPPORTED) for o in outcomes):
+        return Verdict("undecided", "warn", say("Not accepted: something could not be decided."))
+    if not device.levels or any(level not in reports for level in device.levels):
+        return Verdict("incomplete", "wait", say("Not everything was tried yet."))
+    return Verdict("passed", "good", say("Passed."))
+
+
+def _points(values: Iterable[Value]) -> list[plots.Point]:
+    return [plots.Point(f"{value.at.astimezone():%H:%M:%S}", value.value) for value in values]
+
+
+def _short(at: datetime) -> str:
+    return f"{at.astimezone():%H:%M}"

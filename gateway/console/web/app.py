@@ -1,0 +1,135 @@
+"""The console as one ASGI application: `build(daemon, ...)`.
+
+- `bench.Bench` is what routes work with; a route takes it as `at: Annotated[Bench, Depends(bench)]`.
+- `asking` says who asks: a route that has a parameter `asker: Viewer`, `Technician` or `Supervisor` is closed
+  to everybody below. `asker.who` goes to the daemon; `asker.csrf` into every form as the field `csrf`, which
+  those three check, and into `X-CSRF-Token` of what scripts send.
+- `api` has the routes under `/api/v1`, which answer errors as problem+json; `pages` has those of people,
+  which answer them with `problem.html`, and send strangers to `/login`.
+- `templating.render(request, template, context)` makes a page; `static/` is served at `/static`.
+- No page has a script or a style of its own in it: the Content-Security-Policy lets neither run.
+- Raise `problems.Problem` for what is the asker's; a `Refusal` of the daemon becomes one by itself.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from gateway.api.interface import Daemon
+from gateway.api.operations import Refusal
+from gateway.common.version import VERSION
+from gateway.console.api import diagnostics
+from gateway.console.api import metrics as scraping
+from gateway.console.api import routes as api
+from gateway.console.auth import login
+from gateway.console.auth.auth import recognised
+from gateway.console.auth.login_throttle import Attempts
+from gateway.console.auth.persisted import Kept
+from gateway.console.auth.sessions import Sessions
+from gateway.console.auth.tickets import Tickets
+from gateway.console.auth.users import People
+from gateway.console.pages import device as device_pages
+from gateway.console.pages import live_updates as news
+from gateway.console.pages import post as pages
+from gateway.console.pages import simulators as simulator_pages
+from gateway.console.pages.live_state import Lookout
+from gateway.console.web.context import Bench
+from gateway.console.web.middleware import HEADERS, SecurityHeaders, ShortBodies
+from gateway.console.web.problems import Problem, as_json, problem_of
+from gateway.console.web.templating import acquainted, render
+
+_FOR_PROGRAMS = ("/api/", "/metrics", "/openapi.json")
+
+
+def build(
+    daemon: Daemon,
+    *,
+    config: Path,
+    state_dir: Path,
+    users_file: Path | None = None,
+    simulators: Path | None = None,
+) -> FastAPI:
+    """The console of a gateway that runs."""
+    app = FastAPI(
+        title="Border-post gateway: local API",
+        version=VERSION,
+        description="What technicians see of a post and may ask of it. Nothing in it is personal, "
+        "except the bytes of a revealed trace.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.bench = Bench(
+        daemon=daemon,
+        lookout=Lookout(daemon),
+        config=config,
+        state_dir=state_dir,
+        people=People(users_file) if users_file is not None else None,
+        simulators=simulators,
+        sessions=Sessions(Kept(state_dir / "console-sessions.json")),
+        attempts=Attempts(Kept(state_dir / "console-attempts.json")),
+        tickets=Tickets(),
+    )
+    app.include_router(api.router)
+    app.include_router(diagnostics.router)
+    app.include_router(scraping.router)
+    for people in (login, pages, device_pages, simulator_pages):
+        app.include_router(people.router, dependencies=[Depends(acquainted)])
+    app.include_router(news.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(ShortBodies)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(Refusal, _refusal)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
+    return app
+
+
+async def _problem(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)
+    if request.url.path.startswith(_FOR_PROGRAMS):
+        return as_json(problem)
+    if problem.status == 401 and request.method in ("GET", "HEAD"):
+        return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+    context = {"problem": problem.details, "asker": recognised(request)}
+    return render(request, "problem.html", context, problem.status, problem.headers)
+
+
+async def _refusal(request: Request, refusal: Exception) -> Response:
+    assert isinstance(refusal, Refusal)
+    return await _problem(request, problem_of(refusal))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return await _problem(request, Problem(422, "invalid", _said(error.errors())))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    return await _problem(request, Problem(error.status_code, "http", f"{error.detail}.", headers=headers))
+
+
+async def _fault(request: Request, _error: Exception) -> Response:
+    # What went wrong stands in the journal; here it might say more than anybody should read.
+    how = "borderpost bundle, and send it to support."
+    answer = await _problem(request, Problem(500, "fault", "The console has failed over this.", how))
+    answer.headers.update(HEADERS)  # this one is outside of all middleware
+    return answer
+
+
+def _said(errors: Sequence[Any]) -> str:
+    """What is wrong with a request, by place; never what was sent."""
+    places = (".".join(str(part) for part in error["loc"]) + f": {error['msg']}" for error in errors)
+    return "; ".join(places)

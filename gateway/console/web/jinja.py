@@ -1,0 +1,97 @@
+"""From words and numbers to HTML: the Jinja environments, one a language, and what templates call."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from gateway.console.web import labels as words
+from gateway.console.web.i18n import Say, catalogue
+from gateway.diagnostics.findings import spoken
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+BOOM_DEG = {"open": -78, "emergency_open": -78, "opening": -50, "closing": -26, "closed": 0}
+"""How steep a boom is drawn; one that is somewhere in between, or nobody knows where, is drawn dashed."""
+OUTCOME_LIGHTS = {"successful": "good", "failed": "bad", "not_supported": "wait"}
+
+
+@cache
+def environment(language: str) -> Environment:
+    """The templates in a language. Whatever they do not know is an error, and what they show is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Jinja adds these with its extension, and types cannot know that.
+    made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    filters: dict[str, Callable[[Any], object]] = {
+        "light": lambda code: words.LIGHTS.get(code, "bad"),
+        "condition": _words(words.CONDITIONS),
+        "cause": _words(words.CAUSES),
+        "action": _words(words.ACTIONS),
+        "family": _words(words.FAMILIES),
+        "outcome": _words(words.OUTCOMES),
+        "outcome_light": lambda code: OUTCOME_LIGHTS.get(code, "warn"),
+        "level": _words(words.LEVELS),
+        "machine": _words(words.MACHINE_STATES),
+        "severity": _words(words.SEVERITIES),
+        "severity_light": lambda code: words.SEVERITY_LIGHTS.get(code, "warn"),
+        "spoken": spoken,
+        "slug": lambda name: str(name).replace("/", "--"),
+        "clock": clock,
+        "brief": brief,
+        "boom": lambda state: BOOM_DEG.get(state, -40),
+        "lit": lambda sensed: {True: " on", False: "", None: " none"}.get(sensed, " none"),
+        "sensed_words": lambda door: sensed_words(door, catalogue(language).gettext),
+    }
+    made.filters |= filters
+    return made
+
+
+def clock(at: datetime | None) -> str:
+    """A time as the clock on the post's wall shows it, with its date unless that is today."""
+    if at is None:
+        return ""
+    local = at.astimezone()
+    today = datetime.now().astimezone().date()
+    return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
+
+
+def brief(data: Mapping[str, Any]) -> str:
+    """Redacted content in one line; what is not there is left out."""
+    return ", ".join(f"{name}: {_value(value)}" for name, value in data.items() if _worth_saying(value))
+
+
+def sensed_words(door: Mapping[str, Any], say: Say) -> str:
+    """What the sensors of a door say, in words: what its drawing shows."""
+    said = {
+        "open_limit": say("open limit"),
+        "closed_limit": say("closed limit"),
+        "before": say("before"),
+        "presence": say("in its way"),
+        "behind": say("behind"),
+    }
+    states = {True: say("yes"), False: say("no"), None: say("not wired")}
+    return ", ".join(f"{name}: {states.get(door.get(key), '?')}" for key, name in said.items())
+
+
+def _words(of: Mapping[Any, str]) -> Callable[[object], str]:
+    return lambda code: of.get(code, str(code))
+
+
+def _worth_saying(value: object) -> bool:
+    return value is not None and value not in ([], (), "")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)

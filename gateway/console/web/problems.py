@@ -1,0 +1,69 @@
+"""What went wrong, as `application/problem+json` (RFC 9457) for programs; pages say the same in words."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import Field
+
+from gateway.api.models import View
+from gateway.api.operations import Refusal
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDetails(View):
+    """An error: RFC 9457's members, and in `text` and `how` what every error of this gateway says."""
+
+    type: str = Field("about:blank", description="No more than the status says.", examples=["about:blank"])
+    title: str = Field(description="The status, in words.", examples=["Not Found"])
+    status: int = Field(description="The status.", examples=[404])
+    code: str = Field(description="What, as a code.", examples=["unknown"])
+    text: str = Field(description="What is wrong, in a plain sentence.", examples=["No such device."])
+    how: str = Field("", description="What to do about it.", examples=["borderpost devices"])
+
+
+class Problem(Exception):  # noqa: N818 - an answer, not a fault
+    """Ends a request with that status; raised anywhere below a route."""
+
+    def __init__(
+        self, status: int, code: str, text: str, how: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.headers = headers or {}
+        self.details = ProblemDetails(
+            title=HTTPStatus(status).phrase, status=status, code=code, text=text, how=how
+        )
+
+
+STATUS_OF = {
+    "unknown": HTTPStatus.NOT_FOUND,
+    "not_permitted": HTTPStatus.FORBIDDEN,
+    "conflict": HTTPStatus.CONFLICT,
+    "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""What the daemon's refusals are in HTTP."""
+
+
+def problem_of(refusal: Refusal) -> Problem:
+    """What the daemon refused."""
+    return Problem(STATUS_OF[refusal.code], refusal.code, refusal.text, refusal.how)
+
+
+def as_json(problem: Problem) -> JSONResponse:
+    """The answer for a program."""
+    content = problem.details.model_dump()
+    return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Those statuses for the `responses` of a route."""
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {
+        int(status): {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }

@@ -1,0 +1,136 @@
+"""HTTP on listening sockets that somebody else has opened, for as long as anybody is connected."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from gateway.console.auth.auth import Peer
+
+log = structlog.get_logger()
+
+FIRST_REQUEST_S = 10.0
+"""Who has connected and says nothing for so long is cut off."""
+MOST = 200
+"""Connections at a time; more are cut off at once."""
+GOODBYE_S = 0.5
+"""What answers that are under way have at the end."""
+
+
+class _ToJournal(logging.Handler):
+    """Has the journal tell where the application failed, and never over which words."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raised = record.exc_info[1] if record.exc_info else None
+        if raised is None:
+            log.info("console_http", text=record.getMessage())
+        else:
+            log.error("console_fault", exc_info=raised)
+
+
+class _Connection(H11Protocol):
+    """One connection; on the Unix socket the kernel says whose."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        connected = transport.get_extra_info("socket")
+        if connected.family == socket.AF_UNIX:
+            # struct ucred of unix(7): pid, uid, gid
+            said = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            self.app_state = {"peer": Peer(uid=struct.unpack("3i", said)[1])}
+        if len(self.connections) > MOST:
+            transport.abort()
+        self.loop.call_later(FIRST_REQUEST_S, self._still_silent)
+
+    def _still_silent(self) -> None:
+        if self.cycle is None:
+            self.transport.close()  # type: ignore[unreachable] # uvicorn says that there always is one
+
+
+async def serve(
+    app: ASGIApp,
+    local: socket.socket,
+    network: socket.socket | None,
+    tls: ssl.SSLContext | None,
+    *,
+    idle_s: float,
+    until: Awaitable[Any],
+) -> None:
+    """Serve until nobody was connected for `idle_s`, or until `until` is done."""
+    config = Config(
+        app,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,  # nobody stands before us whose word for another's address would count
+    )
+    config.load()
+    failures = logging.getLogger("uvicorn.error")
+    failures.handlers, failures.propagate = [_ToJournal()], False
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+
+    def connection() -> _Connection:
+        return _Connection(config, state, {}, loop)
+
+    servers = [await loop.create_server(connection, sock=local)]
+    if network is not None:
+        patience_s = FIRST_REQUEST_S if tls is not None else None
+        servers.append(
+            await loop.create_server(connection, sock=network, ssl=tls, ssl_handshake_timeout=patience_s)
+        )
+    waits = [asyncio.ensure_future(until), asyncio.create_task(_idle(state, servers, idle_s))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        for server in servers:
+            server.close()
+        for each in list(state.connections):
+            each.shutdown()
+        if state.tasks:
+            _, late = await asyncio.wait(state.tasks, timeout=GOODBYE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+async def _idle(state: ServerState, servers: list[asyncio.Server], idle_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    last = loop.time()
+    while True:
+        await asyncio.sleep(min(1.0, idle_s / 4))
+        if state.connections:
+            last = loop.time()
+        elif loop.time() - last >= idle_s:
+            # Nobody is accepted any more: who comes now waits in the socket for the next process. Who was
+            # accepted meanwhile is served.
+            for server in servers:
+                server.close()
+            while state.connections:  # noqa: ASYNC110 - uvicorn tells nobody when one ends
+                await asyncio.sleep(0.1)
+            return
+
+
+def tls_context(cert_file: str, key_file: str) -> ssl.SSLContext:
+    """TLS 1.2 or later with that certificate; raises OSError, ssl.SSLError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with contextlib.suppress(AttributeError):  # Python 3.11's OpenSSL may be older
+        context.options |= ssl.OP_NO_RENEGOTIATION
+    context.load_cert_chain(cert_file, key_file)
+    return context

@@ -1,0 +1,230 @@
+"""Looking into an outbox: what waits, for whom, since when. Never a payload, and never a key.
+
+Reading works beside a running gateway: the file is opened read-only, and a reader neither blocks the writer
+nor takes part in checkpoints. Purging writes, so it is for a stopped gateway.
+"""
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+from drivers.observation import DataClass
+from gateway.contract.envelope import timestamp
+from gateway.delivery.outbox.blobs import BlobFiles
+from gateway.delivery.outbox.database import (
+    BLOBS,
+    FILE,
+    Lock,
+    OutboxDamaged,
+    OutboxRefused,
+    connect,
+    migrate,
+    seq_of,
+    transaction,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event in the outbox, without what it says."""
+
+    epoch: str
+    stream: str
+    seq: int
+    id: str
+    type: str
+    data_class: str
+    accepted: str
+    """When it was taken in, by the wall clock, UTC."""
+    clock: str
+    lifetime_s: float
+    held: bool
+    """Whether it waits because its age is unknown."""
+    bytes: int
+    images: int
+    waits_for: tuple[str, ...]
+    """Destinations that were seen here and have not acknowledged it; empty: none was ever reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """One event that a destination could not take."""
+
+    destination: str
+    epoch: str
+    stream: str
+    seq: int
+    id: str
+    type: str
+    reason: int
+    """MQTT 5 reason code."""
+    accepted: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one stream has in the outbox."""
+
+    epoch: str
+    stream: str
+    data_class: str
+    events: int
+    bytes: int
+    first: int | None
+    last: int
+
+
+@contextlib.contextmanager
+def _reading(directory: Path) -> Iterator[sqlite3.Connection]:
+    path = directory / FILE
+    if not path.exists():
+        raise OutboxRefused(f"there is no outbox in {directory}")
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
+    try:
+        connection.execute("BEGIN")
+        yield connection
+    except (ValueError, TypeError, OverflowError) as error:  # texts that are none, also of SQLite
+        raise OutboxDamaged("the outbox is damaged") from error
+    finally:
+        connection.close()
+
+
+def events(directory: Path) -> Iterator[StoredEvent]:
+    """Every event in the outbox, stream by stream; raises OutboxRefused, sqlite3.Error."""
+    with _reading(directory) as connection:
+        cursors: dict[int, dict[str, int]] = {}
+        names: set[str] = set()
+        for destination, stream, upto in connection.execute("SELECT destination, stream, upto FROM cursor"):
+            cursors.setdefault(stream, {})[destination] = upto
+            names.add(destination)
+        for (
+            k,
+            epoch,
+            stream,
+            data_class,
+            event_id,
+            kind,
+            born,
+            synced,
+            lifetime,
+            held,
+            size,
+            blobs,
+        ) in connection.execute(
+            "SELECT k, epoch, name, class, id, type, born, synced, lifetime, held, size, blobs"
+            " FROM event JOIN stream ON number = k >> 40 ORDER BY k"
+        ):
+            seq = seq_of(k)
+            passed = cursors.get(k >> 40, {})
+            yield StoredEvent(
+                epoch=epoch,
+                stream=stream,
+                seq=seq,
+                id=event_id,
+                type=kind,
+                data_class=data_class,
+                accepted=timestamp(born),
+                clock="synced" if synced else "unsynced",
+                lifetime_s=lifetime / 1e9,
+                held=bool(held),
+                bytes=size,
+                images=blobs,
+                waits_for=tuple(sorted(name for name in names if passed.get(name, 0) < seq)),
+            )
+
+
+def parked(directory: Path) -> Iterator[ParkedEvent]:
+    """Every event that was set aside for a destination; raises OutboxRefused, sqlite3.Error."""
+    with _reading(directory) as connection:
+        for destination, epoch, stream, seq, event_id, kind, reason, born, size in connection.execute(
+            "SELECT destination, epoch, stream, seq, id, type, reason, born, size FROM parked ORDER BY n"
+        ):
+            yield ParkedEvent(destination, epoch, stream, seq, event_id, kind, reason, timestamp(born), size)
+
+
+def counts(directory: Path) -> list[Count]:
+    """What every stream has in the outbox; raises OutboxRefused, sqlite3.Error."""
+    with _reading(directory) as connection:
+        return [
+            Count(
+                epoch,
+                name,
+                data_class,
+                n,
+                int(size),
+                None if first is None else seq_of(first),
+                max(last, seq),
+            )
+            for epoch, name, data_class, last, n, size, first, seq in connection.execute(
+                "SELECT epoch, name, class, last_seq, count(k), total(size), min(k),"
+                " coalesce(max(k) & ((1 << 40) - 1), 0)"
+                " FROM stream LEFT JOIN event ON k > number << 40 AND k < number + 1 << 40"
+                " GROUP BY number ORDER BY number"
+            )
+        ]
+
+
+def export(directory: Path, out: TextIO) -> int:
+    """Write what is known of every event as JSON lines, nothing of what it says; returns how many."""
+    written = 0
+    for event in events(directory):
+        out.write(json.dumps(asdict(event)) + "\n")
+        written += 1
+    return written
+
+
+def purge(directory: Path, data_class: DataClass | None = None, *, parked_too: bool = False) -> int:
+    """Delete events of a class, or all, undelivered as they are; returns how many.
+
+    Raises OutboxRefused while a gateway runs, and sqlite3.Error. Numbers go on where they stood.
+    """
+    if not (directory / FILE).exists():
+        raise OutboxRefused(f"there is no outbox in {directory}")
+    lock = Lock(directory)
+    try:
+        connection = connect(directory / FILE)
+        try:
+            migrate(connection)
+            return _purge(connection, BlobFiles(directory / BLOBS), data_class, parked_too=parked_too)
+        finally:
+            connection.close()
+    finally:
+        lock.release()
+
+
+def _purge(
+    connection: sqlite3.Connection, files: BlobFiles, data_class: DataClass | None, *, parked_too: bool
+) -> int:
+    deleted = 0
+    names: list[str] = []
+    with transaction(connection):
+        for number, kind in connection.execute("SELECT number, class FROM stream").fetchall():
+            if data_class is not None and kind != data_class:
+                continue
+            span = (number << 40, (number + 1) << 40)
+            k, event_id = connection.execute(
+                "SELECT max(k), max(id) FROM event WHERE k > ? AND k < ?", span
+            ).fetchone()
+            if k is None:
+                continue
+            connection.execute(
+                "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (seq_of(k), number)
+            )
+            connection.execute(
+                "INSERT INTO meta VALUES ('last_id', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+                (event_id,),
+            )
+            blobs = connection.execute("DELETE FROM blob WHERE k > ? AND k < ? RETURNING file", span)
+            names += [file for (file,) in blobs.fetchall() if file]
+            deleted += connection.execute("DELETE FROM event WHERE k > ? AND k < ?", span).rowcount
+        if parked_too:
+            deleted += connection.execute("DELETE FROM parked").rowcount
+    files.remove(names)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return deleted

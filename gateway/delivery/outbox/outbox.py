@@ -1,0 +1,283 @@
+"""The outbox: a log of sealed events in one SQLite file, with a cursor per destination and stream.
+
+An event leaves the log when every destination that takes its class has acknowledged it, when it expires, or
+when the log is full. Everything here runs in the writer's thread and raises sqlite3.Error or OSError as the
+disk does; after such an error memory is brought back in line with what is on disk.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+
+from drivers.observation import DataClass
+from gateway.contract.envelope import Clock, Moment
+from gateway.contract.topics import SiteTopics
+from gateway.delivery.events import Entry, Loss, Stream
+from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox.blobs import BlobFiles
+from gateway.delivery.outbox.database import BLOBS, NewestId, seq_of
+from gateway.delivery.outbox.encryption import DataKeys, MasterKey, new_data_key, rewrap
+from gateway.delivery.outbox.eviction import Bounds
+from gateway.delivery.outbox.reader import Page, Pages
+from gateway.delivery.outbox.rows import Level, Rows, Usage
+from gateway.delivery.outbox.sequence import Counter
+from gateway.delivery.settings import OutboxSettings
+
+CHECKPOINT_BYTES = 1024 * 1024
+"""WAL size from which an idle moment is used to write it back into the database."""
+
+Progress = Mapping[tuple[str, int], int]
+"""(destination, stream): longest acknowledged prefix."""
+
+
+class Outbox:
+    """The log, once the file is open; `opening.open_outbox` makes one."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        settings: OutboxSettings,
+        topics: SiteTopics,
+        takers: Mapping[DataClass, tuple[str, ...]],
+        keys: DataKeys,
+        epoch: str,
+    ) -> None:
+        self.epoch = epoch
+        self.keys = keys
+        self.files = BlobFiles(settings.directory / BLOBS)
+        self._rows = rows = Rows(connection, self.files)
+        self._bounds = Bounds(connection, settings, rows)
+        self._pages = Pages(connection, rows.levels, self.files, topics, keys)
+        self.levels: Mapping[int, Level] = rows.levels
+        self.cursors: Mapping[tuple[str, int], int] = rows.cursors
+        self.usage: Mapping[DataClass, Usage] = rows.usage
+        self._connection = connection
+        self._settings = settings
+        self._takers = takers
+        self._newest = NewestId(settings.directory)
+
+    # What is there
+
+    @property
+    def last_id(self) -> str:
+        """The newest id in the log, or that was."""
+        return self._rows.last_id
+
+    @property
+    def held(self) -> int:
+        """How many events wait because their age is unknown."""
+        return self._rows.held
+
+    def measure(self) -> None:
+        """Bring memory in line with what is on disk."""
+        self._rows.measure()
+
+    def counters(self) -> list[Counter]:
+        """Every stream, for the ledger."""
+        return [Counter(level.stream, level.stored, stored=True) for level in self.levels.values()]
+
+    def retained(self) -> set[str]:
+        """Topics that hold a retained message of ours somewhere."""
+        return {topic for (topic,) in self._connection.execute("SELECT topic FROM retained")}
+
+    # Events come
+
+    def store(
+        self, entries: Sequence[Entry], counters: Iterable[Counter], progress: Progress, epoch: str
+    ) -> list[Loss]:
+        """Commit events, new streams and progress together; returns what had to go for them."""
+        large = [
+            (entry, part, self.keys.seal(self._blob_place(entry, counters, part), blob.content))
+            for entry in entries
+            if entry.blobs
+            for part, blob in enumerate(entry.blobs)
+            if len(blob.content) > self._settings.blob_row_bytes
+        ]
+        names = self.files.write(sealed for *_, sealed in large) if large else []
+        files = {(e.stream, e.seq, part): name for (e, part, _), name in zip(large, names, strict=True)}
+        try:
+            with self._rows.change():
+                self._store_streams(counters, epoch)
+                self._rows.insert(entries, files, self.keys)
+                losses = self._bounds.make_room()
+                self._advance(progress)
+        except BaseException:
+            self.files.remove(names)
+            raise
+        return losses
+
+    def note_newest(self) -> None:
+        """Note outside the database how far it goes; may follow a commit at leisure."""
+        self._newest.write(self.last_id)
+
+    def _blob_place(self, entry: Entry, counters: Iterable[Counter], part: int) -> str:
+        level = self.levels.get(entry.stream)
+        stream = (
+            level.stream if level else next(c.stream for c in counters if c.stream.number == entry.stream)
+        )
+        return f"{stream.epoch}|{stream.name}|{entry.seq}|{part}"
+
+    def _store_streams(self, counters: Iterable[Counter], epoch: str) -> None:
+        if epoch != self.epoch:
+            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
+            self.epoch = epoch
+        for counter in counters:
+            stream = counter.stream
+            if stream.number in self.levels:
+                continue
+            # An event that was delivered while the disk was in trouble has a number and no row.
+            self._connection.execute(
+                "INSERT INTO stream (number, epoch, name, class, last_seq) VALUES (?, ?, ?, ?, ?)",
+                (stream.number, stream.epoch, stream.name, str(stream.data_class), counter.last_seq),
+            )
+            self._rows.levels[stream.number] = Level(stream, stored=counter.last_seq)
+
+    # Events are read back
+
+    def fetch(self, stream: int, after: int, limit: int, max_bytes: int) -> tuple[Page, list[Loss]]:
+        """Read what follows `after` in a stream, at most `limit` events and about `max_bytes`."""
+        return self._pages.fetch(stream, after, limit, max_bytes)
+
+    # Events go
+
+    def advance(self, progress: Progress) -> None:
+        """Move cursors, and delete what every destination is past."""
+        with self._rows.change():
+            self._advance(progress)
+
+    def _advance(self, progress: Progress) -> None:
+        if not progress:
+            return
+        known = {(d, s): upto for (d, s), upto in progress.items() if s in self.levels}
+        self._connection.executemany(
+            "INSERT INTO cursor (destination, stream, upto) VALUES (?, ?, ?)"
+            " ON CONFLICT (destination, stream) DO UPDATE SET upto = excluded.upto",
+            [(destination, stream, upto) for (destination, stream), upto in known.items()],
+        )
+        self._rows.cursors.update(known)
+        for stream in {s for _, s in known}:
+            level = self.levels[stream]
+            low = min(self.cursors.get((d, stream), 0) for d in self._takers[level.stream.data_class])
+            if low > level.passed:
+                self._rows.delete_range(level, level.passed, low)
+                level.passed = low
+
+    def sweep(self, now: Moment) -> list[Loss]:
+        """Delete what has expired, some hundreds at a time, and give an age to what is held."""
+        rows = self._rows
+        rows.ensure_in_line()
+        expired = self._connection.execute(
+            "SELECT k FROM event WHERE deadline <= ? ORDER BY deadline LIMIT 500", (now.boot_ns,)
+        ).fetchall()
+        parked = self._connection.execute(
+            "SELECT n, key FROM parked WHERE deadline <= ? LIMIT 500", (now.boot_ns,)
+        ).fetchall()
+        release = rows.held > 0 and now.clock is Clock.SYNCED
+        if not expired and not parked and not release:
+            return []
+        losses = []
+        with self._rows.change():
+            for (k,) in expired:
+                rows.delete(k)
+                losses.append(Loss(k >> 40, seq_of(k), "expired"))
+            for n, key in parked:
+                self._connection.execute("DELETE FROM parked WHERE n = ?", (n,))
+                rows.keyed[key] -= 1
+            if release:
+                ages.release(self._connection, now)
+                rows.held = ages.held(self._connection)
+        return losses
+
+    def park(self, destination: str, stream: Stream, entry: Entry, reason: int) -> None:
+        """Keep a copy of an event that a destination cannot take, so that a person can look at it."""
+        sealed = self.keys.seal(f"{stream.epoch}|{stream.name}|{entry.seq}", entry.payload)
+        key, keyed = self.keys.current, self._rows.keyed
+        with self._rows.change():
+            self._connection.execute(
+                "INSERT INTO parked (destination, epoch, stream, seq, id, type, reason, deadline, lifetime,"
+                " born, synced, size, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    destination,
+                    stream.epoch,
+                    stream.name,
+                    entry.seq,
+                    entry.event_id,
+                    entry.event_type,
+                    reason,
+                    entry.deadline_ns,
+                    entry.lifetime_ns,
+                    entry.born_unix_ns,
+                    entry.synced,
+                    len(entry.payload),
+                    key,
+                    sealed,
+                ),
+            )
+            keyed[key] = keyed.get(key, 0) + 1
+            for (spent,) in self._connection.execute(
+                "DELETE FROM parked WHERE n <= (SELECT max(n) FROM parked) - ? RETURNING key",
+                (self._settings.max_parked,),
+            ).fetchall():
+                keyed[spent] -= 1
+
+    # Keys, topics, housekeeping
+
+    def renew_key(self, master: MasterKey, day: str) -> None:
+        """Seal with a new data key from now on, and shred those that nothing uses any more."""
+        cipher, wrapped = new_data_key(master)
+        with self._rows.change():
+            number = self._connection.execute(
+                "INSERT INTO data_key (day, master, wrapped) VALUES (?, ?, ?)",
+                (day, master.fingerprint, wrapped),
+            ).lastrowid
+            unused = self.keys.numbers - self._rows.keys_needed
+            self._connection.executemany("DELETE FROM data_key WHERE number = ?", [(n,) for n in unused])
+        assert number is not None
+        for spent in unused:
+            self.keys.forget(spent)
+        self.keys.use(number, cipher, day)
+
+    def shred(self) -> None:
+        """Delete data keys that nothing uses any more."""
+        unused = self.keys.numbers - self._rows.keys_needed - {self.keys.current}
+        if unused:
+            with self._rows.change():
+                self._connection.executemany("DELETE FROM data_key WHERE number = ?", [(n,) for n in unused])
+            for spent in unused:
+                self.keys.forget(spent)
+
+    def rotate(self, old: MasterKey, new: MasterKey) -> None:
+        """Wrap every data key with another master key, all or none."""
+        with self._rows.change():
+            rotate(self._connection, old, new)
+
+    def remember(self, topics: Iterable[str]) -> None:
+        """Note that retained messages of ours stand there."""
+        with self._rows.change():
+            self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", [(t,) for t in topics])
+
+    def forget(self, topics: Iterable[str]) -> None:
+        """Note that nothing of ours stands there any more."""
+        with self._rows.change():
+            self._connection.executemany("DELETE FROM retained WHERE topic = ?", [(t,) for t in topics])
+
+    def checkpoint(self) -> None:
+        """Write the WAL back while nobody waits, if it is worth it."""
+        wal = self._settings.directory / "outbox.db-wal"
+        if wal.exists() and wal.stat().st_size >= CHECKPOINT_BYTES:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def close(self) -> None:
+        """Close the file; SQLite writes the WAL back and removes it."""
+        self._newest.close()
+        self._connection.close()
+
+
+def rotate(connection: sqlite3.Connection, old: MasterKey, new: MasterKey) -> None:
+    """Wrap the data keys that `old` wrapped with `new`; raises VaultError when one does not open."""
+    for number, wrapped in connection.execute(
+        "SELECT number, wrapped FROM data_key WHERE master = ?", (old.fingerprint,)
+    ).fetchall():
+        connection.execute(
+            "UPDATE data_key SET master = ?, wrapped = ? WHERE number = ?",
+            (new.fingerprint, rewrap(old, new, wrapped), number),
+        )

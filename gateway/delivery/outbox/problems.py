@@ -1,0 +1,145 @@
+"""What people are told of the outbox and its disk: sentences, and what to do."""
+
+import asyncio
+from pathlib import Path
+
+from drivers.links.link import Action
+from gateway.common.problems import Problems
+from gateway.delivery.events import Stream
+from gateway.delivery.outbox.database import SetAside, Trouble
+
+FULL_S = 600.0
+"""How long the problem `outbox_full` stands after the last drop, in seconds."""
+
+_LOOK = "Look for disk errors with dmesg."
+_TROUBLES: dict[Trouble, tuple[str, Action, str]] = {
+    "disk_full": ("is full", Action.CALL, "Free space on that disk: df -h {directory}"),
+    "disk_read_only": (
+        "is mounted read-only, often after an error of the disk",
+        Action.CALL,
+        "Look for the cause with dmesg, then: mount -o remount,rw the file system of {directory}",
+    ),
+    "disk_error": ("does not take what is written", Action.REPLACE, _LOOK),
+    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL, _LOOK),
+}
+
+
+class OutboxProblems:
+    """Notes problems of the outbox, and takes them back. Belongs to the event loop."""
+
+    def __init__(self, problems: Problems, directory: Path) -> None:
+        self._problems = problems
+        self._directory = directory
+        self._drops: dict[str, tuple[int, int]] = {}
+        self._full_timer: asyncio.TimerHandle | None = None
+
+    def stop(self) -> None:
+        """Nothing is taken back any more."""
+        if self._full_timer is not None:
+            self._full_timer.cancel()
+
+    # Opening
+
+    def key_beside_disk(self) -> None:
+        """The master key was made by us, for want of another."""
+        self._problems.add(
+            "key_beside_disk",
+            "No key is configured, so the outbox's key lies on the same disk: "
+            "whoever takes the disk can read what waits in it.",
+            Action.CONFIGURE,
+            "Give the gateway a key as a systemd credential: see borderpost outbox --help",
+        )
+
+    def set_aside(self, aside: SetAside) -> None:
+        """The file was beyond use."""
+        damaged = aside.cause == "outbox_corrupt"
+        self._problems.add(
+            aside.cause,
+            ("The outbox was damaged" if damaged else "The outbox was sealed with another key")
+            + f" and was set aside as {aside.path.name}; a new one was begun.",
+            Action.CALL,
+            f"Keep {aside.path} for those who maintain the gateway.",
+        )
+
+    def commits_lost(self) -> None:
+        """The file ends before what was committed."""
+        self._problems.add(
+            "outbox_corrupt",
+            "The end of the outbox was damaged: the last events before this start may be lost.",
+            Action.CALL,
+            _LOOK,
+        )
+
+    # The disk
+
+    def trouble(self, trouble: Trouble | None) -> None:
+        """The disk does not take what is written; None: it does again."""
+        for cause in _TROUBLES:
+            if cause != trouble:
+                self._problems.clear(cause, about="disk")
+        if trouble is None:
+            self._problems.clear("disk_slow")
+            return
+        what, action, how = _TROUBLES[trouble]
+        self._problems.add(
+            trouble,
+            f"The disk of {self._directory} {what}; events are sent, but kept in memory only until then.",
+            action,
+            how.format(directory=self._directory),
+            about="disk",
+        )
+
+    def disk_slow(self) -> None:
+        """More was submitted than the disk took."""
+        self._problems.add(
+            "disk_slow",
+            "The disk does not keep up with the devices; events were given up.",
+            Action.CALL,
+            _LOOK,
+        )
+
+    def damaged(self, stream: Stream, seq: int) -> None:
+        """An event does not open."""
+        self._problems.add(
+            "events_damaged",
+            f"Events in the outbox cannot be read any more (last: {stream.name} {seq}).",
+            Action.CALL,
+            _LOOK,
+        )
+
+    # The bounds
+
+    def image_too_large(self, role: str, position: str) -> None:
+        """An image is larger than the settings allow."""
+        self._problems.add(
+            "image_too_large",
+            f"An image ({role}) of {position} is larger than the post allows; its event was sent without it.",
+            Action.CONFIGURE,
+            "Raise max_blob_bytes, or lower the resolution of the device.",
+            about=position,
+        )
+
+    def note_drop(self, stream: Stream, seq: int) -> None:
+        """An event was given up because outbox or memory was full."""
+        first, last = self._drops.get(stream.name, (seq, seq))
+        self._drops[stream.name] = min(first, seq), max(last, seq)
+
+    def full(self, events: int, images: int) -> None:
+        """So much was given up since the start; the problem stands until nothing was for a while."""
+        ranges = ", ".join(
+            f"{name} {first}-{last}" for name, (first, last) in sorted(self._drops.items())[:8]
+        )
+        self._problems.add(
+            "outbox_full",
+            f"The outbox is full: {events} events and {images} images were given up"
+            + (f" ({ranges})." if ranges else "."),
+            Action.CALL,
+            "Restore the connection to the destinations that events wait for.",
+        )
+        if self._full_timer is not None:
+            self._full_timer.cancel()
+        self._full_timer = asyncio.get_running_loop().call_later(FULL_S, self._full_no_more)
+
+    def _full_no_more(self) -> None:
+        self._drops.clear()
+        self._problems.clear("outbox_full")

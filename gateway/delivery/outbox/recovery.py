@@ -1,0 +1,207 @@
+"""Opening the outbox after whatever happened to it: the post goes on, and what is lost is said aloud."""
+
+import contextlib
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from drivers.observation import DataClass
+from gateway.contract.envelope import Moment
+from gateway.contract.topics import Position, SiteTopics
+from gateway.delivery.outbox import expiry as ages
+from gateway.delivery.outbox.database import (
+    FILE,
+    NewestId,
+    OutboxDamaged,
+    SetAside,
+    check,
+    connect,
+    lost_commits,
+    migrate,
+    set_aside,
+    transaction,
+)
+from gateway.delivery.outbox.encryption import DataKeys, MasterKey, VaultError, unwrap
+from gateway.delivery.outbox.outbox import Outbox, rotate
+from gateway.delivery.outbox.sequence import new_epoch, unspelled
+from gateway.delivery.settings import OutboxSettings
+
+log = structlog.get_logger()
+
+_BEYOND_USE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+"""SQLITE_ERROR among them: a table that the schema's version promises is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An open outbox, and what opening it took."""
+
+    outbox: Outbox
+    aside: SetAside | None = None
+    new_epoch_because: str | None = None
+
+
+def open_outbox(
+    settings: OutboxSettings,
+    topics: SiteTopics,
+    takers: Mapping[DataClass, tuple[str, ...]],
+    keys: tuple[MasterKey, MasterKey | None],
+    now: Moment,
+) -> Opening:
+    """Open the outbox, or begin a new one where it is beyond use.
+
+    Raises OutboxRefused when it must not be touched, sqlite3.Error or OSError when the disk is in trouble.
+    """
+    aside: SetAside | None = None
+    while True:
+        try:
+            return _open(settings, topics, takers, keys, now, aside)
+        except VaultError:
+            cause = "master_key_changed"
+        except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            if not isinstance(error, OutboxDamaged) and code not in _BEYOND_USE:
+                raise
+            cause = "outbox_corrupt"
+        if aside is not None:  # a fresh file failed as well: it is the disk
+            raise sqlite3.OperationalError("a new outbox cannot be used either")
+        aside = set_aside(
+            settings.directory, "outbox_corrupt" if cause == "outbox_corrupt" else "master_key_changed"
+        )
+
+
+def _open(
+    settings: OutboxSettings,
+    topics: SiteTopics,
+    takers: Mapping[DataClass, tuple[str, ...]],
+    keys: tuple[MasterKey, MasterKey | None],
+    now: Moment,
+    aside: SetAside | None,
+) -> Opening:
+    path = settings.directory / FILE
+    connection = connect(path)
+    try:
+        _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        lost = lost_commits(path.with_name(f"{FILE}-wal"), max(frames, 0))
+        check(connection)
+        migrate(connection)
+        data_keys = _data_keys(connection, *keys)
+        with transaction(connection):
+            last_id = _tidy(connection, takers)
+            _sensible(connection, last_id)
+            noted = NewestId(settings.directory)
+            lost = lost or noted.read() > last_id
+            noted.close()
+            epoch, because = _epoch(connection, now, lost=lost)
+            _prune(connection)
+        outbox = Outbox(connection, settings, topics, takers, data_keys, epoch)
+        outbox.measure()
+        outbox.renew_key(keys[0], f"{now.unix_ns // 86_400_000_000_000}")
+        orphans = outbox.files.remove_orphans(
+            frozenset(f for (f,) in connection.execute("SELECT file FROM blob WHERE file IS NOT NULL"))
+        )
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.close()
+        raise
+    log.info(
+        "outbox_opened",
+        sqlite_version=sqlite3.sqlite_version,
+        events=sum(usage.events for usage in outbox.usage.values()),
+        held=outbox.held,
+        orphans=orphans,
+        new_epoch=because,
+    )
+    return Opening(outbox, aside, because)
+
+
+def _sensible(connection: sqlite3.Connection, last_id: str) -> None:
+    """See that what all goes on from can be read: SQLite keeps text as text by habit only.
+
+    Raises ValueError, TypeError where it cannot; of events that is found out one by one, when they are read.
+    """
+    # With the class, which is in no index: that may have the name as it was.
+    for name, _ in connection.execute("SELECT name, class FROM stream"):
+        Position.parse(str.rpartition(name, "/")[0])
+    if last_id:
+        unspelled(last_id)
+
+
+def _data_keys(connection: sqlite3.Connection, master: MasterKey, previous: MasterKey | None) -> DataKeys:
+    """Open every data key; those under the previous master key are wrapped anew. Raises VaultError."""
+    if previous is not None and previous.fingerprint != master.fingerprint:
+        with transaction(connection):
+            rotate(connection, previous, master)
+    keys = DataKeys()
+    for number, fingerprint, wrapped in connection.execute("SELECT number, master, wrapped FROM data_key"):
+        if fingerprint != master.fingerprint:
+            raise VaultError("the outbox was sealed with another master key")
+        keys.add(number, unwrap(master, wrapped))
+    return keys
+
+
+def _epoch(connection: sqlite3.Connection, now: Moment, *, lost: bool) -> tuple[str, str | None]:
+    """Go on in the epoch of the file unless something speaks against it; bring ages to this boot."""
+    meta = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    because = None
+    if lost:
+        because = "commits_lost"
+        log.error("outbox_commits_lost")
+    if meta.get("boot") != now.boot_id:
+        ages.bring_to_this_boot(connection, now)
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (now.boot_id,))
+    if ages.held(connection):
+        # What is heard from now on must not wait behind what is held, so it goes into streams of its own.
+        because = because or "ages_unknown"
+    epoch = meta.get("epoch")
+    if epoch is None or because:
+        epoch = new_epoch()
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (epoch,))
+    return epoch, because
+
+
+def _tidy(connection: sqlite3.Connection, takers: Mapping[DataClass, tuple[str, ...]]) -> str:
+    """Forget destinations that are no longer configured and what all others have; returns the newest id."""
+    destinations = sorted({name for names in takers.values() for name in names})
+    marks = ",".join("?" * len(destinations))
+    connection.execute(f"DELETE FROM cursor WHERE destination NOT IN ({marks})", destinations)  # noqa: S608
+    last_id = ""
+    for number, data_class in connection.execute("SELECT number, class FROM stream").fetchall():
+        span = (number << 40, number + 1 << 40)
+        row = connection.execute(
+            "SELECT k, id FROM event WHERE k > ? AND k < ? ORDER BY k DESC LIMIT 1", span
+        ).fetchone()
+        if row is None:
+            continue
+        last_id = max(last_id, row[1])
+        connection.execute(
+            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (row[0] - span[0], number)
+        )
+        cursors = dict(
+            connection.execute("SELECT destination, upto FROM cursor WHERE stream = ?", (number,)).fetchall()
+        )
+        low = min((cursors.get(name, 0) for name in takers.get(DataClass(data_class), ())), default=0)
+        passed = (span[0], span[0] + low)
+        connection.execute("DELETE FROM event WHERE k > ? AND k <= ?", passed)
+        connection.execute("DELETE FROM blob WHERE k > ? AND k <= ?", passed)
+    row = connection.execute("SELECT value FROM meta WHERE name = 'last_id'").fetchone()
+    last_id = max(last_id, row[0] if row else "")
+    if last_id:
+        connection.execute(
+            "INSERT INTO meta VALUES ('last_id', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+            (last_id,),
+        )
+    connection.execute("DELETE FROM blob WHERE k NOT IN (SELECT k FROM event)")
+    return last_id
+
+
+def _prune(connection: sqlite3.Connection) -> None:
+    """Forget streams of earlier epochs that are empty, and cursors of streams that are gone."""
+    connection.execute(
+        "DELETE FROM stream WHERE epoch <> (SELECT value FROM meta WHERE name = 'epoch')"
+        " AND NOT EXISTS (SELECT 1 FROM event WHERE k > number << 40 AND k < number + 1 << 40)"
+    )
+    connection.execute("DELETE FROM cursor WHERE stream NOT IN (SELECT number FROM stream)")

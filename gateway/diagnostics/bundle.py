@@ -1,0 +1,229 @@
+"""What support needs to know of a post, in one archive, without anything personal and without a secret.
+
+Each part is made from an allow-list: what nobody vouched for does not get in. The same facts give the same
+bytes.
+"""
+
+import gzip
+import io
+import json
+import platform
+import re
+import sqlite3
+import subprocess
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from gateway.api.models import EventView, Finding, PostView
+from gateway.common import log
+from gateway.common.version import VERSION
+from gateway.config import ConfigError, Post, load
+from gateway.delivery.outbox import admin as inspect
+from gateway.delivery.outbox.database import OutboxRefused
+from gateway.diagnostics.checks.accounts import group_name, user_name
+from gateway.diagnostics.checks.usb_tree import drawn, plugged
+from gateway.diagnostics.doctor import doctor
+from gateway.diagnostics.findings import spoken
+from gateway.diagnostics.host import Surroundings, text
+from gateway.diagnostics.redaction import foreign_names, redacted_post
+
+JOURNAL = ("journalctl", "--unit=borderpost", "--output=cat", "--lines=2000", "--quiet", "--no-pager")
+JOURNAL_S = 10.0
+NODES = (
+    "serial/by-id/*",
+    "serial/by-path/*",
+    "ttyS*",
+    "ttyUSB*",
+    "ttyACM*",
+    "video*",
+    "hidraw*",
+    "input/event*",
+)
+
+README = """\
+Diagnostics of the border-post gateway {site}/{gateway}, {version}, made on {at}.
+
+This archive holds no personal data, no password and no key: every part is made from a list of what may be
+shown, and names of machines outside the post are replaced. Look before you send it:
+
+{contents}
+
+A code such as BP-PORT-HELD-20 is for the telephone: its last two digits tell whether it was heard right.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of the archive."""
+
+    name: str
+    what: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """All of it, before anything is written."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    def archive(self) -> bytes:
+        """As a gzipped tar archive."""
+        packed = io.BytesIO()
+        with (
+            gzip.GzipFile(fileobj=packed, mode="wb", mtime=0, filename="") as squeezed,
+            tarfile.open(fileobj=squeezed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            for part in self.parts:
+                entry = tarfile.TarInfo(f"{self.name}/{part.name}")
+                entry.size, entry.mode = len(part.content), 0o644
+                tar.addfile(entry, io.BytesIO(part.content))
+        return packed.getvalue()
+
+
+def bundle(
+    config: Path,
+    view: PostView | None = None,
+    events: Mapping[str, Sequence[EventView]] | None = None,
+    journal: Path | None = None,
+    around: Surroundings | None = None,
+) -> Bundle:
+    """Collect; `journal` is the gateway's log where it does not go to the journal. Takes seconds."""
+    around = around or Surroundings()
+    try:
+        post = load(config)
+    except ConfigError:
+        post = None
+    parts = [
+        part
+        for part in _parts(config, post, view, events or {}, journal, around)
+        if part.content.strip() not in (b"", b"[]", b"{}")
+    ]
+    names = foreign_names(post) if post is not None else {}
+    parts = [Part(part.name, part.what, _without(part.content, names)) for part in parts]
+    site, gateway = (post.gateway.site, post.gateway.name) if post is not None else ("unknown", "unknown")
+    readme = README.format(
+        site=site,
+        gateway=gateway,
+        version=VERSION,
+        at=f"{around.now():%Y-%m-%d %H:%M} UTC",
+        contents="\n".join(f"  {part.name:15} {part.what}" for part in parts),
+    )
+    first = Part("README.txt", "what this is", readme.encode())
+    return Bundle(f"borderpost-{site}-{gateway}", (first, *parts))
+
+
+def _parts(
+    config: Path,
+    post: Post | None,
+    view: PostView | None,
+    events: Mapping[str, Sequence[EventView]],
+    journal: Path | None,
+    around: Surroundings,
+) -> Iterator[Part]:
+    findings = doctor(config, view, around)
+    yield Part("findings.txt", "what is wrong at the post, and what to do", _told(findings))
+    yield Part(
+        "findings.json", "the same, for programs", _json([it.model_dump(mode="json") for it in findings])
+    )
+    if post is not None:
+        yield Part(
+            "config.json", "the post's file without secrets and foreign names", _json(redacted_post(post))
+        )
+        yield Part("outbox.json", "how much waits in the outbox, by stream", _json(_outbox(post)))
+    if view is not None:
+        yield Part(
+            "post.json",
+            "the devices as the gateway sees them, with counters",
+            _json(view.model_dump(mode="json")),
+        )
+    tail = {name: [event.model_dump(mode="json") for event in said] for name, said in events.items()}
+    yield Part("events.json", "the last events of each device, redacted", _json(tail))
+    yield Part("journal.jsonl", "the gateway's log by its allow-list", _journal(journal))
+    yield Part("usb.txt", "USB devices of this machine", (drawn(plugged(around)) + "\n").encode())
+    yield Part("nodes.txt", "device nodes with owner, group and mode", _nodes(around))
+    yield Part(
+        "versions.json", "versions of the system, of Python and its packages", _json(_versions(around))
+    )
+
+
+def _told(findings: Iterable[Finding]) -> bytes:
+    lines = [
+        f"{it.severity:7} {it.about}: {it.text} [{spoken(it.code)}]"
+        + (f"\n        {it.action}: {it.how}" if it.how else "")
+        for it in findings
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _outbox(post: Post) -> list[dict[str, Any]]:
+    try:
+        return [asdict(count) for count in inspect.counts(post.gateway.state_dir / "outbox")]
+    except (OSError, sqlite3.Error, OutboxRefused):
+        return []
+
+
+def _journal(file: Path | None) -> bytes:
+    """The log's lines, each value by the allow-list once more; what is no line of ours is left out."""
+    try:
+        if file is not None:
+            lines = file.read_bytes().splitlines()
+        else:
+            ran = subprocess.run(JOURNAL, capture_output=True, timeout=JOURNAL_S, check=False)
+            lines = ran.stdout.splitlines()
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    kept = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(entry, dict):
+            kept.append(json.dumps(log.only_shown(None, "", entry), ensure_ascii=False))
+    return "\n".join(kept).encode("utf-8", "replace")  # file names may hold half a character
+
+
+def _nodes(around: Surroundings) -> bytes:
+    lines = []
+    for node in sorted(path for pattern in NODES for path in around.dev.glob(pattern)):
+        try:
+            status = node.stat()
+        except OSError:
+            continue
+        leads = f" -> {node.resolve().name}" if node.is_symlink() else ""
+        owner = f"{user_name(status.st_uid)}:{group_name(status.st_gid)}"
+        lines.append(f"{status.st_mode & 0o7777:04o} {owner} {node.relative_to(around.dev)}{leads}")
+    return "\n".join(lines).encode()
+
+
+def _versions(around: Surroundings) -> dict[str, Any]:
+    system = platform.uname()
+    release = dict(
+        line.split("=", 1) for line in (text(around.etc / "os-release") or "").splitlines() if "=" in line
+    )
+    return {
+        "gateway": VERSION,
+        "python": platform.python_version(),
+        "kernel": f"{system.system} {system.release} {system.machine}",
+        "system": release.get("PRETTY_NAME", "").strip('"'),
+        "packages": dict(sorted((it.metadata["Name"], it.version) for it in distributions())),
+    }
+
+
+def _json(said: object) -> bytes:
+    return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _without(content: bytes, names: Mapping[str, str]) -> bytes:
+    """Put what stands for them in the place of foreign names, the longest first."""
+    for name in sorted(names, key=len, reverse=True):
+        # As a whole word: a broker called `mqtt` is no reason to take that out of the names of packages.
+        word = rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?![\w-])"
+        content = re.sub(word, names[name].encode(), content)
+    return content

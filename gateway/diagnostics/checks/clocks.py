@@ -1,0 +1,72 @@
+"""The clock: kept right by somebody, not before this software was made, not behind what was written by it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import gateway.common.version
+from drivers.links.link import Action
+from gateway.api.models import Finding, PostView
+from gateway.contract.envelope import Clock
+from gateway.diagnostics.checks.certificates import set_clock
+from gateway.diagnostics.findings import found, well
+from gateway.diagnostics.host import Surroundings, number, text
+
+LATE = timedelta(minutes=5)
+"""By how much a clock may differ from what it cannot be behind of."""
+
+
+def look_at_clock(state_dir: Path, view: PostView | None, around: Surroundings) -> Iterator[Finding]:
+    """Look at the wall clock."""
+    now = around.now()
+    for since, what in _certainly_past(state_dir, view):
+        if now < since - LATE:
+            yield found(
+                "clock_wrong",
+                "error",
+                "clock",
+                f"The clock says {now:%Y-%m-%d %H:%M} UTC, but {what} on {since:%Y-%m-%d}: it is wrong.",
+                Action.CONFIGURE,
+                f"{set_clock()}; if this comes back after every power cut, replace the battery of the board.",
+            )
+            return
+    seconds = number(around.sys / "class/rtc/rtc0/since_epoch")
+    # hwclock(8): the last line of adjtime says so where the board keeps local time.
+    local = (text(around.etc / "adjtime") or "").endswith("LOCAL")
+    if seconds is not None and not local and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > LATE:
+        yield found(
+            "clock_rtc",
+            "warning",
+            "clock",
+            f"The clock of the board differs from the system's by {abs(off)}: "
+            "after a power cut the time is wrong.",
+            Action.REPLACE,
+            "sudo hwclock --systohc; if it differs again tomorrow, replace the battery of the board.",
+        )
+    if around.clock.standing() is Clock.SYNCED:
+        yield well("clock_unsynced", "clock", f"The clock is kept right; it says {now:%Y-%m-%d %H:%M} UTC.")
+        return
+    yield found(
+        "clock_unsynced",
+        "warning",
+        "clock",
+        f"Nobody keeps the clock right; it says {now:%Y-%m-%d %H:%M} UTC.",
+        Action.CONFIGURE,
+        "sudo timedatectl set-ntp true; timedatectl timesync-status says which server answers.",
+    )
+
+
+def _certainly_past(state_dir: Path, view: PostView | None) -> Iterator[tuple[datetime, str]]:
+    """Moments that have been, and what happened then."""
+    yield _written(Path(gateway.common.version.__file__)), "this software was installed"
+    if view is not None:
+        yield view.report.since, "the gateway was started"
+    for file in (state_dir / "outbox", state_dir):
+        try:
+            yield _written(file), f"{file} was written"
+        except OSError:
+            continue  # the gateway never ran here, or we may not look
+
+
+def _written(file: Path) -> datetime:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC)

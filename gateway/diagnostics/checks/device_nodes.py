@@ -1,0 +1,118 @@
+"""Devices where they are looked for: is something there, may the gateway open it, who else has it."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.links.device_node import Holder, holding
+from drivers.links.link import Action
+from gateway.api.models import Finding
+from gateway.diagnostics.checks.accounts import Account, group_name
+from gateway.diagnostics.checks.addresses import Address
+from gateway.diagnostics.checks.conflicting_services import how_to_stop
+from gateway.diagnostics.checks.uart import look_at_uart
+from gateway.diagnostics.checks.usb_tree import UsbNode, fitting, plugged
+from gateway.diagnostics.findings import found
+from gateway.diagnostics.host import Surroundings
+
+COMM_BYTES = 15  # Linux keeps that much of a process's name; workers are called by their position
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """Something that the gateway's worker opens."""
+
+    path: Path
+    device: UsbNode | None
+
+
+def look_at_nodes(
+    position: str, address: Address, account: Account, around: Surroundings, worker: int | None = None
+) -> Iterator[Finding]:
+    """Look at one address of a device; `worker` is the process that may have it, where that is known."""
+    nodes: list[_Node] = []
+    if address.kind == "node":
+        path = around.node(address.text)
+        if not path.exists():
+            yield _nothing(position, address)
+            return
+        nodes.append(_Node(Path(os.path.realpath(path)), None))
+    elif address.kind == "usb":
+        there = fitting(address.text, plugged(around))
+        if not there:
+            yield _nothing(position, address)
+            return
+        if len(there) > 1:
+            yield _ambiguous(position, address, there)
+            return
+        nodes += [_Node(path, there[0]) for path in there[0].program_nodes(around)]
+    for node in nodes:
+        yield from _permission(position, node, account)
+        yield from _held(position, node, around, worker)
+        yield from look_at_uart(position, node.path, around)
+
+
+def _nothing(position: str, address: Address) -> Finding:
+    return found(
+        "no_device",
+        "error",
+        position,
+        f"Nothing is plugged in at {address}.",
+        Action.REPLUG,
+        "Check cable and power; `ls -l /dev/serial/by-id` and `lsusb` show what is there.",
+    )
+
+
+def _ambiguous(position: str, address: Address, there: list[UsbNode]) -> Finding:
+    names = ", ".join(f"{node.serial_number or 'no serial number'} at {node.socket}" for node in there)
+    return found(
+        "ambiguous",
+        "error",
+        position,
+        f"{len(there)} devices fit {address}: {names}.",
+        Action.CONFIGURE,
+        f"Add the serial number to `{address.key}`, or the socket: {address.text}@{there[0].socket}.",
+    )
+
+
+def _permission(position: str, node: _Node, account: Account) -> Iterator[Finding]:
+    try:
+        if account.may(node.path, write=True):
+            return
+        status = node.path.stat()
+        group = account.missing_group(node.path)
+    except OSError:
+        return  # it went meanwhile: the next look says so
+    how = "sudo borderpost udev --install, then: sudo systemctl restart borderpost"
+    yield found(
+        "no_permission",
+        "error",
+        position,
+        f"The gateway runs as {account.name}, which may not open {node.path} "
+        f"({stat.filemode(status.st_mode)}, group {group_name(status.st_gid)})"
+        + (f": the group {group} is missing." if group else "."),
+        Action.CONFIGURE,
+        how,
+    )
+
+
+def _held(position: str, node: _Node, around: Surroundings, worker: int | None) -> Iterator[Finding]:
+    for holder in holding(str(node.path), around.proc):
+        if not _is_worker(holder, position, worker):
+            yield found(
+                "port_held",
+                "error",
+                position,
+                f"{holder} holds {node.path}.",
+                Action.RESTART,
+                how_to_stop(holder),
+            )
+
+
+def _is_worker(holder: Holder, position: str, worker: int | None) -> bool:
+    """Whether it is the gateway's own process for that position."""
+    if worker is not None:
+        return holder.pid == worker
+    return holder.name == position.encode()[-COMM_BYTES:].decode(errors="replace")

@@ -1,0 +1,77 @@
+"""What the kernel said of cables and disks since the start of the machine; only root may read it on most.
+
+Source: Linux, `Documentation/ABI/testing/dev-kmsg`; messages: drivers/usb/core/hub.c, block/blk-core.c.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from drivers.links.link import Action
+from gateway.api.models import Finding
+from gateway.diagnostics.findings import found
+from gateway.diagnostics.host import Surroundings
+
+USB = re.compile(
+    r"usb (?P<socket>\d+-[\d.]+): (?:reset \S+ USB device"
+    r"|device descriptor read/\S+, error|device not accepting address|unable to enumerate)"
+)
+DISK = re.compile(r"I/O error, dev (?P<disk>[a-z0-9]+)|(?P<fs>EXT4-fs|BTRFS|XFS)[ (:].*(?:error|corrupt)")
+OFTEN = 3
+MOST_BYTES = 1 << 22
+
+
+def look_at_resets(ours: Mapping[str, str], around: Surroundings) -> Iterator[Finding]:
+    """Look for USB devices that the kernel could hardly speak to; `ours` are positions by their socket."""
+    sockets = Counter(said["socket"] for message in _messages(around) if (said := USB.search(message)))
+    for socket, times in sorted(sockets.items()):
+        if times >= OFTEN:
+            yield found(
+                "usb_errors",
+                "warning",
+                ours.get(socket, "usb"),
+                f"The kernel had to reset the USB device in socket {socket}, or could not speak to it, "
+                f"{times} times since the start: its cable, plug or power is failing.",
+                Action.REPLACE,
+                f"Change the cable, then the socket; what was seen: sudo dmesg | grep 'usb {socket}:' | tail",
+            )
+
+
+def look_at_disk_errors(around: Surroundings) -> Iterator[Finding]:
+    """Look for disks and file systems that failed."""
+    disks = Counter(
+        said["disk"] or said["fs"] for message in _messages(around) if (said := DISK.search(message))
+    )
+    for name, times in sorted(disks.items()):
+        yield found(
+            "disk_errors",
+            "error",
+            "disk",
+            f"The kernel has seen {times} errors of {name} since the start.",
+            Action.REPLACE,
+            f"sudo dmesg | grep -w {name} | tail; replace the disk: a post is rebuilt from its one file.",
+        )
+
+
+def _messages(around: Surroundings) -> Iterator[str]:
+    try:
+        log = os.open(around.dev / "kmsg", os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return  # only root may, or there is none
+    try:
+        read = 0
+        # One record a read, EAGAIN after the last of them, EPIPE where one was overwritten.
+        while read < MOST_BYTES:
+            try:
+                record = os.read(log, 8192)
+            except BrokenPipeError:
+                continue
+            except OSError:
+                return
+            if not record:
+                return
+            read += len(record)
+            yield from record.decode(errors="replace").splitlines()
+    finally:
+        os.close(log)

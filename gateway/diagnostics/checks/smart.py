@@ -1,0 +1,44 @@
+"""What disks say of themselves (SMART), where smartmontools are installed and we may ask.
+
+Source: smartctl(8), `--json` and `--health`; the member `smart_status.passed` of its output.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+from drivers.links.link import Action
+from gateway.api.models import Finding
+from gateway.diagnostics.findings import found, well
+from gateway.diagnostics.host import Surroundings
+
+DISKS = ("sd*", "nvme*")
+ANSWER_S = 10.0
+
+
+def look_at_smart(around: Surroundings) -> Iterator[Finding]:
+    """Ask every disk."""
+    for disk in sorted(path.name for kind in DISKS for path in around.sys.glob(f"block/{kind}")):
+        match _passed(disk):
+            case False:
+                yield found(
+                    "disk_failing",
+                    "error",
+                    "disk",
+                    f"The disk {disk} says that it is about to fail.",
+                    Action.REPLACE,
+                    f"sudo smartctl -a /dev/{disk}; replace it now: a post is rebuilt from its one file.",
+                )
+            case True:
+                yield well("disk_failing", "disk", f"The disk {disk} says that it is well.")
+
+
+def _passed(disk: str) -> bool | None:
+    """Its own judgement; None where it cannot be asked."""
+    command = ("smartctl", "--json", "--health", f"/dev/{disk}")
+    try:
+        said = json.loads(subprocess.run(command, capture_output=True, timeout=ANSWER_S, check=False).stdout)
+        passed = said["smart_status"]["passed"]
+    except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired):
+        return None
+    return passed if isinstance(passed, bool) else None

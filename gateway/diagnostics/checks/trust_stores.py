@@ -1,0 +1,108 @@
+"""Trust stores: what the chips and seals of documents are judged by is there, readable, and in force."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from drivers.links.link import Action
+from gateway.api.models import Finding
+from gateway.config import DeviceSettings
+from gateway.diagnostics.findings import found, well
+
+if TYPE_CHECKING:
+    from drivers.passport.emrtd.pki.trust_store import TrustStore
+
+SOURCE = "your state's CSCA certificates and the ICAO master list, from the authority that issues passports"
+
+
+def look_at_trust(position: str, device: DeviceSettings, now: datetime) -> Iterator[Finding]:
+    """Look at every trust store that a device's settings name, or should name."""
+    for key, places in _stores(device.settings):
+        if not places:
+            # Seals may be vouched for by the operator alone; chips may not.
+            if key.startswith("chip."):
+                yield found(
+                    "no_trust_store",
+                    "warning",
+                    position,
+                    "No trust store is configured: no chip read here is ever called genuine.",
+                    Action.CONFIGURE,
+                    f'Put {SOURCE} into a folder, and write trust = ["FOLDER"] under '
+                    f'[device."{position}".{key.partition(".")[0]}].',
+                )
+            continue
+        yield from _look(position, places, now)
+
+
+def _look(position: str, places: tuple[Path, ...], now: datetime) -> Iterator[Finding]:
+    where = ", ".join(map(str, places))
+    try:
+        from drivers.passport.emrtd.pki.trust_store import TrustStore
+    except ImportError:
+        return  # the missing extra is a finding of its own
+    store = TrustStore.load(*places)
+    fault = f" ({store.faults[0]})" if store.faults else ""
+    if not store.authorities:
+        yield found(
+            "no_trust_store",
+            "error",
+            position,
+            f"The trust store {where} has no certificate of any state{fault}: "
+            "no document is ever called genuine.",
+            Action.CONFIGURE,
+            f"Copy {SOURCE}, there; then: sudo systemctl restart borderpost",
+        )
+        return
+    yield from _in_force(position, where, store, now)
+    if store.faults:
+        yield found(
+            "trust_faults",
+            "notice",
+            position,
+            f"{len(store.faults)} entries of the trust store {where} are of no use; "
+            f"the first: {store.faults[0]}.",
+            Action.CONFIGURE,
+            "Take those files out, or get them anew.",
+        )
+
+
+def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> Iterator[Finding]:
+    total = len(store.authorities)
+    expired = [it for it in store.authorities if it.not_after < now]
+    if len(expired) == total:
+        yield found(
+            "trust_expired",
+            "error",
+            position,
+            f"All {total} states' certificates in {where} have expired: no document is ever called genuine.",
+            Action.CALL,
+            f"Get anew {SOURCE}.",
+        )
+    else:
+        yield well(
+            "no_trust_store",
+            position,
+            f"The trust store {where} has {total - len(expired)} certificates of states.",
+        )
+    late = [it for it in store.revocation_lists if it.next_update is not None and it.next_update < now]
+    if late:
+        yield found(
+            "revocations_old",
+            "notice",
+            position,
+            f"{len(late)} of {len(store.revocation_lists)} revocation lists in {where} are out of date.",
+            Action.CALL,
+            "Get newer lists from the authority that issues passports.",
+        )
+
+
+def _stores(settings: BaseModel, at: str = "") -> Iterator[tuple[str, tuple[Path, ...]]]:
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if name == "trust" and isinstance(value, tuple):
+            yield f"{at}{name}", value
+        elif isinstance(value, BaseModel):
+            yield from _stores(value, f"{at}{name}.")

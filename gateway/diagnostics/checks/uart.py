@@ -1,0 +1,49 @@
+"""What the machine's own serial ports counted: framing errors are what a wrong rate looks like on the wire.
+
+Source: Linux, drivers/tty/serial/serial_core.c, `uart_line_info`: `0: uart:16550A ... rx:12 fe:3 oe:1 brk:2`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from drivers.links.link import Action
+from gateway.api.models import Finding
+from gateway.diagnostics.findings import found
+from gateway.diagnostics.host import Surroundings, text
+
+NODE = re.compile(r"ttyS(\d+)")
+FEW, SHARE = 5, 0.05
+"""So many framing errors, and such a share of the bytes that came, are no accident."""
+
+
+def look_at_uart(position: str, node: Path, around: Surroundings) -> Iterator[Finding]:
+    """Look at one port; those on USB are not counted here."""
+    port = NODE.fullmatch(node.name)
+    if port is None:
+        return
+    for line in (text(around.proc / "tty/driver/serial") or "").splitlines():
+        if not line.startswith(f"{port[1]}:"):
+            continue
+        counted = {name: int(count) for name, count in re.findall(r"\b(rx|fe|oe|pe):(\d+)", line)}
+        errors, came = counted.get("fe", 0) + counted.get("pe", 0), counted.get("rx", 0)
+        if errors >= FEW and errors >= came * SHARE:
+            yield found(
+                "baud_wrong",
+                "error",
+                position,
+                f"{node} has counted {errors} framing and parity errors in {came} bytes: its rate or "
+                "parity is not that of the device.",
+                Action.CONFIGURE,
+                "Try the rates that makers use, 9600, 19200, 115200, as baud in its table, each with: "
+                "sudo systemctl reload borderpost.",
+            )
+        if overruns := counted.get("oe", 0):
+            yield found(
+                "port_overrun",
+                "notice",
+                position,
+                f"{node} has lost {overruns} bytes because nobody took them in time.",
+                Action.CALL,
+                "Is the machine overloaded? uptime",
+            )

@@ -1,0 +1,73 @@
+"""The uninterruptible power supply, asked through Network UPS Tools where they run.
+
+Source: NUT, Developer Guide, chapter 9 (network protocol): `LIST UPS`, `LIST VAR`; User Manual, appendix on
+`ups.status`.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TextIO
+
+from drivers.links.link import Action
+from gateway.api.models import Finding
+from gateway.diagnostics.findings import Severity, found, well
+from gateway.diagnostics.host import Surroundings
+
+ANSWER_S = 1.0
+STATUSES: dict[str, tuple[str, Severity, str, Action, str]] = {
+    "LB": ("ups_low", "error", "is nearly empty", Action.CALL, "Start the generator, or shut the post down."),
+    "OB": ("ups_on_battery", "warning", "runs on its battery", Action.WAIT, "Is the mains gone, or a fuse?"),
+    "RB": ("ups_battery", "warning", "asks for a new battery", Action.REPLACE, "Order its battery pack."),
+    "OVER": ("ups_overload", "error", "is overloaded", Action.CONFIGURE, "Unplug what need not run on it."),
+    "BYPASS": ("ups_bypass", "warning", "is bypassed and protects nothing", Action.CALL, "upsc says why."),
+}
+
+
+def look_at_ups(around: Surroundings) -> Iterator[Finding]:
+    """Ask every UPS how it is; where no NUT runs there is nothing to say."""
+    try:
+        with socket.create_connection(around.nut, ANSWER_S) as line, line.makefile("rw", newline="\n") as nut:
+            for words in list(_listed(nut, "UPS")):  # to its end, before anything else is asked
+                name = words[0]
+                facts = {
+                    said[1]: said[2].strip().strip('"')
+                    for said in _listed(nut, f"VAR {name}")
+                    if len(said) > 2
+                }
+                yield from _judge(name, facts)
+    except OSError:
+        return
+
+
+def _judge(name: str, facts: dict[str, str]) -> Iterator[Finding]:
+    status = facts.get("ups.status", "").split()
+    left = ""
+    with suppress(KeyError, ValueError):
+        left = f" ({facts['battery.charge']} %, {int(facts['battery.runtime']) // 60} min left)"
+    troubles = [STATUSES[word] for word in STATUSES if word in status]
+    for code, severity, what, action, how in troubles[:1]:
+        yield found(code, severity, "ups", f"The UPS {name} {what}{left}.", action, how)
+    if not status:
+        yield found(
+            "ups_silent",
+            "warning",
+            "ups",
+            f"The UPS {name} does not tell how it is.",
+            Action.REPLUG,
+            f"Check its cable; sudo systemctl restart nut-driver@{name}",
+        )
+    elif not troubles:
+        yield well("ups_on_battery", "ups", f"The UPS {name} is on mains{left}.")
+
+
+def _listed(nut: TextIO, what: str) -> Iterator[list[str]]:
+    """Ask for a list; yields the words of each line without its kind."""
+    nut.write(f"LIST {what}\n")
+    nut.flush()
+    kind = what.split(maxsplit=1)[0]
+    for line in nut:
+        if line.startswith(("END LIST", "ERR")):
+            return
+        if line.startswith(f"{kind} "):
+            yield line.split(maxsplit=3)[1:]

@@ -1,0 +1,126 @@
+"""The USB devices of this machine as sysfs has them: who hangs on whom, how fast, and what they draw.
+
+Source: Linux, `Documentation/ABI/testing/sysfs-bus-usb`; USB 2.0, section 9.6 (descriptors).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.links.usb.devices import USB_ADDRESS
+from gateway.diagnostics.host import Surroundings, number, text
+
+HUB_CLASS = "09"
+SELF_POWERED = 0x40  # bmAttributes, USB 2.0 table 9-10
+
+
+@dataclass(frozen=True, slots=True)
+class UsbNode:
+    """One device that is plugged in."""
+
+    socket: str
+    """As sysfs writes it: bus, dash, ports with dots between, `1-10.2`; a root hub is `usb1`."""
+    sysfs: Path
+    vendor: str
+    product: str
+    """Both as four hexadecimal digits, in lower case."""
+    name: str
+    serial_number: str | None
+    speed_mbps: float
+    version: float
+    """The release of USB that it was made for: 2.0, 3.2."""
+    max_power_ma: int
+    self_powered: bool
+    hub: bool
+    node: Path
+    """What a program opens to speak to it as it is."""
+
+    @property
+    def parent(self) -> str:
+        """The socket of the hub that it hangs on; empty for a root hub."""
+        if self.socket.startswith("usb"):
+            return ""
+        bus, _, ports = self.socket.partition("-")
+        inner = ports.rpartition(".")[0]
+        return f"{bus}-{inner}" if inner else f"usb{bus}"
+
+    @property
+    def depth(self) -> int:
+        """How many hubs are above it."""
+        return 0 if self.socket.startswith("usb") else 1 + self.socket.count(".")
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.socket}"
+
+    def program_nodes(self, around: Surroundings) -> Iterator[Path]:
+        """What programs open: its serial ports, cameras and keyboards, or else the device itself."""
+        kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", "*:*/input/input*/event*")
+        named = {path.name for pattern in kernels for path in self.sysfs.glob(pattern)} - {"tty"}
+        for name in sorted(named):
+            yield around.dev / ("input" if name.startswith("event") else "") / name
+        if not named:
+            yield self.node
+
+
+def plugged(around: Surroundings) -> list[UsbNode]:
+    """Every device and hub, a hub before what hangs on it."""
+    folder = around.sys / "bus/usb/devices"
+    found = [_read(path, around) for path in folder.glob("*") if ":" not in path.name]
+    return sorted((node for node in found if node is not None), key=_by_socket)
+
+
+def fitting(address: str, devices: list[UsbNode]) -> list[UsbNode]:
+    """The devices that an address of the form `usb:VID:PID[:SERIAL | @SOCKET]` means."""
+    wanted = USB_ADDRESS.fullmatch(address)
+    if wanted is None:
+        return []
+    return [
+        device
+        for device in devices
+        if (device.vendor, device.product) == (wanted["vid"].lower(), wanted["pid"].lower())
+        and wanted["serial"] in (None, device.serial_number)
+        and wanted["socket"] in (None, device.socket)
+    ]
+
+
+def drawn(devices: list[UsbNode]) -> str:
+    """The tree as text, a device a line."""
+    return "\n".join(
+        f"{'  ' * device.depth}{device.socket} {device.vendor}:{device.product} {device.name}"
+        f" ({device.speed_mbps:g} Mbit/s, {device.max_power_ma} mA)"
+        for device in devices
+    )
+
+
+def _by_socket(node: UsbNode) -> tuple[int, list[int]]:
+    bus, _, ports = node.socket.removeprefix("usb").partition("-")
+    return int(bus), [int(port) for port in ports.split(".") if port]
+
+
+def _read(path: Path, around: Surroundings) -> UsbNode | None:
+    vendor, product = text(path / "idVendor"), text(path / "idProduct")
+    if vendor is None or product is None:
+        return None  # it went meanwhile
+    bus, device = number(path / "busnum") or 0, number(path / "devnum") or 0
+    makers = filter(None, (text(path / "manufacturer"), text(path / "product")))
+    return UsbNode(
+        socket=path.name,
+        sysfs=path,
+        vendor=vendor,
+        product=product,
+        name=" ".join(makers) or f"{vendor}:{product}",
+        serial_number=text(path / "serial") or None,
+        speed_mbps=_decimal(text(path / "speed")),
+        version=_decimal(text(path / "version")),
+        max_power_ma=int(_decimal((text(path / "bMaxPower") or "").removesuffix("mA"))),
+        self_powered=bool(int(text(path / "bmAttributes") or "0", 16) & SELF_POWERED),
+        hub=text(path / "bDeviceClass") == HUB_CLASS,
+        node=around.dev / "bus/usb" / f"{bus:03}" / f"{device:03}",
+    )
+
+
+def _decimal(said: str | None) -> float:
+    try:
+        return float(said or 0)
+    except ValueError:
+        return 0.0

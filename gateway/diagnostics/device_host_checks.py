@@ -1,0 +1,73 @@
+"""What can be found out about one device from outside, whether the gateway runs or not."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from drivers.links.link import Action
+from gateway.api.models import DeviceView, Finding
+from gateway.config import DeviceSettings
+from gateway.delivery.mqtt.connect import why
+from gateway.diagnostics.checks.accounts import Account
+from gateway.diagnostics.checks.addresses import Address, addresses
+from gateway.diagnostics.checks.device_nodes import look_at_nodes
+from gateway.diagnostics.checks.libraries import look_at_libraries, look_at_licence
+from gateway.diagnostics.checks.trust_stores import look_at_trust
+from gateway.diagnostics.findings import found
+from gateway.diagnostics.host import Surroundings
+
+ANSWER_S = 2.0
+PCSCD = "pcscd/pcscd.comm"
+
+
+def look_from_outside(
+    position: str, device: DeviceSettings, view: DeviceView | None, account: Account, around: Surroundings
+) -> Iterator[Finding]:
+    """Look at libraries, licence, addresses and trust store; `view` where the gateway tells of it."""
+    yield from look_at_libraries(position, device.driver)
+    yield from look_at_licence(position, device.licence_ends, around.now().date())
+    for address in addresses(device.settings):
+        match address.kind:
+            case "node" | "usb":
+                worker = view.pid if view is not None else None
+                yield from look_at_nodes(position, address, account, around, worker)
+            case "network":
+                # What is online is spoken to already; many boards take one connection and no second.
+                if view is None or view.state.state not in ("online", "busy", "degraded"):
+                    yield from _network(position, address)
+            case "smartcard":
+                yield from _smartcard(position, address, around)
+    yield from look_at_trust(position, device, around.now())
+
+
+def _network(position: str, address: Address) -> Iterator[Finding]:
+    endpoint = address.endpoint
+    if endpoint is None:
+        return
+    try:
+        socket.create_connection(endpoint, ANSWER_S).close()
+    except OSError as error:
+        host, port = endpoint
+        yield found(
+            "no_answer",
+            "error",
+            position,
+            f"Nothing answers at {host}:{port}, where `{address.key}` leads: {why(error)}.",
+            Action.REPLUG,
+            f"Is it switched on and its cable in? ping {host}; is its address still that one?",
+        )
+
+
+def _smartcard(position: str, address: Address, around: Surroundings) -> Iterator[Finding]:
+    # pcscd(8): clients look there first.
+    if Path(os.environ.get("PCSCLITE_CSOCK_NAME", around.run / PCSCD)).exists():
+        return
+    yield found(
+        "no_pcscd",
+        "error",
+        position,
+        f"The smart card service is not running: the slot {address} cannot be opened.",
+        Action.RESTART,
+        "sudo systemctl enable --now pcscd.socket; is it there: sudo apt install pcscd",
+    )

@@ -1,0 +1,87 @@
+"""A post's file without secrets and without the names of others' machines: what may be sent to support."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel
+
+from drivers.links.address import this_machine
+from gateway.config import Post
+from gateway.config.errors import secret
+from gateway.diagnostics.checks.addresses import Address, addresses
+
+SHOWN = frozenset(
+    {
+        "address", "bcc", "bias", "ca_file", "cert_file", "chip", "credential", "driver", "embedded",
+        "encodings", "environment", "expect_firmware", "expected", "exposure_ms", "focus", "framing",
+        "inputs_active", "key_file", "level", "model", "name", "parity", "password_file", "port",
+        "positions", "profile", "quality", "reader", "roles_file", "signers", "site", "size",
+        "state_dir", "trust",
+    }
+)  # fmt: skip
+"""Keys whose text is shown. Whoever adds one vouches for all that is ever written there: no password, no name
+of a person or of a foreign machine. `*_file` are paths, not what the files hold."""
+
+
+def redacted_post(post: Post) -> dict[str, Any]:
+    """The whole file: numbers and switches as they are, texts by the allow-list, else type and length."""
+    shown: dict[str, Any] = {
+        name: _model(value) if (value := getattr(post, name)) is not None else None
+        for name in ("gateway", "broker", "hq", "delivery", "vault", "supervision", "log", "commands")
+    }
+    shown["broker"]["host"] = post.broker.host if this_machine(post.broker.host) else "<host>"
+    shown["device"] = {str(position): _model(device) for position, device in post.devices.items()}
+    return shown
+
+
+def foreign_names(post: Post) -> dict[str, str]:
+    """Names and addresses of other machines that may stand in a sentence, and what stands for them."""
+    names = {}
+    if post.hq is not None and not this_machine(post.hq.host):
+        names[post.hq.host] = "<hq>"
+    if not this_machine(post.broker.host):
+        names[post.broker.host] = "<broker>"
+    for position, device in post.devices.items():
+        for address in addresses(device.settings):
+            host = _host(address)
+            if host is not None:
+                names.setdefault(host, f"<host of {position}>")
+    return names
+
+
+def _host(address: Address) -> str | None:
+    endpoint = address.endpoint if address.kind == "network" else None
+    return endpoint[0] if endpoint is not None and not this_machine(endpoint[0]) else None
+
+
+def _model(model: BaseModel) -> dict[str, Any]:
+    fields = {
+        name: getattr(model, name) for name, field in type(model).model_fields.items() if not field.exclude
+    }
+    return {name: _value(name, value) for name, value in {**fields, **(model.model_extra or {})}.items()}
+
+
+def _value(name: str, value: Any) -> Any:
+    match value:
+        case None | bool():
+            return value
+        case int() | float() if not secret(name):
+            return value
+        case date():
+            return value.isoformat()
+        case BaseModel():
+            return _model(value)
+        case Mapping():
+            return {str(key): _value(str(key), inner) for key, inner in value.items()}
+        case tuple() | list() | frozenset():
+            return [_value(name, inner) for inner in value]
+        case _ if name in SHOWN and not _leads_elsewhere(str(value)):
+            return str(value)
+        case _:
+            return f"<{type(value).__name__} len={len(str(value))}>"
+
+
+def _leads_elsewhere(text: str) -> bool:
+    """Whether a text is an address of the network."""
+    return "://" in text

@@ -1,0 +1,217 @@
+"""Where technicians come in: sockets that are watched, and a console process that lives while somebody looks.
+
+The daemon only waits for a socket to become readable and hands it to a process that accepts; so a console
+that nobody looks at costs nothing, and one that crashes takes nothing with it.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from gateway.ipc.frames import Corridor, Kind
+from gateway.ipc.rpc import Answers
+from gateway.supervision.forkserver_client import readable
+
+if TYPE_CHECKING:
+    from gateway.management.api_server import Bench
+
+log = structlog.get_logger()
+
+SOCKET = "console.sock"
+BACKLOG = 16
+GOODBYE_S = 1.0
+"""What the console process has for its end, in seconds."""
+SHORT_LIFE_S = 5.0
+"""A process that failed within this time would fail again at once."""
+REST_S = 2.0
+
+
+class Reception:
+    """The sockets of one gateway, and the process that serves them when somebody comes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Path,
+        bench: "Callable[[], Bench]",
+        program: Sequence[str] = (sys.executable, "-m", "gateway.console"),
+        passed: socket.socket | None = None,
+    ) -> None:
+        """`bench` is called when somebody comes for the first time; `program` is the console.
+
+        `passed` is the local socket where the service manager has opened it.
+        """
+        self._passed = passed
+        self._program = program
+        self._folder = folder
+        self._config = config
+        self._bench = bench
+        self._sockets: dict[str, socket.socket] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    def open(self, listen: str | None) -> None:
+        """Open the sockets, and let people in from now on; raises OSError with what could be opened open."""
+        failed = None
+        for name, opened in (("--socket", _local(self._folder, self._passed)), ("--tcp", _network(listen))):
+            try:
+                if (one := opened()) is not None:
+                    self._sockets[name] = one
+            except OSError as error:
+                failed = error
+        self._serving = asyncio.create_task(self._serve(), name="reception")
+        if failed is not None:
+            raise failed
+
+    async def close(self) -> None:
+        """Let nobody in any more."""
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.gather(self._serving, return_exceptions=True)
+            self._serving = None
+        if "--socket" in self._sockets:
+            with contextlib.suppress(OSError):
+                (self._folder / SOCKET).unlink()
+        while self._sockets:
+            self._sockets.popitem()[1].close()
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._sockets:
+            await self._somebody()
+            born = loop.time()
+            try:
+                code = await self._console()
+            except OSError as error:
+                log.error("console_not_started", exc_info=error)
+                code = None
+            log.info("console_ended", exit_code=code, seconds=round(loop.time() - born, 1))
+            if code and loop.time() - born < SHORT_LIFE_S:
+                self._send_away()
+                await asyncio.sleep(REST_S)
+
+    async def _somebody(self) -> None:
+        """Wait until somebody wants to come in."""
+        waiting = [asyncio.create_task(readable(each.fileno())) for each in self._sockets.values()]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _send_away(self) -> None:
+        """Nobody can serve those who wait: let them know."""
+        for each in self._sockets.values():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    each.accept()[0].close()
+
+    async def _console(self) -> int:
+        """Run the console process until it ends; returns its exit code, negative for a signal."""
+        ours, theirs = socket.socketpair()
+        async with attended(self._bench(), ours):
+            with theirs:
+                process = self._started(theirs)
+            return await _ended(process)
+
+    def _started(self, intercom: socket.socket) -> "subprocess.Popen[bytes]":
+        descriptors = {"--intercom": intercom} | self._sockets
+        named = [word for name, one in descriptors.items() for word in (name, str(one.fileno()))]
+        process = subprocess.Popen(
+            [*self._program, *named, "--config", str(self._config)],
+            pass_fds=[one.fileno() for one in descriptors.values()],
+            stdin=subprocess.DEVNULL,
+        )
+        log.info("console_started", pid=process.pid)
+        return process
+
+
+@asynccontextmanager
+async def attended(bench: "Bench", channel: socket.socket) -> AsyncIterator[None]:
+    """Answer on a socket what is asked there; closes it."""
+    answers: Answers | None = None
+
+    def received(kind: Kind, head: dict[str, Any], body: bytes) -> None:
+        if answers is not None and kind is Kind.ASK:
+            answers.asked(head, body)
+        elif answers is not None and kind is Kind.ENOUGH:
+            answers.enough(head)
+
+    corridor = Corridor(received, lambda: None)
+    answers = Answers(corridor, bench.answer)
+    channel.setblocking(False)
+    await asyncio.get_running_loop().create_unix_connection(lambda: corridor, sock=channel)
+    try:
+        yield
+    finally:
+        await answers.close()
+        corridor.close()
+
+
+async def _ended(process: "subprocess.Popen[bytes]") -> int:
+    """Wait for the end of a process, or end it when nobody waits any more."""
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        await readable(pidfd)
+    except asyncio.CancelledError:
+        process.terminate()
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await readable(pidfd)
+        except TimeoutError:
+            process.kill()
+        raise
+    finally:
+        os.close(pidfd)
+        process.wait()
+    return process.returncode
+
+
+def _local(folder: Path, passed: socket.socket | None) -> Callable[[], socket.socket | None]:
+    def opened() -> socket.socket:
+        path = folder / SOCKET
+        path.unlink(missing_ok=True)  # the state folder is ours alone: whoever listened there is dead
+        if passed is not None:
+            path.symlink_to(passed.getsockname())
+            return passed.dup()
+        one = socket.socket(socket.AF_UNIX)
+        try:
+            # A path of a socket has 107 bytes at most, and that of the folder may be longer.
+            folder_descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                one.bind(f"/proc/self/fd/{folder_descriptor}/{SOCKET}")
+            finally:
+                os.close(folder_descriptor)
+            path.chmod(0o660)
+            one.listen(BACKLOG)
+            one.setblocking(False)
+        except OSError:
+            one.close()
+            raise
+        return one
+
+    return opened
+
+
+def _network(listen: str | None) -> Callable[[], socket.socket | None]:
+    def opened() -> socket.socket | None:
+        if listen is None:
+            return None
+        host, _, port = listen.rpartition(":")
+        host = host.strip("[]")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        one = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+        one.setblocking(False)
+        return one
+
+    return opened

@@ -1,0 +1,133 @@
+"""What is kept at the post, and for how long: the audit, outboxes set aside, bundles, recordings.
+
+The outbox has times of its own (`[delivery]`). Every removal goes into the audit, with numbers and no names.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from gateway.audit.journal import Journal
+from gateway.audit.writer import AuditLog, Note
+from gateway.common.clock import TimeSource
+from gateway.config.model import Retention
+from gateway.contract.envelope import Clock, timestamp
+
+log = structlog.get_logger()
+
+FIRST_S = 300.0
+EVERY_S = 6 * 3600.0
+DAY_NS = 86_400_000_000_000
+MIB = 1024 * 1024
+SET_ASIDE = ("outbox.db.*", "outbox.db-wal.*", "outbox.db-shm.*", "blobs.*")
+"""What `gateway.delivery.outbox.database.set_aside` leaves behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What was removed of one class."""
+
+    files: int
+    size: int
+    oldest_ns: int
+
+
+class Keeping:
+    """Removes what is older than it may be, some times a day. Belongs to the loop."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        position: str,
+        wanted: Callable[[], Retention],
+        journal: Journal,
+        time_source: TimeSource,
+    ) -> None:
+        """`position` is the gateway's own; `wanted` gives what the post's file says now."""
+        self._state_dir = state_dir
+        self._position = position
+        self._wanted = wanted
+        self._journal = journal
+        self._time = time_source
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look soon, and again every few hours."""
+        self._task = asyncio.create_task(self._look_again(), name="retention")
+
+    async def stop(self) -> None:
+        """Look no longer."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _look_again(self) -> None:
+        wait_s = FIRST_S
+        while True:
+            await asyncio.sleep(wait_s)
+            await self.look()
+            wait_s = EVERY_S
+
+    async def look(self) -> None:
+        """Remove what is too old, and what of the audit is too much."""
+        wanted, now_ns = self._wanted(), self._time.unix_ns()
+        trusted = self._time.standing() is Clock.SYNCED
+        if trusted:
+            for kind, days, paths in (
+                ("diagnostics", wanted.diagnostics_days, self._diagnostics),
+                ("recordings", wanted.recordings_days, self._recordings),
+            ):
+                gone = await asyncio.to_thread(_removed, paths(), now_ns - days * DAY_NS)
+                if gone.files:
+                    data = {
+                        "class": kind,
+                        "files": gone.files,
+                        "bytes": gone.size,
+                        "oldest": timestamp(gone.oldest_ns),
+                        "kept_days": days,
+                    }
+                    self._journal.put(Note(timestamp(now_ns), self._position, "retention.removed", data))
+        until = timestamp(now_ns - wanted.audit_days * DAY_NS) if trusted else None
+        begun = timestamp(now_ns - wanted.audit_days * DAY_NS // 12) if trusted else None
+
+        def tidy(audit: AuditLog, at: str) -> None:
+            began = audit.began()
+            if begun is not None and began is not None and began < begun:
+                audit.close_file("age", at)
+            audit.let_go(until, wanted.audit_max_mib * MIB, at)
+
+        await self._journal.do(tidy)
+
+    def _diagnostics(self) -> Iterator[Path]:
+        for pattern in SET_ASIDE:
+            yield from (self._state_dir / "outbox").glob(pattern)
+        yield from (self._state_dir / "bundles").glob("*")
+
+    def _recordings(self) -> Iterator[Path]:
+        yield from (self._state_dir / "recordings").glob("*")
+
+
+def _removed(paths: Iterator[Path], before_ns: int) -> Gone:
+    """Remove files and folders that were written last before a moment."""
+    import shutil
+
+    files = size = 0
+    oldest_ns = before_ns
+    for path in [*paths]:
+        try:
+            status = path.lstat()
+            if status.st_mtime_ns >= before_ns:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:
+            log.warning("not_removed", error=type(error).__name__)
+            continue
+        files, size = files + 1, size + status.st_size
+        oldest_ns = min(oldest_ns, status.st_mtime_ns)
+    return Gone(files, size, oldest_ns)

@@ -1,0 +1,195 @@
+"""A post's own authority: X.509 (RFC 5280) with ECDSA over P-256, which every broker and client takes.
+
+All is in force from a month before it was made: a machine without a clock of its own starts in the past.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.pki.keys import UnusableKeyError, private_key
+
+BACKDATED = timedelta(days=30)
+AUTHORITY_LIVES = timedelta(days=3653)
+NEVER = {
+    "digital_signature": False,
+    "content_commitment": False,
+    "key_encipherment": False,
+    "data_encipherment": False,
+    "key_agreement": False,
+    "key_cert_sign": False,
+    "crl_sign": False,
+    "encipher_only": False,
+    "decipher_only": False,
+}
+WHY: dict[str, x509.ReasonFlags] = {
+    "lost": x509.ReasonFlags.key_compromise,
+    "left": x509.ReasonFlags.cessation_of_operation,
+    "replaced": x509.ReasonFlags.superseded,
+}
+"""Why a certificate is revoked, and what the list calls it (RFC 5280, section 5.3.1)."""
+
+
+class NoPassphraseError(Exception):
+    """The authority's key is kept under a passphrase, and none or another one was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A certificate that is not to be trusted any more."""
+
+    serial: int
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A certificate with its private key, both PEM."""
+
+    certificate: x509.Certificate
+    key: bytes
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+
+class PostAuthority:
+    """Issues and revokes; whoever holds its key can be anybody at the broker."""
+
+    def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+        self.certificate = certificate
+        self._key = key
+
+    @classmethod
+    def make(cls, name: str) -> Self:
+        """Make an authority of that common name."""
+        key, now = ec.generate_private_key(ec.SECP256R1()), _now()
+        subject = _name(name)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - BACKDATED)
+            .not_valid_after(now + AUTHORITY_LIVES)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.KeyUsage(**NEVER | {"key_cert_sign": True, "crl_sign": True}), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        )
+        return cls(builder.sign(key, SHA256()), key)
+
+    @classmethod
+    def load(cls, certificate: bytes, key: bytes, passphrase: bytes | None) -> Self:
+        """Read what `pem` and `secret` gave; raises NoPassphraseError, UnusableKeyError."""
+        try:
+            loaded = private_key(key, passphrase)
+        except TypeError:
+            if passphrase is None:
+                raise NoPassphraseError("the authority's key is kept under a passphrase") from None
+            loaded = private_key(key)  # one that is kept without
+        except ValueError:
+            if passphrase is not None:
+                raise NoPassphraseError("that is not the passphrase of the authority's key") from None
+            raise UnusableKeyError("ca.key holds no private key") from None
+        try:
+            issuer = x509.load_pem_x509_certificate(certificate)
+        except ValueError:
+            raise UnusableKeyError("ca.crt holds no certificate") from None
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey) or loaded.public_key() != issuer.public_key():
+            raise UnusableKeyError("ca.key is not the key of ca.crt")
+        return cls(issuer, loaded)
+
+    @property
+    def pem(self) -> bytes:
+        """Its certificate."""
+        return self.certificate.public_bytes(Encoding.PEM)
+
+    def secret(self, passphrase: bytes | None) -> bytes:
+        """Its key, PEM, under a passphrase where one is given."""
+        kept = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+        return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, kept)
+
+    def issue(self, name: str, days: int, addresses: Iterable[str] = ()) -> Issued:
+        """Issue a certificate; with addresses it is a server's, else a client's."""
+        key, now = ec.generate_private_key(ec.SECP256R1()), _now()
+        ends = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
+        addresses = list(addresses)
+        purpose = ExtendedKeyUsageOID.SERVER_AUTH if addresses else ExtendedKeyUsageOID.CLIENT_AUTH
+        known = self.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(_name(name))
+            .issuer_name(self.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - BACKDATED)
+            .not_valid_after(ends)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(**NEVER | {"digital_signature": True}), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(known), critical=False
+            )
+        )
+        if addresses:
+            names = x509.SubjectAlternativeName([_address(text) for text in addresses])
+            builder = builder.add_extension(names, critical=False)
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return Issued(builder.sign(self._key, SHA256()), secret)
+
+    def revocation_list(self, revoked: Iterable[Revoked]) -> bytes:
+        """The list of what is revoked, PEM.
+
+        It is in force as long as the authority: OpenSSL refuses everybody once a list is out of date, and no
+        post may close because nobody was there to sign the same list again.
+        """
+        now = _now()
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.certificate.subject)
+            .last_update(now - BACKDATED)
+            .next_update(self.certificate.not_valid_after_utc)
+            .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
+        )
+        for one in revoked:
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder()
+                .serial_number(one.serial)
+                .revocation_date(one.at)
+                .add_extension(x509.CRLReason(WHY[one.why]), critical=False)
+                .build()
+            )
+        return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _address(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)

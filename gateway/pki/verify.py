@@ -1,0 +1,151 @@
+"""Whether certificates are what their authority made them: a changed one is found, and named by its file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+
+from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, Hall
+from gateway.pki.keys import private_key
+from gateway.pki.store import Entry, TrustFolder, readable_by_others, texts
+
+_UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One thing that is wrong in a folder."""
+
+    file: Path
+    name: str | None
+    """Whose it is, where it is somebody's: `borderpost trust renew` mends that."""
+    text: str
+
+
+def read_certificates(file: Path) -> list[x509.Certificate]:
+    """Read a file of PEM certificates, as far as their names and times; raises OSError, ValueError."""
+    try:
+        certificates = x509.load_pem_x509_certificates(file.read_bytes())
+        # Parsed only when they are asked for.
+        for it in certificates:
+            _ = (it.subject, it.issuer, it.not_valid_before_utc, it.not_valid_after_utc)
+    except (x509.InvalidVersion, UnsupportedAlgorithm) as error:
+        raise ValueError(str(error)) from None
+    return certificates
+
+
+def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer's key signed it, as it stands."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def claims_to_be_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether it says that this issuer made it: by name, or by its key's identifier."""
+    if certificate.issuer == issuer.subject:
+        return True
+    try:
+        named = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
+        own = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except (ValueError, *_UNREADABLE):
+        return False
+    return named.key_identifier == own.digest
+
+
+def flaws(folder: TrustFolder, hall: Hall | None = None) -> Iterator[Flaw]:
+    """Everything that is not as `init` and `renew` left it; with a hall, of what follows from it too."""
+    try:
+        authority = read_certificates(folder.path / AUTHORITY)[0]
+    except (OSError, ValueError) as error:
+        yield Flaw(folder.path / AUTHORITY, None, _unusable(error))
+        return
+    if not issued_by(authority, authority):
+        yield Flaw(folder.path / AUTHORITY, None, "was changed: its own signature does not fit")
+        return
+    key = folder.path / AUTHORITY_KEY
+    if key.exists() and readable_by_others(key):
+        yield Flaw(key, None, "can be read by others: whoever has it can be anybody here")
+    for name, entry in folder.latest().items():
+        if entry.revoked is None:
+            yield from _certificate(folder.path / name, entry, authority)
+            if (given := folder.path / name / AUTHORITY).exists() and given.read_bytes() != _bytes(folder):
+                yield Flaw(given, name, "is not the certificate of this authority")
+    yield from _revocations(folder, authority)
+    if hall is not None:
+        for file, text in texts(hall, folder.gone()):
+            written = folder.path / file
+            if not written.exists() or written.read_text("utf-8", "replace") != text:
+                yield Flaw(
+                    written, None, "is not what the description says; `borderpost trust renew` writes it"
+                )
+
+
+def _certificate(home: Path, entry: Entry, authority: x509.Certificate) -> Iterator[Flaw]:
+    file, secret = home / f"{entry.name}.crt", home / f"{entry.name}.key"
+    try:
+        certificate = read_certificates(file)[0]
+        named = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except (OSError, ValueError) as error:
+        yield Flaw(file, entry.name, _unusable(error))
+        return
+    if not issued_by(certificate, authority):
+        yield Flaw(file, entry.name, "was changed, or another authority made it: the signature does not fit")
+    elif [it.value for it in named] != [entry.name]:
+        yield Flaw(file, entry.name, f"is somebody else's, not the certificate of {entry.name}")
+    elif certificate.fingerprint(SHA256()).hex() != entry.fingerprint:
+        yield Flaw(file, entry.name, "is not the one that was issued last")
+    try:
+        key = private_key(secret.read_bytes())
+    except PermissionError:
+        return  # who may not read it can still look at all the rest
+    except FileNotFoundError:
+        return  # taken to its owner's machine, as it should be
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        yield Flaw(secret, entry.name, "is no private key")
+        return
+    try:
+        fits = key.public_key() == certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return  # the certificate's own flaw
+    if not fits:
+        yield Flaw(secret, entry.name, "is not the key of the certificate beside it")
+    if readable_by_others(secret):
+        yield Flaw(secret, entry.name, "can be read by others")
+
+
+def _revocations(folder: TrustFolder, authority: x509.Certificate) -> Iterator[Flaw]:
+    file = folder.path / BROKER / "crl.pem"
+    try:
+        listed = x509.load_pem_x509_crl(file.read_bytes())
+        genuine = listed.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        yield Flaw(file, None, _unusable(error))
+        return
+    if not genuine:
+        yield Flaw(file, None, "was changed: the authority's signature does not fit")
+        return
+    for entry in folder.entries:
+        if entry.revoked and listed.get_revoked_certificate_by_serial_number(entry.serial) is None:
+            yield Flaw(file, None, f"lacks a certificate of {entry.name} that is revoked")
+
+
+def _bytes(folder: TrustFolder) -> bytes:
+    return (folder.path / AUTHORITY).read_bytes()
+
+
+def _unusable(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return "was changed: it is no certificate any more"
+
+
+def broken(folder: TrustFolder) -> set[str]:
+    """Whose certificate or key is of no use."""
+    return {flaw.name for flaw in flaws(folder) if flaw.name is not None}

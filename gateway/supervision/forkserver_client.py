@@ -1,0 +1,116 @@
+"""The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+
+from gateway.worker.worker import Order
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until a descriptor becomes readable; a pidfd does when its process has ended."""
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, _settle, waiting)
+    try:
+        await waiting
+    finally:
+        loop.remove_reader(descriptor)
+
+
+class _Forked:
+    """A child made by fork alone, with what the nursery needs of `asyncio.subprocess.Process`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it lives."""
+        if self._code is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    async def wait(self) -> int:
+        """Wait for its end."""
+        pidfd = os.pidfd_open(self.pid) if self.returncode is None else -1
+        if pidfd >= 0:
+            try:
+                await readable(pidfd)
+            finally:
+                os.close(pidfd)
+        code = self.returncode
+        assert code is not None
+        return code
+
+
+class Nursery:
+    """The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
+
+    def __init__(self, drivers: list[str], level: str, born: tuple[int, socket.socket] | None = None) -> None:
+        """`born`: the server that was forked before the daemon began; None: the first fork starts one."""
+        self._drivers = drivers
+        self._level = level
+        self._process: asyncio.subprocess.Process | _Forked | None = None
+        self._channel: socket.socket | None = None
+        if born is not None:
+            pid, self._channel = born
+            self._channel.setblocking(False)
+            self._process = _Forked(pid)
+        self._lock = asyncio.Lock()
+
+    async def _started(self) -> socket.socket:
+        if self._channel is not None and self._process is not None and self._process.returncode is None:
+            return self._channel
+        await self.close()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.supervision.forkserver",
+                str(theirs.fileno()),
+                self._level,
+                *self._drivers,
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        ours.setblocking(False)
+        self._channel = ours
+        return ours
+
+    async def fork(self, order: Order, descriptor: int) -> int:
+        """Make a worker process that serves `order` on `descriptor`; returns its pid; raises OSError."""
+        async with self._lock:
+            loop = asyncio.get_running_loop()
+            channel = await self._started()
+            socket.send_fds(channel, [json.dumps(order.as_head()).encode()], [descriptor])
+            while True:
+                answer = await loop.sock_recv(channel, 4096)
+                if not answer:
+                    self._channel = None
+                    channel.close()
+                    raise ConnectionResetError("the fork server ended")
+                message = json.loads(answer)
+                # Deaths are told as well, but a worker's socket says so sooner: only a birth matters here.
+                if "status" not in message:
+                    return int(message["pid"])
+
+    async def close(self) -> None:
+        """Let the server end; it ends what is left of its children."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        if self._process is not None:
+            await self._process.wait()
+            self._process = None

@@ -1,0 +1,122 @@
+"""Modbus TCP on loopback: connections of hosts, straight to the bus.
+
+There is no task in it: the event loop calls when bytes have come, and the bus answers there and then, so that
+the times in the log are those of the bytes.
+"""
+
+import asyncio
+import socket
+from typing import Self
+
+from simulators.barrier.bus import Bus
+from simulators.barrier.modbus.framing import Broken
+from simulators.barrier.modbus.mbap import Mbap, MbapReader
+from simulators.links.tcp_listener import Listener
+
+
+class TcpLink:
+    """The boards' end of Modbus TCP: an async context manager. `port` 0 takes a free one, and then is it."""
+
+    def __init__(self, bus: Bus, port: int = 0) -> None:
+        self.bus = bus
+        self.port = port
+        self._listener: Listener | None = None
+        self._hosts: set[_Host] = set()
+        self._count = 0
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        """Listen; SimulatorError where that cannot be."""
+        self.restore()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        self.cut()
+
+    def cut(self) -> None:
+        """Drop every connection and refuse new ones."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        self.drop()
+
+    def drop(self) -> None:
+        """Drop every connection."""
+        for host in tuple(self._hosts):
+            host.hang_up()
+
+    def restore(self) -> None:
+        """Accept connections (again)."""
+        if self._listener is not None or self._closed:
+            return
+        self._listener = Listener(self.port, self._accept)
+        self.port = self._listener.port
+
+    def _accept(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._count += 1
+        self._hosts.add(_Host(self._count, connection, self.bus, self._hosts))
+
+
+class _Host:
+    """One connection of a host."""
+
+    baud = None
+
+    def __init__(self, number: int, connection: socket.socket, bus: Bus, hosts: "set[_Host]") -> None:
+        self.number = number
+        self.framing = Mbap()
+        self._connection: socket.socket | None = connection
+        self._bus = bus
+        self._hosts = hosts
+        self._reader = MbapReader()
+        bus.log.connection(number, opened=True)
+        asyncio.get_running_loop().add_reader(connection, self._readable)
+
+    @property
+    def _open(self) -> bool:
+        """Whether it still is: what it asked before may have ended it."""
+        return self._connection is not None
+
+    def send(self, data: bytes) -> bool:
+        """See `Wire`. A host that lets its answers pile up until the kernel takes no more is hung up on."""
+        if self._connection is None:
+            return False
+        try:
+            if self._connection.send(data) == len(data):
+                return True
+        except OSError:
+            pass
+        self.hang_up()
+        return False
+
+    def hang_up(self) -> None:
+        """See `Wire`."""
+        if self._connection is None:
+            return
+        if self._reader.rest:
+            self._bus.noise(Broken("cut short", self._reader.rest), self)
+        asyncio.get_running_loop().remove_reader(self._connection)
+        self._connection.close()
+        self._connection = None
+        self._hosts.discard(self)
+        self._bus.log.connection(self.number, opened=False)
+
+    def _readable(self) -> None:
+        assert self._connection is not None
+        try:
+            data = self._connection.recv(4096)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.hang_up()
+            return
+        for message in self._reader.feed(data):
+            if isinstance(message, Broken):
+                self._bus.noise(message, self)
+                self.hang_up()
+            elif self._open:
+                self._bus.hear(message, self)

@@ -1,0 +1,83 @@
+"""Kind `osdp-reader`: a card reader that works a barrier, with cards that come by themselves."""
+
+import asyncio
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Literal
+
+from pydantic import Field
+
+from simulators.barrier.osdp.site import OsdpSettings, OsdpSite
+from simulators.barrier.post_barrier import PostBarrier, PostBarrierSettings
+from simulators.barrier.site import Site
+from simulators.barrier.timeline import Timeline
+from simulators.barrier.wirelog import WireLog
+from simulators.errors import SimulatorError
+from simulators.simulator import Simulator, Tell
+
+WIEGAND_BITS = 26
+
+
+class OsdpReaderSettings(PostBarrierSettings, OsdpSettings):
+    """A reader on a serial line."""
+
+    kind: Literal["osdp-reader"]
+    cards_every_s: float | None = Field(
+        None, gt=0, description="Seconds between two cards; else by command only."
+    )
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its path."""
+        return (str(self.path),)
+
+    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+        """See `PostBarrierSettings`."""
+        return OsdpSite(self, timeline, log)
+
+    def build(self) -> Simulator:
+        """The reader, the barrier and those who come."""
+        return OsdpReader(self)
+
+
+class OsdpReader(PostBarrier):
+    """A reader, its cards, and the barrier that it works."""
+
+    settings: OsdpReaderSettings
+
+    async def run(self, tell: Tell) -> None:
+        """Be there until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(super().run(tell))
+            if self.settings.cards_every_s is not None:
+                tasks.create_task(self._cards(self.settings.cards_every_s))
+
+    def _insert(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """A card, where `card` has its number in hexadecimal (and `bits` how long it is); else see above."""
+        match dict(arguments):
+            case {"card": str(card), **rest} if rest.keys() <= {"bits"}:
+                bits = rest.get("bits", 4 * len(card))
+                return {"taken": self._present(card, bits)}
+        return super()._insert(arguments)
+
+    def _present(self, card: str, bits: object) -> bool:
+        site = self.site
+        assert isinstance(site, OsdpSite)
+        try:
+            data = bytes.fromhex(card)
+        except ValueError:
+            raise SimulatorError(
+                f"insert: card: {len(card)} characters are not bytes in hexadecimal"
+            ) from None
+        if not isinstance(bits, int) or not 0 < bits <= 8 * len(data) <= 512:
+            raise SimulatorError("insert: bits: a card has at most as many as its bytes hold, and 64 bytes")
+        taken = site.present_card(data, bits)
+        self._tell("card", {"taken": taken})
+        return taken
+
+    async def _cards(self, every_s: float) -> None:
+        chance = Random(f"{self.settings.seed}/cards")
+        await self._host_came.wait()
+        while True:
+            await asyncio.sleep(every_s)
+            self._present(chance.randbytes(4).hex(), WIEGAND_BITS)

@@ -1,0 +1,376 @@
+"""A card reader that speaks OSDP, with outputs that work a barrier: libosdp's peripheral device on a pty.
+
+The protocol, its secure channel included, is libosdp's own; here are the outputs (control codes 0 to 6), the
+inputs, the cards, and the log of every frame. libosdp keeps its own time, so this runs in real time only.
+Importing this module needs the extra `osdp`.
+
+Inputs are told by themselves, all of them, when a host has come and when one changes. Asked for (ISTAT,
+OSTAT, LSTAT), libosdp 3.2.9 refuses: its Python interface loses the report on the way. Its own control panel
+takes that refusal for a fault and stays away for 300 s.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import osdp_sys
+from osdp import Capability, LogLevel, PDCapabilities, PdId, PDInfo
+from osdp.constants import CardFormat, Event, LibFlag, StatusReportType
+from osdp.constants import Command as OsdpCommand
+from pydantic import Field, field_validator
+
+from simulators.barrier.boards.relays import Relays
+from simulators.barrier.bus_faults import LostReply, LostRequest, PendingExchanges
+from simulators.barrier.faults import Silence
+from simulators.barrier.host_sessions import Visits
+from simulators.barrier.mechanics.barrier import MechanicsSettings
+from simulators.barrier.osdp.frames import OUT, OsdpFrame, OsdpReader, read_frame
+from simulators.barrier.site import Plan, Site
+from simulators.barrier.timeline import Timeline
+from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
+from simulators.barrier.wiring import WiringSettings
+from simulators.faults import Fault, Noise, Unplug
+from simulators.links.serial_line import SerialLine
+
+REFRESH_S = 0.02
+PLATE = PdId(version=1, model=1, vendor_code=0x4D4953, serial_number=1, firmware_version=1)
+"""Who it is: its vendor's code reads SIM."""
+TENTH_S = 0.1
+OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS, ON_FOR_NOW, OFF_FOR_NOW = range(1, 7)
+"""Control codes of the command OUT: 1 and 2 end what is timed, 3 and 4 let it come to its end first."""
+
+
+class OsdpSettings(WiringSettings):
+    """One reader, its wires, and the barrier behind it."""
+
+    path: Path = Field(description="Where the serial port appears: a symlink to the pty.")
+    address: int = Field(101, ge=0, le=126, description="Its address on the bus.")
+    key: str | None = Field(
+        None,
+        pattern=r"^[0-9a-fA-F]{32}$",
+        repr=False,
+        description="Base key of its secure channel, which it then insists on; without it, none is set yet.",
+    )
+    relays: int = Field(2, ge=1, le=16, description="How many outputs it has.")
+    contacts_in: int = Field(8, ge=0, le=16, description="How many inputs it has.")
+    mechanics: MechanicsSettings = MechanicsSettings()
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        if not path.is_absolute():
+            raise ValueError(f"{path} is not an absolute path")
+        return path
+
+
+class OsdpBoard:
+    """The outputs and inputs of the reader."""
+
+    model: ClassVar[str] = "osdp"
+
+    def __init__(self, settings: OsdpSettings, timeline: Timeline, log: WireLog) -> None:
+        self.unit = settings.address
+        self.powered = True
+        self.relays = Relays(self.unit, settings.relays, timeline, log)
+        self.inputs = settings.contacts_in
+        self.sense: Callable[[int], bool] = lambda _channel: False
+        self.changed: Callable[[], None] = lambda: None
+        """Called when an input has changed; set by whoever tells hosts."""
+        self._for_good = [False] * settings.relays
+
+    def input_changed(self, channel: int, closed: bool) -> None:  # noqa: ARG002 - it tells them all
+        """A circuit at an input has closed or opened."""
+        if self.powered:
+            self.changed()
+
+    def power_cut(self) -> None:
+        """Lose the supply."""
+        self.powered = False
+        self._for_good = [False] * len(self.relays)
+        self.relays.release(Cause.POWER)
+
+    def power_returned(self) -> None:
+        """Have it back."""
+        self.powered = True
+
+    def control(self, relay: int, code: int, seconds: float, number: int) -> None:
+        """Obey the command OUT."""
+        if code in (OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS):
+            self._for_good[relay] = on = code in (ON_FOR_GOOD, ON_AFTERWARDS)
+            if code <= ON_FOR_GOOD or not self.relays.pulsing(relay):
+                self.relays.set(relay, on, Cause.COMMAND, number)
+        elif code in (ON_FOR_NOW, OFF_FOR_NOW):
+            self.relays.pulse(
+                relay, code == ON_FOR_NOW, seconds, number, afterwards=lambda: self._for_good[relay]
+            )
+
+
+class _Wire:
+    """libosdp's end of the line: what it takes for a channel."""
+
+    id = 0
+
+    def __init__(self, site: "OsdpSite") -> None:
+        self.site = site
+        self.heard = bytearray()
+
+    def read(self, max_bytes: int) -> bytes:
+        """Give what has come."""
+        data = bytes(self.heard[:max_bytes])
+        del self.heard[:max_bytes]
+        return data
+
+    def write(self, buf: bytes) -> int:
+        """Take an answer."""
+        self.site.answer(bytes(buf))
+        return len(buf)
+
+    def flush(self) -> None:
+        """Forget what has come."""
+        self.heard.clear()
+
+
+class OsdpSite(Site):
+    """The barrier and its reader on a pty."""
+
+    def __init__(self, settings: OsdpSettings, timeline: Timeline, log: WireLog) -> None:
+        self.board = OsdpBoard(settings, timeline, log)
+        super().__init__(settings.mechanics, [(self.board, settings)], timeline, log)
+        self.settings = settings
+        self.line = SerialLine.at(settings.path)
+        self.line.on_received = self._received
+        self.pending = PendingExchanges()
+        self._hung = False
+        self._visits = Visits(self.line, log)
+        self._reader = OsdpReader()
+        self._undeciphered: OsdpFrame | None = None
+        self._request = 0
+        """The number of the request that the next answer is for."""
+        self._answered = True
+        """Whether that answer arrives."""
+        self._key = bytes.fromhex(settings.key) if settings.key else None
+        self._wire = _Wire(self)
+        self._device: Any = None
+        self._online = False
+
+    @asynccontextmanager
+    async def linked(self) -> AsyncIterator[None]:
+        """See `Site`."""
+        osdp_sys.set_loglevel(LogLevel.Critical)
+        self._switch_on()
+        self.board.changed = self._tell_inputs
+        async with self._visits:
+            refreshing = asyncio.create_task(self._refresh_regularly())
+            try:
+                yield
+            finally:
+                refreshing.cancel()
+                await asyncio.gather(refreshing, return_exceptions=True)
+                self._device = None
+
+    @property
+    def address(self) -> str:
+        """See `Site`."""
+        return str(self.settings.path)
+
+    @property
+    def secure(self) -> bool:
+        """Whether its secure channel stands."""
+        return self._device is not None and bool(self._device.is_sc_active())
+
+    def present_card(self, data: bytes, bits: int) -> bool:
+        """Hold a card before it; whether it could take note of it."""
+        card = {
+            "event": Event.CardRead,
+            "reader_no": 0,
+            "direction": 0,
+            "format": CardFormat.Wiegand,
+            "length": bits,
+            "data": data,
+        }
+        return self._submit(card)
+
+    def plan(self, fault: Fault) -> Plan:
+        """See `Site.plan`; adds what can go wrong with the reader and its line."""
+        match fault:
+            case LostRequest() | LostReply():
+                return Plan(lambda: self.pending.add(fault))
+            case Silence():
+                return Plan(lambda: self._hang(True), lambda: self._hang(False))
+            case Unplug():
+                return Plan(self._visits.cut, self.line.replug)
+            case Noise(data=data):
+                return Plan(lambda: self._say(data, Fate.DAMAGED, "noise"))
+        return super().plan(fault)
+
+    def mend(self) -> None:
+        """See `Site.mend`."""
+        self.pending.clear()
+        super().mend()
+
+    def boards_lost_power(self) -> None:
+        """See `Site`: it forgets the secure channel and what it had to tell."""
+        self._device = None
+        self._wire.heard.clear()
+
+    def boards_have_power(self) -> None:
+        """See `Site`."""
+        self._switch_on()
+
+    def _switch_on(self) -> None:
+        s = self.settings
+        info = PDInfo(
+            s.address,
+            self._wire,
+            scbk=self._key,
+            id=PLATE,
+            flags=[LibFlag.EnforceSecure] if s.key else [],
+        )
+        capabilities = PDCapabilities(
+            [
+                (Capability.OutputControl, 4, s.relays),
+                (Capability.ContactStatusMonitoring, 1, s.contacts_in),
+                (Capability.Readers, 1, 1),
+                (Capability.CardDataFormat, 1, 1),
+                (Capability.CommunicationSecurity, 1, 1),
+            ]
+        )
+        self._device = osdp_sys.PeripheralDevice(info.get(), capabilities=capabilities.get())
+        self._device.set_command_callback(self._obey)
+
+    def _hang(self, hung: bool) -> None:
+        self._hung = hung
+
+    # What comes in.
+
+    def _received(self, data: bytes) -> None:
+        self._visits.come()
+        for frame in self._reader.feed(data):
+            self._hear(frame)
+
+    def _hear(self, frame: OsdpFrame) -> None:
+        ours = frame.address == self.settings.address
+        alive = ours and not self._hung and self._device is not None
+        exchange = self.pending.next(_effect(frame)) if alive else None
+        if frame.code is None:
+            self._log_request(frame, Fate.DAMAGED)
+        elif not ours:
+            self._log_request(frame, Fate.NOT_OURS)
+        elif exchange is None or not exchange.heard:
+            self._log_request(frame, Fate.UNHEARD)
+        else:
+            # What OUT asks for is known only once it is deciphered, which happens in here.
+            self._undeciphered = frame
+            self._answered = exchange.answered
+            self._wire.heard += frame.wire
+            self._refresh()
+            self._log_undeciphered()
+
+    def _log_undeciphered(self, meaning: str | None = None, effect: Effect | None = None) -> None:
+        """Log the frame that is being worked on, unless that has been done."""
+        if self._undeciphered is not None:
+            frame, self._undeciphered = self._undeciphered, None
+            self._request = self._log_request(frame, Fate.HEARD, meaning, effect)
+
+    def _log_request(
+        self, frame: OsdpFrame, fate: Fate, meaning: str | None = None, effect: Effect | None = None
+    ) -> int:
+        return self.log.frame(
+            direction="request",
+            fate=fate,
+            wire=frame.wire,
+            connection=self._visits.number,
+            unit=frame.address,
+            function=frame.code,
+            meaning=meaning or frame.name,
+            effect=_effect(frame) if effect is None else effect,
+        ).number
+
+    def _obey(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+        """Do what libosdp has deciphered; -1 for what it cannot."""
+        match command["command"]:
+            case OsdpCommand.Output:
+                relay, code = command["output_no"], command["control_code"]
+                if relay >= len(self.board.relays):
+                    return -1, None
+                seconds = command["timer_count"] * TENTH_S
+                self._log_undeciphered(*_meaning(relay, code, seconds))
+                self.board.control(relay, code, seconds, self._request)
+            case OsdpCommand.Keyset:
+                self._key = bytes(command["data"])
+            case OsdpCommand.Status:
+                return -1, None
+        return 0, None
+
+    # What goes out.
+
+    def answer(self, data: bytes) -> None:
+        """Send what libosdp answers, unless that is to be lost."""
+        self._log_undeciphered()
+        self._say(
+            data, Fate.SENT if self._answered else Fate.SUPPRESSED, read_frame(data).name, self._request
+        )
+
+    def _say(self, data: bytes, fate: Fate, meaning: str, answers: int | None = None) -> None:
+        if fate is not Fate.SUPPRESSED:
+            if self.line.host_present:
+                self.line.soon(self.line.send(data))
+            else:
+                fate = Fate.UNDELIVERED
+        self.log.frame(
+            direction="response",
+            fate=fate,
+            wire=data,
+            connection=self._visits.number,
+            unit=self.settings.address,
+            meaning=meaning,
+            answers=answers,
+        )
+
+    def _tell_inputs(self) -> None:
+        """Let the host have the inputs with its next POLL."""
+        # Not from within libosdp, which may be what made the input change.
+        asyncio.get_running_loop().call_soon(self._submit_inputs)
+
+    def _submit_inputs(self) -> None:
+        report = bytes(self.board.sense(channel) for channel in range(self.board.inputs))
+        if report:
+            self._submit({"event": Event.Status, "type": StatusReportType.Input, "report": report})
+
+    def _submit(self, event: dict[str, Any]) -> bool:
+        online = self._device is not None and not self._hung and self._device.is_online()
+        return bool(online and self._device.submit_event(event))
+
+    def _refresh(self) -> None:
+        if self._device is not None and not self._hung:
+            self._device.refresh()
+            online = bool(self._device.is_online())
+            if online and not self._online:
+                self._tell_inputs()
+            self._online = online
+
+    async def _refresh_regularly(self) -> None:
+        while True:
+            self._refresh()
+            await asyncio.sleep(REFRESH_S)
+
+
+def _effect(frame: OsdpFrame) -> Effect:
+    """What a frame asks for as far as one can see without the key."""
+    return Effect.ENERGISE if frame.code == OUT else Effect.NONE
+
+
+def _meaning(relay: int, code: int, seconds: float) -> tuple[str, Effect]:
+    """The command OUT in words, and what it asks for."""
+    match code:
+        case 1 | 3:
+            return f"output {relay} off", Effect.RELEASE
+        case 2 | 4:
+            return f"output {relay} on", Effect.ENERGISE
+        case 5:
+            return f"output {relay} on for {seconds:.1f} s", Effect.ENERGISE
+        case 6:
+            return f"output {relay} off for {seconds:.1f} s", Effect.ENERGISE
+    return f"output {relay} left alone", Effect.NONE

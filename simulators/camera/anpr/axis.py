@@ -1,0 +1,163 @@
+"""Kind `anpr-axis`: a plate camera with AXIS License Plate Verifier, which pushes JSON to a listener.
+
+A car is several packets of one `carID`: `new` when it is seen, without a direction; `update` when that is
+known; `lost` when it has been gone for ten seconds. Nothing is asked of the camera but who it is.
+"""
+
+import asyncio
+import base64
+import contextlib
+import itertools
+import json
+from collections import deque
+from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, TypeAdapter, field_validator
+
+from simulators.camera.anpr.plate_camera import KEPT, Passage, PlateCamera, PlateCameraSettings
+from simulators.camera.faults import AnyPlateFault, Duplicate, Met, NoLength
+from simulators.camera.slow_writer import sent, slowed
+from simulators.http.server import Request, Response, json_response
+from simulators.links.tcp_service import HungUpError
+from simulators.scheduled_faults import Timed
+
+SERIAL_NUMBER = "SIMAXI0001"
+
+
+class AxisSettings(PlateCameraSettings):
+    """One camera."""
+
+    kind: Literal["anpr-axis"]
+    push_to: str = Field(description="Address of the listener, as http://127.0.0.1:8700/plates.")
+    update_s: float = Field(0.8, ge=0, description="How long after `new` the direction is known, in seconds.")
+    lost_s: float = Field(10.0, ge=0, description="How long after that the car is lost, in seconds.")
+    answer_within_s: float = Field(5.0, gt=0, description="How long it tries a push, in seconds.")
+    with_images: bool = Field(True, description="Whether packets have pictures in them.")
+    faults: tuple[Timed[AnyPlateFault], ...] = Field((), description="Faults that happen by themselves.")
+
+    @field_validator("push_to")
+    @classmethod
+    def _plain_http(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or not parts.port:
+            raise ValueError("http://HOST:PORT/PATH")
+        return url
+
+    def build(self) -> "Axis":
+        """The camera."""
+        return Axis(self)
+
+
+class Axis(PlateCamera):
+    """The camera."""
+
+    FAULTS: ClassVar[TypeAdapter[AnyPlateFault]] = TypeAdapter(AnyPlateFault)
+
+    def __init__(self, settings: AxisSettings) -> None:
+        super().__init__(settings, settings.faults)
+        self.own = settings
+        self.answers: list[int] = []
+        """The status of every answer of the listener; 0 where there was none."""
+        self._packets = itertools.count(1)
+        self._pushing = asyncio.Lock()
+        self._untold: deque[bytes] = deque(maxlen=KEPT)
+
+    async def admitted(self, request: Request) -> Response:
+        """Who the camera is, and a picture."""
+        match request.method, request.path:
+            case "POST", "/axis-cgi/basicdeviceinfo.cgi":
+                properties = {
+                    "Brand": "AXIS",
+                    "ProdNbr": "SIM-AXIS-LPV",
+                    "SerialNumber": SERIAL_NUMBER,
+                    "Version": "11.0.0",
+                }
+                return json_response({"apiVersion": "1.0", "data": {"propertyList": properties}})
+            case "GET", "/axis-cgi/jpg/image.cgi":
+                return Response(body=self.sensor.expose().jpeg, media_type="image/jpeg")
+        return Response(404, media_type="text/html")
+
+    async def announce(self, passage: Passage, met: Met) -> None:
+        """Push its packets, each of which meets the faults of the passage."""
+        for state, after_s in (("new", 0.0), ("update", self.own.update_s), ("lost", self.own.lost_s)):
+            await asyncio.sleep(after_s)
+            packet = self._packet(passage, state)
+            await self._push(packet, met)
+            if Duplicate in met:
+                await self._push(packet, Met())
+
+    def _packet(self, passage: Passage, state: str) -> bytes:
+        vehicle, at = passage.vehicle, passage.at
+        images = {"plate": passage.close_up, "vehicle": passage.picture} if self.own.with_images else {}
+        told = {
+            "packetCounter": str(next(self._packets)),
+            "datetime": f"{at:%Y%m%d %H%M%S}{at.microsecond // 1000:03}",
+            "capture_timestamp": str(round(at.timestamp() * 1000)),
+            "plateText": passage.said,
+            "plateUTF8": passage.said,
+            "plateCountry": vehicle.country,
+            "plateConfidence": f"{vehicle.confidence / 100:.6f}",
+            "carState": state,
+            "carID": str(passage.number),
+            "carMoveDirection": "unk" if state == "new" else vehicle.direction,
+            "camera_info": {"SerialNumber": SERIAL_NUMBER, "IPAddress": "127.0.0.1"},
+            "ImageArray": [
+                {
+                    "ImageType": name,
+                    "ImageFormat": "jpg",
+                    "ImageSize": len(data),
+                    "BinaryImage": base64.b64encode(data).decode(),
+                }
+                for name, data in images.items()
+            ],
+        }
+        return json.dumps(told, ensure_ascii=False).encode()
+
+    async def _push(self, packet: bytes, met: Met) -> None:
+        """Push it and, with `resends`, before it what did not arrive; one at a time."""
+        async with self._pushing:
+            while self._untold and await self._arrives(self._untold[0], Met()):
+                self._untold.popleft()
+            if (self._untold or not await self._arrives(packet, met)) and self.own.resends:
+                self._untold.append(packet)
+
+    async def _arrives(self, packet: bytes, met: Met) -> bool:
+        """Whether the listener said that it has it."""
+        status = await self._status_of(packet, met) if self.server.alive else 0
+        self.answers.append(status)
+        return 200 <= status < 300
+
+    async def _status_of(self, packet: bytes, met: Met) -> int:
+        to = urlsplit(self.own.push_to)
+        with contextlib.suppress(OSError, TimeoutError, HungUpError):
+            async with asyncio.timeout(self.own.answer_within_s):
+                reader, writer = await asyncio.open_connection(to.hostname, to.port)
+                try:
+                    request = _request(to.path or "/", to.netloc, packet, chunked=NoLength in met)
+                    await slowed(met)
+                    async with contextlib.aclosing(sent(request, met)) as pieces:
+                        async for piece in pieces:
+                            writer.write(piece)
+                            await writer.drain()
+                    line = (await reader.readline()).split()
+                    return int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
+                finally:
+                    writer.close()
+                    with contextlib.suppress(OSError):
+                        await writer.wait_closed()
+        return 0
+
+    def status(self) -> dict[str, Any]:
+        """What the listener said last, too."""
+        return super().status() | {
+            "pushed": len(self.answers),
+            "last_answer": self.answers[-1] if self.answers else None,
+        }
+
+
+def _request(path: str, host: str, packet: bytes, *, chunked: bool) -> bytes:
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(packet)}"
+    head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{length}\r\n"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packet), packet) if chunked else packet
+    return f"{head}X-Borderpost-Simulated: 1\r\nConnection: close\r\n\r\n".encode() + body

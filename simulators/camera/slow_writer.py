@@ -1,0 +1,38 @@
+"""How bytes of a camera leave it when something goes wrong on the way: late, in part, in pieces, or not."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from simulators.camera.faults import Cut, Dribble, Met, Slow, Stall
+from simulators.links.tcp_service import HungUpError
+
+
+async def slowed(met: Met) -> None:
+    """Wait, before anything is taken or said, as long as the camera takes its time."""
+    if (slow := met.get(Slow)) is not None:
+        await asyncio.sleep(slow.delay_s)
+
+
+async def sent(data: bytes, met: Met) -> AsyncGenerator[bytes, None]:
+    """`data` as it is sent; HungUpError after the last byte where the connection ends with it."""
+    cut, stall, dribble = met.get(Cut), met.get(Stall), met.get(Dribble)
+    end = len(data) if cut is None else cut.still_sent(len(data))
+    pause = end if stall is None else min(stall.still_sent(len(data)), end)
+    for part in (data[:pause], data[pause:end]):
+        size = max(len(part), 1) if dribble is None else dribble.size
+        for at in range(0, len(part), size):
+            yield part[at : at + size]
+            if dribble is not None:
+                await asyncio.sleep(dribble.every_ms / 1000)
+        if stall is not None:
+            await _silence(stall)
+            stall = None
+    if cut is not None:
+        raise HungUpError
+
+
+async def _silence(stall: Stall) -> None:
+    if (lasts_s := stall.hold_s or stall.for_s) is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(lasts_s)

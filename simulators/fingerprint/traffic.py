@@ -1,0 +1,221 @@
+"""People at a fingerprint scanner: whose finger comes when, in what condition, and for how long."""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping
+from random import Random
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from simulators.errors import SimulatorError
+from simulators.faults import Fault
+from simulators.fingerprint.fingers import Condition, Finger, Pattern, Touch
+from simulators.fingerprint.platen import Platen
+from simulators.scheduled_faults import Timed
+from simulators.simulator import Simulator, SimulatorSettings, Tell
+
+MOSTLY_CLEAN = {
+    Condition.CLEAN: 16.0,
+    Condition.DRY: 1.0,
+    Condition.WET: 1.0,
+    Condition.PARTIAL: 1.0,
+    Condition.WORN: 1.0,
+}
+
+
+class ScannerSettings(SimulatorSettings):
+    """What every simulated fingerprint scanner of a post has."""
+
+    people: int = Field(10, ge=1, le=100_000, description="How many fingers there are to come.")
+    conditions: dict[Condition, float] = Field(
+        MOSTLY_CLEAN, min_length=1, description="How often each condition comes, in proportion."
+    )
+    every_s: float | None = Field(None, gt=0, description="Seconds between fingers; else by command only.")
+    jitter_s: float = Field(0.0, ge=0, description="How much earlier or later a finger may come, in seconds.")
+    first_s: float = Field(1.0, ge=0, description="When the first comes after a host has opened the scanner.")
+    dwell_s: float = Field(2.0, gt=0, description="How long a finger stays, in seconds.")
+
+    @field_validator("conditions")
+    @classmethod
+    def _something_comes(cls, mix: dict[Condition, float]) -> dict[Condition, float]:
+        if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
+            raise ValueError("weights are not negative, and one at least is above 0")
+        return mix
+
+    @model_validator(mode="after")
+    def _one_after_the_other(self) -> "ScannerSettings":
+        if self.every_s is not None and self.jitter_s >= self.every_s:
+            raise ValueError("jitter_s must be less than every_s")
+        return self
+
+    @property
+    def timed_faults(self) -> tuple[Timed[Any], ...]:
+        """The faults that happen by themselves."""
+        return ()
+
+    def finger(self, number: int) -> Finger:
+        """The finger of that number: the same one for the same seed."""
+        return Finger(self.seed * 1_000_003 + number)
+
+
+class Scanner(Simulator):
+    """A scanner, the people before it and what goes wrong with it."""
+
+    verbs: ClassVar = ("insert", "fault", "status")
+
+    def __init__(self, settings: ScannerSettings) -> None:
+        self.people = settings
+        self._tell: Tell = lambda _event, _details: None
+        self._present = asyncio.Event()
+        self._lifting: set[asyncio.Task[None]] = set()
+
+    @property
+    @abstractmethod
+    def platen(self) -> Platen:
+        """Where fingers are laid."""
+
+    @abstractmethod
+    def fault_of(self, name: str, arguments: dict[str, Any] | None) -> Fault:
+        """The fault of that name; pydantic's ValidationError for one that this scanner cannot have."""
+
+    @abstractmethod
+    async def let(self, fault: Fault) -> None:
+        """Let something go wrong."""
+
+    @abstractmethod
+    def status(self) -> dict[str, Any]:
+        """What there is to say about it now."""
+
+    async def serve(self) -> None:
+        """Let people come, and things go wrong, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self.people.every_s is not None:
+                    tasks.create_task(self._arrivals(self.people.every_s))
+                for timed in self.people.timed_faults:
+                    tasks.create_task(self._happens(timed))
+                await asyncio.Event().wait()
+        finally:
+            for task in tuple(self._lifting):
+                task.cancel()
+            await asyncio.gather(*self._lifting, return_exceptions=True)
+
+    def host(self, present: bool) -> None:
+        """Know that a host has opened the scanner, or has left it."""
+        if present != self._present.is_set():
+            self._tell("host", {"connected": present})
+        if present:
+            self._present.set()
+        else:
+            self._present.clear()
+
+    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Simulator.obey`.
+
+        `insert` lays a finger on the scanner: `finger` (a number), `pattern`, `condition`, `for_s`, and
+        where: `rotation_deg`, `right_mm`, `up_mm`; or takes it away: `lift`. `fault`: its name and `args`.
+        """
+        match verb:
+            case "insert":
+                return await self._insert(**arguments)
+            case "fault":
+                return await self._fault(**arguments)
+            case "status":
+                return self.status() | {
+                    "host_connected": self._present.is_set(),
+                    "touched": self.platen.touched,
+                    "touches": self.platen.touches,
+                }
+        raise SimulatorError(f"{self.people.kind} does not know {verb!r}: {', '.join(self.verbs)}")
+
+    async def _insert(
+        self,
+        finger: int | None = None,
+        pattern: str | None = None,
+        condition: str = "clean",
+        for_s: float | None = None,
+        lift: bool = False,
+        **where: float,
+    ) -> dict[str, Any]:
+        if lift:
+            self.platen.lift()
+            return {}
+        try:
+            number = self.platen.touches % self.people.people if finger is None else int(finger)
+            chosen = self.people.finger(number)
+            if pattern is not None:
+                chosen = Finger(chosen.seed, Pattern(pattern))
+            touch = _moved(chosen.touch(self.platen.touches, Condition(condition)), **where)
+            stays_s = self.people.dwell_s if for_s is None else float(for_s)
+        except (ValueError, TypeError) as error:
+            raise SimulatorError(f"insert: {error}") from None
+        await self._lay(touch, stays_s, number)
+        return {"finger": number, "pattern": str(chosen.shows), "condition": str(touch.condition)}
+
+    async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            what = self.fault_of(fault, args)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"][1:])
+            raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
+        self._tell("fault", {"fault": fault})
+        await self.let(what)
+        return {}
+
+    async def _lay(self, touch: Touch, stays_s: float, number: int) -> None:
+        # In a thread: a scanner that does not answer for a second is gone, to its host.
+        await asyncio.to_thread(self.platen.foresee, touch)
+        self.platen.put(touch)
+        self._tell("finger", {"finger": number, "condition": str(touch.condition)})
+        task = asyncio.create_task(self._lift_later(touch, stays_s))
+        self._lifting.add(task)
+        task.add_done_callback(self._lifting.discard)
+
+    async def _lift_later(self, touch: Touch, stays_s: float) -> None:
+        await asyncio.sleep(stays_s)
+        if self.platen.touch is touch:  # and not another, laid there meanwhile
+            self.platen.lift()
+
+    async def _arrivals(self, every_s: float) -> None:
+        """Fingers, for as long as a host listens; people queue up again when it comes back."""
+        chance = Random(f"{self.people.seed}/arrivals")
+        mix = self.people.conditions
+        while True:
+            if not self._present.is_set():
+                await self._present.wait()
+                await asyncio.sleep(self.people.first_s)
+                continue
+            pause_s = every_s + chance.uniform(-1, 1) * self.people.jitter_s
+            number = chance.randrange(self.people.people)
+            (condition,) = chance.choices(list(mix), list(mix.values()))
+            touch = self.people.finger(number).touch(self.platen.touches, condition)
+            await self._lay(touch, self.people.dwell_s, number)
+            await asyncio.sleep(pause_s)
+
+    async def _happens(self, timed: Timed[Any]) -> None:
+        await self._present.wait()
+        await asyncio.sleep(timed.at_s)
+        while True:
+            self._tell("fault", {"fault": timed.what.fault})
+            await self.let(timed.what)
+            if timed.every_s is None:
+                return
+            await asyncio.sleep(timed.every_s)
+
+
+def _moved(
+    touch: Touch,
+    rotation_deg: float | None = None,
+    right_mm: float | None = None,
+    up_mm: float | None = None,
+) -> Touch:
+    return Touch(
+        touch.finger,
+        touch.condition,
+        touch.rotation_deg if rotation_deg is None else float(rotation_deg),
+        touch.right_mm if right_mm is None else float(right_mm),
+        touch.up_mm if up_mm is None else float(up_mm),
+        touch.seed,
+    )

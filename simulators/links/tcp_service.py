@@ -1,0 +1,123 @@
+"""A service on a TCP port of this machine that can be gone in an instant, and back, at the same address."""
+
+import asyncio
+import contextlib
+import functools
+import socket
+import ssl
+from abc import ABC, abstractmethod
+from types import TracebackType
+from typing import Any, Self
+
+from simulators.links.tcp_listener import Listener
+
+KEPT = 1000
+
+
+class DiedError(Exception):
+    """The service died while it was answering: the connection just ends."""
+
+
+class HungUpError(Exception):
+    """The service ends the connection in the middle of an answer: what it said till then still arrives."""
+
+
+class TcpService(ABC):
+    """One service: an async context manager. `port` 0 takes a free one, which `port` then is."""
+
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self.port = port
+        self.tls = tls
+        self.asked: list[Any] = []
+        """The requests, for a test to look at: the last KEPT of them, or more."""
+        self.requests = 0
+        self.asked_first = asyncio.Event()
+        self._listener: Listener | None = None
+        self._talking: set[asyncio.Task[None]] = set()
+        self._reviving: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection; it ends with this."""
+
+    def note(self, request: Any) -> None:
+        """Keep a request that has come."""
+        self.requests += 1
+        self.asked.append(request)
+        if len(self.asked) > 2 * KEPT:
+            del self.asked[:KEPT]
+        self.asked_first.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it takes connections."""
+        return self._listener is not None
+
+    async def __aenter__(self) -> Self:
+        """Listen; SimulatorError where that cannot be."""
+        self._listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop, whatever is being said."""
+        if self._reviving is not None:
+            self._reviving.cancel()
+            await asyncio.gather(self._reviving, return_exceptions=True)
+        self._stop()
+        await self._silent()
+
+    def die(self, for_s: float | None = None) -> None:
+        """Be gone at once, connections and all; back after `for_s` seconds, or never."""
+        self._stop()
+        if self._reviving is not None:
+            self._reviving.cancel()
+        if for_s is not None:
+            self._reviving = asyncio.create_task(self._revive(for_s))
+
+    async def _revive(self, for_s: float) -> None:
+        await asyncio.sleep(for_s)
+        await self._silent()
+        self._listen()
+
+    def _listen(self) -> None:
+        self._listener = Listener(self.port, self._accept)
+        self.port = self._listener.port
+
+    def _accept(self, connection: socket.socket) -> None:
+        task = asyncio.create_task(self._talk(connection))
+        self._talking.add(task)
+        task.add_done_callback(self._talking.discard)
+        # Also where the task is cancelled before it has begun.
+        task.add_done_callback(functools.partial(_closed, connection))
+
+    def _stop(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for task in self._talking:
+            task.cancel()
+
+    async def _silent(self) -> None:
+        if self._talking:
+            await asyncio.wait(self._talking)
+
+    async def _talk(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with contextlib.suppress(DiedError, OSError, EOFError):
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.tls)
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+            try:
+                await self.converse(reader, writer)
+            except HungUpError:
+                writer.close()
+                await writer.wait_closed()
+            finally:
+                transport.abort()
+
+
+def _closed(connection: socket.socket, _task: object) -> None:
+    connection.close()

@@ -1,0 +1,207 @@
+"""The reader itself: what lies on its glass, and what a scan of it gives, faults included."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from simulators.errors import SimulatorError
+from simulators.links.tcp_service import DiedError
+from simulators.passport.fullpage.faults import (
+    AnyFault,
+    DocumentRemoved,
+    Garbage,
+    ImageMissing,
+    ReaderUnplugged,
+    ScanFault,
+    ServiceDies,
+    Slow,
+    UnknownWord,
+    WrongCredentials,
+)
+from simulators.passport.fullpage.page import Area, Light, Look, Page, drawn
+
+LIGHTS: tuple[Light, ...] = ("visible", "infrared", "ultraviolet")
+B900, UV_PAGE, UV_PHOTO, UV_ZONE = "ir_ab_mr", "uv_br_fu", "uv_br_ph", "uv_br_mr"
+Outcome = Literal["successful", "failed", "not_supported"]
+_DULL: tuple[str, Outcome] = ("DULL", "successful")
+_BRIGHT: tuple[str, Outcome] = ("BRIGHT", "failed")
+CODES = (B900, UV_PAGE, UV_PHOTO, UV_ZONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One thing a scan found."""
+
+    kind: Literal["mrz", "image", "check"]
+    lines: tuple[str, ...] = ()
+    light: Light = "visible"
+    area: Area = "page"
+    image: bytes = field(default=b"", repr=False)
+    code: str = ""
+    outcome: Outcome | None = None
+    word: str = ""
+    garbage: bool = False
+    missing: bool = False
+
+
+def findings(page: Page, lights: Sequence[str], *, face: bool) -> list[Result]:
+    """Everything a scan of a page finds, the zone first; images are drawn when they are due."""
+    found = [Result("mrz", lines=page.lines)] if page.lines else []
+    for light in LIGHTS:
+        if light in lights:
+            found.append(Result("image", light=light))
+    if face and "visible" in lights:
+        found.append(Result("image", area="face"))
+    if "infrared" in lights:
+        found.append(_b900(page))
+    if "ultraviolet" in lights:
+        word, outcome = _DULL if page.dull_paper else _BRIGHT
+        found += [
+            Result("check", code=code, word=word, outcome=outcome) for code in (UV_PAGE, UV_PHOTO, UV_ZONE)
+        ]
+    return found
+
+
+def _b900(page: Page) -> Result:
+    if not page.lines:
+        return Result("check", code=B900, word="NOT_APPLICABLE", outcome="not_supported")
+    if page.b900_ink:
+        return Result("check", code=B900, word="OK", outcome="successful")
+    return Result("check", code=B900, word="NOT_DETECTED", outcome="failed")
+
+
+class Glass:
+    """The reader. Services ask it; people put documents on it, take them away, and break it."""
+
+    def __init__(self, look: Look | None = None, step_s: float = 0.0) -> None:
+        self.look = look or Look()
+        self.step_s = step_s
+        """How long each result of a scan takes, in seconds."""
+        self.page: Page | None = None
+        self.placements = 0
+        self.plugged = True
+        self.locked = False
+        """Whether the service has another password than its clients."""
+        self.scans = 0
+        self.die: Callable[[float | None], None] = lambda _for_s: None
+        """Ends the service in front of it; set by whoever runs that."""
+        self._faults: list[tuple[ScanFault, int]] = []
+        self._changed = asyncio.Condition()
+        self._later: set[asyncio.Task[None]] = set()
+
+    @property
+    def state(self) -> Literal["present", "absent"]:
+        """Whether something lies on it."""
+        return "absent" if self.page is None else "present"
+
+    async def put(self, page: Page) -> None:
+        """Put a document on it, in the place of whatever lies there."""
+        self.page = page
+        self.placements += 1
+        await self._tell()
+
+    async def take(self, placement: int | None = None) -> None:
+        """Take the document away: whatever lies there, or only the one of that placement."""
+        if placement in (None, self.placements):
+            self.page = None
+            await self._tell()
+
+    async def until(self, true: Callable[[], bool], wait_s: float) -> bool:
+        """Wait for a change that makes this true, for so long at most; returns whether it is."""
+        try:
+            async with asyncio.timeout(wait_s), self._changed:
+                await self._changed.wait_for(true)
+        except TimeoutError:
+            return true()
+        return True
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    def inject(self, fault: AnyFault) -> None:
+        """Let something go wrong, now or at the next scans, as its kind is."""
+        match fault:
+            case WrongCredentials(for_s=for_s):
+                self.locked = True
+                self._soon(for_s, "locked", False)
+            case ReaderUnplugged(for_s=for_s):
+                self.plugged = False
+                self._soon(for_s, "plugged", True)
+            case ScanFault():
+                self._faults.append((fault, fault.scans))
+
+    def _soon(self, for_s: float | None, what: str, value: bool) -> None:
+        async def later(seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            setattr(self, what, value)
+
+        if for_s is not None:
+            task = asyncio.create_task(later(for_s))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def close(self) -> None:
+        """Forget what was to happen later."""
+        for task in tuple(self._later):
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)
+
+    def scan(self, lights: Sequence[str], *, face: bool, png: bool = False) -> "Scan":
+        """Begin to scan what lies there; SimulatorError where nothing does."""
+        if self.page is None:
+            raise SimulatorError("nothing lies on the glass")
+        due = [fault for fault, _ in self._faults]
+        self._faults = [(fault, left - 1) for fault, left in self._faults if left > 1]
+        self.scans += 1
+        found = findings(self.page, lights, face=face)
+        return Scan(self, self.page, replace(self.look, png=png), found, due)
+
+
+class Scan:
+    """One scan, whose results become known one after the other."""
+
+    def __init__(
+        self, glass: Glass, page: Page, look: Look, found: list[Result], faults: Sequence[ScanFault]
+    ) -> None:
+        self.number = glass.scans
+        self._glass = glass
+        self._placement = glass.placements
+        self._page = page
+        self._look = look
+        self.results = found
+        self._faults = faults
+
+    @property
+    def there(self) -> bool:
+        """Whether the document still lies there."""
+        return self._glass.page is not None and self._glass.placements == self._placement
+
+    async def at(self, index: int) -> Result | None:
+        """The result with that number, once it is known; None if the document is gone before."""
+        result = self.results[index]
+        delay_s = self._glass.step_s
+        for fault in self._faults:
+            match fault:
+                case Slow(delay_s=more_s):
+                    delay_s += more_s
+                case ServiceDies(after=after, for_s=for_s) if index >= after:
+                    self._glass.die(for_s)
+                    raise DiedError
+                case DocumentRemoved(after=after) if index >= after:
+                    await self._glass.take(self._placement)
+                case Garbage(at=at) if index == at:
+                    result = replace(result, garbage=True)
+                case ImageMissing(light=light) if result.kind == "image" and result.light == light:
+                    result = replace(result, missing=True)
+                case UnknownWord(word=word) if result.kind == "check":
+                    result = replace(result, word=word, outcome=None)
+        await asyncio.sleep(delay_s)
+        if not self.there:
+            return None
+        if result.kind != "image":
+            return result
+        # A photo cut out is small, whatever the sensor.
+        look = self._look if result.area == "page" else replace(self._look, size_bytes=None)
+        return replace(result, image=drawn(self._page, result.light, result.area, look))

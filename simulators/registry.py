@@ -1,0 +1,49 @@
+"""The kinds of simulators a post can have, each loaded only when a post has one."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from simulators.errors import SimulatorError
+from simulators.simulator import KindOfSimulator, SimulatorSettings
+
+KINDS: dict[str, tuple[str, str]] = {
+    "anpr-axis": ("simulators.camera.anpr.axis", "AxisSettings"),
+    "anpr-dahua": ("simulators.camera.anpr.dahua", "DahuaSettings"),
+    "anpr-hikvision": ("simulators.camera.anpr.hikvision", "HikvisionSettings"),
+    "camera-onvif": ("simulators.camera.onvif.camera", "OnvifCameraSettings"),
+    "camera-rtsp": ("simulators.camera.rtsp.camera", "RtspCameraSettings"),
+    "camera-snapshot": ("simulators.camera.snapshot", "SnapshotCameraSettings"),
+    "desko": ("simulators.passport.fullpage.readers", "DeskoSettings"),
+    "document-bridge": ("simulators.passport.fullpage.readers", "BridgeSettings"),
+    "modbus-barrier": ("simulators.barrier.post_barrier", "ModbusBarrierSettings"),
+    "nb1010": ("simulators.fingerprint.scanners", "Nb1010Settings"),
+    "ocr-scanner": ("simulators.passport.scanners.settings", "OcrScannerSettings"),
+    "osdp-reader": ("simulators.barrier.osdp.post_reader", "OsdpReaderSettings"),
+    "regula-server": ("simulators.passport.fullpage.readers", "RegulaServerSettings"),
+    "serial-mrz": ("simulators.passport.serial_mrz", "SerialMrzSettings"),
+    "serial-relay": ("simulators.barrier.post_barrier", "SerialRelaySettings"),
+    "uru4000": ("simulators.fingerprint.scanners", "Uru4000Settings"),
+    "ws-bd": ("simulators.fingerprint.wsbd", "WsBdSettings"),
+    "zfm": ("simulators.fingerprint.scanners", "ZfmSettings"),
+}
+"""Kind to module and settings class. A new family of simulators is one more line here."""
+
+
+def settings_of(table: Mapping[str, Any]) -> SimulatorSettings:
+    """The settings in `table`, of the class its `kind` calls for.
+
+    Raises SimulatorError for a kind that is unknown, or needs what is not installed, and pydantic's
+    ValidationError for the rest.
+    """
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise SimulatorError(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+    module, name = KINDS[kind]
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        raise SimulatorError(
+            f"kind: {kind} needs the Python package {error.name}: it comes with the extra simulators, or osdp"
+        ) from error
+    return cast("KindOfSimulator", getattr(found, name)).model_validate(dict(table))

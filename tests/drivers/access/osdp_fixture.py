@@ -1,0 +1,138 @@
+"""A reader on a pty under the real driver: libosdp's peripheral behind our log, or a small one of our own."""
+
+import asyncio
+import binascii
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from drivers.access.osdp.driver import Osdp
+from drivers.access.osdp.settings import OsdpSettings
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+from simulators.barrier.osdp.site import OsdpSettings as SiteSettings
+from simulators.barrier.osdp.site import OsdpSite
+from simulators.barrier.timeline import RealTime
+from simulators.barrier.wirelog import WireLog
+from simulators.links.serial_line import SerialLine
+
+KEY = "00112233445566778899aabbccddeeff"
+ADDRESS = 101
+
+
+class Opened:
+    """A driver that is open, and what it says."""
+
+    def __init__(self, driver: Osdp, links: Links) -> None:
+        self.driver, self.links = driver, links
+        self.said: asyncio.Queue[object] = asyncio.Queue()
+
+    async def listen(self) -> None:
+        async with contextlib.aclosing(self.driver.watch()) as observations:
+            try:
+                async for observation in observations:
+                    self.said.put_nowait(observation)
+            except LinkError as error:
+                self.said.put_nowait(error)
+
+    async def next(self, kind: type[Any] = object) -> Any:
+        """The next thing of that kind; what comes before it is passed over."""
+        async with asyncio.timeout(10):
+            while not isinstance(said := await self.said.get(), kind):
+                pass
+            return said
+
+
+@contextlib.asynccontextmanager
+async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIterator[Opened]:
+    """The driver on a port, as a worker has it."""
+    if key is not None:
+        key_file = port.with_name("key")
+        key_file.write_text(f"{key}\n")
+        settings["key_file"] = key_file
+    else:
+        settings.setdefault("security", "clear")
+    links = Links()
+    driver = Osdp(OsdpSettings.model_validate({"port": str(port), "address": ADDRESS} | settings), links)
+    listening = None
+    try:
+        await driver.open()
+        there = Opened(driver, links)
+        listening = asyncio.create_task(there.listen())
+        yield there
+    finally:
+        if listening is not None:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        await driver.close()
+        await links.close()
+
+
+@contextlib.asynccontextmanager
+async def reader_site(tmp_path: Path, **given: Any) -> AsyncIterator[OsdpSite]:
+    """libosdp's peripheral device with a log of every frame."""
+    timeline = RealTime()
+    wires = {"outputs": {"open": 0, "close": 1}, "inputs": {"open-limit": 0, "closed-limit": 1}}
+    given = {"path": tmp_path / "reader", "key": KEY, "address": ADDRESS} | wires | given
+    site = OsdpSite(SiteSettings.model_validate(given), timeline, WireLog(timeline))
+    async with site.linked():
+        yield site
+
+
+POLL, ID, CAP, OUT = 0x60, 0x61, 0x62, 0x68
+ACK, NAK, PDID, PDCAP, LSTATR, RAW, KEYPAD, BUSY = 0x40, 0x41, 0x45, 0x46, 0x48, 0x50, 0x53, 0x79
+
+
+class SmallReader:
+    """A reader without a secure channel that owes nothing to libosdp: it answers what it is asked."""
+
+    def __init__(self, line: SerialLine, *, level: int = 4, noise: bytes = b"") -> None:
+        self.line, self.noise = line, noise
+        self.capabilities = bytes([2, level, 2, 9, 0, 0])
+        self.to_tell: list[tuple[int, bytes]] = []
+        self.answer_out: tuple[int, bytes] | None = (ACK, b"")
+        self.outs: list[bytes] = []
+        self.polls = 0
+        self.mute = False
+        self._held = b""
+        line.on_received = self._received
+
+    def _received(self, data: bytes) -> None:
+        self._held += data
+        while (start := self._held.find(0x53)) >= 0 and len(self._held) >= start + 4:
+            end = start + int.from_bytes(self._held[start + 2 : start + 4], "little")
+            if len(self._held) < end:
+                return
+            frame, self._held = self._held[start:end], self._held[end:]
+            if not self.mute and (answer := self._answer(frame[5], frame[6:-2])) is not None:
+                self._say(frame[4], *answer)
+
+    def _answer(self, code: int, data: bytes) -> tuple[int, bytes] | None:
+        match code:
+            case 0x61:
+                return PDID, bytes.fromhex("53494d 02 01 44332211 010203".replace(" ", ""))
+            case 0x62:
+                return PDCAP, self.capabilities
+            case 0x68:
+                self.outs.append(data)
+                return self.answer_out
+        self.polls += 1
+        return self.to_tell.pop(0) if self.to_tell else (ACK, b"")
+
+    def _say(self, control: int, code: int, data: bytes) -> None:
+        length = 8 + len(data)
+        body = bytes([0x53, ADDRESS | 0x80, length, 0, control & 0x07, code]) + data
+        wire = body + binascii.crc_hqx(body, 0x1D0F).to_bytes(2, "little")
+        self.line.soon(self.line.send(self.noise + wire))
+
+    async def until(self, true: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def small_reader(tmp_path: Path, **given: Any) -> AsyncIterator[SmallReader]:
+    async with SerialLine.at(tmp_path / "small", look_s=0.002) as line:
+        yield SmallReader(line, **given)

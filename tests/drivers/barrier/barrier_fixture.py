@@ -1,0 +1,327 @@
+"""A barrier driver on a simulated board without a wire, in virtual time, and what it says."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any, Self
+
+from virtual_time import VirtualLoop
+
+from drivers import command
+from drivers.barrier.board import DeviceRefused, PulseEnd
+from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
+from drivers.barrier.driver import BarrierDriver
+from drivers.barrier.observations import AlarmKind, BarrierAlarm, BarrierPassage, BarrierState
+from drivers.barrier.wiring import BarrierSettings
+from drivers.command import Call, Done, Request
+from drivers.driver import Identity, Status
+from drivers.links.factory import Links
+from drivers.links.link import Action, Cause, LinkError
+from drivers.observation import Observation
+from simulators.barrier.bus import Direct
+from simulators.barrier.mechanics.barrier import MechanicsSettings
+from simulators.barrier.mechanics.controller import ControllerSettings
+from simulators.barrier.modbus.mbap import HEADER
+from simulators.barrier.modbus_site import USUAL_INPUTS, ModbusSettings, ModbusSite, WaveshareSettings
+from simulators.barrier.wirelog import Frame
+
+ONE_DOOR = {
+    "doors": [
+        {
+            "open": 0,
+            "close": 1,
+            "stop": 2,
+            "open_limit": USUAL_INPUTS["open-limit"],
+            "closed_limit": USUAL_INPUTS["closed-limit"],
+            "before": USUAL_INPUTS["approach"],
+            "behind": USUAL_INPUTS["exit"],
+            "presence": USUAL_INPUTS["photocell"],
+        }
+    ],
+    "emergency": USUAL_INPUTS["fire"],
+    "key_switch": USUAL_INPUTS["key"],
+    "controller_ok": USUAL_INPUTS["controller-ok"],
+    "open_at_most_s": 600,
+}
+OPEN, CLOSE, STOP = 0, 1, 2
+"""Relays of `ONE_DOOR`."""
+E_GATE_SITE = ModbusSettings(
+    boards=(
+        WaveshareSettings(
+            unit=1,
+            outputs={"first-open": 0, "first-close": 1, "second-open": 2, "second-close": 3},
+            inputs={
+                "first-open-limit": 0,
+                "first-closed-limit": 1,
+                "first-photocell": 2,
+                "second-open-limit": 3,
+                "second-closed-limit": 4,
+                "second-photocell": 5,
+                "fire": 6,
+                "chamber": 7,
+            },
+        ),
+    ),
+    mechanics=MechanicsSettings.model_validate({"lane": "e-gate"}),
+)
+E_GATE = {
+    "doors": [
+        {"name": "first", "open": 0, "close": 1, "open_limit": 0, "closed_limit": 1, "presence": 2},
+        {"name": "second", "open": 2, "close": 3, "open_limit": 3, "closed_limit": 4, "presence": 5},
+    ],
+    "emergency": 6,
+}
+
+
+class _Host(Direct):
+    """Takes the answer to what was asked last; others are late, or not for us."""
+
+    answered: "asyncio.Future[bytes] | None" = None
+
+    def send(self, data: bytes) -> bool:
+        sent = super().send(data)
+        if sent and self.answered and not self.answered.done() and int.from_bytes(data[:2]) == self._tag:
+            self.answered.set_result(data[HEADER:])
+        return sent
+
+
+class BenchBoard:
+    """A Waveshare board, as a barrier needs it, spoken to in Modbus messages. Nothing of it is shipped."""
+
+    relays = 8
+    inputs = 8
+    pulse_end = PulseEnd.BOARD_TIMED
+    released_within_s = 0.0
+    answer_within_s = 0.3
+
+    def __init__(self, site: ModbusSite, unit: int = 1) -> None:
+        self.dead = False
+        """The process that spoke to it was killed: nothing goes out any more."""
+        self._unit = unit
+        self._host = _Host(site.bus)
+        self._busy = False
+        self._urgent = 0
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def open(self) -> Identity:
+        await self._ask(bytes.fromhex("0380000001"))
+        return Identity(model="bench")
+
+    async def sense(self) -> tuple[bool, ...]:
+        return _bits(await self._ask(bytes.fromhex("0200000008")))
+
+    async def closed_relays(self) -> tuple[bool, ...]:
+        return _bits(await self._ask(bytes.fromhex("0100000008")))
+
+    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+        await self._ask(bytes([5, 2, relay, 0, round(for_s * 10)]), urgent=urgent)
+
+    async def release(self) -> None:
+        await self._ask(bytes.fromhex("0500ff0000"), urgent=True)
+
+    async def close(self) -> None:
+        return
+
+    async def _ask(self, pdu: bytes, *, urgent: bool = False) -> bytes:
+        await self._turn(urgent=urgent)
+        try:
+            if self.dead:
+                await asyncio.Event().wait()
+            self._host.answered = answered = asyncio.get_running_loop().create_future()
+            self._host.ask(self._unit, pdu)
+            if self._host.hung_up:
+                raise LinkError(Cause.LINK_FAILED, "The board hung up.", Action.WAIT)
+            if not answered.done():
+                await asyncio.wait((answered,), timeout=self.answer_within_s)
+            if not answered.done():
+                raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT)
+            answer = answered.result()
+            if answer[0] & 0x80:
+                if pdu[0] < 5:
+                    raise LinkError(Cause.WRONG_DEVICE, "It does not tell its inputs.", Action.CONFIGURE)
+                raise DeviceRefused(f"exception {answer[1]}")
+            return answer
+        finally:
+            self._busy = False
+            waiting, self._waiting = self._waiting, []
+            for one in waiting:
+                if not one.done():
+                    one.set_result(None)
+
+    async def _turn(self, *, urgent: bool) -> None:
+        self._urgent += urgent
+        try:
+            while self._busy or (self._urgent and not urgent):
+                freed = asyncio.get_running_loop().create_future()
+                self._waiting.append(freed)
+                await freed
+        finally:
+            self._urgent -= urgent
+        self._busy = True
+
+
+def _bits(answer: bytes) -> tuple[bool, ...]:
+    return tuple(bool(answer[2] >> bit & 1) for bit in range(8))
+
+
+class BenchBarrier(BarrierDriver[BarrierSettings]):
+    """The driver under test: all of the real one, on the bench's board."""
+
+    settings_model = BarrierSettings
+    bench: BenchBoard
+
+    def board(self) -> BenchBoard:
+        return self.bench
+
+
+class Lane:
+    """A lane with its barrier, and the driver that runs for it. Keywords are settings of the controller."""
+
+    def __init__(
+        self,
+        settings: dict[str, Any] | None = None,
+        site: ModbusSettings | None = None,
+        **controller: Any,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.timeline = loop.timeline
+        if site is None:
+            controlled = MechanicsSettings(controller=ControllerSettings(**controller))
+            site = ModbusSettings(mechanics=controlled)
+        self.site = ModbusSite(site, self.timeline)
+        self.log = self.site.log
+        self.barrier = self.site.barrier
+        self.settings = BarrierSettings.model_validate({**ONE_DOOR, **(settings or {})})
+        self.said: list[Observation] = []
+        self.status: list[Status] = []
+        self.failure: BaseException | None = None
+        self.ids = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.end()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not others, f"left behind: {others}"
+
+    # The driver's life.
+
+    async def start(self) -> None:
+        """A process opens the driver and runs it."""
+        self.driver = BenchBarrier(self.settings, Links())
+        self.driver.bench = BenchBoard(self.site)
+        self.failure = None
+        await self.driver.open()
+        self._watching = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            async for said in self.driver.watch():
+                if isinstance(said, Status):
+                    self.status.append(said)
+                elif isinstance(said, Observation):
+                    self.said.append(said)
+        except LinkError as error:
+            self.failure = error
+
+    async def end(self) -> None:
+        """The process ends in an orderly way."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+        await self.driver.close()
+
+    async def kill(self) -> None:
+        """The process is gone, at this moment."""
+        self.driver.bench.dead = True
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
+
+    async def restart(self) -> None:
+        """It is killed, and another one comes."""
+        await self.kill()
+        await self.start()
+
+    def check(self) -> None:
+        """Raise what ended the driver, unless that was its link."""
+        if self._watching.done() and not self._watching.cancelled():
+            self._watching.result()
+
+    # What is asked of it.
+
+    def call(self, within_s: float = 3.0, transaction: str | None = None) -> Call:
+        number = next(self.ids)
+        return Call(
+            f"c{number}", "counter-1", transaction or f"t{number}", command.boot_ns() + round(within_s * 1e9)
+        )
+
+    async def open(self, door: str = "", **how: Any) -> Moved:
+        return await self.driver.open_barrier(OpenBarrier(door=door), self.call(**how))
+
+    async def close(self, door: str = "", **how: Any) -> Moved:
+        return await self.driver.close_barrier(CloseBarrier(door=door), self.call(**how))
+
+    async def stop(self) -> Stopped:
+        return await self.driver.stop(Request(), self.call())
+
+    async def acknowledge(self) -> Done:
+        done = await self.driver.acknowledge(Acknowledge(reason="looked"), self.call())
+        await self.pass_s(0.01)  # what it says of that has come
+        return done
+
+    async def maintain(self, for_s: float) -> Done:
+        done = await self.driver.maintenance(Maintain(for_s=for_s, reason="a test"), self.call())
+        await self.pass_s(0.01)
+        return done
+
+    # What becomes of it.
+
+    @property
+    def now_s(self) -> float:
+        return self.timeline.now_s
+
+    async def pass_s(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    async def until(self, true: Callable[[], object], within_s: float = 30.0) -> None:
+        """Let time pass until this is so."""
+        deadline_s = self.now_s + within_s
+        while not true():
+            assert self.now_s < deadline_s, f"not within {within_s} s; it says {self.state}"
+            await asyncio.sleep(0.01)
+
+    @property
+    def state(self) -> BarrierState | None:
+        """What it said last of how it stands."""
+        return next((said for said in reversed(self.said) if isinstance(said, BarrierState)), None)
+
+    @property
+    def stands(self) -> str | None:
+        return None if self.state is None else str(self.state.state)
+
+    @property
+    def passages(self) -> list[BarrierPassage]:
+        return [said for said in self.said if isinstance(said, BarrierPassage)]
+
+    def alarms(self, kind: AlarmKind | None = None) -> list[BarrierAlarm]:
+        alarms = [said for said in self.said if isinstance(said, BarrierAlarm)]
+        return [alarm for alarm in alarms if kind in (None, alarm.kind)]
+
+    # What the simulator's log says of that.
+
+    def asked(self, relay: int | None = None, since_s: float = 0.0) -> list[Frame]:
+        """Frames that ask for a relay to close, heard or not."""
+        return [
+            frame
+            for frame in self.log.actuations
+            if frame.at_s >= since_s and relay in (None, (frame.address or 0) & 0xFF)
+        ]
+
+    async def ready(self) -> Self:
+        """It has run long enough to be told something."""
+        await self.until(lambda: self.state is not None)
+        await self.pass_s(self.settings.apart_s)
+        return self

@@ -1,0 +1,83 @@
+"""Simulated boards and the real ones' code on them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from drivers.barrier.board import Board
+from drivers.barrier.boards.registry import AnyModbusBoard
+from drivers.links.factory import Links
+from simulators.barrier.bus import Direct
+from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
+from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
+
+WITHIN_S = 0.25
+"""How long to wait for an answer that does not come, in seconds; for one that does, as long as may be."""
+WATCHED = {"model": "generic", "watchdog_at": 8, "watchdog_unit_s": 0.1}
+"""A board with a watchdog, quick enough for a test: units of a tenth of a second."""
+_SETTINGS: TypeAdapter[AnyModbusBoard] = TypeAdapter(AnyModbusBoard)
+
+
+def setup_frames(board: dict[str, Any]) -> list[str]:
+    """What whoever sets a board up has written to it."""
+    match board:
+        case {"model": "wirenboard-6"}:
+            return ["0600080001"]
+        case {"watchdog_at": 8}:
+            return ["0600080005"]
+    return []
+
+
+def simulated(board: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the simulator for such a board."""
+    fields = {"relays", "inputs", "relays_at", "inputs_at", "inputs_as", "pulse_at", "pulse_unit_s"}
+    fields |= {"watchdog_at", "watchdog_unit_s"}
+    wired = {"waveshare-8": 8, "wirenboard-6": 7, "kmtronic-8": 0, "generic": board.get("inputs", 8)}
+    settings: dict[str, Any] = {
+        "model": board["model"],
+        "outputs": USUAL_OUTPUTS,
+        "inputs": {signal: at for signal, at in USUAL_INPUTS.items() if at < wired[board["model"]]},
+    }
+    if board["model"] == "generic":
+        settings["map"] = {key: value for key, value in board.items() if key in fields}
+    return settings
+
+
+@asynccontextmanager
+async def site_of(board: dict[str, Any], path: Path | None = None) -> AsyncIterator[ModbusSite]:
+    """A site with such a board, set up as it must be."""
+    settings = SiteSettings.model_validate(
+        {"path": path, "quiet_s": None if path is None else 0.02, "boards": [simulated(board)]}
+    )
+    async with ModbusSite.running(settings) as site:
+        configure(site, *setup_frames(board))
+        yield site
+
+
+def configure(site: ModbusSite, *pdus: str) -> None:
+    """Write to the board as somebody else would; what it says of that is not logged as ours."""
+    for pdu in pdus:
+        assert Direct(site.bus).ask(1, bytes.fromhex(pdu)) is not None
+
+
+def board_for(site: ModbusSite, board: dict[str, Any], links: Links, **more: Any) -> Board:
+    """The code for it."""
+    port = f"tcp://{site.address}" if site.settings.path is None else site.address
+    settings = _SETTINGS.validate_python({"port": port, "answer_within_s": 1, **board, **more})
+    return settings.board(links)
+
+
+@asynccontextmanager
+async def opened(site: ModbusSite, board: dict[str, Any], **more: Any) -> AsyncIterator[Board]:
+    """It, open."""
+    links = Links()
+    on_the_wire = board_for(site, board, links, **more)
+    try:
+        await on_the_wire.open()
+        yield on_the_wire
+    finally:
+        await on_the_wire.close()
+        await links.close()

@@ -1,0 +1,87 @@
+"""What becomes of a pulse whose process is killed: what each board says of that is so, in real processes."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from board_fixture import WATCHED, site_of
+
+from drivers.barrier.board import PulseEnd
+from drivers.barrier.boards.numato import NumatoSettings
+from drivers.links.factory import Links
+from simulators.barrier.serial_site import SerialSettings, SerialSite
+from simulators.barrier.timeline import RealTime
+from simulators.barrier.wirelog import Cause, WireLog
+
+PULSES_AND_WAITS = """
+import asyncio, json, sys
+from pydantic import Field, TypeAdapter
+from typing import Annotated
+from drivers.barrier.boards.registry import AnyModbusBoard, AnySerialBoard
+from drivers.links.factory import Links
+
+async def main():
+    kind = AnySerialBoard if sys.argv[2] == "serial" else AnyModbusBoard
+    board = TypeAdapter(kind).validate_python(json.loads(sys.argv[1])).board(Links())
+    await board.open()
+    await board.pulse(0, float(sys.argv[3]))
+    print(flush=True)
+    while True:  # as a driver does
+        await board.sense()
+        await asyncio.sleep(0.05)
+
+asyncio.run(main())
+"""
+
+
+async def killed_in_a_pulse(settings: dict[str, Any], kind: str = "modbus", pulse_s: float = 1.0) -> None:
+    """A process opens the board, closes a relay, and is killed as soon as that is done."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        PULSES_AND_WAITS,
+        json.dumps({"answer_within_s": 1, **settings}),
+        kind,
+        str(pulse_s),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[4],
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        assert await process.stdout.readline() == b"\n"
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+@pytest.mark.parametrize(
+    ("board", "ended_by"),
+    [({"model": "waveshare-8"}, Cause.PULSE_ENDED), (WATCHED, Cause.WATCHDOG)],
+    ids=["timed", "watched"],
+)
+async def test_a_board_that_may_carry_a_barrier_opens_its_relay_by_itself(
+    board: dict[str, Any], ended_by: Cause
+) -> None:
+    async with site_of(board) as site:
+        await killed_in_a_pulse({**board, "port": f"tcp://{site.address}"})
+        await site.log.until(lambda: len(site.log.contacts) == 2)
+        closed, opened = site.log.contacts
+        assert (opened.closed, opened.cause) == (False, ended_by)
+        assert opened.at_s - closed.at_s < 2
+        assert len(site.log.output_writes) == 1
+
+
+async def test_a_board_that_says_that_nothing_ends_its_pulses_keeps_its_relay_closed(tmp_path: Path) -> None:
+    given = {"model": "numato", "port": str(tmp_path / "board"), "relays": 4}
+    assert NumatoSettings.model_validate(given).board(Links()).pulse_end is PulseEnd.NOTHING
+    timeline = RealTime()
+    with WireLog(timeline) as log:
+        site = SerialSite(SerialSettings(path=tmp_path / "board", model="numato"), timeline, log)
+        async with site.linked():
+            await killed_in_a_pulse(given, "serial", pulse_s=0.3)
+            await site.line.host_closed()
+            await asyncio.sleep(0.5)
+            assert [contact.closed for contact in log.contacts] == [True]

@@ -1,0 +1,216 @@
+"""The invariants as a judge that reads the simulator's log as it grows, and knows nothing of the driver.
+
+It knows what commands were given (which relay they are for, from when to when they may be written), and what
+the board has told whoever asked: the bits of each answer that came in time. From that follows what may be
+written, and what must be.
+"""
+
+from dataclasses import dataclass
+
+from barrier_fixture import CLOSE, OPEN, STOP
+
+from simulators.barrier.modbus_site import USUAL_INPUTS
+from simulators.barrier.wirelog import Contact, Effect, Entry, Fate, Frame
+
+SLACK_S = 1e-6
+ANSWER_S = 0.3
+DEAD_S = 0.3
+APART_S = 2.0
+FRESH_S = 0.5
+READ_INPUTS, RELEASE_ALL = 2, 0xFF
+
+
+@dataclass(slots=True)
+class Order:
+    """A command that may be written once, until its time is over."""
+
+    relay: int
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the board has told, as signals."""
+
+    at_s: float
+    bits: tuple[int, ...]
+
+    def says(self, signal: str) -> bool:
+        closed = bool(self.bits[USUAL_INPUTS[signal]])
+        return closed != (signal in ("photocell", "fire"))
+
+    @property
+    def between(self) -> bool:
+        return not self.says("open-limit") and not self.says("closed-limit")
+
+
+class Judge:
+    """`objections` grows with everything that must not be."""
+
+    def __init__(self) -> None:
+        self.objections: list[str] = []
+        self.orders: list[Order] = []
+        self.now_s = 0.0
+        self.read: Read | None = None
+        """What was told last, to the driver that runs."""
+        self.emergency = False
+        """It was told of one, and no person has acknowledged."""
+        self.leased_until_s = 0.0
+        self._found_open: bool | None = None
+        self._between_lives = True
+        self._started_s = 0.0
+        self._questions: dict[int, Frame] = {}
+        self._closed: dict[int, float] = {}
+        self._opened: dict[int, float] = {}
+        self._moved_s = -10.0
+        self._closing = False
+        """It was told to close, and has not been at an end since, or told anything else."""
+        self._may_reopen = False
+        self._must_react: str | None = None
+
+    # What happens on our side.
+
+    def life_begins(self) -> None:
+        """A driver is about to open, or to close: nothing may be written until `lives`."""
+        self._between_lives = True
+        self.orders.clear()
+
+    def lives(self, now_s: float) -> None:
+        """It is open, and has nothing from before."""
+        self._between_lives, self._started_s = False, now_s
+        self.read = self._found_open = self._must_react = None
+        self.emergency = self._closing = self._may_reopen = False
+        self.leased_until_s = 0.0
+        self._questions.clear()
+
+    def acknowledged(self) -> None:
+        """A person has."""
+        self.emergency = self._found_open = False
+
+    def stopped(self) -> None:
+        """Nothing that was asked for before may be written any more."""
+        self.orders = [order for order in self.orders if order.relay == STOP]
+        self._closing = self._may_reopen = False
+        self._must_react = None
+
+    # What the simulator saw.
+
+    def entry(self, entry: Entry) -> None:
+        """Judge what was logged."""
+        self.now_s = entry.at_s
+        match entry:
+            case Frame(direction="request"):
+                self._asked(entry)
+            case Frame(answers=int(number)) if number in self._questions:
+                question = self._questions.pop(number)
+                in_time = entry.at_s - question.at_s < ANSWER_S - SLACK_S
+                sent = entry.fate in (Fate.SENT, Fate.REPEATED)
+                if in_time and sent and isinstance(entry.value, tuple):
+                    self._told(Read(question.at_s, entry.value))
+            case Contact():
+                self._moved(entry)
+
+    def overdue(self, now_s: float) -> None:
+        """Judge what should have happened by now."""
+        for relay, since_s in self._closed.items():
+            if now_s - since_s > 1 + SLACK_S:
+                self._object(f"relay {relay} is closed since {since_s}")
+
+    def _object(self, what: str) -> None:
+        self.objections.append(f"{self.now_s:.3f} s: {what}")
+
+    def _asked(self, frame: Frame) -> None:
+        if frame.effect is Effect.CONFIGURE:
+            self._object(f"a setting of the board is written: {frame.meaning}")
+        if frame.writes_outputs:
+            self._must_react = None
+            if self._between_lives:
+                self._object(f"written while it comes or goes: {frame.meaning}")
+        if frame.effect is Effect.RELEASE and not self._may_reopen:
+            self._object("relays are let go of for no reason")
+        if frame.is_actuation:
+            self._actuation(frame, (frame.address or 0) & 0xFF)
+        if frame.function == READ_INPUTS:
+            if self._must_react is not None:
+                self._object(self._must_react)
+                self._must_react = None
+            self._questions[frame.number] = frame
+
+    def _actuation(self, frame: Frame, relay: int) -> None:
+        """A relay is to close: is there an order for it, and may it?"""
+        fitting = [one for one in self.orders if one.relay == relay and frame.at_s <= one.until_s + SLACK_S]
+        if relay == STOP:
+            if STOP in self._closed:
+                self._closed[STOP] = frame.at_s  # stopped again: a new pulse
+            if not fitting:
+                self._object("stopped, and nobody asked for that")
+            for one in fitting[:1]:
+                self.orders.remove(one)
+            return
+        reopens = relay == OPEN and self._may_reopen
+        too_soon = frame.at_s - max(self._moved_s, self._started_s) < APART_S - SLACK_S
+        if fitting and not (reopens and too_soon):  # else it is for whoever is in the way, not for the order
+            self.orders.remove(fitting[0])
+            if too_soon:
+                self._object(f"{frame.meaning}, {frame.at_s - self._moved_s:.3f} s after the movement before")
+        elif not reopens:
+            self._object(f"{frame.meaning}: nobody asked for that, or longer ago than it was good for")
+        self._moved_s = frame.at_s
+        self._may_reopen = False
+        self._check_sensed(frame, relay, read=self.read)
+        self._closing = relay == CLOSE
+
+    def _check_sensed(self, frame: Frame, relay: int, read: Read | None) -> None:
+        if read is None or frame.at_s - read.at_s > FRESH_S + SLACK_S:
+            self._object(f"{frame.meaning}: by what was sensed long ago, or never")
+            return
+        if read.says("key") or frame.at_s < self.leased_until_s - SLACK_S:
+            self._object(f"{frame.meaning}: while somebody worked on it")
+        if read.says("open-limit") and read.says("closed-limit"):
+            self._object(f"{frame.meaning}: by limits that cannot be")
+        if relay == CLOSE:
+            for signal in ("photocell", "fire"):
+                if read.says(signal):
+                    self._object(f"it is told to close, and {signal} was active")
+            if self.emergency:
+                self._object("it is told to close after an emergency that nobody acknowledged")
+            if self._found_open:
+                self._object("it is told to close, was found open, and nobody has looked")
+
+    def _told(self, read: Read) -> None:
+        """The driver knows this now."""
+        self.read = read
+        closed = read.says("closed-limit") and not read.says("open-limit")
+        self._found_open = not closed and (self._found_open is None or self._found_open)
+        if read.says("fire") and not self.emergency:
+            self.emergency = True
+            self.orders = [order for order in self.orders if order.relay == STOP]
+        leased = read.at_s < self.leased_until_s
+        if not read.between and not (read.says("open-limit") and self._closing):
+            self._closing = False
+        may_close = self._closing or read.between
+        if read.says("photocell") and may_close and not self._may_reopen:
+            self._may_reopen = True
+            hands_off = self.emergency or read.says("key") or leased
+            if self._closing and read.between and not hands_off:
+                self._must_react = "somebody is in the way while it closes, and nothing is done about it"
+        if not may_close:
+            self._may_reopen = False
+
+    def _moved(self, contact: Contact) -> None:
+        """A relay's contact closes or opens."""
+        relay = contact.relay
+        if not contact.closed:
+            since_s = self._closed.pop(relay, contact.at_s)
+            self._opened[relay] = contact.at_s
+            if contact.at_s - since_s > 1 + SLACK_S:
+                self._object(f"relay {relay} was closed for {contact.at_s - since_s:.3f} s")
+            return
+        self._closed[relay] = contact.at_s
+        other = {OPEN: CLOSE, CLOSE: OPEN}.get(relay)
+        if other is None:
+            return
+        if other in self._closed:
+            self._object("the contacts that open and close it are closed at once")
+        elif contact.at_s - self._opened.get(other, -10.0) < DEAD_S - SLACK_S:
+            self._object(f"only {contact.at_s - self._opened[other]:.3f} s between opposite contacts")

@@ -1,0 +1,112 @@
+"""Whatever comes in whatever order, the invariants hold: random people, faults, commands and kills.
+
+Most steps are drawn by plain dice: Hypothesis takes as long to draw one as the barrier to take it, and moves
+it less often. It looks for others besides, by the same rules.
+
+`BORDERPOST_BARRIER_STEPS` says how many steps to take, 400 to 1,500 a second on one core, as busy as it is.
+Unset they are 60,000, always the same, and 2,000 of Hypothesis. Set, they are new ones, and as many of
+Hypothesis.
+"""
+
+import contextlib
+import itertools
+import os
+import random
+from collections.abc import Iterable, Iterator
+
+import pytest
+from barrier_rules import KINDS, PAUSE_S, PHOTOCELL, AnyBarrier, Step
+from hypothesis import HealthCheck, Phase, settings
+
+from drivers.barrier.control.rate_limit import Pace
+
+ASKED = os.environ.get("BORDERPOST_BARRIER_STEPS")
+STEPS = int(ASKED or 60_000)
+OF_HYPOTHESIS = int(ASKED or 2_000)
+A_LIFE = 50
+"""How many steps one barrier lives."""
+ALWAYS = ("time_passes", "somebody_asks_for_a_movement")
+"""What happens in every life."""
+BLOCKS = 6
+"""Tests that share the steps, so that several processes may."""
+patient = pytest.mark.timeout(300 + STEPS // 20)
+
+
+def drawn(dice: random.Random) -> Iterator[Step]:
+    """Whatever may happen in one life, without end; not every kind of thing happens in each."""
+    share = dice.uniform(0.1, 0.9)
+    kinds = [kind for kind in KINDS if kind.name in ALWAYS or dice.random() < share]
+    while True:
+        yield dice.choice(kinds).drawn(dice)
+
+
+def lived(
+    photocell: str, pause_s: float | None, steps: Iterable[Step]
+) -> tuple[list[Step], Exception | None]:
+    """The first of these that were possible, `A_LIFE` at most, judged after each; and what was objected."""
+    barrier, taken = AnyBarrier(), list[Step]()
+    try:
+        with contextlib.ExitStack() as end:
+            end.callback(barrier.teardown)
+            barrier.begin(photocell, pause_s)
+            barrier.nothing_was_on_the_wire_that_must_not_be()
+            for step in itertools.islice((one for one in steps if one.kind.possible(barrier)), A_LIFE):
+                taken.append(step)
+                step.happen(barrier)
+                barrier.nothing_was_on_the_wire_that_must_not_be()
+                barrier.what_is_said_is_what_was_told()
+    except Exception as objection:
+        return taken, objection
+    return taken, None
+
+
+def fewest(photocell: str, pause_s: float | None, steps: list[Step]) -> list[Step]:
+    """Leave out what nobody objected to, as long as somebody still objects."""
+    size = len(steps) // 2
+    while size:
+        for first in range(0, len(steps), size):
+            taken, objection = lived(photocell, pause_s, steps[:first] + steps[first + size :])
+            if objection:
+                return fewest(photocell, pause_s, taken)
+        size //= 2
+    return steps
+
+
+def walk(seeds: Iterable[int]) -> None:
+    """A life for each; fails with the shortest story found that ends in an objection."""
+    for seed in seeds:
+        dice = random.Random(seed)
+        begins = dice.choice(PHOTOCELL), dice.choice(PAUSE_S)
+        taken, objection = lived(*begins, drawn(dice))
+        if objection is not None:
+            story = fewest(*begins, taken)
+            told = "".join(f"\n  {step}" for step in story)
+            pytest.fail(f"seed {seed}: {lived(*begins, story)[1]!r}, after\n  begin{begins}{told}")
+
+
+@patient
+@pytest.mark.long(10)
+@pytest.mark.parametrize("block", range(BLOCKS))
+def test_whatever_happens_the_invariants_hold(block: int) -> None:
+    first = random.SystemRandom().randrange(2**60) if ASKED else 0
+    walk(range(first + block, first + -(-STEPS // A_LIFE), BLOCKS))
+
+
+def test_who_breaks_an_invariant_is_found_and_told_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pace, "too_often", lambda *_: False)
+
+    with pytest.raises(pytest.fail.Exception) as failed:
+        walk(range(50))
+
+    assert len(str(failed.value).splitlines()) < 12
+
+
+TestAnyBarrier = patient(AnyBarrier.TestCase)
+TestAnyBarrier.settings = settings(
+    max_examples=max(1, OF_HYPOTHESIS // A_LIFE),
+    stateful_step_count=A_LIFE,
+    derandomize=ASKED is None,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)

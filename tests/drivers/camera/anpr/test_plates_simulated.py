@@ -1,0 +1,137 @@
+"""Plate drivers and simulated plate cameras, each written without the other: they meet here, at the wire."""
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from camera_fixture import Bench, watched
+from PIL import Image
+
+from drivers.camera.anpr.axis import Axis
+from drivers.camera.anpr.dahua import Dahua
+from drivers.camera.anpr.hikvision import Hikvision
+from drivers.camera.observations import Direction, PlateRead
+from drivers.links.link import Cause, LinkError
+from simulators.camera.frame_stamp import Stamp
+from simulators.registry import settings_of
+
+USER = {"username": "watch", "password": "two words"}
+BOTH = pytest.mark.parametrize("make", ["hikvision", "dahua"])
+DRIVERS = {"hikvision": Hikvision, "dahua": Dahua}
+
+
+@contextlib.asynccontextmanager
+async def camera(make: str, **settings: Any) -> AsyncIterator[Any]:
+    quick = {"name": "lane-1/plates", "kind": f"anpr-{make}", "port": 0}
+    simulated: Any = settings_of(quick | settings).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    try:
+        yield simulated
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def reading(make: str, simulated: Any, **settings: Any) -> Any:
+    return watched(DRIVERS[make], url=simulated.server.url, **settings)
+
+
+async def let(simulated: Any, fault: str, **arguments: Any) -> None:
+    await simulated.obey("fault", {"fault": fault, "args": arguments})
+
+
+async def passes(simulated: Any, plate: str, **more: Any) -> None:
+    await simulated.obey("insert", {"plate": plate, **more})
+
+
+async def plates(bench: Bench, count: int) -> list[str | None]:
+    return [(await bench.next(PlateRead)).plate for _ in range(count)]
+
+
+@BOTH
+async def test_a_vehicle_comes_through_with_what_the_camera_saw(make: str) -> None:
+    async with (
+        camera(make, utc_offset_min=180, **USER) as simulated,
+        reading(make, simulated, **USER) as bench,
+    ):
+        assert bench.driver.links.simulated
+        await passes(simulated, "UT 482 KX", direction="out", lane=2, confidence=90)
+        read = await bench.next(PlateRead)
+        assert (read.plate_raw, read.plate, read.country, read.lane) == ("UT 482 KX", "UT482KX", "UTO", "2")
+        assert read.direction is Direction.LEAVING
+        assert read.confidence == pytest.approx(0.9, abs=0.005)
+        assert read.images_missing == 0
+        with Image.open(io.BytesIO(read.attachments[-1].content)) as image:
+            assert Stamp.read(image).number == 0
+
+
+@BOTH
+@pytest.mark.parametrize("fault", ["duplicate", "no-length", "late", "misread", "other-namespace", "stall"])
+async def test_whatever_befalls_one_event_every_vehicle_is_told_once(make: str, fault: str) -> None:
+    if fault == "other-namespace" and make == "dahua":
+        return
+    more = {"late": {"delay_s": 0.05}, "stall": {"hold_s": 0.05, "after": 0.3}}.get(fault, {})
+    async with camera(make, **USER) as simulated, reading(make, simulated, **USER) as bench:
+        await passes(simulated, "UT 1 A")
+        await let(simulated, fault, **more)
+        await passes(simulated, "UT 2 B")
+        await passes(simulated, "UT 3 C")
+        await asyncio.sleep(0.1 if fault == "late" else 0)
+        await passes(simulated, "UT 4 D")
+        told = []
+        while "UT4D" not in told:
+            told += await plates(bench, 1)
+        second = None if fault == "misread" else "UT2B"
+        assert sorted(map(str, told)) == sorted(map(str, ["UT1A", second, "UT3C", "UT4D"]))
+
+
+@pytest.mark.parametrize("resends", [False, True])
+async def test_connections_cut_anywhere_neither_lose_nor_double_a_vehicle(resends: bool) -> None:
+    async with (
+        camera("hikvision", resends=resends, heartbeat_s=0.05) as simulated,
+        reading("hikvision", simulated, pictures_s=0.1) as bench,
+    ):
+        passed = []
+        for number, at in enumerate((0, 1, 60, 400, 900, 1500, 2500, 5000, 9000)):
+            await let(simulated, "cut", at=at)
+            passed += [f"UT{number}A", f"UT{number}B"]
+            await passes(simulated, f"UT {number} A")
+            await passes(simulated, f"UT {number} B")
+            told = sorted(map(str, await plates(bench, 2)))
+            assert told == sorted(passed[-2:]), at
+        await passes(simulated, "UT 99 Z")
+        assert await plates(bench, 1) == ["UT99Z"]
+
+
+@BOTH
+async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) -> None:
+    async with camera(make, **USER) as simulated:
+        async with reading(make, simulated, **USER) as bench:
+            await let(simulated, "service-dies", for_s=0.1)
+            assert (await bench.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+        await asyncio.sleep(0.1)
+        with pytest.raises(LinkError) as refused:
+            async with reading(make, simulated, username="watch", password="wrong"):
+                pass
+        assert refused.value.cause in (Cause.NO_PERMISSION, Cause.NO_ANSWER)
+
+
+@pytest.mark.parametrize(("tell", "direction"), [("new", Direction.UNKNOWN), ("lost", Direction.LEAVING)])
+async def test_axis_pushes_and_each_car_is_one_event(tell: str, direction: Direction) -> None:
+    async with watched(Axis, listen="127.0.0.1:0", sources=["127.0.0.1"], tell=tell) as bench:
+        push_to = f"http://127.0.0.1:{bench.driver.listener.port}/plates"  # type: ignore[attr-defined]
+        async with camera("axis", push_to=push_to, update_s=0.01, lost_s=0.02, resends=True) as simulated:
+            for fault in ("duplicate", "no-length", "cut", "late"):
+                await let(simulated, fault, **({"delay_s": 0.02} if fault == "late" else {}))
+                await passes(simulated, "UT 5 E", direction="out")
+                await simulated.obey("insert", {"plate": "UT 6 F", "direction": "out"})
+            reads = [await bench.next(PlateRead) for _ in range(8)]
+            assert sorted(read.vendor_id for read in reads) == [str(number) for number in range(1, 9)]
+            assert {read.direction for read in reads} == {direction}
+            assert all([picture.role for picture in read.attachments] == ["plate", "scene"] for read in reads)
+            assert bench.driver.links.simulated

@@ -1,0 +1,396 @@
+"""The driver `camera-onvif` and the simulated camera, each written without the other: they meet here."""
+
+import asyncio
+import contextlib
+import io
+import logging
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from camera_fixture import Bench, Server, watched
+from PIL import Image
+
+from drivers.camera.http_settings import CameraHttpSettings
+from drivers.camera.observations import Captured
+from drivers.camera.onvif.addresses import Place
+from drivers.camera.onvif.device import OnvifDevice
+from drivers.camera.onvif.driver import OnvifCamera
+from drivers.camera.onvif.soap import FaultError
+from drivers.driver import Condition, Status
+from drivers.links.factory import Links
+from drivers.links.link import Action, Cause, LinkError
+from simulators.camera.frame_stamp import Stamp
+from simulators.camera.onvif.camera import INPUT
+from simulators.camera.onvif.camera import OnvifCamera as Simulated
+from simulators.camera.onvif.soap import FaultError as SoapFaultError
+from simulators.registry import settings_of
+
+USER = {"username": "watch", "password": "two words"}
+ALONE = {"rtsp_port": 0, "discoverable": False}
+
+
+@contextlib.asynccontextmanager
+async def camera(**settings: Any) -> AsyncIterator[Simulated]:
+    quick = {
+        "name": "lane-1/camera",
+        "kind": "camera-onvif",
+        "port": 0,
+        "frames_per_s": 25.0,
+        "key_every_s": 0.2,
+    }
+    simulated: Any = settings_of(quick | ALONE | USER | settings).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    try:
+        yield simulated
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def looking(simulated: Simulated, **settings: Any) -> Any:
+    return watched(OnvifCamera, **{"url": simulated.server.url} | USER | settings)
+
+
+async def let(simulated: Simulated, fault: str, **arguments: Any) -> None:
+    await simulated.obey("fault", {"fault": fault, "args": arguments})
+
+
+async def captured(bench: Bench) -> tuple[Stamp, int]:
+    asked_ms = time.time_ns() // 1_000_000
+    await bench.capture()
+    with Image.open(io.BytesIO((await bench.next(Captured)).attachments[0].content)) as image:
+        return Stamp.read(image), asked_ms
+
+
+async def until(true: Any, within_s: float = 10.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+async def refused(simulated: Simulated, **settings: Any) -> LinkError:
+    with pytest.raises(LinkError) as error:
+        async with asyncio.timeout(10), looking(simulated, **settings):
+            pass
+    return error.value
+
+
+@contextlib.contextmanager
+def said_within(limit_s: float) -> Any:
+    begun_s = time.monotonic()
+    yield
+    assert time.monotonic() - begun_s < limit_s
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("pictures", ["snapshot", "stream"])
+async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures: str) -> None:
+    async with camera() as simulated, looking(simulated, pictures=pictures) as bench:
+        assert bench.driver.links.simulated
+        told = bench.identity
+        assert (told.manufacturer, told.model, told.firmware) == ("Utopia Optics", "SIM-ONVIF", "1.0")
+        assert told.serial_number == "SIM-ONV-0001"
+        for _ in range(3):
+            stamp, asked_ms = await captured(bench)
+            assert stamp.at_ms >= asked_ms
+        assert simulated.rtsp.watching == (pictures == "stream")
+
+
+@pytest.mark.parametrize("pictures", ["snapshot", "stream"])
+async def test_a_camera_of_profile_t_alone_has_the_same_pictures(pictures: str) -> None:
+    async with (
+        camera(media="2", profiles=["main", "small"]) as simulated,
+        looking(simulated, pictures=pictures, width_max_px=400) as bench,
+    ):
+        await captured(bench)
+        asked = [each.body for each in simulated.server.asked if b":ProfileToken" in each.body]
+        assert [b"<tr2:ProfileToken>Profile_2<" in body for body in asked] == [True]
+        assert simulated.rtsp.watching == (pictures == "stream")
+
+
+async def test_a_camera_without_single_pictures_is_looked_at_through_its_stream() -> None:
+    async with camera(gives_snapshots=False) as simulated:
+        async with looking(simulated) as bench:
+            await captured(bench)
+            assert simulated.rtsp.watching == 1
+        error = await refused(simulated, pictures="snapshot")
+        assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "token"),
+    [
+        ({}, "Profile_1"),
+        ({"width_max_px": 800}, "Profile_2"),
+        ({"profile": "Profile_3"}, "Profile_3"),
+        ({"profile": "small"}, "Profile_3"),
+    ],
+)
+async def test_the_profile_that_is_asked_for_or_the_largest_that_fits(
+    settings: dict[str, Any], token: str
+) -> None:
+    async with camera(profiles=["main", "middle", "small"], size="1280x720") as simulated:
+        async with looking(simulated, **settings):
+            pass
+        asked = [each.body for each in simulated.server.asked if b"GetSnapshotUri" in each.body]
+        assert [f"<trt:ProfileToken>{token}<".encode() in body for body in asked] == [True]
+
+
+async def test_where_no_profile_fits_what_there_is_is_told() -> None:
+    async with camera() as simulated:
+        for settings in ({"profile": "none-such"}, {"width_max_px": 320}):
+            error = await refused(simulated, **settings)
+            assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+            assert "640x360" in error.how
+    async with camera(profiles=[]) as simulated:
+        error = await refused(simulated)
+        assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+        assert "Make a profile" in error.how
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "169.254.7.7", "10.9.8.7:80"])
+@pytest.mark.parametrize("pictures", ["snapshot", "stream"])
+async def test_addresses_that_nobody_here_can_reach_are_taken_at_the_host_that_was_reached(
+    host: str, pictures: str
+) -> None:
+    async with camera(told_host=host) as simulated, looking(simulated, pictures=pictures) as bench:
+        await captured(bench)
+        await until(lambda: simulated.events.points)
+        await simulated.obey("insert", {"tampered": True})
+        assert (await bench.next(Status)).cause is Cause.TAMPERED
+
+
+async def test_answers_in_another_namespace_are_read_all_the_same() -> None:
+    async with camera() as simulated:
+        await let(simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema")
+        async with looking(simulated) as bench:
+            await captured(bench)
+            await simulated.obey("insert", {"tampered": True})
+            assert (await bench.next(Status)).cause is Cause.TAMPERED
+
+
+# Clocks and passwords
+
+
+@pytest.mark.parametrize("ahead_s", [-900_000_000.0, 7800.0])
+async def test_a_camera_whose_clock_is_wrong_works_and_says_so(ahead_s: float) -> None:
+    async with camera() as simulated:
+        await let(simulated, "wrong-clock", ahead_s=ahead_s)
+        async with looking(simulated) as bench:
+            status = await bench.next(Status)
+            assert (status.condition, status.cause) == (Condition.DEGRADED, Cause.CLOCK_WRONG)
+            assert ("behind" if ahead_s < 0 else "2 hours ahead") in status.text
+            await captured(bench)
+            await let(simulated, "wrong-clock", ahead_s=0)
+            with said_within(3):
+                assert await bench.next(Status) == Status(Condition.ONLINE)
+            await captured(bench)
+
+
+async def test_a_clock_that_is_set_meanwhile_is_told_and_locks_nobody_out() -> None:
+    async with camera() as simulated, looking(simulated) as bench:
+        await until(lambda: simulated.events.points)
+        await let(simulated, "wrong-clock", ahead_s=3600)
+        with said_within(3):
+            assert (await bench.next(Status)).cause is Cause.CLOCK_WRONG
+        await captured(bench)
+        assert bench.said.empty()
+
+
+async def test_wrong_passwords_are_told_at_once_and_no_password_anywhere(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    errors = []
+    async with camera() as simulated:
+        for given in ({"password": "s3cr3t"}, {"username": None, "password": None}):
+            errors.append(await refused(simulated, **given))
+        assert sum(b"PasswordDigest" in each.body for each in simulated.server.asked) == 1, (
+            "one try an opening"
+        )
+        for pictures in ("snapshot", "stream"):
+            async with looking(simulated, pictures=pictures) as bench:
+                await until(lambda: simulated.events.points)
+                await let(simulated, "wrong-credentials", for_s=0.8)
+                with said_within(3):
+                    errors.append(await bench.next(LinkError))
+                await until(lambda: simulated.access.password == USER["password"])
+    assert {error.cause for error in errors} == {Cause.NO_PERMISSION}
+    assert {error.action for error in errors} == {Action.CONFIGURE}
+    said = "".join(f"{e!r} {e.text} {e.how} {e.__cause__!r} {e.__context__!r}" for e in errors)
+    said += caplog.text + "".join(capfd.readouterr())
+    assert not [
+        word for word in ("s3cr3t", "two words", "two%20words", "PasswordDigest", "response=") if word in said
+    ]
+
+
+# What is no camera, and what is gone
+
+
+async def test_who_is_not_there_and_what_is_no_onvif_device_is_told() -> None:
+    async with camera() as simulated:
+        await let(simulated, "garbage", for_s=60)
+        error = await refused(simulated)
+        assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+        assert "not as an ONVIF device" in error.text
+        simulated.waiting = type(simulated.waiting)()
+        await let(simulated, "not-found", for_s=60)
+        assert (await refused(simulated)).cause is Cause.WRONG_DEVICE
+        await let(simulated, "service-dies")
+        error = await refused(simulated)
+        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+
+
+@pytest.mark.parametrize("pictures", ["snapshot", "stream"])
+async def test_a_camera_that_dies_is_missed_in_time(pictures: str) -> None:
+    async with camera() as simulated, looking(simulated, pictures=pictures) as bench:
+        await until(lambda: simulated.events.points)
+        await let(simulated, "service-dies")
+        with said_within(3):
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+
+
+@pytest.mark.parametrize("pictures", ["snapshot", "stream"])
+async def test_a_camera_that_hangs_is_missed_in_time(pictures: str) -> None:
+    async with camera() as simulated, looking(simulated, pictures=pictures) as bench:
+        await captured(bench)
+        await until(lambda: simulated.events.points)
+        await let(simulated, "slow", delay_s=30, for_s=60)
+        with said_within(3):
+            error = await bench.next(LinkError)
+        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+
+
+# What it tells of itself
+
+
+async def test_what_troubles_it_is_its_condition_the_gravest_first() -> None:
+    async with camera() as simulated, looking(simulated, tamper_input=INPUT) as bench:
+        for event, cause, condition, action in (
+            ("too_dark", Cause.SENSOR_DIRTY, Condition.DEGRADED, Action.CLEAN),
+            ("signal_lost", Cause.DEVICE_FAULT, Condition.FAULT, Action.RESTART),
+        ):
+            await simulated.obey("insert", {event: True})
+            with said_within(3):
+                status = await bench.next(Status)
+            assert (status.cause, status.condition, status.action) == (cause, condition, action)
+        await simulated.obey("insert", {"signal_lost": False})
+        assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
+        await simulated.obey("insert", {"too_dark": False, "input": True})
+        status = await bench.next(Status)
+        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL)
+        await simulated.obey("insert", {"input": False})
+        assert await bench.next(Status) == Status(Condition.ONLINE)
+
+
+async def test_an_input_that_nobody_named_is_no_trouble_and_a_contact_may_be_closed_at_rest() -> None:
+    async with camera() as simulated:
+        await simulated.obey("insert", {"input": True})
+        async with looking(simulated) as bench:
+            await simulated.obey("insert", {"too_dark": True})
+            assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
+        async with looking(simulated, tamper_input=INPUT, tamper_closed=True) as bench:
+            assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
+            await simulated.obey("insert", {"input": False, "too_dark": False})
+            assert (await bench.next(Status)).cause is Cause.TAMPERED
+
+
+@pytest.mark.parametrize("by_parameters", [False, True])
+async def test_a_subscription_is_renewed_made_anew_and_given_back(by_parameters: bool) -> None:
+    async with camera(by_parameters=by_parameters) as simulated:
+        async with looking(simulated, subscription_s=2) as bench:
+            await until(lambda: simulated.events.points)
+            first = set(simulated.events.points)
+            renewals = sum(b"wsnt:Renew>" in each.body for each in simulated.server.asked)
+            await until(
+                lambda: sum(b"wsnt:Renew>" in each.body for each in simulated.server.asked) > renewals, 4
+            )
+            assert set(simulated.events.points) == first
+            await let(simulated, "subscriptions-forgotten")
+            await until(lambda: simulated.events.points)
+            await simulated.obey("insert", {"tampered": True})
+            with said_within(3):
+                assert (await bench.next(Status)).cause is Cause.TAMPERED
+        assert not simulated.events.points
+
+
+async def test_a_camera_that_takes_no_subscription_gives_pictures_and_says_so() -> None:
+    async with camera() as simulated, looking(simulated) as bench:
+        await until(lambda: simulated.events.points)
+        await let(simulated, "subscriptions-refused", for_s=3)
+        await let(simulated, "subscriptions-forgotten")
+        with said_within(3):
+            status = await bench.next(Status)
+        assert (status.condition, status.action) == (Condition.DEGRADED, Action.RESTART)
+        await captured(bench)
+        assert await bench.next(Status) == Status(Condition.ONLINE)
+        assert simulated.events.points
+
+
+async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_end() -> None:
+    async def refuse(*_: Any) -> None:
+        raise SoapFaultError("ter:InvalidArgVal", "not today")
+
+    async with camera() as simulated:
+        simulated.events._pull = refuse
+        async with looking(simulated) as bench:
+            with said_within(3):
+                assert (await bench.next(Status)).text.startswith("The camera gives pictures, but")
+            await captured(bench)
+            asked = simulated.server.requests
+            await asyncio.sleep(1.5)
+            assert simulated.server.requests - asked < 12
+        assert len(simulated.events.points) == 0
+
+
+async def test_a_page_that_is_gone_is_a_subscription_that_is_forgotten_but_no_camera() -> None:
+    async with Server(lambda asked: asked.answer(status="404 Not Found")).running() as server:
+        links = Links()
+        device = OnvifDevice(links, CameraHttpSettings(url=f"{server.url}/onvif/device_service"))
+        with pytest.raises(FaultError) as fault:
+            await device.ask(Place(server.url, "/onvif/subscription/1"), "tev:PullMessages")
+        assert not fault.value.not_admitted
+        with pytest.raises(LinkError) as error:
+            await device.read_services()
+        assert error.value.cause is Cause.WRONG_DEVICE
+        await links.close()
+
+
+@pytest.mark.parametrize(("gives", "wants"), [(False, True), (True, False)])
+async def test_without_events_it_is_watched_by_its_clock(gives: bool, wants: bool) -> None:
+    async with camera(gives_events=gives) as simulated, looking(simulated, events=wants) as bench:
+        await captured(bench)
+        assert not simulated.events.points
+        await let(simulated, "service-dies")
+        with said_within(3):
+            assert isinstance(await bench.next(LinkError), LinkError)
+
+
+# Finding it
+
+
+async def test_it_is_found_by_who_it_is_or_what_it_says_of_itself() -> None:
+    async with camera(discoverable=True, seed=4711) as simulated:
+        here = {"interface": "127.0.0.1"}
+        endpoint = f"urn:uuid:{simulated.endpoint}"
+        async with looking(simulated, url=None, find=here | {"endpoint": endpoint.upper()}) as bench:
+            await captured(bench)
+        for wanted, cause in (
+            ({"endpoint": "urn:uuid:00000000-0000-4000-8000-000000000000"}, Cause.NO_DEVICE),
+            ({"endpoint": endpoint, "hardware": "another"}, Cause.NO_DEVICE),
+            ({"scopes": ["onvif://www.onvif.org/name/Simula"]}, Cause.NO_DEVICE),
+        ):
+            find = here | {"search_s": 0.3} | wanted
+            error = await refused(simulated, url=None, find=find)
+            assert error.cause is cause
+        find = here | {"search_s": 1.0, "scopes": ["onvif://www.onvif.org/name"]}
+        async with camera(discoverable=True, seed=4712):
+            error = await refused(simulated, url=None, find=find)
+        assert error.cause is Cause.AMBIGUOUS
+        assert "cameras are onvif://www.onvif.org/name" in error.text

@@ -1,0 +1,149 @@
+"""Camera drivers and simulated cameras, each written without the other: they meet here, at the wire."""
+
+import asyncio
+import contextlib
+import io
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from camera_fixture import Bench, watched
+from PIL import Image
+
+from drivers.camera.commands import Subject
+from drivers.camera.observations import Captured
+from drivers.camera.snapshot import Snapshot
+from drivers.command import Failed
+from drivers.driver import BadFrame
+from drivers.links.link import Cause, LinkError
+from simulators.camera.frame_stamp import Stamp
+from simulators.camera.snapshot import SnapshotCamera
+from simulators.registry import settings_of
+
+CAPTURES = int(os.environ.get("BORDERPOST_CAMERA_CAPTURES", "30"))
+USER = {"username": "watch", "password": "two words"}
+
+
+@contextlib.asynccontextmanager
+async def camera(kind: str = "camera-snapshot", **settings: Any) -> AsyncIterator[Any]:
+    simulated: Any = settings_of({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    try:
+        yield simulated
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def driver(simulated: SnapshotCamera, path: str = "/snapshot.jpg", **settings: Any) -> Any:
+    return watched(Snapshot, url=simulated.server.url, path=path, **settings)
+
+
+def stamp_of(captured: Captured) -> Stamp:
+    with Image.open(io.BytesIO(captured.attachments[0].content)) as image:
+        return Stamp.read(image)
+
+
+async def let(simulated: Any, fault: str, **arguments: Any) -> None:
+    await simulated.obey("fault", {"fault": fault, "args": arguments})
+
+
+async def captured(bench: Bench, **wanted: Any) -> tuple[Stamp, int]:
+    """A picture that was taken, and when it was asked for, in milliseconds since 1970."""
+    asked_ms = time.time_ns() // 1_000_000
+    await bench.capture(**wanted)
+    return stamp_of(await bench.next(Captured)), asked_ms
+
+
+@pytest.mark.parametrize("path", ["/snapshot.jpg", "/video.mjpg"])
+async def test_pictures_under_faults_are_of_their_moment_and_whole(path: str) -> None:
+    chance = random.Random(path)
+    faults: list[tuple[str, dict[str, Any]]] = [
+        ("half-picture", {"after": 0.4}),
+        ("slow", {"delay_s": 0.02}),
+        ("stall", {"after": 0.5, "hold_s": 0.02}),
+        ("no-length", {}),
+        ("garbage", {}),
+        ("cut", {"after": 0.6}),
+    ]
+    answered = 0
+    async with camera(frames_per_s=50, **USER) as simulated:
+        while answered < CAPTURES:
+            async with driver(simulated, path, **USER) as bench:
+                assert bench.driver.links.simulated
+                while answered < CAPTURES:
+                    await asyncio.sleep(chance.uniform(0, 0.01))
+                    if chance.random() < 0.5:
+                        fault, arguments = chance.choice(faults)
+                        await let(simulated, fault, **arguments)
+                    try:
+                        stamp, asked_ms = await captured(bench, timeout_s=2)
+                    except LinkError:
+                        break  # a stream that was cut: the worker opens it anew
+                    assert stamp.at_ms >= asked_ms
+                    answered += 1
+
+
+async def test_a_camera_behind_digest_that_changes_its_password() -> None:
+    async with camera(**USER) as simulated, driver(simulated, check_s=0.02, **USER) as bench:
+        await captured(bench)
+        await let(simulated, "wrong-credentials")
+        error = await bench.next(LinkError)
+        assert error.cause is Cause.NO_PERMISSION
+        assert "two words" not in f"{error} {error.text} {error.how}"
+
+
+async def test_a_login_page_is_no_picture() -> None:
+    async with camera() as simulated, driver(simulated) as bench:
+        await let(simulated, "wrong-type", times=5)
+        with pytest.raises(Failed):
+            await bench.capture()
+        assert (await bench.next(BadFrame)).fault == "not_jpeg"
+
+
+async def test_a_camera_that_dies_and_comes_back() -> None:
+    async with camera() as simulated:
+        async with driver(simulated, check_s=0.02) as bench:
+            await let(simulated, "service-dies")
+            assert (await bench.next(LinkError)).cause in (Cause.NO_ANSWER, Cause.LINK_FAILED)
+        await let(simulated, "service-dies", for_s=0.2)
+        while True:
+            with contextlib.suppress(LinkError):
+                async with driver(simulated) as bench:
+                    await captured(bench)
+                break
+            await asyncio.sleep(0.01)
+
+
+async def test_a_wrong_clock_of_the_camera_changes_nothing() -> None:
+    async with camera() as simulated, driver(simulated) as bench:
+        await let(simulated, "wrong-clock", ahead_s=-7200)
+        stamp, asked_ms = await captured(bench, subject=Subject.PORTRAIT)
+        assert stamp.at_ms >= asked_ms
+
+
+async def test_a_portrait_in_the_dark_says_so() -> None:
+    async with camera() as simulated, driver(simulated) as bench:
+        good = await bench.capture(subject=Subject.PORTRAIT)
+        await simulated.obey("insert", {"light": "dark"})
+        dark = await bench.capture(subject=Subject.PORTRAIT)
+        await simulated.obey("insert", {"blurred": True})
+        blurred = await bench.capture(subject=Subject.PORTRAIT)
+
+    def value(taken: Any, measure: str) -> Any:
+        return next(hint for hint in taken.hints if hint.measure == measure)
+
+    assert value(dark, "brightness").value < value(good, "brightness").value / 2
+    assert value(blurred, "sharpness").value < value(good, "sharpness").value
+
+
+async def test_a_portrait_that_is_as_it_should_be_ends_the_search_for_a_better_one() -> None:
+    async with camera(size="1920x1080") as simulated, driver(simulated) as bench:
+        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=4, timeout_s=20)).frames == 1
+        await simulated.obey("insert", {"people": 2})
+        assert (await bench.capture(subject=Subject.PORTRAIT, best_of=3, timeout_s=20)).frames == 3

@@ -1,0 +1,201 @@
+"""A fingerprint scanner in the test's hands, an opened driver before it, and what that says."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+from drivers.command import Call, Done, Request, boot_ns
+from drivers.driver import Identity, Status
+from drivers.fingerprint.commands import Capture, CaptureDone
+from drivers.fingerprint.observations import CaptureEnded, Feedback, FingerFeedback
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+
+Step = Raster | Spoilt | Exception
+
+
+class Played(FingerprintScanner[ScannerSettings]):
+    """A scanner whose finger and images the test has in its hands; it notes how it is called."""
+
+    settings_model = ScannerSettings
+
+    def __init__(self, settings: ScannerSettings, links: Links) -> None:
+        super().__init__(settings, links)
+        self.finger = asyncio.Event()
+        self.no_finger = asyncio.Event()
+        self.no_finger.set()
+        self.images: deque[Step] = deque()
+        self.called: list[str] = []
+        self.shown: list[Feedback] = []
+        self.stuck = asyncio.Event()
+        """Set while the step at hand may go on."""
+        self.stuck.set()
+        self.lost = asyncio.get_running_loop().create_future()
+
+    async def open(self) -> Identity:
+        return Identity(model="played")
+
+    async def idle(self) -> None:
+        self.called.append("idle")
+        await self._going_on(asyncio.Event().wait())
+
+    async def ready(self, wanted: Capture) -> None:
+        self.called.append("ready")
+
+    async def finger_on(self) -> None:
+        self.called.append("finger_on")
+        await self._going_on(self.finger.wait())
+
+    async def finger_off(self) -> None:
+        self.called.append("finger_off")
+        await self._going_on(self.no_finger.wait())
+
+    async def take(self) -> Raster | Spoilt:
+        self.called.append("take")
+        await self._going_on(self.stuck.wait())
+        image = self.images.popleft()
+        if isinstance(image, Exception):
+            raise image
+        return image
+
+    async def show(self, feedback: Feedback) -> None:
+        self.shown.append(feedback)
+
+    async def rest(self) -> None:
+        self.called.append("rest")
+        await self._going_on(self.stuck.wait())
+
+    async def _going_on(self, step: Any) -> None:
+        """Wait for a step, or for the link to be lost."""
+        waiting = asyncio.ensure_future(step)
+        try:
+            await asyncio.wait({waiting, self.lost}, return_when=asyncio.FIRST_COMPLETED)
+            if self.lost.done():
+                raise self.lost.result()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+    def place(self, *images: Step) -> None:
+        """Put a finger on it, which gives these images, one a placement."""
+        self.images.extend(images)
+        self.no_finger.clear()
+        self.finger.set()
+
+    def lift(self) -> None:
+        self.finger.clear()
+        self.no_finger.set()
+
+
+class Desk:
+    """A driver that is watched. `device`: what the test has in its hands at the other end."""
+
+    def __init__(self, driver: FingerprintScanner[Any], device: Any, identity: Identity) -> None:
+        self.driver = driver
+        self.device = device
+        self.identity = identity
+        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.everything: list[Any] = []
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    def ask(self, *, within_s: float = 3, **wanted: Any) -> "asyncio.Task[CaptureDone]":
+        """Command a capture, as somebody who waits for its answer."""
+        call = Call("c-1", "lane-1", "t-1", boot_ns() + round(within_s * 1e9))
+        return self._task(self.driver.capture(Capture(**wanted), call))
+
+    async def cancel(self) -> Done:
+        return await self.driver.cancel(Request(), Call.at_hand())
+
+    def _task(self, command: Any) -> "asyncio.Task[Any]":
+        task = asyncio.ensure_future(command)
+        self._calls.add(task)
+        return task
+
+    async def listen(self) -> None:
+        async with contextlib.aclosing(self.driver.watch()) as said:
+            try:
+                async for each in said:
+                    self.everything.append(each)
+                    self.said.put_nowait(each)
+            except LinkError as error:
+                self.said.put_nowait(error)
+
+    async def next(self, kind: type[Any] = object) -> Any:
+        """The next thing of that kind; what comes before it is passed over."""
+        async with asyncio.timeout(20):
+            while True:
+                said = await self.said.get()
+                if isinstance(said, kind):
+                    return said
+
+    async def told(self, feedback: Feedback) -> FingerFeedback:
+        """Wait until a person is told this."""
+        while (said := await self.next(FingerFeedback)).feedback is not feedback:
+            pass
+        return said
+
+    async def ended(self) -> CaptureEnded:
+        return await self.next(CaptureEnded)
+
+    async def condition(self) -> Any:
+        return (await self.next(Status)).condition
+
+    async def close(self) -> None:
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def listened(desk: Desk) -> AsyncIterator[Desk]:
+    """A desk whose opened driver is watched."""
+    listening = asyncio.create_task(desk.listen())
+    try:
+        yield desk
+    finally:
+        await desk.close()
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def watched(driver: FingerprintScanner[Any], links: Links, device: Any = None) -> AsyncIterator[Desk]:
+    """Open a driver and watch it, and close it in the end."""
+    try:
+        desk = Desk(driver, device, await driver.open())
+        try:
+            async with listened(desk):
+                yield desk
+        finally:
+            await driver.close()
+    finally:
+        await links.close()
+
+
+@contextlib.asynccontextmanager
+async def played(**settings: Any) -> AsyncIterator[tuple[Played, Desk]]:
+    """A played scanner, opened and watched."""
+    links = Links()
+    driver = Played(ScannerSettings(**{"quality": "ridge_clarity"} | settings), links)
+    async with watched(driver, links) as desk:
+        while "idle" not in driver.called:
+            await asyncio.sleep(0)
+        yield driver, desk
+
+
+def words(said: Iterable[Any]) -> list[str]:
+    """What was said, in short: feedback by its word, events by their type, states by theirs."""
+    found = []
+    for each in said:
+        match each:
+            case FingerFeedback():
+                found.append(str(each.feedback))
+            case Status():
+                found.append(f"[{each.condition}]")
+            case _:
+                found.append(each.event_type)
+    return found

@@ -1,0 +1,350 @@
+"""U.are.U scanners over USB/IP: woken whatever state they are in, and no trouble is a dead end."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from scanner_fixture import Desk, listened, words
+from support.devices.fingerprints import print_of
+from support.devices.self_tests import tried
+from support.devices.uru4000_fixture import (
+    AWAIT_OFF,
+    AWAIT_ON,
+    CAPTURE,
+    OFF,
+    SILENCE,
+    STALL,
+    UruBench,
+    uru_device,
+)
+from support.devices.uru4000_images import WIDTH, encrypted, image_of, lost
+from support.devices.usb_fixture import UsbipServer
+
+from drivers.command import Failed, Reason
+from drivers.driver import BadFrame, Identity, Status
+from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
+from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.uru4000.driver import Uru4000, Uru4000Settings
+from drivers.links.factory import Links
+from drivers.links.link import Action, Cause, LinkError
+from drivers.self_test import CheckLevel
+
+ROWS = 24
+BLOCKS = [(0x02, ROWS)]
+KEY = 0x1F4C93E7
+
+
+def some_rows(seed: int) -> Any:
+    return np.random.default_rng(seed).integers(0, 255, (ROWS, WIDTH), np.uint8)
+
+
+def sent(rows: Any) -> bytes:
+    """What a 4500 sends for a picture: turned, inverted, encrypted."""
+    return image_of(encrypted(255 - rows[::-1, ::-1], BLOCKS, [KEY]), BLOCKS)
+
+
+def expected(rows: Any) -> Any:
+    return lost(rows[::-1, ::-1], BLOCKS)[::-1, ::-1]
+
+
+PICTURES = [some_rows(seed) for seed in range(3)]
+IMAGES = [sent(rows) for rows in PICTURES]
+
+
+@dataclass
+class Rig:
+    """A driver and the scanner before it."""
+
+    driver: Uru4000
+    bench: UruBench
+    server: UsbipServer
+    identity: Identity
+
+    async def until(self, *modes: int) -> None:
+        """Wait until the scanner has been told these, in the end."""
+        async with asyncio.timeout(10):
+            while tuple(self.bench.modes[-len(modes) :]) != modes:
+                await asyncio.sleep(0.002)
+
+    def said(self) -> list[Any]:
+        return [self.driver._said.get_nowait() for _ in range(self.driver._said.qsize())]
+
+
+@contextlib.asynccontextmanager
+async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **ids: int) -> AsyncIterator[Rig]:
+    """An opened driver; `bench_of` prepares the scanner."""
+    device, bench = uru_device(**ids)
+    if bench_of is not None:
+        bench_of(bench)
+    with UsbipServer(device) as server:
+        bench.pull = server.unplug
+        links = Links()
+        driver = Uru4000(
+            Uru4000Settings(port=server.address, quality="ridge_clarity", **(settings or {})), links
+        )
+        try:
+            yield Rig(driver, bench, server, await driver.open())
+        finally:
+            await driver.close()
+            await links.close()
+
+
+def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[Desk]:
+    return listened(Desk(rig.driver, rig.bench, rig.identity))
+
+
+async def taken(rig: Rig, *images: bytes) -> Raster | Spoilt:
+    """One placement."""
+    rig.bench.place(*images)
+    await rig.driver.finger_on()
+    return await rig.driver.take()
+
+
+async def test_it_says_who_it_is() -> None:
+    async with rig() as uru:
+        assert uru.identity == Identity(
+            model="U.are.U", manufacturer="Tests", serial_number="{BENCH}", firmware="0010/0115"
+        )
+        assert uru.bench.modes == [], "nothing is lit before somebody asks"
+
+
+async def test_a_check_reads_a_register_and_lights_nothing() -> None:
+    async with rig() as uru, desk_of(uru):
+        seen = await tried(uru.driver, CheckLevel.INTERNAL)
+        assert seen["registers.answer"].measured is not None
+        assert seen["registers.answer"].outcome in ("successful", "undetermined")
+        assert uru.bench.modes == []
+
+
+def asleep(bench: UruBench) -> None:
+    bench.status = 0x81
+
+
+def sleepy(bench: UruBench) -> None:
+    bench.wakes_after = 5
+
+
+def stuck(bench: UruBench) -> None:
+    bench.status = 0x85
+
+
+def silent_at_first(bench: UruBench) -> None:
+    bench.says_nothing = 2
+
+
+def talkative(bench: UruBench) -> None:
+    bench.says_awake = 3
+
+
+@pytest.mark.parametrize("state", [asleep, sleepy, stuck, silent_at_first, talkative])
+async def test_it_is_woken_from_any_state(state: Any) -> None:
+    async with rig(state) as uru:
+        assert isinstance(await taken(uru, IMAGES[0]), Raster)
+
+
+async def test_a_microsoft_reader_is_woken_by_an_answer_and_its_pictures_are_upright() -> None:
+    def asks(bench: UruBench) -> None:
+        bench.challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
+
+    async with rig(asks, vid=0x045E, pid=0x00CA) as uru:
+        assert uru.bench.answered == 1
+        raster = await taken(uru, image_of(encrypted(255 - PICTURES[0], BLOCKS, [KEY]), BLOCKS))
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, lost(PICTURES[0], BLOCKS))
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("says_nothing", 9), ("wakes_after", 10**9)], ids=["silent", "asleep"]
+)
+async def test_one_that_never_wakes_up_is_reported(attribute: str, value: int) -> None:
+    with pytest.raises(LinkError) as refused:
+        async with rig(lambda bench: setattr(bench, attribute, value)):
+            pass
+    assert (refused.value.cause, refused.value.action) == (Cause.NO_ANSWER, Action.REPLUG)
+
+
+async def test_another_device_is_refused() -> None:
+    with pytest.raises(LinkError) as refused:
+        async with rig(vid=0x05BA, pid=0x0FFF):
+            pass
+    assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+
+
+async def test_a_picture_comes_out_as_it_lies_on_the_glass() -> None:
+    async with rig() as uru:
+        raster = await taken(uru, IMAGES[0])
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, expected(PICTURES[0]))
+        assert raster.resolution_ppi == 512
+        assert uru.bench.modes == [AWAIT_ON, CAPTURE, AWAIT_OFF]
+        uru.bench.lift()
+        await uru.driver.finger_off()
+        await uru.driver.rest()
+        assert uru.bench.mode == OFF
+
+
+async def test_a_clear_picture_needs_no_key() -> None:
+    grey = np.full((ROWS, WIDTH), 240, np.uint8)
+    async with rig() as uru:
+        raster = await taken(uru, image_of(255 - grey, BLOCKS))
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, grey)
+        assert uru.bench.seeds == []
+
+
+async def test_each_picture_hides_its_key_anew_unless_a_recording_is_played() -> None:
+    async with rig() as uru:
+        for image in IMAGES:
+            await taken(uru, image)
+        assert len(set(uru.bench.seeds)) == 3
+    async with rig(settings={"image_seed": 0x51EA2124}) as uru:
+        for image in IMAGES[:2]:
+            await taken(uru, image)
+        assert uru.bench.seeds == [0x51EA2124] * 2
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [b"", IMAGES[0][:5000], IMAGES[0][:64], STALL, bytes(6000)],
+    ids=["empty", "cut", "head", "stall", "zero"],
+)
+async def test_after_trouble_the_image_is_asked_for_again(bad: bytes) -> None:
+    async with rig() as uru:
+        uru.bench.say(0x0800)
+        raster = await taken(uru, bad, IMAGES[1])
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, expected(PICTURES[1]))
+        assert [type(said) for said in uru.said()] == [BadFrame]
+
+
+async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
+    async with rig() as uru:
+        assert await taken(uru, b"", b"", b"") == Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+        assert len(uru.said()) == 3
+        assert isinstance(await taken(uru, IMAGES[0]), Raster)
+
+
+async def test_a_finger_that_goes_before_the_image_is_there_is_told_at_once() -> None:
+    async with rig() as uru:
+        uru.bench.place(SILENCE)
+        await uru.driver.finger_on()
+        taking = asyncio.ensure_future(uru.driver.take())
+        await uru.until(CAPTURE)
+        before = time.monotonic()
+        uru.bench.lift()
+        assert await taking == Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+        assert time.monotonic() - before < 0.8
+        await uru.driver.finger_off()
+        raster = await taken(uru, IMAGES[2])
+        assert isinstance(raster, Raster)
+        assert np.array_equal(raster.pixels, expected(PICTURES[2])), "nothing of the first is left"
+
+
+async def test_a_finger_that_stays_is_waited_for_and_one_that_has_gone_is_not() -> None:
+    async with rig() as uru:
+        await taken(uru, IMAGES[0])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await uru.driver.finger_off()
+        uru.bench.lift()
+        await uru.driver.finger_off()
+        await uru.driver.finger_off()
+
+
+async def test_after_a_rest_it_is_woken_again() -> None:
+    async with rig() as uru:
+        for image, rows in zip(IMAGES, PICTURES, strict=True):
+            await uru.driver.ready(Capture())
+            raster = await taken(uru, image)
+            assert isinstance(raster, Raster)
+            assert np.array_equal(raster.pixels, expected(rows))
+            await uru.driver.rest()
+        assert uru.bench.woken == 3
+
+
+async def test_a_capture_by_command() -> None:
+    picture = print_of(WIDTH, ROWS * 12, resolution_ppi=512).pixels
+    blocks = [(0x02, 255), (0x02, ROWS * 12 - 255)]
+    image = image_of(encrypted(255 - picture[::-1, ::-1], blocks, [KEY]), blocks)
+    async with rig() as uru, desk_of(uru) as desk:
+        asked = desk.ask(position="right_index")
+        await desk.told(Feedback.PLACE)
+        uru.bench.place(image)
+        assert (await asked).outcome is CaptureOutcome.CAPTURED
+        captured = await desk.next(FingerCaptured)
+        assert (captured.width_px, captured.height_px) == (WIDTH, ROWS * 12)
+        await uru.until(OFF)
+        assert words(desk.everything)[:3] == ["[busy]", "place", "keep_still"]
+
+
+@pytest.mark.parametrize("at", [AWAIT_ON, CAPTURE])
+async def test_a_capture_can_be_called_off_and_the_next_one_works(at: int) -> None:
+    async with rig() as uru, desk_of(uru) as desk:
+        asked = desk.ask()
+        await desk.told(Feedback.PLACE)
+        if at == CAPTURE:
+            uru.bench.place(SILENCE)
+        await uru.until(at)
+        before = time.monotonic()
+        await desk.cancel()
+        with pytest.raises(Failed) as failed:
+            await asked
+        assert time.monotonic() - before < 0.8
+        assert failed.value.reason is Reason.CANCELLED
+        await uru.until(OFF)
+        uru.bench.finger = False
+        again = desk.ask(within_s=10)
+        await desk.told(Feedback.PLACE)
+        uru.bench.place(image_of(255 - np.full((ROWS, WIDTH), 240, np.uint8), BLOCKS))
+        assert (await again).attempts == 1
+
+
+async def test_unplugged_at_any_transfer_it_ends_with_a_cause_and_works_again() -> None:
+    async def live_until(transfer: int | None) -> int:
+        async with rig(lambda bench: setattr(bench, "unplugs_at", transfer)) as uru:
+            await taken(uru, IMAGES[0])
+            await uru.driver.rest()
+            return uru.bench.controls
+
+    transfers = await live_until(None)
+    assert transfers > 10
+    for number in range(1, transfers + 1):
+        with pytest.raises(LinkError) as gone:
+            await live_until(number)
+        assert gone.value.cause in (Cause.UNPLUGGED, Cause.NO_DEVICE), number
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
+    async with rig() as uru, desk_of(uru) as desk:
+        if busy:
+            desk.ask()
+            await desk.told(Feedback.PLACE)
+        before = time.monotonic()
+        uru.server.unplug()
+        assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED
+        assert time.monotonic() - before < 0.8
+
+
+async def test_closing_in_the_middle_of_a_capture_switches_the_lamp_off() -> None:
+    async with rig() as uru, desk_of(uru) as desk:
+        desk.ask()
+        await uru.until(AWAIT_ON)
+    assert uru.bench.mode == OFF
+
+
+async def test_waiting_for_a_finger_costs_next_to_nothing() -> None:
+    async with rig() as uru, desk_of(uru) as desk:
+        desk.ask()
+        await uru.until(AWAIT_ON)
+        before_s = time.process_time()
+        await asyncio.sleep(1)
+        # The budget is 2 % of a core; this machine does other things, and the scanner runs in this process.
+        assert time.process_time() - before_s < 0.1
+        assert [said for said in desk.everything if isinstance(said, Status)][1:] == []

@@ -1,0 +1,612 @@
+"""Modules of the ZFM-20 family: a damaged byte costs at most one placement, the wire is always in order."""
+
+import asyncio
+import itertools
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from scanner_fixture import Desk, words
+from zfm_fixture import (
+    HEIGHT,
+    IMAGE,
+    WIDTH,
+    Module,
+    asked,
+    frame,
+    module_at,
+    opened,
+    settings_of,
+    zfm_at,
+)
+
+from drivers.command import Failed, Reason, Refused
+from drivers.driver import BadFrame, Condition
+from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
+from drivers.fingerprint.zfm.codes import Ack, refused
+from drivers.fingerprint.zfm.driver import Zfm
+from drivers.fingerprint.zfm.image import unpacked
+from drivers.fingerprint.zfm.packets import Kind, Packet, Packets, packet
+from drivers.fingerprint.zfm.parameters import Parameters, Product
+from drivers.links.factory import Links
+from drivers.links.framing import CHECK_BYTE, NOISE, OTHER, Damaged
+from drivers.links.link import Action, Cause, LinkError
+
+GEN_IMG, UP_IMAGE, READ_SYS_PARA, AURA, PROD_INFO, PASSWORD = 0x01, 0x0A, 0x0F, 0x35, 0x3C, 0x13
+
+
+async def captured(desk: Desk) -> CaptureOutcome:
+    """Capture with a finger on the glass; says how it ended."""
+    desk.device.finger = True
+    return (await desk.ask()).outcome
+
+
+# Packets.
+
+contents = st.binary(min_size=1, max_size=256)
+kinds = st.sampled_from(Kind)
+
+
+def fed(chunks: list[bytes], address: int = 0xFFFFFFFF) -> list[Packet | Damaged]:
+    packets = Packets(address)
+    found = [each for chunk in chunks for each in packets.feed(chunk)]
+    return [*found, *packets.silence()]
+
+
+@given(st.lists(st.tuples(kinds, contents), max_size=5), st.integers(1, 40))
+def test_packets_come_out_as_they_went_in_however_they_are_cut(
+    sent: list[tuple[Kind, bytes]], size: int
+) -> None:
+    wire = b"".join(packet(kind, content) for kind, content in sent)
+    found = fed([wire[at : at + size] for at in range(0, len(wire), size)])
+
+    assert [(each.kind, each.content) for each in found if isinstance(each, Packet)] == sent
+    assert not any(isinstance(each, Damaged) for each in found)
+
+
+@given(st.binary(max_size=300), st.integers(1, 300))
+def test_no_byte_is_lost_unseen(noise: bytes, size: int) -> None:
+    found = fed([noise[at : at + size] for at in range(0, len(noise), size)])
+
+    assert b"".join(each.wire for each in found) == noise
+
+
+@given(st.binary(max_size=60), contents)
+def test_a_packet_after_noise_is_found_after_a_silence(noise: bytes, content: bytes) -> None:
+    found = fed([noise, packet(Kind.DATA, content)])
+
+    # Noise that ends like a packet may swallow the one that follows only if it is one itself.
+    assert any(isinstance(each, Packet) for each in found)
+
+
+def test_what_a_packet_looks_like() -> None:
+    assert packet(Kind.COMMAND, b"\x01") == bytes.fromhex("ef01ffffffff010003010005")
+    assert packet(Kind.COMMAND, b"\x01") == asked(GEN_IMG)
+
+
+def test_a_damaged_packet_is_given_up_and_the_next_one_read() -> None:
+    good = packet(Kind.ACK, b"\x00")
+    bad = good[:-1] + b"\x00"
+
+    assert [type(each) for each in fed([bad + good])] == [Damaged, Packet]
+    assert fed([bad])[0].fault == CHECK_BYTE  # type: ignore[union-attr]
+
+
+def test_packets_of_another_module_are_not_ours() -> None:
+    (found,) = fed([packet(Kind.ACK, b"\x00", address=5)])
+
+    assert isinstance(found, Damaged)
+    assert found.fault == OTHER
+
+
+@pytest.mark.parametrize(
+    "header", [b"\xef\x01\xff\xff\xff\xff\x07\xff\xff", b"\xef\x01\xff\xff\xff\xff\x09\x00\x03"]
+)
+def test_a_header_that_cannot_be_one_is_noise(header: bytes) -> None:
+    assert fed([header])[0].fault == NOISE  # type: ignore[union-attr]
+
+
+# Images and what a module tells of itself.
+
+
+def test_pixels_are_unpacked_high_half_first() -> None:
+    raster = unpacked(bytes([0x0F, 0xA0]), 2, 2, 508)
+
+    assert raster is not None
+    assert raster.pixels.tolist() == [[0, 255], [170, 0]]
+    assert (raster.resolution_ppi, raster.grey_bits) == (508, 4)
+    assert unpacked(b"\0", 2, 2, 508) is None
+
+
+@given(st.binary(max_size=60))
+def test_no_answer_makes_it_stumble(content: bytes) -> None:
+    Parameters.parse(content)
+    Product.parse(content)
+
+
+def test_parameters_and_product_as_the_manuals_lay_them_out() -> None:
+    parameters = Parameters.parse(bytes.fromhex("0004 0009 00c8 0003 ffffffff 0002 0006"))
+    assert parameters == Parameters(4, 9, 200, 3, 0xFFFFFFFF, 128, 57600)
+
+    product = Product.parse(
+        b"R503"
+        + bytes(12)
+        + b"0001"
+        + b"SN000001"
+        + b"\x01\x02"
+        + b"S"
+        + bytes(7)
+        + bytes.fromhex("00c0 00c0 0600 00c8")
+    )
+    assert product == Product("R503", "SN000001", 192, 192)
+
+
+def test_every_confirmation_code_means_something_to_a_technician() -> None:
+    for code in range(256):
+        error = refused(code, "take an image")
+
+        assert error.action is not Action.NONE
+        assert error.text.endswith(".")
+        assert error.how.endswith(".")
+
+
+# Opening.
+
+
+async def test_the_module_says_who_it_is(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        assert desk.identity.model == "R503"
+        assert desk.identity.serial_number == "SN000001"
+        assert desk.driver.links.simulated
+        assert desk.device.heard[:3] == [PASSWORD, READ_SYS_PARA, PROD_INFO]
+
+
+async def test_two_modules_stay_apart(tmp_path: Path) -> None:
+    async with module_at(tmp_path / "a") as one, module_at(tmp_path / "b") as other:
+        other.serial = b"SN000002"
+        async with opened(one) as first, opened(other) as second:
+            assert (first.identity.serial_number, second.identity.serial_number) == ("SN000001", "SN000002")
+            assert await captured(second) is CaptureOutcome.CAPTURED
+            assert first.everything == []
+
+
+async def test_a_module_that_tells_no_product_has_its_models_size(tmp_path: Path) -> None:
+    async with module_at(tmp_path / "port") as module:
+        module.image = bytes(256 * 288 // 2)
+        async with opened(module, model="as608") as desk:
+            assert desk.identity.model == "AS608 (system 0009)"
+            assert PROD_INFO not in module.heard
+            module.finger = True
+            assert (await desk.ask()).reason is Unreadable.NO_RIDGES
+
+
+@pytest.mark.parametrize(
+    ("spoil", "cause", "how"),
+    [
+        ({"password": b"\1\2\3\4"}, Cause.NO_PERMISSION, "password"),
+        ({"mute": {PASSWORD}}, Cause.NO_ANSWER, "baud"),
+        ({"acks": {PASSWORD: 0x20}}, Cause.WRONG_DEVICE, "address"),
+        ({"acks": {READ_SYS_PARA: 0x19}}, Cause.WRONG_DEVICE, "model"),
+        ({"acks": {READ_SYS_PARA: 0x29}}, Cause.DEVICE_FAULT, "replace"),
+        ({"acks": {READ_SYS_PARA: 0x77}}, Cause.NO_ANSWER, "off and on"),
+    ],
+)
+async def test_what_keeps_a_module_from_opening_has_a_remedy(
+    spoil: dict[str, Any], cause: Cause, how: str, tmp_path: Path
+) -> None:
+    async with module_at(tmp_path / "port") as module:
+        for name, value in spoil.items():
+            setattr(module, name, value)
+        with pytest.raises(LinkError) as error:
+            async with opened(module):
+                pass
+    assert error.value.cause is cause
+    assert how in error.value.how
+
+
+async def test_a_module_with_its_own_password_and_address_is_opened_by_them(tmp_path: Path) -> None:
+    async with module_at(tmp_path / "port") as module:
+        module.password = bytes.fromhex("0badcafe")
+        async with opened(module, password="0BADCAFE") as desk:
+            assert desk.identity.model == "R503"
+
+
+async def test_a_port_that_is_not_there_has_a_remedy(tmp_path: Path) -> None:
+    links = Links()
+    with pytest.raises(LinkError) as error:
+        await Zfm(settings_of(tmp_path / "absent"), links).open()
+    await links.close()
+    assert error.value.cause is Cause.NO_DEVICE
+
+
+async def test_a_module_that_is_just_starting_is_asked_again(tmp_path: Path) -> None:
+    async def model() -> str | None:
+        async with opened(module) as desk:
+            return desk.identity.model
+
+    async with module_at(tmp_path / "port") as module:
+        module.mute = {PASSWORD}
+        opening = asyncio.create_task(model())
+        await module.wire.heard(asked(PASSWORD, bytes(4)))
+        module.mute = set()
+        await module.wire.send(b"\x55")
+        assert await opening == "R503"
+
+
+async def test_an_image_left_on_the_wire_by_somebody_else_is_passed_over(tmp_path: Path) -> None:
+    async with module_at(tmp_path / "port") as module:
+        module.mute = {PASSWORD}  # it is sending, and does not listen
+        opening = asyncio.ensure_future(Zfm(settings_of(module.wire.path), links := Links()).open())
+        await module.wire.host_opened()
+        for _ in range(20):
+            await module.wire.send(frame(0x02, IMAGE[:128]))
+        module.mute = set()
+        await module.wire.send(frame(0x08, IMAGE[:128]))
+        assert (await opening).model == "R503"
+        await links.close()
+
+
+async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with module_at(tmp_path / "port") as module:
+        for _ in range(1000):
+            links = Links()
+            driver = Zfm(settings_of(module.wire.path), links)
+            await driver.open()
+            await driver.close()
+            await links.close()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"model": "zfm-99"}, "zfm-20"),
+        ({"baud": 9601}, "57600"),
+        ({"baud": 1200}, "57600"),
+        ({"password": "1234"}, "eight hexadecimal digits"),
+        ({"image_px": [191, 192]}, "even numbers"),
+        ({"address": -1}, "greater than or equal to 0"),
+        ({"poll_s": 0}, "greater than 0"),
+        ({"wifi": True}, "Extra inputs"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_what_can(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        settings_of(Path("/dev/ttyUSB0"), **wrong)
+
+
+def test_a_password_is_not_shown() -> None:
+    assert "0badcafe" not in repr(settings_of(Path("/dev/ttyUSB0"), password="0badcafe"))
+
+
+# Capturing.
+
+
+@pytest.mark.parametrize("data_bytes", [32, 64, 128, 256])
+async def test_an_image_comes_over_pixel_for_pixel(data_bytes: int, tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", minimum_quality=None) as desk:
+        desk.device.data_bytes, desk.device.image = data_bytes, IMAGE
+        taken = await _raster_of(desk)
+    packed = np.frombuffer(IMAGE, np.uint8)
+    wanted = np.stack([packed >> 4, packed & 15], axis=1).reshape(HEIGHT, WIDTH) * 17
+    assert np.array_equal(taken.pixels, wanted)
+    assert (taken.resolution_ppi, taken.grey_bits) == (508, 4)
+
+
+async def _raster_of(desk: Desk) -> Any:
+    """The image that the driver takes, as it hands it on."""
+    taken = []
+    take = desk.driver.take
+
+    async def noted() -> Any:
+        taken.append(await take())
+        return taken[-1]
+
+    desk.driver.take = noted  # type: ignore[method-assign]
+    await captured(desk)
+    return taken[0]
+
+
+async def test_a_finger_is_waited_for_and_its_image_said(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        asking = desk.ask(position="left_thumb")
+        await desk.told(Feedback.PLACE)
+        while desk.device.heard.count(GEN_IMG) < 3:
+            await asyncio.sleep(0.005)
+        desk.device.finger = True
+        assert (await asking).outcome is CaptureOutcome.CAPTURED
+        found = await desk.next(FingerCaptured)
+        assert (found.width_px, found.height_px, found.resolution_ppi, found.grey_bits) == (192, 192, 508, 4)
+        await desk.ended()
+        assert await desk.condition() is Condition.ONLINE
+
+
+async def test_the_ring_shows_what_to_do_and_goes_out(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.wire.forget()
+        await captured(desk)
+        await desk.ended()
+        assert await desk.condition() is Condition.ONLINE
+        lamps = [command for command in _commands(desk.device.wire.received) if command[0] == AURA]
+    # Breathing blue, steady purple, flashing purple, off.
+    assert [(lamp[1], lamp[3]) for lamp in lamps] == [(1, 2), (3, 3), (2, 3), (4, 2)]
+
+
+def _commands(wire: bytes) -> list[bytes]:
+    return [each.content for each in fed([wire]) if isinstance(each, Packet)]
+
+
+@pytest.mark.parametrize("lamp", ["none", "backlight", "aura"])
+async def test_a_module_without_such_a_lamp_works_without(lamp: str, tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp=lamp) as desk:
+        desk.device.acks = dict.fromkeys((AURA, 0x50, 0x51), 0x19)
+        assert await captured(desk) is CaptureOutcome.CAPTURED
+        asked_for = [code for code in desk.device.heard if code in (AURA, 0x50, 0x51)]
+        assert len(asked_for) == (0 if lamp == "none" else 1)
+
+
+async def test_the_backlight_is_on_while_a_finger_is_wanted(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp="backlight") as desk:
+        await captured(desk)
+        await desk.ended()
+        assert await desk.condition() is Condition.ONLINE
+        assert [code for code in desk.device.heard if code in (0x50, 0x51)] == [0x50, 0x51]
+
+
+async def test_a_finger_lifted_too_early_is_told(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp="none") as desk:
+        module: Module = desk.device
+        taken = itertools.count()
+        own = module._ack
+
+        def lifted(instruction: int, parameters: bytes) -> tuple[int, bytes]:
+            if instruction == GEN_IMG:
+                module.finger = next(taken) == 1  # there at the second look, gone at the third
+            return own(instruction, parameters)
+
+        module._ack = lifted  # type: ignore[method-assign]
+        done = await desk.ask()
+        assert done.outcome is CaptureOutcome.LIFTED_TOO_EARLY
+        assert str(Feedback.LIFTED_TOO_EARLY) in words(desk.everything)
+
+
+async def test_an_image_of_another_model_is_a_matter_of_configuration(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.image = bytes(256 * 288 // 2)
+        desk.device.finger = True
+        asking = desk.ask()
+        error = await desk.next(LinkError)
+        assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+        assert "192 by 192" in error.text
+        await asyncio.wait({asking})
+
+
+async def test_an_instruction_that_arrived_damaged_says_nothing_of_the_finger(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp="none") as desk:
+        desk.device.acks = {GEN_IMG: 0x01}
+        desk.device.finger = True
+        asking = desk.ask()
+        while desk.device.heard.count(GEN_IMG) < 3:
+            await asyncio.sleep(0.005)
+        desk.device.acks = {}
+        assert (await asking).outcome is CaptureOutcome.CAPTURED
+
+
+@pytest.mark.parametrize(
+    "acks", [{GEN_IMG: 0x03}, {GEN_IMG: 0x06}, {UP_IMAGE: 0x0F}, {UP_IMAGE: 0x15}, {UP_IMAGE: 0x01}]
+)
+async def test_an_image_that_the_module_cannot_make_is_unreadable(
+    acks: dict[int, int], tmp_path: Path
+) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.acks = acks
+        desk.device.finger = True
+        done = await desk.ask()
+        assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+
+
+async def test_a_sensor_that_fails_ends_capture_and_watch(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.acks = {GEN_IMG: 0x29}
+        asking = desk.ask()
+        assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
+        error = await desk.next(LinkError)
+        assert (error.cause, error.action) == (Cause.DEVICE_FAULT, Action.REPLACE)
+        with pytest.raises(LinkError):
+            await asking
+
+
+async def test_the_wire_is_left_alone_between_looks(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", poll_s=0.1, lamp="none") as desk:
+        desk.ask(timeout_s=1)
+        assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
+        assert 2 <= desk.device.heard.count(GEN_IMG) <= 11
+
+
+async def test_a_finger_that_stays_is_waited_for_to_lift(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", minimum_quality=99) as desk:
+        desk.device.finger = True
+        asking = desk.ask(best_of=2)
+        await desk.told(Feedback.LIFT)
+        desk.device.finger = False
+        assert (await desk.told(Feedback.PLACE)).attempt == 2
+        desk.device.finger = True
+        assert (await asking).attempts == 2
+
+
+async def test_a_capture_called_off_in_the_middle_of_an_image_is_over_at_once(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.finger = True
+        desk.device.pause_s = 0.005  # 144 packets: three quarters of a second
+        asking = desk.ask()
+        while UP_IMAGE not in desk.device.heard:
+            await asyncio.sleep(0.002)
+        begun_s = asyncio.get_running_loop().time()
+        await desk.cancel()
+        assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
+        assert asyncio.get_running_loop().time() - begun_s < 0.3
+        with pytest.raises(Failed) as failed:
+            await asking
+        assert failed.value.reason is Reason.CANCELLED
+        assert await desk.condition() is Condition.ONLINE  # the rest of the image has passed
+        desk.device.pause_s = 0.0
+        assert await captured(desk) is CaptureOutcome.CAPTURED
+
+
+async def test_a_capture_can_be_called_off_at_any_moment_and_the_next_one_works(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.finger = True
+        outcomes = set()
+        for after_ms in range(0, 60, 3):
+            asking = desk.ask()
+            await asyncio.sleep(after_ms / 1000)
+            await desk.cancel()
+            await asyncio.wait({asking})
+            if type(asking.exception()) is not Refused:  # it had begun
+                outcomes.add((await desk.ended()).outcome)
+        assert CaptureOutcome.CANCELLED in outcomes
+        assert await captured(desk) is CaptureOutcome.CAPTURED
+
+
+# What goes wrong on the wire.
+
+
+async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tmp_path: Path) -> None:
+    chance = random.Random(503)
+    async with zfm_at(tmp_path / "port", lamp="none") as desk:
+        module: Module = desk.device
+        for _ in range(12):
+            number = chance.randrange(144)
+            packets = itertools.count()
+
+            def spoil(part: bytes, number: int = number, packets: Any = packets) -> bytes:
+                if next(packets) != number:
+                    return part
+                at = chance.randrange(len(part))
+                return part[:at] + bytes([part[at] ^ (1 << chance.randrange(8))]) + part[at + 1 :]
+
+            module.mangle_data = spoil
+            module.finger = True
+            done = await desk.ask()
+            assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+            module.mangle_data = bytes
+            assert await captured(desk) is CaptureOutcome.CAPTURED
+
+
+async def test_a_packet_cut_anywhere_costs_only_its_placement(tmp_path: Path) -> None:
+    whole = frame(0x02, IMAGE[:128])
+    async with zfm_at(tmp_path / "port", lamp="none") as desk:
+        module: Module = desk.device
+        for cut in (1, 2, 6, 8, 9, 60, len(whole) - 1):
+            packets = itertools.count()
+            module.mangle_data = lambda part, cut=cut, packets=packets: (
+                part[:cut] if next(packets) == 7 else part
+            )
+            module.finger = True
+            assert (await desk.ask()).reason is Unreadable.DEVICE
+            module.mangle_data = bytes
+            assert await captured(desk) is CaptureOutcome.CAPTURED
+
+
+async def test_garbage_before_and_after_every_packet_is_passed_over(tmp_path: Path) -> None:
+    chance = random.Random(20)
+    async with module_at(tmp_path / "port") as module:
+        # No header in it: what begins like a packet has to be waited for.
+        module.mangle = lambda part: _noise(chance) + part + _noise(chance)
+        async with opened(module, lamp="none") as desk:
+            assert await captured(desk) is CaptureOutcome.CAPTURED
+            assert any(isinstance(said, BadFrame) for said in desk.everything)
+
+
+def _noise(chance: random.Random) -> bytes:
+    return b"\x00" + chance.randbytes(chance.randrange(20)).replace(b"\xef", b"\x00")
+
+
+async def test_an_answer_that_dribbles_is_read(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp="none", answer_s=2) as desk:
+        await desk.device.wire.drained()
+        send = desk.device.wire.send
+
+        async def dribble(data: bytes, **_: Any) -> Any:
+            return await send(data, chunk=7, every_s=0.0)
+
+        desk.device.wire.send = dribble
+        assert await captured(desk) is CaptureOutcome.CAPTURED
+
+
+async def test_a_module_that_falls_silent_is_lost(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", answer_s=0.3) as desk:
+        desk.device.mute = {GEN_IMG}
+        asking = desk.ask()
+        assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
+        assert (await desk.next(LinkError)).cause is Cause.NO_ANSWER
+        await asyncio.wait({asking})
+
+
+async def test_a_module_that_falls_silent_at_rest_is_noticed(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", check_s=0.05, answer_s=0.3) as desk:
+        desk.device.mute = {READ_SYS_PARA}
+        assert (await desk.next(LinkError)).cause is Cause.NO_ANSWER
+
+
+async def test_a_module_at_rest_is_asked_now_and_then(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", check_s=0.05) as desk:
+        while desk.device.heard.count(READ_SYS_PARA) < 4:
+            await asyncio.sleep(0.01)
+        assert desk.everything == []
+
+
+async def test_a_module_that_starts_again_by_itself_is_opened_anew(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        await desk.device.wire.send(b"\x55")
+        error = await desk.next(LinkError)
+        assert (error.cause, error.action) == (Cause.LINK_FAILED, Action.WAIT)
+        assert "power" in error.text
+
+
+async def test_bytes_that_nobody_asked_for_are_kept_for_the_technician(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        await desk.device.wire.send(b"hello")
+        assert (await desk.next(BadFrame)).wire == b"hello"
+        await desk.device.wire.send(frame(0x07, b"\x00"))
+        assert (await desk.next(BadFrame)).fault == OTHER
+
+
+@pytest.mark.parametrize("at", [0, 1, 8, 12, 13, 500, len(IMAGE) // 2])
+async def test_a_cable_pulled_at_any_byte_is_told_at_once(at: int, tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port", lamp="none") as desk:
+        module: Module = desk.device
+        sent = itertools.count()
+        loop = asyncio.get_running_loop()
+        pulled_s: list[float] = []
+
+        def pull(part: bytes) -> bytes:
+            if next(sent) * len(part) < at:
+                return part
+            loop.call_soon(lambda: (module.wire.unplug(), pulled_s.append(loop.time())))
+            return part[: at % len(part)]
+
+        module.mangle = pull
+        module.finger = True
+        asking = desk.ask()
+        assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
+        assert loop.time() - pulled_s[0] < 0.3
+        assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED
+        with pytest.raises(LinkError):
+            await asking
+
+
+async def test_a_cable_pulled_at_rest_ends_the_watch(tmp_path: Path) -> None:
+    async with zfm_at(tmp_path / "port") as desk:
+        desk.device.wire.unplug()
+        assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED
+
+
+def test_every_code_of_the_sheet_has_a_name() -> None:
+    codes = "000102030607 08090A0B0C0D0E0F 101113151819 1A1B1C1D1F 202122242627 29 FCFDFE"
+    assert {ack.value for ack in Ack} == set(bytes.fromhex(codes))

@@ -1,0 +1,493 @@
+"""The HTTP link: bounded in time and size, never led elsewhere, and silent about what it carries."""
+
+import asyncio
+import contextlib
+import datetime
+import gzip
+import ipaddress
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
+
+from drivers.links.factory import Links
+from drivers.links.http.client import HttpLink, HttpSettings
+from drivers.links.link import Action, Cause, LinkError
+from simulators.http.server import HttpServer, Request, Response, json_response
+
+Answering = Callable[[Request], Awaitable[Response]]
+
+
+async def hello(_request: Request) -> Response:
+    return json_response({"hello": True})
+
+
+@contextlib.asynccontextmanager
+async def asking(answer: Answering = hello, **settings: Any) -> AsyncIterator[tuple[HttpLink, HttpServer]]:
+    """A link to a service that answers so."""
+    links = Links()
+    async with HttpServer(answer) as server:
+        try:
+            yield await links.http(HttpSettings(**{"url": server.url} | settings)), server
+        finally:
+            await links.close()
+
+
+@contextlib.asynccontextmanager
+async def raw(said: bytes, pause_s: float = 0) -> AsyncIterator[int]:
+    """A service that says these bytes, one at a time if told to pause, to whoever asks anything; its port."""
+
+    talking: list[asyncio.Task[Any] | None] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talking.append(asyncio.current_task())
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await reader.read(65536)
+            for piece in [said] if not pause_s else [said[i : i + 1] for i in range(len(said))]:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(pause_s)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in filter(None, talking):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def refused(link: HttpLink, **more: Any) -> LinkError:
+    with pytest.raises(LinkError) as error:
+        await link.ask("GET", "/x", **more)
+    return error.value
+
+
+async def link_to(url: str, links: Links, **settings: Any) -> HttpLink:
+    return await links.http(HttpSettings(url=url, **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"url": "ftp://127.0.0.1"}, "neither http"),
+        ({"url": "127.0.0.1:8080"}, "neither http"),
+        ({"url": "http://"}, "neither http"),
+        ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
+        ({"url": "http://127.0.0.1/?a=b"}, "ends in a query"),
+        ({"url": "http://192.0.2.7"}, "in clear over a network"),
+        ({"url": "http://127.example.net"}, "in clear over a network"),
+        ({"url": "https://192.0.2.7", "username": "gw"}, "go together"),
+        ({"url": "https://192.0.2.7", "username": "a:b", "password": "c"}, "no colon"),
+        ({"url": "http://127.0.0.1", "ca_file": "/etc/ca.pem"}, "is for https"),
+        ({}, "Field required"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why) as error:
+        HttpSettings(**settings)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.5:1", "http://localhost/a/b", "http://[::1]:9", "https://10.0.0.1"]
+)
+def test_addresses_that_may_be_used(url: str) -> None:
+    assert HttpSettings(url=url).url == url
+
+
+def test_a_wire_that_nobody_else_reaches_may_be_cleartext() -> None:
+    assert HttpSettings(url="http://192.0.2.7/", cleartext=True).url == "http://192.0.2.7"
+
+
+async def test_an_answer_comes_back_whole_below_the_configured_path() -> None:
+    async with HttpServer(hello) as server:
+        links = Links()
+        link = await link_to(f"{server.url}/reader/one/", links)
+        answer = await link.ask("POST", "/scan", query={"id": "a b"}, body={"a": [1]})
+        await links.close()
+    assert (answer.status, answer.media_type, answer.body) == (200, "application/json", b'{"hello": true}')
+    asked = server.asked[0]
+    assert (asked.method, asked.path, dict(asked.query)) == ("POST", "/reader/one/scan", {"id": "a b"})
+    assert asked.json == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    ("path", "arrives"),
+    [
+        ("http://192.0.2.9/steal", "/http%3A//192.0.2.9/steal"),
+        ("//192.0.2.9/steal", "/192.0.2.9/steal"),
+        ("@192.0.2.9/", "/@192.0.2.9/"),
+        ("/images/1?a=2", "/images/1"),
+    ],
+)
+async def test_a_path_that_a_service_names_leads_nowhere_else(path: str, arrives: str) -> None:
+    async with asking() as (link, server):
+        await link.ask("GET", path)
+        assert [request.path.replace(":", "%3A") for request in server.asked] == [arrives]
+
+
+@pytest.mark.parametrize("path", ["/a\0", "/a\n", "/a?\x01", "/a?\u00e9", "/" + "a" * 70_000])
+async def test_a_path_that_cannot_be_is_no_request(path: str) -> None:
+    async with asking() as (link, _):
+        with pytest.raises(LinkError) as error:
+            await link.ask("GET", path)
+    assert error.value.cause is Cause.WRONG_DEVICE
+
+
+@pytest.mark.parametrize("challenge", ["Digest realm=a, nonce", 'Digest realm="a", nonce="b", algorithm="X"'])
+async def test_a_challenge_that_is_none_is_no_fault_of_ours(challenge: str) -> None:
+    said = f"HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n".encode()
+    async with raw(said) as port:
+        links = Links()
+        link = await link_to(f"http://127.0.0.1:{port}", links, username="u", password="p", auth="digest")
+        assert (await refused(link)).cause is Cause.WRONG_DEVICE
+        await links.close()
+
+
+async def test_credentials_are_sent_and_shown_nowhere() -> None:
+    seen: list[bytes] = []
+    async with HttpServer(hello) as server:
+        links = Links(lambda _direction, chunk: seen.append(chunk))
+        settings = HttpSettings(url=server.url, username="gw", password="hünter2")
+        await (await links.http(settings)).ask("GET", "/x")
+        await links.close()
+    assert server.asked[0].credentials == ("gw", "hünter2")
+    everything = repr(settings) + settings.model_dump_json() + str(b"".join(seen))
+    assert "nter2" not in everything
+    assert "authorization" not in everything.lower()
+
+
+async def test_a_trace_has_both_directions() -> None:
+    seen: list[tuple[str, bytes]] = []
+    async with HttpServer(hello) as server:
+        links = Links(lambda direction, chunk: seen.append((direction, chunk)))
+        await (await link_to(server.url, links)).ask("PUT", "/x", body={"a": 1})
+        await links.close()
+    assert seen == [
+        ("out", b'PUT /x\n{"a":1}'),
+        ("in", b"200 application/json\n"),
+        ("in", b'{"hello": true}'),
+    ]
+
+
+async def test_a_simulator_is_known_by_its_header() -> None:
+    links = Links()
+    async with HttpServer(hello) as server:
+        link = await link_to(server.url, links)
+        assert not links.simulated
+        await link.ask("GET", "/x")
+        assert links.simulated
+        await links.close()
+
+
+async def test_a_service_that_says_nothing_of_it_is_real() -> None:
+    links = Links()
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
+        await (await link_to(f"http://127.0.0.1:{port}", links)).ask("GET", "/")
+        await links.close()
+    assert not links.simulated
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "action"),
+    [
+        (401, Cause.NO_PERMISSION, Action.CONFIGURE),
+        (403, Cause.NO_PERMISSION, Action.CONFIGURE),
+        (404, Cause.WRONG_DEVICE, Action.CONFIGURE),
+        (302, Cause.WRONG_DEVICE, Action.CONFIGURE),
+        (308, Cause.WRONG_DEVICE, Action.CONFIGURE),
+        (500, Cause.NO_ANSWER, Action.RESTART),
+        (418, Cause.NO_ANSWER, Action.RESTART),
+    ],
+)
+async def test_a_status_becomes_a_cause_and_a_remedy(status: int, cause: Cause, action: Action) -> None:
+    async def answer(_request: Request) -> Response:
+        return Response(status, b"L898902C3 ERIKSSON", headers=(("Location", "http://192.0.2.9/"),))
+
+    async with asking(answer) as (link, server):
+        error = await refused(link)
+        assert (error.cause, error.action) == (cause, action)
+        assert str(status) in error.text
+        assert error.how
+        assert "ERIKSSON" not in error.text + error.how
+        assert len(server.asked) == 1
+
+
+async def test_a_status_that_is_expected_is_an_answer() -> None:
+    async def answer(_request: Request) -> Response:
+        return json_response({}, 409)
+
+    async with asking(answer) as (link, _):
+        assert (await link.ask("GET", "/x", expect=(200, 409))).status == 409
+
+
+async def test_the_environment_sends_nothing_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with asking() as (link, _):
+        assert (await link.ask("GET", "/x")).status == 200
+
+
+async def test_an_answer_that_is_too_large_is_cut_off() -> None:
+    async def answer(_request: Request) -> Response:
+        return Response(body=bytes(300_000))
+
+    async with asking(answer) as (link, _):
+        assert len((await link.ask("GET", "/x", limit_bytes=300_000)).body) == 300_000
+        error = await refused(link, limit_bytes=299_999)
+        assert error.cause is Cause.WRONG_DEVICE
+        assert "299999" in error.text
+
+
+async def test_what_comes_compressed_is_refused() -> None:
+    async def answer(_request: Request) -> Response:
+        return Response(body=gzip.compress(bytes(10_000_000)), headers=(("Content-Encoding", "gzip"),))
+
+    async with asking(answer) as (link, _):
+        assert "compresses" in (await refused(link)).text
+
+
+async def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
+    async def answer(_request: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with asking(answer, timeout_s=0.05) as (link, _):
+        before = asyncio.get_running_loop().time()
+        error = await refused(link)
+        assert error.cause is Cause.NO_ANSWER
+        assert "within 0.05 seconds" in error.text
+        assert asyncio.get_running_loop().time() - before < 1
+
+
+async def test_an_answer_that_dribbles_is_given_up_in_time() -> None:
+    links = Links()
+    async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01) as port:
+        link = await link_to(f"http://127.0.0.1:{port}", links, timeout_s=0.1)
+        assert (await refused(link)).cause is Cause.NO_ANSWER
+        await links.close()
+
+
+async def test_an_answer_cut_anywhere_is_a_failure_of_the_link() -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n123456789012345678901234567890"
+    for cut in range(1, len(whole), 5):
+        links = Links()
+        async with raw(whole[:cut]) as port:
+            error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
+            await links.close()
+        assert error.cause in (Cause.LINK_FAILED, Cause.WRONG_DEVICE), cut
+
+
+async def test_something_that_speaks_no_http_is_another_service() -> None:
+    links = Links()
+    async with raw(b"220 mail.example ESMTP\r\n") as port:
+        error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
+        await links.close()
+    assert error.cause is Cause.WRONG_DEVICE
+    assert "speaks no HTTP" in error.text
+
+
+async def test_nobody_there_and_a_name_that_does_not_resolve_are_told_apart() -> None:
+    links = Links()
+    nobody = await refused(await link_to("http://127.0.0.1:9", links))
+    nameless = await refused(await link_to("https://reader.invalid", links))
+    await links.close()
+    assert nobody.cause is nameless.cause is Cause.NO_ANSWER
+    assert "Connection refused" in nobody.text
+    assert "does not resolve" in nameless.text
+
+
+async def test_lines_come_one_by_one_as_they_are_sent() -> None:
+    may_go_on = asyncio.Event()
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield b'{"a":'
+        yield b' 1}\n\n{"b": 2}\n'
+        await may_go_on.wait()
+        yield b'{"c": 3}'
+
+    async def answer(_request: Request) -> Response:
+        return Response(stream=stream())
+
+    async with asking(answer) as (link, _), contextlib.aclosing(link.lines("POST", "/scan")) as lines:
+        assert await anext(lines) == b'{"a": 1}'
+        assert await anext(lines) == b'{"b": 2}'
+        may_go_on.set()
+        assert [line async for line in lines] == [b'{"c": 3}']
+
+
+async def test_a_line_without_end_is_cut_off() -> None:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield bytes(65536)
+
+    async def answer(_request: Request) -> Response:
+        return Response(stream=stream())
+
+    async with asking(answer) as (link, _):
+        with pytest.raises(LinkError, match="sent more than"):
+            async for _line in link.lines("POST", "/scan"):
+                pass
+
+
+async def test_listening_no_more_ends_the_connection() -> None:
+    gone = asyncio.Event()
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"1\n"
+            await asyncio.Event().wait()
+        finally:
+            gone.set()
+
+    async def answer(_request: Request) -> Response:
+        return Response(stream=stream())
+
+    async with asking(answer) as (link, _):
+        async with contextlib.aclosing(link.lines("POST", "/scan")) as lines:
+            await anext(lines)
+        async with asyncio.timeout(5):
+            await gone.wait()
+
+
+async def test_silence_between_lines_is_given_up() -> None:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield b"1\n"
+        await asyncio.Event().wait()
+
+    async def answer(_request: Request) -> Response:
+        return Response(stream=stream())
+
+    async with (
+        asking(answer) as (link, _),
+        contextlib.aclosing(link.lines("GET", "/", silence_s=0.05)) as lines,
+    ):
+        await anext(lines)
+        with pytest.raises(LinkError) as error:
+            await anext(lines)
+        assert error.value.cause is Cause.NO_ANSWER
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An authority, a service's certificate it signed, and another authority."""
+    place = tmp_path_factory.mktemp("tls")
+    now = datetime.datetime.now(datetime.UTC)
+
+    def issue(name: str, issuer: Any = None) -> Any:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(issuer[0].subject if issuer else subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+                critical=False,
+            )
+            .sign(issuer[1] if issuer else key, hashes.SHA256())
+        )
+        (place / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        (place / f"{name}.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return certificate, key
+
+    issue("reader", issue("authority"))
+    issue("stranger")
+    return place
+
+
+def tls_of(certificates: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates / "reader.crt", certificates / "reader.key")
+    return context
+
+
+async def test_a_service_that_the_authority_signed_is_trusted(certificates: Path) -> None:
+    links = Links()
+    async with HttpServer(hello, tls=tls_of(certificates)) as server:
+        link = await link_to(server.url, links, ca_file=certificates / "authority.crt")
+        assert (await link.ask("GET", "/x")).status == 200
+        await links.close()
+
+
+@pytest.mark.parametrize("ca", ["stranger.crt", None])
+async def test_any_other_certificate_is_not_and_nothing_is_sent(certificates: Path, ca: str | None) -> None:
+    links = Links()
+    async with HttpServer(hello, tls=tls_of(certificates)) as server:
+        link = await link_to(
+            server.url, links, ca_file=ca and certificates / ca, username="gw", password="secret"
+        )
+        error = await refused(link)
+        await links.close()
+    assert error.cause is Cause.WRONG_DEVICE
+    assert "is not trusted" in error.text
+    assert "ca_file" in error.how
+    assert server.asked == []
+
+
+async def test_another_host_with_the_same_certificate_is_not_trusted(certificates: Path) -> None:
+    links = Links()
+    async with HttpServer(hello, tls=tls_of(certificates)) as server:
+        link = await link_to(
+            f"https://localhost:{server.port}", links, ca_file=certificates / "authority.crt"
+        )
+        assert "is not trusted" in (await refused(link)).text
+        await links.close()
+
+
+async def test_a_service_without_tls_is_said_so(certificates: Path) -> None:
+    links = Links()
+    async with HttpServer(hello) as server:
+        link = await link_to(
+            f"https://127.0.0.1:{server.port}", links, ca_file=certificates / "authority.crt"
+        )
+        error = await refused(link)
+        await links.close()
+    assert error.cause is Cause.WRONG_DEVICE
+    assert "http://" in error.how
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+async def test_a_ca_file_that_cannot_be_used_is_said_so(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    links = Links()
+    with pytest.raises(LinkError) as error:
+        await link_to("https://127.0.0.1:9", links, ca_file=file)
+    await links.close()
+    assert error.value.cause is Cause.NO_PERMISSION
+    assert "ca.pem" in error.value.text
+
+
+async def test_opening_and_closing_many_times_leaves_nothing() -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    async with HttpServer(hello) as server:
+        for _ in range(40):
+            links = Links()
+            await (await link_to(server.url, links)).ask("GET", "/x")
+            await links.close()
+    assert len(server.asked) == 40

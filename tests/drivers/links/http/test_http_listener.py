@@ -1,0 +1,144 @@
+"""A listener for what devices put: from named addresses, within a size, and never more than it can hold."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from drivers.links.factory import Links
+from drivers.links.http.listener import QUEUED, HttpListener, ListenerSettings
+from drivers.links.link import Cause, LinkError
+
+
+@contextlib.asynccontextmanager
+async def listening(**settings: Any) -> AsyncIterator[tuple[HttpListener, str, Links]]:
+    links = Links()
+    quick = {"listen": "127.0.0.1:0", "sources": ["127.0.0.0/8"]}
+    try:
+        listener = await links.http_listener(ListenerSettings(**quick | settings))
+        yield listener, f"http://127.0.0.1:{listener.port}/push", links
+    finally:
+        await links.close()
+
+
+async def post(url: str, body: bytes = b"{}", **how: Any) -> int:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.post(url, content=body, **how)).status_code
+
+
+async def test_what_is_put_comes_out_in_order_over_one_connection() -> None:
+    async with listening() as (listener, url, links):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            for number in range(5):
+                answer = await client.post(
+                    url, content=f"{number}", headers={"content-type": "Application/JSON; charset=utf-8"}
+                )
+                assert answer.status_code == 200
+        put = [await listener.next() for _ in range(5)]
+        assert [one.body for one in put] == [b"0", b"1", b"2", b"3", b"4"]
+        assert (put[0].path, put[0].media_type, links.simulated) == ("/push", "application/json", False)
+
+
+async def test_a_body_in_chunks_that_waits_to_be_asked_for_is_taken() -> None:
+    async with listening() as (listener, _, _links):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        for byte in b"3\r\nabc\r\n0\r\n\r\n":
+            writer.write(bytes([byte]))
+            await writer.drain()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        writer.close()
+        assert (await listener.next()).body == b"abc"
+
+
+async def test_strangers_are_hung_up_on() -> None:
+    async with listening(sources=["192.0.2.21"]) as (_, url, _links):
+        with pytest.raises(httpx.HTTPError):
+            await post(url)
+
+
+async def test_who_must_prove_a_password_is_refused_without_it() -> None:
+    async with listening(username="cam", password="right") as (listener, url, _):
+        assert await post(url) == 401
+        assert await post(url, auth=("cam", "wrong")) == 401
+        assert await post(url, auth=("cam", "right")) == 200
+        await listener.next()
+
+
+async def test_too_much_is_refused_whether_it_is_announced_or_not() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(4096)
+
+    async with listening(body_max_bytes=65536) as (_, url, _links):
+        assert await post(url, bytes(70000)) == 413
+        with contextlib.suppress(httpx.HTTPError):  # it may still be sending when it is hung up on
+            async with httpx.AsyncClient(trust_env=False) as client:
+                assert (await client.post(url, content=endless())).status_code == 413
+
+
+async def test_what_is_no_push_is_refused() -> None:
+    async with listening() as (listener, url, _):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert (await client.get(url)).status_code == 405
+        _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        assert await post(url) == 200
+        await listener.next()
+
+
+async def test_when_nobody_takes_what_is_put_devices_shall_come_again() -> None:
+    async with listening() as (listener, url, _):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            codes = [(await client.post(url, content=b"x")).status_code for _ in range(QUEUED + 1)]
+        assert codes == [200] * QUEUED + [503]
+        await listener.next()
+        assert await post(url) == 200
+
+
+async def test_a_request_that_never_ends_is_given_up() -> None:
+    async with listening(request_s=0.1) as (listener, _, _links):
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"POST / HTTP/1.1\r\nContent-Length: 10\r\nHost: x\r\n\r\nabc")
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_simulator_says_that_it_is_one() -> None:
+    async with listening() as (_, url, links):
+        await post(url, headers={"x-borderpost-simulated": "1"})
+        assert links.simulated
+
+
+async def test_a_port_that_is_taken_is_told() -> None:
+    async with listening() as (listener, _, _links):
+        with pytest.raises(LinkError) as held:
+            async with listening(listen=f"127.0.0.1:{listener.port}"):
+                pass
+        assert (held.value.cause, "listen" in held.value.how) == (Cause.PORT_HELD, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"listen": "localhost:80"}, "no address"),
+        ({"listen": "127.0.0.1"}, "no address"),
+        ({"listen": "127.0.0.1:http"}, "no port"),
+        ({"listen": "0.0.0.0:8090"}, "in clear from a network"),
+        ({"sources": []}, "at least 1"),
+        ({"sources": ["camera.example"]}, "neither an address"),
+        ({"username": "cam"}, "go together"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        ListenerSettings(**{"listen": "127.0.0.1:8090", "sources": ["127.0.0.1"]} | settings)

@@ -1,0 +1,387 @@
+"""Modbus: one request on the wire at a time, each once, each answered by its own answer or by none."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from modbus_fixture import (
+    FLASH_OPEN,
+    FLASH_STOP,
+    INPUTS,
+    RELAYS,
+    WITHIN_S,
+    link_to,
+    settings_of,
+    site_at,
+)
+from pydantic import ValidationError
+
+from drivers.links.factory import Links
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.modbus.framing import serial_frame, tcp_frame
+from drivers.links.modbus.link import ModbusLink, ModbusSettings
+from drivers.links.modbus.pdu import (
+    Function,
+    ModbusRefused,
+    ReadBits,
+    ReadRegisters,
+    Write,
+    WriteCoils,
+)
+from drivers.links.request_queue import Withdrawn
+from simulators.barrier.bus_faults import (
+    DuplicatedReply,
+    ExceptionReply,
+    ForeignReply,
+    HangUp,
+    LateReply,
+    LostReply,
+    LostRequest,
+    WrongCrc,
+)
+from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.modbus_site import ModbusSite
+from simulators.barrier.wirelog import Fate
+from simulators.faults import Noise, Unplug
+from simulators.links.serial_line import SerialLine
+
+AT_REST = (False, True, False, False, True, True, False, True)
+
+
+@pytest.fixture(params=["tcp", "rtu"])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ModbusSite]:
+    async with site_at(tmp_path / "board" if request.param == "rtu" else None) as site:
+        yield site
+
+
+@pytest.fixture
+async def link(site: ModbusSite) -> AsyncIterator[ModbusLink]:
+    async with link_to(site) as link:
+        yield link
+
+
+@pytest.fixture
+async def hasty(site: ModbusSite) -> AsyncIterator[ModbusLink]:
+    """A link for answers that do not come."""
+    async with link_to(site, answer_within_s=WITHIN_S) as link:
+        yield link
+
+
+async def lost(link: ModbusLink, request: ReadBits | Write) -> LinkError:
+    """Ask what will not be answered."""
+    with pytest.raises(LinkError) as error:
+        await link.ask(request)
+    assert error.value.text
+    assert error.value.how
+    return error.value
+
+
+# What is said and understood.
+
+
+async def test_every_function_that_boards_have(link: ModbusLink, site: ModbusSite) -> None:
+    assert await link.ask(INPUTS) == AT_REST
+    assert await link.ask(WriteCoils(0, [False, True, False, True, False, False, False, False]))
+    assert await link.ask(Write(Function.WRITE_COIL, 1, 0))
+    assert await link.ask(RELAYS) == (False, False, False, True, False, False, False, False)
+    assert await link.ask(ReadRegisters(Function.READ_HOLDING_REGISTERS, 0x8000, 1)) == (100,)
+    assert await link.ask(Write(Function.WRITE_REGISTER, 0x1000, 0))
+    assert await link.ask(WriteCoils(0, [False] * 8))
+    assert all(frame.fate in (Fate.HEARD, Fate.SENT) for frame in site.log.frames)
+
+
+async def test_a_pulse_that_the_board_times_is_one_frame(link: ModbusLink, site: ModbusSite) -> None:
+    assert await link.ask(FLASH_OPEN)
+    await site.log.until(lambda: len(site.log.contacts) == 2)
+    assert [frame.meaning for frame in site.log.output_writes] == ["relay 0 on for 0.2 s"]
+
+
+async def test_a_refusal_says_whether_something_may_have_been_done(
+    link: ModbusLink, site: ModbusSite
+) -> None:
+    with pytest.raises(ModbusRefused, match="no such address") as refused:
+        await link.ask(ReadBits(Function.READ_COILS, 6, 8))
+    assert refused.value.nothing_done
+    site.inject(ExceptionReply(code=4, acts=True))
+    with pytest.raises(ModbusRefused, match="failed in doing it") as refused:
+        await link.ask(FLASH_OPEN)
+    assert not refused.value.nothing_done
+    assert await link.ask(INPUTS) == AT_REST
+
+
+async def test_it_is_known_that_the_board_is_simulated(site: ModbusSite) -> None:
+    links = Links()
+    async with link_to(site, links):
+        assert links.simulated
+
+
+async def test_both_directions_are_tapped(site: ModbusSite) -> None:
+    seen: list[tuple[str, bytes]] = []
+    async with link_to(site, Links(lambda direction, chunk: seen.append((direction, chunk)))) as link:
+        seen.clear()
+        await link.ask(INPUTS)
+    sent = b"".join(chunk for direction, chunk in seen if direction == "out")
+    assert sent == site.log.requests[-1].wire
+    assert b"".join(chunk for direction, chunk in seen if direction == "in") == site.log.responses[-1].wire
+
+
+# What goes wrong with an answer.
+
+
+@pytest.mark.parametrize("fault", [LostReply(of="writes"), LostRequest(of="writes"), Silence()])
+async def test_a_write_without_an_answer_is_on_the_wire_once(
+    hasty: ModbusLink, site: ModbusSite, fault: LostReply | LostRequest | Silence
+) -> None:
+    site.inject(fault)
+    error = await lost(hasty, FLASH_OPEN)
+    assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.CALL)
+    assert len(site.log.actuations) == 1
+
+
+async def test_a_lost_write_over_tcp_ends_its_connection_and_a_stop_makes_another(tmp_path: Path) -> None:
+    """What the kernel still held would come to the board when the cable is put back."""
+    async with site_at(None) as site, link_to(site, answer_within_s=WITHIN_S) as link:
+        site.inject(LostReply(of="writes"))
+        await lost(link, FLASH_OPEN)
+        await site.log.until(lambda: not site.log.connections[-1].opened)
+        assert await link.ask(FLASH_STOP, urgent=True)
+        assert [frame.connection for frame in site.log.actuations] == [1, 2]
+
+
+async def test_a_lost_answer_to_a_question_costs_only_itself(hasty: ModbusLink, site: ModbusSite) -> None:
+    site.inject(LostReply())
+    await lost(hasty, INPUTS)
+    assert await hasty.ask(INPUTS) == AT_REST
+
+
+async def test_an_answer_that_comes_twice_is_taken_once(link: ModbusLink, site: ModbusSite) -> None:
+    await link.ask(WriteCoils(0, [False] * 3 + [True]))
+    site.inject(DuplicatedReply(copies=3))
+    assert (await link.ask(RELAYS))[3]
+    await link.ask(WriteCoils(0, [False] * 8))
+    site.inject(DuplicatedReply(copies=3))
+    assert not any(await link.ask(RELAYS))
+    assert not any(await link.ask(RELAYS))
+
+
+async def test_a_late_answer_is_not_taken_for_that_to_the_next_question(
+    hasty: ModbusLink, site: ModbusSite
+) -> None:
+    site.inject(LateReply(delay_s=WITHIN_S * 1.5))
+    await lost(hasty, RELAYS)  # its answer, no relay closed, is under way
+    await hasty.ask(WriteCoils(0, [True] * 8))
+    assert await hasty.ask(RELAYS) == (True,) * 8
+    await site.log.until(lambda: any(frame.fate is Fate.LATE for frame in site.log.responses))
+    assert await hasty.ask(RELAYS) == (True,) * 8
+
+
+async def test_a_late_refusal_is_not_taken_for_that_of_a_stop(tmp_path: Path) -> None:
+    async with site_at(tmp_path / "board") as site, link_to(site, answer_within_s=WITHIN_S) as link:
+        site.inject(LateReply(delay_s=WITHIN_S * 1.2))
+        site.inject(ExceptionReply(code=6))
+        await lost(link, FLASH_OPEN)
+        site.inject(LateReply(delay_s=WITHIN_S * 0.5))
+        assert await link.ask(FLASH_STOP, urgent=True)
+
+
+async def test_an_answer_of_somebody_else_is_none(hasty: ModbusLink, site: ModbusSite) -> None:
+    site.inject(ForeignReply())
+    await lost(hasty, INPUTS)
+    assert await hasty.ask(INPUTS) == AT_REST
+
+
+async def test_a_damaged_answer_is_none_and_noise_before_one_does_no_harm(tmp_path: Path) -> None:
+    async with site_at(tmp_path / "board") as site, link_to(site, answer_within_s=WITHIN_S) as link:
+        site.inject(WrongCrc())
+        await lost(link, INPUTS)
+        site.inject(Noise(size=5))
+        assert await link.ask(INPUTS) == AT_REST
+
+
+async def test_a_board_that_does_not_speak_modbus_is_said_to_be_another() -> None:
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        links = Links()
+        with pytest.raises(LinkError) as error:
+            await links.modbus(ModbusSettings(port=f"tcp://127.0.0.1:{port}"))
+        await links.close()
+    assert (error.value.cause, error.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
+
+
+async def test_a_board_that_does_not_answer_who_it_is_is_asked_on(tmp_path: Path) -> None:
+    async with site_at(None) as site:
+        site.inject(LostReply())
+        async with link_to(site, answer_within_s=WITHIN_S) as link:
+            assert not link.simulated
+            assert await link.ask(INPUTS) == AT_REST
+
+
+# Connections and cables.
+
+
+async def test_nobody_there_is_said_with_a_remedy(tmp_path: Path) -> None:
+    async with site_at(None) as site:
+        settings = settings_of(site)
+    with pytest.raises(LinkError) as error:
+        await Links().modbus(ModbusSettings(**settings))
+    assert error.value.cause is Cause.NO_ANSWER
+    assert "refused" in error.value.text
+    with pytest.raises(LinkError) as error:
+        await Links().modbus(ModbusSettings(port=str(tmp_path / "absent")))
+    assert error.value.cause is Cause.NO_DEVICE
+
+
+async def test_a_serial_line_has_one_owner(tmp_path: Path) -> None:
+    async with site_at(tmp_path / "board") as site, link_to(site):
+        with pytest.raises(LinkError) as error:
+            async with link_to(site):
+                pass
+        assert error.value.cause in (Cause.PORT_HELD, Cause.NO_PERMISSION)
+
+
+@pytest.mark.parametrize("of", ["before", "after"])
+async def test_a_connection_that_ends_is_told_at_once_and_the_write_is_not_repeated(of: str) -> None:
+    async with site_at(None) as site, link_to(site) as link:
+        site.inject(HangUp(of="writes", acts=of == "after"))
+        assert (await lost(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
+        assert (await lost(link, FLASH_OPEN)).cause is Cause.UNPLUGGED
+        assert len(site.log.actuations) == 1
+
+
+async def test_an_unplugged_cable_is_told_at_the_next_question(link: ModbusLink, site: ModbusSite) -> None:
+    site.inject(Unplug())
+    assert (await lost(link, INPUTS)).cause is Cause.UNPLUGGED
+
+
+@pytest.mark.parametrize("cut", range(6))
+async def test_a_line_unplugged_at_any_byte_of_an_answer(tmp_path: Path, cut: int) -> None:
+    answer = serial_frame(1, bytes([2, 1, 0xB2]))
+    async with SerialLine.at(tmp_path / "board") as line:
+        links = Links()
+        link = await links.modbus(ModbusSettings(port=str(line.path)))
+        asking = asyncio.ensure_future(link.ask(INPUTS))
+        await line.heard(serial_frame(1, INPUTS.pdu))
+        await line.send(answer[:cut])
+        await line.drained()
+        line.unplug()
+        with pytest.raises(LinkError) as error:
+            await asking
+        await links.close()
+    assert error.value.cause is Cause.UNPLUGGED
+
+
+@pytest.mark.parametrize("cut", range(10))
+async def test_a_connection_that_ends_at_any_byte_of_an_answer(cut: int) -> None:
+    answer = tcp_frame(2, 1, bytes([2, 1, 0xB2]))  # the first question is who it is
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(11)
+        writer.write(tcp_frame(1, 1, bytes([0xAB, 1])))
+        await reader.readexactly(12)
+        writer.write(answer[:cut])
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        links = Links()
+        link = await links.modbus(ModbusSettings(port=f"tcp://127.0.0.1:{port}"))
+        with pytest.raises(LinkError) as error:
+            await link.ask(INPUTS)
+        await links.close()
+    assert error.value.cause is Cause.UNPLUGGED
+
+
+# Whose turn it is.
+
+
+async def test_a_stop_waits_for_one_request_at_most(link: ModbusLink, site: ModbusSite) -> None:
+    site.inject(SlowBus(delay_s=0.05))
+    before = len(site.log.requests)
+    waiting = [asyncio.ensure_future(link.ask(INPUTS)) for _ in range(20)]
+    await site.log.until(lambda: len(site.log.requests) == before + 1)
+    assert await link.ask(FLASH_STOP, urgent=True)
+    assert [frame.function for frame in site.log.requests[before:]][:2] == [2, 5]
+    for one in waiting:
+        one.cancel()
+
+
+async def test_one_request_is_on_the_wire_at_a_time(link: ModbusLink, site: ModbusSite) -> None:
+    site.inject(SlowBus(delay_s=0.01))
+    before = len(site.log.frames)
+    await asyncio.gather(*(link.ask(INPUTS, urgent=n % 2 == 0) for n in range(8)))
+    assert [frame.direction for frame in site.log.frames[before:]] == ["request", "response"] * 8
+
+
+async def test_what_its_caller_has_given_up_is_not_sent_any_more(link: ModbusLink, site: ModbusSite) -> None:
+    site.inject(SlowBus(delay_s=0.05))
+    before = len(site.log.requests)
+    asking = asyncio.ensure_future(link.ask(INPUTS))
+    opening = asyncio.ensure_future(link.ask(FLASH_OPEN))
+    await site.log.until(lambda: len(site.log.requests) == before + 1)
+    opening.cancel()
+    await asking
+    await link.ask(INPUTS)
+    assert not site.log.actuations
+
+
+async def test_the_answer_to_a_request_given_up_on_the_wire_is_not_the_next_ones(
+    link: ModbusLink, site: ModbusSite
+) -> None:
+    site.inject(SlowBus(delay_s=0.05))
+    before = len(site.log.requests)
+    asking = asyncio.ensure_future(link.ask(RELAYS))
+    await site.log.until(lambda: len(site.log.requests) == before + 1)
+    asking.cancel()
+    await link.ask(WriteCoils(0, [True] * 8))
+    assert await link.ask(RELAYS) == (True,) * 8
+    assert [frame.direction for frame in site.log.frames[2 * before :]] == ["request", "response"] * 3
+
+
+async def test_what_is_no_longer_wanted_when_its_turn_comes_is_not_sent(
+    link: ModbusLink, site: ModbusSite
+) -> None:
+    with pytest.raises(Withdrawn):
+        await link.ask(FLASH_OPEN, wanted=lambda: False)
+    assert not site.log.actuations
+
+
+async def test_closing_ends_what_waits(site: ModbusSite) -> None:
+    site.inject(Silence())
+    async with link_to(site) as link:
+        waiting = [asyncio.ensure_future(link.ask(INPUTS)) for _ in range(3)]
+        await site.log.until(lambda: site.log.requests and site.log.requests[-1].function == 2)
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(error, LinkError) for error in ended)
+    assert (await lost(link, INPUTS)).text == "The link is closed."
+
+
+async def test_opening_and_closing_many_times_leaves_nothing(site: ModbusSite) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    for _ in range(50):
+        async with link_to(site):
+            pass
+
+
+# Settings.
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"port": "tcp://"}, "tcp://host:port"),
+        ({"port": "tcp://board:99999"}, "tcp://host:port"),
+        ({"port": "board"}, "absolute path"),
+        ({"port": "usb:1"}, "usb:VID:PID"),
+        ({"port": "tcp://board", "baud": 9600}, "remove it"),
+        ({"port": "/dev/ttyS0", "baud": 9601}, "choose one of"),
+        ({"port": "tcp://board", "unit": 0}, "greater than or equal to 1"),
+    ],
+)
+def test_what_no_board_can_be_reached_by_is_refused(settings: dict[str, object], remedy: str) -> None:
+    with pytest.raises(ValidationError, match=remedy):
+        ModbusSettings.model_validate(settings)

@@ -1,0 +1,70 @@
+"""What is told of a wire beside its bytes: which message it is, and nothing of what it says."""
+
+import binascii
+
+import pytest
+
+from drivers.access.osdp import frames as osdp
+from drivers.driver import load_driver
+from drivers.fingerprint.zfm import codes as zfm
+from drivers.fingerprint.zfm.packets import Kind, packet
+from drivers.links.link import Direction
+from drivers.links.modbus.framing import serial_frame, tcp_frame
+from drivers.links.recording import dissect as meanings
+
+READ, REFUSED = bytes.fromhex("02 0000 0008"), bytes.fromhex("82 04")
+
+
+@pytest.mark.parametrize(
+    ("chunk", "said"),
+    [
+        (tcp_frame(7, 1, READ), "unit 1: read inputs"),
+        (serial_frame(3, READ), "unit 3: read inputs"),
+        (serial_frame(3, REFUSED), "unit 3: read inputs, refused"),
+        (serial_frame(3, b"\x63\x00"), "unit 3: function 63"),
+        (serial_frame(3, READ)[:-1], ""),
+        (b"", ""),
+    ],
+)
+def test_modbus(chunk: bytes, said: str) -> None:
+    assert meanings.modbus("out", chunk) == said
+
+
+@pytest.mark.parametrize(
+    ("direction", "chunk", "said"),
+    [
+        ("out", b"GET /1/image.jpg?pwd=geheim\n", "GET /1/image.jpg"),
+        ("out", b'POST /scan\n{"name": "WANJIKU"}', "POST /scan"),
+        ("in", b"200\n", "status 200"),
+        ("in", b"200 image/jpeg\n", "status 200"),
+        ("in", b"WANJIKU", ""),
+        ("out", b"WANJIKU", ""),
+    ],
+)
+def test_http(direction: Direction, chunk: bytes, said: str) -> None:
+    assert meanings.http(direction, chunk) == said
+
+
+@pytest.mark.parametrize(
+    ("direction", "chunk", "said"),
+    [
+        ("out", packet(Kind.COMMAND, b"\x01"), "take image"),
+        ("in", packet(Kind.ACK, b"\x02"), "no finger"),
+        ("in", packet(Kind.DATA, b"\x01\x02\x03"), "data"),
+        ("in", b"\x01\x02\x03", ""),
+    ],
+)
+def test_fingerprint_modules(direction: Direction, chunk: bytes, said: str) -> None:
+    assert zfm.meaning(direction, chunk) == said
+
+
+def test_osdp_names_every_frame_of_a_chunk() -> None:
+    poll = bytes.fromhex("53 65 08 00 04 60")
+    poll += binascii.crc_hqx(poll, 0x1D0F).to_bytes(2, "little")
+    assert osdp.meaning("out", poll + poll) == "POLL, POLL"
+    assert osdp.meaning("in", b"noise") == ""
+
+
+@pytest.mark.parametrize("name", ["modbus-barrier", "osdp", "zfm", "camera-snapshot", "desko"])
+def test_drivers_say_what_crosses_their_wires(name: str) -> None:
+    assert load_driver(name).meaning("in", b"\0") == ""

@@ -1,0 +1,276 @@
+"""USB links over USB/IP: one owner, transfers beside each other, every failure a sentence, nothing left."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from pydantic import ValidationError
+from support.devices.usb_fixture import Bench, UsbipServer, bench_device, plugged_bench
+
+from drivers.links.factory import Links
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.usb.link import UsbLink, UsbSettings
+from drivers.links.usb.opening import InterfaceClass
+from drivers.links.usb.transfers import Stalled, TimedOut
+
+VENDOR_REQUEST = 4
+
+
+@contextlib.asynccontextmanager
+async def opened(server: UsbipServer, links: Links | None = None) -> AsyncIterator[UsbLink]:
+    links = links or Links()
+    try:
+        yield await links.usb(UsbSettings(port=server.address))
+    finally:
+        await links.close()
+
+
+@pytest.fixture
+def plugged() -> Iterator[tuple[UsbipServer, Bench]]:
+    with plugged_bench() as both:
+        yield both
+
+
+async def test_a_device_over_usbip_says_who_it_is_and_is_simulated(
+    plugged: tuple[UsbipServer, Bench],
+) -> None:
+    links = Links()
+    async with opened(plugged[0], links) as link:
+        said = link.identity
+        assert (said.vendor_id, said.product_id) == (0x1209, 0x0001)
+        assert (said.manufacturer, said.product, said.serial_number) == ("Tests", "Bench", "BENCH-1")
+        assert links.simulated
+
+
+async def test_control_transfers_write_and_read(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        await link.control_out(VENDOR_REQUEST, 0x33, 0, b"\x01\x02\x03")
+        assert bench.registers == {0x33: b"\x01\x02\x03"}
+        assert await link.control_in(VENDOR_REQUEST, 0x33, 0, 16) == b"\x01\x02\x03"
+    setup = bench.asked[-1]
+    assert (setup.bmRequestType, setup.bRequest, setup.wValue, setup.wLength) == (0xC0, 4, 0x33, 16)
+
+
+async def test_a_large_read_comes_whole(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, bench = plugged
+    picture = bytes(range(256)) * 430
+    async with opened(server) as link:
+        reading = await link.begin_read(0x82, len(picture) + 1)
+        bench.bulk_in.write(picture)
+        assert await reading == picture
+
+
+async def test_what_is_written_arrives(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        await link.write(0x03, b"8038010008000000")
+        assert bench.bulk_out.read() == b"8038010008000000"
+
+
+async def test_a_waiting_interrupt_read_holds_nothing_else_up(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        said = link.listen(0x81, 64)
+        reading = await link.begin_read(0x82, 64)
+        async with asyncio.timeout(2):
+            for number in range(20):
+                await link.control_out(VENDOR_REQUEST, number, 0, b"x")
+        bench.said.write(b"finger on")
+        bench.said.write(b"finger off")
+        assert [await said.next(), await said.next()] == [b"finger on", b"finger off"]
+        bench.bulk_in.write(b"late")
+        assert await reading == b"late"
+
+
+async def test_a_read_that_takes_too_long_is_called_off_and_the_next_one_works(
+    plugged: tuple[UsbipServer, Bench],
+) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        with pytest.raises(TimedOut) as late:
+            await link.read(0x82, 64, timeout_s=0.05)
+        assert late.value.cause is Cause.NO_ANSWER
+        bench.bulk_in.write(b"now")
+        assert await link.read(0x82, 64) == b"now"
+
+
+async def test_a_refused_request_is_told_from_silence(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        with pytest.raises(Stalled):
+            await link.control_in(VENDOR_REQUEST, Bench.STALLS, 0, 1)
+        bench.bulk_in.stall()
+        with pytest.raises(Stalled):
+            await link.read(0x82, 64)
+        bench.bulk_in.write(b"again")
+        assert await link.read(0x82, 64) == b"again", "the endpoint was made ready"
+
+
+async def test_an_interrupt_endpoint_that_stalls_once_goes_on_and_one_that_always_stalls_ends(
+    plugged: tuple[UsbipServer, Bench],
+) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        said = link.listen(0x81, 64)
+        bench.said.stall()
+        bench.said.write(b"still here")
+        assert await said.next() == b"still here"
+        bench.said.clear_halt = lambda: None  # it stalls whatever is done about it
+        bench.said.stall()
+        with pytest.raises(Stalled):
+            await said.next()
+
+
+@pytest.mark.parametrize("waiting", ["listening", "reading", "asking", "idle"])
+async def test_pulling_the_plug_ends_whatever_waits(waiting: str, plugged: tuple[UsbipServer, Bench]) -> None:
+    server, _ = plugged
+    async with opened(server) as link:
+        match waiting:
+            case "listening":
+                ends = link.listen(0x81, 64).next()
+            case "reading":
+                ends = await link.begin_read(0x82, 64, timeout_s=30)
+            case "idle":
+                ends = link.until_unplugged()
+            case _:
+                ends = _ask_for_ever(link)
+        server.unplug()
+        async with asyncio.timeout(2):
+            with pytest.raises(LinkError) as gone:
+                await ends
+        assert (gone.value.cause, gone.value.action) == (Cause.UNPLUGGED, Action.REPLUG)
+
+
+async def _ask_for_ever(link: UsbLink) -> None:
+    while True:
+        await link.control_in(VENDOR_REQUEST, 7, 0, 1)
+
+
+async def test_a_failed_listener_says_so_whenever_it_is_asked(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, _ = plugged
+    async with opened(server) as link:
+        said = link.listen(0x81, 64)
+        server.unplug()
+        for _ in range(3):
+            with pytest.raises(LinkError):
+                await said.next()
+            said.forget()
+
+
+async def test_plugged_and_unplugged_many_times(plugged: tuple[UsbipServer, Bench]) -> None:
+    # The fixtures of conftest.py count descriptors, threads and tasks.
+    server, _ = plugged
+    for _ in range(50):
+        async with opened(server) as link:
+            said = link.listen(0x81, 64)
+            server.unplug()
+            with pytest.raises(LinkError):
+                await said.next()
+        with pytest.raises(LinkError) as nothing:
+            async with opened(server):
+                pass
+        assert nothing.value.cause is Cause.NO_DEVICE
+        server.plug()
+
+
+async def test_closing_waits_for_nobody_who_reads(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, _ = plugged
+    before = time.monotonic()
+    async with opened(server) as link:
+        link.listen(0x81, 64)
+        reading = await link.begin_read(0x82, 64, timeout_s=30)
+    assert time.monotonic() - before < 5
+    with pytest.raises(TimedOut):
+        await reading
+
+
+async def test_a_cancelled_read_takes_nothing_from_the_next_one(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, bench = plugged
+    async with opened(server) as link:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await link.read(0x82, 64, timeout_s=0.2)
+        following = await link.begin_read(0x82, 64)  # begins when the first has run into its timeout
+        bench.bulk_in.write(b"for the second")
+        assert await following == b"for the second"
+
+
+async def test_two_devices_of_one_gateway_cannot_have_one_scanner(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, _ = plugged
+    async with opened(server):
+        with pytest.raises(LinkError) as refused:
+            async with opened(server):
+                pass
+        assert (refused.value.cause, refused.value.action) == (Cause.PORT_HELD, Action.CONFIGURE)
+        assert server.imports == 1, "not a byte was exchanged"
+    async with opened(server):
+        pass
+
+
+async def test_an_interface_that_is_not_there_is_a_wrong_device(plugged: tuple[UsbipServer, Bench]) -> None:
+    server, _ = plugged
+    links = Links()
+    with pytest.raises(LinkError) as refused:
+        await links.usb(UsbSettings(port=server.address), InterfaceClass(8, 6, 80))
+    assert refused.value.cause is Cause.WRONG_DEVICE
+    await links.close()
+
+
+async def test_missing_strings_are_no_reason_to_fail() -> None:
+    device, _ = bench_device(serial=None)
+    device.iProduct = 9  # promised, and refused when asked for
+    with UsbipServer(device) as server:
+        async with opened(server) as link:
+            assert (link.identity.product, link.identity.serial_number) == (None, None)
+            assert link.identity.manufacturer == "Tests"
+
+
+@pytest.mark.parametrize("busid", ["1-2", "9-9.9"])
+async def test_a_device_that_the_server_does_not_export_is_absent(
+    busid: str, plugged: tuple[UsbipServer, Bench]
+) -> None:
+    address = plugged[0].address.replace("1-1", busid)
+    with pytest.raises(LinkError) as refused:
+        await Links().usb(UsbSettings(port=address))
+    assert (refused.value.cause, refused.value.action) == (Cause.NO_DEVICE, Action.REPLUG)
+
+
+async def test_payloads_are_tapped_in_both_directions(plugged: tuple[UsbipServer, Bench]) -> None:
+    seen: list[tuple[str, bytes]] = []
+    async with opened(plugged[0], Links(lambda direction, chunk: seen.append((direction, chunk)))) as link:
+        await link.control_out(VENDOR_REQUEST, 1, 0, b"out")
+        await link.control_in(VENDOR_REQUEST, 1, 0, 3)
+    assert seen == [("out", b"out"), ("in", b"out")]
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "usb:05ba:000a",
+        "usb:05BA:000A:{FB0B9071-2E08-7742}",
+        "usb:05ba:000a@1-10.2",
+        "usbip://10.0.0.1:3240/1-1",
+    ],
+)
+def test_an_address_is_taken(port: str) -> None:
+    assert UsbSettings(port=port).port == port
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "",
+        "usb:05ba",
+        "usb:05ba:00g0",
+        "usb:05ba:000a@front",
+        "/dev/bus/usb/001/002",
+        "usbip://host/1-1",
+        "usbip://:1/1",
+    ],
+)
+def test_an_address_that_is_none_is_refused(port: str) -> None:
+    with pytest.raises(ValidationError):
+        UsbSettings(port=port)

@@ -1,0 +1,225 @@
+"""USB devices of this machine, with libusb's place taken by the device of a test behind USB/IP.
+
+Real libusb is in test_scanner_recordings.py; what it refuses cannot be brought about there.
+"""
+
+import contextlib
+import errno
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.devices.usb_fixture import Bench, UsbipServer, plugged_bench
+from support.devices.usb_sysfs import Sysfs, sysfs
+from usb.core import USBError
+
+from drivers.links.factory import Links
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.usb.link import UsbLink, UsbSettings
+from drivers.links.usb.opening import USBIP_ADDRESS
+from drivers.links.usb.transfers import TransferError
+from drivers.links.usbip.backend import UsbipBackend
+from drivers.links.usbip.client import UsbipConnection
+
+__all__ = ["sysfs"]
+
+SETTINGS = UsbSettings(port="usb:1209:0001")
+
+
+class Here(UsbipBackend):
+    """What libusb is to pyusb; it notes what is asked of it, and fails where a test says so."""
+
+    def __init__(self, connection: UsbipConnection) -> None:
+        super().__init__(connection)
+        self.asked: list[str] = []
+        self.fails: dict[str, int | None] = {}
+        self.kernel_has_it = False
+
+    def _ask(self, what: str) -> None:
+        self.asked.append(what)
+        if what in self.fails:
+            number = self.fails[what]
+            raise USBError("as the test says", -1, number)
+
+    def open_device(self, dev: Any) -> Any:
+        self._ask("open")
+        return super().open_device(dev)
+
+    def get_configuration(self, handle: Any) -> int:
+        self._ask("get configuration")
+        return super().get_configuration(handle)
+
+    def set_configuration(self, handle: Any, value: int) -> None:
+        if handle is not None:
+            self._ask("set configuration")
+            self.fails.pop("get configuration", None)
+        super().set_configuration(handle, value)
+
+    def claim_interface(self, _handle: Any, _interface: int) -> None:
+        self._ask("claim")
+
+    def is_kernel_driver_active(self, _handle: Any, _interface: int) -> bool:
+        self._ask("kernel driver?")
+        return self.kernel_has_it
+
+    def detach_kernel_driver(self, _handle: Any, _interface: int) -> None:
+        self._ask("detach")
+
+    def attach_kernel_driver(self, _handle: Any, _interface: int) -> None:
+        self._ask("attach")
+
+    def bulk_read(self, handle: Any, endpoint: int, interface: int, buffer: Any, timeout: int) -> int:
+        self._ask("bulk read")
+        return super().bulk_read(handle, endpoint, interface, buffer, timeout)
+
+
+@pytest.fixture
+def bench() -> Iterator[tuple[UsbipServer, Bench]]:
+    with plugged_bench() as both:
+        yield both
+
+
+@pytest.fixture
+def here(
+    sysfs: Sysfs, bench: tuple[UsbipServer, Bench], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Here, Path]]:
+    """A device in a socket of this machine, and its node."""
+    node = sysfs.plug("1-1", "1209:0001", 2, "BENCH-1", driver="usbhid")
+    address = USBIP_ADDRESS.fullmatch(bench[0].address)
+    assert address is not None
+    connection = UsbipConnection(address["host"], int(address["port"]), address["busid"])
+    backend = Here(connection)
+    monkeypatch.setattr("drivers.links.usb.opening.libusb1.get_backend", lambda: backend)
+    yield backend, node
+    connection.close()
+
+
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[UsbLink]:
+    links = Links()
+    try:
+        yield await links.usb(SETTINGS)
+    finally:
+        await links.close()
+
+
+async def refused() -> LinkError:
+    with pytest.raises(LinkError) as refused:
+        async with opened():
+            pass
+    return refused.value
+
+
+async def test_a_device_of_this_machine_is_read_from(
+    here: tuple[Here, Path], bench: tuple[UsbipServer, Bench]
+) -> None:
+    async with opened() as link:
+        assert not link.simulated, "as far as this can tell"
+        assert link.identity.serial_number == "BENCH-1"
+        bench[1].bulk_in.write(b"here")
+        assert await link.read(0x82, 64) == b"here"
+
+
+async def test_the_kernel_gets_back_what_it_was_asked_to_let_go(here: tuple[Here, Path]) -> None:
+    here[0].kernel_has_it = True
+    async with opened():
+        assert here[0].asked[-2:] == ["detach", "claim"]
+    assert here[0].asked[-1] == "attach"
+
+
+@pytest.mark.parametrize("step", ["kernel driver?", "detach"])
+async def test_what_emulations_do_not_know_is_no_reason_to_fail(here: tuple[Here, Path], step: str) -> None:
+    here[0].kernel_has_it = True
+    here[0].fails[step] = None
+    async with opened():
+        assert here[0].asked[-1] == "claim"
+
+
+async def test_a_device_without_a_configuration_is_given_one(here: tuple[Here, Path]) -> None:
+    here[0].fails["get configuration"] = None
+    async with opened():
+        assert "set configuration" in here[0].asked
+
+
+@pytest.mark.parametrize(
+    ("step", "number", "cause", "action"),
+    [
+        ("open", errno.EACCES, Cause.NO_PERMISSION, Action.CONFIGURE),
+        ("open", errno.ENODEV, Cause.NO_DEVICE, Action.REPLUG),
+        ("claim", errno.EBUSY, Cause.PORT_HELD, Action.RESTART),
+        ("claim", errno.EIO, Cause.LINK_FAILED, Action.REPLUG),
+        ("get configuration", errno.ENODEV, Cause.NO_DEVICE, Action.REPLUG),
+    ],
+)
+async def test_what_libusb_refuses_is_explained(
+    here: tuple[Here, Path], step: str, number: int, cause: Cause, action: Action
+) -> None:
+    here[0].fails[step] = number
+    error = await refused()
+    assert (error.cause, error.action) == (cause, action)
+
+
+async def test_whoever_holds_the_device_is_named(here: tuple[Here, Path]) -> None:
+    backend, node = here
+    backend.fails["claim"] = errno.EBUSY
+    holding = subprocess.Popen(
+        [sys.executable, "-c", "import sys; f = open(sys.argv[1]); print(flush=True); input()", node],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holding:
+        assert holding.stdout is not None
+        holding.stdout.readline()
+        assert f"(pid {holding.pid})" in (await refused()).text
+        holding.communicate(b"\n")
+    assert "usbhid" in (await refused()).text
+
+
+async def test_two_devices_of_one_gateway_cannot_have_one_device(here: tuple[Here, Path]) -> None:
+    async with opened():
+        assert (await refused()).cause is Cause.PORT_HELD
+        assert here[0].asked.count("claim") == 1
+
+
+async def test_without_libusb_it_is_said_how_to_get_it(
+    here: tuple[Here, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.links.usb.opening.libusb1.get_backend", lambda: None)
+    error = await refused()
+    assert (error.cause, error.action) == (Cause.LINK_FAILED, Action.CONFIGURE)
+    assert "libusb-1.0-0" in error.how
+
+
+async def test_a_device_that_libusb_does_not_know_yet_is_absent(
+    here: tuple[Here, Path], sysfs: Sysfs
+) -> None:
+    (sysfs.listed / "1-1/devnum").write_text("3\n")
+    here[1].rename(here[1].with_name("003"))
+    assert (await refused()).cause is Cause.NO_DEVICE
+
+
+async def test_a_line_error_while_the_plug_is_pulled_is_an_unplug(
+    here: tuple[Here, Path], sysfs: Sysfs
+) -> None:
+    async with opened() as link:
+        here[0].fails["bulk read"] = errno.EIO
+        with pytest.raises(TransferError) as failed:
+            await link.read(0x82, 64)
+        assert failed.value.cause is Cause.LINK_FAILED
+        (sysfs.listed / "1-1").unlink()
+        with pytest.raises(LinkError) as gone:
+            await link.read(0x82, 64)
+        assert gone.value.cause is Cause.UNPLUGGED
+
+
+async def test_an_idle_device_of_this_machine_is_noticed_when_it_goes(
+    here: tuple[Here, Path], sysfs: Sysfs
+) -> None:
+    async with opened() as link:
+        (sysfs.listed / "1-1").unlink()
+        with pytest.raises(LinkError) as gone:
+            await link.until_unplugged()
+        assert gone.value.cause is Cause.UNPLUGGED

@@ -1,0 +1,49 @@
+"""Missing reference pictures of an H.264 stream are noticed, and the next key picture makes it good."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from drivers.links.video.h264 import Numbering
+
+
+def stream(profile: str, pictures: int = 40, key_every: int = 20) -> list[bytes]:
+    """Pictures of a real encoder, in byte-stream format."""
+    codec = av.CodecContext.create("libx264", "w")
+    codec.width, codec.height, codec.pix_fmt = 64, 48, "yuv420p"
+    codec.time_base, codec.framerate = Fraction(1, 25), Fraction(25)
+    codec.options = {"profile": profile, "tune": "zerolatency", "g": str(key_every), "sc_threshold": "0"}
+    packets = []
+    for number in range(pictures):
+        shade = np.full((72, 64), number * 5 % 256, np.uint8)
+        picture = av.VideoFrame.from_ndarray(shade, "yuv420p")
+        picture.pts = number
+        packets += [bytes(packet) for packet in codec.encode(picture)]
+    return packets
+
+
+@pytest.mark.parametrize("profile", ["baseline", "main", "high"])
+def test_a_missing_picture_is_noticed_at_the_next_one(profile: str) -> None:
+    packets = stream(profile)
+    whole = Numbering()
+    for number, packet in enumerate(packets):
+        whole.look(packet)
+        assert (whole.gap, whole.key) == (False, number % 20 == 0)
+    for lost in range(1, 39):
+        numbering = Numbering(packets[0])
+        seen = []
+        for number, packet in enumerate(packets):
+            if number != lost:
+                numbering.look(packet)
+                seen += [number] if numbering.gap else []
+        expected = [] if lost + 1 in (20, 40) else [lost + 1]  # a key picture needs none before it
+        assert seen == expected, lost
+
+
+def test_no_bytes_make_it_raise() -> None:
+    numbering = Numbering(b"\0\0\1\x67")
+    for packet in (b"", b"\0\0\1", b"\0\0\1\x41", b"\0\0\1\x67\xff" + bytes(60), b"\0\0\1\x65" + bytes(20)):
+        numbering.look(packet)
+        assert not numbering.gap

@@ -1,0 +1,166 @@
+"""A real driver, a real connection, and a simulated full-page reader in our hands."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from drivers.clock import today
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+from drivers.observation import Check, Observation
+from drivers.passport.fullpage.bridge import Bridge
+from drivers.passport.fullpage.bridge import BridgeSettings as BridgeDriverSettings
+from drivers.passport.fullpage.desko import Desko
+from drivers.passport.fullpage.desko import DeskoSettings as DeskoDriverSettings
+from drivers.passport.fullpage.reader import FullPageReader
+from drivers.passport.observations import DocumentRead, DocumentRemoved
+from simulators.mrz import Format
+from simulators.passport.fullpage.faults import fault_of
+from simulators.passport.fullpage.page import Page
+from simulators.passport.fullpage.readers import (
+    BridgeSettings,
+    DeskoSettings,
+    PageReader,
+    PageReaderSettings,
+)
+from simulators.travellers import Travellers
+
+VALID = f"{today() + timedelta(days=900):%y%m%d}"
+_TRAVELLERS = Travellers(3)
+PASSPORT = Page(_TRAVELLERS.document(Format.TD3, expiry=VALID).lines)
+CARD_BACK = Page(_TRAVELLERS.document(Format.TD1, expiry=VALID).lines)
+CARD_FRONT = Page(())
+
+FUZZ = int(os.environ.get("BORDERPOST_FUZZ", "40"))
+SIMULATED: dict[str, type[PageReaderSettings]] = {"document-bridge": BridgeSettings, "desko": DeskoSettings}
+DRIVERS: dict[str, tuple[type[FullPageReader[Any]], type[Any]]] = {
+    "document-bridge": (Bridge, BridgeDriverSettings),
+    "desko": (Desko, DeskoDriverSettings),
+}
+OPTICAL = {"optical.ir_ab_mr", "optical.uv_br_fu", "optical.uv_br_ph", "optical.uv_br_mr"}
+
+
+def simulator(kind: str, **settings: Any) -> PageReader:
+    """A reader that gives results at once, of small images, whose documents stay until they are taken."""
+    fast = {"port": 0, "dpi": 50, "step_s": 0.0, "dwell_s": 600}
+    built = SIMULATED[kind](name="lane-1/reader", kind=kind, **fast | settings).build()
+    assert isinstance(built, PageReader)
+    return built
+
+
+class Rig:
+    """One opened driver before one simulated reader."""
+
+    _FAST: ClassVar[dict[str, Any]] = {"poll_s": 0.005}
+
+    def __init__(self, kind: str, device: PageReader | None, **settings: Any) -> None:
+        """Without a `device`, `url` says where something else answers."""
+        self.kind = kind
+        if device is not None:
+            self.device = device
+            settings = {"url": device.server.url} | settings
+        self.settings = self._FAST | settings
+        self.said: asyncio.Queue[Any] = asyncio.Queue()
+        self.links = Links()
+        self.driver: FullPageReader[Any] | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    async def open(self) -> Any:
+        """Open the driver anew, as a worker does after a failure."""
+        await self.close()
+        self.links = Links()
+        driver, settings = DRIVERS[self.kind]
+        self.driver = driver(settings(**self.settings), self.links)
+        identity = await self.driver.open()
+        self._listening = asyncio.create_task(self._listen(self.driver))
+        return identity
+
+    async def reopen(self) -> None:
+        """Open it again and again until somebody answers, as a worker does."""
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(LinkError):
+                    await self.open()
+                    return
+                await asyncio.sleep(0.005)
+
+    async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+            self._listening = None
+        if self.driver is not None:
+            await self.driver.close()
+            self.driver = None
+        await self.links.close()
+
+    async def _listen(self, driver: FullPageReader[Any]) -> None:
+        async with contextlib.aclosing(driver.watch()) as observations:
+            try:
+                async for observation in observations:
+                    self.said.put_nowait(observation)
+            except LinkError as error:
+                self.said.put_nowait(error)
+
+    async def next(self, kind: type[Any] = object) -> Any:
+        """The next thing of that kind; what comes before it is passed over."""
+        async with asyncio.timeout(10):
+            while True:
+                said = await self.said.get()
+                if isinstance(said, kind):
+                    return said
+                assert not isinstance(said, LinkError), said.text
+
+    async def until(self, kind: type[Any]) -> list[Any]:
+        """Everything up to and with the next thing of that kind."""
+        found: list[Any] = []
+        async with asyncio.timeout(10):
+            while not found or not isinstance(found[-1], kind):
+                found.append(await self.said.get())
+        return found
+
+    async def read(self, page: Page) -> DocumentRead:
+        """Put a page on the glass, and take it away once it is read."""
+        await self.device.present(page)
+        read = await self.next(DocumentRead)
+        await self.device.glass.take()
+        await self.next(DocumentRemoved)
+        return read
+
+    def let(self, fault: str, **arguments: Any) -> None:
+        self.device.glass.inject(fault_of(fault, arguments))
+
+
+@contextlib.asynccontextmanager
+async def rig(kind: str, device: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Rig]:
+    """A simulated reader that runs, and an opened driver before it."""
+    simulated = simulator(kind, **device or {})
+    running = asyncio.create_task(_run(simulated, ready := asyncio.Event()))
+    await ready.wait()
+    here = Rig(kind, simulated, **settings)
+    try:
+        await here.open()
+        yield here
+    finally:
+        await here.close()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _run(simulated: PageReader, ready: asyncio.Event) -> None:
+    await simulated.run(lambda event, _details: ready.set() if event == "ready" else None)
+
+
+def outcomes(read: DocumentRead) -> dict[str, str]:
+    return {check.id: str(check.outcome) for check in read.checks}
+
+
+def check(read: DocumentRead, name: str) -> Check:
+    return next(check for check in read.checks if check.id == name)
+
+
+def types(said: list[Any]) -> list[str]:
+    return [item.event_type if isinstance(item, Observation) else type(item).__name__ for item in said]

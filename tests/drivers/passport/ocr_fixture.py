@@ -1,0 +1,119 @@
+"""A scanner on a pty: the far end of its wire, the simulated device on it, and what the real driver says."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from drivers.driver import Identity
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+from drivers.passport.ocr_scanner import OcrScanner, OcrScannerSettings
+from simulators.links.serial_line import SerialLine
+from simulators.passport.reader import MrzReader
+from simulators.passport.scanners import Est100, Honeywell, Newland, RowByRow
+from simulators.passport.scanners.est100 import camera_frame
+from simulators.passport.text import LineEnd, text_frame
+
+FRAMES: dict[str, Callable[[Sequence[str]], bytes]] = {
+    "honeywell": lambda lines: text_frame(lines, LineEnd.CR, b""),
+    "newland": text_frame,
+    "zebra": lambda lines: text_frame(lines, LineEnd.LF),
+    "code": lambda lines: text_frame(lines, LineEnd.CRLF),
+    "est-100pr": camera_frame,
+}
+DEVICES: dict[str, Callable[[SerialLine], MrzReader]] = {
+    "honeywell": Honeywell,
+    "newland": Newland,
+    "zebra": RowByRow,
+    "code": RowByRow,
+    "est-100pr": Est100,
+}
+GAP_S = 0.03
+
+
+class Bench:
+    """A driver under test, with its wire and its scanner in our hands."""
+
+    def __init__(self, wire: SerialLine, device: MrzReader, driver: OcrScanner, identity: Identity) -> None:
+        self.wire = wire
+        self.device: Any = device
+        self.driver = driver
+        self.identity = identity
+        self.said: asyncio.Queue[object] = asyncio.Queue()
+
+    async def listen(self) -> None:
+        """Collect what the driver says until its link fails."""
+        async with contextlib.aclosing(self.driver.watch()) as observations:
+            try:
+                async for observation in observations:
+                    self.said.put_nowait(observation)
+            except LinkError as error:
+                self.said.put_nowait(error)
+
+    async def next(self, kind: type[Any] = object) -> Any:
+        """The next thing of that kind; what comes before it is passed over."""
+        passed_over: list[object] = []
+        try:
+            async with asyncio.timeout(10):
+                while True:
+                    said = await self.said.get()
+                    if isinstance(said, kind):
+                        return said
+                    assert not isinstance(said, LinkError), said.text
+                    passed_over.append(said)
+        except TimeoutError:
+            raise AssertionError(f"no {kind.__name__} within 10 s, but {passed_over}") from None
+
+    async def show(self, lines: Sequence[str]) -> None:
+        """Send the bytes of a document, whatever the scanner is set to."""
+        await self.wire.send(FRAMES[self.driver.settings.model](lines))
+
+
+def settings_of(model: str, port: Path, **more: Any) -> OcrScannerSettings:
+    """Settings for tests: short silences, and a document read twice is said twice.
+
+    A pty carries no parity bit, and glibc refuses to set one on a pty whose settings are otherwise as wished.
+    """
+    usual = {"gap_s": GAP_S, "again_s": 0, "answer_s": 2, "parity": "N"}
+    return OcrScannerSettings.model_validate({"model": model, "port": str(port)} | usual | more)
+
+
+@contextlib.asynccontextmanager
+async def plugged(port: Path, model: str) -> AsyncIterator[tuple[SerialLine, Any]]:
+    """A line with a scanner on it."""
+    async with SerialLine.at(port, look_s=0.002) as wire:
+        yield wire, DEVICES[model](wire)
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    wire: SerialLine, device: MrzReader, settings: OcrScannerSettings
+) -> AsyncIterator[Bench]:
+    """An opened driver that watches the scanner on that line."""
+    links = Links()
+    driver = OcrScanner(settings, links)
+    try:
+        identity = await driver.open()
+        await wire.host_opened()
+        bench = Bench(wire, device, driver, identity)
+        task = asyncio.create_task(bench.listen())
+        try:
+            yield bench
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    finally:
+        await driver.close()
+        await links.close()
+
+
+@contextlib.asynccontextmanager
+async def bench_of(port: Path, model: str, **more: Any) -> AsyncIterator[Bench]:
+    """A scanner on a line, and an opened driver that watches it."""
+    async with (
+        plugged(port, model) as (wire, device),
+        listening(wire, device, settings_of(model, port, **more)) as bench,
+    ):
+        yield bench

@@ -1,0 +1,124 @@
+"""Run by test_pcsc.py in a network of its own: real driver, pty and pcscd; only card and reader are not.
+
+`BORDERPOST_CARDS` sets how often a document is laid down and taken away.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.devices.chip_counter import Counter, counter_in
+
+from drivers.links.factory import Links
+from drivers.links.link import Cause, LinkError
+from drivers.observation import Outcome
+from drivers.passport.observations import ChipRead, DocumentRemoved, Ended, MrzRead
+from simulators.mrz import Format
+from simulators.passport.chip import (
+    Access,
+    ActiveAuthentication,
+    Chip,
+    Cipher,
+    IssuingState,
+    Profile,
+)
+from simulators.passport.chip import faults as fault
+from simulators.travellers import Travellers
+
+UTOPIA = IssuingState.found()
+TRAVELLERS = Travellers(20261124)
+TIMES = int(os.environ.get("BORDERPOST_CARDS", "6"))
+QUICK = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), details=False)
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Counter]:
+    async with counter_in(tmp_path, UTOPIA) as counter:
+        yield counter
+
+
+@pytest.mark.parametrize(
+    ("profile", "check"),
+    [
+        (QUICK, "chip.chip_authentication"),
+        (
+            Profile(access=Access.BAC, active_authentication=ActiveAuthentication.RSA_SHA1),
+            "chip.active_authentication",
+        ),
+    ],
+)
+async def test_a_genuine_document_is_read_and_proved(post: Counter, profile: Profile, check: str) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    read = await post.present(document, Chip.issued(document, UTOPIA, profile))
+    outcomes = {made.id: made.outcome for made in read.checks}
+    assert outcomes[check] is Outcome.SUCCESSFUL
+    assert outcomes["chip.dsc_signature"] is Outcome.SUCCESSFUL
+    assert outcomes["combined.mrz_vs_dg1"] is Outcome.SUCCESSFUL
+    assert read.overall is Outcome.SUCCESSFUL
+    assert (await post.until(ChipRead)).attachments[0].role == "chip_face"
+    await post.take_away()
+    assert isinstance(post.said[0], MrzRead)
+
+
+async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read(post: Counter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    commands = (await post.present(document, Chip.issued(document, UTOPIA, QUICK))).chip.commands
+    await post.take_away()
+    every = range(1, commands + 1) if TIMES > 100 else (1, 2, 7, commands // 2, commands)
+    for at in every:
+        read = await post.present(document, Chip.issued(document, UTOPIA, QUICK, [fault.Removed(at=at)]))
+        assert read.ended is Ended.REMOVED, at
+        assert {made.outcome for made in read.checks if made.reason == "card_removed"} == {Outcome.ABORTED}
+        assert Outcome.FAILED not in {made.outcome for made in read.checks}
+        await post.until(DocumentRemoved)
+    read = await post.present(document, Chip.issued(document, UTOPIA, QUICK))
+    assert read.overall is Outcome.SUCCESSFUL
+
+
+async def test_documents_come_and_go_and_nothing_is_left_of_them(post: Counter) -> None:
+    def here() -> tuple[int, int]:
+        return threading.active_count(), len([*Path("/proc/self/fd").iterdir()])
+
+    before = None
+    for _ in range(TIMES):
+        document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+        read = await post.present(document, Chip.issued(document, UTOPIA, QUICK))
+        # Some travellers come with a passport that has expired.
+        assert {made.id for made in read.checks if made.outcome is Outcome.FAILED} <= {"combined.not_expired"}
+        assert read.chip.lines == document.lines
+        await post.take_away()
+        threads, descriptors = here()
+        before = before or (threads, descriptors)
+        assert threads <= before[0] + 2, "threads of the loop's own executor"
+        assert descriptors <= before[1] + 1
+
+
+async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: Counter) -> None:
+    document = TRAVELLERS.document(Format.TD3, issuer="UTO")
+    read = await post.present(document, None)
+    (check,) = [made for made in read.checks if made.id == "chip.access"]
+    assert (check.outcome, check.reason) == (Outcome.UNDETERMINED, "chip_expected")
+
+    with pytest.raises(LinkError, match=r'No chip reader "ACS" .* knows: "Virtual PCD') as caught:
+        async with Links().smart_card("ACS"):
+            pass
+    assert caught.value.cause is Cause.NO_DEVICE
+    with pytest.raises(LinkError, match="2 slots begin with") as caught:
+        async with Links().smart_card("Virtual"):
+            pass
+    assert caught.value.cause is Cause.AMBIGUOUS
+
+
+async def test_a_slot_that_nobody_waits_for_any_more_is_let_go_of() -> None:
+    async def hold() -> None:
+        async with Links().smart_card("Virtual PCD 00 00"):
+            await asyncio.Event().wait()
+
+    for _ in range(5):
+        holding = asyncio.create_task(hold())
+        await asyncio.sleep(0)  # it asks the service, in its thread
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)

@@ -1,0 +1,263 @@
+"""Links to a device that says what a fuzzer makes up, and whole drivers that listen to it.
+
+A script is bytes with words in it: `SILENT`, where the device says nothing for a while or until it is spoken
+to, and `CUT`, where what it says comes in two.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+from unittest import mock
+
+import httpx
+
+from drivers.command import Call, Failed, Refused
+from drivers.driver import BadFrame, Driver
+from drivers.links.factory import Links
+from drivers.links.http.client import HttpLink, HttpSettings
+from drivers.links.link import Action, Cause, LinkError
+from drivers.links.recording.recording import Recording
+from drivers.links.serial import SerialLink
+from drivers.links.usb.transfers import Stalled, TimedOut
+from drivers.observation import Observation, redacted
+from fuzz.virtual_clock import quickly
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+SILENT, CUT = b"|~|", b"|,|"
+SILENCE_S = 1.0
+STATUSES = (200, 200, 200, 200, 201, 204, 302, 400, 401, 404, 410, 500, 503)
+
+
+def unplugged() -> LinkError:
+    """What every link ends in."""
+    return LinkError(Cause.UNPLUGGED, "It went away.", Action.REPLUG)
+
+
+def recorded(name: str) -> tuple[bytes, ...]:
+    """What the device of a recording says, as one script."""
+    recording = Recording.parse((RECORDINGS / name).read_text())
+    pieces, last_s = [], None
+    for chunk in recording.chunks:
+        if chunk.direction == "in":
+            if last_s is not None:
+                pieces.append(SILENT if chunk.at_s - last_s > 0.2 else CUT)
+            pieces.append(chunk.data)
+        last_s = chunk.at_s if chunk.direction == "in" else -1.0
+    return (b"".join(pieces),)
+
+
+class Line(SerialLink):
+    """A serial port, or an input device."""
+
+    def __init__(self, script: bytes) -> None:
+        self.usb = None
+        self.name = self.serial_number = None
+        self.simulated = self.replayed = False
+        self.address = "the board"
+        self._said: deque[bytes | None] = deque()
+        for piece in script.split(SILENT):
+            self._said.extend(filter(None, piece.split(CUT)))
+            self._said.append(None)
+        self._silent_from: float | None = None
+        self._spoken_to = asyncio.Event()
+
+    async def read(self) -> bytes:
+        while True:
+            if self._silent_from is not None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._silent_from + SILENCE_S):
+                        await self._spoken_to.wait()
+                self._silent_from = None
+            if not self._said:
+                raise unplugged()
+            if (said := self._said.popleft()) is not None:
+                return said
+            self._silent_from = asyncio.get_running_loop().time()
+            self._spoken_to.clear()
+
+    def waiting(self) -> bytes:
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self._spoken_to.set()
+
+    async def connect(self) -> None:
+        """As a connection over TCP does."""
+
+    def abort(self) -> None:
+        pass
+
+    async def __aenter__(self) -> "Line":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+class Usb:
+    """A device on USB: the script's pieces between silences are its transfers, one after the other."""
+
+    simulated = True
+
+    def __init__(self, script: bytes, vendor_id: int, product_id: int) -> None:
+        self._pieces = deque(script.split(SILENT))
+        self.identity = SimpleNamespace(
+            vendor_id=vendor_id, product_id=product_id, product=None, manufacturer=None, serial_number=None
+        )
+
+    def _next(self, size: int) -> bytes:
+        if not self._pieces:
+            raise unplugged()
+        piece = self._pieces.popleft()
+        if piece == b"stalled":
+            raise Stalled(Cause.NO_ANSWER, "It refuses.", Action.REPLUG)
+        if piece == b"late":
+            raise TimedOut(Cause.NO_ANSWER, "It is silent.", Action.REPLUG)
+        if piece[:1] == b"*" and piece[1:].isdigit():  # so many zeros: an image is long
+            piece = bytes(int(piece[1:9]))
+        return piece[:size]
+
+    async def control_in(self, request: int, value: int, index: int, size: int, **_: Any) -> bytes:
+        await asyncio.sleep(0.001)
+        return self._next(size)
+
+    async def control_out(self, *_: Any, **__: Any) -> None:
+        await asyncio.sleep(0.001)
+
+    async def write(self, *_: Any, **__: Any) -> None:
+        await asyncio.sleep(0.001)
+
+    async def read(self, endpoint: int, size: int, **_: Any) -> bytes:
+        await asyncio.sleep(0.001)
+        return self._next(size)
+
+    async def begin_read(self, endpoint: int, size: int, **more: Any) -> "asyncio.Future[bytes]":
+        reading = asyncio.ensure_future(self.read(endpoint, size, **more))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return reading
+
+    def listen(self, endpoint: int, size: int) -> "Usb":
+        self._interrupt_bytes = size
+        return self
+
+    async def next(self) -> bytes:
+        return await self.read(0, self._interrupt_bytes)
+
+    def forget(self) -> None:
+        pass
+
+    async def until_unplugged(self) -> NoReturn:
+        await asyncio.sleep(SILENCE_S)
+        raise unplugged()
+
+
+class Answers(httpx.AsyncBaseTransport):
+    """A service: the script's pieces are its answers. Each is a byte for the status, its type, and a body."""
+
+    def __init__(self, script: bytes) -> None:
+        self._pieces = deque(script.split(SILENT))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0.001)
+        if not self._pieces:
+            raise httpx.ConnectError("It went away.")
+        head, _, body = self._pieces.popleft().partition(b"\n")
+        status = STATUSES[head[0] % len(STATUSES)] if head else 200
+        media_type = bytes(c for c in head[1:] if 0x20 <= c < 0x7F).strip()
+        return httpx.Response(status, headers=[(b"content-type", media_type)], stream=_Body(body.split(CUT)))
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+class Service(HttpLink):
+    """An HTTP link to that service."""
+
+    def __init__(self, settings: HttpSettings, transport: httpx.AsyncBaseTransport) -> None:
+        super().__init__(settings, lambda direction, chunk: None, lambda word: None)
+        self._transport = transport
+
+    async def __aenter__(self) -> "Service":
+        self._client = httpx.AsyncClient(transport=self._transport, follow_redirects=False)
+        return self
+
+
+class Played(Links):
+    """Whatever a driver opens leads to the script."""
+
+    def __init__(self, script: bytes, usb: tuple[int, int] = (0, 0)) -> None:
+        super().__init__()
+        self.script = script
+        self._ids = usb
+        self._answers = Answers(script)
+        self._line: Line | None = None
+
+    async def serial(self, settings: Any) -> Any:
+        self._line = self._line or Line(self.script)
+        return self._line
+
+    keyboard = serial
+
+    async def modbus(self, settings: Any) -> Any:
+        line = await self.serial(settings)
+        with (
+            mock.patch("drivers.links.modbus.link.SerialLink", return_value=line),
+            mock.patch("drivers.links.modbus.link.TcpLink", return_value=line),
+        ):
+            return await super().modbus(settings)
+
+    async def usb(self, settings: Any, interface: Any = None) -> Any:
+        return Usb(self.script, *self._ids)
+
+    async def http(self, settings: Any) -> Any:
+        return await self._open.enter_async_context(Service(settings, self._answers))
+
+
+def hear(kind: type[Driver[Any]], settings: dict[str, Any], links: Links, *asked: tuple[str, Any]) -> None:
+    """Open a driver, give it its commands, take what it says as a worker does, and close it."""
+    quickly(_heard(kind(kind.settings_model.model_validate(settings), links), links, asked))
+
+
+async def _heard(driver: Driver[Any], links: Links, asked: Iterable[tuple[str, Any]]) -> None:
+    told: list[asyncio.Task[None]] = []
+    try:
+        await driver.open()
+        told += [asyncio.create_task(_told(driver, verb, request)) for verb, request in asked]
+        async for said in driver.watch():
+            if isinstance(said, Observation):
+                type(said).model_validate_json(said.model_dump_json())  # as a workstation reads it
+                str(redacted(said))
+            elif isinstance(said, BadFrame):
+                assert said.fault
+                assert isinstance(said.wire, bytes)
+    except LinkError as error:
+        _sentence(error.text)
+    finally:
+        for task in told:
+            task.cancel()
+        ends = await asyncio.gather(*told, return_exceptions=True)
+        await driver.close()
+        await links.close()
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+def _sentence(text: str) -> None:
+    assert text
+    assert "\n" not in text
+
+
+async def _told(driver: Driver[Any], verb: str, request: Any) -> None:
+    with suppress(Refused, Failed, LinkError):
+        await getattr(driver, driver.commands[verb].method)(request, Call.at_hand(5))

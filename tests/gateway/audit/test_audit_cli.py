@@ -1,0 +1,161 @@
+"""`borderpost audit verify` and `export`: what they say of a record, and their exit codes."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from gateway.audit.hash_chain import AUDIT_FILE, HEAD_FILE, parse
+from gateway.audit.writer import AuditLog, Note
+from gateway.cli import app
+from gateway.diagnostics.checks.audit import look_at_audit
+from gateway.pki.jws import Signer
+from gateway.pki.keys import make_signing_key
+
+GATEWAY = "_gw/gw-1"
+RUN = {"session": "5e55", "version": "1", "profile": "production", "traveller_to_hq": True}
+
+
+def at(minute: int) -> str:
+    return f"2026-11-28T{8 + minute // 60:02d}:{minute % 60:02d}:00.000000Z"
+
+
+def decided(minute: int, station: str, verb: str, transaction: str, decision: str = "accepted") -> Note:
+    data = {"station": station, "verb": verb, "decision": decision, "times": 1}
+    return Note(at(minute), "lane-1/barrier", "command.decided", data, transaction)
+
+
+@pytest.fixture
+def _in_utc() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, _in_utc: None) -> Path:
+    """A day's record: two hours of reads, two stations, a technician who saw a wire."""
+    audit = AuditLog(tmp_path, GATEWAY, Signer(make_signing_key(tmp_path)).sign)
+    seen = {
+        "who": "amina",
+        "standing": "technician",
+        "via": "socket",
+        "order": "reveal",
+        "reason": "vendor asks",
+    }
+    notes = [
+        Note(at(0), GATEWAY, "gateway.started", RUN),
+        decided(5, "lane-1", "open", "t-1"),
+        Note(
+            at(60),
+            GATEWAY,
+            "traveller.handled",
+            {"from": at(1), "reads": {"passport_reader": {"lane-1/reader": 7}}},
+        ),
+        decided(70, "lane-1", "open", "t-2"),
+        decided(71, "lane-2", "open", "t-2", "rejected"),
+        Note(at(72), "lane-1/reader", "technician.acted", seen),
+        Note(
+            at(120),
+            GATEWAY,
+            "traveller.handled",
+            {
+                "from": at(61),
+                "reads": {"passport_reader": {"lane-1/reader": 3}, "camera": {"lane-1/camera": 2}},
+            },
+        ),
+        Note(at(121), GATEWAY, "gateway.stopped", {}),
+    ]
+    audit.write(notes, at(121))
+    audit.seal("stop", at(121))
+    return tmp_path
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["audit", *map(str, words)], env={"COLUMNS": "160"})
+
+
+def exported(folder: Path, *more: object) -> dict:
+    window = ("--from", "2026-11-28T09:05", "--to", "2026-11-28T10:01")
+    ended = run("export", folder, *window, "--json", *more)
+    assert ended.exit_code == 0, ended.output
+    return json.loads(ended.stdout)
+
+
+def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
+    key = ("--key", folder / "signing.pub")
+    whole = run("verify", folder, *key)
+    assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "whole")
+    known = parse((folder / AUDIT_FILE).read_bytes().splitlines()[2])
+    assert known is not None
+    assert run("verify", folder, *key, "--expect", f"3:{known.digest}").exit_code == 0
+    assert run("verify", folder, *key, "--expect", f"4:{known.digest}").exit_code == os.EX_DATAERR
+    assert run("verify", folder, *key, "--expect", f"99:{known.digest}").exit_code == os.EX_DATAERR
+    assert run("verify", folder, *key, "--expect", "last").exit_code == os.EX_USAGE
+    unchecked = run("verify", folder)
+    assert (unchecked.exit_code, "--key" in unchecked.stdout) == (1, True)
+
+    assert [finding.severity for finding in look_at_audit(Path("post.toml"), folder)] == ["ok"]
+    (folder / AUDIT_FILE).write_bytes((folder / AUDIT_FILE).read_bytes().replace(b'"t-2"', b'"t-9"', 1))
+    wrong = run("verify", folder, *key)
+    assert wrong.exit_code == os.EX_DATAERR
+    assert f"WRONG {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
+    assert json.loads(run("verify", folder, *key, "--json").stdout)["wrong"]["line"] == 4
+    (finding,) = look_at_audit(Path("post.toml"), folder)
+    assert (finding.code, finding.severity) == ("audit_wrong", "error")
+    assert finding.text.startswith("Line 4 of audit.jsonl is wrong (changed)")
+    assert exported(folder)["incomplete"][0].startswith("the record is wrong at audit.jsonl:4")
+    assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE
+    (folder / AUDIT_FILE).unlink()
+    assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known
+    (folder / HEAD_FILE).unlink()
+    assert not [*look_at_audit(Path("post.toml"), folder)]
+    assert run("verify", folder).exit_code == os.EX_NOINPUT
+
+
+def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path) -> None:
+    found = exported(folder, "--key", folder / "signing.pub")
+    assert found["sessions_at_most"] == 5
+    assert found["reads"] == {"camera": {"lane-1/camera": 2}, "passport_reader": {"lane-1/reader": 3}}
+    assert len(found["data_classes"]) == 2
+    assert "headquarters" in found["recipients"]
+    assert [(one["who"], one["did"]) for one in found["people"]] == [
+        ("lane-1", {"open": 1}),
+        ("lane-2", {"open refused": 1}),
+        ("amina", {"reveal": 1}),
+    ]
+    assert [(one["transaction"], one["who"]) for one in found["sessions"]] == [("t-2", ["lane-1", "lane-2"])]
+    assert found["wires_revealed"][0]["reason"] == "vendor asks"
+    assert found["incomplete"] == ["part of these reads was before the window"]
+    assert found["record"]["wrong"] is None
+    table = run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29").stdout
+    assert "at most 12" in table
+    assert "vendor asks" in table
+
+
+def test_an_export_is_of_one_session_where_that_is_asked(folder: Path) -> None:
+    window = ("--from", "2026-11-28", "--to", "2026-11-29", "--json")
+    one = json.loads(run("export", folder, *window, "--session", "t-1").stdout)
+    assert [person["who"] for person in one["people"]] == ["lane-1"]
+    assert one["audit_lines"] == 1
+    assert json.loads(run("export", folder, *window, "--session", "5e55").stdout)["audit_lines"] > 5
+
+
+def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
+    audit = AuditLog(folder, GATEWAY, None)
+    audit.write(
+        [Note(at(130), GATEWAY, "gateway.started", RUN), Note(at(140), GATEWAY, "gateway.started", RUN)],
+        at(140),
+    )
+    found = json.loads(run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29", "--json").stdout)
+    assert (
+        f"the run before {at(140)} was cut off: up to an hour of reads is not counted" in found["incomplete"]
+    )
+    assert "the gateway runs: reads since its last checkpoint are not counted yet" in found["incomplete"]

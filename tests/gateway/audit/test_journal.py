@@ -1,0 +1,93 @@
+"""The audit at the post: a line a record, chained and signed, read back by the console."""
+
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from support.gateway.deliveries import FakeTime
+
+from gateway.audit import journal
+from gateway.audit import writer as audit_log
+from gateway.audit.hash_chain import AUDIT_FILE, audit_files
+from gateway.audit.journal import Journal
+from gateway.audit.verify import verify
+from gateway.console.api.audit import newest
+from gateway.contract.events import ClockStepped, TechnicianActed, TechnicianOrder
+from gateway.pki.jws import Signer, Verifier
+
+KEY = Ed25519PrivateKey.generate()
+
+
+def acted(detail: str) -> TechnicianActed:
+    return TechnicianActed(
+        who="amina", standing="technician", via="socket", order=TechnicianOrder.CHECK, detail=detail
+    )
+
+
+def kept(folder: Path) -> Journal:
+    return Journal(folder, "_gw/gw-1", FakeTime(), Signer(KEY).sign)
+
+
+async def test_records_are_kept_in_files_that_end_and_read_newest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "FILE_BYTES", 4000)
+    audit = kept(tmp_path)
+    audit.note("lane-1/reader", ClockStepped(step_ms=1, standing="synced", first_synced=True))
+    for number in range(40):
+        audit.note("lane-1/reader", acted(str(number)), "traveller-7")
+        if number % 5 == 0:
+            await audit.stop()
+    await audit.stop()
+
+    assert len(audit_files(tmp_path)) > 2
+    entries = newest(tmp_path, 20)
+    assert [entry.data["detail"] for entry in entries] == [str(number) for number in range(39, 19, -1)]
+    assert {(entry.position, entry.type) for entry in entries} == {("lane-1/reader", "technician.acted")}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    verdict = verify(tmp_path, Verifier([KEY.public_key()]))
+    assert (verdict.wrong, verdict.unproved) == (None, None)
+
+
+async def test_half_a_line_that_a_power_cut_left_costs_only_itself(tmp_path: Path) -> None:
+    (tmp_path / AUDIT_FILE).write_bytes(b'{"at":"2026-11-2')
+    audit = kept(tmp_path)
+    audit.note("lane-1/reader", acted("after"))
+    await audit.stop()
+
+    entries = newest(tmp_path, 20)
+    assert [entry.type for entry in entries] == ["technician.acted", "audit.resumed"]
+    assert verify(tmp_path, Verifier([KEY.public_key()])).halves == 1
+
+
+async def test_what_is_written_is_signed_within_the_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "CHECKPOINT_S", 0.01)
+    audit = kept(tmp_path)
+    audit.note("lane-1/reader", acted("once"))
+    while not (tmp_path / AUDIT_FILE).exists() or verify(tmp_path, Verifier([KEY.public_key()])).unproved:
+        await journal.asyncio.sleep(0.005)
+    size = (tmp_path / AUDIT_FILE).stat().st_size
+    await audit.stop()
+    assert (tmp_path / AUDIT_FILE).stat().st_size == size  # nothing new, so no checkpoint more
+
+
+async def test_what_a_full_disk_does_not_take_waits_and_what_memory_does_not_take_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "WAITING_LINES", 3)
+    audit = kept(tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_log, "_write_all", full)
+        for number in range(5):
+            audit.note("lane-1/reader", acted(str(number)))
+        await audit.stop()
+    await audit.stop()
+    found = [(entry.type, entry.data) for entry in newest(tmp_path, 20)]
+    assert found[0] == ("audit.lost", {"lines": 2})
+    assert [data["detail"] for _, data in found[1:]] == ["2", "1", "0"]

@@ -1,0 +1,229 @@
+"""The command line as a person uses it: real processes, their output and exit codes."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.devices.serial_readers import FRAMES
+from support.gateway.gateways import House, house, until
+from support.process.command_lines import Borderpost
+
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+
+ROOT = Path(__file__).parents[3]
+BORDERPOST = Path(sys.executable).with_name("borderpost")
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+def borderpost(*arguments: object, timeout_s: float = 40, **environment: str) -> CompletedProcess[str]:
+    return Borderpost(*arguments, COLUMNS="160", **environment).ended(timeout_s)
+
+
+def test_help_and_version() -> None:
+    version = subprocess.run([BORDERPOST, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout.startswith("borderpost 0.")
+    assert "watch" in borderpost("--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["demo", "--duration", "soon"]])
+def test_a_usage_error_ends_with_ex_usage(arguments: list[str]) -> None:
+    assert borderpost(*arguments).returncode == os.EX_USAGE
+
+
+def test_a_correct_file_is_said_to_be_so() -> None:
+    checked = borderpost("config", "check", ROOT / "config/example.toml")
+    assert checked.returncode == 0
+    assert "nothing wrong" in checked.stdout
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["run"], ["watch"], ["devices"]])
+def test_a_broken_file_ends_every_command_with_ex_config_and_a_remedy(
+    command: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "post.toml"
+    file.write_text(
+        (ROOT / "config/example.toml").read_text().replace('profile = "production"', "profile = 7")
+    )
+    ended = borderpost(*command, file)
+    assert ended.returncode == 78
+    assert f"{file}:" in ended.stderr
+    assert "production" in ended.stderr, "the remedy names what may be written"
+    assert not (tmp_path / "state").exists(), "nothing was started"
+
+
+def test_the_committed_contract_is_what_the_models_say() -> None:
+    checked = borderpost("contract", "config/contract", "--check")
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_a_drift_of_the_contract_is_named(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config/contract", tmp_path / "contract")
+    (tmp_path / "contract" / "asyncapi.yaml").write_text("{}")
+    checked = borderpost("contract", tmp_path / "contract", "--check")
+    assert checked.returncode == 1
+    assert "asyncapi.yaml" in checked.stderr
+    assert borderpost("contract", tmp_path / "contract").returncode == 0
+    written = (tmp_path / "contract" / "asyncapi.yaml").read_text()
+    assert written == (ROOT / "config/contract/asyncapi.yaml").read_text()
+
+
+def test_two_demos_at_once_show_reads_of_every_reader_and_end_by_themselves() -> None:
+    """One on Mosquitto, the other on the broker that comes as a wheel."""
+    running = {
+        broker: Borderpost(
+            "demo", "--port", 0, "--duration", 12, COLUMNS="160", BORDERPOST_DEMO_BROKER=broker
+        )
+        for broker in ("mosquitto", "iotcore")
+    }
+    ends = {broker: demo.ended(100) for broker, demo in running.items()}
+    for broker, ended in ends.items():
+        shown = ended.stdout
+        assert ended.returncode == 0, shown + ended.stderr
+        assert f"broker  {broker}, 127.0.0.1:" in shown
+        assert "console http://127.0.0.1:" in shown
+        assert shown.count("simulated TD") >= 3
+        assert "median latency" in shown
+        for lane in range(1, 5):
+            assert f"lane-{lane}/reader    simulated" in shown
+
+
+def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
+    post = tmp_path / "post.toml"
+    text = (ROOT / "config/demo-post.toml").read_text()
+    post.write_text(text.replace("lane-4-reader", "somewhere-else"))
+    ended = borderpost("demo", "--port", "0", "--duration", "1", "--post", post, timeout_s=100)
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "nothing" in ended.stdout
+
+
+async def test_devices_and_watch_show_what_a_workstation_sees(house: House, tmp_path: Path) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    house.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-2/reader").state is not None)
+        await until(lambda: desk.status("lane-2/reader").state.cause is not None)
+    shown = await asyncio.to_thread(borderpost, "devices", house.config)
+    assert shown.returncode == 1, "one is not online"
+    assert "lane-1/reader" in shown.stdout
+    assert "no_device" in shown.stdout
+    assert "replug" in shown.stdout
+    plain = await asyncio.to_thread(borderpost, "devices", house.config, "--mqtt", "--json")
+    assert [device["online"] for device in json.loads(plain.stdout)] == [True, False]
+    watching = await asyncio.create_subprocess_exec(
+        BORDERPOST,
+        *("watch", str(house.config), "-p", "lane-1/reader"),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+    seen = ""
+    try:
+        await wire.host_opened()
+        async with asyncio.timeout(20):
+            while "ERIKSSON" not in seen:
+                assert watching.stdout is not None
+                seen += (await watching.stdout.readline()).decode()
+                if "online" in seen and "ERIKSSON" not in seen:
+                    await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+    finally:
+        watching.terminate()
+        await watching.wait()
+    assert "simulated" in seen
+
+
+async def test_devices_says_when_there_is_no_broker(house: House) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    house.broker.stop()
+    ended = await asyncio.to_thread(borderpost, "devices", house.config)
+    assert ended.returncode == os.EX_UNAVAILABLE
+    assert f"127.0.0.1:{house.broker.port}: connection refused" in ended.stderr
+
+
+async def test_the_outbox_is_listed_counted_exported_and_purged(house: House) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await house.start()
+    await wire.host_opened()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").online)
+    house.broker.stop()
+    for _ in range(3):
+        await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+
+    async def outbox(*arguments: object) -> CompletedProcess[str]:
+        return await asyncio.to_thread(borderpost, "outbox", *arguments)
+
+    async with asyncio.timeout(20):
+        while len((await outbox("export", house.config)).stdout.splitlines()) < 3:
+            await asyncio.sleep(0.1)
+    exported = (await outbox("export", house.config)).stdout
+    assert [json.loads(line)["seq"] for line in exported.splitlines()] == [1, 2, 3]
+    assert "ERIKSSON" not in exported
+    assert "lane-1/reader/traveller" in (await outbox("list", house.config)).stdout
+    assert " 3 " in (await outbox("count", house.config)).stdout
+    assert (await outbox("list", house.config, "--parked")).returncode == 0
+    refused = await outbox("purge", house.config, "--yes")
+    assert refused.returncode == os.EX_TEMPFAIL, "the gateway runs"
+    assert await house.stop() == 0
+    assert "3 events deleted" in (await outbox("purge", house.config, "--yes", "--class", "traveller")).stdout
+    assert (await outbox("export", house.config)).stdout == ""
+
+
+async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: House) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    ended = await asyncio.to_thread(borderpost, "outbox", "count", house.config)
+    assert ended.returncode == os.EX_NOINPUT
+    assert "never ran" in ended.stderr
+
+
+async def test_run_becomes_the_daemon_and_simulate_the_post(house: House) -> None:
+    """The two programs meet only at the addresses of the devices."""
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    post = house.folder / "devices.toml"
+    post.write_text(
+        '[[simulator]]\nname = "lane-1/reader"\nkind = "serial-mrz"\nframing = "accessis"\n'
+        f'path = "{house.port("lane-1/reader")}"\nseed = 1\nevery_s = 0.2\n'
+    )
+    simulating = await asyncio.create_subprocess_exec(
+        BORDERPOST, *("simulate", post, "--run-dir", house.folder / "run"), stdout=asyncio.subprocess.PIPE
+    )
+    running = await asyncio.create_subprocess_exec(
+        BORDERPOST, *("run", house.config), stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with house.workstation("lane-1/reader") as desk, asyncio.timeout(30):
+            async for received in desk:
+                assert received.simulated
+                break
+    finally:
+        for process in (running, simulating):
+            process.terminate()
+        said, _ = await simulating.communicate()
+        assert await running.wait() == 0
+    assert simulating.returncode == 0
+    assert b"document" in said
+
+
+async def test_a_simulated_post_with_mistakes_is_refused(tmp_path: Path) -> None:
+    post = tmp_path / "devices.toml"
+    post.write_text('[[simulator]]\nname = "lane-1/reader"\nkind = "teapot"\n')
+    ended = await asyncio.to_thread(borderpost, "simulate", post, "--run-dir", tmp_path / "run")
+    assert ended.returncode == 78
+    assert "teapot" in ended.stderr

@@ -1,0 +1,206 @@
+"""The technician's commands, as a person at a terminal uses them: what they say, and their exit codes."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from support.console.consoles import PASSWORD, console_of, empty_outbox
+from support.console.fake_daemon import BenchDaemon
+from typer.testing import CliRunner
+
+from gateway.api.operations import Refusal, Standing
+from gateway.audit.hash_chain import AUDIT_FILE
+from gateway.cli import app
+from gateway.console.auth.users import read
+from gateway.console.web.server import serve
+
+Borderpost = Callable[..., Coroutine[Any, Any, Result]]
+READER = "lane-1/reader"
+
+
+@pytest.fixture
+def daemon() -> BenchDaemon:
+    return BenchDaemon()
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Path:
+    (tmp_path / "state").mkdir()
+    empty_outbox(tmp_path / "state")
+    file = tmp_path / "post.toml"
+    file.write_text('[gateway]\nstate_dir = "state"\n[device."lane-1/reader"]\n[device."lane-2/reader"]\n')
+    return file
+
+
+@pytest.fixture
+async def borderpost(post: Path, daemon: BenchDaemon) -> AsyncIterator[Borderpost]:
+    """The command line, beside a console on its socket."""
+    folder = post.parent / "state"
+    ended = asyncio.Event()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / "console.sock"))
+        serving = asyncio.create_task(
+            serve(console_of(daemon, folder), listening, None, None, idle_s=60, until=ended.wait())
+        )
+
+        async def run(*arguments: object, **more: Any) -> Result:
+            words = [str(word) for word in arguments]
+            environment = {"BORDERPOST_CONFIG": str(post), "COLUMNS": "80"}
+            return await asyncio.to_thread(CliRunner().invoke, app, words, env=environment, **more)
+
+        yield run
+        ended.set()
+        await serving
+
+
+async def test_every_device_has_one_line_and_what_is_wrong_with_it_its_remedy(
+    borderpost: Borderpost, post: Path
+) -> None:
+    shown = await borderpost("devices", post)
+    assert shown.exit_code == 1
+    first, second, why, remedy = shown.stdout.splitlines()
+    assert first.startswith(f"● {READER} online")
+    assert "A0012345 fw 2.14 read" in first
+    assert "claimed by lane-2" in second
+    assert why.strip() == "ModemManager (pid 712) holds the port. [port_held]"
+    assert remedy.strip() == "restart: sudo systemctl mask --now ModemManager"
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    plain = json.loads((await borderpost("devices", post, "--json")).stdout)
+    assert [device["state"]["state"] for device in plain] == ["online", "offline"]
+
+
+async def test_one_device_is_shown_whole_and_its_position_is_enough(
+    borderpost: Borderpost, post: Path
+) -> None:
+    shown = await borderpost("device", READER, "--events")
+    assert shown.exit_code == 0, shown.output
+    for fact in (
+        "serial number: A0012345",
+        "driver: mrz-serial",
+        "1200 good, 7 bad (0.6 % bad)",
+        "document.read",
+    ):
+        assert fact in shown.stdout
+    assert (await borderpost("device", post, READER)).stdout == (await borderpost("device", READER)).stdout
+    unknown = await borderpost("device", "lane-9/reader")
+    assert unknown.exit_code == os.EX_USAGE
+    assert "There is no lane-9/reader" in unknown.stderr
+    assert (await borderpost("device", "lane-2/reader")).exit_code == 1
+
+
+async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: BenchDaemon) -> None:
+    for words, said in (
+        (("restart", READER), "is started again"),
+        (("maintenance", READER, "on", "--minutes", 5, "--reason", "cleaning"), "for 5 min"),
+        (("maintenance", READER, "off"), "given back"),
+        (("accept", READER, "B7"), "B7 serves here"),
+        (("counters", READER, "--reset"), "counts from zero"),
+        (("claims", "end", READER, "--reason", "workstation is dead"), "nobody has it"),
+    ):
+        ended = await borderpost(*words)
+        assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
+    assert [order.do for _, order, _ in daemon.orders] == [
+        "restart", "maintenance", "maintenance", "accept", "reset_counters", "end_claim",
+    ]  # fmt: skip
+    assert daemon.orders[1][1].reason == "cleaning"
+    counted = await borderpost("counters")
+    assert f"{READER} A0012345" in counted.stdout
+    daemon.refuses = Refusal("conflict", "B7 is not there.", "Plug it in.")
+    refused = await borderpost("accept", READER, "B7")
+    assert refused.exit_code == os.EX_TEMPFAIL
+    assert refused.stderr == "B7 is not there.\n    Plug it in.\n"
+
+
+async def test_a_check_says_what_it_found(borderpost: Borderpost, daemon: BenchDaemon) -> None:
+    tried = await borderpost("check", READER, "--level", "interactive")
+    assert tried.exit_code == 0
+    assert "link.answers: 12 It answered." in tried.stdout
+    assert "present the specimen" in tried.stderr
+    assert daemon.checks[0][1] == "interactive"
+
+
+async def test_a_trace_has_bytes_only_with_a_reason_and_ends_in_time(
+    borderpost: Borderpost, daemon: BenchDaemon
+) -> None:
+    plain = await borderpost("trace", READER)
+    assert plain.stdout.split() == ["1.250", "<", "3", "MRZ", "frame"]
+    daemon.traces_go_on = True
+    revealed = await borderpost("trace", READER, "--reveal", "vendor asks", "--for", 0.3)
+    assert (revealed.exit_code, "1c 02 50" in revealed.stdout) == (0, True), revealed.output
+    assert daemon.traces[1][2].reason == "vendor asks"
+
+
+async def test_the_audit_is_shown_the_newest_last(borderpost: Borderpost, post: Path) -> None:
+    line = '{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"%s","data":{"holder":"lane-1"}}\n'
+    (post.parent / "state" / AUDIT_FILE).write_text(line % "claim.changed" + line % "command.ended")
+    shown = (await borderpost("audit")).stdout.splitlines()
+    assert [words.split()[-2:] for words in shown] == [
+        ["claim.changed", "holder=lane-1"],
+        ["command.ended", "holder=lane-1"],
+    ]
+
+
+def run(*arguments: object, **more: Any) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in arguments], **more)
+
+
+def test_where_no_gateway_answers_that_is_said_with_what_to_do(post: Path) -> None:
+    for words in (("device", post, READER), ("trace", post, READER), ("audit", post)):
+        ended = run(*words)
+        assert ended.exit_code == os.EX_UNAVAILABLE
+        assert "No gateway answers" in ended.stderr
+        assert "systemctl status" in ended.stderr
+
+
+async def test_a_gateway_whose_console_does_not_start_is_told_from_one_that_is_down(post: Path) -> None:
+    at = post.parent / "state" / "console.sock"
+    turned_away = await asyncio.start_unix_server(lambda _, writer: writer.close(), at)
+    async with turned_away:
+        ended = await asyncio.to_thread(run, "device", post, READER)
+    assert ended.exit_code == os.EX_UNAVAILABLE
+    assert "its console does not" in ended.stderr
+
+
+def test_somebody_is_let_in_and_out_again(tmp_path: Path) -> None:
+    file = tmp_path / "post.toml"
+    file.write_text(
+        '[gateway]\nsite = "uto-test"\nname = "gw-1"\nprofile = "test"\nstate_dir = "state"\n'
+        '[broker]\nhost = "127.0.0.1"\n[console]\nusers_file = "users.toml"\n'
+        '[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/null"\nframing = "text"\n'
+    )
+    typed = {"input": f"{PASSWORD}\n{PASSWORD}\n"}
+
+    def passwd(*words: str, **more: Any) -> Result:
+        return run("console", "passwd", "amina", *words, "--config", file, **more)
+
+    assert passwd(**typed).exit_code == os.EX_USAGE, "which role?"
+    assert passwd("--role", "technician", input="short\nshort\n").exit_code == os.EX_DATAERR
+    done = passwd("--role", "technician", **typed)
+    assert done.exit_code == 0, done.output
+    assert PASSWORD not in done.output
+    assert read(tmp_path / "users.toml")["amina"].role is Standing.TECHNICIAN
+    assert passwd(**typed).exit_code == 0
+    assert passwd("--remove").exit_code == 0
+    assert passwd("--remove").exit_code == os.EX_NOUSER
+
+
+def test_the_shell_completes_commands_and_positions(post: Path) -> None:
+    def completed(*words: str) -> list[str]:
+        typed = " ".join(("borderpost", *words))
+        environment = {
+            "_BORDERPOST_COMPLETE": "complete_bash",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(words)),
+            "BORDERPOST_CONFIG": str(post),
+        }
+        return run(env=environment, prog_name="borderpost").stdout.splitlines()
+
+    assert "maintenance" in completed("ma")
+    assert completed("check", "lane-1") == [READER]
+    assert completed("check", str(post), "lane-2") == ["lane-2/reader"]

@@ -1,0 +1,172 @@
+"""`borderpost record` at a post that runs: what it keeps gives the same events again, scrubbed or not."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import House, house, until
+from typer.testing import CliRunner
+
+from drivers.links.recording.recording import Chunk, Recording
+from drivers.links.recording.usb_trace import Transfer, TransferType
+from gateway.cli import app
+from gateway.cli.record import entry_of, wire_of
+from gateway.client import Workstation
+from gateway.config import load
+from simulators.links.serial_line import SerialLine
+from simulators.passport.accessis import ocr_frame
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+
+READER = "lane-1/reader"
+EXAMPLE = Path(__file__).parents[3] / "config/example.toml"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def wire(house: House) -> SerialLine:
+    wire = await house.wire(READER)
+    house.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await house.start()
+    await wire.host_opened()
+    await until(lambda: '"online"' in house.log and (house.folder / "state" / "console.sock").exists())
+    return wire
+
+
+async def borderpost(*words: object) -> tuple[int, str]:
+    done = await asyncio.to_thread(CliRunner().invoke, app, [str(word) for word in words])
+    return done.exit_code, done.output
+
+
+async def test_what_is_recorded_gives_the_same_events_again(
+    house: House, wire: SerialLine, tmp_path: Path
+) -> None:
+    out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
+    await nothing_is_recorded(house.config, tmp_path / "mine.rec")
+    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "2")
+    async with house.workstation() as desk:
+        await asyncio.wait_for(desk.connected.wait(), 10)
+        recording = asyncio.create_task(borderpost(*command))
+        seen: list[Any] = []
+        while not recording.done():
+            await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
+            seen.append(await next_read(desk))
+            await asyncio.wait({recording}, timeout=0.6)
+        code, said = recording.result()
+    assert code == 0, said
+    assert out.stat().st_mode & 0o777 == 0o600
+    kept = Recording.parse(out.read_text())
+    assert (kept.driver, kept.settings, kept.wire) == ("mrz-serial", {"framing": "accessis"}, "serial")
+    assert (kept.provenance, kept.people, kept.begins) == ("simulated", "synthetic", "midway")
+    assert kept.entries
+    assert str(house.folder) not in out.read_text()
+
+    again = await replayed(out)
+    assert again == seen[-len(again) :]
+    assert len(again) == len(kept.entries)
+
+    assert (await borderpost("scrub", out, scrubbed))[0] == 0
+    others = await replayed(scrubbed)
+    assert len(others) == len(again)
+    assert [other["overall"] for other in others] == [one["overall"] for one in again]
+    assert "ERIKSSON" not in json.dumps(others)
+    assert [
+        wrong for other in others for wrong in other["mrz"]["digits"] if wrong["result"] == "failed"
+    ] == []
+
+
+async def test_who_came_while_it_was_recorded_is_said(house: House, tmp_path: Path) -> None:
+    house.describe(READER, "mrz-serial", 'framing = "accessis"')
+    await house.start()
+    await until((house.folder / "state" / "console.sock").exists)
+    out = tmp_path / "out.rec"
+    command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "4")
+    recording = asyncio.create_task(borderpost(*command))
+    await until(lambda: '"technician_acted"' in house.log)
+    wire = await house.wire(READER)
+    await wire.host_opened()
+    while not recording.done():
+        await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
+        await asyncio.wait({recording}, timeout=0.5)
+    code, said = recording.result()
+    assert code == 0, said
+    kept = Recording.parse(out.read_text())
+    assert (kept.provenance, kept.people) == ("simulated", "synthetic")
+    assert kept.entries
+
+
+def test_what_each_device_is_on() -> None:
+    devices = {device.driver: device.settings for device in load(EXAMPLE).devices.values()}
+    assert {driver: wire_of(settings) for driver, settings in devices.items()} == {
+        "anpr-axis": "http-listener",
+        "anpr-hikvision": "http",
+        "camera-onvif": "other",
+        "camera-rtsp": "other",
+        "camera-snapshot": "http",
+        "camera-uvc": "other",
+        "desko": "http",
+        "gpio-barrier": "other",
+        "modbus-barrier": "modbus-tcp",
+        "mrz-serial": "serial",
+        "mrz-wedge": "keyboard",
+        "ocr-scanner": "serial",
+        "osdp": "serial",
+        "serial-relay": "serial",
+        "uru4000": "usb",
+        "ws-bd": "http",
+        "zfm": "serial",
+    }
+    barrier = devices["modbus-barrier"].model_dump(exclude_unset=True)
+    barrier["board"] = {"model": "waveshare-8", "port": "/dev/ttyS0"}
+    assert wire_of(type(devices["modbus-barrier"]).model_validate(barrier)) == "serial"
+
+
+async def next_read(desk: Workstation) -> Any:
+    """The next document; that somebody records is an event too."""
+    async with asyncio.timeout(10):
+        async for received in desk:
+            event = json.loads(received.envelope.model_dump_json())
+            if event["type"] == "bgw.document.read.v1":
+                return event["data"]
+    raise AssertionError("the workstation was closed")
+
+
+async def replayed(recording: Path) -> list[Any]:
+    code, said = await borderpost("replay", recording, "--json", "--pause", "0.2")
+    assert code == 0, said
+    return [event["data"] for line in said.splitlines() if (event := json.loads(line))["type"] != "identity"]
+
+
+async def nothing_is_recorded(config: Path, out: Path) -> None:
+    """Without a reason, of what is not there, or over a file."""
+    code, said = await borderpost("record", config, READER, out)
+    assert (code, "--reveal" in said) == (2, True)
+    assert (await borderpost("record", config, "lane-9/reader", out, "--reveal", "why"))[0] == os.EX_USAGE
+    out.write_text("mine")
+    code, said = await borderpost("record", config, READER, out, "--reveal", "vendor asks")
+    assert (code, "exists already" in said, out.read_text()) == (os.EX_CANTCREAT, True, "mine")
+
+
+def test_items_of_a_trace_become_entries() -> None:
+    item = {"at_s": 1.5, "direction": "in", "size": 2, "hex": "1c 02", "transfer": None}
+    facts = {"id": 7, "stage": "complete", "kind": "bulk", "endpoint": 0x82, "bus": 3, "device": 9}
+    facts |= {"at_ns": 10**18, "status": 0, "length": 2, "setup": ""}
+
+    assert entry_of(item) == Chunk(1.5, "in", b"\x1c\x02")
+    assert entry_of(item | {"size": 0, "hex": ""}) is None
+    assert entry_of(item | {"transfer": facts}) == Transfer(
+        7, "complete", TransferType.BULK, 0x82, 1, 1, 1_500_000_000, 0, 2, data=b"\x1c\x02"
+    )
+    with pytest.raises(ValueError, match="hidden"):
+        entry_of(item | {"hex": None})

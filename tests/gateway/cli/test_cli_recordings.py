@@ -1,0 +1,152 @@
+"""`borderpost replay`, `scrub` and `pcapng`: what they say and write, and what they refuse."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import House, house
+from support.gateway.replaying import ROOT, expected
+from typer.testing import CliRunner
+
+from drivers.links.recording.recording import Recording
+from gateway.cli import app
+
+__all__ = ["house"]
+
+READER = ROOT / "passport" / "accessis.rec"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+def run(*words: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    return done.exit_code, done.output
+
+
+def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
+    out = tmp_path / "out.rec"
+
+    assert run("scrub", READER, out) == (0, f"{out}: nobody is left in it\n")
+    assert Recording.parse(out.read_text()).people == "scrubbed"
+    code, said = run("scrub", READER, out)
+    assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "complaint"),
+    [
+        (None, os.EX_NOINPUT, "No such file"),
+        ("", os.EX_DATAERR, "line 1"),
+        (READER.read_text().replace("mrz-serial", "document-bridge"), os.EX_DATAERR, "specimen"),
+        (READER.read_text().replace("mrz-serial", "nothing"), os.EX_DATAERR, "no driver named"),
+    ],
+    ids=["missing", "empty", "unknown wire", "unknown driver"],
+)
+def test_what_is_not_scrubbed_leaves_no_file(
+    text: str | None, code: int, complaint: str, tmp_path: Path
+) -> None:
+    recording, out = tmp_path / "in.rec", tmp_path / "out.rec"
+    if text is not None:
+        recording.write_text(text)
+
+    ended, said = run("scrub", recording, out)
+
+    assert ended == code
+    assert complaint in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("people", "mode"), [("real", 0o600), ("synthetic", 0o644)])
+def test_a_capture_of_real_people_is_for_its_owner_alone(people: str, mode: int, tmp_path: Path) -> None:
+    recording, out = tmp_path / "in.rec", tmp_path / "out.pcapng"
+    recording.write_text(READER.read_text().replace("# people: synthetic", f"# people: {people}"))
+
+    assert run("pcapng", recording, out) == (0, f"{out}: 10 packets\n")
+    assert out.stat().st_mode & 0o777 == mode
+    assert out.read_bytes()[:4] == b"\x0a\x0d\x0d\x0a"
+
+
+def test_a_recording_is_played_into_its_driver() -> None:
+    code, said = run("replay", READER, "--json", "--pause", "0.4")
+    events = [json.loads(line) for line in said.splitlines()]
+
+    assert code == 0
+    assert [event for event in events if event["type"] != "bad frame"] == json.loads(
+        expected(READER).read_text()
+    )
+    assert [event["data"] for event in events if event["type"] == "bad frame"] == [
+        {"fault": "noise", "bytes": 4},
+        {"fault": "other", "bytes": 10},
+    ]
+
+
+def test_real_people_are_shown_only_when_asked_for(tmp_path: Path) -> None:
+    recording = tmp_path / "real.rec"
+    head, first, *_ = READER.read_text().replace("people: synthetic", "people: real").partition("0.410")
+    recording.write_text(head)
+    assert first
+
+    code, said = run("replay", recording, "--json")
+    assert (code, "document.read" in said, "ERIKSSON" in said) == (0, True, False)
+    code, said = run("replay", recording)
+    assert (code, "document.read" in said, "ERIKSSON" in said) == (0, True, False)
+    code, said = run("replay", recording, "--reveal")
+    assert (code, "ERIKSSON" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("head", "entries", "complaint"),
+    [
+        ("# wire: usb", "0.1 submit 1 bulk 82 64", "Wireshark"),
+        ("# wire: smart-card", "0.1 in  90 00", "smart-card cannot be played"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(head: str, entries: str, complaint: str, tmp_path: Path) -> None:
+    recording = tmp_path / "in.rec"
+    facts = "# driver: mrz-serial\n# settings: {}\n# provenance: live\n# people: synthetic"
+    recording.write_text(f"# borderpost recording 2\n{facts}\n{head}\n{entries}\n")
+
+    code, said = run("replay", recording)
+
+    assert (code, complaint in said) == (os.EX_DATAERR, True)
+
+
+async def test_a_recording_is_a_device_of_a_gateway(house: House) -> None:
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
+    async with house.workstation() as desk:
+        await house.start()
+        command = ("replay", READER, house.config, "--as", "lane-1/reader", "--pause", "0.3")
+        code, said = await asyncio.to_thread(run, *command)
+        read = await asyncio.wait_for(anext(aiter(desk)), 10)
+
+    assert (code, said.splitlines()[-1]) == (0, "lane-1/reader: played to its end")
+    assert read.envelope.provenance == "replayed"
+
+
+@pytest.mark.parametrize(
+    ("profile", "position", "code", "complaint"),
+    [
+        ("production", "lane-1/reader", os.EX_NOPERM, "in production"),
+        ("test", "lane-9/reader", os.EX_USAGE, "there is no lane-9/reader"),
+        ("test", "reader", os.EX_USAGE, "lane"),
+        ("test", "lane-1/other", os.EX_DATAERR, "has the driver mrz-wedge"),
+    ],
+)
+async def test_nothing_is_played_to_where_it_does_not_belong(
+    profile: str, position: str, code: int, complaint: str, house: House
+) -> None:
+    house.profile = profile
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    house.describe("lane-1/other", "mrz-wedge")
+
+    ended, said = await asyncio.to_thread(run, "replay", READER, house.config, "--as", position)
+
+    assert (ended, complaint in said) == (code, True), said

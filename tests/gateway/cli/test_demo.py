@@ -1,0 +1,75 @@
+"""`make demo` at first sight, and its end by Ctrl-C."""
+
+import os
+import random
+import re
+import signal
+import time
+
+import pytest
+from support.process.demos import COLUMNS, Demo
+
+MOMENTS = int(os.environ.get("BORDERPOST_INTERRUPTS", "3"))
+"""How often a demo is interrupted: 100 for a long look."""
+SEED = int(os.environ.get("BORDERPOST_SEED", "18"))
+LAST_S = float(os.environ.get("BORDERPOST_LAST_S", "8"))
+"""The latest moment of an interrupt, in seconds after the start."""
+MAKE = ("make", "--no-print-directory", "demo")
+
+
+def interrupted_at(number: int) -> float:
+    """The moment of one interrupt: half of them in the first second, in which a program loads."""
+    chance = random.Random(f"{SEED}/{number}")
+    return chance.uniform(0, 1) if number % 2 else chance.uniform(0, LAST_S)
+
+
+@pytest.mark.parametrize("number", range(MOMENTS))
+def test_interrupt_leaves_nothing(number: int) -> None:
+    moment_s = interrupted_at(number)
+    with Demo(*MAKE) as demo:
+        while (left_s := demo.started_s + moment_s - time.monotonic()) > 0:
+            demo.read(left_s)
+        demo.interrupt()
+        code = demo.ended()
+        said = f"interrupted after {moment_s:.3f} s, exit code {code}:\n{demo.screen}"
+        # GNU make ends by the signal itself, which a shell shows as 130.
+        assert code in (0, -signal.SIGINT, 130), said
+        assert "Traceback" not in demo.screen, said
+        assert "Error" not in demo.screen, said
+        assert not demo.processes(), said
+        assert not demo.files(), said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_each_signal_ends_a_demo(number: signal.Signals) -> None:
+    """A second Ctrl-C while it ends changes nothing."""
+    with Demo(".venv/bin/borderpost", "demo", "--port", "0") as demo:
+        demo.shows("● online")
+        os.kill(demo.process.pid, number)
+        demo.shows("What was seen")
+        demo.interrupt()
+        assert demo.ended() == 0, demo.screen
+        assert "Traceback" not in demo.screen
+        assert not demo.processes()
+        assert not demo.files()
+
+
+def test_first_sight() -> None:
+    with Demo(*MAKE) as demo:
+        demo.shows("Ctrl-C ends the demo")
+        banner_s = time.monotonic()
+        demo.shows(r"reader +simulated TD")
+        read_s = time.monotonic() - banner_s
+        for lane in (1, 2, 3, 4):
+            demo.shows(rf"lane-{lane}/reader +● online")
+        demo.shows("lane-1/barrier +● online")
+        begun = demo.screen
+        demo.shows(r"→\s+replug", 90)  # the first simulated unplugging
+        demo.read(0.5)
+        whole = demo.screen
+    assert "no_device" not in begun
+    assert "unknown" not in begun
+    assert read_s < 2, begun
+    assert max(map(len, whole.splitlines())) <= COLUMNS
+    cut = [line for line in whole.splitlines() if line.endswith("…")]
+    assert all(re.search("simulated (TD|MRV)", line) for line in cut), cut

@@ -1,0 +1,79 @@
+"""The officer of the demo: whom it lets in."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from test_rendering import CLOSED_DOOR, document, received
+
+from drivers.barrier.observations import BarrierState, MachineState
+from drivers.observation import Observation, Outcome
+from gateway.cli._demo.officer import Officer
+from gateway.client import CommandError, Now, Workstation
+from gateway.contract.topics import Position
+
+WAITED_AT = BarrierState(
+    state=MachineState.CLOSED,
+    doors=(CLOSED_DOOR.model_copy(update={"presence": False, "before": True}),),
+)
+
+
+IN_ORDER = document().model_copy(update={"overall": Outcome.SUCCESSFUL})
+
+
+class Desk:
+    """A desk in front of one barrier, that writes down what is asked for."""
+
+    def __init__(self, standing: Observation | None, error: CommandError | None = None) -> None:
+        self.devices = [Position("lane-1", "barrier"), Position("lane-1", "reader")]
+        self.asked: list[tuple[str, str, str]] = []
+        self._standing = standing
+        self._error = error
+
+    def now(self, position: Position, _event_type: str) -> Now | None:
+        if position.device != "barrier" or self._standing is None:
+            return None
+        return Now(position, cast("Any", None), self._standing)
+
+    async def command(self, position: Position, verb: str, *, transaction: str) -> None:
+        self.asked.append((str(position), verb, transaction))
+        await asyncio.sleep(0)
+        if self._error is not None:
+            raise self._error
+
+
+async def shown(desk: Desk, *documents: Observation) -> list[tuple[str, str, str]]:
+    async with Officer(cast("Workstation", desk)) as officer:
+        for read in documents:
+            officer.sees(received(read))
+        for _ in range(3):
+            await asyncio.sleep(0)
+    return desk.asked
+
+
+async def test_whoever_waits_with_a_document_in_order_is_let_in_once() -> None:
+    assert await shown(Desk(WAITED_AT), IN_ORDER, IN_ORDER) == [("lane-1/barrier", "open", "t")]
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        None,
+        WAITED_AT.model_copy(update={"state": MachineState.EMERGENCY_OPEN}),
+        WAITED_AT.model_copy(update={"doors": (CLOSED_DOOR,)}),
+    ],
+)
+async def test_nothing_is_opened_where_nobody_waits_or_nothing_is_known(
+    standing: BarrierState | None,
+) -> None:
+    assert await shown(Desk(standing), IN_ORDER) == []
+
+
+async def test_nobody_is_let_in_with_a_document_that_is_not_in_order() -> None:
+    expired = document().model_copy(update={"overall": Outcome.FAILED})
+    assert await shown(Desk(WAITED_AT), expired) == []
+
+
+async def test_a_refusal_is_no_end_of_the_demo() -> None:
+    refused = CommandError("c", "unsafe", "Somebody is in its way.", "Look.")
+    assert len(await shown(Desk(WAITED_AT, refused), IN_ORDER)) == 1

@@ -1,0 +1,285 @@
+"""What a terminal shows of events and states: for a person, and nothing personal of live travellers."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from drivers.access.observations import UNTOLD, CardFormat, CardRead
+from drivers.barrier.observations import (
+    AlarmKind,
+    BarrierAlarm,
+    BarrierPassage,
+    BarrierState,
+    Direction,
+    DoorState,
+    MachineState,
+    Why,
+)
+from drivers.camera.observations import Area as Measured
+from drivers.camera.observations import FaceCaptured, Hint, Measure, PlateRead
+from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
+from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
+from drivers.passport.mrz import checks, parse
+from drivers.passport.observations import (
+    Area,
+    ChecksMade,
+    ChipProgressed,
+    ChipRead,
+    DocumentPlaced,
+    DocumentRead,
+    DocumentRemoved,
+    Ended,
+    FrameFault,
+    ImageCaptured,
+    Light,
+    ReadFailed,
+    Trigger,
+)
+from gateway.cli._lib.render_event import event_json, event_line, light_of, status_line
+from gateway.client import DeviceStatus, Received
+from gateway.contract.commands import CommandState
+from gateway.contract.envelope import Clock, Event
+from gateway.contract.events import (
+    AuditSealed,
+    ClaimChange,
+    ClaimChanged,
+    ClockStepped,
+    CommandDecided,
+    CommandEnded,
+)
+from gateway.contract.reason_codes import CommandReason
+from gateway.contract.states import DeviceState
+from gateway.contract.topics import Position
+from simulators.specimens import ERIKSSON_LINES
+
+TODAY = date(2026, 11, 23)
+PERSONAL = ("ERIKSSON", "L898902C3", "1974", "740812")
+
+
+def received(data: Observation | dict[str, Any], provenance: str = "live") -> Received:
+    plain = data.model_dump(mode="json") if isinstance(data, Observation) else data
+    envelope = Event[Any].model_validate(
+        {
+            "specversion": "1.0",
+            "id": "01938f3e-7c1a-7b5e-9d55-000000000001",
+            "source": "/bgw/uto-test/gw-1/lane-1/reader",
+            "type": "bgw.document.read.v1",
+            "time": datetime(2026, 11, 23, tzinfo=UTC),
+            "datacontenttype": "application/json",
+            "dataschema": "urn:bgw:schema:document.read:v1",
+            "bootid": "b",
+            "monons": "1",
+            "clock": "synced",
+            "provenance": provenance,
+            "transaction": "t",
+            "epoch": "e",
+            "stream": "lane-1/reader/traveller",
+            "seq": 1,
+            "data": plain,
+        }
+    )
+    return Received(Position("lane-1", "reader"), envelope, data, {}, None)
+
+
+def document(lines: tuple[str, ...] = ERIKSSON_LINES["TD3"]) -> DocumentRead:
+    mrz = parse(lines, TODAY)
+    found = checks(mrz, TODAY)
+    return DocumentRead(trigger=Trigger.SWIPE, lines=lines, mrz=mrz, checks=found, overall=overall(found))
+
+
+@pytest.mark.parametrize("reveal", [False, True])
+@pytest.mark.parametrize("provenance", ["live", "simulated"])
+def test_a_live_traveller_is_shown_only_when_revealed(provenance: str, reveal: bool) -> None:
+    item = received(document(), provenance)
+    for shown in (event_line(item, reveal=reveal).plain, event_json(item, reveal=reveal)):
+        if provenance == "simulated" or reveal:
+            assert "ERIKSSON" in shown
+        else:
+            assert not any(word in shown for word in PERSONAL)
+
+
+def test_a_live_event_as_json_keeps_what_is_not_personal() -> None:
+    event = json.loads(event_json(received(document()), reveal=False))
+    assert event["data"]["overall"] == "failed"
+    assert event["data"]["lines"] == "<tuple len=2>"
+    assert event["data"]["mrz"]["format"] == "td3"
+
+
+def test_what_was_not_decoded_and_what_failed_says_so() -> None:
+    undecoded = document(("SOME TEXT",))
+    assert "no machine readable zone" in event_line(received(undecoded), reveal=False).plain
+    failed = ReadFailed(fault=FrameFault.CUT, size_bytes=5)
+    assert "present the document again" in event_line(received(failed), reveal=False).plain
+
+
+def decided(decision: CommandState, reason: CommandReason | None = None) -> CommandDecided:
+    return CommandDecided(
+        cmd_id="c",
+        station="lane-1",
+        verb="open",
+        decision=decision,
+        reason=reason,
+        holder=None,
+        n=1,
+        args={},
+        left_ms=2500,
+    )
+
+
+OPEN_DOOR = DoorState(state=MachineState.OPEN, open_limit=True, closed_limit=False, presence=True)
+CLOSED_DOOR = DoorState(door="out", state=MachineState.CLOSED, open_limit=False, closed_limit=True)
+PIECES: dict[str, Observation] = {
+    "a document lies there": DocumentPlaced(trigger=Trigger.INSERT),
+    "image of the page, infrared light, 3 kB": ImageCaptured(
+        light=Light.INFRARED,
+        area=Area.PAGE,
+        attachments=(Attachment.of("page_ir", "image/jpeg", bytes(3000)),),
+    ),
+    "chip: DG2, 25 %": ChipProgressed(
+        progress=ChipProgress(stage=ChipStage.READING, file="DG2", bytes_read=500, bytes_total=2000)
+    ),
+    "chip by pace_mrz: DG1 DG2": ChipRead(
+        chip=ChipResult(access=AccessMethod.PACE_MRZ, data_groups_read=(1, 2), checks=())
+    ),
+    "checks  ✗ ir_ab_mr": ChecksMade(
+        checks=(Check(id="optical.ir_ab_mr", group=CheckGroup.OPTICAL, outcome=Outcome.FAILED),)
+    ),
+    "the document was taken away": DocumentRemoved(ended=Ended.COMPLETE),
+    "card, 26 bits": CardRead(reader=0, format=CardFormat.WIEGAND, bits=26, data="01020340"),
+    "card reader  inputs ●○  open or torn off": UNTOLD.model_copy(
+        update={"tampered": True, "inputs": (True, False)}
+    ),
+    "open  somebody in the way": BarrierState(state=MachineState.OPEN, doors=(OPEN_DOOR,)),
+    "emergency open  unacknowledged  in open  out closed  as it was when the link failed": BarrierState(
+        state=MachineState.EMERGENCY_OPEN,
+        why=Why.UNACKNOWLEDGED,
+        doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
+        stale=True,
+    ),
+    "passage forward  ✓ permit": BarrierPassage(direction=Direction.FORWARD, permitted=True, lasted_s=2),
+    "out: passage turned back  no permit": BarrierPassage(
+        door="out", direction=Direction.TURNED_BACK, permitted=False, lasted_s=2
+    ),
+    "It stands open.": BarrierAlarm(kind=AlarmKind.OPEN_TOO_LONG, door="", text="It stands open."),
+    "closed  somebody waits": BarrierState(
+        state=MachineState.CLOSED,
+        doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "before": True}),),
+    ),
+    "open asked by lane-1: accepted": decided(CommandState.ACCEPTED),
+    "open asked by lane-1: rejected, claimed": decided(CommandState.REJECTED, CommandReason.CLAIMED),
+    "open for lane-1: failed, timed_out in 6.0 s": CommandEnded(
+        cmd_id="c",
+        station="lane-1",
+        verb="open",
+        state=CommandState.FAILED,
+        reason=CommandReason.TIMED_OUT,
+        took_ms=6001,
+    ),
+    "stolen: chief has it now, lane-1 had it (counter unattended)": ClaimChanged(
+        change=ClaimChange.STOLEN,
+        holder="chief",
+        previous_holder="lane-1",
+        lease_s=30,
+        why="counter unattended",
+    ),
+    "the audit is signed up to line 4711: hour": AuditSealed(n=4711, sha256="0" * 64, why="hour"),
+    "the clock was set, by +3,600.0 s": ClockStepped(
+        step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
+    ),
+}
+
+
+@pytest.mark.parametrize("said", PIECES)
+def test_every_piece_is_a_sentence(said: str) -> None:
+    assert event_line(received(PIECES[said]), reveal=False).plain.endswith(said)
+
+
+def test_many_good_checks_are_a_number_and_the_others_have_names() -> None:
+    good = tuple(
+        Check(id=f"chip.data_group_hash.DG{n}", group=CheckGroup.ELECTRONIC, outcome=Outcome.SUCCESSFUL)
+        for n in range(5)
+    )
+    bad = Check(id="chip.dsc_revocation", group=CheckGroup.ELECTRONIC, outcome=Outcome.FAILED)
+    read = document().model_copy(update={"checks": (*good, bad), "ended": Ended.REMOVED})
+    said = event_line(received(read), reveal=False).plain
+    assert "✓ 5 checks  ✗ dsc_revocation" in said
+    assert "ended early: removed" in said
+    assert "DG3" not in said
+
+
+def test_an_event_this_version_does_not_know_is_hidden_unless_revealed() -> None:
+    unknown = received({"name": "ERIKSSON"})
+    assert "ERIKSSON" not in event_line(unknown, reveal=False).plain
+    assert "ERIKSSON" in event_line(unknown, reveal=True).plain
+    assert "ERIKSSON" not in event_json(unknown, reveal=False)
+
+
+def test_partial_dates_show_what_is_unknown() -> None:
+    lines = (ERIKSSON_LINES["TD3"][0], "L898902C36UTO74<<<<2F1204159ZE184226B<<<<<10")
+    assert "*1974-??-??" in event_line(received(document(lines)), reveal=True).plain
+
+
+@pytest.mark.parametrize(
+    ("state", "alive", "word"),
+    [("online", True, "online"), ("offline", True, "offline"), ("online", False, "gateway down")],
+)
+def test_a_light_tells_the_gateways_death_from_the_devices(state: str, alive: bool, word: str) -> None:
+    told = DeviceState.model_validate(
+        {
+            "state": state,
+            "since": datetime(2026, 11, 23, tzinfo=UTC),
+            "session": "s",
+            "cause": None if state == "online" else "port_held",
+            "text": "ModemManager (pid 712) holds the port.",
+            "action": "restart",
+        }
+    )
+    status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive)
+    assert light_of(status)[1] == word
+    assert ("ModemManager" in status_line(status).plain) == (state == "offline")
+
+
+def test_a_device_of_which_nothing_is_known() -> None:
+    assert (
+        light_of(DeviceStatus(Position("lane-1", "reader"), None, None, gateway_online=False))[1] == "unknown"
+    )
+
+
+def test_a_picture_is_said_with_its_size_its_age_and_what_is_wrong_with_it() -> None:
+    dark = Hint(
+        measure=Measure.BRIGHTNESS, area=Measured.PICTURE, value=23, at_least=60, outcome=Outcome.FAILED
+    )
+    portrait = FaceCaptured(
+        width_px=1920,
+        height_px=1080,
+        received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        waited_ms=61.4,
+        age_ms=18.2,
+        hints=(dark,),
+        frame=1,
+        frames=1,
+        best_of=1,
+        attachments=(Attachment.of("picture", "image/jpeg", bytes(4000)),),
+    )
+    assert event_line(received(portrait), reveal=False).plain.endswith(
+        "portrait, 1920x1080, 4 kB, 18 ms old  ✗ brightness 23"
+    )
+
+
+@pytest.mark.parametrize(("provenance", "word"), [("simulated", "KCA123X"), ("live", "plate hidden")])
+def test_a_plate_is_shown_plain_and_only_to_whom_it_may_be(provenance: str, word: str) -> None:
+    read = PlateRead(
+        plate_raw="KCA \x1b[31m123X",
+        plate="KCA123X",
+        received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        vendor_id="KCA123X.jpg",
+        images_missing=1,
+        caught_up=True,
+    )
+    line = event_line(received(read, provenance), reveal=False).plain
+    assert word in line
+    assert "1 images missing" in line
+    assert "\x1b" not in line
+    assert ("KCA" in line) is (provenance == "simulated")

@@ -1,0 +1,366 @@
+"""The workstation's client: once each, fresh, complete, and honest about what it cannot know."""
+
+import asyncio
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support.brokers.mosquitto import Mosquitto
+from support.devices.serial_readers import FRAMES
+from support.gateway.gateways import House, house, until
+
+from drivers.observation import Observation
+from gateway.client import CommandNotSent, CommandRejected, CommandUnanswered, Received, Workstation
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+
+ROOT = Path(__file__).parents[3]
+BASE = "bgw/v1/uto-test/lane-1/reader"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def gateway(mosquitto: Mosquitto) -> AsyncIterator["Gateway"]:
+    async with aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+        yield Gateway(client)
+
+
+class Gateway:
+    """Publishes by hand what a gateway would."""
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self.client = client
+
+    async def event(self, number: int, *, lasts_s: int | None = 60, retain: bool = False, **more: Any) -> str:
+        event_id = f"01938f3e-7c1a-7b5e-9d55-{number:012x}"
+        event = {
+            "specversion": "1.0",
+            "id": event_id,
+            "source": "/bgw/uto-test/gw-1/lane-1/reader",
+            "type": "bgw.document.read_failed.v1",
+            "time": "2026-11-23T08:15:30.123456Z",
+            "datacontenttype": "application/json",
+            "dataschema": "urn:bgw:schema:document.read_failed:v1",
+            "bootid": "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071",
+            "monons": "1",
+            "clock": "synced",
+            "provenance": "live",
+            "transaction": "t",
+            "epoch": "5f0c2a6e9b7d4c33",
+            "stream": "lane-1/reader/traveller",
+            "seq": number,
+            "data": {"fault": "cut", "size_bytes": 1, "attachments": []},
+        } | more
+        await self.say(f"{BASE}/evt/document.read_failed", json.dumps(event).encode(), lasts_s, retain=retain)
+        return event_id
+
+    async def say(
+        self, topic: str, payload: bytes, lasts_s: int | None = None, *, retain: bool = False
+    ) -> None:
+        properties = Properties(PacketTypes.PUBLISH)
+        if lasts_s is not None:
+            properties.MessageExpiryInterval = lasts_s
+        await self.client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+
+    async def state(self, session: str, state: str = "online", **more: Any) -> None:
+        body = {"state": state, "since": "2026-11-23T08:15:30Z", "session": session} | more
+        await self.say(f"{BASE}/state", json.dumps(body).encode(), retain=True)
+
+    async def alive(self, session: str, *, online: bool = True) -> None:
+        body = {"online": online, "session": session}
+        await self.say("bgw/v1/uto-test/_gw/gw-1/state", json.dumps(body).encode(), retain=True)
+
+
+def desk_at(broker: Mosquitto, **more: Any) -> Workstation:
+    return Workstation("127.0.0.1", broker.port, site="uto-test", positions=["lane-1/reader"], **more)
+
+
+async def first(desk: Workstation, count: int = 1) -> list[Received]:
+    found: list[Received] = []
+    async with asyncio.timeout(10):
+        async for received in desk:
+            found.append(received)
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        for number in (1, 1, 2, 1, 3):
+            await gateway.event(number)
+        assert [r.envelope.seq for r in await first(desk, 3)] == [1, 2, 3]
+        assert desk.counts.repeated == 2
+
+
+async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        for number in (1, 2, 6):
+            await gateway.event(number)
+        await first(desk, 3)
+        assert desk.counts.missed == 3
+
+
+async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        await gateway.event(1, lasts_s=1)
+        await gateway.event(2, lasts_s=600)
+        await until(lambda: len(desk._waiting) == 2)
+        loop = asyncio.get_running_loop()
+        expires = desk._waiting[0].deadline_s
+        await until(lambda: loop.time() > expires)
+        assert [r.envelope.seq for r in await first(desk)] == [2]
+        assert desk.counts.stale == 1
+
+
+async def test_a_retained_event_is_old_whoever_retained_it(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    await gateway.event(1, retain=True)
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        await gateway.event(2)
+        assert [r.envelope.seq for r in await first(desk)] == [2]
+        assert desk.counts.stale == 1
+
+
+async def test_a_restarted_workstation_gets_what_it_missed(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    async with desk_at(mosquitto, client_id="counter-1") as desk:
+        await desk.connected.wait()
+    await gateway.event(1)
+    async with desk_at(mosquitto, client_id="counter-1") as desk:
+        assert [r.envelope.seq for r in await first(desk)] == [1]
+
+
+async def test_images_join_their_event_in_either_order(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    def listing(image: bytes) -> dict[str, Any]:
+        facts = {"role": "page_vi", "media_type": "image/jpeg", "bytes": len(image)}
+        return {
+            "fault": "cut",
+            "size_bytes": 1,
+            "attachments": [facts | {"sha256": hashlib.sha256(image).hexdigest()}],
+        }
+
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        await gateway.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000001/page_vi", b"one", 60)
+        await gateway.event(1, data=listing(b"one"))
+        await gateway.event(2, data=listing(b"two"))
+        await gateway.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000002/page_vi", b"two", 60)
+        received = await first(desk, 2)
+        assert [r.images for r in received] == [{"page_vi": b"one"}, {"page_vi": b"two"}]
+        await gateway.event(3, data=listing(b"never"))
+        (incomplete,) = await first(desk)
+        assert incomplete.images == {}
+
+
+async def test_what_a_newer_gateway_adds_is_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        newer = {"fault": "chewed_by_goat", "size_bytes": 1, "attachments": [], "since_breakfast": True}
+        await gateway.event(1, data=newer, newfield="x", provenance="dreamt")
+        (received,) = await first(desk)
+        assert isinstance(received.data, Observation)
+        assert (received.data.fault, received.envelope.provenance) == ("unknown", "unknown")
+        await gateway.event(2, type="bgw.document.folded.v1", data={"times": 3})
+        (unknown,) = await first(desk)
+        assert unknown.data == {"times": 3}
+        await gateway.event(3, type="bgw.document.folded.v1", data=["twice"])
+        (unknown,) = await first(desk)
+        assert unknown.data == ["twice"]
+
+
+async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:
+    async with desk_at(mosquitto) as desk:
+        await desk.connected.wait()
+        await gateway.say(f"{BASE}/evt/document.read", b"{")
+        await gateway.say(f"{BASE}/state", b"[]", retain=True)
+        await gateway.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
+        await gateway.event(1)
+        assert len(await first(desk)) == 1
+        assert desk.counts.unreadable == 3
+
+
+async def test_a_device_is_online_only_while_its_gateways_session_lives(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.state("one")
+    async with desk_at(mosquitto) as desk:
+        await until(lambda: desk.status("lane-1/reader").state is not None)
+        assert not desk.status("lane-1/reader").online, "nothing is known of its gateway yet"
+        await gateway.alive("one")
+        await until(lambda: desk.status("lane-1/reader").online)
+        await gateway.alive("two")
+        await until(lambda: not desk.status("lane-1/reader").online)
+        await gateway.state("two")
+        await until(lambda: desk.status("lane-1/reader").online)
+        await gateway.alive("one", online=False)  # the late will of the session before
+        await gateway.event(1)
+        await first(desk)
+        assert desk.status("lane-1/reader").online
+        await gateway.alive("two", online=False)
+        await until(lambda: not desk.status("lane-1/reader").online)
+
+
+async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.alive("one")
+    await gateway.state("one")
+    about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
+    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    async with desk_at(mosquitto, station="counter-1") as desk:
+        with pytest.raises(CommandNotSent, match="No gateway listens at this broker"):
+            await desk.command("lane-1/reader", "look")
+
+
+async def test_an_answer_of_a_newer_gateway_is_understood_as_far_as_it_goes(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    await gateway.alive("one")
+    await gateway.state("one")
+    about = {"driver": "x", "family": "barrier", "events": [], "session": "one"}
+    await gateway.say(f"{BASE}/desc", json.dumps(about).encode(), retain=True)
+    await gateway.client.subscribe(f"{BASE}/cmd/+/+", qos=1)
+
+    async def answer(**more: Any) -> None:
+        message = await anext(aiter(gateway.client.messages))
+        asked = json.loads(message.payload)
+        said = {"cmd_id": asked["cmd_id"], "since_breakfast": True} | more
+        await gateway.say(f"{BASE}/rsp/counter-1", json.dumps(said).encode(), 10)
+
+    async with desk_at(mosquitto, station="counter-1") as desk:
+        for verb, said, kind in (
+            ("look", {"state": "done", "result": {"seen": 3}}, None),
+            ("claim", {"state": "done", "result": {"lease_s": "soon"}}, None),
+            ("look", {"state": "rejected", "reason": "bad_weather", "text": "It rains."}, CommandRejected),
+            ("look", {"state": "postponed"}, CommandUnanswered),
+        ):
+            answering = asyncio.create_task(answer(**said))
+            if kind is None:
+                assert (await desk.command("lane-1/reader", verb)).result == said["result"]
+            else:
+                with pytest.raises(kind):
+                    await desk.command("lane-1/reader", verb)
+            await answering
+
+
+async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
+    mosquitto: Mosquitto, gateway: Gateway
+) -> None:
+    async def stands(payload: bytes) -> None:
+        await gateway.say(f"{BASE}/now/barrier.state", payload, retain=True)
+
+    body = {
+        "type": "bgw.barrier.leaning.v1",
+        "dataschema": "urn:bgw:schema:barrier.leaning:v1",
+        "time": "2026-11-23T08:15:30Z",
+        "clock": "synced",
+        "provenance": "live",
+        "data": {"leaning": 3},
+        "session": "one",
+    }
+    await stands(json.dumps(body).encode())
+    async with desk_at(mosquitto) as desk:
+        await until(lambda: desk._standing)
+        assert desk.now("lane-1/reader", "barrier.state") is None, "nothing is known of its gateway yet"
+        await gateway.alive("one")
+        await until(lambda: desk.now("lane-1/reader", "barrier.state") is not None)
+        assert desk.now("lane-1/reader", "barrier.state").data == {"leaning": 3}
+        mosquitto.kill()  # which forgets what was retained
+        await until(lambda: not desk.connected.is_set())
+        mosquitto.start()
+        async with asyncio.timeout(10):
+            await desk.connected.wait()
+        assert desk.now("lane-1/reader", "barrier.state") is None
+
+
+async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) -> None:
+    mosquitto.stop()
+    async with desk_at(mosquitto) as desk:
+        mosquitto.start()
+        async with asyncio.timeout(10):
+            await desk.connected.wait()
+        mosquitto.kill()
+        await until(lambda: not desk.connected.is_set())
+        mosquitto.start()
+        async with asyncio.timeout(10):
+            await desk.connected.wait()
+
+
+def examples() -> dict[str, Any]:
+    """What the README shows, at the site of the tests, which is not in training."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL))
+    code = code.replace(", training=True", "")
+    found: dict[str, Any] = {"__name__": "example"}
+    exec(code.replace("ke-busia", "uto-test").replace('"open"', '"look"'), found)
+    return found
+
+
+async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    await house.start()
+    await wire.host_opened()
+    running = asyncio.create_task(examples()["counter"]("127.0.0.1", house.broker.port))
+    shown = ""
+    try:
+        async with asyncio.timeout(20):
+            while "ERIKSSON" not in shown:
+                await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+                await asyncio.sleep(0.05)
+                shown += capsys.readouterr().out
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert "lane-1/reader UTO L898902C3 ERIKSSON" in shown
+
+
+async def test_the_command_of_the_readme_is_done_or_says_why_not(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire = await house.wire("lane-1/barrier")
+    house.describe("lane-1/barrier", "obedient")
+    shutil.copy(ROOT / "config/mosquitto/roles.toml", house.folder)
+    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    house.write()
+    await house.start()
+    gate = examples()["gate"]
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/barrier").online)
+        async with asyncio.timeout(20):
+            while b"look lane-1 " not in wire.received:  # a busy machine may not connect in time
+                await gate("127.0.0.1", house.broker.port)
+    capsys.readouterr()
+    assert await house.stop() == 0
+    await gate("127.0.0.1", house.broker.port)
+    assert "The gateway is not running. Start it" in capsys.readouterr().out
+
+
+def test_a_workstation_loads_no_device_library() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys, gateway.client; "
+        "print([m for m in sys.modules if m.split('.')[0] in ('serial', 'usb', 'cryptography')])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert ran.stdout.strip() == "[]"

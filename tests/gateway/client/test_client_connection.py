@@ -1,0 +1,141 @@
+"""A workstation's connection to its broker: what was acknowledged on it was taken, and nothing else is."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import aiomqtt
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support.brokers.mosquitto import Mosquitto
+
+from gateway.client.connection import Connection
+
+TOPIC = "bgw/v1/uto-test/lane-1/reader/evt/test.said"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+class Desk:
+    """Connects again and again as one client, whose session the broker keeps."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self.broker = broker
+        self.taken: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def connection(self, timeout_s: float = 5) -> Connection:
+        lasting = Properties(PacketTypes.CONNECT)
+        lasting.SessionExpiryInterval = 60
+        return Connection(
+            self.take,
+            hostname="127.0.0.1",
+            port=self.broker.port,
+            identifier="desk",
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=False,
+            properties=lasting,
+            timeout=timeout_s,
+        )
+
+    def take(self, message: mqtt.MQTTMessage) -> None:
+        self.taken.put_nowait(message.payload)
+
+    async def next(self) -> bytes:
+        async with asyncio.timeout(10):
+            return await self.taken.get()
+
+
+async def say(broker: Mosquitto, payload: bytes) -> None:
+    async with aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5) as gateway:
+        await gateway.publish(TOPIC, payload, qos=1)
+
+
+async def test_a_broker_that_answers_too_late_is_told_nothing_by_whoever_gave_up(
+    mosquitto: Mosquitto,
+) -> None:
+    desk = Desk(mosquitto)
+    async with desk.connection() as before:
+        await before.subscribe(TOPIC, qos=1)
+    mosquitto.pause()
+    given_up = Desk(mosquitto)
+    with pytest.raises(aiomqtt.MqttError):
+        await given_up.connection(timeout_s=0.2).__aenter__()
+    mosquitto.resume()
+    await say(mosquitto, b"said")
+
+    async with desk.connection():
+        assert await desk.next() == b"said"
+    assert given_up.taken.empty()
+
+
+async def test_what_comes_before_the_answer_to_a_subscription_is_taken(mosquitto: Mosquitto) -> None:
+    desk = Desk(mosquitto)
+    async with desk.connection() as before:
+        await before.subscribe(TOPIC, qos=1)
+    await say(mosquitto, b"said")
+
+    taken = b""
+    with contextlib.suppress(aiomqtt.MqttError):
+        async with desk.connection() as broken_off:
+            taken = await desk.next()
+            mosquitto.kill()
+            await broken_off.subscribe(TOPIC, qos=1)
+    assert taken == b"said"
+
+
+async def test_a_connection_that_cannot_say_goodbye_is_cut(mosquitto: Mosquitto) -> None:
+    connection = await Desk(mosquitto).connection(timeout_s=0.2).__aenter__()
+    wire = connection._client.socket()
+    mosquitto.pause()
+    for _ in range(40):  # more than the kernel keeps for a broker that does not read
+        connection._client.publish(TOPIC, bytes(1 << 20))
+    with pytest.raises(aiomqtt.MqttError):
+        await connection.__aexit__(None, None, None)
+    await closed(wire, within_s=3)  # the kernel would give up after five
+
+
+async def closed(wire: Any, within_s: float = 10) -> None:
+    async with asyncio.timeout(within_s):
+        while wire.fileno() >= 0:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("called_off", ["before it has a socket", "while it waits for an answer"])
+async def test_whoever_is_called_off_while_it_connects_leaves_no_connection(
+    mosquitto: Mosquitto, called_off: str
+) -> None:
+    mosquitto.pause()
+    may_go, opened = threading.Event(), asyncio.Queue[Any]()
+
+    class Held(Connection):
+        def _client_connect(self) -> None:
+            may_go.wait(10)
+            super()._client_connect()
+
+        def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+            super()._on_socket_open(client, userdata, sock)
+            self._loop.call_soon_threadsafe(opened.put_nowait, sock)
+
+    held = Held(lambda _: None, hostname="127.0.0.1", port=mosquitto.port)
+    connecting = asyncio.create_task(held.__aenter__())
+    if called_off == "while it waits for an answer":
+        may_go.set()
+        wire = await opened.get()
+    else:
+        await asyncio.sleep(0)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    may_go.set()
+    if called_off == "before it has a socket":
+        wire = await opened.get()
+    await closed(wire)
+    mosquitto.resume()

@@ -1,0 +1,446 @@
+"""The way of a command, with time set by hand: what is let through, refused, answered and recorded."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from support.gateway.command_dispatch import BARRIER, OTHER, SESSION, TOPICS, Desk
+from support.gateway.deliveries import until
+
+from drivers.driver import Condition
+from gateway.commands import audit
+from gateway.commands.dispatcher import CROWD
+from gateway.contract.commands import CommandAnswer, CommandState, Outcome
+from gateway.contract.reason_codes import SENTENCES, CommandReason
+from gateway.contract.topics import Position
+
+
+def refused(answers: list[CommandAnswer], reason: CommandReason) -> CommandAnswer:
+    """The one answer, which refuses for a reason, in sentences."""
+    (answer,) = answers
+    expired = reason is CommandReason.EXPIRED
+    assert answer.state is (CommandState.EXPIRED if expired else CommandState.REJECTED)
+    assert answer.reason is reason
+    assert (answer.text, answer.how) == tuple(SENTENCES[reason])
+    return answer
+
+
+async def test_accepted_then_done_and_both_recorded(desk: Desk) -> None:
+    (accepted,) = desk.arrive(
+        "open-up", correlation=b"mine", args={"width_cm": 30, "plate": "KAA 001A"}, transaction="t-7"
+    )
+    ((_, verb, call, args),) = desk.machines[BARRIER].told
+    assert (verb, call.id, call.issuer, call.transaction) == ("open-up", "c1", "counter-1", "t-7")
+    assert args == {"width_cm": 30, "plate": "KAA 001A"}
+    assert call.deadline_ns == desk.time.boot_ns() + 3_000_000_000
+    assert (accepted.state, accepted.transaction) == (CommandState.ACCEPTED, "t-7")
+
+    desk.time.run(0.5)
+    done = desk.end(result=b'{"width_cm":30}')
+    assert (done.state, done.result, done.cmd_id) == (CommandState.DONE, {"width_cm": 30}, "c1")
+    assert [(topic, data) for topic, _, data in desk.answers] == [
+        (TOPICS.answer(BARRIER, "counter-1"), b"mine")
+    ] * 2
+
+    (decided,), (ended,) = desk.decided, desk.ended
+    assert (decided.cmd_id, decided.station, decided.verb, decided.decision) == (
+        "c1",
+        "counter-1",
+        "open-up",
+        CommandState.ACCEPTED,
+    )
+    assert decided.args == {"width_cm": 30, "plate": "<str len=8>"}
+    assert decided.left_ms == 3000
+    assert (ended.state, ended.took_ms) == (CommandState.DONE, 500)
+    assert [(where, transaction) for where, _, transaction in desk.records] == [(BARRIER, "t-7")] * 2
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"retain": True}, CommandReason.RETAINED),
+        ({"expires_s": None}, CommandReason.NO_EXPIRY),
+        ({"expires_s": 6}, CommandReason.NO_EXPIRY),
+        ({"expires_s": 0}, CommandReason.EXPIRED),
+        ({"session": "session-0"}, CommandReason.OTHER_SESSION),
+        ({"station": "nobody"}, CommandReason.UNKNOWN_STATION),
+        ({"station": "abroad"}, CommandReason.FOREIGN_AUTHORITY),
+        ({"station": "idle"}, CommandReason.NOT_PERMITTED),
+        ({"station": "guard"}, CommandReason.NOT_PERMITTED),
+        ({"verb": "fly"}, CommandReason.UNKNOWN_VERB),
+        ({"verb": "renew"}, CommandReason.NOT_CLAIMED),
+        ({"verb": "release"}, CommandReason.NOT_CLAIMED),
+        ({"verb": "steal"}, CommandReason.NOT_PERMITTED),
+        ({"verb": "claim", "station": "idle"}, CommandReason.NOT_PERMITTED),
+        ({"payload": b"open!"}, CommandReason.MALFORMED),
+        ({"payload": b'{"n": 1}'}, CommandReason.MALFORMED),
+        ({"n": "7"}, CommandReason.MALFORMED),
+        ({"n": 0}, CommandReason.MALFORMED),
+        ({"n": 2**53}, CommandReason.MALFORMED),
+        ({"args": []}, CommandReason.MALFORMED),
+        ({"args": {"x": float("nan")}}, CommandReason.MALFORMED),
+        ({"args": {"x": "y" * 20_000}}, CommandReason.MALFORMED),
+        ({"cmd_id": "a b"}, CommandReason.MALFORMED),
+        ({"not_after": 3}, CommandReason.MALFORMED),
+        ({"correlation": b"x" * 257}, CommandReason.MALFORMED),
+    ],
+)
+async def test_what_is_refused_and_why(desk: Desk, more: dict[str, Any], reason: CommandReason) -> None:
+    refused(desk.arrive(**{"verb": "open-up", **more}), reason)
+    assert desk.machines[BARRIER].told == []
+    (decided,) = desk.decided
+    assert (decided.reason, decided.times) == (reason, 1)
+    assert desk.retained == {}
+
+
+async def test_every_reason_of_the_gatekeeper_has_been_seen_above_or_below() -> None:
+    """The rest of the vocabulary comes from drivers and workers."""
+    from gateway.commands.policy import RULES
+
+    elsewhere = {
+        CommandReason.NOT_NEW,
+        CommandReason.EXPIRED,
+        CommandReason.STOPPING,
+        CommandReason.MAINTENANCE,
+        CommandReason.NOT_ONLINE,
+        CommandReason.CLAIMED,
+        CommandReason.BUSY,
+        CommandReason.RATE_LIMITED,
+    }
+    (mark,) = test_what_is_refused_and_why.pytestmark
+    seen = {reason for _, reason in mark.args[1]}
+    assert {reason for reason, _ in RULES} <= seen | elsewhere
+
+
+async def test_nobody_is_answered_on_a_topic_of_their_choice(desk: Desk) -> None:
+    desk.arrive("look")
+    desk.arrive("look", "nobody")
+    assert {topic for topic, _, _ in desk.answers} == {
+        TOPICS.answer(BARRIER, "counter-1"),
+        TOPICS.answer(BARRIER, "nobody"),
+    }
+
+
+async def test_a_topic_that_names_nobody_is_recorded_and_not_answered(desk: Desk) -> None:
+    assert desk.arrive("open-up", topic="bgw/v1/uto-test/lane-1/barrier/cmd/open-up/a b") == []
+    (decided,) = desk.decided
+    assert (decided.station, decided.reason) == (None, CommandReason.MALFORMED)
+    assert desk.arrive("open-up", topic="bgw/v1/uto-test/lane-1/barrier/evt/open-up") == []
+    assert len(desk.decided) == 1
+
+
+async def test_what_is_not_ours_is_another_gateways_to_answer(desk: Desk) -> None:
+    assert desk.arrive("open-up", position=Position("lane-9", "barrier")) == []
+    assert desk.records == []
+
+
+async def test_a_repetition_gets_the_first_answer_again(desk: Desk) -> None:
+    (accepted,) = desk.arrive("open-up", cmd_id="x", n=1)
+    assert desk.arrive("open-up", cmd_id="x", n=1) == [accepted], "while it still runs"
+    done = desk.end()
+    assert desk.arrive("open-up", cmd_id="x", n=1, correlation=b"again") == [done]
+    assert desk.answers[-1][2] == b"again"
+    assert desk.machines[BARRIER].verbs == ["open-up"]
+    assert len(desk.decided) == 1
+
+    (rejected,) = desk.arrive("fly", cmd_id="y", n=2)
+    assert desk.arrive("fly", cmd_id="y", n=2) == [rejected], "a refusal is an answer too"
+
+
+async def test_an_id_means_one_command_only(desk: Desk) -> None:
+    (first,) = desk.arrive("open-up", cmd_id="x")
+    refused(desk.arrive("stop", cmd_id="x"), CommandReason.ID_REUSED)
+    refused(desk.arrive("open-up", cmd_id="x", position=OTHER), CommandReason.ID_REUSED)
+    assert desk.arrive("open-up", cmd_id="x") == [first]
+    (other,) = desk.arrive("look", "counter-2", cmd_id="x", position=OTHER)
+    assert other.state is CommandState.ACCEPTED, "each station names its own"
+
+
+async def test_what_is_forgotten_is_not_done_again(desk: Desk) -> None:
+    desk.done("look", cmd_id="x", n=1000)
+    for number in range(1001, 1101):
+        desk.done("look", cmd_id=f"y{number}", n=number)
+    answer = refused(desk.arrive("look", cmd_id="x", n=1000), CommandReason.NOT_NEW)
+    assert answer.last_n == 1100
+    assert len(desk.machines[BARRIER].told) == 101
+
+
+async def test_numbers_grow_for_each_station_by_itself(desk: Desk) -> None:
+    desk.done("look", n=5)
+    for n in (5, 4, 1):
+        refused(desk.arrive("look", n=n), CommandReason.NOT_NEW)
+    desk.done("look", "counter-2", n=1)
+    desk.done("look", n=7)
+
+
+async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_elses(desk: Desk) -> None:
+    refused(desk.arrive("fly", n=5), CommandReason.UNKNOWN_VERB)
+    refused(desk.arrive("look", n=5), CommandReason.NOT_NEW)
+    refused(desk.arrive("look", n=90, session="session-0"), CommandReason.OTHER_SESSION)
+    refused(desk.arrive("look", n=90, retain=True), CommandReason.RETAINED)
+    desk.done("look", n=6)
+
+
+async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too_old(desk: Desk) -> None:
+    refused(desk.arrive("open-up", expires_s=3, on_its_way_s=3), CommandReason.EXPIRED)
+    desk.done("open-up", expires_s=3, on_its_way_s=2.9)
+    (_, _, call, _) = desk.machines[BARRIER].told[-1]
+    assert call.deadline_ns == desk.time.boot_ns() + 100_000_000
+
+
+async def test_a_wall_clock_that_is_set_changes_nothing(desk: Desk) -> None:
+    (claimed,) = desk.arrive("claim", args={"lease_s": 30})
+    for jump in (86_400, -2 * 86_400):
+        desk.time.jump(jump)
+        desk.done("look")
+    assert claimed.state is CommandState.DONE
+    refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
+
+
+async def test_one_command_at_a_time_and_stops_beside_it(desk: Desk) -> None:
+    desk.arrive("open-up")
+    refused(desk.arrive("look"), CommandReason.BUSY)
+    (stop,) = desk.arrive("stop", "counter-2")
+    assert stop.state is CommandState.ACCEPTED
+    desk.arrive("look", position=OTHER)
+    assert desk.machines[OTHER].verbs == ["look"], "another device is another matter"
+    for _ in range(CROWD - 1):
+        desk.arrive("stop")
+    refused(desk.arrive("stop"), CommandReason.BUSY)
+
+
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        (Condition.STARTING, CommandReason.NOT_ONLINE),
+        (Condition.OFFLINE, CommandReason.NOT_ONLINE),
+        (Condition.NO_DEVICE, CommandReason.NOT_ONLINE),
+        (Condition.FAULT, CommandReason.NOT_ONLINE),
+        (Condition.PENDING, CommandReason.NOT_ONLINE),
+        (Condition.MAINTENANCE, CommandReason.MAINTENANCE),
+        (Condition.ONLINE, None),
+        (Condition.BUSY, None),
+        (Condition.DEGRADED, None),
+    ],
+)
+async def test_a_device_obeys_as_it_is_and_stops_always(
+    desk: Desk, condition: Condition, reason: CommandReason | None
+) -> None:
+    desk.machines[BARRIER].condition = condition
+    if reason is None:
+        desk.done("open-up")
+    else:
+        refused(desk.arrive("open-up"), reason)
+    desk.done("stop")
+
+
+async def test_a_device_without_a_process_is_not_online(desk: Desk) -> None:
+    desk.machines[BARRIER].there = False
+    refused(desk.arrive("stop"), CommandReason.NOT_ONLINE)
+
+
+async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: Desk) -> None:
+    desk.arrive("claim", "counter-2", args={"lease_s": 30})
+    desk.done("stop", "counter-1")
+    refused(desk.arrive("stop", "guard"), CommandReason.NOT_PERMITTED)
+    refused(desk.arrive("stop", "nobody"), CommandReason.UNKNOWN_STATION)
+
+
+async def test_moves_are_rare_whoever_asks() -> None:
+    desk = Desk(moves_every_s=2, moves_per_min=3)
+    desk.done("open-up")
+    refused(desk.arrive("open-up", "counter-2"), CommandReason.RATE_LIMITED)
+    for _ in range(10):
+        desk.done("stop")
+    desk.time.run(2)
+    desk.done("open-up")
+    desk.time.run(2)
+    desk.done("open-up")
+    desk.time.run(2)
+    refused(desk.arrive("open-up"), CommandReason.RATE_LIMITED)
+    desk.done("look")
+    desk.done("open-up", "counter-2")
+    desk.time.run(60)
+    desk.done("open-up")
+    desk.path.stop()
+
+
+async def test_claims_keep_others_out_until_they_end(desk: Desk) -> None:
+    (claimed,) = desk.arrive("claim", args={"lease_s": 10})
+    assert (claimed.state, claimed.result) == (
+        CommandState.DONE,
+        {"lease_s": 10, "previous_holder": None},
+    )
+    shown = desk.retained[TOPICS.claim(BARRIER)]
+    assert (shown["holder"], shown["lease_s"], shown["session"]) == ("counter-1", 10, SESSION)
+    refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
+    refused(desk.arrive("claim", "counter-2"), CommandReason.CLAIMED)
+    refused(desk.arrive("release", "counter-2"), CommandReason.NOT_CLAIMED)
+    assert desk.decided[-1].holder == "counter-1"
+    desk.done("open-up")
+    desk.time.run(9)
+    assert desk.arrive("renew", args={"lease_s": 10})[0].state is CommandState.DONE
+    assert desk.retained[TOPICS.claim(BARRIER)] == shown
+    desk.time.run(9.9)
+    refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
+    desk.time.run(0.2)
+    desk.done("open-up", "counter-2")
+    refused(desk.arrive("renew"), CommandReason.NOT_CLAIMED)
+
+
+async def test_a_lease_that_ends_is_shown_and_recorded_at_once() -> None:
+    desk = Desk()
+    desk.arrive("claim", args={"lease_s": 5})
+    desk.time.run(4.99)
+    desk.path.tell_again()
+    assert TOPICS.claim(BARRIER) in desk.retained
+    desk.time.run(0.02)
+    desk.path.tell_again()
+    assert desk.retained == {}
+    assert [(change.change, change.previous_holder) for change in desk.claims] == [
+        ("claimed", None),
+        ("expired", "counter-1"),
+    ]
+    desk.path.stop()
+
+
+async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Desk) -> None:
+    desk.arrive("claim", args={"lease_s": 30})
+    assert desk.arrive("release")[0].state is CommandState.DONE
+    assert desk.retained == {}
+    desk.arrive("claim", "counter-2")
+    stolen = desk.arrive("steal", "chief", args={"reason": "Counter 2 is unattended."})[0]
+    assert stolen.result == {"lease_s": 30, "previous_holder": "counter-2"}
+    assert desk.retained[TOPICS.claim(BARRIER)]["holder"] == "chief"
+    refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
+    desk.path.forget(BARRIER)
+    assert desk.retained == {}
+    assert [(c.change, c.holder, c.previous_holder, c.why) for c in desk.claims] == [
+        ("claimed", "counter-1", None, ""),
+        ("released", None, "counter-1", ""),
+        ("claimed", "counter-2", None, ""),
+        ("stolen", "chief", "counter-2", "Counter 2 is unattended."),
+        ("withdrawn", None, "chief", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verb", "args"),
+    [
+        ("claim", {"lease_s": 1}),
+        ("claim", {"lease_s": "30"}),
+        ("claim", {"reason": "none"}),
+        ("steal", {}),
+        ("steal", {"reason": "\n\n\n\n"}),
+    ],
+)
+async def test_a_claim_with_wrong_arguments_is_refused(desk: Desk, verb: str, args: dict[str, Any]) -> None:
+    (answer,) = desk.arrive(verb, "chief", args=args)
+    assert (answer.state, answer.reason) == (CommandState.REJECTED, CommandReason.BAD_REQUEST)
+    assert desk.retained == {}
+
+
+async def test_a_release_takes_nothing(desk: Desk) -> None:
+    desk.arrive("claim")
+    (answer,) = desk.arrive("release", args={"lease_s": 5})
+    assert answer.reason is CommandReason.BAD_REQUEST
+
+
+async def test_the_post_limits_a_lease() -> None:
+    desk = Desk(longest_claim_s=20)
+    (claimed,) = desk.arrive("claim", args={"lease_s": 3600})
+    assert claimed.result == {"lease_s": 20, "previous_holder": None}
+    desk.path.stop()
+
+
+async def test_who_loses_a_role_loses_the_claim(desk: Desk) -> None:
+    desk.arrive("claim", position=OTHER)
+    desk.arrive("claim", "counter-2")
+    without = desk.path._roles.model_copy(
+        update={"station": {n: s for n, s in desk.path._roles.station.items() if n != "counter-2"}}
+    )
+    desk.path.configure(desk.path._claims._settings, without)
+    assert list(desk.retained) == [TOPICS.claim(OTHER)]
+    refused(desk.arrive("look", "counter-2"), CommandReason.UNKNOWN_STATION)
+
+
+async def test_a_gateway_that_stops_refuses_and_lets_go(desk: Desk) -> None:
+    desk.arrive("claim")
+    desk.arrive("open-up")
+    desk.path.close()
+    assert desk.retained == {}
+    refused(desk.arrive("stop"), CommandReason.STOPPING)
+    answer = desk.end(CommandState.FAILED, b"", reason=CommandReason.STOPPING)
+    assert answer.reason is CommandReason.STOPPING
+    assert desk.ended[-1].reason is CommandReason.STOPPING
+
+
+async def test_an_end_that_nobody_waits_for_is_nobodys(desk: Desk) -> None:
+    desk.path.answered(BARRIER, 99, Outcome(CommandState.DONE))
+    assert desk.answers == []
+
+
+async def test_a_flood_is_answered_for_a_while_and_recorded_with_its_number(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "WINDOW_S", 0.2)
+    began_s = time.monotonic()
+    for _ in range(1000):
+        desk.arrive("open-up", "guard")
+        desk.arrive("open-up", "nobody")
+    desk.done("open-up")
+    assert len(desk.answers) <= 2 * 50 + 2
+    assert len(desk.decided) == 3
+    await until(lambda: len(desk.decided) == 5)
+    counted = [decided for decided in desk.decided if decided.times > 1]
+    assert [(one.station, one.times) for one in counted] == [("guard", 999), ("nobody", 999)]
+    assert all(0 < one.over_s < time.monotonic() - began_s + 0.1 for one in counted)
+    await asyncio.sleep(0.5)
+    assert len(desk.decided) == 5, "and nothing follows"
+
+
+async def test_a_flood_of_names_fills_no_disk(desk: Desk) -> None:
+    for number in range(1000):
+        desk.arrive("open-up", f"nobody-{number}")
+        desk.arrive(f"verb-{number}", "guard")
+    desk.path.stop()
+    assert sum(decided.times for decided in desk.decided) == 2000
+    assert len(desk.decided) < 2 * audit.KINDS + 5
+    assert not [decided for decided in desk.decided if decided.verb and decided.verb.startswith("verb-")]
+
+
+async def test_what_was_counted_is_recorded_at_the_end(desk: Desk) -> None:
+    for _ in range(5):
+        desk.arrive("open-up", "guard")
+    desk.path.stop()
+    assert [decided.times for decided in desk.decided] == [1, 4]
+
+
+async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
+    desk = Desk(others_per_min=20)
+    for _ in range(100):
+        desk.done("stop")
+    assert len(desk.machines[BARRIER].told) == 100
+    assert 20 <= len(desk.decided) <= 22
+    desk.path.stop()
+    assert sum(decided.times for decided in desk.decided) == 100
+    assert sum(ended.times for ended in desk.ended) == 100
+
+
+@pytest.mark.parametrize(
+    ("args", "recorded"),
+    [
+        ({"width_cm": 5, "plate": "KAA 001A"}, {"width_cm": 5, "plate": "<str len=8>"}),
+        ({"gently": {"speed": 3}}, {"gently": {"speed": "<int>"}}),
+        # Where something is wrong, anything may stand anywhere.
+        ({"width_cm": "Wanjiku", "plate": 7}, {"width_cm": "<str>", "plate": "<int>"}),
+        ({"Wanjiku": 1, "width_cm": 5}, {"width_cm": "<int>"}),
+    ],
+)
+async def test_arguments_are_recorded_without_what_is_personal(
+    desk: Desk, args: dict[str, Any], recorded: dict[str, Any]
+) -> None:
+    desk.arrive("open-up", args=args)
+    (decided,) = desk.decided
+    assert decided.args == recorded

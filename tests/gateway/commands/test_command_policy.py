@@ -1,0 +1,221 @@
+"""The gatekeeper's promises, for every command and every state of affairs."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from drivers.driver import Condition
+from gateway.commands.policy import (
+    CLAIM_VERBS,
+    OBEYING,
+    RULES,
+    UNNUMBERED,
+    Asked,
+    Facts,
+    Offered,
+    decide,
+)
+from gateway.config import Grant
+from gateway.contract.reason_codes import CommandReason
+
+GOOD = Asked("counter-1", "open", "now", n=2, retained=False, expires_s=3)
+QUIET = Facts(
+    session="now",
+    grant=Grant(known=True, still=frozenset({"look"}), moving=frozenset({"open"})),
+    last_n=1,
+    late=False,
+    stopping=False,
+    offered=Offered(moves=True),
+    machine=True,
+    condition=Condition.ONLINE,
+    holder=None,
+    at_work=False,
+    crowded=False,
+    too_often=False,
+)
+
+
+OFFERED = {"open": Offered(moves=True), "look": Offered(), "stop": Offered(urgent=True, moves=True)}
+BASES = [
+    *((replace(GOOD, verb=verb), replace(QUIET, offered=offered)) for verb, offered in OFFERED.items()),
+    *(
+        (
+            replace(GOOD, verb=verb),
+            replace(
+                QUIET,
+                offered=Offered(),
+                grant=replace(QUIET.grant, steal=True),
+                holder={"claim": None, "steal": "counter-2"}.get(verb, "counter-1"),
+            ),
+        )
+        for verb in sorted(CLAIM_VERBS)
+    ),
+]
+"""Each of them is let through."""
+OTHERWISE: dict[str, st.SearchStrategy[Any]] = {
+    "station": st.sampled_from(["counter-1", "counter-2"]),
+    "verb": st.sampled_from(["open", "stop", "look", "fly", *sorted(CLAIM_VERBS)]),
+    "session": st.sampled_from(["now", "before"]),
+    "n": st.integers(1, 4),
+    "retained": st.booleans(),
+    "expires_s": st.none() | st.integers(0, 7),
+    "grant": st.builds(
+        Grant,
+        known=st.booleans(),
+        foreign=st.booleans(),
+        still=st.frozensets(st.sampled_from(["look", "stop", "*"]), max_size=2),
+        moving=st.frozensets(st.sampled_from(["open", "stop", "*"]), max_size=2),
+        steal=st.booleans(),
+    ),
+    "last_n": st.integers(0, 4),
+    "late": st.booleans(),
+    "stopping": st.booleans(),
+    "offered": st.builds(Offered, urgent=st.booleans(), moves=st.booleans()) | st.none(),
+    "machine": st.booleans(),
+    "condition": st.sampled_from(Condition),
+    "holder": st.none() | st.sampled_from(["counter-1", "counter-2"]),
+    "at_work": st.booleans(),
+    "crowded": st.booleans(),
+    "too_often": st.booleans(),
+}
+OF_ASKED = {field.name for field in fields(Asked)}
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[Asked, Facts]:
+    """What is in order, but for up to four things."""
+    asked, facts = draw(st.sampled_from(BASES))
+    for name in draw(st.lists(st.sampled_from(sorted(OTHERWISE)), max_size=4, unique=True)):
+        value = draw(OTHERWISE[name])
+        if name in OF_ASKED:
+            asked = replace(asked, **{name: value})
+        else:
+            facts = replace(facts, **{name: value})
+    return asked, facts
+
+
+def is_stop(facts: Facts) -> bool:
+    return facts.offered is not None and facts.offered.urgent and facts.machine
+
+
+@pytest.mark.parametrize("base", BASES, ids=lambda base: base[0].verb)
+def test_what_is_in_order_is_let_through(base: tuple[Asked, Facts]) -> None:
+    assert decide(*base) is None
+
+
+@given(cases())
+def test_what_is_let_through_is_fresh_new_and_asked_by_a_known_station_of_ours(
+    case: tuple[Asked, Facts],
+) -> None:
+    asked, facts = case
+    assume(decide(asked, facts) is None)
+    assert not asked.retained
+    assert asked.expires_s in (1, 2, 3, 4, 5)
+    assert not facts.late
+    assert asked.session == facts.session
+    assert asked.n > facts.last_n
+    assert facts.grant.known
+    assert not facts.grant.foreign
+    assert not facts.stopping
+    assert facts.offered is not None
+
+
+@given(cases())
+def test_nothing_moves_without_an_express_grant(case: tuple[Asked, Facts]) -> None:
+    asked, facts = case
+    facts = replace(facts, offered=replace(facts.offered or Offered(), moves=True), machine=True)
+    if asked.verb in CLAIM_VERBS:
+        asked = replace(asked, verb="open")
+    granted = asked.verb in facts.grant.moving or "*" in facts.grant.moving
+    may_stop = facts.grant.may_move or asked.verb in facts.grant.still
+    assert decide(asked, facts) is not None or granted or (is_stop(facts) and may_stop)
+
+
+@given(cases())
+def test_a_device_that_another_station_has_claimed_is_only_stopped(case: tuple[Asked, Facts]) -> None:
+    asked, facts = case
+    facts = replace(facts, holder="counter-3")
+    assert decide(asked, facts) is not None or is_stop(facts) or asked.verb == "steal"
+
+
+@given(cases(), st.sampled_from(sorted(CLAIM_VERBS)))
+def test_a_claim_changes_hands_only_by_right(case: tuple[Asked, Facts], verb: str) -> None:
+    asked, facts = case
+    asked, facts = replace(asked, verb=verb), replace(facts, offered=Offered())
+    assume(decide(asked, facts) is None)
+    assert facts.grant.anything
+    match asked.verb:
+        case "claim":
+            assert facts.holder in (None, asked.station)
+        case "steal":
+            assert facts.grant.steal
+        case _:
+            assert facts.holder == asked.station
+
+
+@given(cases(), st.sampled_from(sorted(set(Condition) - OBEYING)))
+def test_a_device_that_is_not_there_or_worked_on_is_only_stopped(
+    case: tuple[Asked, Facts], condition: Condition
+) -> None:
+    asked, facts = case
+    facts = replace(facts, condition=condition)
+    if asked.verb in CLAIM_VERBS:
+        asked = replace(asked, verb="stop")
+    assert decide(asked, facts) is not None or is_stop(facts)
+
+
+@given(cases())
+def test_one_at_a_time_and_not_too_often_but_for_what_is_urgent(case: tuple[Asked, Facts]) -> None:
+    asked, facts = case
+    assume(decide(asked, facts) is None)
+    assert facts.offered is not None
+    if not facts.offered.urgent:
+        assert asked.verb in CLAIM_VERBS or not facts.at_work
+        assert not facts.too_often
+
+
+@given(cases(), st.booleans())
+def test_whoever_may_move_a_machine_may_stop_it_in_every_state(
+    case: tuple[Asked, Facts], moves: bool
+) -> None:
+    """Whoever has claimed it, however it is, whatever runs, however often."""
+    asked, facts = case
+    asked = replace(asked, station="counter-1", verb="stop", session="now", n=9, retained=False, expires_s=1)
+    facts = replace(
+        facts,
+        grant=Grant(known=True, moving=frozenset({"open"})),
+        offered=Offered(urgent=True, moves=moves),
+        machine=True,
+        late=False,
+        stopping=False,
+        crowded=False,
+    )
+    assert decide(asked, facts) is None
+
+
+@given(cases())
+def test_every_refusal_has_its_reason(case: tuple[Asked, Facts]) -> None:
+    asked, facts = case
+    reason = decide(asked, facts)
+    objections = [why for why, objects in RULES if objects(asked, facts)]
+    assert reason is (objections[0] if objections else None)
+    if reason is CommandReason.RETAINED:
+        assert asked.retained
+    elif reason is CommandReason.CLAIMED:
+        assert facts.holder not in (None, asked.station)
+    elif reason is CommandReason.UNKNOWN_VERB:
+        assert facts.offered is None
+
+
+@given(cases())
+def test_a_number_is_used_up_only_by_what_is_surely_a_stations_own_and_new(case: tuple[Asked, Facts]) -> None:
+    asked, facts = case
+    reason = decide(asked, facts)
+    if reason not in UNNUMBERED:
+        assert facts.grant.known
+        assert not asked.retained
+        assert asked.session == facts.session
+        assert asked.n > facts.last_n

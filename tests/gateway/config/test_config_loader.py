@@ -1,0 +1,249 @@
+"""What a correct file becomes."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.cli._demo.officer import STATION
+from gateway.config import ConfigError, Post, load
+from gateway.contract.topics import Position
+
+ROOT = Path(__file__).parents[3]
+SMALL = """
+[gateway]
+site = "ke-busia"
+name = "gw-1"
+profile = "training"
+state_dir = "state"
+[broker]
+host = "127.0.0.1"
+[device."lane-1/reader"]
+driver = "kivu"
+port = "usb:0DB5:0137"
+"""
+
+
+def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Path) -> None:
+    loaded = post(SMALL)
+
+    assert loaded.gateway.state_dir == tmp_path / "state", "relative paths start at the file's folder"
+    assert (loaded.broker.port, loaded.broker.tls, loaded.hq) == (1883, None, None)
+    assert loaded.delivery.traveller_expires_s == 60
+    assert loaded.supervision.heartbeat_limit_s == 5
+    assert list(loaded.devices) == [Position("lane-1", "reader")]
+    device = loaded.devices[Position("lane-1", "reader")]
+    assert (device.driver, device.table) == ("kivu", {"port": "usb:0DB5:0137"})
+    assert device.settings.model_dump()["baud"] == 9600
+
+
+def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[..., Post]) -> None:
+    loaded = post(SMALL + 'expect_firmware = "2.14"\n')
+
+    device = loaded.devices[Position("lane-1", "reader")]
+    assert (device.expect_firmware, device.table) == ("2.14", {"port": "usb:0DB5:0137"})
+
+
+def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
+    loaded = post(SMALL + '[hq]\nhost = "hq.example"\ntls = {}\n')
+
+    assert loaded.hq is not None
+    assert loaded.hq.port == 8883
+    assert not loaded.hq.takes_traveller
+
+
+def test_production_accepts_what_is_real(post: Callable[..., Post]) -> None:
+    loaded = post(
+        SMALL.replace("training", "production")
+        + '[hq]\nhost = "hq.example"\ntakes_traveller = true\ntls = {}\n'
+        + "[delivery]\ntraveller_expires_s = 86400\n"
+    )
+
+    assert loaded.delivery.traveller_expires_s == 86400
+
+
+def test_one_camera_may_have_several_pictures(post: Callable[..., Post]) -> None:
+    camera = (
+        '[device."lane-{0}/camera"]\ndriver = "camera-snapshot"\npath = "/{0}.jpg"\nurl = "https://cam"\n'
+    )
+    assert len(post(SMALL + camera.format(1) + camera.format(2)).devices) == 3
+
+
+def test_the_environment_is_filled_in_before_validation(post: Callable[..., Post]) -> None:
+    loaded = post(
+        SMALL.replace('"127.0.0.1"', '"${HOST:-localhost}"\nport = "${PORT:-1}"\nusername = "a$$b"').replace(
+            "usb:0DB5:0137", "${RUN}/lane-1-reader"
+        ),
+        PORT="18830",
+        RUN="/run/x",
+        HOST="",
+    )
+
+    assert loaded.broker.host == "localhost", "as in a shell, `:-` also stands in for an empty variable"
+    assert (loaded.broker.port, loaded.broker.username) == (18830, "a$b")
+    assert loaded.devices[Position("lane-1", "reader")].table["port"] == "/run/x/lane-1-reader"
+
+
+def test_a_windows_editor_may_leave_its_mark(tmp_path: Path) -> None:
+    file = tmp_path / "busia.toml"
+    file.write_text("\ufeff" + SMALL.replace("\n", "\r\n"), newline="")
+
+    assert load(file, {}).gateway.name == "gw-1"
+
+
+def test_a_post_shows_no_raw_tables(post: Callable[..., Post]) -> None:
+    loaded = post(SMALL + 'api_token = "geheim"\n')
+
+    assert repr(loaded).count("geheim") == 1, "once in the driver's own settings, whose model may hide it"
+
+
+def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("x")
+    password.chmod(0o600)
+    text = SMALL.replace('"127.0.0.1"', '"127.0.0.1"\nusername = "gw"\npassword_file = "password"')
+
+    assert post(text).stamps == {password: password.stat().st_mtime_ns}
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_demo_is_a_post_of_four_readers_and_a_barrier_that_its_officer_may_move(tmp_path: Path) -> None:
+    loaded = load(
+        ROOT / "config/demo.toml", {"BORDERPOST_RUN": str(tmp_path), "BORDERPOST_MQTT_PORT": "18831"}
+    )
+
+    assert loaded.gateway.profile == "training"
+    assert loaded.gateway.state_dir == tmp_path / "state"
+    assert (loaded.broker.port, loaded.broker.embedded) == (18831, True)
+    *readers, (barrier, wired), (camera, _) = loaded.devices.items()
+    assert {str(at): (d.table["framing"], d.table["port"]) for at, d in readers} == {
+        f"lane-{n}/reader": (framing, f"{tmp_path}/lane-{n}-reader")
+        for n, framing in enumerate(("accessis", "text", "elyctis", "rte"), 1)
+    }
+    assert wired.table["board"]["port"] == f"{tmp_path}/lane-1-barrier"
+    assert loaded.roles.grant(STATION, barrier).permits("open", moves=True)
+    for station in (STATION, "lane-1"):
+        assert loaded.roles.grant(station, camera).permits("capture", moves=False)
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_demo_says_which_variable_it_misses() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(ROOT / "config/demo.toml", {})
+
+    assert {finding.text for finding in caught.value.findings} == {
+        "the environment has no variable BORDERPOST_RUN"
+    }
+
+
+@pytest.mark.usefixtures("shipped")
+def test_the_example_is_a_production_post_and_shows_the_defaults(tmp_path: Path) -> None:
+    text = (ROOT / "config/example.toml").read_text()
+    loaded = load(ROOT / "config/example.toml", {})
+    shown = tmp_path / "shown.toml"
+    # The lines that are commented out claim to show defaults; these cannot, they name things.
+    files = ("# password_file", "# users_file", "# ca_file", "# cert_file", "# key_file", "# roles_file")
+    named = ("# username", "# environment", "# listen", "# signing_key", *files)
+    shown.write_text(
+        "\n".join(
+            line.removeprefix("# ")
+            if line.startswith("# ") and " = " in line and not line.startswith(named)
+            else line
+            for line in text.splitlines()
+        )
+    )
+
+    assert loaded.gateway.profile == "production"
+    assert load(shown, {}) == loaded
+
+
+TOML_LIKE = st.text(
+    alphabet=st.sampled_from(list("[]{}\"=.,#$\n\t -_/:\\'abdeghiklnorstvwy0123456789é\0")), max_size=200
+)
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *SMALL.splitlines(),
+            "[device]",
+            "device = 1",
+            "[[device]]",
+            "[device.x.y]",
+            "[hq]",
+            "[vault]",
+            'key_file = "x"',
+            'driver = "kivu-broken"',
+            "port = 1",
+            'port = "a\\u0000b"',
+            'port = "/a\\u0000b"',
+            "light = []",
+            "light.level = 1e400",
+            'retries = ["${A}", {}]',
+            "tls = [1]",
+            "x = 2026-11-23",
+            "host = 07:32:00",
+            '"" = 1',
+            "gap_s = inf",
+            "level = 99999999999999999999999999",
+            'baud = "\uff11\uff12"',
+        ]
+    ),
+    max_size=14,
+).map("\n".join)
+
+
+def outcome(file: Path) -> Post | ConfigError:
+    """What loading comes to; anything but these two is raised."""
+    try:
+        return load(file, {})
+    except ConfigError as error:
+        return error
+
+
+@given(st.one_of(st.text(), TOML_LIKE, PIECES))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_text_is_a_post_or_a_config_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "any.toml"
+    file.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
+    loaded = outcome(file)
+
+    if isinstance(loaded, ConfigError):
+        lines = text.count("\n") + 1
+        assert str(loaded)
+        assert loaded.findings
+        assert all(1 <= (finding.line or 1) <= lines and finding.remedy for finding in loaded.findings)
+
+
+@given(st.binary(max_size=64))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_config_error(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "any.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError):
+        load(file, {})
+
+
+def test_a_correct_file_loads_nothing_that_explains_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "post.toml").write_text(SMALL)
+    program = f"""
+        import sys
+        from gateway.config import load
+        load({str(tmp_path / "post.toml")!r}, {{}})
+        heavy = {{"tree_sitter", "difflib", "gateway.config.messages", "gateway.config.locations"}}
+        print(sorted(heavy & sys.modules.keys()))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,64 @@
+"""Every page, as strangers and low roles find it: closed, whatever was added since."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from support.console.consoles import browser, console_of, log_in
+from support.console.fake_daemon import BenchDaemon
+
+from gateway.console.auth import login
+from gateway.console.auth.sessions import csrf_of
+from gateway.console.pages import device as device_pages
+from gateway.console.pages import live_updates as news
+from gateway.console.pages import post as pages
+from gateway.console.pages import simulators as simulator_pages
+
+ROUTERS: tuple[APIRouter, ...] = tuple(
+    module.router for module in (device_pages, login, news, pages, simulator_pages)
+)
+FOR_EVERYBODY = {("GET", "/login"), ("POST", "/login"), ("POST", "/language")}
+FOR_VIEWERS = {("POST", "/logout"), ("POST", "/language"), ("POST", "/login")}
+FOR_SUPERVISORS = {"accept", "claim/end", "trace"}
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            for method in route.methods:
+                yield method, route.path.format(lane="lane-1", device="reader")
+
+
+async def test_a_stranger_sees_and_changes_nothing(tmp_path: Path) -> None:
+    daemon = BenchDaemon()
+    everything = set(routes())
+    assert len(everything) > 25
+    async with browser(console_of(daemon, tmp_path)) as stranger:
+        for method, path in sorted(everything - FOR_EVERYBODY):
+            answer = await stranger.request(method, path)
+            assert answer.status_code in (401, 303), f"{method} {path}"
+            assert answer.headers.get("location", "/login").startswith("/login"), f"{method} {path}"
+            assert "lane-2" not in answer.text
+    assert daemon.touched == 0
+
+
+@pytest.mark.parametrize("role", ["viewer", "technician"])
+async def test_a_low_role_changes_only_what_it_may_and_nothing_without_a_token(
+    tmp_path: Path, role: str
+) -> None:
+    daemon = BenchDaemon()
+    changing = sorted(path for method, path in set(routes()) - FOR_VIEWERS if method == "POST")
+    assert len(changing) > 10
+    async with browser(console_of(daemon, tmp_path)) as person:
+        await log_in(person, role)
+        for path in changing:
+            assert (await person.post(path)).status_code == 403, path
+        assert daemon.touched == 0
+        token = {"csrf": csrf_of(person.cookies["__Host-borderpost"])}
+        for path in changing:
+            if role == "viewer" or path.removeprefix("/devices/lane-1/reader/") in FOR_SUPERVISORS:
+                assert (await person.post(path, data=token)).status_code == 403, path
+    assert daemon.touched == 0

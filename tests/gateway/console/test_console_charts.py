@@ -1,0 +1,123 @@
+"""What plots are drawn from, and that they draw it."""
+
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree
+
+import pytest
+
+from drivers.observation import Outcome
+from drivers.self_test import CheckLevel, CheckReport, CheckStep
+from gateway.api.models import Counters, EventView, Hour
+from gateway.console.pages import charts as plots
+from gateway.console.pages import view_models as sheets
+from gateway.console.pages.time_series import DeviceSamples, Value, trend
+from gateway.contract.envelope import Provenance
+
+NOON = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(str(svg).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
+
+
+def test_columns_are_as_high_as_their_values() -> None:
+    svg = drawn(plots.columns("Reads", "5 read", [plots.Column("12:00", (("good", 4), ("bad", 1)))]))
+    good, bad = svg.iter(f"{SVG}rect")
+    assert float(good.get("height", 0)) == pytest.approx(4 * float(bad.get("height", 0)), rel=0.01)
+    assert float(bad.get("y", 0)) < float(good.get("y", 0)), "bad stands on good"
+
+
+def test_a_plot_is_read_aloud_by_its_title_and_what_it_shows() -> None:
+    svg = drawn(plots.points("Latency <ms>", 'median "2" ms', [plots.Point("12:00:00", 2.0)]))
+    named = {element.get("id"): element.text for element in svg}
+    assert [named[name] for name in svg.get("aria-labelledby", "").split()] == [
+        "Latency <ms>",
+        'median "2" ms',
+    ]
+
+
+def test_values_and_limits_stay_inside_the_drawing() -> None:
+    values = [plots.Point(str(n), value) for n, value in enumerate((0, -3, 7e9, 12.5))]
+    svg = drawn(plots.points("t", "d", values, at_least=40, at_most=1e10))
+    heights = [float(dot.get("cy", -1)) for dot in svg.iter(f"{SVG}circle")]
+    heights += [float(line.get("y1", -1)) for line in svg.iter(f"{SVG}line")]
+    assert all(0 <= height <= plots.HEIGHT for height in heights)
+
+
+def test_plots_of_nothing_are_drawn_too() -> None:
+    assert drawn(plots.points("t", "d", [])) is not None
+    assert drawn(plots.columns("t", "d", [])) is not None
+
+
+def test_rates_are_what_was_added_since_the_minute_before_and_never_below_zero() -> None:
+    samples = DeviceSamples()
+    samples.count(NOON + timedelta(seconds=40), Counters(good=1000, bad=3))
+    samples.count(NOON + timedelta(seconds=55), Counters(good=1004, bad=4, disconnects=1))
+    samples.count(NOON + timedelta(seconds=65), Counters(good=1005, bad=4, disconnects=1))
+    samples.count(NOON + timedelta(seconds=70), Counters(good=2))  # another serial number
+    samples.count(NOON + timedelta(seconds=75), Counters(good=5))
+    samples.count(NOON + timedelta(seconds=175), Counters(good=800))  # nobody looked meanwhile
+    samples.count(NOON + timedelta(seconds=178), Counters(good=801))
+    assert [(m.good, m.bad, m.disconnects) for m in samples.minutes] == [(4, 1, 1), (4, 0, 0), (1, 0, 0)]
+
+
+def test_the_last_day_has_24_hours_whatever_happened_in_them() -> None:
+    hours = [Hour(at=NOON - timedelta(hours=n), good=40 - n, bad=1) for n in (30, 3, 0)]
+    reads, breaks = sheets.day_plots(hours, NOON + timedelta(minutes=59), str)
+    assert reads.words == "77 read well, 2 not (2.5%)"
+    assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
+    assert breaks.words == "lost 0 times, 0 failed attempts to open"
+
+
+def test_qualities_come_from_events_and_checks() -> None:
+    samples = DeviceSamples()
+    quality = {"measure": "nfiq2", "value": 54, "minimum": 30}
+    hints = [
+        {"measure": "sharpness", "area": "face", "value": 8.5, "at_least": 8},
+        {"measure": "x", "value": None},
+    ]
+    data = {"quality": quality, "hints": hints, "lines": "<tuple len=2>"}
+    samples.hear(
+        EventView(
+            position="lane-1/finger",
+            type="finger.captured",
+            at=NOON,
+            provenance=Provenance.LIVE,
+            took_ms=2.5,
+            data=data,
+        )
+    )
+    step = CheckStep(
+        name="platen.dirt", outcome=Outcome.FAILED, text="Dirty.", measured=12.0, unit="%", at_most=5.0
+    )
+    samples.checked(CheckReport(level=CheckLevel.INTERNAL, at=NOON, steps=(step,)))
+    assert {name: [v.value for v in values] for name, values in samples.measures.items()} == {
+        "nfiq2": [54],
+        "sharpness (face)": [8.5],
+        "platen.dirt": [12.0],
+    }
+    assert samples.measures["nfiq2"][0].at_least == 30
+    assert samples.latencies[0].value == 2.5
+
+
+def test_a_device_that_names_ever_new_measures_fills_no_memory() -> None:
+    samples = DeviceSamples()
+    for number in range(100):
+        step = CheckStep(name=f"n{number}", outcome=Outcome.SUCCESSFUL, text="", measured=1.0)
+        samples.checked(CheckReport(level=CheckLevel.INTERNAL, at=NOON, steps=(step,) * 150))
+    assert sum(len(values) for values in samples.measures.values()) < 5000
+
+
+@pytest.mark.parametrize(
+    ("values", "at_least", "told"),
+    [
+        ([60, 59, 61], None, "few"),
+        ([60, 61, 59, 60, 62, 58], 30, "steady"),
+        ([60, 61, 59, 50, 45, 40, 38, 36, 35], 30, "falling"),
+        ([60, 61, 59, 50, 45, 40, 28, 26, 25], 30, "low"),
+        ([0, 0, 0, 0, 0, 0], None, "steady"),
+    ],
+)
+def test_a_quality_that_falls_tells_of_dirt(values: list[float], at_least: float | None, told: str) -> None:
+    assert trend(Value(NOON, value, at_least) for value in values) == told

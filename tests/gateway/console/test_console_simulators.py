@@ -1,0 +1,79 @@
+"""The panel offers what simulators know: every name it gives, and what somebody types."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.console.pages import simulator_client as panel
+from gateway.console.pages.simulator_client import FAULTS, PanelError, arguments, ask, insert_form
+from simulators.fingerprint.faults import nb1010_fault, uru_fault
+from simulators.post import Post
+
+pytestmark = pytest.mark.usefixtures("forked_members")
+
+FILE = """
+[[simulator]]
+name = "a/serial-mrz"
+kind = "serial-mrz"
+framing = "accessis"
+path = "{run}/a"
+[[simulator]]
+name = "a/modbus-barrier"
+kind = "modbus-barrier"
+path = "{run}/b"
+[[simulator.boards]]
+model = "waveshare-8"
+outputs = {{ open = 0, close = 1, stop = 2 }}
+inputs = {{ open-limit = 0, closed-limit = 1, approach = 2, exit = 3, photocell = 4, fire = 5, key = 6 }}
+"""
+
+
+@pytest.fixture
+async def post(tmp_path: Path) -> AsyncIterator[Post]:
+    file = tmp_path / "post.toml"
+    file.write_text(FILE.format(run=tmp_path / "run"))
+    async with Post.running(file, run_dir=tmp_path / "run") as post:
+        yield post
+
+
+async def test_every_name_that_is_offered_is_known_to_the_simulator_and_no_other(
+    post: Post, tmp_path: Path
+) -> None:
+    for kind in ("serial-mrz", "modbus-barrier"):
+        for fault in FAULTS[kind]:
+            told = {"do": "fault", "name": f"a/{kind}", "fault": fault, "args": {}}
+            said = ""
+            try:
+                await ask(post.socket_path, told)
+            except PanelError as error:
+                said = str(error)
+            assert not said or "Field required" in said, "it may need an argument, but is known"
+        for field in insert_form(kind, str).fields:
+            for option in field.options:
+                told = {"do": "insert", "name": f"a/{kind}", field.name: panel.literal(option)}
+                assert (await ask(post.socket_path, told))["ok"]
+
+    with pytest.raises(PanelError, match="nonsense"):
+        await ask(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
+    with pytest.raises(PanelError, match="is it running"):
+        await ask(tmp_path / "nobody.sock", {"do": "list"})
+
+
+@pytest.mark.parametrize(("kind", "fault_of"), [("uru4000", uru_fault), ("nb1010", nb1010_fault)])
+def test_every_fault_of_a_scanner_is_known(kind: str, fault_of: type) -> None:
+    for fault in FAULTS[kind]:
+        wrong = set()
+        try:
+            fault_of(fault, {})
+        except ValidationError as error:
+            wrong = {each["type"] for each in error.errors()}
+        assert wrong <= {"missing"}
+
+
+def test_arguments_are_typed_as_name_and_value() -> None:
+    assert arguments("for_s=2.5  signal=fire on=true") == {"for_s": 2.5, "signal": "fire", "on": True}
+    for wrong in ("for_s", "=2"):
+        with pytest.raises(PanelError, match="name=value"):
+            arguments(wrong)

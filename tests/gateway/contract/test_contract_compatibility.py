@@ -1,0 +1,158 @@
+"""Within v1, fields and words are only added: every released version's promises and payloads still hold.
+
+`golden/` has a folder a released version of the contract: its schemas, and one payload a message. Nothing in
+it is ever changed; a release adds a folder.
+"""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+
+from gateway.contract.commands import CommandAnswer, CommandMessage
+from gateway.contract.compatibility import narrowings
+from gateway.contract.envelope import Event
+from gateway.contract.export import CONTRACT_VERSION
+from gateway.contract.last_values import Standing
+from gateway.contract.registry import COMMANDS, EVENTS
+from gateway.contract.schemas import STATES, schemas
+
+GOLDEN = Path(__file__).parent / "golden"
+PROMISES = sorted(GOLDEN.glob("*/schemas/*.json"))
+PAYLOADS = sorted(GOLDEN.glob("*/payloads/*.json"))
+COMMAND_MESSAGES: dict[str, tuple[str, type[BaseModel]]] = {
+    "command": ("command.v1.json", CommandMessage),
+    "command.answer": ("command.answer.v1.json", CommandAnswer),
+    **{f"command.{kind.name}.args": (f"command.{kind.name}.v1.args.json", kind.request) for kind in COMMANDS},
+    **{
+        f"command.{kind.name}.result": (f"command.{kind.name}.v1.result.json", kind.done) for kind in COMMANDS
+    },
+}
+
+
+def name_of(file: Path) -> str:
+    return f"{file.parent.parent.name}-{file.name}"
+
+
+def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
+    here = GOLDEN / CONTRACT_VERSION
+
+    assert {file.name for file in (here / "schemas").iterdir()} == schemas().keys()
+    assert {file.stem for file in (here / "payloads").iterdir()} == {
+        *STATES,
+        *(event.event_type for event in EVENTS),
+        *(f"{event.event_type}.now" for event in EVENTS if event.stands),
+        "command",
+        "command.answer",
+        *(f"command.{kind.name}.{part}" for kind in COMMANDS for part in ("args", "result")),
+    }
+
+
+@pytest.mark.parametrize("promise", PROMISES, ids=name_of)
+def test_no_schema_has_narrowed(promise: Path) -> None:
+    assert promise.name in schemas(), "the message is gone"
+
+    sent_to_us = promise.name == "command.v1.json" or promise.name.endswith(".args.json")
+    old, new = json.loads(promise.read_text()), schemas()[promise.name]
+    assert narrowings(old, new, "consumer" if sent_to_us else "gateway") == []
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=name_of)
+def test_a_golden_payload_is_still_valid_and_still_read(payload: Path) -> None:
+    message = json.loads(payload.read_text())
+    events = {event.event_type: event for event in EVENTS}
+
+    if (event := events.get(payload.stem.removesuffix(".now"))) and payload.stem.endswith(".now"):
+        Draft202012Validator(schemas()[f"{event.event_type}.v1.now.json"]).validate(message)
+        assert Standing[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
+    elif payload.stem in events:
+        event = events[payload.stem]
+        Draft202012Validator(schemas()[f"{payload.stem}.v1.event.json"]).validate(message)
+        assert Event[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
+    elif payload.stem in STATES:
+        Draft202012Validator(schemas()[f"{payload.stem}.v1.json"]).validate(message)
+        STATES[payload.stem].model_validate(message)
+    else:
+        schema, model = COMMAND_MESSAGES[payload.stem]
+        Draft202012Validator(schemas()[schema]).validate(message)
+        model.model_validate_json(payload.read_text(), strict=True)
+
+
+EVENT = "document.read.v1.event.json"
+DATA = ("$defs", "DocumentRead")
+
+
+def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
+    """The schema of a document read with something in it replaced; None removes.
+
+    Made when it is called: every one of pytest's workers collects every test.
+    """
+
+    def schema() -> dict[str, Any]:
+        whole = copy.deepcopy(schemas()[EVENT])
+        part = whole
+        for name in path:
+            part = part[name]
+        for name, value in changes.items():
+            if value is None:
+                del part[name]
+            else:
+                part[name] = value(part[name]) if callable(value) else value
+        return whole
+
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        (changed("properties", seq=None), "seq: the field is gone"),
+        (changed(*DATA, "properties", lines=None), "data.lines: the field is gone"),
+        (
+            changed("$defs", "MrzDate", "properties", year=None),
+            "data.mrz.birth_date.year: the field is gone",
+        ),
+        (changed("properties", "seq", type="string"), "seq: type was 'integer', is 'string'"),
+        (changed("properties", "seq", minimum=2), "seq: minimum was 1, is 2"),
+        (changed("properties", "id", pattern="x"), "id: pattern was"),
+        (changed("properties", "type", const="bgw.document.read.v2"), "type: const was"),
+        (
+            changed("$defs", "Clock", **{"x-extensible-enum": ["synced", "unknown"]}),
+            "clock: the word 'unsynced' is gone",
+        ),
+        (changed(*DATA, "properties", "lines", items={"type": "integer"}), "data.lines[]: type was"),
+        (
+            changed(*DATA, "properties", mrz={"$ref": "#/$defs/Mrz"}),
+            "data.mrz: it had 2 alternatives, it has 0",
+        ),
+        (changed(required=["id"]), "seq: was always there, may now be missing"),
+    ],
+)
+def test_a_narrowing_is_named_with_its_field(schema: Callable[[], dict[str, Any]], told: str) -> None:
+    assert any(one.startswith(told) for one in narrowings(schemas()[EVENT], schema()))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        changed("properties", signed_by={"type": "string"}),
+        changed(*DATA, "properties", page={"type": "integer"}),
+        changed("$defs", "Clock", **{"x-extensible-enum": ["synced", "unsynced", "atomic", "unknown"]}),
+        changed(required=lambda names: [*names, "signed_by"]),
+        changed("properties", "seq", description="Another sentence."),
+    ],
+)
+def test_an_addition_is_none(schema: Callable[[], dict[str, Any]]) -> None:
+    assert narrowings(schemas()[EVENT], schema()) == []
+
+
+def test_consumers_are_not_asked_for_more() -> None:
+    old = {"type": "object", "properties": {"n": {"type": "integer"}, "m": {}}, "required": ["n"]}
+
+    assert narrowings(old, {**old, "required": ["n", "m"]}, "consumer") == ["m: must now be sent"]
+    assert narrowings(old, {**old, "required": []}, "consumer") == []

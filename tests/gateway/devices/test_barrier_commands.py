@@ -1,0 +1,266 @@
+"""Commands to a real barrier, through everything: what counts is which frames its board was ever sent.
+
+The same path with a driver that only notes what it is told is in test_commands.py, a killed worker and the
+barrier itself in test_barrier_gateway.py.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psutil
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.brokers.stations import Station
+from support.gateway.barriers import describe, site_at
+from support.gateway.gateways import House, house, until
+
+from drivers.barrier.commands import Moved
+from gateway.client import CommandError, CommandRejected, Obeyed, Workstation
+from gateway.contract.commands import CommandState
+from gateway.contract.events import ClaimChanged, CommandDecided
+from gateway.contract.reason_codes import CommandReason
+from simulators.barrier.faults import SlowBus
+from simulators.barrier.modbus_site import ModbusSite
+
+__all__ = ["house"]
+
+BARRIER = "lane-1/barrier"
+COMMANDS = """
+[commands]
+roles_file = "roles.toml"
+moves_every_s = 0.01
+moves_per_min = 600
+"""
+ROLES = """
+authority = "UTO"
+[role.barrier]
+verbs = ["*"]
+moves = true
+[role.chief]
+verbs = ["*"]
+moves = true
+steal = true
+[station.counter-1]
+roles = ["barrier"]
+positions = ["*/*"]
+[station.counter-2]
+roles = ["barrier"]
+positions = ["*/*"]
+[station.chief]
+roles = ["chief"]
+positions = ["*/*"]
+"""
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto("max_queued_messages 10000") as broker:
+        yield broker
+
+
+@pytest.fixture
+async def site(house: House) -> AsyncIterator[ModbusSite]:
+    """A barrier that a gateway runs."""
+    (house.folder / "roles.toml").write_text(ROLES)
+    house.extra = COMMANDS
+    async with site_at(house, BARRIER) as site:
+        await house.start()
+        yield site
+
+
+@contextlib.asynccontextmanager
+async def counter(house: House, name: str = "counter-1") -> AsyncIterator[Workstation]:
+    """A workstation whose barrier is online."""
+    async with house.workstation(BARRIER, station=name) as desk:
+        await until(lambda: desk.status(BARRIER).online)
+        yield desk
+
+
+def session_of(desk: Workstation) -> str:
+    state = desk.status(BARRIER).state
+    assert state is not None
+    return state.session
+
+
+def worker_of(house: House) -> psutil.Process:
+    assert house.process is not None
+    (worker,) = (
+        process
+        for process in psutil.Process(house.process.pid).children(recursive=True)
+        if process.name() == BARRIER
+    )
+    return worker
+
+
+async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDecided]:
+    """What is recorded next, until all of these have been."""
+    found: list[CommandDecided] = []
+    async with asyncio.timeout(20):
+        async for received in desk:
+            if isinstance(received.data, CommandDecided):
+                found.append(received.data)
+                if {record.reason for record in found} >= set(reasons):
+                    break
+    return found
+
+
+async def moved(desk: Workstation, verb: str, **more: Any) -> Obeyed[Moved]:
+    """Ask as a person does whom a barrier has told that it moves too often: again."""
+    while True:
+        try:
+            return await desk.command(BARRIER, verb, done=Moved, **more)
+        except CommandRejected as rejected:
+            if rejected.reason != CommandReason.RATE_LIMITED:
+                raise
+        await asyncio.sleep(0.2)
+
+
+async def polled(site: ModbusSite, times: int = 5) -> None:
+    """Wait until the board has been asked so often for its inputs, by whoever has it now."""
+    mark = len(site.log)
+    await site.log.until(lambda: len(site.log.after(mark).requests) >= times, within_s=20)
+
+
+async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
+    house: House, site: ModbusSite
+) -> None:
+    """Its worker wakes to find the command in its socket, and behind it the end."""
+    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+        old = session_of(desk)
+        worker = worker_of(house)
+        worker.suspend()
+        asked = station.send("open", old)
+        await until(lambda: station.answers_to(asked))
+        assert station.answers_to(asked)[0].state is CommandState.ACCEPTED
+        await house.stop(signal.SIGKILL)
+        worker.resume()
+        await until(lambda: not worker.is_running())
+        await house.start()
+        await until(lambda: desk.status(BARRIER).online and session_of(desk) != old)
+        await polled(site)
+        assert site.log.output_writes == []
+
+
+async def test_what_waits_for_the_bus_when_everything_is_killed_is_never_written(
+    house: House, site: ModbusSite
+) -> None:
+    """The board is slow: the command is in the driver's hands, which reads before it writes."""
+    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+        site.inject(SlowBus(delay_s=0.15))
+        await polled(site, 2)
+        asked = station.send("open", session_of(desk))
+        await until(lambda: station.answers_to(asked))
+        worker = worker_of(house)
+        await house.stop(signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):  # its gateway was gone, and so it went by itself
+            worker.kill()
+        before = len(site.log.actuations)
+        site.mend()
+        await house.start()
+        await polled(site, 10)
+        assert len(site.log.actuations) == before <= 1
+
+
+async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_record(
+    house: House, site: ModbusSite
+) -> None:
+    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+        old = session_of(desk)
+        refusals = {
+            station.send("open", old, retain=True): CommandReason.RETAINED,
+            station.send("open", old, retain=True, expires_s=None): CommandReason.RETAINED,
+            station.send("open", old, expires_s=None): CommandReason.NO_EXPIRY,
+            station.send("open", "another-session"): CommandReason.OTHER_SESSION,
+        }
+        for cmd_id, reason in refusals.items():
+            assert (await station.end_of(cmd_id)).reason is reason
+        records = await decided(desk, *refusals.values())
+        assert {record.station for record in records} == {"counter-1"}
+
+        # A gateway that stood still finds in its socket what has had its time.
+        assert house.process is not None
+        house.process.send_signal(signal.SIGSTOP)
+        stale = station.send("open", old, expires_s=1)
+        await station.acknowledged(len(refusals) + 1)
+        await asyncio.sleep(1.2)
+        house.process.send_signal(signal.SIGCONT)
+        assert (await station.end_of(stale)).state is CommandState.EXPIRED
+
+        # What is sent while it is away never reaches it, but for what the broker retains.
+        await house.stop(signal.SIGKILL)
+        missed = [station.send("open", old) for _ in range(20)]
+        kept = station.send("open", old, retain=True, expires_s=None)
+        await station.acknowledged(len(refusals) + 22)
+        await house.start()
+        await until(lambda: desk.status(BARRIER).online and session_of(desk) != old)
+        assert (await station.end_of(kept)).reason is CommandReason.RETAINED
+        late = station.send("open", old)
+        assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
+        assert not any(station.answers_to(cmd_id) for cmd_id in missed)
+        await polled(site)
+        assert site.log.output_writes == []
+        await moved(desk, "open")
+    assert len(site.log.actuations) == 1
+
+
+async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stolen(
+    house: House, site: ModbusSite
+) -> None:
+    async with counter(house) as one, counter(house, "counter-2") as two, counter(house, "chief") as chief:
+        async with one.claim(BARRIER, lease_s=60) as claim:
+            await until(lambda: two.status(BARRIER).claim is not None)
+            for verb in ("open", "close"):
+                with pytest.raises(CommandRejected) as refused:
+                    await two.command(BARRIER, verb)
+                assert refused.value.reason == CommandReason.CLAIMED
+            assert site.log.output_writes == []
+            await moved(one, "open")
+            await two.command(BARRIER, "stop")  # anybody who may move it may stop it
+            assert [frame.meaning for frame in site.log.actuations] == [
+                "relay 0 on for 0.5 s",
+                "relay 2 on for 0.5 s",
+            ]
+            async with chief.claim(BARRIER, steal="Counter 1 is unattended."):
+                async with asyncio.timeout(10):
+                    await claim.lost.wait()
+                with pytest.raises(CommandRejected):
+                    await one.command(BARRIER, "close")
+                assert len(site.log.actuations) == 2
+        # A lease that nobody renews ends by itself.
+        await two.command(BARRIER, "claim", {"lease_s": 5})
+        with pytest.raises(CommandRejected):
+            await one.command(BARRIER, "close")
+        await until(lambda: one.status(BARRIER).claim is None, within_s=8)
+        await moved(one, "close")
+        assert site.barrier.signals["closed-limit"]
+        changes: list[Any] = []
+        async for received in chief:
+            if isinstance(received.data, ClaimChanged):
+                changes.append(received.data)
+                if len(changes) == 5:
+                    break
+    assert [(one.change, one.holder, one.previous_holder, one.why) for one in changes] == [
+        ("claimed", "counter-1", None, ""),
+        ("stolen", "chief", "counter-1", "Counter 1 is unattended."),
+        ("released", None, "chief", ""),
+        ("claimed", "counter-2", None, ""),
+        ("expired", None, "counter-2", ""),
+    ]
+
+
+async def test_starting_reloading_and_stopping_write_nothing(house: House, site: ModbusSite) -> None:
+    async with counter(house) as desk:
+        await polled(site)
+        assert house.process is not None
+        describe(house, BARRIER, site.port, "passage_s = 9.0")
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_reloaded" in house.log)
+        await until(lambda: desk.status(BARRIER).online)
+        await polled(site)
+        assert await house.stop() == 0
+        with pytest.raises(CommandError):
+            await desk.command(BARRIER, "open", expires_s=1)
+    assert site.log.output_writes == []

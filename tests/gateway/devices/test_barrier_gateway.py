@@ -1,0 +1,177 @@
+"""A barrier and a whole gateway: broker, daemon, worker, board and boom are real or on a real wire."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import psutil
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.brokers.stations import Station
+from support.gateway.gateways import House, house, until
+
+from drivers.barrier.commands import Moved, Stopped
+from drivers.barrier.observations import BarrierPassage, BarrierState, Direction, MachineState
+from drivers.driver import Condition
+from gateway.client import CommandRejected, Obeyed, Workstation
+from gateway.contract.commands import CommandState
+from gateway.contract.events import CommandDecided
+from gateway.contract.reason_codes import CommandReason
+from simulators.barrier.faults import Fire, Silence, SlowBus
+from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.modbus_site import ModbusSite
+
+__all__ = ["house"]
+
+BARRIER = "lane-1/barrier"
+DEVICE = """
+[device."{position}"]
+driver = "modbus-barrier"
+emergency = 5
+key_switch = 6
+controller_ok = 7
+starts_within_s = 10
+opens_within_s = 30
+[device."{position}".board]
+model = "waveshare-8"
+port = "tcp://{address}"
+answer_within_s = 1
+[[device."{position}".doors]]
+open = 0
+close = 1
+stop = 2
+open_limit = 0
+closed_limit = 1
+before = 2
+behind = 3
+presence = 4
+"""
+ROLES = """
+authority = "UTO"
+[role.barrier]
+verbs = ["*"]
+moves = true
+[station.counter-1]
+roles = ["barrier"]
+positions = ["*/*"]
+"""
+OPEN, STOP = 0x200, 0x202
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def site(house: House) -> AsyncIterator[ModbusSite]:
+    """A barrier that a gateway has opened; its log is the witness."""
+    (house.folder / "roles.toml").write_text(ROLES)
+    house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
+    async with ModbusSite.running() as site:
+        house.devices[BARRIER] = DEVICE.format(position=BARRIER, address=site.address)
+        house.write()
+        await house.start()
+        yield site
+        assert await house.stop() == 0
+
+
+@contextlib.asynccontextmanager
+async def counter(house: House) -> AsyncIterator[Workstation]:
+    async with house.workstation(BARRIER, station="counter-1") as desk:
+        await until(lambda: desk.status(BARRIER).online and desk.now(BARRIER, "barrier.state"))
+        yield desk
+
+
+async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> Obeyed[Any]:
+    """Who ran before may have moved it just now, so a movement waits for two seconds after a start."""
+    for _ in range(100):
+        with contextlib.suppress(CommandRejected):
+            return await desk.command(BARRIER, verb, **more)
+        await asyncio.sleep(0.1)
+    raise AssertionError("it never may")
+
+
+def worker_of(house: House) -> psutil.Process:
+    assert house.process is not None
+    (worker,) = (
+        process
+        for process in psutil.Process(house.process.pid).children(recursive=True)
+        if process.name() == BARRIER
+    )
+    return worker
+
+
+async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at_once(
+    house: House, site: ModbusSite
+) -> None:
+    async with counter(house) as desk:
+        site.barrier.arrive(Manner.WAITS, speed_mps=6)
+        done = await as_soon_as_it_may(desk, "open", transaction="traveller-7", done=Moved)
+        assert done.result is not None
+        assert done.result.state is MachineState.OPEN
+        seen = []
+        async for received in desk:
+            seen.append(received)
+            if isinstance(received.data, BarrierPassage):
+                break
+        assert received.envelope.transaction == "traveller-7"
+        assert received.simulated
+        assert (received.data.permitted, received.data.direction) == (True, Direction.FORWARD)
+        decided = [one.data for one in seen if isinstance(one.data, CommandDecided)]
+        assert "open" in [one.verb for one in decided]
+        stands = desk.now(BARRIER, "barrier.state")
+        assert stands is not None
+        assert isinstance(stands.data, BarrierState)
+        assert stands.data.state is MachineState.OPEN
+        (actuation,) = site.log.actuations
+        assert actuation.address == OPEN
+
+        site.inject(SlowBus(delay_s=0.05))
+        times = []
+        for _ in range(10):
+            began_s = time.monotonic()
+            done = await desk.command(BARRIER, "stop", done=Stopped)
+            assert done.result == Stopped(contact=True)
+            times.append(site.log.actuations[-1].at_s - began_s)
+        assert [frame.address for frame in site.log.actuations] == [OPEN] + [STOP] * len(times)
+        assert sorted(times)[len(times) // 2] < 0.1
+
+
+async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
+    house: House, site: ModbusSite
+) -> None:
+    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+        state = desk.status(BARRIER).state
+        assert state is not None
+        await asyncio.sleep(2)  # it may be moved from now on
+        site.inject(Silence())  # it senses before it writes, and gets no answer
+        asked = station.send("open", state.session)
+        await until(lambda: [one.state for one in station.answers_to(asked)] == [CommandState.ACCEPTED])
+        worker_of(house).kill()
+        ended = await station.end_of(asked)
+        assert ended.reason in (CommandReason.WORKER_LOST, CommandReason.LINK_FAILED)
+        site.mend()
+        await until(lambda: desk.status(BARRIER).online)
+        await asyncio.sleep(0.5)
+
+    assert site.log.output_writes == []
+
+
+async def test_an_emergency_is_acknowledged_by_a_person_through_the_gateway(
+    house: House, site: ModbusSite
+) -> None:
+    async with counter(house) as desk:
+        site.inject(Fire())
+        await until(lambda: (now := desk.status(BARRIER).state) and now.state is Condition.DEGRADED)
+        with pytest.raises(CommandRejected) as rejected:
+            await desk.command(BARRIER, "close")
+        assert rejected.value.reason is CommandReason.UNSAFE
+        site.mend()
+        await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
+        await until(lambda: desk.status(BARRIER).online)
+
+    assert site.log.output_writes == []

@@ -1,0 +1,239 @@
+"""A stream that fails in every way, over and over: said in time, back in time, and nothing leaks.
+
+    BORDERPOST_CAMERA_CYCLES=200 pytest -s tests/gateway/devices/test_camera_endurance.py
+
+is the whole of it, and prints its figures; without, it is the same in small.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import statistics
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+import pytest
+from support.gateway.workers import Ward, ward
+
+from drivers.command import Call
+from drivers.driver import Condition
+from drivers.links.link import Action, Cause
+from gateway.contract.commands import CommandState
+from gateway.contract.states import DeviceState
+from gateway.supervision.supervisor import Limits
+from simulators.camera.rtsp.camera import RtspCamera
+from simulators.registry import settings_of
+
+__all__ = ["ward"]
+
+CYCLES = int(os.environ.get("BORDERPOST_CAMERA_CYCLES", "4"))
+POSITION = "lane-1/camera"
+USER = {"username": "watch", "password": "hAyst4ck n33dle"}
+IN_TIME_S = 3.0
+LONG = 1 if CYCLES < 100 else 8
+MORE_MB = 4.0
+POOL = min(32, (os.cpu_count() or 1) + 4)
+"""As many threads a loop keeps for what it sends aside, once it has needed them."""
+
+pytestmark = [pytest.mark.timeout(120 + 12 * CYCLES), pytest.mark.no_cover]
+
+
+@dataclass
+class Size:
+    """What a process has of everything that can leak."""
+
+    memory_mb: float
+    descriptors: int
+    threads: int
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> "Size":
+        memory_mb = process.memory_full_info().uss / 1e6
+        return cls(round(memory_mb, 1), process.num_fds(), process.num_threads())
+
+
+@dataclass
+class Lane:
+    """A camera, and its driver in a worker process of its own."""
+
+    ward: Ward
+    camera: RtspCamera
+    tickets: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    said_s: dict[str, list[float]] = field(default_factory=dict)
+    back_s: dict[str, list[float]] = field(default_factory=dict)
+    states: list[DeviceState] = field(default_factory=list)
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self.ward.devices[POSITION]._pid)
+
+    @property
+    def now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def let(self, fault: str, **arguments: Any) -> None:
+        await self.camera.obey("fault", {"fault": fault, "args": arguments})
+
+    async def told(self, condition: Condition, cause: Cause | None = None) -> DeviceState:
+        """The next state of that condition and cause; those before it are kept for the end, too."""
+        while True:
+            await self.ward.notebook.until(lambda: bool(self.ward.notebook.states))
+            _, state = self.ward.notebook.states.pop(0)
+            self.states.append(state)
+            if state.state is condition and cause in (None, state.cause):
+                return state
+
+    async def captured(self) -> tuple[int, int]:
+        """A picture, asked for now: its size."""
+        ticket = next(self.tickets)
+        assert self.ward.devices[POSITION].obey(ticket, "capture", Call.at_hand(), b"{}")
+        outcome = await self.ward.notebook.outcome(ticket)
+        assert outcome.state is CommandState.DONE, outcome
+        await self.ward.notebook.until(lambda: bool(self.ward.notebook.events))
+        ((_, heard),) = self.ward.notebook.events
+        self.ward.notebook.events.clear()
+        data = json.loads(heard.open_event + b"}")["data"]
+        return data["width_px"], data["height_px"]
+
+    def well_within(self, what: str, since_s: float, figures: dict[str, list[float]]) -> None:
+        """Take note of how long something took; it must not have taken long."""
+        took_s = self.now_s - since_s
+        figures.setdefault(what, []).append(took_s)
+        assert took_s < IN_TIME_S, f"{what}: {took_s:.1f} s"
+
+    async def back(self, what: str) -> None:
+        """Wait for it to be online, from now on, when nothing is in its way any more."""
+        begun_s = self.now_s
+        await self.told(Condition.ONLINE)
+        self.well_within(what, begun_s, self.back_s)
+
+
+async def killed(lane: Lane, outage_s: float) -> None:
+    begun_s = lane.now_s
+    await lane.let("service-dies")
+    state = await lane.told(Condition.OFFLINE)
+    lane.well_within("killed", begun_s, lane.said_s)
+    assert state.cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+    assert state.action is Action.RESTART
+    await asyncio.sleep(outage_s)
+    lane.camera.server.die(for_s=0.0)  # and is back at once
+    await lane.back("killed")
+
+
+async def stalled(lane: Lane, _outage_s: float) -> None:
+    begun_s = lane.now_s
+    await lane.let("stall")
+    state = await lane.told(Condition.OFFLINE, Cause.NO_ANSWER)
+    lane.well_within("stalled", begun_s, lane.said_s)
+    assert state.action is Action.RESTART
+    await lane.back("stalled")  # who connects anew is shown pictures
+
+
+async def locked_out(lane: Lane) -> None:
+    """Somebody changes the password, and the camera is restarted for it."""
+    begun_s = lane.now_s
+    await lane.let("wrong-credentials")
+    await lane.let("service-dies", for_s=0.05)
+    state = await lane.told(Condition.OFFLINE, Cause.NO_PERMISSION)
+    lane.well_within("password", begun_s, lane.said_s)
+    assert state.action is Action.CONFIGURE
+
+
+async def locked_out_by_mistake(lane: Lane, outage_s: float) -> None:
+    """The password is soon put back, of which nothing tells us."""
+    await locked_out(lane)
+    await asyncio.sleep(outage_s / 4)
+    lane.camera.access.password = USER["password"]
+    await lane.back("password")
+
+
+async def locked_out_for_a_while(lane: Lane, outage_s: float) -> None:
+    """The password is put back by another restart, when it is tried ever more seldom."""
+    await locked_out(lane)
+    await asyncio.sleep(outage_s * LONG)
+    lane.camera.access.password = USER["password"]
+    await lane.let("service-dies", for_s=0.3)
+    await asyncio.sleep(0.3)
+    await lane.back("password by a restart")
+
+
+async def another_size(lane: Lane, _outage_s: float) -> None:
+    """The stream's format changes while it runs: no failure, and soon all pictures are of that size."""
+    for size in ((1280, 720), (640, 360)):
+        begun_s = lane.now_s
+        await lane.let("format-changed", size=f"{size[0]}x{size[1]}")
+        while await lane.captured() != size:
+            pass
+        lane.well_within("format", begun_s, lane.back_s)
+
+
+@contextlib.asynccontextmanager
+async def watching(ward: Ward, password: str = USER["password"], **waits: float) -> AsyncIterator[Lane]:
+    """The camera, which has that password, and its driver; the worker waits so long between its attempts."""
+    settings = {"name": POSITION, "kind": "camera-rtsp", "port": 0, "key_every_s": 0.5}
+    camera: Any = settings_of(settings | USER).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    camera.access.password = password
+    # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
+    patient = Limits(silent_s=20, stop_s=5)
+    ward.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
+    lane = Lane(ward, camera)
+    try:
+        yield lane
+    finally:
+        await ward.devices[POSITION].stop()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.fixture
+async def lane(ward: Ward) -> AsyncIterator[Lane]:
+    async with watching(ward, backoff_first_s=0.5, backoff_max_s=30.0) as lane:  # a gateway's own
+        await lane.told(Condition.ONLINE)
+        yield lane
+
+
+async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_started_anew(ward: Ward) -> None:
+    async with watching(ward, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
+        await lane.told(Condition.OFFLINE, Cause.NO_PERMISSION)
+        lane.camera.access.password = USER["password"]
+        await lane.let("service-dies", for_s=0.3)
+        await asyncio.sleep(0.3)
+        await lane.back("password")
+
+
+async def test_whatever_befalls_a_stream_it_is_told_and_over_in_time(
+    lane: Lane, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chance = random.Random("what befalls a stream")
+    kinds = (killed, stalled, locked_out_by_mistake, locked_out_for_a_while, another_size)
+    process = lane.process
+    await lane.captured()
+    sizes = [Size.of(process)]
+    for _ in range(1 + CYCLES // len(kinds)):
+        for befalls in kinds:
+            await befalls(lane, chance.uniform(0, 1))
+            await lane.captured()
+        sizes.append(Size.of(process))
+    before, halfway, after = sizes[0], sizes[len(sizes) // 2], sizes[-1]
+
+    out, err = capfd.readouterr()
+    said = [f"{state.text} {state.how}" for state in lane.states]
+    for secret in USER["password"].split():
+        assert secret not in "".join((out, err, lane.ward.log, *said))
+    with capfd.disabled():
+        print(f"\n{CYCLES} cycles: {before} -> {halfway} -> {after}")
+        for what, figures in (("said", lane.said_s), ("back", lane.back_s)):
+            for kind, took_s in figures.items():
+                print(f"{kind} {what}: p50 {statistics.median(took_s):.2f}, max {max(took_s):.2f} s")
+    assert lane.process == process, "the same process all along"
+    assert after.memory_mb - halfway.memory_mb < MORE_MB
+    assert after.descriptors <= before.descriptors
+    assert after.threads <= before.threads + POOL

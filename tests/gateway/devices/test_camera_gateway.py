@@ -1,0 +1,251 @@
+"""Pictures and plates of a lane, from simulated cameras to a subscription; worker, disk, broker are real."""
+
+import asyncio
+import contextlib
+import io
+import signal
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiomqtt
+import pytest
+from PIL import Image
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import House, house, until
+
+from drivers.camera.commands import PictureTaken, TakePicture
+from drivers.camera.observations import PlateRead, SceneCaptured
+from gateway.client import CommandRejected, Received, Workstation
+from gateway.contract.envelope import Provenance
+from gateway.contract.reason_codes import CommandReason
+from simulators.camera.frame_stamp import Stamp
+from simulators.camera.webcam import Webcam
+from simulators.registry import settings_of
+
+__all__ = ["house"]
+
+CAMERA, PLATES = "lane-1/camera", "lane-1/plates"
+COMMANDS = """
+[commands]
+roles_file = "roles.toml"
+"""
+ROLES = """
+authority = "UTO"
+[role.officer]
+verbs = ["*"]
+[station.counter-1]
+roles = ["officer"]
+positions = ["lane-1/*"]
+[station.counter-2]
+roles = ["officer"]
+positions = ["lane-1/*"]
+"""
+DEVICE = """
+[device."{position}"]
+driver = "{driver}"
+url = "{url}"
+username = "watch"
+password = "two words"
+{more}
+"""
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@contextlib.asynccontextmanager
+async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
+    user = {"username": "watch", "password": "two words"}
+    camera: Any = settings_of({"name": position, "kind": kind, "port": 0} | user).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    try:
+        yield camera
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def next_of(desk: Workstation, kind: type[object]) -> Received:
+    async with asyncio.timeout(20):
+        async for received in desk:
+            if isinstance(received.data, kind):
+                return received
+    raise AssertionError("the subscription ended")
+
+
+def images_on_disk(house: House) -> int:
+    file = house.folder / "state" / "outbox" / "outbox.db"
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM blob").fetchone()[0])
+
+
+async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_counter(house: House) -> None:
+    async with simulated(CAMERA, "camera-snapshot") as eye, simulated(PLATES, "anpr-hikvision") as lane:
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        house.devices[CAMERA] = DEVICE.format(
+            position=CAMERA,
+            driver="camera-snapshot",
+            url=eye.server.url,
+            more='path = "/snapshot.jpg"\ncheck_s = 0.5',
+        )
+        house.devices[PLATES] = DEVICE.format(
+            position=PLATES, driver="anpr-hikvision", url=lane.server.url, more=""
+        )
+        house.write()
+        await house.start()
+        async with house.workstation(CAMERA, PLATES, station="counter-1") as desk:
+            await until(lambda: desk.status(CAMERA).online and desk.status(PLATES).online)
+
+            asked_ms = time.time_ns() // 1_000_000
+            done = await desk.command(CAMERA, "capture", TakePicture(), done=PictureTaken, transaction="t-1")
+            taken = await next_of(desk, SceneCaptured)
+            with Image.open(io.BytesIO(taken.images["picture"])) as picture:
+                assert Stamp.read(picture).at_ms >= asked_ms
+            assert done.result.frames == 1
+            assert (taken.envelope.transaction, taken.envelope.provenance) == ("t-1", Provenance.SIMULATED)
+
+            await until(lambda: bool(lane.listening))
+            await lane.obey("insert", {"plate": "UT 482 KX"})
+            read = await next_of(desk, PlateRead)
+            assert isinstance(read.data, PlateRead)
+            assert (read.data.plate, set(read.images)) == ("UT482KX", {"plate", "scene"})
+            await until(lambda: images_on_disk(house) == 0)
+
+            eye.access.password = "another one"
+            await until(lambda: desk.status(CAMERA).state.cause == "no_permission", 3)
+            house.devices[CAMERA] = house.devices[CAMERA].replace("two words", "another one")
+            house.write()
+            house.process.send_signal(signal.SIGHUP)
+            await until(lambda: desk.status(CAMERA).online, 3)
+        for secret in ("two words", "another one"):
+            assert secret not in house.log
+        assert await house.stop() == 0
+
+
+@contextlib.asynccontextmanager
+async def bystander(house: House) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
+    """Somebody at the broker who hears all previews: topic, picture, retained."""
+    heard: list[tuple[str, bytes, bool]] = []
+
+    async def listen() -> None:
+        async with aiomqtt.Client(
+            "127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5
+        ) as client:
+            await client.subscribe("bgw/v1/+/+/+/preview/#", qos=1)
+            ready.set()
+            async for message in client.messages:
+                assert getattr(message.properties, "MessageExpiryInterval") <= 2  # noqa: B009
+                heard.append((str(message.topic), bytes(message.payload), bool(message.retain)))
+
+    ready = asyncio.Event()
+    listening = asyncio.create_task(listen())
+    await ready.wait()
+    try:
+        yield heard
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: House) -> None:
+    async with simulated(CAMERA, "camera-snapshot") as eye:
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        house.devices[CAMERA] = DEVICE.format(
+            position=CAMERA,
+            driver="camera-snapshot",
+            url=eye.server.url,
+            more='path = "/snapshot.jpg"\ncheck_s = 300',
+        )
+        house.write()
+        await house.start()
+        async with (
+            bystander(house) as heard,
+            house.workstation(CAMERA, station="counter-1") as desk,
+            house.workstation(CAMERA, station="counter-2") as other,
+        ):
+            await until(lambda: desk.status(CAMERA).online and other.status(CAMERA).online)
+            with pytest.raises(CommandRejected) as refused:
+                async with desk.preview(CAMERA):
+                    pass
+            assert refused.value.reason == CommandReason.NOT_CLAIMED
+
+            async with desk.claim(CAMERA):
+                with pytest.raises(CommandRejected):
+                    async with other.preview(CAMERA):
+                        pass
+                async with desk.preview(CAMERA, per_s=8, width_px=320) as pictures:
+                    stamps = []
+                    async for picture in pictures:
+                        with Image.open(io.BytesIO(picture)) as image:
+                            assert image.width == 320
+                            stamps.append(Stamp.read(image))
+                        if len(stamps) == 4:
+                            break
+                    assert [stamp.number for stamp in stamps] == sorted({s.number for s in stamps})
+                await until(lambda: heard[-1][1] == b"")
+                assert pictures.picture is None
+
+                async with desk.preview(CAMERA, per_s=8) as pictures:
+                    assert await anext(pictures)
+                    # Its claim ends under it.
+                    await desk.command(CAMERA, "release")
+                    async for _ in pictures:
+                        pass
+                    assert pictures.picture is None
+                    assert heard[-1][1] == b""
+
+        assert {topic.rpartition("/")[2] for topic, _, _ in heard} == {"counter-1"}
+        assert not any(retained for _, _, retained in heard)
+        assert images_on_disk(house) == 0
+
+        async with house.workstation(CAMERA, station="counter-1") as desk:
+            await until(lambda: desk.status(CAMERA).online)
+            await desk.command(CAMERA, "claim")
+            await desk.command(CAMERA, "preview", {"per_s": 8})
+            taken = eye.sensor.taken
+            await until(lambda: eye.sensor.taken > taken + 2)
+        # The workstation is gone from the broker, its claim is not over: nobody listens, so nothing is taken.
+        async with asyncio.timeout(10):
+            while taken != eye.sensor.taken:
+                taken = eye.sensor.taken
+                await asyncio.sleep(0.5)
+        assert await house.stop() == 0
+
+
+async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplugged(house: House) -> None:
+    async with Webcam() as eye:
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        house.environment = eye.environment
+        house.devices[CAMERA] = f'[device."{CAMERA}"]\ndriver = "camera-uvc"\nport = "usb:046D:0825"\n'
+        house.write()
+        await house.start()
+        async with house.workstation(CAMERA, station="counter-1") as desk:
+            await until(lambda: desk.status(CAMERA).online)
+            for _ in range(3):
+                asked_ms = time.time_ns() // 1_000_000
+                await desk.command(CAMERA, "capture", TakePicture())
+                taken = await next_of(desk, SceneCaptured)
+                assert taken.images["picture"] in eye.given
+                with Image.open(io.BytesIO(taken.images["picture"])) as picture:
+                    assert Stamp.read(picture).at_ms >= asked_ms
+            assert taken.envelope.provenance is Provenance.SIMULATED
+            async with desk.claim(CAMERA), desk.preview(CAMERA, per_s=8) as pictures:
+                assert await anext(pictures)
+                eye.unplug()
+                async for _ in pictures:
+                    pass
+                assert pictures.picture is None
+            await until(lambda: desk.status(CAMERA).state.cause == "unplugged")
+            eye.plug()
+            await until(lambda: desk.status(CAMERA).online)
+        assert await house.stop() == 0

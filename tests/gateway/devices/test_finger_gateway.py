@@ -1,0 +1,169 @@
+"""A print, from a workstation's command to its subscription; scanner, worker, disk and broker are real."""
+
+import asyncio
+import contextlib
+import hashlib
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from PIL import Image
+from support.brokers.mosquitto import Mosquitto
+from support.devices.fingerprint_scanners import FINGER, usb_scanner
+from support.gateway.gateways import DEVICE, House, house, until
+
+from drivers.driver import Condition
+from drivers.fingerprint.commands import Capture, CaptureDone
+from drivers.fingerprint.observations import CaptureEnded, CaptureOutcome, FingerCaptured, FingerFeedback
+from drivers.links.link import Action, Cause
+from gateway.client import CommandFailed, Received, Workstation
+from gateway.contract.envelope import Provenance
+from simulators.fingerprint.usb_scanner import UsbScanner
+from simulators.usb.usbip_bus import UsbIpBus
+
+__all__ = ["house"]
+
+POSITION = "lane-1/finger"
+COMMANDS = """
+[commands]
+roles_file = "roles.toml"
+"""
+ROLES = """
+authority = "UTO"
+[role.officer]
+verbs = ["*"]
+[station.counter-1]
+roles = ["officer"]
+positions = ["lane-1/*"]
+[station.counter-2]
+roles = ["officer"]
+positions = ["lane-2/*"]
+"""
+MORE = """
+quality = "ridge_clarity"
+encodings = ["png", "wsq", "fir_2011"]
+"""
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def scanner(house: House) -> AsyncIterator[UsbScanner]:
+    """A gateway that runs, with a scanner over USB/IP."""
+    scanner = usb_scanner("4500")
+    async with UsbIpBus() as bus:
+        bus.connect("1-1", scanner)
+        (house.folder / "roles.toml").write_text(ROLES)
+        house.extra = COMMANDS
+        house.devices[POSITION] = DEVICE.format(
+            position=POSITION, driver="uru4000", port=bus.url("1-1"), more=MORE
+        )
+        house.write()
+        await house.start()
+        yield scanner
+        if house.process is not None:
+            await house.stop()
+        scanner.close()
+
+
+@contextlib.asynccontextmanager
+async def counter(house: House) -> AsyncIterator[Workstation]:
+    async with house.workstation(POSITION, station="counter-1") as desk:
+        await until(lambda: desk.status(POSITION).online)
+        yield desk
+
+
+async def told(desk: Workstation, last: type[object]) -> list[Received]:
+    """Every event of a finger, up to the first of that kind."""
+    found: list[Received] = []
+    async with asyncio.timeout(20):
+        async for received in desk:
+            if received.envelope.type.startswith("bgw.finger."):
+                found.append(received)
+            if isinstance(received.data, last):
+                break
+    return found
+
+
+def on_disk(house: House) -> tuple[int, int]:
+    """How many events of travellers, and how many images, the outbox holds."""
+    file = house.folder / "state" / "outbox" / "outbox.db"
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        events = connection.execute("SELECT count(*) FROM event WHERE type LIKE '%finger.%'").fetchone()
+        images = connection.execute("SELECT count(*) FROM blob").fetchone()
+    return events[0], images[0]
+
+
+async def test_a_print_is_asked_for_taken_delivered_and_gone(house: House, scanner: UsbScanner) -> None:
+    async with counter(house) as desk:
+        wanted = Capture(position="right_index", purpose="identification")
+        asking = asyncio.create_task(
+            desk.command(POSITION, "capture", wanted, done=CaptureDone, transaction="t-1", timeout_s=20)
+        )
+        events = await told(desk, FingerFeedback)
+        scanner.platen.put(FINGER.touch())
+        events += await told(desk, CaptureEnded)
+        done = await asking
+        await until(lambda: on_disk(house) == (0, 0))
+
+    assert done.result.outcome is CaptureOutcome.CAPTURED
+    assert [received.envelope.type.removeprefix("bgw.finger.") for received in events] == [
+        "feedback.v1",
+        "feedback.v1",
+        "feedback.v1",
+        "captured.v1",
+        "ended.v1",
+    ]
+    assert {received.envelope.transaction for received in events} == {"t-1"}
+    assert {received.envelope.provenance for received in events} == {Provenance.SIMULATED}
+    captured = next(received for received in events if isinstance(received.data, FingerCaptured))
+    assert captured.data.quality == done.result.quality
+    assert set(captured.images) == {"png", "wsq", "fir_2011"}
+    promised = {one.role: one.sha256 for one in captured.data.attachments}
+    assert {role: hashlib.sha256(image).hexdigest() for role, image in captured.images.items()} == promised
+    with Image.open(io.BytesIO(captured.images["png"])) as picture:
+        assert picture.size == (384, 290)
+
+
+async def test_a_capture_is_called_off_by_whoever_asked_for_it(house: House, scanner: UsbScanner) -> None:
+    async with counter(house) as desk:
+        asking = asyncio.create_task(desk.command(POSITION, "capture", timeout_s=20))
+        await told(desk, FingerFeedback)
+        await desk.command(POSITION, "cancel")
+        with pytest.raises(CommandFailed) as failed:
+            await asking
+        assert failed.value.reason == "cancelled"
+        (ended,) = [one.data for one in await told(desk, CaptureEnded) if isinstance(one.data, CaptureEnded)]
+        assert ended.outcome is CaptureOutcome.CANCELLED
+        assert scanner.images == 0
+
+
+async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(house: House) -> None:
+    without = house.folder / "without"
+    without.mkdir()
+    (without / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')")
+    house.path = (without,)
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    house.devices[POSITION] = DEVICE.format(
+        position=POSITION, driver="uru4000", port="usb:05ba:000a", more="image_seed = 1"
+    )
+    house.write()
+    await house.start()
+    async with house.workstation(POSITION, "lane-1/reader") as desk:
+        await until(lambda: desk.status("lane-1/reader").online)
+        await wire.host_opened()
+        await until(
+            lambda: (state := desk.status(POSITION).state) is not None and state.state is Condition.FAULT
+        )
+        state = desk.status(POSITION).state
+    assert state is not None
+    assert (state.cause, state.action) == (Cause.DRIVER_ERROR, Action.CONFIGURE)
+    assert "needs the extra `fingerprint`" in state.text
+    assert 'pip install "borderpost-gateway[fingerprint]"' in state.how
+    assert await house.stop() == 0

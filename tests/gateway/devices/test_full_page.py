@@ -1,0 +1,177 @@
+"""A page of 6 MB in three lights: from a simulated reader through the whole gateway to a subscriber."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import aiomqtt
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import House, house, until
+
+from drivers.clock import today
+from drivers.driver import Condition
+from drivers.observation import Outcome
+from drivers.passport.observations import DocumentRead, DocumentRemoved, Ended, ImageCaptured
+from gateway.client import DeviceStatus, Received, Workstation
+from gateway.contract.envelope import Provenance
+from simulators.mrz import Format
+from simulators.passport.fullpage.faults import fault_of
+from simulators.passport.fullpage.page import Page
+from simulators.passport.fullpage.readers import BridgeSettings, PageReader
+from simulators.travellers import Travellers
+
+__all__ = ["house"]
+
+LIGHT_BYTES = 2_000_000
+DEVICE = """
+[device."lane-1/reader"]
+driver = "document-bridge"
+url = "{url}"
+username = "gw"
+password = "not-for-logs"
+poll_s = 0.02
+face = false
+"""
+TRAVELLER = Travellers(11).marked(format=Format.TD3, expiry=f"{today() + timedelta(days=400):%y%m%d}")
+PAGE = Page(TRAVELLER.lines)
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+def reader() -> PageReader:
+    settings = BridgeSettings(
+        name="lane-1/reader",
+        kind="document-bridge",
+        port=0,
+        username="gw",
+        password="not-for-logs",
+        image_bytes=LIGHT_BYTES,
+        step_s=0,
+        dpi=60,
+        dwell_s=600,
+    )
+    built = settings.build()
+    assert isinstance(built, PageReader)
+    return built
+
+
+async def online(desk: Workstation) -> None:
+    async with asyncio.timeout(20):
+        async for item in desk.everything():
+            if isinstance(item, DeviceStatus) and item.online:
+                return
+
+
+async def told(desk: Workstation, last: type[object]) -> list[Received]:
+    """Every event up to the first of that kind."""
+    found: list[Received] = []
+    async with asyncio.timeout(30):
+        async for received in desk:
+            found.append(received)
+            if isinstance(received.data, last):
+                break
+    return found
+
+
+async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refers_to_them(
+    house: House,
+) -> None:
+    house.profile = "training"
+    device = reader()
+    running = asyncio.create_task(device.run(lambda _event, _details: None))
+    arrived: list[tuple[str, bytes]] = []
+
+    async def subscribe(listening: asyncio.Event) -> None:
+        async with aiomqtt.Client(
+            "127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5
+        ) as client:
+            await client.subscribe("#", qos=1)
+            listening.set()
+            async for message in client.messages:
+                arrived.append((str(message.topic), bytes(message.payload)))
+
+    subscriber = asyncio.create_task(subscribe(listening := asyncio.Event()))
+    try:
+        await listening.wait()
+        await until(lambda: device.server.port)
+        house.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
+        house.write()
+        await house.start()
+        async with house.workstation("lane-1/reader", training=True) as desk:
+            await online(desk)
+            await device.present(PAGE)
+            received = await told(desk, DocumentRead)
+            await device.glass.take()
+            received += await told(desk, DocumentRemoved)
+        await until(lambda: any(topic.endswith("/evt/document.removed") for topic, _ in arrived))
+    finally:
+        for task in (subscriber, running):
+            task.cancel()
+        await asyncio.gather(subscriber, running, return_exceptions=True)
+
+    # Whoever looks where posts in production speak, hears nothing of a training post.
+    assert {topic.split("/")[0] for topic, _ in arrived} == {"bgw-training"}
+
+    # What the workstation has: typed, in order, each image with its event, marked as simulated.
+    assert [one.envelope.type for one in received][:2] == ["bgw.document.placed.v1", "bgw.document.mrz.v1"]
+    assert {one.envelope.provenance for one in received} == {Provenance.SIMULATED}
+    assert len({one.envelope.transaction for one in received}) == 1
+    read = next(one.data for one in received if isinstance(one.data, DocumentRead))
+    assert (read.ended, read.overall, read.lines) == (Ended.COMPLETE, Outcome.SUCCESSFUL, PAGE.lines)
+    images = {
+        hashlib.sha256(image).hexdigest(): image
+        for one in received
+        if isinstance(one.data, ImageCaptured)
+        for image in one.images.values()
+    }
+    assert [len(images[image.sha256]) for image in read.images] == [LIGHT_BYTES] * 3
+
+    # What went over the wire: no event refers to an image that was not there before it.
+    blobs: dict[str, bytes] = {}
+    for topic, payload in arrived:
+        if "/blob/" in topic:
+            blobs[hashlib.sha256(payload).hexdigest()] = payload
+        elif "/evt/" in topic:
+            data = json.loads(payload)["data"]
+            wanted = [one["sha256"] for one in (*data.get("attachments", ()), *data.get("images", ()))]
+            assert set(wanted) <= blobs.keys(), topic
+    assert sum(map(len, blobs.values())) == 3 * LIGHT_BYTES
+
+    # Nothing of the traveller or of the password anywhere but in the events.
+    assert await house.stop() == 0
+    assert not any(word in house.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
+
+
+async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers(house: House) -> None:
+    device = reader()
+    running = asyncio.create_task(device.run(lambda _event, _details: None))
+    try:
+        await until(lambda: device.server.port)
+        house.devices["lane-1/reader"] = DEVICE.format(url=device.server.url)
+        house.write()
+        await house.start()
+        async with house.workstation("lane-1/reader") as desk:
+            await online(desk)
+            device.glass.inject(fault_of("service-dies", {"after": 2, "for_s": 0.3}))
+            await device.present(PAGE)
+            read = (await told(desk, DocumentRead))[-1].data
+            assert isinstance(read, DocumentRead)
+            assert (read.ended, read.overall) == (Ended.READER_LOST, Outcome.ABORTED)
+            # It comes back by itself, and what still lies there is read again, as another transaction.
+            again = (await told(desk, DocumentRead))[-1].data
+            assert isinstance(again, DocumentRead)
+            assert (again.ended, again.lines) == (Ended.COMPLETE, PAGE.lines)
+            status = desk.status("lane-1/reader")
+            assert status.state is not None
+            assert status.state.state is Condition.ONLINE
+        assert await house.stop() == 0
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

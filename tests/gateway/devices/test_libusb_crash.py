@@ -1,0 +1,91 @@
+"""libusb crashes in one worker: that device is back in a moment, and nobody else has noticed."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import psutil
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import House, house
+
+from drivers.driver import Condition
+from drivers.links.link import Cause
+from gateway.client import DeviceStatus, Received, Workstation
+
+__all__ = ["house"]
+
+NEIGHBOUR, CRASHING = "lane-2/reader", "lane-1/reader"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@dataclass
+class Diary:
+    """All that reached a workstation."""
+
+    desk: Workstation
+    states: list[tuple[str, Condition, Cause | None]] = field(default_factory=list)
+    numbers: dict[str, list[int]] = field(default_factory=lambda: {NEIGHBOUR: [], CRASHING: []})
+
+    async def until(self, enough: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            async for item in self.desk.everything():
+                match item:
+                    case Received():
+                        self.numbers[str(item.position)].append(item.data["number"])
+                    case DeviceStatus(state=state) if state is not None:
+                        self.states.append((str(item.position), state.state, state.cause))
+                if enough():
+                    return
+
+    def seen(self, position: str, condition: Condition) -> bool:
+        return any(state[:2] == (position, condition) for state in self.states)
+
+
+def workers(daemon: int) -> dict[str, int]:
+    """The process of each position, by the end of its name."""
+    return {
+        process.name(): process.pid
+        for process in psutil.Process(daemon).children(recursive=True)
+        if process.name() in (NEIGHBOUR[-15:], CRASHING[-15:])
+    }
+
+
+async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(house: House) -> None:
+    wires = {position: await house.wire(position) for position in (NEIGHBOUR, CRASHING)}
+    for position in wires:
+        house.describe(position)
+    await house.start()
+    assert house.process is not None
+    async with house.workstation() as desk:
+        diary = Diary(desk)
+        await diary.until(lambda: all(diary.seen(position, Condition.ONLINE) for position in wires))
+        for wire in wires.values():
+            await wire.host_opened()
+        diary.states.clear()
+        before = workers(house.process.pid)
+        talking = asyncio.create_task(count(wires[NEIGHBOUR], 300))
+        await wires[CRASHING].send(b"crash libusb\n")
+        await diary.until(lambda: diary.seen(CRASHING, Condition.ONLINE))
+        await wires[CRASHING].host_opened()
+        await wires[CRASHING].send(b"say 7\n")
+        await talking
+        await diary.until(lambda: [len(said) for said in diary.numbers.values()] == [300, 1])
+    assert diary.numbers == {NEIGHBOUR: list(range(300)), CRASHING: [7]}
+    assert (CRASHING, Condition.OFFLINE, Cause.CRASHED) in diary.states
+    assert {position for position, _, _ in diary.states} == {CRASHING}
+    after = workers(house.process.pid)
+    assert after[NEIGHBOUR[-15:]] == before[NEIGHBOUR[-15:]]
+    assert after[CRASHING[-15:]] != before[CRASHING[-15:]]
+    assert await house.stop() == 0
+
+
+async def count(wire: object, to: int) -> None:
+    for number in range(to):
+        await wire.send(b"say %d\n" % number)
+        await asyncio.sleep(0.002)

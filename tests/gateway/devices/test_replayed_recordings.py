@@ -1,0 +1,29 @@
+"""Recorded wires, all played to one real gateway, give the events beside them, which say `replayed`."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.gateways import House, house
+from support.gateway.replaying import ROOT, expected, recordings, replayed
+
+__all__ = ["house"]
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+async def test_recordings_give_the_events_beside_them(house: House) -> None:
+    found = await replayed(house, recordings())
+
+    for path, events in found.items():
+        assert events == json.loads(expected(path).read_text()), path.name
+
+
+def test_no_expectation_is_left_without_its_recording() -> None:
+    wanted = {expected(path) for path in recordings()}
+    assert wanted == set(ROOT.rglob("*.events.json"))

@@ -1,0 +1,116 @@
+"""What goes to support: all that is needed, the same bytes for the same facts, nothing that must stay."""
+
+import gzip
+import io
+import json
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.gateway.staged_hosts import Machine
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from gateway.diagnostics.bundle import bundle
+
+POST = """
+[gateway]
+site = "uto-test"
+name = "gw-1"
+profile = "test"
+state_dir = "{folder}/state"
+[broker]
+host = "127.0.0.1"
+port = 1
+[hq]
+host = "mqtt.secret-ministry.example"
+username = "hq-login"
+password_file = "{folder}/password"
+[device."lane-1/reader"]
+driver = "mrz-serial"
+port = "/dev/ttyUSB0"
+framing = "text"
+[device."lane-1/camera"]
+driver = "camera-snapshot"
+url = "http://127.0.0.1:1"
+username = "camera-login"
+password = "camera-pass"
+path = "/picture?key=query-secret"
+"""
+SECRETS = (
+    "secret-ministry",
+    "hq-login",
+    "hq-pass",
+    "camera-login",
+    "camera-pass",
+    "query-secret",
+    "ZEBRAWICK",
+)
+LOG = {"event": "device_state", "device": "lane-1/reader", "level": "info", "line": 7, "surname": "ZEBRAWICK"}
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Path:
+    (tmp_path / "password").write_text("hq-pass\n")
+    (tmp_path / "password").chmod(0o600)
+    (tmp_path / "gateway.log").write_text(f"Traceback ZEBRAWICK\n{json.dumps(LOG)}\n")
+    (tmp_path / "post.toml").write_text(POST.format(folder=tmp_path))
+    return tmp_path / "post.toml"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path / "machine")
+    machine.now = datetime(2026, 11, 28, 8, 15, tzinfo=UTC)
+    machine.plug("1-1", "05ba:000a", 3, product="U.are.U", manufacturer="DigitalPersona")
+    return machine
+
+
+def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: Machine) -> None:
+    packed = bundle(post, journal=post.parent / "gateway.log", around=machine.around)
+    whole = gzip.decompress(packed.archive())
+
+    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+        names = [entry.name.removeprefix("borderpost-uto-test-gw-1/") for entry in tar]
+        config = json.load(tar.extractfile("borderpost-uto-test-gw-1/config.json"))  # type: ignore[arg-type]
+    assert names[0] == "README.txt"
+    assert {"findings.txt", "config.json", "journal.jsonl", "usb.txt", "versions.json"} <= set(names)
+    assert config["hq"]["host"] == "<str len=28>"
+    assert config["device"]["lane-1/reader"]["settings"]["framing"] == "text"
+    assert b"1-1 05ba:000a DigitalPersona U.are.U (12 Mbit/s, 100 mA)" in whole
+    assert b'"event": "device_state"' in whole
+    assert b"Nothing answers at <hq>:1883" in whole
+    for secret in SECRETS:
+        assert secret.encode() not in whole, secret
+
+    assert (
+        bundle(post, journal=post.parent / "gateway.log", around=machine.around).archive() == packed.archive()
+    )
+
+
+def test_contents_are_shown_before_anything_is_written(
+    post: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.diagnostics.bundle.Surroundings", lambda: machine.around)
+    monkeypatch.chdir(post.parent)
+    before = set(post.parent.iterdir())
+    shown = CliRunner().invoke(app, ["bundle", str(post), "--list"])
+    assert shown.exit_code == 0
+    assert "config.json     the post's file without secrets" in shown.stdout
+    assert set(post.parent.iterdir()) == before
+
+    packed = CliRunner().invoke(app, ["bundle", str(post), "--json"])
+    assert packed.exit_code == 0
+    assert [part["name"] for part in json.loads(packed.stdout)][:2] == ["README.txt", "findings.txt"]
+    assert tarfile.is_tarfile(post.parent / "borderpost-uto-test-gw-1.tar.gz")
+    assert CliRunner().invoke(app, ["bundle", str(post), "-o", "nowhere/x"]).exit_code == 73
+
+
+def test_a_post_whose_file_is_broken_has_a_bundle_too(post: Path, machine: Machine) -> None:
+    post.write_text(post.read_text().replace('framing = "text"', 'framing = "mistaken"'))
+
+    packed = bundle(post, around=machine.around)
+
+    findings = next(part for part in packed.parts if part.name == "findings.txt").content.decode()
+    assert "BP-CONFIG-WRONG-" in findings

@@ -1,0 +1,117 @@
+"""Why a device does not read, where no gateway runs that could tell."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.console.fake_daemon import AT, BenchDaemon, held
+from support.gateway.staged_hosts import Machine
+from typer.testing import CliRunner
+
+from drivers.driver import Condition
+from drivers.links.link import Cause
+from gateway.cli import app
+from gateway.diagnostics.why import why
+
+POST = """
+[gateway]
+site = "uto-test"
+name = "gw-1"
+profile = "test"
+state_dir = "{folder}/state"
+[broker]
+host = "127.0.0.1"
+port = 1
+[device."lane-1/reader"]
+driver = "mrz-serial"
+port = "/dev/ttyUSB0"
+framing = "text"
+"""
+
+
+@pytest.fixture
+def post(tmp_path: Path) -> Path:
+    (tmp_path / "post.toml").write_text(POST.format(folder=tmp_path))
+    return tmp_path / "post.toml"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path / "machine")
+    machine.process(712, "brltty", holds=machine.says("dev/ttyUSB0", ""))
+    return machine
+
+
+def after_the_start(folder: Path) -> Machine:
+    """A machine on which that gateway was started, and nothing holds the port."""
+    machine = Machine(folder / "other-machine")
+    machine.says("dev/ttyUSB0", "")
+    machine.now = max(datetime.now(UTC), AT + timedelta(minutes=1))
+    return machine
+
+
+def test_a_dead_gateway_is_the_first_of_the_reasons_and_the_others_are_found_all_the_same(
+    post: Path, machine: Machine
+) -> None:
+    reasons = why(post, "lane-1/reader", around=machine.around)
+
+    assert [reason.code for reason in reasons][:2] == ["gateway_down", "port_held"]
+    assert "brltty (pid 712) holds" in reasons[1].text
+    assert "mask --now brltty" in reasons[1].how
+    assert "broker_unreachable" in {reason.code for reason in reasons}
+
+
+async def test_a_device_that_is_well_is_said_to_be_and_when_it_last_read(tmp_path: Path, post: Path) -> None:
+    machine = after_the_start(tmp_path)
+    (tmp_path / "state").mkdir(mode=0o700)
+
+    well, *_ = why(post, "lane-1/reader", await BenchDaemon().view(), around=machine.around)
+
+    assert (well.code, well.severity) == ("well", "ok")
+    assert "it last read well on 2026-11-28 08:15:30 UTC" in well.text
+
+
+async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
+    tmp_path: Path, post: Path
+) -> None:
+    machine = after_the_start(tmp_path)
+    daemon = BenchDaemon()
+    hidden = held("lane-1/reader")
+    maintained = hidden.state.model_copy(
+        update={
+            "state": Condition.MAINTENANCE,
+            "cause": Cause.MAINTENANCE,
+            "text": "A technician works on it.",
+        }
+    )
+    daemon.devices["lane-1/reader"] = hidden.model_copy(
+        update={"state": maintained, "beneath": hidden.state, "restarts": 5}
+    )
+
+    reasons = why(post, "lane-1/reader", await daemon.view(), around=machine.around)
+
+    assert [(it.code, it.severity) for it in reasons][:4] == [
+        ("maintenance", "warning"),
+        ("port_held", "error"),
+        ("crashes", "warning"),
+        ("claimed", "notice"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [("lane-1/raeder", "Did you mean lane-1/reader?"), ("nonsense", "Configured are: lane-1/reader.")],
+)
+def test_a_position_that_is_not_configured(post: Path, machine: Machine, name: str, how: str) -> None:
+    (reason,) = why(post, name, around=machine.around)
+
+    assert (reason.code, reason.how) == ("not_configured", how)
+
+
+def test_the_command_line_ends_with_the_worst(post: Path) -> None:
+    told = CliRunner().invoke(app, ["why", str(post), "lane-2/reader"])
+
+    assert told.exit_code == 3
+    assert told.stdout.startswith(
+        "error   lane-2/reader: No device lane-2/reader is configured. [BP-NOT-CONFIGURED-"
+    )

@@ -1,0 +1,283 @@
+"""Who gets through to a barrier, with the Mosquitto configuration, access list and role file as shipped.
+
+Every attempt is right in all but who makes it: the gateway's session, a new number, in time. The witnesses
+are the boards behind the barriers: which frames they were ever sent. `BORDERPOST_ATTEMPTS`: how many of each
+kind; an acceptance has 10,000.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from support.brokers.certificates import Authority
+from support.brokers.mosquitto import Mosquitto, free_port
+from support.brokers.stations import Station
+from support.gateway.barriers import site_at
+from support.gateway.gateways import House, house, until
+
+from gateway.client import CommandNotSent, CommandRejected, Workstation
+from gateway.contract.reason_codes import CommandReason
+from gateway.contract.topics import Position
+from simulators.barrier.modbus_site import ModbusSite
+
+__all__ = ["house"]
+
+ATTEMPTS = int(os.environ.get("BORDERPOST_ATTEMPTS", "200"))
+SHIPPED = Path(__file__).parents[3] / "config/mosquitto"
+WAYS = ("passwords", "certificates")
+STATIONS = ("gw-1", "lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
+"""A broker may know more names than the post has given anything to."""
+BARRIERS = [Position("lane-1", "barrier"), Position("lane-2", "barrier")]
+VERBS = ("open", "close", "stop", "claim", "steal")
+NOT_AUTHORISED = 0x87
+
+
+class Shipped(Mosquitto):
+    """The broker as it is shipped; only paths and ports are those of the test."""
+
+    def __init__(self, folder: Path, *, tls: bool) -> None:
+        super().__init__()
+        self.clear_port, self.tls_port = free_port(), free_port()
+        self.port = self.tls_port if tls else self.clear_port
+        self.folder = folder
+        folder.mkdir()
+        for file in (SHIPPED / name for name in ("mosquitto.conf", "acl", "roles.toml")):
+            shutil.copy(file, folder)
+        passwords = folder / "passwords"
+        passwords.write_text("".join(f"{name}:word-of-{name}\n" for name in STATIONS))
+        passwords.chmod(0o600)
+        (folder / "acl").chmod(0o600)
+        subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
+        self.authority = Authority(folder)
+        for name in ("broker", *STATIONS):
+            self.authority.issue(name)
+
+    def _write_configuration(self) -> None:
+        text = (self.folder / "mosquitto.conf").read_text()
+        text = text.replace("/etc/mosquitto/borderpost", str(self.folder))
+        text = text.replace("listener 1883", f"listener {self.clear_port}")
+        text = text.replace("listener 8883", f"listener {self.tls_port} 127.0.0.1")
+        user = "user root\n" if os.geteuid() == 0 else ""
+        (self._directory / "mosquitto.conf").write_text(user + text)
+
+
+@pytest.fixture(params=WAYS)
+def mosquitto(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shipped]:
+    with Shipped(tmp_path / "broker", tls=request.param == "certificates") as broker:
+        yield broker
+
+
+@dataclass
+class Hall:
+    """A post with two lanes, a barrier each, at the shipped broker."""
+
+    house: House
+    broker: Shipped
+    tls: bool
+    sites: list[ModbusSite]
+
+    def station(self, name: str, *, word: str | None = None, trust: Authority | None = None) -> Station:
+        """A program that comes as somebody, with the right password or certificate unless told otherwise."""
+        if self.tls:
+            authority = trust or self.broker.authority
+            context = authority.context(name or None, trust=self.broker.authority.file)
+            return Station(self.broker.port, name, site="ke-busia", tls=context)
+        return Station(self.broker.port, name, site="ke-busia", password=word or f"word-of-{name}")
+
+    def desk(self, name: str, *positions: str) -> Workstation:
+        if self.tls:
+            login = {"tls": self.broker.authority.context(name), "station": name}
+        else:
+            login = {"username": name, "password": f"word-of-{name}"}
+        return self.house.workstation(*positions, **login)
+
+    @property
+    def told(self) -> list[str]:
+        """All that was ever asked of a relay."""
+        return [frame.meaning for site in self.sites for frame in site.log.output_writes]
+
+
+@pytest.fixture
+async def hall(house: House, mosquitto: Shipped) -> AsyncIterator[Hall]:
+    tls = mosquitto.port == mosquitto.tls_port
+    folder = mosquitto.folder
+    (house.folder / "word").write_text("word-of-gw-1")
+    (house.folder / "word").chmod(0o600)
+    house.site = "ke-busia"
+    files = {"ca_file": "ca.crt", "cert_file": "gw-1.crt", "key_file": "gw-1.key"}
+    house.login = (
+        "\n".join(f'tls.{key} = "{folder}/{file}"' for key, file in files.items())
+        if tls
+        else 'username = "gw-1"\npassword_file = "word"'
+    )
+    house.extra = (
+        f'[commands]\nroles_file = "{folder}/roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
+    )
+    async with contextlib.AsyncExitStack() as sites:
+        barriers = [await sites.enter_async_context(site_at(house, str(barrier))) for barrier in BARRIERS]
+        await house.start()
+        yield Hall(house, mosquitto, tls, barriers)
+
+
+@contextlib.asynccontextmanager
+async def online(hall: Hall, name: str, position: str) -> AsyncIterator[Workstation]:
+    async with hall.desk(name, position) as desk:
+        await until(lambda: desk.status(position).online)
+        yield desk
+
+
+async def opened(desk: Workstation, position: str) -> None:
+    """Have it opened; for a while after it was started a barrier says that this is too soon."""
+    while True:
+        try:
+            await desk.command(position, "open", timeout_s=30)
+        except CommandRejected as rejected:
+            if rejected.reason != CommandReason.RATE_LIMITED:
+                raise
+            await asyncio.sleep(0.2)
+        else:
+            return
+
+
+async def attempts(station: Station, session: str, names: list[str], count: int) -> list[str]:
+    """Try every verb at every barrier under each of the names; returns the ids."""
+    before = station.codes.total()
+    kinds = itertools.cycle(itertools.product(names, BARRIERS, VERBS))
+    sent = [
+        station.send(
+            verb, session, position=barrier, name=name, args={"reason": "Let me."} if verb == "steal" else {}
+        )
+        for name, barrier, verb in itertools.islice(kinds, count)
+    ]
+    await station.acknowledged(before + count, within_s=30 + count / 100)
+    return sent
+
+
+async def test_nobody_moves_a_barrier_but_who_may(hall: Hall) -> None:
+    async with online(hall, "lane-1", "lane-1/barrier") as desk:
+        state = desk.status("lane-1/barrier").state
+        assert state is not None
+        session = state.session
+
+        # A station of the post, under the names of others, and in its own name in a lane that is not its own.
+        async with hall.station("lane-2") as other:
+            await attempts(other, session, ["lane-1", "supervisor", "gw-1", "ug-lane-1"], ATTEMPTS)
+            for verb in VERBS:
+                other.send(verb, session, position=BARRIERS[0])
+            await other.acknowledged(ATTEMPTS + len(VERBS))
+            assert set(other.codes) == {NOT_AUTHORISED}
+            assert other.answers == []
+
+        # The other state's counter in the same hall.
+        async with hall.station("ug-lane-1") as foreign:
+            await attempts(foreign, session, ["ug-lane-1", "lane-1", "supervisor"], ATTEMPTS)
+            assert set(foreign.codes) == {NOT_AUTHORISED}
+
+        # Somebody whom the broker knows and nobody else does; somebody whom not even the broker knows.
+        async with hall.station("stranger") as stranger:
+            await attempts(stranger, session, ["stranger", "lane-1"], ATTEMPTS)
+            assert set(stranger.codes) == {NOT_AUTHORISED}
+        rogue = Authority(hall.broker.folder / "rogue", "rogue")
+        rogue.issue("lane-1")
+        for _ in range(max(2, ATTEMPTS // 100)):
+            async with hall.station("lane-1", word="guess", trust=rogue) as unknown:
+                unknown.send("open", session)
+            assert not unknown.codes, "the broker took something"
+
+        # A station of the post whose roles do not move anything, in its own lane and its own name.
+        async with hall.station("lane-2") as powerless:
+            verbs = itertools.islice(itertools.cycle(("open", "stop", "close")), ATTEMPTS)
+            while some := list(itertools.islice(verbs, 500)):
+                for verb in some:
+                    powerless.send(verb, session, position=BARRIERS[1])
+                async with desk.claim("lane-1/barrier"):
+                    pass  # decided on after them; so many more at once, and the broker would drop some
+            await powerless.acknowledged(ATTEMPTS)
+            assert set(powerless.codes) == {0}, "the broker lets them through: the gateway does not"
+            assert {answer.reason for answer in powerless.answers} == {CommandReason.NOT_PERMITTED}
+
+        # The gateway's own account gives no commands either.
+        async with hall.station("gw-1") as gateway:
+            await attempts(gateway, session, ["gw-1", "lane-1"], 20)
+            assert set(gateway.codes) == {NOT_AUTHORISED}
+
+        # One that may is the first that a barrier hears of; all that came before it has been decided on.
+        assert hall.told == []
+        await opened(desk, "lane-1/barrier")
+        async with online(hall, "supervisor", "lane-2/barrier") as supervisor:
+            await supervisor.command("lane-2/barrier", "stop", timeout_s=30)
+        assert hall.told == ["relay 0 on for 0.5 s", "relay 2 on for 0.5 s"]
+        assert [site.barrier.signals["open-limit"] for site in hall.sites] == [True, False]
+
+
+async def test_what_the_broker_refuses_the_workstation_says(hall: Hall) -> None:
+    async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
+        supervisor._commanding.station = "lane-1"
+        with pytest.raises(CommandNotSent, match="does not let this station command there"):
+            await supervisor.command("lane-1/barrier", "stop")
+    async with online(hall, "lane-2", "lane-2/barrier") as powerless:
+        with pytest.raises(CommandRejected, match="may not do that here"):
+            await powerless.command("lane-2/barrier", "open")
+        async with powerless.claim("lane-2/barrier", lease_s=5):
+            with pytest.raises(CommandRejected, match="may not do that here"):
+                await powerless.command("lane-2/barrier", "stop")
+    assert hall.told == []
+
+
+async def test_a_lane_sees_itself_only(hall: Hall) -> None:
+    async with hall.desk("lane-2") as desk:
+        await until(lambda: desk.status("lane-2/barrier").online)
+        async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
+            await supervisor.command("lane-1/barrier", "stop")
+        assert {str(position) for position in desk.devices} == {"lane-2/barrier"}
+
+
+async def test_a_preview_reaches_only_whom_it_is_for(tmp_path: Path) -> None:
+    """A bystander in the same lane, another lane, a supervisor and a stranger wait for all of them."""
+    listeners = ("lane-1", "lane-2", "supervisor", "ug-lane-1", "stranger")
+    heard: dict[str, list[str]] = {name: [] for name in listeners}
+
+    def client(name: str) -> aiomqtt.Client:
+        login = {"username": name, "password": f"word-of-{name}"}
+        return aiomqtt.Client("127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5, **login)
+
+    async def listen(name: str, ready: asyncio.Event) -> None:
+        async with client(name) as listener:
+            for topic in ("bgw/v1/ke-busia/+/+/preview/#", "bgw/v1/ke-busia/_gw/+/state"):
+                with contextlib.suppress(aiomqtt.MqttError):
+                    await listener.subscribe(topic)
+            ready.set()
+            async for message in listener.messages:
+                heard[name].append(str(message.topic))
+
+    with Shipped(tmp_path / "broker", tls=False) as broker:
+        events = [asyncio.Event() for _ in listeners]
+        tasks = [asyncio.create_task(listen(*each)) for each in zip(listeners, events, strict=True)]
+        for event in events:
+            await event.wait()
+        async with client("gw-1") as gateway, client("lane-2") as forger:
+            for station in ("lane-1", "supervisor"):
+                await forger.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"forged", qos=1)
+                await gateway.publish(f"bgw/v1/ke-busia/lane-1/camera/preview/{station}", b"jpeg", qos=1)
+            await until(lambda: heard["lane-1"] and heard["supervisor"])
+            await gateway.publish("bgw/v1/ke-busia/_gw/gw-1/state", b"{}", qos=1)
+            await until(lambda: all("state" in "".join(heard[name]) for name in ("lane-1", "lane-2")))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    previews = {name: [topic for topic in topics if "/preview/" in topic] for name, topics in heard.items()}
+    assert previews == {
+        "lane-1": ["bgw/v1/ke-busia/lane-1/camera/preview/lane-1"],
+        "lane-2": [],
+        "supervisor": ["bgw/v1/ke-busia/lane-1/camera/preview/supervisor"],
+        "ug-lane-1": [],
+        "stranger": [],
+    }

@@ -1,0 +1,443 @@
+"""The corridor, whole: bytes on a pty, the real daemon, a real Mosquitto, a workstation."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiomqtt
+import jsonschema
+import psutil
+import pytest
+from cloudevents.v1.conversion import from_json
+from cloudevents.v1.http import CloudEvent
+from support.brokers.mosquitto import Mosquitto
+from support.devices.serial_readers import FRAMES
+from support.gateway.gateways import House, house, until
+from support.process.wall_clock import WallClock
+
+from drivers.driver import Condition
+from drivers.passport.observations import DocumentRead
+from gateway.client import DeviceStatus, Received, Workstation
+from gateway.contract.envelope import MEDIA_TYPE, Provenance
+from simulators.specimens import ERIKSSON_LINES
+from simulators.travellers import Travellers
+
+__all__ = ["house"]
+
+PASSPORT = ERIKSSON_LINES["TD3"]
+SCHEMAS = Path(__file__).parents[3] / "config/contract/schemas"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+async def event(desk: Workstation) -> Received:
+    async with asyncio.timeout(20):
+        async for received in desk:
+            return received
+    raise AssertionError
+
+
+async def events(desk: Workstation, count: int) -> list[Received]:
+    found: list[Received] = []
+    async with asyncio.timeout(30):
+        async for received in desk:
+            found.append(received)
+            if len(found) == count:
+                break
+    return found
+
+
+async def online(desk: Workstation, position: str) -> DeviceStatus:
+    return await condition(desk, position, Condition.ONLINE)
+
+
+async def condition(desk: Workstation, position: str, wanted: Condition) -> DeviceStatus:
+    async with asyncio.timeout(20):
+        async for item in desk.everything():
+            if (
+                isinstance(item, DeviceStatus)
+                and str(item.position) == position
+                and item.gateway_online
+                and item.state
+                and item.state.state is wanted
+            ):
+                return item
+    raise AssertionError
+
+
+def numbers(received: list[Received]) -> list[int]:
+    return [r.data["number"] for r in received]
+
+
+async def test_a_document_reaches_the_workstation_complete(house: House) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
+    await house.start()
+    async with house.workstation("lane-1/reader") as desk:
+        await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        await wire.send(FRAMES["accessis"](PASSPORT))
+        received = await event(desk)
+        assert isinstance(received.data, DocumentRead)
+        assert received.data.mrz is not None
+        assert received.data.mrz.primary_identifier == "ERIKSSON"
+        assert received.envelope.provenance is Provenance.SIMULATED
+        assert (received.envelope.stream, received.envelope.seq) == ("lane-1/reader/traveller", 1)
+        status = desk.status("lane-1/reader")
+        assert status.description is not None
+        assert {offer.type for offer in status.description.events} >= {
+            "document.read",
+            "document.read_failed",
+        }
+    before = time.monotonic()
+    assert await house.stop() == 0
+    assert time.monotonic() - before < 5
+
+
+async def test_what_an_outside_subscriber_sees(house: House) -> None:
+    """mosquitto_sub, the CloudEvents SDK and jsonschema agree with what we say we send."""
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    watching = await asyncio.create_subprocess_exec(
+        *("mosquitto_sub", "-V", "5", "-p", str(house.broker.port), "-t", "bgw/v1/#"),
+        *("-F", "%r %C %t %J"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        await house.start()
+        async with house.workstation() as desk:
+            await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        await wire.send(FRAMES["text"](PASSPORT))
+        seen: dict[str, list[str]] = {}
+        async with asyncio.timeout(20):
+            while not any("/evt/" in topic for topic in seen):
+                assert watching.stdout is not None
+                retained, media_type, topic, rest = (await watching.stdout.readline()).decode().split(" ", 3)
+                seen[topic] = [retained, media_type, rest]
+        late = await asyncio.create_subprocess_exec(
+            *("mosquitto_sub", "-V", "5", "-p", str(house.broker.port), "-t", "bgw/v1/#"),
+            *("-F", "%r %C %t", "-W", "1"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        retained_now = (await late.communicate())[0].decode().splitlines()
+    finally:
+        watching.terminate()
+        await watching.wait()
+    base = "bgw/v1/uto-test/lane-1/reader"
+    assert sorted(retained_now) == [
+        "1 application/json bgw/v1/uto-test/_gw/gw-1/state",
+        f"1 application/json {base}/desc",
+        f"1 application/json {base}/state",
+    ]
+    retained, media_type, rest = seen[f"{base}/evt/document.read"]
+    assert (retained, media_type) == ("0", MEDIA_TYPE)
+    message = json.loads(rest)
+    assert message["properties"]["message-expiry-interval"] <= 60
+    payload = message["payload"]
+    parsed = from_json(CloudEvent, json.dumps(payload))
+    assert parsed["type"] == "bgw.document.read.v1"
+    schema = json.loads((SCHEMAS / "document.read.v1.event.json").read_text())
+    jsonschema.validate(payload, schema)
+
+
+async def test_broker_stopped_and_started_and_everything_comes_back(house: House) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation("lane-1/reader") as desk:
+        await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        house.broker.stop()
+        for number in range(20):
+            await wire.send(b"say %d\n" % number)
+        await wire.drained()
+        house.broker.start()
+        assert numbers(await events(desk, 20)) == list(range(20))
+        await until(lambda: desk.status("lane-1/reader").online)
+        await wire.send(b"say 20\n")
+        assert numbers(await events(desk, 1)) == [20]
+
+
+async def test_broker_down_gateway_killed_and_nothing_is_lost(house: House) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.extra = "[delivery]\ntraveller_expires_s = 600\n"
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation("lane-1/reader") as desk:
+        await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        house.broker.kill()
+        for number in range(100):
+            await wire.send(b"traveller %d\n" % number)
+        await wire.drained()
+        await until(lambda: _committed(house) == 100)
+        await house.stop(signal.SIGKILL)
+        house.broker.start()
+        await desk.connected.wait()
+        await house.start()
+        received = await events(desk, 100)
+        assert numbers(received) == list(range(100))
+        assert [r.envelope.seq for r in received] == list(range(1, 101))
+
+
+def _committed(house: House) -> int:
+    from gateway.delivery.outbox.admin import counts
+
+    return sum(count.events for count in counts(house.folder / "state" / "outbox"))
+
+
+async def test_a_killed_worker_is_back_within_a_second(house: House) -> None:
+    wires = [await house.wire(f"lane-{lane}/reader") for lane in (1, 2)]
+    for lane in (1, 2):
+        house.describe(f"lane-{lane}/reader")
+    await house.start()
+    async with house.workstation() as desk, house.workstation("lane-2/reader") as neighbour:
+        await neighbour.connected.wait()
+        await until(lambda: all(desk.status(f"lane-{lane}/reader").online for lane in (1, 2)))
+        for wire in wires:
+            await wire.host_opened()
+        assert house.process is not None
+        (worker,) = (
+            process
+            for process in psutil.Process(house.process.pid).children(recursive=True)
+            if process.name() == "lane-1/reader"
+        )
+        speaking = asyncio.create_task(_say(wires[1], 200))
+        worker.kill()
+        before = time.monotonic()
+        await condition(desk, "lane-1/reader", Condition.OFFLINE)
+        await online(desk, "lane-1/reader")
+        assert time.monotonic() - before < 1
+        await speaking
+        assert [r.envelope.seq for r in await events(neighbour, 200)] == list(range(1, 201))
+
+
+async def _say(wire: object, count: int) -> None:
+    for number in range(count):
+        await wire.send(b"say %d\n" % number)
+        await asyncio.sleep(0.002)
+
+
+async def test_reload_touches_only_what_changed(house: House) -> None:
+    for lane in (1, 2, 3):
+        await house.wire(f"lane-{lane}/reader")
+    house.describe("lane-1/reader")
+    house.describe("lane-2/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: all(desk.status(f"lane-{lane}/reader").online for lane in (1, 2)))
+        assert house.process is not None
+        parent = psutil.Process(house.process.pid)
+
+        def workers() -> dict[str, int]:
+            return {p.name(): p.pid for p in parent.children(recursive=True) if "/" in p.name()}
+
+        before = workers()
+        house.devices.pop("lane-2/reader")
+        house.describe("lane-3/reader")
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: desk.status("lane-3/reader").online)
+        await until(lambda: desk.status("lane-2/reader").state is None)
+        assert workers()["lane-1/reader"] == before["lane-1/reader"]
+        assert "lane-2/reader" not in workers()
+        # A file with mistakes changes nothing, and the gateway says so.
+        house.config.write_text("[gateway\n")
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_refused" in _problems(desk))
+        assert desk.status("lane-1/reader").online
+        # The broker's keep alive is delivery's business: devices stay as they are.
+        house.write()
+        house.config.write_text(house.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_refused" not in _problems(desk))
+        await until(lambda: desk.status("lane-1/reader").online)
+        assert workers()["lane-1/reader"] == before["lane-1/reader"]
+        await house.wires["lane-1/reader"].send(b"say 5\n")
+        assert numbers(await events(desk, 1)) == [5]
+
+
+def _problems(desk: Workstation) -> set[str]:
+    state = desk.gateways.get("gw-1")
+    return {problem.cause for problem in state.report.problems} if state and state.report else set()
+
+
+async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(house: House) -> None:
+    await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    house.describe("lane-2/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: len(desk.devices) == 2)
+        await until(lambda: desk.status("lane-1/reader").online)
+        assert await house.stop() == 0
+        await until(lambda: not desk.status("lane-1/reader").gateway_online)
+        house.devices.pop("lane-2/reader")
+        house.write()
+        await house.start()
+        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-2/reader").state is None)
+
+
+async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(house: House) -> None:
+    wire = await house.wire("lane-1/barrier")
+    house.describe("lane-1/barrier")
+    await house.start()
+    await wire.host_opened()
+    async with house.workstation() as desk:
+        await online(desk, "lane-1/barrier")
+        await wire.send(b"stand 1\nstand 2\n")
+        assert numbers(await events(desk, 2)) == [1, 2]
+
+    def number_at(desk: Workstation) -> int | None:
+        now = desk.now("lane-1/barrier", "test.level")
+        return None if now is None else now.data["number"]
+
+    async with house.workstation() as late:
+        await until(lambda: number_at(late) == 2)
+        assert late.now("lane-1/barrier", "test.level").simulated
+        house.broker.stop()
+        house.broker.start()
+        await late.connected.wait()
+        await until(lambda: number_at(late) == 2)
+        wire.unplug()
+        await until(lambda: number_at(late) is None)
+        wire.replug()
+        await wire.host_opened()
+        await wire.send(b"stand 3\n")
+        await until(lambda: number_at(late) == 3)
+        await house.stop(signal.SIGKILL)
+        await until(lambda: number_at(late) is None)
+        wire.unplug()
+        await house.start()
+        await until(lambda: (str(late.devices[0]), len(late._standing)) == ("lane-1/barrier", 0))
+
+
+async def test_a_killed_gateway_is_declared_dead_by_its_will(house: House) -> None:
+    await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").online)
+        await house.stop(signal.SIGKILL)
+        await until(lambda: not desk.status("lane-1/reader").gateway_online)
+        assert not desk.status("lane-1/reader").online
+
+
+async def test_a_killed_gateway_leaves_no_worker_behind(house: House) -> None:
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    await house.start()
+    await wire.host_opened()
+    assert house.process is not None
+    children = psutil.Process(house.process.pid).children(recursive=True)
+    await wire.send(b"hang\n")
+    await house.stop(signal.SIGKILL)
+    await until(lambda: not any(child.is_running() for child in children))
+
+
+async def test_two_gateways_do_not_share_a_state_directory(house: House) -> None:
+    house.describe("lane-1/reader")
+    await house.start()
+    await until(lambda: "gateway_started" in house.log)
+    first = house.process
+    await house.start()
+    assert house.process is not None
+    async with asyncio.timeout(10):
+        assert await house.process.wait() == 75
+    assert "Another gateway runs" in house.log
+    house.process = first
+
+
+async def test_production_refuses_a_simulated_reader(house: House) -> None:
+    house.profile = "production"
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await condition(desk, "lane-1/reader", Condition.NO_DEVICE)
+        await house.wire("lane-1/reader")
+        status = await condition(desk, "lane-1/reader", Condition.FAULT)
+        assert status.state is not None
+        assert status.state.cause == "simulated"
+
+
+async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(house: House) -> None:
+    await house.wire("lane-1/reader")
+    house.profile = "production"
+    house.describe("lane-1/reader")
+    await house.start()
+    assert house.process is not None
+    async with asyncio.timeout(10):
+        assert await house.process.wait() == 78
+    assert "a production post refuses a simulated device" in house.log
+    assert not (house.folder / "state").exists()
+
+
+async def test_personal_data_is_nowhere_but_in_the_event(house: House) -> None:
+    """Marked travellers pass; then the marks are sought in every file, log and topic."""
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
+    house.extra = '[log]\nlevel = "debug"\n'
+    house.write()
+    await house.start()
+    marked = Travellers(3).marked(surname="Leakmarker", number="ZZLEAK999")
+    async with house.workstation() as desk:
+        await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        await wire.send(FRAMES["text"](marked.lines))
+        assert "LEAKMARKER" in (await event(desk)).envelope.model_dump_json()
+        house.broker.stop()
+        await wire.send(FRAMES["text"](marked.lines))
+        await wire.send(FRAMES["text"](marked.lines)[:60])
+        await wire.send(b"LEAKMARKER ZZLEAK999\r")
+        await wire.drained()
+        await until(lambda: _committed(house) >= 2)
+        assert await house.stop() == 0
+    for file in house.folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert b"LEAKMARKER" not in content, file
+            assert b"ZZLEAK999" not in content, file
+    assert "LEAKMARKER" not in house.broker.log
+
+
+async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
+    wall = WallClock(house.folder / "wall-clock")
+    for name, value in (wall.environment() | {"FAKETIME_NO_CACHE": "1"}).items():
+        monkeypatch.setenv(name, value)
+    wire = await house.wire("lane-1/reader")
+    house.describe("lane-1/reader")
+    await house.start()
+    monkeypatch.delenv("LD_PRELOAD")
+    stepped = "bgw/v1/uto-test/_gw/gw-1/evt/clock.stepped"
+    async with (
+        house.workstation("lane-1/reader") as desk,
+        aiomqtt.Client("127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as plain,
+    ):
+        await plain.subscribe(stepped, qos=1)
+        await online(desk, "lane-1/reader")
+        await wire.host_opened()
+        await wire.send(b"traveller 1\n")
+        (before,) = await events(desk, 1)
+        wall.set("-1d")
+        await wire.send(b"traveller 2\n")
+        (after,) = await events(desk, 1)
+        assert (after.envelope.time - before.envelope.time).total_seconds() < -86000
+        assert after.envelope.seq == before.envelope.seq + 1
+        assert after.envelope.id > before.envelope.id
+        assert int(after.envelope.monons) > int(before.envelope.monons)
+        async with asyncio.timeout(30):
+            message = await anext(aiter(plain.messages))
+        record = json.loads(message.payload)
+        assert abs(record["data"]["step_ms"] + 86_400_000) < 60_000
+        jsonschema.validate(record, json.loads((SCHEMAS / "clock.stepped.v1.event.json").read_text()))

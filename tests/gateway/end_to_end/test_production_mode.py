@@ -1,0 +1,175 @@
+"""A post in production, and everything that is not real: nothing of it is ever said as an event."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.barriers import site_at
+from support.gateway.gateways import House, house, until
+from typer.testing import CliRunner
+
+from drivers.links import device_node as emulated
+from gateway.cli import app
+from simulators.registry import settings_of
+
+__all__ = ["house"]
+
+SERVICE = """
+[device."{position}"]
+driver = "{driver}"
+url = "{url}"
+username = "watch"
+password = "two words"
+{more}
+"""
+SERVICES = {
+    "lane-1/reader": ("document-bridge", "face = false"),
+    "lane-1/plates": ("anpr-hikvision", ""),
+}
+LINES = {"lane-2/reader": ("mrz-serial", 'framing = "text"'), "lane-2/wedge": ("mrz-wedge", "")}
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+@contextlib.asynccontextmanager
+async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
+    user = {"username": "watch", "password": "two words"}
+    device: Any = settings_of({"name": position, "kind": kind, "port": 0} | user).build()
+    ready = asyncio.Event()
+    running = asyncio.create_task(device.run(lambda event, _: ready.set() if event == "ready" else None))
+    await ready.wait()
+    try:
+        yield device
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: House) -> None:
+    """Lines that turn out to be pseudo-terminals, services and boards that say themselves what they are."""
+    house.profile = "production"
+    house.silent_s = 20  # five workers load their libraries at once
+    async with contextlib.AsyncExitStack() as stack:
+        for position, (driver, more) in SERVICES.items():
+            service = await stack.enter_async_context(simulated(position, driver))
+            house.devices[position] = SERVICE.format(
+                position=position, driver=driver, url=service.server.url, more=more
+            )
+        await stack.enter_async_context(site_at(house, "lane-1/barrier"))
+        for position, (driver, more) in LINES.items():
+            house.describe(position, driver, more)
+        await house.start()
+        async with house.workstation() as desk:
+            await until(lambda: desk.status("lane-2/wedge").state)
+            for position in LINES:
+                await house.wire(position)
+
+            refused = {*SERVICES, *LINES, "lane-1/barrier"}
+
+            def causes() -> dict[str, str | None]:
+                states = {position: desk.status(position).state for position in refused}
+                return {position: state.cause if state else None for position, state in states.items()}
+
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(20):
+                    while set(causes().values()) != {"simulated"}:
+                        await asyncio.sleep(0.05)
+            assert causes() == dict.fromkeys(refused, "simulated")
+    assert "/lane-1/reader/state" in house.broker.log
+    assert "/evt/document" not in house.broker.log
+    assert "/evt/plate" not in house.broker.log
+
+
+async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(house: House) -> None:
+    house.profile = "production"
+    house.describe("lane-1/reader")
+    await house.start()
+    async with house.workstation() as desk:
+        await until(lambda: desk.status("lane-1/reader").state)
+        house.profile = "training"
+        house.extra = '[console]\nsimulators = "/run/simulators.sock"\n'
+        house.describe("lane-2/reader")
+        assert house.process is not None
+        house.process.send_signal(signal.SIGHUP)
+        await until(lambda: "config_needs_restart" in house.log)
+        assert await house.stop() == 0
+    assert "config_reloaded" not in house.log
+    assert "lane-2/reader" not in house.broker.log
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('[console]\nsimulators = "/run/borderpost/simulators.sock"\n', "console: simulators"),
+        ("embedded", "broker: embedded"),
+        ('[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "/dev/pts/0"\nframing = "text"\n', "port"),
+        ('[device."lane-1/reader"]\ndriver = "mrz-serial"\nport = "replay:x"\nframing = "text"\n', "port"),
+    ],
+)
+def test_a_production_gateway_does_not_start_with_what_is_for_training(
+    line: str, key: str, tmp_path: Path
+) -> None:
+    """`run` ends before anything is started."""
+    config = tmp_path / "post.toml"
+    device = '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
+    broker = "embedded = true\n" if line == "embedded" else ""
+    config.write_text(
+        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
+        f'[broker]\nhost = "127.0.0.1"\n{broker}{device}{line if line != "embedded" else ""}'
+    )
+
+    result = CliRunner().invoke(app, ["config", "check", str(config)])
+
+    assert (result.exit_code, key in result.output) == (os.EX_CONFIG, True), result.output
+    assert not (tmp_path / "state").exists()
+
+
+def test_no_demo_is_made_of_a_post_in_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUN", "MQTT_PORT", "CONSOLE_PORT"):
+        monkeypatch.setenv(f"BORDERPOST_{name}", "what the demo sets, and no test after this one shall find")
+    config = tmp_path / "post.toml"
+    config.write_text(
+        '[gateway]\nsite = "ke-busia"\nname = "gw-1"\nprofile = "production"\nstate_dir = "state"\n'
+        '[broker]\nhost = "127.0.0.1"\nport = "${BORDERPOST_MQTT_PORT}"\n'
+        '[device."lane-9/reader"]\ndriver = "mrz-serial"\nport = "/dev/ttyS9"\nframing = "text"\n'
+    )
+
+    result = CliRunner().invoke(app, ["demo", "--config", str(config)])
+
+    assert (result.exit_code, "in production" in result.output) == (os.EX_NOPERM, True), result.output
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "made_up"),
+    [
+        ("devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/tty/ttyACM0", False),
+        ("devices/platform/vhci_hcd.0/usb3/3-1/3-1:1.0/tty/ttyACM0", True),
+        ("devices/platform/dummy_hcd.0/usb4/4-1/4-1:1.0/tty/ttyACM0", True),
+        ("devices/pnp0/00:00/00:00:0/00:00:0.0/tty/ttyS0", False),
+        ("devices/virtual/tty/tnt0", True),
+        ("devices/virtual/input/input7/event5", True),
+        ("devices/virtual/misc/uhid/0005:1234:5678.0001/input/input8/event6", False),
+        ("devices/platform/vhci_hcd.0/usb3/3-2/3-2:1.0/0003:05E0:1200.0002/input/input9/event7", True),
+    ],
+)
+def test_lines_and_keyboards_that_the_kernel_only_plays_are_no_real_ones(
+    place: str, made_up: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = tmp_path / "sys/dev/char"
+    nodes.mkdir(parents=True)
+    (tmp_path / "sys" / place).mkdir(parents=True)
+    (nodes / "166:0").symlink_to(f"../../{place}")
+    monkeypatch.setattr(emulated, "NODES", nodes)
+
+    assert emulated.emulated(os.makedev(166, 0)) is made_up

@@ -1,0 +1,129 @@
+"""A gateway with a signing key: who changes an event is found, and its audit is proved to the end."""
+
+import asyncio
+from collections.abc import Iterator
+
+import aiomqtt
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support.brokers.mosquitto import Mosquitto
+from support.devices.serial_readers import FRAMES
+from support.gateway.gateways import House, house
+
+from gateway.audit.breach_report import extract
+from gateway.audit.hash_chain import AUDIT_FILE, HEAD_FILE, Head, parse, rows
+from gateway.audit.verify import verify
+from gateway.cli.watch import _watch
+from gateway.client import CommandRejected, Received, Refused
+from gateway.config import load
+from gateway.contract.envelope import Event
+from gateway.contract.events import AuditSealed
+from gateway.pki.jws import Verifier
+from gateway.pki.keys import load_public_key, make_signing_key
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["house"]
+READER = "lane-1/reader"
+BASE = f"bgw/v1/uto-test/{READER}/evt"
+
+
+@pytest.fixture
+def mosquitto() -> Iterator[Mosquitto]:
+    with Mosquitto() as broker:
+        yield broker
+
+
+async def test_events_are_vouched_for_and_the_audit_is_proved(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_signing_key(house.folder)
+    public = load_public_key(house.folder / "signing.pub")
+    house.more = f'signing_key = "{house.folder}/signing.key"'
+    wire = await house.wire(READER)
+    house.describe(READER, "mrz-serial", 'framing = "text"')
+    refused: list[Refused] = []
+    async with (
+        house.workstation(READER, verify=[public], on_refused=refused.append, station="lane-1") as desk,
+        aiomqtt.Client("127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as forger,
+        asyncio.timeout(30),
+    ):
+        await desk.connected.wait()
+        watching = asyncio.create_task(_watch(load(house.config), None, [public], as_json=True, reveal=True))
+        await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
+        await house.start()
+        await wire.host_opened()
+        await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+        events = aiter(desk)
+        seen = await anext(events)
+        assert isinstance(seen, Received)
+
+        heard = await anext(aiter(forger.messages))
+        payload, jws = bytes(heard.payload), dict(heard.properties.UserProperty)["jws"]
+        for altered, signature, topic in (
+            (payload.replace(b"L898902C", b"L898902D"), jws, str(heard.topic)),
+            (payload, None, str(heard.topic)),
+            (payload, jws, str(heard.topic)),  # the same again is no forgery
+        ):
+            properties = Properties(PacketTypes.PUBLISH)
+            if signature is not None:
+                properties.UserProperty = ("jws", signature)
+            await forger.publish(topic, altered, qos=1, properties=properties)
+        await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
+        await anext(events)
+        assert [(each.event_id, each.text) for each in refused] == [
+            (seen.envelope.id, "it was made of something else"),
+            (seen.envelope.id, "it is not signed"),
+        ]
+        assert (desk.counts.refused, desk.counts.repeated) == (2, 1)
+        out = err = ""
+        while "it is not signed" not in err or out.count('"id"') < 2:
+            shown = capsys.readouterr()
+            out, err = out + shown.out, err + shown.err
+            await asyncio.sleep(0.01)
+        assert f"REFUSED {READER}: event {seen.envelope.id}: it is not signed" in err
+        assert out.count(seen.envelope.id) == 1
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        with pytest.raises(CommandRejected):
+            await desk.command(READER, "look")
+        assert await house.stop() == 0
+        async for message in forger.messages:
+            if str(message.topic).endswith("audit.sealed"):
+                break
+
+    state, verifier = house.folder / "state", Verifier([public])
+    verifier.check(bytes(message.payload), dict(message.properties.UserProperty)["jws"])
+    sealed = Event[AuditSealed].model_validate_json(message.payload).data
+    verdict = verify(state, verifier, [Head(sealed.n, sealed.sha256)])
+    assert (verdict.wrong, verdict.unproved) == (None, None)
+    told = extract((line for row in rows(state / AUDIT_FILE) if (line := parse(row.raw))), "2026", "9")
+    assert [run["profile"] for run in told.runs] == ["test"]
+    assert told.reads == {"passport_reader": {READER: 2}}
+    assert told.people["station", "lane-1"].did == {"None refused": 1}
+    assert told.incomplete == ["the record begins at " + verdict.first.at + ", later than the window"]
+    audit = (state / AUDIT_FILE).read_bytes()
+    assert b"ERIKSSON" not in audit
+    assert b'"command.decided"' in audit
+    (state / AUDIT_FILE).write_bytes(audit.splitlines(keepends=True)[0])
+    (state / HEAD_FILE).unlink()
+    assert verify(state, verifier).wrong is None  # the post alone cannot know
+    cut = verify(state, verifier, [Head(sealed.n, sealed.sha256)]).wrong
+    assert cut is not None
+    assert cut.kind == "cut_off"
+    (state / AUDIT_FILE).write_bytes(audit.replace(b'"station":"lane-1"', b'"station":"lane-2"', 1))
+    wrong = verify(state, verifier).wrong
+    assert wrong is not None
+    assert wrong.kind == "changed"
+
+
+async def test_a_gateway_does_not_start_with_a_key_that_it_cannot_use(house: House) -> None:
+    (house.folder / "signing.key").touch(mode=0o600)
+    (house.folder / "signing.key").write_text("no key")
+    house.more = f'signing_key = "{house.folder}/signing.key"'
+    house.describe(READER, "mrz-serial", 'framing = "text"')
+    await house.start()
+    assert house.process is not None
+    assert await house.process.wait() == 78
+    assert "signing.key holds no private key" in house.log
+    house.process = None

@@ -1,0 +1,122 @@
+"""The console's process: there while somebody looks, and no process at all when nobody does."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.management.console_launcher import SOCKET, Reception
+
+CONSOLE = """
+import socket, sys
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+intercom = socket.socket(fileno=int(given["--intercom"]))
+doors = [socket.socket(fileno=int(given[name])) for name in ("--socket", "--tcp") if name in given]
+for door in doors:
+    door.setblocking(False)
+while True:
+    for door in doors:
+        try:
+            guest, _ = door.accept()
+        except BlockingIOError:
+            continue
+        guest.setblocking(True)
+        word = guest.recv(100).decode()
+        guest.sendall(f"{word} {given['--config']}".encode())
+        guest.close()
+        if word == "crash":
+            sys.exit(3)
+        if word == "stay":
+            intercom.recv(1)
+        sys.exit(0)
+"""
+"""One guest a life. It polls: what is tried is whether it is there, not what it costs."""
+
+
+class NoBench:
+    """Nothing is asked here."""
+
+    answer = None
+
+
+@contextlib.asynccontextmanager
+async def reception(folder: Path, listen: str | None = None) -> AsyncIterator[Reception]:
+    script = folder / "console.py"
+    script.write_text(CONSOLE)
+    config = folder / "post.toml"
+    opened = Reception(folder, config, NoBench, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
+    try:
+        opened.open(listen)
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def say(word: str, *, path: Path | None = None, port: int = 0) -> str:
+    """Come in, say something, and hear the answer."""
+    if path is not None:
+        folder = os.open(path.parent, os.O_PATH)
+        reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{path.name}")
+        os.close(folder)
+    else:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(word.encode())
+    async with asyncio.timeout(20):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer.decode()
+
+
+def children() -> set[str]:
+    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+async def test_whoever_comes_is_served_by_a_process_that_is_there_for_as_long(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 20) / ("longer" * 10)
+    deep.mkdir(parents=True)
+    before = children()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with reception(deep, f"127.0.0.1:{port}"):
+        assert stat.S_IMODE((deep / SOCKET).stat().st_mode) == 0o660
+        assert children() == before
+        assert await say("hello", path=deep / SOCKET) == f"hello {deep / 'post.toml'}"
+        assert await say("again", port=port) == f"again {deep / 'post.toml'}"
+        async with asyncio.timeout(10):
+            while children() != before:
+                await asyncio.sleep(0.01)
+        staying = asyncio.create_task(say("stay", path=deep / SOCKET))
+        await staying
+        assert children() != before
+    assert children() == before, "it ends with the gateway"
+    assert not (deep / SOCKET).exists()
+
+
+async def test_a_console_that_crashes_is_started_again_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.management.console_launcher.REST_S", 0.05)
+    async with reception(tmp_path):
+        assert (await say("crash", path=tmp_path / SOCKET)).startswith("crash")
+        for _ in range(2):
+            with contextlib.suppress(ConnectionError):
+                if (await say("hello", path=tmp_path / SOCKET)).startswith("hello"):
+                    break
+        else:
+            pytest.fail("nobody came back")
+
+
+async def test_a_port_that_is_taken_leaves_the_socket_of_the_machine(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        opened = Reception(tmp_path, tmp_path / "post.toml", NoBench)  # type: ignore[arg-type]
+        with pytest.raises(OSError, match="in use"):
+            opened.open(f"127.0.0.1:{taken.getsockname()[1]}")
+        assert (tmp_path / SOCKET).exists()
+        await opened.close()

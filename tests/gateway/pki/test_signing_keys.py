@@ -1,0 +1,38 @@
+"""The signing key: kept, read again, named as RFC 8037 names it."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.pki.keys import (
+    UnusableKeyError,
+    key_id,
+    load_public_key,
+    load_signing_key,
+    make_signing_key,
+)
+
+
+def test_a_key_is_named_as_in_the_example_of_rfc_8037() -> None:
+    x = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+    assert key_id(Ed25519PublicKey.from_public_bytes(x)) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_a_key_is_read_as_it_was_made_and_never_made_over(tmp_path: Path) -> None:
+    made = make_signing_key(tmp_path)
+    assert stat.S_IMODE((tmp_path / "signing.key").stat().st_mode) == 0o600
+    signature = load_signing_key(tmp_path / "signing.key").sign(b"said")
+    load_public_key(tmp_path / "signing.pub").verify(signature, b"said")
+    with pytest.raises(FileExistsError):
+        make_signing_key(tmp_path)
+    assert load_signing_key(tmp_path / "signing.key").private_bytes_raw() == made.private_bytes_raw()
+
+
+def test_what_is_no_such_key_is_named_by_its_file(tmp_path: Path) -> None:
+    make_signing_key(tmp_path)
+    with pytest.raises(UnusableKeyError, match=r"signing\.pub holds no private key"):
+        load_signing_key(tmp_path / "signing.pub")
+    with pytest.raises(UnusableKeyError, match=r"signing\.key holds no public key"):
+        load_public_key(tmp_path / "signing.key")

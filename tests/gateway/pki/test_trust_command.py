@@ -1,0 +1,231 @@
+"""`borderpost trust`: an authority is made once, kept up to date, and says what in it was changed."""
+
+import json
+import os
+import shutil
+import ssl
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from support.brokers.deployments import LANES, PEOPLE, two_states
+from typer.testing import CliRunner
+
+from gateway.cli.trust import app
+from gateway.config import load
+from gateway.contract.topics import Position
+from gateway.pki.inventory import load_description
+from gateway.pki.store import TrustFolder, init
+from gateway.pki.verify import flaws
+
+RUNNER = CliRunner()
+GATEWAY = "ke-gw-1"
+READERS = [Position(lane, "reader") for lane in LANES]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("made")
+    init(place / "authority", load_description(two_states(place)), days=365, passphrase=None)
+    return place
+
+
+@pytest.fixture
+def post(made: Path, tmp_path: Path) -> Path:
+    """A folder with both posts, their description, and an authority, to be changed."""
+    return Path(shutil.copytree(made, tmp_path / "post"))
+
+
+def trust(place: Path, *arguments: str) -> tuple[int, str]:
+    where = ["--folder", str(place / "authority"), "--description", str(place / "trust.toml")]
+    result = RUNNER.invoke(app, [*arguments, *where])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def told(place: Path, *arguments: str) -> Any:
+    code, said = trust(place, *arguments, "--json")
+    assert code in (os.EX_OK, os.EX_DATAERR), said
+    return json.loads(said)
+
+
+def names(entries: list[dict[str, str]]) -> list[str]:
+    return [entry["name"] for entry in entries]
+
+
+def certificate(place: Path, name: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((place / f"authority/{name}/{name}.crt").read_bytes())
+
+
+def test_an_authority_is_made_whole_and_never_over(tmp_path: Path) -> None:
+    two_states(tmp_path)
+    issued = told(tmp_path, "init", "--days", "90")["issued"]
+
+    assert len(issued) == 1 + 2 * (1 + 3 + 3)
+    folder = tmp_path / "authority"
+    keys = [folder / "ca.key", *folder.glob("*/*.key")]
+    assert len(keys) == 1 + len(issued) + 2, "one each, and the gateways' signing keys"
+    assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {key.stem for key in (folder / "signed-by").iterdir()} == {"ke-gw-1", "ug-gw-1"}
+    assert told(tmp_path, "show")["findings"] == []
+    before = (folder / "ca.key").read_bytes()
+    code, said = trust(tmp_path, "init")
+    assert (code, "there already" in said) == (os.EX_CANTCREAT, True)
+    assert (folder / "ca.key").read_bytes() == before
+    assert not list(tmp_path.glob(".authority*")), "what was begun is gone"
+
+
+def test_the_posts_run_with_what_was_made_for_them(post: Path) -> None:
+    described = load(post / "ke.toml")
+
+    def may_move(station: str) -> list[str]:
+        grants = [(place, described.roles.grant(station, place)) for place in READERS]
+        return [place.lane for place, grant in grants if grant.permits("open", moves=True)]
+
+    assert may_move("ke-lane-1") == ["lane-1"]
+    assert may_move("ke-lane-2") == []
+    assert may_move("ke-supervisor") == list(LANES)
+    assert described.roles.grant("ke-lane-2", READERS[1]).permits("capture", moves=False)
+    assert not described.roles.grant("ke-lane-2", READERS[0]).anything
+    assert described.roles.grant("ke-supervisor", READERS[0]).steal
+    for name in ("ke-technician", "ke-hq"):
+        grant = described.roles.grant(name, READERS[0])
+        assert (grant.known, grant.anything) == (True, False)
+    assert described.roles.grant("ug-supervisor", READERS[0]).foreign
+
+
+def test_renewal_gives_what_is_missing_and_revokes_who_is_gone(post: Path) -> None:
+    assert told(post, "renew")["renewed"] == [], "nobody is due"
+    people = PEOPLE.replace("ke-technician", "ke-workshop")
+    two_states(post, people=people)
+
+    renewed = told(post, "renew")["renewed"]
+
+    assert names(renewed) == ["ke-workshop", "ke-technician"]
+    assert renewed[1]["why"] == "left"
+    assert "user ke-workshop" in (post / "authority/broker/acl").read_text()
+    assert "ke-technician" not in (post / "authority/broker/acl").read_text()
+    assert "ke-technician" not in (post / "authority/ke-gw-1/roles.toml").read_text()
+    assert told(post, "show")["findings"] == []
+
+
+def test_what_ends_within_sixty_days_is_told_by_show_and_renewed(tmp_path: Path) -> None:
+    two_states(tmp_path)
+    issued = told(tmp_path, "init", "--days", "50")["issued"]
+    findings = told(tmp_path, "show")["findings"]
+    assert {(finding["code"], finding["severity"]) for finding in findings} == {
+        ("certificate_expires", "notice")
+    }
+    assert len(findings) == len(issued)
+
+    assert names(told(tmp_path, "renew")["renewed"]) == names(issued)
+
+    assert told(tmp_path, "show")["findings"] == []
+    assert certificate(tmp_path, "broker").not_valid_after_utc > datetime.now(UTC) + timedelta(days=300)
+
+
+def test_a_revoked_name_has_no_rights_until_it_is_renewed(post: Path) -> None:
+    serial = certificate(post, "ke-lane-1").serial_number
+    assert names(told(post, "revoke", "ke-lane-1", "--why", "lost")["revoked"]) == ["ke-lane-1"]
+
+    listed = x509.load_pem_x509_crl((post / "authority/broker/crl.pem").read_bytes())
+    one = listed.get_revoked_certificate_by_serial_number(serial)
+    assert one is not None
+    assert (
+        one.extensions.get_extension_for_class(x509.CRLReason).value.reason == x509.ReasonFlags.key_compromise
+    )
+    for file in ("broker/acl", "ke-gw-1/roles.toml"):
+        assert "ke-lane-1" not in (post / "authority" / file).read_text()
+    assert not load(post / "ke.toml").roles.grant("ke-lane-1", READERS[0]).known
+    assert told(post, "renew")["renewed"] == [], "not by itself"
+    assert names(told(post, "renew", "ke-lane-1")["renewed"]) == ["ke-lane-1"]
+    assert "user ke-lane-1" in (post / "authority/broker/acl").read_text()
+    assert trust(post, "revoke", "nobody")[0] == os.EX_USAGE
+    assert trust(post, "renew", "nobody")[0] == os.EX_USAGE
+
+
+def test_the_broker_is_given_its_files_for_itself_alone(post: Path) -> None:
+    there = post / "mosquitto"
+    trust(post, "renew", "--broker", str(there))
+
+    made = {file.name for file in (post / "authority/broker").iterdir()}
+    assert {file.name for file in there.iterdir()} == made
+    assert {stat.S_IMODE(file.stat().st_mode) for file in there.iterdir()} == {0o640}
+    assert stat.S_IMODE(there.stat().st_mode) == 0o750
+    if os.geteuid() == 0:
+        assert {file.group() for file in (there, *there.iterdir())} == {"mosquitto"}
+    lines = [line.split() for line in (there / "mosquitto.conf").read_text().splitlines()]
+    named = [line[1] for line in lines if line and line[0].endswith("file")]
+    assert named
+    assert all(Path(file).is_relative_to(there) for file in named)
+
+
+def test_a_key_under_a_passphrase_serves_nobody_without_it(tmp_path: Path) -> None:
+    two_states(tmp_path)
+    word, other = tmp_path / "word", tmp_path / "other"
+    word.write_text("correct horse\n")
+    other.write_text("battery staple\n")
+    assert trust(tmp_path, "init", "--passphrase-file", str(word))[0] == os.EX_OK
+    assert b"ENCRYPTED" in (tmp_path / "authority/ca.key").read_bytes()
+
+    for given in ([], ["--passphrase-file", str(other)]):
+        code, said = trust(tmp_path, "renew", "ke-hq", *given)
+        assert (code, "passphrase" in said, "staple" in said) == (os.EX_NOPERM, True, False)
+    assert names(
+        json.loads(trust(tmp_path, "renew", "ke-hq", "--json", "--passphrase-file", str(word))[1])["renewed"]
+    ) == ["ke-hq"]
+    assert told(tmp_path, "show")["findings"] == []
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_any_changed_byte_of_a_certificate_is_found_and_named(post: Path) -> None:
+    file = post / "authority/ke-lane-2/ke-lane-2.crt"
+    genuine = certificate(post, "ke-lane-2").public_bytes(Encoding.DER)
+    folder = TrustFolder.open(post / "authority")
+    for at in range(0, len(genuine), 7):
+        changed = bytearray(genuine)
+        changed[at] ^= 1 << at // 7 % 8
+        file.write_text(ssl.DER_cert_to_PEM_cert(bytes(changed)))
+        assert {flaw.file for flaw in flaws(folder)} == {file}, f"byte {at}"
+
+
+@pytest.mark.parametrize(
+    ("file", "by", "said"),
+    [
+        ("ug-lane-3/ug-lane-3.crt", "ug-lane-2/ug-lane-2.crt", "is somebody else's"),
+        ("ug-lane-3/ug-lane-3.key", "ug-lane-2/ug-lane-2.key", "is not the key"),
+        ("ke-hq/ca.crt", "ke-hq/ke-hq.crt", "is not the certificate of this authority"),
+        ("ca.crt", "ke-hq/ke-hq.crt", "its own signature does not fit"),
+        ("broker/crl.pem", "ca.crt", "was changed"),
+        ("broker/acl", "broker/mosquitto.conf", "is not what the description says"),
+        ("ke-gw-1/roles.toml", "ug-gw-1/roles.toml", "is not what the description says"),
+    ],
+)
+def test_what_was_put_in_place_of_something_is_named(post: Path, file: str, by: str, said: str) -> None:
+    shutil.copy(post / "authority" / by, post / "authority" / file)
+
+    code, output = trust(post, "show")
+
+    assert (code, f"authority/{file} " in output, said in output) == (os.EX_DATAERR, True, True), output
+    if file != "ca.crt":
+        trust(post, "renew")
+        assert told(post, "show")["findings"] == []
+
+
+def test_what_cannot_be_done_is_said_with_its_code(tmp_path: Path, post: Path) -> None:
+    (tmp_path / "trust.toml").write_text("[[post]]\n")
+    assert trust(tmp_path, "init")[0] == os.EX_CONFIG
+    assert trust(tmp_path, "show")[0] == os.EX_NOINPUT
+    (post / "authority/authority.json").write_text("[]")
+    code, said = trust(post, "show")
+    assert (code, "authority.json was changed" in said) == (os.EX_NOINPUT, True)
+    two_states(post)
+    shutil.copy(post / "authority/broker/broker.key", post / "authority/ca.key")
+    (post / "authority/authority.json").write_text('{"version": 1, "certificates": []}')
+    code, said = trust(post, "renew")
+    assert (code, "is not the key of ca.crt" in said) == (os.EX_DATAERR, True)

@@ -1,0 +1,53 @@
+"""The fork server on its own: how it ends when the daemon has gone without a word."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+from support.gateway.workers import PLUGINS
+
+from gateway.worker.worker import Order
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_daemon_that_dies_with_births_unread_leaves_no_worker_behind(tmp_path: Path) -> None:
+    """The kernel then says ECONNRESET to the server, and not the end of the file."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    worker_ours, worker_theirs = socket.socketpair()
+    with theirs, worker_theirs:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gateway.supervision.forkserver", str(theirs.fileno()), "error", "odd"],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"},
+            stderr=subprocess.PIPE,
+        )
+        order = Order(
+            site="uto-test",
+            gateway="gw-1",
+            position="lane-1/reader",
+            driver="odd",
+            settings={"port": str(tmp_path / "none")},
+            production=False,
+            heartbeat_s=0.2,
+            open_limit_s=5,
+            backoff_first_s=0.1,
+            backoff_max_s=1,
+        )
+        socket.send_fds(ours, [json.dumps(dataclasses.asdict(order)).encode()], [worker_theirs.fileno()])
+    worker_ours.settimeout(20)
+    assert worker_ours.recv(1)  # it lives; and its birth is not read by us
+    (worker,) = psutil.Process(server.pid).children()
+    ours.close()
+    try:
+        _, said = server.communicate(timeout=20)
+    finally:
+        worker_ours.close()
+        server.kill()
+    assert server.returncode == 0, said.decode()
+    assert not worker.is_running()

@@ -1,0 +1,266 @@
+"""Worker processes: started, watched, replaced, stopped; and one bad device never touches another."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+from support.devices.serial_readers import FRAMES
+from support.gateway.workers import Ward, ward
+
+from drivers.driver import Condition
+from drivers.links.link import Action, Cause
+from gateway.contract.envelope import Provenance
+from gateway.supervision.supervisor import Limits
+from simulators.specimens import ERIKSSON_LINES
+
+__all__ = ["ward"]
+
+
+def pid_of(ward: Ward, position: str) -> int:
+    return ward.devices[position]._pid
+
+
+async def gone(*pids: int) -> None:
+    """Wait until the processes have ended and the fork server has collected them."""
+    async with asyncio.timeout(5):
+        while any(psutil.pid_exists(pid) for pid in pids):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_device_says_something_and_it_is_handed_up(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader", "mrz-serial", settings={"framing": "accessis"})
+    online = await ward.notebook.state(Condition.ONLINE)
+    assert online.provenance is Provenance.SIMULATED
+    await wire.host_opened()
+    await wire.send(FRAMES["accessis"](ERIKSSON_LINES["TD3"]))
+    await ward.notebook.until(lambda: len(ward.notebook.events) == 1)
+    _, heard = ward.notebook.events[0]
+    event = json.loads(heard.open_event + b"}")
+    assert (heard.event_type, heard.data_class) == ("document.read", "traveller")
+    assert event["source"] == "/bgw/uto-test/gw-1/lane-1/reader"
+    assert event["provenance"] == "simulated"
+    assert event["data"]["mrz"]["primary_identifier"] == "ERIKSSON"
+    assert ward.notebook.descriptions["lane-1/reader"].identity is not None
+
+
+async def test_images_go_up_before_their_event(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader")
+    await wire.host_opened()
+    await wire.send(b"picture 7 200000\n")
+    await ward.notebook.until(lambda: len(ward.notebook.events) == 1)
+    _, heard = ward.notebook.events[0]
+    assert [(i.role, i.media_type, len(i.content)) for i in heard.images] == [
+        ("picture", "image/png", 200000)
+    ]
+
+
+async def test_what_stands_is_taken_back_when_the_device_is_not_there(ward: Ward) -> None:
+    wire = await ward.device("lane-1/barrier")
+    standing = ward.notebook.standing
+
+    async def said(number: int) -> dict[str, object]:
+        await wire.host_opened()
+        await wire.send(b"stand %d\n" % number)
+        await ward.notebook.until(lambda: f'"number":{number}' in str(standing))
+        return json.loads(standing["lane-1/barrier", "test.level"])
+
+    first = await said(1)
+    assert (first["type"], first["session"]) == ("bgw.test.level.v1", "session-1")
+    assert first["provenance"] == "simulated"
+    assert (await said(2))["data"]["number"] == 2
+    assert ward.notebook.numbers("lane-1/barrier") == [1, 2], "each is an event besides"
+
+    wire.unplug()
+    await ward.notebook.state(Condition.NO_DEVICE)
+    assert standing == {}
+    wire.replug()
+    await said(3)
+    os.kill(pid_of(ward, "lane-1/barrier"), signal.SIGKILL)
+    await ward.notebook.state(Condition.OFFLINE)
+    assert standing == {}
+    await said(4)
+    await ward.devices["lane-1/barrier"].stop()
+    assert standing == {}
+
+
+async def test_a_port_absent_at_start_is_found_when_it_appears(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader", plugged=False)
+    absent = await ward.notebook.state(Condition.NO_DEVICE)
+    assert (absent.cause, absent.action) == (Cause.NO_DEVICE, Action.REPLUG)
+    async with asyncio.timeout(2):
+        wire.replug()
+        await ward.notebook.state(Condition.ONLINE)
+
+
+async def test_unplugged_and_replugged_two_hundred_times(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader")
+    await ward.notebook.state(Condition.ONLINE)
+    process = psutil.Process(pid_of(ward, "lane-1/reader"))
+
+    def holdings() -> tuple[int, int]:
+        return process.num_fds(), process.num_threads()
+
+    before, memory = holdings(), 0
+    for number in range(200):
+        wire.unplug()
+        assert (await ward.notebook.state(Condition.NO_DEVICE)).cause is Cause.UNPLUGGED
+        wire.replug()
+        await ward.notebook.state(Condition.ONLINE)
+        if number == 20:
+            memory = process.memory_info().rss
+    assert process.is_running(), "the same process all along"
+    assert holdings() == before
+    assert process.memory_info().rss < memory * 1.05
+
+
+async def test_a_killed_worker_is_back_and_the_neighbour_never_noticed(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader")
+    neighbour = await ward.device("lane-2/reader")
+    for line in (wire, neighbour):
+        await line.host_opened()
+    talking = asyncio.create_task(_count(neighbour, 300))
+    async with asyncio.timeout(1):
+        os.kill(pid_of(ward, "lane-1/reader"), signal.SIGKILL)
+        assert (await ward.notebook.state(Condition.OFFLINE)).cause is Cause.CRASHED
+        await ward.notebook.state(Condition.ONLINE, "lane-1/reader")
+    await talking
+    await ward.notebook.until(lambda: len(ward.notebook.numbers("lane-2/reader")) == 300)
+    assert ward.notebook.numbers("lane-2/reader") == list(range(300))
+    assert ward.devices["lane-2/reader"].restarts == 0
+
+
+async def _count(wire: object, to: int) -> None:
+    for number in range(to):
+        await wire.send(b"say %d\n" % number)
+        await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("order", [b"crash\n", b"hang\n"])
+async def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(ward: Ward, order: bytes) -> None:
+    wire = await ward.device("lane-1/reader")
+    await wire.host_opened()
+    await ward.notebook.state(Condition.ONLINE)
+    await wire.send(order)
+    offline = await ward.notebook.state(Condition.OFFLINE)
+    assert offline.cause is (Cause.CRASHED if order == b"crash\n" else Cause.SILENT)
+    assert offline.action is Action.WAIT
+    await ward.notebook.state(Condition.ONLINE)
+
+
+async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(ward: Ward) -> None:
+    await ward.device("lane-1/reader", limits=Limits(silent_s=0.5, stop_s=1))
+    await ward.notebook.state(Condition.ONLINE)
+    stopped = pid_of(ward, "lane-1/reader")
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    os.kill(stopped, signal.SIGSTOP)
+    assert (await ward.notebook.state(Condition.OFFLINE)).cause is Cause.SILENT
+    assert loop.time() - before < 5
+    await ward.notebook.state(Condition.ONLINE)
+    await gone(stopped)
+
+
+async def test_another_firmware_than_the_expected_one_is_told_and_the_device_works(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader", expect_firmware="2.0")
+    other = await ward.notebook.state(Condition.DEGRADED)
+    assert (other.cause, other.action) == (Cause.WRONG_FIRMWARE, Action.CALL)
+    assert "1.0, and 2.0 is expected" in other.text
+    await wire.host_opened()
+    await wire.send(b"well\nsay 1\n")
+    await ward.notebook.until(lambda: ward.notebook.numbers("lane-1/reader") == [1])
+    assert not ward.notebook.states, "that it is well otherwise is no news"
+
+
+async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader")
+    await wire.host_opened()
+    await ward.notebook.state(Condition.ONLINE)
+    worker = pid_of(ward, "lane-1/reader")
+    await wire.send(b"bug\n")
+    fault = await ward.notebook.state(Condition.FAULT)
+    assert (fault.cause, fault.action) == (Cause.DRIVER_ERROR, Action.CALL)
+    await ward.notebook.state(Condition.ONLINE)
+    assert pid_of(ward, "lane-1/reader") == worker
+    assert "odd_drivers.py" in ward.log
+    assert "WANJIKU" not in ward.log
+
+
+async def test_a_driver_that_ends_by_itself_is_opened_again(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader")
+    await wire.host_opened()
+    await ward.notebook.state(Condition.ONLINE)
+    await wire.send(b"end\n")
+    assert (await ward.notebook.state(Condition.OFFLINE)).cause is Cause.LINK_FAILED
+    await ward.notebook.state(Condition.ONLINE)
+
+
+async def test_a_device_that_never_answers_is_given_up_and_tried_again(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_limit_s=0.3)
+    await wire.host_opened()
+    silent = await ward.notebook.state(Condition.OFFLINE)
+    assert silent.cause is Cause.NO_ANSWER
+    wire.forget()
+    await wire.heard(b"\x00")  # the next attempt begins
+
+
+async def test_production_refuses_a_simulator(ward: Ward) -> None:
+    await ward.device("lane-1/reader", production=True)
+    refused = await ward.notebook.state(Condition.FAULT)
+    assert (refused.cause, refused.action) == (Cause.SIMULATED, Action.CONFIGURE)
+    assert ward.notebook.events == []
+
+
+async def test_bad_frames_are_counted_and_not_published(ward: Ward) -> None:
+    wire = await ward.device("lane-1/reader")
+    await wire.host_opened()
+    await wire.send(b"noise\nnoise\nsay 1\n")
+    await ward.notebook.until(lambda: len(ward.notebook.events) == 1)
+    device = ward.devices["lane-1/reader"]
+    async with asyncio.timeout(5):
+        while device.counters.get("bad") != 2:
+            await asyncio.sleep(0.02)
+    assert device.counters["read"] == 1
+
+
+async def test_a_dead_fork_server_is_replaced_and_its_workers_live_on(ward: Ward) -> None:
+    await ward.device("lane-1/reader")
+    await ward.notebook.state(Condition.ONLINE)
+    first = pid_of(ward, "lane-1/reader")
+    assert ward.nursery._process is not None
+    ward.nursery._process.kill()
+    await ward.nursery._process.wait()
+    await ward.device("lane-2/reader")
+    await ward.notebook.state(Condition.ONLINE, "lane-2/reader")
+    assert pid_of(ward, "lane-1/reader") == first
+    os.kill(first, signal.SIGKILL)
+    await ward.notebook.state(Condition.ONLINE, "lane-1/reader")
+
+
+async def test_stop_is_orderly_and_forced_where_it_must_be(ward: Ward) -> None:
+    for position in ("lane-1/reader", "lane-2/reader"):
+        wire = await ward.device(position, limits=Limits(silent_s=30, stop_s=0.5))
+        await wire.host_opened()
+        await ward.notebook.state(Condition.ONLINE, position)
+    pids = [pid_of(ward, position) for position in ward.devices]
+    await ward.wires["lane-2/reader"].send(b"hang\n")
+    await ward.wires["lane-2/reader"].drained()
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    await asyncio.gather(*(device.stop() for device in ward.devices.values()))
+    assert loop.time() - before < 2
+    await gone(*pids)
+
+
+async def test_two_devices_of_one_model_stay_apart(ward: Ward, tmp_path: Path) -> None:
+    for position in ("lane-1/reader", "lane-2/reader"):
+        await ward.device(position)
+        await ward.notebook.state(Condition.ONLINE, position)
+    await ward.wires["lane-1/reader"].send(b"say 1\n")
+    await ward.wires["lane-2/reader"].send(b"say 2\n")
+    await ward.notebook.until(lambda: len(ward.notebook.events) == 2)
+    assert ward.notebook.numbers("lane-1/reader") == [1]
+    assert ward.notebook.numbers("lane-2/reader") == [2]

@@ -1,0 +1,55 @@
+"""A USB scanner in a worker process: online while it is there, back when replugged, known for simulated."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from support.devices.uru4000_fixture import uru_device
+from support.devices.usb_fixture import UsbipServer
+from support.gateway.workers import Ward, ward
+from support.process.rounds import in_round
+
+from drivers.driver import Condition
+from drivers.links.link import Action, Cause
+from gateway.contract.envelope import Provenance
+
+__all__ = ["ward"]
+
+POSITION = "lane-1/finger"
+
+
+@pytest.fixture
+def scanner() -> Iterator[UsbipServer]:
+    with UsbipServer(uru_device()[0]) as server:
+        yield server
+
+
+async def test_a_scanner_is_tended_through_any_number_of_unplugs(ward: Ward, scanner: UsbipServer) -> None:
+    # NFIQ 2 opens files of its own, whenever it comes to it.
+    await ward.device(POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"})
+    online = await ward.notebook.state(Condition.ONLINE)
+    assert online.provenance is Provenance.SIMULATED
+    identity = ward.notebook.descriptions[POSITION].identity
+    assert identity is not None
+    assert (identity.serial_number, identity.firmware) == ("{BENCH}", "0010/0115")
+    process = psutil.Process(ward.devices[POSITION]._pid)
+    descriptors: list[int] = []
+    threads = process.num_threads()
+    for number in range(20):
+        with in_round(number, "unplugged"):
+            scanner.unplug()
+            gone = await ward.notebook.state(Condition.NO_DEVICE)
+            assert (gone.cause, gone.action) == (Cause.UNPLUGGED, Action.REPLUG), gone
+        with in_round(number, "plugged in again"):
+            scanner.plug()
+            await ward.notebook.state(Condition.ONLINE)
+            assert process.is_running(), "the worker was replaced: it was taken for dead"
+            descriptors.append(process.num_fds())
+    assert descriptors[-1] == descriptors[0]
+    # The event loop keeps a few threads of its own for what blocks: less than one for each time.
+    assert process.num_threads() < threads + 10
+
+
+async def test_production_refuses_a_scanner_over_usbip(ward: Ward, scanner: UsbipServer) -> None:
+    await ward.device(POSITION, "uru4000", production=True, settings={"port": scanner.address})
+    assert (await ward.notebook.state(Condition.FAULT)).cause is Cause.SIMULATED

@@ -1,0 +1,107 @@
+"""What the tests of the simulated cameras share: a camera that runs, and clients that look at pictures."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email import message_from_bytes
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from simulators.camera.anpr.plate_camera import StreamingPlateCamera
+from simulators.camera.camera import Camera
+from simulators.camera.frame_stamp import Stamp
+from simulators.registry import settings_of
+
+USER = {"username": "watch", "password": "two words"}
+DIGEST = httpx.DigestAuth("watch", "two words")
+
+
+@asynccontextmanager
+async def running(kind: str, **settings: Any) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
+    camera = settings_of({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
+    assert isinstance(camera, Camera)
+    ready = asyncio.Event()
+    task = asyncio.create_task(camera.run(lambda event, _details: ready.set() if event == "ready" else None))
+    await asyncio.wait({task, waiting := asyncio.ensure_future(ready.wait())}, return_when="FIRST_COMPLETED")
+    waiting.cancel()
+    try:
+        if task.done():
+            task.result()
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{camera.server.port}", trust_env=False, timeout=5
+        ) as client:
+            yield camera, client
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def fault(camera: Camera, name: str, **args: Any) -> None:
+    assert await camera.obey("fault", {"fault": name, "args": args}) == {}
+
+
+def image_of(jpeg: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(jpeg)) as image:
+        return image.convert("RGB")
+
+
+def stamp_of(jpeg: bytes) -> Stamp:
+    return Stamp.read(image_of(jpeg))
+
+
+@dataclass
+class Heard:
+    """What an endless multipart answer said until the client had enough, or it ended."""
+
+    media_type: str
+    data: bytes
+
+    @property
+    def parts(self) -> list[tuple[str, str, bytes]]:
+        """Media type, name and content of each part, as the standard library's reader of mail has them."""
+        boundary = self.media_type.rpartition("=")[2].encode()
+        head = f"Content-Type: {self.media_type}\r\n\r\n".encode()
+        message = message_from_bytes(head + self.data + b"--" + boundary + b"--\r\n")
+        found = message.get_payload()
+        assert isinstance(found, list)
+        return [
+            (part.get_content_type(), part.get_filename() or "", part.get_payload(decode=True))
+            for part in found
+        ]
+
+
+async def listen(
+    client: httpx.AsyncClient, url: str, until: Callable[[bytes], bool], **options: Any
+) -> Heard:
+    """Read until enough was said or the other end hangs up; 5 seconds at most."""
+    heard = Heard("", b"")
+    async with asyncio.timeout(5), client.stream("GET", url, **options) as stream:
+        assert stream.status_code == 200
+        heard.media_type = stream.headers["Content-Type"]
+        async for piece in stream.aiter_raw():
+            heard.data += piece
+            if until(heard.data):
+                break
+    return heard
+
+
+async def heard_of(
+    camera: StreamingPlateCamera,
+    client: httpx.AsyncClient,
+    url: str,
+    until: Callable[[bytes], bool],
+    *vehicles: dict[str, Any],
+) -> Heard:
+    """What is heard of vehicles, from before they come."""
+    async with asyncio.timeout(5):
+        while camera.listening:  # who listened before is not gone yet
+            await asyncio.sleep(0.005)
+        hearing = asyncio.create_task(listen(client, url, until))
+        await camera.came.wait()
+        for vehicle in vehicles:
+            await camera.obey("insert", vehicle)
+        return await hearing

@@ -1,0 +1,172 @@
+"""A browser in front of a whole post: real daemon and broker, simulated devices, Debian's Chromium."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from support.brokers.mosquitto import Mosquitto, free_port
+from support.console.consoles import PASSWORD, users
+from support.gateway.gateways import House, until
+
+from simulators.passport.accessis import AccessIs
+from simulators.passport.elyctis import Elyctis, Nameplate
+from simulators.post import Post
+from simulators.travellers import Travellers
+
+AXE = Axe().axe_script
+# Only what is wrong, and as text: Playwright takes a second to unpack all that axe-core tells.
+LOOK = """
+axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => JSON.stringify(violations
+    .filter(({impact}) => impact === "serious" || impact === "critical")
+    .map(({id, help, nodes}) => `${id}: ${help}: ${nodes[0].html.slice(0, 200)}`)))
+"""
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or "/usr/bin/chromium"
+READER, SWAPPED, BARRIER, CAMERA = "lane-1/reader", "lane-2/reader", "lane-1/barrier", "lane-1/camera"
+SIMULATED = """
+[[simulator]]
+name = "lane-1/barrier"
+kind = "modbus-barrier"
+path = "{run}/barrier"
+baud = 115200
+mechanics = {{ controller = {{ closes_behind_s = 1 }} }}
+[[simulator.boards]]
+model = "waveshare-8"
+outputs = {{ open = 0, close = 1, stop = 2 }}
+inputs = {{ open-limit = 0, closed-limit = 1, approach = 2, exit = 3, photocell = 4, fire = 5 }}
+[[simulator]]
+name = "lane-1/camera"
+kind = "camera-snapshot"
+port = {camera}
+"""
+DEVICES = """
+[device."lane-1/barrier"]
+driver = "modbus-barrier"
+emergency = 5
+[device."lane-1/barrier".board]
+model = "waveshare-8"
+port = "{run}/barrier"
+baud = 115200
+[[device."lane-1/barrier".doors]]
+open = 0
+close = 1
+stop = 2
+open_limit = 0
+closed_limit = 1
+before = 2
+behind = 3
+presence = 4
+[device."lane-1/camera"]
+driver = "camera-snapshot"
+url = "http://127.0.0.1:{camera}"
+path = "/snapshot.jpg"
+"""
+
+
+@dataclass
+class Bench:
+    """A post, its console's address, and a browser."""
+
+    house: House
+    post: Post
+    url: str
+    browser: Browser
+    reader: AccessIs
+    swapped: Elyctis
+    complaints: list[str] = field(default_factory=list)
+    """What browsers have complained of: errors of scripts, broken rules of the Content-Security-Policy."""
+
+    @contextlib.asynccontextmanager
+    async def somebody(self, **more: object) -> AsyncIterator[Page]:
+        """A browser that nobody else has used; `more` is Playwright's."""
+        context: BrowserContext = await self.browser.new_context(base_url=self.url, locale="en-GB", **more)  # type: ignore[arg-type]
+        context.set_default_timeout(40_000)
+        page = await context.new_page()
+        page.on("console", lambda said: self._heard(said.type, said.text))
+        page.on("pageerror", lambda error: self._heard("error", str(error)))
+        try:
+            yield page
+        finally:
+            await context.close()
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
+
+    async def log_in(self, page: Page, name: str) -> None:
+        """Log in as a person would."""
+        await page.goto("/login")
+        await page.get_by_label("Name").fill(name)
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Log in").click()
+        await page.wait_for_url("**/")
+
+    async def exchange(self, serial_number: str) -> None:
+        """Plug another reader in where one was."""
+        self.swapped.nameplate = Nameplate(serial_number)
+        self.house.wires[SWAPPED].replug()
+
+
+async def present(at: Bench, people: Travellers) -> None:
+    """Present one specimen after the other, until cancelled."""
+    while True:
+        await at.reader.present(people.marked())
+        await asyncio.sleep(0.3)
+
+
+async def faults_of(page: Page) -> list[str]:
+    """What axe-core holds against a page: what keeps people from using it."""
+    await page.evaluate(AXE)
+    found = json.loads(await page.evaluate(LOOK))
+    return [f"{page.url}: {each}" for each in found]
+
+
+@contextlib.asynccontextmanager
+async def bench(folder: Path, profile: str = "training") -> AsyncIterator[Bench]:
+    """Everything, running; none of it is left afterwards."""
+    run, camera, console = folder / "run", free_port(), free_port()
+    url = f"http://127.0.0.1:{console}"
+    described = folder / "simulators.toml"
+    described.write_text(SIMULATED.format(run=run, camera=camera))
+    async with contextlib.AsyncExitStack() as stack:
+        house = House(folder, stack.enter_context(Mosquitto()), profile=profile)
+        house.extra = (
+            f'[console]\nlisten = "127.0.0.1:{console}"\nusers_file = "{users(folder)}"\n'
+            f'simulators = "{run}/simulators.sock"\nidle_s = 60\n' + DEVICES.format(run=run, camera=camera)
+        )
+        stack.push_async_callback(house.stack.aclose)
+        reader = AccessIs(await house.wire(READER))
+        swapped = Elyctis(await house.wire(SWAPPED), nameplate=Nameplate("SIM0001"))
+        house.describe(READER, "mrz-serial", 'framing = "accessis"')
+        house.describe(SWAPPED, "mrz-serial", 'framing = "elyctis"')
+        # A camera's worker loads libraries for seconds where many tests run beside this one.
+        patient = house.config.read_text().replace("heartbeat_limit_s = 1", "heartbeat_limit_s = 30")
+        house.config.write_text(patient)
+        post = await stack.enter_async_context(Post.running(described, run_dir=run))
+        playwright = await stack.enter_async_context(async_playwright())
+        browser = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        stack.push_async_callback(browser.close)
+        await house.start()
+        stack.push_async_callback(_stopped, house)
+        await until((folder / "state" / "console.sock").exists)
+        async with httpx.AsyncClient(timeout=60) as client:  # has the console's process started
+            assert (await client.get(f"{url}/login")).status_code == 200
+        yield Bench(house, post, url, browser, reader, swapped)
+
+
+async def _stopped(house: House) -> None:
+    assert await house.stop() == 0, house.log[-3000:]
+
+
+def now_ms() -> float:
+    """The clock that a page's `Date.now()` reads, too."""
+    return time.time() * 1000

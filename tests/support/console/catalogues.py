@@ -1,0 +1,65 @@
+"""What the pages say, collected from templates and code; run it to bring the catalogues up to date."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import polib
+
+from gateway.console.web.i18n import LANGUAGES, MESSAGES
+from gateway.console.web.jinja import TEMPLATES, environment
+
+CONSOLE = TEMPLATES.parent
+MARKS = {"marked", "say", "_"}
+
+
+def wanted() -> dict[str, str]:
+    """Every text that a page may say, with the file it is from."""
+    return dict(_of_code()) | dict(_of_templates())
+
+
+def _of_templates() -> Iterator[tuple[str, str]]:
+    extract = environment("en").extract_translations  # type: ignore[attr-defined]
+    for template in sorted(TEMPLATES.rglob("*.html")):
+        for _, _, message in extract(template.read_text()):
+            text = message[0] if isinstance(message, tuple) else message  # a tuple where it has variables
+            if text is not None:  # None where the text is a variable
+                yield text, template.name
+
+
+def _of_code() -> Iterator[tuple[str, str]]:
+    for module in sorted(CONSOLE.glob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(text)), *_]) if (
+                    name in MARKS
+                ):
+                    yield text, module.name
+
+
+def file_of(language: str) -> Path:
+    return MESSAGES / f"{language}.po"
+
+
+def update(language: str) -> None:
+    """Add what is missing, without a translation, and take out what nobody says any more."""
+    path = file_of(language)
+    known = {entry.msgid: entry.msgstr for entry in polib.pofile(str(path))} if path.exists() else {}
+    catalogue = polib.POFile(wrapwidth=110)
+    catalogue.metadata = {"Language": language, "Content-Type": "text/plain; charset=utf-8"}
+    for message, place in sorted(wanted().items()):
+        catalogue.append(
+            polib.POEntry(
+                msgid=message,
+                msgstr=known.get(message, ""),
+                comment=place,
+                flags=["python-format"] if "%(" in message else [],
+            )
+        )
+    catalogue.save(str(path))
+
+
+if __name__ == "__main__":
+    for language in LANGUAGES:
+        if language != "en":
+            update(language)

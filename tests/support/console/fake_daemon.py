@@ -1,0 +1,158 @@
+"""A gateway that is none: what the console asks of a daemon, answered out of memory, and remembered."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from drivers.driver import Condition, Family, Identity
+from drivers.links.link import Action, Cause
+from drivers.observation import Outcome
+from drivers.self_test import CheckLevel, CheckReport, CheckStep
+from gateway.api.models import (
+    Claimed,
+    Counters,
+    DeviceView,
+    EventView,
+    Live,
+    PostView,
+    Tally,
+    TraceItem,
+)
+from gateway.api.operations import Order, Refusal, Reveal, Who
+from gateway.contract.envelope import Clock, Provenance
+from gateway.contract.states import DestinationReport, DeviceState, GatewayReport
+
+AT = datetime(2026, 11, 28, 8, 15, 30, tzinfo=UTC)
+SESSION = "0f8fad5bd9cb469f"
+
+
+def device(position: str, **more: object) -> DeviceView:
+    """A reader that is well."""
+    ordinary = {
+        "position": position,
+        "driver": "mrz-serial",
+        "family": Family.PASSPORT_READER,
+        "address": "usb:0DB5:0137:A0012345",
+        "state": DeviceState(state=Condition.ONLINE, since=AT, session=SESSION, provenance=Provenance.LIVE),
+        "identity": Identity(model="OCR315e", serial_number="A0012345", firmware="2.14"),
+        "accepted": "A0012345",
+        "last_good": AT,
+        "pid": 4711,
+        "tally": Tally(lifetime=Counters(good=1200, bad=7), since_reset=Counters(good=12)),
+        "levels": ("internal", "interactive"),
+    }
+    return DeviceView(**{**ordinary, **more})
+
+
+def held(position: str) -> DeviceView:
+    """A reader whose port another program has, claimed by a lane."""
+    state = DeviceState(
+        state=Condition.OFFLINE,
+        since=AT,
+        cause=Cause.PORT_HELD,
+        text="ModemManager (pid 712) holds the port.",
+        action=Action.RESTART,
+        how="sudo systemctl mask --now ModemManager",
+        session=SESSION,
+    )
+    return device(
+        position, state=state, identity=None, last_good=None, claim=Claimed(station="lane-2", since=AT)
+    )
+
+
+class BenchDaemon:
+    """Two readers, one of them in trouble. What was ordered stands in `orders`."""
+
+    def __init__(self) -> None:
+        self.devices = {one.position: one for one in (device("lane-1/reader"), held("lane-2/reader"))}
+        self.orders: list[tuple[str, Order, Who]] = []
+        self.checks: list[tuple[str, CheckLevel, Who]] = []
+        self.traces: list[tuple[str, Who, Reveal | None]] = []
+        self.news: asyncio.Queue[Live | None] = asyncio.Queue()
+        """What `live` yields; None ends it."""
+        self.refuses: Refusal | None = None
+        self.streams = 0
+        """Streams of news that are open."""
+        self.traces_go_on = False
+        """Whether a trace is open until somebody closes it."""
+
+    @property
+    def touched(self) -> int:
+        """How often anything was asked that changes or records something."""
+        return len(self.orders) + len(self.checks) + len(self.traces)
+
+    def _known(self, position: str) -> DeviceView:
+        if self.refuses is not None:
+            raise self.refuses
+        if position not in self.devices:
+            raise Refusal("unknown", f"There is no {position}.", "borderpost devices")
+        return self.devices[position]
+
+    async def view(self) -> PostView:
+        if self.refuses is not None:
+            raise self.refuses
+        return PostView(
+            site="ke-busia",
+            gateway="gw-1",
+            session=SESSION,
+            at=AT,
+            config=str(Path("/etc/borderpost/gateway.toml")),
+            report=GatewayReport(
+                version="0.1.0",
+                profile="test",
+                bootid="7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071",
+                clock=Clock.SYNCED,
+                epoch="5f0c2a6e9b7d4c33",
+                since=AT,
+                destinations=(
+                    DestinationReport(
+                        name="local", connected=True, waiting=3, expired=0, parked=1, halted=None
+                    ),
+                ),
+            ),
+            devices=tuple(self.devices.values()),
+        )
+
+    async def tail(self, position: str) -> list[EventView]:
+        self._known(position)
+        data = {"lines": "<tuple len=2>"}
+        return [
+            EventView(
+                position=position,
+                type="document.read",
+                at=AT,
+                provenance=Provenance.LIVE,
+                took_ms=2.4,
+                data=data,
+            )
+        ]
+
+    async def check(self, position: str, level: CheckLevel, by: Who) -> CheckReport:
+        self._known(position)
+        self.checks.append((position, level, by))
+        step = CheckStep(name="link.answers", outcome=Outcome.SUCCESSFUL, text="It answered.", measured=12.0)
+        return CheckReport(level=level, at=AT, steps=(step,))
+
+    async def obey(self, position: str, order: Order, by: Who) -> None:
+        self._known(position)
+        self.orders.append((position, order, by))
+
+    async def live(self) -> AsyncGenerator[Live]:
+        self.streams += 1
+        try:
+            while (news := await self.news.get()) is not None:
+                yield news
+        finally:
+            self.streams -= 1
+
+    async def trace(
+        self, position: str, by: Who, reveal: Reveal | None = None
+    ) -> AsyncGenerator[TraceItem | None]:
+        self._known(position)
+        self.traces.append((position, by, reveal))
+        revealed = "1c 02 50" if reveal else None
+        yield None
+        yield TraceItem(at_s=1.25, direction="in", size=3, hex=revealed, meaning="MRZ frame")
+        if self.traces_go_on:
+            await asyncio.Event().wait()

@@ -1,0 +1,111 @@
+"""A counter with a swipe reader on a pty and a chip reader on vpcd, and the driver that has both."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from support.devices.serial_readers import FRAMES
+
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
+from drivers.passport.observations import DocumentRead, DocumentRemoved
+from simulators.errors import SimulatorError
+from simulators.links.serial_line import SerialLine
+from simulators.mrz import Document
+from simulators.passport.chip import Chip, IssuingState, VpcdSlot
+
+SLOT = "Virtual PCD 00 00"
+
+
+class Counter:
+    """What is done at the counter, and what the driver says of it."""
+
+    def __init__(self, wire: SerialLine, slot: VpcdSlot, driver: MrzSerial) -> None:
+        self.slot, self._wire = slot, wire
+        self.said: list[Any] = []
+        self.heard: Callable[[Any], object] = lambda said: None
+        self._listening = asyncio.create_task(self._listen(driver))
+
+    async def _listen(self, driver: MrzSerial) -> None:
+        async with contextlib.aclosing(driver.watch()) as observations:
+            async for observation in observations:
+                self.said.append(observation)
+                self.heard(observation)
+
+    async def present(self, document: Document, chip: Chip | None) -> DocumentRead:
+        """Swipe and lay down; returns the sum of what was read."""
+        self.said.clear()
+        if chip is not None:
+            await self.lay(chip)
+        await self._wire.send(FRAMES["text"](document.lines))
+        return await self.until(DocumentRead)
+
+    async def lay(self, chip: Chip) -> None:
+        """Put a document on the chip reader."""
+        await patiently(lambda: self.slot.insert(chip))
+
+    async def until(self, kind: type[Any]) -> Any:
+        async with asyncio.timeout(30):
+            while not (found := [one for one in self.said if isinstance(one, kind)]):
+                assert not self._listening.done(), self._listening.exception()
+                await asyncio.sleep(0.005)
+        return found[0]
+
+    async def take_away(self) -> None:
+        await self.slot.remove()
+        await self.until(DocumentRemoved)
+
+    async def close(self) -> None:
+        self._listening.cancel()
+        await asyncio.gather(self._listening, return_exceptions=True)
+
+
+async def patiently(what: Any) -> None:
+    """pcscd looks at its slots a few times a second, and holds the port of a card that left until then."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await what()
+            except (SimulatorError, LinkError):
+                await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[Counter]:
+    """The counter, with that issuing state trusted. There must be a pcscd; see support.devices.pcscd."""
+    trust = folder / "trust"
+    trust.mkdir()
+    (trust / "csca.cer").write_bytes(issuer.csca.der)
+    (trust / "csca.crl").write_bytes(issuer.crl())
+    links = Links()
+
+    async def service_is_up() -> None:
+        async with links.smart_card(SLOT) as slot:
+            # pcscd may not know yet that the card of an earlier counter is gone.
+            assert await slot.empty(10)
+
+    await patiently(service_is_up)
+    assert links.simulated, "a virtual reader is known for what it is"
+    async with SerialLine.at(folder / "port", look_s=0.002) as wire, VpcdSlot() as slot:
+        settings = MrzSerialSettings.model_validate(
+            {
+                "port": str(folder / "port"),
+                "framing": "text",
+                "chip": {"reader": SLOT, "trust": [str(trust)], "wait_s": 5},
+            }
+        )
+        driver = MrzSerial(settings, links)
+        await driver.open()
+        await wire.host_opened()
+        running = Counter(wire, slot, driver)
+        try:
+            yield running
+        finally:
+            await running.close()
+            await slot.remove()
+            await driver.close()
+            await links.close()
+            await asyncio.get_running_loop().shutdown_default_executor()

@@ -1,0 +1,91 @@
+"""Our drivers before our simulated scanners, in one process: real USB/IP, a real pty, people at the glass."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from drivers.fingerprint.nb1010 import Nb1010 as Nb1010Driver
+from drivers.fingerprint.nb1010 import Nb1010Settings
+from drivers.fingerprint.uru4000.driver import Uru4000 as UruDriver
+from drivers.fingerprint.uru4000.driver import Uru4000Settings
+from drivers.fingerprint.zfm.driver import Zfm, ZfmSettings
+from drivers.links.factory import Links
+from simulators.fingerprint.fingers import Condition, Finger, Touch
+from simulators.fingerprint.nb1010 import Nb1010
+from simulators.fingerprint.platen import Platen
+from simulators.fingerprint.uru4000 import Uru4000
+from simulators.fingerprint.usb_scanner import UsbScanner
+from simulators.fingerprint.zfm.module import ZfmModule
+from simulators.links.serial_line import SerialLine
+from simulators.usb.usbip_bus import UsbIpBus
+
+FINGER = Finger(5)
+USB_MODELS = ("4500", "4000", "microsoft-v2", "nb1010")
+ZFM_MODELS = ("r503",)
+
+
+@dataclass
+class Before:
+    """A driver that is not opened yet, and what the test has in its hands of the scanner before it."""
+
+    driver: Any
+    links: Links
+    scanner: UsbScanner | ZfmModule
+    unplug: Callable[[], None]
+    replug: Callable[[], None]
+
+    @property
+    def platen(self) -> Platen:
+        return self.scanner.platen
+
+
+def usb_scanner(model: str, *, dirty: bool = False, **more: Any) -> UsbScanner:
+    """One of that model, which has drawn `FINGER`: that takes a second, in which it would not answer."""
+    scanner: UsbScanner = Nb1010(**more) if model == "nb1010" else Uru4000(model, **more)
+    scanner.platen.foresee(FINGER.touch(), dirty=dirty)
+    return scanner
+
+
+def driver_of(model: str) -> str:
+    """The name of the driver for a model."""
+    return {"nb1010": "nb1010", "r503": "zfm"}.get(model, "uru4000")
+
+
+@contextlib.asynccontextmanager
+async def before(model: str, folder: Path, **settings: Any) -> AsyncIterator[Before]:
+    """A driver before a scanner of that model, over USB/IP or on a pty in the folder."""
+    links = Links()
+    wanted = {"quality": "ridge_clarity"} | settings
+    if model in ZFM_MODELS:
+        async with SerialLine.at(folder / "finger", look_s=0.001) as line:
+            module = ZfmModule(line, model, capture_s=0.02)
+            module.platen.foresee(FINGER.touch())
+            module.start()
+            driver: Any = Zfm(ZfmSettings(port=str(line.path), model=model, poll_s=0.01, **wanted), links)
+            yield Before(driver, links, module, line.unplug, line.replug)
+        return
+    scanner = usb_scanner(model)
+    async with UsbIpBus() as bus:
+        bus.connect("1-1", scanner)
+        url = bus.url("1-1")
+        if model == "nb1010":
+            driver = Nb1010Driver(Nb1010Settings(port=url, **wanted), links)
+        else:
+            driver = UruDriver(Uru4000Settings(port=url, **wanted), links)
+        try:
+            yield Before(driver, links, scanner, scanner.unplug, scanner.replug)
+        finally:
+            scanner.close()
+
+
+def two_fingers(apart_mm: float) -> tuple[Touch, Touch]:
+    """Two fingertips, laid side by side: so far are their middles apart."""
+    tip = replace(FINGER.touch(condition=Condition.PARTIAL), rotation_deg=0.0)
+    other = replace(Finger(9).touch(condition=Condition.PARTIAL), rotation_deg=0.0)
+    # A fingertip touches 2.5 mm right of and 5 mm above the finger's middle.
+    return (
+        replace(tip, right_mm=-2.5 - apart_mm / 2, up_mm=-5.0),
+        replace(other, right_mm=-2.5 + apart_mm / 2, up_mm=-5.0),
+    )

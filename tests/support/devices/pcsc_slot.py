@@ -1,0 +1,84 @@
+"""A PC/SC slot without a service: real chips of the simulator, laid down and taken away by a test."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+from drivers.links.smartcard import CardGone
+from simulators.passport.chip import CardRemovedError, Chip
+
+
+class SlotCard:
+    def __init__(self, chip: Chip, slot: "Slot") -> None:
+        self._chip, self._slot = chip, slot
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        self._abandoned = True
+
+    def transmit(self, command: bytes) -> bytes:
+        self._slot.before_command()
+        if self._abandoned or self._slot.chip is not self._chip:
+            raise CardGone
+        try:
+            return self._chip.transmit(command)
+        except CardRemovedError:
+            self._slot.loop.call_soon_threadsafe(self._slot.lay, None)
+            raise CardGone from None
+
+    def release(self) -> None:
+        self._slot.released += 1
+
+
+class Slot:
+    """What the driver's link is to the service, this is to a simulated chip."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.chip: Chip | None = None
+        self.failure: LinkError | None = None
+        self.before_command: Callable[[], object] = lambda: None
+        self.released = 0
+        self._changed = asyncio.Condition()
+
+    def lay(self, chip: Chip | None) -> None:
+        if chip is not None:
+            chip.place()
+        self.chip = chip
+
+    async def card(self, timeout_s: float) -> SlotCard | None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self.chip is None:
+                    await asyncio.sleep(0.002)
+        return SlotCard(self.chip, self) if self.chip is not None else None
+
+    async def empty(self, timeout_s: float) -> bool:
+        while self.chip is not None:
+            await asyncio.sleep(0.002)
+        return True
+
+    async def blocking(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        running = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+
+class SlotLinks(Links):
+    """Links whose smart card slots all lead to one slot."""
+
+    def __init__(self, slot: Slot | None = None) -> None:
+        super().__init__()
+        self.slot = slot or Slot()
+
+    @contextlib.asynccontextmanager
+    async def smart_card(self, reader: str) -> AsyncIterator[Any]:
+        if self.slot.failure is not None:
+            raise self.slot.failure
+        yield self.slot

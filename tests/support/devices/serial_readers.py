@@ -1,0 +1,74 @@
+"""A serial document reader on a pty: the far end of its wire, and what the real driver makes of it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from drivers.links.factory import Links
+from drivers.links.link import LinkError
+from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
+from simulators.links.serial_line import SerialLine
+from simulators.passport import accessis, elyctis, rte, text
+
+FRAMES: dict[str, Callable[[Sequence[str]], bytes]] = {
+    "accessis": accessis.ocr_frame,
+    "elyctis": elyctis.inquire_answer,
+    "rte": rte.rte_frame,
+    "text": text.text_frame,
+}
+
+
+REARM = b"C\x00\x01\x00C\x00\x01\x01"
+"""How an Elyctis reader is made to read on."""
+
+
+class Reader:
+    """A driver under test, with its wire in our hands."""
+
+    def __init__(self, wire: SerialLine, driver: MrzSerial, device: elyctis.Elyctis | None) -> None:
+        self.device = device
+        self.wire = wire
+        self.driver = driver
+        self.said: asyncio.Queue[object] = asyncio.Queue()
+
+    async def listen(self) -> None:
+        """Collect what the driver says until its link fails."""
+        async with contextlib.aclosing(self.driver.watch()) as observations:
+            try:
+                async for observation in observations:
+                    self.said.put_nowait(observation)
+            except LinkError as error:
+                self.said.put_nowait(error)
+
+    async def next(self, kind: type[Any] = object) -> Any:
+        """The next thing of that kind; what comes before it is passed over."""
+        while True:
+            said = await self.said.get()
+            if isinstance(said, kind):
+                return said
+
+
+@contextlib.asynccontextmanager
+async def reader_on(port: Path, **settings: Any) -> AsyncIterator[Reader]:
+    """An opened driver and its wire."""
+    async with SerialLine.at(port, look_s=0.002) as wire:
+        # It answers the questions asked at open; the other kinds never listen.
+        device = elyctis.Elyctis(wire) if settings["framing"] == "elyctis" else None
+        links = Links()
+        driver = MrzSerial(MrzSerialSettings(port=str(port), **settings), links)
+        await driver.open()
+        await wire.host_opened()
+        if settings["framing"] == "elyctis":
+            await wire.heard(REARM)
+            wire.forget()
+        reader = Reader(wire, driver, device)
+        listening = asyncio.create_task(reader.listen())
+        try:
+            yield reader
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            await driver.close()
+            await links.close()

@@ -1,0 +1,161 @@
+"""The command path by itself: what arrives is handed in, what comes out written down, time set by hand."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support.gateway.deliveries import FakeTime
+from support.plugins.scripted_drivers import Obedient
+
+from drivers.command import Call, Command
+from drivers.driver import Condition
+from drivers.observation import Observation
+from gateway.commands.dispatcher import CommandPath
+from gateway.config import Commands, Roles
+from gateway.contract.commands import CommandAnswer, CommandState, Outcome
+from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
+from gateway.contract.topics import Position, SiteTopics
+
+TOPICS = SiteTopics("uto-test", "gw-1")
+BARRIER = Position("lane-1", "barrier")
+OTHER = Position("lane-2", "barrier")
+SESSION = "session-1"
+ROLES = Roles.model_validate(
+    {
+        "authority": "UTO",
+        "role": {
+            "all": {"verbs": ["*"], "moves": True},
+            "chief": {"verbs": ["*"], "moves": True, "steal": True},
+            "looks": {"verbs": ["look"]},
+        },
+        "station": {
+            "counter-1": {"roles": ["all"], "positions": ["*/*"]},
+            "counter-2": {"roles": ["all"], "positions": ["*/*"]},
+            "chief": {"roles": ["chief"], "positions": ["*/*"]},
+            "guard": {"roles": ["looks"], "positions": ["lane-1/*"]},
+            "idle": {},
+            "abroad": {"authority": "XX"},
+        },
+    }
+)
+
+
+@dataclass
+class Machine:
+    """A device that writes down what it is told."""
+
+    commands: Mapping[str, Command] = field(default_factory=lambda: Obedient.commands)
+    condition: Condition = Condition.ONLINE
+    there: bool = True
+    told: list[tuple[int, str, Call, Any]] = field(default_factory=list)
+
+    def obey(self, ticket: int, verb: str, call: Call, args: bytes) -> bool:
+        if self.there:
+            self.told.append((ticket, verb, call, json.loads(args)))
+        return self.there
+
+    @property
+    def verbs(self) -> list[str]:
+        return [verb for _, verb, _, _ in self.told]
+
+
+class Desk:
+    """A command path between stations and two machines."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.time = FakeTime()
+        self.machines = {BARRIER: Machine(), OTHER: Machine()}
+        self.answers: list[tuple[str, CommandAnswer, bytes]] = []
+        self.retained: dict[str, dict[str, Any]] = {}
+        self.records: list[tuple[Position, Observation, str]] = []
+        self.holders: list[tuple[Position, str | None]] = []
+        self.numbers = itertools.count(1)
+        self.path = CommandPath(SESSION, TOPICS, Commands(**settings), ROLES, self, time_source=self.time)
+
+    # What the path needs of the outside
+
+    def device(self, position: Position) -> Machine | None:
+        return self.machines.get(position)
+
+    def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
+        self.answers.append((topic, CommandAnswer.model_validate_json(payload), correlation))
+
+    def retain(self, topic: str, payload: bytes | None) -> None:
+        if payload is None:
+            self.retained.pop(topic, None)
+        else:
+            self.retained[topic] = json.loads(payload)
+
+    def record(self, position: Position, observation: Observation, transaction: str) -> None:
+        self.records.append((position, observation, transaction))
+
+    def claim_changed(self, position: Position, holder: str | None) -> None:
+        self.holders.append((position, holder))
+
+    # What tests do
+
+    def arrive(
+        self,
+        verb: str,
+        station: str = "counter-1",
+        *,
+        position: Position = BARRIER,
+        retain: bool = False,
+        expires_s: int | None = 3,
+        payload: bytes | None = None,
+        correlation: bytes | None = None,
+        topic: str | None = None,
+        on_its_way_s: float = 0,
+        **body: Any,
+    ) -> list[CommandAnswer]:
+        """Let a message arrive; returns the answers that come at once."""
+        number = next(self.numbers)
+        whole = {"cmd_id": f"c{number}", "session": SESSION, "n": number} | body
+        message = mqtt.MQTTMessage(topic=(topic or TOPICS.command(position, verb, station)).encode())
+        message.payload = json.dumps(whole).encode() if payload is None else payload
+        message.retain = retain
+        message.properties = Properties(PacketTypes.PUBLISH)
+        if expires_s is not None:
+            message.properties.MessageExpiryInterval = expires_s
+        if correlation is not None:
+            message.properties.CorrelationData = correlation
+        message.properties.ResponseTopic = "bgw/v1/uto-test/elsewhere"
+        before = len(self.answers)
+        self.path.take(message, self.time.boot_ns() - round(on_its_way_s * 1e9))
+        return [answer for _, answer, _ in self.answers[before:]]
+
+    def end(
+        self, state: CommandState = CommandState.DONE, result: bytes = b"{}", **why: Any
+    ) -> CommandAnswer:
+        """End what the machine was told last; returns the answer."""
+        ticket, _, _, _ = self.machines[BARRIER].told[-1]
+        before = len(self.answers)
+        self.path.answered(BARRIER, ticket, Outcome(state, result=result, **why))
+        ((_, answer, _),) = self.answers[before:]
+        return answer
+
+    def done(self, verb: str, station: str = "counter-1", **more: Any) -> None:
+        """Have a command accepted and done."""
+        (accepted,) = self.arrive(verb, station, **more)
+        assert accepted.state is CommandState.ACCEPTED, accepted
+        assert self.end().state is CommandState.DONE
+
+    def of(self, kind: type[Observation]) -> list[Any]:
+        return [observation for _, observation, _ in self.records if type(observation) is kind]
+
+    @property
+    def decided(self) -> list[CommandDecided]:
+        return self.of(CommandDecided)
+
+    @property
+    def ended(self) -> list[CommandEnded]:
+        return self.of(CommandEnded)
+
+    @property
+    def claims(self) -> list[ClaimChanged]:
+        return self.of(ClaimChanged)

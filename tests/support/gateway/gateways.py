@@ -1,0 +1,162 @@
+"""A whole gateway: the real daemon in its own process, a real Mosquitto, readers on ptys, a workstation."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.brokers.mosquitto import Mosquitto
+from support.gateway.workers import PLUGINS
+from support.process.daemons import Forked, daemon
+
+from gateway.client import Workstation
+from simulators.links.serial_line import SerialLine
+
+HEAD = """
+[gateway]
+site = "{site}"
+name = "gw-1"
+profile = "{profile}"
+state_dir = "{folder}/state"
+{more}
+[broker]
+host = "127.0.0.1"
+port = {port}
+embedded = {embedded}
+{login}
+[supervision]
+heartbeat_s = 0.2
+heartbeat_limit_s = {silent_s}
+backoff_first_s = 0.1
+backoff_max_s = 1
+"""
+DEVICE = """
+[device."{position}"]
+driver = "{driver}"
+port = "{port}"
+{more}
+"""
+
+
+@dataclass
+class House:
+    """One gateway and everything around it."""
+
+    folder: Path
+    broker: Mosquitto
+    wires: dict[str, SerialLine] = field(default_factory=dict)
+    devices: dict[str, str] = field(default_factory=dict)
+    extra: str = ""
+    site: str = "uto-test"
+    more: str = ""
+    """Further lines of [gateway]."""
+    login: str = ""
+    """Lines of [broker]: who the gateway is there."""
+    profile: str = "test"
+    silent_s: float = 1
+    """A worker that gives no sign of life for so long is replaced."""
+    path: tuple[Path, ...] = ()
+    """Folders where the daemon looks for modules first."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the daemon finds there besides."""
+    under: tuple[str, ...] = ()
+    """What the daemon is started by, such as `setpriv` with its options."""
+    process: Forked | asyncio.subprocess.Process | None = None
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "post.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "gateway.log").read_text()
+
+    async def wire(self, position: str) -> SerialLine:
+        """A plugged reader for that position."""
+        line = SerialLine.at(self.port(position), look_s=0.002)
+        self.wires[position] = await self.stack.enter_async_context(line)
+        return line
+
+    def port(self, position: str) -> Path:
+        return self.folder / position.replace("/", "-")
+
+    def describe(self, position: str, driver: str = "odd", more: str = "") -> None:
+        """Put a device into the configuration."""
+        self.devices[position] = DEVICE.format(
+            position=position, driver=driver, port=self.port(position), more=more
+        )
+        self.write()
+
+    def write(self) -> None:
+        head = HEAD.format(
+            profile=self.profile,
+            folder=self.folder,
+            port=self.broker.port,
+            embedded=str(self.profile != "production" and not self.login).lower(),
+            site=self.site,
+            silent_s=self.silent_s,
+            login=self.login,
+            more=self.more,
+        )
+        self.config.write_text(head + self.extra + "".join(self.devices.values()))
+
+    async def start(self) -> None:
+        """Start the daemon; as a Python of its own where it has to be in that environment from the first."""
+        path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
+        environment = {**os.environ, **self.environment, "PYTHONPATH": path}
+        if "LD_PRELOAD" not in environment and not self.under:
+            self.process = daemon(self.config, self.folder / "gateway.log", environment)
+            return
+        with (self.folder / "gateway.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *(*self.under, sys.executable, "-m", "gateway", str(self.config)),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    async def stop(self, number: int = signal.SIGTERM, within_s: float = 10) -> int:
+        """Stop the daemon; returns its exit code."""
+        assert self.process is not None
+        process, self.process = self.process, None
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(number)
+        async with asyncio.timeout(within_s):
+            return await process.wait()
+
+    def workstation(self, *positions: str, **more: object) -> Workstation:
+        return Workstation("127.0.0.1", self.broker.port, site=self.site, positions=positions or None, **more)
+
+
+async def until(true: object, within_s: float = 20) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def house(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[House]:
+    """A gateway that is not started yet."""
+    house = House(tmp_path, mosquitto)
+    try:
+        yield house
+    finally:
+        if house.process is not None:
+            process = house.process
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 10)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+                pytest.fail(f"the gateway did not stop:\n{house.log[-3000:]}")
+        await house.stack.aclose()

@@ -1,0 +1,171 @@
+"""Plays recordings as the devices of one post, and collects what comes out of its gateway."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.gateway.gateways import House
+
+from drivers.links.recording.endpoints import placed
+from drivers.links.recording.recording import Recording
+from gateway.cli._lib.replay_player import Player, place_of
+from gateway.client import DeviceStatus, Received, Workstation
+from gateway.contract.envelope import Provenance
+from gateway.contract.topics import Position
+from simulators.links.serial_line import SerialLine
+
+ROOT = Path(__file__).parents[2] / "recordings"
+LONGEST_PAUSE_S = 0.4
+MANY_QUESTIONS = 10
+ROLES = """
+authority = "UTO"
+[role.all]
+verbs = ["*"]
+[station.counter-1]
+roles = ["all"]
+positions = ["*/*"]
+"""
+
+
+def recordings() -> list[Path]:
+    """All recordings of this repository."""
+    return sorted(ROOT.rglob("*.rec"))
+
+
+def expected(path: Path) -> Path:
+    """The file with a recording's expected events."""
+    return path.with_suffix(".events.json")
+
+
+@dataclass
+class Replay:
+    """One recording as a device of the post."""
+
+    position: str
+    recording: Recording
+    said: list[dict[str, Any]] = field(default_factory=list)
+    provenances: set[Provenance] = field(default_factory=set)
+    online: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
+    """Who answered and every event of each recording, out of one gateway that runs all of them at once."""
+    replays = {
+        path: Replay(f"lane-{number}/device", Recording.parse(path.read_text()))
+        for number, path in enumerate(paths, start=1)
+    }
+    house.silent_s = 20  # all of them compute at once, on a machine that may be busy
+    (house.folder / "roles.toml").write_text(ROLES)
+    house.extra = '[commands]\nroles_file = "roles.toml"\n'
+    async with AsyncExitStack() as stack:
+        waiting = asyncio.Event()
+        playing = {
+            path: await _device(house, replay, stack, waiting if _talks(replay.recording) else None)
+            for path, replay in replays.items()
+        }
+        desk = await stack.enter_async_context(house.workstation(station="counter-1"))
+        await asyncio.wait_for(desk.connected.wait(), 10)
+        watching = asyncio.create_task(
+            _watch(desk, {Position.parse(r.position): r for r in replays.values()})
+        )
+        await house.start()
+        asking = [asyncio.create_task(_ask(desk, replay)) for replay in replays.values()]
+        try:
+            # Where each answer must come within half a second, nobody else shall compute.
+            await asyncio.gather(
+                *(task for path, task in playing.items() if not _talks(replays[path].recording))
+            )
+            waiting.set()
+            await asyncio.gather(*playing.values(), *asking)
+        finally:
+            # The gateway delivers what it has, and then says that it goes.
+            await house.stop()
+        await asyncio.wait_for(watching, 20)
+    assert {word for replay in replays.values() for word in replay.provenances} <= {Provenance.REPLAYED}
+    return {path: replay.said for path, replay in replays.items()}
+
+
+def _talks(recording: Recording) -> bool:
+    """Whether its driver asks again and again."""
+    return len([chunk for chunk in recording.chunks if chunk.direction == "out"]) > MANY_QUESTIONS
+
+
+async def _device(
+    house: House, replay: Replay, stack: AsyncExitStack, waiting: asyncio.Event | None
+) -> "asyncio.Task[None]":
+    """Describe the device, and play its recording once the gateway has come, after waiting."""
+    player = Player(replay.recording, LONGEST_PAUSE_S)
+    place = place_of(replay.recording)
+    if place == "url":
+        port, said = await stack.enter_async_context(player.serving())
+        where = f"http://127.0.0.1:{port}"
+        playing = asyncio.create_task(_until(said))
+    else:
+        line = SerialLine.at(house.port(replay.position), look_s=0.002, replays=True)
+        where = str(line.path)
+        playing = asyncio.create_task(_play(player, line, waiting))
+    settings = placed(replay.recording.settings, place, where)
+    lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
+    house.devices[replay.position] = "\n".join(
+        [f'\n[device."{replay.position}"]', f'driver = "{replay.recording.driver}"', *lines, ""]
+    )
+    house.write()
+    return playing
+
+
+async def _play(player: Player, line: SerialLine, waiting: asyncio.Event | None) -> None:
+    if waiting is not None:
+        await waiting.wait()
+    async with line:
+        await player.on(line)
+
+
+async def _until(said: asyncio.Event) -> None:
+    await said.wait()
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value)
+
+
+async def _ask(desk: Workstation, replay: Replay) -> None:
+    """Give the command that the recorded device was given."""
+    if replay.recording.asked is not None:
+        verb, request = replay.recording.asked
+        await replay.online.wait()
+        await desk.command(replay.position, verb, request, timeout_s=30)
+
+
+async def _watch(desk: Workstation, replays: dict[Position, Replay]) -> None:
+    """Write down what comes until the gateway goes."""
+    async for item in desk.everything():
+        replay = replays.get(item.position)
+        match item:
+            case Received() if replay is not None and not item.envelope.type.startswith("bgw.command."):
+                replay.said.append(_told(item))
+                replay.provenances.add(item.envelope.provenance)
+            case DeviceStatus(description=description) if replay is not None:
+                if item.online and description is not None and not replay.online.is_set():
+                    assert description.identity is not None
+                    identity = description.identity.model_dump(mode="json")
+                    replay.said.insert(0, {"type": "identity", "data": identity})
+                    replay.online.set()
+                if not item.gateway_online and item.state is not None:
+                    return
+
+
+def _told(received: Received) -> dict[str, Any]:
+    """One event; when it came and how long it took to measure is not what the wire says."""
+    event = json.loads(received.envelope.model_dump_json())
+    data = event["data"]
+    data.pop("received_at", None)
+    if isinstance(quality := data.get("quality"), dict):
+        del quality["duration_ms"]
+    return {"type": event["type"].removeprefix("bgw.").removesuffix(".v1"), "data": data}

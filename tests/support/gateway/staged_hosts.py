@@ -1,0 +1,95 @@
+"""A machine as files: what the kernel tells of itself under /sys, /proc and /dev, staged in a folder."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.contract.envelope import Clock
+from gateway.diagnostics.host import Surroundings
+
+HEALTHY = {
+    "run/udev/control": "",
+    "proc/meminfo": "MemTotal:        4000000 kB\nMemFree:          500000 kB\nMemAvailable:    2000000 kB",
+    "proc/vmstat": "pgfault 12\noom_kill 0",
+    "sys/class/thermal/thermal_zone0/type": "x86_pkg_temp",
+    "sys/class/thermal/thermal_zone0/temp": "48000",
+}
+
+
+class StandingClock:
+    """A clock of which the kernel says whether somebody keeps it right."""
+
+    boot_id = "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"
+
+    def __init__(self, standing: Clock) -> None:
+        self._standing = standing
+
+    def unix_ns(self) -> int:
+        return 0
+
+    def boot_ns(self) -> int:
+        return 0
+
+    def standing(self) -> Clock:
+        return self._standing
+
+
+class Machine:
+    """One that is well, until something is written over."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now: datetime | None = None
+        self.standing = Clock.SYNCED
+        self.nut = ("127.0.0.1", 1)  # nobody
+        for part in ("sys", "proc", "dev", "run", "etc"):
+            (folder / part).mkdir(parents=True)
+        for file, said in HEALTHY.items():
+            self.says(file, said)
+
+    def says(self, file: str, said: object) -> Path:
+        """Put one file there."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{said}\n")
+        return path
+
+    def process(self, pid: int, name: str, holds: Path | None = None) -> None:
+        """A process that runs, and may have something open."""
+        self.says(f"proc/{pid}/comm", name)
+        descriptors = self.folder / f"proc/{pid}/fd"
+        descriptors.mkdir()
+        if holds is not None:
+            (descriptors / "7").symlink_to(holds)
+
+    def plug(self, socket: str, ids: str, number: int, *, mode: int = 0o666, **attributes: object) -> Path:
+        """A USB device in a socket, with some attributes of sysfs; returns its folder there."""
+        vendor, product = ids.split(":")
+        bus = int(socket.removeprefix("usb").partition("-")[0])
+        said = {"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number, "speed": 12}
+        said |= {"version": " 2.00", "bMaxPower": "100mA", "bmAttributes": "80", "bDeviceClass": "00"}
+        for name, value in {**said, **attributes}.items():
+            self.says(f"sys/bus/usb/devices/{socket}/{name}", value)
+        node = self.folder / f"dev/bus/usb/{bus:03}/{number:03}"
+        node.parent.mkdir(parents=True, exist_ok=True)
+        node.touch()
+        node.chmod(mode)
+        return self.folder / "sys/bus/usb/devices" / socket
+
+    @property
+    def around(self) -> Surroundings:
+        """Where to look."""
+        return Surroundings(
+            sys=self.folder / "sys",
+            proc=self.folder / "proc",
+            dev=self.folder / "dev",
+            run=self.folder / "run",
+            etc=self.folder / "etc",
+            nut=self.nut,
+            now=lambda: self.now or datetime.now(UTC),
+            clock=StandingClock(self.standing),
+        )
+
+    def locked(self, state_dir: Path, pid: int) -> None:
+        """The kernel says that a process has the gateway's lock."""
+        inode = (state_dir / "lock").stat().st_ino
+        self.says("proc/locks", f"1: FLOCK  ADVISORY  WRITE {pid} 08:01:{inode} 0 EOF")

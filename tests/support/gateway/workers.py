@@ -1,0 +1,190 @@
+"""Worker processes under a real supervisor, with a pty as their device and a notebook as the daemon."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.process import daemons
+
+from drivers.driver import Condition, Identity
+from gateway.contract.commands import Outcome
+from gateway.contract.states import DeviceDescription, DeviceState
+from gateway.supervision.forkserver_client import Nursery
+from gateway.supervision.listener import Heard
+from gateway.supervision.supervisor import Limits, Supervised
+from gateway.worker.worker import Order
+from simulators.links.serial_line import SerialLine
+
+PLUGINS = Path(__file__).parents[1] / "plugins"
+
+
+@dataclass
+class Notebook:
+    """Writes down what the supervisor hands up."""
+
+    events: list[tuple[str, Heard]] = field(default_factory=list)
+    states: list[tuple[str, DeviceState]] = field(default_factory=list)
+    descriptions: dict[str, DeviceDescription] = field(default_factory=dict)
+    standing: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
+    counts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def heard(self, position: str, heard: Heard) -> None:
+        self.events.append((position, heard))
+        self.news.set()
+
+    def state_changed(self, position: str, state: DeviceState) -> None:
+        self.states.append((position, state))
+        self.news.set()
+
+    def description_changed(self, position: str, description: DeviceDescription) -> None:
+        self.descriptions[position] = description
+        self.news.set()
+
+    def identified(self, position: str, identity: Identity) -> None:
+        self.identities[position] = identity
+
+    def counted(self, position: str, counts: dict[str, Any]) -> None:
+        counted = self.counts.setdefault(position, {})
+        for name, count in counts.items():
+            counted[name] = counted.get(name, 0) + count
+        self.news.set()
+
+    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
+        assert ticket not in self.outcomes, "each is answered once"
+        self.outcomes[ticket] = outcome
+        self.news.set()
+
+    async def outcome(self, ticket: int) -> Outcome:
+        """Wait for the end of a command."""
+        await self.until(lambda: ticket in self.outcomes)
+        return self.outcomes[ticket]
+
+    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+        if standing is None:
+            self.standing.pop((position, event_type), None)
+        else:
+            self.standing[position, event_type] = standing
+        self.news.set()
+
+    async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:
+        async with asyncio.timeout(within_s):
+            while not true():
+                self.news.clear()
+                await self.news.wait()
+
+    async def state(self, condition: Condition, position: str | None = None) -> DeviceState:
+        """Wait for the next state of that condition, counted from the last call, and return it."""
+        found: list[DeviceState] = []
+        passed_over: list[str] = []
+
+        def seen() -> bool:
+            while self.states:
+                where, state = self.states.pop(0)
+                if state.state is condition and position in (None, where):
+                    found.append(state)
+                    return True
+                passed_over.append(f"{where} {state.state}: {state.cause}, {state.text}")
+            return False
+
+        try:
+            await self.until(seen)
+        except TimeoutError:
+            heard = [f"{line} ({len(list(same))} times)" for line, same in itertools.groupby(passed_over)]
+            raise AssertionError(f"not {condition} in time, but {heard}") from None
+        return found[0]
+
+    def numbers(self, position: str) -> list[int]:
+        return [
+            json.loads(heard.open_event + b"}")["data"]["number"]
+            for where, heard in self.events
+            if where == position
+        ]
+
+
+@dataclass
+class Ward:
+    """A nursery, its devices, and the notebook."""
+
+    folder: Path
+    notebook: Notebook
+    nursery: Nursery
+    devices: dict[str, Supervised] = field(default_factory=dict)
+    wires: dict[str, SerialLine] = field(default_factory=dict)
+    stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    @property
+    def log(self) -> str:
+        """What the workers have logged."""
+        path = self.folder / "workers.log"
+        return path.read_text() if path.exists() else ""
+
+    async def device(
+        self, position: str, driver: str = "odd", *, plugged: bool = True, **more: Any
+    ) -> SerialLine:
+        """Start a device; its wire is ours."""
+        port = self.folder / position.replace("/", "-")
+        wire = SerialLine.at(port, look_s=0.002)
+        if plugged:
+            await self.stack.enter_async_context(wire)
+        else:
+            self.stack.push_async_callback(wire.close)
+        self.wires[position] = wire
+        self.start(position, driver, {"port": str(port), **more.pop("settings", {})}, **more)
+        return wire
+
+    def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> Supervised:
+        """Start a device that is not on a wire of ours."""
+        order = Order(
+            site="uto-test",
+            gateway="gw-1",
+            position=position,
+            driver=driver,
+            settings=settings,
+            **{
+                "production": False,
+                "heartbeat_s": 0.1,
+                "open_limit_s": 5,
+                "backoff_first_s": 0.05,
+                "backoff_max_s": 0.5,
+            }
+            | {key: value for key, value in more.items() if key != "limits"},
+        )
+        limits = more.get("limits", Limits(silent_s=0.6, stop_s=2))
+        supervised = Supervised(order, limits, self.nursery, self.notebook, "session-1")
+        supervised.start()
+        self.devices[position] = supervised
+        return supervised
+
+
+@pytest.fixture
+async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ward]:
+    """A supervisor without devices yet."""
+    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
+    drivers = ["odd", "obedient", "mrz-serial"]
+    nursery = Nursery(drivers, "error")
+    nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    nursery._channel.setblocking(False)
+    with theirs:
+        # Not what is standard error now: pytest gives a test another one than its setup.
+        log = tmp_path / "workers.log"
+        nursery._process = daemons.nursery(theirs, drivers, "error", log)  # type: ignore[assignment]
+    ward = Ward(tmp_path, Notebook(), nursery)
+    try:
+        yield ward
+    finally:
+        await asyncio.gather(*(device.stop() for device in ward.devices.values()))
+        await ward.nursery.close()
+        await ward.stack.aclose()
+        print(ward.log, file=sys.stderr)

@@ -1,0 +1,102 @@
+"""Daemons forked off a process that has imported one: starting Python takes a third of a second each time.
+
+It has also imported what command lines need (`support.process.command_lines`), but for what looks at the terminal.
+"""
+
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from gateway.supervision.forkserver_client import readable
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "gateway.__main__",
+        "gateway.client",
+        "gateway.delivery.outbox.admin",
+        "rich.table",
+        "typer",
+        "support.process.forkserver_preload",
+    ]
+)
+
+
+def expect_daemons() -> None:
+    """Start what daemons are forked off, so that it is there before a test counts processes."""
+    first = FORKS.Process(target=int)
+    first.start()
+    first.join()
+    first.close()
+
+
+class Forked:
+    """A process that runs a function, with what tests need of `asyncio.subprocess.Process`."""
+
+    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
+        self._process: ForkServerProcess = FORKS.Process(target=target, args=arguments, daemon=False)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        self.returncode: int | None = None
+
+    def send_signal(self, number: int) -> None:
+        if self.returncode is not None or self._process.exitcode is not None:
+            raise ProcessLookupError(self.pid)
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Wait for its end; returns its exit code, or what killed it as a negative number."""
+        if self.returncode is None:
+            await readable(self._process.sentinel)
+            self._process.join()
+            self.returncode = self._process.exitcode
+            self._process.close()
+        assert self.returncode is not None
+        return self.returncode
+
+
+def daemon(config: Path, log: Path, environment: dict[str, str]) -> Forked:
+    """A daemon, as `python -m gateway CONFIG` would be one."""
+    log.touch()
+    return Forked(_become_daemon, str(config), str(log), environment)
+
+
+def nursery(channel: socket.socket, drivers: list[str], level: str, log: Path | None = None) -> Forked:
+    """A fork server of workers; it has imported more than one that is started from nothing."""
+    return Forked(_become_nursery, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
+
+
+def _become_nursery(channel: socket.socket, log: str, drivers: list[str], level: str) -> None:
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
+    from gateway.supervision.forkserver import main
+
+    main(channel, drivers, level)
+
+
+def _become_daemon(config: str, log: str, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for descriptor, place in ((nothing, 0), (written, 1), (written, 2)):
+        os.dup2(descriptor, place)
+    os.close(written)
+    os.close(nothing)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    sys.path[:0] = environment["PYTHONPATH"].split(os.pathsep)
+
+    from gateway.__main__ import main
+
+    sys.exit(main([config]))

@@ -1,0 +1,126 @@
+"""A running demo as a person has it: `make demo` on a terminal of 80 columns, and what it leaves behind."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[3]
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+COLUMNS = 80
+
+
+class Demo:
+    """One demo on a pseudo-terminal, with a folder for temporary files of its own."""
+
+    def __init__(self, *command: str) -> None:
+        # Not pytest's folder: the paths of sockets in it would be too long.
+        self.folder = Path(tempfile.mkdtemp(prefix="demo-"))
+        self.environment = os.environ | {"TMPDIR": str(self.folder), "TERM": "xterm"}
+        for name in ("COLUMNS", "BORDERPOST_CONFIG", "BORDERPOST_RUN"):
+            self.environment.pop(name, None)
+        self.raw = b""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        self._terminal = ours
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", *command],  # so that Ctrl-C is the terminal's to send
+            cwd=ROOT,
+            env=self.environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        # A terminal that is not yet the program's own sends no signal.
+        while self.process.poll() is None and os.tcgetpgrp(ours) != self.process.pid:
+            time.sleep(0.001)
+        self.started_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.interrupt()
+            try:
+                self.ended()
+            except TimeoutError:
+                os.killpg(self.process.pid, signal.SIGKILL)
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        os.close(self._terminal)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def screen(self) -> str:
+        """What it has printed, without colours."""
+        return COLOURS.sub("", self.raw.decode("utf-8", "replace")).replace("\r\n", "\n")
+
+    def shows(self, pattern: str, within_s: float = 60) -> re.Match[str]:
+        """Read the terminal until it shows that."""
+        deadline = time.monotonic() + within_s
+        while (found := re.search(pattern, self.screen, re.MULTILINE)) is None:
+            if time.monotonic() > deadline or not self.read(0.2):
+                raise AssertionError(f"no {pattern!r} on the screen:\n{self.screen}")
+        return found
+
+    def read(self, within_s: float) -> bool:
+        """Read what comes within that time, at most; False after its end."""
+        if select.select([self._terminal], [], [], within_s)[0]:
+            try:
+                self.raw += os.read(self._terminal, 65536)
+            except OSError:
+                return False
+        return True
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        with contextlib.suppress(OSError):
+            os.write(self._terminal, b"\x03")
+
+    def ended(self, within_s: float = 60) -> int:
+        """Wait for its end; returns the exit code, or minus the signal that ended it."""
+        deadline = time.monotonic() + within_s
+        while self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the demo does not end:\n{self.screen}")
+            if not self.read(0.05):
+                time.sleep(0.01)
+        while select.select([self._terminal], [], [], 0)[0] and self.read(0):
+            pass
+        return self.process.returncode
+
+    def processes(self) -> list[int]:
+        """List the processes that it started, directly or not: they have its folder in their environment."""
+        mark = f"TMPDIR={self.folder}".encode()
+        return [pid for pid, environment in _environments() if mark in environment.split(b"\0")]
+
+    def files(self) -> list[str]:
+        """List what lies in its folder for temporary files."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+def _environments() -> Iterator[tuple[int, bytes]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if environment := (entry / "environ").read_bytes():  # a zombie has none
+                    yield int(entry.name), environment

@@ -1,0 +1,195 @@
+"""One run: the schedule, the post, the readers, the verdict."""
+
+import asyncio
+import contextlib
+import dataclasses
+import pickle
+import signal
+import statistics
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gateway.delivery.outbox import admin as inspect
+from torture.chaos import RATE_PER_S, Speaker, Tormentor, snapshot
+from torture.oracle import Evidence, Verdict, judge
+from torture.post import Disturbance, Post, boot_s, clock_is_fit, post_in
+from torture.schedule import Fault, calms, plan
+from torture.subscribers import Desk, Headquarters, readers
+
+HEALED_S = 120.0
+"""How long the post has to deliver everything once all is well again."""
+STARVED_S = 0.5
+
+
+@dataclasses.dataclass
+class Result:
+    """What a run found."""
+
+    seed: int
+    verdict: Verdict
+    done: Counter[str]
+    skipped: Counter[str]
+    faults: list[Fault]
+    notes: list[str]
+
+    @property
+    def kills(self) -> int:
+        return sum(n for kind, n in self.done.items() if Fault(0, kind).kills)
+
+    @property
+    def outages(self) -> int:
+        return sum(n for kind, n in self.done.items() if Fault(0, kind).outage)
+
+    def lines(self) -> list[str]:
+        """The summary, for a person."""
+        lines = [f"torture, seed {self.seed}: {self.kills} kills, {self.outages} outages"]
+        for title, rows in (
+            ("done to the post", dict(sorted(self.done.items()))),
+            ("skipped, because that part was down already", dict(sorted(self.skipped.items()))),
+            ("counted", self.verdict.figures),
+            ("not promised, so not held against the post", dict(sorted(self.verdict.excused.items()))),
+        ):
+            if rows:
+                lines.append(f"  {title}:")
+                lines += [f"    {name}: {value}" for name, value in rows.items()]
+        lines += [f"  note: {note}" for note in self.notes]
+        if self.verdict.breaches:
+            lines.append(f"  BROKEN PROMISES ({len(self.verdict.breaches)}):")
+            lines += [f"    {text}" for text in self.verdict.breaches[:60]]
+        else:
+            lines.append("  no promise was broken")
+        return lines
+
+
+async def run(
+    seconds: float, seed: int, *, folder: Path | None = None, per_s: float = RATE_PER_S, faults: Any = None
+) -> Result:
+    """Torture a post for so long, heal it, and judge what came out."""
+    schedule: list[Fault] = plan(seed, seconds) if faults is None else faults
+    notes: list[str] = []
+    async with post_in(folder) as post:
+        if not post.disk.small:
+            notes.append(f"no disk was filled: a tmpfs cannot be mounted here ({post.disk.why_not})")
+        if unfit := clock_is_fit(post):
+            post.faked_clock = False
+            notes.append(f"no clock was set: {unfit}")
+        async with readers(post) as (desk, headquarters):
+            await post.start()
+            await post.ready()
+            speaker, tormentor = Speaker(post, seed, per_s), Tormentor(post, seed)
+            began = boot_s()
+            speaking = asyncio.create_task(speaker.run())
+            feeling = asyncio.create_task(_feel(post))
+            try:
+                await tormentor.run(schedule)
+                await asyncio.sleep(max(0.0, began + seconds - boot_s()))
+                await tormentor.heal()
+                await asyncio.sleep(2)
+            finally:
+                feeling.cancel()
+                speaker.hush()
+                await asyncio.gather(speaking, feeling, return_exceptions=True)
+            healed_s = await _delivered(post, desk)
+            verdict = await _verdict(post, desk, headquarters, speaker, tormentor, began, seconds)
+            if healed_s is None:
+                verdict.breach(f"not everything was delivered within {HEALED_S:.0f} s of healing")
+            else:
+                verdict.figures["from healed to all delivered, s"] = round(healed_s, 1)
+    return Result(seed, verdict, tormentor.done, tormentor.skipped, schedule, notes)
+
+
+async def _feel(post: Post) -> None:
+    """Note when this machine has no time for us: then it had none for the gateway either."""
+    loop = asyncio.get_running_loop()
+    while True:
+        before, boot = loop.time(), boot_s()
+        await asyncio.sleep(0.1)
+        if loop.time() - before > 0.1 + STARVED_S:
+            post.disturbances.append(Disturbance("starved", boot, boot_s()))
+
+
+async def _delivered(post: Post, desk: Desk) -> float | None:
+    """Wait until nothing waits any more; returns how long that took, None when it does not end."""
+    began = boot_s()
+    quiet = 0
+    while boot_s() - began < HEALED_S:
+        await asyncio.sleep(0.5)
+        with contextlib.suppress(Exception):
+            waiting = await asyncio.to_thread(lambda: sum(c.events for c in inspect.counts(post.outbox)))
+            quiet = quiet + 1 if waiting == 0 and post.running else 0
+        if quiet >= 4:
+            return boot_s() - began - 2
+    return None
+
+
+async def _verdict(
+    post: Post,
+    desk: Desk,
+    headquarters: Headquarters,
+    speaker: Speaker,
+    tormentor: Tormentor,
+    began: float,
+    seconds: float,
+) -> Verdict:
+    code = await post.end(signal.SIGTERM)
+    await asyncio.sleep(1)
+    last = await asyncio.to_thread(snapshot, post.outbox)
+    tormentor.snapshots.append(last)
+    disturbances = post.disturbances + [
+        Disturbance("worker", at, at + 1, str(entry.get("device")))
+        for at, entry in post.log
+        if entry.get("event") == "worker_ended"
+    ]
+    evidence = Evidence(
+        given=speaker.given,
+        desk=desk.arrivals,
+        headquarters=headquarters.arrivals,
+        snapshots=tormentor.snapshots,
+        disturbances=disturbances,
+        log=post.log,
+        desk_connected=desk.connected,
+        calms=[(began + start, began + end) for start, end in calms(seconds)],
+    )
+    with (post.folder / "evidence.pickle").open("wb") as file:
+        pickle.dump(evidence, file)
+    verdict = judge(evidence)
+    counts = desk.workstation.counts
+    took = [s for _, s in post.starts]
+    verdict.figures |= {
+        "lines a device had no host for": speaker.not_taken,
+        "repeated, stale, unreadable at the workstation": (
+            f"{counts.repeated}, {counts.stale}, {counts.unreadable}"
+        ),
+        "expired, as the gateway told (a killed one tells no more)": sum(desk.expired.values()),
+        "dropped, as the gateway told": sum(desk.dropped.values()),
+        "problems told": ", ".join(sorted(desk.told)),
+        "starts of the gateway": len(took),
+        "start to ready, median and longest, s": f"{statistics.median(took):.2f}, {max(took):.2f}",
+        "moments in which this machine stood still": sum(d.kind == "starved" for d in disturbances),
+        "damaged outboxes": "; ".join(s.corrupted for s in tormentor.snapshots if s.corrupted) or "none",
+    }
+    if code != 0:
+        verdict.breach(f"the last orderly stop ended with exit code {code}")
+    if last.waiting:
+        verdict.breach(f"{len(last.waiting)} events are still in the outbox")
+    if last.parked:
+        verdict.breach(f"{last.parked} events were parked, none of which was poison")
+    refused = sum(entry.get("event") == "event_refused" for _, entry in post.log)
+    if refused:
+        verdict.breach(f"{refused} events were refused by a gateway that ran")
+    for text in post.ended_alone:
+        verdict.breach(f"the gateway ended by itself: {text}")
+    for code, count in tormentor.exits.items():
+        if code != 0:
+            verdict.breach(f"{count} orderly stops ended with exit code {code}")
+    for text in headquarters.odd:
+        verdict.breach(f"headquarters: {text}")
+    for cause in desk.untold_action:
+        verdict.breach(f"the problem {cause} was told without a text or an action")
+    crashed = [entry for _, entry in post.log if entry.get("level") == "error" and "trace" in entry]
+    for entry in crashed:
+        verdict.figures.setdefault("errors with a trace in the log", Counter())[
+            f"{entry.get('event')} {entry.get('error')} {(entry.get('trace') or [''])[-1]}"
+        ] += 1
+    return verdict
