@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-RELEASED = date(2026, 11, 23)
+RELEASE_DATE = date(2026, 11, 23)
 """When this release was made; raised with every release."""
 
 
@@ -11,4 +11,4 @@ def today() -> date:
 
     The event's `clock` tells whether the wall clock could be trusted.
     """
-    return max(datetime.now(UTC).date(), RELEASED)
+    return max(datetime.now(UTC).date(), RELEASE_DATE)

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
-from drivers.observation import Part, Term
+from drivers.observation import DataModel, OpenEnum
 
 
-class Reason(Term):
+class RefusalReason(OpenEnum):
     """Why a command was not done, as a code that machines and catalogues of sentences key on."""
 
     BUSY = "busy"
@@ -35,30 +35,30 @@ class Reason(Term):
     UNKNOWN = "unknown"
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
+class CommandRefusal(Exception):  # noqa: N818 - an answer, not a fault
     """The driver does not do it, and nothing has begun or moved."""
 
-    def __init__(self, reason: Reason, text: str) -> None:
+    def __init__(self, reason: RefusalReason, text: str) -> None:
         """`text`: a sentence for the person who asked, without personal data."""
         super().__init__(text)
         self.reason = reason
         self.text = text
 
 
-class Failed(Refused):
+class CommandFailure(CommandRefusal):
     """It was begun and did not come to its end: something may have moved, light up, or been read."""
 
 
-class Request(Part):
+class CommandArguments(DataModel):
     """What somebody asks of a device: the arguments of one command."""
 
 
-class Done(Part):
+class CommandOutput(DataModel):
     """What a command that came to its end has to say. Personal data travels in events, never here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Invocation:
     """Who asks, under which name, and how long it may wait to be begun."""
 
     id: str
@@ -70,12 +70,12 @@ class Call:
     """After this, by CLOCK_BOOTTIME in nanoseconds, it must not be begun any more."""
 
     @classmethod
-    def at_hand(cls, within_s: float = 3.0) -> "Call":
+    def local(cls, within_s: float = 3.0) -> "Invocation":
         """A call by a script that has the driver to itself."""
         return cls("local", "local", "local", boot_ns() + round(within_s * 1e9))
 
     @property
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Seconds until it must not be begun any more; negative when that is over."""
         return (self.deadline_ns - boot_ns()) / 1e9
 
@@ -86,30 +86,30 @@ def boot_ns() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class CommandSpec:
     """One command as a driver declares it."""
 
     verb: str
     """Level of its topic: the method's name, hyphens for underscores."""
     method: str
-    request: type[Request]
-    done: type[Done]
-    urgent: bool
+    arguments_type: type[CommandArguments]
+    result_type: type[CommandOutput]
+    is_urgent: bool
     """Begun at once, beside whatever runs: to stop or to call off. Others are refused as `busy` then."""
-    moves: bool
+    is_movement: bool
     """Can move a machine, so more is asked of whoever sends it."""
-    claimed: bool = False
+    needs_claim: bool = False
     """Only for the station that has claimed the device."""
 
 
-MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[Done]])
+MethodT = TypeVar("MethodT", bound=Callable[..., Awaitable[CommandOutput]])
 _MARK = "__borderpost_command__"
-RESERVED = frozenset({"claim", "release", "renew", "steal"})
+RESERVED_VERBS = frozenset({"claim", "release", "renew", "steal"})
 """Verbs that whoever runs drivers obeys itself, for every device."""
 
 
 def command(
-    *, urgent: bool = False, moves: bool = False, claimed: bool = False, verb: str | None = None
+    *, is_urgent: bool = False, is_movement: bool = False, needs_claim: bool = False, verb: str | None = None
 ) -> Callable[[MethodT], MethodT]:
     """Declare a driver's method `async def verb(self, request: SomeRequest, call: Call) -> SomeDone`.
 
@@ -118,13 +118,13 @@ def command(
     """
 
     def mark(method: MethodT) -> MethodT:
-        setattr(method, _MARK, (urgent, moves, claimed, verb))
+        setattr(method, _MARK, (is_urgent, is_movement, needs_claim, verb))
         return method
 
     return mark
 
 
-def commands_of(driver: type[Any]) -> dict[str, Command]:
+def commands_of(driver: type[Any]) -> dict[str, CommandSpec]:
     """Every command that a class of drivers declares, by verb; raises TypeError for a malformed one."""
     found = {}
     for name, method in inspect.getmembers(driver, inspect.iscoroutinefunction):
@@ -134,15 +134,17 @@ def commands_of(driver: type[Any]) -> dict[str, Command]:
         hints = get_type_hints(method)
         done = hints.pop("return", None)
         match list(hints.values()):
-            case [request, call] if call is Call and _is(request, Request) and _is(done, Done):
+            case [request, call] if (
+                call is Invocation and _is(request, CommandArguments) and _is(done, CommandOutput)
+            ):
                 verb = named or name.replace("_", "-")
-                if verb in RESERVED:
+                if verb in RESERVED_VERBS:
                     raise TypeError(f"{driver.__name__}.{name}: every device has that command already")
-                found[verb] = Command(verb, name, request, done, urgent, moves, claimed)
+                found[verb] = CommandSpec(verb, name, request, done, urgent, moves, claimed)
             case _:
                 raise TypeError(f"{driver.__name__}.{name} is not (self, Request, Call) -> Done")
     return found
 
 
-def _is(found: object, wanted: type[Part]) -> bool:
+def _is(found: object, wanted: type[DataModel]) -> bool:
     return isinstance(found, type) and issubclass(found, wanted)

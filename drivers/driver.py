@@ -10,17 +10,17 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
 
-from drivers.command import Command, commands_of
-from drivers.links.factory import Links
+from drivers.command import CommandSpec, commands_of
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, Direction
 from drivers.links.settings import Settings
-from drivers.observation import Observation, Part, Term
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.observation import DataModel, Observation, OpenEnum
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 ENTRY_POINTS = "borderpost.drivers"
 
 
-class Family(Term):
+class Family(OpenEnum):
     """What kind of device it is, whoever made it."""
 
     PASSPORT_READER = "passport_reader"
@@ -31,7 +31,7 @@ class Family(Term):
     UNKNOWN = "unknown"
 
 
-class Condition(Term):
+class StateCode(OpenEnum):
     """How a device is."""
 
     STARTING = "starting"
@@ -47,10 +47,10 @@ class Condition(Term):
     UNKNOWN = "unknown"
 
 
-class Identity(Part):
+class Identity(DataModel):
     """Which device answered. The position keeps topic and settings, the serial number counters."""
 
-    shown = frozenset({"manufacturer", "model", "serial_number", "firmware"})
+    unredacted_fields = frozenset({"manufacturer", "model", "serial_number", "firmware"})
 
     model: str = Field(description="Model as the device or its USB descriptor says it.", examples=["OCR315e"])
     manufacturer: str | None = Field(None, description="Who made it, where known.", examples=["Access-IS"])
@@ -75,7 +75,7 @@ class BadFrame:
 class Status:
     """How a device whose link stands is now, where that is news: busy, degraded, or all well again."""
 
-    condition: Condition
+    state: StateCode
     cause: Cause | None = None
     text: str = ""
     action: Action = Action.NONE
@@ -83,7 +83,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class PreviewFrame:
     """A picture of this moment for the eyes of one station, shown at once or never, and kept nowhere."""
 
     station: str
@@ -96,16 +96,16 @@ class Driver(ABC, Generic[SettingsT]):
 
     family: ClassVar[Family]
     settings_model: ClassVar[type[Settings]]
-    says: ClassVar[tuple[type[Observation], ...]]
+    observation_types: ClassVar[tuple[type[Observation], ...]]
     """Every observation it can yield; advertised in the device's description."""
-    commands: ClassVar[Mapping[str, Command]] = MappingProxyType({})
+    commands: ClassVar[Mapping[str, CommandSpec]] = MappingProxyType({})
     """Every command it obeys, by verb; see `drivers.command.command`."""
     usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
     """Vendor and product numbers of what can only be its device, whatever the post."""
-    scrubber: ClassVar[str] = ""
+    anonymizer: ClassVar[str] = ""
     """`module:function` of what takes people out of its recordings; see `drivers.anonymize.anonymizer.Scrubber`."""
 
-    checks: ClassVar[tuple[CheckLevel, ...]] = ()
+    self_test_levels: ClassVar[tuple[SelfTestLevel, ...]] = ()
     """The levels of check at which it tries something itself; see `check`."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -113,7 +113,7 @@ class Driver(ABC, Generic[SettingsT]):
         super().__init_subclass__(**kwargs)
         cls.commands = MappingProxyType(commands_of(cls))
 
-    def __init__(self, settings: SettingsT, links: Links) -> None:
+    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         self.settings = settings
         self.links = links
 
@@ -122,18 +122,18 @@ class Driver(ABC, Generic[SettingsT]):
         """Open the link and find out who answers; raises LinkError when nobody does."""
 
     @abstractmethod
-    def watch(self) -> AsyncIterator[Observation | BadFrame | Status | Glimpse]:
+    def watch(self) -> AsyncIterator[Observation | BadFrame | Status | PreviewFrame]:
         """Yield what the device says; raises LinkError when the link fails."""
 
-    def claimed_by(self, station: str | None) -> None:
+    def on_claim_changed(self, station: str | None) -> None:
         """Learn which station has the device to itself from now on; None: no station has."""
 
     @staticmethod
-    def meaning(_direction: Direction, _chunk: bytes, /) -> str:
+    def describe_chunk(_direction: Direction, _chunk: bytes, /) -> str:
         """What a chunk on its wire means, in a few words and without what it says; "": nothing is known."""
         return ""
 
-    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """Try the device beside `watch`, at a level that `checks` names; raises LinkError, Refused, Failed.
 
         A check is called off when the device goes away or it takes too long; what it has switched on it
@@ -174,7 +174,7 @@ def load_driver(name: str) -> type[Driver[Settings]]:
         package = point.module.partition(".")[0]
         if point.dist is None or not point.extras or error.name is None or error.name.startswith(package):
             raise
-        from drivers.unavailable import missing
+        from drivers.unavailable import unavailable_driver
 
-        return missing(name, error.name, point.dist.name, point.extras[0])
+        return unavailable_driver(name, error.name, point.dist.name, point.extras[0])
     return driver

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Term(StrEnum):
+class OpenEnum(StrEnum):
     """A word of a closed vocabulary that may grow: a word this version does not know reads as `unknown`."""
 
     @classmethod
@@ -16,7 +16,7 @@ class Term(StrEnum):
         return cls("unknown") if isinstance(value, str) and value != "unknown" else None
 
 
-class Part(BaseModel):
+class DataModel(BaseModel):
     """A piece of an observation: immutable, strict about its fields, silent about its values in errors.
 
     `shown` names the fields that may stand in logs, traces, diagnostics and bundles. It is an allow-list:
@@ -26,26 +26,28 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, validate_by_name=True, serialize_by_alias=True
     )
-    shown: ClassVar[frozenset[str]] = frozenset()
+    unredacted_fields: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse an allow-list that names a field which does not exist."""
         super().__pydantic_init_subclass__(**kwargs)
-        if stray := cls.shown - cls.model_fields.keys():
+        if stray := cls.unredacted_fields - cls.model_fields.keys():
             raise TypeError(f"{cls.__name__}.shown names no field of it: {', '.join(sorted(stray))}")
 
 
-def redacted(value: object) -> Any:
+def redact(value: object) -> Any:
     """Render a part for a log or a bundle: shown fields as they are, all others as type and size."""
     match value:
-        case Part():
+        case DataModel():
             return {
-                name: redacted(getattr(value, name)) if name in value.shown else _size(getattr(value, name))
+                name: redact(getattr(value, name))
+                if name in value.unredacted_fields
+                else _size(getattr(value, name))
                 for name in type(value).model_fields
             }
         case tuple() | list():
-            return [redacted(item) for item in value]
+            return [redact(item) for item in value]
         case _:
             return value
 
@@ -55,15 +57,15 @@ def _size(value: object) -> Any:
     match value:
         case None:
             return None
-        case Part():
-            return redacted(value)
+        case DataModel():
+            return redact(value)
         case str() | bytes() | tuple() | list() | dict():
             return f"<{type(value).__name__} len={len(value)}>"
         case _:
             return f"<{type(value).__name__}>"
 
 
-class DataClass(Term):
+class DataClass(OpenEnum):
     """How an event is kept and for how long; see the delivery classes in gateway/README.md."""
 
     TRAVELLER = "traveller"
@@ -75,7 +77,7 @@ class DataClass(Term):
     UNKNOWN = "unknown"
 
 
-class Outcome(Term):
+class Outcome(OpenEnum):
     """How one check ended (after BSI TR-03135-1, section 3.5.2). There is no boolean on purpose."""
 
     SUCCESSFUL = "successful"
@@ -91,7 +93,7 @@ class Outcome(Term):
     UNKNOWN = "unknown"
 
 
-class CheckGroup(Term):
+class CheckGroup(OpenEnum):
     """What a check looked at (BSI TR-03135-1, section 3.5)."""
 
     OPTICAL = "optical"
@@ -101,7 +103,7 @@ class CheckGroup(Term):
     UNKNOWN = "unknown"
 
 
-class Weight(Term):
+class Weight(OpenEnum):
     """What a check means for the overall outcome."""
 
     MANDATORY = "mandatory"
@@ -111,10 +113,10 @@ class Weight(Term):
     UNKNOWN = "unknown"
 
 
-class Check(Part):
+class Check(DataModel):
     """One check of a document or a capture, and how it ended."""
 
-    shown = frozenset(
+    unredacted_fields = frozenset(
         {"id", "group", "outcome", "weight", "code", "reason", "text", "vendor_code", "duration_ms"}
     )
 
@@ -147,7 +149,7 @@ class Check(Part):
     )
 
 
-def overall(checks: Iterable[Check]) -> Outcome:
+def overall_outcome(checks: Iterable[Check]) -> Outcome:
     """Sum up checks as BSI TR-03135-1, section 5.4: evaluatory ones never count.
 
     The guideline fixes that `failed` comes before `aborted`; what follows is left to the application:
@@ -165,10 +167,10 @@ def overall(checks: Iterable[Check]) -> Outcome:
     return Outcome.UNDETERMINED
 
 
-class Attachment(Part):
+class Attachment(DataModel):
     """An image or other blob that belongs to an observation; its bytes travel as a message of their own."""
 
-    shown = frozenset({"role", "media_type", "size_bytes"})
+    unredacted_fields = frozenset({"role", "media_type", "size_bytes"})
 
     role: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$",
@@ -185,7 +187,7 @@ class Attachment(Part):
     content: bytes = Field(b"", exclude=True, repr=False, description="The bytes themselves; never in JSON.")
 
     @classmethod
-    def of(cls, role: str, media_type: str, content: bytes) -> Self:
+    def from_bytes(cls, role: str, media_type: str, content: bytes) -> Self:
         """Wrap bytes as they came from the device."""
         return cls(
             role=role,
@@ -196,16 +198,16 @@ class Attachment(Part):
         )
 
 
-class Observation(Part):
+class Observation(DataModel):
     """One thing a device says, as it says it: nothing cached, nothing derived from earlier ones.
 
     A subclass states its event type and its data class; the fields are the `data` of the published event.
     """
 
-    shown = frozenset({"attachments"})
+    unredacted_fields = frozenset({"attachments"})
     event_type: ClassVar[str]
     data_class: ClassVar[DataClass]
-    stands: ClassVar[bool] = False
+    is_state: ClassVar[bool] = False
     """Holds until the device says something else of this type, as the sensed state of a barrier does.
 
     Besides the event, which passes as every other does, the newest stands as a retained message for as long
@@ -216,7 +218,7 @@ class Observation(Part):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse that something about a person stands: a retained message stays at brokers."""
         super().__pydantic_init_subclass__(**kwargs)
-        if cls.stands and getattr(cls, "data_class", None) is DataClass.TRAVELLER:
+        if cls.is_state and getattr(cls, "data_class", None) is DataClass.TRAVELLER:
             raise TypeError(f"{cls.__name__} is about a person and cannot stand")
 
     transaction: str | None = Field(

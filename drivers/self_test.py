@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from pydantic import AwareDatetime, Field
 
-from drivers.observation import Observation, Outcome, Part, Term
+from drivers.observation import DataModel, Observation, OpenEnum, Outcome
 
 
-class CheckLevel(Term):
+class SelfTestLevel(OpenEnum):
     """How much of the device is tried, and who notices."""
 
     INTERNAL = "internal"
@@ -24,10 +24,12 @@ class CheckLevel(Term):
     UNKNOWN = "unknown"
 
 
-class CheckStep(Part):
+class SelfTestStep(DataModel):
     """One thing that was tried. Never personal data: neither in its text nor in what was measured."""
 
-    shown = frozenset({"name", "outcome", "text", "measured", "unit", "at_least", "at_most", "action", "how"})
+    unredacted_fields = frozenset(
+        {"name", "outcome", "text", "measured", "unit", "at_least", "at_most", "action", "how"}
+    )
 
     name: str = Field(description="What was tried, as a code.", examples=["link.answers"])
     outcome: Outcome = Field(description="One of the five outcomes.", examples=["successful"])
@@ -41,22 +43,22 @@ class CheckStep(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SelfTestContext:
     """A check that is asked of a driver."""
 
-    level: CheckLevel
-    heard: Callable[[], Awaitable[Observation]]
+    level: SelfTestLevel
+    next_observation: Callable[[], Awaitable[Observation]]
     """Waits for the next thing that the device says meanwhile, as `watch` yields it."""
 
 
-class CheckReport(Part):
+class SelfTestReport(DataModel):
     """What a check of one level found."""
 
-    shown = frozenset({"level", "at", "steps"})
+    unredacted_fields = frozenset({"level", "at", "steps"})
 
-    level: CheckLevel = Field(description="Which level was asked for.", examples=["internal"])
+    level: SelfTestLevel = Field(description="Which level was asked for.", examples=["internal"])
     at: AwareDatetime = Field(description="When it ended, UTC.", examples=["2026-11-28T08:15:30Z"])
-    steps: tuple[CheckStep, ...] = Field(description="What was tried, in order.", examples=[[]])
+    steps: tuple[SelfTestStep, ...] = Field(description="What was tried, in order.", examples=[[]])
 
     @property
     def outcome(self) -> Outcome:

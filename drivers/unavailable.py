@@ -10,7 +10,7 @@ from drivers.driver import Driver, Family, Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 
-PACKAGED = Path("/opt/borderpost")
+DEBIAN_PREFIX = Path("/opt/borderpost")
 
 
 class AnySettings(Settings):
@@ -19,18 +19,18 @@ class AnySettings(Settings):
     model_config = ConfigDict(extra="allow")
 
 
-IN_PACKAGES = {"camera": "borderpost-cameras", "uvc": "borderpost-cameras"}
+DEBIAN_PACKAGES = {"camera": "borderpost-cameras", "uvc": "borderpost-cameras"}
 """Packages for Debian that have what the gateway's own has not, by extra."""
 
 
 def _how(distribution: str, extra: str) -> str:
     """What to install, and where: Debian's packages bring an environment that pip must not touch."""
-    if (package := IN_PACKAGES.get(extra)) is not None and Path(sys.prefix) == PACKAGED:
+    if (package := DEBIAN_PACKAGES.get(extra)) is not None and Path(sys.prefix) == DEBIAN_PREFIX:
         return f"Install the package {package} of the same version, then: sudo systemctl restart borderpost"
     return f'pip install "{distribution}[{extra}]", then restart the gateway.'
 
 
-def missing(driver: str, module: str, distribution: str, extra: str) -> type[Driver[Any]]:
+def unavailable_driver(driver: str, module: str, distribution: str, extra: str) -> type[Driver[Any]]:
     """The stand-in for a driver that cannot be imported, because it imports `module`."""
 
     class Missing(Driver[AnySettings]):
@@ -38,7 +38,7 @@ def missing(driver: str, module: str, distribution: str, extra: str) -> type[Dri
 
         family = Family.UNKNOWN
         settings_model = AnySettings
-        says = ()
+        observation_types = ()
 
         async def open(self) -> Identity:
             """Say what is missing."""

@@ -13,16 +13,16 @@ from gateway.config import ConfigError, Post, load
 from gateway.gateway import Gateway
 from gateway.state_dir import CannotStartError
 from gateway.supervision.forkserver import fork_server
-from gateway.supervision.forkserver_client import Nursery
-from gateway.systemd import CONSOLE, WORDS, ServiceManager, passed_sockets
+from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.systemd import CONSOLE, NOTIFY_VARIABLES, ServiceManager, sockets_from_systemd
 
 
 async def run(
     post: Post,
     path: Path,
-    nursery: Nursery,
+    forkserver: ForkServerClient,
     manager: ServiceManager,
-    console: socket.socket | None = None,
+    console_socket: socket.socket | None = None,
 ) -> None:
     """Run a gateway until SIGTERM or SIGINT; SIGHUP reloads the configuration; raises CannotStartError."""
     loop = asyncio.get_running_loop()
@@ -31,12 +31,14 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, reloading.set)
-    gateway = Gateway(post, path, nursery, console)
+    gateway = Gateway(post, path, forkserver, console_socket)
     feeding = None
     try:
         await gateway.start()
-        manager.ready(gateway.status())
-        feeding = asyncio.create_task(manager.feed(gateway.stuck, gateway.status), name="watchdog")
+        manager.notify_ready(gateway.status_line())
+        feeding = asyncio.create_task(
+            manager.run_watchdog(gateway.find_stuck_part, gateway.status_line), name="watchdog"
+        )
         while not stopping.is_set():
             waits = [asyncio.create_task(event.wait()) for event in (stopping, reloading)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -45,11 +47,11 @@ async def run(
             await asyncio.gather(*waits, return_exceptions=True)
             if reloading.is_set():
                 reloading.clear()
-                manager.reloading()
+                manager.notify_reloading()
                 await gateway.reload()
-                manager.ready(gateway.status())
+                manager.notify_ready(gateway.status_line())
     finally:
-        manager.stopping()
+        manager.notify_stopping()
         if feeding is not None:
             feeding.cancel()
             await asyncio.gather(feeding, return_exceptions=True)
@@ -62,17 +64,19 @@ def main(arguments: list[str]) -> int:
     # A reload that is asked for while we start asks for the file that we are about to read; left to its
     # default, SIGHUP would end us.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    manager, passed = ServiceManager.of(os.environ), passed_sockets(os.environ)
-    for word in WORDS:  # meant for this process alone
+    manager, passed = ServiceManager.from_environ(os.environ), sockets_from_systemd(os.environ)
+    for word in NOTIFY_VARIABLES:  # meant for this process alone
         os.environ.pop(word, None)
     try:
         post = load(path)
         logging.configure(post.log.level)
         drivers = sorted({device.driver for device in post.devices.values()})
-        nursery = Nursery(drivers, post.log.level, fork_server(drivers, post.log.level, passed.values()))
-        asyncio.run(run(post, path, nursery, manager, passed.get(CONSOLE)))
+        forkserver = ForkServerClient(
+            drivers, post.log.level, fork_server(drivers, post.log.level, passed.values())
+        )
+        asyncio.run(run(post, path, forkserver, manager, passed.get(CONSOLE)))
     except (ConfigError, CannotStartError) as error:
-        manager.tell(f"STATUS=Not started: {str(error).splitlines()[0]}")
+        manager.notify(f"STATUS=Not started: {str(error).splitlines()[0]}")
         with contextlib.suppress(BrokenPipeError):
             print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code

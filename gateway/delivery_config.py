@@ -3,7 +3,7 @@
 from pydantic import SecretStr
 
 from drivers.observation import DataClass
-from gateway.config import Destination, Post
+from gateway.config import DestinationSection, Post
 from gateway.delivery.settings import (
     DAY_S,
     BrokerSettings,
@@ -19,11 +19,11 @@ from gateway.delivery.settings import (
 def delivery_settings(post: Post) -> DeliverySettings:
     """Translate; raises OSError when a password file cannot be read."""
     kept = post.delivery
-    sending = {"in_flight": kept.in_flight, "drain_per_s": kept.drain_per_s}
+    sending = {"in_flight": kept.in_flight, "drain_per_s": kept.backlog_rate_per_s}
     guarded = post.gateway.profile == "production" and post.commands.roles_file is not None
     destinations = [DestinationSettings.local(_broker(post, post.broker), guarded=guarded, **sending)]
     if post.hq is not None:
-        classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.takes_traveller else set())
+        classes = {DataClass.RECORD} | ({DataClass.TRAVELLER} if post.hq.send_traveller else set())
         destinations.append(DestinationSettings.hq(_broker(post, post.hq), classes=classes, **sending))
     outbox = OutboxSettings(
         directory=post.gateway.state_dir / "outbox",
@@ -31,18 +31,20 @@ def delivery_settings(post: Post) -> DeliverySettings:
             expires_s=kept.traveller_expires_s, max_events=kept.max_events, max_bytes=kept.max_bytes
         ),
         record=ClassSettings(
-            expires_s=kept.record_keeps_days * DAY_S, max_events=kept.max_events, max_bytes=kept.max_bytes
+            expires_s=kept.record_expires_days * DAY_S, max_events=kept.max_events, max_bytes=kept.max_bytes
         ),
         max_bytes=kept.max_bytes,
-        max_blob_bytes=kept.image_max_bytes,
+        max_blob_bytes=kept.max_image_bytes,
         key=KeySettings(
-            credential=post.vault.credential, file=post.vault.key_file, env=post.vault.environment
+            credential=post.encryption.credential,
+            file=post.encryption.key_file,
+            variable=post.encryption.key_variable,
         ),
     )
     return DeliverySettings(outbox=outbox, destinations=tuple(destinations))
 
 
-def _broker(post: Post, there: Destination) -> BrokerSettings:
+def _broker(post: Post, there: DestinationSection) -> BrokerSettings:
     password = None
     if there.password_file is not None:
         # A final line end is not part of the password: every editor adds one.

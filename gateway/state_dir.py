@@ -17,7 +17,7 @@ class CannotStartError(Exception):
         self.exit_code = exit_code
 
 
-def hold(state_dir: Path) -> IO[str]:
+def lock_state_dir(state_dir: Path) -> IO[str]:
     """Make the state directory and keep it for this process alone; raises CannotStartError."""
     try:
         # Others of our group may pass through, to the console's socket; what else is in it is ours alone.
@@ -42,7 +42,7 @@ def hold(state_dir: Path) -> IO[str]:
     return lock
 
 
-def read_alone(config: Path) -> Path | None:
+def read_state_dir(config: Path) -> Path | None:
     """Where the state directory is, of a post's file that may have mistakes elsewhere; None: ask `load`."""
     try:
         found = tomllib.loads(config.read_text("utf-8"))["gateway"]["state_dir"]

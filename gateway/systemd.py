@@ -15,20 +15,27 @@ import structlog
 
 log = structlog.get_logger()
 
-FIRST_PASSED = 3
+FIRST_SOCKET_FD = 3
 """SD_LISTEN_FDS_START"""
 CONSOLE = "console"
 """FileDescriptorName= of the socket unit."""
-WORDS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+NOTIFY_VARIABLES = (
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+)
 
 
-def passed_sockets(environ: Mapping[str, str]) -> dict[str, socket.socket]:
+def sockets_from_systemd(environ: Mapping[str, str]) -> dict[str, socket.socket]:
     """The sockets that this process was started with, by their names."""
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     passed = {}
-    for descriptor, name in enumerate(names[: int(environ.get("LISTEN_FDS", 0))], FIRST_PASSED):
+    for descriptor, name in enumerate(names[: int(environ.get("LISTEN_FDS", 0))], FIRST_SOCKET_FD):
         one = socket.socket(fileno=descriptor)
         one.set_inheritable(False)
         one.setblocking(False)
@@ -45,13 +52,13 @@ class ServiceManager:
     """Silent for so long, we are killed and started anew."""
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> "ServiceManager":
+    def from_environ(cls, environ: Mapping[str, str]) -> "ServiceManager":
         """The one that this process was started by."""
         mine = str(os.getpid())
         watchdog_us = environ.get("WATCHDOG_USEC") if environ.get("WATCHDOG_PID", mine) == mine else None
         return cls(environ.get("NOTIFY_SOCKET"), int(watchdog_us) / 1e6 if watchdog_us else None)
 
-    def tell(self, *lines: str) -> None:
+    def notify(self, *lines: str) -> None:
         """Tell it; what it does not take is lost."""
         if self.address is None:
             return
@@ -61,19 +68,21 @@ class ServiceManager:
             one.connect(address)
             one.send("\n".join(lines).encode())
 
-    def ready(self, status: str) -> None:
+    def notify_ready(self, status: str) -> None:
         """We do our work from now on, or again."""
-        self.tell("READY=1", f"STATUS={status}")
+        self.notify("READY=1", f"STATUS={status}")
 
-    def reloading(self) -> None:
+    def notify_reloading(self) -> None:
         """We read our configuration; `ready` ends it."""
-        self.tell("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        self.notify("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
-    def stopping(self) -> None:
+    def notify_stopping(self) -> None:
         """We are about to end."""
-        self.tell("STOPPING=1", "STATUS=Stopping.")
+        self.notify("STOPPING=1", "STATUS=Stopping.")
 
-    async def feed(self, stuck: Callable[[float], str | None], status: Callable[[], str]) -> None:
+    async def run_watchdog(
+        self, find_stuck_part: Callable[[float], str | None], status: Callable[[], str]
+    ) -> None:
         """Feed the watchdog while nothing is stuck, and keep the status line true; until cancelled.
 
         `stuck` names the part that was not seen at work for so many seconds.
@@ -83,7 +92,7 @@ class ServiceManager:
         patience_s = self.watchdog_s or 20.0
         told = blamed = None
         while True:
-            who = stuck(patience_s)
+            who = find_stuck_part(patience_s)
             if who is not None and who != blamed:
                 log.error("part_stuck", cause=who, seconds=patience_s)
             blamed = who
@@ -93,5 +102,5 @@ class ServiceManager:
                 lines.append(f"STATUS={now}")
                 told = now
             if lines:
-                self.tell(*lines)
+                self.notify(*lines)
             await asyncio.sleep(patience_s / 4)

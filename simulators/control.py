@@ -24,13 +24,13 @@ SOCKET_NAME = "simulators.sock"
 PATH_MAX = 107
 """Bytes that fit `sun_path`, its terminator apart (unix(7))."""
 
-Obey = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+CommandHandler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class ControlSocket:
     """The serving end. Use it as an async context manager."""
 
-    def __init__(self, path: Path, obey: Obey) -> None:
+    def __init__(self, path: Path, obey: CommandHandler) -> None:
         self.path = path
         self._obey = obey
         self._server: asyncio.Server | None = None
@@ -118,7 +118,7 @@ def _somebody_answers(path: Path) -> bool:
         return True
 
 
-async def command(socket_path: str | os.PathLike[str], request: Mapping[str, Any]) -> dict[str, Any]:
+async def send_command(socket_path: str | os.PathLike[str], request: Mapping[str, Any]) -> dict[str, Any]:
     """Send one request to a simulated post and return its answer, `ok` or not.
 
     Raises SimulatorError when no post answers there.
@@ -138,7 +138,7 @@ async def command(socket_path: str | os.PathLike[str], request: Mapping[str, Any
             await writer.wait_closed()
 
 
-def command_blocking(
+def send_command_blocking(
     socket_path: str | os.PathLike[str], request: Mapping[str, Any], *, timeout_s: float = 30.0
 ) -> dict[str, Any]:
     """`command` for a caller without an event loop; gives up after `timeout_s` seconds."""

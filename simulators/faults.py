@@ -24,7 +24,7 @@ class Transmission:
     delay_s: float = 0.0
     chunk: int | None = None
     every_s: float = 0.0
-    silent: bool = False
+    is_suppressed: bool = False
     then_unplug: bool = False
     unplug_for_s: float | None = None
 
@@ -85,7 +85,7 @@ class Silence(ReadFault):
 
     def frame(self, sent: Transmission) -> Transmission:
         """Nothing of it is sent."""
-        return replace(sent, silent=True)
+        return replace(sent, is_suppressed=True)
 
 
 class SwappedLines(ReadFault):
@@ -141,7 +141,7 @@ class WrongFrameCheck(ReadFault):
         return replace(sent, data=sent.data[:-1] + bytes([sent.data[-1] ^ 0xFF]))
 
 
-class Cut(ReadFault):
+class Truncated(ReadFault):
     """The frame ends before byte `at`; the reader goes on as if it had sent all of it."""
 
     fault: Literal["cut"] = "cut"
@@ -151,7 +151,7 @@ class Cut(ReadFault):
     rank: ClassVar[int] = 1
 
     @model_validator(mode="after")
-    def _for_s_is_about_the_cable(self) -> "Cut":
+    def _for_s_is_about_the_cable(self) -> "Truncated":
         if self.for_s is not None and not self.unplug:
             raise ValueError("for_s goes with unplug = true")
         return self
@@ -176,7 +176,7 @@ class Garbage(ReadFault):
         return replace(sent, data=chance.randbytes(self.before) + sent.data + chance.randbytes(self.after))
 
 
-class Dribble(ReadFault):
+class SlowBytes(ReadFault):
     """The frame comes a few bytes at a time."""
 
     fault: Literal["dribble"] = "dribble"
@@ -188,7 +188,7 @@ class Dribble(ReadFault):
         return replace(sent, chunk=self.size, every_s=self.every_ms / 1000)
 
 
-class Slow(ReadFault):
+class Delayed(ReadFault):
     """The reader takes its time before it sends."""
 
     fault: Literal["slow"] = "slow"
@@ -208,10 +208,10 @@ AnyFault = Annotated[
     | MissingLine
     | WrongDigit
     | WrongFrameCheck
-    | Cut
+    | Truncated
     | Garbage
-    | Dribble
-    | Slow,
+    | SlowBytes
+    | Delayed,
     Field(discriminator="fault"),
 ]
 _FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
@@ -222,7 +222,7 @@ def fault_of(name: str, arguments: dict[str, Any] | None = None) -> AnyFault:
     return _FAULTS.validate_python({**(arguments or {}), "fault": name})
 
 
-class Pending:
+class PendingFaults:
     """The faults that wait for the next reads."""
 
     def __init__(self) -> None:

@@ -94,10 +94,10 @@ class Document:
     @property
     def lines(self) -> tuple[str, ...]:
         """The zone, one string a line."""
-        return zone(self)
+        return generate_mrz(self)
 
     def __post_init__(self) -> None:
-        zone(self)
+        generate_mrz(self)
 
 
 def check_digit(text: str) -> str:
@@ -167,7 +167,7 @@ def _number(document: Document) -> tuple[str, str]:
     return start, f"{rest}{digit}{FILLER}"
 
 
-def zone(document: Document) -> tuple[str, ...]:
+def generate_mrz(document: Document) -> tuple[str, ...]:
     """The lines of a document's machine readable zone."""
     width = WIDTH[document.format]
     head = _field(document.code, 2, "code") + _field(document.issuer, 3, "issuer")

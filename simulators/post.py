@@ -10,28 +10,28 @@ from typing import Any, Self
 
 import structlog
 
-from simulators.control import SOCKET_NAME, ControlSocket, command, command_blocking
+from simulators.control import SOCKET_NAME, ControlSocket, send_command, send_command_blocking
 from simulators.errors import SimulatorError
 from simulators.postfile import PostFileError, load_post
-from simulators.subprocesses import Member, OnEvent
+from simulators.subprocesses import OnEvent, SimulatorProcess
 
 __all__ = [
     "OnEvent",
     "Post",
     "PostFileError",
     "SimulatorError",
-    "command",
-    "command_blocking",
     "load_post",
     "run_post",
-    "socket_in",
+    "send_command",
+    "send_command_blocking",
+    "socket_path",
 ]
 
 RUN_VARIABLE = "BORDERPOST_RUN"
 """Set, for `${BORDERPOST_RUN}` in a post's file, to the run directory unless the environment has it."""
 
 
-def socket_in(run_dir: str | os.PathLike[str]) -> Path:
+def socket_path(run_dir: str | os.PathLike[str]) -> Path:
     """Where a post that was started with this run directory has its control socket."""
     return Path(run_dir) / SOCKET_NAME
 
@@ -43,13 +43,13 @@ def _log_event(name: str, event: str, details: Mapping[str, Any]) -> None:
 class Post:
     """A running simulated post."""
 
-    def __init__(self, members: Sequence[Member], socket_path: Path) -> None:
+    def __init__(self, members: Sequence[SimulatorProcess], socket_path: Path) -> None:
         self.members = {member.name: member for member in members}
         self.socket_path = socket_path
 
     @classmethod
     @asynccontextmanager
-    async def running(
+    async def start(
         cls,
         path: str | os.PathLike[str],
         *,
@@ -63,16 +63,16 @@ class Post:
         run_dir = _absolute(run_dir)
         settings = load_post(path, {RUN_VARIABLE: str(run_dir)} | os.environ)
         _make(run_dir)
-        post = cls([Member(one, on_event or _log_event) for one in settings], socket_in(run_dir))
+        post = cls([SimulatorProcess(one, on_event or _log_event) for one in settings], socket_path(run_dir))
         # The socket first: it is what tells a second post of the same directory to keep its hands off.
-        async with ControlSocket(post.socket_path, post.obey):
+        async with ControlSocket(post.socket_path, post.handle_command):
             try:
                 await _all_started(post.members.values())
                 yield post
             finally:
                 await _to_its_end(asyncio.gather(*(member.stop() for member in post.members.values())))
 
-    async def obey(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one request of the control socket; SimulatorError for one that cannot be met."""
         arguments = dict(request)
         match arguments.pop("do", None):
@@ -82,11 +82,11 @@ class Post:
                 names = [arguments["name"]] if "name" in arguments else list(self.members)
                 return {"ok": True, "simulators": {name: await self._status(name) for name in names}}
             case "insert" | "fault" as verb:
-                return await self._member(arguments.pop("name", None)).ask(verb, arguments)
+                return await self._member(arguments.pop("name", None)).request(verb, arguments)
             case other:
                 raise SimulatorError(f"do: {other!r} is not one of list, status, insert, fault")
 
-    def _member(self, name: object) -> Member:
+    def _member(self, name: object) -> SimulatorProcess:
         if isinstance(name, str) and name in self.members:
             return self.members[name]
         raise SimulatorError(f"name: {name!r} is not one of {', '.join(self.members)}")
@@ -95,7 +95,7 @@ class Post:
         member = self._member(name)
         if member.pid is None:
             return member.settings.summary() | {"running": False}
-        answer = await member.ask("status", {})
+        answer = await member.request("status", {})
         answer.pop("ok")
         return answer | {"running": True, "pid": member.pid}
 
@@ -123,7 +123,7 @@ async def _to_its_end(ending: asyncio.Future[Any]) -> None:
         raise cancelled
 
 
-async def _all_started(members: Iterable[Member]) -> None:
+async def _all_started(members: Iterable[SimulatorProcess]) -> None:
     results = await asyncio.gather(*(member.start() for member in members), return_exceptions=True)
     if failed := [str(result) for result in results if isinstance(result, SimulatorError)]:
         raise SimulatorError("\n".join(failed))
@@ -174,7 +174,7 @@ async def _run(
     on_ready: Callable[[Post], None] | None,
     on_event: OnEvent | None,
 ) -> None:
-    async with Post.running(path, run_dir=run_dir, on_event=on_event) as post:
+    async with Post.start(path, run_dir=run_dir, on_event=on_event) as post:
         if on_ready:
             on_ready(post)
         await asyncio.Event().wait()

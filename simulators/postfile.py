@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulators.errors import SimulatorError
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 from simulators.simulator import SimulatorSettings
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -46,7 +46,7 @@ def load_post(
     for index, table in enumerate(tables):
         named = f'simulator "{table["name"]}"' if "name" in table else f"simulator {index + 1}"
         try:
-            found.append(settings_of(_expanded(table, variables)))
+            found.append(parse_settings(_expanded(table, variables)))
         except SimulatorError as error:
             wrong.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
         except ValidationError as error:

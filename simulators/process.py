@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulators.errors import SimulatorError
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 from simulators.simulator import Simulator
 
 PR_SET_PDEATHSIG = 1
@@ -37,7 +37,7 @@ async def serve(connection: socket.socket) -> int:
         say({"event": event, "details": details})
 
     try:
-        simulator = settings_of(json.loads(await reader.readline())).build()
+        simulator = parse_settings(json.loads(await reader.readline())).build()
         running = asyncio.create_task(simulator.run(tell))
         listening = asyncio.create_task(_listen(reader, simulator, say))
         await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,7 +71,7 @@ async def _listen(reader: asyncio.StreamReader, simulator: Simulator, say: Any) 
 async def _answer(request: dict[str, Any], simulator: Simulator, say: Any) -> None:
     number, verb = request.pop("id"), request.pop("verb")
     try:
-        answer = {"ok": True} | await simulator.obey(verb, request)
+        answer = {"ok": True} | await simulator.handle_command(verb, request)
     except SimulatorError as error:
         answer = {"ok": False, "error": str(error)}
     except TypeError as error:  # an argument that the verb does not have

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from simulators.errors import SimulatorError
-from simulators.simulator import KindOfSimulator, SimulatorSettings
+from simulators.simulator import SettingsType, SimulatorSettings
 
 KINDS: dict[str, tuple[str, str]] = {
     "anpr-axis": ("simulators.camera.anpr.axis", "AxisSettings"),
@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[str, str]] = {
 """Kind to module and settings class. A new family of simulators is one more line here."""
 
 
-def settings_of(table: Mapping[str, Any]) -> SimulatorSettings:
+def parse_settings(table: Mapping[str, Any]) -> SimulatorSettings:
     """The settings in `table`, of the class its `kind` calls for.
 
     Raises SimulatorError for a kind that is unknown, or needs what is not installed, and pydantic's
@@ -46,4 +46,4 @@ def settings_of(table: Mapping[str, Any]) -> SimulatorSettings:
         raise SimulatorError(
             f"kind: {kind} needs the Python package {error.name}: it comes with the extra simulators, or osdp"
         ) from error
-    return cast("KindOfSimulator", getattr(found, name)).model_validate(dict(table))
+    return cast("SettingsType", getattr(found, name)).model_validate(dict(table))

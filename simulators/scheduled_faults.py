@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 FaultT = TypeVar("FaultT")
 
 
-class Timed(BaseModel, Generic[FaultT]):
+class ScheduledFault(BaseModel, Generic[FaultT]):
     """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "garbage", before = 12}`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     at_s: float = Field(ge=0, description="Seconds after a host first opened the line.")
     every_s: float | None = Field(None, gt=0, description="And again every so many seconds.")
-    what: FaultT
+    fault: FaultT
 
     @model_validator(mode="before")
     @classmethod

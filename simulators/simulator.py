@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Tell = Callable[[str, Mapping[str, Any]], None]
+EmitCallback = Callable[[str, Mapping[str, Any]], None]
 """How a simulator says what happens to it: an event's name and its details. Never what is on a document."""
 
 
@@ -14,14 +14,14 @@ class Simulator(ABC):
     """One simulated device, as its process runs it."""
 
     @abstractmethod
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled; tells `ready` once a host can find the device.
 
         Raises SimulatorError when that cannot be.
         """
 
     @abstractmethod
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Do what the control socket asks (`insert`, `fault`, `status`); SimulatorError if it cannot."""
 
 
@@ -51,7 +51,7 @@ class SimulatorSettings(BaseModel):
         return {"name": self.name, "kind": self.kind}
 
 
-class KindOfSimulator(Protocol):
+class SettingsType(Protocol):
     """What the registry of kinds needs of a settings class."""
 
     def model_validate(self, obj: Any) -> SimulatorSettings: ...  # noqa: D102 - pydantic's

@@ -22,7 +22,7 @@ OnEvent = Callable[[str, str, Mapping[str, Any]], None]
 """Takes a simulator's name, an event (`ready`, `host`, `document`, `fault`, `failed`, `exited`), details."""
 
 
-class Member:
+class SimulatorProcess:
     """One simulator of a post, in its process."""
 
     def __init__(self, settings: SimulatorSettings, on_event: OnEvent) -> None:
@@ -57,7 +57,7 @@ class Member:
         self._send(self.settings.model_dump(mode="json", exclude_unset=True))
         await self._ready
 
-    async def ask(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def request(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Have the simulator do something; SimulatorError if it is not running any more."""
         if self._writer is None or self._exited.done():
             raise SimulatorError(f"{self.name} is not running")

@@ -31,7 +31,7 @@ EVEN_MIX: dict[Format, float] = dict.fromkeys(Format, 1.0)
 DOCUMENT_FIELDS = frozenset(field.name for field in fields(Document))
 
 
-class Travellers(Iterator[Document]):
+class TravellerGenerator(Iterator[Document]):
     """Documents without end; the n-th of a seed is always the same one.
 
     `mix` weighs the formats. A traveller drawn with a format or a field of one's own does not change who
@@ -58,7 +58,7 @@ class Travellers(Iterator[Document]):
         drawn = chance.choices(list(self.mix), list(self.mix.values()))[0]
         return replace(_draw(chance, format or drawn), **chosen)
 
-    def marked(
+    def document_with(
         self,
         *,
         surname: str = "Leakmarker",

@@ -2,20 +2,20 @@
 
 from pydantic import Field
 
-from drivers.command import Done, Request
+from drivers.command import CommandArguments, CommandOutput
 
 TENTH_S = 0.1
 LONGEST_S = 25.5
 """libosdp's Python interface keeps eight bits of the sixteen that the timer has: 30 s would become 4.4 s."""
 
 
-class Pulse(Request):
+class PulseOutput(CommandArguments):
     """Switch an output on for a while. The reader counts the time: it ends whatever happens to us."""
 
-    shown = frozenset({"output", "for_s"})
+    unredacted_fields = frozenset({"output", "for_s"})
 
     output: int = Field(0, ge=0, le=255, description="Which output, counted from 0.", examples=[0])
-    for_s: float = Field(
+    duration_s: float = Field(
         1.0,
         ge=TENTH_S,
         le=LONGEST_S,
@@ -24,10 +24,10 @@ class Pulse(Request):
     )
 
 
-class Pulsed(Done):
+class PulseOutputResult(CommandOutput):
     """The reader has taken it. That something moved is for inputs to tell."""
 
-    shown = frozenset({"output", "for_s"})
+    unredacted_fields = frozenset({"output", "for_s"})
 
     output: int = Field(description="Which output, counted from 0.", examples=[0])
-    for_s: float = Field(description="How long it is on, in seconds.", examples=[1.0])
+    duration_s: float = Field(description="How long it is on, in seconds.", examples=[1.0])

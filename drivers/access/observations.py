@@ -4,10 +4,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import DataClass, Observation, Term
+from drivers.observation import DataClass, Observation, OpenEnum
 
 
-class CardFormat(Term):
+class CardFormat(OpenEnum):
     """How the bits of a card are to be read (IEC 60839-11-5, osdp_RAW)."""
 
     RAW = "raw"
@@ -22,7 +22,7 @@ class CardRead(Observation):
 
     event_type: ClassVar[str] = "access.card_read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"reader", "format", "bits"}
+    unredacted_fields = Observation.unredacted_fields | {"reader", "format", "bits"}
 
     reader: int = Field(ge=0, description="Which reader of the device, counted from 0.", examples=[0])
     format: CardFormat = Field(description="How the bits are to be read.", examples=["wiegand"])
@@ -39,11 +39,11 @@ class ReaderStatus(Observation):
 
     event_type: ClassVar[str] = "access.status"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    stands: ClassVar[bool] = True
-    shown = Observation.shown | {"tampered", "power_failed", "inputs", "outputs"}
+    is_state: ClassVar[bool] = True
+    unredacted_fields = Observation.unredacted_fields | {"tampered", "power_failed", "inputs", "outputs"}
 
     tampered: bool | None = Field(description="Whether its housing is open or torn off.", examples=[False])
-    power_failed: bool | None = Field(description="Whether its supply fails.", examples=[False])
+    power_failure: bool | None = Field(description="Whether its supply fails.", examples=[False])
     inputs: tuple[bool, ...] | None = Field(
         description="Which of its inputs are active.", examples=[[True, False]]
     )
@@ -52,5 +52,5 @@ class ReaderStatus(Observation):
     )
 
 
-UNTOLD = ReaderStatus(tampered=None, power_failed=None, inputs=None, outputs=None)
+UNKNOWN_STATUS = ReaderStatus(tampered=None, power_failure=None, inputs=None, outputs=None)
 """A reader that has just been opened."""

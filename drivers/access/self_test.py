@@ -5,19 +5,19 @@ from collections.abc import Iterator
 
 from drivers.access.observations import CardRead, ReaderStatus
 from drivers.observation import Outcome
-from drivers.self_test import CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestStep
 
 CARD_S = 30.0
 """How long somebody has to hold a card to the reader, in seconds."""
 
 
-def reader_steps(status: ReaderStatus, *, secure: bool) -> Iterator[CheckStep]:
+def reader_steps(status: ReaderStatus, *, secure: bool) -> Iterator[SelfTestStep]:
     """Judge what the reader said of itself last, and whether its channel is secure."""
     yield _of(
         "housing", status.tampered, "The housing is open, or it was torn off.", "The housing is closed."
     )
-    yield _of("supply", status.power_failed, "Its supply fails.", "Its supply is well.")
-    yield CheckStep(
+    yield _of("supply", status.power_failure, "Its supply fails.", "Its supply is well.")
+    yield SelfTestStep(
         name="channel.secure",
         outcome=Outcome.SUCCESSFUL if secure else Outcome.FAILED,
         text="What it says is encrypted." if secure else "Its channel is not, or not yet, secure.",
@@ -26,10 +26,10 @@ def reader_steps(status: ReaderStatus, *, secure: bool) -> Iterator[CheckStep]:
     )
 
 
-def _of(name: str, wrong: bool | None, text: str, well: str) -> CheckStep:
+def _of(name: str, wrong: bool | None, text: str, well: str) -> SelfTestStep:
     if wrong is None:
-        return CheckStep(name=name, outcome=Outcome.NOT_SUPPORTED, text="The reader has not said.")
-    return CheckStep(
+        return SelfTestStep(name=name, outcome=Outcome.NOT_SUPPORTED, text="The reader has not said.")
+    return SelfTestStep(
         name=name,
         outcome=Outcome.FAILED if wrong else Outcome.SUCCESSFUL,
         text=text if wrong else well,
@@ -37,20 +37,20 @@ def _of(name: str, wrong: bool | None, text: str, well: str) -> CheckStep:
     )
 
 
-async def card_held(trial: Trial) -> CheckStep:
+async def card_steps(trial: SelfTestContext) -> SelfTestStep:
     """Wait for a card. Of what is on it only how long it is."""
     try:
         async with asyncio.timeout(CARD_S):
-            while not isinstance(read := await trial.heard(), CardRead):
+            while not isinstance(read := await trial.next_observation(), CardRead):
                 pass
     except TimeoutError:
-        return CheckStep(
+        return SelfTestStep(
             name="card.read",
             outcome=Outcome.FAILED,
             text=f"No card was read within {CARD_S:g} s.",
             how="Hold a card of the right kind flat to the middle of the reader.",
         )
-    return CheckStep(
+    return SelfTestStep(
         name="card.read",
         outcome=Outcome.SUCCESSFUL,
         text=f"A card of {read.bits} bits was read.",

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from drivers.anonymize.pseudonyms import CannotScrub, Inventor
+from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
 from drivers.driver import Driver, Identity, load_driver
 from drivers.links.link import Direction
-from drivers.links.recording.endpoints import place_in, placed
+from drivers.links.recording.endpoints import endpoint_key, with_endpoint
 from drivers.links.recording.recording import Chunk, Entry, Recording
 from drivers.links.settings import Settings
 
@@ -27,43 +27,43 @@ _ORIGINS = ("live", "simulated", "replayed")
 
 
 @dataclass(frozen=True, slots=True)
-class Scrubbed:
+class Anonymized:
     """What is left of a recording."""
 
     entries: list[Entry]
-    read: Sequence[str] = ()
+    decoded_texts: Sequence[str] = ()
     """What the wire says where that is in no encoding of text: searched as well."""
 
 
-Scrubber = Callable[[Any, Sequence[Entry], Inventor], Scrubbed]
+Anonymizer = Callable[[Any, Sequence[Entry], Pseudonymizer], Anonymized]
 """Takes the driver's settings, a recording's entries, and who invents; raises CannotScrub."""
 
 
-def scrubber_of(driver: type[Driver[Settings]], name: str) -> Scrubber:
+def load_anonymizer(driver: type[Driver[Settings]], name: str) -> Anonymizer:
     """What takes people out of a driver's recordings; raises CannotScrub where there is nothing that does."""
-    if not driver.scrubber:
-        raise CannotScrub(
+    if not driver.anonymizer:
+        raise CannotAnonymize(
             f"nobody knows where people are in what the driver {name} exchanges: record it with a specimen"
         )
-    module, _, function = driver.scrubber.partition(":")
-    scrubber: Scrubber = getattr(importlib.import_module(module), function)
+    module, _, function = driver.anonymizer.partition(":")
+    scrubber: Anonymizer = getattr(importlib.import_module(module), function)
     return scrubber
 
 
-def scrub(recording: Recording, inventor: Callable[[], Inventor] = Inventor) -> Recording:
+def anonymize(recording: Recording, pseudonymizer: Callable[[], Pseudonymizer] = Pseudonymizer) -> Recording:
     """The same recording without its people; raises CannotScrub, and UnknownDriverError."""
     driver = load_driver(recording.driver)
-    scrubber = scrubber_of(driver, recording.driver)
+    scrubber = load_anonymizer(driver, recording.driver)
     settings = _settings(recording, driver.settings_model)
     for _ in range(ATTEMPTS):
-        inventing = inventor()
+        inventing = pseudonymizer()
         done = scrubber(settings, recording.entries, inventing)
         scrubbed = replace(_headed(recording, driver, settings), entries=done.entries)
         # Where a wire has a code of its own, its numbers are no packed decimals, though some look like them.
-        packed = not done.read
-        if not any(_found(inventing.marks, place, packed) for place in _places(scrubbed, done.read)):
+        packed = not done.decoded_texts
+        if not any(_found(inventing.marks, place, packed) for place in _places(scrubbed, done.decoded_texts)):
             return scrubbed
-    raise CannotScrub(
+    raise CannotAnonymize(
         "a name or number of somebody in it is also part of what must stay, such as the device's own name: "
         "record it with a specimen"
     )
@@ -72,57 +72,59 @@ def scrub(recording: Recording, inventor: Callable[[], Inventor] = Inventor) -> 
 def _settings(recording: Recording, model: type[Settings]) -> Settings:
     """A recording's settings, of a device that is nowhere; raises CannotScrub."""
     given = recording.settings
-    if (place := place_in(model)) is not None:
+    if (place := endpoint_key(model)) is not None:
         nowhere = "http://localhost" if place == "url" else "/dev/null"
-        given = placed(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
+        given = with_endpoint(given, place, "usb:0000:0000" if recording.wire == "usb" else nowhere)
     try:
         return model.model_validate(given)
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False))
-        raise CannotScrub(f"its settings are none of the driver {recording.driver}: {wrong}") from None
+        raise CannotAnonymize(f"its settings are none of the driver {recording.driver}: {wrong}") from None
 
 
 def _headed(recording: Recording, driver: type[Driver[Settings]], settings: Settings) -> Recording:
     """A head of what is known to name nobody."""
     origin = recording.provenance.partition(" ")[0]
-    asked = recording.asked
+    asked = recording.commands
     if asked is not None:
         command = driver.commands.get(asked[0])
-        shown = frozenset() if command is None else command.request.shown
+        shown = frozenset() if command is None else command.arguments_type.unredacted_fields
         asked = asked[0], {name: value for name, value in asked[1].items() if name in shown}
     return replace(
         recording,
         people="scrubbed",
         provenance=origin if origin in _ORIGINS else "by hand",
-        settings=settings.nameless(),
-        identity={name: said for name, said in recording.identity.items() if name in Identity.shown},
-        asked=asked,
+        settings=settings.public_values(),
+        identity={
+            name: said for name, said in recording.identity.items() if name in Identity.unredacted_fields
+        },
+        commands=asked,
     )
 
 
-def nobody(settings: Settings, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:  # noqa: ARG001
+def keep_all(settings: Settings, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:  # noqa: ARG001
     """The scrubber of a device whose wire tells of nobody: a barrier's board knows contacts."""
-    return Scrubbed(list(entries))
+    return Anonymized(list(entries))
 
 
 # One direction of a wire as a whole: what is looked for may lie across chunks.
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class ByteStream:
     """All that went one way."""
 
     data: bytes
-    silences: tuple[int, ...]
+    gaps: tuple[int, ...]
     """Offsets before which nothing came for longer than the gap."""
 
-    def pieces(self) -> Iterator[tuple[int, bytes]]:
+    def segments(self) -> Iterator[tuple[int, bytes]]:
         """What came between silences, with its offset."""
-        for start, stop in pairwise((0, *self.silences, len(self.data))):
+        for start, stop in pairwise((0, *self.gaps, len(self.data))):
             yield start, self.data[start:stop]
 
 
-def stream(entries: Iterable[Entry], direction: Direction, gap_s: float) -> Stream:
+def join_chunks(entries: Iterable[Entry], direction: Direction, gap_s: float) -> ByteStream:
     """Join what went one way."""
     data, silences, last_s = bytearray(), [], None
     for entry in entries:
@@ -131,16 +133,16 @@ def stream(entries: Iterable[Entry], direction: Direction, gap_s: float) -> Stre
                 silences.append(len(data))
             data += entry.data
             last_s = entry.at_s
-    return Stream(bytes(data), tuple(silences))
+    return ByteStream(bytes(data), tuple(silences))
 
 
-def with_streams(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
+def replace_chunks(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
     """The same chunks with other bytes, as many as before: `in_` from the device, `out` to it."""
     rest = {"in": streams["in_"], "out": streams["out"]}
     written: list[Entry] = []
     for entry in entries:
         if not isinstance(entry, Chunk):
-            raise CannotScrub("there are USB transfers in it, and this device is on no USB")
+            raise CannotAnonymize("there are USB transfers in it, and this device is on no USB")
         size = len(entry.data)
         data, rest[entry.direction] = rest[entry.direction][:size], rest[entry.direction][size:]
         if len(data) != size:
@@ -154,7 +156,7 @@ def with_streams(entries: Iterable[Entry], **streams: bytes) -> list[Entry]:
 
 def _places(recording: Recording, read: Iterable[str]) -> Iterator[bytes]:
     """Everything that the file says, each stream by itself."""
-    for word in _words([recording.settings, recording.identity, recording.asked, recording.provenance]):
+    for word in _words([recording.settings, recording.identity, recording.commands, recording.provenance]):
         yield word.encode()
     for direction in ("in", "out"):
         yield b"".join(chunk.data for chunk in recording.chunks if chunk.direction == direction)

@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
-from drivers.anonymize.anonymizer import Scrubbed
-from drivers.anonymize.pseudonyms import CannotScrub, Inventor
+from drivers.anonymize.anonymizer import Anonymized
+from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
 from drivers.links.recording.recording import Chunk, Entry
 
 STATUS_BYTES = 3
 
 
-def contents(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:  # noqa: ARG001
+def blank_contents(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:  # noqa: ARG001
     """See `drivers.anonymize.anonymizer.Scrubber`. A query may hold a password or a plate."""
     scrubbed: list[Entry] = []
     begins = False
     for entry in entries:
         if not isinstance(entry, Chunk):
-            raise CannotScrub("there are USB transfers in it, and this device is on no USB")
+            raise CannotAnonymize("there are USB transfers in it, and this device is on no USB")
         line, end, body = entry.data.partition(b"\n")
         if entry.direction == "out":
             path, _, query = line.partition(b"?")
@@ -27,4 +27,4 @@ def contents(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scr
         else:
             data = bytes(len(entry.data))
         scrubbed.append(Chunk(entry.at_s, entry.direction, data))
-    return Scrubbed(scrubbed)
+    return Anonymized(scrubbed)

@@ -6,8 +6,8 @@ it.
 
 import re
 
-from drivers.anonymize.pseudonyms import Inventor, masked
-from drivers.anonymize.text import scrubbed_lines
+from drivers.anonymize.pseudonyms import Pseudonymizer, mask
+from drivers.anonymize.text import anonymize_lines
 
 _MESSAGE = re.compile(rb"\x02(?P<name>CameraData|PCSign|EidlinkResult):(?P<body>[^\x02\x03]*)(?P<end>\x03?)")
 _TOKEN = re.compile(
@@ -22,17 +22,17 @@ _ROW_END = re.compile(rb"(\\[nr])+")
 _ESCAPE = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.", re.DOTALL)
 
 
-def scrubbed_messages(piece: bytes, inventor: Inventor) -> bytes:
+def anonymize_messages(piece: bytes, pseudonymizer: Pseudonymizer) -> bytes:
     """As many bytes; between messages all is masked."""
     new, end = b"", 0
     for found in _MESSAGE.finditer(piece):
-        body = _body(found["body"], inventor)
-        new += masked(piece[end : found.start()]) + b"\x02" + found["name"] + b":" + body + found["end"]
+        body = _body(found["body"], pseudonymizer)
+        new += mask(piece[end : found.start()]) + b"\x02" + found["name"] + b":" + body + found["end"]
         end = found.end()
-    return new + masked(piece[end:])
+    return new + mask(piece[end:])
 
 
-def _body(body: bytes, inventor: Inventor) -> bytes:
+def _body(body: bytes, inventor: Pseudonymizer) -> bytes:
     """A JSON object, or the beginning of one; numbers are masked, too."""
     new, end = b"", 0
     for found in _TOKEN.finditer(body):
@@ -42,7 +42,7 @@ def _body(body: bytes, inventor: Inventor) -> bytes:
         if text is None:
             new += found[0]
         elif found["colon"] is not None:
-            new += b'"' + (text if text in _FIELDS else masked(text)) + b'"' + found["colon"]
+            new += b'"' + (text if text in _FIELDS else mask(text)) + b'"' + found["colon"]
         else:
             new += b'"' + (text if text in _WORDS else _text(text, inventor)) + b'"'
     return new + _rest(body[end:], inventor)
@@ -50,15 +50,15 @@ def _body(body: bytes, inventor: Inventor) -> bytes:
 
 def _other(between: bytes) -> bytes:
     """What stands between tokens: 1 for digits, because no number begins with 0."""
-    return masked(between).replace(b"0", b"1")
+    return mask(between).replace(b"0", b"1")
 
 
-def _rest(rest: bytes, inventor: Inventor) -> bytes:
+def _rest(rest: bytes, inventor: Pseudonymizer) -> bytes:
     """A text that does not end."""
     return rest[:1] + _text(rest[1:], inventor) if rest[:1] == b'"' else _other(rest)
 
 
-def _text(text: bytes, inventor: Inventor) -> bytes:
+def _text(text: bytes, inventor: Pseudonymizer) -> bytes:
     """The rows of a zone, or a text that is masked; escapes stay escapes, of nothing that says anything."""
     ends = list(_ROW_END.finditer(text))
     starts = [0, *(end.end() for end in ends)]
@@ -67,7 +67,7 @@ def _text(text: bytes, inventor: Inventor) -> bytes:
     ]
     whole = [row for row in rows if row]
     if all(re.fullmatch(rb"[\x21\x23-\x5b\x5d-\x7e]+", row) for row in whole):
-        lines = iter(scrubbed_lines(whole, inventor))
+        lines = iter(anonymize_lines(whole, inventor))
         new = [next(lines) if row else b"" for row in rows]
     else:
         new = [_plain(row) for row in rows]
@@ -87,7 +87,7 @@ def _plain(row: bytes) -> bytes:
 
 def _letters(text: bytes) -> bytes:
     return (
-        masked(text.translate(bytes(0x58 if c >= 0x80 else c for c in range(256))))
+        mask(text.translate(bytes(0x58 if c >= 0x80 else c for c in range(256))))
         .replace(b"\0", b" ")
         .replace(b'"', b".")
     )

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import accumulate, pairwise, permutations
 
-from drivers.anonymize.pseudonyms import DIGITS, Inventor
+from drivers.anonymize.pseudonyms import DIGITS, Pseudonymizer
 from drivers.passport.mrz.check_digit import check_digit
-from drivers.passport.mrz.layouts import Digit, Layout
+from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import DeviationCode, DigitCheck, DigitResult, Mrz
 from drivers.passport.mrz.parser import parse
 from drivers.passport.mrz.profiles import LAYOUTS
@@ -20,7 +20,9 @@ BIRTH_YEARS = (40, 79)
 """Of the twentieth century, whenever they are read."""
 
 
-def reinvented(lines: Sequence[str], today: date, inventor: Inventor) -> tuple[str, ...] | None:
+def pseudonymize_mrz(
+    lines: Sequence[str], today: date, pseudonymizer: Pseudonymizer
+) -> tuple[str, ...] | None:
     """Other lines of the same lengths, in the same order; None where these are no zone beyond doubt."""
     mrz = parse(lines, today)
     if mrz is None or tuple(lines) != mrz.lines or not _proved(mrz):
@@ -34,8 +36,8 @@ def reinvented(lines: Sequence[str], today: date, inventor: Inventor) -> tuple[s
         for layout in LAYOUTS
         if (layout.format, layout.profile) == (mrz.format, mrz.profile) and layout.marks.match(text)
     )
-    inventor.remember(*_marks(layout, text, mrz))
-    page = _Page(layout, text, mrz, inventor).invented()
+    pseudonymizer.add_marks(*_marks(layout, text, mrz))
+    page = _MrzRewriter(layout, text, mrz, pseudonymizer).rewrite()
     ends = accumulate((len(lines[at]) for at in order), initial=0)
     found = dict(zip(order, (page[start:stop] for start, stop in pairwise(ends)), strict=True))
     return tuple(found[at] for at in range(len(lines)))
@@ -60,7 +62,7 @@ def _order(lines: Sequence[str], mrz: Mrz, today: date) -> tuple[int, ...] | Non
     return None
 
 
-def _marks(layout: Layout, text: str, mrz: Mrz) -> Iterator[str]:
+def _marks(layout: MrzLayout, text: str, mrz: Mrz) -> Iterator[str]:
     """By what the holder and the document would be known."""
     yield mrz.document_number
     yield mrz.second_number or ""
@@ -72,17 +74,17 @@ def _marks(layout: Layout, text: str, mrz: Mrz) -> Iterator[str]:
     yield from text[layout.name].split("<")
 
 
-class _Page:
+class _MrzRewriter:
     """The joined lines of a zone while they are written anew."""
 
-    def __init__(self, layout: Layout, text: str, mrz: Mrz, inventor: Inventor) -> None:
+    def __init__(self, layout: MrzLayout, text: str, mrz: Mrz, inventor: Pseudonymizer) -> None:
         self._layout = layout
         self._old = text
         self._mrz = mrz
         self._inventor = inventor
-        self._page = list(inventor.text("zone", text))
+        self._page = list(inventor.pseudonym("zone", text))
 
-    def invented(self) -> str:
+    def rewrite(self) -> str:
         """All lines, joined."""
         layout = self._layout
         for kind, place in (
@@ -91,7 +93,7 @@ class _Page:
             ("number", layout.number),
         ):
             if place is not None:
-                self._put(place, self._inventor.text(kind, self._old[place]))
+                self._put(place, self._inventor.pseudonym(kind, self._old[place]))
         for place in (layout.name, layout.given_names):
             if place is not None:
                 self._put(place, self._name(self._old[place]))
@@ -111,7 +113,7 @@ class _Page:
 
     def _name(self, field: str) -> str:
         """Each component by itself: two documents of one person may part them in different places."""
-        return "<".join(self._inventor.text("name", component) for component in field.split("<"))
+        return "<".join(self._inventor.pseudonym("name", component) for component in field.split("<"))
 
     def _date(self, kind: str, field: str) -> str:
         """Another day, as possible as this one; an expiry or an issue in the same year."""
@@ -128,14 +130,14 @@ class _Page:
     def _part(self, kind: str, field: str, part: str, bounds: tuple[int, int] | None) -> str:
         """Year, month or day; one that cannot be stays one that cannot be."""
         if not part.isdigit():
-            return self._inventor.text(kind, part)
+            return self._inventor.pseudonym(kind, part)
         if bounds is None:
             return part
         if bounds != BIRTH_YEARS and not bounds[0] <= int(part) <= 31:
             return "99" if part == "00" else "00"
-        return f"{self._inventor.number(kind, field, *bounds):02}"
+        return f"{self._inventor.pseudonymous_number(kind, field, *bounds):02}"
 
-    def _put_digit(self, digit: Digit, was: DigitCheck) -> None:
+    def _put_digit(self, digit: CheckDigitLayout, was: DigitCheck) -> None:
         """A check digit that says of the new text what the old one said of the old."""
         if digit.field == "document_number" and self._old[digit.at] == "<" and was.printed != "<":
             self._put_long_digit(was)
@@ -145,7 +147,7 @@ class _Page:
         elif (
             was.result is DigitResult.ABSENT or not was.printed.isdigit()
         ):  # a number of the issuer's own, or misread
-            self._page[digit.at] = self._inventor.text("own", was.printed)
+            self._page[digit.at] = self._inventor.pseudonym("own", was.printed)
         else:
             sums = [
                 (check_digit(_summed(self._old, places)), check_digit(_summed(self._page, places)))

@@ -9,25 +9,41 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from drivers.anonymize.anonymizer import Scrubbed, stream, with_streams
+from drivers.anonymize.anonymizer import Anonymized, join_chunks, replace_chunks
 from drivers.anonymize.mrz_serial import CHIP
-from drivers.anonymize.pseudonyms import CannotScrub, Inventor, masked
-from drivers.anonymize.text import scrubbed_text
+from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer, mask
+from drivers.anonymize.text import anonymize_text
 from drivers.links.recording.recording import Entry
-from drivers.passport.wedge.keyboard import EV_KEY, EV_SYN, EVENT, PRESSED, RELEASED, Keyboard, Mark
-from drivers.passport.wedge.keymap import ALTS, CAPS_LOCK, DIGITS_OF_PAD, MODIFIERS, SILENT, IsoKey, keymap
+from drivers.passport.wedge.keyboard import (
+    EV_KEY,
+    EV_SYN,
+    EVENT,
+    PRESSED,
+    RELEASED,
+    KeyboardMark,
+    KeyEventDecoder,
+)
+from drivers.passport.wedge.keymap import (
+    ALTS,
+    CAPS_LOCK,
+    DIGITS_OF_PAD,
+    KEYS_WITHOUT_CHARACTER,
+    MODIFIERS,
+    IsoKey,
+    keymap,
+)
 
 UNKNOWN_KEY = 240
 """KEY_UNKNOWN of Linux, which types nothing."""
 FULL_STOP, ZERO = 52, 11
 """The keys that signs become; those above digits, which would tell which digit, become that of 0."""
-SIGNS_OF_DIGITS = frozenset("!@#$%^&*()")
+SHIFTED_DIGIT_CHARACTERS = frozenset("!@#$%^&*()")
 LINE_ENDS = frozenset("\r\n\t")
-SAYS_NOTHING = MODIFIERS | SILENT | {CAPS_LOCK, UNKNOWN_KEY}
+KEYS_WITHOUT_TEXT = MODIFIERS | KEYS_WITHOUT_CHARACTER | {CAPS_LOCK, UNKNOWN_KEY}
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeyEvent:
     """One event of an input device; see `wedge.keyboard`."""
 
     seconds: int
@@ -38,7 +54,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class TypedCharacter:
     """A character, in the how manieth text, and the presses that made it: a key, or digits under Alt."""
 
     character: str
@@ -47,26 +63,29 @@ class Typed:
     by_code: bool
 
 
-def mrz_wedge(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:
+def mrz_wedge(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:
     """See `drivers.anonymize.anonymizer.Scrubber`."""
     if settings.chip is not None:
-        raise CannotScrub(CHIP)
-    said, told = stream(entries, "in", settings.gap_s).data, stream(entries, "out", settings.gap_s).data
+        raise CannotAnonymize(CHIP)
+    said, told = (
+        join_chunks(entries, "in", settings.gap_s).data,
+        join_chunks(entries, "out", settings.gap_s).data,
+    )
     if len(said) % EVENT.size:
-        raise CannotScrub(f"events of an input device have {EVENT.size} bytes each, and these are cut")
-    keys = [Key(*event) for event in EVENT.iter_unpack(said)]
-    codes = _codes(keys, settings.gap_s, settings.iso_key, inventor)
+        raise CannotAnonymize(f"events of an input device have {EVENT.size} bytes each, and these are cut")
+    keys = [KeyEvent(*event) for event in EVENT.iter_unpack(said)]
+    codes = _codes(keys, settings.gap_s, settings.iso_key, pseudonymizer)
     scrubbed = [_scrubbed(key, codes.get(at, UNKNOWN_KEY)) for at, key in enumerate(keys)]
     new = b"".join(
         EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value) for key in scrubbed
     )
     read = _read(scrubbed, settings.gap_s, settings.iso_key)
-    return Scrubbed(with_streams(entries, in_=new, out=masked(told)), list(read))
+    return Anonymized(replace_chunks(entries, in_=new, out=mask(told)), list(read))
 
 
-def _scrubbed(key: Key, code: int) -> Key:
+def _scrubbed(key: KeyEvent, code: int) -> KeyEvent:
     match key.kind:
-        case 1 if key.code in SAYS_NOTHING:
+        case 1 if key.code in KEYS_WITHOUT_TEXT:
             return key
         case 1:
             return replace(key, code=code)
@@ -76,21 +95,23 @@ def _scrubbed(key: Key, code: int) -> Key:
             return replace(key, code=0, value=0)
 
 
-def _codes(keys: Sequence[Key], gap_s: float, iso_key: IsoKey, inventor: Inventor) -> dict[int, int]:
+def _codes(
+    keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey, inventor: Pseudonymizer
+) -> dict[int, int]:
     """What the codes of presses, repetitions and releases become, by their place."""
     codes: dict[int, int] = {}
     for _, group in groupby(_typed(keys, gap_s, iso_key), lambda typed: typed.text):
         text = list(group)
         old = "".join(typed.character for typed in text).encode("ascii", "replace")
-        for typed, new in zip(text, scrubbed_text(old, inventor).decode("ascii"), strict=True):
+        for typed, new in zip(text, anonymize_text(old, inventor).decode("ascii"), strict=True):
             for press, code in zip(typed.presses, _pressed(keys, typed, new, iso_key), strict=False):
                 for at in _held(keys, press):
                     codes[at] = code
     return codes
 
 
-def _typed(keys: Sequence[Key], gap_s: float, iso_key: IsoKey) -> Iterator[Typed]:
-    keyboard = Keyboard(gap_s, iso_key)
+def _typed(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[TypedCharacter]:
+    keyboard = KeyEventDecoder(gap_s, iso_key)
     text, under_alt = 0, list[int]()
     for at, key in enumerate(keys):
         pressed = key.kind == EV_KEY and key.value == PRESSED
@@ -98,17 +119,17 @@ def _typed(keys: Sequence[Key], gap_s: float, iso_key: IsoKey) -> Iterator[Typed
         event = EVENT.pack(key.seconds, key.microseconds, key.kind, key.code, key.value)
         said = list(keyboard.feed(event))
         for typed in said:
-            if isinstance(typed, Mark):
+            if isinstance(typed, KeyboardMark):
                 text += 1
             else:
-                yield Typed(typed, text, tuple(under_alt) if by_code else (at,), by_code)
+                yield TypedCharacter(typed, text, tuple(under_alt) if by_code else (at,), by_code)
         if said or by_code:
             under_alt = []
         if pressed and key.code in DIGITS_OF_PAD and not any(isinstance(typed, str) for typed in said):
             under_alt.append(at)
 
 
-def _pressed(keys: Sequence[Key], typed: Typed, new: str, iso_key: IsoKey) -> Sequence[int]:
+def _pressed(keys: Sequence[KeyEvent], typed: TypedCharacter, new: str, iso_key: IsoKey) -> Sequence[int]:
     """Which keys type another character in the same way."""
     old = typed.character
     if typed.by_code:
@@ -118,7 +139,7 @@ def _pressed(keys: Sequence[Key], typed: Typed, new: str, iso_key: IsoKey) -> Se
     was = keys[typed.presses[0]].code
     if old in LINE_ENDS or (old == new and old.isprintable()):
         return [was]
-    if old in SIGNS_OF_DIGITS:
+    if old in SHIFTED_DIGIT_CHARACTERS:
         return [ZERO]
     if not old.isascii() or not old.isalnum():
         return [FULL_STOP if old.isprintable() else UNKNOWN_KEY]
@@ -132,7 +153,7 @@ def _alike(key: int, other: int) -> bool:
     return (key in DIGITS_OF_PAD) is (other in DIGITS_OF_PAD)
 
 
-def _held(keys: Sequence[Key], press: int) -> Iterator[int]:
+def _held(keys: Sequence[KeyEvent], press: int) -> Iterator[int]:
     """A press, and what else the kernel tells of that key until it is released."""
     yield press
     code = keys[press].code
@@ -146,7 +167,7 @@ def _held(keys: Sequence[Key], press: int) -> Iterator[int]:
                 return
 
 
-def _read(keys: Sequence[Key], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
+def _read(keys: Sequence[KeyEvent], gap_s: float, iso_key: IsoKey) -> Iterator[str]:
     """What somebody can read off the keys: as typed, and key by key whatever is held or lost."""
     yield "".join(typed.character for typed in _typed(keys, gap_s, iso_key))
     plain = keymap(iso_key)

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from drivers.anonymize.anonymizer import Scrubbed, stream, with_streams
-from drivers.anonymize.est100_json import scrubbed_messages
-from drivers.anonymize.mrz_serial import CHIP, kept
-from drivers.anonymize.pseudonyms import CannotScrub, Inventor
-from drivers.anonymize.text import scrubbed_text
+from drivers.anonymize.anonymizer import Anonymized, join_chunks, replace_chunks
+from drivers.anonymize.est100_json import anonymize_messages
+from drivers.anonymize.mrz_serial import CHIP, keep_known
+from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
+from drivers.anonymize.text import anonymize_text
 from drivers.links.recording.recording import Entry
 from drivers.passport.scanners.setup import STATUS
 
@@ -33,26 +33,26 @@ _NAMEPLATE = re.compile(
 """What Honeywell scanners tell of themselves when asked REVINF, a line each."""
 
 
-def ocr_scanner(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:
+def ocr_scanner(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:
     """See `drivers.anonymize.anonymizer.Scrubber`."""
     if settings.chip is not None:
-        raise CannotScrub(CHIP)
-    said, told = stream(entries, "in", settings.gap_s), stream(entries, "out", settings.gap_s)
+        raise CannotAnonymize(CHIP)
+    said, told = join_chunks(entries, "in", settings.gap_s), join_chunks(entries, "out", settings.gap_s)
     commands = _COMMANDS.get(settings.model)
-    asked = kept(told.data, commands or re.compile(rb"(?!)"))
+    asked = keep_known(told.data, commands or re.compile(rb"(?!)"))
     sent = set() if commands is None else {found["command"] for found in commands.finditer(told.data)}
-    pieces = [piece for _, piece in said.pieces()]
+    pieces = [piece for _, piece in said.segments()]
     match settings.model:
         case "honeywell" | "newland":
-            new = b"".join(_rows(piece, settings.model, sent, inventor) for piece in pieces)
+            new = b"".join(_rows(piece, settings.model, sent, pseudonymizer) for piece in pieces)
         case "zebra" | "code":
-            new = b"".join(scrubbed_text(piece, inventor) for piece in pieces)
+            new = b"".join(anonymize_text(piece, pseudonymizer) for piece in pieces)
         case _:  # est-100pr
-            new = b"".join(scrubbed_messages(piece, inventor) for piece in pieces)
-    return Scrubbed(with_streams(entries, in_=new, out=asked))
+            new = b"".join(anonymize_messages(piece, pseudonymizer) for piece in pieces)
+    return Anonymized(replace_chunks(entries, in_=new, out=asked))
 
 
-def _rows(piece: bytes, model: str, sent: set[bytes | None], inventor: Inventor) -> bytes:
+def _rows(piece: bytes, model: str, sent: set[bytes | None], inventor: Pseudonymizer) -> bytes:
     """Rows between answers."""
 
     def nameplate(line: bytes) -> bool:
@@ -62,6 +62,6 @@ def _rows(piece: bytes, model: str, sent: set[bytes | None], inventor: Inventor)
     for found in _ANSWERS[model].finditer(piece):
         question = found["command"] in sent and (not found["text"] or found["command"].startswith(_QUESTION))
         if question:
-            new += scrubbed_text(piece[end : found.start()], inventor, nameplate) + found[0]
+            new += anonymize_text(piece[end : found.start()], inventor, nameplate) + found[0]
             end = found.end()
-    return new + scrubbed_text(piece[end:], inventor, nameplate)
+    return new + anonymize_text(piece[end:], inventor, nameplate)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from drivers.access.osdp.frames import HAS_BLOCK, SOM, USES_CRC, OsdpFrame
-from drivers.anonymize.anonymizer import Scrubbed, stream, with_streams
-from drivers.anonymize.pseudonyms import CannotScrub, Inventor
+from drivers.anonymize.anonymizer import Anonymized, join_chunks, replace_chunks
+from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
 from drivers.links.recording.recording import Entry
 
 RAW = 0x50
@@ -24,16 +24,18 @@ FILLING = b"\xff"
 """What stands between frames for the line to settle."""
 
 
-def osdp(settings: Any, entries: Sequence[Entry], inventor: Inventor) -> Scrubbed:
+def osdp(settings: Any, entries: Sequence[Entry], pseudonymizer: Pseudonymizer) -> Anonymized:
     """See `drivers.anonymize.anonymizer.Scrubber`."""
     if settings.security != "clear":
-        raise CannotScrub("it is encrypted, and no frame of it can be made anew: record it with a test card")
-    said = _frames(stream(entries, "in", 0).data, inventor)
-    told = _frames(stream(entries, "out", 0).data, inventor)
-    return Scrubbed(with_streams(entries, in_=b"".join(said), out=b"".join(told)))
+        raise CannotAnonymize(
+            "it is encrypted, and no frame of it can be made anew: record it with a test card"
+        )
+    said = _frames(join_chunks(entries, "in", 0).data, pseudonymizer)
+    told = _frames(join_chunks(entries, "out", 0).data, pseudonymizer)
+    return Anonymized(replace_chunks(entries, in_=b"".join(said), out=b"".join(told)))
 
 
-def _frames(data: bytes, inventor: Inventor) -> Iterator[bytes]:
+def _frames(data: bytes, inventor: Pseudonymizer) -> Iterator[bytes]:
     at = 0
     while at < len(data):
         frame = None
@@ -47,7 +49,7 @@ def _frames(data: bytes, inventor: Inventor) -> Iterator[bytes]:
             at += 1
 
 
-def _scrubbed(frame: OsdpFrame, inventor: Inventor) -> bytes:
+def _scrubbed(frame: OsdpFrame, inventor: Pseudonymizer) -> bytes:
     """The frame with other data, where it is not known to be about the reader, and a right check."""
     if frame.code in (KEPT_REPLIES if frame.is_reply else KEPT_COMMANDS):
         return frame.wire
@@ -62,11 +64,13 @@ def _scrubbed(frame: OsdpFrame, inventor: Inventor) -> bytes:
     return body + bytes([-sum(body) % 256])
 
 
-def _card(data: bytes, inventor: Inventor) -> bytes:
+def _card(data: bytes, inventor: Pseudonymizer) -> bytes:
     """Another card of as many bits; those after the last stay zero."""
     bits = data[BEFORE_BITS:]
     count = int.from_bytes(data[2:BEFORE_BITS], "little")
-    other = bytearray(inventor.number(f"card {at}", bits.hex(), 0, 255) for at in range(len(bits)))
+    other = bytearray(
+        inventor.pseudonymous_number(f"card {at}", bits.hex(), 0, 255) for at in range(len(bits))
+    )
     if other and 0 < len(bits) * 8 - count < 8:
         other[-1] &= 0xFF << (len(bits) * 8 - count) & 0xFF
     return data[:BEFORE_BITS] + bytes(other)

@@ -29,43 +29,43 @@ SHORTEST_MARK, SHORTEST_NUMBER = 4, 6
 """Shorter than this, a word or number is found in what says nothing of anybody."""
 
 
-class CannotScrub(ValueError):  # noqa: N818 - an answer, not a fault
+class CannotAnonymize(ValueError):  # noqa: N818 - an answer, not a fault
     """It is not certain that a recording holds nothing of a person any more; says why, and never of whom."""
 
 
-def masked(data: bytes) -> bytes:
+def mask(data: bytes) -> bytes:
     """As many bytes that tell lengths and fillers only; what is no text becomes zeros."""
     return data.translate(_MASKED)
 
 
-class Inventor:
+class Pseudonymizer:
     """Invents, and remembers by which marks those whom it replaced would be known."""
 
     def __init__(self, key: bytes | None = None) -> None:
         self._key = secrets.token_bytes(32) if key is None else key
         self.marks: set[str] = set()
 
-    def text(self, kind: str, text: str) -> str:
+    def pseudonym(self, kind: str, text: str) -> str:
         """Other letters for letters and other digits for digits; every other sign stays."""
         drawn = self._draw(f"{kind}:{text}")
         return "".join(_other(character, drawn) for character in text)
 
-    def number(self, kind: str, text: str, low: int, high: int) -> int:
+    def pseudonymous_number(self, kind: str, text: str, low: int, high: int) -> int:
         """A number from `low` to `high` for a text."""
         drawn = self._draw(f"{kind}:{text}")
         return low + (next(drawn) << 8 | next(drawn)) % (high - low + 1)
 
-    def remember(self, *texts: str) -> None:
+    def add_marks(self, *texts: str) -> None:
         """Nothing of these may be found afterwards. What is one character again and again marks nobody."""
         for text in texts:
             shortest = SHORTEST_NUMBER if text.isdigit() else SHORTEST_MARK
             if len(text) >= shortest and len(set(text)) > 1:
                 self.marks.add(text)
 
-    def remember_text(self, text: str) -> None:
+    def add_marks_from(self, text: str) -> None:
         """The same of what was not understood, where it may be of a document: the pieces between fillers."""
         if "<" in text or text.isdigit():
-            self.remember(*text.split("<"))
+            self.add_marks(*text.split("<"))
 
     def _draw(self, subject: str) -> Iterator[int]:
         """Bytes without end."""

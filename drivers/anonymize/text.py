@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable, Sequence
 
-from drivers.anonymize.mrz import reinvented
-from drivers.anonymize.pseudonyms import Inventor, masked
+from drivers.anonymize.mrz import pseudonymize_mrz
+from drivers.anonymize.pseudonyms import Pseudonymizer, mask
 from drivers.clock import today
 
 LINE = re.compile(rb"[\x21-\x5e\x60-\x7e](?:[\x20-\x5e\x60-\x7e]*[\x21-\x5e\x60-\x7e])?")
@@ -19,18 +19,20 @@ def keep_none(line: bytes) -> bool:  # noqa: ARG001
     return False
 
 
-def scrubbed_text(text: bytes, inventor: Inventor, keep: Keep = keep_none) -> bytes:
+def anonymize_text(text: bytes, pseudonymizer: Pseudonymizer, keep: Keep = keep_none) -> bytes:
     """As many bytes: lines that `keep` knows stay, between lines is what `masked` leaves of it."""
     found = list(LINE.finditer(text))
-    lines = scrubbed_lines([line[0] for line in found], inventor, keep)
+    lines = anonymize_lines([line[0] for line in found], pseudonymizer, keep)
     new, end = b"", 0
     for match, line in zip(found, lines, strict=True):
-        new += masked(text[end : match.start()]) + line
+        new += mask(text[end : match.start()]) + line
         end = match.end()
-    return new + masked(text[end:])
+    return new + mask(text[end:])
 
 
-def scrubbed_lines(lines: Sequence[bytes], inventor: Inventor, keep: Keep = keep_none) -> list[bytes]:
+def anonymize_lines(
+    lines: Sequence[bytes], pseudonymizer: Pseudonymizer, keep: Keep = keep_none
+) -> list[bytes]:
     """Lines that follow each other: those that are a zone together are replaced together."""
     new: list[bytes] = []
     while len(new) < len(lines):
@@ -38,16 +40,16 @@ def scrubbed_lines(lines: Sequence[bytes], inventor: Inventor, keep: Keep = keep
         if keep(rest[0]):
             new.append(rest[0])
         else:
-            new.extend(_zone(rest, inventor) or [_masked_line(rest[0], inventor)])
+            new.extend(_zone(rest, pseudonymizer) or [_masked_line(rest[0], pseudonymizer)])
     return new
 
 
-def _zone(rest: Sequence[bytes], inventor: Inventor) -> list[bytes] | None:
+def _zone(rest: Sequence[bytes], inventor: Pseudonymizer) -> list[bytes] | None:
     """The longest zone that begins here. Zones have capitals only: small ones are a key that seems stuck."""
     for count in range(len(rest), 0, -1):
         text = [line.decode("ascii") for line in rest[:count]]
         upper = [line.upper() for line in text]
-        other = reinvented(upper, today(), inventor)
+        other = pseudonymize_mrz(upper, today(), inventor)
         if other is not None:
             return [_as_before(old, line).encode() for old, line in zip(text, other, strict=True)]
     return None
@@ -62,6 +64,6 @@ def _as_before(old: str, new: str) -> str:
     )
 
 
-def _masked_line(line: bytes, inventor: Inventor) -> bytes:
-    inventor.remember_text(line.decode("ascii"))
-    return masked(line)
+def _masked_line(line: bytes, inventor: Pseudonymizer) -> bytes:
+    inventor.add_marks_from(line.decode("ascii"))
+    return mask(line)

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.settings import Settings
 
 
@@ -16,7 +16,7 @@ class PulseEnd(Enum):
     """The board counts the time of a pulse itself."""
     WATCHDOG = auto()
     """The board lets go of everything when it has not heard from us for a while."""
-    NOTHING = auto()
+    NONE = auto()
     """It stays closed: no barrier may hang on such a board."""
 
 
@@ -30,21 +30,21 @@ class Board(Protocol):
     relays: int
     inputs: int
     pulse_end: PulseEnd
-    released_within_s: float
+    release_timeout_s: float
     """How long after a pulse should have ended its relay is surely open, if we die meanwhile; seconds."""
-    answer_within_s: float
+    response_timeout_s: float
     """How long a request may be on the wire at most, seconds: a stop waits for one at most."""
 
     async def open(self) -> Identity:
         """Open the link and find out which board answers, by reading alone: nothing is written to relays."""
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """Ask once for all inputs: whether current flows in the circuit at each."""
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         """Ask once for all relays: whether each is closed now."""
 
-    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
         """Close one relay for so long, with one frame; returns as soon as the board has taken it.
 
         A board that cannot count opens it with a second frame when the time is over, whatever happens
@@ -52,14 +52,14 @@ class Board(Protocol):
         the board says no.
         """
 
-    async def release(self) -> None:
+    async def open_all_relays(self) -> None:
         """Open every relay, and forget the pulses that go on; goes before everything that waits."""
 
     async def close(self) -> None:
         """Let go: relays closed by a pulse that this host must end are opened first."""
 
 
-class DeviceRefused(Exception):  # noqa: N818 - an answer, not a fault
+class BoardRefused(Exception):  # noqa: N818 - an answer, not a fault
     """The board answered that it will not: nothing has moved."""
 
 
@@ -67,5 +67,5 @@ class BoardSettings(Settings):
     """Settings of one board. Its `model` says which."""
 
     @abstractmethod
-    def board(self, links: Links) -> Board:
+    def build(self, links: LinkFactory) -> Board:
         """The board, not yet opened."""

@@ -2,19 +2,19 @@
 
 from pydantic import Field
 
-from drivers.barrier.observations import NAME, MachineState
-from drivers.command import Done, Request
+from drivers.barrier.observations import DOOR_NAME_PATTERN, MovementState
+from drivers.command import CommandArguments, CommandOutput
 
 
-class OpenBarrier(Request):
+class OpenBarrier(CommandArguments):
     """Open, for one passage: whoever comes second is reported as tailgating."""
 
-    shown = frozenset({"door", "passage_s"})
+    unredacted_fields = frozenset({"door", "passage_s"})
 
     door: str = Field(
-        "", pattern=NAME, description="Which door; the only one has no name.", examples=["first"]
+        "", pattern=DOOR_NAME_PATTERN, description="Which door; the only one has no name.", examples=["first"]
     )
-    passage_s: float | None = Field(
+    permit_s: float | None = Field(
         None,
         ge=1,
         le=120,
@@ -23,26 +23,26 @@ class OpenBarrier(Request):
     )
 
 
-class CloseBarrier(Request):
+class CloseBarrier(CommandArguments):
     """Close. Refused unless it is sensed, just now, that nobody is in the way."""
 
-    shown = frozenset({"door"})
+    unredacted_fields = frozenset({"door"})
 
     door: str = Field(
-        "", pattern=NAME, description="Which door; the only one has no name.", examples=["first"]
+        "", pattern=DOOR_NAME_PATTERN, description="Which door; the only one has no name.", examples=["first"]
     )
 
 
-class Maintain(Request):
+class SetMaintenance(CommandArguments):
     """Work on the barrier: while the lease lasts, commands move nothing. It ends by itself.
 
     It also ends when the link to the board is lost or the gateway starts anew: whoever has their hands in the
     machine turns its key switch as well.
     """
 
-    shown = frozenset({"for_s", "reason"})
+    unredacted_fields = frozenset({"for_s", "reason"})
 
-    for_s: float = Field(
+    duration_s: float = Field(
         ge=0,
         le=14_400,
         description="How long the work takes at most, in seconds from now; 0 ends the lease.",
@@ -56,10 +56,10 @@ class Maintain(Request):
     )
 
 
-class Acknowledge(Request):
+class AcknowledgeEmergency(CommandArguments):
     """A person who has looked says that the emergency, or what may have been one, is over."""
 
-    shown = frozenset({"reason"})
+    unredacted_fields = frozenset({"reason"})
 
     reason: str = Field(
         min_length=4,
@@ -69,23 +69,23 @@ class Acknowledge(Request):
     )
 
 
-class Moved(Done):
+class MoveResult(CommandOutput):
     """It arrived, as the limits say."""
 
-    shown = frozenset({"state", "took_s"})
+    unredacted_fields = frozenset({"state", "took_s"})
 
-    state: MachineState = Field(description="How the door stands, as sensed.", examples=["open"])
-    took_s: float = Field(
+    state: MovementState = Field(description="How the door stands, as sensed.", examples=["open"])
+    duration_s: float = Field(
         ge=0, description="From asking to arrival, in seconds; 0 where it stood so already.", examples=[1.9]
     )
 
 
-class Stopped(Done):
+class StopResult(CommandOutput):
     """It was told to stop; `barrier.state` says what it does."""
 
-    shown = frozenset({"contact"})
+    unredacted_fields = frozenset({"contact"})
 
-    contact: bool = Field(
+    by_stop_contact: bool = Field(
         description="Its stop contact was closed. Without one, all that can be done is to let go of "
         "every relay, which stops only a machine that moves while it is told to.",
         examples=[True],

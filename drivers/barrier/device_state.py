@@ -4,52 +4,57 @@ Never a fault or maintenance as a condition: then a device is told nothing but t
 neither end a lease nor acknowledge an emergency. The machine itself refuses to move then.
 """
 
-from drivers.barrier.observations import MachineState, Why
-from drivers.driver import Condition, Status
+from drivers.barrier.observations import MovementState, StateReason
+from drivers.driver import StateCode, Status
 from drivers.links.link import Action, Cause
 
-ONLINE = Status(Condition.ONLINE)
+ONLINE_STATUS = Status(StateCode.ONLINE)
 _LOOK = "Look at the barrier, its limit switches and their wires."
-_DEGRADED: dict[Why, tuple[Cause, str, Action, str]] = {
-    Why.EMERGENCY: (
+_DEGRADED: dict[StateReason, tuple[Cause, str, Action, str]] = {
+    StateReason.EMERGENCY: (
         Cause.EMERGENCY,
         "The emergency input is active, or its wire is broken.",
         Action.CALL,
         "Follow the post's emergency plan. If there is no emergency, look at the wire of the input.",
     ),
-    Why.UNACKNOWLEDGED: (
+    StateReason.UNACKNOWLEDGED: (
         Cause.EMERGENCY,
         "The emergency is over, and nobody has acknowledged that.",
         Action.CALL,
         "Look at the lane, then acknowledge: borderpost command FILE POSITION acknowledge --arg reason=WHAT.",
     ),
-    Why.KEY_SWITCH: (
+    StateReason.KEY_SWITCH: (
         Cause.MAINTENANCE,
         "The key switch at the barrier is turned.",
         Action.WAIT,
         "Whoever works there turns it back.",
     ),
-    Why.LEASE: (Cause.MAINTENANCE, "A technician works on it.", Action.WAIT, "The lease ends by itself."),
-    Why.BOTH_LIMITS: (Cause.DEVICE_FAULT, "Both limits are made at once.", Action.CALL, _LOOK),
-    Why.NO_LIMIT: (
+    StateReason.LEASE: (
+        Cause.MAINTENANCE,
+        "A technician works on it.",
+        Action.WAIT,
+        "The lease ends by itself.",
+    ),
+    StateReason.BOTH_LIMITS: (Cause.DEVICE_FAULT, "Both limits are made at once.", Action.CALL, _LOOK),
+    StateReason.NO_LIMIT: (
         Cause.DEVICE_FAULT,
         "It stands between its ends, or its limits are not sensed.",
         Action.CALL,
         _LOOK,
     ),
-    Why.CHATTER: (
+    StateReason.CHATTER: (
         Cause.DEVICE_FAULT,
         "A limit or photocell changes more often than anything moves.",
         Action.CALL,
         _LOOK,
     ),
-    Why.CONTROLLER: (
+    StateReason.CONTROLLER: (
         Cause.DEVICE_FAULT,
         "The barrier's own controller is not well, or has no power.",
         Action.CALL,
         "Look at the controller's display and its supply.",
     ),
-    Why.RELAY: (
+    StateReason.RELAY: (
         Cause.DEVICE_FAULT,
         "A relay of the board is closed that should be open.",
         Action.CALL,
@@ -58,10 +63,10 @@ _DEGRADED: dict[Why, tuple[Cause, str, Action, str]] = {
 }
 
 
-def standing(condition: tuple[MachineState, Why]) -> Status:
+def device_state(barrier_state: tuple[MovementState, StateReason]) -> Status:
     """The device's status in that state."""
-    _, why = condition
+    _, why = barrier_state
     if why not in _DEGRADED:
-        return ONLINE
+        return ONLINE_STATUS
     cause, text, action, how = _DEGRADED[why]
-    return Status(Condition.DEGRADED, cause, text, action, how)
+    return Status(StateCode.DEGRADED, cause, text, action, how)

@@ -3,12 +3,12 @@
 from pydantic import Field
 
 from drivers.barrier.board import Board
-from drivers.barrier.board_settings import OnABoard
+from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.boards.gpio import GpioBoardSettings
 from drivers.barrier.driver import BarrierDriver
 
 
-class GpioBarrierSettings(OnABoard):
+class GpioBarrierSettings(BoardBarrierSettings):
     """Settings of one barrier and its lines."""
 
     board: GpioBoardSettings = Field(description="The board whose relays work the barrier.")
@@ -19,6 +19,6 @@ class GpioBarrier(BarrierDriver[GpioBarrierSettings]):
 
     settings_model = GpioBarrierSettings
 
-    def board(self) -> Board:
+    def build_board(self) -> Board:
         """See `BarrierDriver`."""
-        return self.settings.boards(self.links)
+        return self.settings.build_board(self.links)

@@ -3,13 +3,13 @@
 from pydantic import Field
 
 from drivers.barrier.board import Board
-from drivers.barrier.board_settings import OnABoard
+from drivers.barrier.board_settings import BoardBarrierSettings
 from drivers.barrier.boards.registry import AnyModbusBoard
 from drivers.barrier.driver import BarrierDriver
 from drivers.links.recording import dissect as meanings
 
 
-class ModbusBarrierSettings(OnABoard):
+class ModbusBarrierSettings(BoardBarrierSettings):
     """Settings of one barrier and its board."""
 
     board: AnyModbusBoard = Field(description="The board whose relays work the barrier.")
@@ -19,8 +19,8 @@ class ModbusBarrier(BarrierDriver[ModbusBarrierSettings]):
     """A barrier behind a Modbus board: Waveshare, Wiren Board, KMtronic, or any other by its map."""
 
     settings_model = ModbusBarrierSettings
-    meaning = staticmethod(meanings.modbus)
+    describe_chunk = staticmethod(meanings.describe_modbus)
 
-    def board(self) -> Board:
+    def build_board(self) -> Board:
         """See `BarrierDriver`."""
-        return self.settings.boards(self.links)
+        return self.settings.build_board(self.links)

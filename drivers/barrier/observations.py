@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import DataClass, Observation, Part, Term
+from drivers.observation import DataClass, DataModel, Observation, OpenEnum
 
-NAME = r"^[a-z0-9]?[a-z0-9-]{0,31}$"
+DOOR_NAME_PATTERN = r"^[a-z0-9]?[a-z0-9-]{0,31}$"
 
 
-class MachineState(Term):
+class MovementState(OpenEnum):
     """How a barrier, or one of its doors, stands."""
 
     UNKNOWN = "unknown"
@@ -36,7 +36,7 @@ class MachineState(Term):
     """Somebody works on it: the key switch is turned, or a technician holds a lease."""
 
 
-class Why(Term):
+class StateReason(OpenEnum):
     """What makes the state as it is, where that is not in the limits."""
 
     SENSED = "sensed"
@@ -61,20 +61,24 @@ class Why(Term):
     UNKNOWN = "unknown"
 
 
-class DoorState(Part):
+class DoorState(DataModel):
     """One boom or door, and what its inputs say. None: not wired."""
 
-    shown = frozenset({"door", "state", "open_limit", "closed_limit", "presence", "before", "behind"})
+    unredacted_fields = frozenset(
+        {"door", "state", "open_limit", "closed_limit", "presence", "before", "behind"}
+    )
 
-    door: str = Field("", pattern=NAME, description="Its name; the only one has none.", examples=["first"])
-    state: MachineState = Field(description="How it stands.", examples=["closed"])
+    door: str = Field(
+        "", pattern=DOOR_NAME_PATTERN, description="Its name; the only one has none.", examples=["first"]
+    )
+    state: MovementState = Field(description="How it stands.", examples=["closed"])
     open_limit: bool = Field(description="It is sensed to be open.", examples=[False])
     closed_limit: bool = Field(description="It is sensed to be closed.", examples=[True])
     presence: bool | None = Field(
         None, description="Somebody or something is sensed in its way.", examples=[False]
     )
-    before: bool | None = Field(None, description="Somebody is sensed before it.", examples=[True])
-    behind: bool | None = Field(None, description="Somebody is sensed behind it.", examples=[False])
+    entry_side: bool | None = Field(None, description="Somebody is sensed before it.", examples=[True])
+    exit_side: bool | None = Field(None, description="Somebody is sensed behind it.", examples=[False])
 
 
 class BarrierState(Observation):
@@ -82,8 +86,8 @@ class BarrierState(Observation):
 
     event_type: ClassVar[str] = "barrier.state"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    stands: ClassVar[bool] = True
-    shown = Observation.shown | {
+    is_state: ClassVar[bool] = True
+    unredacted_fields = Observation.unredacted_fields | {
         "state",
         "why",
         "doors",
@@ -94,10 +98,10 @@ class BarrierState(Observation):
         "stale",
     }
 
-    state: MachineState = Field(
+    state: MovementState = Field(
         description="How it stands; of several doors, what most calls for attention.", examples=["closed"]
     )
-    why: Why = Field(Why.SENSED, description="What makes it so.", examples=["sensed"])
+    reason: StateReason = Field(StateReason.SENSED, description="What makes it so.", examples=["sensed"])
     doors: tuple[DoorState, ...] = Field(
         min_length=1,
         description="Each door.",
@@ -112,7 +116,7 @@ class BarrierState(Observation):
     controller_ok: bool | None = Field(
         None, description="The machine's own controller says that it is well.", examples=[True]
     )
-    found_open: bool = Field(
+    open_at_start: bool = Field(
         False,
         description="It was not closed when the gateway first looked: it may stand open for an emergency "
         "that nobody here has seen, so it is not closed before a person acknowledges that.",
@@ -121,7 +125,7 @@ class BarrierState(Observation):
     stale: bool = Field(False, description="The link has failed since: this is how it was.", examples=[False])
 
 
-class Direction(Term):
+class PassageDirection(OpenEnum):
     """Which way somebody went."""
 
     FORWARD = "forward"
@@ -137,22 +141,30 @@ class BarrierPassage(Observation):
 
     event_type: ClassVar[str] = "barrier.passage"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"door", "direction", "permitted", "tailgating", "lasted_s"}
+    unredacted_fields = Observation.unredacted_fields | {
+        "door",
+        "direction",
+        "permitted",
+        "tailgating",
+        "lasted_s",
+    }
 
-    door: str = Field("", pattern=NAME, description="Which door; the only one has no name.", examples=[""])
-    direction: Direction = Field(description="Which way they went.", examples=["forward"])
+    door: str = Field(
+        "", pattern=DOOR_NAME_PATTERN, description="Which door; the only one has no name.", examples=[""]
+    )
+    direction: PassageDirection = Field(description="Which way they went.", examples=["forward"])
     permitted: bool = Field(
         description="A permit stood for it; the event's transaction is the permit's.", examples=[True]
     )
     tailgating: bool = Field(
         False, description="It was not, while the barrier was open on a permit.", examples=[False]
     )
-    lasted_s: float = Field(
+    duration_s: float = Field(
         ge=0, description="How long somebody was sensed in the passage, in seconds.", examples=[1.8]
     )
 
 
-class AlarmKind(Term):
+class AlarmKind(OpenEnum):
     """What somebody should know of at once."""
 
     TAILGATING = "tailgating"
@@ -185,7 +197,7 @@ class BarrierAlarm(Observation):
 
     event_type: ClassVar[str] = "barrier.alarm"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"kind", "door", "text"}
+    unredacted_fields = Observation.unredacted_fields | {"kind", "door", "text"}
 
     kind: AlarmKind = Field(description="What it is.", examples=["tailgating"])
     door: str | None = Field(

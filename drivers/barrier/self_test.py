@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from drivers.barrier.wiring import BarrierSettings, Sensed
+from drivers.barrier.wiring import BarrierInputs, BarrierSettings
 from drivers.observation import Outcome
-from drivers.self_test import CheckStep
+from drivers.self_test import SelfTestStep
 
 
-def plausible(settings: BarrierSettings, sensed: Sensed, took_ms: float) -> Iterator[CheckStep]:
+def input_steps(settings: BarrierSettings, sensed: BarrierInputs, took_ms: float) -> Iterator[SelfTestStep]:
     """Judge one reading of all inputs that took so long, in milliseconds."""
-    yield CheckStep(
+    yield SelfTestStep(
         name="board.answers",
         outcome=Outcome.SUCCESSFUL if took_ms <= 1000 * settings.poll_s else Outcome.UNDETERMINED,
         text=f"Its inputs were read in {took_ms:.0f} ms.",
@@ -20,18 +20,22 @@ def plausible(settings: BarrierSettings, sensed: Sensed, took_ms: float) -> Iter
     for wiring, door in zip(settings.doors, sensed.doors, strict=True):
         both = door.open_limit and door.closed_limit
         where = "open" if door.open_limit else "closed" if door.closed_limit else "between its ends"
-        yield CheckStep(
+        yield SelfTestStep(
             name=f"{wiring.name}.limits",
             outcome=Outcome.FAILED if both else Outcome.SUCCESSFUL,
             text="Both ends are sensed at once." if both else f"It is sensed to be {where}.",
             action="call" if both else "none",
             how="Check the limit switches and their wiring: one of them is stuck or shorted." if both else "",
         )
-        for name, seen in (("before", door.before), ("behind", door.behind), ("presence", door.presence)):
+        for name, seen in (
+            ("before", door.entry_side),
+            ("behind", door.exit_side),
+            ("presence", door.presence),
+        ):
             if seen is not None:
                 yield _covered(f"{wiring.name}.{name}", seen=seen)
     if sensed.emergency is not None:
-        yield CheckStep(
+        yield SelfTestStep(
             name="emergency",
             outcome=Outcome.FAILED if sensed.emergency else Outcome.SUCCESSFUL,
             text="The emergency input is active." if sensed.emergency else "The emergency circuit is closed.",
@@ -39,7 +43,7 @@ def plausible(settings: BarrierSettings, sensed: Sensed, took_ms: float) -> Iter
             how="End the emergency; if there is none, look for a cut wire." if sensed.emergency else "",
         )
     if sensed.controller_ok is not None:
-        yield CheckStep(
+        yield SelfTestStep(
             name="controller",
             outcome=Outcome.SUCCESSFUL if sensed.controller_ok else Outcome.FAILED,
             text="Its controller is well." if sensed.controller_ok else "Its controller reports a fault.",
@@ -47,9 +51,9 @@ def plausible(settings: BarrierSettings, sensed: Sensed, took_ms: float) -> Iter
         )
 
 
-def _covered(name: str, *, seen: bool) -> CheckStep:
+def _covered(name: str, *, seen: bool) -> SelfTestStep:
     """A photocell or loop: nobody knows from here whether somebody stands there."""
-    return CheckStep(
+    return SelfTestStep(
         name=name,
         outcome=Outcome.UNDETERMINED if seen else Outcome.SUCCESSFUL,
         text="Somebody is there, or it is dirty or out of line." if seen else "Nobody is there.",

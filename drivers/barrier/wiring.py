@@ -12,14 +12,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from drivers.barrier.board import Board, PulseEnd
-from drivers.barrier.observations import NAME
+from drivers.barrier.observations import DOOR_NAME_PATTERN
 from drivers.links.settings import Settings
 
-PULSE_MOST_S = 1.0
+MAX_PULSE_S = 1.0
 """A contact is open again after so long, whatever happens."""
 
 
-class Contact(BaseModel):
+class InputContact(BaseModel):
     """An input and its contact."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -30,7 +30,7 @@ class Contact(BaseModel):
         examples=["nc"],
     )
 
-    def says(self, circuits: Sequence[bool]) -> bool:
+    def is_active(self, circuits: Sequence[bool]) -> bool:
         """Whether it has something to say. `circuits`: where current flows."""
         return circuits[self.input] == (self.contact == "no")
 
@@ -41,8 +41,8 @@ def _number_for(contact: str) -> BeforeValidator:
     )
 
 
-NormallyOpen = Annotated[Contact, _number_for("no")]
-NormallyClosed = Annotated[Contact, _number_for("nc")]
+NormallyOpen = Annotated[InputContact, _number_for("no")]
+NormallyClosed = Annotated[InputContact, _number_for("nc")]
 
 
 class DoorWiring(BaseModel):
@@ -50,7 +50,9 @@ class DoorWiring(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: str = Field("", pattern=NAME, description="Its name, where there are two.", examples=["first"])
+    name: str = Field(
+        "", pattern=DOOR_NAME_PATTERN, description="Its name, where there are two.", examples=["first"]
+    )
     open: int = Field(ge=0, description="Relay that has it opened, counted from 0.", examples=[0])
     close: int | None = Field(
         None,
@@ -71,8 +73,8 @@ class DoorWiring(BaseModel):
         description="Photocell or scanner across its way. A number is a contact that opens when somebody is "
         "there, so that a cut wire keeps it from closing. An induction loop alone does not see people.",
     )
-    before: NormallyOpen | None = Field(None, description="Loop or mat before it: who wants to pass.")
-    behind: NormallyOpen | None = Field(None, description="Loop or mat behind it: who has passed.")
+    entry_side: NormallyOpen | None = Field(None, description="Loop or mat before it: who wants to pass.")
+    exit_side: NormallyOpen | None = Field(None, description="Loop or mat behind it: who has passed.")
 
     @model_validator(mode="after")
     def _sees_whom_it_closes_on(self) -> Self:
@@ -89,33 +91,33 @@ class DoorWiring(BaseModel):
         return [relay for relay in (self.open, self.close, self.stop) if relay is not None]
 
     @property
-    def contacts(self) -> Iterator[Contact]:
+    def contacts(self) -> Iterator[InputContact]:
         """Every input it uses."""
-        for contact in (self.open_limit, self.closed_limit, self.presence, self.before, self.behind):
+        for contact in (self.open_limit, self.closed_limit, self.presence, self.entry_side, self.exit_side):
             if contact is not None:
                 yield contact
 
 
 @dataclass(frozen=True, slots=True)
-class DoorSensed:
+class DoorInputs:
     """What the inputs of one door say. None: not wired."""
 
     open_limit: bool
     closed_limit: bool
     presence: bool | None = None
-    before: bool | None = None
-    behind: bool | None = None
+    entry_side: bool | None = None
+    exit_side: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Sensed:
+class BarrierInputs:
     """What all inputs say at one moment. None: not wired."""
 
-    doors: tuple[DoorSensed, ...]
+    doors: tuple[DoorInputs, ...]
     emergency: bool | None = None
     key_switch: bool | None = None
     controller_ok: bool | None = None
-    local: bool | None = None
+    local_button: bool | None = None
 
 
 class BarrierSettings(Settings):
@@ -134,7 +136,7 @@ class BarrierSettings(Settings):
         "is an emergency.",
         examples=[5],
     )
-    without_emergency: bool = Field(
+    no_emergency_input: bool = Field(
         False,
         description="There is no emergency input: its alarm reaches the machine's controller alone.",
         examples=[False],
@@ -145,7 +147,7 @@ class BarrierSettings(Settings):
     controller_ok: NormallyOpen | None = Field(
         None, description="The machine's own controller is well. A number is a contact that is closed then."
     )
-    local: NormallyOpen | None = Field(
+    local_button: NormallyOpen | None = Field(
         None, description="Button at the barrier that has it opened: an opening behind it is not forced."
     )
 
@@ -155,24 +157,24 @@ class BarrierSettings(Settings):
     pulse_s: float = Field(
         0.5,
         ge=0.1,
-        le=PULSE_MOST_S,
+        le=MAX_PULSE_S,
         description="How long a contact is closed to ask for something, in seconds.",
         examples=[0.5],
     )
-    starts_within_s: float = Field(
+    start_timeout_s: float = Field(
         1.5,
         gt=0,
         le=15,
         description="It has left its end so long after it was told to; longer for one that warns first.",
         examples=[1.5],
     )
-    opens_within_s: float = Field(
+    open_timeout_s: float = Field(
         6.0, gt=0, le=60, description="How long opening may take, in seconds.", examples=[6.0]
     )
-    closes_within_s: float = Field(
+    close_timeout_s: float = Field(
         8.0, gt=0, le=60, description="How long closing may take, in seconds.", examples=[8.0]
     )
-    passage_s: float = Field(
+    permit_s: float = Field(
         8.0, ge=1, le=120, description="How long a permit stands once it is open, in seconds.", examples=[8.0]
     )
     dead_time_s: float = Field(
@@ -182,13 +184,13 @@ class BarrierSettings(Settings):
         description="Between the end of one contact and the beginning of its opposite, in seconds.",
         examples=[0.3],
     )
-    open_at_most_s: float = Field(
+    max_open_s: float = Field(
         60.0, gt=0, le=86_400, description="Open for longer, it is reported; nothing moves.", examples=[60.0]
     )
-    apart_s: float = Field(
+    min_interval_s: float = Field(
         2.0, ge=2, le=60, description="Two movements are asked for so far apart, in seconds.", examples=[2.0]
     )
-    per_minute: int = Field(
+    max_per_minute: int = Field(
         12, ge=1, le=30, description="How many movements are asked for in a minute at most.", examples=[12]
     )
     open_in_fault: bool = Field(
@@ -208,7 +210,7 @@ class BarrierSettings(Settings):
         ):
             if twice := sorted({number for number in used if used.count(number) > 1}):
                 raise ValueError(f"{what} {twice[0]} is used twice: every {what} has one meaning")
-        if (self.emergency is None) != self.without_emergency:
+        if (self.emergency is None) != self.no_emergency_input:
             raise ValueError(
                 "emergency: wire the fire alarm to an input, or say without_emergency = true where it "
                 "reaches the machine's controller alone"
@@ -217,39 +219,39 @@ class BarrierSettings(Settings):
             )
         return self
 
-    def _contacts(self) -> Iterator[Contact]:
+    def _contacts(self) -> Iterator[InputContact]:
         for door in self.doors:
             yield from door.contacts
         if self.emergency is not None:
-            yield Contact(input=self.emergency, contact="nc")
-        for contact in (self.key_switch, self.controller_ok, self.local):
+            yield InputContact(input=self.emergency, contact="nc")
+        for contact in (self.key_switch, self.controller_ok, self.local_button):
             if contact is not None:
                 yield contact
 
-    def sensed(self, circuits: Sequence[bool]) -> Sensed:
+    def decode_inputs(self, circuits: Sequence[bool]) -> BarrierInputs:
         """What the inputs say. `circuits`: where current flows."""
 
-        def says(contact: Contact | None) -> bool | None:
-            return None if contact is None else contact.says(circuits)
+        def says(contact: InputContact | None) -> bool | None:
+            return None if contact is None else contact.is_active(circuits)
 
-        return Sensed(
+        return BarrierInputs(
             doors=tuple(
-                DoorSensed(
-                    door.open_limit.says(circuits),
-                    door.closed_limit.says(circuits),
+                DoorInputs(
+                    door.open_limit.is_active(circuits),
+                    door.closed_limit.is_active(circuits),
                     says(door.presence),
-                    says(door.before),
-                    says(door.behind),
+                    says(door.entry_side),
+                    says(door.exit_side),
                 )
                 for door in self.doors
             ),
             emergency=None if self.emergency is None else not circuits[self.emergency],
             key_switch=says(self.key_switch),
             controller_ok=says(self.controller_ok),
-            local=says(self.local),
+            local_button=says(self.local_button),
         )
 
-    def objection(self, board: Board) -> str | None:
+    def board_objection(self, board: Board) -> str | None:
         """Why a barrier wired like this must not hang on that board; None: it may."""
         relays = max(relay for door in self.doors for relay in door.relays)
         inputs = max(contact.input for contact in self._contacts())
@@ -257,14 +259,14 @@ class BarrierSettings(Settings):
             return f"relay {relays} is wired, and the board has relays 0 to {board.relays - 1}"
         if inputs >= board.inputs:
             return f"input {inputs} is wired, and the board has {board.inputs} inputs, counted from 0"
-        if board.pulse_end is PulseEnd.NOTHING:
+        if board.pulse_end is PulseEnd.NONE:
             return (
                 "nothing opens the board's relays again if the gateway dies: take a board that times its "
                 "pulses, or one with a watchdog"
             )
-        if board.released_within_s > PULSE_MOST_S:
+        if board.release_timeout_s > MAX_PULSE_S:
             return (
-                f"a relay could stay closed for {board.released_within_s:g} s if the gateway dies: set the "
-                f"board's watchdog to {PULSE_MOST_S:g} s at most"
+                f"a relay could stay closed for {board.release_timeout_s:g} s if the gateway dies: set the "
+                f"board's watchdog to {MAX_PULSE_S:g} s at most"
             )
         return None

@@ -13,53 +13,73 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, TypeVar
 
-from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, Subject, TakePicture
-from drivers.camera.imaging.image_quality import UnreadableError, examine, rank, suffices
-from drivers.camera.imaging.jpeg import Jpeg, Shot, look
-from drivers.camera.imaging.portrait_guidance import Adviser
-from drivers.camera.observations import Captured, FaceCaptured, FaceFeedback, Hint, SceneCaptured
-from drivers.camera.preview import Preview
-from drivers.camera.self_test import measured_steps, not_whole
-from drivers.command import Call, Done, Failed, Reason, Refused, Request, boot_ns, command
-from drivers.driver import BadFrame, Condition, Driver, Family, Glimpse, Status
-from drivers.links.factory import Links
+from drivers.camera.commands import ShowPreview, ShowPreviewResult, Subject, TakePicture, TakePictureResult
+from drivers.camera.imaging.image_quality import (
+    UndecodableImageError,
+    is_sufficient,
+    measure_jpeg,
+    quality_rank,
+)
+from drivers.camera.imaging.jpeg import CameraFrame, JpegInfo, parse_jpeg
+from drivers.camera.imaging.portrait_guidance import PortraitGuide
+from drivers.camera.observations import (
+    FaceCaptured,
+    FaceFeedback,
+    PictureCaptured,
+    PictureHint,
+    SceneCaptured,
+)
+from drivers.camera.preview import PreviewSession
+from drivers.camera.self_test import damaged_step, picture_steps
+from drivers.command import (
+    CommandArguments,
+    CommandFailure,
+    CommandRefusal,
+    CommandOutput,
+    Invocation,
+    RefusalReason,
+    boot_ns,
+    command,
+)
+from drivers.driver import BadFrame, Driver, Family, PreviewFrame, StateCode, Status
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Observation
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
-Said = Observation | BadFrame | Status | Glimpse
+Output = Observation | BadFrame | Status | PreviewFrame
 SettingsT = TypeVar("SettingsT", bound=Settings)
-TORN_LIMIT = 5
+DAMAGED_LIMIT = 5
 """So many pictures in a row that are not whole, and a capture gives up."""
 WAITING_LIMIT = 8
 """With more to say than this, previews are dropped."""
-KEPT_BYTES = 64
+RAW_EXCERPT_BYTES = 64
 """What is kept of a picture that is not whole, for the technician."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class _MeasuredFrame:
     """A whole picture, and what was measured of it."""
 
-    shot: Shot
-    jpeg: Jpeg
-    hints: tuple[Hint, ...]
+    source_frame: CameraFrame
+    jpeg: JpegInfo
+    hints: tuple[PictureHint, ...]
     frame: int
 
 
-class Eye(ABC):
+class FrameSource(ABC):
     """The way by which pictures come from a camera."""
 
-    flows = False
+    is_stream = False
     """Pictures come whether or not somebody takes them, and those that wait grow old."""
 
     @abstractmethod
-    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+    def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         """Yield pictures that the camera makes from now on, as fast as it gives them; raises LinkError."""
 
     @abstractmethod
-    async def tend(self, camera: "PictureCamera[Any]") -> None:
+    async def monitor(self, camera: "PictureCamera[Any]") -> None:
         """Watch over the link while nothing is asked; ends only by raising LinkError."""
 
 
@@ -67,40 +87,40 @@ class PictureCamera(Driver[SettingsT]):
     """A camera that takes pictures when it is told to, and says nothing unasked."""
 
     family = Family.CAMERA
-    says: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured, FaceFeedback)
-    checks = (CheckLevel.EXTERNAL,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (FaceCaptured, SceneCaptured, FaceFeedback)
+    self_test_levels = (SelfTestLevel.EXTERNAL,)
 
-    def __init__(self, settings: SettingsT, links: Links) -> None:
+    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self._preview = Preview(self, self._show)
-        self._adviser = Adviser()
-        self._said: asyncio.Queue[Said | LinkError | asyncio.Task[None]] = asyncio.Queue()
+        self._preview = PreviewSession(self, self._show)
+        self._portrait_guide = PortraitGuide()
+        self._output_queue: asyncio.Queue[Output | LinkError | asyncio.Task[None]] = asyncio.Queue()
         self._limit: asyncio.Timeout | None = None
-        self.idle = asyncio.Event()
+        self.is_idle = asyncio.Event()
         """No picture is being taken."""
-        self.idle.set()
-        self._called_off = False
-        self._troubles: dict[str, Status] = {}
-        self._status = WELL
-        self.eye: Eye
+        self.is_idle.set()
+        self._is_cancelled = False
+        self._problems: dict[str, Status] = {}
+        self._status = OK_STATUS
+        self.frame_source: FrameSource
         """Made by `open`."""
 
-    async def tend(self) -> None:
+    async def monitor(self) -> None:
         """Watch over the links while nothing is asked; ends only by raising LinkError."""
-        await self.eye.tend(self)
+        await self.frame_source.monitor(self)
 
-    def say(self, said: Said) -> None:
+    def emit(self, said: Output) -> None:
         """Let `watch` yield it."""
-        self._said.put_nowait(said)
+        self._output_queue.put_nowait(said)
 
-    async def watch(self) -> AsyncIterator[Said]:
+    async def watch(self) -> AsyncIterator[Output]:
         """Yield what there is to say, until the link fails."""
-        beside = [asyncio.create_task(self.tend()), asyncio.create_task(self._preview.run())]
+        beside = [asyncio.create_task(self.monitor()), asyncio.create_task(self._preview.run())]
         for task in beside:
-            task.add_done_callback(self._said.put_nowait)
+            task.add_done_callback(self._output_queue.put_nowait)
         try:
             while True:
-                match await self._said.get():
+                match await self._output_queue.get():
                     case asyncio.Task() as ended:
                         await ended
                         return
@@ -113,170 +133,184 @@ class PictureCamera(Driver[SettingsT]):
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
 
-    async def check(self, _trial: Trial) -> AsyncGenerator[CheckStep]:
+    async def self_test(self, _trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """Take a picture, measure it and forget it."""
-        if not self.idle.is_set():
-            raise Refused(Reason.BUSY, "A picture is just being taken.")
+        if not self.is_idle.is_set():
+            raise CommandRefusal(RefusalReason.BUSY, "A picture is just being taken.")
         asked_ns = boot_ns()
-        self.idle.clear()
+        self.is_idle.clear()
         try:
             looked = await self._first_whole(asked_ns)
         finally:
-            self.idle.set()
+            self.is_idle.set()
         if looked is None:
-            yield not_whole(TORN_LIMIT)
+            yield damaged_step(DAMAGED_LIMIT)
             return
-        for step in measured_steps(looked.jpeg, looked.hints, (looked.shot.begun_ns - asked_ns) / 1e6):
+        for step in picture_steps(
+            looked.jpeg, looked.hints, (looked.source_frame.first_byte_ns - asked_ns) / 1e6
+        ):
             yield step
 
-    async def _first_whole(self, asked_ns: int) -> _Looked | None:
+    async def _first_whole(self, asked_ns: int) -> _MeasuredFrame | None:
         """The first picture made from now on that is whole; None where several are not."""
         torn = 0
-        async with aclosing(self.eye.shots()) as shots:
+        async with aclosing(self.frame_source.frames()) as shots:
             async for shot in shots:
-                if isinstance(shot, Shot) and shot.begun_ns < asked_ns:
+                if isinstance(shot, CameraFrame) and shot.first_byte_ns < asked_ns:
                     continue
-                looked = await self._whole(shot, Subject.SCENE, 1)
-                self.well(whole=isinstance(looked, _Looked))
-                if isinstance(looked, _Looked):
+                looked = await self._measure_if_complete(shot, Subject.SCENE, 1)
+                self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
+                if isinstance(looked, _MeasuredFrame):
                     return looked
                 torn += 1
-                if torn == TORN_LIMIT:
+                if torn == DAMAGED_LIMIT:
                     return None
         return None
 
     @command()
-    async def capture(self, request: TakePicture, call: Call) -> PictureTaken:
+    async def capture(self, request: TakePicture, call: Invocation) -> TakePictureResult:
         """Take a picture; answers when it is there. The event carries it."""
         if request.subject is Subject.UNKNOWN:
-            raise Refused(Reason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
-        if call.left_s <= 0:
-            raise Refused(Reason.EXPIRED, "The command came too late.")
+            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
+        if call.remaining_s <= 0:
+            raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         asked_ns = boot_ns()
-        whole: list[_Looked] = []
-        self._called_off = False
-        self.idle.clear()
+        whole: list[_MeasuredFrame] = []
+        self._is_cancelled = False
+        self.is_idle.clear()
         try:
             async with asyncio.timeout(request.timeout_s) as self._limit:
-                await self._look_at(request, call, asked_ns, whole)
+                await self._collect_frames(request, call, asked_ns, whole)
         except TimeoutError:
             if self._limit is None or not self._limit.expired():
                 raise
         except LinkError as error:
-            self._said.put_nowait(error)
+            self._output_queue.put_nowait(error)
             if not whole:
                 raise
         finally:
             self._limit = None
-            self.idle.set()
-        if self._called_off:
-            raise Failed(Reason.CANCELLED, "It was called off.")
+            self.is_idle.set()
+        if self._is_cancelled:
+            raise CommandFailure(RefusalReason.CANCELLED, "It was called off.")
         if not whole:
-            raise Failed(Reason.TIMED_OUT, "No whole picture came in the time there was.")
-        best = max(whole, key=lambda looked: rank(looked.hints))
+            raise CommandFailure(RefusalReason.TIMED_OUT, "No whole picture came in the time there was.")
+        best = max(whole, key=lambda looked: quality_rank(looked.hints))
         captured = _captured(best, request, call, asked_ns, len(whole))
-        self.say(captured)
-        return PictureTaken(frames=len(whole), waited_ms=captured.waited_ms, hints=best.hints)
+        self.emit(captured)
+        return TakePictureResult(
+            frame_count=len(whole), latency_ms=captured.latency_ms, measurements=best.hints
+        )
 
-    @command(urgent=True)
-    async def cancel(self, _request: Request, _call: Call) -> Done:
+    @command(is_urgent=True)
+    async def cancel(self, _request: CommandArguments, _call: Invocation) -> CommandOutput:
         """Call off the picture that is being taken; done also where there is none."""
         if self._limit is not None and not self._limit.expired():
-            self._called_off = True
+            self._is_cancelled = True
             self._limit.reschedule(asyncio.get_running_loop().time())
-        return Done()
+        return CommandOutput()
 
-    @command(urgent=True, claimed=True)
-    async def preview(self, request: ShowPreview, call: Call) -> PreviewShown:
+    @command(is_urgent=True, needs_claim=True)
+    async def preview(self, request: ShowPreview, call: Invocation) -> ShowPreviewResult:
         """Show what the camera sees to the station that has claimed it, for a while or until it is ended."""
         if request.subject is Subject.UNKNOWN:
-            raise Refused(Reason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
-        if not request.on:
-            self._preview.end()
-            return PreviewShown(for_s=0)
-        self._preview.begin(request, call)
-        return PreviewShown(for_s=request.for_s)
+            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, "Pictures are of a portrait or a scene.")
+        if not request.enabled:
+            self._preview.stop()
+            return ShowPreviewResult(duration_s=0)
+        self._preview.start(request, call)
+        return ShowPreviewResult(duration_s=request.duration_s)
 
-    def claimed_by(self, station: str | None) -> None:
+    def on_claim_changed(self, station: str | None) -> None:
         """End a preview that is another station's."""
         if self._preview.station not in (None, station):
-            self._preview.end()
+            self._preview.stop()
 
-    def _show(self, glimpse: Glimpse) -> None:
-        if not glimpse.content or self._said.qsize() < WAITING_LIMIT:
-            self.say(glimpse)
+    def _show(self, glimpse: PreviewFrame) -> None:
+        if not glimpse.content or self._output_queue.qsize() < WAITING_LIMIT:
+            self.emit(glimpse)
 
-    async def glance(self, shot: Shot | BadFrame, subject: Subject, transaction: str) -> bytes | None:
+    async def measure_for_preview(
+        self, frame: CameraFrame | BadFrame, subject: Subject, transaction: str
+    ) -> bytes | None:
         """Look at a picture for the preview: whole, and what could be better; None where it is not whole."""
-        looked = await self._whole(shot, subject, 1)
-        self.well(whole=isinstance(looked, _Looked))
+        looked = await self._measure_if_complete(frame, subject, 1)
+        self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
         if isinstance(looked, BadFrame):
-            self.say(looked)
+            self.emit(looked)
             return None
-        self._advise(looked, subject, transaction)
-        return looked.shot.content
+        self._update_guidance(looked, subject, transaction)
+        return looked.source_frame.content
 
-    def _advise(self, looked: _Looked, subject: Subject, transaction: str) -> None:
-        feedback = self._adviser.of(looked.hints, boot_ns()) if subject is Subject.PORTRAIT else None
+    def _update_guidance(self, looked: _MeasuredFrame, subject: Subject, transaction: str) -> None:
+        feedback = (
+            self._portrait_guide.update(looked.hints, boot_ns()) if subject is Subject.PORTRAIT else None
+        )
         if feedback is not None:
-            self.say(feedback.model_copy(update={"transaction": transaction}))
+            self.emit(feedback.model_copy(update={"transaction": transaction}))
 
-    async def _look_at(self, request: TakePicture, call: Call, asked_ns: int, whole: list[_Looked]) -> None:
+    async def _collect_frames(
+        self, request: TakePicture, call: Invocation, asked_ns: int, whole: list[_MeasuredFrame]
+    ) -> None:
         """Look at pictures until there are enough, or one that suffices."""
         torn = 0
-        async with aclosing(self.eye.shots()) as shots:
+        async with aclosing(self.frame_source.frames()) as shots:
             async for shot in shots:
-                if isinstance(shot, Shot) and shot.begun_ns < asked_ns:
+                if isinstance(shot, CameraFrame) and shot.first_byte_ns < asked_ns:
                     continue
-                looked = await self._whole(shot, request.subject, len(whole) + 1)
-                self.well(whole=isinstance(looked, _Looked))
+                looked = await self._measure_if_complete(shot, request.subject, len(whole) + 1)
+                self.on_frame_integrity(whole=isinstance(looked, _MeasuredFrame))
                 if isinstance(looked, BadFrame):
-                    self.say(looked)
+                    self.emit(looked)
                     torn += 1
-                    if torn == TORN_LIMIT and whole:
+                    if torn == DAMAGED_LIMIT and whole:
                         return
-                    if torn == TORN_LIMIT:
-                        raise Failed(Reason.LINK_FAILED, "The camera's pictures are not whole.")
+                    if torn == DAMAGED_LIMIT:
+                        raise CommandFailure(
+                            RefusalReason.LINK_FAILED, "The camera's pictures are not whole."
+                        )
                     continue
                 torn = 0
                 whole.append(looked)
-                self._advise(looked, request.subject, call.transaction)
-                if len(whole) == request.best_of or suffices(looked.hints):
+                self._update_guidance(looked, request.subject, call.transaction)
+                if len(whole) == request.best_of or is_sufficient(looked.hints):
                     return
 
-    async def _whole(self, shot: Shot | BadFrame, subject: Subject, frame: int) -> _Looked | BadFrame:
+    async def _measure_if_complete(
+        self, shot: CameraFrame | BadFrame, subject: Subject, frame: int
+    ) -> _MeasuredFrame | BadFrame:
         if isinstance(shot, BadFrame):
             return shot
-        jpeg = look(shot.content)
-        if not isinstance(jpeg, Jpeg):
-            return BadFrame(jpeg, shot.content[:KEPT_BYTES])
+        jpeg = parse_jpeg(shot.content)
+        if not isinstance(jpeg, JpegInfo):
+            return BadFrame(jpeg, shot.content[:RAW_EXCERPT_BYTES])
         content = shot.content[: jpeg.size_bytes]
         try:
-            hints = await asyncio.to_thread(examine, content, subject)
-        except UnreadableError:
-            return BadFrame("undecodable", content[:KEPT_BYTES])
-        return _Looked(Shot(content, shot.begun_ns), jpeg, hints, frame)
+            hints = await asyncio.to_thread(measure_jpeg, content, subject)
+        except UndecodableImageError:
+            return BadFrame("undecodable", content[:RAW_EXCERPT_BYTES])
+        return _MeasuredFrame(CameraFrame(content, shot.first_byte_ns), jpeg, hints, frame)
 
-    def well(self, *, whole: bool) -> None:
+    def on_frame_integrity(self, *, whole: bool) -> None:
         """Say that pictures come torn, or whole again, where that is news."""
-        self.trouble("pictures", None if whole else _TORN)
+        self.set_problem("pictures", None if whole else _TORN)
 
-    def trouble(self, about: str, status: Status | None) -> None:
+    def set_problem(self, about: str, status: Status | None) -> None:
         """Take note of what is wrong in one respect, or that nothing is; say the gravest, if it is news."""
-        self._troubles.pop(about, None)
+        self._problems.pop(about, None)
         if status is not None:
-            self._troubles[about] = status
+            self._problems[about] = status
         gravest = max(
-            self._troubles.values(), key=lambda each: each.condition is Condition.FAULT, default=WELL
+            self._problems.values(), key=lambda each: each.state is StateCode.FAULT, default=OK_STATUS
         )
         if gravest != self._status:
             self._status = gravest
-            self.say(gravest)
+            self.emit(gravest)
 
 
-WELL = Status(Condition.ONLINE)
+OK_STATUS = Status(StateCode.ONLINE)
 _TORN = Status(
-    Condition.DEGRADED,
+    StateCode.DEGRADED,
     Cause.DEVICE_FAULT,
     "The camera answers, but its pictures are not whole.",
     Action.RESTART,
@@ -284,19 +318,21 @@ _TORN = Status(
 )
 
 
-def _captured(best: _Looked, request: TakePicture, call: Call, asked_ns: int, frames: int) -> Captured:
+def _captured(
+    best: _MeasuredFrame, request: TakePicture, call: Invocation, asked_ns: int, frames: int
+) -> PictureCaptured:
     kind = FaceCaptured if request.subject is Subject.PORTRAIT else SceneCaptured
-    age_s = (boot_ns() - best.shot.begun_ns) / 1e9
+    age_s = (boot_ns() - best.source_frame.first_byte_ns) / 1e9
     return kind(
         width_px=best.jpeg.width_px,
         height_px=best.jpeg.height_px,
         received_at=datetime.now(UTC) - timedelta(seconds=age_s),
-        waited_ms=round((best.shot.begun_ns - asked_ns) / 1e6, 1),
+        latency_ms=round((best.source_frame.first_byte_ns - asked_ns) / 1e6, 1),
         age_ms=round(age_s * 1e3, 1),
-        hints=best.hints,
-        frame=best.frame,
-        frames=frames,
+        measurements=best.hints,
+        frame_number=best.frame,
+        frame_count=frames,
         best_of=request.best_of,
         transaction=call.transaction,
-        attachments=(Attachment.of("picture", "image/jpeg", best.shot.content),),
+        attachments=(Attachment.from_bytes("picture", "image/jpeg", best.source_frame.content),),
     )

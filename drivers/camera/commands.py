@@ -2,12 +2,12 @@
 
 from pydantic import Field
 
-from drivers.camera.observations import Hint
-from drivers.command import Done, Request
-from drivers.observation import Term
+from drivers.camera.observations import PictureHint
+from drivers.command import CommandArguments, CommandOutput
+from drivers.observation import OpenEnum
 
 
-class Subject(Term):
+class Subject(OpenEnum):
     """What a picture is of: says which event it becomes."""
 
     PORTRAIT = "portrait"
@@ -17,7 +17,7 @@ class Subject(Term):
     UNKNOWN = "unknown"
 
 
-class TakePicture(Request):
+class TakePicture(CommandArguments):
     """Take a picture of this moment: none that the camera made before it was asked."""
 
     subject: Subject = Field(Subject.SCENE, description="What it is of.", examples=["portrait"])
@@ -38,50 +38,50 @@ class TakePicture(Request):
     )
 
 
-class PictureTaken(Done):
+class TakePictureResult(CommandOutput):
     """A picture was taken; the event carries it."""
 
-    shown = frozenset({"frames", "waited_ms", "hints"})
+    unredacted_fields = frozenset({"frames", "waited_ms", "hints"})
 
-    frames: int = Field(ge=1, description="How many whole pictures there were.", examples=[1])
-    waited_ms: float = Field(
+    frame_count: int = Field(ge=1, description="How many whole pictures there were.", examples=[1])
+    latency_ms: float = Field(
         ge=0,
         description="How long after the command its first byte came, in milliseconds.",
         examples=[61.4],
     )
-    hints: tuple[Hint, ...] = Field(
+    measurements: tuple[PictureHint, ...] = Field(
         description="What was measured of it.",
         examples=[[{"measure": "faces", "area": "picture", "value": 1, "outcome": "successful"}]],
     )
 
 
-class ShowPreview(Request):
+class ShowPreview(CommandArguments):
     """Show what the camera sees, small and some times a second, to the station that has claimed it.
 
     The pictures come at `preview/{station}` and are kept nowhere. They end when the claim does, after `for_s`
     unless it is asked for once more, or with `on` false; an empty message says so.
     """
 
-    shown = frozenset({"on", "subject", "per_s", "width_px", "for_s"})
+    unredacted_fields = frozenset({"on", "subject", "per_s", "width_px", "for_s"})
 
-    on: bool = Field(True, description="False ends it.", examples=[True])
+    enabled: bool = Field(True, description="False ends it.", examples=[True])
     subject: Subject = Field(
         Subject.PORTRAIT,
         description="What it is of. Of portraits, `face.feedback` says what could be better.",
         examples=["portrait"],
     )
-    per_s: float = Field(4.0, ge=0.5, le=8, description="Pictures a second, at most.", examples=[4.0])
+    frames_per_s: float = Field(4.0, ge=0.5, le=8, description="Pictures a second, at most.", examples=[4.0])
     width_px: int = Field(
         320, ge=64, le=640, description="Width of each, in pixels, at most.", examples=[320]
     )
-    for_s: float = Field(60.0, ge=1, le=60, description="How long, in seconds.", examples=[60.0])
+    duration_s: float = Field(60.0, ge=1, le=60, description="How long, in seconds.", examples=[60.0])
 
 
-class PreviewShown(Done):
+class ShowPreviewResult(CommandOutput):
     """The preview is on, or off."""
 
-    shown = frozenset({"for_s"})
+    unredacted_fields = frozenset({"for_s"})
 
-    for_s: float = Field(
+    duration_s: float = Field(
         ge=0, description="How long it lasts unless it is asked for once more, in seconds.", examples=[60.0]
     )

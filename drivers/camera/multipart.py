@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from drivers.camera.imaging.jpeg import EOI, SOI, Jpeg, look
+from drivers.camera.imaging.jpeg import EOI, SOI, JpegInfo, parse_jpeg
 
 HEADERS_LIMIT_BYTES = 16 * 1024
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]+)', re.IGNORECASE)
@@ -21,7 +21,7 @@ _XML_BEGIN = re.compile(rb"\A\s*(?>(?:<\?[^>]*\?>\s*|<!--.*?-->\s*)*)<(?:[\w.-]+
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BodyPart:
     """One part that is whole, as far as its length or its boundary tell."""
 
     headers: Mapping[str, str]
@@ -35,14 +35,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoilt:
+class MalformedPart:
     """Bytes that are no part, or one that is too long: passed over up to the next boundary."""
 
     fault: str
     content: bytes
 
 
-def boundary_of(content_type: str) -> str | None:
+def parse_boundary(content_type: str) -> str | None:
     """The boundary that a Content-Type names; None for a stream that is no multipart."""
     found = _BOUNDARY.search(content_type)
     if not content_type.lower().startswith("multipart/") or found is None:
@@ -50,7 +50,7 @@ def boundary_of(content_type: str) -> str | None:
     return found[1].lstrip("-") or None
 
 
-class Multipart:
+class MultipartReader:
     """Cuts one stream into its parts."""
 
     def __init__(self, boundary: str, limit_bytes: int) -> None:
@@ -67,32 +67,32 @@ class Multipart:
         """After a boundary, before the end of the headers."""
         self._looked = 0
         """Up to here no delimiter begins."""
-        self.begun = 0
+        self.is_part_started = 0
         """How many parts have begun."""
 
-    def feed(self, chunk: bytes) -> list[Part | Spoilt]:
+    def feed(self, chunk: bytes) -> list[BodyPart | MalformedPart]:
         """Take bytes as they came, and give back what is whole now."""
         self._rest += chunk
-        found: list[Part | Spoilt] = []
+        found: list[BodyPart | MalformedPart] = []
         while self._step(found):
             pass
         return found
 
-    def end(self) -> list[Part | Spoilt]:
+    def finish(self) -> list[BodyPart | MalformedPart]:
         """The stream has ended: what was begun and is not whole."""
         if self._headers is None:
             return []
-        found: list[Part | Spoilt] = []
+        found: list[BodyPart | MalformedPart] = []
         last = self._delimiter.search(self._rest)  # also one whose line end never came
         if last is not None and "content-length" not in self._headers:
             self._close(bytes(self._rest[: last.start()]), found)
         else:
-            found.append(Spoilt("cut", bytes(self._rest)))
+            found.append(MalformedPart("cut", bytes(self._rest)))
         self._headers = None
         self._rest.clear()
         return found
 
-    def _step(self, found: list[Part | Spoilt]) -> bool:
+    def _step(self, found: list[BodyPart | MalformedPart]) -> bool:
         if self._headers is not None:
             return self._content(found)
         return self._head(found) if self._inside else self._boundary()
@@ -110,23 +110,23 @@ class Multipart:
         self._inside = True
         return True
 
-    def _head(self, found: list[Part | Spoilt]) -> bool:
+    def _head(self, found: list[BodyPart | MalformedPart]) -> bool:
         while self._rest.startswith((b"\r", b"\n")):  # some write the line end of the boundary twice
             del self._rest[:1]
         end = _HEADERS_END.search(self._rest)
         if end is None:
             if len(self._rest) > HEADERS_LIMIT_BYTES:
-                found.append(Spoilt("headers_too_long", bytes(self._rest[:64])))
+                found.append(MalformedPart("headers_too_long", bytes(self._rest[:64])))
                 self._inside = False
                 return True
             return False
         self._headers = _parsed(bytes(self._rest[: end.start()]))
         self._inside = False
-        self.begun += 1
+        self.is_part_started += 1
         self._drop(end.end())
         return True
 
-    def _content(self, found: list[Part | Spoilt]) -> bool:
+    def _content(self, found: list[BodyPart | MalformedPart]) -> bool:
         assert self._headers is not None
         length = self._headers.get("content-length", "")
         if length.isascii() and length.isdigit():
@@ -144,13 +144,13 @@ class Multipart:
             return True
         return self._too_long(len(self._rest), found)
 
-    def _of_length(self, length: int, found: list[Part | Spoilt]) -> bool:
+    def _of_length(self, length: int, found: list[BodyPart | MalformedPart]) -> bool:
         if self._too_long(length, found):
             return True
         delimiter = self._next_delimiter()
         # Some count the line end before the next boundary.
         if delimiter is not None and delimiter.start() < length - 2:
-            found.append(Spoilt("cut", bytes(self._rest[: delimiter.start()])))
+            found.append(MalformedPart("cut", bytes(self._rest[: delimiter.start()])))
             self._headers = None
             self._drop(delimiter.end())
             self._inside = True
@@ -162,17 +162,17 @@ class Multipart:
         self._drop(length if delimiter is None else min(length, delimiter.start()))
         return True
 
-    def _too_long(self, size: int, found: list[Part | Spoilt]) -> bool:
+    def _too_long(self, size: int, found: list[BodyPart | MalformedPart]) -> bool:
         """Whether a part is too long; it is given up then."""
         if size <= self._limit_bytes:
             return False
-        found.append(Spoilt("too_long", bytes(self._rest[:64])))
+        found.append(MalformedPart("too_long", bytes(self._rest[:64])))
         self._headers = None
         return True
 
-    def _close(self, content: bytes, found: list[Part | Spoilt]) -> None:
+    def _close(self, content: bytes, found: list[BodyPart | MalformedPart]) -> None:
         assert self._headers is not None
-        found.append(Part(self._headers, content))
+        found.append(BodyPart(self._headers, content))
         self._headers = None
 
     def _drop(self, size: int) -> None:
@@ -203,8 +203,8 @@ def _ends_itself(content: bytearray) -> int | None:
     tail = bytes(content[-64:]).rstrip()
     if content.startswith(SOI):
         if tail.endswith(EOI):
-            picture = look(bytes(content))
-            return picture.size_bytes if isinstance(picture, Jpeg) else None
+            picture = parse_jpeg(bytes(content))
+            return picture.size_bytes if isinstance(picture, JpegInfo) else None
         return None
     if tail.endswith(b">"):
         begin, end = _XML_BEGIN.match(content), _XML_END.search(content, max(0, len(content) - 256))

@@ -9,10 +9,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import DataClass, Observation, Outcome, Part, Term
+from drivers.observation import DataClass, DataModel, Observation, OpenEnum, Outcome
 
 
-class Area(Term):
+class MeasuredArea(OpenEnum):
     """Where in the picture something was measured."""
 
     PICTURE = "picture"
@@ -22,7 +22,7 @@ class Area(Term):
     UNKNOWN = "unknown"
 
 
-class Measure(Term):
+class PictureMeasure(OpenEnum):
     """What a hint is a value of. None of them is a quality of ISO/IEC 29794-5; see `drivers.camera.imaging.image_quality`."""
 
     FACES = "faces"
@@ -48,13 +48,13 @@ class Measure(Term):
     UNKNOWN = "unknown"
 
 
-class Hint(Part):
+class PictureHint(DataModel):
     """One measure of a picture, and whether it is as it should be."""
 
-    shown = frozenset({"measure", "area", "value", "at_least", "at_most", "outcome"})
+    unredacted_fields = frozenset({"measure", "area", "value", "at_least", "at_most", "outcome"})
 
-    measure: Measure = Field(description="What the value is a value of.", examples=["sharpness"])
-    area: Area = Field(description="Where it was measured.", examples=["face"])
+    measure: PictureMeasure = Field(description="What the value is a value of.", examples=["sharpness"])
+    area: MeasuredArea = Field(description="Where it was measured.", examples=["face"])
     value: float = Field(description="The value, in the unit of its measure.", examples=[156.2])
     at_least: float | None = Field(None, description="What it should reach.", examples=[8])
     at_most: float | None = Field(None, description="What it should not exceed.", examples=[None])
@@ -65,11 +65,11 @@ class Hint(Part):
     )
 
 
-class Captured(Observation):
+class PictureCaptured(Observation):
     """A picture that somebody asked for: made after the request, whole, the best of some."""
 
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {
+    unredacted_fields = Observation.unredacted_fields | {
         "width_px",
         "height_px",
         "received_at",
@@ -87,7 +87,7 @@ class Captured(Observation):
         description="When its first byte came, by this gateway's clock.",
         examples=["2026-11-27T08:15:30.123Z"],
     )
-    waited_ms: float = Field(
+    latency_ms: float = Field(
         ge=0,
         description="How long after the command its first byte came, in milliseconds: it was made "
         "in this time.",
@@ -98,7 +98,7 @@ class Captured(Observation):
         description="How long before this event its first byte came, in milliseconds.",
         examples=[18.2],
     )
-    hints: tuple[Hint, ...] = Field(
+    measurements: tuple[PictureHint, ...] = Field(
         description="What was measured of it: hints for whoever takes pictures, no quality of any standard.",
         examples=[
             [
@@ -112,24 +112,26 @@ class Captured(Observation):
             ]
         ],
     )
-    frame: int = Field(ge=1, description="Which of the pictures this is, counted from 1.", examples=[2])
-    frames: int = Field(ge=1, description="How many whole pictures there were.", examples=[3])
+    frame_number: int = Field(
+        ge=1, description="Which of the pictures this is, counted from 1.", examples=[2]
+    )
+    frame_count: int = Field(ge=1, description="How many whole pictures there were.", examples=[3])
     best_of: int = Field(ge=1, description="How many there were to be at most.", examples=[3])
 
 
-class FaceCaptured(Captured):
+class FaceCaptured(PictureCaptured):
     """A portrait of the person at the counter was taken."""
 
     event_type: ClassVar[str] = "face.captured"
 
 
-class SceneCaptured(Captured):
+class SceneCaptured(PictureCaptured):
     """A picture of a lane or a hall was taken."""
 
     event_type: ClassVar[str] = "scene.captured"
 
 
-class Advice(Term):
+class PortraitAdvice(OpenEnum):
     """What could be better about a portrait, for whoever takes it."""
 
     GOOD = "good"
@@ -152,10 +154,10 @@ class FaceFeedback(Observation):
 
     event_type: ClassVar[str] = "face.feedback"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"advice", "hint"}
+    unredacted_fields = Observation.unredacted_fields | {"advice", "hint"}
 
-    advice: Advice = Field(description="What to change first.", examples=["move_closer"])
-    hint: Hint | None = Field(
+    advice: PortraitAdvice = Field(description="What to change first.", examples=["move_closer"])
+    measurement: PictureHint | None = Field(
         description="The measure that says so and its limits; null with `good`.",
         examples=[
             {
@@ -169,7 +171,7 @@ class FaceFeedback(Observation):
     )
 
 
-class Direction(Term):
+class VehicleDirection(OpenEnum):
     """How a vehicle moved, as the camera that read its plate sees it."""
 
     APPROACHING = "approaching"
@@ -185,7 +187,7 @@ class PlateRead(Observation):
 
     event_type: ClassVar[str] = "plate.read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {
+    unredacted_fields = Observation.unredacted_fields | {
         "country",
         "confidence",
         "direction",
@@ -212,8 +214,8 @@ class PlateRead(Observation):
     confidence: float | None = Field(
         None, ge=0, le=1, description="How sure the camera is, from 0 to 1.", examples=[0.97]
     )
-    direction: Direction = Field(
-        Direction.UNKNOWN, description="How the vehicle moved.", examples=["approaching"]
+    direction: VehicleDirection = Field(
+        VehicleDirection.UNKNOWN, description="How the vehicle moved.", examples=["approaching"]
     )
     lane: str | None = Field(
         None, max_length=16, description="Which of the lanes that the camera sees.", examples=["1"]
@@ -232,11 +234,11 @@ class PlateRead(Observation):
         description="The camera's own identifier of this passage, by which repetitions are known.",
         examples=["3f0c8a1e-6f0e-4a4c-9d43-2d3f1c8d9a10"],
     )
-    caught_up: bool = Field(
+    backlog: bool = Field(
         False,
         description="Asked for after the connection was lost: the vehicle passed some time before.",
         examples=[False],
     )
-    images_missing: int = Field(
+    missing_images: int = Field(
         0, ge=0, description="Of the pictures that it announced, how many did not come whole.", examples=[0]
     )

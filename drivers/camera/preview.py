@@ -14,30 +14,30 @@ from typing import Protocol
 from PIL import Image
 
 from drivers.camera.commands import ShowPreview, Subject
-from drivers.camera.imaging.image_quality import PIXELS_LIMIT, UnreadableError
-from drivers.camera.imaging.jpeg import Shot
-from drivers.command import Call
-from drivers.driver import BadFrame, Glimpse
+from drivers.camera.imaging.image_quality import PIXELS_LIMIT, UndecodableImageError
+from drivers.camera.imaging.jpeg import CameraFrame
+from drivers.command import Invocation
+from drivers.driver import BadFrame, PreviewFrame
 
 QUALITY = 70
 
 
 @dataclass(slots=True)
-class _Asked:
+class _ActivePreview:
     """What was asked for last."""
 
     request: ShowPreview
-    call: Call
+    call: Invocation
     ends_s: float
 
 
-class PreviewedEye(Protocol):
+class PreviewFrameSource(Protocol):
     """What is needed of the way by which pictures come."""
 
-    flows: bool
+    is_stream: bool
     """Pictures come whether or not somebody takes them, and those that wait grow old."""
 
-    def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+    def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         """Pictures from now on."""
         ...
 
@@ -45,26 +45,28 @@ class PreviewedEye(Protocol):
 class PreviewedCamera(Protocol):
     """What is needed of a camera."""
 
-    idle: asyncio.Event
+    is_idle: asyncio.Event
     """No capture is under way; those go first."""
 
     @property
-    def eye(self) -> PreviewedEye:
+    def frame_source(self) -> PreviewFrameSource:
         """By which pictures come."""
         ...
 
-    async def glance(self, shot: Shot | BadFrame, subject: Subject, transaction: str) -> bytes | None:
+    async def measure_for_preview(
+        self, frame: CameraFrame | BadFrame, subject: Subject, transaction: str
+    ) -> bytes | None:
         """The picture, after a look whether it is whole; None where it is not."""
         ...
 
 
-class Preview:
+class PreviewSession:
     """Of one camera, while its driver is open."""
 
-    def __init__(self, camera: PreviewedCamera, show: Callable[[Glimpse], None]) -> None:
+    def __init__(self, camera: PreviewedCamera, show: Callable[[PreviewFrame], None]) -> None:
         self._camera = camera
         self._show = show
-        self._asked: _Asked | None = None
+        self._asked: _ActivePreview | None = None
         self._begun = asyncio.Event()
 
     @property
@@ -72,37 +74,37 @@ class Preview:
         """Who is shown it, while it lasts."""
         return None if self._asked is None else self._asked.call.issuer
 
-    def begin(self, request: ShowPreview, call: Call) -> None:
+    def start(self, request: ShowPreview, call: Invocation) -> None:
         """Show from now on, or go on showing, to whoever calls."""
         if self._asked is not None and self._asked.call.issuer != call.issuer:
-            self.end()
+            self.stop()
         now_s = asyncio.get_running_loop().time()
-        self._asked = _Asked(request, call, now_s + request.for_s)
+        self._asked = _ActivePreview(request, call, now_s + request.duration_s)
         self._begun.set()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Show nothing more, and have what was shown wiped."""
         asked, self._asked = self._asked, None
         self._begun.clear()
         if asked is not None:
-            self._show(Glimpse(asked.call.issuer, b""))
+            self._show(PreviewFrame(asked.call.issuer, b""))
 
     async def run(self) -> None:
         """Show while it is asked for; raises LinkError."""
         try:
             while True:
                 await self._begun.wait()
-                await self._camera.idle.wait()
+                await self._camera.is_idle.wait()
                 await self._show_some()
         finally:
-            self.end()
+            self.stop()
 
     async def _show_some(self) -> None:
         """Until it ends, or a capture begins."""
         loop, camera = asyncio.get_running_loop(), self._camera
         due_s = loop.time()
-        async with aclosing(camera.eye.shots()) as shots:
-            while camera.idle.is_set() and (asked := self._asked) is not None:
+        async with aclosing(camera.frame_source.frames()) as shots:
+            while camera.is_idle.is_set() and (asked := self._asked) is not None:
                 try:
                     async with asyncio.timeout_at(asked.ends_s) as limit:
                         shot = await anext(shots)
@@ -110,39 +112,39 @@ class Preview:
                     if not limit.expired():
                         raise
                     if self._asked is asked:  # and was not renewed
-                        self.end()
+                        self.stop()
                     return
                 if loop.time() >= due_s:
-                    due_s = max(due_s + 1 / asked.request.per_s, loop.time())
+                    due_s = max(due_s + 1 / asked.request.frames_per_s, loop.time())
                     await self._show_one(shot, asked)
-                    if not camera.eye.flows:
+                    if not camera.frame_source.is_stream:
                         await asyncio.sleep(min(due_s, asked.ends_s) - loop.time())
 
-    async def _show_one(self, shot: Shot | BadFrame, asked: _Asked) -> None:
+    async def _show_one(self, shot: CameraFrame | BadFrame, asked: _ActivePreview) -> None:
         request, call = asked.request, asked.call
-        picture = await self._camera.glance(shot, request.subject, call.transaction)
+        picture = await self._camera.measure_for_preview(shot, request.subject, call.transaction)
         if picture is None:
             return
         try:
-            small = await asyncio.to_thread(reduced, picture, request.width_px)
-        except UnreadableError:
+            small = await asyncio.to_thread(downscale_jpeg, picture, request.width_px)
+        except UndecodableImageError:
             return
         if self._asked is not None and self._asked.call.issuer == call.issuer:
-            self._show(Glimpse(call.issuer, small))
+            self._show(PreviewFrame(call.issuer, small))
 
 
-def reduced(content: bytes, width_px: int) -> bytes:
+def downscale_jpeg(content: bytes, width_px: int) -> bytes:
     """A JPEG of at most that width; raises UnreadableError. Takes some milliseconds."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             if image.width * image.height > PIXELS_LIMIT:
-                raise UnreadableError("too large")
+                raise UndecodableImageError("too large")
             height_px = max(1, round(image.height * width_px / image.width))
             image.draft("RGB", (width_px, height_px))
             small = image.convert("RGB")
         small.thumbnail((width_px, height_px))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UnreadableError("no whole picture") from error
+        raise UndecodableImageError("no whole picture") from error
     written = io.BytesIO()
     small.save(written, "JPEG", quality=QUALITY)
     return written.getvalue()

@@ -12,12 +12,12 @@ from typing import Any
 from PIL import Image
 from pydantic import Field
 
-from drivers.camera.camera import Eye, PictureCamera
-from drivers.camera.imaging.jpeg import Shot
+from drivers.camera.camera import FrameSource, PictureCamera
+from drivers.camera.imaging.jpeg import CameraFrame
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.factory import Links
-from drivers.links.video.rtsp import Frame, RtspLink, RtspSettings
+from drivers.links.factory import LinkFactory
+from drivers.links.video.rtsp import DecodedFrame, RtspLink, RtspSettings
 
 
 class RtspCameraSettings(RtspSettings):
@@ -43,11 +43,11 @@ class RtspCamera(PictureCamera[RtspCameraSettings]):
 
     async def open(self) -> Identity:
         """Begin to read the stream, and wait for a picture; raises LinkError."""
-        self.eye = await StreamEye.opened(self.settings, self.links)
+        self.frame_source = await RtspFrameSource.open(self.settings, self.links)
         return Identity(model="RTSP camera")
 
 
-class StreamEye(Eye):
+class RtspFrameSource(FrameSource):
     """Pictures out of a stream."""
 
     def __init__(self, settings: RtspCameraSettings, link: RtspLink) -> None:
@@ -55,24 +55,24 @@ class StreamEye(Eye):
         self.link = link
 
     @classmethod
-    async def opened(cls, settings: RtspCameraSettings, links: Links) -> "StreamEye":
+    async def open(cls, settings: RtspCameraSettings, links: LinkFactory) -> "RtspFrameSource":
         """Begin to read the stream, and wait for a picture; raises LinkError."""
         return cls(settings, await links.rtsp(settings))
 
-    async def tend(self, _camera: PictureCamera[Any]) -> None:
+    async def monitor(self, _camera: PictureCamera[Any]) -> None:
         """See that pictures go on coming."""
-        await self.link.watched()
+        await self.link.wait_for_failure()
 
-    async def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+    async def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         """Take pictures that were made from now on out of the stream."""
         since_ns = boot_ns() + round(self.settings.latency_s * 1e9)
         while True:
             frame = await self.link.newer_than(since_ns)
             since_ns = frame.made_ns
-            yield Shot(await asyncio.to_thread(_jpeg, frame, self.settings.quality), frame.came_ns)
+            yield CameraFrame(await asyncio.to_thread(_jpeg, frame, self.settings.quality), frame.received_ns)
 
 
-def _jpeg(frame: Frame, quality: int) -> bytes:
+def _jpeg(frame: DecodedFrame, quality: int) -> bytes:
     written = io.BytesIO()
     # Threads of its own would be kept as long as the frame.
     picture: Image.Image = frame.picture.to_image(threads=1)  # type: ignore[no-untyped-call]

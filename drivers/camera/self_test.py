@@ -3,25 +3,31 @@
 from collections.abc import Iterator
 
 from drivers.camera.imaging.image_quality import LIMITS
-from drivers.camera.imaging.jpeg import Jpeg
-from drivers.camera.observations import Hint, Measure
+from drivers.camera.imaging.jpeg import JpegInfo
+from drivers.camera.observations import PictureHint, PictureMeasure
 from drivers.observation import Outcome
-from drivers.self_test import CheckStep
+from drivers.self_test import SelfTestStep
 
 SLOW_MS = 2000.0
 """An officer waits for no picture longer than this, in milliseconds."""
 REMEDIES = {
-    Measure.SHARPNESS: ("clean", "Wipe the lens with a soft cloth, then focus it."),
-    Measure.BRIGHTNESS: ("configure", "Change its light or its exposure; a lane at night may be dark."),
-    Measure.DARK_PERCENT: ("configure", "Give it more light."),
-    Measure.BRIGHT_PERCENT: ("configure", "Turn it away from the sun, or shorten its exposure."),
-    Measure.CONTRAST: ("clean", "Wipe the lens: what is bright should be bright, and dark what is dark."),
+    PictureMeasure.SHARPNESS: ("clean", "Wipe the lens with a soft cloth, then focus it."),
+    PictureMeasure.BRIGHTNESS: (
+        "configure",
+        "Change its light or its exposure; a lane at night may be dark.",
+    ),
+    PictureMeasure.DARK_PERCENT: ("configure", "Give it more light."),
+    PictureMeasure.BRIGHT_PERCENT: ("configure", "Turn it away from the sun, or shorten its exposure."),
+    PictureMeasure.CONTRAST: (
+        "clean",
+        "Wipe the lens: what is bright should be bright, and dark what is dark.",
+    ),
 }
 
 
-def measured_steps(jpeg: Jpeg, hints: tuple[Hint, ...], waited_ms: float) -> Iterator[CheckStep]:
+def picture_steps(jpeg: JpegInfo, hints: tuple[PictureHint, ...], waited_ms: float) -> Iterator[SelfTestStep]:
     """What a picture that came after so long tells of its camera, in milliseconds."""
-    yield CheckStep(
+    yield SelfTestStep(
         name="picture.came",
         outcome=Outcome.SUCCESSFUL if waited_ms <= SLOW_MS else Outcome.FAILED,
         text=f"A picture of {jpeg.width_px} by {jpeg.height_px} pixels came after {waited_ms:.0f} ms.",
@@ -35,7 +41,7 @@ def measured_steps(jpeg: Jpeg, hints: tuple[Hint, ...], waited_ms: float) -> Ite
         least, most = limits
         within = (least is None or each.value >= least) and (most is None or each.value <= most)
         action, how = REMEDIES[each.measure]
-        yield CheckStep(
+        yield SelfTestStep(
             name=f"picture.{each.measure}",
             # What a portrait needs, a lane may lack: only a person can tell whether that is wrong here.
             outcome=Outcome.SUCCESSFUL if within else Outcome.UNDETERMINED,
@@ -50,9 +56,9 @@ def measured_steps(jpeg: Jpeg, hints: tuple[Hint, ...], waited_ms: float) -> Ite
         )
 
 
-def not_whole(tries: int) -> CheckStep:
+def damaged_step(tries: int) -> SelfTestStep:
     """No picture was whole, in so many tries."""
-    return CheckStep(
+    return SelfTestStep(
         name="picture.came",
         outcome=Outcome.FAILED,
         text=f"{tries} pictures in a row were not whole.",

@@ -13,18 +13,18 @@ from typing import Any
 
 from pydantic import Field
 
-from drivers.camera.camera import KEPT_BYTES, Eye, PictureCamera
+from drivers.camera.camera import RAW_EXCERPT_BYTES, FrameSource, PictureCamera
 from drivers.camera.http_settings import CameraHttpSettings
-from drivers.camera.imaging.jpeg import Jpeg, Shot, look
-from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
+from drivers.camera.imaging.jpeg import CameraFrame, JpegInfo, parse_jpeg
+from drivers.camera.multipart import BodyPart, MalformedPart, MultipartReader, parse_boundary
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
-from drivers.links.http.client import BrokenOffError, HttpLink, Streamed
+from drivers.links.http.client import HttpLink, HttpStream, ResponseInterruptedError
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.recording import dissect as meanings
 
 
-class SnapshotSettings(CameraHttpSettings):
+class HttpSnapshotSettings(CameraHttpSettings):
     """Settings of one camera."""
 
     path: str = Field(
@@ -32,7 +32,7 @@ class SnapshotSettings(CameraHttpSettings):
         description="Where below `url` its pictures are.",
         examples=["/ISAPI/Streaming/channels/101/picture"],
     )
-    discard: int | None = Field(
+    discard_frames: int | None = Field(
         None,
         ge=0,
         le=5,
@@ -40,7 +40,7 @@ class SnapshotSettings(CameraHttpSettings):
         "that they had at hand. Without it none of single pictures, and one of a stream.",
         examples=[1],
     )
-    check_s: float = Field(
+    poll_s: float = Field(
         10.0,
         gt=0,
         le=300,
@@ -49,64 +49,64 @@ class SnapshotSettings(CameraHttpSettings):
     )
 
     @property
-    def place(self) -> str:
+    def exclusive_key(self) -> str:
         """One camera may have several pictures, and its plates besides."""
         return f"{self.url}{self.path}"
 
 
-class Snapshot(PictureCamera[SnapshotSettings]):
+class HttpSnapshotCamera(PictureCamera[HttpSnapshotSettings]):
     """A camera that gives pictures over HTTP."""
 
-    settings_model = SnapshotSettings
-    scrubber = "drivers.anonymize.camera_http:contents"
-    meaning = staticmethod(meanings.http)
+    settings_model = HttpSnapshotSettings
+    anonymizer = "drivers.anonymize.camera_http:contents"
+    describe_chunk = staticmethod(meanings.describe_http)
 
     async def open(self) -> Identity:
         """Ask for a picture; raises LinkError when there is none at that path."""
-        self.eye = eye = SnapshotEye(self.settings, await self.links.http(self.settings))
+        self.frame_source = eye = SnapshotFrameSource(self.settings, await self.links.http(self.settings))
         await eye.check(self)
         return Identity(model="HTTP camera")
 
 
-class SnapshotEye(Eye):
+class SnapshotFrameSource(FrameSource):
     """Pictures that are asked for over HTTP."""
 
-    def __init__(self, settings: SnapshotSettings, link: HttpLink, named: str | None = None) -> None:
+    def __init__(self, settings: HttpSnapshotSettings, link: HttpLink, named: str | None = None) -> None:
         """`named`: what the path is called where it came from the camera, which may have a password in it."""
         self.settings = settings
         self.link = link
         self._named = named or settings.path.partition("?")[0]
 
-    async def tend(self, camera: PictureCamera[Any]) -> None:
+    async def monitor(self, camera: PictureCamera[Any]) -> None:
         """Ask for a picture now and then."""
         while True:
-            await asyncio.sleep(self.settings.check_s)
-            if camera.idle.is_set():
+            await asyncio.sleep(self.settings.poll_s)
+            if camera.is_idle.is_set():
                 await self.check(camera)
 
     async def check(self, camera: PictureCamera[Any]) -> None:
         """Ask for a picture; raises LinkError when there is none at that path."""
-        async with aclosing(self.shots(discard=0)) as shots:
+        async with aclosing(self.frames(discard=0)) as shots:
             shot = await anext(shots)
-        found = shot if isinstance(shot, BadFrame) else look(shot.content)
+        found = shot if isinstance(shot, BadFrame) else parse_jpeg(shot.content)
         if found == "not_jpeg":
-            raise self.link.wrong_service(f"gives no JPEG picture at {self._named}")
+            raise self.link.wrong_service_error(f"gives no JPEG picture at {self._named}")
         if isinstance(shot, BadFrame):
-            camera.say(shot)
-        camera.well(whole=isinstance(found, Jpeg))
+            camera.emit(shot)
+        camera.on_frame_integrity(whole=isinstance(found, JpegInfo))
 
-    async def shots(self, discard: int | None = None) -> AsyncGenerator[Shot | BadFrame, None]:
+    async def frames(self, discard: int | None = None) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         """Ask, and ask again for the next one, or go on listening to a stream."""
-        discard = self.settings.discard if discard is None else discard
+        discard = self.settings.discard_frames if discard is None else discard
         while True:
             async with self.link.stream("GET", self.settings.path) as answer:
-                boundary = boundary_of(answer.content_type)
-                self.flows = boundary is not None
+                boundary = parse_boundary(answer.content_type)
+                self.is_stream = boundary is not None
                 shots = self._one(answer) if boundary is None else self._stream(answer, boundary)
                 left = int(boundary is not None) if discard is None else discard
                 async with aclosing(shots):
                     async for shot in shots:
-                        if left and isinstance(shot, Shot):
+                        if left and isinstance(shot, CameraFrame):
                             left -= 1
                             continue
                         yield shot
@@ -119,7 +119,7 @@ class SnapshotEye(Eye):
                 )
             discard = left
 
-    async def _one(self, answer: Streamed) -> AsyncGenerator[Shot | BadFrame, None]:
+    async def _one(self, answer: HttpStream) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         begun_ns = 0
         content = bytearray()
         try:
@@ -127,28 +127,30 @@ class SnapshotEye(Eye):
                 begun_ns = begun_ns or boot_ns()
                 content += chunk
                 if len(content) > self.settings.picture_max_bytes:
-                    yield BadFrame("too_long", bytes(content[:KEPT_BYTES]))
+                    yield BadFrame("too_long", bytes(content[:RAW_EXCERPT_BYTES]))
                     return
-        except BrokenOffError:
-            yield BadFrame("cut", bytes(content[:KEPT_BYTES]))
+        except ResponseInterruptedError:
+            yield BadFrame("cut", bytes(content[:RAW_EXCERPT_BYTES]))
             return
-        yield Shot(bytes(content), begun_ns or boot_ns())
+        yield CameraFrame(bytes(content), begun_ns or boot_ns())
 
-    async def _stream(self, answer: Streamed, boundary: str) -> AsyncGenerator[Shot | BadFrame, None]:
-        parts = Multipart(boundary, self.settings.picture_max_bytes)
+    async def _stream(
+        self, answer: HttpStream, boundary: str
+    ) -> AsyncGenerator[CameraFrame | BadFrame, None]:
+        parts = MultipartReader(boundary, self.settings.picture_max_bytes)
         begun_ns = boot_ns()
         async for chunk in answer.chunks:
-            came_ns, before = boot_ns(), parts.begun
+            came_ns, before = boot_ns(), parts.is_part_started
             for part in parts.feed(chunk):
                 yield _shot(part, begun_ns)
                 begun_ns = came_ns
-            if parts.begun != before:
+            if parts.is_part_started != before:
                 begun_ns = came_ns
-        for part in parts.end():
+        for part in parts.finish():
             yield _shot(part, begun_ns)
 
 
-def _shot(part: Part | Spoilt, begun_ns: int) -> Shot | BadFrame:
-    if isinstance(part, Spoilt):
-        return BadFrame(part.fault, part.content[:KEPT_BYTES])
-    return Shot(part.content, begun_ns)
+def _shot(part: BodyPart | MalformedPart, begun_ns: int) -> CameraFrame | BadFrame:
+    if isinstance(part, MalformedPart):
+        return BadFrame(part.fault, part.content[:RAW_EXCERPT_BYTES])
+    return CameraFrame(part.content, begun_ns)

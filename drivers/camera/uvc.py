@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import Field
 
-from drivers.camera.camera import Eye, PictureCamera
-from drivers.camera.imaging.jpeg import Shot
-from drivers.camera.imaging.yuyv import jpeg_of
+from drivers.camera.camera import FrameSource, PictureCamera
+from drivers.camera.imaging.jpeg import CameraFrame
+from drivers.camera.imaging.yuyv import yuyv_to_jpeg
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Identity
 from drivers.links.video.v4l2 import VideoFrame, VideoLink, VideoSettings
@@ -47,7 +47,7 @@ class UvcCamera(PictureCamera[UvcCameraSettings]):
     async def open(self) -> Identity:
         """Begin to read, and wait for a picture; raises LinkError."""
         link = await self.links.video(self.settings, self._damaged)
-        self.eye = UvcEye(self.settings, link)
+        self.frame_source = UvcFrameSource(self.settings, link)
         return Identity(
             model=link.name or "camera",
             manufacturer=None if link.usb is None else link.usb.manufacturer,
@@ -55,21 +55,21 @@ class UvcCamera(PictureCamera[UvcCameraSettings]):
         )
 
     def _damaged(self) -> None:
-        self.say(BadFrame("flagged", b""))
+        self.emit(BadFrame("flagged", b""))
 
 
-class UvcEye(Eye):
+class UvcFrameSource(FrameSource):
     """Pictures out of what a camera of this machine streams."""
 
     def __init__(self, settings: UvcCameraSettings, link: VideoLink) -> None:
         self.settings = settings
         self.link = link
 
-    async def tend(self, _camera: PictureCamera[Any]) -> None:
+    async def monitor(self, _camera: PictureCamera[Any]) -> None:
         """See that pictures go on coming."""
-        await self.link.watched()
+        await self.link.wait_for_failure()
 
-    async def shots(self) -> AsyncGenerator[Shot | BadFrame, None]:
+    async def frames(self) -> AsyncGenerator[CameraFrame | BadFrame, None]:
         """Take pictures that were made from now on."""
         since_ns = boot_ns() + round(self.settings.latency_s * 1e9)
         while True:
@@ -77,12 +77,12 @@ class UvcEye(Eye):
             since_ns = frame.made_ns
             yield await self._shot(frame)
 
-    async def _shot(self, frame: VideoFrame) -> Shot | BadFrame:
+    async def _shot(self, frame: VideoFrame) -> CameraFrame | BadFrame:
         mode = self.link.mode
         if mode.fourcc != YUYV:
-            return Shot(frame.content, frame.made_ns)
+            return CameraFrame(frame.content, frame.made_ns)
         content = await asyncio.to_thread(
-            jpeg_of,
+            yuyv_to_jpeg,
             frame.content,
             mode.width_px,
             mode.height_px,
@@ -90,4 +90,4 @@ class UvcEye(Eye):
             full_range=mode.full_range,
             quality=self.settings.quality,
         )
-        return BadFrame("cut", b"") if content is None else Shot(content, frame.made_ns)
+        return BadFrame("cut", b"") if content is None else CameraFrame(content, frame.made_ns)

@@ -3,17 +3,17 @@
 import time
 from dataclasses import dataclass
 
-from drivers.fingerprint.image_analysis import View, examine
+from drivers.fingerprint.image_analysis import ImageAnalysis, analyse_image
 from drivers.fingerprint.observations import (
     CaptureOutcome,
-    Feedback,
+    CapturePurpose,
+    FeedbackCode,
     FingerPosition,
-    Purpose,
-    Quality,
-    Unreadable,
+    ImageQuality,
+    UnreadableReason,
 )
 from drivers.fingerprint.quality import QualityMeasure
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.observation import Outcome
 
 THUMB_AND_INDEX, MIDDLE, RING_AND_LITTLE = 30, 20, 10
@@ -35,7 +35,7 @@ DIRTY = 0.08
 """How much of the picture beside the print may be something else."""
 TANGLED = 0.07
 """How much of the picture may be a tangle: prints of any skin have up to 0.04, grease has 0.1 and more."""
-A_FINGER = 0.25
+FINGER_WITHOUT_RIDGES = 0.25
 """So much that shows no ridges is no dirt, but a finger."""
 
 
@@ -43,111 +43,111 @@ A_FINGER = 0.25
 class Assessment:
     """What was found in one image."""
 
-    quality: Quality | None
+    quality: ImageQuality | None
     """None where the image must not be used: no print, or not as many as asked for."""
-    spoilt: Spoilt | None = None
+    failure: CaptureFailure | None = None
     """How the capture ends if no other image suffices."""
-    feedback: tuple[Feedback, ...] = ()
+    feedback: tuple[FeedbackCode, ...] = ()
     """What would help the next time, the most important first."""
-    dirty: bool = False
+    is_dirty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CaptureRequirements:
     """What the image should show."""
 
     position: FingerPosition
-    purpose: Purpose
+    purpose: CapturePurpose
     count: int
     minimum: float | None = None
     """The least value asked for by configuration, whatever the purpose."""
 
 
-def assess(raster: Raster, asked: Asked, measure: QualityMeasure) -> Assessment:
+def assess(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) -> Assessment:
     """Judge an image. Takes as long as the measure does: call it in a thread."""
-    view = examine(raster)
+    view = analyse_image(raster)
     if view.prints == 0:
         return _no_print(view)
     if view.prints != asked.count:
         more = view.prints > asked.count
         return Assessment(
             None,
-            Spoilt(CaptureOutcome.WRONG_COUNT),
-            (Feedback.TOO_MANY_FINGERS if more else Feedback.TOO_FEW_FINGERS,),
+            CaptureFailure(CaptureOutcome.WRONG_COUNT),
+            (FeedbackCode.TOO_MANY_FINGERS if more else FeedbackCode.TOO_FEW_FINGERS,),
         )
     dirty = view.dirt > DIRTY or view.tangle > TANGLED
-    quality = measured(raster, asked, measure)
+    quality = measure_quality(raster, asked, measure)
     if quality.outcome is not Outcome.FAILED:
-        return Assessment(quality, dirty=dirty)
+        return Assessment(quality, is_dirty=dirty)
     if dirty:
         return Assessment(
             quality,
-            Spoilt(CaptureOutcome.SENSOR_DIRTY, Unreadable.LOW_QUALITY),
-            (Feedback.SENSOR_DIRTY,),
-            dirty=True,
+            CaptureFailure(CaptureOutcome.SENSOR_DIRTY, UnreadableReason.LOW_QUALITY),
+            (FeedbackCode.SENSOR_DIRTY,),
+            is_dirty=True,
         )
     reason, feedback = _why(view)
-    return Assessment(quality, Spoilt(CaptureOutcome.UNREADABLE, reason), feedback)
+    return Assessment(quality, CaptureFailure(CaptureOutcome.UNREADABLE, reason), feedback)
 
 
-def measured(raster: Raster, asked: Asked, measure: QualityMeasure) -> Quality:
+def measure_quality(raster: Raster, asked: CaptureRequirements, measure: QualityMeasure) -> ImageQuality:
     """The quality of an image and whether it suffices."""
     begun_s = time.perf_counter()
     value = measure.value(raster)
-    minimum = minimum_of(asked, measure)
+    minimum = required_minimum(asked, measure)
     if minimum is None:
         outcome = Outcome.UNDETERMINED
     else:
         outcome = Outcome.SUCCESSFUL if value is not None and value >= minimum else Outcome.FAILED
-    return Quality(
+    return ImageQuality(
         measure=measure.measure,
         value=value,
-        minimum=minimum,
+        required_minimum=minimum,
         outcome=outcome,
         duration_ms=round((time.perf_counter() - begun_s) * 1000, 1),
     )
 
 
-def minimum_of(asked: Asked, measure: QualityMeasure) -> float | None:
+def required_minimum(asked: CaptureRequirements, measure: QualityMeasure) -> float | None:
     """What is asked of an image: the configured minimum, else BSI's where it applies, else nothing."""
     if asked.minimum is not None:
         return asked.minimum
-    if asked.purpose is not Purpose.ENROLMENT or not measure.has_enrolment_minimum:
+    if asked.purpose is not CapturePurpose.ENROLMENT or not measure.has_enrolment_minimum:
         return None
     # Several fingers in one picture have one value: as much is asked of it as of the least of them.
     wanted = [_ENROLMENT_NFIQ2.get(finger.rpartition("_")[2]) for finger in asked.position.fingers]
     return min((value for value in wanted if value is not None), default=THUMB_AND_INDEX)
 
 
-def _no_print(view: View) -> Assessment:
+def _no_print(view: ImageAnalysis) -> Assessment:
     """Nothing shows ridges: it is a wet finger, dirt, a finger that hardly touches, or none."""
-    if view.dirt > A_FINGER and view.grey < TOO_DARK:
-        reason, feedback = Unreadable.TOO_DARK, Feedback.PRESS_SOFTER
-    elif DIRTY < view.dirt <= A_FINGER:
-        dirty = Spoilt(CaptureOutcome.SENSOR_DIRTY, Unreadable.NO_RIDGES)
-        return Assessment(None, dirty, (Feedback.SENSOR_DIRTY,), dirty=True)
+    if view.dirt > FINGER_WITHOUT_RIDGES and view.grey < TOO_DARK:
+        reason, feedback = UnreadableReason.TOO_DARK, FeedbackCode.PRESS_SOFTER
+    elif DIRTY < view.dirt <= FINGER_WITHOUT_RIDGES:
+        dirty = CaptureFailure(CaptureOutcome.SENSOR_DIRTY, UnreadableReason.NO_RIDGES)
+        return Assessment(None, dirty, (FeedbackCode.SENSOR_DIRTY,), is_dirty=True)
     else:
-        reason, feedback = Unreadable.NO_RIDGES, Feedback.PRESS_HARDER
-    return Assessment(None, Spoilt(CaptureOutcome.UNREADABLE, reason), (feedback,))
+        reason, feedback = UnreadableReason.NO_RIDGES, FeedbackCode.PRESS_HARDER
+    return Assessment(None, CaptureFailure(CaptureOutcome.UNREADABLE, reason), (feedback,))
 
 
-def _why(view: View) -> tuple[Unreadable, tuple[Feedback, ...]]:
+def _why(view: ImageAnalysis) -> tuple[UnreadableReason, tuple[FeedbackCode, ...]]:
     """Why a print does not suffice, and what would help."""
     moves = _moves(view)
     if view.area < SMALL:
-        return Unreadable.TOO_SMALL, moves or (Feedback.PRESS_HARDER,)
+        return UnreadableReason.TOO_SMALL, moves or (FeedbackCode.PRESS_HARDER,)
     if view.grey > TOO_LIGHT:
-        return Unreadable.TOO_LIGHT, (Feedback.PRESS_HARDER, *moves)
+        return UnreadableReason.TOO_LIGHT, (FeedbackCode.PRESS_HARDER, *moves)
     if view.grey < TOO_DARK:
-        return Unreadable.TOO_DARK, (Feedback.PRESS_SOFTER, *moves)
-    return Unreadable.LOW_QUALITY, moves
+        return UnreadableReason.TOO_DARK, (FeedbackCode.PRESS_SOFTER, *moves)
+    return UnreadableReason.LOW_QUALITY, moves
 
 
-def _moves(view: View) -> tuple[Feedback, ...]:
+def _moves(view: ImageAnalysis) -> tuple[FeedbackCode, ...]:
     """Where to move a print that lies at the edge."""
     found = []
     if abs(view.right_of_centre) > OFF_CENTRE:
-        found.append(Feedback.MOVE_LEFT if view.right_of_centre > 0 else Feedback.MOVE_RIGHT)
+        found.append(FeedbackCode.MOVE_LEFT if view.right_of_centre > 0 else FeedbackCode.MOVE_RIGHT)
     if abs(view.below_centre) > OFF_CENTRE:
-        found.append(Feedback.MOVE_FORWARD if view.below_centre > 0 else Feedback.MOVE_BACKWARD)
+        found.append(FeedbackCode.MOVE_FORWARD if view.below_centre > 0 else FeedbackCode.MOVE_BACKWARD)
     return tuple(found)

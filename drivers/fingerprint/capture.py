@@ -9,25 +9,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from drivers.driver import Condition, Status
+from drivers.driver import StateCode, Status
 from drivers.fingerprint.assessment import Assessment
-from drivers.fingerprint.commands import Capture, CaptureDone
+from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult
 from drivers.fingerprint.observations import (
     SINGLE_FINGERS,
     CaptureEnded,
     CaptureOutcome,
-    Feedback,
+    FeedbackCode,
     FingerCaptured,
     FingerFeedback,
     FingerPosition,
-    Quality,
-    Unreadable,
+    ImageQuality,
+    UnreadableReason,
 )
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.observation import Attachment, Observation, Outcome
 
 
-class Scanner(ABC):
+class ScannerProtocol(ABC):
     """What a capture needs of a scanner: the part that the driver of one protocol writes.
 
     **Who calls.** One task calls these methods, one after the other, never two at a time: whoever implements
@@ -54,46 +54,46 @@ class Scanner(ABC):
     `finger_on` nor `finger_off` is called."""
 
     @abstractmethod
-    async def idle(self) -> None:
+    async def watch_idle(self) -> None:
         """Nothing is asked: keep the device quiet, publish nothing, raise LinkError as soon as it is gone.
 
         Never returns; it is cancelled when a capture is asked for.
         """
 
-    async def ready(self, wanted: Capture) -> None:  # noqa: B027 - most have nothing to do
+    async def prepare_capture(self, wanted: CaptureFinger) -> None:  # noqa: B027 - most have nothing to do
         """A capture begins: power up, set parameters. Raises Refused for what this device cannot."""
 
     @abstractmethod
-    async def finger_on(self) -> None:
+    async def wait_for_finger(self) -> None:
         """Return once a finger lies there, at once if one does already."""
 
     @abstractmethod
-    async def take(self) -> Raster | Spoilt:
+    async def capture_image(self) -> Raster | CaptureFailure:
         """Take one image of what lies there now, and return it as a `Raster` describes.
 
         Lifted before the image was complete: `Spoilt(LIFTED_TOO_EARLY)`.
         """
 
     @abstractmethod
-    async def finger_off(self) -> None:
+    async def wait_for_lift(self) -> None:
         """Return once no finger lies there, at once if none does."""
 
-    async def lifted(self) -> bool:
+    async def is_finger_lifted(self) -> bool:
         """Whether the finger of the image just taken has gone already; asked if that shows nothing.
 
         May take 0.1 s. A device that cannot tell says no.
         """
         return False
 
-    async def show(self, feedback: Feedback) -> None:  # noqa: B027 - most have no lamp
+    async def show_feedback(self, feedback: FeedbackCode) -> None:  # noqa: B027 - most have no lamp
         """Tell the person by a lamp or a sound of the device, if it has one."""
 
-    def at_rest(self) -> Status:
+    def idle_status(self) -> Status:
         """How the device is while nothing is asked; said after every capture."""
-        return Status(Condition.ONLINE)
+        return Status(StateCode.ONLINE)
 
     @abstractmethod
-    async def rest(self) -> None:
+    async def end_capture(self) -> None:
         """A capture is over, however it ended: bring the device to rest, lamps off, nothing on the way.
 
         Its outcome has been said already, so this may take its time; the device is `busy` until it returns.
@@ -101,25 +101,31 @@ class Scanner(ABC):
         """
 
 
-Say = Callable[[Observation], None]
-Assess = Callable[[Raster], Awaitable[Assessment]]
+EmitCallback = Callable[[Observation], None]
+AssessCallback = Callable[[Raster], Awaitable[Assessment]]
 """Judges an image."""
-Encode = Callable[[Raster, Quality], Awaitable[tuple[Attachment, ...]]]
+EncodeCallback = Callable[[Raster, ImageQuality], Awaitable[tuple[Attachment, ...]]]
 """Encodes an image of that quality as asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     raster: Raster
-    quality: Quality
+    quality: ImageQuality
     attempt: int
 
 
-class Transaction:
+class CaptureTransaction:
     """One capture. `run` it, cut it short or not, then `conclude`: that says how it ended, once."""
 
     def __init__(
-        self, scanner: Scanner, wanted: Capture, transaction: str, say: Say, assess: Assess, encode: Encode
+        self,
+        scanner: ScannerProtocol,
+        wanted: CaptureFinger,
+        transaction: str,
+        say: EmitCallback,
+        assess: AssessCallback,
+        encode: EncodeCallback,
     ) -> None:
         self._scanner = scanner
         self._wanted = wanted
@@ -129,21 +135,21 @@ class Transaction:
         self._encode = encode
         self._attempt = 0
         self._best: _Candidate | None = None
-        self._last = Spoilt(CaptureOutcome.UNREADABLE)
+        self._last = CaptureFailure(CaptureOutcome.UNREADABLE)
         self._encoded: tuple[Attachment, ...] | None = None
-        self.dirty = False
+        self.is_dirty = False
         """Whether the last image shows that the scanner should be cleaned."""
 
     async def run(self) -> None:
         """Take images until one suffices or the placements are used up; raises LinkError, Refused."""
-        await self._scanner.ready(self._wanted)
+        await self._scanner.prepare_capture(self._wanted)
         while self._attempt < self._wanted.best_of:
             await self._await_placement()
-            taken = await self._scanner.take()
+            taken = await self._scanner.capture_image()
             if isinstance(taken, Raster) and await self._suffices(taken):
                 break
-            if isinstance(taken, Spoilt):
-                await self._spoilt(taken)
+            if isinstance(taken, CaptureFailure):
+                await self._on_failure(taken)
                 if taken.outcome is CaptureOutcome.CANCELLED:  # at the scanner: no other placement is wanted
                     break
         if self._best is not None:
@@ -152,40 +158,44 @@ class Transaction:
     async def _await_placement(self) -> None:
         senses = self._scanner.senses_fingers
         if senses and self._attempt > 0:
-            await self._tell(Feedback.LIFT)
-            await self._scanner.finger_off()
-        await self._tell(Feedback.PLACE, self._attempt + 1)
+            await self._send_feedback(FeedbackCode.LIFT)
+            await self._scanner.wait_for_lift()
+        await self._send_feedback(FeedbackCode.PLACE, self._attempt + 1)
         if senses:
-            await self._scanner.finger_on()
-            await self._tell(Feedback.KEEP_STILL, self._attempt + 1)
+            await self._scanner.wait_for_finger()
+            await self._send_feedback(FeedbackCode.KEEP_STILL, self._attempt + 1)
         self._attempt += 1
 
     async def _suffices(self, raster: Raster) -> bool:
         """Judge an image, and keep it if it is the best one yet."""
-        await self._tell(Feedback.ASSESSING)
+        await self._send_feedback(FeedbackCode.ASSESSING)
         found = await self._assess(raster)
-        if found.spoilt == _NOTHING and self._scanner.senses_fingers and await self._scanner.lifted():
+        if (
+            found.failure == _NOTHING
+            and self._scanner.senses_fingers
+            and await self._scanner.is_finger_lifted()
+        ):
             found = _LIFTED
-        self.dirty = found.dirty
+        self.is_dirty = found.is_dirty
         if found.quality is not None:
             candidate = _Candidate(raster, found.quality, self._attempt)
             if self._best is None or _worth(found.quality) > _worth(self._best.quality):
                 self._best = candidate
             if found.quality.outcome is Outcome.SUCCESSFUL:
                 return True
-        if found.spoilt is not None:
-            self._last = found.spoilt
+        if found.failure is not None:
+            self._last = found.failure
         for feedback in found.feedback:
-            await self._tell(feedback)
+            await self._send_feedback(feedback)
         return False
 
-    async def _spoilt(self, spoilt: Spoilt) -> None:
+    async def _on_failure(self, spoilt: CaptureFailure) -> None:
         self._last = spoilt
-        self.dirty = spoilt.outcome is CaptureOutcome.SENSOR_DIRTY
+        self.is_dirty = spoilt.outcome is CaptureOutcome.SENSOR_DIRTY
         if spoilt.outcome in _TOLD:
-            await self._tell(_TOLD[spoilt.outcome])
+            await self._send_feedback(_TOLD[spoilt.outcome])
 
-    async def _tell(self, feedback: Feedback, attempt: int | None = None) -> None:
+    async def _send_feedback(self, feedback: FeedbackCode, attempt: int | None = None) -> None:
         self._say(
             FingerFeedback(
                 feedback=feedback,
@@ -195,9 +205,11 @@ class Transaction:
                 transaction=self._id,
             )
         )
-        await self._scanner.show(feedback)
+        await self._scanner.show_feedback(feedback)
 
-    async def conclude(self, cut: CaptureOutcome | None = None, *, broken: bool = False) -> CaptureDone:
+    async def conclude(
+        self, cut: CaptureOutcome | None = None, *, broken: bool = False
+    ) -> CaptureFingerResult:
         """Say the best image, unless the capture was called off, and how it ended.
 
         `cut`: CANCELLED, TIMED_OUT or DEVICE_LOST, where it did not run to its end; `broken`: by a fault of
@@ -219,13 +231,13 @@ class Transaction:
             transaction=self._id,
         )
         self._say(ended)
-        return CaptureDone(
+        return CaptureFingerResult(
             outcome=outcome, reason=reason, attempts=self._attempt, quality=best and best.quality
         )
 
     def _outcome(
         self, best: _Candidate | None, cut: CaptureOutcome | None
-    ) -> tuple[CaptureOutcome, Unreadable | None]:
+    ) -> tuple[CaptureOutcome, UnreadableReason | None]:
         if cut in (None, CaptureOutcome.TIMED_OUT) and best is not None and _usable(best.quality):
             return CaptureOutcome.CAPTURED, None
         if cut is not None:
@@ -236,13 +248,13 @@ class Transaction:
         wanted, raster = self._wanted, best.raster
         return FingerCaptured(
             position=wanted.position,
-            missing=wanted.missing,
+            missing_fingers=wanted.missing_fingers,
             purpose=wanted.purpose,
             impression=raster.impression,
             width_px=raster.width_px,
             height_px=raster.height_px,
             resolution_ppi=raster.resolution_ppi,
-            grey_bits=raster.grey_bits,
+            bits_per_pixel=raster.grey_bits,
             quality=best.quality,
             attempt=best.attempt,
             attempts=self._attempt,
@@ -252,18 +264,18 @@ class Transaction:
         )
 
 
-_NOTHING = Spoilt(CaptureOutcome.UNREADABLE, Unreadable.NO_RIDGES)
-_LIFTED = Assessment(None, Spoilt(CaptureOutcome.LIFTED_TOO_EARLY), (Feedback.LIFTED_TOO_EARLY,))
+_NOTHING = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.NO_RIDGES)
+_LIFTED = Assessment(None, CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY), (FeedbackCode.LIFTED_TOO_EARLY,))
 _TOLD = {
-    CaptureOutcome.LIFTED_TOO_EARLY: Feedback.LIFTED_TOO_EARLY,
-    CaptureOutcome.SENSOR_DIRTY: Feedback.SENSOR_DIRTY,
+    CaptureOutcome.LIFTED_TOO_EARLY: FeedbackCode.LIFTED_TOO_EARLY,
+    CaptureOutcome.SENSOR_DIRTY: FeedbackCode.SENSOR_DIRTY,
 }
 
 
-def _usable(quality: Quality) -> bool:
+def _usable(quality: ImageQuality) -> bool:
     return quality.outcome is not Outcome.FAILED
 
 
-def _worth(quality: Quality) -> float:
+def _worth(quality: ImageQuality) -> float:
     """To compare images of one capture, which all have the same measure."""
     return -1.0 if quality.value is None else quality.value

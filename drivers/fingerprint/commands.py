@@ -4,25 +4,25 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from drivers.command import Done, Request
+from drivers.command import CommandArguments, CommandOutput
 from drivers.fingerprint.observations import (
     CaptureOutcome,
-    Encoding,
+    CapturePurpose,
     FingerPosition,
-    Purpose,
-    Quality,
-    Unreadable,
+    ImageEncoding,
+    ImageQuality,
+    UnreadableReason,
 )
 
 
-class Capture(Request):
+class CaptureFinger(CommandArguments):
     """Capture a print: say when to place the finger, take the best image of some placements."""
 
     position: FingerPosition = Field(
         FingerPosition.UNKNOWN, description="The finger that is asked for.", examples=["right_index"]
     )
-    purpose: Purpose = Field(
-        Purpose.VERIFICATION, description="What the print is for.", examples=["verification"]
+    purpose: CapturePurpose = Field(
+        CapturePurpose.VERIFICATION, description="What the print is for.", examples=["verification"]
     )
     timeout_s: float = Field(
         30.0,
@@ -39,13 +39,13 @@ class Capture(Request):
         "suffices; else the best one counts.",
         examples=[3],
     )
-    encodings: tuple[Encoding, ...] | None = Field(
+    encodings: tuple[ImageEncoding, ...] | None = Field(
         None,
         min_length=1,
         description="How the image is delivered; without it as the device is configured.",
         examples=[["png", "wsq"]],
     )
-    missing: tuple[FingerPosition, ...] = Field(
+    missing_fingers: tuple[FingerPosition, ...] = Field(
         (),
         description="Of several fingers asked for at once, those that this person lacks or cannot use.",
         examples=[[]],
@@ -53,12 +53,12 @@ class Capture(Request):
 
     @model_validator(mode="after")
     def _fingers_that_can_be_missing(self) -> Self:
-        if Encoding.UNKNOWN in (self.encodings or ()):
+        if ImageEncoding.UNKNOWN in (self.encodings or ()):
             raise ValueError("`encodings` names one that this version does not know")
-        if not self.missing:
+        if not self.missing_fingers:
             return self
         fingers = self.position.fingers
-        if stray := [finger for finger in self.missing if finger not in fingers or len(fingers) == 1]:
+        if stray := [finger for finger in self.missing_fingers if finger not in fingers or len(fingers) == 1]:
             raise ValueError(f"`missing` names what is not asked for: {', '.join(stray)}")
         if self.count == 0:
             raise ValueError("`missing` names every finger that is asked for")
@@ -67,27 +67,27 @@ class Capture(Request):
     @property
     def count(self) -> int:
         """How many fingers there should be."""
-        return len(self.position.fingers) - len(set(self.missing))
+        return len(self.position.fingers) - len(set(self.missing_fingers))
 
 
-class CaptureDone(Done):
+class CaptureFingerResult(CommandOutput):
     """A capture that ran to its end. `captured` says that there is an image that suffices."""
 
-    shown = frozenset({"outcome", "reason", "attempts", "quality"})
+    unredacted_fields = frozenset({"outcome", "reason", "attempts", "quality"})
 
     outcome: CaptureOutcome = Field(description="How it ended.", examples=["captured"])
-    reason: Unreadable | None = Field(
+    reason: UnreadableReason | None = Field(
         None, description="Why the best image did not suffice, where one was taken.", examples=["too_light"]
     )
     attempts: int = Field(ge=0, description="How many placements there were.", examples=[1])
-    quality: Quality | None = Field(
+    quality: ImageQuality | None = Field(
         None,
         description="How good the image is that was said, null where none was.",
         examples=[{"measure": "nfiq2", "value": 54, "minimum": 30, "outcome": "successful"}],
     )
 
 
-class StealLock(Request):
+class StealLock(CommandArguments):
     """Take the lock of a scanner behind a service from another client of that service."""
 
     reason: str = Field(

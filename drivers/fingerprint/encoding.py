@@ -8,7 +8,13 @@ from typing import Literal
 
 from PIL import Image
 
-from drivers.fingerprint.observations import Encoding, FingerPosition, Impression, Measure, Quality
+from drivers.fingerprint.observations import (
+    FingerPosition,
+    ImageEncoding,
+    ImageQuality,
+    Impression,
+    QualityMeasureName,
+)
 from drivers.fingerprint.raster import Raster
 from drivers.fingerprint.records import (
     Compression,
@@ -41,41 +47,41 @@ _OTHER_IMPRESSION_2011 = 28
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
+class FingerImage:
     """An image, and what its records say of it."""
 
     raster: Raster
     position: FingerPosition
-    quality: Quality
-    captured: datetime
+    quality: ImageQuality
+    captured_at: datetime
 
 
-def attachments(
-    found: Print, encodings: Iterable[Encoding], record_image: RecordImage
+def encode_attachments(
+    found: FingerImage, encodings: Iterable[ImageEncoding], record_image: RecordImage
 ) -> tuple[Attachment, ...]:
     """The image in each of the encodings, once each; tens of milliseconds: call it in a thread."""
     return tuple(_attachment(found, encoding, record_image) for encoding in dict.fromkeys(encodings))
 
 
-def _attachment(found: Print, encoding: Encoding, record_image: RecordImage) -> Attachment:
+def _attachment(found: FingerImage, encoding: ImageEncoding, record_image: RecordImage) -> Attachment:
     match encoding:
-        case Encoding.WSQ:
-            media_type, content = "image/x-wsq", as_wsq(found.raster)
-        case Encoding.FIR_2005:
-            media_type, content = RECORD, as_record_2005(found, record_image)
-        case Encoding.FIR_2011:
-            media_type, content = RECORD, as_record_2011(found, record_image)
+        case ImageEncoding.WSQ:
+            media_type, content = "image/x-wsq", to_wsq(found.raster)
+        case ImageEncoding.FIR_2005:
+            media_type, content = RECORD, to_record_2005(found, record_image)
+        case ImageEncoding.FIR_2011:
+            media_type, content = RECORD, to_record_2011(found, record_image)
         case _:
-            media_type, content = "image/png", as_png(found.raster)
-    return Attachment.of(str(encoding), media_type, content)
+            media_type, content = "image/png", to_png(found.raster)
+    return Attachment.from_bytes(str(encoding), media_type, content)
 
 
-def as_png(raster: Raster) -> bytes:
+def to_png(raster: Raster) -> bytes:
     """8-bit grey, with the resolution in its pHYs chunk."""
     return _saved(raster, "PNG", dpi=(raster.resolution_ppi, raster.resolution_ppi))
 
 
-def as_wsq(raster: Raster) -> bytes:
+def to_wsq(raster: Raster) -> bytes:
     """WSQ at the library's one bit rate: about one byte for ten pixels. Its comment tells the resolution.
 
     WSQ is made for 500 ppi; it works nearby, and the library claims 500 whatever it is given.
@@ -91,7 +97,7 @@ def as_wsq(raster: Raster) -> bytes:
     return WSQ_START_AND_COMMENT + (len(comment) + 2).to_bytes(2, "big") + comment + data[end:]
 
 
-def as_record_2005(found: Print, record_image: RecordImage) -> bytes:
+def to_record_2005(found: FingerImage, record_image: RecordImage) -> bytes:
     """A record of one view; its quality is NFIQ 2 or undefined, because it cannot name another measure."""
     raster = found.raster
     compression, data = _compressed(raster, record_image)
@@ -109,7 +115,7 @@ def as_record_2005(found: Print, record_image: RecordImage) -> bytes:
     ).encode()
 
 
-def as_record_2011(found: Print, record_image: RecordImage) -> bytes:
+def to_record_2011(found: FingerImage, record_image: RecordImage) -> bytes:
     """A record of one representation; only NFIQ 2 has a registered name, so only that stands in it."""
     raster = found.raster
     compression, data = _compressed(raster, record_image)
@@ -126,7 +132,7 @@ def as_record_2011(found: Print, record_image: RecordImage) -> bytes:
                 image_resolution=resolution,
                 scan_resolution=resolution,
                 impression=_IMPRESSIONS_2011.get(raster.impression, _OTHER_IMPRESSION_2011),
-                captured=found.captured,
+                captured_at=found.captured_at,
                 qualities=() if score is None else (QualityBlock(score, NFIQ2_VENDOR, NFIQ2_ALGORITHM),),
             ),
         )
@@ -147,15 +153,15 @@ def acquisition_level(raster: Raster) -> int:
 def _compressed(raster: Raster, record_image: RecordImage) -> tuple[Compression, bytes]:
     match record_image:
         case "wsq":
-            return Compression.WSQ, as_wsq(raster)
+            return Compression.WSQ, to_wsq(raster)
         case "png":
-            return Compression.PNG, as_png(raster)
+            return Compression.PNG, to_png(raster)
         case "none":
             return Compression.NONE, raster.pixels.tobytes()
 
 
-def _nfiq2(quality: Quality) -> int | None:
-    if quality.measure is not Measure.NFIQ2 or quality.value is None:
+def _nfiq2(quality: ImageQuality) -> int | None:
+    if quality.measure is not QualityMeasureName.NFIQ2 or quality.value is None:
         return None
     return round(quality.value)
 

@@ -21,7 +21,7 @@ CONTRAST = 12.0
 """Standard deviation of the grey values of a block from which something is in it."""
 PAPER = 40.0
 """How much darker than the background a block without contrast is that is not background."""
-CERTAIN = 0.4
+MIN_ORIENTATION_CERTAINTY = 0.4
 """Orientation certainty from which a block shows ridges."""
 TANGLED = 40.0
 """Contrast from which a block without a direction is no print: grease, dust, prints left by others."""
@@ -41,7 +41,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ImageAnalysis:
     """What is to be seen in one image; areas are shares of the whole picture, 0 to 1."""
 
     prints: int
@@ -62,7 +62,7 @@ class View:
     """How much is as dark as ridges and has no direction; 0 in a picture that is too noisy to tell."""
 
 
-def examine(raster: Raster) -> View:
+def analyse_image(raster: Raster) -> ImageAnalysis:
     """Look at an image; about 5 ms for one finger at 500 ppi."""
     block_px = max(8, round(BLOCK_IN * raster.resolution_ppi))
     image = raster.pixels.astype(np.float32)
@@ -70,10 +70,10 @@ def examine(raster: Raster) -> View:
     fine = raster.resolution_ppi >= SMOOTH_PPI
     grey, contrast, certainty = found = _blocks(smooth if fine else image, block_px)
     if grey.size == 0:
-        return View(0, 0.0, 0.0, 255.0, 0.0, 0.0, 0.0, 0.0)
+        return ImageAnalysis(0, 0.0, 0.0, 255.0, 0.0, 0.0, 0.0, 0.0)
     background = float(np.quantile(grey, 0.95))
     occupied = (contrast > CONTRAST) | (grey < background - PAPER)
-    ridges = _without_specks((contrast > CONTRAST) & (certainty > CERTAIN))
+    ridges = _without_specks((contrast > CONTRAST) & (certainty > MIN_ORIENTATION_CERTAINTY))
     inches = block_px / raster.resolution_ppi
     fingers = _fingers(_areas(ridges), occupied, inches)
     prints = np.zeros_like(ridges)
@@ -86,7 +86,7 @@ def examine(raster: Raster) -> View:
     rows, columns = np.nonzero(looked_at)
     height, width = prints.shape
     anything = bool(looked_at.any())
-    return View(
+    return ImageAnalysis(
         prints=sum(_side_by_side(finger, inches) for finger in fingers),
         area=float(prints.mean()),
         clarity=float((certainty * prints).mean()),
@@ -105,7 +105,7 @@ def _grain(image: Any, smooth: Any) -> float:
 
 
 def _tangle(_grey: Grid, contrast: Grid, certainty: Grid) -> float:
-    return float(((contrast > TANGLED) & (certainty < CERTAIN)).mean())
+    return float(((contrast > TANGLED) & (certainty < MIN_ORIENTATION_CERTAINTY)).mean())
 
 
 def _blocks(image: Any, block_px: int) -> tuple[Grid, Grid, Grid]:

@@ -10,12 +10,12 @@ import asyncio
 import numpy as np
 
 from drivers.driver import BadFrame, Identity
-from drivers.fingerprint.observations import CaptureOutcome, Unreadable
-from drivers.fingerprint.raster import Pixels, Raster, Spoilt
+from drivers.fingerprint.observations import CaptureOutcome, UnreadableReason
+from drivers.fingerprint.raster import CaptureFailure, Pixels, Raster
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import UsbSettings
-from drivers.links.usb.transfers import Stalled, TimedOut, TransferError
+from drivers.links.usb.transfers import TransferError, TransferStalled, TransferTimedOut
 
 IDS = (0x298D, 0x1010)
 COMMAND_OUT, ANSWER_IN = 0x02, 0x83
@@ -23,7 +23,7 @@ FINGER = bytes.fromhex("80380100 08000000")
 PREPARE = bytes.fromhex("800d0300 0c000000 00040000")
 CAPTURE = bytes.fromhex("80120400 20000000 02000000") + bytes(16) + bytes.fromhex("20000000")
 ANSWER_BYTES = 16
-COVERED_AT, COVERED = 12, 0x30
+COVERED_AT, FINGER_THRESHOLD = 12, 0x30
 """Which byte of the answer to FINGER says how much is covered, and from what value a finger lies there."""
 
 WIDTH_PX, HEIGHT_PX = 256, 180
@@ -50,7 +50,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
 
     settings_model = Nb1010Settings
     usb_ids = (IDS,)
-    scrubber = "drivers.anonymize.fingerprint:usb"
+    anonymizer = "drivers.anonymize.fingerprint:usb"
 
     async def open(self) -> Identity:
         """Find the scanner and ask it something; raises LinkError."""
@@ -70,36 +70,36 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
             serial_number=said.serial_number,
         )
 
-    async def idle(self) -> None:
+    async def watch_idle(self) -> None:
         """Leave it alone until it is unplugged."""
-        await self.link.until_unplugged()
+        await self.link.wait_until_unplugged()
 
-    async def finger_on(self) -> None:
+    async def wait_for_finger(self) -> None:
         """Ask until a finger lies there."""
         await self._until(covered=True)
 
-    async def finger_off(self) -> None:
+    async def wait_for_lift(self) -> None:
         """Ask until no finger lies there."""
         await self._until(covered=False)
 
-    async def lifted(self) -> bool:
+    async def is_finger_lifted(self) -> bool:
         """Ask."""
         return not await self._covered()
 
-    async def take(self) -> Raster | Spoilt:
+    async def capture_image(self) -> Raster | CaptureFailure:
         """Take an image, once more if a part of it is missing while the finger still lies there."""
-        if await self.lifted():  # an image takes 0.2 s, whatever is on it
-            return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+        if await self.is_finger_lifted():  # an image takes 0.2 s, whatever is on it
+            return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
         for _ in range(TRIES):
             pixels = await self._image()
             if pixels is not None:
                 return Raster(pixels, RESOLUTION_PPI)
             await self._until_quiet()
-            if await self.lifted():
-                return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
-        return Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+            if await self.is_finger_lifted():
+                return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
+        return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
 
-    async def rest(self) -> None:
+    async def end_capture(self) -> None:
         """Nothing keeps it busy but what was asked and not read."""
         if self._midway:
             await self._until_quiet()
@@ -111,13 +111,13 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
             await asyncio.sleep(POLL_S)
 
     async def _covered(self) -> bool:
-        return (await self._ask(FINGER))[COVERED_AT] > COVERED
+        return (await self._ask(FINGER))[COVERED_AT] > FINGER_THRESHOLD
 
     async def _ask(self, command: bytes) -> bytes:
         """One question and its answer, asked again if it is refused; raises LinkError."""
         try:
             return await self._asked(command)
-        except Stalled:
+        except TransferStalled:
             await self._until_quiet()
             return await self._asked(command)
 
@@ -126,7 +126,7 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         await self.link.write(COMMAND_OUT, command, timeout_s=ANSWER_S)
         answer = await self.link.read(ANSWER_IN, ANSWER_BYTES, timeout_s=ANSWER_S)
         if len(answer) != ANSWER_BYTES:
-            self.say(BadFrame("answer cut short", answer))
+            self.emit(BadFrame("answer cut short", answer))
             raise LinkError(
                 Cause.NO_ANSWER,
                 "The scanner answers in part only.",
@@ -146,10 +146,10 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
             try:
                 packet = await self.link.read(ANSWER_IN, PACKET_BYTES, timeout_s=PACKET_S)
             except TransferError as error:
-                self.say(BadFrame(f"no part of the image: {error.cause}", b""))
+                self.emit(BadFrame(f"no part of the image: {error.cause}", b""))
                 return None
             if len(packet) != PACKET_BYTES:
-                self.say(BadFrame("part of the image cut short", packet[:ROWS_AT]))
+                self.emit(BadFrame("part of the image cut short", packet[:ROWS_AT]))
                 return None
             rows += packet[ROWS_AT : ROWS_AT + ROWS_A_PACKET * WIDTH_PX]
         self._midway = False
@@ -160,5 +160,5 @@ class Nb1010(FingerprintScanner[Nb1010Settings]):
         try:
             while True:
                 await self.link.read(ANSWER_IN, PACKET_BYTES, timeout_s=QUIET_S)
-        except TimedOut:
+        except TransferTimedOut:
             self._midway = False

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import DataClass, Observation, Outcome, Part, Term
+from drivers.observation import DataClass, DataModel, Observation, OpenEnum, Outcome
 
 
-class FingerPosition(Term):
+class FingerPosition(OpenEnum):
     """Which finger, or which fingers at once (ISO/IEC 19794-4 and ANSI/NIST-ITL; `code` is their number)."""
 
     UNKNOWN = "unknown"
@@ -43,7 +43,7 @@ class FingerPosition(Term):
         return _FINGERS.get(self, (self,))
 
     @classmethod
-    def of_code(cls, code: int) -> "FingerPosition":
+    def from_code(cls, code: int) -> "FingerPosition":
         """The position with that number; unknown for any other."""
         return next((position for position, number in _CODES.items() if number == code), cls.UNKNOWN)
 
@@ -72,7 +72,7 @@ SINGLE_FINGERS = frozenset(position for position in FingerPosition if position.c
 """What a scanner of one finger can be asked for."""
 
 
-class Impression(Term):
+class Impression(OpenEnum):
     """How the print came to be (ISO/IEC 19794-4)."""
 
     LIVE_PLAIN = "live_plain"
@@ -87,7 +87,7 @@ class Impression(Term):
     UNKNOWN = "unknown"
 
 
-class Purpose(Term):
+class CapturePurpose(OpenEnum):
     """What the print is for: enrolment asks for more quality."""
 
     ENROLMENT = "enrolment"
@@ -98,7 +98,7 @@ class Purpose(Term):
     UNKNOWN = "unknown"
 
 
-class Encoding(Term):
+class ImageEncoding(OpenEnum):
     """How an image is delivered; also the role of its attachment."""
 
     PNG = "png"
@@ -112,7 +112,7 @@ class Encoding(Term):
     UNKNOWN = "unknown"
 
 
-class Measure(Term):
+class QualityMeasureName(OpenEnum):
     """What a quality value is a value of. Values of different measures have nothing in common."""
 
     NFIQ2 = "nfiq2"
@@ -122,19 +122,21 @@ class Measure(Term):
     UNKNOWN = "unknown"
 
 
-class Quality(Part):
+class ImageQuality(DataModel):
     """How good an image is, by one named measure."""
 
-    shown = frozenset({"measure", "value", "lowest", "highest", "minimum", "outcome", "duration_ms"})
+    unredacted_fields = frozenset(
+        {"measure", "value", "lowest", "highest", "minimum", "outcome", "duration_ms"}
+    )
 
-    measure: Measure = Field(description="What the value is a value of.", examples=["nfiq2"])
+    measure: QualityMeasureName = Field(description="What the value is a value of.", examples=["nfiq2"])
     value: float | None = Field(
         description="The value, higher being better; null where the measure could make nothing of the image.",
         examples=[54],
     )
-    lowest: float = Field(0, description="Lower end of the measure's scale.", examples=[0])
-    highest: float = Field(100, description="Upper end of the measure's scale.", examples=[100])
-    minimum: float | None = Field(
+    scale_min: float = Field(0, description="Lower end of the measure's scale.", examples=[0])
+    scale_max: float = Field(100, description="Upper end of the measure's scale.", examples=[100])
+    required_minimum: float | None = Field(
         None, description="What was asked for at least; null where nothing was.", examples=[30]
     )
     outcome: Outcome = Field(
@@ -147,7 +149,7 @@ class Quality(Part):
     )
 
 
-class Feedback(Term):
+class FeedbackCode(OpenEnum):
     """What the person at the scanner should know or do now (after HLBS, BSI TR-03121-2)."""
 
     PLACE = "place"
@@ -176,7 +178,7 @@ class Feedback(Term):
     UNKNOWN = "unknown"
 
 
-class CaptureOutcome(Term):
+class CaptureOutcome(OpenEnum):
     """How a capture ended."""
 
     CAPTURED = "captured"
@@ -195,7 +197,7 @@ class CaptureOutcome(Term):
     UNKNOWN = "unknown"
 
 
-class Unreadable(Term):
+class UnreadableReason(OpenEnum):
     """Why an image did not suffice."""
 
     NO_RIDGES = "no_ridges"
@@ -218,9 +220,9 @@ class FingerFeedback(Observation):
 
     event_type: ClassVar[str] = "finger.feedback"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"feedback", "position", "attempt", "best_of"}
+    unredacted_fields = Observation.unredacted_fields | {"feedback", "position", "attempt", "best_of"}
 
-    feedback: Feedback = Field(description="What to know or do.", examples=["place"])
+    feedback: FeedbackCode = Field(description="What to know or do.", examples=["place"])
     position: FingerPosition = Field(description="The finger that is asked for.", examples=["right_index"])
     attempt: int = Field(ge=1, description="Which placement this is, counted from 1.", examples=[1])
     best_of: int = Field(ge=1, description="How many placements there are at most.", examples=[3])
@@ -231,7 +233,7 @@ class FingerCaptured(Observation):
 
     event_type: ClassVar[str] = "finger.captured"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {
+    unredacted_fields = Observation.unredacted_fields | {
         "position",
         "missing",
         "purpose",
@@ -250,20 +252,20 @@ class FingerCaptured(Observation):
         description="The finger that was asked for; a scanner cannot know which one came.",
         examples=["right_index"],
     )
-    missing: tuple[FingerPosition, ...] = Field(
+    missing_fingers: tuple[FingerPosition, ...] = Field(
         (), description="Of several fingers, those that were said to be missing.", examples=[["right_little"]]
     )
-    purpose: Purpose = Field(description="What it was captured for.", examples=["verification"])
+    purpose: CapturePurpose = Field(description="What it was captured for.", examples=["verification"])
     impression: Impression = Field(description="How the print came to be.", examples=["live_plain"])
     width_px: int = Field(ge=1, description="Width of the image, in pixels.", examples=[384])
     height_px: int = Field(ge=1, description="Height of the image, in pixels.", examples=[290])
     resolution_ppi: int = Field(
         ge=1, description="Resolution of the image in both directions, in pixels per inch.", examples=[500]
     )
-    grey_bits: int = Field(
+    bits_per_pixel: int = Field(
         ge=1, le=8, description="How many bits of each pixel the scanner really gives.", examples=[8]
     )
-    quality: Quality = Field(
+    quality: ImageQuality = Field(
         description="How good the image is.",
         examples=[{"measure": "nfiq2", "value": 54, "minimum": 30, "outcome": "successful"}],
     )
@@ -277,13 +279,20 @@ class CaptureEnded(Observation):
 
     event_type: ClassVar[str] = "finger.ended"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"outcome", "reason", "position", "purpose", "attempts", "best_of"}
+    unredacted_fields = Observation.unredacted_fields | {
+        "outcome",
+        "reason",
+        "position",
+        "purpose",
+        "attempts",
+        "best_of",
+    }
 
     outcome: CaptureOutcome = Field(description="How it ended.", examples=["captured"])
-    reason: Unreadable | None = Field(
+    reason: UnreadableReason | None = Field(
         None, description="Why the best image did not suffice, where one was taken.", examples=["too_light"]
     )
     position: FingerPosition = Field(description="The finger that was asked for.", examples=["right_index"])
-    purpose: Purpose = Field(description="What it was for.", examples=["verification"])
+    purpose: CapturePurpose = Field(description="What it was for.", examples=["verification"])
     attempts: int = Field(ge=0, description="How many placements there were.", examples=[1])
     best_of: int = Field(ge=1, description="How many there were to be at most.", examples=[3])

@@ -7,22 +7,22 @@ from typing import ClassVar, Literal, Protocol
 
 from PIL import Image
 
-from drivers.fingerprint.image_analysis import examine
-from drivers.fingerprint.observations import Measure
+from drivers.fingerprint.image_analysis import analyse_image
+from drivers.fingerprint.observations import QualityMeasureName
 from drivers.fingerprint.raster import Raster
 from drivers.links.link import Action, Cause, LinkError
 
 MeasureName = Literal["auto", "nfiq2", "ridge_clarity"]
 NFIQ2_PPI = 500
 """The only resolution NFIQ 2 knows; what is within a fiftieth of it counts as such."""
-MOST_PX = 10_000_000
+MAX_PIXELS = 10_000_000
 """At that resolution four fingers have a third as many."""
 
 
 class QualityMeasure(Protocol):
     """One way to measure. Its scale goes from 0 to 100, higher being better."""
 
-    measure: ClassVar[Measure]
+    measure: ClassVar[QualityMeasureName]
     has_enrolment_minimum: ClassVar[bool]
     """Whether BSI TR-03121 says what an enrolment needs of it."""
 
@@ -38,18 +38,18 @@ class RidgeClarity:
     else: a larger sensor has more margin around the finger. It knows nothing of minutiae.
     """
 
-    measure: ClassVar[Measure] = Measure.RIDGE_CLARITY
+    measure: ClassVar[QualityMeasureName] = QualityMeasureName.RIDGE_CLARITY
     has_enrolment_minimum: ClassVar[bool] = False
 
     def value(self, raster: Raster) -> float | None:
         """100 times `View.clarity`, to one digit; some milliseconds."""
-        return round(100 * examine(raster).clarity, 1)
+        return round(100 * analyse_image(raster).clarity, 1)
 
 
 class Nfiq2:
     """NIST Fingerprint Image Quality 2, as `nbis-python` computes it; 0.1 to 0.3 s an image."""
 
-    measure: ClassVar[Measure] = Measure.NFIQ2
+    measure: ClassVar[QualityMeasureName] = QualityMeasureName.NFIQ2
     has_enrolment_minimum: ClassVar[bool] = True
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Nfiq2:
         if abs(raster.resolution_ppi - NFIQ2_PPI) > NFIQ2_PPI // 50:
             scale = NFIQ2_PPI / raster.resolution_ppi
             size = round(image.width * scale), round(image.height * scale)
-            if not 0 < size[0] * size[1] <= MOST_PX:  # a service may tell any resolution with any picture
+            if not 0 < size[0] * size[1] <= MAX_PIXELS:  # a service may tell any resolution with any picture
                 return None
             image = image.resize(size, Image.Resampling.LANCZOS)
         file = io.BytesIO()
@@ -86,7 +86,7 @@ class Nfiq2:
         return float(result.score) if result.features else None
 
 
-def installed(name: MeasureName) -> bool:
+def is_installed(name: MeasureName) -> bool:
     """Whether a measure can be asked for here; looks for the package without loading it."""
     return name != "nfiq2" or find_spec("nbis") is not None
 
@@ -97,7 +97,7 @@ def load_measure(name: MeasureName) -> QualityMeasure:
 
     Raises LinkError where NFIQ 2 is asked for and does not load.
     """
-    if name == "ridge_clarity" or not installed("nfiq2"):
+    if name == "ridge_clarity" or not is_installed("nfiq2"):
         return RidgeClarity()
     try:
         return Nfiq2()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.fingerprint.observations import CaptureOutcome, Impression, Unreadable
+from drivers.fingerprint.observations import CaptureOutcome, Impression, UnreadableReason
 
 Pixels = NDArray[np.uint8]
 """Height by width, 0 black to 255 white."""
@@ -37,9 +37,9 @@ class Raster:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoilt:
+class CaptureFailure:
     """A placement that gave no image, with the reason. The link stands: the next placement may be better."""
 
     outcome: CaptureOutcome
     """LIFTED_TOO_EARLY, WRONG_COUNT, SENSOR_DIRTY, UNREADABLE, TIMED_OUT or CANCELLED (by the scanner)."""
-    reason: Unreadable | None = None
+    reason: UnreadableReason | None = None

@@ -15,38 +15,52 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import Field, field_validator
 
-from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
-from drivers.driver import BadFrame, Condition, Driver, Family, Status
-from drivers.fingerprint.assessment import Asked, assess
-from drivers.fingerprint.capture import Scanner, Transaction
-from drivers.fingerprint.commands import Capture, CaptureDone
-from drivers.fingerprint.encoding import Print, RecordImage, attachments
+from drivers.command import (
+    CommandArguments,
+    CommandFailure,
+    CommandRefusal,
+    CommandOutput,
+    Invocation,
+    RefusalReason,
+    command,
+)
+from drivers.driver import BadFrame, Driver, Family, StateCode, Status
+from drivers.fingerprint.assessment import CaptureRequirements, assess
+from drivers.fingerprint.capture import CaptureTransaction, ScannerProtocol
+from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult
+from drivers.fingerprint.encoding import FingerImage, RecordImage, encode_attachments
 from drivers.fingerprint.observations import (
     SINGLE_FINGERS,
     CaptureEnded,
     CaptureOutcome,
-    Encoding,
     FingerCaptured,
     FingerFeedback,
-    Quality,
+    ImageEncoding,
+    ImageQuality,
 )
-from drivers.fingerprint.quality import MeasureName, QualityMeasure, installed, load_measure
+from drivers.fingerprint.quality import MeasureName, QualityMeasure, is_installed, load_measure
 from drivers.fingerprint.raster import Raster
-from drivers.fingerprint.self_test import BEGUN_S, FINGER_S, clean, not_taken, taken
-from drivers.links.factory import Links
+from drivers.fingerprint.self_test import (
+    FINGER_S,
+    START_TIMEOUT_S,
+    capture_failed_step,
+    capture_step,
+    glass_step,
+)
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Observation
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
-Said = Observation | BadFrame | Status
+Output = Observation | BadFrame | Status
 
 
 class ScannerSettings(Settings):
     """What all fingerprint scanners are configured by; the settings of a driver derive from this, too."""
 
-    encodings: tuple[Encoding, ...] = Field(
-        (Encoding.PNG,),
+    encodings: tuple[ImageEncoding, ...] = Field(
+        (ImageEncoding.PNG,),
         min_length=1,
         description="How images are delivered, where a command does not say: png, wsq, and as finger image "
         "records of ISO/IEC 19794-4, fir_2005 and fir_2011.",
@@ -74,15 +88,17 @@ class ScannerSettings(Settings):
 
     @field_validator("encodings")
     @classmethod
-    def _known(cls, encodings: tuple[Encoding, ...]) -> tuple[Encoding, ...]:
-        if Encoding.UNKNOWN in encodings:
-            raise ValueError(f"choose among {', '.join(e for e in Encoding if e is not Encoding.UNKNOWN)}")
+    def _known(cls, encodings: tuple[ImageEncoding, ...]) -> tuple[ImageEncoding, ...]:
+        if ImageEncoding.UNKNOWN in encodings:
+            raise ValueError(
+                f"choose among {', '.join(e for e in ImageEncoding if e is not ImageEncoding.UNKNOWN)}"
+            )
         return encodings
 
     @field_validator("quality")
     @classmethod
     def _installed(cls, quality: MeasureName) -> MeasureName:
-        if not installed(quality):
+        if not is_installed(quality):
             raise ValueError(
                 "is not installed here: install borderpost-gateway[nfiq2], or choose auto or ridge_clarity"
             )
@@ -94,53 +110,57 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclass
-class _Asked:
+class _CaptureJob:
     """A capture that somebody waits for."""
 
-    request: Capture
+    request: CaptureFinger
     transaction: str
-    done: "asyncio.Future[CaptureDone]"
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    called_off: bool = False
+    result: "asyncio.Future[CaptureFingerResult]"
+    is_started: asyncio.Event = field(default_factory=asyncio.Event)
+    is_cancelled: bool = False
 
-    def answer(self, answer: CaptureDone | Exception) -> None:
+    def set_result(self, answer: CaptureFingerResult | Exception) -> None:
         """Tell whoever waits, if anybody still does."""
-        if self.done.done():
+        if self.result.done():
             return
         if isinstance(answer, Exception):
-            self.done.set_exception(answer)
+            self.result.set_exception(answer)
         else:
-            self.done.set_result(answer)
+            self.result.set_result(answer)
 
 
-class FingerprintScanner(Driver[SettingsT], Scanner):
+class FingerprintScanner(Driver[SettingsT], ScannerProtocol):
     """A scanner that captures when it is told to, and says nothing unasked."""
 
     family = Family.FINGERPRINT_SCANNER
-    says: ClassVar[tuple[type[Observation], ...]] = (FingerFeedback, FingerCaptured, CaptureEnded)
-    checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (
+        FingerFeedback,
+        FingerCaptured,
+        CaptureEnded,
+    )
+    self_test_levels = (SelfTestLevel.INTERNAL, SelfTestLevel.INTERACTIVE)
 
-    def __init__(self, settings: SettingsT, links: Links) -> None:
+    def __init__(self, settings: SettingsT, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self._said: asyncio.Queue[Said | asyncio.Future[Any]] = asyncio.Queue()
-        self._next: _Asked | None = None
-        self._current: _Asked | None = None
+        self._output_queue: asyncio.Queue[Output | asyncio.Future[Any]] = asyncio.Queue()
+        self._next: _CaptureJob | None = None
+        self._current: _CaptureJob | None = None
         self._idling: asyncio.Timeout | None = None
         self._limit: asyncio.Timeout | None = None
         self._dirty: bool | None = None
         """Whether the last image showed that the glass should be cleaned; None: there was none yet."""
 
-    def say(self, said: Said) -> None:
+    def emit(self, said: Output) -> None:
         """Let `watch` yield it; for drivers, that is a BadFrame or a Status of their own."""
-        self._said.put_nowait(said)
+        self._output_queue.put_nowait(said)
 
-    async def watch(self) -> AsyncIterator[Said]:
+    async def watch(self) -> AsyncIterator[Output]:
         """Do what is asked for, and yield what there is to say."""
         self._computing = ThreadPoolExecutor(1, thread_name_prefix="images")
         working = asyncio.create_task(self._work())
-        working.add_done_callback(self._said.put_nowait)
+        working.add_done_callback(self._output_queue.put_nowait)
         try:
-            while not isinstance(said := await self._said.get(), asyncio.Future):
+            while not isinstance(said := await self._output_queue.get(), asyncio.Future):
                 yield said
             await said
         finally:
@@ -148,79 +168,85 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
             await asyncio.gather(working, return_exceptions=True)
             for asked in (self._current, self._next):
                 if asked is not None:
-                    asked.answer(Failed(Reason.LINK_FAILED, "The scanner was closed."))
+                    asked.set_result(CommandFailure(RefusalReason.LINK_FAILED, "The scanner was closed."))
             self._current = self._next = None
             self._computing.shutdown(wait=False)
 
-    def computed(self, work: Callable[..., ResultT], *arguments: Any) -> "asyncio.Future[ResultT]":
+    def run_in_worker(self, work: Callable[..., ResultT], *arguments: Any) -> "asyncio.Future[ResultT]":
         """The result of work on images, done in one thread: each that did some would keep 5 MB of heap."""
         return asyncio.get_running_loop().run_in_executor(self._computing, work, *arguments)
 
-    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """Tell whether the glass was clean; interactive: take a print of whoever takes part."""
-        if trial.level is CheckLevel.INTERNAL:
-            yield clean(dirty=self._dirty)
+        if trial.level is SelfTestLevel.INTERNAL:
+            yield glass_step(dirty=self._dirty)
             return
         wanted = min(self.positions & SINGLE_FINGERS, default=min(self.positions))
-        call = Call(f"check-{uuid.uuid4()}", "local", str(uuid.uuid4()), Call.at_hand(BEGUN_S).deadline_ns)
+        call = Invocation(
+            f"check-{uuid.uuid4()}", "local", str(uuid.uuid4()), Invocation.local(START_TIMEOUT_S).deadline_ns
+        )
         try:
-            done = await self.capture(Capture(position=wanted, timeout_s=FINGER_S), call)
-        except Failed as failed:
-            yield not_taken(failed.text)
+            done = await self.capture(CaptureFinger(position=wanted, timeout_s=FINGER_S), call)
+        except CommandFailure as failed:
+            yield capture_failed_step(failed.text)
         else:
-            yield taken(done)
-        yield clean(dirty=self._dirty)
+            yield capture_step(done)
+        yield glass_step(dirty=self._dirty)
 
     @command()
-    async def capture(self, request: Capture, call: Call) -> CaptureDone:
+    async def capture(self, request: CaptureFinger, call: Invocation) -> CaptureFingerResult:
         """Capture a print; answers when it has ended, however it did. The events say more, as it goes on."""
         if request.position not in self.positions:
-            raise Refused(Reason.NOT_SUPPORTED, f"This scanner takes no {request.position}.")
-        if call.left_s <= 0:
-            raise Refused(Reason.EXPIRED, "The command came too late.")
+            raise CommandRefusal(RefusalReason.NOT_SUPPORTED, f"This scanner takes no {request.position}.")
+        if call.remaining_s <= 0:
+            raise CommandRefusal(RefusalReason.EXPIRED, "The command came too late.")
         if self._next is not None:
-            raise Refused(Reason.BUSY, "Another capture waits already.")
+            raise CommandRefusal(RefusalReason.BUSY, "Another capture waits already.")
         loop = asyncio.get_running_loop()
-        asked = self._next = _Asked(request, call.transaction, loop.create_future())
+        asked = self._next = _CaptureJob(request, call.transaction, loop.create_future())
         _end(self._idling)
         try:
-            async with asyncio.timeout(call.left_s):
-                await asked.begun.wait()
+            async with asyncio.timeout(call.remaining_s):
+                await asked.is_started.wait()
         except TimeoutError:
             if self._next is asked:
                 self._next = None
-                raise Refused(Reason.BUSY, "The scanner has not finished what it did before.") from None
+                raise CommandRefusal(
+                    RefusalReason.BUSY, "The scanner has not finished what it did before."
+                ) from None
         except asyncio.CancelledError:
-            asked.done.cancel()  # nobody waits for it any more
-            self._call_off(asked)
+            asked.result.cancel()  # nobody waits for it any more
+            self._cancel(asked)
             raise
         try:
-            return await asked.done
+            return await asked.result
         except asyncio.CancelledError:
-            self._call_off(asked)
+            self._cancel(asked)
             raise
 
-    @command(urgent=True)
-    async def cancel(self, _request: Request, _call: Call) -> Done:
+    @command(is_urgent=True)
+    async def cancel(self, _request: CommandArguments, _call: Invocation) -> CommandOutput:
         """Call off the capture that goes on, and one that waits; done also where there is none."""
         for asked in (self._next, self._current):
             if asked is not None:
-                self._call_off(asked)
-        return Done()
+                self._cancel(asked)
+        return CommandOutput()
 
-    def _call_off(self, asked: _Asked) -> None:
-        asked.called_off = True
+    def _cancel(self, asked: _CaptureJob) -> None:
+        asked.is_cancelled = True
         if asked is self._next:
             self._next = None
-            asked.begun.set()
-            asked.answer(Refused(Reason.CANCELLED, "The capture was called off before it began."))
+            asked.is_started.set()
+            asked.set_result(
+                CommandRefusal(RefusalReason.CANCELLED, "The capture was called off before it began.")
+            )
         elif asked is self._current:
             _end(self._limit)
 
     async def _work(self) -> None:
         """The one task that speaks with the device."""
         # It may take a second, and nobody has to wait for it but who needs it.
-        measure = self.computed(load_measure, self.settings.quality)
+        measure = self.run_in_worker(load_measure, self.settings.quality)
         measure.add_done_callback(self._no_measure)
         try:
             while True:
@@ -236,14 +262,14 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
     def _no_measure(self, measure: asyncio.Future[QualityMeasure]) -> None:
         """End the watch if there is none."""
         if not measure.cancelled() and measure.exception() is not None:
-            self._said.put_nowait(measure)
+            self._output_queue.put_nowait(measure)
 
     async def _until_asked(self) -> None:
         if self._next is not None:
             return
         try:
             async with asyncio.timeout(None) as self._idling:
-                await self.idle()
+                await self.watch_idle()
         except TimeoutError:
             if self._idling is None or not self._idling.expired():
                 raise
@@ -252,34 +278,36 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         finally:
             self._idling = None
 
-    async def _carry_out(self, asked: _Asked, measure: asyncio.Future[QualityMeasure]) -> None:
+    async def _carry_out(self, asked: _CaptureJob, measure: asyncio.Future[QualityMeasure]) -> None:
         """One capture, with its outcome said as soon as it is known."""
-        asked.begun.set()
-        self.say(Status(Condition.BUSY))
-        transaction = Transaction(
+        asked.is_started.set()
+        self.emit(Status(StateCode.BUSY))
+        transaction = CaptureTransaction(
             self,
             asked.request,
             asked.transaction,
-            self.say,
-            lambda raster: self.computed(assess, raster, self._asked_of(asked.request), measure.result()),
-            partial(self.computed, self._encoded, asked.request),
+            self.emit,
+            lambda raster: self.run_in_worker(
+                assess, raster, self._asked_of(asked.request), measure.result()
+            ),
+            partial(self.run_in_worker, self._encoded, asked.request),
         )
         try:
             cut = await self._run(transaction, asked, measure)
-        except Refused as refusal:
-            asked.answer(refusal)
+        except CommandRefusal as refusal:
+            asked.set_result(refusal)
             await self._rest(transaction)
             return
         except Exception as error:
             broken = not isinstance(error, LinkError)
             await transaction.conclude(CaptureOutcome.DEVICE_LOST, broken=broken)
-            asked.answer(_broken() if broken else error)
+            asked.set_result(_broken() if broken else error)
             raise
-        asked.answer(_answer(await transaction.conclude(cut)))
+        asked.set_result(_answer(await transaction.conclude(cut)))
         await self._rest(transaction)
 
     async def _run(
-        self, transaction: Transaction, asked: _Asked, measure: asyncio.Future[QualityMeasure]
+        self, transaction: CaptureTransaction, asked: _CaptureJob, measure: asyncio.Future[QualityMeasure]
     ) -> CaptureOutcome | None:
         """Run a capture within its time; says what cut it short, if anything did."""
         try:
@@ -289,26 +317,32 @@ class FingerprintScanner(Driver[SettingsT], Scanner):
         except TimeoutError:
             if self._limit is None or not self._limit.expired():
                 raise
-            return CaptureOutcome.CANCELLED if asked.called_off else CaptureOutcome.TIMED_OUT
+            return CaptureOutcome.CANCELLED if asked.is_cancelled else CaptureOutcome.TIMED_OUT
         finally:
             self._limit = None
-        return CaptureOutcome.CANCELLED if asked.called_off else None
+        return CaptureOutcome.CANCELLED if asked.is_cancelled else None
 
-    async def _rest(self, transaction: Transaction) -> None:
-        await self.rest()
-        self._dirty = transaction.dirty
-        self.say(_DIRTY if transaction.dirty else self.at_rest())
+    async def _rest(self, transaction: CaptureTransaction) -> None:
+        await self.end_capture()
+        self._dirty = transaction.is_dirty
+        self.emit(_DIRTY if transaction.is_dirty else self.idle_status())
 
-    def _encoded(self, wanted: Capture, raster: Raster, quality: Quality) -> tuple[Attachment, ...]:
-        found = Print(raster, wanted.position, quality, datetime.now(UTC))
-        return attachments(found, wanted.encodings or self.settings.encodings, self.settings.record_image)
+    def _encoded(
+        self, wanted: CaptureFinger, raster: Raster, quality: ImageQuality
+    ) -> tuple[Attachment, ...]:
+        found = FingerImage(raster, wanted.position, quality, datetime.now(UTC))
+        return encode_attachments(
+            found, wanted.encodings or self.settings.encodings, self.settings.record_image
+        )
 
-    def _asked_of(self, wanted: Capture) -> Asked:
-        return Asked(wanted.position, wanted.purpose, wanted.count, self.settings.minimum_quality)
+    def _asked_of(self, wanted: CaptureFinger) -> CaptureRequirements:
+        return CaptureRequirements(
+            wanted.position, wanted.purpose, wanted.count, self.settings.minimum_quality
+        )
 
 
 _DIRTY = Status(
-    Condition.DEGRADED,
+    StateCode.DEGRADED,
     Cause.SENSOR_DIRTY,
     "Something else than a finger is on the scanner's glass.",
     Action.CLEAN,
@@ -322,15 +356,15 @@ def _end(scope: asyncio.Timeout | None) -> None:
         scope.reschedule(asyncio.get_running_loop().time())
 
 
-def _broken() -> Failed:
-    return Failed(Reason.LINK_FAILED, "The driver met something that it does not understand.")
+def _broken() -> CommandFailure:
+    return CommandFailure(RefusalReason.LINK_FAILED, "The driver met something that it does not understand.")
 
 
-def _answer(done: CaptureDone) -> CaptureDone | Failed:
+def _answer(done: CaptureFingerResult) -> CaptureFingerResult | CommandFailure:
     match done.outcome:
         case CaptureOutcome.TIMED_OUT:
-            return Failed(Reason.TIMED_OUT, "No print sufficed in the time there was.")
+            return CommandFailure(RefusalReason.TIMED_OUT, "No print sufficed in the time there was.")
         case CaptureOutcome.CANCELLED:
-            return Failed(Reason.CANCELLED, "The capture was called off.")
+            return CommandFailure(RefusalReason.CANCELLED, "The capture was called off.")
         case _:
             return done

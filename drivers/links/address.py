@@ -25,7 +25,7 @@ def node_address(port: str, usb_address: re.Pattern[str] = USB_ADDRESS) -> str:
 NodeAddress = Annotated[str, AfterValidator(node_address)]
 
 
-def this_machine(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether a host is this machine, without asking any name server."""
     if host in ("localhost", "ip6-localhost"):
         return True

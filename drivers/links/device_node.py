@@ -11,34 +11,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-NODES = Path("/sys/dev/char")
+CHARACTER_DEVICES = Path("/sys/dev/char")
 EMULATED_HOSTS = ("vhci_hcd", "dummy_hcd")
 """The kernel's host controllers with nothing but software behind them: USB/IP, gadgets on this machine."""
-MADE_UP = ("/devices/virtual/tty/", "/devices/virtual/input/")
+VIRTUAL_PARENTS = ("/devices/virtual/tty/", "/devices/virtual/input/")
 """Lines and keyboards that a program made (tty0tty, uinput). Wireless ones are under other parents."""
 
 
-def emulated(node: int) -> bool:
+def is_emulated(node: int) -> bool:
     """Whether a character device, by its number (`st_rdev`), is certainly no real one."""
-    place = os.path.realpath(NODES / f"{os.major(node)}:{os.minor(node)}")
-    return any(part in place for part in (*EMULATED_HOSTS, *MADE_UP))
+    place = os.path.realpath(CHARACTER_DEVICES / f"{os.major(node)}:{os.minor(node)}")
+    return any(part in place for part in (*EMULATED_HOSTS, *VIRTUAL_PARENTS))
 
 
-REPLAYED = b"replayed"
+REPLAY_WINDOW_SIZE = b"replayed"
 """As rows, columns, width and height: a size that no window has."""
 
 
-def replays(descriptor: int) -> bool:
+def is_replay(descriptor: int) -> bool:
     """Whether the other end of this terminal plays a recording."""
     size = struct.unpack("4H", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
-    return struct.pack(">4H", *size) == REPLAYED
+    return struct.pack(">4H", *size) == REPLAY_WINDOW_SIZE
 
 
 PROC = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class OpeningProcess:
     """A process that has something open."""
 
     pid: int
@@ -48,7 +48,7 @@ class Holder:
         return f"{self.name} (pid {self.pid})"
 
 
-def holding(path: str, proc: Path = PROC) -> Iterator[Holder]:
+def processes_with_open(path: str, proc: Path = PROC) -> Iterator[OpeningProcess]:
     """Find the other processes that have `path` open.
 
     Without privileges only processes of the same user can be looked into.
@@ -59,17 +59,17 @@ def holding(path: str, proc: Path = PROC) -> Iterator[Holder]:
             continue
         try:
             if any(str(fd.readlink()) == real for fd in (process / "fd").iterdir()):
-                yield Holder(int(process.name), (process / "comm").read_text().strip())
+                yield OpeningProcess(int(process.name), (process / "comm").read_text().strip())
         except OSError:
             continue  # it ended meanwhile, or belongs to somebody else
 
 
-def holders(path: str) -> str:
+def who_has_open(path: str) -> str:
     """Name them, as `name (pid 712)`; empty when none can be seen."""
-    return ", ".join(sorted(map(str, holding(path))))
+    return ", ".join(sorted(map(str, processes_with_open(path))))
 
 
-def how_to_free(path: str, who: str, what: str) -> str:
+def remedy_text(path: str, who: str, what: str) -> str:
     """What to do about them; where `who` is empty, only root can see who they are."""
     find_out = "" if who else f"Find out which: sudo fuser -v {path}. "
     return f"{find_out}Stop that program, or keep it from this {what}."

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from drivers.links.link import Tap
 from drivers.links.recording.usb_trace import TransferTap, ignore_transfer
-from drivers.links.request_queue import Turns
+from drivers.links.request_queue import RequestQueue
 
 if TYPE_CHECKING:
     from drivers.links.gpio import GpioLink, GpioSettings
     from drivers.links.http.client import HttpLink, HttpSettings
-    from drivers.links.http.listener import HttpListener, ListenerSettings
+    from drivers.links.http.listener import HttpListener, HttpListenerSettings
     from drivers.links.keyboard import KeyboardLink, KeyboardSettings
     from drivers.links.modbus.link import ModbusLink, ModbusSettings
     from drivers.links.serial import SerialLink, SerialSettings
@@ -26,7 +26,7 @@ def _no_tap(direction: str, chunk: bytes) -> None:
     """Trace nothing."""
 
 
-class Links:
+class LinkFactory:
     """The links that one opened driver holds. Libraries are imported when a link of their kind is opened."""
 
     def __init__(self, tap: Tap = _no_tap, transfers: TransferTap = ignore_transfer) -> None:
@@ -34,9 +34,9 @@ class Links:
         self._transfers = transfers
         self._open = AsyncExitStack()
         self._modbus: dict[str, ModbusLink] = {}
-        self.simulated = False
+        self.is_simulated = False
         """True once a link turned out to lead to a simulator, whatever the configuration says."""
-        self.replayed = False
+        self.is_replayed = False
         """True once such a simulator turned out to play a recording."""
 
     async def serial(self, settings: "SerialSettings") -> "SerialLink":
@@ -44,7 +44,7 @@ class Links:
         from drivers.links.serial import SerialLink
 
         link = await self._open.enter_async_context(SerialLink(settings, self._tap))
-        self._found(link)
+        self._note_origin(link)
         return link
 
     async def modbus(self, settings: "ModbusSettings") -> "ModbusLink":
@@ -52,11 +52,11 @@ class Links:
         from drivers.links.modbus.link import ModbusLink
 
         if (first := self._modbus.get(settings.port)) is not None:
-            return first.beside(settings)
+            return first.for_unit(settings)
         link = self._modbus[settings.port] = await self._open.enter_async_context(
             ModbusLink(settings, self._tap)
         )
-        self._found(link)
+        self._note_origin(link)
         return link
 
     async def gpio(self, settings: "GpioSettings") -> "GpioLink":
@@ -64,19 +64,19 @@ class Links:
         from drivers.links.gpio import GpioLink
 
         link = await self._open.enter_async_context(GpioLink(settings, self._tap))
-        self.simulated = self.simulated or link.simulated
+        self.is_simulated = self.is_simulated or link.is_simulated
         return link
 
-    async def turns(self) -> Turns:
+    async def request_queue(self) -> RequestQueue:
         """Begin to take turns on a link that has been opened and takes one question at a time."""
-        return await self._open.enter_async_context(Turns())
+        return await self._open.enter_async_context(RequestQueue())
 
     async def keyboard(self, settings: "KeyboardSettings") -> "KeyboardLink":
         """Open an input device that types, exclusively; raises LinkError."""
         from drivers.links.keyboard import KeyboardLink
 
         link = await self._open.enter_async_context(KeyboardLink(settings, self._tap))
-        self._found(link)
+        self._note_origin(link)
         return link
 
     @asynccontextmanager
@@ -85,20 +85,20 @@ class Links:
         from drivers.links.smartcard import SmartCardLink
 
         async with SmartCardLink(reader, self._tap) as link:
-            self.simulated = self.simulated or link.simulated
+            self.is_simulated = self.is_simulated or link.is_simulated
             yield link
 
     async def http(self, settings: "HttpSettings") -> "HttpLink":
         """Prepare to ask an HTTP service, which says itself whether it is real; raises LinkError."""
         from drivers.links.http.client import HttpLink
 
-        return await self._open.enter_async_context(HttpLink(settings, self._tap, self._found_simulator))
+        return await self._open.enter_async_context(HttpLink(settings, self._tap, self._on_simulator))
 
-    async def http_listener(self, settings: "ListenerSettings") -> "HttpListener":
+    async def http_listener(self, settings: "HttpListenerSettings") -> "HttpListener":
         """Listen to what a device puts over HTTP, which says itself whether it is real; raises LinkError."""
         from drivers.links.http.listener import HttpListener
 
-        listener = HttpListener(settings, self._tap, self._found_simulator)
+        listener = HttpListener(settings, self._tap, self._on_simulator)
         return await self._open.enter_async_context(listener)
 
     async def rtsp(self, settings: "RtspSettings") -> "RtspLink":
@@ -106,15 +106,15 @@ class Links:
         from drivers.links.video.rtsp import RtspLink
 
         link = await self._open.enter_async_context(RtspLink(settings))
-        self.simulated = self.simulated or link.simulated
+        self.is_simulated = self.is_simulated or link.is_simulated
         return link
 
-    async def video(self, settings: "VideoSettings", damaged: Callable[[], None]) -> "VideoLink":
+    async def video(self, settings: "VideoSettings", on_damaged: Callable[[], None]) -> "VideoLink":
         """Begin to read a camera of this machine; `damaged` hears of pictures it spoilt. Raises LinkError."""
         from drivers.links.video.v4l2 import VideoLink
 
-        link = await self._open.enter_async_context(VideoLink(settings, damaged))
-        self.simulated = self.simulated or link.simulated
+        link = await self._open.enter_async_context(VideoLink(settings, on_damaged))
+        self.is_simulated = self.is_simulated or link.is_simulated
         return link
 
     async def usb(self, settings: "UsbSettings", interface: "InterfaceClass | None" = None) -> "UsbLink":
@@ -123,18 +123,18 @@ class Links:
 
         link = UsbLink(settings, interface, self._tap, self._transfers)
         await self._open.enter_async_context(link)
-        self.simulated = self.simulated or link.simulated
+        self.is_simulated = self.is_simulated or link.is_simulated
         return link
 
-    def _found(self, link: "SerialLink | ModbusLink | KeyboardLink") -> None:
-        self.simulated = self.simulated or link.simulated
-        self.replayed = self.replayed or link.replayed
+    def _note_origin(self, link: "SerialLink | ModbusLink | KeyboardLink") -> None:
+        self.is_simulated = self.is_simulated or link.is_simulated
+        self.is_replayed = self.is_replayed or link.is_replayed
 
-    def _found_simulator(self, word: str = "") -> None:
-        from drivers.links.device_node import REPLAYED
+    def _on_simulator(self, word: str = "") -> None:
+        from drivers.links.device_node import REPLAY_WINDOW_SIZE
 
-        self.simulated = True
-        self.replayed = self.replayed or word == REPLAYED.decode()
+        self.is_simulated = True
+        self.is_replayed = self.is_replayed or word == REPLAY_WINDOW_SIZE.decode()
 
     async def close(self) -> None:
         """Close what is open, last opened first."""

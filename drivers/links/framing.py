@@ -11,7 +11,7 @@ from drivers.links.serial import SerialLink
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class CompleteFrame:
     """A complete frame: its payload, and the bytes as they were on the wire."""
 
     payload: bytes
@@ -19,19 +19,19 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Damaged:
+class DamagedFrame:
     """Bytes given up: what was wrong with them, in the words of `fault`."""
 
     fault: str
     wire: bytes
 
 
-Frame = Whole | Damaged
+Frame = CompleteFrame | DamagedFrame
 
-CHECK_BYTE, CUT, TOO_LONG, MALFORMED = "check_byte", "cut", "too_long", "malformed"
+CHECK_BYTE, INCOMPLETE, TOO_LONG, MALFORMED = "check_byte", "cut", "too_long", "malformed"
 NOISE = "noise"
 """Bytes outside any frame."""
-OTHER = "other"
+OTHER_CONTENT = "other"
 """A sound frame that carries something this driver does not read."""
 
 
@@ -39,7 +39,7 @@ class Framing(Protocol):
     """Takes bytes as they come, gives frames as they become complete; no byte is dropped unseen."""
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether bytes wait for the rest of their frame."""
         ...
 
@@ -47,7 +47,7 @@ class Framing(Protocol):
         """Take a chunk and yield what is complete."""
         ...
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """Nothing came for the gap time: yield what is still readable, give up the rest."""
         ...
 
@@ -56,10 +56,10 @@ async def frames(link: SerialLink, framing: Framing, gap_s: float) -> AsyncGener
     """Yield the frames of a link; after `gap_s` seconds of silence a half frame is given up."""
     while True:
         try:
-            async with asyncio.timeout(gap_s if framing.pending else None):
+            async with asyncio.timeout(gap_s if framing.has_pending else None):
                 chunk = await link.read()
         except TimeoutError:
-            found = framing.silence()
+            found = framing.on_silence()
         else:
             found = framing.feed(chunk)
         for frame in found:
@@ -79,16 +79,16 @@ class Delimited(ABC):
         self._buffer = b""
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether bytes wait for the rest of their frame."""
         return bool(self._buffer)
 
     @abstractmethod
-    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
         """Where the frame that `begun` opens ends (one past it), or -1 while its end is not there."""
 
     @abstractmethod
-    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
         """Tell whether a complete frame is sound; `begun` matches at its start."""
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
@@ -98,13 +98,13 @@ class Delimited(ABC):
             if begun.start():
                 yield self._give_up(NOISE, begun.start())
                 continue
-            end = self.end_of(begun, self._buffer)
+            end = self.frame_end(begun, self._buffer)
             again = self._start.search(self._buffer, begun.end(), end if end > 0 else len(self._buffer))
             if again:
-                yield self._give_up(CUT, again.start())
+                yield self._give_up(INCOMPLETE, again.start())
             elif end > 0:
                 wire, self._buffer = self._buffer[:end], self._buffer[end:]
-                yield self.judge(begun, wire)
+                yield self.check_frame(begun, wire)
             elif len(self._buffer) > self._limit_bytes:
                 yield self._give_up(TOO_LONG, len(self._buffer))
             else:
@@ -113,12 +113,12 @@ class Delimited(ABC):
         if (surplus := len(self._buffer) - self._start_bytes + 1) > self._limit_bytes:
             yield self._give_up(NOISE, surplus)
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """Give up what is pending."""
         if self._buffer:
-            fault = CUT if self._start.match(self._buffer) else NOISE
+            fault = INCOMPLETE if self._start.match(self._buffer) else NOISE
             yield self._give_up(fault, len(self._buffer))
 
-    def _give_up(self, fault: str, count: int) -> Damaged:
+    def _give_up(self, fault: str, count: int) -> DamagedFrame:
         wire, self._buffer = self._buffer[:count], self._buffer[count:]
-        return Damaged(fault, wire)
+        return DamagedFrame(fault, wire)

@@ -59,7 +59,7 @@ class GpioLink:
         self._inputs: Any = None
         self.label = ""
         """What the chip is called."""
-        self.simulated = False
+        self.is_simulated = False
 
     async def __aenter__(self) -> Self:
         """Take the lines, the outputs inactive; raises LinkError."""
@@ -74,17 +74,17 @@ class GpioLink:
             ) from None
         self._gpiod = gpiod
         try:
-            self._take()
+            self._request_lines()
         except (OSError, ValueError) as error:
-            self._let_go()
+            self._release_lines()
             raise self._cannot_open(error) from error
         return self
 
-    def _take(self) -> None:
+    def _request_lines(self) -> None:
         settings, gpiod = self._settings, self._gpiod
         with gpiod.Chip(settings.chip) as chip:
             self.label = chip.get_info().label
-            self.simulated = self.label.startswith(SIMULATED)
+            self.is_simulated = self.label.startswith(SIMULATED)
             direction, bias = gpiod.line.Direction, gpiod.line.Bias
             # Inputs first: if they cannot be had, outputs are not touched.
             if settings.inputs:
@@ -114,9 +114,9 @@ class GpioLink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give the lines back. What outputs do then is up to the chip's driver."""
-        self._let_go()
+        self._release_lines()
 
-    def _let_go(self) -> None:
+    def _release_lines(self) -> None:
         for request in (self._outputs, self._inputs):
             if request is not None:
                 request.release()
@@ -130,7 +130,7 @@ class GpioLink:
         """All outputs, whether each is active; raises LinkError."""
         return self._values(self._outputs, self._settings.outputs)
 
-    def put_out(self, values: Sequence[tuple[int, bool]]) -> None:
+    def write(self, values: Sequence[tuple[int, bool]]) -> None:
         """Set outputs, counted as in the settings, all at once; raises LinkError."""
         value = self._gpiod.line.Value
         lines = {
@@ -139,7 +139,7 @@ class GpioLink:
         try:
             self._held(self._outputs).set_values(lines)
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._chip_lost_error(error) from error
         self._tap("out", ",".join(f"{line}={v.value}" for line, v in lines.items()).encode())
 
     def _values(self, request: Any, lines: Sequence[int]) -> tuple[bool, ...]:
@@ -148,13 +148,13 @@ class GpioLink:
         try:
             found = self._held(request).get_values()
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._chip_lost_error(error) from error
         self._tap("in", ",".join(f"{line}={v.value}" for line, v in zip(lines, found, strict=True)).encode())
         return tuple(value == self._gpiod.line.Value.ACTIVE for value in found)
 
     def _held(self, request: Any) -> Any:
         if request is None:
-            raise self._gone()
+            raise self._chip_lost_error()
         return request
 
     def _cannot_open(self, error: Exception) -> LinkError:
@@ -196,7 +196,7 @@ class GpioLink:
                     "Look what the kernel says of it (dmesg).",
                 )
 
-    def _gone(self, error: OSError | None = None) -> LinkError:
+    def _chip_lost_error(self, error: OSError | None = None) -> LinkError:
         why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
         return LinkError(
             Cause.UNPLUGGED,

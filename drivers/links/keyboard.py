@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
-from drivers.links.device_node import emulated, holders, how_to_free, replays
+from drivers.links.device_node import is_emulated, is_replay, remedy_text, who_has_open
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 
@@ -65,7 +65,7 @@ class KeyboardLink:
         self.name: str | None = None
         """What the device calls itself, where there is one."""
         self.serial_number: str | None = None
-        self.simulated = self.replayed = False
+        self.is_simulated = self.is_replayed = False
 
     async def __aenter__(self) -> Self:
         """Find, open and grab the device; raises LinkError."""
@@ -76,10 +76,10 @@ class KeyboardLink:
             else:
                 self._open_device(path)
             node = os.fstat(self._fd).st_rdev
-            self.simulated = os.major(node) in PTY_MAJORS or emulated(node)
+            self.is_simulated = os.major(node) in PTY_MAJORS or is_emulated(node)
         except OSError as error:
             self._shut()
-            raise _cannot_open(path, error) from error
+            raise _open_error(path, error) from error
         except LinkError:
             self._shut()
             raise
@@ -90,7 +90,7 @@ class KeyboardLink:
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         self._close = lambda: os.close(self._fd)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.replayed = replays(self._fd)
+        self.is_replayed = is_replay(self._fd)
         termios.tcflush(self._fd, termios.TCIFLUSH)  # nobody knows how old that is
 
     def _open_device(self, path: str) -> None:
@@ -125,20 +125,20 @@ class KeyboardLink:
 
     async def read(self) -> bytes:
         """Wait for events and return what is there, at least one byte; raises LinkError when it is gone."""
-        while not (chunk := self.waiting()):
+        while not (chunk := self.read_pending()):
             await self._readable()
         return chunk
 
-    def waiting(self) -> bytes:
+    def read_pending(self) -> bytes:
         """Events that are there already, maybe none; raises LinkError when the device is gone."""
         try:
             chunk = os.read(self._fd, CHUNK_BYTES)
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise _gone(self._settings.port, error) from error
+            raise _unplugged_error(self._settings.port, error) from error
         if not chunk:
-            raise _gone(self._settings.port)
+            raise _unplugged_error(self._settings.port)
         self._tap("in", chunk)
         return chunk
 
@@ -170,7 +170,7 @@ def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
     """Turn an address into the path of an input device; raises LinkError."""
     wanted = USB_ADDRESS.fullmatch(address)
     if wanted is None:
-        return _checked(address)
+        return _validated_path(address)
     fitting = [
         node
         for node in _typing_nodes(sysfs, wanted["vid"].lower(), wanted["pid"].lower())
@@ -196,11 +196,11 @@ def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
             )
 
 
-def _checked(path: str) -> str:
+def _validated_path(path: str) -> str:
     try:
         major = _major(path)
     except OSError as error:
-        raise _cannot_open(path, error) from error
+        raise _open_error(path, error) from error
     if major in (INPUT_MAJOR, *PTY_MAJORS):
         return path
     raise LinkError(
@@ -258,16 +258,16 @@ def _input_device(path: str) -> "InputDevice[str]":
     return InputDevice(path, readonly=True)
 
 
-def _cannot_open(path: str, error: OSError) -> LinkError:
+def _open_error(path: str, error: OSError) -> LinkError:
     """Say why a device does not open or cannot be grabbed."""
     match error.errno:
         case errno.EBUSY | errno.EAGAIN:
-            who = holders(path)
+            who = who_has_open(path)
             return LinkError(
                 Cause.PORT_HELD,
                 f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
                 Action.RESTART,
-                how_to_free(path, who, "keyboard"),
+                remedy_text(path, who, "keyboard"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(
@@ -293,7 +293,7 @@ def _cannot_open(path: str, error: OSError) -> LinkError:
             )
 
 
-def _gone(address: str, error: OSError | None = None) -> LinkError:
+def _unplugged_error(address: str, error: OSError | None = None) -> LinkError:
     why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
     return LinkError(
         Cause.UNPLUGGED,

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
-from drivers.observation import Term
+from drivers.observation import OpenEnum
 
 
-class Cause(Term):
+class Cause(OpenEnum):
     """Why a device is not online, as a code that machines and catalogues of sentences key on."""
 
     NO_DEVICE = "no_device"
@@ -54,7 +54,7 @@ class Cause(Term):
     UNKNOWN = "unknown"
 
 
-class Action(Term):
+class Action(OpenEnum):
     """What a person should do about a state."""
 
     NONE = "none"
@@ -80,7 +80,7 @@ class LinkError(Exception):
         text: str,
         action: Action,
         how: str = "",
-        again: Callable[[], Awaitable[None]] | None = None,
+        retry_when: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """`again` ends when something has happened that makes another attempt worth while at once."""
         super().__init__(text)
@@ -88,7 +88,7 @@ class LinkError(Exception):
         self.text = text
         self.action = action
         self.how = how
-        self.again = again
+        self.retry_when = retry_when
 
 
 Direction = Literal["in", "out"]

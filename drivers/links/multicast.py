@@ -7,7 +7,7 @@ from typing import Any
 
 from drivers.links.link import Action, Cause, LinkError
 
-APART_S = 0.1
+QUERY_INTERVAL_S = 0.1
 LONGEST_BACKLOG = 1000
 
 
@@ -20,7 +20,7 @@ class _Heard(asyncio.DatagramProtocol):
             self.answers.put_nowait((data, addr[0]))
 
 
-async def answers(
+async def query_group(
     questions: Sequence[bytes], group: str, port: int, interface: str | None, within_s: float
 ) -> AsyncGenerator[tuple[bytes, str], None]:
     """Ask a group, one question after the other, and yield each answer with the address it came from.
@@ -45,7 +45,7 @@ async def answers(
         ) from None
     transport, heard = await loop.create_datagram_endpoint(_Heard, sock=asking)
     later = [
-        loop.call_later(number * APART_S, transport.sendto, question, (group, port))
+        loop.call_later(number * QUERY_INTERVAL_S, transport.sendto, question, (group, port))
         for number, question in enumerate(questions[1:], start=1)
     ]
     until_s = loop.time() + within_s

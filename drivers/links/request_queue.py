@@ -12,7 +12,7 @@ from drivers.links.link import Action, Cause, LinkError
 ResultT = TypeVar("ResultT")
 
 
-class Withdrawn(Exception):  # noqa: N818 - what happened, not a fault
+class RequestCancelled(Exception):  # noqa: N818 - what happened, not a fault
     """It was no longer wanted when its turn came: nothing was sent."""
 
 
@@ -25,14 +25,14 @@ def _now() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Errand:
+class _Request:
     work: Callable[[], Coroutine[Any, Any, Any]]
     outcome: asyncio.Future[Any]
-    wanted: Callable[[], bool]
+    is_wanted: Callable[[], bool]
     not_before: Callable[[], float]
 
 
-class Turns:
+class RequestQueue:
     """Errands on one wire, one after the other, urgent ones before all that wait: an async context manager.
 
     An errand that has begun goes on to its end though nobody waits for it any more: what comes back is its
@@ -40,9 +40,9 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._urgent: deque[_Errand] = deque()
-        self._others: deque[_Errand] = deque()
-        self._news = asyncio.Event()
+        self._urgent: deque[_Request] = deque()
+        self._others: deque[_Request] = deque()
+        self._wakeup = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -60,12 +60,12 @@ class Turns:
         for errand in (*self._urgent, *self._others):
             _fail(errand, _closed())
 
-    async def take(
+    async def submit(
         self,
         work: Callable[[], Coroutine[Any, Any, ResultT]],
         *,
         urgent: bool = False,
-        wanted: Callable[[], bool] = _always,
+        is_wanted: Callable[[], bool] = _always,
         not_before: Callable[[], float] = _now,
     ) -> ResultT:
         """Do something when its turn comes, and return what it returns, or raise what it raises.
@@ -76,15 +76,15 @@ class Turns:
         if self._worker is None:
             raise _closed()
         outcome: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
-        (self._urgent if urgent else self._others).append(_Errand(work, outcome, wanted, not_before))
-        self._news.set()
+        (self._urgent if urgent else self._others).append(_Request(work, outcome, is_wanted, not_before))
+        self._wakeup.set()
         return await outcome
 
     async def _work(self) -> None:
         while True:
             errand = await self._next()
-            if not errand.wanted():
-                _fail(errand, Withdrawn())
+            if not errand.is_wanted():
+                _fail(errand, RequestCancelled())
                 continue
             try:
                 result = await errand.work()
@@ -97,10 +97,10 @@ class Turns:
                 if not errand.outcome.done():
                     errand.outcome.set_result(result)
 
-    async def _next(self) -> _Errand:
+    async def _next(self) -> _Request:
         loop = asyncio.get_running_loop()
         while True:
-            self._news.clear()
+            self._wakeup.clear()
             earliest_s: float | None = None
             for queue in (self._urgent, self._others):
                 for errand in tuple(queue):
@@ -113,12 +113,12 @@ class Turns:
                         earliest_s = due_s if earliest_s is None else min(earliest_s, due_s)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(earliest_s):
-                    await self._news.wait()
+                    await self._wakeup.wait()
 
 
-def _fail(errand: _Errand, error: Exception) -> None:
-    if not errand.outcome.done():
-        errand.outcome.set_exception(error)
+def _fail(request: _Request, error: Exception) -> None:
+    if not request.outcome.done():
+        request.outcome.set_exception(error)
 
 
 def _closed() -> LinkError:
@@ -127,7 +127,7 @@ def _closed() -> LinkError:
     )
 
 
-class LateAnswers:
+class StaleReplies:
     """On a wire whose answers carry no number: what was asked and not answered, and until when it may be.
 
     `late_s`: so long after it was given up an answer may still come, in seconds.
@@ -137,12 +137,12 @@ class LateAnswers:
         self._late_s = late_s
         self._until: dict[bytes, float] = {}
 
-    def expect(self, question: bytes) -> None:
+    def add(self, question: bytes) -> None:
         """Nobody waits for the answer to this any longer."""
         self._until[question] = asyncio.get_running_loop().time() + self._late_s
 
-    def until(self, alike: Callable[[bytes], bool]) -> float:
+    def latest_s(self, matches: Callable[[bytes], bool]) -> float:
         """Until when answers to questions like that may come, a time of the loop; 0 if none may."""
         now_s = asyncio.get_running_loop().time()
         self._until = {question: late_s for question, late_s in self._until.items() if late_s > now_s}
-        return max((late_s for question, late_s in self._until.items() if alike(question)), default=0.0)
+        return max((late_s for question, late_s in self._until.items() if matches(question)), default=0.0)

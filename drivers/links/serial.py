@@ -16,7 +16,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
-from drivers.links.device_node import emulated, holders, how_to_free, replays
+from drivers.links.device_node import is_emulated, is_replay, remedy_text, who_has_open
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 
@@ -57,7 +57,7 @@ class SerialLink:
         self._fd = -1
         self.usb: ListPortInfo | None = None
         """What the USB descriptors say, when the port is a USB one."""
-        self.simulated = self.replayed = False
+        self.is_simulated = self.is_replayed = False
 
     async def __aenter__(self) -> Self:
         """Find and open the port; raises LinkError."""
@@ -74,13 +74,13 @@ class SerialLink:
                 exclusive=True,
             )
         except (OSError, termios.error) as error:
-            raise _cannot_open(path, error) from error
+            raise _open_error(path, error) from error
         self._fd = self._port.fileno()
         try:
             self._settle_terminal()
         except (OSError, termios.error) as error:
             self._port.close()
-            raise _cannot_open(path, error) from error
+            raise _open_error(path, error) from error
         return self
 
     def _settle_terminal(self) -> None:
@@ -94,8 +94,8 @@ class SerialLink:
             # pyserial's lock is advisory (flock); this one also stops programs that never heard of it. A port
             # forgets it at its last close, a pty not before its master's: it would refuse the next owner too.
             fcntl.ioctl(self._fd, termios.TIOCEXCL)
-        self.simulated = pty or emulated(os.fstat(self._fd).st_rdev)
-        self.replayed = pty and replays(self._fd)
+        self.is_simulated = pty or is_emulated(os.fstat(self._fd).st_rdev)
+        self.is_replayed = pty and is_replay(self._fd)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -117,9 +117,9 @@ class SerialLink:
                 await self._ready(writing=False)
                 continue
             except OSError as error:
-                raise _gone(self._settings.port, error) from error
+                raise _unplugged_error(self._settings.port, error) from error
             if not chunk:
-                raise _gone(self._settings.port)
+                raise _unplugged_error(self._settings.port)
             self._tap("in", chunk)
             return chunk
 
@@ -132,7 +132,7 @@ class SerialLink:
             except BlockingIOError:
                 await self._ready(writing=True)
             except OSError as error:
-                raise _gone(self._settings.port, error) from error
+                raise _unplugged_error(self._settings.port, error) from error
         self._tap("out", data)
 
     async def _ready(self, *, writing: bool) -> None:
@@ -202,17 +202,17 @@ def _usb_ports() -> list[ListPortInfo]:
     return [port for port in list_ports.comports() if port.vid is not None]
 
 
-def _cannot_open(path: str, error: Exception) -> LinkError:
+def _open_error(path: str, error: Exception) -> LinkError:
     """Say why a port that exists does not open."""
     number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
     match number:
         case errno.EBUSY | errno.EAGAIN:
-            who = holders(path)
+            who = who_has_open(path)
             return LinkError(
                 Cause.PORT_HELD,
                 f"{who or 'Another program'} holds {path}.",
                 Action.RESTART,
-                how_to_free(path, who, "port"),
+                remedy_text(path, who, "port"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(
@@ -235,7 +235,7 @@ def _cannot_open(path: str, error: Exception) -> LinkError:
             )
 
 
-def _gone(address: str, error: OSError | None = None) -> LinkError:
+def _unplugged_error(address: str, error: OSError | None = None) -> LinkError:
     why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
     return LinkError(
         Cause.UNPLUGGED,

@@ -12,7 +12,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    def nameless(self) -> dict[str, Any]:
+    def public_values(self) -> dict[str, Any]:
         """What was set, as far as it can name no host, secret or person: numbers, and words of a list."""
         return _nameless(self)
 

@@ -23,13 +23,13 @@ else:
 
 Result = TypeVar("Result")
 
-LOOK_S = 0.25
+POLL_S = 0.25
 """How long one look at the slot may block, in seconds: nothing waits longer for this thread."""
 VIRTUAL = "Virtual PCD"
 """What vsmartcard calls the slots of its virtual reader."""
 
 
-class CardGone(Exception):  # noqa: N818 - an event at the slot, not a fault of anybody
+class CardUnavailable(Exception):  # noqa: N818 - an event at the slot, not a fault of anybody
     """The card left the field, or nobody wants its answer any more."""
 
 
@@ -50,12 +50,12 @@ class Card:
     def transmit(self, command: bytes) -> bytes:
         """Send one APDU and give the answer; raises CardGone, or LinkError when the service fails."""
         if self._abandoned:
-            raise CardGone
+            raise CardUnavailable
         self._tap("out", command)
         code, answer = scard.SCardTransmit(self._handle, self._header, list(command))
         # A card that leaves during a command is reported as a success without an answer by some drivers.
         if code in _card_errors() or (code == scard.SCARD_S_SUCCESS and len(answer) < 2):
-            raise CardGone
+            raise CardUnavailable
         if code != scard.SCARD_S_SUCCESS:
             raise _failed(code)
         self._tap("in", bytes(answer))
@@ -78,17 +78,17 @@ class SmartCardLink:
         """The slot's full name, as the service gives it."""
 
     @property
-    def simulated(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether the slot belongs to a virtual reader."""
         return self.name.startswith(VIRTUAL)
 
     async def __aenter__(self) -> Self:
         """Find the slot; raises LinkError."""
         try:
-            await self.blocking(self._establish)
+            await self.run_blocking(self._establish)
         except BaseException:
             if self.name:  # called off once it was found
-                await self.blocking(scard.SCardReleaseContext, self._context)
+                await self.run_blocking(scard.SCardReleaseContext, self._context)
             await self._end_thread()
             raise
         return self
@@ -97,23 +97,23 @@ class SmartCardLink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of the service."""
-        await self.blocking(scard.SCardReleaseContext, self._context)
+        await self.run_blocking(scard.SCardReleaseContext, self._context)
         await self._end_thread()
 
-    async def card(self, timeout_s: float) -> Card | None:
+    async def wait_for_card(self, timeout_s: float) -> Card | None:
         """Wait for a card and connect to it; None when there is none by then. Raises LinkError."""
         deadline = time.monotonic() + timeout_s
         while await self._wait(present=True, timeout_s=deadline - time.monotonic()):
-            card = await self.blocking(self._connect)
+            card = await self.run_blocking(self._connect)
             if card is not None:
                 return card
         return None
 
-    async def empty(self, timeout_s: float) -> bool:
+    async def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until no card is in the slot; False when one is still there by then. Raises LinkError."""
         return await self._wait(present=False, timeout_s=timeout_s)
 
-    async def blocking(self, call: Callable[..., Result], *arguments: Any) -> Result:
+    async def run_blocking(self, call: Callable[..., Result], *arguments: Any) -> Result:
         """Run what blocks in the link's thread, and see it to its end even when cancelled meanwhile."""
         running = asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
         try:
@@ -128,7 +128,9 @@ class SmartCardLink:
     async def _wait(self, *, present: bool, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         while True:
-            if await self.blocking(self._look, present, min(LOOK_S, max(0.0, deadline - time.monotonic()))):
+            if await self.run_blocking(
+                self._look, present, min(POLL_S, max(0.0, deadline - time.monotonic()))
+            ):
                 return True
             if time.monotonic() >= deadline:
                 return False

@@ -18,12 +18,12 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 class TcpLink:
     """A connection to `tcp://host:port`: an async context manager. It is opened within `within_s` or not."""
 
-    def __init__(self, address: str, default_port: int, within_s: float, tap: Tap) -> None:
+    def __init__(self, address: str, default_port: int, timeout_s: float, tap: Tap) -> None:
         found = TCP_ADDRESS.fullmatch(address)
         assert found is not None
         self.address = address
         self._host, self._port = found["host"].strip("[]"), int(found["port"] or default_port)
-        self._within_s = within_s
+        self._within_s = timeout_s
         self._tap = tap
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -38,12 +38,12 @@ class TcpLink:
             async with asyncio.timeout(self._within_s):
                 self._streams = await asyncio.open_connection(self._host, self._port)
         except TimeoutError:
-            raise self._absent(f"not within {self._within_s:g} seconds") from None
+            raise self._connect_error(f"not within {self._within_s:g} seconds") from None
         except OSError as error:
             # asyncio writes addresses into its sentences, and several of them; the number is enough.
             unknown = isinstance(error, socket.gaierror) or error.errno is None
             why = "the name does not resolve" if unknown else os.strerror(error.errno or 0)
-            raise self._absent(why) from error
+            raise self._connect_error(why) from error
 
     async def __aexit__(self, *_: object) -> None:
         """Disconnect."""
@@ -55,9 +55,9 @@ class TcpLink:
         try:
             chunk = await reader.read(CHUNK_BYTES)
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._connection_lost_error(error) from error
         if not chunk:
-            raise self._gone()
+            raise self._connection_lost_error()
         self._tap("in", chunk)
         return chunk
 
@@ -68,7 +68,7 @@ class TcpLink:
             writer.write(data)
             await writer.drain()
         except OSError as error:
-            raise self._gone(error) from error
+            raise self._connection_lost_error(error) from error
         self._tap("out", data)
 
     def abort(self) -> None:
@@ -82,10 +82,10 @@ class TcpLink:
 
     def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
-            raise self._gone()
+            raise self._connection_lost_error()
         return self._streams
 
-    def _absent(self, why: str) -> LinkError:
+    def _connect_error(self, why: str) -> LinkError:
         return LinkError(
             Cause.NO_ANSWER,
             f"Nothing answers at {self.address}: {why}.",
@@ -93,7 +93,7 @@ class TcpLink:
             "Check the board's supply, its network cable and its address.",
         )
 
-    def _gone(self, error: OSError | None = None) -> LinkError:
+    def _connection_lost_error(self, error: OSError | None = None) -> LinkError:
         why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
         return LinkError(
             Cause.UNPLUGGED,

@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 
 
-def trusting(ca_file: Path | str | None) -> ssl.SSLContext:
+def client_context(ca_file: Path | str | None) -> ssl.SSLContext:
     """Verify name and authority; None: those the system trusts. Raises OSError (ssl.SSLError is one).
 
     Python 3.13 began to refuse certificates that lack what RFC 5280 asks for, such as the identifier of the

@@ -11,10 +11,10 @@ from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Check
 from drivers.passport.mrz import Mrz
-from drivers.passport.seals import Barcode, Symbology, read_barcode
+from drivers.passport.seals import Barcode, Symbology, parse_barcode
 
 if TYPE_CHECKING:
-    from drivers.passport.seals.store import SealStore
+    from drivers.passport.seals.store import SealSignerStore
 
 
 class BarcodeSettings(Settings):
@@ -33,30 +33,30 @@ class BarcodeSettings(Settings):
     )
 
 
-class BarcodeJudge:
+class BarcodeVerifier:
     """Reads barcodes, and holds seals against the operator's certificates."""
 
-    def __init__(self, store: "SealStore") -> None:
+    def __init__(self, store: "SealSignerStore") -> None:
         self._store = store
 
-    def judge(
+    def verify(
         self, data: bytes, symbology: Symbology | None, printed: Mrz | None = None
     ) -> tuple[Barcode, tuple[Check, ...]]:
         """What a barcode says, and the checks of it; `printed` is the zone of the same document."""
         from drivers.passport.seals.checks import seal_checks
 
         now = today()
-        barcode = read_barcode(data, symbology, now)
+        barcode = parse_barcode(data, symbology, now)
         return barcode, seal_checks(barcode, printed, self._store, now)
 
 
-async def barcode_judge(settings: BarcodeSettings | None) -> BarcodeJudge | None:
+async def load_barcode_verifier(settings: BarcodeSettings | None) -> BarcodeVerifier | None:
     """Load the certificates where barcodes are configured; raises LinkError without the extra `chip`."""
     if settings is None:
         return None
     try:
         from drivers.passport.emrtd import TrustStore
-        from drivers.passport.seals.store import SealStore
+        from drivers.passport.seals.store import SealSignerStore
     except ImportError as error:
         raise LinkError(
             Cause.DRIVER_ERROR,
@@ -65,8 +65,8 @@ async def barcode_judge(settings: BarcodeSettings | None) -> BarcodeJudge | None
             "Install the gateway with its extra `chip`.",
         ) from error
 
-    def load() -> SealStore:
+    def load() -> SealSignerStore:
         trust = TrustStore.load(*settings.trust) if settings.trust else None
-        return SealStore.load(*settings.signers, trust=trust)
+        return SealSignerStore.load(*settings.signers, trust=trust)
 
-    return BarcodeJudge(await asyncio.to_thread(load))
+    return BarcodeVerifier(await asyncio.to_thread(load))

@@ -14,34 +14,40 @@ from pydantic import Field
 
 from drivers.clock import today
 from drivers.driver import BadFrame
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
-from drivers.passport.emrtd.jpeg2000 import as_jpeg
+from drivers.passport.emrtd.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.mrz import Mrz
 from drivers.passport.observations import (
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentChecked,
     DocumentRead,
     DocumentRemoved,
-    Ended,
     MrzRead,
+    TransactionEnd,
 )
-from drivers.passport.transaction import ChipExpectation, Transaction
+from drivers.passport.transaction import ChipExpectation, DocumentTransaction
 
 if TYPE_CHECKING:
     from drivers.links.smartcard import Card
     from drivers.passport.emrtd import TrustStore
 
-Said = Observation | BadFrame
+Output = Observation | BadFrame
 Piece = TypeVar("Piece")
 Step = TypeVar("Step")
-CHIP_SAYS: tuple[type[Observation], ...] = (MrzRead, ChipProgressed, ChipRead, ChecksMade, DocumentRemoved)
+CHIP_OBSERVATION_TYPES: tuple[type[Observation], ...] = (
+    MrzRead,
+    ChipReadProgress,
+    ChipRead,
+    DocumentChecked,
+    DocumentRemoved,
+)
 """What a reader of zones says besides, once it has a slot for chips."""
-QUARTERS = 4
+PROGRESS_STEPS_PER_FILE = 4
 
 
 class ChipSettings(Settings):
@@ -58,14 +64,14 @@ class ChipSettings(Settings):
         "lists. Without any, no chip is ever called genuine: those checks are `undetermined`.",
         examples=[["/etc/borderpost/trust"]],
     )
-    wait_s: float = Field(
+    card_timeout_s: float = Field(
         4.0,
         gt=0,
         le=60,
         description="How long after the zone the document may take to lie on the slot, in seconds.",
         examples=[4.0],
     )
-    expected: ChipExpectation = Field(
+    is_expected: ChipExpectation = Field(
         "passports",
         description="Which documents should have a chip; one of them without is `undetermined`.",
         examples=["passports"],
@@ -80,13 +86,13 @@ class ChipSettings(Settings):
 class ChipReader:
     """One PC/SC slot and the trust store. The slot is opened for each document: it may come and go."""
 
-    def __init__(self, settings: ChipSettings, links: Links, trust: "TrustStore | None") -> None:
+    def __init__(self, settings: ChipSettings, links: LinkFactory, trust: "TrustStore | None") -> None:
         self.settings = settings
         self._links = links
         self._trust = trust
         self._card: Card | None = None
 
-    def abandon(self) -> bool:
+    def cancel(self) -> bool:
         """End the session that runs at its next command; False when there is none."""
         if self._card is None:
             return False
@@ -96,7 +102,7 @@ class ChipReader:
     async def read(self, printed: Mrz | None) -> AsyncGenerator[ChipProgress | ChipResult, None]:
         """Yield progress and the result, or nothing where no chip comes; raises LinkError."""
         async with self._links.smart_card(self.settings.reader) as slot:
-            card = await slot.card(self.settings.wait_s)
+            card = await slot.wait_for_card(self.settings.card_timeout_s)
             if card is None:
                 return
             self._card = card
@@ -110,7 +116,7 @@ class ChipReader:
                 finally:
                     loop.call_soon_threadsafe(steps.put_nowait, None)
 
-            running = asyncio.ensure_future(slot.blocking(session))
+            running = asyncio.ensure_future(slot.run_blocking(session))
             try:
                 last: ChipProgress | None = None
                 while (step := await steps.get()) is not None:
@@ -124,22 +130,22 @@ class ChipReader:
                 self._card = None
                 card.abandon()
                 await asyncio.wait([running])
-                await slot.blocking(card.release)
+                await slot.run_blocking(card.release)
 
-    async def taken_away(self) -> None:
+    async def wait_until_removed(self) -> None:
         """Wait until no document lies on the slot; raises LinkError."""
         async with self._links.smart_card(self.settings.reader) as slot:
-            while not await slot.empty(60):
+            while not await slot.wait_until_empty(60):
                 pass
 
     def _session(self, card: "Card", printed: Mrz | None) -> Iterator[ChipProgress | ChipResult]:
-        from drivers.links.smartcard import CardGone
+        from drivers.links.smartcard import CardUnavailable
         from drivers.passport.emrtd import CardRemoved, ChipSession
 
         def transmit(command: bytes) -> bytes:
             try:
                 return card.transmit(command)
-            except CardGone:
+            except CardUnavailable:
                 raise CardRemoved from None
 
         return ChipSession(
@@ -154,13 +160,15 @@ class ChipReader:
 def _with_decoded_face(result: ChipResult) -> ChipResult:
     if result.face is None or result.face.media_type == "image/jpeg":
         return result
-    jpeg = as_jpeg(result.face.content)
+    jpeg = jpeg2000_to_jpeg(result.face.content)
     if jpeg is None:
         return result
-    return result.model_copy(update={"face_decoded": Attachment.of("chip_face_decoded", "image/jpeg", jpeg)})
+    return result.model_copy(
+        update={"face_decoded": Attachment.from_bytes("chip_face_decoded", "image/jpeg", jpeg)}
+    )
 
 
-async def chip_reader(settings: ChipSettings | None, links: Links) -> ChipReader | None:
+async def open_chip_reader(settings: ChipSettings | None, links: LinkFactory) -> ChipReader | None:
     """Prepare to read chips where a slot is configured: the trust store may hold hundreds of certificates."""
     if settings is None:
         return None
@@ -183,10 +191,13 @@ def _news(last: ChipProgress | None, now: ChipProgress) -> bool:
         return True
     if not now.bytes_total or now.bytes_read is None or last.bytes_read is None:
         return False
-    return QUARTERS * now.bytes_read // now.bytes_total > QUARTERS * last.bytes_read // now.bytes_total
+    return (
+        PROGRESS_STEPS_PER_FILE * now.bytes_read // now.bytes_total
+        > PROGRESS_STEPS_PER_FILE * last.bytes_read // now.bytes_total
+    )
 
 
-async def with_chips(reads: AsyncIterator[Said], chips: ChipReader) -> AsyncGenerator[Said, None]:
+async def add_chip_reads(reads: AsyncIterator[Output], chips: ChipReader) -> AsyncGenerator[Output, None]:
     """Make each read of a zone the beginning of a transaction that goes on with the chip."""
     upcoming: asyncio.Future[Any] = asyncio.ensure_future(anext(reads))
     try:
@@ -210,25 +221,25 @@ async def _document(
     read: DocumentRead, chips: ChipReader, upcoming: "asyncio.Future[Any]"
 ) -> AsyncGenerator[Observation, None]:
     """One document, from its zone until it is taken away or the reader has something else to say."""
-    transaction = Transaction(read.trigger, today())
-    yield transaction.zone(read.lines, wire=read.wire)
+    transaction = DocumentTransaction(read.trigger, today())
+    yield transaction.on_mrz(read.lines, wire=read.wire)
     result: ChipResult | None = None
     try:
         async with aclosing(_steps(chips, transaction.mrz, upcoming)) as steps:
             async for step in steps:
                 if isinstance(step, ChipResult):
                     result = step
-                    yield transaction.chip(step)
+                    yield transaction.on_chip_result(step)
                 else:
-                    yield transaction.progress(step)
+                    yield transaction.on_chip_progress(step)
         if result is None:
-            yield transaction.no_chip(chips.settings.expected)
+            yield transaction.on_no_chip(chips.settings.is_expected)
     except LinkError as error:
-        yield transaction.checked([not_read(error)])
+        yield transaction.on_checks([slot_failed_status(error)])
     ended = _ended(result, upcoming)
     yield transaction.result(ended)
     if result is not None and await _taken_away(chips, upcoming):
-        yield transaction.removed(ended)
+        yield transaction.on_removed(ended)
 
 
 async def _steps(
@@ -241,7 +252,7 @@ async def _steps(
             try:
                 await asyncio.wait([step, upcoming], return_when=asyncio.FIRST_COMPLETED)
                 if not step.done():
-                    if not chips.abandon():
+                    if not chips.cancel():
                         return  # nothing lies there yet, and nobody waits for it any more
                     await asyncio.wait([step])
                 yield step.result()
@@ -253,7 +264,7 @@ async def _steps(
 
 async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> bool:
     """Wait until the document is away; False when the reader had something to say before."""
-    away: asyncio.Future[Any] = asyncio.ensure_future(chips.taken_away())
+    away: asyncio.Future[Any] = asyncio.ensure_future(chips.wait_until_removed())
     try:
         await asyncio.wait([away, upcoming], return_when=asyncio.FIRST_COMPLETED)
         return away.done() and away.exception() is None
@@ -261,7 +272,7 @@ async def _taken_away(chips: ChipReader, upcoming: "asyncio.Future[Any]") -> boo
         await _dropped(away)
 
 
-async def beside(
+async def merge_chip_steps(
     pieces: AsyncIterator[Piece], begin: Callable[[Piece], AsyncGenerator[Step, None] | None]
 ) -> AsyncGenerator[Piece | Step, None]:
     """Yield pieces of a document, and from the piece for which `begin` gives them on, steps of its chip.
@@ -308,15 +319,15 @@ async def _dropped(future: "asyncio.Future[Any]") -> None:
         future.exception()  # taken note of
 
 
-def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> Ended:
+def _ended(result: ChipResult | None, upcoming: "asyncio.Future[Any]") -> TransactionEnd:
     cut = result is not None and any(check.reason == "card_removed" for check in result.checks)
     if upcoming.done() and (cut or result is None):
         lost = not upcoming.cancelled() and upcoming.exception() is not None
-        return Ended.READER_LOST if lost else Ended.REPLACED
-    return Ended.REMOVED if cut else Ended.COMPLETE
+        return TransactionEnd.READER_LOST if lost else TransactionEnd.REPLACED
+    return TransactionEnd.REMOVED if cut else TransactionEnd.COMPLETE
 
 
-def not_read(error: LinkError) -> Check:
+def slot_failed_status(error: LinkError) -> Check:
     """The slot failed: that says nothing about the document."""
     return Check(
         id="chip.access",

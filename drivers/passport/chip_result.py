@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from drivers.observation import Attachment, Check, Part, Term
+from drivers.observation import Attachment, Check, DataModel, OpenEnum
 from drivers.passport.mrz import Mrz
 
 
-class AccessMethod(Term):
+class AccessMethod(OpenEnum):
     """How the chip was opened."""
 
     PACE_MRZ = "pace_mrz"
@@ -20,7 +20,7 @@ class AccessMethod(Term):
     UNKNOWN = "unknown"
 
 
-class ChipStage(Term):
+class ChipStage(OpenEnum):
     """Where a read is."""
 
     ACCESS = "access"
@@ -32,10 +32,10 @@ class ChipStage(Term):
     UNKNOWN = "unknown"
 
 
-class ChipProgress(Part):
+class ChipProgress(DataModel):
     """How far a read has come."""
 
-    shown = frozenset({"stage", "access", "file", "bytes_read", "bytes_total"})
+    unredacted_fields = frozenset({"stage", "access", "file", "bytes_read", "bytes_total"})
 
     stage: ChipStage = Field(description="Where the read is.", examples=["reading"])
     access: AccessMethod | None = Field(
@@ -50,7 +50,7 @@ class ChipProgress(Part):
     )
 
 
-class HolderDetails(Part):
+class HolderDetails(DataModel):
     """What DG11 says of the holder. Names come in the issuer's own spelling, which the zone cannot hold."""
 
     full_name: str | None = Field(
@@ -73,10 +73,10 @@ class HolderDetails(Part):
     personal_number: str | None = Field(None, repr=False, description="Personal number.", examples=[None])
 
 
-class DocumentDetails(Part):
+class DocumentDetails(DataModel):
     """What DG12 says of the document."""
 
-    shown = frozenset({"issuing_authority"})
+    unredacted_fields = frozenset({"issuing_authority"})
 
     issuing_authority: str | None = Field(
         None, repr=False, description="Who issued it.", examples=["PASSPORT OFFICE UTOPIA"]
@@ -90,10 +90,10 @@ class DocumentDetails(Part):
     )
 
 
-class ChipResult(Part):
+class ChipResult(DataModel):
     """Everything that one read of a chip gave. What is missing, a check explains."""
 
-    shown = frozenset(
+    unredacted_fields = frozenset(
         {
             "access",
             "pace_protocol",

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 
 from drivers.driver import Identity
-from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
+from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing, frames
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink
 
@@ -20,12 +20,12 @@ ANSWER_S = 2.0
 """What the vendor's own client waits for an answer, in seconds."""
 
 
-def ask(command: bytes, data: bytes = b"") -> bytes:
+def command_frame(command: bytes, data: bytes = b"") -> bytes:
     """The frame of one command."""
     return command + len(data).to_bytes(2, "big") + data
 
 
-async def wake(link: SerialLink, framing: Framing, gap_s: float) -> Identity:
+async def initialise(link: SerialLink, framing: Framing, gap_s: float) -> Identity:
     """Bring the reader to a known state, ask who it is, let it read; raises LinkError when it is silent."""
     await link.write(FLUSH)
     try:
@@ -45,12 +45,12 @@ async def wake(link: SerialLink, framing: Framing, gap_s: float) -> Identity:
 
 async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: bytes) -> str:
     """Send one question and wait for its answer; a document read meanwhile is read again after `rearm`."""
-    await link.write(ask(command))
+    await link.write(command_frame(command))
     try:
         async with asyncio.timeout(ANSWER_S), contextlib.aclosing(frames(link, framing, gap_s)) as answers:
             async for frame in answers:
                 match frame:
-                    case Whole(payload, _) if payload[:1] == command:
+                    case CompleteFrame(payload, _) if payload[:1] == command:
                         return payload[1:].decode("ascii", "replace").strip()
     except TimeoutError:
         pass
@@ -64,10 +64,10 @@ async def _answer(link: SerialLink, framing: Framing, gap_s: float, command: byt
 
 async def rearm(link: SerialLink) -> None:
     """Switch continuous reading off and on: the mode ends by itself after one good read."""
-    await link.write(ask(CONTINUOUS, b"\x00") + ask(CONTINUOUS, b"\x01"))
+    await link.write(command_frame(CONTINUOUS, b"\x00") + command_frame(CONTINUOUS, b"\x01"))
 
 
-async def documents(
+async def read_documents(
     link: SerialLink, framing: Framing, gap_s: float, presence_poll_s: float
 ) -> AsyncGenerator[Frame]:
     """Yield each document once, as the text of its lines, and what was damaged.
@@ -83,7 +83,7 @@ async def documents(
             await asyncio.sleep(presence_poll_s)
             if lying is not None:
                 answered.clear()
-                await link.write(ask(INQUIRE))
+                await link.write(command_frame(INQUIRE))
                 # One question at a time: an answer to a second one could complete a later, cut frame.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(answered.wait(), ANSWER_S)
@@ -93,14 +93,14 @@ async def documents(
         async with contextlib.aclosing(frames(link, framing, gap_s)) as answers:
             async for frame in answers:
                 match frame:
-                    case Damaged():
+                    case DamagedFrame():
                         yield frame
-                    case Whole(payload, wire) if payload[:1] in (INQUIRE, ONE_LINE):
+                    case CompleteFrame(payload, wire) if payload[:1] in (INQUIRE, ONE_LINE):
                         text = payload[1:] if payload[1:].strip() else None  # three CR: no document
                         if text is None and lying is not None:
                             await rearm(link)
                         elif text is not None and text != lying:
-                            yield Whole(text, wire)
+                            yield CompleteFrame(text, wire)
                         lying = text
                         answered.set()
     finally:

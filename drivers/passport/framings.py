@@ -12,24 +12,24 @@ from typing import ClassVar, Literal
 
 from drivers.links.framing import (
     CHECK_BYTE,
-    CUT,
+    INCOMPLETE,
     MALFORMED,
     NOISE,
-    OTHER,
+    OTHER_CONTENT,
     TOO_LONG,
-    Damaged,
+    CompleteFrame,
+    DamagedFrame,
     Delimited,
     Frame,
-    Whole,
 )
-from drivers.passport.lines import GLUED, complete, may_continue
+from drivers.passport.lines import JOINED_LINES, is_complete, is_incomplete
 
 Bcc = Literal["none", "xor", "ignore"]
 # The longest thing a counter reader sends is a driving licence's barcode; no document's lines come near it.
 LIMIT_BYTES = 4096
 
 
-class AccessIs(Delimited):
+class AccessIsFraming(Delimited):
     """Access-IS OCR313, 315 and 640: text between `1C 02` and `03 1D`, without check byte.
 
     Magnetic stripes come between `0E 02` and `03 0F`, barcodes between `1E 02` and `03 1F`: no zones.
@@ -42,17 +42,19 @@ class AccessIs(Delimited):
     def __init__(self) -> None:
         super().__init__(re.compile(rb"[\x1c\x0e\x1e]\x02"), start_bytes=2, limit_bytes=LIMIT_BYTES)
 
-    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
         """One past the trailer that belongs to this start."""
         found = buffer.find(self._ENDS[begun[0]], begun.end())
         return found + 2 if found >= 0 else -1
 
-    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
         """Only OCR frames carry a document."""
-        return Whole(wire[2:-2], wire) if begun[0] == b"\x1c\x02" else Damaged(OTHER, wire)
+        return (
+            CompleteFrame(wire[2:-2], wire) if begun[0] == b"\x1c\x02" else DamagedFrame(OTHER_CONTENT, wire)
+        )
 
 
-class Rte(Delimited):
+class RteFraming(Delimited):
     """RTE Native: `01 len len 'O' 'U' 02 flag  line1 0D line2 0D line3 0D  03 BCC`.
 
     The manual's definition of the length is cut off in the copy at hand, so frames are found by SOH and ETX
@@ -63,7 +65,7 @@ class Rte(Delimited):
         super().__init__(re.compile(rb"\x01..OU\x02.", re.DOTALL), start_bytes=7, limit_bytes=LIMIT_BYTES)
         self._bcc = bcc
 
-    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
         """One past the ETX, or past the BCC where there is one."""
         etx = buffer.find(b"\x03", begun.end())
         if etx < 0:
@@ -71,18 +73,18 @@ class Rte(Delimited):
         end = etx + 1 + (self._bcc != "none")
         return end if end <= len(buffer) else -1
 
-    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
         """Check the BCC over everything after SOH up to and with ETX; three lines are always there."""
         body = wire[begun.end() : wire.index(b"\x03", begun.end())]
         if self._bcc == "xor" and reduce(xor, wire[1:-1]) != wire[-1]:
-            return Damaged(CHECK_BYTE, wire)
+            return DamagedFrame(CHECK_BYTE, wire)
         if body.count(b"\r") != 3:
-            return Damaged(MALFORMED, wire)
+            return DamagedFrame(MALFORMED, wire)
         # `_` pads every line to 30 or 44: a TD2 arrives as 44 with eight of them.
-        return Whole(b"\r".join(line.rstrip(b"_") for line in body.split(b"\r")), wire)
+        return CompleteFrame(b"\r".join(line.rstrip(b"_") for line in body.split(b"\r")), wire)
 
 
-class Elyctis:
+class ElyctisFraming:
     """Elyctis ID BOX: `CMD LEN_hi LEN_lo DATA`, without start, end or check byte.
 
     Nothing marks a start, so a header is believed only while all that follows it could be its text; after
@@ -98,7 +100,7 @@ class Elyctis:
         self._buffer = b""
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether bytes wait for the rest of their frame."""
         return bool(self._buffer)
 
@@ -107,7 +109,7 @@ class Elyctis:
         self._buffer += chunk
         yield from self._scan(silent=False)
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """Search what is pending for a complete frame, give up the rest."""
         yield from self._scan(silent=True)
 
@@ -127,13 +129,13 @@ class Elyctis:
                 start += 1
             else:
                 if start > skipped_from:
-                    yield Damaged(CUT if cut else NOISE, self._buffer[skipped_from:start])
+                    yield DamagedFrame(INCOMPLETE if cut else NOISE, self._buffer[skipped_from:start])
                     cut = False
                 wire = self._buffer[start : start + size]
                 start = skipped_from = start + size
-                yield Whole(wire[:1] + wire[3:], wire)
+                yield CompleteFrame(wire[:1] + wire[3:], wire)
         if start > skipped_from:
-            yield Damaged(CUT if cut else NOISE, self._buffer[skipped_from:start])
+            yield DamagedFrame(INCOMPLETE if cut else NOISE, self._buffer[skipped_from:start])
         self._buffer = self._buffer[start:]
 
     def _believable(self, start: int) -> int | None:
@@ -150,7 +152,7 @@ class Elyctis:
         return size if self._TEXT.fullmatch(data) else None
 
 
-class Text:
+class PlainTextFraming:
     """Plain lines ended by CR, LF or both, or all lines of a document glued into one.
 
     Lines of a known length are collected until they are a document. Line 1 of a passport is covered by no
@@ -164,7 +166,7 @@ class Text:
         self._lines: list[bytes] = []
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether a line or a document is unfinished."""
         return bool(self._rest or self._lines)
 
@@ -177,9 +179,9 @@ class Text:
         if len(self._rest) > LIMIT_BYTES:
             wire, self._rest = self._rest, b""
             yield from self._abandon()
-            yield Damaged(TOO_LONG, wire)
+            yield DamagedFrame(TOO_LONG, wire)
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """A last line needs no line end; what is then still no document is given up."""
         line, self._rest = self._rest.strip(), b""
         if line:
@@ -188,23 +190,23 @@ class Text:
 
     def _line(self, line: bytes) -> Iterator[Frame]:
         """Take one line without its end."""
-        if len(line) in GLUED:
+        if len(line) in JOINED_LINES:
             yield from self._abandon()
-            yield Whole(line, line)
+            yield CompleteFrame(line, line)
             return
         grown = [*(text.decode("latin-1") for text in self._lines), line.decode("latin-1")]
-        if not may_continue(grown) and not complete(grown):
+        if not is_incomplete(grown) and not is_complete(grown):
             yield from self._abandon()
             grown = grown[-1:]
-            if not may_continue(grown):
-                yield Whole(line, line)
+            if not is_incomplete(grown):
+                yield CompleteFrame(line, line)
                 return
         self._lines.append(line)
-        if complete(grown):
+        if is_complete(grown):
             wire, self._lines = b"\r".join(self._lines), []
-            yield Whole(wire, wire)
+            yield CompleteFrame(wire, wire)
 
     def _abandon(self) -> Iterator[Frame]:
         if self._lines:
             wire, self._lines = b"\r".join(self._lines), []
-            yield Damaged(CUT, wire)
+            yield DamagedFrame(INCOMPLETE, wire)

@@ -10,18 +10,23 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from drivers.driver import BadFrame, Driver, Family, Identity
-from drivers.links.framing import Damaged, Frame, Framing, Whole, frames
+from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing, frames
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation
 from drivers.passport import elyctis
-from drivers.passport.barcodes import BarcodeSettings, barcode_judge
-from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
-from drivers.passport.framings import AccessIs, Bcc, Elyctis, Rte, Text
-from drivers.passport.lines import split_lines, text_of
-from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, Trigger
-from drivers.passport.read_result import given_up, not_a_document, read_of, zone_of
-from drivers.passport.specimen import specimen_read
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.passport.barcodes import BarcodeSettings, load_barcode_verifier
+from drivers.passport.chip_reading import (
+    CHIP_OBSERVATION_TYPES,
+    ChipSettings,
+    add_chip_reads,
+    open_chip_reader,
+)
+from drivers.passport.framings import AccessIsFraming, Bcc, ElyctisFraming, PlainTextFraming, RteFraming
+from drivers.passport.lines import decode_text, split_lines
+from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, ReadTrigger
+from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.specimen import specimen_steps
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 
 class MrzSerialSettings(SerialSettings):
@@ -49,7 +54,7 @@ class MrzSerialSettings(SerialSettings):
         description="Only elyctis: how often to ask whether a document is still there, in seconds.",
         examples=[0.3],
     )
-    other_text: Literal["refuse", "publish"] = Field(
+    non_mrz_text: Literal["refuse", "publish"] = Field(
         "refuse",
         description="Only text: are lines that are no machine readable zone published as they are?",
         examples=["refuse"],
@@ -67,18 +72,23 @@ class MrzSerial(Driver[MrzSerialSettings]):
 
     family = Family.PASSPORT_READER
     settings_model = MrzSerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, BarcodeRead, *CHIP_SAYS)
-    scrubber = "drivers.anonymize.mrz_serial:mrz_serial"
-    checks = (CheckLevel.INTERACTIVE,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (
+        DocumentRead,
+        ReadFailed,
+        BarcodeRead,
+        *CHIP_OBSERVATION_TYPES,
+    )
+    anonymizer = "drivers.anonymize.mrz_serial:mrz_serial"
+    self_test_levels = (SelfTestLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:
         """Open the port; Elyctis readers also say who they are and are set to read by themselves."""
-        self.barcodes = await barcode_judge(self.settings.barcodes)
-        self.chips = await chip_reader(self.settings.chip, self.links)
+        self.barcodes = await load_barcode_verifier(self.settings.barcodes)
+        self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         self.framing = self._framing()
         if self.settings.framing == "elyctis":
-            return await elyctis.wake(self.link, self.framing, self.settings.gap_s)
+            return await elyctis.initialise(self.link, self.framing, self.settings.gap_s)
         usb = self.link.usb
         return Identity(
             model=(usb and usb.product) or f"{self.settings.framing} reader",
@@ -89,46 +99,48 @@ class MrzSerial(Driver[MrzSerialSettings]):
     def _framing(self) -> Framing:
         match self.settings.framing:
             case "text":
-                return Text()
+                return PlainTextFraming()
             case "accessis":
-                return AccessIs()
+                return AccessIsFraming()
             case "elyctis":
-                return Elyctis()
+                return ElyctisFraming()
             case "rte":
-                return Rte(self.settings.bcc)
+                return RteFraming(self.settings.bcc)
 
-    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """A specimen is read; see `specimen`."""
-        return specimen_read(trial)
+        return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""
-        return self._reads() if self.chips is None else with_chips(self._reads(), self.chips)
+        return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
     async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
         async for frame in self._frames():
             match frame:
-                case Damaged(_, wire) if self.barcodes is not None and wire.startswith(AccessIs.BARCODE):
+                case DamagedFrame(_, wire) if self.barcodes is not None and wire.startswith(
+                    AccessIsFraming.BARCODE
+                ):
                     # Before the text stands the reader's byte for the symbology, which nothing documents.
-                    barcode, made = self.barcodes.judge(wire[3:-2], None)
+                    barcode, made = self.barcodes.verify(wire[3:-2], None)
                     yield BarcodeRead(barcode=barcode, checks=made, wire=wire)
-                case Damaged():
-                    yield given_up(frame)
-                case Whole(payload, wire):
+                case DamagedFrame():
+                    yield read_failed(frame)
+                case CompleteFrame(payload, wire):
                     yield self._read(payload, wire)
 
     def _frames(self) -> AsyncIterator[Frame]:
         if self.settings.framing == "elyctis":
-            return elyctis.documents(
+            return elyctis.read_documents(
                 self.link, self.framing, self.settings.gap_s, self.settings.presence_poll_s
             )
         return frames(self.link, self.framing, self.settings.gap_s)
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
         """What the text of one frame says."""
-        lines = split_lines(text_of(text))
-        mrz = zone_of(lines)
-        if mrz is None and self.settings.framing == "text" and self.settings.other_text == "refuse":
-            return not_a_document(wire)
-        trigger = Trigger.INSERT if self.settings.framing == "elyctis" else Trigger.SWIPE
-        return read_of(lines, mrz, trigger, wire)
+        lines = split_lines(decode_text(text))
+        mrz = parse_mrz(lines)
+        if mrz is None and self.settings.framing == "text" and self.settings.non_mrz_text == "refuse":
+            return not_a_document_frame(wire)
+        trigger = ReadTrigger.INSERT if self.settings.framing == "elyctis" else ReadTrigger.SWIPE
+        return document_read(lines, mrz, trigger, wire)

@@ -12,17 +12,22 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from drivers.driver import BadFrame, Driver, Family, Identity
-from drivers.links.framing import MALFORMED, Damaged, Frame, Whole
+from drivers.links.framing import MALFORMED, CompleteFrame, DamagedFrame, Frame
 from drivers.links.keyboard import KeyboardSettings
 from drivers.observation import Observation
-from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
-from drivers.passport.lines import split_lines, text_of
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
-from drivers.passport.read_result import read_of, zone_of
-from drivers.passport.specimen import specimen_read
-from drivers.passport.wedge.framing import Wedge
+from drivers.passport.chip_reading import (
+    CHIP_OBSERVATION_TYPES,
+    ChipSettings,
+    add_chip_reads,
+    open_chip_reader,
+)
+from drivers.passport.lines import decode_text, split_lines
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
+from drivers.passport.read_result import document_read, parse_mrz
+from drivers.passport.specimen import specimen_steps
+from drivers.passport.wedge.framing import WedgeFraming
 from drivers.passport.wedge.keymap import IsoKey
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 KEYSTROKES = "keystrokes"
 """The fault of a text that a person may have typed."""
@@ -48,7 +53,7 @@ class MrzWedgeSettings(KeyboardSettings):
         description="What the reader means by the key left of Z that only ISO keyboards have.",
         examples=["<"],
     )
-    other_text: Literal["refuse", "publish"] = Field(
+    non_mrz_text: Literal["refuse", "publish"] = Field(
         "refuse",
         description="Are texts that are no machine readable zone published, people's keystrokes among them?",
         examples=["refuse"],
@@ -63,52 +68,58 @@ class MrzWedge(Driver[MrzWedgeSettings]):
 
     family = Family.PASSPORT_READER
     settings_model = MrzWedgeSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
-    scrubber = "drivers.anonymize.mrz_wedge:mrz_wedge"
-    checks = (CheckLevel.INTERACTIVE,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (
+        DocumentRead,
+        ReadFailed,
+        *CHIP_OBSERVATION_TYPES,
+    )
+    anonymizer = "drivers.anonymize.mrz_wedge:mrz_wedge"
+    self_test_levels = (SelfTestLevel.INTERACTIVE,)
 
     async def open(self) -> Identity:
         """Grab the keyboard; who it is comes from its descriptors."""
-        self.chips = await chip_reader(self.settings.chip, self.links)
+        self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.keyboard(self.settings)
-        self.typing = Wedge(self.settings.gap_s, self.settings.iso_key)
+        self.framing = WedgeFraming(self.settings.gap_s, self.settings.iso_key)
         return Identity(model=self.link.name or "keyboard reader", serial_number=self.link.serial_number)
 
-    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """A specimen is read; see `specimen`."""
-        return specimen_read(trial)
+        return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, a failed one or mere keystrokes for every text; with a chip slot, transactions."""
-        return self._reads() if self.chips is None else with_chips(self._reads(), self.chips)
+        return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
     async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
         async for frame in self._frames():
             match frame:
-                case Damaged(fault, text):
+                case DamagedFrame(fault, text):
                     yield _given_up(fault, text)
-                case Whole(text):
+                case CompleteFrame(text):
                     yield self._read(text)
 
     async def _frames(self) -> AsyncIterator[Frame]:
         while True:
             try:
-                async with asyncio.timeout(self.settings.gap_s if self.typing.pending else None):
+                async with asyncio.timeout(self.settings.gap_s if self.framing.has_pending else None):
                     typed = await self.link.read()
             except TimeoutError:
                 # If it is this process that was late, the keys are there, and their own time counts.
-                typed = self.link.waiting()
-            for frame in self.typing.feed(typed) if typed else self.typing.silence():
+                typed = self.link.read_pending()
+            for frame in self.framing.feed(typed) if typed else self.framing.on_silence():
                 yield frame
 
     def _read(self, text: bytes) -> Observation | BadFrame:
         """What one text says."""
         # Zones have capitals only; small letters are a Caps Lock that reader and host see differently.
-        lines = split_lines(text_of(text.upper()))
-        mrz = None if SHIFTED_DIGITS & set("".join(lines)) else zone_of(lines)
-        if mrz is None and self.settings.other_text == "publish":
-            return read_of(split_lines(text_of(text)), None, Trigger.SWIPE, text)
-        return _given_up(MALFORMED, text) if mrz is None else read_of(lines, mrz, Trigger.SWIPE, text)
+        lines = split_lines(decode_text(text.upper()))
+        mrz = None if SHIFTED_DIGITS & set("".join(lines)) else parse_mrz(lines)
+        if mrz is None and self.settings.non_mrz_text == "publish":
+            return document_read(split_lines(decode_text(text)), None, ReadTrigger.SWIPE, text)
+        return (
+            _given_up(MALFORMED, text) if mrz is None else document_read(lines, mrz, ReadTrigger.SWIPE, text)
+        )
 
 
 def _given_up(fault: str, text: bytes) -> ReadFailed | BadFrame:

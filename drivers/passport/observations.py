@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.observation import Check, DataClass, Observation, Outcome, Part, Term
+from drivers.observation import Check, DataClass, DataModel, Observation, OpenEnum, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz
 from drivers.passport.seals import Barcode
 
 
-class Trigger(Term):
+class ReadTrigger(OpenEnum):
     """What made the reader read."""
 
     SWIPE = "swipe"
@@ -25,7 +25,7 @@ class Trigger(Term):
     UNKNOWN = "unknown"
 
 
-class FrameFault(Term):
+class FrameFault(OpenEnum):
     """What was wrong with bytes that gave no read."""
 
     CHECK_BYTE = "check_byte"
@@ -39,7 +39,7 @@ class FrameFault(Term):
     UNKNOWN = "unknown"
 
 
-class LineSource(Term):
+class LineSource(OpenEnum):
     """Where lines were read from."""
 
     OCR = "ocr"
@@ -50,7 +50,7 @@ class LineSource(Term):
     UNKNOWN = "unknown"
 
 
-class Light(Term):
+class IlluminationType(OpenEnum):
     """Under which light an image was taken (BSI TR-03135-1, section 5.5.1.2)."""
 
     VISIBLE = "visible"
@@ -63,7 +63,7 @@ class Light(Term):
     UNKNOWN = "unknown"
 
 
-class Area(Term):
+class DocumentArea(OpenEnum):
     """Which part of a document an image shows."""
 
     PAGE = "page"
@@ -72,7 +72,7 @@ class Area(Term):
     UNKNOWN = "unknown"
 
 
-class Ended(Term):
+class TransactionEnd(OpenEnum):
     """Why a transaction ended."""
 
     COMPLETE = "complete"
@@ -86,13 +86,13 @@ class Ended(Term):
     UNKNOWN = "unknown"
 
 
-class CapturedImage(Part):
+class CapturedImage(DataModel):
     """One image of a transaction; its bytes came with the `document.image` event before."""
 
-    shown = frozenset({"light", "area", "media_type", "size_bytes"})
+    unredacted_fields = frozenset({"light", "area", "media_type", "size_bytes"})
 
-    light: Light = Field(description="Under which light it was taken.", examples=["infrared"])
-    area: Area = Field(description="Which part of the document it shows.", examples=["page"])
+    light: IlluminationType = Field(description="Under which light it was taken.", examples=["infrared"])
+    area: DocumentArea = Field(description="Which part of the document it shows.", examples=["page"])
     media_type: str = Field(description="Media type of the bytes.", examples=["image/jpeg"])
     size_bytes: int = Field(ge=0, alias="bytes", description="Length in bytes.", examples=[184320])
     sha256: str = Field(
@@ -107,9 +107,9 @@ class DocumentPlaced(Observation):
 
     event_type: ClassVar[str] = "document.placed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"trigger"}
+    unredacted_fields = Observation.unredacted_fields | {"trigger"}
 
-    trigger: Trigger = Field(description="What made the reader read.", examples=["insert"])
+    trigger: ReadTrigger = Field(description="What made the reader read.", examples=["insert"])
 
 
 class DocumentRemoved(Observation):
@@ -117,9 +117,9 @@ class DocumentRemoved(Observation):
 
     event_type: ClassVar[str] = "document.removed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"ended"}
+    unredacted_fields = Observation.unredacted_fields | {"ended"}
 
-    ended: Ended = Field(
+    end_reason: TransactionEnd = Field(
         description="`complete` when everything had been tried by then, else `removed`.",
         examples=["complete"],
     )
@@ -130,7 +130,7 @@ class MrzRead(Observation):
 
     event_type: ClassVar[str] = "document.mrz"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"source", "checks"}
+    unredacted_fields = Observation.unredacted_fields | {"source", "checks"}
 
     source: LineSource = Field(description="Where the lines were read from.", examples=["ocr"])
     lines: tuple[str, ...] = Field(
@@ -153,10 +153,10 @@ class ImageCaptured(Observation):
 
     event_type: ClassVar[str] = "document.image"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"light", "area"}
+    unredacted_fields = Observation.unredacted_fields | {"light", "area"}
 
-    light: Light = Field(description="Under which light it was taken.", examples=["infrared"])
-    area: Area = Field(description="Which part of the document it shows.", examples=["page"])
+    light: IlluminationType = Field(description="Under which light it was taken.", examples=["infrared"])
+    area: DocumentArea = Field(description="Which part of the document it shows.", examples=["page"])
 
 
 class BarcodeRead(Observation):
@@ -164,7 +164,7 @@ class BarcodeRead(Observation):
 
     event_type: ClassVar[str] = "document.barcode"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"barcode", "checks"}
+    unredacted_fields = Observation.unredacted_fields | {"barcode", "checks"}
 
     barcode: Barcode = Field(
         description="What it says.",
@@ -176,12 +176,12 @@ class BarcodeRead(Observation):
     )
 
 
-class ChipProgressed(Observation):
+class ChipReadProgress(Observation):
     """The read of the chip has come further."""
 
     event_type: ClassVar[str] = "document.chip_progress"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"progress"}
+    unredacted_fields = Observation.unredacted_fields | {"progress"}
 
     progress: ChipProgress = Field(
         description="How far it has come.", examples=[{"stage": "access", "access": "pace_mrz"}]
@@ -193,19 +193,19 @@ class ChipRead(Observation):
 
     event_type: ClassVar[str] = "document.chip"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"chip"}
+    unredacted_fields = Observation.unredacted_fields | {"chip"}
 
     chip: ChipResult = Field(
         description="What it gave, and every check of it.", examples=[{"access": "pace_mrz", "checks": []}]
     )
 
 
-class ChecksMade(Observation):
+class DocumentChecked(Observation):
     """Checks that the reader or its software made, as soon as they are known."""
 
     event_type: ClassVar[str] = "document.checked"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"checks"}
+    unredacted_fields = Observation.unredacted_fields | {"checks"}
 
     checks: tuple[Check, ...] = Field(
         description="Each with one of five outcomes.",
@@ -218,7 +218,7 @@ class DocumentRead(Observation):
 
     event_type: ClassVar[str] = "document.read"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {
+    unredacted_fields = Observation.unredacted_fields | {
         "trigger",
         "ended",
         "checks",
@@ -229,8 +229,10 @@ class DocumentRead(Observation):
         "continues",
     }
 
-    trigger: Trigger = Field(description="What made the reader read.", examples=["swipe"])
-    ended: Ended = Field(Ended.COMPLETE, description="Why the transaction ended.", examples=["complete"])
+    trigger: ReadTrigger = Field(description="What made the reader read.", examples=["swipe"])
+    end_reason: TransactionEnd = Field(
+        TransactionEnd.COMPLETE, description="Why the transaction ended.", examples=["complete"]
+    )
     lines: tuple[str, ...] = Field(
         description="The lines as the reader sent them, its padding removed.",
         examples=[
@@ -244,7 +246,7 @@ class DocumentRead(Observation):
         description="Every check made, each with one of five outcomes.",
         examples=[[{"id": "mrz.check_digits", "group": "optical", "outcome": "successful"}]],
     )
-    overall: Outcome = Field(
+    overall_outcome: Outcome = Field(
         description="Sum of the checks that count. An observation, never a decision on admission.",
         examples=["successful"],
     )
@@ -257,7 +259,7 @@ class DocumentRead(Observation):
     images: tuple[CapturedImage, ...] = Field(
         (), description="The images of the transaction, which came before.", examples=[[]]
     )
-    continues: str | None = Field(
+    previous_side_transaction: str | None = Field(
         None,
         description="The transaction of the side read just before, when this is the other side of a card.",
         examples=["6f3a0a52-8d0b-4c6e-9d62-0a1f4d0e7c11"],
@@ -269,7 +271,7 @@ class ReadFailed(Observation):
 
     event_type: ClassVar[str] = "document.read_failed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    shown = Observation.shown | {"fault", "size_bytes"}
+    unredacted_fields = Observation.unredacted_fields | {"fault", "size_bytes"}
 
     fault: FrameFault = Field(description="What was wrong.", examples=["check_byte"])
     size_bytes: int = Field(ge=0, description="How many bytes were given up, in bytes.", examples=[93])

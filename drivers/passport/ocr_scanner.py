@@ -12,23 +12,28 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.driver import BadFrame, Driver, Family, Identity
-from drivers.links.factory import Links
-from drivers.links.framing import Damaged, Frame, Framing, frames
+from drivers.links.factory import LinkFactory
+from drivers.links.framing import DamagedFrame, Frame, Framing, frames
 from drivers.links.link import LinkError
 from drivers.links.serial import SerialSettings
 from drivers.observation import Observation
-from drivers.passport.chip_reading import CHIP_SAYS, ChipSettings, chip_reader, with_chips
-from drivers.passport.lines import split_lines, text_of
-from drivers.passport.observations import DocumentRead, ReadFailed, Trigger
-from drivers.passport.read_result import given_up, not_a_document, read_of, zone_of
+from drivers.passport.chip_reading import (
+    CHIP_OBSERVATION_TYPES,
+    ChipSettings,
+    add_chip_reads,
+    open_chip_reader,
+)
+from drivers.passport.lines import decode_text, split_lines
+from drivers.passport.observations import DocumentRead, ReadFailed, ReadTrigger
+from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
 from drivers.passport.scanners import est100, honeywell, newland
-from drivers.passport.scanners.honeywell import Honeywell
-from drivers.passport.scanners.newland import Newland
-from drivers.passport.scanners.row_pairing import Paired
-from drivers.passport.scanners.rows import Answer, Rows
-from drivers.passport.scanners.setup import ACK, Ask, Maker, refused, set_up
-from drivers.passport.specimen import specimen_read
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.passport.scanners.honeywell import HoneywellCommandSet
+from drivers.passport.scanners.newland import NewlandCommandSet
+from drivers.passport.scanners.row_pairing import RowPairing
+from drivers.passport.scanners.rows import CommandReply, RowFraming
+from drivers.passport.scanners.setup import ACK, CommandExchange, CommandSet, configure, refused_error
+from drivers.passport.specimen import specimen_steps
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "est-100pr": {"baud": est100.BAUD, "parity": est100.PARITY},
@@ -50,7 +55,7 @@ class OcrScannerSettings(SerialSettings):
         " (honeywell and newland).",
         examples=["presentation"],
     )
-    look_s: float = Field(
+    scan_timeout_s: float = Field(
         1.0,
         gt=0,
         le=30,
@@ -63,7 +68,7 @@ class OcrScannerSettings(SerialSettings):
         " (honeywell and newland).",
         examples=[["OCRENA1", "OCRATS2"]],
     )
-    answer_s: float = Field(
+    response_timeout_s: float = Field(
         0.5,
         gt=0,
         le=5,
@@ -78,7 +83,7 @@ class OcrScannerSettings(SerialSettings):
         " Zebra and code, whose rows come one by one: 0.5 unless stated.",
         examples=[0.15],
     )
-    again_s: float = Field(
+    same_document_s: float = Field(
         2.0,
         ge=0,
         le=60,
@@ -105,7 +110,7 @@ class OcrScannerSettings(SerialSettings):
         for command in self.setup or ():
             if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):
                 raise ValueError("setup: a command is its six-character name and its value, such as OCRENA1")
-        if self.trigger == "command" and 0 < self.again_s <= self.look_s:
+        if self.trigger == "command" and 0 < self.same_document_s <= self.scan_timeout_s:
             raise ValueError("again_s must be longer than look_s: every look reads what still lies there")
         return self
 
@@ -115,27 +120,31 @@ class OcrScanner(Driver[OcrScannerSettings]):
 
     family = Family.PASSPORT_READER
     settings_model = OcrScannerSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (DocumentRead, ReadFailed, *CHIP_SAYS)
-    scrubber = "drivers.anonymize.ocr_scanner:ocr_scanner"
-    checks = (CheckLevel.INTERACTIVE,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (
+        DocumentRead,
+        ReadFailed,
+        *CHIP_OBSERVATION_TYPES,
+    )
+    anonymizer = "drivers.anonymize.ocr_scanner:ocr_scanner"
+    self_test_levels = (SelfTestLevel.INTERACTIVE,)
 
-    def __init__(self, settings: OcrScannerSettings, links: Links) -> None:
+    def __init__(self, settings: OcrScannerSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
         self.framing = self._framing()
-        self._messages = est100.Messages()
-        self._commanded: Maker | None = None
+        self._messages = est100.Est100Messages()
+        self._commanded: CommandSet | None = None
         """Whom to tell when to look, once it is set up for that."""
         self._last: tuple[tuple[str, ...], float] = ((), 0.0)
 
     async def open(self) -> Identity:
         """Open the port, ask who answers and set it up; raises LinkError when it refuses a command."""
-        self.chips = await chip_reader(self.settings.chip, self.links)
+        self.chips = await open_chip_reader(self.settings.chip, self.links)
         self.link = await self.links.serial(self.settings)
         identity = None
         if (maker := self._maker()) is not None:
-            ask = Ask(self.link, maker, self.settings.answer_s)
+            ask = CommandExchange(self.link, maker, self.settings.response_timeout_s)
             identity = await maker.identity(ask)
-            await set_up(ask, self._setup(maker))
+            await configure(ask, self._setup(maker))
             if self.settings.trigger == "command":
                 self._commanded = maker
         usb = self.link.usb
@@ -151,74 +160,74 @@ class OcrScanner(Driver[OcrScannerSettings]):
             with contextlib.suppress(LinkError):
                 await self.link.write(self._commanded.release)
 
-    def _maker(self) -> Maker | None:
+    def _maker(self) -> CommandSet | None:
         match self.settings.model:
             case "honeywell":
-                return Honeywell()
+                return HoneywellCommandSet()
             case "newland":
-                return Newland()
+                return NewlandCommandSet()
             case _:
                 return None
 
-    def _setup(self, maker: Maker) -> tuple[str, ...]:
+    def _setup(self, maker: CommandSet) -> tuple[str, ...]:
         """The commands to send: the technician's, or those for the model and its trigger."""
         if self.settings.setup is not None:
             return self.settings.setup
         return maker.setup + (
-            maker.presentation if self.settings.trigger == "presentation" else maker.on_command
+            maker.presentation_setup if self.settings.trigger == "presentation" else maker.triggered_setup
         )
 
     def _framing(self) -> Framing:
         match self.settings.model:
             case "honeywell":
-                return Rows(honeywell.ANSWERS)
+                return RowFraming(honeywell.ANSWERS)
             case "newland":
-                return Rows(newland.ANSWERS)
+                return RowFraming(newland.ANSWERS)
             case "zebra" | "code":
-                return Paired()
+                return RowPairing()
             case "est-100pr":
-                return est100.Est100()
+                return est100.Est100Framing()
 
-    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """A specimen is read; see `specimen`."""
-        return specimen_read(trial)
+        return specimen_steps(trial)
 
     def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield a read, or a failed one, for every frame; with a chip slot, a transaction for every read."""
-        return self._reads() if self.chips is None else with_chips(self._reads(), self.chips)
+        return self._reads() if self.chips is None else add_chip_reads(self._reads(), self.chips)
 
     async def _reads(self) -> AsyncIterator[Observation | BadFrame]:
-        looking = asyncio.create_task(self._keep_looking())
+        looking = asyncio.create_task(self._trigger_repeatedly())
         try:
             async with contextlib.aclosing(frames(self.link, self.framing, self.settings.gap_s)) as received:
                 async for frame in received:
-                    for said in self._understand(frame):
+                    for said in self._parse_frame(frame):
                         if not (isinstance(said, DocumentRead) and self._still_there(said)):
                             yield said
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
 
-    async def _keep_looking(self) -> None:
+    async def _trigger_repeatedly(self) -> None:
         """Order one look after the other: each ends with a read, or with the scanner's own time limit."""
         if (maker := self._commanded) is None:
             return
         while True:
-            if not self.framing.pending:  # a look that has found something is left to end
+            if not self.framing.has_pending:  # a look that has found something is left to end
                 await self.link.write(maker.release + maker.trigger)
-            await asyncio.sleep(self.settings.look_s)
+            await asyncio.sleep(self.settings.scan_timeout_s)
 
-    def _understand(self, frame: Frame) -> Iterator[Observation | BadFrame]:
+    def _parse_frame(self, frame: Frame) -> Iterator[Observation | BadFrame]:
         """What one frame says."""
         match frame:
-            case Answer(answer, _):
-                if answer[-1:] != ACK and (command := self._ordered(text_of(answer[:6]))):
-                    raise refused(command, answer[-1:])
-            case Damaged():
-                self._messages.forget()
-                yield given_up(frame)
+            case CommandReply(answer, _):
+                if answer[-1:] != ACK and (command := self._ordered(decode_text(answer[:6]))):
+                    raise refused_error(command, answer[-1:])
+            case DamagedFrame():
+                self._messages.clear()
+                yield read_failed(frame)
             case _ if self.settings.model == "est-100pr":
-                yield from self._messages.said(frame)
+                yield from self._messages.parse_message(frame)
             case _:
                 yield self._read(frame.payload, frame.wire)
 
@@ -229,17 +238,17 @@ class OcrScanner(Driver[OcrScannerSettings]):
         """
         if (maker := self._maker()) is None:
             return None
-        given = (*self._setup(maker), *maker.orders)
+        given = (*self._setup(maker), *maker.trigger_names)
         return name if any(command.startswith(name) for command in given) else None
 
     def _read(self, text: bytes, wire: bytes) -> Observation:
         """What the rows of one document say."""
-        lines = split_lines(text_of(text))
-        mrz = zone_of(lines)
+        lines = split_lines(decode_text(text))
+        mrz = parse_mrz(lines)
         if mrz is None:
-            return not_a_document(wire)
-        return read_of(
-            lines, mrz, Trigger.POLL if self.settings.trigger == "command" else Trigger.INSERT, wire
+            return not_a_document_frame(wire)
+        return document_read(
+            lines, mrz, ReadTrigger.POLL if self.settings.trigger == "command" else ReadTrigger.INSERT, wire
         )
 
     def _still_there(self, read: DocumentRead) -> bool:
@@ -247,4 +256,4 @@ class OcrScanner(Driver[OcrScannerSettings]):
         now = asyncio.get_running_loop().time()
         lines, seen = self._last
         self._last = read.lines, now
-        return read.lines == lines and now - seen < self.settings.again_s
+        return read.lines == lines and now - seen < self.settings.same_document_s

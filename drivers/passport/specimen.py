@@ -10,23 +10,23 @@ from typing import Any
 
 from drivers.observation import Outcome
 from drivers.passport.observations import DocumentRead, ReadFailed
-from drivers.self_test import CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestStep
 
-SPECIMEN = "UTO"
-WITHIN_S = 45.0
+SPECIMEN_ISSUER = "UTO"
+TIMEOUT_S = 45.0
 """How long somebody has to fetch the specimen and present it, in seconds."""
 
 
-async def specimen_read(trial: Trial) -> AsyncGenerator[CheckStep]:
+async def specimen_steps(trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
     """Wait for a specimen, and judge how it was read."""
     try:
-        async with asyncio.timeout(WITHIN_S):
-            while not isinstance(read := await trial.heard(), DocumentRead | ReadFailed):
+        async with asyncio.timeout(TIMEOUT_S):
+            while not isinstance(read := await trial.next_observation(), DocumentRead | ReadFailed):
                 pass
     except TimeoutError:
         yield _step(
             Outcome.FAILED,
-            f"Nothing was read within {WITHIN_S:g} s.",
+            f"Nothing was read within {TIMEOUT_S:g} s.",
             action="clean",
             how="Present the specimen again, as an officer would; clean the glass or the slot.",
         )
@@ -42,7 +42,7 @@ async def specimen_read(trial: Trial) -> AsyncGenerator[CheckStep]:
     if read.mrz is None:
         yield _step(Outcome.FAILED, "No machine readable zone was found.", action="clean")
         return
-    if read.mrz.issuer != SPECIMEN:
+    if read.mrz.issuer != SPECIMEN_ISSUER:
         yield _step(
             Outcome.ABORTED,
             "That is no specimen, so nothing is said of it.",
@@ -58,7 +58,7 @@ async def specimen_read(trial: Trial) -> AsyncGenerator[CheckStep]:
             )
             yield _step(check.outcome, text, name="specimen.check_digits")
     for image in read.images:
-        yield CheckStep(
+        yield SelfTestStep(
             name=f"specimen.image.{image.light}.{image.area}",
             outcome=Outcome.SUCCESSFUL,
             text=f"An image came: {image.area}, {image.light}.",
@@ -69,5 +69,5 @@ async def specimen_read(trial: Trial) -> AsyncGenerator[CheckStep]:
         yield _step(Outcome.SUCCESSFUL, "Its chip answered.", name="specimen.chip")
 
 
-def _step(outcome: Outcome, text: str, *, name: str = "specimen.read", **more: Any) -> CheckStep:
-    return CheckStep(name=name, outcome=outcome, text=text, **more)
+def _step(outcome: Outcome, text: str, *, name: str = "specimen.read", **more: Any) -> SelfTestStep:
+    return SelfTestStep(name=name, outcome=outcome, text=text, **more)

@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight, overall
+from drivers.observation import Attachment, Check, CheckGroup, Outcome, Weight, overall_outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
-from drivers.passport.mrz import Format, Mrz, checks, parse
+from drivers.passport.mrz import Mrz, MrzFormat, mrz_checks, parse
 from drivers.passport.observations import (
-    Area,
     BarcodeRead,
     CapturedImage,
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentArea,
+    DocumentChecked,
     DocumentPlaced,
     DocumentRead,
     DocumentRemoved,
-    Ended,
+    IlluminationType,
     ImageCaptured,
-    Light,
     LineSource,
     MrzRead,
-    Trigger,
+    ReadTrigger,
+    TransactionEnd,
 )
 from drivers.passport.seals import Barcode
 
@@ -46,7 +46,7 @@ BOTH_SIDES = Check(
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class CardSide:
     """What a side of a card leaves for the one that follows: the zone of a TD1 is on the back."""
 
     transaction: str
@@ -55,13 +55,13 @@ class Side:
     def is_other_of(self, mrz: Mrz | None) -> bool:
         """Whether the side with this zone may be the other one: of a card, just one side has a zone."""
         one, other = self.mrz, mrz
-        return (one is None) is not (other is None) and (one or other).format is Format.TD1  # type: ignore[union-attr]
+        return (one is None) is not (other is None) and (one or other).format is MrzFormat.TD1  # type: ignore[union-attr]
 
 
-class Transaction:
+class DocumentTransaction:
     """The observations of one document. `before` is the side read just before, if there was one."""
 
-    def __init__(self, trigger: Trigger, today: date, before: Side | None = None) -> None:
+    def __init__(self, trigger: ReadTrigger, today: date, before: CardSide | None = None) -> None:
         self.id = str(uuid.uuid4())
         self.mrz: Mrz | None = None
         self._trigger = trigger
@@ -73,23 +73,25 @@ class Transaction:
         self._chip: ChipResult | None = None
         self._checks: dict[str, Check] = {}
 
-    def placed(self) -> DocumentPlaced:
+    def on_placed(self) -> DocumentPlaced:
         """Something lies on the reader."""
         return DocumentPlaced(trigger=self._trigger, transaction=self.id)
 
-    def zone(self, lines: Sequence[str], source: LineSource = LineSource.OCR, wire: bytes = b"") -> MrzRead:
+    def on_mrz(self, lines: Sequence[str], source: LineSource = LineSource.OCR, wire: bytes = b"") -> MrzRead:
         """Lines were read; they are judged here."""
         self._lines = tuple(lines)
         self.mrz = parse(self._lines, self._today)
-        made = checks(self.mrz, self._today)
+        made = mrz_checks(self.mrz, self._today)
         self._note(made)
         return MrzRead(
             source=source, lines=self._lines, mrz=self.mrz, checks=made, wire=wire, transaction=self.id
         )
 
-    def image(self, light: Light, area: Area, media_type: str, content: bytes) -> ImageCaptured:
+    def on_image(
+        self, light: IlluminationType, area: DocumentArea, media_type: str, content: bytes
+    ) -> ImageCaptured:
         """An image was taken."""
-        image = Attachment.of(f"{area}_{light}", media_type, content)
+        image = Attachment.from_bytes(f"{area}_{light}", media_type, content)
         self._images.append(
             CapturedImage(
                 light=light,
@@ -101,31 +103,31 @@ class Transaction:
         )
         return ImageCaptured(light=light, area=area, attachments=(image,), transaction=self.id)
 
-    def barcode(self, barcode: Barcode, made: Iterable[Check]) -> BarcodeRead:
+    def on_barcode(self, barcode: Barcode, made: Iterable[Check]) -> BarcodeRead:
         """A barcode was read and judged against the zone of this document."""
         made = tuple(made)
         self._barcodes.append(barcode)
         self._note(made)
         return BarcodeRead(barcode=barcode, checks=made, transaction=self.id)
 
-    def progress(self, progress: ChipProgress) -> ChipProgressed:
+    def on_chip_progress(self, progress: ChipProgress) -> ChipReadProgress:
         """The chip was read further."""
-        return ChipProgressed(progress=progress, transaction=self.id)
+        return ChipReadProgress(progress=progress, transaction=self.id)
 
-    def chip(self, result: ChipResult) -> ChipRead:
+    def on_chip_result(self, result: ChipResult) -> ChipRead:
         """The chip was read to its end, whatever that was."""
         self._chip = result
         self._note(result.checks)
         faces = tuple(face for face in (result.face, result.face_decoded) if face is not None)
         return ChipRead(chip=result, attachments=faces, transaction=self.id)
 
-    def no_chip(self, expected: ChipExpectation) -> ChecksMade:
+    def on_no_chip(self, expected: ChipExpectation) -> DocumentChecked:
         """No chip answered. That is a finding only where there should be one."""
         missed = expected == "always" or (
             expected == "passports" and self.mrz is not None and self.mrz.document_code.startswith("P")
         )
         outcome = Outcome.UNDETERMINED if missed else Outcome.NOT_SUPPORTED
-        return self.checked(
+        return self.on_checks(
             [
                 Check(
                     id="chip.access",
@@ -141,30 +143,30 @@ class Transaction:
             ]
         )
 
-    def checked(self, made: Iterable[Check]) -> ChecksMade:
+    def on_checks(self, made: Iterable[Check]) -> DocumentChecked:
         """Checks were made by the reader."""
         made = tuple(made)
         self._note(made)
-        return ChecksMade(checks=made, transaction=self.id)
+        return DocumentChecked(checks=made, transaction=self.id)
 
-    def cut_short(self, ended: Ended, expected: Iterable[str]) -> ChecksMade:
+    def on_interrupted(self, ended: TransactionEnd, expected: Iterable[str]) -> DocumentChecked:
         """End before everything was tried: what of the `expected` checks was not made did not run to its end.
 
         The zone's own checks are among them as long as no zone was read.
         """
-        zone = () if self._lines else tuple(check.id for check in checks(None, self._today))
+        zone = () if self._lines else tuple(check.id for check in mrz_checks(None, self._today))
         missing = (name for name in (*zone, *expected) if name not in self._checks)
-        return self.checked(_aborted(name, ended) for name in missing)
+        return self.on_checks(_aborted(name, ended) for name in missing)
 
-    def removed(self, ended: Ended) -> DocumentRemoved:
+    def on_removed(self, ended: TransactionEnd) -> DocumentRemoved:
         """It was taken away, after its result (`complete`) or before."""
-        return DocumentRemoved(ended=ended, transaction=self.id)
+        return DocumentRemoved(end_reason=ended, transaction=self.id)
 
-    def result(self, ended: Ended = Ended.COMPLETE, wire: bytes = b"") -> DocumentRead:
+    def result(self, ended: TransactionEnd = TransactionEnd.COMPLETE, wire: bytes = b"") -> DocumentRead:
         """Everything there is, now that no more will come."""
         if not self._lines:
             # What is known already stands: a zone that nobody came to read is not a zone that is not there.
-            self._checks = {check.id: check for check in checks(None, self._today)} | self._checks
+            self._checks = {check.id: check for check in mrz_checks(None, self._today)} | self._checks
         before = self._before
         if before is not None and not before.is_other_of(self.mrz):
             before = None
@@ -173,22 +175,22 @@ class Transaction:
         made = tuple(self._checks.values())
         return DocumentRead(
             trigger=self._trigger,
-            ended=ended,
+            end_reason=ended,
             lines=self._lines,
             mrz=self.mrz,
             checks=made,
-            overall=overall(made),
+            overall_outcome=overall_outcome(made),
             chip=self._chip,
             barcodes=tuple(self._barcodes),
             images=tuple(self._images),
-            continues=None if before is None else before.transaction,
+            previous_side_transaction=None if before is None else before.transaction,
             transaction=self.id,
             wire=wire,
         )
 
-    def side(self) -> Side:
+    def side(self) -> CardSide:
         """What links the other side of the same card to this one."""
-        return Side(self.id, self.mrz)
+        return CardSide(self.id, self.mrz)
 
     def _note(self, made: Iterable[Check]) -> None:
         self._checks |= {check.id: check for check in made}
@@ -202,13 +204,13 @@ _GROUPS = {
     "combined": CheckGroup.COMBINED,
 }
 _CUT_SHORT = {
-    Ended.REMOVED: ("document_removed", "The document was taken away during the read."),
-    Ended.REPLACED: ("document_replaced", "The next document came during the read."),
-    Ended.READER_LOST: ("reader_lost", "The reader failed during the read."),
+    TransactionEnd.REMOVED: ("document_removed", "The document was taken away during the read."),
+    TransactionEnd.REPLACED: ("document_replaced", "The next document came during the read."),
+    TransactionEnd.READER_LOST: ("reader_lost", "The reader failed during the read."),
 }
 
 
-def _aborted(check: str, ended: Ended) -> Check:
+def _aborted(check: str, ended: TransactionEnd) -> Check:
     reason, text = _CUT_SHORT.get(ended, (str(ended), None))
     return Check(
         id=check,

@@ -8,85 +8,87 @@ from typing import Any, Self
 
 from pydantic import TypeAdapter
 
-from drivers.self_test import CheckLevel, CheckReport
-from gateway.api.models import EventView, Live, PostView, TraceItem
-from gateway.api.operations import Order, Reveal, Who
-from gateway.ipc.frames import Corridor, Kind
-from gateway.ipc.rpc import Questions
+from drivers.self_test import SelfTestLevel, SelfTestReport
+from gateway.api.models import EventView, LiveUpdate, PostView, TraceItem
+from gateway.api.operations import Actor, ManagementOperation, RevealTrace
+from gateway.ipc.frames import FrameConnection, FrameType
+from gateway.ipc.rpc import RpcClient
 
 _EVENTS = TypeAdapter(list[EventView])
 
 
-class Intercom:
+class DaemonClient:
     """The console's end, a `gateway.api.interface.Daemon`.
 
     `gone` is set when the daemon has closed its own: then the console ends, too.
     """
 
     def __init__(self) -> None:
-        self.gone = asyncio.Event()
-        self._corridor = Corridor(self._received, self._lost)
-        self._questions = Questions(self._corridor.send)
+        self.disconnected = asyncio.Event()
+        self._connection = FrameConnection(self._on_frame, self._on_lost)
+        self._rpc = RpcClient(self._connection.send)
 
     @classmethod
-    async def on(cls, descriptor: int) -> Self:
+    async def connect(cls, descriptor: int) -> Self:
         """Speak to the daemon on a socket that it has handed over."""
         intercom = cls()
         channel = socket.socket(fileno=descriptor)
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: intercom._corridor, sock=channel)
+        await loop.create_unix_connection(lambda: intercom._connection, sock=channel)
         return intercom
 
     def close(self) -> None:
         """Ask nothing any more."""
-        self._corridor.close()
+        self._connection.close()
 
     async def view(self) -> PostView:
         """The whole post at this moment."""
-        return PostView.model_validate_json(await self._questions.ask_once("view"))
+        return PostView.model_validate_json(await self._rpc.call("view"))
 
-    async def tail(self, position: str) -> list[EventView]:
+    async def last_events(self, position: str) -> list[EventView]:
         """The last events of a device, oldest first, without anything personal."""
-        return _EVENTS.validate_json(await self._questions.ask_once("tail", position=position))
+        return _EVENTS.validate_json(await self._rpc.call("tail", position=position))
 
-    async def check(self, position: str, level: CheckLevel, by: Who) -> CheckReport:
+    async def check(self, position: str, level: SelfTestLevel, actor: Actor) -> SelfTestReport:
         """Try a device; takes up to half a minute, and at the interactive level a minute."""
-        answer = await self._questions.ask_once("check", position=position, level=level, by=_plain(by))
-        return CheckReport.model_validate_json(answer)
+        answer = await self._rpc.call("check", position=position, level=level, by=_to_json(actor))
+        return SelfTestReport.model_validate_json(answer)
 
-    async def obey(self, position: str, order: Order, by: Who) -> None:
+    async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
         """Do it, and make a record of who asked for it."""
-        body = order.model_dump_json().encode()
-        await self._questions.ask_once("obey", body, position=position, by=_plain(by))
+        body = operation.model_dump_json().encode()
+        await self._rpc.call("obey", body, position=position, by=_to_json(actor))
 
-    async def live(self) -> AsyncGenerator[Live]:
+    async def subscribe(self) -> AsyncGenerator[LiveUpdate]:
         """News, until closed. Who does not keep up loses the oldest."""
-        async with aclosing(self._questions.ask("live")) as pieces:
+        async with aclosing(self._rpc.stream("live")) as pieces:
             async for piece in pieces:
-                yield Live.model_validate_json(piece.body)
+                yield LiveUpdate.model_validate_json(piece.body)
 
     async def trace(
-        self, position: str, by: Who, reveal: Reveal | None = None
+        self, position: str, actor: Actor, reveal: RevealTrace | None = None
     ) -> AsyncGenerator[TraceItem | None]:
         """First None, then what crosses a device's wire from that moment on; its bytes only with `reveal`."""
         body = reveal.model_dump_json().encode() if reveal is not None else b""
-        asked = self._questions.ask("trace", body, position=position, by=_plain(by))
+        asked = self._rpc.stream("trace", body, position=position, by=_to_json(actor))
         async with aclosing(asked) as pieces:
             async for piece in pieces:
                 if not piece.body:
                     yield None
                     continue
                 item = TraceItem.model_validate_json(piece.body)
-                yield item.model_copy(update={"lost": item.lost + piece.lost}) if piece.lost else item
+                yield (
+                    item.model_copy(update={"lost": item.dropped + piece.dropped}) if piece.dropped else item
+                )
 
-    def _received(self, kind: Kind, head: dict[str, Any], body: bytes) -> None:
-        if kind is Kind.TOLD:
-            self._questions.told(head, body)
+    def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:
+        if kind is FrameType.RESPONSE_CHUNK:
+            self._rpc.on_chunk(head, body)
 
-    def _lost(self) -> None:
-        self._questions.gone("The gateway has ended.")
-        self.gone.set()
+    def _on_lost(self) -> None:
+        self._rpc.connection_lost("The gateway has ended.")
+        self.disconnected.set()
 
 
-def _plain(by: Who) -> dict[str, Any]:
-    return by.model_dump(mode="json")
+def _to_json(actor: Actor) -> dict[str, Any]:
+    return actor.model_dump(mode="json")

@@ -10,55 +10,59 @@ from gateway.contract.envelope import Provenance
 from gateway.contract.states import DestinationReport, DeviceState, GatewayReport
 
 
-class View(BaseModel):
+class ApiModel(BaseModel):
     """Something that is shown."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Counters(View):
+class CountersView(ApiModel):
     """What a device has done. They belong to its serial number, and move with it to another position."""
 
     online_s: float = Field(0, ge=0, description="Time online, in seconds.", examples=[36000.0])
-    good: int = Field(0, ge=0, description="What it read well: events handed up.", examples=[1200])
-    bad: int = Field(0, ge=0, description="What meant nothing: bad frames and failed reads.", examples=[7])
-    retries: int = Field(0, ge=0, description="Attempts to open it that failed.", examples=[3])
+    good_reads: int = Field(0, ge=0, description="What it read well: events handed up.", examples=[1200])
+    bad_reads: int = Field(
+        0, ge=0, description="What meant nothing: bad frames and failed reads.", examples=[7]
+    )
+    open_failures: int = Field(0, ge=0, description="Attempts to open it that failed.", examples=[3])
     disconnects: int = Field(0, ge=0, description="How often it was lost while open.", examples=[1])
 
 
-class Hour(View):
+class HourlyCountsView(ApiModel):
     """What a device has done in one hour."""
 
     at: AwareDatetime = Field(description="When it began.", examples=["2026-11-28T08:00:00Z"])
-    good: int = Field(0, ge=0, description="As of counters.", examples=[120])
-    bad: int = Field(0, ge=0, description="As of counters.", examples=[7])
-    retries: int = Field(0, ge=0, description="As of counters.", examples=[3])
+    good_reads: int = Field(0, ge=0, description="As of counters.", examples=[120])
+    bad_reads: int = Field(0, ge=0, description="As of counters.", examples=[7])
+    open_failures: int = Field(0, ge=0, description="As of counters.", examples=[3])
     disconnects: int = Field(0, ge=0, description="As of counters.", examples=[1])
 
 
-class Tally(View):
+class CountersHistoryView(ApiModel):
     """The counters of one serial number, over its life and since somebody set them to zero."""
 
-    lifetime: Counters = Field(Counters(), description="Since it was first seen.", examples=[{}])
-    since_reset: Counters = Field(Counters(), description="Since they were last reset.", examples=[{}])
+    lifetime: CountersView = Field(CountersView(), description="Since it was first seen.", examples=[{}])
+    since_reset: CountersView = Field(
+        CountersView(), description="Since they were last reset.", examples=[{}]
+    )
     reset_at: AwareDatetime | None = Field(
         None, description="When they were last reset.", examples=["2026-11-28T08:15:30Z"]
     )
-    hours: tuple[Hour, ...] = Field(
+    hours: tuple[HourlyCountsView, ...] = Field(
         (),
         description="The last day, the oldest hour first, without those in which nothing happened.",
         examples=[[]],
     )
 
 
-class Claimed(View):
+class ClaimHolderView(ApiModel):
     """Who has a device to itself."""
 
     station: str = Field(description="Name of the station.", examples=["lane-1"])
     since: AwareDatetime = Field(description="Since when.", examples=["2026-11-28T08:15:30Z"])
 
 
-class DeviceView(View):
+class DeviceView(ApiModel):
     """Everything that is known of one position."""
 
     position: str = Field(description="Lane and device.", examples=["lane-1/reader"])
@@ -72,24 +76,24 @@ class DeviceView(View):
         description="How it is, why, and what to do.",
         examples=[{"state": "online", "since": "2026-11-28T08:15:30Z", "session": "0f8fad5bd9cb469f"}],
     )
-    beneath: DeviceState | None = Field(
+    actual_state: DeviceState | None = Field(
         None,
         description="How it is really, while maintenance or a waiting serial number hides that.",
         examples=[None],
     )
     identity: Identity | None = Field(None, description="Who answered last.", examples=[{"model": "OCR315e"}])
-    accepted: str | None = Field(
+    accepted_serial_number: str | None = Field(
         None,
         description="The serial number that belongs here; another one waits as `pending`.",
         examples=["SIM0001"],
     )
-    last_good: AwareDatetime | None = Field(
+    last_good_read_at: AwareDatetime | None = Field(
         None, description="When it last read something well.", examples=["2026-11-28T08:15:30Z"]
     )
-    claim: Claimed | None = Field(None, description="Who has claimed it.", examples=[None])
+    claim: ClaimHolderView | None = Field(None, description="Who has claimed it.", examples=[None])
     restarts: int = Field(0, ge=0, description="Its process was replaced this often.", examples=[0])
     pid: int | None = Field(None, description="Its process, while there is one.", examples=[4711])
-    withheld: int = Field(
+    suppressed_events: int = Field(
         0,
         ge=0,
         description="Events kept back in maintenance or while pending: no officer has seen them.",
@@ -98,12 +102,14 @@ class DeviceView(View):
     maintenance_until: AwareDatetime | None = Field(
         None, description="When maintenance ends by itself.", examples=[None]
     )
-    tally: Tally = Field(Tally(), description="Its counters.", examples=[{}])
+    counters: CountersHistoryView = Field(CountersHistoryView(), description="Its counters.", examples=[{}])
     commands: tuple[str, ...] = Field((), description="Verbs that it obeys.", examples=[["capture"]])
-    levels: tuple[str, ...] = Field((), description="Levels of check that it knows.", examples=[["internal"]])
+    check_levels: tuple[str, ...] = Field(
+        (), description="Levels of check that it knows.", examples=[["internal"]]
+    )
 
 
-class PostView(View):
+class PostView(ApiModel):
     """The whole post at a moment."""
 
     site: str = Field(description="The site.", examples=["ke-busia"])
@@ -127,20 +133,20 @@ class PostView(View):
     devices: tuple[DeviceView, ...] = Field(description="In the order of the file.", examples=[[]])
 
 
-class EventView(View):
+class EventView(ApiModel):
     """An event without anything personal: what its model's allow-list shows, of all else type and size."""
 
     position: str = Field(description="Where it was said.", examples=["lane-1/reader"])
     type: str = Field(description="Event type.", examples=["document.read"])
     at: AwareDatetime = Field(description="When, by the wall clock.", examples=["2026-11-28T08:15:30Z"])
     provenance: Provenance = Field(description="What kind of device said it.", examples=["live"])
-    took_ms: float | None = Field(
+    latency_ms: float | None = Field(
         None, description="From its last byte to the broker's acknowledgement, if known.", examples=[2.4]
     )
     data: dict[str, Any] = Field(description="Redacted content.", examples=[{"lines": "<tuple len=2>"}])
 
 
-class TraceItem(View):
+class TraceItem(ApiModel):
     """Something that crossed a device's wire."""
 
     at_s: float = Field(ge=0, description="Seconds since the trace began.", examples=[1.25])
@@ -149,29 +155,29 @@ class TraceItem(View):
     hex: str | None = Field(
         None, description="The bytes, in hexadecimal; only where they were asked for.", examples=["1c 02 50"]
     )
-    lost: int = Field(
+    dropped: int = Field(
         0, ge=0, description="How many before it were lost: too much came to be shown.", examples=[0]
     )
-    meaning: str = Field("", description="What it means, without anything personal.", examples=["MRZ frame"])
+    summary: str = Field("", description="What it means, without anything personal.", examples=["MRZ frame"])
     transfer: dict[str, Any] | None = Field(
         None, description="What only a USB transfer has: endpoint, stage, status, setup.", examples=[None]
     )
 
 
-class Finding(View):
+class Finding(ApiModel):
     """Something that is not as it should be, and the remedy."""
 
     code: str = Field(description="What, as a code.", examples=["port_held"])
     severity: Literal["ok", "notice", "warning", "error"] = Field(
         description="`ok` says that this was looked at and is well.", examples=["error"]
     )
-    about: str = Field(description="A position, or a part of the post.", examples=["lane-1/reader"])
+    subject: str = Field(description="A position, or a part of the post.", examples=["lane-1/reader"])
     text: str = Field(description="What was found, in a plain sentence.", examples=["ModemManager holds it."])
     action: Action = Field(Action.NONE, description="What a person should do.", examples=["restart"])
     how: str = Field("", description="How to do it.", examples=["sudo systemctl mask --now ModemManager"])
 
 
-class Live(View):
+class LiveUpdate(ApiModel):
     """One piece of news, as it is pushed to whoever looks."""
 
     kind: Literal["device", "event", "post"] = Field(
@@ -182,7 +188,7 @@ class Live(View):
     event: EventView | None = Field(None, description="What a device has said.", examples=[None])
 
 
-class ClaimView(View):
+class ClaimView(ApiModel):
     """One device that a station has to itself."""
 
     position: str = Field(description="Lane and device.", examples=["lane-1/reader"])
@@ -190,7 +196,7 @@ class ClaimView(View):
     since: AwareDatetime = Field(description="Since when.", examples=["2026-11-28T08:15:30Z"])
 
 
-class StreamView(View):
+class StreamView(ApiModel):
     """What one stream has in the outbox, without what it says."""
 
     stream: str = Field(description="Position and delivery class.", examples=["lane-1/reader/traveller"])
@@ -200,7 +206,7 @@ class StreamView(View):
     last: int = Field(ge=0, description="The number given last.", examples=[42])
 
 
-class OutboxView(View):
+class OutboxView(ApiModel):
     """What waits for delivery, and for whom."""
 
     destinations: tuple[DestinationReport, ...] = Field(
@@ -209,7 +215,7 @@ class OutboxView(View):
     streams: tuple[StreamView, ...] = Field(description="What waits, a stream each.", examples=[[]])
 
 
-class AuditEntry(View):
+class AuditEntry(ApiModel):
     """One record: a command decided or ended, a claim changed, something that a technician did."""
 
     at: AwareDatetime = Field(

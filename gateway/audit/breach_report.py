@@ -9,25 +9,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.audit.hash_chain import LOST, RESUMED, STARTED, STOPPED, Line
+from gateway.audit.hash_chain import LINES_DROPPED, RESUMED, STARTED, STOPPED, AuditLine
 
 
 @dataclass
-class Person:
+class ActorRecord:
     """One station or technician, and what they did in the window."""
 
-    who: str
+    name: str
     kind: str
     """`station` at the broker, or `technician`."""
     first: str
     last: str
-    did: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
     """Verbs and orders, by how often; refused ones as `verb refused`."""
     positions: set[str] = field(default_factory=set)
 
 
 @dataclass
-class Session:
+class TransactionRecord:
     """What belongs to one traveller, document or capture, as far as somebody has commanded for it."""
 
     transaction: str
@@ -38,7 +38,7 @@ class Session:
 
 
 @dataclass
-class Extract:
+class BreachReport:
     """What the audit tells of a window."""
 
     since: str
@@ -48,15 +48,15 @@ class Extract:
     """Starts of the gateway in the window, and the run that was on when it began."""
     reads: dict[str, Counter[str]] = field(default_factory=dict)
     """By family and position: how often something about a person was read."""
-    people: dict[tuple[str, str], Person] = field(default_factory=dict)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    revealed: list[dict[str, str]] = field(default_factory=list)
+    actors: dict[tuple[str, str], ActorRecord] = field(default_factory=dict)
+    transactions: dict[str, TransactionRecord] = field(default_factory=dict)
+    reveals: list[dict[str, str]] = field(default_factory=list)
     """Who saw what crosses a wire as it is, why, and where."""
     incomplete: list[str] = field(default_factory=list)
     """Why there may be more than this tells."""
 
     @property
-    def most_sessions(self) -> int:
+    def max_transactions(self) -> int:
         """As many travellers, documents or captures as there can have been at most: one a read."""
         return sum(reads.total() for reads in self.reads.values())
 
@@ -68,27 +68,27 @@ class Extract:
             brokers.add("headquarters")
         return sorted(brokers)
 
-    def plain(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As JSON."""
         return {
             "from": self.since,
             "to": self.until,
             "audit_lines": self.lines,
             "runs": self.runs,
-            "data_classes": [CLASSES[family] for family in sorted(self.reads)],
-            "sessions_at_most": self.most_sessions,
+            "data_classes": [DATA_CATEGORIES[family] for family in sorted(self.reads)],
+            "sessions_at_most": self.max_transactions,
             "reads": {family: dict(reads) for family, reads in sorted(self.reads.items())},
             "recipients": self.recipients,
             "people": [
                 {
-                    "who": person.who,
+                    "who": person.name,
                     "kind": person.kind,
                     "first": person.first,
                     "last": person.last,
-                    "did": dict(person.did),
+                    "did": dict(person.operations),
                     "positions": sorted(person.positions),
                 }
-                for _, person in sorted(self.people.items())
+                for _, person in sorted(self.actors.items())
             ],
             "sessions": [
                 {
@@ -98,16 +98,18 @@ class Extract:
                     "positions": sorted(session.positions),
                     "who": sorted(session.who),
                 }
-                for session in self.sessions.values()
+                for session in self.transactions.values()
             ],
-            "wires_revealed": self.revealed,
+            "wires_revealed": self.reveals,
             "incomplete": self.incomplete,
         }
 
 
-def extract(lines: Iterable[Line], since: str, until: str, session: str | None = None) -> Extract:
+def build_report(
+    lines: Iterable[AuditLine], since: str, until: str, session: str | None = None
+) -> BreachReport:
     """Collect what lies in a window; times as in the audit, UTC. `session`: one transaction, or one run."""
-    found = Extract(since, until)
+    found = BreachReport(since, until)
     began: str | None = None
     running: dict[str, Any] = {}
     goes_on = False
@@ -124,7 +126,7 @@ def extract(lines: Iterable[Line], since: str, until: str, session: str | None =
         if line.at < since:
             continue
         if line.at >= until:
-            if line.type == HANDLED and str(line.data.get("from", until)) < until:
+            if line.type == TRAVELLER_READS and str(line.data.get("from", until)) < until:
                 _reads(found, line, "part of these reads was after the window")
             continue
         if session is not None and session not in (line.transaction, running.get("session")):
@@ -132,7 +134,7 @@ def extract(lines: Iterable[Line], since: str, until: str, session: str | None =
         found.lines += 1
         if running and running not in found.runs:
             found.runs.append(running)
-        _take(found, line, since)
+        _add_line(found, line, since)
     if goes_on:
         found.incomplete.append("the gateway runs: reads since its last checkpoint are not counted yet")
     if began is None or began > since:
@@ -140,36 +142,40 @@ def extract(lines: Iterable[Line], since: str, until: str, session: str | None =
     return found
 
 
-def _take(found: Extract, line: Line, since: str) -> None:
+def _add_line(report: BreachReport, line: AuditLine, since: str) -> None:
     said = line.data
     match line.type:
         case "traveller.handled":
             early = str(said.get("from", line.at)) < since
-            _reads(found, line, "part of these reads was before the window" if early else "")
+            _reads(report, line, "part of these reads was before the window" if early else "")
         case "command.decided":
             refused = said.get("decision") in ("rejected", "expired")
             verb = f"{said.get('verb')} refused" if refused else str(said.get("verb"))
-            _did(found, line, said.get("station"), "station", verb, _count(said.get("times")))
+            _count_operation(report, line, said.get("station"), "station", verb, _count(said.get("times")))
         case "claim.changed":
             who = said.get("holder") or said.get("previous_holder")
-            _did(found, line, who, "station", f"claim {said.get('change')}")
+            _count_operation(report, line, who, "station", f"claim {said.get('change')}")
         case "technician.acted":
-            _did(found, line, said.get("who"), "technician", str(said.get("order")))
+            _count_operation(report, line, said.get("who"), "technician", str(said.get("order")))
             if said.get("order") == "reveal":
                 told = {"who": str(said.get("who")), "reason": str(said.get("reason"))}
-                found.revealed.append({"at": line.at, "position": line.position} | told)
-        case kind if kind in (LOST, RESUMED):
-            found.incomplete.append(f"lines are missing or half at line {line.n} of {line.at}")
+                report.reveals.append({"at": line.at, "position": line.position} | told)
+        case kind if kind in (LINES_DROPPED, RESUMED):
+            report.incomplete.append(f"lines are missing or half at line {line.n} of {line.at}")
 
 
-def _did(found: Extract, line: Line, who: object, kind: str, what: str, times: int = 1) -> None:
-    name = str(who or "unknown")
-    person = found.people.setdefault((kind, name), Person(name, kind, line.at, line.at))
+def _count_operation(
+    report: BreachReport, line: AuditLine, actor_name: object, kind: str, operation: str, times: int = 1
+) -> None:
+    name = str(actor_name or "unknown")
+    person = report.actors.setdefault((kind, name), ActorRecord(name, kind, line.at, line.at))
     person.last = line.at
-    person.did[what] += times
+    person.operations[operation] += times
     person.positions.add(line.position)
     if kind == "station" and line.transaction:
-        session = found.sessions.setdefault(line.transaction, Session(line.transaction, line.at, line.at))
+        session = report.transactions.setdefault(
+            line.transaction, TransactionRecord(line.transaction, line.at, line.at)
+        )
         session.last = line.at
         session.positions.add(line.position)
         session.who.add(name)
@@ -180,26 +186,26 @@ def _count(said: object) -> int:
     return said if type(said) is int else 1
 
 
-def _reads(found: Extract, line: Line, doubt: str) -> None:
+def _reads(report: BreachReport, line: AuditLine, doubt: str) -> None:
     for family, reads in _families(line.data):
-        found.reads.setdefault(family, Counter()).update(reads)
-    if doubt and doubt not in found.incomplete:
-        found.incomplete.append(doubt)
+        report.reads.setdefault(family, Counter()).update(reads)
+    if doubt and doubt not in report.incomplete:
+        report.incomplete.append(doubt)
 
 
 def _families(said: dict[str, Any]) -> Iterator[tuple[str, dict[str, int]]]:
     told = said.get("reads")
     for family, reads in told.items() if isinstance(told, dict) else ():
-        if family in CLASSES and isinstance(reads, dict):
+        if family in DATA_CATEGORIES and isinstance(reads, dict):
             yield family, {str(position): n for position, n in reads.items() if isinstance(n, int)}
 
 
-CLASSES = {
+DATA_CATEGORIES = {
     "passport_reader": "what a travel document says: names, number, dates, nationality, images, chip",
     "fingerprint_scanner": "fingerprints (biometric)",
     "camera": "images of faces (biometric), number plates",
     "card_reader": "numbers of access cards",
 }
 """By the family of a device: the kind of data about persons that it takes."""
-HANDLED = "traveller.handled"
+TRAVELLER_READS = "traveller.handled"
 """How often a device has read since the last such line; written every hour and at the end of a run."""

@@ -18,19 +18,24 @@ from pathlib import Path
 from typing import Any
 
 GENESIS = "0" * 64
-CHECKPOINT, RESUMED, REMOVED, LOST = "audit.checkpoint", "audit.resumed", "audit.removed", "audit.lost"
+CHECKPOINT, RESUMED, PRUNED, LINES_DROPPED = (
+    "audit.checkpoint",
+    "audit.resumed",
+    "audit.removed",
+    "audit.lost",
+)
 STARTED, STOPPED = "gateway.started", "gateway.stopped"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MOMENT = re.compile(r"(19[7-9]|2\d\d)\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _BLOCK = 64 * 1024
-_SEAL = b',"jws":"'
+_SIGNATURE_FIELD = b',"jws":"'
 
 Sign = Callable[[bytes], str]
 """Makes a detached JWS of some bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AuditLine:
     """One line that is whole."""
 
     n: int
@@ -45,22 +50,22 @@ class Line:
     @property
     def digest(self) -> str:
         """What the next line has as its `prev`."""
-        return digest(self.raw)
+        return line_hash(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RawLine:
     """One line as it stands in a file, whatever it is."""
 
     file: Path
     number: int
     raw: bytes
-    ended: bool
+    is_terminated: bool
     """Whether a line end follows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """Number and hash of the line that was written last. Not in the chain: a note beside it."""
 
     n: int = 0
@@ -71,7 +76,7 @@ class Head:
         return f"{self.n:020d} {self.digest}\n".encode()
 
     @classmethod
-    def read(cls, file: Path) -> "Head | None":
+    def read(cls, file: Path) -> "ChainHead | None":
         """Read the note; None where there is none, or none that makes sense."""
         try:
             n, hexed = file.read_text("ascii").split()
@@ -80,16 +85,16 @@ class Head:
         return cls(int(n), hexed) if re.fullmatch(r"[0-9]{20}", n) and _HASH.fullmatch(hexed) else None
 
 
-def digest(raw: bytes) -> str:
+def line_hash(raw: bytes) -> str:
     """The hash of a line, without its line end."""
     return sha256(raw).hexdigest()
 
 
-def parse(raw: bytes) -> Line | None:
+def parse_line(raw: bytes) -> AuditLine | None:
     """Read a line; None when it is not whole, or not as we write lines: each has one spelling."""
     try:
         found = json.loads(raw)
-        if not isinstance(found, dict) or _spelled(found) != raw:
+        if not isinstance(found, dict) or _canonical_json(found) != raw:
             return None
     except (ValueError, RecursionError):
         return None
@@ -101,13 +106,13 @@ def parse(raw: bytes) -> Line | None:
         return None
     if not isinstance(data, dict) or not all(isinstance(word, str) for word in words):
         return None
-    if not _is_moment(at):
+    if not _is_timestamp(at):
         return None
-    return Line(n, prev, at, position, kind, transaction, data, raw)
+    return AuditLine(n, prev, at, position, kind, transaction, data, raw)
 
 
-def written(
-    head: Head,
+def format_line(
+    head: ChainHead,
     at: str,
     position: str,
     kind: str,
@@ -121,44 +126,44 @@ def written(
     entry = {"n": head.n + 1 + skipped, "prev": head.digest, "at": at, "position": position, "type": kind}
     if transaction:
         entry["transaction"] = transaction
-    raw = _spelled(entry | {"data": data})
-    return raw if sign is None else raw[:-1] + _SEAL + sign(raw).encode() + b'"}'
+    raw = _canonical_json(entry | {"data": data})
+    return raw if sign is None else raw[:-1] + _SIGNATURE_FIELD + sign(raw).encode() + b'"}'
 
 
-def _is_moment(text: str) -> bool:
+def _is_timestamp(text: str) -> bool:
     try:
         return _MOMENT.fullmatch(text) is not None and datetime.fromisoformat(text) is not None
     except ValueError:
         return False
 
 
-def _spelled(entry: dict[str, Any]) -> bytes:
+def _canonical_json(entry: dict[str, Any]) -> bytes:
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def seal_of(raw: bytes) -> tuple[bytes, str]:
+def signed_part(raw: bytes) -> tuple[bytes, str]:
     """What the signature of a checkpoint is over, and the signature; empty where there is none."""
-    body, found, rest = raw.rpartition(_SEAL)
+    body, found, rest = raw.rpartition(_SIGNATURE_FIELD)
     if not found or not rest.endswith(b'"}'):
         return raw, ""
     return body + b"}", rest[:-2].decode("ascii", "replace")
 
 
-def rows(file: Path) -> Iterator[Row]:
+def read_lines(file: Path) -> Iterator[RawLine]:
     """Every line of a file, broken ones too; raises OSError."""
-    yield from split(file, file.read_bytes())
+    yield from split_lines(file, file.read_bytes())
 
 
-def split(file: Path, content: bytes) -> Iterator[Row]:
+def split_lines(file: Path, content: bytes) -> Iterator[RawLine]:
     """Every line of what stands in a file."""
     *lines, rest = content.split(b"\n")
     for number, raw in enumerate(lines, 1):
-        yield Row(file, number, raw, ended=True)
+        yield RawLine(file, number, raw, is_terminated=True)
     if rest:
-        yield Row(file, len(lines) + 1, rest, ended=False)
+        yield RawLine(file, len(lines) + 1, rest, is_terminated=False)
 
 
-def backwards(file: Path) -> Iterator[bytes]:
+def read_backwards(file: Path) -> Iterator[bytes]:
     """The lines of a file, the last one first; none where there is no such file."""
     try:
         with file.open("rb") as lines:
@@ -179,11 +184,11 @@ def backwards(file: Path) -> Iterator[bytes]:
 
 AUDIT_FILE = "audit.jsonl"
 """The newest lines; those before are in `audit-000000000001.jsonl`, by their first line's number."""
-HEAD_FILE = "audit.head"
+CHAIN_HEAD_FILE = "audit.head"
 """Number and hash of the line written last."""
 
 
-def closed_file(folder: Path, first: int) -> Path:
+def closed_file_path(folder: Path, first: int) -> Path:
     """What a full file is called, by the number of its first line."""
     return folder / f"audit-{first:012d}.jsonl"
 

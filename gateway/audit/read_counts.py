@@ -5,12 +5,12 @@ What is counted comes with a worker's signs of life; nothing is done where an ev
 
 from collections.abc import Callable
 
-from gateway.audit.breach_report import CLASSES, HANDLED
-from gateway.audit.writer import Note
-from gateway.contract.envelope import timestamp
+from gateway.audit.breach_report import DATA_CATEGORIES, TRAVELLER_READS
+from gateway.audit.writer import AuditRecord
+from gateway.contract.envelope import to_rfc3339
 
 
-class Census:
+class HourlyReadCounts:
     """Reads since the last line. Belongs to the loop."""
 
     def __init__(self, position: str, unix_ns: Callable[[], int]) -> None:
@@ -20,19 +20,19 @@ class Census:
         self._reads: dict[str, dict[str, int]] = {}
         self._since = ""
 
-    def count(self, position: str, family: str, reads: int) -> bool:
+    def add(self, position: str, family: str, reads: int) -> bool:
         """Add; whether that is about persons, and so has to be written down in time."""
-        if not reads or family not in CLASSES:
+        if not reads or family not in DATA_CATEGORIES:
             return False
-        self._since = self._since or timestamp(self._unix_ns())
+        self._since = self._since or to_rfc3339(self._unix_ns())
         at = self._reads.setdefault(family, {})
         at[position] = at.get(position, 0) + reads
         return True
 
-    def take(self) -> list[Note]:
+    def pop_records(self) -> list[AuditRecord]:
         """The line to be written, if there is anything to tell, and begin anew."""
         if not self._reads:
             return []
         data = {"from": self._since, "reads": self._reads}
         self._reads, self._since = {}, ""
-        return [Note(timestamp(self._unix_ns()), self._position, HANDLED, data)]
+        return [AuditRecord(to_rfc3339(self._unix_ns()), self._position, TRAVELLER_READS, data)]

@@ -8,52 +8,54 @@ from pathlib import Path
 
 from gateway.audit.hash_chain import (
     AUDIT_FILE,
+    CHAIN_HEAD_FILE,
     CHECKPOINT,
     GENESIS,
-    HEAD_FILE,
-    REMOVED,
+    PRUNED,
     RESUMED,
-    Head,
-    Line,
-    Row,
+    AuditLine,
+    ChainHead,
+    RawLine,
     audit_files,
-    digest,
-    parse,
-    rows,
-    seal_of,
-    split,
+    line_hash,
+    parse_line,
+    read_lines,
+    signed_part,
+    split_lines,
 )
-from gateway.audit.tampering import Naming, Wrong
-from gateway.pki.jws import UnknownSignerError, Verifier, WrongSignatureError
+from gateway.audit.tampering import TamperClassifier, TamperFinding
+from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
 
-TRIES = 5
+READ_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
-class Verdict:
+class VerificationResult:
     """What was found out about an audit."""
 
     lines: int = 0
     files: int = 0
-    first: Line | None = None
-    last: Line | None = None
+    first: AuditLine | None = None
+    last: AuditLine | None = None
     checkpoints: int = 0
     """Those whose signature was checked and is right."""
-    strangers: set[str] = field(default_factory=set)
+    unknown_keys: set[str] = field(default_factory=set)
     """Names of keys that signed checkpoints and were not given."""
-    proved: Line | None = None
+    last_verified: AuditLine | None = None
     """The last checkpoint that is vouched for."""
-    unproved: Line | None = None
+    first_unverified: AuditLine | None = None
     """The first line that no checkpoint vouches for."""
-    halves: int = 0
+    torn_lines: int = 0
     """Lines that a power cut left half."""
-    half_at_end: bool = False
-    let_go: int = 0
+    torn_at_end: bool = False
+    pruned: int = 0
     """So many lines before the first were removed by the gateway, on record."""
-    wrong: Wrong | None = None
+    tampering: TamperFinding | None = None
 
 
-def verify(folder: Path, verifier: Verifier | None = None, expected: Iterable[Head] = ()) -> Verdict:
+def verify(
+    folder: Path, verifier: Verifier | None = None, expected: Iterable[ChainHead] = ()
+) -> VerificationResult:
     """Look at every line of the audit in a state folder; raises OSError.
 
     `expected` are lines that are known from elsewhere, such as from `audit.sealed` events.
@@ -61,23 +63,25 @@ def verify(folder: Path, verifier: Verifier | None = None, expected: Iterable[He
     Without `verifier` signatures are not looked at: then it is proved only that the lines fit each other.
     """
     noted, files, found = _read(folder)
-    walk = _Walk(found, folder / AUDIT_FILE, verifier, [*expected, *([noted] if noted is not None else ())])
+    walk = _ChainWalk(
+        found, folder / AUDIT_FILE, verifier, [*expected, *([noted] if noted is not None else ())]
+    )
     walk.verdict.files = len(files)
-    walk.verdict.wrong = walk.go() or walk.end()
+    walk.verdict.tampering = walk.run() or walk.check_end()
     return walk.verdict
 
 
-def _read(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
+def _read(folder: Path) -> tuple[ChainHead | None, list[Path], list[RawLine]]:
     """The note of the last line, and all lines; a gateway may write, close and remove files meanwhile."""
-    for _ in range(TRIES - 1):
+    for _ in range(READ_ATTEMPTS - 1):
         with contextlib.suppress(FileNotFoundError):
-            return _seen(folder)
-    return _seen(folder)
+            return _read_once(folder)
+    return _read_once(folder)
 
 
-def _seen(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
+def _read_once(folder: Path) -> tuple[ChainHead | None, list[Path], list[RawLine]]:
     """One look at all files; raises FileNotFoundError when one of them goes meanwhile."""
-    noted, newest = Head.read(folder / HEAD_FILE), folder / AUDIT_FILE
+    noted, newest = ChainHead.read(folder / CHAIN_HEAD_FILE), folder / AUDIT_FILE
     with contextlib.ExitStack() as stack:
         # Once it is open it stays the same file, whatever it is called by then.
         open_ones = [stack.enter_context(newest.open("rb"))] if newest.exists() else []
@@ -86,125 +90,129 @@ def _seen(folder: Path) -> tuple[Head | None, list[Path], list[Row]]:
             there = os.fstat(file.fileno())
             same = [os.path.samestat(each.stat(), there) for each in closed]
             closed = closed[: same.index(True)] if True in same else closed  # it was closed meanwhile
-        found = [row for file in closed for row in rows(file)]
+        found = [row for file in closed for row in read_lines(file)]
         for file in open_ones:
-            found += split(newest, file.read())
+            found += split_lines(newest, file.read())
     return noted, [*closed, *([newest] if open_ones else [])], found
 
 
-class _Walk:
+class _ChainWalk:
     """From line to line; no more than two of them are held in memory, beside their bytes."""
 
     def __init__(
-        self, found: list[Row], newest: Path, verifier: Verifier | None, known: Iterable[Head]
+        self, lines: list[RawLine], newest: Path, verifier: Verifier | None, known_heads: Iterable[ChainHead]
     ) -> None:
-        self.verdict = Verdict()
-        self._rows = found
-        self._naming = Naming(found, newest)
+        self.verdict = VerificationResult()
+        self._rows = lines
+        self._classifier = TamperClassifier(lines, newest)
         self._verifier = verifier
-        self._known: dict[int, set[str]] = {}
-        for head in known:
-            self._known.setdefault(head.n, set()).add(head.digest)
-        self._halves: list[int] = []
-        self._let_go_by = 0
+        self._known_heads: dict[int, set[str]] = {}
+        for head in known_heads:
+            self._known_heads.setdefault(head.n, set()).add(head.digest)
+        self._torn_lines: list[int] = []
+        self._pruned_by = 0
         """Number of the line that says that what was before the first was let go."""
 
-    def go(self) -> Wrong | None:
+    def run(self) -> TamperFinding | None:
         """Walk to the end, or to the first line that is wrong."""
         verdict, last = self.verdict, None
         for index, row in enumerate(self._rows):
-            line = parse(row.raw)
+            line = parse_line(row.raw)
             if line is None:
-                self._halves.append(index)
+                self._torn_lines.append(index)
                 continue
-            if not row.ended and index + 1 < len(self._rows):
-                return self._naming.say(index, "changed", "its line end is gone")
-            wrong = self._wrong(index, line, last) or self._unlike(index, line, row)
+            if not row.is_terminated and index + 1 < len(self._rows):
+                return self._classifier.finding(index, "changed", "its line end is gone")
+            wrong = self._check_line(index, line, last) or self._contradicts_known(index, line, row)
             if wrong is not None:
                 return wrong
             verdict.lines += 1
             verdict.first = verdict.first or line
             verdict.last = last = line
-            verdict.unproved = verdict.unproved or line
+            verdict.first_unverified = verdict.first_unverified or line
             if line.type == CHECKPOINT and (wrong := self._checkpoint(index, line)) is not None:
                 return wrong
         return None
 
-    def end(self) -> Wrong | None:
+    def check_end(self) -> TamperFinding | None:
         """What is wrong with the whole, once every line is in its place."""
-        verdict, naming = self.verdict, self._naming
+        verdict, naming = self.verdict, self._classifier
         n = verdict.last.n if verdict.last is not None else 0
-        if self._halves:
-            if len(self._halves) > 1 or self._rows[self._halves[0]].ended:
-                return naming.say(self._halves[0], "changed", "this is no line of the audit")
-            verdict.half_at_end = True  # the next line, which tells of it, is not written yet
-        if (most := max(self._known, default=0)) > n:
+        if self._torn_lines:
+            if len(self._torn_lines) > 1 or self._rows[self._torn_lines[0]].is_terminated:
+                return naming.finding(self._torn_lines[0], "changed", "this is no line of the audit")
+            verdict.torn_at_end = True  # the next line, which tells of it, is not written yet
+        if (most := max(self._known_heads, default=0)) > n:
             text = f"lines {n + 1} to {most} were written and are gone from the end"
-            return naming.say(len(self._rows) - 1, "cut_off", text)
-        unsigned = verdict.proved is None or verdict.proved.n < self._let_go_by
-        if self._verifier is not None and self._let_go_by and unsigned:
-            text = f"lines 1 to {verdict.let_go} are gone, and no signature vouches that they were let go"
-            return naming.say(0, "removed", text)
+            return naming.finding(len(self._rows) - 1, "cut_off", text)
+        unsigned = verdict.last_verified is None or verdict.last_verified.n < self._pruned_by
+        if self._verifier is not None and self._pruned_by and unsigned:
+            text = f"lines 1 to {verdict.pruned} are gone, and no signature vouches that they were let go"
+            return naming.finding(0, "removed", text)
         return None
 
-    def _wrong(self, index: int, line: Line, last: Line | None) -> Wrong | None:
+    def _check_line(self, index: int, line: AuditLine, last: AuditLine | None) -> TamperFinding | None:
         """What is wrong with a line in its place, if anything is."""
         missing = 0
-        halves, self._halves = self._halves, []
+        halves, self._torn_lines = self._torn_lines, []
         if line.type == RESUMED:
             found = line.data.get("missing")
             missing = found if type(found) is int else 0
-            if line.data.get("halves") == [digest(self._rows[half].raw) for half in halves]:
-                self.verdict.halves += len(halves)
+            if line.data.get("halves") == [line_hash(self._rows[half].raw) for half in halves]:
+                self.verdict.torn_lines += len(halves)
                 halves = []
         if halves:
-            return self._naming.broken(halves[0], last)
+            return self._classifier.classify_malformed(halves[0], last)
         if last is None:
-            wrong = self._beginning(index, line)
+            wrong = self._is_valid_start(index, line)
         elif line.prev == last.digest and line.n == last.n + 1 + missing:
             wrong = None
         else:
-            wrong = self._naming.unlinked(index, line, last)
+            wrong = self._classifier.classify_unlinked(index, line, last)
         if wrong is None and line.type == RESUMED and "expected" in line.data:
             n = last.n if last is not None else 0
             if missing:
                 text = f"lines {n + 1} to {n + missing} were written and were gone when the gateway started"
-                return self._naming.say(index, "removed", text)
-            return self._naming.say(index - 1, "changed", "it was changed while the gateway did not run")
+                return self._classifier.finding(index, "removed", text)
+            return self._classifier.finding(
+                index - 1, "changed", "it was changed while the gateway did not run"
+            )
         return wrong
 
-    def _beginning(self, index: int, line: Line) -> Wrong | None:
+    def _is_valid_start(self, index: int, line: AuditLine) -> TamperFinding | None:
         """Whether the chain begins here, or what was before was let go on record."""
         if line.n == 1 and line.prev == GENESIS:
             return None
         for row in self._rows:
-            told = parse(row.raw) if REMOVED.encode() in row.raw else None
-            if told is None or told.type != REMOVED:
+            told = parse_line(row.raw) if PRUNED.encode() in row.raw else None
+            if told is None or told.type != PRUNED:
                 continue
             if told.data.get("last") == line.n - 1 and told.data.get("sha256") == line.prev:
-                self.verdict.let_go, self._let_go_by = line.n - 1, told.n
+                self.verdict.pruned, self._pruned_by = line.n - 1, told.n
                 return None
-        return self._naming.beginning(index, line)
+        return self._classifier.classify_first(index, line)
 
-    def _unlike(self, index: int, line: Line, row: Row) -> Wrong | None:
+    def _contradicts_known(self, index: int, line: AuditLine, row: RawLine) -> TamperFinding | None:
         """Whether it is what is known of a line of its number, such as from the note of the last one."""
-        known = self._known.get(line.n)
-        if known is None or (row.ended and known == {line.digest}):
+        known = self._known_heads.get(line.n)
+        if known is None or (row.is_terminated and known == {line.digest}):
             return None
-        return self._naming.say(index, "changed", "it is not the line that is known by this number")
+        return self._classifier.finding(index, "changed", "it is not the line that is known by this number")
 
-    def _checkpoint(self, index: int, line: Line) -> Wrong | None:
+    def _checkpoint(self, index: int, line: AuditLine) -> TamperFinding | None:
         """Whether a checkpoint is signed, and by whom."""
         try:
-            body, jws = seal_of(line.raw)
+            body, jws = signed_part(line.raw)
             if self._verifier is None:
                 return None
             self._verifier.check(body, jws)
-        except WrongSignatureError as error:
-            return self._naming.say(index, "forged", f"the signature of this checkpoint is wrong: {error}")
+        except InvalidSignatureError as error:
+            return self._classifier.finding(
+                index, "forged", f"the signature of this checkpoint is wrong: {error}"
+            )
         except UnknownSignerError as error:
-            self.verdict.strangers.add(error.kid)
+            self.verdict.unknown_keys.add(error.kid)
             return None
         self.verdict.checkpoints += 1
-        self.verdict.proved, self.verdict.unproved = line, None
+        self.verdict.last_verified, self.verdict.first_unverified = line, None
         return None

@@ -13,27 +13,27 @@ from typing import Any
 
 from gateway.audit.hash_chain import (
     AUDIT_FILE,
+    CHAIN_HEAD_FILE,
     CHECKPOINT,
-    HEAD_FILE,
-    REMOVED,
+    PRUNED,
     RESUMED,
-    Head,
-    Line,
+    AuditLine,
+    ChainHead,
     Sign,
     audit_files,
-    backwards,
-    closed_file,
-    digest,
-    parse,
-    rows,
-    written,
+    closed_file_path,
+    format_line,
+    line_hash,
+    parse_line,
+    read_backwards,
+    read_lines,
 )
 
-FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class AuditRecord:
     """What is to be written down."""
 
     at: str
@@ -43,30 +43,30 @@ class Note:
     transaction: str = ""
 
 
-class AuditLog:
+class AuditWriter:
     """The chain of one gateway."""
 
-    def __init__(self, folder: Path, position: str, sign: Sign | None) -> None:
+    def __init__(self, directory: Path, position: str, sign: Sign | None) -> None:
         """`position` is the gateway's own; without `sign` there are no checkpoints."""
-        self._folder = folder
+        self._directory = directory
         self._position = position
         self._sign = sign
-        self._newest = folder / AUDIT_FILE
-        self._head: Head | None = None
+        self._newest = directory / AUDIT_FILE
+        self._head: ChainHead | None = None
         """Where the chain stands; None: to be found out."""
         self._first = 0
         """Number of the first line in the newest file; 0: it is empty."""
-        self._sealed = False
+        self._is_checkpointed = False
         """Whether the last line is a checkpoint."""
 
-    def write(self, notes: Iterable[Note], at: str) -> None:
+    def write(self, records: Iterable[AuditRecord], at: str) -> None:
         """Append lines; raises OSError, and then nothing was appended that could be taken back."""
-        self._append(notes, at)
+        self._append(records, at)
         with contextlib.suppress(OSError):  # what was to be written is; the next time this is tried again
-            if self._first and self._newest.stat().st_size >= FILE_BYTES:
+            if self._first and self._newest.stat().st_size >= MAX_FILE_BYTES:
                 self.close_file("full", at)
 
-    def seal(self, why: str, at: str) -> Head | None:
+    def write_checkpoint(self, trigger: str, at: str) -> ChainHead | None:
         """Sign all that was written, unless the last line has done so; the line that does, or None.
 
         Raises OSError.
@@ -74,33 +74,33 @@ class AuditLog:
         if self._sign is None:
             return None
         head = self._head or self._open(at)
-        if head.n and not self._sealed:
-            self._put([written(head, at, self._position, CHECKPOINT, {"why": why}, sign=self._sign)])
-            self._sealed = True
+        if head.n and not self._is_checkpointed:
+            self._put([format_line(head, at, self._position, CHECKPOINT, {"why": trigger}, sign=self._sign)])
+            self._is_checkpointed = True
             return self._head
         return None
 
-    def close_file(self, why: str, at: str) -> None:
+    def close_file(self, trigger: str, at: str) -> None:
         """Sign, and begin another file; raises OSError."""
-        self.seal(why, at)
+        self.write_checkpoint(trigger, at)
         if self._first:
-            self._newest.rename(closed_file(self._folder, self._first))
+            self._newest.rename(closed_file_path(self._directory, self._first))
             self._sync_folder()
             self._first = 0
 
-    def let_go(self, until: str | None, most_bytes: int, at: str) -> int:
+    def prune(self, until: str | None, most_bytes: int, at: str) -> int:
         """Remove closed files that end before `until`, or are beyond so many bytes; returns how many.
 
         That they were let go is written down and signed before they go: with this the chain then begins.
         """
-        closed = audit_files(self._folder)
+        closed = audit_files(self._directory)
         closed = [file for file in closed if file != self._newest]
         sizes = [file.stat().st_size for file in closed]
         gone = []
         for index, file in enumerate(closed):
-            span = _span(file)
+            span = _line_range(file)
             old = until is not None and span is not None and span[1].at < until
-            if span is None or not (old or sum(sizes[index:]) + FILE_BYTES > most_bytes):
+            if span is None or not (old or sum(sizes[index:]) + MAX_FILE_BYTES > most_bytes):
                 break
             first, last = span
             data = {
@@ -111,37 +111,39 @@ class AuditLog:
                 "sha256": last.digest,
                 "why": "age" if old else "size",
             }
-            gone.append((file, Note(at, self._position, REMOVED, data)))
+            gone.append((file, AuditRecord(at, self._position, PRUNED, data)))
         if gone:
             self._append([note for _, note in gone], at)
-            self.seal("removed", at)
+            self.write_checkpoint("removed", at)
             for file, _ in gone:
                 file.unlink()
             self._sync_folder()
         return len(gone)
 
-    def began(self) -> str | None:
+    def started_at(self) -> str | None:
         """When the first line of the newest file was written; None where there is none."""
         if not self._newest.exists():
             return None
         with self._newest.open("rb") as file:
-            line = parse(file.readline().rstrip(b"\n"))
+            line = parse_line(file.readline().rstrip(b"\n"))
         return line.at if line is not None else None
 
-    def _append(self, notes: Iterable[Note], at: str) -> None:
+    def _append(self, notes: Iterable[AuditRecord], at: str) -> None:
         head = self._head or self._open(at)
         lines = []
         for note in notes:
-            raw = written(head, note.at, note.position, note.kind, note.data, transaction=note.transaction)
+            raw = format_line(
+                head, note.at, note.position, note.kind, note.data, transaction=note.transaction
+            )
             lines.append(raw)
-            head = Head(head.n + 1, digest(raw))
+            head = ChainHead(head.n + 1, line_hash(raw))
         if lines:
             self._put(lines)
-            self._sealed = False
+            self._is_checkpointed = False
 
     def _put(self, lines: list[bytes], *, before: bytes = b"", skipped: int = 0) -> None:
         """Append what continues the chain, and note where it stands then."""
-        head = self._head or Head()
+        head = self._head or ChainHead()
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(self._newest, flags, 0o600)
         try:
@@ -159,56 +161,56 @@ class AuditLog:
         finally:
             os.close(fd)
         self._first = self._first or head.n + 1 + skipped
-        self._head = Head(head.n + skipped + len(lines), digest(lines[-1]))
+        self._head = ChainHead(head.n + skipped + len(lines), line_hash(lines[-1]))
         with contextlib.suppress(OSError):
-            fd = os.open(self._folder / HEAD_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(self._directory / CHAIN_HEAD_FILE, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.pwrite(fd, self._head.text(), 0)
             finally:
                 os.close(fd)
 
-    def _open(self, at: str) -> Head:
+    def _open(self, at: str) -> ChainHead:
         """Find out where the chain stands, and write down what is broken there; raises OSError."""
-        last, broken, ended = self._end()
-        stands = Head(last.n, last.digest) if last is not None else Head()
-        self._head, self._sealed = stands, last is not None and last.type == CHECKPOINT
-        noted = Head.read(self._folder / HEAD_FILE) or Head()
+        last, broken, ended = self._find_last_line()
+        stands = ChainHead(last.n, last.digest) if last is not None else ChainHead()
+        self._head, self._is_checkpointed = stands, last is not None and last.type == CHECKPOINT
+        noted = ChainHead.read(self._directory / CHAIN_HEAD_FILE) or ChainHead()
         missing = max(0, noted.n - stands.n)
         changed = noted.n == stands.n and noted.digest != stands.digest
         if broken or missing or changed:
-            data: dict[str, Any] = {"halves": [digest(raw) for raw in broken], "missing": missing}
+            data: dict[str, Any] = {"halves": [line_hash(raw) for raw in broken], "missing": missing}
             data |= {"half_bytes": sum(map(len, broken))}
             data |= {"expected": noted.digest} if missing or changed else {}
-            line = written(stands, at, self._position, RESUMED, data, skipped=missing)
+            line = format_line(stands, at, self._position, RESUMED, data, skipped=missing)
             self._put([line], before=b"" if ended else b"\n", skipped=missing)
-            self._sealed = False
+            self._is_checkpointed = False
         elif not ended:
-            self._end_line()
+            self._repair_line_end()
         return self._head
 
-    def _end(self) -> tuple[Line | None, list[bytes], bool]:
+    def _find_last_line(self) -> tuple[AuditLine | None, list[bytes], bool]:
         """The last whole line, the broken ones behind it, whether the newest file ends with a line end."""
         broken: list[bytes] = []
-        ended, self._first = self._beginning()
-        for file in reversed(audit_files(self._folder)):
-            for raw in backwards(file):
-                if (line := parse(raw)) is not None:
+        ended, self._first = self._newest_file_start()
+        for file in reversed(audit_files(self._directory)):
+            for raw in read_backwards(file):
+                if (line := parse_line(raw)) is not None:
                     return line, broken, ended
                 broken.insert(0, raw)
         return None, broken, ended
 
-    def _beginning(self) -> tuple[bool, int]:
+    def _newest_file_start(self) -> tuple[bool, int]:
         """Whether the newest file ends with a line end, and the number of its first line; 0: it has none."""
         try:
             with self._newest.open("rb") as file:
-                first = next((line for raw in file if (line := parse(raw.rstrip(b"\n")))), None)
+                first = next((line for raw in file if (line := parse_line(raw.rstrip(b"\n")))), None)
                 size = file.seek(0, os.SEEK_END)
                 ended = not size or os.pread(file.fileno(), 1, size - 1) == b"\n"
         except FileNotFoundError:
             return True, 0
         return ended, first.n if first is not None else 0
 
-    def _end_line(self) -> None:
+    def _repair_line_end(self) -> None:
         """Give the last line the line end that a power cut has taken from it."""
         with self._newest.open("ab") as file:
             file.write(b"\n")
@@ -216,7 +218,7 @@ class AuditLog:
             os.fdatasync(file.fileno())
 
     def _sync_folder(self) -> None:
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
         finally:
@@ -229,7 +231,7 @@ def _write_all(fd: int, batch: bytes) -> None:
         left = left[os.write(fd, left) :]
 
 
-def _span(file: Path) -> tuple[Line, Line] | None:
+def _line_range(file: Path) -> tuple[AuditLine, AuditLine] | None:
     """First and last line of a closed file; None where they cannot be read."""
-    found = [line for row in rows(file) if (line := parse(row.raw))]
+    found = [line for row in read_lines(file) if (line := parse_line(row.raw))]
     return (found[0], found[-1]) if found else None

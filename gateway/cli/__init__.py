@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gateway.cli._lib.arguments import OnDevice
+from gateway.cli._lib.arguments import DeviceCommand
 from gateway.common.version import VERSION
 
 COMMANDS = (
@@ -62,7 +62,7 @@ class _Commands(TyperGroup):
         described = getattr(module, "app", None)
         if described is None:
             described = typer.Typer(rich_markup_mode="rich", add_completion=False)
-            described.command(cmd_name, cls=OnDevice)(getattr(module, cmd_name))
+            described.command(cmd_name, cls=DeviceCommand)(getattr(module, cmd_name))
         command = cast("TyperCommand | TyperGroup", typer.main.get_command(described))
         command.name = cmd_name
         return command

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, Why, ordered
+from gateway.cli._lib.api_client import AsJson, Why, perform_or_exit
 from gateway.cli._lib.arguments import OneDevice, PostFile
 
 
@@ -17,4 +17,6 @@ def accept(
 ) -> None:
     """Let the device that waits at a position serve it. Accept the old one again to go back."""
     body = {"serial_number": serial_number, "reason": reason}
-    ordered(config, position, "/accept", body, f"{serial_number} serves here from now on", as_json=as_json)
+    perform_or_exit(
+        config, position, "/accept", body, f"{serial_number} serves here from now on", as_json=as_json
+    )

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from gateway.audit.hash_chain import Line
-from gateway.audit.verify import Verdict
-from gateway.cli._lib.api_client import AsJson, asked, told
+from gateway.audit.hash_chain import AuditLine
+from gateway.audit.verify import VerificationResult
+from gateway.cli._lib.api_client import AsJson, print_answer, request_or_exit
 from gateway.cli._lib.arguments import PostFile
-from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
+from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, find_audit_dir, verify_or_exit
 from gateway.cli._lib.render_device import local_time
 from gateway.cli._lib.terminal import DEFAULT_CONFIG
 from gateway.cli.audit_export import export
@@ -43,8 +43,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the record, the newest last."""
-    entries = asked(config, f"audit?limit={limit}")
-    told(entries[::-1], lambda entries: map(_line, entries), as_json=as_json)
+    entries = request_or_exit(config, f"audit?limit={limit}")
+    print_answer(entries[::-1], lambda entries: map(_line, entries), as_json=as_json)
 
 
 def _line(entry: dict[str, Any]) -> str:
@@ -71,53 +71,53 @@ def verify_files(
     Ends with 0: all of it is proved; 1: nothing is wrong, but not all is proved by a signature; 65: a line is
     wrong. The gateway need not run.
     """
-    verdict = verdict_of(folder_of(config), key, expect or ())
+    verdict = verify_or_exit(find_audit_dir(config), key, expect or ())
     if as_json:
-        typer.echo(json.dumps(_plain(verdict)))
+        typer.echo(json.dumps(_to_json(verdict)))
     else:
         for line in _sentences(verdict, checked=bool(key)):
             typer.echo(line)
-    if verdict.wrong is not None:
+    if verdict.tampering is not None:
         raise typer.Exit(os.EX_DATAERR)
-    raise typer.Exit(1 if verdict.unproved is not None or verdict.half_at_end else os.EX_OK)
+    raise typer.Exit(1 if verdict.first_unverified is not None or verdict.torn_at_end else os.EX_OK)
 
 
 app.command("export")(export)
 
 
-def _sentences(verdict: Verdict, *, checked: bool) -> Iterator[str]:
+def _sentences(verdict: VerificationResult, *, checked: bool) -> Iterator[str]:
     if verdict.first is not None and verdict.last is not None:
         span = f"{_where(verdict.first)} to {_where(verdict.last)}"
         yield f"{verdict.lines} lines in {verdict.files} files, {span}"
-    if verdict.let_go:
-        yield f"lines 1 to {verdict.let_go} were let go by the gateway, which is on record"
-    if verdict.halves:
-        yield f"{verdict.halves} lines were left half by power cuts, which is on record"
-    if verdict.half_at_end:
+    if verdict.pruned:
+        yield f"lines 1 to {verdict.pruned} were let go by the gateway, which is on record"
+    if verdict.torn_lines:
+        yield f"{verdict.torn_lines} lines were left half by power cuts, which is on record"
+    if verdict.torn_at_end:
         yield "the last line is half: the next start of the gateway puts that on record"
-    if verdict.wrong is not None:
-        wrong = verdict.wrong
+    if verdict.tampering is not None:
+        wrong = verdict.tampering
         yield f"WRONG {wrong.file}:{wrong.number}: {wrong.kind}: {wrong.text}"
     if not checked:
         yield "signatures were not checked: give the public key with --key"
-    elif verdict.strangers:
-        yield f"signed with keys that were not given: {', '.join(sorted(verdict.strangers))}"
-    if checked and verdict.proved is not None:
-        yield f"proved by {verdict.checkpoints} signatures up to {_where(verdict.proved)}"
-    if checked and verdict.unproved is not None:
-        yield f"unproved since {_where(verdict.unproved)}: no signature vouches for it, or for its end"
-    elif checked and verdict.wrong is None:
+    elif verdict.unknown_keys:
+        yield f"signed with keys that were not given: {', '.join(sorted(verdict.unknown_keys))}"
+    if checked and verdict.last_verified is not None:
+        yield f"proved by {verdict.checkpoints} signatures up to {_where(verdict.last_verified)}"
+    if checked and verdict.first_unverified is not None:
+        yield f"unproved since {_where(verdict.first_unverified)}: no signature vouches for it, or for its end"
+    elif checked and verdict.tampering is None:
         yield "whole"
 
 
-def _where(line: Line) -> str:
+def _where(line: AuditLine) -> str:
     return f"line {line.n} of {local_time(line.at)}"
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
-    wrong = verdict.wrong
+def _to_json(verdict: VerificationResult) -> dict[str, Any]:
+    wrong = verdict.tampering
 
-    def place(line: Line | None) -> dict[str, Any] | None:
+    def place(line: AuditLine | None) -> dict[str, Any] | None:
         return {"n": line.n, "at": line.at, "sha256": line.digest} if line is not None else None
 
     return {
@@ -126,12 +126,12 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
         "first": place(verdict.first),
         "last": place(verdict.last),
         "checkpoints": verdict.checkpoints,
-        "proved": place(verdict.proved),
-        "unproved_since": place(verdict.unproved),
-        "unknown_keys": sorted(verdict.strangers),
-        "let_go": verdict.let_go,
-        "halves": verdict.halves,
-        "half_at_end": verdict.half_at_end,
+        "proved": place(verdict.last_verified),
+        "unproved_since": place(verdict.first_unverified),
+        "unknown_keys": sorted(verdict.unknown_keys),
+        "let_go": verdict.pruned,
+        "halves": verdict.torn_lines,
+        "half_at_end": verdict.torn_at_end,
         "wrong": wrong
         and {"file": str(wrong.file), "line": wrong.number, "kind": wrong.kind, "text": wrong.text},
     }

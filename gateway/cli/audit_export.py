@@ -10,26 +10,26 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from gateway.audit.breach_report import Extract, extract
-from gateway.audit.hash_chain import Line, audit_files, parse, rows
-from gateway.audit.verify import Verdict
+from gateway.audit.breach_report import BreachReport, build_report
+from gateway.audit.hash_chain import AuditLine, audit_files, parse_line, read_lines
+from gateway.audit.verify import VerificationResult
 from gateway.cli._lib.api_client import AsJson
-from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, folder_of, verdict_of
+from gateway.cli._lib.audit_folder import PostOrFolder, PublicKeys, find_audit_dir, verify_or_exit
 from gateway.cli._lib.render_device import local_time
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, console
-from gateway.contract.envelope import timestamp
+from gateway.contract.envelope import to_rfc3339
 
-SPELLED = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+TIME_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 def export(
     config: PostOrFolder = DEFAULT_CONFIG,
     *,
     since: Annotated[
-        datetime, typer.Option("--from", formats=SPELLED, help="Begin of the window, local time.")
+        datetime, typer.Option("--from", formats=TIME_FORMATS, help="Begin of the window, local time.")
     ],
     until: Annotated[
-        datetime, typer.Option("--to", formats=SPELLED, help="End of the window, local time; not in it.")
+        datetime, typer.Option("--to", formats=TIME_FORMATS, help="End of the window, local time; not in it.")
     ],
     session: Annotated[
         str | None, typer.Option(help="Only this transaction of a traveller, or this run of the gateway.")
@@ -41,16 +41,16 @@ def export(
 
     Nothing that a document or a finger said is in the record, so nothing of it is here.
     """
-    folder = folder_of(config)
-    verdict = verdict_of(folder, key)
-    found = extract(_lines(folder), _utc(since), _utc(until), session)
-    if verdict.wrong is not None:
-        wrong = verdict.wrong
+    folder = find_audit_dir(config)
+    verdict = verify_or_exit(folder, key)
+    found = build_report(_lines(folder), _utc(since), _utc(until), session)
+    if verdict.tampering is not None:
+        wrong = verdict.tampering
         found.incomplete.insert(0, f"the record is wrong at {wrong.file.name}:{wrong.number}: {wrong.text}")
-    elif verdict.unproved is not None:
-        found.incomplete.append(f"no signature was checked for what is since {verdict.unproved.at}")
+    elif verdict.first_unverified is not None:
+        found.incomplete.append(f"no signature was checked for what is since {verdict.first_unverified.at}")
     if as_json:
-        typer.echo(json.dumps(found.plain() | {"record": _record(verdict)}, ensure_ascii=False))
+        typer.echo(json.dumps(found.to_json() | {"record": _record(verdict)}, ensure_ascii=False))
         return
     for table in _tables(found):
         console.print(table)
@@ -58,71 +58,71 @@ def export(
         console.print(f"! {text}", markup=False, soft_wrap=True)
 
 
-def _lines(folder: Path) -> Iterator[Line]:
+def _lines(folder: Path) -> Iterator[AuditLine]:
     for file in audit_files(folder):
-        for row in rows(file):
-            if (line := parse(row.raw)) is not None:
+        for row in read_lines(file):
+            if (line := parse_line(row.raw)) is not None:
                 yield line
 
 
 def _utc(moment: datetime) -> str:
     """A moment of the machine's local time as the record spells it."""
-    return timestamp(int(moment.timestamp()) * 1_000_000_000)
+    return to_rfc3339(int(moment.timestamp()) * 1_000_000_000)
 
 
-def _record(verdict: Verdict) -> dict[str, object]:
-    wrong, proved = verdict.wrong, verdict.proved
+def _record(verdict: VerificationResult) -> dict[str, object]:
+    wrong, proved = verdict.tampering, verdict.last_verified
     return {
         "wrong": f"{wrong.file.name}:{wrong.number}: {wrong.text}" if wrong is not None else None,
         "proved_until": proved.at if proved is not None else None,
     }
 
 
-def _tables(found: Extract) -> Iterator[Table]:
+def _tables(report: BreachReport) -> Iterator[Table]:
     summary = Table(box=None, pad_edge=False, show_header=False)
-    plain = found.plain()
+    plain = report.to_json()
     for name, said in (
-        ("window", f"{local_time(found.since)} to {local_time(found.until)}"),
+        ("window", f"{local_time(report.since)} to {local_time(report.until)}"),
         ("kinds of data", "\n".join(plain["data_classes"]) or "none about persons"),
-        ("travellers", f"at most {found.most_sessions}: so often something was read"),
-        ("recipients", "\n".join(found.recipients)),
-        ("runs", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in found.runs) or "none"),
+        ("travellers", f"at most {report.max_transactions}: so often something was read"),
+        ("recipients", "\n".join(report.recipients)),
+        ("runs", "\n".join(f"{run['at']} {run.get('profile', '')}" for run in report.runs) or "none"),
     ):
         summary.add_row(name, _printable(said))
     yield summary
-    if found.reads:
+    if report.reads:
         yield _table(
             ("device", "kind", "reads"),
             (
                 (position, family, str(reads))
-                for family, counted in sorted(found.reads.items())
+                for family, counted in sorted(report.reads.items())
                 for position, reads in sorted(counted.items())
             ),
         )
-    if found.people:
+    if report.actors:
         yield _table(
             ("who", "as", "from", "to", "where", "did"),
             (
                 (
-                    person.who,
+                    person.name,
                     person.kind,
                     local_time(person.first),
                     local_time(person.last),
                     ", ".join(sorted(person.positions)),
-                    ", ".join(f"{times} x {what}" for what, times in sorted(person.did.items())),
+                    ", ".join(f"{times} x {what}" for what, times in sorted(person.operations.items())),
                 )
-                for _, person in sorted(found.people.items())
+                for _, person in sorted(report.actors.items())
             ),
         )
-    if found.revealed:
+    if report.reveals:
         yield _table(
             ("wire seen", "by", "where", "reason"),
             (
                 (local_time(each["at"]), each["who"], each["position"], each["reason"])
-                for each in found.revealed
+                for each in report.reveals
             ),
         )
-    if found.sessions:
+    if report.transactions:
         yield _table(
             ("session", "from", "to", "where", "commanded by"),
             (
@@ -133,7 +133,7 @@ def _tables(found: Extract) -> Iterator[Table]:
                     ", ".join(sorted(each.positions)),
                     ", ".join(sorted(each.who)),
                 )
-                for each in found.sessions.values()
+                for each in report.transactions.values()
             ),
         )
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli._lib.api_client import view_of
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, errors, fail
-from gateway.diagnostics.bundle import bundle as collect
+from gateway.cli._lib.api_client import load_view
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, errors, exit_with
+from gateway.diagnostics.bundle import collect_bundle as collect
 
 
 def bundle(
@@ -23,21 +23,24 @@ def bundle(
     as_json: Annotated[bool, typer.Option("--json", help="The contents as one JSON list.")] = False,
 ) -> None:
     """Pack findings, redacted configuration, states, counters, log, versions: nothing personal, no secret."""
-    view, events = view_of(config)
+    view, events = load_view(config)
     packed = collect(config, view, events, journal)
     if as_json:
         contents = [
-            {"name": part.name, "what": part.what, "size_bytes": len(part.content)} for part in packed.parts
+            {"name": part.name, "what": part.description, "size_bytes": len(part.content)}
+            for part in packed.parts
         ]
         typer.echo(json.dumps(contents))
     else:
         for part in packed.parts:
-            console.print(f"{len(part.content):8} {part.name:15} {part.what}", markup=False, soft_wrap=True)
+            console.print(
+                f"{len(part.content):8} {part.name:15} {part.description}", markup=False, soft_wrap=True
+            )
     if only_list:
         return
     file = output or Path(f"{packed.name}.tar.gz")
     try:
-        file.write_bytes(packed.archive())
+        file.write_bytes(packed.to_tar_gz())
     except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}", 73)
+        exit_with(f"{file} cannot be written: {error.strerror}", 73)
     errors.print(f"{file}: {file.stat().st_size} bytes", markup=False, soft_wrap=True)

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, asked, at, told
+from gateway.cli._lib.api_client import AsJson, device_path, print_answer, request_or_exit
 from gateway.cli._lib.arguments import OneDevice, PostFile
 
-MARKS = {"successful": ("ok", "green"), "failed": ("FAILED", "red"), "aborted": ("aborted", "yellow")}
+OUTCOME_MARKS = {"successful": ("ok", "green"), "failed": ("FAILED", "red"), "aborted": ("aborted", "yellow")}
 
 
-class Level(StrEnum):
+class CheckLevelName(StrEnum):
     """The levels of `drivers.self_test.CheckLevel`, whose module would load the models of all observations."""
 
     internal = "internal"
@@ -23,17 +23,19 @@ class Level(StrEnum):
 def check(
     config: PostFile,
     position: OneDevice,
-    level: Annotated[Level, typer.Option(help="How much is tried, and who notices.")] = Level.internal,
+    level: Annotated[
+        CheckLevelName, typer.Option(help="How much is tried, and who notices.")
+    ] = CheckLevelName.internal,
     as_json: AsJson = False,
 ) -> None:
     """Try a device. Internal: nobody notices; external: lamps and beeps; interactive: with a specimen.
 
     Exit codes: 0 all that was tried is well; 1 something is not, or nothing could be tried.
     """
-    if level is Level.interactive and not as_json:
+    if level is CheckLevelName.interactive and not as_json:
         typer.echo(f"{position}: present the specimen now; there is a minute for it", err=True)
-    report = asked(config, at(position, "/check"), method="POST", body={"level": level})
-    told(report, _lines, as_json=as_json)
+    report = request_or_exit(config, device_path(position, "/check"), method="POST", body={"level": level})
+    print_answer(report, _lines, as_json=as_json)
     steps = report["steps"]
     tried = [step for step in steps if step["outcome"] != "not_supported"]
     raise typer.Exit(0 if tried and all(step["outcome"] == "successful" for step in tried) else 1)
@@ -43,7 +45,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     if not report["steps"]:
         yield f"there is no {report['level']} check of this device"
     for step in report["steps"]:
-        word, colour = MARKS.get(step["outcome"], (step["outcome"], "yellow"))
+        word, colour = OUTCOME_MARKS.get(step["outcome"], (step["outcome"], "yellow"))
         measured = "" if step["measured"] is None else f" {step['measured']:g} {step['unit']}".rstrip()
         yield f"{typer.style(f'{word:<7}', fg=colour)} {step['name']}:{measured} {step['text']}"
         if step["outcome"] != "successful" and step["how"]:

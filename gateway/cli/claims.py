@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from gateway.cli._lib.api_client import ordered
-from gateway.cli._lib.arguments import OnDevice, OneDevice, PostFile
+from gateway.cli._lib.api_client import perform_or_exit
+from gateway.cli._lib.arguments import DeviceCommand, OneDevice, PostFile
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console
 from gateway.cli._lib.workstation import (
@@ -17,11 +17,11 @@ from gateway.cli._lib.workstation import (
     Login,
     PasswordFile,
     StationName,
-    connected,
-    retained,
+    connected_workstation,
+    wait_for_retained,
 )
-from gateway.cli.command import AsJson, PositionName, tell
-from gateway.client import DeviceStatus, Obeyed
+from gateway.cli.command import AsJson, PositionName, run_and_print
+from gateway.client import CommandResult, DeviceStatus
 from gateway.config import Post
 
 app = typer.Typer(help="Who has claimed which device.", no_args_is_help=True)
@@ -40,7 +40,7 @@ def list_claims(
     post = load_or_fail(config)
     claimed = asyncio.run(_claimed(post, Login(station, password_file, cert, key)))
     if as_json:
-        typer.echo(json.dumps([_plain(status) for status in claimed]))
+        typer.echo(json.dumps([_to_json(status) for status in claimed]))
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("position", "holder", "since", "lease"):
@@ -83,7 +83,7 @@ def steal(
     _ask(config, position, "steal", args, as_json, Login(station, password_file, cert, key))
 
 
-@app.command(cls=OnDevice)
+@app.command(cls=DeviceCommand)
 def end(
     config: PostFile,
     position: OneDevice,
@@ -91,7 +91,7 @@ def end(
     as_json: AsJson = False,
 ) -> None:
     """Take a device from the station that has claimed it, as a supervisor of this machine."""
-    ordered(config, position, "/claim/end", {"reason": reason}, "nobody has it now", as_json=as_json)
+    perform_or_exit(config, position, "/claim/end", {"reason": reason}, "nobody has it now", as_json=as_json)
 
 
 def _ask(
@@ -99,19 +99,19 @@ def _ask(
 ) -> None:
     post = load_or_fail(config)
 
-    async def ask() -> Obeyed[Any]:
-        async with connected(post, [position], login) as desk:
-            return await desk.command(position, verb, args)
+    async def ask() -> CommandResult[Any]:
+        async with connected_workstation(post, [position], login) as workstation:
+            return await workstation.command(position, verb, args)
 
-    tell(post, login, position, verb, ask, as_json=as_json)
+    run_and_print(post, login, position, verb, ask, as_json=as_json)
 
 
 async def _claimed(post: Post, login: Login) -> list[DeviceStatus]:
-    async with connected(post, None, login) as desk:
-        await retained(desk)
-        return [status for position in post.devices if (status := desk.status(position)).claim]
+    async with connected_workstation(post, None, login) as workstation:
+        await wait_for_retained(workstation)
+        return [status for position in post.devices if (status := workstation.status(position)).claim]
 
 
-def _plain(status: DeviceStatus) -> dict[str, Any]:
+def _to_json(status: DeviceStatus) -> dict[str, Any]:
     claim = status.claim
     return {"position": str(status.position)} | (claim.model_dump(mode="json") if claim else {})

@@ -8,22 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.terminal import ConfigFile, console, fail
+from gateway.cli._lib.terminal import ConfigFile, console, exit_with
 from gateway.cli._lib.workstation import (
     CertFile,
     KeyFile,
     Login,
     PasswordFile,
     StationName,
-    connected,
+    connected_workstation,
 )
 from gateway.client import (
     CommandError,
     CommandFailed,
     CommandNotSent,
     CommandRejected,
+    CommandResult,
     CommandUnanswered,
-    Obeyed,
 )
 from gateway.config import Post
 from gateway.contract.reason_codes import CommandReason
@@ -71,30 +71,30 @@ def command(
     login = Login(station, password_file, cert, key)
     asked = _arguments(arg or [], args)
 
-    async def ask() -> Obeyed[Any]:
-        async with connected(post, [position], login) as desk:
-            return await desk.command(
+    async def ask() -> CommandResult[Any]:
+        async with connected_workstation(post, [position], login) as workstation:
+            return await workstation.command(
                 position, verb, asked, expires_s=expires, timeout_s=timeout, transaction=transaction
             )
 
-    tell(post, login, position, verb, ask, as_json=as_json)
+    run_and_print(post, login, position, verb, ask, as_json=as_json)
 
 
-def tell(post: Post, login: Login, position: str, verb: str, ask: Any, *, as_json: bool) -> None:
+def run_and_print(post: Post, login: Login, position: str, verb: str, ask: Any, *, as_json: bool) -> None:
     """Run what asks, print what became of it, and end with its exit code."""
     try:
         Position.parse(position)
     except ValueError as error:
-        fail(str(error), os.EX_USAGE)
+        exit_with(str(error), os.EX_USAGE)
     if login.station is None and post.broker.username is None:
-        fail("who commands? name a station with --station", os.EX_USAGE)
+        exit_with("who commands? name a station with --station", os.EX_USAGE)
     try:
         obeyed = asyncio.run(ask())
     except CommandError as error:
         if as_json:
             typer.echo(json.dumps(_refused(error)))
         else:
-            fail(f"{position} {verb}: {error.text}\n    {error.how}", exit_code_of(error))
+            exit_with(f"{position} {verb}: {error.text}\n    {error.how}", exit_code_of(error))
         raise typer.Exit(exit_code_of(error)) from None
     result = obeyed.result if isinstance(obeyed.result, dict) else obeyed.result.model_dump(mode="json")
     if as_json:
@@ -138,13 +138,13 @@ def _arguments(pairs: list[str], whole: str | None) -> dict[str, Any]:
         try:
             found = json.loads(whole)
         except ValueError:
-            fail("--args is not JSON", os.EX_USAGE)
+            exit_with("--args is not JSON", os.EX_USAGE)
         if not isinstance(found, dict):
-            fail('--args is not an object, such as {"width_cm": 30}', os.EX_USAGE)
+            exit_with('--args is not an object, such as {"width_cm": 30}', os.EX_USAGE)
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            fail("--arg is written NAME=VALUE", os.EX_USAGE)
+            exit_with("--arg is written NAME=VALUE", os.EX_USAGE)
         try:
             found[name] = json.loads(value)
         except ValueError:

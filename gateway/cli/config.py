@@ -3,8 +3,8 @@
 import typer
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
-from gateway.config.model import UNNAMED
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, exit_with
+from gateway.config.model import UNCONFIGURED_SITE
 from gateway.state_dir import EX_CONFIG
 
 app = typer.Typer(help="Look at the file that describes a post.", no_args_is_help=True)
@@ -14,9 +14,9 @@ app = typer.Typer(help="Look at the file that describes a post.", no_args_is_hel
 def check(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """Say everything that is wrong with a file, each with line, key and remedy, or that nothing is."""
     post = load_or_fail(config)
-    if not post.gateway.named:
-        fail(
-            f"{config}: gateway.site: {UNNAMED} names no post, so no device is started\n"
+    if not post.gateway.is_named:
+        exit_with(
+            f"{config}: gateway.site: {UNCONFIGURED_SITE} names no post, so no device is started\n"
             '    write the site this post belongs to, as in site = "ke-busia", and describe its devices',
             EX_CONFIG,
         )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, exit_with
 
 app = typer.Typer(help="Who may log in to the console over the network.", no_args_is_help=True)
 ConfigOption = Annotated[
@@ -18,7 +18,7 @@ ConfigOption = Annotated[
 Name = Annotated[str, typer.Argument(help="Login: lower-case letters, digits, '.', '_' and '-'.")]
 
 
-class Role(StrEnum):
+class UserRoleName(StrEnum):
     """What somebody may do; see `gateway.api.operations.Standing`."""
 
     viewer = "viewer"
@@ -35,18 +35,18 @@ def group() -> None:
 def passwd(
     name: Name,
     role: Annotated[
-        Role | None, typer.Option(help="What they may do; who is there already keeps theirs.")
+        UserRoleName | None, typer.Option(help="What they may do; who is there already keeps theirs.")
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Let them in no longer.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Set somebody's password in the post's users file, asking for it; or take somebody out of it."""
-    from gateway.api.operations import Standing
+    from gateway.api.operations import UserRole
     from gateway.console.auth import users as people
 
     file = load_or_fail(config).console.users_file
     if file is None:
-        fail(
+        exit_with(
             f"{config} names no users file, so nobody can log in over the network\n"
             '    add users_file = "users.toml" under [console]',
             os.EX_CONFIG,
@@ -57,18 +57,18 @@ def passwd(
         known = people.read(file) if file.exists() else {}
         if remove:
             if not people.remove(file, name):
-                fail(f"there is no {name} in {file}", os.EX_NOUSER)
+                exit_with(f"there is no {name} in {file}", os.EX_NOUSER)
             typer.echo(f"{name} may not log in any more")
             return
         if role is None and name not in known:
-            fail(f"there is no {name} yet: say what they may do, with --role", os.EX_USAGE)
-        standing = Standing[role.upper()] if role else known[name].role
+            exit_with(f"there is no {name} yet: say what they may do, with --role", os.EX_USAGE)
+        user_role = UserRole[role.upper()] if role else known[name].role
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-        if len(password) < people.SHORTEST:
-            fail(f"a password has {people.SHORTEST} characters at least", os.EX_DATAERR)
-        people.set_password(file, name, password, standing)
+        if len(password) < people.MIN_PASSWORD_LENGTH:
+            exit_with(f"a password has {people.MIN_PASSWORD_LENGTH} characters at least", os.EX_DATAERR)
+        people.set_password(file, name, password, user_role)
     except people.UsersFileError as error:
-        fail(str(error), os.EX_DATAERR)
+        exit_with(str(error), os.EX_DATAERR)
     except OSError as error:
-        fail(f"{file} cannot be written: {error.strerror}", os.EX_CANTCREAT)
-    typer.echo(f"{name} may log in as {standing.name.lower()}")
+        exit_with(f"{file} cannot be written: {error.strerror}", os.EX_CANTCREAT)
+    typer.echo(f"{name} may log in as {user_role.name.lower()}")

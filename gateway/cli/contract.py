@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli._lib.terminal import console, fail
+from gateway.cli._lib.terminal import console, exit_with
 
 
 def contract(
@@ -17,7 +17,7 @@ def contract(
 
     if check:
         if drifts := documents.compare(directory):
-            fail("\n".join(f"{directory}/{drift}" for drift in drifts), 1)
+            exit_with("\n".join(f"{directory}/{drift}" for drift in drifts), 1)
         console.print(f"{directory}: as the models say")
         return
     for name in documents.write(directory):

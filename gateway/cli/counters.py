@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, asked, at, ordered, told
-from gateway.cli._lib.arguments import PostFile, known
+from gateway.cli._lib.api_client import AsJson, device_path, perform_or_exit, print_answer, request_or_exit
+from gateway.cli._lib.arguments import PostFile, complete_position
 from gateway.cli._lib.render_device import counters as counter_lines
 
 
@@ -14,7 +14,9 @@ def counters(
     config: PostFile,
     position: Annotated[
         str | None,
-        typer.Argument(metavar="[POSITION]", help="One device; all of them else.", autocompletion=known),
+        typer.Argument(
+            metavar="[POSITION]", help="One device; all of them else.", autocompletion=complete_position
+        ),
     ] = None,
     reset: Annotated[
         bool, typer.Option("--reset", help="Set the resettable ones of that device to zero.")
@@ -25,9 +27,11 @@ def counters(
     if reset:
         if position is None:
             raise typer.BadParameter("name the device whose counters are to be set to zero")
-        ordered(config, position, "/counters/reset", None, "counts from zero", as_json=as_json)
+        perform_or_exit(config, position, "/counters/reset", None, "counts from zero", as_json=as_json)
         return
-    devices = [asked(config, at(position))] if position else asked(config, "devices")
+    devices = (
+        [request_or_exit(config, device_path(position))] if position else request_or_exit(config, "devices")
+    )
     counted = [
         {
             "position": device["position"],
@@ -36,7 +40,7 @@ def counters(
         }
         for device in devices
     ]
-    told(counted, _lines, as_json=as_json)
+    print_answer(counted, _lines, as_json=as_json)
 
 
 def _lines(counted: list[dict[str, Any]]) -> Iterator[str]:

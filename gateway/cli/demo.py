@@ -19,7 +19,7 @@ from gateway.cli._demo.brokers import BrokerError, free_port, loopback_broker
 from gateway.cli._demo.programs import Program, running
 from gateway.cli._lib.interrupts import Interrupted, Interrupts
 from gateway.cli._lib.running_demo import published
-from gateway.cli._lib.terminal import console, fail, need_simulators
+from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
 FILES = Path(__file__).parent / "demo_files"
 """The demo's post, its simulated devices and its role file: installed with the package, kept in config/."""
@@ -48,14 +48,14 @@ def demo(
 
     Exit codes: 0 after Ctrl-C, at any moment; with --duration, 1 when a device of the post published nothing.
     """
-    need_simulators()
+    require_simulators()
     with Interrupts() as interrupts:
         try:
             code = _run(interrupts, duration, config, post, port)
         except Interrupted:
             code = os.EX_OK
         except BrokerError as error:
-            fail(str(error), os.EX_UNAVAILABLE)
+            exit_with(str(error), os.EX_UNAVAILABLE)
     raise typer.Exit(code)
 
 
@@ -81,7 +81,7 @@ def _run(interrupts: Interrupts, duration: float | None, config: Path, post: Pat
 
             described = load_or_fail(config)
             if described.gateway.profile == "production":
-                fail(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
+                exit_with(f"{config} is in production: no demo is made of it", os.EX_NOPERM)
             _write_resolved(config, described_by, environment)
             screen = Screen(described, f"{broker}, 127.0.0.1:{broker_port}", described_by, findable=findable)
             if not _wait(ready, interrupts):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, asked, at, told
+from gateway.cli._lib.api_client import AsJson, device_path, print_answer, request_or_exit
 from gateway.cli._lib.arguments import OneDevice, PostFile
 from gateway.cli._lib.render_device import device_page, event_line
 
@@ -16,10 +16,10 @@ def device(
     as_json: AsJson = False,
 ) -> None:
     """Show one device: state, cause, remedy, identity, claim, counters. Exit code 1 when it is not online."""
-    seen = asked(config, at(position))
+    seen = request_or_exit(config, device_path(position))
     if events:
-        seen["events"] = asked(config, at(position, "/events"))
-    told(seen, _page, as_json=as_json)
+        seen["events"] = request_or_exit(config, device_path(position, "/events"))
+    print_answer(seen, _page, as_json=as_json)
     raise typer.Exit(0 if seen["state"]["state"] in ("online", "busy") else 1)
 
 

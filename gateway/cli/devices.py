@@ -4,7 +4,15 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, NotAnswered, Refused, ask, explain, state_dir, told
+from gateway.cli._lib.api_client import (
+    ApiError,
+    ApiUnavailable,
+    AsJson,
+    ask,
+    exit_with_error,
+    print_answer,
+    state_dir,
+)
 from gateway.cli._lib.render_device import device_line
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
 
@@ -21,13 +29,13 @@ def devices(
     if not mqtt:
         try:
             found = ask(state_dir(config), "devices")
-        except Refused as error:
-            explain(error)
-        except NotAnswered as error:
+        except ApiError as error:
+            exit_with_error(error)
+        except ApiUnavailable as error:
             typer.echo(f"{error.text} What workstations see:", err=True)
         else:
-            told(found, _lines, as_json=as_json)
-            raise typer.Exit(0 if all(_well(device) for device in found) else 1)
+            print_answer(found, _lines, as_json=as_json)
+            raise typer.Exit(0 if all(_is_ok(device) for device in found) else 1)
     from gateway.cli._lib.mqtt_devices import show
 
     show(config, as_json=as_json)
@@ -40,5 +48,5 @@ def _lines(found: list[dict[str, Any]]) -> list[str]:
     return [line for device in found for line in device_line(device, width)]
 
 
-def _well(device: dict[str, Any]) -> bool:
+def _is_ok(device: dict[str, Any]) -> bool:
     return device["state"]["state"] in ("online", "busy")

@@ -2,10 +2,10 @@
 
 import typer
 
-from gateway.cli._lib.api_client import view_of
-from gateway.cli._lib.render_findings import AsJson, tell
+from gateway.cli._lib.api_client import load_view
+from gateway.cli._lib.render_findings import AsJson, print_findings
 from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile
-from gateway.diagnostics.doctor import doctor as look
+from gateway.diagnostics.doctor import run_doctor as look
 
 
 def doctor(
@@ -17,5 +17,5 @@ def doctor(
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
-    view, _ = view_of(config)
-    tell(look(config, view), everything=everything, as_json=as_json)
+    view, _ = load_view(config)
+    print_findings(look(config, view), everything=everything, as_json=as_json)

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, Why, ordered
+from gateway.cli._lib.api_client import AsJson, Why, perform_or_exit
 from gateway.cli._lib.arguments import OneDevice, PostFile
 
 
-class Switch(StrEnum):
+class OnOff(StrEnum):
     """Take it, or give it back."""
 
     on = "on"
@@ -19,13 +19,13 @@ class Switch(StrEnum):
 def maintenance(
     config: PostFile,
     position: OneDevice,
-    switch: Annotated[Switch, typer.Argument(help="Take it, or give it back.")],
+    switch: Annotated[OnOff, typer.Argument(help="Take it, or give it back.")],
     minutes: Annotated[int, typer.Option(min=1, max=480, help="It ends by itself after this.")] = 30,
     reason: Why = "maintenance",
     as_json: AsJson = False,
 ) -> None:
     """Take a device from its counter, or give it back. What it says meanwhile reaches no officer."""
-    on = switch is Switch.on
+    on = switch is OnOff.on
     done = f"in maintenance for {minutes} min at most" if on else "given back to its counter"
     body = {"on": on, "minutes": minutes, "reason": reason}
-    ordered(config, position, "/maintenance", body, done, as_json=as_json)
+    perform_or_exit(config, position, "/maintenance", body, done, as_json=as_json)

@@ -13,9 +13,9 @@ from rich.table import Table
 
 from drivers.observation import DataClass
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, fail
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, console, exit_with
 from gateway.delivery.outbox import admin as inspect
-from gateway.delivery.outbox.database import OutboxRefused
+from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.delivery_config import delivery_settings
 
 app = typer.Typer(help="What waits for delivery. Never what it says.", no_args_is_help=True)
@@ -24,7 +24,7 @@ app = typer.Typer(help="What waits for delivery. Never what it says.", no_args_i
 def _directory(config: Path) -> Path:
     directory = delivery_settings(load_or_fail(config)).outbox.directory
     if not directory.exists():
-        fail(f"there is no outbox in {directory}: the gateway never ran with this file", os.EX_NOINPUT)
+        exit_with(f"there is no outbox in {directory}: the gateway never ran with this file", os.EX_NOINPUT)
     return directory
 
 
@@ -33,10 +33,10 @@ def _explained(directory: Path) -> Iterator[None]:
     """Turn what can be wrong with an outbox into a sentence and an exit code."""
     try:
         yield
-    except OutboxRefused as error:
-        fail(str(error), os.EX_TEMPFAIL)
+    except OutboxUnusable as error:
+        exit_with(str(error), os.EX_TEMPFAIL)
     except (OSError, sqlite3.Error) as error:
-        fail(f"the outbox in {directory} cannot be read: {error}", os.EX_NOINPUT)
+        exit_with(f"the outbox in {directory} cannot be read: {error}", os.EX_NOINPUT)
 
 
 @app.command("list")
@@ -53,7 +53,7 @@ def list_events(
         if parked:
             for heading in ("destination", "stream", "number", "event", "bytes", "reason code"):
                 table.add_column(heading)
-            for event in inspect.parked(directory):
+            for event in inspect.list_parked(directory):
                 table.add_row(
                     event.destination,
                     event.stream,
@@ -65,14 +65,14 @@ def list_events(
         else:
             for heading in ("stream", "number", "event", "since", "bytes", "waits for"):
                 table.add_column(heading)
-            for waiting in inspect.events(directory):
+            for waiting in inspect.list_events(directory):
                 table.add_row(
                     waiting.stream,
                     str(waiting.seq),
                     waiting.type,
-                    waiting.accepted,
+                    waiting.accepted_at,
                     str(waiting.bytes),
-                    ", ".join(waiting.waits_for),
+                    ", ".join(waiting.waiting_destinations),
                 )
     console.print(table)
 
@@ -85,7 +85,7 @@ def count(config: ConfigFile = DEFAULT_CONFIG) -> None:
     for heading in ("stream", "epoch", "events", "bytes"):
         table.add_column(heading)
     with _explained(directory):
-        for line in inspect.counts(directory):
+        for line in inspect.stream_summaries(directory):
             table.add_row(line.stream, line.epoch, str(line.events), str(line.bytes))
     console.print(table)
 
@@ -110,5 +110,5 @@ def purge(
     if not yes:
         typer.confirm(f"Delete undelivered events in {directory} for good?", abort=True)
     with _explained(directory):
-        gone = inspect.purge(directory, data_class, parked_too=parked)
+        gone = inspect.purge(directory, data_class, include_parked=parked)
     console.print(f"{gone} events deleted")

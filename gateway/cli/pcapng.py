@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.links.recording.pcap_export import capture
+from drivers.links.recording.pcap_export import recording_to_pcapng
 from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
 from gateway.cli._lib.terminal import console
 
@@ -19,5 +19,5 @@ def pcapng(
     People in the recording are in the capture too; only its owner may read the file then.
     """
     read = recording_or_fail(recording)
-    write_or_fail(out, capture(read), 0o600 if read.people == "real" else 0o644)
+    write_or_fail(out, recording_to_pcapng(read), 0o600 if read.people == "real" else 0o644)
     console.print(f"{out}: {len(read.entries)} packets", markup=False, soft_wrap=True)

@@ -9,15 +9,24 @@ from typing import Annotated, Any, cast
 import typer
 
 from drivers.links.link import Direction
-from drivers.links.recording.recorder import LIMIT_BYTES, Tape
+from drivers.links.recording.recorder import LIMIT_BYTES, Recorder
 from drivers.links.recording.recording import Chunk, Entry, Recording, Wire
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.links.settings import Settings
-from gateway.cli._lib.api_client import NotAnswered, Refused, ask, asked, at, explain, state_dir, stream
+from gateway.cli._lib.api_client import (
+    ApiError,
+    ApiUnavailable,
+    ask,
+    device_path,
+    exit_with_error,
+    request_or_exit,
+    state_dir,
+    stream,
+)
 from gateway.cli._lib.arguments import OneDevice, PostFile
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import write_or_fail
-from gateway.cli._lib.terminal import console, errors, fail
+from gateway.cli._lib.terminal import console, errors, exit_with
 from gateway.common.version import VERSION
 from gateway.contract.topics import Position
 
@@ -50,52 +59,54 @@ def record(
     post = load_or_fail(config)
     device = post.devices.get(Position.parse(position))
     if device is None:
-        fail(f"there is no {position} in this post", os.EX_USAGE)
+        exit_with(f"there is no {position} in this post", os.EX_USAGE)
     if out.exists():
-        fail(f"{out}: exists already; name another file", os.EX_CANTCREAT)
-    seen = asked(config, at(position))
-    ticket = asked(config, at(position, "/trace/reveal"), method="POST", body={"reason": reveal})
-    tape = Tape(limit * MIB)
+        exit_with(f"{out}: exists already; name another file", os.EX_CANTCREAT)
+    seen = request_or_exit(config, device_path(position))
+    ticket = request_or_exit(
+        config, device_path(position, "/trace/reveal"), method="POST", body={"reason": reveal}
+    )
+    tape = Recorder(limit * MIB)
     try:
-        path = at(position, f"/trace?ticket={ticket['ticket']}")
-        lost = _taped(tape, stream(state_dir(config), path, within_s=seconds))
-    except (NotAnswered, Refused) as error:
-        explain(error)
+        path = device_path(position, f"/trace?ticket={ticket['ticket']}")
+        lost = _record_items(tape, stream(state_dir(config), path, within_s=seconds))
+    except (ApiUnavailable, ApiError) as error:
+        exit_with_error(error)
     if seen["state"].get("provenance") is None:  # it came while we recorded, or not at all
-        with suppress(NotAnswered, Refused):
-            seen = ask(state_dir(config), at(position))
+        with suppress(ApiUnavailable, ApiError):
+            seen = ask(state_dir(config), device_path(position))
     provenance = seen["state"].get("provenance") or "live"
     recording = Recording(
         driver=device.driver,
-        settings=device.settings.nameless(),
+        settings=device.settings.public_values(),
         provenance=f"{provenance}, {lost} lost" if lost else provenance,
         people="synthetic" if provenance == "simulated" else "real",
         entries=[*tape.entries],
-        wire=wire_of(device.settings),
+        wire=wire_type(device.settings),
         identity={name: said for name, said in (seen["identity"] or {}).items() if said is not None},
         gateway=VERSION,
         begins="midway",
     )
-    write_or_fail(out, recording.text().encode(), 0o600)
+    write_or_fail(out, recording.to_text().encode(), 0o600)
     console.print(f"{out}: {len(recording.entries)} entries, {recording.people} people", markup=False)
     if lost:
         errors.print(f"{lost} could not be kept: there are holes in it", markup=False)
 
 
-def _taped(tape: Tape, items: Iterable[dict[str, Any]]) -> int:
+def _record_items(tape: Recorder, items: Iterable[dict[str, Any]]) -> int:
     """Keep items of a trace until they end or somebody ends them; returns how many were lost."""
     lost = 0
     try:
         for item in items:
             lost += item.get("lost", 0)
-            if (entry := entry_of(item)) is not None:
-                tape.keep(entry)
+            if (entry := to_recording_entry(item)) is not None:
+                tape.append(entry)
     except KeyboardInterrupt:
         pass
-    return lost + tape.lost
+    return lost + tape.dropped_entries
 
 
-def entry_of(item: dict[str, Any]) -> Entry | None:
+def to_recording_entry(item: dict[str, Any]) -> Entry | None:
     """An item of a trace as an entry of a recording; None for the end of a connection.
 
     Raises ValueError for one whose bytes are hidden.
@@ -120,7 +131,7 @@ def entry_of(item: dict[str, Any]) -> Entry | None:
     )
 
 
-def wire_of(settings: Settings) -> Wire:
+def wire_type(settings: Settings) -> Wire:
     """What a device with these settings is on."""
     settings = getattr(settings, "board", settings)  # a board has its own port
     if str(getattr(settings, "port", "")).startswith("tcp://"):

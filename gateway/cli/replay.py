@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 
 import typer
 
-from drivers.driver import BadFrame, Glimpse, Identity, Status, UnknownDriverError
+from drivers.driver import BadFrame, Identity, PreviewFrame, Status, UnknownDriverError
 from drivers.links.link import LinkError
 from drivers.links.recording.recording import Recording
-from drivers.observation import Observation, redacted
-from gateway.cli._lib.event_summary import sentence
+from drivers.observation import Observation, redact
+from gateway.cli._lib.event_summary import summarise_event
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail
-from gateway.cli._lib.replay_player import CannotPlay, Player, observed, place_of
-from gateway.cli._lib.terminal import console, fail, need_simulators
+from gateway.cli._lib.replay_player import ReplayError, ReplayPlayer, address_setting, observe
+from gateway.cli._lib.terminal import console, exit_with, require_simulators
 from gateway.config import Post
 from gateway.contract.topics import Position
 
@@ -50,28 +50,28 @@ def replay(
     With --as the recording becomes a device of a running gateway, whose events say `replayed`. A post in
     production is never played to: pre-recorded input is a way to attack a document check.
     """
-    need_simulators()
+    require_simulators()
     read = recording_or_fail(recording)
     try:
-        player = Player(read, pause)
+        player = ReplayPlayer(read, pause)
         if position is None:
             shown = reveal or read.people != "real"
-            asyncio.run(_tell(player, shown=shown, json_lines=json_lines))
+            asyncio.run(_print_observations(player, shown=shown, json_lines=json_lines))
         elif config is None:
-            fail("which post? name its file after the recording", os.EX_USAGE)
+            exit_with("which post? name its file after the recording", os.EX_USAGE)
         else:
-            asyncio.run(_be(player, load_or_fail(config), position))
-    except (CannotPlay, UnknownDriverError) as error:
-        fail(f"{recording}: {error}", os.EX_DATAERR)
+            asyncio.run(_replay_as_device(player, load_or_fail(config), position))
+    except (ReplayError, UnknownDriverError) as error:
+        exit_with(f"{recording}: {error}", os.EX_DATAERR)
     except LinkError as error:
         midway = " The recording begins midway." if read.begins == "midway" else ""
-        fail(f"{recording}: {error.text}{midway}", os.EX_DATAERR)
+        exit_with(f"{recording}: {error.text}{midway}", os.EX_DATAERR)
 
 
-async def _tell(player: Player, *, shown: bool, json_lines: bool) -> None:
+async def _print_observations(player: ReplayPlayer, *, shown: bool, json_lines: bool) -> None:
     """Say what the driver says."""
     with tempfile.TemporaryDirectory(prefix="borderpost-replay-") as folder:
-        async with aclosing(observed(player, Path(folder))) as said:  # type: ignore[type-var]
+        async with aclosing(observe(player, Path(folder))) as said:  # type: ignore[type-var]
             async for one in said:
                 told = _json(one, shown=shown) if json_lines else _line(one, shown=shown)
                 if told:
@@ -83,13 +83,13 @@ def _json(said: Any, *, shown: bool) -> str:
         case Identity():
             return json.dumps({"type": "identity", "data": said.model_dump(mode="json")})
         case Observation():
-            data = said.model_dump(mode="json") if shown else redacted(said)
+            data = said.model_dump(mode="json") if shown else redact(said)
             return json.dumps({"type": said.event_type, "data": data})
         case BadFrame(fault, wire):
             return json.dumps({"type": "bad frame", "data": {"fault": fault, "bytes": len(wire)}})
         case Status(condition):
             return json.dumps({"type": "status", "data": {"condition": condition}})
-        case Glimpse(_, picture):
+        case PreviewFrame(_, picture):
             return json.dumps({"type": "glimpse", "data": {"bytes": len(picture)}})
     raise AssertionError("drivers say nothing else")
 
@@ -100,8 +100,8 @@ def _line(said: Any, *, shown: bool) -> str:
             named = (said.manufacturer, said.model, said.serial_number, said.firmware)
             return f"{'identity':<18} {' '.join(filter(None, named))}"
         case Observation():
-            words = sentence(said, shown=shown)
-            text = json.dumps(redacted(said)) if words is None else words.plain
+            words = summarise_event(said, shown=shown)
+            text = json.dumps(redact(said)) if words is None else words.plain
             return f"{said.event_type:<18} {text}"
         case BadFrame(fault, wire):
             return f"{'bad frame':<18} {fault}, {len(wire)} bytes"
@@ -110,44 +110,46 @@ def _line(said: Any, *, shown: bool) -> str:
     return ""
 
 
-async def _be(player: Player, post: Post, position: str) -> None:
+async def _replay_as_device(player: ReplayPlayer, post: Post, position: str) -> None:
     """Be a device of a gateway, until all is said."""
     from simulators.errors import SimulatorError
     from simulators.links.serial_line import SerialLine
 
     recording = player.recording
-    table, place = _table(post, position, recording), place_of(recording)
+    table, place = _table(post, position, recording), address_setting(recording)
     where = str(table["board"]["port"] if place == "board.port" else table[place])
     if place == "url":
         url = urlsplit(where)
         if url.hostname not in ("127.0.0.1", "localhost"):
-            fail(f"{position}: its `url` is not of this machine", os.EX_CONFIG)
-        async with player.serving(url.port or 80) as (_, said):
+            exit_with(f"{position}: its `url` is not of this machine", os.EX_CONFIG)
+        async with player.serve_http(url.port or 80) as (_, said):
             console.print(f"{position}: serving {where}", markup=False, soft_wrap=True)
             await said.wait()
     else:
         path = Path(where)
         if not path.is_absolute():
-            fail(f"{position}: its `port` is {path}, and only a path can be taken over", os.EX_CONFIG)
+            exit_with(f"{position}: its `port` is {path}, and only a path can be taken over", os.EX_CONFIG)
         try:
-            async with SerialLine.at(path, replays=True) as line:
+            async with SerialLine.open_at(path, replays=True) as line:
                 console.print(f"{position}: waiting at {path}", markup=False, soft_wrap=True)
-                await player.on(line)
+                await player.play_on_pty(line)
         except SimulatorError as error:
-            fail(str(error), os.EX_CANTCREAT)
+            exit_with(str(error), os.EX_CANTCREAT)
     console.print(f"{position}: played to its end", markup=False, soft_wrap=True)
 
 
 def _table(post: Post, position: str, recording: Recording) -> dict[str, Any]:
     """The device's table, where it may be played to."""
     if post.gateway.profile == "production":
-        fail("this post is in production: nothing is played to it", os.EX_NOPERM)
+        exit_with("this post is in production: nothing is played to it", os.EX_NOPERM)
     try:
         device = post.devices.get(Position.parse(position))
     except ValueError as error:
-        fail(str(error), os.EX_USAGE)
+        exit_with(str(error), os.EX_USAGE)
     if device is None:
-        fail(f"there is no {position} in this post", os.EX_USAGE)
+        exit_with(f"there is no {position} in this post", os.EX_USAGE)
     if device.driver != recording.driver:
-        fail(f"{position} has the driver {device.driver}, the recording {recording.driver}", os.EX_DATAERR)
-    return device.table
+        exit_with(
+            f"{position} has the driver {device.driver}, the recording {recording.driver}", os.EX_DATAERR
+        )
+    return device.raw_settings

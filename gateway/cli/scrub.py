@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from drivers.anonymize.anonymizer import scrub as scrubbed
-from drivers.anonymize.pseudonyms import CannotScrub
+from drivers.anonymize.anonymizer import anonymize as scrubbed
+from drivers.anonymize.pseudonyms import CannotAnonymize
 from drivers.driver import UnknownDriverError
 from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
-from gateway.cli._lib.terminal import console, fail
+from gateway.cli._lib.terminal import console, exit_with
 
 
 def scrub(
@@ -24,7 +24,7 @@ def scrub(
     """
     try:
         done = scrubbed(recording_or_fail(recording))
-    except (CannotScrub, UnknownDriverError) as error:
-        fail(f"{recording}: cannot be scrubbed: {error}", os.EX_DATAERR)
-    write_or_fail(out, done.text().encode())
+    except (CannotAnonymize, UnknownDriverError) as error:
+        exit_with(f"{recording}: cannot be scrubbed: {error}", os.EX_DATAERR)
+    write_or_fail(out, done.to_text().encode())
     console.print(f"{out}: nobody is left in it", markup=False, soft_wrap=True)

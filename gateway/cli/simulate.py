@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli._lib.terminal import console, fail, need_simulators
+from gateway.cli._lib.terminal import console, exit_with, require_simulators
 
 
 def simulate(
@@ -21,7 +21,7 @@ def simulate(
 
     The gateway is another program: the two meet only at the addresses of the devices.
     """
-    need_simulators()
+    require_simulators()
     # The only place, with the demo, where the gateway's own code reaches for the simulators.
     from simulators.errors import SimulatorError
     from simulators.post import run_post
@@ -35,5 +35,5 @@ def simulate(
     try:
         code = asyncio.run(run_post(post, run_dir=where, on_event=tell))
     except SimulatorError as error:
-        fail(str(error), 78)
+        exit_with(str(error), 78)
     raise typer.Exit(code)

@@ -5,7 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli._lib.api_client import AsJson, NotAnswered, Refused, asked, at, explain, state_dir, stream
+from gateway.cli._lib.api_client import (
+    ApiError,
+    ApiUnavailable,
+    AsJson,
+    device_path,
+    exit_with_error,
+    request_or_exit,
+    state_dir,
+    stream,
+)
 from gateway.cli._lib.arguments import OneDevice, PostFile
 
 ARROWS = {"in": "<", "out": ">"}
@@ -22,15 +31,15 @@ def trace(
     as_json: AsJson = False,
 ) -> None:
     """Follow what a device says (<) and is told (>): time, bytes, meaning. Ctrl-C ends it."""
-    path = at(position, "/trace")
+    path = device_path(position, "/trace")
     if reveal is not None:
-        ticket = asked(config, f"{path}/reveal", method="POST", body={"reason": reveal})
+        ticket = request_or_exit(config, f"{path}/reveal", method="POST", body={"reason": reveal})
         path += f"?ticket={ticket['ticket']}"
     try:
         for item in stream(state_dir(config), path, within_s=seconds):
             typer.echo(json.dumps(item) if as_json else _line(item))
-    except (NotAnswered, Refused) as error:
-        explain(error)
+    except (ApiUnavailable, ApiError) as error:
+        exit_with_error(error)
     except KeyboardInterrupt:
         raise typer.Exit from None
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.cli._lib.post_file import load_or_fail
 from gateway.cli._lib.render_event import event_json, event_line, status_line
-from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, errors, fail, say
-from gateway.cli._lib.workstation import remedy, workstation_of
-from gateway.client import ConnectionProblem, Received, Refused
+from gateway.cli._lib.terminal import DEFAULT_CONFIG, ConfigFile, errors, exit_with, print_line
+from gateway.cli._lib.workstation import make_workstation, remedy
+from gateway.client import ConnectionProblem, ReceivedEvent, RejectedMessage
 from gateway.config import Post
 from gateway.pki.keys import UnusableKeyError, load_public_key
 
@@ -42,7 +42,7 @@ def watch(
     try:
         keys = [load_public_key(file) for file in verify or ()]
     except (UnusableKeyError, OSError) as error:
-        fail(f"the public key cannot be used: {error}", os.EX_NOINPUT)
+        exit_with(f"the public key cannot be used: {error}", os.EX_NOINPUT)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(post, position, keys, as_json=json, reveal=reveal))
 
@@ -53,20 +53,20 @@ async def _watch(
     def problem(met: ConnectionProblem) -> None:
         errors.print(f"{met.text}\n    {remedy(post, met.how)}", markup=False, soft_wrap=True)
 
-    async with workstation_of(
+    async with make_workstation(
         post, positions, verify=keys or None, on_refused=_refused, on_problem=problem
-    ) as desk:
-        async for item in desk.everything():
-            if isinstance(item, Received):
+    ) as workstation:
+        async for item in workstation.events_and_status():
+            if isinstance(item, ReceivedEvent):
                 if as_json:
                     typer.echo(event_json(item, reveal=reveal))
                 else:
-                    say(event_line(item, reveal=reveal))
+                    print_line(event_line(item, reveal=reveal))
             elif not as_json:
-                say(status_line(item))
+                print_line(status_line(item))
 
 
-def _refused(refused: Refused) -> None:
+def _refused(refused: RejectedMessage) -> None:
     what = f"image {refused.role} of event" if refused.role is not None else "event"
     errors.print(
         f"REFUSED {refused.position}: {what} {refused.event_id or 'without a name'}: {refused.text}",

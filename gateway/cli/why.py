@@ -1,9 +1,9 @@
 """`borderpost why`: why a device is not reading, in sentences."""
 
-from gateway.cli._lib.api_client import view_of
+from gateway.cli._lib.api_client import load_view
 from gateway.cli._lib.arguments import OneDevice, PostFile
-from gateway.cli._lib.render_findings import AsJson, tell
-from gateway.diagnostics.why import why as look
+from gateway.cli._lib.render_findings import AsJson, print_findings
+from gateway.diagnostics.why import explain_device as look
 
 
 def why(
@@ -15,5 +15,5 @@ def why(
 
     Exit codes: 0 nothing worse than a notice, 1 warnings, 3 errors.
     """
-    view, events = view_of(config)
-    tell(look(config, position, view, events.get(position, ())), everything=True, as_json=as_json)
+    view, events = load_view(config)
+    print_findings(look(config, position, view, events.get(position, ())), everything=True, as_json=as_json)

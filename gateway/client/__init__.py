@@ -11,18 +11,18 @@ from gateway.client.commands import (
     CommandFailed,
     CommandNotSent,
     CommandRejected,
+    CommandResult,
     CommandUnanswered,
-    Obeyed,
 )
 from gateway.client.models import (
     ConnectionProblem,
-    Counts,
     DeviceStatus,
-    Now,
-    Received,
-    Refused,
+    DiscardCounts,
+    LastValue,
+    ReceivedEvent,
+    RejectedMessage,
 )
-from gateway.client.previews import Preview
+from gateway.client.previews import PreviewStream
 from gateway.client.workstation import Workstation
 
 __all__ = [
@@ -30,15 +30,15 @@ __all__ = [
     "CommandFailed",
     "CommandNotSent",
     "CommandRejected",
+    "CommandResult",
     "CommandUnanswered",
     "ConnectionProblem",
-    "Counts",
     "DeviceStatus",
+    "DiscardCounts",
     "HeldClaim",
-    "Now",
-    "Obeyed",
-    "Preview",
-    "Received",
-    "Refused",
+    "LastValue",
+    "PreviewStream",
+    "ReceivedEvent",
+    "RejectedMessage",
     "Workstation",
 ]

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from gateway.client.commands import CommandError, CommandRejected
-from gateway.contract.commands import Claim, Claimed, Steal
+from gateway.contract.commands import ClaimRequest, ClaimResult, StealRequest
 from gateway.contract.topics import Position
 
 if TYPE_CHECKING:
@@ -16,59 +16,61 @@ if TYPE_CHECKING:
 class HeldClaim:
     """Use it as an async context manager. Entering raises CommandRejected where another station has it."""
 
-    def __init__(self, desk: "Workstation", position: Position, lease_s: int, steal: str | None) -> None:
+    def __init__(
+        self, workstation: "Workstation", position: Position, lease_s: int, steal: str | None
+    ) -> None:
         self.position = position
         self.lease_s = lease_s
-        self.lost = asyncio.Event()
+        self.lost_event = asyncio.Event()
         """Set when another station has it, or when it could not be renewed in time."""
-        self._desk = desk
-        self._steal = steal
-        self._renewing: asyncio.Task[None] | None = None
+        self._workstation = workstation
+        self._steal_reason = steal
+        self._renew_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Claim, or steal with a reason; raises CommandError."""
-        if self._steal is None:
-            obeyed = await self._desk.command(
-                self.position, "claim", Claim(lease_s=self.lease_s), done=Claimed
+        if self._steal_reason is None:
+            obeyed = await self._workstation.command(
+                self.position, "claim", ClaimRequest(lease_s=self.lease_s), done=ClaimResult
             )
         else:
-            request = Steal(lease_s=self.lease_s, reason=self._steal)
-            obeyed = await self._desk.command(self.position, "steal", request, done=Claimed)
+            request = StealRequest(lease_s=self.lease_s, reason=self._steal_reason)
+            obeyed = await self._workstation.command(self.position, "steal", request, done=ClaimResult)
         self.lease_s = obeyed.result.lease_s
-        self._renewing = asyncio.create_task(self._renew(), name=f"renew {self.position}")
+        self._renew_task = asyncio.create_task(self._renew(), name=f"renew {self.position}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Release it. Where that cannot be said, it ends by itself."""
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
-        if not self.lost.is_set():
+        if self._renew_task is not None:
+            self._renew_task.cancel()
+            await asyncio.gather(self._renew_task, return_exceptions=True)
+        if not self.lost_event.is_set():
             with contextlib.suppress(CommandError):
-                await self._desk.command(self.position, "release", timeout_s=3)
+                await self._workstation.command(self.position, "release", timeout_s=3)
 
-    def taken_by(self, holder: str) -> None:
+    def on_holder_changed(self, holder: str) -> None:
         """Learn who has it now."""
-        if holder != self._desk.station and self._renewing is not None:
-            self.lost.set()
+        if holder != self._workstation.station and self._renew_task is not None:
+            self.lost_event.set()
 
     async def _renew(self) -> None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + self.lease_s
-        while not self.lost.is_set():
+        while not self.lost_event.is_set():
             await asyncio.sleep(self.lease_s / 3)
             began_s = loop.time()
             try:
-                await self._desk.command(
-                    self.position, "renew", Claim(lease_s=self.lease_s), timeout_s=self.lease_s / 3
+                await self._workstation.command(
+                    self.position, "renew", ClaimRequest(lease_s=self.lease_s), timeout_s=self.lease_s / 3
                 )
                 ends_s = began_s + self.lease_s
             except CommandRejected as rejected:
                 if rejected.reason == "not_claimed":
-                    self.lost.set()
+                    self.lost_event.set()
             except CommandError:
                 pass  # it is tried again until the lease is over
             if loop.time() > ends_s:
-                self.lost.set()
+                self.lost_event.set()

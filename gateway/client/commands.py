@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import aiomqtt
 from pydantic import ValidationError
 
-from drivers.command import Done, Request
+from drivers.command import CommandArguments, CommandOutput
 from gateway.client.connection import NO_SUBSCRIBERS
 from gateway.contract.commands import (
     CommandAnswer,
@@ -27,7 +27,7 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
-class Obeyed(Generic[ResultT]):
+class CommandResult(Generic[ResultT]):
     """A command that was done."""
 
     cmd_id: str
@@ -66,34 +66,34 @@ class CommandUnanswered(CommandError):  # noqa: N818
 
 
 @dataclass(slots=True)
-class _Asked:
+class _PendingCommand:
     """A command that waits for its end."""
 
     session: str
-    end: asyncio.Future[CommandAnswer]
-    accepted: bool = False
+    answer: asyncio.Future[CommandAnswer]
+    is_accepted: bool = False
 
 
-Send = Callable[[str, bytes, int], Awaitable[int]]
+Publish = Callable[[str, bytes, int], Awaitable[int]]
 """Publishes on a topic, expiring after seconds; gives the broker's reason code; raises MqttError, OSError."""
 
 
-class Commanding:
+class CommandSender:
     """The commands of one station. Numbers grow with the wall clock, so that a restart goes on above them."""
 
     def __init__(self, site: str, station: str | None, root: str = ROOT) -> None:
         self.station = station
         self._topics = SiteTopics(site, "", root)
-        self._waiting: dict[str, _Asked] = {}
-        self._n = 0
+        self._pending: dict[str, _PendingCommand] = {}
+        self._last_command_seq = 0
 
-    async def ask(
+    async def send(
         self,
         position: Position,
         verb: str,
-        request: Request | Mapping[str, Any] | None,
+        request: CommandArguments | Mapping[str, Any] | None,
         session: str,
-        send: Send,
+        publish: Publish,
         *,
         expires_s: int,
         timeout_s: float,
@@ -103,52 +103,60 @@ class Commanding:
         if self.station is None:
             raise ValueError("only a workstation with a station's name can command: give `station`")
         args = (
-            request.model_dump(mode="json", exclude_unset=True) if isinstance(request, Request) else request
+            request.model_dump(mode="json", exclude_unset=True)
+            if isinstance(request, CommandArguments)
+            else request
         )
         cmd_id = str(uuid.uuid4())
         message = CommandMessage(
-            cmd_id=cmd_id, session=session, n=self._next_n(), args=dict(args or {}), transaction=transaction
+            cmd_id=cmd_id,
+            session=session,
+            command_seq=self._next_command_seq(),
+            args=dict(args or {}),
+            transaction=transaction,
         )
-        asked = self._waiting[cmd_id] = _Asked(session, asyncio.get_running_loop().create_future())
+        asked = self._pending[cmd_id] = _PendingCommand(session, asyncio.get_running_loop().create_future())
         topic = self._topics.command(position, verb, self.station)
         payload = message.model_dump_json(exclude_none=True).encode()
         try:
             async with asyncio.timeout(timeout_s):
-                _judge_code(await send(topic, payload, expires_s), cmd_id)
-                return await asked.end
+                _raise_for_code(await publish(topic, payload, expires_s), cmd_id)
+                return await asked.answer
         except TimeoutError:
-            said = "It was accepted, but there was" if asked.accepted else "There was"
-            raise _unknown(cmd_id, f"{said} no answer within {timeout_s:g} seconds.") from None
+            said = "It was accepted, but there was" if asked.is_accepted else "There was"
+            raise _unanswered(cmd_id, f"{said} no answer within {timeout_s:g} seconds.") from None
         except (aiomqtt.MqttError, OSError):
-            raise _unknown(cmd_id, "The connection to the broker was lost.") from None
+            raise _unanswered(cmd_id, "The connection to the broker was lost.") from None
         finally:
-            del self._waiting[cmd_id]
+            del self._pending[cmd_id]
 
-    def take(self, payload: bytes) -> None:
+    def on_answer(self, payload: bytes) -> None:
         """Take an answer; raises ValidationError when it is none."""
         answer = CommandAnswer.model_validate_json(payload, extra="ignore")
-        if answer.last_n is not None:
-            self._n = max(self._n, answer.last_n)
-        asked = self._waiting.get(answer.cmd_id or "")
+        if answer.last_command_seq is not None:
+            self._last_command_seq = max(self._last_command_seq, answer.last_command_seq)
+        asked = self._pending.get(answer.cmd_id or "")
         if asked is None:
             return
         if answer.state is CommandState.ACCEPTED:
-            asked.accepted = True
-        elif not asked.end.done():
-            asked.end.set_result(answer)
+            asked.is_accepted = True
+        elif not asked.answer.done():
+            asked.answer.set_result(answer)
 
-    def over(self, session: str) -> None:
+    def on_gateway_lost(self, session: str) -> None:
         """A gateway is gone: it answers nothing any more."""
-        for cmd_id, asked in self._waiting.items():
-            if asked.session == session and not asked.end.done():
-                asked.end.set_exception(_unknown(cmd_id, "The gateway ended meanwhile."))
+        for cmd_id, asked in self._pending.items():
+            if asked.session == session and not asked.answer.done():
+                asked.answer.set_exception(_unanswered(cmd_id, "The gateway ended meanwhile."))
 
-    def _next_n(self) -> int:
-        self._n = max(self._n + 1, time.time_ns() // 1_000_000)
-        return self._n
+    def _next_command_seq(self) -> int:
+        self._last_command_seq = max(self._last_command_seq + 1, time.time_ns() // 1_000_000)
+        return self._last_command_seq
 
 
-def obeyed(answer: CommandAnswer, family: str, verb: str, done: type[Done] | None) -> Obeyed[Any]:
+def to_result(
+    answer: CommandAnswer, family: str, verb: str, done: type[CommandOutput] | None
+) -> CommandResult[Any]:
     """What a command that was done has to say; raises CommandRejected, CommandFailed for one that was not."""
     cmd_id = answer.cmd_id or ""
     match answer.state:
@@ -159,31 +167,31 @@ def obeyed(answer: CommandAnswer, family: str, verb: str, done: type[Done] | Non
                 result = said if model is None else model.model_validate(said, extra="ignore")
             except ValidationError:
                 result = said
-            return Obeyed(cmd_id, answer.transaction, result)
+            return CommandResult(cmd_id, answer.transaction, result)
         case CommandState.REJECTED | CommandState.EXPIRED:
             raise CommandRejected(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
         case CommandState.FAILED:
             raise CommandFailed(cmd_id, answer.reason or CommandReason.UNKNOWN, answer.text, answer.how)
         case _:
-            raise _unknown(cmd_id, "The gateway answered something that this version does not know.")
+            raise _unanswered(cmd_id, "The gateway answered something that this version does not know.")
 
 
-def not_sent(reason: str, text: str, how: str, cmd_id: str = "") -> CommandNotSent:
+def command_not_sent(reason: str, text: str, how: str, cmd_id: str = "") -> CommandNotSent:
     """Say that a command never left."""
     return CommandNotSent(cmd_id, reason, text, how)
 
 
-def _judge_code(code: int, cmd_id: str) -> None:
+def _raise_for_code(code: int, cmd_id: str) -> None:
     """Make of the broker's reason code that it has not passed a command on."""
     if code == NO_SUBSCRIBERS:
-        raise not_sent(
+        raise command_not_sent(
             "no_gateway",
             "No gateway listens at this broker.",
             "Start the gateway, or wait until it is back.",
             cmd_id,
         )
     if code >= 0x80:
-        raise not_sent(
+        raise command_not_sent(
             "not_authorised",
             f"The broker does not let this station command there (reason code 0x{code:02x}).",
             "An administrator can grant it in the broker's access list and the post's role file.",
@@ -191,7 +199,7 @@ def _judge_code(code: int, cmd_id: str) -> None:
         )
 
 
-def _unknown(cmd_id: str, text: str) -> CommandUnanswered:
+def _unanswered(cmd_id: str, text: str) -> CommandUnanswered:
     return CommandUnanswered(
         cmd_id, "no_answer", text, "Look at the device: it may have done all, part or nothing of it."
     )

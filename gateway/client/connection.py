@@ -37,18 +37,18 @@ class Connection(aiomqtt.Client):
     connected anew, what nobody reads.
     """
 
-    def __init__(self, take: Callable[[mqtt.MQTTMessage], None], **more: Any) -> None:
-        super().__init__(**more, socket_options=socket_options())
-        self._take = take
-        self._answers: dict[int, asyncio.Future[int]] = {}
-        self._left = False
+    def __init__(self, on_message: Callable[[mqtt.MQTTMessage], None], **client_options: Any) -> None:
+        super().__init__(**client_options, socket_options=socket_options())
+        self._on_message_callback = on_message
+        self._pending_acks: dict[int, asyncio.Future[int]] = {}
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         """Connect; raises MqttError."""
         try:
             return await super().__aenter__()
         except BaseException:
-            self._leave()
+            self._close()
             raise
 
     async def __aexit__(self, *error: Any) -> None:
@@ -56,10 +56,10 @@ class Connection(aiomqtt.Client):
         try:
             await super().__aexit__(*error)
         finally:
-            self._leave()
+            self._close()
 
-    def _leave(self) -> None:
-        self._left = True
+    def _close(self) -> None:
+        self._is_closed = True
         self._client.disconnect()  # closes once that is written
         if isinstance(left := self._client.socket(), socket.socket):
             with contextlib.suppress(OSError):
@@ -67,21 +67,21 @@ class Connection(aiomqtt.Client):
 
     def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
-        if self._left:  # by somebody who did not wait for the thread that connects
-            self._loop.call_soon_threadsafe(self._leave)
+        if self._is_closed:  # by somebody who did not wait for the thread that connects
+            self._loop.call_soon_threadsafe(self._close)
 
     def _on_disconnect(self, *arguments: Any, **more: Any) -> None:
         # aiomqtt asks a cancelled future for its exception, and asyncio prints the traceback of that.
         if not self._connected.cancelled():
             super()._on_disconnect(*arguments, **more)
 
-    async def lost(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the connection ends; raises MqttError."""
         await asyncio.wait({self._disconnected})
         raise aiomqtt.MqttError("The connection was lost") from self._disconnected.exception()
 
     def _on_message(self, _client: Any, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self._take(message)
+        self._on_message_callback(message)
 
     async def send(self, topic: str, payload: bytes, expires_s: int) -> int:
         """Publish with QoS 1; returns the broker's reason code; raises MqttError when there will be none."""
@@ -92,7 +92,7 @@ class Connection(aiomqtt.Client):
         if info.rc != mqtt.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._answers[info.mid] = answer
+        self._pending_acks[info.mid] = answer
         try:
             waits: list[asyncio.Future[Any]] = [answer, self._disconnected]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -100,10 +100,10 @@ class Connection(aiomqtt.Client):
                 raise aiomqtt.MqttError("The connection was lost")
             return answer.result()
         finally:
-            del self._answers[info.mid]
+            del self._pending_acks[info.mid]
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         super()._on_publish(client, userdata, mid, reason_code, properties)
-        answer = self._answers.get(mid)
+        answer = self._pending_acks.get(mid)
         if answer is not None and not answer.done():
             answer.set_result(reason_code.value)

@@ -5,17 +5,17 @@ from typing import Any
 
 from drivers.observation import Observation
 from gateway.contract.commands import DeviceClaim
-from gateway.contract.envelope import Event, Provenance, cloud_type
-from gateway.contract.last_values import Standing
+from gateway.contract.envelope import Event, Provenance, to_cloudevents_type
+from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import EVENTS
 from gateway.contract.states import DeviceDescription, DeviceState
 from gateway.contract.topics import Position
 
-_MODELS: dict[str, type[Observation]] = {cloud_type(model.event_type): model for model in EVENTS}
+_MODELS: dict[str, type[Observation]] = {to_cloudevents_type(model.event_type): model for model in EVENTS}
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedEvent:
     """One event as it reached this workstation."""
 
     position: Position
@@ -28,11 +28,11 @@ class Received:
     """When it goes stale, in seconds of the event loop's clock; None: never."""
 
     @property
-    def simulated(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether no real device said it."""
         return self.envelope.provenance is not Provenance.LIVE
 
-    def stale_at(self, now_s: float) -> bool:
+    def is_stale_at(self, now_s: float) -> bool:
         """Whether it is too old at that moment of the event loop's clock."""
         return self.deadline_s is not None and now_s > self.deadline_s
 
@@ -50,7 +50,7 @@ class DeviceStatus:
     """Which station has claimed it; None: nobody, or nothing is known."""
 
     @property
-    def online(self) -> bool:
+    def is_online(self) -> bool:
         """Whether the device can be expected to answer."""
         return self.gateway_online and self.state is not None and self.state.state in ("online", "busy")
 
@@ -69,22 +69,22 @@ class ConnectionProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Now:
+class LastValue:
     """What a device said last of a kind that stands, such as the sensed state of a barrier."""
 
     position: Position
-    standing: Standing[Any]
+    message: LastValueMessage[Any]
     data: Observation | dict[str, Any]
     """The typed model where this version knows the event type, else its plain JSON."""
 
     @property
-    def simulated(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether no real device said it."""
-        return self.standing.provenance is not Provenance.LIVE
+        return self.message.provenance is not Provenance.LIVE
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RejectedMessage:
     """One event, or an image of one, that is not shown to be the gateway's."""
 
     position: Position
@@ -97,19 +97,19 @@ class Refused:
 
 
 @dataclass
-class Counts:
+class DiscardCounts:
     """What was not handed to the caller, and why."""
 
-    repeated: int = 0
-    stale: int = 0
+    duplicates: int = 0
+    expired: int = 0
     unreadable: int = 0
-    refused: int = 0
+    rejected: int = 0
     """Not signed by a key that was given, or not as it was signed; see `Refused`."""
-    missed: int = 0
+    missing: int = 0
     """Gaps in the sequence numbers: events that expired before they came here, or that were lost."""
 
 
-def typed(envelope: Event[Any] | Standing[Any]) -> Observation | dict[str, Any]:
+def to_model(envelope: Event[Any] | LastValueMessage[Any]) -> Observation | dict[str, Any]:
     """The data as its model; what this version does not know stays as it is."""
     model = _MODELS.get(envelope.type)
     data: dict[str, Any] = envelope.data

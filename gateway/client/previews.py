@@ -15,50 +15,52 @@ if TYPE_CHECKING:
     from gateway.client.workstation import Workstation
 
 
-class Preview:
+class PreviewStream:
     """Use it as an async context manager and iterate over its JPEGs; needs the claim of the camera.
 
     It ends, and shows nothing any more, when the gateway says so, when the claim does, or when the connection
     is lost. What the caller does not take in time is not shown later.
     """
 
-    def __init__(self, desk: "Workstation", position: Position, wanted: Mapping[str, Any]) -> None:
-        self._desk = desk
+    def __init__(self, workstation: "Workstation", position: Position, options: Mapping[str, Any]) -> None:
+        self._workstation = workstation
         self._position = position
-        self._request = ShowPreview.model_validate(dict(wanted))
-        self._begun = False
+        self._request = ShowPreview.model_validate(dict(options))
+        self._is_started = False
         """What comes before the answer is the end of an earlier one."""
         self._picture = b""
-        self._taken = True
-        self._came_s = 0.0
-        self._over = False
-        self._news = asyncio.Event()
-        self._renewing: asyncio.Task[None] | None = None
+        self._is_consumed = True
+        self._received_s = 0.0
+        self._is_ended = False
+        self._changed = asyncio.Event()
+        self._renew_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Have it shown; raises CommandError."""
-        await self._ask()
-        self._begun = True
-        self._renewing = asyncio.create_task(self._renew(), name=f"preview {self._position}")
+        await self._request_frames()
+        self._is_started = True
+        self._renew_task = asyncio.create_task(self._renew(), name=f"preview {self._position}")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End it. Where that cannot be said, it ends by itself."""
-        over = self._over
-        self.take(b"")
-        if self._renewing is not None:
-            self._renewing.cancel()
-            await asyncio.gather(self._renewing, return_exceptions=True)
+        over = self._is_ended
+        self.on_frame(b"")
+        if self._renew_task is not None:
+            self._renew_task.cancel()
+            await asyncio.gather(self._renew_task, return_exceptions=True)
         if not over:
             with contextlib.suppress(CommandError):
-                await self._desk.command(self._position, "preview", ShowPreview(on=False), timeout_s=3)
+                await self._workstation.command(
+                    self._position, "preview", ShowPreview(enabled=False), timeout_s=3
+                )
 
     @property
-    def picture(self) -> bytes | None:
+    def latest_frame(self) -> bytes | None:
         """What may be on the screen now; None: nothing."""
-        fresh = asyncio.get_running_loop().time() - self._came_s <= PREVIEW_EXPIRY_S
+        fresh = asyncio.get_running_loop().time() - self._received_s <= PREVIEW_EXPIRY_S
         return self._picture if self._picture and fresh else None
 
     def __aiter__(self) -> Self:
@@ -67,29 +69,29 @@ class Preview:
 
     async def __anext__(self) -> bytes:
         """Wait for the next picture; the iteration ends when there will be none."""
-        while not self._over:
-            if not self._taken and (picture := self.picture) is not None:
-                self._taken = True
+        while not self._is_ended:
+            if not self._is_consumed and (picture := self.latest_frame) is not None:
+                self._is_consumed = True
                 return picture
-            self._news.clear()
-            await self._news.wait()
+            self._changed.clear()
+            await self._changed.wait()
         raise StopAsyncIteration
 
-    def take(self, picture: bytes) -> None:
+    def on_frame(self, frame: bytes) -> None:
         """Take what came; empty: it is over."""
-        if self._over or not self._begun:
+        if self._is_ended or not self._is_started:
             return
-        self._picture, self._taken = picture, False
-        self._came_s = asyncio.get_running_loop().time()
-        self._over = not picture
-        self._news.set()
+        self._picture, self._is_consumed = frame, False
+        self._received_s = asyncio.get_running_loop().time()
+        self._is_ended = not frame
+        self._changed.set()
 
-    async def _ask(self) -> None:
-        await self._desk.command(self._position, "preview", self._request)
+    async def _request_frames(self) -> None:
+        await self._workstation.command(self._position, "preview", self._request)
 
     async def _renew(self) -> None:
         """Ask again in time; where that fails, it ends by itself."""
-        while not self._over:
-            await asyncio.sleep(self._request.for_s / 3)
+        while not self._is_ended:
+            await asyncio.sleep(self._request.duration_s / 3)
             with contextlib.suppress(CommandError):
-                await self._ask()
+                await self._request_frames()

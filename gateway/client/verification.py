@@ -9,46 +9,46 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.observation import Observation
-from gateway.client.models import Counts, Received, Refused
+from gateway.client.models import DiscardCounts, ReceivedEvent, RejectedMessage
 from gateway.contract.topics import Position
-from gateway.pki.jws import UnknownSignerError, Verifier, WrongSignatureError
+from gateway.pki.jws import InvalidSignatureError, UnknownSignerError, Verifier
 
 log = structlog.get_logger()
 
 
-class Vouching:
+class SignatureVerifier:
     """Refuses, counts, and says what it has refused."""
 
     def __init__(
         self,
         keys: Iterable[Ed25519PublicKey],
         site: str,
-        counts: Counts,
-        on_refused: Callable[[Refused], None] | None,
+        discarded: DiscardCounts,
+        on_rejected: Callable[[RejectedMessage], None] | None,
     ) -> None:
         self._verifier = Verifier(keys)
         self._source = f"/bgw/{site}/"
-        self._counts = counts
-        self._on_refused = on_refused
+        self._discarded = discarded
+        self._on_rejected = on_rejected
 
-    def event(self, position: Position, payload: bytes, jws: str | None) -> bool:
+    def verify_event(self, position: Position, payload: bytes, jws: str | None) -> bool:
         """Whether an event is what the gateway signed, and stands where it was said."""
         try:
             if jws is None:
-                raise WrongSignatureError("it is not signed")
+                raise InvalidSignatureError("it is not signed")
             self._verifier.check(payload, jws)
-        except (WrongSignatureError, UnknownSignerError) as error:
-            self._refuse(Refused(position, _id(payload), None, str(error)))
+        except (InvalidSignatureError, UnknownSignerError) as error:
+            self._reject(RejectedMessage(position, _id(payload), None, str(error)))
             return False
         # What is signed for one device proves nothing at the topic of another.
-        source = _said(payload, "source") or ""
+        source = _string_field(payload, "source") or ""
         gateway, _, there = source.removeprefix(self._source).partition("/")
         if not source.startswith(self._source) or not gateway or there != str(position):
-            self._refuse(Refused(position, _id(payload), None, "it was said elsewhere"))
+            self._reject(RejectedMessage(position, _id(payload), None, "it was said elsewhere"))
             return False
         return True
 
-    def images(self, received: Received, images: dict[str, bytes]) -> dict[str, bytes]:
+    def verify_images(self, received: ReceivedEvent, images: dict[str, bytes]) -> dict[str, bytes]:
         """Those images that are what the signed event says of them."""
         listed = _hashes(received)
         kept = {}
@@ -57,17 +57,17 @@ class Vouching:
                 kept[role] = content
             else:
                 text = "its hash is not the one that the event lists"
-                self._refuse(Refused(received.position, received.envelope.id, role, text))
+                self._reject(RejectedMessage(received.position, received.envelope.id, role, text))
         return kept
 
-    def _refuse(self, refused: Refused) -> None:
-        self._counts.refused += 1
+    def _reject(self, refused: RejectedMessage) -> None:
+        self._discarded.rejected += 1
         log.warning("event_not_vouched_for", device=str(refused.position), text=refused.text)
-        if self._on_refused is not None:
-            self._on_refused(refused)
+        if self._on_rejected is not None:
+            self._on_rejected(refused)
 
 
-def _said(payload: bytes, name: str) -> str | None:
+def _string_field(payload: bytes, name: str) -> str | None:
     try:
         found = json.loads(payload)[name]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -77,11 +77,11 @@ def _said(payload: bytes, name: str) -> str | None:
 
 def _id(payload: bytes) -> str | None:
     """What an event calls itself, as far as that may be repeated: nobody has vouched for it."""
-    found = _said(payload, "id")
+    found = _string_field(payload, "id")
     return found if found is not None and len(found) == 36 and found.replace("-", "").isalnum() else None
 
 
-def _hashes(received: Received) -> dict[str, Any]:
+def _hashes(received: ReceivedEvent) -> dict[str, Any]:
     if isinstance(received.data, Observation):
         return {attachment.role: attachment.sha256 for attachment in received.data.attachments}
     try:

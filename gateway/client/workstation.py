@@ -19,25 +19,25 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from pydantic import ValidationError
 
-from drivers.command import Done, Request
+from drivers.command import CommandArguments, CommandOutput
 from gateway.client.claims import HeldClaim
-from gateway.client.commands import Commanding, Obeyed, not_sent, obeyed
+from gateway.client.commands import CommandResult, CommandSender, command_not_sent, to_result
 from gateway.client.connection import Connection
-from gateway.client.events import Incoming
+from gateway.client.events import EventAssembler
 from gateway.client.models import (
     ConnectionProblem,
-    Counts,
     DeviceStatus,
-    Now,
-    Received,
-    Refused,
-    typed,
+    DiscardCounts,
+    LastValue,
+    ReceivedEvent,
+    RejectedMessage,
+    to_model,
 )
-from gateway.client.previews import Preview
+from gateway.client.previews import PreviewStream
 from gateway.client.problems import no_gateway, not_connected
 from gateway.common.backoff import Backoff
 from gateway.contract.commands import EXPIRY_LIMIT_S, CommandAnswer, DeviceClaim
-from gateway.contract.last_values import Standing
+from gateway.contract.last_values import LastValueMessage
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 from gateway.contract.topics import ROOT, TRAINING_ROOT, DeviceTopic, Position
 
@@ -46,15 +46,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-WAITING_EVENTS = 10_000
+MAX_QUEUED_EVENTS = 10_000
 GATEWAY_S = 3.0
 """Time for the retained state of a gateway to arrive after the connection, in seconds."""
 RECEIVE_MAXIMUM = 20
 PREVIEW_QOS = 0
 """A broker keeps none of those for a workstation that is away."""
-TOLD_OF_DEVICES = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
+DEVICE_SUBSCRIPTIONS = ("desc", "state", "claim", "now/+", "evt/+", "blob/+/+")
 """What a workstation subscribes to of its devices; of answers, its own."""
-DoneT = TypeVar("DoneT", bound=Done)
+DoneT = TypeVar("DoneT", bound=CommandOutput)
 
 
 class Workstation:
@@ -75,7 +75,7 @@ class Workstation:
         station: str | None = None,
         training: bool = False,
         verify: "Iterable[Ed25519PublicKey] | None" = None,
-        on_refused: Callable[[Refused], None] | None = None,
+        on_rejected: Callable[[RejectedMessage], None] | None = None,
         on_problem: Callable[[ConnectionProblem], None] | None = None,
     ) -> None:
         """`positions`: such as `lane-1/reader`; None: every device of the site.
@@ -93,7 +93,7 @@ class Workstation:
         self._site = site
         self._root = TRAINING_ROOT if training else ROOT
         self._positions = None if positions is None else [Position.parse(text) for text in positions]
-        self._connection: dict[str, Any] = {
+        self._client_options: dict[str, Any] = {
             "hostname": host,
             "port": port,
             "identifier": client_id,
@@ -103,75 +103,75 @@ class Workstation:
         }
         self._session_s = session_s if client_id else 0
         self._task: asyncio.Task[None] | None = None
-        self._waiting: deque[Received | DeviceStatus] = deque(maxlen=WAITING_EVENTS)
-        self._news = asyncio.Event()
+        self._queue: deque[ReceivedEvent | DeviceStatus] = deque(maxlen=MAX_QUEUED_EVENTS)
+        self._changed_items = asyncio.Event()
         self._sessions: dict[str, bool] = {}
         self._states: dict[Position, DeviceState] = {}
         self._descriptions: dict[Position, DeviceDescription] = {}
-        self._standing: dict[tuple[Position, str], Now] = {}
+        self._last_values: dict[tuple[Position, str], LastValue] = {}
         self._claims: dict[Position, DeviceClaim] = {}
-        self._held: dict[Position, HeldClaim] = {}
-        self._previews: dict[Position, Preview] = {}
-        self._commanding = Commanding(site, station or username, self._root)
+        self._held_claims: dict[Position, HeldClaim] = {}
+        self._previews: dict[Position, PreviewStream] = {}
+        self._command_sender = CommandSender(site, station or username, self._root)
         self._client: Connection | None = None
-        self._learned = asyncio.Event()
-        self._told: dict[Position, DeviceStatus] = {}
+        self._changed = asyncio.Event()
+        self._reported_status: dict[Position, DeviceStatus] = {}
         self._on_problem = on_problem or _log_problem
         self._address = f"{host}:{port}"
         self.problem: ConnectionProblem | None = None
-        self.connected = asyncio.Event()
-        self.counts = Counts()
-        vouching = None
+        self.connected_event = asyncio.Event()
+        self.discarded = DiscardCounts()
+        verifier = None
         if verify is not None:
-            from gateway.client.verification import Vouching
+            from gateway.client.verification import SignatureVerifier
 
-            vouching = Vouching(verify, site, self.counts, on_refused)
-        self._incoming = Incoming(self._put, self.counts, vouching)
+            verifier = SignatureVerifier(verify, site, self.discarded, on_rejected)
+        self._assembler = EventAssembler(self._enqueue, self.discarded, verifier)
         self.gateways: dict[str, GatewayState] = {}
 
     async def __aenter__(self) -> Self:
         """Start to connect; does not wait for the broker."""
-        self._task = asyncio.create_task(self._stay_connected(), name="workstation")
+        self._task = asyncio.create_task(self._run(), name="workstation")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect."""
-        self._incoming.stop()
+        self._assembler.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def __aiter__(self) -> AsyncIterator[Received]:
+    def __aiter__(self) -> AsyncIterator[ReceivedEvent]:
         """Iterate over the events."""
         return self._events()
 
-    async def _events(self) -> AsyncIterator[Received]:
-        async for item in self.everything():
-            if isinstance(item, Received):
+    async def _events(self) -> AsyncIterator[ReceivedEvent]:
+        async for item in self.events_and_status():
+            if isinstance(item, ReceivedEvent):
                 yield item
 
-    async def everything(self) -> AsyncIterator[Received | DeviceStatus]:
+    async def events_and_status(self) -> AsyncIterator[ReceivedEvent | DeviceStatus]:
         """Iterate over events and changes of device status, in the order in which they arrived.
 
         What stands (`now`) is not among them: each is an event as well.
         """
         loop = asyncio.get_running_loop()
         while True:
-            while self._waiting:
-                item = self._waiting.popleft()
+            while self._queue:
+                item = self._queue.popleft()
                 # It may have grown old while the caller was busy with the one before.
                 if (
-                    isinstance(item, Received)
+                    isinstance(item, ReceivedEvent)
                     and item.deadline_s is not None
                     and loop.time() > item.deadline_s
                 ):
-                    self.counts.stale += 1
+                    self.discarded.expired += 1
                     continue
                 yield item
-            self._news.clear()
-            await self._news.wait()
+            self._changed_items.clear()
+            await self._changed_items.wait()
 
     def status(self, position: str | Position) -> DeviceStatus:
         """How the device at a position is now."""
@@ -185,14 +185,14 @@ class Workstation:
             claim=self._claim_at(where),
         )
 
-    def now(self, position: str | Position, event_type: str) -> Now | None:
+    def last_value(self, position: str | Position, event_type: str) -> LastValue | None:
         """What stands of a kind of event, such as `barrier.state`; None when nothing is known for certain.
 
         What was said in a session of the gateway that is over is history, and so is not shown.
         """
         where = Position.parse(position) if isinstance(position, str) else position
-        found = self._standing.get((where, event_type))
-        return found if found is not None and self._sessions.get(found.standing.session, False) else None
+        found = self._last_values.get((where, event_type))
+        return found if found is not None and self._sessions.get(found.message.session, False) else None
 
     def _claim_at(self, position: Position) -> DeviceClaim | None:
         claim = self._claims.get(position)
@@ -208,63 +208,63 @@ class Workstation:
     @property
     def station(self) -> str | None:
         """The name under which it commands."""
-        return self._commanding.station
+        return self._command_sender.station
 
     @overload
     async def command(
         self,
         position: str | Position,
         verb: str,
-        request: Request | Mapping[str, Any] | None = None,
+        request: CommandArguments | Mapping[str, Any] | None = None,
         *,
         done: type[DoneT],
         expires_s: int = ...,
         timeout_s: float = ...,
         transaction: str | None = ...,
-    ) -> Obeyed[DoneT]: ...
+    ) -> CommandResult[DoneT]: ...
 
     @overload
     async def command(
         self,
         position: str | Position,
         verb: str,
-        request: Request | Mapping[str, Any] | None = None,
+        request: CommandArguments | Mapping[str, Any] | None = None,
         *,
         done: None = None,
         expires_s: int = ...,
         timeout_s: float = ...,
         transaction: str | None = ...,
-    ) -> Obeyed[Any]: ...
+    ) -> CommandResult[Any]: ...
 
     async def command(
         self,
         position: str | Position,
         verb: str,
-        request: Request | Mapping[str, Any] | None = None,
+        request: CommandArguments | Mapping[str, Any] | None = None,
         *,
-        done: type[Done] | None = None,
+        done: type[CommandOutput] | None = None,
         expires_s: int = 3,
         timeout_s: float = 10.0,
         transaction: str | None = None,
-    ) -> Obeyed[Any]:
+    ) -> CommandResult[Any]:
         """Have a device do something, and wait for its end.
 
         `expires_s`: it is begun within so many seconds (1 to 5), or never. `timeout_s`: how long to wait for
         its end. `done`: the model of its result, where this version does not know it by itself.
         Raises CommandNotSent, CommandRejected, CommandFailed, CommandUnanswered.
         """
-        where = self._ours(position)
+        where = self._require_own_position(position)
         if not 1 <= expires_s <= EXPIRY_LIMIT_S:
             raise ValueError(f"a command expires within 1 to {EXPIRY_LIMIT_S} s")
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        session, family = await self._session_at(where, min(expires_s, timeout_s))
+        session, family = await self._wait_for_session(where, min(expires_s, timeout_s))
 
         def left_s() -> float:
             return expires_s - (loop.time() - began_s)
 
         async def ask() -> CommandAnswer:
-            return await self._commanding.ask(
+            return await self._command_sender.send(
                 where,
                 verb,
                 request,
@@ -278,38 +278,38 @@ class Workstation:
         answer = await ask()
         if answer.reason == "not_new" and left_s() > 0:
             answer = await ask()  # another program of this station was ahead; the answer said how far
-        return obeyed(answer, family, verb, done)
+        return to_result(answer, family, verb, done)
 
     def claim(self, position: str | Position, *, lease_s: int = 30, steal: str | None = None) -> HeldClaim:
         """Have a device for this station alone: `async with desk.claim("lane-1/barrier") as claim`.
 
         It is renewed by itself. `steal`: the reason for taking it from whoever has it, which is recorded.
         """
-        where = self._ours(position)
-        held = self._held[where] = HeldClaim(self, where, lease_s, steal)
+        where = self._require_own_position(position)
+        held = self._held_claims[where] = HeldClaim(self, where, lease_s, steal)
         return held
 
-    def preview(self, position: str | Position, **wanted: Any) -> Preview:
+    def preview(self, position: str | Position, **options: Any) -> PreviewStream:
         """What a camera that is claimed sees now: `async with desk.preview("lane-1/camera") as pictures`.
 
         `wanted`: what `camera.preview` takes, such as `per_s` and `width_px`. Renewed by itself.
         """
-        where = self._ours(position)
-        preview = self._previews[where] = Preview(self, where, wanted)
+        where = self._require_own_position(position)
+        preview = self._previews[where] = PreviewStream(self, where, options)
         return preview
 
-    def _ours(self, position: str | Position) -> Position:
+    def _require_own_position(self, position: str | Position) -> Position:
         where = Position.parse(position) if isinstance(position, str) else position
         if self._positions is not None and where not in self._positions:
             raise ValueError(f"{where} is not a position of this workstation: no answer would reach it")
         return where
 
-    async def _session_at(self, position: Position, within_s: float) -> tuple[str, str]:
+    async def _wait_for_session(self, position: Position, within_s: float) -> tuple[str, str]:
         """Which session of the gateway serves a device, and its family; raises CommandNotSent."""
         try:
             async with asyncio.timeout(within_s):
                 while True:
-                    learned = self._learned
+                    learned = self._changed
                     status = self.status(position)
                     if status.gateway_online and status.state and status.description and self._client:
                         return status.state.session, status.description.family
@@ -317,14 +317,16 @@ class Workstation:
         except TimeoutError:
             pass
         if self._client is None:
-            raise not_sent(
+            raise command_not_sent(
                 "not_connected", "This workstation has no connection to the broker.", "Look at the network."
             )
         if self._states.get(position) is None:
-            raise not_sent(
+            raise command_not_sent(
                 "no_device", f"Nothing is known of a device at {position}.", "Compare with the post's file."
             )
-        raise not_sent("no_gateway", "The gateway is not running.", "Start it, or wait until it is back.")
+        raise command_not_sent(
+            "no_gateway", "The gateway is not running.", "Start it, or wait until it is back."
+        )
 
     async def _send(self, topic: str, payload: bytes, expires_s: int) -> int:
         client = self._client
@@ -334,7 +336,7 @@ class Workstation:
 
     # The connection.
 
-    async def _stay_connected(self) -> None:
+    async def _run(self) -> None:
         backoff = Backoff(0.5, 5)
         lasting = Properties(PacketTypes.CONNECT)
         lasting.SessionExpiryInterval = self._session_s
@@ -342,39 +344,39 @@ class Workstation:
         while True:
             try:
                 async with Connection(
-                    self._take,
-                    **self._connection,
+                    self._on_message,
+                    **self._client_options,
                     protocol=aiomqtt.ProtocolVersion.V5,
                     clean_start=self._session_s == 0,
                     properties=lasting,
                     timeout=5,
                 ) as client:
                     await client.subscribe(
-                        [(pattern, SubscribeOptions(qos=1)) for pattern in self._patterns()]
+                        [(pattern, SubscribeOptions(qos=1)) for pattern in self._subscriptions()]
                         + [(pattern, SubscribeOptions(qos=PREVIEW_QOS)) for pattern in self._previews_of()]
                     )
                     backoff.reset()
                     self._client = client
-                    self.connected.set()
-                    self._tell()
+                    self.connected_event.set()
+                    self._notify_waiters()
                     self._trouble(None)
                     await self._expect_gateway(client)
-                    await client.lost()
+                    await client.wait_closed()
             except (aiomqtt.MqttError, OSError) as error:
                 self._trouble(not_connected(self._address, error))
             finally:
                 self._client = None
-            self.connected.clear()
+            self.connected_event.clear()
             # What is taken back meanwhile is not told again.
-            self._standing.clear()
+            self._last_values.clear()
             self._claims.clear()
             for preview in self._previews.values():
-                preview.take(b"")
+                preview.on_frame(b"")
             await asyncio.sleep(backoff.next_s())
 
     async def _expect_gateway(self, client: Connection) -> None:
         """Report a broker that knows no gateway of the site: its state is retained, so it comes at once."""
-        lost = asyncio.create_task(client.lost())
+        lost = asyncio.create_task(client.wait_closed())
         try:
             await asyncio.wait({lost}, timeout=GATEWAY_S)
             if not lost.done() and not self.gateways:
@@ -388,42 +390,49 @@ class Workstation:
             self._on_problem(problem)
         self.problem = problem
 
-    def _patterns(self) -> list[str]:
+    def _subscriptions(self) -> list[str]:
         """What to subscribe to: not what other stations ask and are answered."""
-        kinds = TOLD_OF_DEVICES + ((f"rsp/{self.station}",) if self.station else ())
-        told = [f"{self._root}/{self._site}/{device}/{kind}" for device in self._places() for kind in kinds]
+        kinds = DEVICE_SUBSCRIPTIONS + ((f"rsp/{self.station}",) if self.station else ())
+        told = [
+            f"{self._root}/{self._site}/{device}/{kind}"
+            for device in self._position_filters()
+            for kind in kinds
+        ]
         return [f"{self._root}/{self._site}/_gw/+/state", *told]
 
     def _previews_of(self) -> list[str]:
         if self.station is None:
             return []
-        return [f"{self._root}/{self._site}/{device}/preview/{self.station}" for device in self._places()]
+        return [
+            f"{self._root}/{self._site}/{device}/preview/{self.station}"
+            for device in self._position_filters()
+        ]
 
-    def _places(self) -> list[str]:
+    def _position_filters(self) -> list[str]:
         return ["+/+"] if self._positions is None else [str(position) for position in self._positions]
 
     # What arrives.
 
-    def _take(self, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, message: mqtt.MQTTMessage) -> None:
         """Sort one message; whatever is wrong with it costs only itself."""
         topic, payload = message.topic, bytes(message.payload)
         try:
             match topic.split("/"):
                 case [_, "v1", self._site, "_gw", gateway, "state"]:
-                    self._take_gateway(gateway, payload)
+                    self._on_gateway_state(gateway, payload)
                 case [_, "v1", self._site, *_]:
                     if where := DeviceTopic.parse(topic):
-                        self._take_device(where, payload, message)
+                        self._on_device_message(where, payload, message)
         except ValidationError:
-            self.counts.unreadable += 1
-        self._tell()
+            self.discarded.unreadable += 1
+        self._notify_waiters()
 
-    def _tell(self) -> None:
+    def _notify_waiters(self) -> None:
         """Wake whoever waits for something to become known."""
-        learned, self._learned = self._learned, asyncio.Event()
+        learned, self._changed = self._changed, asyncio.Event()
         learned.set()
 
-    def _take_gateway(self, gateway: str, payload: bytes) -> None:
+    def _on_gateway_state(self, gateway: str, payload: bytes) -> None:
         """Learn of a birth or a death. A death of another session than the one now alive is history."""
         if not payload:
             self.gateways.pop(gateway, None)
@@ -435,22 +444,22 @@ class Workstation:
         self._sessions[state.session] = state.online
         for session, alive in self._sessions.items():
             if not alive:
-                self._commanding.over(session)
+                self._command_sender.on_gateway_lost(session)
         if state.online or before is None or before.session == state.session:
             self.gateways[gateway] = state
             self._trouble(None)
         for position, device in self._states.items():
             if device.session == state.session or (before is not None and device.session == before.session):
-                self._put_status(position)
+                self._enqueue_status(position)
 
-    def _take_device(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
-        match where.kind, where.rest:
+    def _on_device_message(self, where: DeviceTopic, payload: bytes, message: mqtt.MQTTMessage) -> None:
+        match where.kind, where.levels:
             case "state", ():
                 if payload:
                     self._states[where.position] = DeviceState.model_validate_json(payload, extra="ignore")
                 else:
                     self._states.pop(where.position, None)
-                self._put_status(where.position)
+                self._enqueue_status(where.position)
             case "desc", ():
                 if payload:
                     described = DeviceDescription.model_validate_json(payload, extra="ignore")
@@ -458,55 +467,55 @@ class Workstation:
                 else:
                     self._descriptions.pop(where.position, None)
             case "claim", ():
-                self._take_claim(where.position, payload)
+                self._on_claim(where.position, payload)
             case "rsp", (self.station,) if self.station:
-                self._commanding.take(payload)
+                self._command_sender.on_answer(payload)
             case "preview", (self.station,) if self.station and not message.retain:
                 if (preview := self._previews.get(where.position)) is not None:
-                    preview.take(payload)
+                    preview.on_frame(payload)
             case "now", (event_type,):
                 if payload:
-                    standing = Standing[Any].model_validate_json(payload, extra="ignore")
-                    now = Now(where.position, standing, typed(standing))
-                    self._standing[where.position, event_type] = now
+                    last_value = LastValueMessage[Any].model_validate_json(payload, extra="ignore")
+                    now = LastValue(where.position, last_value, to_model(last_value))
+                    self._last_values[where.position, event_type] = now
                 else:
-                    self._standing.pop((where.position, event_type), None)
+                    self._last_values.pop((where.position, event_type), None)
             case "blob", (event_id, role):
-                self._incoming.take_image(event_id, role, payload)
+                self._assembler.on_image(event_id, role, payload)
             case "evt", (_,):
                 if message.retain:  # an event is never retained: whoever did this, it is old
-                    self.counts.stale += 1
+                    self.discarded.expired += 1
                 else:
                     lasts_s = getattr(message.properties, "MessageExpiryInterval", None)
                     said = dict(getattr(message.properties, "UserProperty", ()))
-                    self._incoming.take_event(where.position, payload, lasts_s, said.get("jws"))
+                    self._assembler.on_event(where.position, payload, lasts_s, said.get("jws"))
 
-    def _take_claim(self, position: Position, payload: bytes) -> None:
+    def _on_claim(self, position: Position, payload: bytes) -> None:
         if payload:
             claim = DeviceClaim.model_validate_json(payload, extra="ignore")
             self._claims[position] = claim
-            if (held := self._held.get(position)) is not None:
-                held.taken_by(claim.holder)
+            if (held := self._held_claims.get(position)) is not None:
+                held.on_holder_changed(claim.holder)
         else:
             self._claims.pop(position, None)
-        self._put_status(position)
+        self._enqueue_status(position)
 
-    def _put_status(self, position: Position) -> None:
+    def _enqueue_status(self, position: Position) -> None:
         """Tell how a device is, unless that was told last."""
         status = self.status(position)
-        known = self._told.get(position)
-        if known is None or _news_of(known) != _news_of(status):
-            self._told[position] = status
-            self._put(status)
+        known = self._reported_status.get(position)
+        if known is None or _comparison_key(known) != _comparison_key(status):
+            self._reported_status[position] = status
+            self._enqueue(status)
 
-    def _put(self, item: Received | DeviceStatus) -> None:
-        self._waiting.append(item)
-        self._news.set()
+    def _enqueue(self, item: ReceivedEvent | DeviceStatus) -> None:
+        self._queue.append(item)
+        self._changed_items.set()
 
 
 def _log_problem(problem: ConnectionProblem) -> None:
     log.warning(str(problem))  # a sentence for a person at a terminal
 
 
-def _news_of(status: DeviceStatus) -> tuple[object, ...]:
+def _comparison_key(status: DeviceStatus) -> tuple[object, ...]:
     return status.state, status.gateway_online, status.claim

@@ -15,19 +15,19 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from drivers.command import Request
-from drivers.observation import Observation, redacted
+from drivers.command import CommandArguments
+from drivers.observation import Observation, redact
 from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
 from gateway.contract.topics import Position
 
 log = structlog.get_logger()
 
 WINDOW_S = 60.0
-KINDS = 64
+MAX_WINDOWS = 64
 
-Record = Callable[[Position, Observation, str], None]
+PublishRecord = Callable[[Position, Observation, str], None]
 """Makes an observation durable, said at a position, under a transaction."""
-Entry = CommandDecided | CommandEnded
+AuditedEvent = CommandDecided | CommandEnded
 
 
 @dataclass(slots=True)
@@ -38,14 +38,14 @@ class _Window:
     closes_s: float
     began_s: float
     transaction: str = ""
-    latest: Entry | None = None
-    times: int = 0
+    latest: AuditedEvent | None = None
+    count: int = 0
 
 
-class Audit:
+class CommandAudit:
     """Belongs to the event loop."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: PublishRecord) -> None:
         self._record = record
         self._windows: dict[Hashable, _Window] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -59,25 +59,25 @@ class Audit:
             self._close(window)
         self._windows.clear()
 
-    def note(self, position: Position, entry: Entry, transaction: str, *, each: bool) -> None:
+    def record(self, position: Position, entry: AuditedEvent, transaction: str, *, singly: bool) -> None:
         """Record a decision or an end; `each`: by itself, whatever else is like it."""
-        if each:
-            self._put(position, entry, transaction)
+        if singly:
+            self._write(position, entry, transaction)
             return
-        kind: Hashable = _kind(position, entry)
-        if kind not in self._windows and len(self._windows) >= KINDS:
+        kind: Hashable = _window_key(position, entry)
+        if kind not in self._windows and len(self._windows) >= MAX_WINDOWS:
             kind = position
         now_s = asyncio.get_running_loop().time()
         window = self._windows.get(kind)
         if window is None:
             self._windows[kind] = _Window(position, now_s + WINDOW_S, now_s)
-            self._put(position, entry, transaction)
-            self._wind()
+            self._write(position, entry, transaction)
+            self._schedule()
             return
         window.latest, window.transaction = entry, transaction
-        window.times += 1
+        window.count += 1
 
-    def claim_changed(self, position: Position, change: ClaimChanged) -> None:
+    def on_claim_changed(self, position: Position, change: ClaimChanged) -> None:
         """Record that a device has another holder, or none."""
         log.info(
             "claim_changed",
@@ -87,7 +87,7 @@ class Audit:
         )
         self._record(position, change, str(uuid.uuid4()))
 
-    def _put(self, position: Position, entry: Entry, transaction: str) -> None:
+    def _write(self, position: Position, entry: AuditedEvent, transaction: str) -> None:
         decided = isinstance(entry, CommandDecided)
         log.info(
             "command_decided" if decided else "command_ended",
@@ -96,51 +96,51 @@ class Audit:
             verb=entry.verb,
             state=entry.decision if isinstance(entry, CommandDecided) else entry.state,
             reason=entry.reason,
-            count=entry.times,
+            count=entry.count,
         )
         self._record(position, entry, transaction)
 
-    def _wind(self) -> None:
+    def _schedule(self) -> None:
         if self._timer is None and self._windows:
             loop = asyncio.get_running_loop()
             first_s = min(window.closes_s for window in self._windows.values())
-            self._timer = loop.call_at(first_s, self._look)
+            self._timer = loop.call_at(first_s, self._on_timer)
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         """Close the windows whose minute is over; where something was counted, another one follows."""
         self._timer = None
         now_s = asyncio.get_running_loop().time()
         for kind, window in list(self._windows.items()):
             if window.closes_s > now_s:
                 continue
-            if window.times:
+            if window.count:
                 self._close(window)
                 self._windows[kind] = _Window(window.position, now_s + WINDOW_S, now_s)
             else:
                 del self._windows[kind]
-        self._wind()
+        self._schedule()
 
     def _close(self, window: _Window) -> None:
         if window.latest is None:
             return
         over_s = asyncio.get_running_loop().time() - window.began_s
-        counted = window.latest.model_copy(update={"times": window.times, "over_s": round(over_s, 3)})
-        self._put(window.position, counted, window.transaction)
+        counted = window.latest.model_copy(update={"times": window.count, "over_s": round(over_s, 3)})
+        self._write(window.position, counted, window.transaction)
 
 
-def _kind(position: Position, entry: Entry) -> Hashable:
+def _window_key(position: Position, entry: AuditedEvent) -> Hashable:
     state = entry.decision if isinstance(entry, CommandDecided) else entry.state
     return type(entry), position, entry.station, entry.verb, state, entry.reason
 
 
-def shown_args(request: type[Request], args: Mapping[str, Any]) -> dict[str, Any]:
+def redact_args(request: type[CommandArguments], args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments as they may be recorded: what the model shows; of all else, type and size.
 
     Where they are not valid, anything may stand in any field, and of a field that the model does not have the
     name alone may be too much.
     """
     try:
-        shown: dict[str, Any] = redacted(request.model_validate_json(json.dumps(args), strict=True))
+        shown: dict[str, Any] = redact(request.model_validate_json(json.dumps(args), strict=True))
     except ValidationError:
         fields = {field.alias or name for name, field in request.model_fields.items()}
         return {name: f"<{type(value).__name__}>" for name, value in args.items() if name in fields}

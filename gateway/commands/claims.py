@@ -8,22 +8,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from drivers.command import Done
-from gateway.commands.audit import Audit
+from drivers.command import CommandOutput
+from gateway.commands.audit import CommandAudit
 from gateway.common.clock import TimeSource
-from gateway.config import Commands
+from gateway.config import CommandsSection
 from gateway.contract.commands import (
-    CLAIM_KINDS,
-    Claim,
-    Claimed,
+    CLAIM_COMMAND_TYPES,
+    ClaimRequest,
+    ClaimResult,
+    CommandOutcome,
     CommandState,
     DeviceClaim,
-    Outcome,
-    Released,
-    Steal,
-    wrong_fields,
+    ReleaseResult,
+    StealRequest,
+    describe_wrong_fields,
 )
-from gateway.contract.envelope import timestamp
+from gateway.contract.envelope import to_rfc3339
 from gateway.contract.events import ClaimChange, ClaimChanged
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position, SiteTopics
@@ -39,22 +39,22 @@ class Lease:
     ends_ns: int
 
 
-class Claims:
+class LeaseTable:
     """The leases of all devices."""
 
     def __init__(self) -> None:
         self._leases: dict[Position, Lease] = {}
 
-    def at(self, position: Position, now_ns: int) -> Lease | None:
+    def active_lease(self, position: Position, now_ns: int) -> Lease | None:
         """The lease that holds now."""
         lease = self._leases.get(position)
         return lease if lease is not None and now_ns < lease.ends_ns else None
 
-    def take(
+    def acquire(
         self, position: Position, station: str, lease_s: int, now_ns: int, unix_ns: int
     ) -> tuple[Lease, Lease | None]:
         """Give it to a station, or renew its lease; returns the lease, and the one that held until now."""
-        before = self.at(position, now_ns)
+        before = self.active_lease(position, now_ns)
         ends_ns = now_ns + lease_s * 1_000_000_000
         if before is not None and before.holder == station:
             lease = replace(before, lease_s=lease_s, ends_ns=ends_ns)
@@ -63,16 +63,16 @@ class Claims:
         self._leases[position] = lease
         return lease, before
 
-    def end(self, position: Position) -> Lease | None:
+    def remove(self, position: Position) -> Lease | None:
         """Let nobody have it; returns the lease that ends."""
         return self._leases.pop(position, None)
 
-    def overdue(self, now_ns: int) -> list[Position]:
+    def expired_positions(self, now_ns: int) -> list[Position]:
         """Where a lease has ended by itself and is still noted."""
         return [position for position, lease in self._leases.items() if now_ns >= lease.ends_ns]
 
     @property
-    def all(self) -> dict[Position, Lease]:
+    def all_leases(self) -> dict[Position, Lease]:
         """Every lease that is noted."""
         return dict(self._leases)
 
@@ -82,30 +82,30 @@ class Claims:
         return min((lease.ends_ns for lease in self._leases.values()), default=None)
 
 
-REQUESTS = {kind.verb: kind.request for kind in CLAIM_KINDS}
+REQUESTS = {kind.verb: kind.request for kind in CLAIM_COMMAND_TYPES}
 
 
-class ClaimDesk:
+class ClaimService:
     """The claims of one gateway; whoever comes here is permitted to. Belongs to the event loop."""
 
     def __init__(
         self,
         session: str,
         topics: SiteTopics,
-        settings: Commands,
-        retain: Callable[[str, bytes | None], None],
-        changed: Callable[[Position, str | None], None],
-        audit: Audit,
+        settings: CommandsSection,
+        publish_retained: Callable[[str, bytes | None], None],
+        on_changed: Callable[[Position, str | None], None],
+        audit: CommandAudit,
         time_source: TimeSource,
     ) -> None:
         self._session = session
         self._topics = topics
         self._settings = settings
-        self._retain = retain
-        self._changed = changed
+        self._publish_retained = publish_retained
+        self._on_changed = on_changed
         self._audit = audit
         self._time = time_source
-        self._claims = Claims()
+        self._leases = LeaseTable()
         self._timer: asyncio.TimerHandle | None = None
 
     def holder(self, position: Position) -> str | None:
@@ -115,111 +115,111 @@ class ClaimDesk:
 
     def lease(self, position: Position) -> Lease | None:
         """The same, with since when and for how long."""
-        return self._claims.at(position, self._time.boot_ns())
+        return self._leases.active_lease(position, self._time.boot_ns())
 
-    def obey(self, position: Position, verb: str, station: str, args: Mapping[str, Any]) -> Outcome:
+    def execute(self, position: Position, verb: str, station: str, args: Mapping[str, Any]) -> CommandOutcome:
         """Do what the gatekeeper has let through."""
         request = REQUESTS[verb]
         try:
-            asked = request.model_validate_json(json.dumps(args), strict=True)
+            claim = request.model_validate_json(json.dumps(args), strict=True)
         except ValidationError as error:
-            return Outcome.refused(CommandReason.BAD_REQUEST, wrong_fields(error, request))
-        if isinstance(asked, Claim):
-            return _done(self._take(position, station, asked))
+            return CommandOutcome.refused(CommandReason.BAD_REQUEST, describe_wrong_fields(error, request))
+        if isinstance(claim, ClaimRequest):
+            return _to_outcome(self._claim(position, station, claim))
         self._end(position, ClaimChange.RELEASED)
-        return _done(Released())
+        return _to_outcome(ReleaseResult())
 
-    def _take(self, position: Position, station: str, asked: Claim) -> Claimed:
-        self._end_overdue()
-        lease_s = min(asked.lease_s, self._settings.longest_claim_s)
+    def _claim(self, position: Position, station: str, request: ClaimRequest) -> ClaimResult:
+        self._end_expired()
+        lease_s = min(request.lease_s, self._settings.max_lease_s)
         now_ns, unix_ns = self._time.boot_ns(), self._time.unix_ns()
-        lease, before = self._claims.take(position, station, lease_s, now_ns, unix_ns)
-        self._show(position, lease)
-        self._wind()
+        lease, before = self._leases.acquire(position, station, lease_s, now_ns, unix_ns)
+        self._publish(position, lease)
+        self._schedule()
         previous = before.holder if before is not None else None
         if previous == station:
-            return Claimed(lease_s=lease_s)
-        self._changed(position, station)
-        self._audit.claim_changed(
+            return ClaimResult(lease_s=lease_s)
+        self._on_changed(position, station)
+        self._audit.on_claim_changed(
             position,
             ClaimChanged(
                 change=ClaimChange.CLAIMED if previous is None else ClaimChange.STOLEN,
                 holder=station,
                 previous_holder=previous,
                 lease_s=lease_s,
-                why=asked.reason if isinstance(asked, Steal) else "",
+                reason=request.reason if isinstance(request, StealRequest) else "",
             ),
         )
-        return Claimed(lease_s=lease_s, previous_holder=previous)
+        return ClaimResult(lease_s=lease_s, previous_holder=previous)
 
-    def withdraw(self, position: Position) -> None:
+    def revoke(self, position: Position) -> None:
         """Take a claim away, if there is one."""
-        self._end_overdue()
-        self._end(position, ClaimChange.WITHDRAWN)
+        self._end_expired()
+        self._end(position, ClaimChange.REVOKED)
 
-    def withdraw_all(self) -> None:
+    def revoke_all(self) -> None:
         """Let nobody have anything."""
-        for position in self._claims.all:
-            self.withdraw(position)
+        for position in self._leases.all_leases:
+            self.revoke(position)
 
-    def configure(self, settings: Commands, may_have: Callable[[str, Position], bool]) -> None:
+    def configure(self, settings: CommandsSection, is_allowed: Callable[[str, Position], bool]) -> None:
         """Go by other limits; a claim that its holder may not have any more is withdrawn."""
         self._settings = settings
-        for position, lease in self._claims.all.items():
-            if not may_have(lease.holder, position):
-                self.withdraw(position)
+        for position, lease in self._leases.all_leases.items():
+            if not is_allowed(lease.holder, position):
+                self.revoke(position)
 
-    def tell_again(self) -> None:
+    def republish(self) -> None:
         """Show all that stands once more."""
-        self._end_overdue()
-        for position, lease in self._claims.all.items():
-            self._show(position, lease)
+        self._end_expired()
+        for position, lease in self._leases.all_leases.items():
+            self._publish(position, lease)
 
     def stop(self) -> None:
         """End no lease by itself any more."""
         if self._timer is not None:
             self._timer.cancel()
 
-    def _show(self, position: Position, lease: Lease) -> None:
+    def _publish(self, position: Position, lease: Lease) -> None:
         claim = DeviceClaim.model_validate(
             {
                 "holder": lease.holder,
-                "since": timestamp(lease.since_unix_ns),
+                "since": to_rfc3339(lease.since_unix_ns),
                 "lease_s": lease.lease_s,
                 "session": self._session,
             }
         )
-        self._retain(self._topics.claim(position), claim.model_dump_json().encode())
+        self._publish_retained(self._topics.claim(position), claim.model_dump_json().encode())
 
     def _end(self, position: Position, change: ClaimChange) -> None:
-        lease = self._claims.end(position)
+        lease = self._leases.remove(position)
         if lease is None:
             return
-        self._retain(self._topics.claim(position), None)
-        self._changed(position, None)
-        self._audit.claim_changed(
+        self._publish_retained(self._topics.claim(position), None)
+        self._on_changed(position, None)
+        self._audit.on_claim_changed(
             position, ClaimChanged(change=change, holder=None, previous_holder=lease.holder, lease_s=None)
         )
-        self._wind()
+        self._schedule()
 
-    def _end_overdue(self) -> None:
-        for position in self._claims.overdue(self._time.boot_ns()):
+    def _end_expired(self) -> None:
+        for position in self._leases.expired_positions(self._time.boot_ns()):
             self._end(position, ClaimChange.EXPIRED)
 
-    def _wind(self) -> None:
+    def _schedule(self) -> None:
         """Look again when the next lease ends. The loop's clock rests in suspend; the boot clock decides."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if (ends_ns := self._claims.next_end_ns) is not None:
+        if (ends_ns := self._leases.next_end_ns) is not None:
             wait_s = max(0.0, (ends_ns - self._time.boot_ns()) / 1e9)
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._look)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._on_timer)
 
-    def _look(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self._end_overdue()
-        self._wind()
+        self._end_expired()
+        self._schedule()
 
 
-def _done(done: Done) -> Outcome:
-    return Outcome(CommandState.DONE, result=done.model_dump_json().encode())
+def _to_outcome(done: CommandOutput) -> CommandOutcome:
+    return CommandOutcome(CommandState.DONE, result=done.model_dump_json().encode())

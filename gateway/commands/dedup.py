@@ -6,47 +6,47 @@ from dataclasses import dataclass, field
 from gateway.contract.commands import CommandAnswer
 from gateway.contract.topics import Position
 
-KEPT_ANSWERS = 64
+MAX_CACHED_ANSWERS = 64
 """Answers kept for each station. What is forgotten is not done again either: its number is not new."""
 
 
 @dataclass(slots=True)
-class Remembered:
+class CachedAnswer:
     """One command, and the last answer to it."""
 
     position: Position
     verb: str
     answer: CommandAnswer
-    running: bool
+    is_running: bool
 
 
 @dataclass(slots=True)
-class _Station:
-    last_n: int = 0
-    commands: OrderedDict[str, Remembered] = field(default_factory=OrderedDict)
+class _StationState:
+    last_command_seq: int = 0
+    commands: OrderedDict[str, CachedAnswer] = field(default_factory=OrderedDict)
 
 
-class Memory:
+class IdempotencyCache:
     """Of this session; who is not in the role file leaves no trace here."""
 
     def __init__(self) -> None:
-        self._stations: dict[str, _Station] = {}
+        self._stations: dict[str, _StationState] = {}
 
-    def last_n(self, station: str) -> int:
+    def last_command_seq(self, station: str) -> int:
         """The highest number of a station; 0 when there was none."""
         known = self._stations.get(station)
-        return known.last_n if known is not None else 0
+        return known.last_command_seq if known is not None else 0
 
-    def count(self, station: str, n: int) -> None:
+    def use_number(self, station: str, command_seq: int) -> None:
         """Use a number up."""
-        self._station(station).last_n = n
+        self._station(station).last_command_seq = command_seq
 
-    def find(self, station: str, cmd_id: str) -> Remembered | None:
+    def find(self, station: str, cmd_id: str) -> CachedAnswer | None:
         """What a station was answered under an id."""
         known = self._stations.get(station)
         return known.commands.get(cmd_id) if known is not None else None
 
-    def note(
+    def store(
         self,
         station: str,
         cmd_id: str,
@@ -58,10 +58,10 @@ class Memory:
     ) -> None:
         """Remember the latest answer to a command; old ones go, but none that still runs."""
         commands = self._station(station).commands
-        commands[cmd_id] = Remembered(position, verb, answer, running)
-        over = len(commands) - KEPT_ANSWERS
-        for old in [name for name, one in commands.items() if not one.running][: max(0, over)]:
+        commands[cmd_id] = CachedAnswer(position, verb, answer, running)
+        over = len(commands) - MAX_CACHED_ANSWERS
+        for old in [name for name, one in commands.items() if not one.is_running][: max(0, over)]:
             del commands[old]
 
-    def _station(self, station: str) -> _Station:
-        return self._stations.setdefault(station, _Station())
+    def _station(self, station: str) -> _StationState:
+        return self._stations.setdefault(station, _StationState())

@@ -7,121 +7,124 @@ own way through: a stop is let through in every state, whoever has claimed the d
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from gateway.config.roles import Grant
-from gateway.contract.commands import CLAIM_KINDS, EXPIRY_LIMIT_S
+from gateway.contract.commands import CLAIM_COMMAND_TYPES, EXPIRY_LIMIT_S
 from gateway.contract.reason_codes import CommandReason
 
-CLAIM_VERBS = frozenset(kind.verb for kind in CLAIM_KINDS)
-OBEYING = frozenset({Condition.ONLINE, Condition.BUSY, Condition.DEGRADED})
+CLAIM_VERBS = frozenset(kind.verb for kind in CLAIM_COMMAND_TYPES)
+COMMANDABLE_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
 """Conditions in which a device is told to do something. In others, only to stop."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CommandRequest:
     """A command as it came."""
 
     station: str
     verb: str
     session: str
-    n: int
+    command_seq: int
     retained: bool
     expires_s: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class Target:
     """What the device says of the command."""
 
-    urgent: bool = False
-    moves: bool = False
-    claimed: bool = False
+    is_urgent: bool = False
+    is_movement: bool = False
+    requires_claim: bool = False
     """Only for who has claimed the device."""
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PolicyInput:
     """What is so at the moment of the decision."""
 
     session: str
     grant: Grant
-    last_n: int
+    last_command_seq: int
     """The highest number of this station in this session."""
-    late: bool
+    is_late: bool
     """Whether its life is over already."""
-    stopping: bool
-    offered: Offered | None
+    is_stopping: bool
+    target: Target | None
     """None: the device has no such command."""
-    machine: bool
+    is_machine: bool
     """Whether the device has commands that can move it."""
-    condition: Condition
+    state_code: StateCode
     holder: str | None
     """Who has claimed the device."""
-    at_work: bool
+    is_busy: bool
     """Whether a command runs that others have to wait for."""
-    crowded: bool
+    is_overloaded: bool
     """Whether so many urgent ones run that one more adds nothing."""
-    too_often: bool
+    is_rate_limited: bool
 
 
-def stops(facts: Facts) -> bool:
+def is_stop(facts: PolicyInput) -> bool:
     """Whether it is to a machine what a stop button is."""
-    return facts.offered is not None and facts.offered.urgent and facts.machine
+    return facts.target is not None and facts.target.is_urgent and facts.is_machine
 
 
-def _is_permitted(asked: Asked, facts: Facts) -> bool:
-    grant, offered = facts.grant, facts.offered
-    if not grant.anything or offered is None:
-        return grant.anything
-    if asked.verb == "steal":
-        return grant.steal
-    if asked.verb in CLAIM_VERBS:
+def _is_permitted(request: CommandRequest, facts: PolicyInput) -> bool:
+    grant, offered = facts.grant, facts.target
+    if not grant.has_any or offered is None:
+        return grant.has_any
+    if request.verb == "steal":
+        return grant.can_steal
+    if request.verb in CLAIM_VERBS:
         return True
-    if stops(facts) and (grant.may_move or asked.verb in grant.still):
+    if is_stop(facts) and (grant.can_move or request.verb in grant.verbs_without_movement):
         return True  # a role may also be given a stop by its name, and nothing else that moves
-    return grant.permits(asked.verb, moves=offered.moves)
+    return grant.permits(request.verb, moves=offered.is_movement)
 
 
-def _is_claimed(asked: Asked, facts: Facts) -> bool:
-    if facts.holder in (None, asked.station) or stops(facts):
+def _is_claimed_by_other(request: CommandRequest, facts: PolicyInput) -> bool:
+    if facts.holder in (None, request.station) or is_stop(facts):
         return False
-    return asked.verb not in CLAIM_VERBS or asked.verb == "claim"
+    return request.verb not in CLAIM_VERBS or request.verb == "claim"
 
 
-def _needs_claim(asked: Asked, facts: Facts) -> bool:
-    return asked.verb in ("renew", "release") or (facts.offered is not None and facts.offered.claimed)
+def _needs_claim(request: CommandRequest, facts: PolicyInput) -> bool:
+    return request.verb in ("renew", "release") or (facts.target is not None and facts.target.requires_claim)
 
 
-def _can_obey(asked: Asked, facts: Facts) -> bool:
-    return asked.verb in CLAIM_VERBS or stops(facts) or facts.condition in OBEYING
+def _accepts_command(request: CommandRequest, facts: PolicyInput) -> bool:
+    return request.verb in CLAIM_VERBS or is_stop(facts) or facts.state_code in COMMANDABLE_STATES
 
 
-def _urgent(facts: Facts) -> bool:
-    return facts.offered is not None and facts.offered.urgent
+def _is_urgent(facts: PolicyInput) -> bool:
+    return facts.target is not None and facts.target.is_urgent
 
 
-Rule = Callable[[Asked, Facts], bool]
-RULES: tuple[tuple[CommandReason, Rule], ...] = (
+PolicyRule = Callable[[CommandRequest, PolicyInput], bool]
+POLICY_RULES: tuple[tuple[CommandReason, PolicyRule], ...] = (
     (CommandReason.RETAINED, lambda asked, _: asked.retained),
-    (CommandReason.UNKNOWN_STATION, lambda _, facts: not facts.grant.known),
-    (CommandReason.FOREIGN_AUTHORITY, lambda _, facts: facts.grant.foreign),
+    (CommandReason.UNKNOWN_STATION, lambda _, facts: not facts.grant.is_known),
+    (CommandReason.FOREIGN_AUTHORITY, lambda _, facts: facts.grant.is_foreign),
     (
         CommandReason.NO_EXPIRY,
         lambda asked, _: asked.expires_s is None or not 0 <= asked.expires_s <= EXPIRY_LIMIT_S,
     ),
     (CommandReason.OTHER_SESSION, lambda asked, facts: asked.session != facts.session),
-    (CommandReason.NOT_NEW, lambda asked, facts: asked.n <= facts.last_n),
+    (
+        CommandReason.COMMAND_SEQ_NOT_INCREASING,
+        lambda asked, facts: asked.command_seq <= facts.last_command_seq,
+    ),
     # What has waited its whole life at the broker comes with 0: that is late, not wrong.
-    (CommandReason.EXPIRED, lambda asked, facts: facts.late or not asked.expires_s),
-    (CommandReason.STOPPING, lambda _, facts: facts.stopping),
+    (CommandReason.EXPIRED, lambda asked, facts: facts.is_late or not asked.expires_s),
+    (CommandReason.STOPPING, lambda _, facts: facts.is_stopping),
     (CommandReason.NOT_PERMITTED, lambda asked, facts: not _is_permitted(asked, facts)),
-    (CommandReason.UNKNOWN_VERB, lambda _, facts: facts.offered is None),
+    (CommandReason.UNKNOWN_VERB, lambda _, facts: facts.target is None),
     (
         CommandReason.MAINTENANCE,
-        lambda asked, facts: facts.condition is Condition.MAINTENANCE and not _can_obey(asked, facts),
+        lambda asked, facts: facts.state_code is StateCode.MAINTENANCE and not _accepts_command(asked, facts),
     ),
-    (CommandReason.NOT_ONLINE, lambda asked, facts: not _can_obey(asked, facts)),
-    (CommandReason.CLAIMED, _is_claimed),
+    (CommandReason.NOT_ONLINE, lambda asked, facts: not _accepts_command(asked, facts)),
+    (CommandReason.CLAIMED, _is_claimed_by_other),
     (
         CommandReason.NOT_CLAIMED,
         lambda asked, facts: _needs_claim(asked, facts) and facts.holder != asked.station,
@@ -129,15 +132,16 @@ RULES: tuple[tuple[CommandReason, Rule], ...] = (
     (
         CommandReason.BUSY,
         lambda asked, facts: (
-            asked.verb not in CLAIM_VERBS and (facts.crowded or (facts.at_work and not _urgent(facts)))
+            asked.verb not in CLAIM_VERBS
+            and (facts.is_overloaded or (facts.is_busy and not _is_urgent(facts)))
         ),
     ),
-    (CommandReason.RATE_LIMITED, lambda _, facts: facts.too_often and not _urgent(facts)),
+    (CommandReason.RATE_LIMITED, lambda _, facts: facts.is_rate_limited and not _is_urgent(facts)),
 )
-UNNUMBERED = frozenset(reason for reason, _ in RULES[:6])
+NUMBER_KEPT_FOR = frozenset(reason for reason, _ in POLICY_RULES[:6])
 """What is refused for these reasons does not use up its number: who knows when it was sent, or by whom."""
 
 
-def decide(asked: Asked, facts: Facts) -> CommandReason | None:
+def decide(request: CommandRequest, facts: PolicyInput) -> CommandReason | None:
     """Why it is refused; None: it is let through."""
-    return next((reason for reason, objects in RULES if objects(asked, facts)), None)
+    return next((reason for reason, objects in POLICY_RULES if objects(request, facts)), None)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.config import Commands
+from gateway.config import CommandsSection
 from gateway.contract.topics import Position
 
 ANSWERS_PER_S = 50
@@ -10,7 +10,7 @@ ANSWERS_PER_S = 50
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucketNs:
     """Tokens that come at a steady rate, up to a number. Times are nanoseconds of the boot clock."""
 
     capacity: float
@@ -19,11 +19,11 @@ class Bucket:
     since_ns: int
 
     @classmethod
-    def full(cls, capacity: float, per_s: float, now_ns: int) -> "Bucket":
+    def new(cls, capacity: float, per_s: float, now_ns: int) -> "TokenBucketNs":
         """One that nobody has taken from yet."""
         return cls(capacity, per_s, capacity, now_ns)
 
-    def has(self, now_ns: int) -> bool:
+    def has_token(self, now_ns: int) -> bool:
         """Whether there is a token."""
         elapsed_s = max(0, now_ns - self.since_ns) / 1e9
         self.tokens = min(self.capacity, self.tokens + elapsed_s * self.per_s)
@@ -32,49 +32,49 @@ class Bucket:
 
     def take(self, now_ns: int) -> bool:
         """Take a token, if there is one."""
-        if not self.has(now_ns):
+        if not self.has_token(now_ns):
             return False
         self.tokens -= 1
         return True
 
 
-class Rates:
+class RateLimiter:
     """What is left to every station at every device, and to every device that can be moved."""
 
-    def __init__(self, settings: Commands) -> None:
+    def __init__(self, settings: CommandsSection) -> None:
         self._settings = settings
-        self._moved_ns: dict[Position, int] = {}
-        self._buckets: dict[tuple[str, Position, bool], Bucket] = {}
-        self._answers: dict[str, Bucket] = {}
+        self._last_move_ns: dict[Position, int] = {}
+        self._buckets: dict[tuple[str, Position, bool], TokenBucketNs] = {}
+        self._answer_buckets: dict[str, TokenBucketNs] = {}
 
-    def configure(self, settings: Commands) -> None:
+    def configure(self, settings: CommandsSection) -> None:
         """Go by other limits."""
         self._settings = settings
         self._buckets.clear()
 
-    def too_often(self, station: str, position: Position, *, moves: bool, now_ns: int) -> bool:
+    def is_exceeded(self, station: str, position: Position, *, moves: bool, now_ns: int) -> bool:
         """Whether one more would be too much now."""
-        moved_ns = self._moved_ns.get(position)
-        if moves and moved_ns is not None and now_ns - moved_ns < self._settings.moves_every_s * 1e9:
+        moved_ns = self._last_move_ns.get(position)
+        if moves and moved_ns is not None and now_ns - moved_ns < self._settings.min_move_interval_s * 1e9:
             return True
-        return not self._bucket(station, position, now_ns, moves=moves).has(now_ns)
+        return not self._bucket(station, position, now_ns, moves=moves).has_token(now_ns)
 
-    def spend(self, station: str, position: Position, *, moves: bool, now_ns: int) -> None:
+    def record_command(self, station: str, position: Position, *, moves: bool, now_ns: int) -> None:
         """Count one that was let through."""
         self._bucket(station, position, now_ns, moves=moves).take(now_ns)
         if moves:
-            self._moved_ns[position] = now_ns
+            self._last_move_ns[position] = now_ns
 
-    def may_answer(self, station: str, now_ns: int) -> bool:
+    def allows_answer(self, station: str, now_ns: int) -> bool:
         """Whether a station is told once more that it was refused, or what it was told before."""
-        bucket = self._answers.get(station)
+        bucket = self._answer_buckets.get(station)
         if bucket is None:
-            bucket = self._answers[station] = Bucket.full(ANSWERS_PER_S, ANSWERS_PER_S, now_ns)
+            bucket = self._answer_buckets[station] = TokenBucketNs.new(ANSWERS_PER_S, ANSWERS_PER_S, now_ns)
         return bucket.take(now_ns)
 
-    def _bucket(self, station: str, position: Position, now_ns: int, *, moves: bool) -> Bucket:
+    def _bucket(self, station: str, position: Position, now_ns: int, *, moves: bool) -> TokenBucketNs:
         key = station, position, moves
         if (bucket := self._buckets.get(key)) is None:
-            per_min = self._settings.moves_per_min if moves else self._settings.others_per_min
-            bucket = self._buckets[key] = Bucket.full(per_min, per_min / 60, now_ns)
+            per_min = self._settings.moves_per_min if moves else self._settings.max_other_commands_per_min
+            bucket = self._buckets[key] = TokenBucketNs.new(per_min, per_min / 60, now_ns)
         return bucket

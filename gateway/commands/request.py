@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from gateway.contract.commands import NAME, CommandMessage
 from gateway.contract.topics import DeviceTopic, Position
 
-LARGEST_BYTES = 16 * 1024
-LARGEST_CORRELATION_BYTES = 256
+MAX_BYTES = 16 * 1024
+MAX_CORRELATION_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class IncomingCommand:
     """One message on a command topic. Of all that, only `station` is believed: the broker vouches for it."""
 
     position: Position
@@ -32,10 +32,10 @@ class Arrival:
     correlation: bytes
 
     @classmethod
-    def of(cls, message: mqtt.MQTTMessage, sent_after_ns: int) -> Self | None:
+    def from_message(cls, message: mqtt.MQTTMessage, sent_after_ns: int) -> Self | None:
         """Take a message apart; None when its topic is no command's."""
         match DeviceTopic.parse(message.topic):
-            case DeviceTopic(position=position, kind="cmd", rest=(verb, station)):
+            case DeviceTopic(position=position, kind="cmd", levels=(verb, station)):
                 return cls(
                     position=position,
                     verb=verb,
@@ -48,9 +48,9 @@ class Arrival:
                 )
         return None
 
-    def read(self) -> CommandMessage | None:
+    def parse(self) -> CommandMessage | None:
         """Read the body; None when it is not a command of the contract."""
-        if len(self.payload) > LARGEST_BYTES or len(self.correlation) > LARGEST_CORRELATION_BYTES:
+        if len(self.payload) > MAX_BYTES or len(self.correlation) > MAX_CORRELATION_BYTES:
             return None
         try:
             command = CommandMessage.model_validate_json(self.payload)

@@ -18,17 +18,17 @@ from typing import ClassVar, Protocol
 
 import structlog
 
-from gateway.contract.envelope import Clock, Moment
+from gateway.contract.envelope import ClockStatus, Moment
 
 log = structlog.get_logger()
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-STEP_NS = 250_000_000
+MIN_STEP_NS = 250_000_000
 """A difference between wall clock and boot clock that grew by more than this is a step, not a slew.
 
 The kernel slews at 500 ppm, 5 ms between two looks; systemd-timesyncd steps from 0.4 s on.
 """
-LOOK_S = 10.0
+CHECK_INTERVAL_S = 10.0
 """Between two looks at whether the kernel calls its clock synchronised; nothing announces that."""
 
 
@@ -48,7 +48,7 @@ class TimeSource(Protocol):
         """Nanoseconds since boot, suspend included."""
         ...
 
-    def standing(self) -> Clock:
+    def clock_status(self) -> ClockStatus:
         """Whether the wall clock can be trusted now."""
         ...
 
@@ -85,21 +85,21 @@ class SystemTime:
         """Nanoseconds since boot, suspend included."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
-    def standing(self) -> Clock:
+    def clock_status(self) -> ClockStatus:
         """What the kernel thinks of its clock: STA_UNSYNC is cleared by whoever disciplines it."""
         timex = _Timex()
         if _libc.adjtimex(ctypes.byref(timex)) < 0 or timex.status & _STA_UNSYNC:
-            return Clock.UNSYNCED
-        return Clock.SYNCED
+            return ClockStatus.UNSYNCED
+        return ClockStatus.SYNCED
 
 
-def moment(time_source: TimeSource) -> Moment:
+def current_moment(time_source: TimeSource) -> Moment:
     """Take both clocks at once."""
     return Moment(
         unix_ns=time_source.unix_ns(),
         boot_id=time_source.boot_id,
         boot_ns=time_source.boot_ns(),
-        clock=time_source.standing(),
+        clock=time_source.clock_status(),
     )
 
 
@@ -109,7 +109,7 @@ class ClockChange:
 
     step_ns: int
     """How far it was stepped, in nanoseconds; negative: back. 0 when only its standing changed."""
-    standing: Clock
+    clock_status: ClockStatus
     first_synced: bool
     """Whether it is trusted for the first time since we started."""
 
@@ -124,8 +124,8 @@ class ClockWatch:
     def __init__(self, time_source: TimeSource, on_change: Callable[[ClockChange], None]) -> None:
         self._time = time_source
         self._on_change = on_change
-        self._standing = time_source.standing()
-        self._was_synced = self._standing is Clock.SYNCED
+        self._clock_status = time_source.clock_status()
+        self._was_synced = self._clock_status is ClockStatus.SYNCED
         self._difference_ns = self._difference()
         self._fd = -1
         self._timer: asyncio.TimerHandle | None = None
@@ -133,10 +133,10 @@ class ClockWatch:
     def start(self) -> None:
         """Watch from now on, on the running event loop."""
         loop = asyncio.get_running_loop()
-        self._fd = _cancelled_when_set()
+        self._fd = _open_clock_set_timer()
         if self._fd >= 0:
-            loop.add_reader(self._fd, self._set)
-        self._timer = loop.call_later(LOOK_S, self._look_again)
+            loop.add_reader(self._fd, self._on_clock_set)
+        self._timer = loop.call_later(CHECK_INTERVAL_S, self._schedule)
 
     def stop(self) -> None:
         """Stop watching; harmless when never started."""
@@ -148,21 +148,23 @@ class ClockWatch:
             os.close(self._fd)
             self._fd = -1
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Compare the clocks now; calls back when something changed."""
         difference_ns = self._difference()
         step_ns = difference_ns - self._difference_ns
-        standing = self._time.standing()
+        clock_status = self._time.clock_status()
         self._difference_ns = difference_ns
-        stepped = abs(step_ns) >= STEP_NS
-        changed = standing is not self._standing
-        self._standing = standing
+        stepped = abs(step_ns) >= MIN_STEP_NS
+        changed = clock_status is not self._clock_status
+        self._clock_status = clock_status
         if not stepped and not changed:
             return
-        first = standing is Clock.SYNCED and not self._was_synced
+        first = clock_status is ClockStatus.SYNCED and not self._was_synced
         self._was_synced |= first
-        change = ClockChange(step_ns if stepped else 0, standing, first)
-        log.info("clock_changed", step_ms=change.step_ns // 1_000_000, standing=str(standing), first=first)
+        change = ClockChange(step_ns if stepped else 0, clock_status, first)
+        log.info(
+            "clock_changed", step_ms=change.step_ns // 1_000_000, standing=str(clock_status), first=first
+        )
         try:
             self._on_change(change)
         except Exception:
@@ -171,14 +173,14 @@ class ClockWatch:
     def _difference(self) -> int:
         return self._time.unix_ns() - self._time.boot_ns()
 
-    def _look_again(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
-        self.look()
+    def _schedule(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(CHECK_INTERVAL_S, self._schedule)
+        self.check()
 
-    def _set(self) -> None:
+    def _on_clock_set(self) -> None:
         with contextlib.suppress(OSError):  # ECANCELED is the message itself
             os.read(self._fd, 8)
-        self.look()
+        self.check()
 
 
 class _Itimerspec(ctypes.Structure):
@@ -187,7 +189,7 @@ class _Itimerspec(ctypes.Structure):
     ]
 
 
-def _cancelled_when_set() -> int:
+def _open_clock_set_timer() -> int:
     """Open a timer that becomes readable when somebody sets the wall clock; -1 where there is none."""
     absolute, cancel_on_set = 1, 2
     fd: int = _libc.timerfd_create(time.CLOCK_REALTIME, os.O_NONBLOCK | os.O_CLOEXEC)

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-SHOWN_KEYS = frozenset(
+LOGGABLE_KEYS = frozenset(
     {
         "action",
         "attempt",
@@ -68,8 +68,8 @@ def configure(level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            where_it_failed,
-            only_shown,
+            add_traceback,
+            redact_values,
             structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -78,15 +78,15 @@ def configure(level: str) -> None:
     )
 
 
-def only_shown(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def redact_values(_: Any, __: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Replace every value whose name is not on the allow-list, and all bytes, by type and length."""
     return {
-        name: value if name in SHOWN_KEYS and not isinstance(value, bytes | bytearray) else _size(value)
+        name: value if name in LOGGABLE_KEYS and not isinstance(value, bytes | bytearray) else _size(value)
         for name, value in entry.items()
     }
 
 
-def where_it_failed(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def add_traceback(_: Any, __: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Turn an exception into its type and the places it came through.
 
     Neither its message nor local variables: a ValueError likes to quote the passport line it could not read.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import structlog
 
 from drivers.links.link import Action
-from gateway.contract.states import Problem
+from gateway.contract.states import GatewayProblem
 
 log = structlog.get_logger()
 
@@ -14,28 +14,28 @@ log = structlog.get_logger()
 class Problems:
     """The problems that stand, each once, with the moment it began."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-        self._standing: dict[tuple[str, str], Problem] = {}
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        self._on_change = on_change
+        self._active: dict[tuple[str, str], GatewayProblem] = {}
 
     def add(self, cause: str, text: str, action: Action, how: str = "", *, about: str = "") -> None:
         """Note a problem; one that stands keeps its beginning and gets the new words."""
         key = cause, about
-        known = self._standing.get(key)
+        known = self._active.get(key)
         if known is not None and known.text == text:
             return
         since = known.since if known is not None else datetime.now(UTC)
-        self._standing[key] = Problem(cause=cause, text=text, action=action, how=how, since=since)
+        self._active[key] = GatewayProblem(cause=cause, text=text, action=action, how=how, since=since)
         if known is None:
             log.warning("problem_began", cause=cause, about=about)
-        self._changed()
+        self._on_change()
 
     def clear(self, cause: str, *, about: str = "") -> None:
         """Note that a problem is over, if it stood."""
-        if self._standing.pop((cause, about), None) is not None:
+        if self._active.pop((cause, about), None) is not None:
             log.info("problem_over", cause=cause, about=about)
-            self._changed()
+            self._on_change()
 
-    def standing(self) -> tuple[Problem, ...]:
+    def active(self) -> tuple[GatewayProblem, ...]:
         """All that stand, oldest first."""
-        return tuple(self._standing.values())
+        return tuple(self._active.values())

@@ -11,7 +11,7 @@ class TokenBucket:
         self._tokens = 0.0
         self._since = 0.0
 
-    def begin(self, now_s: float) -> None:
+    def reset(self, now_s: float) -> None:
         """Count from now: what would have come while there was no connection never comes."""
         self._since = now_s
 

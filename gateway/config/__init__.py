@@ -4,47 +4,47 @@ What is wrong with a file is said all at once, by line, key and remedy (`ConfigE
 the standard library's parser and the models; everything that explains mistakes is imported only for one.
 """
 
-from gateway.config.diff import Changes, changed
-from gateway.config.errors import ConfigError, Finding
+from gateway.config.diff import ConfigDiff, diff_config
+from gateway.config.errors import ConfigError, ConfigIssue
 from gateway.config.loader import load
 from gateway.config.model import (
-    Broker,
-    Commands,
-    Console,
-    Delivery,
-    Destination,
+    BrokerSection,
+    CommandsSection,
+    ConsoleSection,
+    DeliverySection,
+    DestinationSection,
     DeviceSettings,
-    GatewayName,
-    Headquarters,
-    Log,
+    EncryptionSection,
+    GatewaySection,
+    HeadquartersSection,
+    LogSection,
     Post,
     Profile,
-    Supervision,
-    Tls,
-    Vault,
+    SupervisionSection,
+    TlsSection,
 )
 from gateway.config.roles import Grant, Roles
 
 __all__ = [
-    "Broker",
-    "Changes",
-    "Commands",
+    "BrokerSection",
+    "CommandsSection",
+    "ConfigDiff",
     "ConfigError",
-    "Console",
-    "Delivery",
-    "Destination",
+    "ConfigIssue",
+    "ConsoleSection",
+    "DeliverySection",
+    "DestinationSection",
     "DeviceSettings",
-    "Finding",
-    "GatewayName",
+    "EncryptionSection",
+    "GatewaySection",
     "Grant",
-    "Headquarters",
-    "Log",
+    "HeadquartersSection",
+    "LogSection",
     "Post",
     "Profile",
     "Roles",
-    "Supervision",
-    "Tls",
-    "Vault",
-    "changed",
+    "SupervisionSection",
+    "TlsSection",
+    "diff_config",
     "load",
 ]

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 
-from gateway.config.model import Destination, Post
+from gateway.config.model import DestinationSection, Post
 from gateway.contract.topics import Position
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ConfigDiff:
     """What a reload has to do; positions in the order of their file."""
 
     added: tuple[Position, ...]
     removed: tuple[Position, ...]
-    altered: tuple[Position, ...]
+    changed: tuple[Position, ...]
     """Devices that have another driver or other settings and must be opened again."""
     broker: bool
     """The post's own broker is reached differently, or its password or certificate files are new."""
@@ -31,7 +31,7 @@ class Changes:
         return bool(
             self.added
             or self.removed
-            or self.altered
+            or self.changed
             or self.broker
             or self.hq
             or self.delivery
@@ -41,18 +41,18 @@ class Changes:
         )
 
 
-def changed(old: Post, new: Post) -> Changes:
+def diff_config(old: Post, new: Post) -> ConfigDiff:
     """Compare two configurations of one post."""
-    return Changes(
+    return ConfigDiff(
         added=tuple(position for position in new.devices if position not in old.devices),
         removed=tuple(position for position in old.devices if position not in new.devices),
-        altered=tuple(
+        changed=tuple(
             position
             for position, device in new.devices.items()
             if position in old.devices and device.model_dump() != old.devices[position].model_dump()
         ),
-        broker=_reached(old, old.broker) != _reached(new, new.broker),
-        hq=_reached(old, old.hq) != _reached(new, new.hq),
+        broker=_connection_settings(old, old.broker) != _connection_settings(new, new.broker),
+        hq=_connection_settings(old, old.hq) != _connection_settings(new, new.hq),
         delivery=old.delivery != new.delivery,
         commands=(old.commands, old.roles) != (new.commands, new.roles),
         console=old.console != new.console,
@@ -64,7 +64,7 @@ def changed(old: Post, new: Post) -> Changes:
     )
 
 
-def _reached(post: Post, destination: Destination | None) -> tuple[object, ...]:
+def _connection_settings(post: Post, destination: DestinationSection | None) -> tuple[object, ...]:
     """All that decides how a destination is reached: its section, and how new its files are."""
-    files = destination.files() if destination else ()
-    return destination, *(post.stamps.get(file) for file in files)
+    files = destination.credential_files() if destination else ()
+    return destination, *(post.file_times.get(file) for file in files)

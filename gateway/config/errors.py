@@ -12,7 +12,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SECRET = re.compile(r"pass(word|phrase|wd)|key|secret|token", re.IGNORECASE)
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Put text in double quotes, as TOML writes it; a control character cannot disturb a terminal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{"".join(c if c.isprintable() else _numbered(c) for c in escaped)}"'
@@ -23,7 +23,7 @@ def _numbered(character: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def dotted(key: Key) -> str:
+def format_key(key: Key) -> str:
     """Write a key as TOML does: `device."lane-2/reader".baud`; a list entry as `ports[0]`."""
     text = ""
     for part in key:
@@ -31,17 +31,17 @@ def dotted(key: Key) -> str:
             case int():
                 text += f"[{part}]"
             case str():
-                text += ("." if text else "") + (part if _BARE.fullmatch(part) else quoted(part))
+                text += ("." if text else "") + (part if _BARE.fullmatch(part) else quote(part))
     return text
 
 
-def secret(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     """Tell whether a key or a variable of that name may hold a secret, whose value is never shown."""
     return _SECRET.search(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class UnlocatedIssue:
     """What is wrong with one key, before its line is known."""
 
     key: Key
@@ -50,7 +50,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConfigIssue:
     """One mistake: where it is, what it is, and what to do about it."""
 
     file: str
@@ -67,18 +67,18 @@ class Finding:
     @property
     def key_path(self) -> str:
         """The key as TOML writes it, `device."lane-2/reader".baud`."""
-        return dotted(self.key)
+        return format_key(self.key)
 
     @property
     def subject(self) -> str:
         """The key as a person reads it, `device "lane-2/reader": baud`."""
         match self.key:
             case ("device" | "role" | "station" as what, str(name), *rest):
-                return ": ".join([f"{what} {quoted(name)}", *([dotted(tuple(rest))] if rest else [])])
+                return ": ".join([f"{what} {quote(name)}", *([format_key(tuple(rest))] if rest else [])])
             case (section, *rest) if rest:
-                return f"{dotted((section,))}: {dotted(tuple(rest))}"
+                return f"{format_key((section,))}: {format_key(tuple(rest))}"
             case key:
-                return dotted(key)
+                return format_key(key)
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
@@ -92,9 +92,9 @@ class ConfigError(Exception):
     exit_code: ClassVar[int] = os.EX_CONFIG
     """What a command ends with when it prints this: 78, of sysexits."""
 
-    def __init__(self, findings: tuple[Finding, ...]) -> None:
+    def __init__(self, findings: tuple[ConfigIssue, ...]) -> None:
         super().__init__(findings)
-        self.findings = findings
+        self.issues = findings
 
     def __str__(self) -> str:
-        return "\n".join(str(finding) for finding in self.findings)
+        return "\n".join(str(finding) for finding in self.issues)

@@ -5,48 +5,53 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.config.errors import Fault, Key
+from gateway.config.errors import Key, UnlocatedIssue
 
 # The alternatives in order: a doubled dollar, a variable, and any other dollar, which is a mistake.
 _DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|)")
 
 
 @dataclass(slots=True)
-class Filled:
+class InterpolatedTable:
     """A configuration with its environment filled in."""
 
     table: dict[str, Any]
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[UnlocatedIssue] = field(default_factory=list)
     origins: dict[Key, str] = field(default_factory=dict)
     """The text of the file for every value that holds a variable."""
 
 
-def variables(text: str) -> Iterator[str]:
+def referenced_variables(text: str) -> Iterator[str]:
     """Name the variables that a text refers to."""
     return (match["name"] for match in _DOLLAR.finditer(text) if match["name"])
 
 
-def fill(table: Mapping[str, Any], environ: Mapping[str, str]) -> Filled:
+def interpolate(table: Mapping[str, Any], environ: Mapping[str, str]) -> InterpolatedTable:
     """Fill in the environment everywhere; a value that cannot be filled is left as the file has it."""
-    filled = Filled({})
-    filled.table = {name: _filled(value, (name,), environ, filled) for name, value in table.items()}
+    filled = InterpolatedTable({})
+    filled.table = {
+        name: _interpolate_value(value, (name,), environ, filled) for name, value in table.items()
+    }
     return filled
 
 
-def _filled(value: Any, key: Key, environ: Mapping[str, str], filled: Filled) -> Any:
+def _interpolate_value(value: Any, key: Key, environ: Mapping[str, str], filled: InterpolatedTable) -> Any:
     match value:
         case str() if "$" in value:
             return _text(value, key, environ, filled)
         case dict():
-            return {name: _filled(inner, (*key, name), environ, filled) for name, inner in value.items()}
+            return {
+                name: _interpolate_value(inner, (*key, name), environ, filled)
+                for name, inner in value.items()
+            }
         case list():
-            return [_filled(inner, (*key, at), environ, filled) for at, inner in enumerate(value)]
+            return [_interpolate_value(inner, (*key, at), environ, filled) for at, inner in enumerate(value)]
         case _:
             return value
 
 
-def _text(text: str, key: Key, environ: Mapping[str, str], filled: Filled) -> str:
-    wrong: list[Fault] = []
+def _text(text: str, key: Key, environ: Mapping[str, str], filled: InterpolatedTable) -> str:
+    wrong: list[UnlocatedIssue] = []
 
     def replacement(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
@@ -54,7 +59,7 @@ def _text(text: str, key: Key, environ: Mapping[str, str], filled: Filled) -> st
             return "$"
         if name is None:
             wrong.append(
-                Fault(
+                UnlocatedIssue(
                     key,
                     "a single `$` means nothing",
                     "write `$$` for the sign itself, ${NAME} for a variable",
@@ -65,7 +70,7 @@ def _text(text: str, key: Key, environ: Mapping[str, str], filled: Filled) -> st
         value = environ.get(name) if default is None else environ.get(name) or default
         if value is None:
             wrong.append(
-                Fault(
+                UnlocatedIssue(
                     key,
                     f"the environment has no variable {name}",
                     f"set {name} for the service, or write ${{{name}:-a value}} to go on without it",
@@ -78,6 +83,6 @@ def _text(text: str, key: Key, environ: Mapping[str, str], filled: Filled) -> st
     if wrong:
         filled.faults += wrong
         return text
-    if any(variables(text)):
+    if any(referenced_variables(text)):
         filled.origins[key] = text
     return result

@@ -7,44 +7,44 @@ from pathlib import Path
 
 from drivers.driver import Driver, UnknownDriverError, installed_drivers, load_driver
 from drivers.links.settings import Settings
-from gateway.config.errors import ConfigError, Fault, Finding, Key
-from gateway.config.interpolation import Filled, fill
+from gateway.config.errors import ConfigError, ConfigIssue, Key, UnlocatedIssue
+from gateway.config.interpolation import InterpolatedTable, interpolate
 from gateway.config.model import (
-    AnyDevice,
-    Broker,
-    Commands,
-    Console,
-    Delivery,
-    Destination,
+    BrokerSection,
+    CommandsSection,
+    CommonDeviceSettings,
+    ConsoleSection,
+    DeliverySection,
+    DestinationSection,
     DeviceSettings,
-    GatewayName,
-    Headquarters,
-    Log,
+    EncryptionSection,
+    GatewaySection,
+    HeadquartersSection,
+    LogSection,
     Post,
-    Retention,
-    Supervision,
-    Vault,
+    RetentionSection,
+    SupervisionSection,
 )
 from gateway.config.role_file import load_roles
-from gateway.config.roles import NOBODY, Roles
-from gateway.config.sections import Section, validated
-from gateway.config.toml import located, parse, read
-from gateway.config.validation import Draft, check
+from gateway.config.roles import NO_ROLES, Roles
+from gateway.config.sections import ConfigSection, validate_table
+from gateway.config.toml import locate, parse, read_text
+from gateway.config.validation import DraftPost, validate
 from gateway.contract.topics import GATEWAY_LANE, Position
 
-REQUIRED: Mapping[str, type[Section]] = {"gateway": GatewayName, "broker": Broker}
-OPTIONAL: Mapping[str, type[Section]] = {
-    "hq": Headquarters,
-    "delivery": Delivery,
-    "vault": Vault,
-    "retention": Retention,
-    "supervision": Supervision,
-    "log": Log,
-    "commands": Commands,
-    "console": Console,
+REQUIRED: Mapping[str, type[ConfigSection]] = {"gateway": GatewaySection, "broker": BrokerSection}
+OPTIONAL: Mapping[str, type[ConfigSection]] = {
+    "hq": HeadquartersSection,
+    "delivery": DeliverySection,
+    "vault": EncryptionSection,
+    "retention": RetentionSection,
+    "supervision": SupervisionSection,
+    "log": LogSection,
+    "commands": CommandsSection,
+    "console": ConsoleSection,
 }
 
-DriverNamed = Callable[[str], type[Driver[Settings]]]
+DriverLookup = Callable[[str], type[Driver[Settings]]]
 """Gives the driver of a name; raises UnknownDriverError, or whatever its module raises."""
 
 
@@ -54,39 +54,39 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Post:
     `environ` is what `${NAME}` refers to, the process's environment when not given.
     """
     path = Path(path)
-    text = read(path)
-    filled = fill(parse(path, text), os.environ if environ is None else environ)
+    text = read_text(path)
+    filled = interpolate(parse(path, text), os.environ if environ is None else environ)
     draft = _validate(filled, path.absolute().parent)
-    faults = filled.faults + list(check(draft, os.environ if environ is None else environ))
+    faults = filled.faults + list(validate(draft, os.environ if environ is None else environ))
     roles, elsewhere = _roles(draft.commands, faults)
     if faults or elsewhere or draft.gateway is None or draft.broker is None:
-        raise ConfigError(located(path, text, faults) + elsewhere)
+        raise ConfigError(locate(path, text, faults) + elsewhere)
     return Post(
         gateway=draft.gateway,
         broker=draft.broker,
         hq=draft.hq,
-        delivery=draft.delivery or Delivery(),
-        vault=draft.vault or Vault(),
-        retention=draft.retention or Retention(),
-        supervision=draft.supervision or Supervision(),
-        log=draft.log or Log(),
-        commands=draft.commands or Commands(),
-        console=draft.console or Console(),
+        delivery=draft.delivery or DeliverySection(),
+        encryption=draft.encryption or EncryptionSection(),
+        retention=draft.retention or RetentionSection(),
+        supervision=draft.supervision or SupervisionSection(),
+        log=draft.log or LogSection(),
+        commands=draft.commands or CommandsSection(),
+        console=draft.console or ConsoleSection(),
         roles=roles,
-        devices=draft.devices if draft.gateway.named else {},
-        stamps=_stamps(draft.broker, draft.hq),
+        devices=draft.devices if draft.gateway.is_named else {},
+        file_times=_file_times(draft.broker, draft.hq),
     )
 
 
-def _validate(filled: Filled, folder: Path) -> Draft:
+def _validate(filled: InterpolatedTable, folder: Path) -> DraftPost:
     """Validate section by section and device by device; what is wrong is added to the faults."""
-    draft = Draft()
+    draft = DraftPost()
     for name, model in {**REQUIRED, **OPTIONAL}.items():
         if name in filled.table:
-            setattr(draft, name, validated(model, filled, (name,), filled.table[name], folder))
+            setattr(draft, name, validate_table(model, filled, (name,), filled.table[name], folder))
         elif name in ("delivery", "vault", "retention", "supervision", "log", "commands", "console"):
             setattr(draft, name, model())
-    _sections(filled, unnamed=draft.gateway is not None and not draft.gateway.named)
+    _check_section_names(filled, unnamed=draft.gateway is not None and not draft.gateway.is_named)
     # Looking through what is installed takes milliseconds; a post has many devices of few kinds.
     driver_named = cache(load_driver)
     for name, table in _device_tables(filled):
@@ -95,14 +95,14 @@ def _validate(filled: Filled, folder: Path) -> Draft:
             if position.lane == GATEWAY_LANE:
                 raise ValueError(f"{GATEWAY_LANE} is no lane")
         except ValueError:
-            filled.faults.append(_no_position(name, table))
+            filled.faults.append(_not_a_position(name, table))
             continue
         if device := _device(filled, name, table, folder, driver_named):
             draft.devices[position] = device
     return draft
 
 
-def _sections(filled: Filled, *, unnamed: bool) -> None:
+def _check_section_names(filled: InterpolatedTable, *, unnamed: bool) -> None:
     """Look for sections that do not exist, and for those that must."""
     known = {*REQUIRED, *OPTIONAL, "device"}
     strays = [name for name in filled.table if name not in known]
@@ -110,11 +110,11 @@ def _sections(filled: Filled, *, unnamed: bool) -> None:
     missing = [name for name in needed if name not in filled.table]
     if not strays and not missing:
         return
-    from gateway.config.messages import nearest, unknown_name
+    from gateway.config.messages import closest_match, suggest_name
 
     for name in strays:
         filled.faults.append(
-            Fault((name,), "there is no such section", unknown_name(name, known, "known sections"))
+            UnlocatedIssue((name,), "there is no such section", suggest_name(name, known, "known sections"))
         )
     examples = {
         "gateway": "[gateway] with site, name, profile and state_dir",
@@ -122,11 +122,11 @@ def _sections(filled: Filled, *, unnamed: bool) -> None:
         "device": '[device."lane-1/reader"] with driver = "..." for each device',
     }
     for name in missing:
-        if not nearest(name, strays):
-            filled.faults.append(Fault((name,), "the section is missing", f"add {examples[name]}"))
+        if not closest_match(name, strays):
+            filled.faults.append(UnlocatedIssue((name,), "the section is missing", f"add {examples[name]}"))
 
 
-def _device_tables(filled: Filled) -> list[tuple[str, object]]:
+def _device_tables(filled: InterpolatedTable) -> list[tuple[str, object]]:
     match filled.table.get("device"):
         case None:
             return []
@@ -137,22 +137,22 @@ def _device_tables(filled: Filled) -> list[tuple[str, object]]:
         case _:
             text = "this is not a table of devices"
     remedy = 'describe each device as [device."lane-1/reader"], its position in quotes'
-    filled.faults.append(Fault(("device",), text, remedy))
+    filled.faults.append(UnlocatedIssue(("device",), text, remedy))
     return []
 
 
-def _no_position(name: str, table: object) -> Fault:
+def _not_a_position(name: str, table: object) -> UnlocatedIssue:
     """A device's key that is no position; most often the quotes were forgotten."""
     inner = (
         [key for key, value in table.items() if isinstance(value, dict)] if isinstance(table, dict) else []
     )
     if inner:
-        return Fault(
+        return UnlocatedIssue(
             ("device", name),
             "a position is one name in quotes, not two",
             f'write [device."{name}/{inner[0]}"]',
         )
-    return Fault(
+    return UnlocatedIssue(
         ("device", name),
         "this is no position",
         'write lane/device, as in [device."lane-1/reader"]: lower-case letters, digits and inner hyphens',
@@ -160,12 +160,12 @@ def _no_position(name: str, table: object) -> Fault:
 
 
 def _device(
-    filled: Filled, name: str, table: object, folder: Path, driver_named: DriverNamed
+    filled: InterpolatedTable, name: str, table: object, folder: Path, driver_named: DriverLookup
 ) -> DeviceSettings | None:
     key: Key = ("device", name)
     if not isinstance(table, dict):
         filled.faults.append(
-            Fault(key, "this is not a table", f'write [device."{name}"] and the settings under it')
+            UnlocatedIssue(key, "this is not a table", f'write [device."{name}"] and the settings under it')
         )
         return None
     driver_name = table.get("driver")
@@ -175,23 +175,29 @@ def _device(
     driver = _driver(filled, key, driver_name, driver_named)
     if driver is None:
         return None
-    common = {name: value for name, value in table.items() if name in AnyDevice.model_fields}
+    common = {name: value for name, value in table.items() if name in CommonDeviceSettings.model_fields}
     own = {name: value for name, value in table.items() if name != "driver" and name not in common}
-    anybody = validated(AnyDevice, filled, key, common, folder)
-    settings = validated(driver.settings_model, filled, key, own, folder)
+    anybody = validate_table(CommonDeviceSettings, filled, key, common, folder)
+    settings = validate_table(driver.settings_model, filled, key, own, folder)
     if anybody is None or settings is None:
         return None
-    return DeviceSettings(driver=driver_name, settings=settings, table=own, **anybody.model_dump())
+    return DeviceSettings(driver=driver_name, settings=settings, raw_settings=own, **anybody.model_dump())
 
 
-def _no_driver(key: Key, table: Mapping[str, object]) -> Fault:
+def _no_driver(key: Key, table: Mapping[str, object]) -> UnlocatedIssue:
     installed = f"installed: {', '.join(sorted(installed_drivers()))}"
     if "driver" in table:
-        return Fault((*key, "driver"), "this is not the name of a driver", f"write it in quotes; {installed}")
-    return Fault((*key, "driver"), "is missing", f'add driver = "...": who speaks to the device; {installed}')
+        return UnlocatedIssue(
+            (*key, "driver"), "this is not the name of a driver", f"write it in quotes; {installed}"
+        )
+    return UnlocatedIssue(
+        (*key, "driver"), "is missing", f'add driver = "...": who speaks to the device; {installed}'
+    )
 
 
-def _driver(filled: Filled, key: Key, name: str, driver_named: DriverNamed) -> type[Driver[Settings]] | None:
+def _driver(
+    filled: InterpolatedTable, key: Key, name: str, driver_named: DriverLookup
+) -> type[Driver[Settings]] | None:
     key = (*key, "driver")
     try:
         driver = driver_named(name)
@@ -200,15 +206,17 @@ def _driver(filled: Filled, key: Key, name: str, driver_named: DriverNamed) -> t
             return driver
         reason = "its settings_model is no Settings"
     except UnknownDriverError:
-        from gateway.config.messages import shown, unknown_name
+        from gateway.config.messages import redact_value, suggest_name
 
-        text = f"no driver is named {shown(key, name, filled.origins)}"
-        filled.faults.append(Fault(key, text, unknown_name(name, installed_drivers(), "installed drivers")))
+        text = f"no driver is named {redact_value(key, name, filled.origins)}"
+        filled.faults.append(
+            UnlocatedIssue(key, text, suggest_name(name, installed_drivers(), "installed drivers"))
+        )
         return None
     except Exception as error:  # noqa: BLE001 - somebody else's package may fail in any way when imported
         reason = f"{type(error).__name__}: {error}"
     filled.faults.append(
-        Fault(
+        UnlocatedIssue(
             key,
             f"the driver {name} is installed but cannot be used ({reason})",
             "install its package again with everything it needs: pip check tells what is missing",
@@ -217,22 +225,24 @@ def _driver(filled: Filled, key: Key, name: str, driver_named: DriverNamed) -> t
     return None
 
 
-def _roles(commands: Commands | None, faults: list[Fault]) -> tuple[Roles, tuple[Finding, ...]]:
+def _roles(
+    commands: CommandsSection | None, faults: list[UnlocatedIssue]
+) -> tuple[Roles, tuple[ConfigIssue, ...]]:
     """Read the role file where there is one, and what is wrong with it."""
     if commands is None or commands.roles_file is None:
-        return NOBODY, ()
+        return NO_ROLES, ()
     if any(fault.key == ("commands", "roles_file") for fault in faults):
-        return NOBODY, ()
+        return NO_ROLES, ()
     try:
         return load_roles(commands.roles_file), ()
     except ConfigError as error:
-        return NOBODY, error.findings
+        return NO_ROLES, error.issues
 
 
-def _stamps(*destinations: Destination | None) -> dict[Path, int]:
+def _file_times(*destinations: DestinationSection | None) -> dict[Path, int]:
     return {
         file: file.stat().st_mtime_ns
         for destination in destinations
         if destination is not None
-        for file in destination.files()
+        for file in destination.credential_files()
     }

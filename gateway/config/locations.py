@@ -17,7 +17,7 @@ from gateway.config.errors import Key
 _KEYS = ("bare_key", "quoted_key", "dotted_key")
 
 
-class Places:
+class SourceLocations:
     """The line of every table, key and list entry of a text."""
 
     def __init__(self, text: str) -> None:
@@ -31,7 +31,7 @@ class Places:
                 case "pair":
                     self._pair(node, ())
 
-    def line(self, key: Key) -> int:
+    def line_of(self, key: Key) -> int:
         """Find the line of a key, from 1; what the text does not have stands where its table begins."""
         while key and key not in self._lines:
             key = key[:-1]
@@ -44,7 +44,7 @@ class Places:
         name = next((child for child in table.named_children if child.type in _KEYS), None)
         if name is None:
             return
-        key = self._through(_names(name), name)
+        key = self._follow_header(_names(name), name)
         if table.type == "table_array_element":
             self._entries[key] += 1
             key = (*key, self._entries[key] - 1)
@@ -53,7 +53,7 @@ class Places:
             if child.type == "pair":
                 self._pair(child, key)
 
-    def _through(self, names: tuple[str, ...], node: Node) -> Key:
+    def _follow_header(self, names: tuple[str, ...], node: Node) -> Key:
         """Follow a header into the latest entry of every list of tables on its way, noting what is new."""
         key: Key = ()
         for at, name in enumerate(names):

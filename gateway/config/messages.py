@@ -14,11 +14,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from gateway.config.errors import Fault, Key, dotted, quoted, secret
-from gateway.config.interpolation import variables
+from gateway.config.errors import Key, UnlocatedIssue, format_key, is_secret_name, quote
+from gateway.config.interpolation import referenced_variables
 from gateway.contract.topics import SLUG
 
-HIDDEN = "the value"
+SECRET_PLACEHOLDER = "the value"
 """What stands for a value that may be a secret."""
 _KINDS: Mapping[str, str] = {
     "int": "a whole number",
@@ -35,31 +35,31 @@ _KINDS: Mapping[str, str] = {
 }
 
 
-def nearest(word: str, words: Iterable[str]) -> str | None:
+def closest_match(word: str, words: Iterable[str]) -> str | None:
     """The word that was probably meant, if any comes close."""
     return next(iter(difflib.get_close_matches(word.lower(), list(words), n=1, cutoff=0.6)), None)
 
 
-def unknown_name(word: str, words: Iterable[str], what: str) -> str:
+def suggest_name(word: str, words: Iterable[str], kind: str) -> str:
     """Remedy for a name that is none of the known ones."""
     known = sorted(words)
-    meant = nearest(word, known)
-    listed = f"{what}: {', '.join(known)}" if known else f"there are no {what}"
+    meant = closest_match(word, known)
+    listed = f"{kind}: {', '.join(known)}" if known else f"there are no {kind}"
     return f"did you mean {meant}? {listed}" if meant else listed
 
 
-def shown(key: Key, value: object, origins: Mapping[Key, str]) -> str:
+def redact_value(key: Key, value: object, origins: Mapping[Key, str]) -> str:
     """Show a value in a message, unless it may be a secret; tables and lists are not spread out."""
-    if any(secret(part) for part in key if isinstance(part, str)):
-        return HIDDEN
+    if any(is_secret_name(part) for part in key if isinstance(part, str)):
+        return SECRET_PLACEHOLDER
     origin = origins.get(key)
-    if origin is not None and any(secret(name) for name in variables(origin)):
-        return HIDDEN
+    if origin is not None and any(is_secret_name(name) for name in referenced_variables(origin)):
+        return SECRET_PLACEHOLDER
     match value:
         case bool():
             text = str(value).lower()
         case str():
-            text = quoted(value if len(value) <= 80 else f"{value[:77]}...")
+            text = quote(value if len(value) <= 80 else f"{value[:77]}...")
         case int() | float():
             text = str(value)
         case dict():
@@ -68,12 +68,12 @@ def shown(key: Key, value: object, origins: Mapping[Key, str]) -> str:
             text = "a list"
         case _:
             text = f"a {type(value).__name__}"
-    return f"{text} (from {quoted(origin)})" if origin is not None else text
+    return f"{text} (from {quote(origin)})" if origin is not None else text
 
 
-def faults(
+def to_issues(
     error: ValidationError, model: type[BaseModel], top: Key, table: object, origins: Mapping[Key, str]
-) -> Iterator[Fault]:
+) -> Iterator[UnlocatedIssue]:
     """Say every error of one table; `top` is where that table stands in the file."""
     details = error.errors(include_url=False)
     strays = [str(detail["loc"][-1]) for detail in details if detail["type"] == "extra_forbidden"]
@@ -83,94 +83,106 @@ def faults(
         if detail["type"] == "default_factory_not_called":
             continue
         # A key that is written wrongly is both unknown and missing: say it once.
-        if detail["type"] == "missing" and nearest(str(detail["loc"][-1]), strays):
+        if detail["type"] == "missing" and closest_match(str(detail["loc"][-1]), strays):
             continue
-        fault = _fault(detail, model, top, table, origins)
+        fault = _to_issue(detail, model, top, table, origins)
         if (fault.key, fault.text) not in told:
             told.add((fault.key, fault.text))
             yield fault
 
 
-def _fault(
+def _to_issue(
     detail: ErrorDetails, model: type[BaseModel], top: Key, table: object, origins: Mapping[Key, str]
-) -> Fault:
-    inner = _within(detail["loc"], table, missing=detail["type"] == "missing")
+) -> UnlocatedIssue:
+    inner = _strip_location(detail["loc"], table, missing=detail["type"] == "missing")
     key = (*top, *inner)
     field = _field(model, inner)
     context: dict[str, Any] = detail.get("ctx", {})
-    value = shown(key, detail["input"], origins)
-    remedy = _advice(inner, field)
+    value = redact_value(key, detail["input"], origins)
+    remedy = _advice_for(inner, field)
     match detail["type"]:
         case "missing":
-            return Fault(key, "is missing", _addition(inner, field))
+            return UnlocatedIssue(key, "is missing", _addition(inner, field))
         case "extra_forbidden":
             name = str(inner[-1])
-            return Fault(
-                key, "there is no such key", unknown_name(name, _names(model, inner[:-1]), "known keys")
+            return UnlocatedIssue(
+                key, "there is no such key", suggest_name(name, _names(model, inner[:-1]), "known keys")
             )
         case "union_tag_not_found":
             name = str(context["discriminator"]).strip("'")
-            return Fault((*key, name), "is missing", _addition((*inner, name), _field(model, (*inner, name))))
+            return UnlocatedIssue(
+                (*key, name), "is missing", _addition((*inner, name), _field(model, (*inner, name)))
+            )
         case "union_tag_invalid":
             name = str(context["discriminator"]).strip("'")
             words = str(context["expected_tags"]).replace("'", "")
-            meant = nearest(str(context["tag"]), words.split(", "))
+            meant = closest_match(str(context["tag"]), words.split(", "))
             hint = f"did you mean {meant}? " if meant else ""
-            given = shown((*key, name), context["tag"], origins)
-            return Fault(
+            given = redact_value((*key, name), context["tag"], origins)
+            return UnlocatedIssue(
                 (*key, name), f"{given} is not one of the words it takes", f"{hint}choose one of {words}"
             )
         case "literal_error" | "enum":
             words = str(context["expected"]).replace("'", "")
-            meant = nearest(str(detail["input"]), words.replace(" or ", ", ").split(", "))
+            meant = closest_match(str(detail["input"]), words.replace(" or ", ", ").split(", "))
             hint = f"did you mean {meant}? " if meant else ""
-            return Fault(key, f"{value} is not one of the words it takes", f"{hint}choose one of {words}")
+            return UnlocatedIssue(
+                key, f"{value} is not one of the words it takes", f"{hint}choose one of {words}"
+            )
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than" if isinstance(
             detail["input"], bool
         ):
-            return Fault(key, f"{value} is not a number", remedy)
+            return UnlocatedIssue(key, f"{value} is not a number", remedy)
         case "greater_than_equal" | "greater_than":
             bound = _number(context.get("ge", context.get("gt")))
             least = "at least" if "ge" in context else "more than"
-            return Fault(key, f"{value} is too small", f"write {least} {bound}: {_described(field)}")
+            return UnlocatedIssue(
+                key, f"{value} is too small", f"write {least} {bound}: {_field_description(field)}"
+            )
         case "less_than_equal" | "less_than":
             bound = _number(context.get("le", context.get("lt")))
             most = "at most" if "le" in context else "less than"
-            return Fault(key, f"{value} is too large", f"write {most} {bound}: {_described(field)}")
+            return UnlocatedIssue(
+                key, f"{value} is too large", f"write {most} {bound}: {_field_description(field)}"
+            )
         case "string_too_short":
-            return Fault(key, f"{value} is too short", remedy)
+            return UnlocatedIssue(key, f"{value} is too short", remedy)
         case "string_too_long":
-            return Fault(key, f"{value} is too long", f"at most {context['max_length']} characters: {remedy}")
+            return UnlocatedIssue(
+                key, f"{value} is too long", f"at most {context['max_length']} characters: {remedy}"
+            )
         case "string_pattern_mismatch" if context["pattern"] == f"^{SLUG}$":
-            return Fault(
+            return UnlocatedIssue(
                 key,
                 f"{value} cannot be a level of a topic",
                 f"lower-case letters, digits and inner hyphens, at most 32 characters; {remedy}",
             )
         case "string_pattern_mismatch":
-            return Fault(key, f"{value} does not have the form it needs", remedy)
+            return UnlocatedIssue(key, f"{value} does not have the form it needs", remedy)
         case "value_error" | "assertion_error":
             said, _, own_remedy = str(context["error"]).partition("; ")
-            if value == HIDDEN:  # a validator's own sentence may quote what it looked at
-                return Fault(key, f"{value} cannot be used", remedy)
+            if value == SECRET_PLACEHOLDER:  # a validator's own sentence may quote what it looked at
+                return UnlocatedIssue(key, f"{value} cannot be used", remedy)
             text = f"{value} {said}" if said.startswith("is ") else said or f"{value} cannot be used"
-            return Fault(key, text, own_remedy or remedy)
+            return UnlocatedIssue(key, text, own_remedy or remedy)
         case "int_from_float":
-            return Fault(key, f"{value} is not a whole number", remedy)
+            return UnlocatedIssue(key, f"{value} is not a whole number", remedy)
         case "model_type" | "model_attributes_type" | "dict_type":
             keys = ", ".join(sorted(_names(model, inner)))
-            return Fault(
-                key, f"{value} is not a table", f"write [{dotted(key)}] and below it the keys: {keys}"
+            return UnlocatedIssue(
+                key, f"{value} is not a table", f"write [{format_key(key)}] and below it the keys: {keys}"
             )
         case kind if kind.rpartition("_")[0] in _KINDS and kind.endswith(("_type", "_parsing")):
-            return Fault(key, f"{value} is not {_KINDS[kind.rpartition('_')[0]]}", remedy)
+            return UnlocatedIssue(key, f"{value} is not {_KINDS[kind.rpartition('_')[0]]}", remedy)
         case "finite_number":
-            return Fault(key, f"{value} is not a finite number", remedy)
+            return UnlocatedIssue(key, f"{value} is not a finite number", remedy)
         case _:
-            return Fault(key, f"{value} cannot be used" if value == HIDDEN else detail["msg"], remedy)
+            return UnlocatedIssue(
+                key, f"{value} cannot be used" if value == SECRET_PLACEHOLDER else detail["msg"], remedy
+            )
 
 
-def _within(loc: tuple[int | str, ...], table: object, *, missing: bool) -> Key:
+def _strip_location(loc: tuple[int | str, ...], table: object, *, missing: bool) -> Key:
     """Keep of pydantic's location what the file has: it also names members of a union and the like."""
     key: Key = ()
     for part in loc[:-1] if missing else loc:
@@ -198,7 +210,7 @@ def _models(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models(inner)
 
 
-def _inside(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
+def _models_at(model: type[BaseModel], key: Key) -> list[type[BaseModel]]:
     """The models that describe the table at a key."""
     models = [model]
     for part in key:
@@ -218,7 +230,7 @@ def _named(model: type[BaseModel], name: str) -> FieldInfo | None:
 def _names(model: type[BaseModel], key: Key) -> set[str]:
     """The keys that the table at a key may have."""
     return {
-        field.alias or name for inner in _inside(model, key) for name, field in inner.model_fields.items()
+        field.alias or name for inner in _models_at(model, key) for name, field in inner.model_fields.items()
     }
 
 
@@ -227,10 +239,12 @@ def _field(model: type[BaseModel], key: Key) -> FieldInfo | None:
     names = [part for part in key if isinstance(part, str)]
     if not names:
         return None
-    return next((field for m in _inside(model, tuple(names[:-1])) if (field := _named(m, names[-1]))), None)
+    return next(
+        (field for m in _models_at(model, tuple(names[:-1])) if (field := _named(m, names[-1]))), None
+    )
 
 
-def _described(field: FieldInfo | None) -> str:
+def _field_description(field: FieldInfo | None) -> str:
     """What a field is, as the end of a sentence."""
     text = ((field and field.description) or "see the driver's description").rstrip(".")
     # "TCP port" and "MQTT user" keep their capitals, "The port" and "A port" do not.
@@ -242,7 +256,7 @@ def _example(key: Key, field: FieldInfo | None) -> str | None:
     if field is None or not key:
         return None
     value = field.examples[0] if field.examples else field.get_default()
-    name = dotted((str(key[-1]),))
+    name = format_key((str(key[-1]),))
     match value:
         case str() | bool() | int() | float():
             return f"{name} = {json.dumps(value, ensure_ascii=False)}"
@@ -252,11 +266,11 @@ def _example(key: Key, field: FieldInfo | None) -> str | None:
             return None
 
 
-def _advice(key: Key, field: FieldInfo | None) -> str:
+def _advice_for(key: Key, field: FieldInfo | None) -> str:
     example = _example(key, field)
-    return f"{_described(field)}; for example {example}" if example else _described(field)
+    return f"{_field_description(field)}; for example {example}" if example else _field_description(field)
 
 
 def _addition(key: Key, field: FieldInfo | None) -> str:
     example = _example(key, field)
-    return f"add {example or f'{key[-1]} = ...'}: {_described(field)}"
+    return f"add {example or f'{key[-1]} = ...'}: {_field_description(field)}"

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, SerializeAsAny, ValidationInfo
 
 from drivers.links.settings import Settings
-from gateway.config.roles import NOBODY, Roles
-from gateway.config.sections import Section
+from gateway.config.roles import NO_ROLES, Roles
+from gateway.config.sections import ConfigSection
 from gateway.contract.topics import ROOT, TRAINING_ROOT, Position, Slug
 
 Profile = Literal["production", "test", "training"]
@@ -46,11 +46,11 @@ Host = Annotated[str, AfterValidator(_host)]
 FilePath = Annotated[Path, AfterValidator(_file)]
 
 
-UNNAMED = "xx-unnamed"
+UNCONFIGURED_SITE = "xx-unnamed"
 """The site of a post as its package installs it, before anybody has said which post it is."""
 
 
-class GatewayName(Section):
+class GatewaySection(ConfigSection):
     """Which gateway of which site this is, and how seriously it is meant."""
 
     site: Slug = Field(
@@ -83,12 +83,12 @@ class GatewayName(Section):
         return TRAINING_ROOT if self.profile == "training" else ROOT
 
     @property
-    def named(self) -> bool:
+    def is_named(self) -> bool:
         """Whether anybody has said which post this is; no device starts before."""
-        return self.site != UNNAMED
+        return self.site != UNCONFIGURED_SITE
 
 
-class Tls(Section):
+class TlsSection(ConfigSection):
     """TLS towards a broker: at least version 1.2, its certificate always checked against its name."""
 
     ca_file: FilePath | None = Field(
@@ -106,11 +106,11 @@ class Tls(Section):
     )
 
 
-class Destination(Section):
+class DestinationSection(ConfigSection):
     """A broker that events are delivered to."""
 
     host: Host = Field(description="Host name or IP address.", examples=["127.0.0.1"])
-    tls: Tls | None = Field(
+    tls: TlsSection | None = Field(
         None, description="TLS; without this table the connection is in clear.", examples=[{}]
     )
     port: int = Field(
@@ -137,13 +137,13 @@ class Destination(Section):
         examples=[15],
     )
 
-    def files(self) -> tuple[Path, ...]:
+    def credential_files(self) -> tuple[Path, ...]:
         """Every file that is read to connect there."""
         named = (self.password_file, *(self.tls.model_dump().values() if self.tls else ()))
         return tuple(file for file in named if file is not None)
 
 
-class Broker(Destination):
+class BrokerSection(DestinationSection):
     """The post's own broker, the destination `local`: keeps no files, so HQ is a destination of its own."""
 
     embedded: bool = Field(
@@ -153,17 +153,17 @@ class Broker(Destination):
     )
 
 
-class Headquarters(Destination):
+class HeadquartersSection(DestinationSection):
     """The broker at headquarters, the destination `hq`."""
 
-    takes_traveller: bool = Field(
+    send_traveller: bool = Field(
         False,
         description="Whether data about persons leaves the post for headquarters.",
         examples=[False],
     )
 
 
-class Delivery(Section):
+class DeliverySection(ConfigSection):
     """How long and how much is kept until it is delivered, and how fast a backlog leaves."""
 
     traveller_expires_s: int = Field(
@@ -173,7 +173,7 @@ class Delivery(Section):
         description="Data about a person is given up when not delivered within this time, in seconds.",
         examples=[60],
     )
-    record_keeps_days: int = Field(
+    record_expires_days: int = Field(
         30,
         ge=1,
         le=3650,
@@ -201,14 +201,14 @@ class Delivery(Section):
         description="Messages sent and not yet acknowledged at most, a destination; above 20 order suffers.",
         examples=[20],
     )
-    drain_per_s: int = Field(
+    backlog_rate_per_s: int = Field(
         500,
         ge=1,
         le=100_000,
         description="How fast a backlog is sent after an outage at most, in events a second.",
         examples=[500],
     )
-    image_max_bytes: int = Field(
+    max_image_bytes: int = Field(
         8 << 20,
         ge=1 << 10,
         # The largest packet MQTT can express is 268,435,455 bytes (MQTT 5.0, section 1.5.5); topic and
@@ -219,7 +219,7 @@ class Delivery(Section):
     )
 
 
-class Vault(Section):
+class EncryptionSection(ConfigSection):
     """Where the master key comes from that wraps the keys of data at rest: one of the three, or none.
 
     With none, the gateway keeps a key of its own beside the data: whoever has the disk has both.
@@ -234,7 +234,7 @@ class Vault(Section):
     key_file: FilePath | None = Field(
         None, description="File that holds the key.", examples=["/etc/borderpost/outbox.key"]
     )
-    environment: str | None = Field(
+    key_variable: str | None = Field(
         None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         description="Name of the environment variable that holds the key.",
@@ -242,7 +242,7 @@ class Vault(Section):
     )
 
 
-class Retention(Section):
+class RetentionSection(ConfigSection):
     """How long what is kept at the post besides the outbox stays. Every removal goes into the audit.
 
     Nothing is removed by its age while the wall clock cannot be trusted.
@@ -274,27 +274,27 @@ class Retention(Section):
     )
 
 
-class Supervision(Section):
+class SupervisionSection(ConfigSection):
     """When a worker process counts as lost, and how it is started again."""
 
-    heartbeat_s: float = Field(
+    heartbeat_interval_s: float = Field(
         1, gt=0, le=60, description="Time between two signs of life of a worker, in seconds.", examples=[1]
     )
-    heartbeat_limit_s: float = Field(
+    heartbeat_timeout_s: float = Field(
         5,
         gt=0,
         le=300,
         description="A worker silent for this long is killed and replaced, in seconds.",
         examples=[5],
     )
-    open_limit_s: float = Field(
+    open_timeout_s: float = Field(
         15,
         gt=0,
         le=300,
         description="A driver that has not opened its device within this time is given up, in seconds.",
         examples=[15],
     )
-    stop_s: float = Field(
+    stop_timeout_s: float = Field(
         2,
         gt=0,
         le=2.5,
@@ -314,7 +314,7 @@ class Supervision(Section):
     )
 
 
-class Log(Section):
+class LogSection(ConfigSection):
     """What is written to the journal."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -322,7 +322,7 @@ class Log(Section):
     )
 
 
-class Commands(Section):
+class CommandsSection(ConfigSection):
     """Who may command devices, how often, and how long a claim may last. Without roles, nobody may."""
 
     roles_file: FilePath | None = Field(
@@ -330,7 +330,7 @@ class Commands(Section):
         description="The role file: which station may do what, and where.",
         examples=["/etc/borderpost/roles.toml"],
     )
-    moves_every_s: float = Field(
+    min_move_interval_s: float = Field(
         2.0,
         gt=0,
         le=60,
@@ -344,14 +344,14 @@ class Commands(Section):
         description="How often one station may move one device in a minute.",
         examples=[12],
     )
-    others_per_min: int = Field(
+    max_other_commands_per_min: int = Field(
         120,
         ge=1,
         le=6000,
         description="How many other commands one station may give one device in a minute.",
         examples=[120],
     )
-    longest_claim_s: int = Field(
+    max_lease_s: int = Field(
         300,
         ge=5,
         le=3600,
@@ -360,7 +360,7 @@ class Commands(Section):
     )
 
 
-class ConsoleTls(Section):
+class ConsoleTlsSection(ConfigSection):
     """The certificate that the console shows to browsers."""
 
     cert_file: FilePath = Field(
@@ -371,7 +371,7 @@ class ConsoleTls(Section):
     )
 
 
-class Console(Section):
+class ConsoleSection(ConfigSection):
     """What technicians look at. On this machine, through a socket in `state_dir`, it is always there."""
 
     listen: str | None = Field(
@@ -380,7 +380,7 @@ class Console(Section):
         description="Address and port to listen on besides, for browsers; without it, nothing listens.",
         examples=["127.0.0.1:8440"],
     )
-    tls: ConsoleTls | None = Field(
+    tls: ConsoleTlsSection | None = Field(
         None,
         description="TLS; needed wherever others than this machine can connect.",
         examples=[{"cert_file": "/etc/borderpost/console.pem", "key_file": "/etc/borderpost/console.key"}],
@@ -395,7 +395,7 @@ class Console(Section):
         description="Socket of a simulated post, for the panel of a training post.",
         examples=["/run/borderpost/simulators.sock"],
     )
-    idle_s: float = Field(
+    idle_timeout_s: float = Field(
         60,
         ge=1,
         le=3600,
@@ -404,31 +404,31 @@ class Console(Section):
     )
 
 
-class AnyDevice(Section):
+class CommonDeviceSettings(ConfigSection):
     """What may be said of every device, whatever its driver."""
 
-    expect_firmware: str | None = Field(
+    expected_firmware: str | None = Field(
         None,
         min_length=1,
         max_length=100,
         description="The firmware that is tried and wanted; another one is told as a warning.",
         examples=["2.14"],
     )
-    licence_ends: date | None = Field(
+    licence_expires: date | None = Field(
         None,
         description="Last day of the licence of its maker's software; the doctor tells it 60 days ahead.",
         examples=["2027-06-30"],
     )
 
 
-class DeviceSettings(AnyDevice):
+class DeviceSettings(CommonDeviceSettings):
     """One device: who speaks to it, and how that driver is set."""
 
     driver: str = Field(description="Name of an installed driver.", examples=["mrz-serial"])
     settings: SerializeAsAny[Settings] = Field(
         description="The driver's own settings, checked by its model.", examples=[{"port": "/dev/ttyUSB0"}]
     )
-    table: dict[str, Any] = Field(
+    raw_settings: dict[str, Any] = Field(
         repr=False,
         exclude=True,
         description="The driver's part of the table as the file has it, environment filled in.",
@@ -436,28 +436,38 @@ class DeviceSettings(AnyDevice):
     )
 
 
-class Post(Section):
+class Post(ConfigSection):
     """A post, complete and free of contradictions."""
 
-    gateway: GatewayName = Field(description="Who this gateway is.", examples=[{"site": "ke-busia"}])
-    broker: Broker = Field(description="The post's own broker.", examples=[{"host": "127.0.0.1"}])
-    hq: Headquarters | None = Field(
+    gateway: GatewaySection = Field(description="Who this gateway is.", examples=[{"site": "ke-busia"}])
+    broker: BrokerSection = Field(description="The post's own broker.", examples=[{"host": "127.0.0.1"}])
+    hq: HeadquartersSection | None = Field(
         None, description="The broker at headquarters, if any.", examples=[{"host": "mqtt.hq.example"}]
     )
-    delivery: Delivery = Field(Delivery(), description="What is kept, how long, how much.", examples=[{}])
-    vault: Vault = Field(Vault(), description="Where the key for data at rest is.", examples=[{}])
-    retention: Retention = Field(Retention(), description="How long the rest is kept.", examples=[{}])
-    supervision: Supervision = Field(Supervision(), description="How workers are watched.", examples=[{}])
-    log: Log = Field(Log(), description="What is written to the journal.", examples=[{}])
-    commands: Commands = Field(Commands(), description="Who may command devices.", examples=[{}])
-    console: Console = Field(Console(), description="What technicians look at.", examples=[{}])
+    delivery: DeliverySection = Field(
+        DeliverySection(), description="What is kept, how long, how much.", examples=[{}]
+    )
+    encryption: EncryptionSection = Field(
+        EncryptionSection(), description="Where the key for data at rest is.", examples=[{}]
+    )
+    retention: RetentionSection = Field(
+        RetentionSection(), description="How long the rest is kept.", examples=[{}]
+    )
+    supervision: SupervisionSection = Field(
+        SupervisionSection(), description="How workers are watched.", examples=[{}]
+    )
+    log: LogSection = Field(LogSection(), description="What is written to the journal.", examples=[{}])
+    commands: CommandsSection = Field(
+        CommandsSection(), description="Who may command devices.", examples=[{}]
+    )
+    console: ConsoleSection = Field(ConsoleSection(), description="What technicians look at.", examples=[{}])
     roles: Roles = Field(
-        NOBODY, exclude=True, description="What the role file says.", examples=[{"authority": "KE"}]
+        NO_ROLES, exclude=True, description="What the role file says.", examples=[{"authority": "KE"}]
     )
     devices: dict[Position, DeviceSettings] = Field(
         description="The devices by position, in the order of the file.", examples=[{}]
     )
-    stamps: dict[Path, int] = Field(
+    file_times: dict[Path, int] = Field(
         default_factory=dict,
         exclude=True,
         description=(

@@ -6,44 +6,50 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gateway.config.errors import Fault, Key
-from gateway.config.interpolation import Filled
+from gateway.config.errors import Key, UnlocatedIssue
+from gateway.config.interpolation import InterpolatedTable
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
-def validated(model: type[ModelT], filled: Filled, key: Key, table: object, folder: Path) -> ModelT | None:
+def validate_table(
+    model: type[ModelT], filled: InterpolatedTable, key: Key, table: object, folder: Path
+) -> ModelT | None:
     """Validate one table; None, and faults, when it is wrong."""
     try:
         valid = model.model_validate(table, context={"folder": folder})
     except ValidationError as error:
-        from gateway.config.messages import faults
+        from gateway.config.messages import to_issues
 
         # What could not be filled in has its fault already; its text says nothing more.
         unfilled = {fault.key for fault in filled.faults}
         filled.faults += [
-            fault for fault in faults(error, model, key, table, filled.origins) if fault.key not in unfilled
+            fault
+            for fault in to_issues(error, model, key, table, filled.origins)
+            if fault.key not in unfilled
         ]
         return None
-    confused = list(_truths(valid, table, key)) if isinstance(table, dict) else []
+    confused = list(_find_booleans(valid, table, key)) if isinstance(table, dict) else []
     filled.faults += confused
     return None if confused else valid
 
 
-def _truths(valid: BaseModel, table: Mapping[str, object], key: Key) -> list[Fault]:
+def _find_booleans(valid: BaseModel, table: Mapping[str, object], key: Key) -> list[UnlocatedIssue]:
     """Find `true` where a number belongs: to Python, and so to pydantic, it is a 1."""
-    found: list[Fault] = []
+    found: list[UnlocatedIssue] = []
     for name, raw in table.items():
         value = getattr(valid, name, None)
         if isinstance(raw, bool) and isinstance(value, int | float) and not isinstance(value, bool):
             text = f"{str(raw).lower()} is not a number"
-            found.append(Fault((*key, name), text, "write the number; true and false are for switches"))
+            found.append(
+                UnlocatedIssue((*key, name), text, "write the number; true and false are for switches")
+            )
         elif isinstance(raw, dict) and isinstance(value, BaseModel):
-            found += _truths(value, raw, (*key, name))
+            found += _find_booleans(value, raw, (*key, name))
     return found
 
 
-class Section(BaseModel):
+class ConfigSection(BaseModel):
     """One table of a file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)

@@ -6,44 +6,44 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from gateway.config.errors import ConfigError, Fault, Finding
+from gateway.config.errors import ConfigError, ConfigIssue, UnlocatedIssue
 
-LARGEST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 """A hundred devices are described in 20 kB; a larger file is something else."""
-DEEPEST = 50
+MAX_DEPTH = 50
 
 
-def read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Read a text; raises ConfigError."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise _unusable(path, "this is a folder", "name the file in it, as in config/example.toml")
+            raise _file_error(path, "this is a folder", "name the file in it, as in config/example.toml")
         if not stat.S_ISREG(status.st_mode):
-            raise _unusable(path, "this is not a regular file", "name a file, not a pipe or a device")
-        if status.st_size > LARGEST_BYTES:
-            raise _unusable(path, "this is far too large for a configuration", "name the post's TOML file")
+            raise _file_error(path, "this is not a regular file", "name a file, not a pipe or a device")
+        if status.st_size > MAX_BYTES:
+            raise _file_error(path, "this is far too large for a configuration", "name the post's TOML file")
         content = path.read_bytes()
     except FileNotFoundError:
-        raise _unusable(
+        raise _file_error(
             path,
             "there is no such file",
             "check the path; start from a copy of config/example.toml. Without a path, the post of a running "
             "`borderpost demo` is used",
         ) from None
     except PermissionError:
-        raise _unusable(
+        raise _file_error(
             path, "this user may not read the file", "run as the service's user, or chown root:borderpost"
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "the path is unusable"
-        raise _unusable(path, f"the file cannot be read: {reason}", "check the path") from None
+        raise _file_error(path, f"the file cannot be read: {reason}", "check the path") from None
     try:
         # Windows editors put a byte order mark before UTF-8; it means nothing.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise _unusable(
+        raise _file_error(
             path,
             f"byte 0x{content[error.start]:02x} is not UTF-8",
             "save the file as UTF-8, without UTF-16 and without Latin-1 letters",
@@ -51,10 +51,10 @@ def read(path: Path) -> str:
         ) from None
 
 
-def _unusable(
+def _file_error(
     path: Path, text: str, remedy: str, line: int | None = None, column: int | None = None
 ) -> ConfigError:
-    return ConfigError((Finding(str(path), line, column, (), text, remedy),))
+    return ConfigError((ConfigIssue(str(path), line, column, (), text, remedy),))
 
 
 def parse(path: Path, text: str) -> dict[str, Any]:
@@ -65,16 +65,16 @@ def parse(path: Path, text: str) -> dict[str, Any]:
             raise RecursionError
         return table
     except RecursionError:
-        raise _unusable(path, "the nesting is too deep", "a post needs three levels at most", 1) from None
+        raise _file_error(path, "the nesting is too deep", "a post needs three levels at most", 1) from None
     except ValueError as error:  # TOMLDecodeError, and what int() says to a number of 5,000 digits
         said, line, column = _syntax(str(error), text)
-        raise _unusable(path, f"not TOML: {said}", _syntax_remedy(said), line, column) from None
+        raise _file_error(path, f"not TOML: {said}", _syntax_remedy(said), line, column) from None
 
 
 def _too_deep(table: dict[str, Any]) -> bool:
     """Whether a table is nested deeper than anybody walks through it: `[a.a.a...]` costs TOML nothing."""
     level: list[Any] = [table]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         nested = (each.values() if isinstance(each, dict) else each for each in level)
         level = [each for inner in nested for each in inner if isinstance(each, dict | list)]
     return bool(level)
@@ -105,13 +105,13 @@ def _syntax_remedy(said: str) -> str:
             return "correct the line; config/example.toml shows the form, https://toml.io the rules"
 
 
-def located(path: Path, text: str, faults: list[Fault]) -> tuple[Finding, ...]:
+def locate(path: Path, text: str, faults: list[UnlocatedIssue]) -> tuple[ConfigIssue, ...]:
     """Find the line of every fault, and order them by it."""
-    from gateway.config.locations import Places
+    from gateway.config.locations import SourceLocations
 
-    places = Places(text)
+    places = SourceLocations(text)
     findings = [
-        Finding(str(path), places.line(fault.key), None, fault.key, fault.text, fault.remedy)
+        ConfigIssue(str(path), places.line_of(fault.key), None, fault.key, fault.text, fault.remedy)
         for fault in faults
     ]
     return tuple(sorted(findings, key=lambda finding: finding.line or 0))

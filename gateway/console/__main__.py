@@ -11,23 +11,25 @@ from pathlib import Path
 
 import structlog
 
-from gateway.api.client import Intercom
+from gateway.api.client import DaemonClient
 from gateway.common import log as logging
 from gateway.config import ConfigError, load
-from gateway.config.model import Console
-from gateway.state_dir import read_alone
+from gateway.config.model import ConsoleSection
+from gateway.state_dir import read_state_dir
 
 log = structlog.get_logger()
 
 
-async def run(settings: Console, state_dir: Path, config: Path, descriptors: argparse.Namespace) -> None:
+async def run(
+    settings: ConsoleSection, state_dir: Path, config: Path, descriptors: argparse.Namespace
+) -> None:
     """Serve the console on those descriptors; raises OSError, ssl.SSLError."""
     from gateway.console.web.app import build
     from gateway.console.web.server import serve, tls_context
 
     tls = tls_context(str(settings.tls.cert_file), str(settings.tls.key_file)) if settings.tls else None
     network = descriptors.tcp if settings.listen is not None else None
-    intercom = await Intercom.on(descriptors.intercom)
+    intercom = await DaemonClient.connect(descriptors.intercom)
     app = build(
         intercom,
         config=config,
@@ -35,24 +37,24 @@ async def run(settings: Console, state_dir: Path, config: Path, descriptors: arg
         users_file=settings.users_file,
         simulators=settings.simulators,
     )
-    ended = asyncio.create_task(intercom.gone.wait())
+    ended = asyncio.create_task(intercom.disconnected.wait())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, intercom.gone.set)
+        loop.add_signal_handler(number, intercom.disconnected.set)
     try:
         await serve(
             app,
             socket.socket(fileno=descriptors.socket),
             socket.socket(fileno=network) if network is not None else None,
             tls,
-            idle_s=settings.idle_s,
+            idle_s=settings.idle_timeout_s,
             until=ended,
         )
     finally:
         intercom.close()
 
 
-def _settings(config: Path) -> tuple[Console, Path, str]:
+def _settings(config: Path) -> tuple[ConsoleSection, Path, str]:
     """Settings, state directory and what is logged; raises ConfigError.
 
     A file with mistakes is when a technician has to look most: then the gateway goes on with the one before,
@@ -61,9 +63,9 @@ def _settings(config: Path) -> tuple[Console, Path, str]:
     try:
         post = load(config)
     except ConfigError:
-        if (state_dir := read_alone(config)) is None:
+        if (state_dir := read_state_dir(config)) is None:
             raise
-        return Console(), state_dir, "info"
+        return ConsoleSection(), state_dir, "info"
     return post.console, post.gateway.state_dir, post.log.level
 
 

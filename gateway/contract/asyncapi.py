@@ -13,7 +13,14 @@ from gateway.contract.commands import PREVIEW_EXPIRY_S
 from gateway.contract.definitions import definitions, event_definition, referring, standing_definition
 from gateway.contract.envelope import MEDIA_TYPE
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
-from gateway.contract.schemas import STATES, Schema, described, event_example, example, standing_example
+from gateway.contract.schemas import (
+    STATES,
+    Schema,
+    describe_model,
+    event_example,
+    example,
+    last_value_example,
+)
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -49,7 +56,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
-    for name, address, text, binding, message in _corridors():
+    for name, address, text, binding, message in _channels():
         servers = ["local"] if name == PREVIEW else ["local", "hq"]
         channels[name] = {
             "address": address,
@@ -98,7 +105,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     }
 
 
-def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
+def _channels() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
     """Every channel: name, address, what it is for, MQTT operation binding, message."""
     retained = {"qos": 1, "retain": True}
     found = [
@@ -132,7 +139,7 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
         ),
     ]
     for event in EVENTS:
-        text = f"{described(event)} Delivery class `{event.data_class}`; never retained."
+        text = f"{describe_model(event)} Delivery class `{event.data_class}`; never retained."
         found.append(
             (
                 event.event_type,
@@ -140,20 +147,26 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
                     _TOPICS.gateway_position if event in GATEWAY_EVENTS else _DEVICE, event.event_type
                 ),
                 text,
-                _passing(event),
+                _transient_binding(event),
                 _event_message(event),
             )
         )
-        if event.stands:
+        if event.is_state:
             text = (
                 f"The newest `{event.event_type}`: retained for as long as the device is there, and taken "
                 "back with an empty message at once when it is not."
             )
-            now = _TOPICS.now(_DEVICE, event.event_type)
-            found.append((f"{event.event_type}.now", now, text, retained, _standing_message(event)))
+            now = _TOPICS.last_value(_DEVICE, event.event_type)
+            found.append((f"{event.event_type}.now", now, text, retained, _last_value_message(event)))
     text = "One image of an event, sent before the event that lists it; never retained."
     found.append(
-        ("blob", _TOPICS.blob(_DEVICE, "{event_id}", "{role}"), text, _passing(None), _blob_message())
+        (
+            "blob",
+            _TOPICS.blob(_DEVICE, "{event_id}", "{role}"),
+            text,
+            _transient_binding(None),
+            _blob_message(),
+        )
     )
     text = "What a camera sees now, small, for the station that has claimed it: never retained, kept nowhere."
     binding = {"qos": 1, "retain": False, "messageExpiryInterval": PREVIEW_EXPIRY_S}
@@ -161,7 +174,7 @@ def _corridors() -> list[tuple[str, str, str, dict[str, Any], dict[str, Any]]]:
     return found
 
 
-def _passing(event: type[Observation] | None) -> dict[str, Any]:
+def _transient_binding(event: type[Observation] | None) -> dict[str, Any]:
     """The binding of what is never retained and grows old; images are about a traveller."""
     # The defaults of `delivery.traveller_expires_s` and `delivery.record_keeps_days`; what is left of them
     # when the event is sent.
@@ -181,12 +194,12 @@ def _message(name: str, title: str, summary: str, content_type: str, payload: Sc
 
 def _state_message(name: str) -> dict[str, Any]:
     model = STATES[name]
-    return _json_message(name, model.__name__, described(model), example(model))
+    return _json_message(name, model.__name__, describe_model(model), example(model))
 
 
-def _standing_message(event: type[Observation]) -> dict[str, Any]:
+def _last_value_message(event: type[Observation]) -> dict[str, Any]:
     name = f"{event.event_type}.now"
-    return _json_message(name, standing_definition(event), described(event), standing_example(event))
+    return _json_message(name, standing_definition(event), describe_model(event), last_value_example(event))
 
 
 def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -205,7 +218,7 @@ def _json_message(name: str, schema: str, summary: str, payload: dict[str, Any])
 
 def _event_message(event: type[Observation]) -> dict[str, Any]:
     payload = {"$ref": f"#/components/schemas/{event_definition(event)}"}
-    return _message(event.event_type, event.__name__, described(event), MEDIA_TYPE, payload) | {
+    return _message(event.event_type, event.__name__, describe_model(event), MEDIA_TYPE, payload) | {
         "bindings": {
             "mqtt": {"payloadFormatIndicator": 1, "contentType": MEDIA_TYPE, "bindingVersion": BINDING}
         },

@@ -6,12 +6,12 @@ from gateway.contract.commands import (
     ANSWER_EXPIRY_S,
     EXPIRY_LIMIT_S,
     CommandAnswer,
-    CommandKind,
     CommandMessage,
+    CommandType,
 )
 from gateway.contract.definitions import answer_definition, command_definition
 from gateway.contract.registry import COMMANDS
-from gateway.contract.schemas import described, example
+from gateway.contract.schemas import describe_model, example
 from gateway.contract.topics import Position, SiteTopics
 
 BINDING = "0.2.0"
@@ -63,11 +63,11 @@ def _channel(address: str, text: str, parameters: list[str], messages: list[str]
     }
 
 
-def _operation(kind: CommandKind) -> dict[str, Any]:
+def _operation(kind: CommandType) -> dict[str, Any]:
     return {
         "action": "receive",
         "channel": {"$ref": "#/channels/command"},
-        "summary": described(kind.request),
+        "summary": describe_model(kind.request),
         "messages": [{"$ref": f"#/channels/command/messages/command.{kind.name}"}],
         "bindings": {"mqtt": {**_PASSING, "messageExpiryInterval": EXPIRY_LIMIT_S}},
         "reply": {
@@ -77,11 +77,11 @@ def _operation(kind: CommandKind) -> dict[str, Any]:
     }
 
 
-def _command(kind: CommandKind) -> dict[str, Any]:
+def _command(kind: CommandType) -> dict[str, Any]:
     return {
         "name": f"command.{kind.name}",
         "title": f"`{kind.verb}`",
-        "summary": described(kind.request),
+        "summary": describe_model(kind.request),
         "contentType": "application/json",
         "payload": {"$ref": f"#/components/schemas/{command_definition(kind)}"},
         "correlationId": _CORRELATION,
@@ -90,11 +90,11 @@ def _command(kind: CommandKind) -> dict[str, Any]:
     }
 
 
-def _answer(kind: CommandKind) -> dict[str, Any]:
+def _answer(kind: CommandType) -> dict[str, Any]:
     return {
         "name": f"answer.{kind.name}",
         "title": f"Answer to `{kind.verb}`",
-        "summary": f"{described(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
+        "summary": f"{describe_model(kind.done)} Expires after {ANSWER_EXPIRY_S} s.",
         "contentType": "application/json",
         "payload": {"$ref": f"#/components/schemas/{answer_definition(kind)}"},
         "correlationId": _CORRELATION,
@@ -109,12 +109,12 @@ _CORRELATION = {
 }
 
 
-def command_example(kind: CommandKind) -> dict[str, Any]:
+def command_example(kind: CommandType) -> dict[str, Any]:
     """A command made of the examples of its fields."""
     return example(CommandMessage) | {"args": example(kind.request)}
 
 
-def answer_example(kind: CommandKind) -> dict[str, Any]:
+def answer_example(kind: CommandType) -> dict[str, Any]:
     """The answer to one that was done."""
     said = {"reason": None, "text": "", "how": "", "result": example(kind.done)}
     return example(CommandAnswer) | said

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from drivers.command import Command, Done, Reason, Request
-from drivers.observation import Term
+from drivers.command import CommandArguments, CommandOutput, CommandSpec, RefusalReason
+from drivers.observation import OpenEnum
 from gateway.contract.envelope import SCHEMA_BASE
-from gateway.contract.reason_codes import SENTENCES, CommandReason
+from gateway.contract.reason_codes import REASON_TEXTS, CommandReason
 
 EXPIRY_LIMIT_S = 5
 ANSWER_EXPIRY_S = 10
@@ -21,7 +21,7 @@ PREVIEW_EXPIRY_S = 2
 NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 """A station as brokers know it (a user name, a certificate's common name), and the id of a command."""
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-LARGEST_NUMBER = 2**53 - 1
+MAX_COMMAND_SEQ = 2**53 - 1
 """What every reader of JSON keeps exactly (RFC 8259, section 6)."""
 
 
@@ -44,9 +44,9 @@ class CommandMessage(_Message):
         description="The gateway's session, from its state: what was meant for an earlier run is not done.",
         examples=["0f8fad5bd9cb469f"],
     )
-    n: int = Field(
+    command_seq: int = Field(
         ge=1,
-        le=LARGEST_NUMBER,
+        le=MAX_COMMAND_SEQ,
         description="A number above that of every earlier command of this station in this session.",
         examples=[1795422930123],
     )
@@ -60,7 +60,7 @@ class CommandMessage(_Message):
     )
 
 
-class CommandState(Term):
+class CommandState(OpenEnum):
     """How far a command has come. All but `accepted` are its end."""
 
     ACCEPTED = "accepted"
@@ -87,7 +87,7 @@ class CommandAnswer(_Message):
         None,
         description="Why it was not done, as a code.",
         examples=["claimed"],
-        json_schema_extra={"x-sentences": {word: said._asdict() for word, said in SENTENCES.items()}},
+        json_schema_extra={"x-sentences": {word: said._asdict() for word, said in REASON_TEXTS.items()}},
     )
     text: str = Field(
         "",
@@ -107,22 +107,22 @@ class CommandAnswer(_Message):
         description="What the events that it causes carry; null when nothing was begun.",
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
-    last_n: int | None = Field(
+    last_command_seq: int | None = Field(
         None, description="Only for `not_new`: the highest number of this station.", examples=[None]
     )
 
     @classmethod
-    def refusal(
+    def rejected(
         cls, cmd_id: str | None, reason: CommandReason, text: str = "", last_n: int | None = None
     ) -> Self:
         """Say no, in the sentences of the vocabulary where there are no better ones."""
         state = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
-        said, how = SENTENCES[reason]
-        return cls(cmd_id=cmd_id, state=state, reason=reason, text=text or said, how=how, last_n=last_n)
+        said, how = REASON_TEXTS[reason]
+        return cls(cmd_id=cmd_id, state=state, reason=reason, text=text or said, how=how, last_command_seq=last_n)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandOutcome:
     """How a command ended, as the device's own process or its supervisor says."""
 
     state: CommandState
@@ -135,26 +135,26 @@ class Outcome:
     @classmethod
     def failed(cls, reason: CommandReason, text: str = "", how: str = "") -> Self:
         """It was begun and did not come to its end, or nobody knows."""
-        said, remedy = SENTENCES[reason]
+        said, remedy = REASON_TEXTS[reason]
         return cls(CommandState.FAILED, reason, text or said, how or remedy)
 
     @classmethod
-    def refused(cls, reason: CommandReason | Reason, text: str = "") -> Self:
+    def refused(cls, reason: CommandReason | RefusalReason, text: str = "") -> Self:
         """Nothing has begun."""
         known = CommandReason(reason)
-        said, how = SENTENCES[known]
+        said, how = REASON_TEXTS[known]
         state = CommandState.EXPIRED if known is CommandReason.EXPIRED else CommandState.REJECTED
         return cls(state, known, text or said, how)
 
 
 @dataclass(frozen=True, slots=True)
-class CommandKind:
+class CommandType:
     """One kind of command that the contract describes."""
 
     name: str
     """Family and verb: `barrier.open`; `device` stands for every family."""
-    request: type[Request]
-    done: type[Done]
+    request: type[CommandArguments]
+    done: type[CommandOutput]
 
     @property
     def verb(self) -> str:
@@ -177,7 +177,7 @@ def result_schema_id(name: str) -> str:
     return f"{SCHEMA_BASE}command.{name}:v1:result"
 
 
-class CommandOffer(_Message):
+class CommandDescription(_Message):
     """One command that a device obeys."""
 
     verb: str = Field(description="Level of its topic.", examples=["open"])
@@ -195,23 +195,23 @@ class CommandOffer(_Message):
     urgent: bool = Field(
         description="It is begun at once, beside whatever runs: to stop or to call off.", examples=[False]
     )
-    claimed: bool = Field(False, description="Only for who has claimed the device.", examples=[False])
+    requires_claim: bool = Field(False, description="Only for who has claimed the device.", examples=[False])
 
 
-def offer(family: str, command: Command) -> CommandOffer:
+def describe_command(family: str, command: CommandSpec) -> CommandDescription:
     """Describe a command that a driver declares."""
     name = command_name(family, command.verb)
-    return CommandOffer(
+    return CommandDescription(
         verb=command.verb,
         args=args_schema_id(name),
         result=result_schema_id(name),
-        moves=command.moves,
-        urgent=command.urgent,
-        claimed=command.claimed,
+        moves=command.is_movement,
+        urgent=command.is_urgent,
+        requires_claim=command.needs_claim,
     )
 
 
-def wrong_fields(error: ValidationError, request: type[Request]) -> str:
+def describe_wrong_fields(error: ValidationError, request: type[CommandArguments]) -> str:
     """Say what is wrong with arguments: fields that the model has, never what somebody wrote."""
     details = error.errors(include_input=False, include_url=False)
     known = {field.alias or name for name, field in request.model_fields.items()}
@@ -227,10 +227,10 @@ def wrong_fields(error: ValidationError, request: type[Request]) -> str:
 # Claims
 
 
-class Claim(Request):
+class ClaimRequest(CommandArguments):
     """Have a device for oneself: until the lease ends, no other station commands it."""
 
-    shown = frozenset({"lease_s"})
+    unredacted_fields = frozenset({"lease_s"})
 
     lease_s: int = Field(
         30,
@@ -241,10 +241,10 @@ class Claim(Request):
     )
 
 
-class Steal(Claim):
+class StealRequest(ClaimRequest):
     """Take a claim that another station has. The reason goes into the record."""
 
-    shown = Claim.shown | {"reason"}
+    unredacted_fields = ClaimRequest.unredacted_fields | {"reason"}
 
     reason: str = Field(
         min_length=3,
@@ -255,10 +255,10 @@ class Steal(Claim):
     )
 
 
-class Claimed(Done):
+class ClaimResult(CommandOutput):
     """The claim is this station's."""
 
-    shown = frozenset({"lease_s", "previous_holder"})
+    unredacted_fields = frozenset({"lease_s", "previous_holder"})
 
     lease_s: int = Field(description="How long it holds unless renewed, in seconds.", examples=[30])
     previous_holder: str | None = Field(
@@ -266,26 +266,26 @@ class Claimed(Done):
     )
 
 
-class Released(Done):
+class ReleaseResult(CommandOutput):
     """Nobody has the claim any more."""
 
 
-CLAIM_KINDS = (
-    CommandKind("device.claim", Claim, Claimed),
-    CommandKind("device.renew", Claim, Claimed),
-    CommandKind("device.release", Request, Released),
-    CommandKind("device.steal", Steal, Claimed),
+CLAIM_COMMAND_TYPES = (
+    CommandType("device.claim", ClaimRequest, ClaimResult),
+    CommandType("device.renew", ClaimRequest, ClaimResult),
+    CommandType("device.release", CommandArguments, ReleaseResult),
+    CommandType("device.steal", StealRequest, ClaimResult),
 )
 """Obeyed by the gateway itself, for every device."""
-CLAIM_OFFERS = tuple(
-    CommandOffer(
+CLAIM_COMMANDS = tuple(
+    CommandDescription(
         verb=kind.verb,
         args=args_schema_id(kind.name),
         result=result_schema_id(kind.name),
         moves=False,
         urgent=False,
     )
-    for kind in CLAIM_KINDS
+    for kind in CLAIM_COMMAND_TYPES
 )
 
 

@@ -15,7 +15,7 @@ _EXACT = ("type", "const", "format", "pattern", "minimum", "maximum", "exclusive
           "minLength", "maxLength", "minItems", "maxItems")  # fmt: skip
 
 
-def narrowings(old: Schema, new: Schema, sender: Sender = "gateway") -> list[str]:
+def find_narrowings(old: Schema, new: Schema, sender: Sender = "gateway") -> list[str]:
     """Name everything in which `new` breaks the promise of `old`, each with the path of the field.
 
     What the gateway sends must keep every field, certain ones certain; what consumers send must not be asked

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from drivers.observation import Observation
-from gateway.contract.commands import CommandAnswer, CommandKind, CommandMessage
-from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
-from gateway.contract.last_values import Standing
+from gateway.contract.commands import CommandAnswer, CommandMessage, CommandType
+from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
+from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import DIALECT, STATES, Schema, described, opened
+from gateway.contract.schemas import DIALECT, STATES, Schema, describe_model, to_open_schema
 
 LOCAL = "#/$defs/"
 """Prefix of references, as `definitions` gives them."""
@@ -32,7 +32,7 @@ def definitions() -> Mapping[str, Schema]:
     found = {**_told(), **_asked()}
     for event in EVENTS:
         found[event_definition(event)] = _enveloped(event, EVENT_ENVELOPE)
-        if event.stands:
+        if event.is_state:
             found[standing_definition(event)] = _enveloped(event, STANDING_ENVELOPE)
     for kind in COMMANDS:
         found[command_definition(kind)] = _command(kind)
@@ -58,7 +58,7 @@ def message_schema() -> Schema:
     messages = [
         *(model.__name__ for model in STATES.values()),
         *(event_definition(event) for event in EVENTS),
-        *(standing_definition(event) for event in EVENTS if event.stands),
+        *(standing_definition(event) for event in EVENTS if event.is_state),
         *(name(kind) for kind in COMMANDS for name in (command_definition, answer_definition)),
     ]
     return {
@@ -81,12 +81,12 @@ def standing_definition(event: type[Observation]) -> str:
     return f"{event.__name__}Standing"
 
 
-def command_definition(kind: CommandKind) -> str:
+def command_definition(kind: CommandType) -> str:
     """Name of the definition of a command: `BarrierOpenCommand`."""
     return f"{_camel(kind.name)}Command"
 
 
-def answer_definition(kind: CommandKind) -> str:
+def answer_definition(kind: CommandType) -> str:
     """Name of the definition of the answer to a command: `BarrierOpenAnswer`."""
     return f"{_camel(kind.name)}Answer"
 
@@ -97,13 +97,16 @@ def _camel(name: str) -> str:
 
 def _told() -> dict[str, Schema]:
     """Everything that a gateway sends: data of events, envelopes without data, states, results."""
-    envelopes: dict[type[BaseModel], str] = {Event[Any]: EVENT_ENVELOPE, Standing[Any]: STANDING_ENVELOPE}
+    envelopes: dict[type[BaseModel], str] = {
+        Event[Any]: EVENT_ENVELOPE,
+        LastValueMessage[Any]: STANDING_ENVELOPE,
+    }
     models: list[type[BaseModel]] = [*STATES.values(), *EVENTS, *envelopes, CommandAnswer]
     models += [kind.done for kind in COMMANDS]
     named, document = models_json_schema(
         [(model, "serialization") for model in dict.fromkeys(models)], ref_template=f"{LOCAL}{{model}}"
     )
-    found: dict[str, Schema] = _plainly_named(opened(document["$defs"]))
+    found: dict[str, Schema] = _plainly_named(to_open_schema(document["$defs"]))
     for model, name in envelopes.items():
         schema = found.pop(named[model, "serialization"]["$ref"].removeprefix(LOCAL))
         del schema["properties"]["data"]
@@ -159,13 +162,13 @@ def _plainly_named(schemas: dict[str, Schema]) -> dict[str, Schema]:
 def _enveloped(event: type[Observation], envelope: str) -> Schema:
     """Narrow an envelope to one type of event."""
     narrowed = {
-        "type": {"type": "string", "const": cloud_type(event.event_type)},
-        "dataschema": {"type": "string", "const": schema_id(event.event_type)},
+        "type": {"type": "string", "const": to_cloudevents_type(event.event_type)},
+        "dataschema": {"type": "string", "const": to_schema_id(event.event_type)},
         "data": {"$ref": f"{LOCAL}{event.__name__}"},
     }
     return {
-        "title": cloud_type(event.event_type),
-        "description": described(event),
+        "title": to_cloudevents_type(event.event_type),
+        "description": describe_model(event),
         "allOf": [
             {"$ref": f"{LOCAL}{envelope}"},
             {"type": "object", "properties": narrowed, "required": ["data"]},
@@ -173,10 +176,10 @@ def _enveloped(event: type[Observation], envelope: str) -> Schema:
     }
 
 
-def _command(kind: CommandKind) -> Schema:
+def _command(kind: CommandType) -> Schema:
     return {
         "title": command_definition(kind),
-        "description": described(kind.request),
+        "description": describe_model(kind.request),
         "allOf": [
             {"$ref": f"{LOCAL}CommandMessage"},
             {"type": "object", "properties": {"args": {"$ref": f"{LOCAL}{kind.request.__name__}Args"}}},
@@ -184,10 +187,10 @@ def _command(kind: CommandKind) -> Schema:
     }
 
 
-def _answer(kind: CommandKind) -> Schema:
+def _answer(kind: CommandType) -> Schema:
     result = {"anyOf": [{"$ref": f"{LOCAL}{kind.done.__name__}"}, {"type": "null"}]}
     return {
         "title": answer_definition(kind),
-        "description": described(kind.done),
+        "description": describe_model(kind.done),
         "allOf": [{"$ref": f"{LOCAL}CommandAnswer"}, {"type": "object", "properties": {"result": result}}],
     }

@@ -14,13 +14,13 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from drivers.observation import Observation, Term
+from drivers.observation import Observation, OpenEnum
 
 MEDIA_TYPE = "application/cloudevents+json"
 SCHEMA_BASE = "urn:bgw:schema:"
 
 
-class Clock(Term):
+class ClockStatus(OpenEnum):
     """Whether the wall clock could be trusted when a time was taken."""
 
     SYNCED = "synced"
@@ -28,7 +28,7 @@ class Clock(Term):
     UNKNOWN = "unknown"
 
 
-class Provenance(Term):
+class Provenance(OpenEnum):
     """Whether a real device said it."""
 
     LIVE = "live"
@@ -75,7 +75,7 @@ class Event(BaseModel, Generic[DataT]):
         ),
         examples=["4711000123456"],
     )
-    clock: Clock = Field(description="Whether `time` could be trusted.", examples=["synced"])
+    clock: ClockStatus = Field(description="Whether `time` could be trusted.", examples=["synced"])
     provenance: Provenance = Field(description="Whether a real device said it.", examples=["simulated"])
     transaction: str = Field(
         description="Joins what belongs to one traveller, document or capture.",
@@ -92,24 +92,24 @@ class Event(BaseModel, Generic[DataT]):
     seq: int = Field(ge=1, description="Number in that stream, without gaps.", examples=[42])
 
 
-def schema_id(event_type: str) -> str:
+def to_schema_id(event_type: str) -> str:
     """The `dataschema` of an event type: `urn:bgw:schema:document.read:v1`."""
     return f"{SCHEMA_BASE}{event_type}:v1"
 
 
-def cloud_type(event_type: str) -> str:
+def to_cloudevents_type(event_type: str) -> str:
     """The CloudEvents `type` of an event type: `bgw.document.read.v1`."""
     return f"bgw.{event_type}.v1"
 
 
-def timestamp(unix_ns: int) -> str:
+def to_rfc3339(unix_ns: int) -> str:
     """RFC 3339 in UTC with microseconds, from nanoseconds since 1970."""
     seconds, ns = divmod(unix_ns, 1_000_000_000)
-    return f"{_to_the_second(seconds)}.{ns // 1000:06d}Z"
+    return f"{_format_seconds(seconds)}.{ns // 1000:06d}Z"
 
 
 @lru_cache(maxsize=4)
-def _to_the_second(seconds: int) -> str:
+def _format_seconds(seconds: int) -> str:
     """What takes 15 us to write down is the same for all events of a second."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
@@ -121,7 +121,7 @@ class Moment:
     unix_ns: int
     boot_id: str
     boot_ns: int
-    clock: Clock
+    clock: ClockStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class EnvelopeWriter:
     gateway: str
     position: str
 
-    def open_event(
+    def write_partial_event(
         self, observation: Observation, moment: Moment, provenance: Provenance, transaction: str
     ) -> bytes:
         """Write all but what the outbox gives; see `close_event`."""
@@ -142,10 +142,10 @@ class EnvelopeWriter:
         return (
             '{"specversion":"1.0"'
             f',"source":{json.dumps(f"/bgw/{self.site}/{self.gateway}/{self.position}")}'
-            f',"type":"{cloud_type(event_type)}"'
-            f',"time":"{timestamp(moment.unix_ns)}"'
+            f',"type":"{to_cloudevents_type(event_type)}"'
+            f',"time":"{to_rfc3339(moment.unix_ns)}"'
             ',"datacontenttype":"application/json"'
-            f',"dataschema":"{schema_id(event_type)}"'
+            f',"dataschema":"{to_schema_id(event_type)}"'
             f',"bootid":"{moment.boot_id}","monons":"{moment.boot_ns}"'
             f',"clock":"{moment.clock}","provenance":"{provenance}"'
             f',"transaction":{json.dumps(transaction)}'
@@ -153,9 +153,9 @@ class EnvelopeWriter:
         ).encode()
 
 
-def close_event(open_event: bytes, event_id: str, epoch: str, stream: str, seq: int) -> bytes:
+def complete_event(partial_event: bytes, event_id: str, epoch: str, stream: str, seq: int) -> bytes:
     """Append what makes an event one of a kind and close the object."""
-    return open_event + f',"id":"{event_id}","epoch":"{epoch}","stream":"{stream}","seq":{seq}}}'.encode()
+    return partial_event + f',"id":"{event_id}","epoch":"{epoch}","stream":"{stream}","seq":{seq}}}'.encode()
 
 
 def read_event(payload: bytes) -> Event[Any]:

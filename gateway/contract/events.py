@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from drivers.observation import DataClass, Observation, Term
+from drivers.observation import DataClass, Observation, OpenEnum
 from gateway.contract.commands import CommandState
-from gateway.contract.envelope import Clock
+from gateway.contract.envelope import ClockStatus
 from gateway.contract.reason_codes import CommandReason
 
 
@@ -18,19 +18,19 @@ class ClockStepped(Observation):
 
     event_type: ClassVar[str] = "clock.stepped"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"step_ms", "standing", "first_synced"}
+    unredacted_fields = Observation.unredacted_fields | {"step_ms", "standing", "first_synced"}
 
     step_ms: int = Field(
         description="How far it was set, in milliseconds; negative: back. 0: only its standing changed.",
         examples=[86400000],
     )
-    standing: Clock = Field(description="Whether it can be trusted now.", examples=["synced"])
+    clock_status: ClockStatus = Field(description="Whether it can be trusted now.", examples=["synced"])
     first_synced: bool = Field(
         description="Whether it is trusted for the first time since the gateway started.", examples=[True]
     )
 
 
-class AuditSealed(Observation):
+class AuditCheckpoint(Observation):
     """The audit at the post was signed up to a line: every hour that has news, and when the gateway stops.
 
     Whoever keeps this elsewhere can tell later whether the audit's end was cut off, or all of it replaced.
@@ -38,15 +38,15 @@ class AuditSealed(Observation):
 
     event_type: ClassVar[str] = "audit.sealed"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"n", "sha256", "why"}
+    unredacted_fields = Observation.unredacted_fields | {"n", "sha256", "why"}
 
-    n: int = Field(ge=1, description="Number of the line that has the signature.", examples=[4711])
+    line: int = Field(ge=1, description="Number of the line that has the signature.", examples=[4711])
     sha256: str = Field(
         pattern=r"^[0-9a-f]{64}$",
         description="SHA-256 of that line, without its line end, lower-case hexadecimal.",
         examples=["e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"],
     )
-    why: str = Field(description="`hour` or `stop`.", examples=["hour"])
+    trigger: str = Field(description="`hour` or `stop`.", examples=["hour"])
 
 
 class CommandDecided(Observation):
@@ -58,7 +58,7 @@ class CommandDecided(Observation):
 
     event_type: ClassVar[str] = "command.decided"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {
+    unredacted_fields = Observation.unredacted_fields | {
         "cmd_id", "station", "verb", "decision", "reason", "holder", "n", "left_ms", "times", "over_s",
     }  # fmt: skip
 
@@ -80,18 +80,18 @@ class CommandDecided(Observation):
     holder: str | None = Field(
         description="Which station had claimed the device then, if any.", examples=["counter-1"]
     )
-    n: int | None = Field(description="Its number, where readable.", examples=[1795422930123])
+    command_seq: int | None = Field(description="Its number, where readable.", examples=[1795422930123])
     args: dict[str, Any] = Field(
         description="Its arguments: what is not personal as it was sent, of the rest its type and size.",
         examples=[{"direction": "entry"}],
     )
-    left_ms: int | None = Field(
+    remaining_ms: int | None = Field(
         description="How much longer it might have waited to be begun, in milliseconds.", examples=[2950]
     )
-    times: int = Field(
+    count: int = Field(
         1, ge=1, description="How many it stands for; all else is of the last of them.", examples=[1]
     )
-    over_s: float = Field(0, ge=0, description="Within how long they came, in seconds.", examples=[0])
+    window_s: float = Field(0, ge=0, description="Within how long they came, in seconds.", examples=[0])
 
 
 class CommandEnded(Observation):
@@ -99,23 +99,32 @@ class CommandEnded(Observation):
 
     event_type: ClassVar[str] = "command.ended"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"cmd_id", "station", "verb", "state", "reason", "took_ms", "times", "over_s"}
+    unredacted_fields = Observation.unredacted_fields | {
+        "cmd_id",
+        "station",
+        "verb",
+        "state",
+        "reason",
+        "took_ms",
+        "times",
+        "over_s",
+    }
 
     cmd_id: str = Field(description="Which command.", examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"])
     station: str = Field(description="Who asked.", examples=["counter-1"])
     verb: str = Field(description="What was asked for.", examples=["open"])
     state: CommandState = Field(description="How it ended.", examples=["done"])
     reason: CommandReason | None = Field(description="Why it was not done, or null.", examples=[None])
-    took_ms: float = Field(
+    duration_ms: float = Field(
         ge=0, description="From its acceptance to its end, in milliseconds.", examples=[812.5]
     )
-    times: int = Field(
+    count: int = Field(
         1, ge=1, description="How many it stands for; all else is of the last of them.", examples=[1]
     )
-    over_s: float = Field(0, ge=0, description="Within how long they came, in seconds.", examples=[0])
+    window_s: float = Field(0, ge=0, description="Within how long they came, in seconds.", examples=[0])
 
 
-class ClaimChange(Term):
+class ClaimChange(OpenEnum):
     """How a device got another holder, or none."""
 
     CLAIMED = "claimed"
@@ -123,7 +132,7 @@ class ClaimChange(Term):
     RELEASED = "released"
     EXPIRED = "expired"
     """Nobody renewed it in time."""
-    WITHDRAWN = "withdrawn"
+    REVOKED = "withdrawn"
     """By the gateway: the device or the station's right left the configuration, or the gateway stops."""
     UNKNOWN = "unknown"
 
@@ -133,7 +142,7 @@ class ClaimChanged(Observation):
 
     event_type: ClassVar[str] = "claim.changed"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"change", "holder", "previous_holder", "lease_s"}
+    unredacted_fields = Observation.unredacted_fields | {"change", "holder", "previous_holder", "lease_s"}
 
     change: ClaimChange = Field(description="How it changed.", examples=["stolen"])
     holder: str | None = Field(description="Who has it now, if anybody.", examples=["supervisor-1"])
@@ -141,14 +150,14 @@ class ClaimChanged(Observation):
     lease_s: int | None = Field(
         description="How long it holds unless renewed, in seconds; null when nobody has it.", examples=[30]
     )
-    why: str = Field(
+    reason: str = Field(
         "",
         description="The reason given for a stolen claim.",
         examples=["Shift change; counter 1 is unattended."],
     )
 
 
-class TechnicianOrder(Term):
+class TechnicianOperation(OpenEnum):
     """What a technician has asked for."""
 
     CHECK = "check"
@@ -157,25 +166,27 @@ class TechnicianOrder(Term):
     MAINTENANCE_OFF = "maintenance_off"
     ACCEPT = "accept"
     RESET_COUNTERS = "reset_counters"
-    END_CLAIM = "end_claim"
+    REVOKE_CLAIM = "end_claim"
     REVEAL = "reveal"
     """To see what crosses the wire as it is, personal data and all."""
     UNKNOWN = "unknown"
 
 
-class TechnicianActed(Observation):
+class TechnicianOperationPerformed(Observation):
     """A technician had something done at a device, or saw its wire. Said at the device, by the gateway."""
 
     event_type: ClassVar[str] = "technician.acted"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    shown = Observation.shown | {"who", "standing", "via", "order", "detail"}
+    unredacted_fields = Observation.unredacted_fields | {"who", "standing", "via", "order", "detail"}
 
-    who: str = Field(description="Login, or user of the post's machine.", examples=["amina"])
-    standing: str = Field(
+    user: str = Field(description="Login, or user of the post's machine.", examples=["amina"])
+    role: str = Field(
         description="In which standing: viewer, technician or supervisor.", examples=["technician"]
     )
-    via: str = Field(description="How they came: the machine's `socket`, or `network`.", examples=["socket"])
-    order: TechnicianOrder = Field(description="What was done.", examples=["maintenance_on"])
+    channel: str = Field(
+        description="How they came: the machine's `socket`, or `network`.", examples=["socket"]
+    )
+    operation: TechnicianOperation = Field(description="What was done.", examples=["maintenance_on"])
     detail: str = Field(
         "",
         description="For how long, at which level, which serial number for which, whose claim.",

@@ -16,7 +16,7 @@ CONTRACT_VERSION = "1.0.0"
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
+class DocumentDifference:
     """A document that is not what the models say."""
 
     file: str
@@ -33,7 +33,7 @@ class Drift:
 
 
 @cache
-def documents() -> Mapping[str, str]:
+def render_documents() -> Mapping[str, str]:
     """Every document by its file name, as it should be on disk. Needs PyYAML, which only developers have."""
     import yaml
 
@@ -60,7 +60,7 @@ def documents() -> Mapping[str, str]:
 def write(directory: Path) -> tuple[Path, ...]:
     """Write every document and remove what no longer belongs; returns the files that changed."""
     changes = compare(directory)
-    current = documents()
+    current = render_documents()
     for drift in changes:
         file = directory / drift.file
         if drift.kind == "stray":
@@ -71,17 +71,17 @@ def write(directory: Path) -> tuple[Path, ...]:
     return tuple(directory / drift.file for drift in changes)
 
 
-def compare(directory: Path) -> list[Drift]:
+def compare(directory: Path) -> list[DocumentDifference]:
     """Compare the documents on disk with the models."""
-    current = documents()
-    found: list[Drift] = []
+    current = render_documents()
+    found: list[DocumentDifference] = []
     for name, text in current.items():
         file = directory / name
         if not file.is_file():
-            found.append(Drift(name, "missing"))
+            found.append(DocumentDifference(name, "missing"))
         elif file.read_text(encoding="utf-8") != text:
-            found.append(Drift(name, "changed"))
+            found.append(DocumentDifference(name, "changed"))
     # Only what this module could have written counts as its own.
     written = [*directory.glob("*.yaml"), *directory.glob("*.json"), *directory.glob("schemas/*.json")]
     names = (str(file.relative_to(directory)) for file in sorted(written))
-    return found + [Drift(name, "stray") for name in names if name not in current]
+    return found + [DocumentDifference(name, "stray") for name in names if name not in current]

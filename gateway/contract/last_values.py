@@ -10,12 +10,19 @@ from typing import Generic, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from drivers.observation import Observation
-from gateway.contract.envelope import Clock, Moment, Provenance, cloud_type, schema_id, timestamp
+from gateway.contract.envelope import (
+    ClockStatus,
+    Moment,
+    Provenance,
+    to_cloudevents_type,
+    to_rfc3339,
+    to_schema_id,
+)
 
 DataT = TypeVar("DataT")
 
 
-class Standing(BaseModel, Generic[DataT]):
+class LastValueMessage(BaseModel, Generic[DataT]):
     """The newest of one kind of event, as it stands at `now/{type}`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -30,7 +37,7 @@ class Standing(BaseModel, Generic[DataT]):
         description="Since when it stands, by the post's wall clock, UTC. See `clock`.",
         examples=["2026-11-23T08:15:30.123456Z"],
     )
-    clock: Clock = Field(description="Whether `time` could be trusted.", examples=["synced"])
+    clock: ClockStatus = Field(description="Whether `time` could be trusted.", examples=["synced"])
     provenance: Provenance = Field(description="Whether a real device said it.", examples=["live"])
     data: DataT = Field(description="What the device said.")
     session: str = Field(
@@ -39,16 +46,16 @@ class Standing(BaseModel, Generic[DataT]):
     )
 
 
-def open_standing(observation: Observation, moment: Moment, provenance: Provenance) -> bytes:
+def write_partial_last_value(observation: Observation, moment: Moment, provenance: Provenance) -> bytes:
     """Write all but the session: a JSON object without its closing brace; see `close_standing`."""
     event_type = observation.event_type
     return (
-        f'{{"type":"{cloud_type(event_type)}","dataschema":"{schema_id(event_type)}"'
-        f',"time":"{timestamp(moment.unix_ns)}","clock":"{moment.clock}","provenance":"{provenance}"'
+        f'{{"type":"{to_cloudevents_type(event_type)}","dataschema":"{to_schema_id(event_type)}"'
+        f',"time":"{to_rfc3339(moment.unix_ns)}","clock":"{moment.clock}","provenance":"{provenance}"'
         f',"data":{observation.model_dump_json()}'
     ).encode()
 
 
-def close_standing(opened: bytes, session: str) -> bytes:
+def complete_last_value(partial: bytes, session: str) -> bytes:
     """Append who says so and close the object."""
-    return opened + f',"session":"{session}"}}'.encode()
+    return partial + f',"session":"{session}"}}'.encode()

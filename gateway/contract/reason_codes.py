@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from drivers.observation import Term
+from drivers.observation import OpenEnum
 
 
-class CommandReason(Term):
+class CommandReason(OpenEnum):
     """Why a command was not done. What drivers say is in `drivers.command.Reason`, word for word."""
 
     BAD_REQUEST = "bad_request"
@@ -37,7 +37,7 @@ class CommandReason(Term):
     """The message does not expire within 1 to 5 seconds."""
     NOT_CLAIMED = "not_claimed"
     """The station does not have the claim that it renews, releases, or has to have for this."""
-    NOT_NEW = "not_new"
+    COMMAND_SEQ_NOT_INCREASING = "not_new"
     """`n` is not above the last one of this station: a repetition, or out of turn. See `last_n`."""
     NOT_ONLINE = "not_online"
     """The device cannot be reached now."""
@@ -66,94 +66,94 @@ class CommandReason(Term):
     UNKNOWN = "unknown"
 
 
-class Sentence(NamedTuple):
+class ReasonText(NamedTuple):
     """What happened, and what to do about it."""
 
     text: str
     how: str
 
 
-_LOOK_AT_IT = "Look at the device: it may have done all, part or nothing of it. Then ask again."
+_CHECK_DEVICE = "Look at the device: it may have done all, part or nothing of it. Then ask again."
 
-SENTENCES: Mapping[CommandReason, Sentence] = {
-    CommandReason.BAD_REQUEST: Sentence(
+REASON_TEXTS: Mapping[CommandReason, ReasonText] = {
+    CommandReason.BAD_REQUEST: ReasonText(
         "The command's arguments are not what this device takes.",
         "Correct the named fields; the device's description names the schema.",
     ),
-    CommandReason.BUSY: Sentence("The device is busy with something else.", "Wait until it is done."),
-    CommandReason.CANCELLED: Sentence("Somebody called it off.", "Ask again if it is still wanted."),
-    CommandReason.CLAIMED: Sentence(
+    CommandReason.BUSY: ReasonText("The device is busy with something else.", "Wait until it is done."),
+    CommandReason.CANCELLED: ReasonText("Somebody called it off.", "Ask again if it is still wanted."),
+    CommandReason.CLAIMED: ReasonText(
         "Another station has claimed this device.",
         "Ask that station to release it; its claim ends by itself when nobody renews it.",
     ),
-    CommandReason.DEVICE_REFUSED: Sentence(
+    CommandReason.DEVICE_REFUSED: ReasonText(
         "The device itself refused.", "Look at the device and its display; then ask again."
     ),
-    CommandReason.DRIVER_ERROR: Sentence(
+    CommandReason.DRIVER_ERROR: ReasonText(
         "The device's driver met something it does not understand.",
-        f"{_LOOK_AT_IT} If it repeats, send a diagnostics bundle to support.",
+        f"{_CHECK_DEVICE} If it repeats, send a diagnostics bundle to support.",
     ),
-    CommandReason.EXPIRED: Sentence(
+    CommandReason.EXPIRED: ReasonText(
         "The command came too late and was not begun.", "Ask again if it is still wanted."
     ),
-    CommandReason.FOREIGN_AUTHORITY: Sentence(
+    CommandReason.FOREIGN_AUTHORITY: ReasonText(
         "This device belongs to another state's authority.",
         "Ask an officer of that authority; no role of this post can grant it.",
     ),
-    CommandReason.ID_REUSED: Sentence(
+    CommandReason.ID_REUSED: ReasonText(
         "This command's id was used before, for another command.", "Give every command an id of its own."
     ),
-    CommandReason.LINK_FAILED: Sentence("The link to the device failed on the way.", _LOOK_AT_IT),
-    CommandReason.MAINTENANCE: Sentence(
+    CommandReason.LINK_FAILED: ReasonText("The link to the device failed on the way.", _CHECK_DEVICE),
+    CommandReason.MAINTENANCE: ReasonText(
         "Somebody works on this device.", "Wait until the technician has ended the maintenance."
     ),
-    CommandReason.MALFORMED: Sentence(
+    CommandReason.MALFORMED: ReasonText(
         "The message is not a command.", "Compare it with the contract; correct the program that sent it."
     ),
-    CommandReason.NO_EXPIRY: Sentence(
+    CommandReason.NO_EXPIRY: ReasonText(
         "The command does not expire within 1 to 5 seconds.",
         "Set the MQTT message expiry interval; correct the program that sent it.",
     ),
-    CommandReason.NOT_CLAIMED: Sentence(
+    CommandReason.NOT_CLAIMED: ReasonText(
         "This station does not have the claim.", "Claim the device first; the claim may have ended."
     ),
-    CommandReason.NOT_NEW: Sentence(
+    CommandReason.COMMAND_SEQ_NOT_INCREASING: ReasonText(
         "The command's number was used before.",
         "Number each command above `last_n`; two programs under one station's name need care.",
     ),
-    CommandReason.NOT_ONLINE: Sentence(
+    CommandReason.NOT_ONLINE: ReasonText(
         "The device cannot be reached now.", "See the device's state for the cause and what to do."
     ),
-    CommandReason.NOT_PERMITTED: Sentence(
+    CommandReason.NOT_PERMITTED: ReasonText(
         "This station may not do that here.", "An administrator can grant it in the post's role file."
     ),
-    CommandReason.NOT_SUPPORTED: Sentence(
+    CommandReason.NOT_SUPPORTED: ReasonText(
         "This device cannot do that.", "See the device's description for what it can do."
     ),
-    CommandReason.OTHER_SESSION: Sentence(
+    CommandReason.OTHER_SESSION: ReasonText(
         "The gateway was started anew since.", "Read the gateway's state for its session, then ask again."
     ),
-    CommandReason.RATE_LIMITED: Sentence(
+    CommandReason.RATE_LIMITED: ReasonText(
         "Too many commands within a short time.", "Wait a moment, then ask again."
     ),
-    CommandReason.RETAINED: Sentence(
+    CommandReason.RETAINED: ReasonText(
         "The command was retained at the broker, so nobody knows how old it is.",
         "Publish commands without the retain flag, and clear the topic.",
     ),
-    CommandReason.STOPPING: Sentence(
+    CommandReason.STOPPING: ReasonText(
         "The gateway stops, or opens the device anew.", "Ask again when the device is online."
     ),
-    CommandReason.TIMED_OUT: Sentence("What had to happen did not happen in time.", _LOOK_AT_IT),
-    CommandReason.UNKNOWN_STATION: Sentence(
+    CommandReason.TIMED_OUT: ReasonText("What had to happen did not happen in time.", _CHECK_DEVICE),
+    CommandReason.UNKNOWN_STATION: ReasonText(
         "The post's role file does not know this station.", "An administrator can add it there."
     ),
-    CommandReason.UNKNOWN_VERB: Sentence(
+    CommandReason.UNKNOWN_VERB: ReasonText(
         "This device has no such command.", "See the device's description for what it can do."
     ),
-    CommandReason.UNSAFE: Sentence(
+    CommandReason.UNSAFE: ReasonText(
         "It could hurt somebody, or nothing tells that it cannot.",
         "Clear the passage and look at the sensors; then ask again.",
     ),
-    CommandReason.WORKER_LOST: Sentence("The device's own process ended meanwhile.", _LOOK_AT_IT),
-    CommandReason.UNKNOWN: Sentence("Nobody knows why it was not done.", _LOOK_AT_IT),
+    CommandReason.WORKER_LOST: ReasonText("The device's own process ended meanwhile.", _CHECK_DEVICE),
+    CommandReason.UNKNOWN: ReasonText("Nobody knows why it was not done.", _CHECK_DEVICE),
 }

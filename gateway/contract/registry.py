@@ -1,20 +1,27 @@
 """Every event of the contract. Imports what devices can say, never a driver or a device library."""
 
-from drivers.access.commands import Pulse, Pulsed
+from drivers.access.commands import PulseOutput, PulseOutputResult
 from drivers.access.observations import CardRead, ReaderStatus
-from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
+from drivers.barrier.commands import (
+    AcknowledgeEmergency,
+    CloseBarrier,
+    MoveResult,
+    OpenBarrier,
+    SetMaintenance,
+    StopResult,
+)
 from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState
-from drivers.camera.commands import PictureTaken, PreviewShown, ShowPreview, TakePicture
+from drivers.camera.commands import ShowPreview, ShowPreviewResult, TakePicture, TakePictureResult
 from drivers.camera.observations import FaceCaptured, FaceFeedback, PlateRead, SceneCaptured
-from drivers.command import Done, Request
-from drivers.fingerprint.commands import Capture, CaptureDone, StealLock
+from drivers.command import CommandArguments, CommandOutput
+from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult, StealLock
 from drivers.fingerprint.observations import CaptureEnded, FingerCaptured, FingerFeedback
 from drivers.observation import Observation
 from drivers.passport.observations import (
     BarcodeRead,
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentChecked,
     DocumentPlaced,
     DocumentRead,
     DocumentRemoved,
@@ -22,14 +29,14 @@ from drivers.passport.observations import (
     MrzRead,
     ReadFailed,
 )
-from gateway.contract.commands import CLAIM_KINDS, CommandKind
+from gateway.contract.commands import CLAIM_COMMAND_TYPES, CommandType
 from gateway.contract.events import (
-    AuditSealed,
+    AuditCheckpoint,
     ClaimChanged,
     ClockStepped,
     CommandDecided,
     CommandEnded,
-    TechnicianActed,
+    TechnicianOperationPerformed,
 )
 
 EVENTS: tuple[type[Observation], ...] = (
@@ -39,9 +46,9 @@ EVENTS: tuple[type[Observation], ...] = (
     MrzRead,
     ImageCaptured,
     BarcodeRead,
-    ChipProgressed,
+    ChipReadProgress,
     ChipRead,
-    ChecksMade,
+    DocumentChecked,
     DocumentRemoved,
     FingerFeedback,
     FingerCaptured,
@@ -59,27 +66,27 @@ EVENTS: tuple[type[Observation], ...] = (
     CommandDecided,
     CommandEnded,
     ClaimChanged,
-    TechnicianActed,
-    AuditSealed,
+    TechnicianOperationPerformed,
+    AuditCheckpoint,
 )
 """In the order of the documents. An event that is not here is in no schema and in no AsyncAPI document."""
 
-GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset((ClockStepped, AuditSealed))
+GATEWAY_EVENTS: frozenset[type[Observation]] = frozenset((ClockStepped, AuditCheckpoint))
 """Those that a gateway says of itself, at `_gw/{gateway}`."""
 
-COMMANDS: tuple[CommandKind, ...] = (
-    *CLAIM_KINDS,
-    CommandKind("fingerprint_scanner.capture", Capture, CaptureDone),
-    CommandKind("fingerprint_scanner.cancel", Request, Done),
-    CommandKind("fingerprint_scanner.steal-lock", StealLock, Done),
-    CommandKind("barrier.open", OpenBarrier, Moved),
-    CommandKind("barrier.close", CloseBarrier, Moved),
-    CommandKind("barrier.stop", Request, Stopped),
-    CommandKind("barrier.acknowledge", Acknowledge, Done),
-    CommandKind("barrier.maintenance", Maintain, Done),
-    CommandKind("card_reader.pulse", Pulse, Pulsed),
-    CommandKind("camera.capture", TakePicture, PictureTaken),
-    CommandKind("camera.cancel", Request, Done),
-    CommandKind("camera.preview", ShowPreview, PreviewShown),
+COMMANDS: tuple[CommandType, ...] = (
+    *CLAIM_COMMAND_TYPES,
+    CommandType("fingerprint_scanner.capture", CaptureFinger, CaptureFingerResult),
+    CommandType("fingerprint_scanner.cancel", CommandArguments, CommandOutput),
+    CommandType("fingerprint_scanner.steal-lock", StealLock, CommandOutput),
+    CommandType("barrier.open", OpenBarrier, MoveResult),
+    CommandType("barrier.close", CloseBarrier, MoveResult),
+    CommandType("barrier.stop", CommandArguments, StopResult),
+    CommandType("barrier.acknowledge", AcknowledgeEmergency, CommandOutput),
+    CommandType("barrier.maintenance", SetMaintenance, CommandOutput),
+    CommandType("card_reader.pulse", PulseOutput, PulseOutputResult),
+    CommandType("camera.capture", TakePicture, TakePictureResult),
+    CommandType("camera.cancel", CommandArguments, CommandOutput),
+    CommandType("camera.preview", ShowPreview, ShowPreviewResult),
 )
 """Every command of the contract: those of the gateway, then those of drivers, by the models they share."""

@@ -16,14 +16,14 @@ from pydantic.json_schema import JsonSchemaMode
 from drivers.observation import Observation
 from gateway.contract.commands import (
     CommandAnswer,
-    CommandKind,
     CommandMessage,
+    CommandType,
     DeviceClaim,
     args_schema_id,
     result_schema_id,
 )
-from gateway.contract.envelope import SCHEMA_BASE, Event, cloud_type, schema_id
-from gateway.contract.last_values import Standing
+from gateway.contract.envelope import SCHEMA_BASE, Event, to_cloudevents_type, to_schema_id
+from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.states import DeviceDescription, DeviceState, GatewayState
 
@@ -42,30 +42,30 @@ COMMAND, ANSWER = f"{SCHEMA_BASE}command:v1", f"{SCHEMA_BASE}command.answer:v1"
 
 def data_schema(event: type[Observation]) -> Schema:
     """The schema of an event's `data`; its `$id` is what `dataschema` names."""
-    return _document(event, schema_id(event.event_type))
+    return _document(event, to_schema_id(event.event_type))
 
 
 def event_schema(event: type[Observation]) -> Schema:
     """The schema of a whole event, complete by itself: generators follow no reference elsewhere."""
-    schema = _document(Event[event], f"{schema_id(event.event_type)}:event")  # type: ignore[valid-type]
+    schema = _document(Event[event], f"{to_schema_id(event.event_type)}:event")  # type: ignore[valid-type]
     return _pinned(event, schema, {"specversion": "1.0", "datacontenttype": "application/json"})
 
 
-def standing_schema(event: type[Observation]) -> Schema:
+def last_value_schema(event: type[Observation]) -> Schema:
     """The schema of what stands of a kind of event; complete by itself, as in `event_schema`."""
-    schema = _document(Standing[event], f"{schema_id(event.event_type)}:now")  # type: ignore[valid-type]
+    schema = _document(LastValueMessage[event], f"{to_schema_id(event.event_type)}:now")  # type: ignore[valid-type]
     return _pinned(event, schema, {})
 
 
 def _pinned(event: type[Observation], schema: Schema, more: dict[str, str]) -> Schema:
-    of_event = {"type": cloud_type(event.event_type), "dataschema": schema_id(event.event_type)}
+    of_event = {"type": to_cloudevents_type(event.event_type), "dataschema": to_schema_id(event.event_type)}
     for name, value in (more | of_event).items():
         field = schema["properties"][name]
         schema["properties"][name] = {
             key: part for key, part in field.items() if key not in ("pattern", "examples")
         } | {"const": value}
-    schema["title"] = cloud_type(event.event_type)
-    schema["description"] = described(event)
+    schema["title"] = to_cloudevents_type(event.event_type)
+    schema["description"] = describe_model(event)
     return schema
 
 
@@ -74,12 +74,12 @@ def state_schema(name: str) -> Schema:
     return _document(STATES[name], f"{SCHEMA_BASE}{name}:v1")
 
 
-def args_schema(kind: CommandKind) -> Schema:
+def args_schema(kind: CommandType) -> Schema:
     """The schema of a command's arguments; as closed as the model, for what is sent to us is refused else."""
     return _closed_document(kind.request, args_schema_id(kind.name))
 
 
-def result_schema(kind: CommandKind) -> Schema:
+def result_schema(kind: CommandType) -> Schema:
     """The schema of what a command that was done has to say."""
     return _document(kind.done, result_schema_id(kind.name))
 
@@ -91,8 +91,8 @@ def schemas() -> Mapping[str, Schema]:
     for event in EVENTS:
         found[f"{event.event_type}.v1.data.json"] = data_schema(event)
         found[f"{event.event_type}.v1.event.json"] = event_schema(event)
-        if event.stands:
-            found[f"{event.event_type}.v1.now.json"] = standing_schema(event)
+        if event.is_state:
+            found[f"{event.event_type}.v1.now.json"] = last_value_schema(event)
     for name in STATES:
         found[f"{name}.v1.json"] = state_schema(name)
     found["command.v1.json"] = _closed_document(CommandMessage, COMMAND)
@@ -103,7 +103,7 @@ def schemas() -> Mapping[str, Schema]:
     return found
 
 
-def described(model: type[BaseModel]) -> str:
+def describe_model(model: type[BaseModel]) -> str:
     """What a model is, as its docstring says, in one paragraph a line."""
     paragraphs = (model.__doc__ or "").split("\n\n")
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
@@ -121,30 +121,30 @@ def example(model: type[BaseModel]) -> dict[str, Any]:
 def event_example(event: type[Observation]) -> dict[str, Any]:
     """An event made of the examples of its fields."""
     return example(Event[Any]) | {
-        "type": cloud_type(event.event_type),
-        "dataschema": schema_id(event.event_type),
+        "type": to_cloudevents_type(event.event_type),
+        "dataschema": to_schema_id(event.event_type),
         "stream": f"lane-1/reader/{event.data_class}",
         "data": example(event),
     }
 
 
-def standing_example(event: type[Observation]) -> dict[str, Any]:
+def last_value_example(event: type[Observation]) -> dict[str, Any]:
     """What stands of a kind of event, made of the examples of its fields."""
-    return example(Standing[Any]) | {
-        "type": cloud_type(event.event_type),
-        "dataschema": schema_id(event.event_type),
+    return example(LastValueMessage[Any]) | {
+        "type": to_cloudevents_type(event.event_type),
+        "dataschema": to_schema_id(event.event_type),
         "data": example(event),
     }
 
 
-def opened(schema: Any) -> Any:
+def to_open_schema(schema: Any) -> Any:
     """Make a generated schema one for readers: objects open, vocabularies extensible."""
     match schema:
         case dict():
             changed = {
-                key: opened(part)
+                key: to_open_schema(part)
                 for key, part in schema.items()
-                if key not in ("additionalProperties", "enum") or not _closes(key, part)
+                if key not in ("additionalProperties", "enum") or not _is_closing(key, part)
             }
             if isinstance(schema.get("enum"), list) and schema.get("type") == "string":
                 changed["x-extensible-enum"] = schema["enum"]
@@ -152,17 +152,17 @@ def opened(schema: Any) -> Any:
                 changed["description"] = " ".join(changed["description"].split())
             return changed
         case list():
-            return [opened(part) for part in schema]
+            return [to_open_schema(part) for part in schema]
         case _:
             return schema
 
 
-def _closes(key: str, part: Any) -> bool:
+def _is_closing(key: str, part: Any) -> bool:
     return part is False if key == "additionalProperties" else isinstance(part, list)
 
 
 def _document(model: type[BaseModel], identity: str) -> Schema:
-    generated = opened(_generated(model, "serialization"))
+    generated = to_open_schema(_generated(model, "serialization"))
     return {"$schema": DIALECT, "$id": identity, **generated}
 
 

@@ -2,11 +2,11 @@
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from drivers.driver import Condition, Family, Identity
+from drivers.driver import Family, Identity, StateCode
 from drivers.links.link import Action, Cause
 from drivers.observation import DataClass
-from gateway.contract.commands import CommandOffer
-from gateway.contract.envelope import Clock, Provenance
+from gateway.contract.commands import CommandDescription
+from gateway.contract.envelope import ClockStatus, Provenance
 
 
 class _Message(BaseModel):
@@ -16,7 +16,7 @@ class _Message(BaseModel):
 class DeviceState(_Message):
     """How one device is. Every condition other than online says why and what a person should do."""
 
-    state: Condition = Field(description="How the device is.", examples=["offline"])
+    state: StateCode = Field(description="How the device is.", examples=["offline"])
     since: AwareDatetime = Field(
         description="Since when, by the post's wall clock, UTC.", examples=["2026-11-23T08:15:30.123456Z"]
     )
@@ -35,7 +35,7 @@ class DeviceState(_Message):
     )
 
 
-class EventOffer(_Message):
+class EventDescription(_Message):
     """One kind of event a device can publish."""
 
     type: str = Field(description="Event type, the last level of its topic.", examples=["document.read"])
@@ -55,7 +55,7 @@ class DeviceDescription(_Message):
         description="Which device answered last, or null when none did yet.",
         examples=[{"model": "OCR315e", "serial_number": "SIM0001"}],
     )
-    events: tuple[EventOffer, ...] = Field(
+    events: tuple[EventDescription, ...] = Field(
         description="Every kind of event it can publish.",
         examples=[
             [
@@ -67,7 +67,7 @@ class DeviceDescription(_Message):
             ]
         ],
     )
-    commands: tuple[CommandOffer, ...] = Field(
+    commands: tuple[CommandDescription, ...] = Field(
         (),
         description="Every command it obeys.",
         examples=[
@@ -86,7 +86,7 @@ class DeviceDescription(_Message):
     session: str = Field(description="The gateway session that says so.", examples=["0f8fad5bd9cb469f"])
 
 
-class Problem(_Message):
+class GatewayProblem(_Message):
     """Something of the gateway itself that a person should know of."""
 
     cause: str = Field(description="What is wrong, as a code.", examples=["disk_full"])
@@ -104,12 +104,12 @@ class DestinationReport(_Message):
 
     name: str = Field(description="`local`, or `hq`.", examples=["local"])
     connected: bool = Field(description="Whether the connection stands.", examples=[True])
-    waiting: int = Field(ge=0, description="Events not yet acknowledged there, in events.", examples=[0])
+    queued: int = Field(ge=0, description="Events not yet acknowledged there, in events.", examples=[0])
     expired: int = Field(ge=0, description="Events that grew too old to deliver, since start.", examples=[0])
     parked: int = Field(
         ge=0, description="Events set aside because the destination cannot take them.", examples=[0]
     )
-    halted: str | None = Field(
+    halted_reason: str | None = Field(
         None, description="Why nothing is sent although connected, or null.", examples=["not_authorised"]
     )
 
@@ -122,12 +122,12 @@ class GatewayReport(_Message):
     bootid: str = Field(
         description="The machine's current boot.", examples=["7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"]
     )
-    clock: Clock = Field(description="Whether its wall clock can be trusted.", examples=["synced"])
+    clock: ClockStatus = Field(description="Whether its wall clock can be trusted.", examples=["synced"])
     epoch: str = Field(description="Name of the outbox in use.", examples=["5f0c2a6e9b7d4c33"])
     since: AwareDatetime = Field(
         description="Start of this session, UTC.", examples=["2026-11-23T08:15:30.123456Z"]
     )
-    dropped: int = Field(
+    events_dropped: int = Field(
         0, ge=0, description="Events given up because the outbox was full, since start.", examples=[0]
     )
     images_dropped: int = Field(
@@ -136,7 +136,9 @@ class GatewayReport(_Message):
     destinations: tuple[DestinationReport, ...] = Field(
         (), description="How delivery goes, a destination each.", examples=[[]]
     )
-    problems: tuple[Problem, ...] = Field((), description="What a person should know of.", examples=[[]])
+    problems: tuple[GatewayProblem, ...] = Field(
+        (), description="What a person should know of.", examples=[[]]
+    )
 
 
 class GatewayState(_Message):

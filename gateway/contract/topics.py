@@ -76,7 +76,7 @@ class SiteTopics:
         """Retained: who has claimed the device; cleared while nobody has."""
         return f"{self._device(position)}/claim"
 
-    def now(self, position: Position, event_type: str) -> str:
+    def last_value(self, position: Position, event_type: str) -> str:
         """Retained: what the device said last of a kind that stands, as long as the device is there."""
         return f"{self._device(position)}/now/{event_type}"
 
@@ -101,7 +101,7 @@ class SiteTopics:
         return f"{self._device(position)}/preview/{station}"
 
     @property
-    def nobodys(self) -> str:
+    def acl_probe(self) -> str:
         """What no access list lets anybody write: a broker that takes it has none."""
         return f"{self.root}/{self.site}/{GATEWAY_LANE}/{self.gateway}/probe"
 
@@ -118,7 +118,7 @@ class DeviceTopic:
     site: str
     position: Position
     kind: str
-    rest: tuple[str, ...]
+    levels: tuple[str, ...]
 
     @classmethod
     def parse(cls, topic: str) -> Self | None:

@@ -17,24 +17,24 @@ from drivers.observation import DataClass
 from gateway.audit.hash_chain import Sign
 from gateway.common.clock import SystemTime, TimeSource
 from gateway.common.problems import Problems
-from gateway.contract.states import DestinationReport, GatewayState, Problem
+from gateway.contract.states import DestinationReport, GatewayProblem, GatewayState
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.destination.destination import Destination
-from gateway.delivery.destination.retained import Retained
-from gateway.delivery.events import Entry, Loss, Stream, Submission
+from gateway.delivery.destination.retained import RetainedMessages
+from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent, Stream
 from gateway.delivery.mqtt.connection import Will
-from gateway.delivery.mqtt.properties import packed
-from gateway.delivery.outbox.database import SetAside, Trouble
+from gateway.delivery.mqtt.properties import pack_properties
+from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.encryption import MasterKey, master_key
 from gateway.delivery.outbox.problems import OutboxProblems
 from gateway.delivery.settings import DeliverySettings
-from gateway.delivery.writer.messages import Audience, Known
+from gateway.delivery.writer.messages import OutboxListener, OutboxSnapshot
 from gateway.delivery.writer.writer import Writer
 
 log = structlog.get_logger()
 
 
-class Delivery(Audience):
+class Delivery(OutboxListener):
     """Outbox and destinations of one gateway."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Delivery(Audience):
         on_change: Callable[[], None] | None = None,
         subscriptions: tuple[str, ...] = (),
         on_message: Callable[[mqtt.MQTTMessage, int], None] | None = None,
-        on_unheard: Callable[[str], None] | None = None,
+        on_no_subscriber: Callable[[str], None] | None = None,
         sign: Sign | None = None,
     ) -> None:
         """`on_unheard` is told of topics at which a glimpse found nobody. `sign` signs every event, once.
@@ -66,32 +66,34 @@ class Delivery(Audience):
         self._time = time_source or SystemTime()
         self._sign = sign
         self._on_change = on_change
-        self._change_due = False
-        self._problems = Problems(self._changed)
+        self._change_scheduled = False
+        self._problems = Problems(self._schedule_change)
         self._outbox_problems = OutboxProblems(self._problems, settings.outbox.directory)
-        self._farewell = GatewayState(online=False, session=session, report=None).model_dump_json().encode()
+        self._will_payload = (
+            GatewayState(online=False, session=session, report=None).model_dump_json().encode()
+        )
         self._subscriptions = subscriptions
         self._on_message = on_message
-        self._on_unheard = on_unheard
-        self._takers = {
+        self._on_no_subscriber = on_no_subscriber
+        self._destinations_by_class = {
             data_class: tuple(d.name for d in settings.destinations if data_class in d.classes)
             for data_class in DataClass
         }
-        self._retained = Retained(
-            tuple(d.name for d in settings.destinations if d.states),
-            lambda topic, held: self._note(topic, held=held),
+        self._retained = RetainedMessages(
+            tuple(d.name for d in settings.destinations if d.publishes_states),
+            lambda topic, held: self._note_retained(topic, is_held=held),
         )
         self._destinations: list[Destination] = []
         self._by_class: dict[DataClass, list[Destination]] = {}
         self._streams: dict[int, Stream] = {}
         self._positions: set[str] = set()
         self._writer: Writer | None = None
-        self._accepting = False
+        self._is_accepting = False
 
-    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+    def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
         """Have it told of each event that the post's broker has now; see `Destination.on_arrival`."""
         for destination in self._destinations[:1]:
-            destination.on_arrival = told
+            destination.on_ack = listener
 
     # Life
 
@@ -103,8 +105,8 @@ class Delivery(Audience):
         outbox = self._settings.outbox
         outbox.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = self._master_keys()
-        writer = Writer(outbox, self._topics, self._takers, keys, self._time, self, self._sign)
-        will = Will(self._topics.gateway_state, self._farewell, self._settings.will_delay_s)
+        writer = Writer(outbox, self._topics, self._destinations_by_class, keys, self._time, self, self._sign)
+        will = Will(self._topics.gateway_state, self._will_payload, self._settings.will_delay_s)
         self._destinations = [
             Destination(
                 destination,
@@ -114,10 +116,10 @@ class Delivery(Audience):
                 self._retained,
                 self._problems,
                 self._time,
-                self._changed,
+                self._schedule_change,
                 subscriptions=self._subscriptions if first else (),
                 on_message=self._on_message if first else None,
-                on_unheard=self._on_unheard if first else None,
+                on_no_subscriber=self._on_no_subscriber if first else None,
             )
             for first, destination in ((not i, d) for i, d in enumerate(self._settings.destinations))
         ]
@@ -131,21 +133,21 @@ class Delivery(Audience):
         except BaseException:
             self._writer = None
             raise
-        self._accepting = True
+        self._is_accepting = True
         for destination in self._destinations:
             destination.start()
 
     def _master_keys(self) -> tuple[MasterKey, MasterKey | None]:
         settings = self._settings.outbox
         key = master_key(settings.key, settings.directory)
-        if key.beside_disk:
-            self._outbox_problems.key_beside_disk()
+        if key.is_on_same_disk:
+            self._outbox_problems.key_on_same_disk()
         previous = master_key(settings.previous_key, settings.directory) if settings.previous_key else None
         return key, previous
 
     async def stop(self, timeout_s: float = 5.0) -> None:
         """Commit what was submitted, say goodbye, deliver what a moment delivers, disconnect, close."""
-        self._accepting = False
+        self._is_accepting = False
         writer = self._writer
         if writer is None:
             return
@@ -153,13 +155,13 @@ class Delivery(Audience):
             async with asyncio.timeout(timeout_s):
                 with contextlib.suppress(OSError):  # no outbox open: then nothing is being committed
                     await writer.call(lambda _: None)
-                self._retained.set(self._topics.gateway_state, self._farewell, "application/json")
+                self._retained.set(self._topics.gateway_state, self._will_payload, "application/json")
                 for destination in self._destinations:
-                    destination.pump()
-                while not all(destination.settled for destination in self._destinations):  # noqa: ASYNC110
+                    destination.send_ready()
+                while not all(destination.is_settled for destination in self._destinations):  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
         except TimeoutError:
-            log.info("stopped_before_settled", waiting=[d.report.waiting for d in self._destinations])
+            log.info("stopped_before_settled", waiting=[d.report.queued for d in self._destinations])
         for destination in self._destinations:
             await destination.stop()
         await writer.stop()
@@ -168,33 +170,33 @@ class Delivery(Audience):
 
     # What comes in
 
-    def submit(self, submission: Submission) -> None:
+    def submit(self, event: PendingEvent) -> None:
         """Take an event. It is published once it is on disk, or at once while the disk is in trouble."""
         writer = self._writer
-        if writer is None or not self._accepting:
-            self._refuse("not_running")
+        if writer is None or not self._is_accepting:
+            self._drop_submission("not_running")
             return
-        if submission.position not in self._positions and not self._knows(submission.position):
-            self._refuse("no_position")
+        if event.position not in self._positions and not self._is_known_position(event.position):
+            self._drop_submission("no_position")
             return
-        if submission.blobs:
-            submission = self._without_large_images(submission)
-        if submission.data_class not in (DataClass.TRAVELLER, DataClass.RECORD):
+        if event.blobs:
+            event = self._without_large_images(event)
+        if event.data_class not in (DataClass.TRAVELLER, DataClass.RECORD):
             # What has no class of its own is kept like what is about a person: briefly, and here.
-            submission = replace(submission, data_class=DataClass.TRAVELLER)
+            event = replace(event, data_class=DataClass.TRAVELLER)
         settings = self._settings.outbox
-        limits = settings.record if submission.data_class is DataClass.RECORD else settings.traveller
-        if not self._takers[submission.data_class]:
-            self._refuse("no_destination")
-        elif submission.size > min(limits.max_bytes, settings.max_bytes, settings.memory_bytes * 4):
-            self._refuse("too_large")
+        limits = settings.record if event.data_class is DataClass.RECORD else settings.traveller
+        if not self._destinations_by_class[event.data_class]:
+            self._drop_submission("no_destination")
+        elif event.size > min(limits.max_bytes, settings.max_bytes, settings.memory_bytes * 4):
+            self._drop_submission("too_large")
         elif writer.queued_bytes > settings.queue_bytes:
-            self._refuse("disk_slow")
+            self._drop_submission("disk_slow")
             self._outbox_problems.disk_slow()
         else:
-            writer.submit(submission)
+            writer.submit(event)
 
-    def _knows(self, position: str) -> bool:
+    def _is_known_position(self, position: str) -> bool:
         try:
             Position.parse(position)
         except ValueError:
@@ -202,33 +204,35 @@ class Delivery(Audience):
         self._positions.add(position)
         return True
 
-    def _without_large_images(self, submission: Submission) -> Submission:
+    def _without_large_images(self, event: PendingEvent) -> PendingEvent:
         settings = self._settings.outbox
         kept = []
         room = min(settings.max_blobs_bytes, settings.memory_bytes * 2)
-        for blob in submission.blobs:
+        for blob in event.blobs:
             size = len(blob.content)
             if size > settings.max_blob_bytes or size > room:
                 self.images_dropped += 1
-                log.error("image_too_large", position=submission.position, role=blob.role, size=size)
-                self._outbox_problems.image_too_large(blob.role, submission.position)
+                log.error("image_too_large", position=event.position, role=blob.role, size=size)
+                self._outbox_problems.image_too_large(blob.role, event.position)
             else:
                 room -= size
                 kept.append(blob)
-        return submission if len(kept) == len(submission.blobs) else replace(submission, blobs=tuple(kept))
+        return event if len(kept) == len(event.blobs) else replace(event, blobs=tuple(kept))
 
-    def _refuse(self, why: str) -> None:
+    def _drop_submission(self, reason: str) -> None:
         self.dropped += 1
-        log.error("event_refused", why=why)
-        self._changed()
+        log.error("event_refused", why=reason)
+        self._schedule_change()
 
-    def retain(self, topic: str, payload: bytes | None, media_type: str = "application/json") -> None:
+    def publish_retained(
+        self, topic: str, payload: bytes | None, media_type: str = "application/json"
+    ) -> None:
         """Have this stand at a topic at every destination that takes states; None clears it."""
         self._retained.set(topic, payload or None, media_type)
         for destination in self._destinations:
-            destination.pump()
+            destination.send_ready()
 
-    def respond(
+    def publish_answer(
         self,
         topic: str,
         payload: bytes,
@@ -238,43 +242,43 @@ class Delivery(Audience):
         media_type: str = "application/json",
     ) -> None:
         """Answer a command at the first destination: now or never, not kept."""
-        properties = packed(media_type, expiry_s)
+        properties = pack_properties(media_type, expiry_s)
         if correlation:
             properties += b"\x09" + struct.pack(">H", len(correlation)) + correlation
         if self._destinations:
-            self._destinations[0].answer(topic, payload, properties)
+            self._destinations[0].publish_answer(topic, payload, properties)
 
-    def glimpse(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
+    def send_preview(self, topic: str, payload: bytes, expiry_s: int, *, media_type: str) -> None:
         """Show something of this moment at the first destination, at once or never."""
         if self._destinations:
-            self._destinations[0].glimpse(topic, payload, packed(media_type, expiry_s))
+            self._destinations[0].send_preview(topic, payload, pack_properties(media_type, expiry_s))
 
     # What goes out
 
-    def reports(self) -> tuple[DestinationReport, ...]:
+    def destination_reports(self) -> tuple[DestinationReport, ...]:
         """How delivery to each destination goes."""
         return tuple(destination.report for destination in self._destinations)
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[GatewayProblem, ...]:
         """What a person should know of."""
-        return self._problems.standing()
+        return self._problems.active()
 
-    def known_retained(self) -> frozenset[str]:
+    def retained_topics(self) -> frozenset[str]:
         """Topics where a retained message of ours may stand, those of earlier runs included."""
         return self._retained.topics
 
     @property
-    def silence_s(self) -> float:
+    def writer_silence_s(self) -> float:
         """How long the writer's thread has not been heard of; a long commit counts."""
-        return asyncio.get_running_loop().time() - self._writer.beat if self._writer is not None else 0.0
+        return asyncio.get_running_loop().time() - self._writer.heartbeat if self._writer is not None else 0.0
 
-    def stuck(self, patience_s: float) -> str | None:
+    def find_stuck_part(self, patience_s: float) -> str | None:
         """The part that was not seen at work within so many seconds."""
         if self._writer is None:
             return None
-        if self.silence_s > patience_s:
+        if self.writer_silence_s > patience_s:
             return "outbox writer"
-        return next((f"client of {d.name}" for d in self._destinations if not d.alive(patience_s)), None)
+        return next((f"client of {d.name}" for d in self._destinations if not d.is_alive(patience_s)), None)
 
     async def rotate(self, new: MasterKey) -> None:
         """Wrap every data key with a new master key. Raises OSError, sqlite3.Error: then nothing changed."""
@@ -283,83 +287,87 @@ class Delivery(Audience):
 
     # What the writer tells
 
-    def committed(self, entries: list[Entry], streams: list[Stream]) -> None:
+    def on_committed(self, entries: list[StoredEvent], streams: list[Stream]) -> None:
         """Publish."""
         for stream in streams:
             if stream.number not in self._streams:
-                self._learn(stream, 0, 0, {})
-        by_class: dict[DataClass, list[Entry]] = {}
+                self._add_stream(stream, 0, 0, {})
+        by_class: dict[DataClass, list[StoredEvent]] = {}
         known = self._streams
         for entry in entries:
             by_class.setdefault(known[entry.stream].data_class, []).append(entry)
         for data_class, group in by_class.items():
             for destination in self._by_class[data_class]:
-                destination.offer(group)
+                destination.on_committed(group)
         for destination in self._destinations:
-            destination.pump()
+            destination.send_ready()
 
-    def _learn(self, stream: Stream, passed: int, head: int, cursors: dict[tuple[str, int], int]) -> None:
+    def _add_stream(
+        self, stream: Stream, passed: int, head: int, cursors: dict[tuple[str, int], int]
+    ) -> None:
         self._streams[stream.number] = stream
         for destination in self._by_class[stream.data_class]:
             cursor = cursors.get((destination.name, stream.number), 0)
-            destination.know(stream, max(passed, cursor), head)
+            destination.add_stream(stream, max(passed, cursor), head)
 
-    def lost(self, losses: list[Loss]) -> None:
+    def on_lost(self, losses: list[LostEvent]) -> None:
         """Count what will not be delivered."""
         for loss in losses:
             stream = self._streams.get(loss.stream)
             if stream is None:
                 continue
-            if loss.what == "images_dropped":
+            if loss.kind == "images_dropped":
                 self.images_dropped += 1
             else:
                 for destination in self._by_class[stream.data_class]:
-                    destination.lose(loss.stream, loss.seq, expired=loss.what == "expired")
-            if loss.what == "damaged":
+                    destination.on_lost(loss.stream, loss.seq, expired=loss.kind == "expired")
+            if loss.kind == "damaged":
                 log.error("event_damaged", stream=stream.name, seq=loss.seq)
-                self._outbox_problems.damaged(stream, loss.seq)
-            elif loss.what == "dropped":
+                self._outbox_problems.event_damaged(stream, loss.seq)
+            elif loss.kind == "dropped":
                 self.dropped += 1
-                self._outbox_problems.note_drop(stream, loss.seq)
-        if any(loss.what in ("dropped", "images_dropped") for loss in losses):
-            self._outbox_problems.full(self.dropped, self.images_dropped)
+                self._outbox_problems.record_drop(stream, loss.seq)
+        if any(loss.kind in ("dropped", "images_dropped") for loss in losses):
+            self._outbox_problems.outbox_full(self.dropped, self.images_dropped)
 
-    def opened(self, known: Known, aside: SetAside | None, because: str | None) -> None:
+    def on_opened(
+        self, snapshot: OutboxSnapshot, set_aside: SetAsideOutbox | None, new_epoch_reason: str | None
+    ) -> None:
         """Go on where the outbox stands."""
-        self.epoch = known.epoch
-        for stream, passed, head in known.streams:
-            self._learn(stream, passed, head, dict(known.cursors))
-        self._retained.know(known.retained)
-        if aside is not None:
-            self._outbox_problems.set_aside(aside)
-        if because == "commits_lost":
+        self.epoch = snapshot.epoch
+        for stream, passed, head in snapshot.streams:
+            self._add_stream(stream, passed, head, dict(snapshot.cursors))
+        self._retained.add_known(snapshot.retained)
+        if set_aside is not None:
+            self._outbox_problems.set_aside(set_aside)
+        if new_epoch_reason == "commits_lost":
             self._outbox_problems.commits_lost()
         for destination in self._destinations:
-            destination.pump()
-        self._changed()
+            destination.send_ready()
+        self._schedule_change()
 
-    def in_trouble(self, trouble: Trouble | None, epoch: str) -> None:
+    def on_disk_trouble(self, trouble: DiskTrouble | None, epoch: str) -> None:
         """The disk does not take what is written, or takes it again."""
         self.epoch = epoch
-        self._outbox_problems.trouble(trouble)
+        self._outbox_problems.disk_trouble(trouble)
         if trouble is None:
             for destination in self._destinations:
-                destination.forget_old(epoch)
-        self._changed()
+                destination.drop_old_streams(epoch)
+        self._schedule_change()
 
-    def _note(self, topic: str, *, held: bool) -> None:
+    def _note_retained(self, topic: str, *, is_held: bool) -> None:
         if self._writer is not None:
-            self._writer.note_topic(topic, held=held)
+            self._writer.note_topic(topic, held=is_held)
 
-    def _changed(self) -> None:
+    def _schedule_change(self) -> None:
         """Tell the daemon once for all that changes in one turn of the loop."""
-        if self._on_change is None or self._change_due:
+        if self._on_change is None or self._change_scheduled:
             return
-        self._change_due = True
-        asyncio.get_running_loop().call_soon(self._tell)
+        self._change_scheduled = True
+        asyncio.get_running_loop().call_soon(self._notify_change)
 
-    def _tell(self) -> None:
-        self._change_due = False
+    def _notify_change(self) -> None:
+        self._change_scheduled = False
         try:
             if self._on_change is not None:
                 self._on_change()

@@ -16,7 +16,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class PendingEvent:
     """One event as a worker process handed it up.
 
     `open_event` lacks what the outbox gives (see `gateway.contract.envelope.close_event`). `expires_s` is its
@@ -27,19 +27,19 @@ class Submission:
     position: str
     event_type: str
     data_class: DataClass
-    open_event: bytes
+    partial_event: bytes
     blobs: tuple[Blob, ...] = ()
     expires_s: float | None = None
-    heard_ns: int | None = None
+    received_boot_ns: int | None = None
 
     @property
     def size(self) -> int:
         """Bytes it weighs in memory, images included."""
-        return len(self.open_event) + sum(len(blob.content) for blob in self.blobs)
+        return len(self.partial_event) + sum(len(blob.content) for blob in self.blobs)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StoredEvent:
     """One event with its number: what is stored, and what is sent.
 
     `deadline_ns` is a moment of the present boot (CLOCK_BOOTTIME), so no step of the wall clock moves it.
@@ -55,11 +55,11 @@ class Entry:
     payload: bytes
     deadline_ns: int
     lifetime_ns: int
-    born_unix_ns: int
-    synced: bool
+    created_unix_ns: int
+    is_clock_synced: bool
     blobs: tuple[Blob, ...]
     size: int
-    durable: bool = True
+    is_durable: bool = True
     jws: str | None = None
 
 
@@ -79,9 +79,9 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class LostEvent:
     """An event, or its images, that will not be delivered."""
 
     stream: int
     seq: int
-    what: Literal["expired", "dropped", "images_dropped", "damaged"]
+    kind: Literal["expired", "dropped", "images_dropped", "damaged"]

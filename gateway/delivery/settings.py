@@ -46,8 +46,8 @@ class DestinationSettings(_Settings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Name in reports: `local`, `hq`.")
     broker: BrokerSettings = Field(default_factory=BrokerSettings, description="Where it is.")
     classes: frozenset[DataClass] = Field(description="Delivery classes of the events it is given.")
-    states: bool = Field(True, description="Whether it is given states and descriptions.")
-    subscriber_wait_s: float = Field(
+    publishes_states: bool = Field(True, description="Whether it is given states and descriptions.")
+    no_subscriber_timeout_s: float = Field(
         0,
         ge=0,
         allow_inf_nan=True,
@@ -56,7 +56,7 @@ class DestinationSettings(_Settings):
             "tried again, in seconds."
         ),
     )
-    guarded: bool = Field(
+    requires_acl: bool = Field(
         False, description="Whether nothing is heard there before the broker has proved its access list."
     )
     in_flight: int = Field(
@@ -69,13 +69,13 @@ class DestinationSettings(_Settings):
     buffer_bytes: int = Field(
         8 * MIB, ge=64 * 1024, description="Memory for events that wait for the window, in bytes."
     )
-    drain_per_s: float = Field(
+    backlog_rate_per_s: float = Field(
         2000.0, gt=0, description="Events per second sent from a backlog, so that live ones overtake it."
     )
     retry_first_s: float = Field(
         0.5, gt=0, description="Longest wait before the first new attempt, in seconds."
     )
-    retry_cap_s: float = Field(30.0, gt=0, description="Longest wait before any new attempt, in seconds.")
+    retry_max_s: float = Field(30.0, gt=0, description="Longest wait before any new attempt, in seconds.")
     halt_retry_s: float = Field(
         30.0, gt=0, description="Wait before trying again where we are not authorised, in seconds."
     )
@@ -121,7 +121,7 @@ class KeySettings(_Settings):
 
     credential: str | None = Field(None, description="Name of a systemd credential.")
     file: Path | None = Field(None, description="A file that only its owner can read.")
-    env: str | None = Field(None, description="Name of an environment variable that holds it in base64.")
+    variable: str | None = Field(None, description="Name of an environment variable that holds it in base64.")
 
 
 class OutboxSettings(_Settings):

@@ -23,16 +23,16 @@ from gateway.common import log
 from gateway.common.version import VERSION
 from gateway.config import ConfigError, Post, load
 from gateway.delivery.outbox import admin as inspect
-from gateway.delivery.outbox.database import OutboxRefused
+from gateway.delivery.outbox.database import OutboxUnusable
 from gateway.diagnostics.checks.accounts import group_name, user_name
-from gateway.diagnostics.checks.usb_tree import drawn, plugged
-from gateway.diagnostics.doctor import doctor
-from gateway.diagnostics.findings import spoken
-from gateway.diagnostics.host import Surroundings, text
-from gateway.diagnostics.redaction import foreign_names, redacted_post
+from gateway.diagnostics.checks.usb_tree import format_tree, list_usb_devices
+from gateway.diagnostics.doctor import run_doctor
+from gateway.diagnostics.findings import phone_code
+from gateway.diagnostics.host import HostView, read_text
+from gateway.diagnostics.redaction import foreign_host_names, redacted_post
 
 JOURNAL = ("journalctl", "--unit=borderpost", "--output=cat", "--lines=2000", "--quiet", "--no-pager")
-JOURNAL_S = 10.0
+JOURNAL_TIMEOUT_S = 10.0
 NODES = (
     "serial/by-id/*",
     "serial/by-path/*",
@@ -57,11 +57,11 @@ A code such as BP-PORT-HELD-20 is for the telephone: its last two digits tell wh
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BundleFile:
     """One file of the archive."""
 
     name: str
-    what: str
+    description: str
     content: bytes
 
 
@@ -70,9 +70,9 @@ class Bundle:
     """All of it, before anything is written."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[BundleFile, ...]
 
-    def archive(self) -> bytes:
+    def to_tar_gz(self) -> bytes:
         """As a gzipped tar archive."""
         packed = io.BytesIO()
         with (
@@ -86,35 +86,35 @@ class Bundle:
         return packed.getvalue()
 
 
-def bundle(
+def collect_bundle(
     config: Path,
     view: PostView | None = None,
     events: Mapping[str, Sequence[EventView]] | None = None,
     journal: Path | None = None,
-    around: Surroundings | None = None,
+    host: HostView | None = None,
 ) -> Bundle:
     """Collect; `journal` is the gateway's log where it does not go to the journal. Takes seconds."""
-    around = around or Surroundings()
+    host = host or HostView()
     try:
         post = load(config)
     except ConfigError:
         post = None
     parts = [
         part
-        for part in _parts(config, post, view, events or {}, journal, around)
+        for part in _parts(config, post, view, events or {}, journal, host)
         if part.content.strip() not in (b"", b"[]", b"{}")
     ]
-    names = foreign_names(post) if post is not None else {}
-    parts = [Part(part.name, part.what, _without(part.content, names)) for part in parts]
+    names = foreign_host_names(post) if post is not None else {}
+    parts = [BundleFile(part.name, part.description, _replace_names(part.content, names)) for part in parts]
     site, gateway = (post.gateway.site, post.gateway.name) if post is not None else ("unknown", "unknown")
     readme = README.format(
         site=site,
         gateway=gateway,
         version=VERSION,
-        at=f"{around.now():%Y-%m-%d %H:%M} UTC",
-        contents="\n".join(f"  {part.name:15} {part.what}" for part in parts),
+        at=f"{host.now():%Y-%m-%d %H:%M} UTC",
+        contents="\n".join(f"  {part.name:15} {part.description}" for part in parts),
     )
-    first = Part("README.txt", "what this is", readme.encode())
+    first = BundleFile("README.txt", "what this is", readme.encode())
     return Bundle(f"borderpost-{site}-{gateway}", (first, *parts))
 
 
@@ -124,37 +124,39 @@ def _parts(
     view: PostView | None,
     events: Mapping[str, Sequence[EventView]],
     journal: Path | None,
-    around: Surroundings,
-) -> Iterator[Part]:
-    findings = doctor(config, view, around)
-    yield Part("findings.txt", "what is wrong at the post, and what to do", _told(findings))
-    yield Part(
+    host: HostView,
+) -> Iterator[BundleFile]:
+    findings = run_doctor(config, view, host)
+    yield BundleFile("findings.txt", "what is wrong at the post, and what to do", _findings_part(findings))
+    yield BundleFile(
         "findings.json", "the same, for programs", _json([it.model_dump(mode="json") for it in findings])
     )
     if post is not None:
-        yield Part(
+        yield BundleFile(
             "config.json", "the post's file without secrets and foreign names", _json(redacted_post(post))
         )
-        yield Part("outbox.json", "how much waits in the outbox, by stream", _json(_outbox(post)))
+        yield BundleFile("outbox.json", "how much waits in the outbox, by stream", _json(_outbox(post)))
     if view is not None:
-        yield Part(
+        yield BundleFile(
             "post.json",
             "the devices as the gateway sees them, with counters",
             _json(view.model_dump(mode="json")),
         )
     tail = {name: [event.model_dump(mode="json") for event in said] for name, said in events.items()}
-    yield Part("events.json", "the last events of each device, redacted", _json(tail))
-    yield Part("journal.jsonl", "the gateway's log by its allow-list", _journal(journal))
-    yield Part("usb.txt", "USB devices of this machine", (drawn(plugged(around)) + "\n").encode())
-    yield Part("nodes.txt", "device nodes with owner, group and mode", _nodes(around))
-    yield Part(
-        "versions.json", "versions of the system, of Python and its packages", _json(_versions(around))
+    yield BundleFile("events.json", "the last events of each device, redacted", _json(tail))
+    yield BundleFile("journal.jsonl", "the gateway's log by its allow-list", _journal(journal))
+    yield BundleFile(
+        "usb.txt", "USB devices of this machine", (format_tree(list_usb_devices(host)) + "\n").encode()
+    )
+    yield BundleFile("nodes.txt", "device nodes with owner, group and mode", _nodes(host))
+    yield BundleFile(
+        "versions.json", "versions of the system, of Python and its packages", _json(_versions(host))
     )
 
 
-def _told(findings: Iterable[Finding]) -> bytes:
+def _findings_part(findings: Iterable[Finding]) -> bytes:
     lines = [
-        f"{it.severity:7} {it.about}: {it.text} [{spoken(it.code)}]"
+        f"{it.severity:7} {it.subject}: {it.text} [{phone_code(it.code)}]"
         + (f"\n        {it.action}: {it.how}" if it.how else "")
         for it in findings
     ]
@@ -163,8 +165,8 @@ def _told(findings: Iterable[Finding]) -> bytes:
 
 def _outbox(post: Post) -> list[dict[str, Any]]:
     try:
-        return [asdict(count) for count in inspect.counts(post.gateway.state_dir / "outbox")]
-    except (OSError, sqlite3.Error, OutboxRefused):
+        return [asdict(count) for count in inspect.stream_summaries(post.gateway.state_dir / "outbox")]
+    except (OSError, sqlite3.Error, OutboxUnusable):
         return []
 
 
@@ -174,7 +176,7 @@ def _journal(file: Path | None) -> bytes:
         if file is not None:
             lines = file.read_bytes().splitlines()
         else:
-            ran = subprocess.run(JOURNAL, capture_output=True, timeout=JOURNAL_S, check=False)
+            ran = subprocess.run(JOURNAL, capture_output=True, timeout=JOURNAL_TIMEOUT_S, check=False)
             lines = ran.stdout.splitlines()
     except (OSError, subprocess.TimeoutExpired):
         return b""
@@ -185,27 +187,27 @@ def _journal(file: Path | None) -> bytes:
         except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict):
-            kept.append(json.dumps(log.only_shown(None, "", entry), ensure_ascii=False))
+            kept.append(json.dumps(log.redact_values(None, "", entry), ensure_ascii=False))
     return "\n".join(kept).encode("utf-8", "replace")  # file names may hold half a character
 
 
-def _nodes(around: Surroundings) -> bytes:
+def _nodes(host: HostView) -> bytes:
     lines = []
-    for node in sorted(path for pattern in NODES for path in around.dev.glob(pattern)):
+    for node in sorted(path for pattern in NODES for path in host.dev.glob(pattern)):
         try:
             status = node.stat()
         except OSError:
             continue
         leads = f" -> {node.resolve().name}" if node.is_symlink() else ""
         owner = f"{user_name(status.st_uid)}:{group_name(status.st_gid)}"
-        lines.append(f"{status.st_mode & 0o7777:04o} {owner} {node.relative_to(around.dev)}{leads}")
+        lines.append(f"{status.st_mode & 0o7777:04o} {owner} {node.relative_to(host.dev)}{leads}")
     return "\n".join(lines).encode()
 
 
-def _versions(around: Surroundings) -> dict[str, Any]:
+def _versions(host: HostView) -> dict[str, Any]:
     system = platform.uname()
     release = dict(
-        line.split("=", 1) for line in (text(around.etc / "os-release") or "").splitlines() if "=" in line
+        line.split("=", 1) for line in (read_text(host.etc / "os-release") or "").splitlines() if "=" in line
     )
     return {
         "gateway": VERSION,
@@ -220,7 +222,7 @@ def _json(said: object) -> bytes:
     return (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _without(content: bytes, names: Mapping[str, str]) -> bytes:
+def _replace_names(content: bytes, names: Mapping[str, str]) -> bytes:
     """Put what stands for them in the place of foreign names, the longest first."""
     for name in sorted(names, key=len, reverse=True):
         # As a whole word: a broker called `mqtt` is no reason to take that out of the names of packages.

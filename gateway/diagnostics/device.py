@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
 from gateway.api.models import DeviceView, EventView, Finding
 from gateway.config import DeviceSettings
 from gateway.diagnostics.checks.accounts import Account
-from gateway.diagnostics.checks.counters import look_at_counters
-from gateway.diagnostics.device_host_checks import look_from_outside
-from gateway.diagnostics.findings import Severity, found, well, worst_first
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.checks.counters import check_counters
+from gateway.diagnostics.device_host_checks import check_from_host
+from gateway.diagnostics.findings import Severity, make_finding, make_ok_finding, sort_by_severity
+from gateway.diagnostics.host import HostView
 
-QUIET = timedelta(days=1)
+NO_READS_AFTER = timedelta(days=1)
 """A device at a counter that has read nothing well for so long may be broken without knowing it."""
-EXPLAINED = {
+EXPLAINED_CAUSES = {
     Cause.PORT_HELD: "port_held",
     Cause.NO_PERMISSION: "no_permission",
     Cause.NO_DEVICE: "no_device",
@@ -27,43 +27,43 @@ EXPLAINED = {
 """What looking from outside says better than the driver could."""
 
 
-WORKS = (Condition.DEGRADED, Condition.BUSY, Condition.MAINTENANCE, Condition.STARTING)
+WORKING_STATES = (StateCode.DEGRADED, StateCode.BUSY, StateCode.MAINTENANCE, StateCode.STARTING)
 """Conditions of a device that need not be broken."""
 
 
-def look_at_device(
+def check_device(
     config: Path,
     position: str,
     device: DeviceSettings,
-    seen: DeviceView | None,
+    view: DeviceView | None,
     events: Sequence[EventView],
     account: Account,
-    around: Surroundings,
+    host: HostView,
 ) -> Iterator[Finding]:
     """Look at one position, in the order in which one would; `seen` and `events` are the gateway's own."""
-    outside = worst_first(look_from_outside(position, device, seen, account, around))
-    if seen is not None:
-        yield from _states(seen, {finding.code for finding in outside})
+    outside = sort_by_severity(check_from_host(position, device, view, account, host))
+    if view is not None:
+        yield from _states(view, {finding.code for finding in outside})
     yield from outside
-    if seen is not None:
-        yield from look_at_counters(seen, device, events, config)
-        yield from _claim(seen, config)
-        yield from _last_read(seen, config, around)
+    if view is not None:
+        yield from check_counters(view, device, events, config)
+        yield from _claim(view, config)
+        yield from _last_read(view, config, host)
 
 
 def _states(seen: DeviceView, outside: set[str]) -> Iterator[Finding]:
     """What the gateway says of the device, unless it is said better by what was found from outside."""
-    for state in (seen.state, seen.beneath):
-        if state is None or state.cause is None or EXPLAINED.get(state.cause) in outside:
+    for state in (seen.state, seen.actual_state):
+        if state is None or state.cause is None or EXPLAINED_CAUSES.get(state.cause) in outside:
             continue
-        severity: Severity = "warning" if state.state in WORKS else "error"
-        yield found(state.cause, severity, seen.position, state.text, state.action, state.how)
+        severity: Severity = "warning" if state.state in WORKING_STATES else "error"
+        yield make_finding(state.cause, severity, seen.position, state.text, state.action, state.how)
 
 
 def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
     if seen.claim is None:
         return
-    yield found(
+    yield make_finding(
         "claimed",
         "notice",
         seen.position,
@@ -73,13 +73,13 @@ def _claim(seen: DeviceView, config: Path) -> Iterator[Finding]:
     )
 
 
-def _last_read(seen: DeviceView, config: Path, around: Surroundings) -> Iterator[Finding]:
-    if seen.last_good is None or seen.state.state is not Condition.ONLINE:
+def _last_read(seen: DeviceView, config: Path, host: HostView) -> Iterator[Finding]:
+    if seen.last_good_read_at is None or seen.state.state is not StateCode.ONLINE:
         return
-    since = around.now() - seen.last_good
-    said = f"It last read something well on {seen.last_good:%Y-%m-%d %H:%M:%S} UTC"
-    if since > QUIET:
-        yield found(
+    since = host.now() - seen.last_good_read_at
+    said = f"It last read something well on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC"
+    if since > NO_READS_AFTER:
+        yield make_finding(
             "quiet",
             "notice",
             seen.position,
@@ -88,4 +88,4 @@ def _last_read(seen: DeviceView, config: Path, around: Surroundings) -> Iterator
             f"Is it in use? Try it: borderpost check {config} {seen.position} --level interactive",
         )
     else:
-        yield well("quiet", seen.position, f"{said}.")
+        yield make_ok_finding("quiet", seen.position, f"{said}.")

@@ -8,37 +8,37 @@ from pathlib import Path
 from drivers.links.link import Action
 from gateway.api.models import DeviceView, Finding
 from gateway.config import DeviceSettings
-from gateway.delivery.mqtt.connect import why
+from gateway.delivery.mqtt.connect import describe_connect_error
 from gateway.diagnostics.checks.accounts import Account
-from gateway.diagnostics.checks.addresses import Address, addresses
-from gateway.diagnostics.checks.device_nodes import look_at_nodes
-from gateway.diagnostics.checks.libraries import look_at_libraries, look_at_licence
-from gateway.diagnostics.checks.trust_stores import look_at_trust
-from gateway.diagnostics.findings import found
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.checks.addresses import Address, find_addresses
+from gateway.diagnostics.checks.device_nodes import check_device_nodes
+from gateway.diagnostics.checks.libraries import check_libraries, check_licence
+from gateway.diagnostics.checks.trust_stores import check_trust_stores
+from gateway.diagnostics.findings import make_finding
+from gateway.diagnostics.host import HostView
 
 ANSWER_S = 2.0
 PCSCD = "pcscd/pcscd.comm"
 
 
-def look_from_outside(
-    position: str, device: DeviceSettings, view: DeviceView | None, account: Account, around: Surroundings
+def check_from_host(
+    position: str, device: DeviceSettings, view: DeviceView | None, account: Account, host: HostView
 ) -> Iterator[Finding]:
     """Look at libraries, licence, addresses and trust store; `view` where the gateway tells of it."""
-    yield from look_at_libraries(position, device.driver)
-    yield from look_at_licence(position, device.licence_ends, around.now().date())
-    for address in addresses(device.settings):
+    yield from check_libraries(position, device.driver)
+    yield from check_licence(position, device.licence_expires, host.now().date())
+    for address in find_addresses(device.settings):
         match address.kind:
             case "node" | "usb":
                 worker = view.pid if view is not None else None
-                yield from look_at_nodes(position, address, account, around, worker)
+                yield from check_device_nodes(position, address, account, host, worker)
             case "network":
                 # What is online is spoken to already; many boards take one connection and no second.
                 if view is None or view.state.state not in ("online", "busy", "degraded"):
                     yield from _network(position, address)
             case "smartcard":
-                yield from _smartcard(position, address, around)
-    yield from look_at_trust(position, device, around.now())
+                yield from _smartcard(position, address, host)
+    yield from check_trust_stores(position, device, host.now())
 
 
 def _network(position: str, address: Address) -> Iterator[Finding]:
@@ -49,21 +49,21 @@ def _network(position: str, address: Address) -> Iterator[Finding]:
         socket.create_connection(endpoint, ANSWER_S).close()
     except OSError as error:
         host, port = endpoint
-        yield found(
+        yield make_finding(
             "no_answer",
             "error",
             position,
-            f"Nothing answers at {host}:{port}, where `{address.key}` leads: {why(error)}.",
+            f"Nothing answers at {host}:{port}, where `{address.key}` leads: {describe_connect_error(error)}.",
             Action.REPLUG,
             f"Is it switched on and its cable in? ping {host}; is its address still that one?",
         )
 
 
-def _smartcard(position: str, address: Address, around: Surroundings) -> Iterator[Finding]:
+def _smartcard(position: str, address: Address, host: HostView) -> Iterator[Finding]:
     # pcscd(8): clients look there first.
-    if Path(os.environ.get("PCSCLITE_CSOCK_NAME", around.run / PCSCD)).exists():
+    if Path(os.environ.get("PCSCLITE_CSOCK_NAME", host.run / PCSCD)).exists():
         return
-    yield found(
+    yield make_finding(
         "no_pcscd",
         "error",
         position,

@@ -10,25 +10,25 @@ from drivers.links.link import Action
 from gateway.api.models import Finding, PostView
 from gateway.config import ConfigError, Post, load
 from gateway.diagnostics.checks.accounts import gateway_account
-from gateway.diagnostics.checks.audit import look_at_audit
-from gateway.diagnostics.checks.brokers import look_at_brokers
-from gateway.diagnostics.checks.ca import look_at_authority
-from gateway.diagnostics.checks.certificates import look_at_certificates
-from gateway.diagnostics.checks.clocks import look_at_clock
-from gateway.diagnostics.checks.conflicting_services import look_at_rivals
-from gateway.diagnostics.checks.daemon import look_at_gateway
-from gateway.diagnostics.checks.files import look_at_files
-from gateway.diagnostics.checks.memory_and_heat import look_at_heat, look_at_memory
-from gateway.diagnostics.checks.outbox import look_at_backlog
-from gateway.diagnostics.checks.smart import look_at_smart
-from gateway.diagnostics.checks.storage import look_at_storage
-from gateway.diagnostics.checks.ups import look_at_ups
-from gateway.diagnostics.checks.usb import look_at_usb
-from gateway.diagnostics.device import look_at_device
-from gateway.diagnostics.findings import Severity, distinct, found, worst_first
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.checks.audit import check_audit
+from gateway.diagnostics.checks.brokers import check_brokers
+from gateway.diagnostics.checks.ca import check_ca
+from gateway.diagnostics.checks.certificates import check_certificates
+from gateway.diagnostics.checks.clocks import check_clock
+from gateway.diagnostics.checks.conflicting_services import check_conflicting_services
+from gateway.diagnostics.checks.daemon import check_daemon
+from gateway.diagnostics.checks.files import check_files
+from gateway.diagnostics.checks.memory_and_heat import check_memory, check_temperature
+from gateway.diagnostics.checks.outbox import check_outbox
+from gateway.diagnostics.checks.smart import check_smart
+from gateway.diagnostics.checks.storage import check_storage
+from gateway.diagnostics.checks.ups import check_ups
+from gateway.diagnostics.checks.usb import check_usb
+from gateway.diagnostics.device import check_device
+from gateway.diagnostics.findings import Severity, make_finding, sort_by_severity, unique_findings
+from gateway.diagnostics.host import HostView
 
-HOW_BAD: dict[str, Severity] = {
+SEVERITY_OF_ACTION: dict[str, Severity] = {
     "broker_open": "error",
     "commands_not_heard": "error",
     "config_refused": "error",
@@ -41,35 +41,35 @@ HOW_BAD: dict[str, Severity] = {
     "outbox_full": "error",
 }
 """Problems that the gateway tells of itself; what is not here is a warning."""
-Look = Callable[[], Iterable[Finding]]
+Check = Callable[[], Iterable[Finding]]
 
 
-def doctor(config: Path, view: PostView | None = None, around: Surroundings | None = None) -> list[Finding]:
+def run_doctor(config: Path, view: PostView | None = None, host: HostView | None = None) -> list[Finding]:
     """Look at everything, the worst first; `view` is what a running gateway tells of itself.
 
     Takes as long as the slowest broker or device does not answer: seconds.
     """
-    around = around or Surroundings()
-    machine: list[Look] = [
-        lambda: look_at_memory(around),
-        lambda: look_at_heat(around),
-        lambda: look_at_smart(around),
-        lambda: look_at_ups(around),
-        lambda: look_at_rivals(around),
+    host = host or HostView()
+    machine: list[Check] = [
+        lambda: check_memory(host),
+        lambda: check_temperature(host),
+        lambda: check_smart(host),
+        lambda: check_ups(host),
+        lambda: check_conflicting_services(host),
     ]
     try:
         post = load(config)
     except ConfigError as error:
-        return worst_first([*wrong_config(error), *_all(machine)])
-    return worst_first(_all([*_looks(post, config, view, around), *machine]))
+        return sort_by_severity([*config_findings(error), *_run_all(machine)])
+    return sort_by_severity(_run_all([*_checks(post, config, view, host), *machine]))
 
 
-def wrong_config(error: ConfigError) -> Iterator[Finding]:
+def config_findings(error: ConfigError) -> Iterator[Finding]:
     """What is wrong with the post's file, as findings."""
-    for mistake in error.findings:
+    for mistake in error.issues:
         place = f"{mistake.file}:{mistake.line}" if mistake.line is not None else mistake.file
         subject = f" {mistake.subject}:" if mistake.key else ""
-        yield found(
+        yield make_finding(
             "config_wrong",
             "error",
             "config",
@@ -79,52 +79,50 @@ def wrong_config(error: ConfigError) -> Iterator[Finding]:
         )
 
 
-def general(post: Post, view: PostView | None, around: Surroundings) -> list[Look]:
+def check_general(post: Post, view: PostView | None, host: HostView) -> list[Check]:
     """What concerns every device alike, and is quickly looked at: clock, disk and certificates."""
     state_dir = post.gateway.state_dir
-    account = gateway_account(state_dir, around)
+    account = gateway_account(state_dir, host)
     return [
-        lambda: look_at_clock(state_dir, view, around),
-        lambda: look_at_storage(post, account, around),
-        lambda: look_at_files(post, account),
-        lambda: look_at_certificates(post, around.now()),
+        lambda: check_clock(state_dir, view, host),
+        lambda: check_storage(post, account, host),
+        lambda: check_files(post, account),
+        lambda: check_certificates(post, host.now()),
     ]
 
 
-def problems(view: PostView) -> Iterator[Finding]:
+def gateway_problems(view: PostView) -> Iterator[Finding]:
     """What the gateway says of itself, as findings."""
     for problem in view.report.problems:
-        severity = HOW_BAD.get(problem.cause, "warning")
-        yield found(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
+        severity = SEVERITY_OF_ACTION.get(problem.cause, "warning")
+        yield make_finding(problem.cause, severity, "gateway", problem.text, problem.action, problem.how)
 
 
-def _looks(post: Post, config: Path, view: PostView | None, around: Surroundings) -> Iterator[Look]:
+def _checks(post: Post, config: Path, view: PostView | None, host: HostView) -> Iterator[Check]:
     if view is None:
-        yield lambda: look_at_gateway(post.gateway.state_dir, config, around)
-    yield from general(post, view, around)
-    yield lambda: look_at_authority(config, post, around.now())
-    yield lambda: look_at_brokers(post, around.now())
-    yield lambda: look_at_backlog(config, post.gateway.state_dir / "outbox", around.now())
-    yield lambda: look_at_audit(config, post.gateway.state_dir)
-    yield lambda: look_at_usb(post.devices, around)
-    account = gateway_account(post.gateway.state_dir, around)
+        yield lambda: check_daemon(post.gateway.state_dir, config, host)
+    yield from check_general(post, view, host)
+    yield lambda: check_ca(config, post, host.now())
+    yield lambda: check_brokers(post, host.now())
+    yield lambda: check_outbox(config, post.gateway.state_dir / "outbox", host.now())
+    yield lambda: check_audit(config, post.gateway.state_dir)
+    yield lambda: check_usb(post.devices, host)
+    account = gateway_account(post.gateway.state_dir, host)
     seen = {told.position: told for told in view.devices} if view is not None else {}
     for position, device in post.devices.items():
-        yield partial(
-            look_at_device, config, str(position), device, seen.get(str(position)), (), account, around
-        )
+        yield partial(check_device, config, str(position), device, seen.get(str(position)), (), account, host)
     if view is not None:
-        yield lambda: problems(view)
+        yield lambda: gateway_problems(view)
 
 
-def _all(looks: Iterable[Look]) -> list[Finding]:
+def _run_all(looks: Iterable[Check]) -> list[Finding]:
     """Look at all of it at once: what does not answer takes its time."""
     with ThreadPoolExecutor(16, "doctor") as pool:
-        findings_of = pool.map(looked, looks)
-        return list(distinct(finding for findings in findings_of for finding in findings))
+        findings_of = pool.map(run_check, looks)
+        return list(unique_findings(finding for findings in findings_of for finding in findings))
 
 
-def looked(look: Look) -> list[Finding]:
+def run_check(look: Check) -> list[Finding]:
     """What one look finds. What nobody thought of must not hide what all others find."""
     try:
         return list(look())
@@ -133,5 +131,7 @@ def looked(look: Look) -> list[Finding]:
         place = f"{Path(at.filename).name}:{at.lineno}"
         text = f"Something could not be looked at: {type(error).__name__} at {place}."
         return [
-            found("look_failed", "notice", "doctor", text, Action.CALL, "borderpost bundle, and send it.")
+            make_finding(
+                "look_failed", "notice", "doctor", text, Action.CALL, "borderpost bundle, and send it."
+            )
         ]

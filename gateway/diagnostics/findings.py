@@ -10,42 +10,42 @@ Severity = Literal["ok", "notice", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
-def found(
+def make_finding(
     code: str, severity: Severity, about: str, text: str, action: Action = Action.NONE, how: str = ""
 ) -> Finding:
     """One finding: what, how bad, of what, in a sentence; what to do, and how."""
-    return Finding(code=code, severity=severity, about=about, text=text, action=action, how=how)
+    return Finding(code=code, severity=severity, subject=about, text=text, action=action, how=how)
 
 
-def well(code: str, about: str, text: str) -> Finding:
+def make_ok_finding(code: str, about: str, text: str) -> Finding:
     """Something that was looked at and is as it should be."""
-    return found(code, "ok", about, text)
+    return make_finding(code, "ok", about, text)
 
 
-def worst(findings: Iterable[Finding]) -> Severity:
+def worst_severity(findings: Iterable[Finding]) -> Severity:
     """The severity of the worst of them; `ok` where there are none."""
     return max((finding.severity for finding in findings), key=SEVERITIES.index, default="ok")
 
 
-def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+def sort_by_severity(findings: Iterable[Finding]) -> list[Finding]:
     """The same findings, the worst before the others, else in the order in which they came."""
     return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
 
 
-def distinct(findings: Iterable[Finding]) -> Iterator[Finding]:
+def unique_findings(findings: Iterable[Finding]) -> Iterator[Finding]:
     """Each of them once: two looks may find the same, and say it in other words."""
     seen: set[tuple[str, str, str]] = set()
     codes: set[str] = set()
     for finding in findings:
-        key = (finding.code, finding.about, finding.text if finding.about == "certificates" else "")
+        key = (finding.code, finding.subject, finding.text if finding.subject == "certificates" else "")
         # What the gateway says of its disk or its brokers may have been found there already.
-        if key not in seen and not (finding.about == "gateway" and finding.code in codes):
+        if key not in seen and not (finding.subject == "gateway" and finding.code in codes):
             seen.add(key)
             codes.add(finding.code)
             yield finding
 
 
-def spoken(code: str) -> str:
+def phone_code(code: str) -> str:
     """The code as it is read out on the telephone: `port_held` is `BP-PORT-HELD-20`.
 
     The last two digits are a CRC-8 (polynomial 0x07) of the code: who misheard it has others.

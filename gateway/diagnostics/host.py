@@ -13,7 +13,7 @@ def _now() -> datetime:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class HostView:
     """The machine, as it is looked at. Tests bring folders of their own."""
 
     sys: Path = Path("/sys")
@@ -32,7 +32,7 @@ class Surroundings:
         return self.dev / path.relative_to("/dev") if path.is_relative_to("/dev") else path
 
 
-def text(file: Path) -> str | None:
+def read_text(file: Path) -> str | None:
     """What a small file says, without white space around it; None where it cannot be read."""
     try:
         return file.read_text(errors="replace").strip()
@@ -40,9 +40,9 @@ def text(file: Path) -> str | None:
         return None
 
 
-def number(file: Path) -> int | None:
+def read_number(file: Path) -> int | None:
     """The decimal number in a file; None where there is none."""
     try:
-        return int(text(file) or "")
+        return int(read_text(file) or "")
     except ValueError:
         return None

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from drivers.links.address import this_machine
+from drivers.links.address import is_loopback
 from gateway.config import Post
-from gateway.config.errors import secret
-from gateway.diagnostics.checks.addresses import Address, addresses
+from gateway.config.errors import is_secret_name
+from gateway.diagnostics.checks.addresses import Address, find_addresses
 
-SHOWN = frozenset(
+UNREDACTED_KEYS = frozenset(
     {
         "address", "bcc", "bias", "ca_file", "cert_file", "chip", "credential", "driver", "embedded",
         "encodings", "environment", "expect_firmware", "expected", "exposure_ms", "focus", "framing",
@@ -30,20 +30,20 @@ def redacted_post(post: Post) -> dict[str, Any]:
         name: _model(value) if (value := getattr(post, name)) is not None else None
         for name in ("gateway", "broker", "hq", "delivery", "vault", "supervision", "log", "commands")
     }
-    shown["broker"]["host"] = post.broker.host if this_machine(post.broker.host) else "<host>"
+    shown["broker"]["host"] = post.broker.host if is_loopback(post.broker.host) else "<host>"
     shown["device"] = {str(position): _model(device) for position, device in post.devices.items()}
     return shown
 
 
-def foreign_names(post: Post) -> dict[str, str]:
+def foreign_host_names(post: Post) -> dict[str, str]:
     """Names and addresses of other machines that may stand in a sentence, and what stands for them."""
     names = {}
-    if post.hq is not None and not this_machine(post.hq.host):
+    if post.hq is not None and not is_loopback(post.hq.host):
         names[post.hq.host] = "<hq>"
-    if not this_machine(post.broker.host):
+    if not is_loopback(post.broker.host):
         names[post.broker.host] = "<broker>"
     for position, device in post.devices.items():
-        for address in addresses(device.settings):
+        for address in find_addresses(device.settings):
             host = _host(address)
             if host is not None:
                 names.setdefault(host, f"<host of {position}>")
@@ -52,7 +52,7 @@ def foreign_names(post: Post) -> dict[str, str]:
 
 def _host(address: Address) -> str | None:
     endpoint = address.endpoint if address.kind == "network" else None
-    return endpoint[0] if endpoint is not None and not this_machine(endpoint[0]) else None
+    return endpoint[0] if endpoint is not None and not is_loopback(endpoint[0]) else None
 
 
 def _model(model: BaseModel) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def _value(name: str, value: Any) -> Any:
     match value:
         case None | bool():
             return value
-        case int() | float() if not secret(name):
+        case int() | float() if not is_secret_name(name):
             return value
         case date():
             return value.isoformat()
@@ -76,12 +76,12 @@ def _value(name: str, value: Any) -> Any:
             return {str(key): _value(str(key), inner) for key, inner in value.items()}
         case tuple() | list() | frozenset():
             return [_value(name, inner) for inner in value]
-        case _ if name in SHOWN and not _leads_elsewhere(str(value)):
+        case _ if name in UNREDACTED_KEYS and not _is_network_address(str(value)):
             return str(value)
         case _:
             return f"<{type(value).__name__} len={len(str(value))}>"
 
 
-def _leads_elsewhere(text: str) -> bool:
+def _is_network_address(text: str) -> bool:
     """Whether a text is an address of the network."""
     return "://" in text

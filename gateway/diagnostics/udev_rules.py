@@ -13,24 +13,26 @@ from drivers.links.usb.devices import USB_ADDRESS
 from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
 from gateway.diagnostics.checks.accounts import SERVICE
-from gateway.diagnostics.checks.addresses import Address, addresses
+from gateway.diagnostics.checks.addresses import Address, find_addresses
 
-OF_POST = Path("/etc/udev/rules.d/61-borderpost-post.rules")
+POST_RULES_FILE = Path("/etc/udev/rules.d/61-borderpost-post.rules")
 """After Debian's 60-*, which make the links under /dev/serial, /dev/input and /dev/v4l."""
-OURS = f'GROUP="{SERVICE}", MODE="0660"'
-LEFT_ALONE = 'ENV{ID_MM_DEVICE_IGNORE}="1", ENV{ID_MM_PORT_IGNORE}="1", ENV{LIBINPUT_IGNORE_DEVICE}="1"'
-AWAKE = 'TEST=="power/control", ATTR{power/control}="on"'
-PLAIN = re.compile(r"[A-Za-z0-9/:@._,+-]+")
+OWNERSHIP = f'GROUP="{SERVICE}", MODE="0660"'
+IGNORE_DEVICE_PROPERTIES = (
+    'ENV{ID_MM_DEVICE_IGNORE}="1", ENV{ID_MM_PORT_IGNORE}="1", ENV{LIBINPUT_IGNORE_DEVICE}="1"'
+)
+DISABLE_AUTOSUSPEND = 'TEST=="power/control", ATTR{power/control}="on"'
+SAFE_CHARACTERS = re.compile(r"[A-Za-z0-9/:@._,+-]+")
 """What stands for itself in a rule."""
-MADE_OF_USB = ('SUBSYSTEM=="tty"', 'SUBSYSTEM=="input", KERNEL=="event*"', 'SUBSYSTEM=="video4linux"')
+USB_CHILD_MATCHES = ('SUBSYSTEM=="tty"', 'SUBSYSTEM=="input", KERNEL=="event*"', 'SUBSYSTEM=="video4linux"')
 """What programs open of a device that the kernel has a driver for."""
 
 
-def rules_of_drivers() -> str:
+def driver_rules() -> str:
     """For every device that a driver knows by its USB identity, whatever the post."""
     lines = [
         "# Devices that drivers know by their USB identity; made by `borderpost udev --drivers`.",
-        f"# Those of one post stand in {OF_POST}, made by `borderpost udev --install`.",
+        f"# Those of one post stand in {POST_RULES_FILE}, made by `borderpost udev --install`.",
         'ACTION=="remove", GOTO="borderpost_end"',
     ]
     for name in sorted(installed_drivers()):
@@ -40,17 +42,17 @@ def rules_of_drivers() -> str:
     return "\n".join([*lines, 'LABEL="borderpost_end"']) + "\n"
 
 
-def rules_of_post(devices: Mapping[Position, DeviceSettings]) -> str:
+def post_rules(devices: Mapping[Position, DeviceSettings]) -> str:
     """For every device of a post that is on this machine, each under /dev/borderpost by its position."""
     lines = [
         "# The devices of this post; made by `borderpost udev --install` from its file.",
         'ACTION=="remove", GOTO="borderpost_post_end"',
     ]
     for position, device in devices.items():
-        for address in addresses(device.settings):
+        for address in find_addresses(device.settings):
             if address.kind not in ("node", "usb"):
                 continue
-            if PLAIN.fullmatch(address.text) is None:
+            if SAFE_CHARACTERS.fullmatch(address.text) is None:
                 lines.append(f"# {position}: {address.key} has characters that mean something else here")
                 continue
             lines += [f"# {position}: {address.key}", *_rules(position, address)]
@@ -67,13 +69,13 @@ def _rules(position: Position, address: Address) -> Iterator[str]:
             match += f', KERNEL=="{usb["socket"]}"'
         yield _usb_device(match)
         above = match.replace("ATTR{", "ATTRS{").replace("KERNEL==", "KERNELS==")
-        for node in MADE_OF_USB:
-            yield f"{node}, {above}, {OURS}, {name}, {LEFT_ALONE}"
+        for node in USB_CHILD_MATCHES:
+            yield f"{node}, {above}, {OWNERSHIP}, {name}, {IGNORE_DEVICE_PROPERTIES}"
         return
     path = address.text.removeprefix("/dev/")
     match = f'SYMLINK=="{path}"' if "/" in path else f'KERNEL=="{path}"'
-    yield f'SUBSYSTEM!="usb", {match}, {OURS}, {name}, {LEFT_ALONE}'
+    yield f'SUBSYSTEM!="usb", {match}, {OWNERSHIP}, {name}, {IGNORE_DEVICE_PROPERTIES}'
 
 
 def _usb_device(match: str) -> str:
-    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {OURS}, {LEFT_ALONE}, {AWAKE}'
+    return f'SUBSYSTEM=="usb", ENV{{DEVTYPE}}=="usb_device", {match}, {OWNERSHIP}, {IGNORE_DEVICE_PROPERTIES}, {DISABLE_AUTOSUSPEND}'

@@ -12,42 +12,46 @@ from gateway.api.models import DeviceView, EventView, Finding, PostView
 from gateway.config import ConfigError, DeviceSettings, Post, load
 from gateway.contract.topics import Position
 from gateway.diagnostics.checks.accounts import gateway_account
-from gateway.diagnostics.checks.brokers import look_at_brokers
-from gateway.diagnostics.checks.conflicting_services import look_at_rivals
-from gateway.diagnostics.checks.daemon import look_at_gateway
-from gateway.diagnostics.checks.usb import look_at_usb
-from gateway.diagnostics.device import look_at_device
-from gateway.diagnostics.doctor import general, looked, problems, wrong_config
-from gateway.diagnostics.findings import distinct, found, well, worst_first
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.checks.brokers import check_brokers
+from gateway.diagnostics.checks.conflicting_services import check_conflicting_services
+from gateway.diagnostics.checks.daemon import check_daemon
+from gateway.diagnostics.checks.usb import check_usb
+from gateway.diagnostics.device import check_device
+from gateway.diagnostics.doctor import check_general, config_findings, gateway_problems, run_check
+from gateway.diagnostics.findings import make_finding, make_ok_finding, sort_by_severity, unique_findings
+from gateway.diagnostics.host import HostView
 
 
-def why(
+def explain_device(
     config: Path,
     position: str,
     view: PostView | None = None,
     events: Sequence[EventView] = (),
-    around: Surroundings | None = None,
+    host: HostView | None = None,
 ) -> list[Finding]:
     """Say why a device is not reading, or that nothing is wrong; nothing that is well is told otherwise.
 
     `view` and `events` are what a running gateway tells; without, the machine is looked at all the same.
     """
-    around = around or Surroundings()
+    host = host or HostView()
     try:
         post = load(config)
     except ConfigError as error:
-        return list(wrong_config(error))
+        return list(config_findings(error))
     device = post.devices.get(Position.parse(position)) if _is_position(position) else None
     if device is None:
         return [_unknown(position, post)]
     seen = next((it for it in view.devices if it.position == position), None) if view is not None else None
-    told = distinct(_looks(post, config, position, device, view, seen, events, around))
+    told = unique_findings(_checks(post, config, position, device, view, seen, events, host))
     bad = [finding for finding in told if finding.severity != "ok"]
-    return bad if any(finding.severity != "notice" for finding in bad) else [_well(position, seen), *bad]
+    return (
+        bad
+        if any(finding.severity != "notice" for finding in bad)
+        else [_nothing_wrong(position, seen), *bad]
+    )
 
 
-def _looks(
+def _checks(
     post: Post,
     config: Path,
     position: str,
@@ -55,30 +59,30 @@ def _looks(
     view: PostView | None,
     seen: DeviceView | None,
     events: Sequence[EventView],
-    around: Surroundings,
+    host: HostView,
 ) -> Iterator[Finding]:
-    account = gateway_account(post.gateway.state_dir, around)
+    account = gateway_account(post.gateway.state_dir, host)
     if view is None:
-        yield from look_at_gateway(post.gateway.state_dir, config, around)
+        yield from check_daemon(post.gateway.state_dir, config, host)
     elif seen is None:
-        yield _not_taken_over(position)
-    yield from looked(lambda: look_at_device(config, position, device, seen, events, account, around))
-    yield from looked(lambda: look_at_rivals(around))
-    yield from looked(lambda: look_at_usb({Position.parse(position): device}, around))
-    for look in general(post, view, around):
-        yield from worst_first(looked(look))
+        yield _config_not_applied(position)
+    yield from run_check(lambda: check_device(config, position, device, seen, events, account, host))
+    yield from run_check(lambda: check_conflicting_services(host))
+    yield from run_check(lambda: check_usb({Position.parse(position): device}, host))
+    for look in check_general(post, view, host):
+        yield from sort_by_severity(run_check(look))
     if view is None:
-        yield from look_at_brokers(post, around.now())
+        yield from check_brokers(post, host.now())
     else:
-        yield from _not_delivered(view)
-        yield from problems(view)
+        yield from _check_delivery(view)
+        yield from gateway_problems(view)
 
 
-def _not_delivered(view: PostView) -> Iterator[Finding]:
+def _check_delivery(view: PostView) -> Iterator[Finding]:
     """What it reads may reach nobody."""
     for destination in view.report.destinations:
         if destination.name == "local" and not destination.connected:
-            yield found(
+            yield make_finding(
                 "broker_unreachable",
                 "error",
                 "local",
@@ -99,7 +103,7 @@ def _is_position(position: str) -> bool:
 def _unknown(position: str, post: Post) -> Finding:
     known = [str(name) for name in post.devices]
     near = get_close_matches(position, known, 1)
-    return found(
+    return make_finding(
         "not_configured",
         "error",
         position,
@@ -109,8 +113,8 @@ def _unknown(position: str, post: Post) -> Finding:
     )
 
 
-def _not_taken_over(position: str) -> Finding:
-    return found(
+def _config_not_applied(position: str) -> Finding:
+    return make_finding(
         "not_taken_over",
         "error",
         position,
@@ -120,11 +124,11 @@ def _not_taken_over(position: str) -> Finding:
     )
 
 
-def _well(position: str, seen: DeviceView | None) -> Finding:
-    if seen is None or seen.last_good is None:
-        return well("well", position, "Nothing is wrong with it; it has not read anything yet.")
-    return well(
+def _nothing_wrong(position: str, seen: DeviceView | None) -> Finding:
+    if seen is None or seen.last_good_read_at is None:
+        return make_ok_finding("well", position, "Nothing is wrong with it; it has not read anything yet.")
+    return make_ok_finding(
         "well",
         position,
-        f"Nothing is wrong with it: it last read well on {seen.last_good:%Y-%m-%d %H:%M:%S} UTC.",
+        f"Nothing is wrong with it: it last read well on {seen.last_good_read_at:%Y-%m-%d %H:%M:%S} UTC.",
     )

@@ -11,24 +11,24 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
-_LEAD = struct.Struct(">IBH")
-_LEAD_AFTER_LENGTH = _LEAD.size - 4
+_HEADER = struct.Struct(">IBH")
+_HEADER_AFTER_LENGTH = _HEADER.size - 4
 # Made once: json.dumps makes an encoder a call when it is given separators, json.loads guesses encodings.
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 _from_json = json.JSONDecoder().decode
-LIMIT_BYTES = 64 * 1024 * 1024
+MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A frame above this is a broken worker, not an image."""
-ROOM_BYTES = 32 * 1024
+READ_BUFFER_BYTES = 32 * 1024
 """What a corridor reads into; more only while a larger frame is coming in."""
 
 
-class Kind(IntEnum):
+class FrameType(IntEnum):
     """What a frame is. STOP, COMMAND, CLAIM, ASK, ENOUGH go down to the worker, others up to the daemon.
 
     The console asks the daemon as the daemon asks a worker.
     """
 
-    BEAT = 1
+    HEARTBEAT = 1
     """I am alive; head: counters."""
     STATE = 2
     """How the device is; head: the fields of DeviceState that the worker knows."""
@@ -40,35 +40,35 @@ class Kind(IntEnum):
     """An open event; head: type, class, boot_ns; body: see gateway.contract.envelope."""
     STOP = 6
     """Close the device and end."""
-    NOW = 7
+    LAST_VALUE = 7
     """What stands from now on; head: type; body: see gateway.contract.last_values. Empty: nothing any more."""
     COMMAND = 8
     """Do this; head: ticket, verb, and the fields of Call; body: its arguments, a JSON object."""
-    ANSWER = 9
+    COMMAND_RESULT = 9
     """How a command ended; head: ticket, state, reason, text, how; body: its result, a JSON object."""
-    GLIMPSE = 10
+    PREVIEW = 10
     """What a camera sees now; head: station; body: a JPEG, empty when it is over."""
     CLAIM = 11
     """Who has the device from now on; head: holder."""
-    ASK = 12
+    REQUEST = 12
     """A question; head: ticket, what, and whatever it needs. See gateway.ipc.rpc."""
-    TOLD = 13
+    RESPONSE_CHUNK = 13
     """A piece of its answer; head: ticket, at the end `end` and perhaps `refused`: code, text, how."""
-    ENOUGH = 14
+    CANCEL = 14
     """Nobody waits for the rest of an answer; head: ticket."""
 
 
-def frame(kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
+def encode_frame(frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> bytes:
     """Write one frame."""
     text = _to_json(head).encode() if head else b""
-    return _LEAD.pack(_LEAD_AFTER_LENGTH + len(text) + len(body), kind, len(text)) + text + body
+    return _HEADER.pack(_HEADER_AFTER_LENGTH + len(text) + len(body), frame_type, len(text)) + text + body
 
 
-class BrokenCorridorError(Exception):
+class FrameError(Exception):
     """The other end sent something that is no frame."""
 
 
-class Corridor(asyncio.BufferedProtocol):
+class FrameConnection(asyncio.BufferedProtocol):
     """One end of the socket pair: reassembles frames, and says when the other end is gone.
 
     It has a buffer of its own to read into: asyncio would allocate 256 KiB for every kilobyte that comes, and
@@ -76,11 +76,11 @@ class Corridor(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, received: Callable[[Kind, dict[str, Any], bytes], None], lost: Callable[[], None]
+        self, on_frame: Callable[[FrameType, dict[str, Any], bytes], None], on_lost: Callable[[], None]
     ) -> None:
-        self._received = received
-        self._lost = lost
-        self._buffer = bytearray(ROOM_BYTES)
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._buffer = bytearray(READ_BUFFER_BYTES)
         self._filled = 0
         self._transport: asyncio.Transport | None = None
         self._writable = asyncio.Event()
@@ -95,7 +95,7 @@ class Corridor(asyncio.BufferedProtocol):
         """The other process closed its end or died."""
         self._transport = None
         self._writable.set()
-        self._lost()
+        self._on_lost()
 
     def pause_writing(self) -> None:
         """The other end does not keep up."""
@@ -113,22 +113,22 @@ class Corridor(asyncio.BufferedProtocol):
         """Cut what has arrived into frames."""
         self._filled += count
         start, end = 0, self._filled
-        wanted = ROOM_BYTES
+        wanted = READ_BUFFER_BYTES
         with memoryview(self._buffer) as view:  # so that an image is copied once
-            while end - start >= _LEAD.size:
-                length, kind, head_length = _LEAD.unpack_from(view, start)
-                if length > LIMIT_BYTES or head_length > length:
-                    raise BrokenCorridorError(f"a frame of {length} bytes with a head of {head_length}")
+            while end - start >= _HEADER.size:
+                length, kind, head_length = _HEADER.unpack_from(view, start)
+                if length > MAX_FRAME_BYTES or head_length > length:
+                    raise FrameError(f"a frame of {length} bytes with a head of {head_length}")
                 if end - start - 4 < length:
-                    wanted = max(ROOM_BYTES, 4 + length)
+                    wanted = max(READ_BUFFER_BYTES, 4 + length)
                     break
-                head_start = start + _LEAD.size
+                head_start = start + _HEADER.size
                 body_start = head_start + head_length
                 start += 4 + length
                 head = _from_json(str(view[head_start:body_start], "utf-8")) if head_length else {}
                 if not isinstance(head, dict):
-                    raise BrokenCorridorError("a frame whose head is no object")
-                self._received(Kind(kind), head, bytes(view[body_start:start]))
+                    raise FrameError("a frame whose head is no object")
+                self._on_frame(FrameType(kind), head, bytes(view[body_start:start]))
             self._filled = end - start
             if wanted != len(view):
                 fresh = bytearray(wanted)
@@ -137,17 +137,17 @@ class Corridor(asyncio.BufferedProtocol):
             elif start:
                 view[: self._filled] = view[start:end]
 
-    def send(self, kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
+    def send(self, frame_type: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
         """Send one frame, or drop it when the other end is gone."""
         if self._transport is not None:
-            self._transport.write(frame(kind, head, body))
+            self._transport.write(encode_frame(frame_type, head, body))
 
     @property
-    def keeps_up(self) -> bool:
+    def is_writable(self) -> bool:
         """Whether the other end does."""
         return self._writable.is_set()
 
-    async def drained(self) -> None:
+    async def wait_writable(self) -> None:
         """Wait until the other end keeps up."""
         await self._writable.wait()
 

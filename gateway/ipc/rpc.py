@@ -12,149 +12,151 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 
 import structlog
 
-from gateway.ipc.frames import Corridor, Kind
+from gateway.ipc.frames import FrameConnection, FrameType
 
 log = structlog.get_logger()
 
-KEPT_BYTES = 4 * 1024 * 1024
-KEPT_PIECES = 1024
+MAX_QUEUED_BYTES = 4 * 1024 * 1024
+MAX_QUEUED_CHUNKS = 1024
 """How much of an answer waits for whoever asked; beyond it the oldest is lost."""
-OPEN_QUESTIONS = 64
+MAX_OPEN_REQUESTS = 64
 """How many questions one end answers at a time."""
 
-Code = Literal["unknown", "not_permitted", "conflict", "unavailable"]
+ErrorCode = Literal["unknown", "not_permitted", "conflict", "unavailable"]
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+class RpcError(Exception):
     """It is not done, or not told; nothing has changed."""
 
-    def __init__(self, code: Code, text: str, how: str = "") -> None:
+    def __init__(self, code: ErrorCode, text: str, how: str = "") -> None:
         super().__init__(text)
         self.code = code
         self.text = text
         self.how = how
 
 
-class Piece(NamedTuple):
+class ResponseChunk(NamedTuple):
     """A part of an answer."""
 
     body: bytes
-    lost: int
+    dropped: int
     """How many before it were lost, because nobody took them in time."""
 
 
-class Bounded:
+class BoundedStream:
     """Pieces that wait for whoever takes them; the oldest are lost when there are too many."""
 
     def __init__(self) -> None:
-        self._waiting: deque[bytes] = deque()
+        self._queue: deque[bytes] = deque()
         self._size = 0
-        self._lost = 0
-        self._news = asyncio.Event()
-        self._ended: Refusal | Literal[True] | None = None
+        self._dropped = 0
+        self._changed = asyncio.Event()
+        self._end: RpcError | Literal[True] | None = None
 
-    def put(self, body: bytes) -> None:
+    def append(self, body: bytes) -> None:
         """Add a piece."""
-        self._waiting.append(body)
+        self._queue.append(body)
         self._size += len(body)
-        while len(self._waiting) > KEPT_PIECES or (self._size > KEPT_BYTES and len(self._waiting) > 1):
-            self._size -= len(self._waiting.popleft())
-            self._lost += 1
-        self._news.set()
+        while len(self._queue) > MAX_QUEUED_CHUNKS or (
+            self._size > MAX_QUEUED_BYTES and len(self._queue) > 1
+        ):
+            self._size -= len(self._queue.popleft())
+            self._dropped += 1
+        self._changed.set()
 
-    def end(self, refusal: Refusal | None = None) -> None:
+    def close(self, refusal: RpcError | None = None) -> None:
         """Nothing more comes; `refusal`: why."""
-        self._ended = refusal or True
-        self._news.set()
+        self._end = refusal or True
+        self._changed.set()
 
     def __aiter__(self) -> Self:
         """Take what comes, until the end."""
         return self
 
-    async def __anext__(self) -> Piece:
+    async def __anext__(self) -> ResponseChunk:
         """Wait for a piece; raises the refusal that it ended with."""
-        while not self._waiting:
-            if isinstance(self._ended, Refusal):
-                raise self._ended
-            if self._ended:
+        while not self._queue:
+            if isinstance(self._end, RpcError):
+                raise self._end
+            if self._end:
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        body = self._waiting.popleft()
+            self._changed.clear()
+            await self._changed.wait()
+        body = self._queue.popleft()
         self._size -= len(body)
-        lost, self._lost = self._lost, 0
-        return Piece(body, lost)
+        lost, self._dropped = self._dropped, 0
+        return ResponseChunk(body, lost)
 
 
-class Questions:
+class RpcClient:
     """The end that asks. `send` sends a frame of the corridor."""
 
-    def __init__(self, send: Callable[[Kind, dict[str, Any], bytes], None]) -> None:
-        self._send = send
-        self._tickets = itertools.count(1)
-        self._asked: dict[int, Bounded] = {}
+    def __init__(self, send_frame: Callable[[FrameType, dict[str, Any], bytes], None]) -> None:
+        self._send_frame = send_frame
+        self._request_ids = itertools.count(1)
+        self._open_streams: dict[int, BoundedStream] = {}
 
-    async def ask(self, what: str, body: bytes = b"", **head: Any) -> AsyncGenerator[Piece]:
+    async def stream(self, method: str, body: bytes = b"", **head: Any) -> AsyncGenerator[ResponseChunk]:
         """Ask, and yield the answer in pieces, as they come; raises Refusal. To close it is enough."""
-        ticket = next(self._tickets)
-        answer = self._asked[ticket] = Bounded()
-        self._send(Kind.ASK, {"ticket": ticket, "what": what, **head}, body)
+        request_id = next(self._request_ids)
+        answer = self._open_streams[request_id] = BoundedStream()
+        self._send_frame(FrameType.REQUEST, {"ticket": request_id, "what": method, **head}, body)
         try:
             async for piece in answer:
                 yield piece
         finally:
-            if self._asked.pop(ticket, None) is not None:
-                self._send(Kind.ENOUGH, {"ticket": ticket}, b"")
+            if self._open_streams.pop(request_id, None) is not None:
+                self._send_frame(FrameType.CANCEL, {"ticket": request_id}, b"")
 
-    async def ask_once(self, what: str, body: bytes = b"", **head: Any) -> bytes:
+    async def call(self, method: str, body: bytes = b"", **head: Any) -> bytes:
         """Ask what has an answer of one piece; raises Refusal."""
-        async with aclosing(self.ask(what, body, **head)) as pieces:
+        async with aclosing(self.stream(method, body, **head)) as pieces:
             async for piece in pieces:
                 return piece.body
-        raise Refusal("unavailable", "There was no answer.")
+        raise RpcError("unavailable", "There was no answer.")
 
-    def told(self, head: dict[str, Any], body: bytes) -> None:
+    def on_chunk(self, head: dict[str, Any], body: bytes) -> None:
         """Take a TOLD frame; one that nobody waits for any more is passed over."""
         if not head.get("end"):
-            if (answer := self._asked.get(head["ticket"])) is not None:
-                answer.put(body)
-        elif (answer := self._asked.pop(head["ticket"], None)) is not None:
+            if (answer := self._open_streams.get(head["ticket"])) is not None:
+                answer.append(body)
+        elif (answer := self._open_streams.pop(head["ticket"], None)) is not None:
             refused = head.get("refused")
-            answer.end(Refusal(_code(refused[0]), *refused[1:]) if refused else None)
+            answer.close(RpcError(_error_code(refused[0]), *refused[1:]) if refused else None)
 
-    def gone(self, text: str) -> None:
+    def connection_lost(self, text: str) -> None:
         """The other end is gone: nothing that was asked will be answered."""
-        while self._asked:
-            _, answer = self._asked.popitem()
-            answer.end(Refusal("unavailable", text))
+        while self._open_streams:
+            _, answer = self._open_streams.popitem()
+            answer.close(RpcError("unavailable", text))
 
 
-def _code(word: str) -> Code:
-    return next((code for code in get_args(Code) if code == word), "unavailable")
+def _error_code(word: str) -> ErrorCode:
+    return next((code for code in get_args(ErrorCode) if code == word), "unavailable")
 
 
-Answer = Callable[[dict[str, Any], bytes], AsyncGenerator[bytes]]
+RpcMethod = Callable[[dict[str, Any], bytes], AsyncGenerator[bytes]]
 """From a question's head and body to its answer; raises Refusal."""
 
 
-class Answers:
+class RpcServer:
     """The end that answers, each question beside the others."""
 
-    def __init__(self, corridor: Corridor, answer: Answer) -> None:
-        self._corridor = corridor
-        self._answer = answer
+    def __init__(self, connection: FrameConnection, method: RpcMethod) -> None:
+        self._connection = connection
+        self._method = method
         self._running: dict[int, asyncio.Task[None]] = {}
 
-    def asked(self, head: dict[str, Any], body: bytes) -> None:
+    def on_request(self, head: dict[str, Any], body: bytes) -> None:
         """Take an ASK frame."""
-        ticket = head["ticket"]
-        if len(self._running) >= OPEN_QUESTIONS:
-            self._end(ticket, ["unavailable", "Too much is asked at once.", "Close some pages."])
+        request_id = head["ticket"]
+        if len(self._running) >= MAX_OPEN_REQUESTS:
+            self._send_end(request_id, ["unavailable", "Too much is asked at once.", "Close some pages."])
             return
-        task = asyncio.create_task(self._tell(ticket, head, body), name=f"answer {head['what']}")
-        self._running[ticket] = task
+        task = asyncio.create_task(self._respond(request_id, head, body), name=f"answer {head['what']}")
+        self._running[request_id] = task
 
-    def enough(self, head: dict[str, Any]) -> None:
+    def on_cancel(self, head: dict[str, Any]) -> None:
         """Take an ENOUGH frame: nobody listens any more."""
         if (task := self._running.get(head["ticket"])) is not None:
             task.cancel()
@@ -166,21 +168,23 @@ class Answers:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
-    async def _tell(self, ticket: int, head: dict[str, Any], body: bytes) -> None:
+    async def _respond(self, request_id: int, head: dict[str, Any], body: bytes) -> None:
         refused: list[str] | None = None
         try:
-            async with aclosing(self._answer(head, body)) as pieces:
+            async with aclosing(self._method(head, body)) as pieces:
                 async for piece in pieces:
-                    await self._corridor.drained()
-                    self._corridor.send(Kind.TOLD, {"ticket": ticket}, piece)
-        except Refusal as refusal:
+                    await self._connection.wait_writable()
+                    self._connection.send(FrameType.RESPONSE_CHUNK, {"ticket": request_id}, piece)
+        except RpcError as refusal:
             refused = [refusal.code, refusal.text, refusal.how]
         except Exception as error:
             log.error("answer_failed", text=head["what"], exc_info=error)
             refused = ["unavailable", "The gateway met something it does not understand.", "See its journal."]
         finally:
-            del self._running[ticket]
-        self._end(ticket, refused)
+            del self._running[request_id]
+        self._send_end(request_id, refused)
 
-    def _end(self, ticket: int, refused: list[str] | None) -> None:
-        self._corridor.send(Kind.TOLD, {"ticket": ticket, "end": True, "refused": refused})
+    def _send_end(self, request_id: int, refused: list[str] | None) -> None:
+        self._connection.send(
+            FrameType.RESPONSE_CHUNK, {"ticket": request_id, "end": True, "refused": refused}
+        )

@@ -11,14 +11,14 @@ from typing import Any
 
 import structlog
 
-from drivers.driver import Condition, Identity
+from drivers.driver import Identity, StateCode
 from drivers.links.link import Action, Cause
 from gateway.common.clock import TimeSource
-from gateway.contract.envelope import timestamp
-from gateway.ipc.rpc import Refusal
-from gateway.management.device_registry import Device, Register, Upkeep
-from gateway.supervision.listener import PRESENT, Hold
-from gateway.supervision.supervisor import Supervised
+from gateway.contract.envelope import to_rfc3339
+from gateway.ipc.rpc import RpcError
+from gateway.management.device_registry import DeviceRegistry, MaintenanceWindow, SerialNumberEntry
+from gateway.supervision.listener import PRESENT_STATES, Suppression
+from gateway.supervision.supervisor import DeviceSupervisor
 
 log = structlog.get_logger()
 
@@ -31,131 +31,133 @@ class Admission:
     """The register, applied. Belongs to the event loop."""
 
     def __init__(
-        self, register: Register, at: Callable[[str], Supervised | None], time_source: TimeSource, config: str
+        self,
+        registry: DeviceRegistry,
+        find_device: Callable[[str], DeviceSupervisor | None],
+        time_source: TimeSource,
+        config: str,
     ) -> None:
         """`at` gives what serves a position; `config` is the post's file, for the remedies that are told."""
-        self._register = register
-        self._at = at
+        self._registry = registry
+        self._find_device = find_device
         self._time = time_source
         self._config = config
-        self._ends: dict[str, asyncio.TimerHandle] = {}
+        self._end_timers: dict[str, asyncio.TimerHandle] = {}
         self._saving: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
-        self._unwritten = False
+        self._is_write_failing = False
         """Whether the last attempt to write failed."""
 
     def start(self) -> None:
         """Take up what an earlier run has left, and save what changes."""
-        self._register.read()
-        self._saving = asyncio.create_task(self._keep_saving(), name="register")
+        self._registry.read()
+        self._saving = asyncio.create_task(self._save_loop(), name="register")
 
     async def stop(self) -> None:
         """Save what has changed."""
-        for timer in self._ends.values():
+        for timer in self._end_timers.values():
             timer.cancel()
-        self._ends.clear()
+        self._end_timers.clear()
         if self._saving is not None:
             self._saving.cancel()
             await asyncio.gather(self._saving, return_exceptions=True)
         await self._save_if_changed()
 
-    def added(self, position: str) -> None:
+    def on_device_added(self, position: str) -> None:
         """A position is served from now on: take up what was agreed on for it."""
-        device, place = self._at(position), self._register.place(position)
+        device, place = self._find_device(position), self._registry.position_entry(position)
         if device is None:
             return
-        if (
-            place.driver != device.order.driver
-        ):  # whoever has changed the post's file knows that it is another
-            place.driver, place.accepted = device.order.driver, None
-            self._register.changed = True
+        if place.driver != device.spec.driver:  # whoever has changed the post's file knows that it is another
+            place.driver, place.accepted_serial_number = device.spec.driver, None
+            self._registry.is_changed = True
         self._apply(position)
 
-    def removed(self, position: str) -> None:
+    def on_device_removed(self, position: str) -> None:
         """A position is not served any more, or by something else."""
-        if (timer := self._ends.pop(position, None)) is not None:
+        if (timer := self._end_timers.pop(position, None)) is not None:
             timer.cancel()
 
-    def identified(self, position: str, identity: Identity) -> None:
+    def on_identity(self, position: str, identity: Identity) -> None:
         """Learn who answered at a position."""
-        place = self._register.place(position)
-        if place.accepted is None and identity.serial_number is not None:
-            place.accepted = identity.serial_number
-            self._register.changed = True
+        place = self._registry.position_entry(position)
+        if place.accepted_serial_number is None and identity.serial_number is not None:
+            place.accepted_serial_number = identity.serial_number
+            self._registry.is_changed = True
         self._apply(position)
 
-    def counted(self, position: str, counts: dict[str, Any]) -> None:
+    def on_counters(self, position: str, counts: dict[str, Any]) -> None:
         """Add what has happened to the counters of who is there."""
-        if (device := self._at(position)) is not None:
-            entry = self.entry(device)
+        if (device := self._find_device(position)) is not None:
+            entry = self.serial_number_entry(device)
             entry.count(self._time.unix_ns(), counts)
             if counts["read"]:
-                entry.good_ns = device.good_ns
-            self._register.changed = True
+                entry.last_good_read_ns = device.last_good_read_ns
+            self._registry.is_changed = True
 
-    def entry(self, device: Supervised) -> Device:
+    def serial_number_entry(self, device: DeviceSupervisor) -> SerialNumberEntry:
         """What is remembered of the device that is there."""
         identity = device.identity
         serial_number = identity.serial_number if identity is not None else None
-        return self._register.device(device.order.position, device.order.driver, serial_number)
+        return self._registry.serial_number_entry(device.spec.position, device.spec.driver, serial_number)
 
-    def accepted(self, position: str) -> str | None:
+    def accepted_serial_number(self, position: str) -> str | None:
         """The serial number that may serve a position."""
-        return self._register.place(position).accepted
+        return self._registry.position_entry(position).accepted_serial_number
 
-    def maintenance(self, position: str) -> Upkeep | None:
+    def maintenance(self, position: str) -> MaintenanceWindow | None:
         """Who works on a device, if anybody."""
-        return self._register.place(position).maintenance
+        return self._registry.position_entry(position).maintenance
 
     # What technicians ask for. Each raises Refusal.
 
-    async def maintain(self, position: str, minutes: int, reason: str) -> None:
+    async def start_maintenance(self, position: str, minutes: int, reason: str) -> None:
         """Take a device from its counter."""
         until_ns = self._time.unix_ns() + minutes * MINUTE_NS
-        self._register.place(position).maintenance = Upkeep(until_ns, minutes, reason)
+        self._registry.position_entry(position).maintenance = MaintenanceWindow(until_ns, minutes, reason)
         self._apply(position)
         await self._save("The device is in maintenance, but that would not survive a restart.")
 
     async def end_maintenance(self, position: str) -> None:
         """Give a device back to its counter."""
-        if self._register.place(position).maintenance is None:
-            raise Refusal("conflict", "The device is not in maintenance.")
+        if self._registry.position_entry(position).maintenance is None:
+            raise RpcError("conflict", "The device is not in maintenance.")
         self._end(position)
         await self._save("Maintenance has ended, but a restart now would bring it back.")
 
     async def accept(self, position: str, serial_number: str) -> None:
         """Let another device serve a position."""
-        device, place = self._at(position), self._register.place(position)
+        device, place = self._find_device(position), self._registry.position_entry(position)
         assert device is not None
         waiting = device.identity.serial_number if device.identity is not None else None
-        if waiting is None or device.really is None or device.really.state not in PRESENT:
-            raise Refusal(
+        if waiting is None or device.actual_state is None or device.actual_state.state not in PRESENT_STATES:
+            raise RpcError(
                 "conflict",
                 "No device is there that could be accepted.",
                 "Plug it in, and wait until it is found.",
             )
         if waiting != serial_number:
-            raise Refusal(
+            raise RpcError(
                 "conflict",
                 f"The device that is there has the serial number {waiting}, not {serial_number}.",
                 "Compare it with the label of the device, and accept that one.",
             )
-        if place.accepted == serial_number:
-            raise Refusal("conflict", f"{serial_number} is accepted here already.")
-        before, place.accepted = place.accepted, serial_number
+        if place.accepted_serial_number == serial_number:
+            raise RpcError("conflict", f"{serial_number} is accepted here already.")
+        before, place.accepted_serial_number = place.accepted_serial_number, serial_number
         try:
             await self._save("The device was not accepted: that could not be written down.")
-        except Refusal:
-            place.accepted = before
+        except RpcError:
+            place.accepted_serial_number = before
             raise
         log.info("device_accepted", device=position, serial_number=serial_number)
         self._apply(position)
 
     async def reset_counters(self, position: str) -> None:
         """Set the resettable counters of the device that is there to zero."""
-        device = self._at(position)
+        device = self._find_device(position)
         assert device is not None
-        entry = self.entry(device)
+        entry = self.serial_number_entry(device)
         entry.since_reset = type(entry.since_reset)()
         entry.reset_ns = self._time.unix_ns()
         await self._save("The counters are at zero, but a restart now would bring them back.")
@@ -164,78 +166,80 @@ class Admission:
 
     def _apply(self, position: str) -> None:
         """Keep back what has to be, and see to it that maintenance ends."""
-        device = self._at(position)
+        device = self._find_device(position)
         if device is None:
             return
-        if (timer := self._ends.pop(position, None)) is not None:
+        if (timer := self._end_timers.pop(position, None)) is not None:
             timer.cancel()
-        upkeep = self._register.place(position).maintenance
-        waits = self._waits(position, device)
+        upkeep = self._registry.position_entry(position).maintenance
+        waits = self._pending_suppression(position, device)
         if upkeep is None:
-            device.hold(waits)
+            device.set_suppression(waits)
             return
         # A wall clock that was set back may not make it longer than was asked for.
         left_ns = min(upkeep.until_ns - self._time.unix_ns(), upkeep.minutes * MINUTE_NS)
         if left_ns <= 0:
             self._end(position)
             return
-        self._ends[position] = asyncio.get_running_loop().call_later(left_ns / 1e9, self._end, position)
-        device.hold(
-            Hold(
-                Condition.MAINTENANCE,
-                f"A technician works on it until {timestamp(upkeep.until_ns)[11:16]} UTC: {upkeep.reason}.",
+        self._end_timers[position] = asyncio.get_running_loop().call_later(left_ns / 1e9, self._end, position)
+        device.set_suppression(
+            Suppression(
+                StateCode.MAINTENANCE,
+                f"A technician works on it until {to_rfc3339(upkeep.until_ns)[11:16]} UTC: {upkeep.reason}.",
                 Cause.MAINTENANCE,
                 Action.WAIT,
                 f"borderpost maintenance {self._config} {position} off",
-                everything=waits is not None,
+                includes_records=waits is not None,
             )
         )
 
     def _end(self, position: str) -> None:
-        self._register.place(position).maintenance = None
-        self._register.changed = True
+        self._registry.position_entry(position).maintenance = None
+        self._registry.is_changed = True
         log.info("maintenance_ended", device=position)
         self._apply(position)
 
-    def _waits(self, position: str, device: Supervised) -> Hold | None:
+    def _pending_suppression(self, position: str, device: DeviceSupervisor) -> Suppression | None:
         """What to keep back because nobody has accepted who is there."""
-        accepted = self._register.place(position).accepted
+        accepted = self._registry.position_entry(position).accepted_serial_number
         there = device.identity.serial_number if device.identity is not None else None
         if there is None or there == accepted:
             return None
-        return Hold(
-            Condition.PENDING,
+        return Suppression(
+            StateCode.PENDING,
             f"Serial number {there} is there, {accepted} belongs here; a supervisor has to accept the other.",
             Cause.NOT_ACCEPTED,
             Action.CALL,
             f"borderpost accept {self._config} {position} {there}",
-            everything=True,
+            includes_records=True,
         )
 
-    async def _keep_saving(self) -> None:
+    async def _save_loop(self) -> None:
         while True:
             await asyncio.sleep(SAVE_S)
             await self._save_if_changed()
 
     async def _save_if_changed(self) -> None:
-        if self._register.changed:
+        if self._registry.is_changed:
             try:
                 await self._save("The register cannot be written.")
-            except Refusal:
-                self._register.changed = True
+            except RpcError:
+                self._registry.is_changed = True
 
-    async def _save(self, otherwise: str) -> None:
+    async def _save(self, failure_text: str) -> None:
         """Bring the register to the disk; raises Refusal with a sentence for who asked."""
         async with self._writing:
-            content = self._register.content()
+            content = self._registry.content()
             try:
-                await asyncio.to_thread(self._register.write, content)
+                await asyncio.to_thread(self._registry.write, content)
             except OSError as error:
-                self._register.changed = True
-                if not self._unwritten:
+                self._registry.is_changed = True
+                if not self._is_write_failing:
                     log.error("register_not_written", exc_info=error)
-                self._unwritten = True
-                raise Refusal(
-                    "unavailable", f"{otherwise} {error.strerror}.", "Free space on the disk, then try again."
+                self._is_write_failing = True
+                raise RpcError(
+                    "unavailable",
+                    f"{failure_text} {error.strerror}.",
+                    "Free space on the disk, then try again.",
                 ) from error
-            self._unwritten = False
+            self._is_write_failing = False

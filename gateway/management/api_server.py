@@ -12,39 +12,39 @@ from pydantic import TypeAdapter, ValidationError
 
 from drivers.driver import Family
 from drivers.observation import Observation
-from drivers.self_test import CheckLevel, CheckReport, CheckStep
-from gateway.api.models import Live, PostView
+from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
+from gateway.api.models import LiveUpdate, PostView
 from gateway.api.operations import (
-    NEEDED,
-    Accept,
-    EndClaim,
+    REQUIRED_ROLES,
+    AcceptDevice,
+    Actor,
     Maintenance,
-    Order,
+    ManagementOperation,
     ResetCounters,
     Restart,
-    Reveal,
-    Who,
+    RevealTrace,
+    RevokeClaim,
 )
 from gateway.commands.claims import Lease
 from gateway.common.clock import SystemTime
 from gateway.config import Post
-from gateway.contract.events import TechnicianActed, TechnicianOrder
+from gateway.contract.events import TechnicianOperation, TechnicianOperationPerformed
 from gateway.contract.states import GatewayReport
 from gateway.contract.topics import Position
-from gateway.ipc.rpc import Bounded, Refusal
+from gateway.ipc.rpc import BoundedStream, RpcError
 from gateway.management.admission import Admission
-from gateway.management.latency import Arrivals
-from gateway.management.views import device_view, now
-from gateway.supervision.supervisor import Supervised
+from gateway.management.latency import LatencyTracker
+from gateway.management.views import device_view, utc_now
+from gateway.supervision.supervisor import DeviceSupervisor
 
 log = structlog.get_logger()
 
-AGAIN_S = 0.05
+RESUBSCRIBE_DELAY_S = 0.05
 """When a worker is asked again that has ended or would not answer, in seconds."""
-_ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+_OPERATION: TypeAdapter[ManagementOperation] = TypeAdapter(ManagementOperation)
 
 
-class Gateway(Protocol):
+class ManagementPort(Protocol):
     """What is needed of the rest of the gateway."""
 
     @property
@@ -62,11 +62,11 @@ class Gateway(Protocol):
         """This run."""
         ...
 
-    def report(self) -> GatewayReport:
+    def to_report(self) -> GatewayReport:
         """What the gateway tells of itself."""
         ...
 
-    def device(self, position: Position) -> Supervised | None:
+    def device(self, position: Position) -> DeviceSupervisor | None:
         """What serves a position."""
         ...
 
@@ -74,54 +74,54 @@ class Gateway(Protocol):
         """Who has claimed a device."""
         ...
 
-    def end_claim(self, position: Position) -> None:
+    def revoke_claim(self, position: Position) -> None:
         """Take a device from the station that has claimed it."""
         ...
 
-    def tell_arrivals(self, told: Callable[[int], None] | None) -> None:
+    def set_ack_listener(self, listener: Callable[[int], None] | None) -> None:
         """Have it told when each event was heard that the post's broker has now; None: no longer."""
         ...
 
-    def record(self, position: Position, observation: Observation, transaction: str) -> None:
+    def publish_record(self, position: Position, observation: Observation, transaction: str) -> None:
         """Make durable what is said at a position."""
         ...
 
 
-class Bench:
+class ManagementApi:
     """The daemon's end of `gateway.api.interface.Daemon`. Belongs to the event loop."""
 
-    def __init__(self, gateway: Gateway, admission: Admission) -> None:
+    def __init__(self, gateway: ManagementPort, admission: Admission) -> None:
         self._gateway = gateway
         self._admission = admission
-        self._listeners: list[Bounded] = []
-        self._followed: dict[str, tuple[Supervised, asyncio.Task[None]]] = {}
-        self._arrivals = Arrivals(self._tell_event, SystemTime().boot_ns)
+        self._subscribers: list[BoundedStream] = []
+        self._subscriptions: dict[str, tuple[DeviceSupervisor, asyncio.Task[None]]] = {}
+        self._latency = LatencyTracker(self._push_event, SystemTime().boot_ns)
 
     async def close(self) -> None:
         """Tell nobody anything any more."""
-        for listener in self._listeners:
-            listener.end()
-        await self._follow_none()
+        for listener in self._subscribers:
+            listener.close()
+        await self._unsubscribe_all()
 
     # Questions
 
-    def answer(self, head: dict[str, Any], body: bytes) -> AsyncGenerator[bytes]:
+    def serve_request(self, head: dict[str, Any], body: bytes) -> AsyncGenerator[bytes]:
         """Answer a question of the console's; raises Refusal."""
         match head["what"]:
             case "view":
-                return _once(self._view().model_dump_json().encode())
+                return single_chunk(self._view().model_dump_json().encode())
             case "tail":
-                return self._tail(self._find(head["position"]))
+                return self._last_events(self._find_device(head["position"]))
             case "live":
-                return self._live()
+                return self._subscribe()
             case "trace":
-                return self._trace(head["position"], _who(head), body)
+                return self._trace(head["position"], read_actor(head), body)
             case "check":
-                return self._check(head["position"], head["level"], _who(head))
+                return self._check(head["position"], head["level"], read_actor(head))
             case "obey":
-                return self._obey(head["position"], body, _who(head))
+                return self._perform(head["position"], body, read_actor(head))
             case what:
-                raise Refusal("unknown", f"The gateway cannot answer {what}.")
+                raise RpcError("unknown", f"The gateway cannot answer {what}.")
 
     def _view(self) -> PostView:
         gateway = self._gateway
@@ -130,9 +130,9 @@ class Bench:
                 "site": gateway.post.gateway.site,
                 "gateway": gateway.post.gateway.name,
                 "session": gateway.session,
-                "at": now(),
+                "at": utc_now(),
                 "config": str(gateway.path),
-                "report": gateway.report(),
+                "report": gateway.to_report(),
                 "devices": tuple(
                     device_view(settings, device, self._admission, gateway.lease(position))
                     for position, settings in gateway.post.devices.items()
@@ -141,41 +141,43 @@ class Bench:
             }
         )
 
-    async def _tail(self, device: Supervised) -> AsyncGenerator[bytes]:
+    async def _last_events(self, device: DeviceSupervisor) -> AsyncGenerator[bytes]:
         try:
-            async with aclosing(device.ask("tail")) as pieces:
+            async with aclosing(device.stream("tail")) as pieces:
                 async for piece in pieces:
                     yield piece.body
                     return
-        except Refusal:  # a process that is just being replaced remembers nothing
+        except RpcError:  # a process that is just being replaced remembers nothing
             yield b"[]"
 
-    async def _trace(self, position: str, by: Who, body: bytes) -> AsyncGenerator[bytes]:
-        device = self._find(position)
-        reveal = _read(Reveal, body) if body else None
-        _permit("reveal" if reveal else "trace", by)
+    async def _trace(self, position: str, actor: Actor, body: bytes) -> AsyncGenerator[bytes]:
+        device = self._find_device(position)
+        reveal = read_model(RevealTrace, body) if body else None
+        require_role("reveal" if reveal else "trace", actor)
         if reveal is not None:
-            self._note(position, by, TechnicianOrder.REVEAL, reason=reveal.reason)
-        async with aclosing(device.ask("trace", reveal=reveal is not None)) as pieces:
+            self._record_operation(position, actor, TechnicianOperation.REVEAL, reason=reveal.reason)
+        async with aclosing(device.stream("trace", reveal=reveal is not None)) as pieces:
             async for piece in pieces:
                 yield piece.body
 
-    async def _check(self, position: str, level: str, by: Who) -> AsyncGenerator[bytes]:
-        device = self._find(position)
-        _permit("check", by)
-        if level == CheckLevel.INTERACTIVE and device.driver.family is not Family.PASSPORT_READER:
-            self._refuse_unless_maintained(position)
-        self._note(position, by, TechnicianOrder.CHECK, detail=level)
-        async with aclosing(device.ask("check", level=level)) as pieces:
-            steps = [CheckStep.model_validate_json(piece.body) async for piece in pieces]
-        report = CheckReport.model_validate({"level": CheckLevel(level), "at": now(), "steps": tuple(steps)})
+    async def _check(self, position: str, level: str, actor: Actor) -> AsyncGenerator[bytes]:
+        device = self._find_device(position)
+        require_role("check", actor)
+        if level == SelfTestLevel.INTERACTIVE and device.driver.family is not Family.PASSPORT_READER:
+            self._require_maintenance(position)
+        self._record_operation(position, actor, TechnicianOperation.CHECK, detail=level)
+        async with aclosing(device.stream("check", level=level)) as pieces:
+            steps = [SelfTestStep.model_validate_json(piece.body) async for piece in pieces]
+        report = SelfTestReport.model_validate(
+            {"level": SelfTestLevel(level), "at": utc_now(), "steps": tuple(steps)}
+        )
         log.info("device_checked", device=position, verb=level, state=report.outcome)
         yield report.model_dump_json().encode()
 
-    def _refuse_unless_maintained(self, position: str) -> None:
+    def _require_maintenance(self, position: str) -> None:
         """A specimen document says that it is one; a technician's own finger or card does not."""
         if self._admission.maintenance(position) is None:
-            raise Refusal(
+            raise RpcError(
                 "conflict",
                 "What is presented to it now would reach the counter as a traveller's.",
                 "Take the device into maintenance first.",
@@ -183,176 +185,198 @@ class Bench:
 
     # Orders
 
-    async def _obey(self, position: str, body: bytes, by: Who) -> AsyncGenerator[bytes]:
-        order = _read_order(body)
-        _permit(order.do, by)
-        device = self._find(position)
+    async def _perform(self, position: str, body: bytes, actor: Actor) -> AsyncGenerator[bytes]:
+        operation = read_operation(body)
+        require_role(operation.operation, actor)
+        device = self._find_device(position)
         # Who has asked may close his page; what has begun is done and recorded all the same.
-        await asyncio.shield(asyncio.create_task(self._do(position, device, order, by), name=order.do))
+        await asyncio.shield(
+            asyncio.create_task(self._execute(position, device, operation, actor), name=operation.operation)
+        )
         yield b"{}"
 
-    async def _do(self, position: str, device: Supervised, order: Order, by: Who) -> None:
+    async def _execute(
+        self, position: str, device: DeviceSupervisor, operation: ManagementOperation, actor: Actor
+    ) -> None:
         admission = self._admission
-        match order:
+        match operation:
             case Restart():
-                self._note(position, by, TechnicianOrder.RESTART)
+                self._record_operation(position, actor, TechnicianOperation.RESTART)
                 await device.restart()
             case Maintenance(on=True):
-                await admission.maintain(position, order.minutes, order.reason)
-                self._note(
+                await admission.start_maintenance(position, operation.minutes, operation.reason)
+                self._record_operation(
                     position,
-                    by,
-                    TechnicianOrder.MAINTENANCE_ON,
-                    detail=f"{order.minutes} min",
-                    reason=order.reason,
+                    actor,
+                    TechnicianOperation.MAINTENANCE_ON,
+                    detail=f"{operation.minutes} min",
+                    reason=operation.reason,
                 )
             case Maintenance():
                 await admission.end_maintenance(position)
-                self._note(position, by, TechnicianOrder.MAINTENANCE_OFF, reason=order.reason)
-            case Accept():
-                before = admission.accepted(position)
-                await admission.accept(position, order.serial_number)
-                self._note(
+                self._record_operation(
+                    position, actor, TechnicianOperation.MAINTENANCE_OFF, reason=operation.reason
+                )
+            case AcceptDevice():
+                before = admission.accepted_serial_number(position)
+                await admission.accept(position, operation.serial_number)
+                self._record_operation(
                     position,
-                    by,
-                    TechnicianOrder.ACCEPT,
-                    detail=f"{order.serial_number} for {before}",
-                    reason=order.reason,
+                    actor,
+                    TechnicianOperation.ACCEPT,
+                    detail=f"{operation.serial_number} for {before}",
+                    reason=operation.reason,
                 )
             case ResetCounters():
                 await admission.reset_counters(position)
-                self._note(position, by, TechnicianOrder.RESET_COUNTERS)
-            case EndClaim():
+                self._record_operation(position, actor, TechnicianOperation.RESET_COUNTERS)
+            case RevokeClaim():
                 where = Position.parse(position)
                 if (lease := self._gateway.lease(where)) is None:
-                    raise Refusal("conflict", "Nobody has claimed the device.")
-                self._note(position, by, TechnicianOrder.END_CLAIM, detail=lease.holder, reason=order.reason)
-                self._gateway.end_claim(where)
-            case Reveal():
-                raise Refusal("conflict", "A wire is revealed by looking at it.", "Open its trace.")
-        self.device_changed(position)
+                    raise RpcError("conflict", "Nobody has claimed the device.")
+                self._record_operation(
+                    position,
+                    actor,
+                    TechnicianOperation.REVOKE_CLAIM,
+                    detail=lease.holder,
+                    reason=operation.reason,
+                )
+                self._gateway.revoke_claim(where)
+            case RevealTrace():
+                raise RpcError("conflict", "A wire is revealed by looking at it.", "Open its trace.")
+        self.on_device_changed(position)
 
-    def _note(
-        self, position: str, by: Who, order: TechnicianOrder, *, detail: str = "", reason: str = ""
+    def _record_operation(
+        self,
+        position: str,
+        actor: Actor,
+        operation: TechnicianOperation,
+        *,
+        detail: str = "",
+        reason: str = "",
     ) -> None:
         """Make a record of who has asked for what."""
         log.info(
-            "technician_acted", device=position, station=by.name, verb=order, state=by.standing.name.lower()
+            "technician_acted",
+            device=position,
+            station=actor.name,
+            verb=operation,
+            state=actor.role.name.lower(),
         )
-        acted = TechnicianActed(
-            who=by.name,
-            standing=by.standing.name.lower(),
-            via=by.via,
-            order=order,
+        acted = TechnicianOperationPerformed(
+            user=actor.name,
+            role=actor.role.name.lower(),
+            channel=actor.channel,
+            operation=operation,
             detail=detail,
             reason=reason,
         )
-        self._gateway.record(Position.parse(position), acted, str(uuid.uuid4()))
+        self._gateway.publish_record(Position.parse(position), acted, str(uuid.uuid4()))
 
-    def _find(self, position: str) -> Supervised:
+    def _find_device(self, position: str) -> DeviceSupervisor:
         try:
             device = self._gateway.device(Position.parse(position))
         except ValueError:
             device = None
         if device is None:
-            raise Refusal("unknown", f"There is no device at {position[:80]}.", "borderpost devices")
+            raise RpcError("unknown", f"There is no device at {position[:80]}.", "borderpost devices")
         return device
 
     # News
 
-    async def _live(self) -> AsyncGenerator[bytes]:
-        listener = Bounded()
-        self._listeners.append(listener)
-        self._follow_all()
+    async def _subscribe(self) -> AsyncGenerator[bytes]:
+        listener = BoundedStream()
+        self._subscribers.append(listener)
+        self._subscribe_all()
         try:
             async for piece in listener:
                 yield piece.body
         finally:
-            self._listeners.remove(listener)
-            if not self._listeners:
-                await self._follow_none()
+            self._subscribers.remove(listener)
+            if not self._subscribers:
+                await self._unsubscribe_all()
 
-    def device_changed(self, position: str) -> None:
+    def on_device_changed(self, position: str) -> None:
         """Tell whoever listens how a device is now."""
-        if not self._listeners:
+        if not self._subscribers:
             return
-        self._follow_all()
+        self._subscribe_all()
         where = Position.parse(position)
         settings, device = self._gateway.post.devices.get(where), self._gateway.device(where)
-        if settings is not None and device is not None and device.state is not None:
+        if settings is not None and device is not None and device.published_state is not None:
             view = device_view(settings, device, self._admission, self._gateway.lease(where))
-            self._tell(Live(kind="device", device=view).model_dump_json().encode())
+            self._push(LiveUpdate(kind="device", device=view).model_dump_json().encode())
 
-    def gateway_changed(self) -> None:
+    def on_gateway_changed(self) -> None:
         """Tell whoever listens that something of the gateway itself is different."""
-        if self._listeners:
-            self._tell(Live(kind="post").model_dump_json().encode())
+        if self._subscribers:
+            self._push(LiveUpdate(kind="post").model_dump_json().encode())
 
-    def _tell(self, news: bytes) -> None:
-        for listener in self._listeners:
-            listener.put(news)
+    def _push(self, news: bytes) -> None:
+        for listener in self._subscribers:
+            listener.append(news)
 
-    def _tell_event(self, view: bytes, took_ms: float | None) -> None:
+    def _push_event(self, view: bytes, took_ms: float | None) -> None:
         took = b"" if took_ms is None else b',"took_ms":%.2f' % took_ms
-        self._tell(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
+        self._push(b'{"kind":"event","event":' + view[:-1] + took + b"}}")
 
-    def _follow_all(self) -> None:
+    def _subscribe_all(self) -> None:
         """Have every worker say what it says; those that are gone, no longer."""
-        self._gateway.tell_arrivals(self._arrivals.arrived)
-        for position, (device, task) in list(self._followed.items()):
+        self._gateway.set_ack_listener(self._latency.on_ack)
+        for position, (device, task) in list(self._subscriptions.items()):
             if self._gateway.device(Position.parse(position)) is not device:
                 task.cancel()
-                del self._followed[position]
+                del self._subscriptions[position]
         for where in self._gateway.post.devices:
             serves = self._gateway.device(where)
-            if serves is not None and str(where) not in self._followed:
-                task = asyncio.create_task(self._follow(serves), name=f"follow {where}")
-                self._followed[str(where)] = serves, task
+            if serves is not None and str(where) not in self._subscriptions:
+                task = asyncio.create_task(self._subscribe_device(serves), name=f"follow {where}")
+                self._subscriptions[str(where)] = serves, task
 
-    async def _follow_none(self) -> None:
-        self._gateway.tell_arrivals(None)
-        self._arrivals.close()
-        tasks = [task for _, task in self._followed.values()]
-        self._followed.clear()
+    async def _unsubscribe_all(self) -> None:
+        self._gateway.set_ack_listener(None)
+        self._latency.close()
+        tasks = [task for _, task in self._subscriptions.values()]
+        self._subscriptions.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _follow(self, device: Supervised) -> None:
+    async def _subscribe_device(self, device: DeviceSupervisor) -> None:
         while True:
-            await device.served()
+            await device.wait_ready()
             try:
-                async with aclosing(device.ask("watch")) as pieces:
+                async with aclosing(device.stream("watch")) as pieces:
                     async for piece in pieces:
-                        self._arrivals.said(int.from_bytes(piece.body[:8]), piece.body[8:])
-            except Refusal as refusal:
-                log.debug("not_followed", device=device.order.position, text=refusal.text)
-            await asyncio.sleep(AGAIN_S)
+                        self._latency.on_event(int.from_bytes(piece.body[:8]), piece.body[8:])
+            except RpcError as refusal:
+                log.debug("not_followed", device=device.spec.position, text=refusal.text)
+            await asyncio.sleep(RESUBSCRIBE_DELAY_S)
 
 
-async def _once(body: bytes) -> AsyncGenerator[bytes]:
+async def single_chunk(body: bytes) -> AsyncGenerator[bytes]:
     yield body
 
 
-def _who(head: dict[str, Any]) -> Who:
-    return Who.model_validate(head["by"])
+def read_actor(head: dict[str, Any]) -> Actor:
+    return Actor.model_validate(head["by"])
 
 
-def _permit(order: str, by: Who) -> None:
-    needed = NEEDED[order]
-    if by.standing < needed:
-        raise Refusal("not_permitted", f"That needs a {needed.name.lower()}.", "Ask one who is.")
+def require_role(operation: str, actor: Actor) -> None:
+    needed = REQUIRED_ROLES[operation]
+    if actor.role < needed:
+        raise RpcError("not_permitted", f"That needs a {needed.name.lower()}.", "Ask one who is.")
 
 
-def _read_order(body: bytes) -> Order:
+def read_operation(body: bytes) -> ManagementOperation:
     try:
-        return _ORDER.validate_json(body)
+        return _OPERATION.validate_json(body)
     except ValidationError as error:
-        raise Refusal("conflict", "This is no order that the gateway knows.") from error
+        raise RpcError("conflict", "This is no order that the gateway knows.") from error
 
 
-def _read(model: type[Reveal], body: bytes) -> Reveal:
+def read_model(model: type[RevealTrace], body: bytes) -> RevealTrace:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise Refusal("conflict", "A reason is needed.") from error
+        raise RpcError("conflict", "A reason is needed.") from error

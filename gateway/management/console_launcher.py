@@ -17,44 +17,44 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from gateway.ipc.frames import Corridor, Kind
-from gateway.ipc.rpc import Answers
-from gateway.supervision.forkserver_client import readable
+from gateway.ipc.frames import FrameConnection, FrameType
+from gateway.ipc.rpc import RpcServer
+from gateway.supervision.forkserver_client import wait_readable
 
 if TYPE_CHECKING:
-    from gateway.management.api_server import Bench
+    from gateway.management.api_server import ManagementApi
 
 log = structlog.get_logger()
 
 SOCKET = "console.sock"
 BACKLOG = 16
-GOODBYE_S = 1.0
+STOP_TIMEOUT_S = 1.0
 """What the console process has for its end, in seconds."""
-SHORT_LIFE_S = 5.0
+CRASH_WINDOW_S = 5.0
 """A process that failed within this time would fail again at once."""
-REST_S = 2.0
+RESTART_DELAY_S = 2.0
 
 
-class Reception:
+class ConsoleLauncher:
     """The sockets of one gateway, and the process that serves them when somebody comes."""
 
     def __init__(
         self,
         folder: Path,
         config: Path,
-        bench: "Callable[[], Bench]",
+        open_api: "Callable[[], ManagementApi]",
         program: Sequence[str] = (sys.executable, "-m", "gateway.console"),
-        passed: socket.socket | None = None,
+        systemd_socket: socket.socket | None = None,
     ) -> None:
         """`bench` is called when somebody comes for the first time; `program` is the console.
 
         `passed` is the local socket where the service manager has opened it.
         """
-        self._passed = passed
+        self._systemd_socket = systemd_socket
         self._program = program
         self._folder = folder
         self._config = config
-        self._bench = bench
+        self._open_api = open_api
         self._sockets: dict[str, socket.socket] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -62,7 +62,10 @@ class Reception:
     def open(self, listen: str | None) -> None:
         """Open the sockets, and let people in from now on; raises OSError with what could be opened open."""
         failed = None
-        for name, opened in (("--socket", _local(self._folder, self._passed)), ("--tcp", _network(listen))):
+        for name, opened in (
+            ("--socket", _open_unix_socket(self._folder, self._systemd_socket)),
+            ("--tcp", _open_tcp_socket(listen)),
+        ):
             try:
                 if (one := opened()) is not None:
                     self._sockets[name] = one
@@ -87,21 +90,21 @@ class Reception:
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         while self._sockets:
-            await self._somebody()
+            await self._wait_for_client()
             born = loop.time()
             try:
-                code = await self._console()
+                code = await self._run_console()
             except OSError as error:
                 log.error("console_not_started", exc_info=error)
                 code = None
             log.info("console_ended", exit_code=code, seconds=round(loop.time() - born, 1))
-            if code and loop.time() - born < SHORT_LIFE_S:
-                self._send_away()
-                await asyncio.sleep(REST_S)
+            if code and loop.time() - born < CRASH_WINDOW_S:
+                self._reject_waiting()
+                await asyncio.sleep(RESTART_DELAY_S)
 
-    async def _somebody(self) -> None:
+    async def _wait_for_client(self) -> None:
         """Wait until somebody wants to come in."""
-        waiting = [asyncio.create_task(readable(each.fileno())) for each in self._sockets.values()]
+        waiting = [asyncio.create_task(wait_readable(each.fileno())) for each in self._sockets.values()]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -109,23 +112,23 @@ class Reception:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
 
-    def _send_away(self) -> None:
+    def _reject_waiting(self) -> None:
         """Nobody can serve those who wait: let them know."""
         for each in self._sockets.values():
             with contextlib.suppress(BlockingIOError):
                 while True:
                     each.accept()[0].close()
 
-    async def _console(self) -> int:
+    async def _run_console(self) -> int:
         """Run the console process until it ends; returns its exit code, negative for a signal."""
         ours, theirs = socket.socketpair()
-        async with attended(self._bench(), ours):
+        async with serve_api(self._open_api(), ours):
             with theirs:
-                process = self._started(theirs)
-            return await _ended(process)
+                process = self._start_process(theirs)
+            return await _wait_ended(process)
 
-    def _started(self, intercom: socket.socket) -> "subprocess.Popen[bytes]":
-        descriptors = {"--intercom": intercom} | self._sockets
+    def _start_process(self, rpc_socket: socket.socket) -> "subprocess.Popen[bytes]":
+        descriptors = {"--intercom": rpc_socket} | self._sockets
         named = [word for name, one in descriptors.items() for word in (name, str(one.fileno()))]
         process = subprocess.Popen(
             [*self._program, *named, "--config", str(self._config)],
@@ -137,37 +140,37 @@ class Reception:
 
 
 @asynccontextmanager
-async def attended(bench: "Bench", channel: socket.socket) -> AsyncIterator[None]:
+async def serve_api(api: "ManagementApi", channel: socket.socket) -> AsyncIterator[None]:
     """Answer on a socket what is asked there; closes it."""
-    answers: Answers | None = None
+    answers: RpcServer | None = None
 
-    def received(kind: Kind, head: dict[str, Any], body: bytes) -> None:
-        if answers is not None and kind is Kind.ASK:
-            answers.asked(head, body)
-        elif answers is not None and kind is Kind.ENOUGH:
-            answers.enough(head)
+    def received(kind: FrameType, head: dict[str, Any], body: bytes) -> None:
+        if answers is not None and kind is FrameType.REQUEST:
+            answers.on_request(head, body)
+        elif answers is not None and kind is FrameType.CANCEL:
+            answers.on_cancel(head)
 
-    corridor = Corridor(received, lambda: None)
-    answers = Answers(corridor, bench.answer)
+    connection = FrameConnection(received, lambda: None)
+    answers = RpcServer(connection, api.serve_request)
     channel.setblocking(False)
-    await asyncio.get_running_loop().create_unix_connection(lambda: corridor, sock=channel)
+    await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=channel)
     try:
         yield
     finally:
         await answers.close()
-        corridor.close()
+        connection.close()
 
 
-async def _ended(process: "subprocess.Popen[bytes]") -> int:
+async def _wait_ended(process: "subprocess.Popen[bytes]") -> int:
     """Wait for the end of a process, or end it when nobody waits any more."""
     pidfd = os.pidfd_open(process.pid)
     try:
-        await readable(pidfd)
+        await wait_readable(pidfd)
     except asyncio.CancelledError:
         process.terminate()
         try:
-            async with asyncio.timeout(GOODBYE_S):
-                await readable(pidfd)
+            async with asyncio.timeout(STOP_TIMEOUT_S):
+                await wait_readable(pidfd)
         except TimeoutError:
             process.kill()
         raise
@@ -177,7 +180,7 @@ async def _ended(process: "subprocess.Popen[bytes]") -> int:
     return process.returncode
 
 
-def _local(folder: Path, passed: socket.socket | None) -> Callable[[], socket.socket | None]:
+def _open_unix_socket(folder: Path, passed: socket.socket | None) -> Callable[[], socket.socket | None]:
     def opened() -> socket.socket:
         path = folder / SOCKET
         path.unlink(missing_ok=True)  # the state folder is ours alone: whoever listened there is dead
@@ -203,7 +206,7 @@ def _local(folder: Path, passed: socket.socket | None) -> Callable[[], socket.so
     return opened
 
 
-def _network(listen: str | None) -> Callable[[], socket.socket | None]:
+def _open_tcp_socket(listen: str | None) -> Callable[[], socket.socket | None]:
     def opened() -> socket.socket | None:
         if listen is None:
             return None

@@ -16,56 +16,56 @@ import structlog
 log = structlog.get_logger()
 
 VERSION = 1
-HOURS = 24
+KEPT_HOURS = 24
 """How many hours are remembered one by one."""
 HOUR_NS = 3_600_000_000_000
 
 
 @dataclass
-class Counted:
+class DeviceCounters:
     """What a device has done; see `gateway.api.models.Counters`."""
 
     online_s: float = 0.0
-    good: int = 0
-    bad: int = 0
-    retries: int = 0
+    good_reads: int = 0
+    bad_reads: int = 0
+    open_failures: int = 0
     disconnects: int = 0
 
     def add(self, counts: dict[str, Any]) -> None:
         """Add what a worker has counted since its last beat."""
         self.online_s += counts["online_ms"] / 1000
-        self.good += counts["read"]
-        self.bad += counts["bad"]
-        self.retries += counts["retries"]
+        self.good_reads += counts["read"]
+        self.bad_reads += counts["bad"]
+        self.open_failures += counts["retries"]
         self.disconnects += counts["disconnects"]
 
 
 @dataclass
-class Hour:
+class HourlyCounts:
     """What a device has done in one hour; see `gateway.api.models.Hour`."""
 
     number: int
     """Which one, counted from 1970."""
-    good: int = 0
-    bad: int = 0
-    retries: int = 0
+    good_reads: int = 0
+    bad_reads: int = 0
+    open_failures: int = 0
     disconnects: int = 0
 
 
 @dataclass
-class Device:
+class SerialNumberEntry:
     """One device of the world, by its serial number; or whatever stands at a position without one."""
 
     driver: str
     position: str
     """Where it was seen last."""
-    lifetime: Counted = field(default_factory=Counted)
-    since_reset: Counted = field(default_factory=Counted)
+    lifetime: DeviceCounters = field(default_factory=DeviceCounters)
+    since_reset: DeviceCounters = field(default_factory=DeviceCounters)
     reset_ns: int = 0
     """When the resettable ones were, in nanoseconds since 1970; 0: never."""
-    good_ns: int = 0
+    last_good_read_ns: int = 0
     """When it last read something well, likewise."""
-    hours: list[Hour] = field(default_factory=list)
+    hours: list[HourlyCounts] = field(default_factory=list)
     """The last day, the oldest first; hours in which nothing happened are not there."""
 
     def count(self, unix_ns: int, counts: dict[str, Any]) -> None:
@@ -77,18 +77,18 @@ class Device:
             return
         number = unix_ns // HOUR_NS
         # A clock that was set back or ahead takes the hours with it that are not of this day.
-        self.hours = [hour for hour in self.hours if number - HOURS < hour.number <= number]
+        self.hours = [hour for hour in self.hours if number - KEPT_HOURS < hour.number <= number]
         if not self.hours or self.hours[-1].number != number:
-            self.hours.append(Hour(number))
+            self.hours.append(HourlyCounts(number))
         hour = self.hours[-1]
-        hour.good += events[0]
-        hour.bad += events[1]
-        hour.retries += events[2]
+        hour.good_reads += events[0]
+        hour.bad_reads += events[1]
+        hour.open_failures += events[2]
         hour.disconnects += events[3]
 
 
 @dataclass
-class Upkeep:
+class MaintenanceWindow:
     """Somebody works on a device."""
 
     until_ns: int
@@ -98,23 +98,23 @@ class Upkeep:
 
 
 @dataclass
-class Place:
+class PositionEntry:
     """What belongs to a position."""
 
     driver: str = ""
-    accepted: str | None = None
+    accepted_serial_number: str | None = None
     """The serial number that may serve it."""
-    maintenance: Upkeep | None = None
+    maintenance: MaintenanceWindow | None = None
 
 
-class Register:
+class DeviceRegistry:
     """The file and what is in it. Belongs to the event loop, but for `write`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.places: dict[str, Place] = {}
-        self.devices: dict[str, Device] = {}
-        self.changed = False
+        self.positions: dict[str, PositionEntry] = {}
+        self.devices: dict[str, SerialNumberEntry] = {}
+        self.is_changed = False
         """Whether there is something to write."""
 
     def read(self) -> None:
@@ -123,35 +123,35 @@ class Register:
             table = json.loads(self._path.read_text("utf-8"))
             if table["version"] != VERSION:
                 raise ValueError(f"version {table['version']}")
-            self.places = {position: _place(entry) for position, entry in table["places"].items()}
-            self.devices = {key: _device(entry) for key, entry in table["devices"].items()}
+            self.positions = {position: _position_entry(entry) for position, entry in table["places"].items()}
+            self.devices = {key: _serial_number_entry(entry) for key, entry in table["devices"].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             log.error("register_unreadable", file=str(self._path), exc_info=error)
-            self.places, self.devices = {}, {}
+            self.positions, self.devices = {}, {}
             with contextlib.suppress(OSError):
                 self._path.replace(self._path.with_suffix(".broken"))
 
-    def place(self, position: str) -> Place:
+    def position_entry(self, position: str) -> PositionEntry:
         """What belongs to a position."""
-        return self.places.setdefault(position, Place())
+        return self.positions.setdefault(position, PositionEntry())
 
-    def device(self, position: str, driver: str, serial_number: str | None) -> Device:
+    def serial_number_entry(self, position: str, driver: str, serial_number: str | None) -> SerialNumberEntry:
         """The device that answered at a position."""
         key = f"{driver} {serial_number}" if serial_number else f"at {position}"
         device = self.devices.get(key)
         if device is None or (serial_number is None and device.driver != driver):
-            device = self.devices[key] = Device(driver, position)
+            device = self.devices[key] = SerialNumberEntry(driver, position)
         device.position = position
         return device
 
     def content(self) -> bytes:
         """What the file is to hold now; nothing is changed until something else is."""
-        self.changed = False
+        self.is_changed = False
         table = {
             "version": VERSION,
-            "places": {position: asdict(place) for position, place in self.places.items()},
+            "places": {position: asdict(place) for position, place in self.positions.items()},
             "devices": {key: asdict(device) for key, device in self.devices.items()},
         }
         return json.dumps(table, indent=1, ensure_ascii=False).encode()
@@ -172,22 +172,22 @@ class Register:
             os.close(folder)
 
 
-def _device(entry: dict[str, Any]) -> Device:
-    device = Device(**_known(Device, entry))
-    device.lifetime = Counted(**_known(Counted, entry["lifetime"]))
-    device.since_reset = Counted(**_known(Counted, entry["since_reset"]))
-    device.hours = [Hour(**_known(Hour, hour)) for hour in entry.get("hours", [])]
+def _serial_number_entry(entry: dict[str, Any]) -> SerialNumberEntry:
+    device = SerialNumberEntry(**_known_fields(SerialNumberEntry, entry))
+    device.lifetime = DeviceCounters(**_known_fields(DeviceCounters, entry["lifetime"]))
+    device.since_reset = DeviceCounters(**_known_fields(DeviceCounters, entry["since_reset"]))
+    device.hours = [HourlyCounts(**_known_fields(HourlyCounts, hour)) for hour in entry.get("hours", [])]
     return device
 
 
-def _place(entry: dict[str, Any]) -> Place:
-    place = Place(**_known(Place, entry))
+def _position_entry(entry: dict[str, Any]) -> PositionEntry:
+    place = PositionEntry(**_known_fields(PositionEntry, entry))
     if entry.get("maintenance") is not None:
-        place.maintenance = Upkeep(**_known(Upkeep, entry["maintenance"]))
+        place.maintenance = MaintenanceWindow(**_known_fields(MaintenanceWindow, entry["maintenance"]))
     return place
 
 
-def _known(model: type, entry: dict[str, Any]) -> dict[str, Any]:
+def _known_fields(model: type, entry: dict[str, Any]) -> dict[str, Any]:
     """What this version knows of an entry, so that one of a later version can be gone back from."""
     names = {each.name for each in fields(model)}
     return {name: value for name, value in entry.items() if name in names}

@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
-PATIENCE_S = 0.1
+ACK_TIMEOUT_S = 0.1
 """How long news of an event waits for the broker, in seconds: whoever looks shall see it at once."""
-REMEMBERED = 256
+MAX_PENDING = 256
 
 
-class Arrivals:
+class LatencyTracker:
     """Of all devices, while somebody looks. An event is known by when it was heard, in ns since boot."""
 
-    def __init__(self, tell: Callable[[bytes, float | None], None], boot_ns: Callable[[], int]) -> None:
+    def __init__(self, deliver: Callable[[bytes, float | None], None], boot_ns: Callable[[], int]) -> None:
         """`tell` is given what is shown of an event, and how long it took in ms, if that is known."""
-        self._tell = tell
+        self._deliver = deliver
         self._boot_ns = boot_ns
-        self._arrived: dict[int, float] = {}
+        self._acked_ms: dict[int, float] = {}
         self._waiting: dict[int, tuple[bytes, asyncio.TimerHandle]] = {}
 
     def close(self) -> None:
@@ -24,27 +24,27 @@ class Arrivals:
             _, (_, timer) = self._waiting.popitem()
             timer.cancel()
 
-    def said(self, heard_ns: int, view: bytes) -> None:
+    def on_event(self, heard_ns: int, view: bytes) -> None:
         """A device has said something; 0: nothing that goes to a broker."""
-        took_ms = self._arrived.pop(heard_ns, None)
-        if heard_ns == 0 or took_ms is not None or len(self._waiting) >= REMEMBERED:
-            self._tell(view, took_ms)
+        took_ms = self._acked_ms.pop(heard_ns, None)
+        if heard_ns == 0 or took_ms is not None or len(self._waiting) >= MAX_PENDING:
+            self._deliver(view, took_ms)
             return
-        timer = asyncio.get_running_loop().call_later(PATIENCE_S, self._give_up, heard_ns)
+        timer = asyncio.get_running_loop().call_later(ACK_TIMEOUT_S, self._on_timeout, heard_ns)
         self._waiting[heard_ns] = view, timer
 
-    def arrived(self, heard_ns: int) -> None:
+    def on_ack(self, heard_ns: int) -> None:
         """The broker has an event."""
         took_ms = round((self._boot_ns() - heard_ns) / 1e6, 2)
         if (waiting := self._waiting.pop(heard_ns, None)) is None:
-            self._arrived[heard_ns] = took_ms
-            if len(self._arrived) > REMEMBERED:
-                del self._arrived[next(iter(self._arrived))]
+            self._acked_ms[heard_ns] = took_ms
+            if len(self._acked_ms) > MAX_PENDING:
+                del self._acked_ms[next(iter(self._acked_ms))]
             return
         view, timer = waiting
         timer.cancel()
-        self._tell(view, took_ms)
+        self._deliver(view, took_ms)
 
-    def _give_up(self, heard_ns: int) -> None:
+    def _on_timeout(self, heard_ns: int) -> None:
         view, _ = self._waiting.pop(heard_ns)
-        self._tell(view, None)
+        self._deliver(view, None)

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import structlog
 
-from gateway.audit.journal import Journal
-from gateway.audit.writer import AuditLog, Note
+from gateway.audit.journal import AuditJournal
+from gateway.audit.writer import AuditRecord, AuditWriter
 from gateway.common.clock import TimeSource
-from gateway.config.model import Retention
-from gateway.contract.envelope import Clock, timestamp
+from gateway.config.model import RetentionSection
+from gateway.contract.envelope import ClockStatus, to_rfc3339
 
 log = structlog.get_logger()
 
-FIRST_S = 300.0
-EVERY_S = 6 * 3600.0
+FIRST_RUN_S = 300.0
+INTERVAL_S = 6 * 3600.0
 DAY_NS = 86_400_000_000_000
 MIB = 1024 * 1024
 SET_ASIDE = ("outbox.db.*", "outbox.db-wal.*", "outbox.db-shm.*", "blobs.*")
@@ -27,7 +27,7 @@ SET_ASIDE = ("outbox.db.*", "outbox.db-wal.*", "outbox.db-shm.*", "blobs.*")
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class Removal:
     """What was removed of one class."""
 
     files: int
@@ -35,28 +35,28 @@ class Gone:
     oldest_ns: int
 
 
-class Keeping:
+class RetentionJob:
     """Removes what is older than it may be, some times a day. Belongs to the loop."""
 
     def __init__(
         self,
         state_dir: Path,
         position: str,
-        wanted: Callable[[], Retention],
-        journal: Journal,
+        retention: Callable[[], RetentionSection],
+        journal: AuditJournal,
         time_source: TimeSource,
     ) -> None:
         """`position` is the gateway's own; `wanted` gives what the post's file says now."""
         self._state_dir = state_dir
         self._position = position
-        self._wanted = wanted
+        self._retention = retention
         self._journal = journal
         self._time = time_source
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Look soon, and again every few hours."""
-        self._task = asyncio.create_task(self._look_again(), name="retention")
+        self._task = asyncio.create_task(self._run(), name="retention")
 
     async def stop(self) -> None:
         """Look no longer."""
@@ -64,42 +64,44 @@ class Keeping:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _look_again(self) -> None:
-        wait_s = FIRST_S
+    async def _run(self) -> None:
+        wait_s = FIRST_RUN_S
         while True:
             await asyncio.sleep(wait_s)
-            await self.look()
-            wait_s = EVERY_S
+            await self.run_once()
+            wait_s = INTERVAL_S
 
-    async def look(self) -> None:
+    async def run_once(self) -> None:
         """Remove what is too old, and what of the audit is too much."""
-        wanted, now_ns = self._wanted(), self._time.unix_ns()
-        trusted = self._time.standing() is Clock.SYNCED
+        wanted, now_ns = self._retention(), self._time.unix_ns()
+        trusted = self._time.clock_status() is ClockStatus.SYNCED
         if trusted:
             for kind, days, paths in (
                 ("diagnostics", wanted.diagnostics_days, self._diagnostics),
                 ("recordings", wanted.recordings_days, self._recordings),
             ):
-                gone = await asyncio.to_thread(_removed, paths(), now_ns - days * DAY_NS)
+                gone = await asyncio.to_thread(remove_older, paths(), now_ns - days * DAY_NS)
                 if gone.files:
                     data = {
                         "class": kind,
                         "files": gone.files,
                         "bytes": gone.size,
-                        "oldest": timestamp(gone.oldest_ns),
+                        "oldest": to_rfc3339(gone.oldest_ns),
                         "kept_days": days,
                     }
-                    self._journal.put(Note(timestamp(now_ns), self._position, "retention.removed", data))
-        until = timestamp(now_ns - wanted.audit_days * DAY_NS) if trusted else None
-        begun = timestamp(now_ns - wanted.audit_days * DAY_NS // 12) if trusted else None
+                    self._journal.append(
+                        AuditRecord(to_rfc3339(now_ns), self._position, "retention.removed", data)
+                    )
+        until = to_rfc3339(now_ns - wanted.audit_days * DAY_NS) if trusted else None
+        begun = to_rfc3339(now_ns - wanted.audit_days * DAY_NS // 12) if trusted else None
 
-        def tidy(audit: AuditLog, at: str) -> None:
-            began = audit.began()
+        def tidy(audit: AuditWriter, at: str) -> None:
+            began = audit.started_at()
             if begun is not None and began is not None and began < begun:
                 audit.close_file("age", at)
-            audit.let_go(until, wanted.audit_max_mib * MIB, at)
+            audit.prune(until, wanted.audit_max_mib * MIB, at)
 
-        await self._journal.do(tidy)
+        await self._journal.run(tidy)
 
     def _diagnostics(self) -> Iterator[Path]:
         for pattern in SET_ASIDE:
@@ -110,7 +112,7 @@ class Keeping:
         yield from (self._state_dir / "recordings").glob("*")
 
 
-def _removed(paths: Iterator[Path], before_ns: int) -> Gone:
+def remove_older(paths: Iterator[Path], before_ns: int) -> Removal:
     """Remove files and folders that were written last before a moment."""
     import shutil
 
@@ -130,4 +132,4 @@ def _removed(paths: Iterator[Path], before_ns: int) -> Gone:
             continue
         files, size = files + 1, size + status.st_size
         oldest_ns = min(oldest_ns, status.st_mtime_ns)
-    return Gone(files, size, oldest_ns)
+    return Removal(files, size, oldest_ns)

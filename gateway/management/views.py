@@ -8,57 +8,59 @@ from drivers.links.settings import Settings
 from gateway.api.models import DeviceView
 from gateway.commands.claims import Lease
 from gateway.config import DeviceSettings
-from gateway.contract.envelope import timestamp
+from gateway.contract.envelope import to_rfc3339
 from gateway.management.admission import Admission
-from gateway.management.device_registry import HOUR_NS, Counted, Device
-from gateway.supervision.supervisor import Supervised
-from gateway.worker.diagnostics import levels
+from gateway.management.device_registry import HOUR_NS, DeviceCounters, SerialNumberEntry
+from gateway.supervision.supervisor import DeviceSupervisor
+from gateway.worker.diagnostics import check_levels
 
-PLACES = ("port", "url", "listen", "board", "find")
+ADDRESS_KEYS = ("port", "url", "listen", "board", "find")
 """Keys of settings that say where a device is, in the order in which they are looked for."""
 
 
 def device_view(
-    settings: DeviceSettings, device: Supervised, admission: Admission, lease: Lease | None
+    settings: DeviceSettings, device: DeviceSupervisor, admission: Admission, lease: Lease | None
 ) -> DeviceView:
     """One position at this moment."""
-    position = device.order.position
+    position = device.spec.position
     upkeep = admission.maintenance(position)
-    entry = admission.entry(device)
-    hidden = device.state is not device.really
+    entry = admission.serial_number_entry(device)
+    hidden = device.published_state is not device.actual_state
     return DeviceView.model_validate(
         {
             "position": position,
-            "driver": device.order.driver,
+            "driver": device.spec.driver,
             "family": device.driver.family,
-            "address": address(settings.settings),
-            "state": device.state,
-            "beneath": device.really if hidden else None,
+            "address": device_address(settings.settings),
+            "state": device.published_state,
+            "beneath": device.actual_state if hidden else None,
             "identity": device.identity,
-            "accepted": admission.accepted(position),
-            "last_good": timestamp(entry.good_ns) if entry.good_ns else None,
-            "claim": lease and {"station": lease.holder, "since": timestamp(lease.since_unix_ns)},
+            "accepted": admission.accepted_serial_number(position),
+            "last_good": to_rfc3339(entry.last_good_read_ns) if entry.last_good_read_ns else None,
+            "claim": lease and {"station": lease.holder, "since": to_rfc3339(lease.since_unix_ns)},
             "restarts": device.restarts,
             "pid": device.pid,
-            "withheld": device.withheld,
-            "maintenance_until": upkeep and timestamp(upkeep.until_ns),
-            "tally": _tally(entry),
+            "withheld": device.suppressed_events,
+            "maintenance_until": upkeep and to_rfc3339(upkeep.until_ns),
+            "tally": _to_counters(entry),
             "commands": tuple(device.commands),
-            "levels": tuple(str(level) for level in levels(device.driver)),
+            "levels": tuple(str(level) for level in check_levels(device.driver)),
         }
     )
 
 
-def now() -> str:
+def utc_now() -> str:
     """This moment, as it is written."""
-    return timestamp(time.time_ns())
+    return to_rfc3339(time.time_ns())
 
 
-def address(settings: Settings) -> str:
+def device_address(settings: Settings) -> str:
     """Where a device is looked for. Of a URL only what is no secret: no user, no query."""
-    place = next((found for key in PLACES if (found := getattr(settings, key, None)) is not None), None)
+    place = next((found for key in ADDRESS_KEYS if (found := getattr(settings, key, None)) is not None), None)
     if isinstance(place, Settings) or hasattr(place, "model_fields"):
-        inner = next((found for key in PLACES if (found := getattr(place, key, None)) is not None), None)
+        inner = next(
+            (found for key in ADDRESS_KEYS if (found := getattr(place, key, None)) is not None), None
+        )
         place = inner if inner is not None else getattr(place, "endpoint", None) or "the network"
     text = str(place) if place is not None else ""
     if "://" not in text:
@@ -68,17 +70,17 @@ def address(settings: Settings) -> str:
     return f"{url.scheme}://{url.hostname or ''}{port}{url.path}"
 
 
-def _tally(entry: Device) -> dict[str, Any]:
+def _to_counters(entry: SerialNumberEntry) -> dict[str, Any]:
     return {
-        "lifetime": _counters(entry.lifetime),
-        "since_reset": _counters(entry.since_reset),
-        "reset_at": timestamp(entry.reset_ns) if entry.reset_ns else None,
+        "lifetime": _to_counters_view(entry.lifetime),
+        "since_reset": _to_counters_view(entry.since_reset),
+        "reset_at": to_rfc3339(entry.reset_ns) if entry.reset_ns else None,
         "hours": tuple(
             {
-                "at": timestamp(hour.number * HOUR_NS),
-                "good": hour.good,
-                "bad": hour.bad,
-                "retries": hour.retries,
+                "at": to_rfc3339(hour.number * HOUR_NS),
+                "good": hour.good_reads,
+                "bad": hour.bad_reads,
+                "retries": hour.open_failures,
                 "disconnects": hour.disconnects,
             }
             for hour in entry.hours
@@ -86,11 +88,11 @@ def _tally(entry: Device) -> dict[str, Any]:
     }
 
 
-def _counters(counted: Counted) -> dict[str, Any]:
+def _to_counters_view(counted: DeviceCounters) -> dict[str, Any]:
     return {
         "online_s": round(counted.online_s, 1),
-        "good": counted.good,
-        "bad": counted.bad,
-        "retries": counted.retries,
+        "good": counted.good_reads,
+        "bad": counted.bad_reads,
+        "retries": counted.open_failures,
         "disconnects": counted.disconnects,
     }

@@ -22,9 +22,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.pki.keys import UnusableKeyError, private_key
 
-BACKDATED = timedelta(days=30)
-AUTHORITY_LIVES = timedelta(days=3653)
-NEVER = {
+NOT_BEFORE_SKEW = timedelta(days=30)
+CA_LIFETIME = timedelta(days=3653)
+NO_KEY_USAGE = {
     "digital_signature": False,
     "content_commitment": False,
     "key_encipherment": False,
@@ -35,7 +35,7 @@ NEVER = {
     "encipher_only": False,
     "decipher_only": False,
 }
-WHY: dict[str, x509.ReasonFlags] = {
+REVOCATION_REASONS: dict[str, x509.ReasonFlags] = {
     "lost": x509.ReasonFlags.key_compromise,
     "left": x509.ReasonFlags.cessation_of_operation,
     "replaced": x509.ReasonFlags.superseded,
@@ -48,16 +48,16 @@ class NoPassphraseError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Revoked:
+class RevokedCertificate:
     """A certificate that is not to be trusted any more."""
 
     serial: int
-    at: datetime
-    why: str
+    revoked_at: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedCertificate:
     """A certificate with its private key, both PEM."""
 
     certificate: x509.Certificate
@@ -69,7 +69,7 @@ class Issued:
         return self.certificate.public_bytes(Encoding.PEM)
 
 
-class PostAuthority:
+class CertificateAuthority:
     """Issues and revokes; whoever holds its key can be anybody at the broker."""
 
     def __init__(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
@@ -87,10 +87,12 @@ class PostAuthority:
             .issuer_name(subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACKDATED)
-            .not_valid_after(now + AUTHORITY_LIVES)
+            .not_valid_before(now - NOT_BEFORE_SKEW)
+            .not_valid_after(now + CA_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(x509.KeyUsage(**NEVER | {"key_cert_sign": True, "crl_sign": True}), critical=True)
+            .add_extension(
+                x509.KeyUsage(**NO_KEY_USAGE | {"key_cert_sign": True, "crl_sign": True}), critical=True
+            )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         return cls(builder.sign(key, SHA256()), key)
@@ -121,12 +123,12 @@ class PostAuthority:
         """Its certificate."""
         return self.certificate.public_bytes(Encoding.PEM)
 
-    def secret(self, passphrase: bytes | None) -> bytes:
+    def key_pem(self, passphrase: bytes | None) -> bytes:
         """Its key, PEM, under a passphrase where one is given."""
         kept = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
         return self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, kept)
 
-    def issue(self, name: str, days: int, addresses: Iterable[str] = ()) -> Issued:
+    def issue(self, name: str, days: int, addresses: Iterable[str] = ()) -> IssuedCertificate:
         """Issue a certificate; with addresses it is a server's, else a client's."""
         key, now = ec.generate_private_key(ec.SECP256R1()), _now()
         ends = min(now + timedelta(days=days), self.certificate.not_valid_after_utc)
@@ -139,10 +141,10 @@ class PostAuthority:
             .issuer_name(self.certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - BACKDATED)
+            .not_valid_before(now - NOT_BEFORE_SKEW)
             .not_valid_after(ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.KeyUsage(**NEVER | {"digital_signature": True}), critical=True)
+            .add_extension(x509.KeyUsage(**NO_KEY_USAGE | {"digital_signature": True}), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(
@@ -153,9 +155,9 @@ class PostAuthority:
             names = x509.SubjectAlternativeName([_address(text) for text in addresses])
             builder = builder.add_extension(names, critical=False)
         secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Issued(builder.sign(self._key, SHA256()), secret)
+        return IssuedCertificate(builder.sign(self._key, SHA256()), secret)
 
-    def revocation_list(self, revoked: Iterable[Revoked]) -> bytes:
+    def revocation_list(self, revoked: Iterable[RevokedCertificate]) -> bytes:
         """The list of what is revoked, PEM.
 
         It is in force as long as the authority: OpenSSL refuses everybody once a list is out of date, and no
@@ -165,7 +167,7 @@ class PostAuthority:
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
-            .last_update(now - BACKDATED)
+            .last_update(now - NOT_BEFORE_SKEW)
             .next_update(self.certificate.not_valid_after_utc)
             .add_extension(x509.CRLNumber(int(now.timestamp())), critical=False)
         )
@@ -173,8 +175,8 @@ class PostAuthority:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder()
                 .serial_number(one.serial)
-                .revocation_date(one.at)
-                .add_extension(x509.CRLReason(WHY[one.why]), critical=False)
+                .revocation_date(one.revoked_at)
+                .add_extension(x509.CRLReason(REVOCATION_REASONS[one.reason]), critical=False)
                 .build()
             )
         return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM)

@@ -12,25 +12,25 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from gateway.config.errors import ConfigError, Fault, Key
-from gateway.config.interpolation import Filled, fill
-from gateway.config.model import FilePath, GatewayName, Host
+from gateway.config.errors import ConfigError, Key, UnlocatedIssue
+from gateway.config.interpolation import InterpolatedTable, interpolate
+from gateway.config.model import FilePath, GatewaySection, Host
 from gateway.config.roles import Authority
-from gateway.config.sections import Section, validated
-from gateway.config.toml import located, parse, read
+from gateway.config.sections import ConfigSection, validate_table
+from gateway.config.toml import locate, parse, read_text
 from gateway.contract.commands import NAME, Name
 from gateway.contract.topics import SLUG, Position, Slug
 
-Role = Literal["supervisor", "technician", "hq"]
-Kind = Literal["gateway", "station", Role]
-KINDS: tuple[Kind, ...] = ("gateway", "station", *get_args(Role))
-What = Literal["states", "events"]
+PersonRole = Literal["supervisor", "technician", "hq"]
+PrincipalKind = Literal["gateway", "station", PersonRole]
+PRINCIPAL_KINDS: tuple[PrincipalKind, ...] = ("gateway", "station", *get_args(PersonRole))
+SharedKind = Literal["states", "events"]
 BROKER = "broker"
 """The name of the broker's own certificate and folder."""
 INDEX, AUTHORITY_KEY, AUTHORITY, SIGNED_BY = "authority.json", "ca.key", "ca.crt", "signed-by"
-RESERVED = frozenset({BROKER, INDEX, AUTHORITY_KEY, AUTHORITY, SIGNED_BY})
+RESERVED_NAMES = frozenset({BROKER, INDEX, AUTHORITY_KEY, AUTHORITY, SIGNED_BY})
 """What stands in the folder of an authority beside everybody's own folder: nobody is named so."""
-LONGEST_NAME = 64
+MAX_COMMON_NAME = 64
 """Of a common name (RFC 5280, appendix A.1: ub-common-name)."""
 
 
@@ -38,7 +38,7 @@ def _position(text: str) -> str:
     return str(Position.parse(text))
 
 
-class BrokerAt(Section):
+class BrokerRef(ConfigSection):
     """Where the broker is."""
 
     names: tuple[Host, ...] = Field(
@@ -50,39 +50,39 @@ class BrokerAt(Section):
     port: int = Field(8883, ge=1, le=65535, description="Port it listens on.", examples=[8883])
 
 
-class PostAt(Section):
+class PostRef(ConfigSection):
     """One gateway, by the file that describes its post."""
 
     file: FilePath = Field(description="The post's file.", examples=["gateway.toml"])
     authority: Authority = Field(description="Whose post it is.", examples=["KE"])
-    prefix: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]{0,14})?$")] = Field(
+    name_prefix: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9-]{0,14})?$")] = Field(
         "",
         description="What the names of its gateway and lanes begin with; tells two sites apart.",
         examples=["ke-"],
     )
-    moves: tuple[Annotated[str, AfterValidator(_position)], ...] = Field(
+    movable_positions: tuple[Annotated[str, AfterValidator(_position)], ...] = Field(
         (),
         description="Devices that the counter of their lane may move; supervisors may anyway.",
         examples=[["lane-1/barrier"]],
     )
 
 
-class Person(Section):
+class Person(ConfigSection):
     """Somebody who is no lane's counter. The name is a place or duty, never a person's: brokers log it."""
 
-    role: Role = Field(description="supervisor, technician or hq.", examples=["supervisor"])
+    role: PersonRole = Field(description="supervisor, technician or hq.", examples=["supervisor"])
     site: Slug | None = Field(
         None, description="Of which site; needed where the broker has several.", examples=["ke-busia"]
     )
 
 
-class Shared(Section):
+class SharedAccess(ConfigSection):
     """Lanes of one site that somebody of another site sees too. Commands are never shared."""
 
     site: Slug = Field(description="Whose lanes.", examples=["ke-busia"])
     lanes: tuple[Slug, ...] = Field(min_length=1, description="Which.", examples=[["lane-3"]])
-    to: tuple[Name, ...] = Field(min_length=1, description="Who sees them.", examples=[["ug-lane-3"]])
-    what: What = Field(
+    principals: tuple[Name, ...] = Field(min_length=1, description="Who sees them.", examples=[["ug-lane-3"]])
+    scope: SharedKind = Field(
         "states",
         description="states: how devices are; events: all that they say, travellers' data included.",
         examples=["states"],
@@ -90,11 +90,11 @@ class Shared(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class Principal:
     """Somebody with a certificate: its common name is the user name at the broker."""
 
     name: str
-    kind: Kind
+    kind: PrincipalKind
     site: str
     lane: str | None = None
     """Of a station."""
@@ -108,74 +108,74 @@ class Site:
 
     name: str
     authority: str
-    prefix: str
+    name_prefix: str
     lanes: list[str] = field(default_factory=list)
     gateways: list[str] = field(default_factory=list)
-    moves: list[str] = field(default_factory=list)
+    movable_positions: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Hall:
+class Deployment:
     """Everybody at one broker."""
 
-    broker: BrokerAt
+    broker: BrokerRef
     sites: dict[str, Site]
-    parties: dict[str, Party]
-    shared: tuple[Shared, ...]
+    principals: dict[str, Principal]
+    shared_access: tuple[SharedAccess, ...]
     training: bool
 
-    def of(self, site: str) -> Iterator[Party]:
+    def at_site(self, site: str) -> Iterator[Principal]:
         """Everybody of one site."""
-        return (party for party in self.parties.values() if party.site == site)
+        return (principal for principal in self.principals.values() if principal.site == site)
 
 
-def load_description(path: Path, environ: Mapping[str, str] | None = None) -> Hall:
+def load_deployment(path: Path, environ: Mapping[str, str] | None = None) -> Deployment:
     """Read a description and the posts that it names; raises ConfigError with everything that is wrong."""
     environ = os.environ if environ is None else environ
-    text = read(path)
-    filled = fill(parse(path, text), environ)
-    hall = _Reading(filled, path.absolute().parent, environ).hall()
-    if filled.faults or hall is None:
-        raise ConfigError(located(path, text, filled.faults))
-    return hall
+    text = read_text(path)
+    filled = interpolate(parse(path, text), environ)
+    deployment = _Reading(filled, path.absolute().parent, environ).deployment()
+    if filled.faults or deployment is None:
+        raise ConfigError(locate(path, text, filled.faults))
+    return deployment
 
 
 class _Reading:
     """One description on its way to a hall."""
 
-    def __init__(self, filled: Filled, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, filled: InterpolatedTable, folder: Path, environ: Mapping[str, str]) -> None:
         self._filled, self._folder, self._environ = filled, folder, environ
         self._sites: dict[str, Site] = {}
-        self._parties: dict[str, Party] = {}
+        self._principals: dict[str, Principal] = {}
         self._profiles: set[bool] = set()
 
-    def hall(self) -> Hall | None:
+    def deployment(self) -> Deployment | None:
         table = self._filled.table
-        broker = validated(BrokerAt, self._filled, ("broker",), table.get("broker", {}), self._folder)
+        broker = validate_table(BrokerRef, self._filled, ("broker",), table.get("broker", {}), self._folder)
         for name in set(table) - {"broker", "post", "person", "shared"}:
             self._fault((name,), "there is no such section", "known: broker, post, person, shared")
         for at, post in enumerate(self._list("post", required=True)):
-            found = validated(PostAt, self._filled, ("post", at), post, self._folder)
+            found = validate_table(PostRef, self._filled, ("post", at), post, self._folder)
             if found is not None:
                 self._post(("post", at), found)
         for site in self._sites.values():
             for lane in site.lanes:
-                self._add(("post",), Party(f"{site.prefix}{lane}", "station", site.name, lane=lane))
+                self._add(("post",), Principal(f"{site.name_prefix}{lane}", "station", site.name, lane=lane))
         self._people()
         shared = tuple(self._shared())
         if self._filled.faults or broker is None:
             return None
-        return Hall(broker, self._sites, self._parties, shared, training=self._profiles == {True})
+        return Deployment(broker, self._sites, self._principals, shared, training=self._profiles == {True})
 
-    def _post(self, key: Key, post: PostAt) -> None:
+    def _post(self, key: Key, post: PostRef) -> None:
         """Take site, gateway and lanes from a post's file."""
         try:
-            described = fill(parse(post.file, read(post.file)), self._environ)
-            named = validated(
-                GatewayName, described, ("gateway",), described.table.get("gateway", {}), post.file.parent
+            described = interpolate(parse(post.file, read_text(post.file)), self._environ)
+            named = validate_table(
+                GatewaySection, described, ("gateway",), described.table.get("gateway", {}), post.file.parent
             )
         except ConfigError as error:
-            self._fault((*key, "file"), f"{post.file}: {error.findings[0].text}", error.findings[0].remedy)
+            self._fault((*key, "file"), f"{post.file}: {error.issues[0].text}", error.issues[0].remedy)
             return
         devices = described.table.get("device")
         places = [name for name in devices if re.fullmatch(f"{SLUG}/{SLUG}", name)] if devices else []
@@ -184,11 +184,11 @@ class _Reading:
                 (*key, "file"), f"{post.file} describes no post", f"borderpost config check {post.file}"
             )
             return
-        site = self._sites.setdefault(named.site, Site(named.site, post.authority, post.prefix))
-        if (site.authority, site.prefix) != (post.authority, post.prefix):
+        site = self._sites.setdefault(named.site, Site(named.site, post.authority, post.name_prefix))
+        if (site.authority, site.name_prefix) != (post.authority, post.name_prefix):
             self._fault(
                 (*key, "authority"),
-                f"{named.site} belongs to {site.authority}, with the prefix {site.prefix!r}, further up",
+                f"{named.site} belongs to {site.authority}, with the prefix {site.name_prefix!r}, further up",
                 "write the same for every gateway of a site",
             )
         self._profiles.add(named.profile == "training")
@@ -198,17 +198,18 @@ class _Reading:
                 f"{named.profile} and another profile at one broker",
                 "describe the training post in a file of its own: it has its own authority and broker",
             )
-        for place in post.moves:
+        for place in post.movable_positions:
             if place not in places:
                 self._fault(
                     (*key, "moves"), f"{post.file} has no device {place}", f"it has {', '.join(places)}"
                 )
         self._add(
-            (*key, "file"), Party(f"{post.prefix}{named.name}", "gateway", named.site, None, named.name)
+            (*key, "file"),
+            Principal(f"{post.name_prefix}{named.name}", "gateway", named.site, None, named.name),
         )
         site.gateways.append(named.name)
         site.lanes += sorted({place.partition("/")[0] for place in places} - set(site.lanes))
-        site.moves += post.moves
+        site.movable_positions += post.movable_positions
 
     def _people(self) -> None:
         people = self._filled.table.get("person", {})
@@ -217,7 +218,7 @@ class _Reading:
             return
         for name, table in people.items():
             key: Key = ("person", name)
-            person = validated(Person, self._filled, key, table, self._folder)
+            person = validate_table(Person, self._filled, key, table, self._folder)
             if person is None:
                 continue
             site = person.site or (next(iter(self._sites)) if len(self._sites) == 1 else None)
@@ -226,26 +227,30 @@ class _Reading:
             elif site not in self._sites:
                 self._fault((*key, "site"), f"no post is of {site}", f"sites: {', '.join(self._sites)}")
             else:
-                self._add(key, Party(name, person.role, site))
+                self._add(key, Principal(name, person.role, site))
 
-    def _add(self, key: Key, party: Party) -> None:
-        if not re.fullmatch(NAME, party.name) or party.name in RESERVED or len(party.name) > LONGEST_NAME:
+    def _add(self, key: Key, principal: Principal) -> None:
+        if (
+            not re.fullmatch(NAME, principal.name)
+            or principal.name in RESERVED_NAMES
+            or len(principal.name) > MAX_COMMON_NAME
+        ):
             self._fault(
-                key, f"{party.name!r} cannot be a name", f"letters, digits and inner . _ -; not {BROKER}"
+                key, f"{principal.name!r} cannot be a name", f"letters, digits and inner . _ -; not {BROKER}"
             )
-        elif party.name in self._parties:
+        elif principal.name in self._principals:
             self._fault(
                 key,
-                f"two are named {party.name}: the broker could not tell them apart",
+                f"two are named {principal.name}: the broker could not tell them apart",
                 'name one of them otherwise, or give each site a prefix = "ke-"',
             )
         else:
-            self._parties[party.name] = party
+            self._principals[principal.name] = principal
 
-    def _shared(self) -> Iterator[Shared]:
+    def _shared(self) -> Iterator[SharedAccess]:
         for at, table in enumerate(self._list("shared")):
             key: Key = ("shared", at)
-            shared = validated(Shared, self._filled, key, table, self._folder)
+            shared = validate_table(SharedAccess, self._filled, key, table, self._folder)
             if shared is None:
                 continue
             site = self._sites.get(shared.site)
@@ -259,9 +264,11 @@ class _Reading:
                     self._fault(
                         (*key, "lanes"), f"{site.name} has no {lane}", f"it has {', '.join(site.lanes)}"
                     )
-            for name in shared.to:
-                if name not in self._parties:
-                    self._fault((*key, "to"), f"nobody is named {name}", f"known: {', '.join(self._parties)}")
+            for name in shared.principals:
+                if name not in self._principals:
+                    self._fault(
+                        (*key, "to"), f"nobody is named {name}", f"known: {', '.join(self._principals)}"
+                    )
             yield shared
 
     def _list(self, name: str, *, required: bool = False) -> list[Any]:
@@ -272,4 +279,4 @@ class _Reading:
         return entries
 
     def _fault(self, key: Key, text: str, remedy: str) -> None:
-        self._filled.faults.append(Fault(key, text, remedy))
+        self._filled.faults.append(UnlocatedIssue(key, text, remedy))

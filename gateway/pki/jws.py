@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from gateway.pki.keys import key_id
 
-PROPERTY = "jws"
+SIGNATURE_PROPERTY = "jws"
 """The MQTT 5 user property that carries the signature of an event."""
 _ALGORITHM = "Ed25519"
 _LONGEST = 1024
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class WrongSignatureError(ValueError):
+class InvalidSignatureError(ValueError):
     """A signature is not of these bytes, or no signature that we make; the text says what is wrong."""
 
 
@@ -56,22 +56,22 @@ class Verifier:
 
     def check(self, payload: bytes, jws: str) -> str:
         """Name the key that signed; raises WrongSignatureError, UnknownSignerError."""
-        header, kid, signature = _taken_apart(jws)
+        header, kid, signature = _split_jws(jws)
         key = self._keys.get(kid)
         if key is None:
             raise UnknownSignerError(kid)
         try:
             key.verify(signature, header + b"." + _base64(payload))
         except InvalidSignature:
-            raise WrongSignatureError("it was made of something else") from None
+            raise InvalidSignatureError("it was made of something else") from None
         return kid
 
 
-def _taken_apart(jws: str) -> tuple[bytes, str, bytes]:
+def _split_jws(jws: str) -> tuple[bytes, str, bytes]:
     """Header as it is signed, name of the key, signature; raises WrongSignatureError."""
     parts = jws.split(".")
     if len(jws) > _LONGEST or not jws.isascii() or len(parts) != 3 or parts[1]:
-        raise WrongSignatureError("it is no detached JWS")
+        raise InvalidSignatureError("it is no detached JWS")
     header, signature = _decoded(parts[0]), _decoded(parts[2])
     try:
         said = json.loads(header)
@@ -79,10 +79,10 @@ def _taken_apart(jws: str) -> tuple[bytes, str, bytes]:
         said = None
     # Anything else in it, such as `crit` or `b64`, might change what is signed.
     if not isinstance(said, dict) or set(said) != {"alg", "kid"} or said["alg"] != _ALGORITHM:
-        raise WrongSignatureError("its header is none of ours")
+        raise InvalidSignatureError("its header is none of ours")
     # Somebody else's name of a key stands in logs before it is known: it must look like one.
     if not isinstance(said["kid"], str) or not _KEY_ID.fullmatch(said["kid"]):
-        raise WrongSignatureError("it names no key")
+        raise InvalidSignatureError("it names no key")
     return parts[0].encode(), said["kid"], signature
 
 
@@ -97,5 +97,5 @@ def _decoded(text: str) -> bytes:
     except ValueError:
         raw = b""
     if not raw or _base64(raw) != text.encode():
-        raise WrongSignatureError("it is not spelled as base64url")
+        raise InvalidSignatureError("it is not spelled as base64url")
     return raw

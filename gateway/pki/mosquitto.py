@@ -37,6 +37,6 @@ set_tcp_nodelay true
 """
 
 
-def listener(port: int, folder: str = FOLDER) -> str:
+def listener_conf(port: int, folder: str = FOLDER) -> str:
     """The text of mosquitto.conf (mosquitto.conf(5)), for the files in a folder."""
     return _TEXT.format(port=port, folder=folder)

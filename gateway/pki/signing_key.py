@@ -8,7 +8,7 @@ from gateway.pki.jws import Signer
 from gateway.pki.keys import load_signing_key
 
 
-def signer_of(post: Post) -> Signer:
+def load_signer(post: Post) -> Signer:
     """Load that key; raises UnusableKeyError, OSError."""
     named = post.gateway.signing_key
     if named is None:

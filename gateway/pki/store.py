@@ -22,21 +22,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from gateway.common.atomic_file import flush_folder, make_folder, write_whole
-from gateway.pki.acl import access_list, role_file
-from gateway.pki.ca import PostAuthority, Revoked
-from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, INDEX, SIGNED_BY, Hall
+from gateway.pki.acl import mosquitto_acl, role_file
+from gateway.pki.ca import CertificateAuthority, RevokedCertificate
+from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, INDEX, SIGNED_BY, Deployment
 from gateway.pki.keys import KEY_FILE, PUBLIC_FILE, make_signing_key
-from gateway.pki.mosquitto import FOLDER, listener
+from gateway.pki.mosquitto import FOLDER, listener_conf
 
-SECRETS = frozenset({".key"})
+PRIVATE_SUFFIXES = frozenset({".key"})
 
 
-class NoFolderError(Exception):
+class StoreNotFoundError(Exception):
     """There is no authority in that folder, or what says what it issued cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CertificateRecord:
     """One certificate that was issued."""
 
     name: str
@@ -44,138 +44,144 @@ class Entry:
     serial: int
     fingerprint: str
     """SHA-256 of its DER, in hexadecimal."""
-    ends: datetime
+    not_after: datetime
     revoked: datetime | None = None
-    why: str | None = None
+    reason: str | None = None
 
     @classmethod
-    def of(cls, name: str, kind: str, certificate: x509.Certificate) -> Self:
+    def from_certificate(cls, name: str, kind: str, certificate: x509.Certificate) -> Self:
         """What is noted of a certificate."""
         digest = certificate.fingerprint(SHA256()).hex()
         return cls(name, kind, certificate.serial_number, digest, certificate.not_valid_after_utc)
 
     @classmethod
-    def read(cls, noted: Mapping[str, Any]) -> Self:
+    def from_json(cls, json: Mapping[str, Any]) -> Self:
         """Read what `noted` wrote; raises KeyError, TypeError, ValueError."""
-        revoked = noted["revoked"] and datetime.fromisoformat(noted["revoked"])
-        ends = datetime.fromisoformat(noted["ends"])
-        serial = int(noted["serial"], 16)
-        return cls(noted["name"], noted["kind"], serial, noted["fingerprint"], ends, revoked, noted["why"])
+        revoked = json["revoked"] and datetime.fromisoformat(json["revoked"])
+        ends = datetime.fromisoformat(json["ends"])
+        serial = int(json["serial"], 16)
+        return cls(json["name"], json["kind"], serial, json["fingerprint"], ends, revoked, json["why"])
 
-    def noted(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, str | None]:
         """As JSON."""
         return {
             "name": self.name,
             "kind": self.kind,
             "serial": f"{self.serial:x}",
             "fingerprint": self.fingerprint,
-            "ends": self.ends.isoformat(),
+            "ends": self.not_after.isoformat(),
             "revoked": self.revoked.isoformat() if self.revoked else None,
-            "why": self.why,
+            "why": self.reason,
         }
 
 
-class TrustFolder:
+class CertificateStore:
     """What is in it, and how it is changed: each file whole, the index before what it speaks of."""
 
-    def __init__(self, path: Path, entries: Iterable[Entry] = ()) -> None:
+    def __init__(self, path: Path, entries: Iterable[CertificateRecord] = ()) -> None:
         self.path = path
-        self.entries = list(entries)
+        self.certificates = list(entries)
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Read its index; raises NoFolderError, PermissionError."""
         try:
             index = json.loads((path / INDEX).read_bytes())
-            return cls(path, [Entry.read(noted) for noted in index["certificates"]])
+            return cls(path, [CertificateRecord.from_json(noted) for noted in index["certificates"]])
         except FileNotFoundError:
-            raise NoFolderError(f"there is no authority in {path}") from None
+            raise StoreNotFoundError(f"there is no authority in {path}") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise NoFolderError(f"{path / INDEX} was changed: it is no list of certificates") from None
+            raise StoreNotFoundError(f"{path / INDEX} was changed: it is no list of certificates") from None
 
-    def latest(self) -> dict[str, Entry]:
+    def current_certificates(self) -> dict[str, CertificateRecord]:
         """The certificate that everybody has now."""
-        return {entry.name: entry for entry in self.entries}
+        return {entry.name: entry for entry in self.certificates}
 
-    def gone(self) -> list[str]:
+    def revoked_names(self) -> list[str]:
         """Who has had a certificate, and whose last one is revoked."""
-        return [entry.name for entry in self.latest().values() if entry.revoked is not None]
+        return [entry.name for entry in self.current_certificates().values() if entry.revoked is not None]
 
-    def authority(self, passphrase: bytes | None) -> PostAuthority:
+    def load_ca(self, passphrase: bytes | None) -> CertificateAuthority:
         """The authority itself; raises OSError, NoPassphraseError, UnusableKeyError."""
         certificate, key = (self.path / AUTHORITY).read_bytes(), (self.path / AUTHORITY_KEY).read_bytes()
-        return PostAuthority.load(certificate, key, passphrase)
+        return CertificateAuthority.load(certificate, key, passphrase)
 
-    def issue(self, authority: PostAuthority, hall: Hall, names: Iterable[str], days: int) -> None:
+    def issue(
+        self, authority: CertificateAuthority, deployment: Deployment, names: Iterable[str], days: int
+    ) -> None:
         """Give each of them a new certificate and key."""
         for name in names:
-            addresses = hall.broker.names if name == BROKER else ()
+            addresses = deployment.broker.names if name == BROKER else ()
             issued = authority.issue(name, days, addresses)
-            kind = BROKER if name == BROKER else hall.parties[name].kind
-            self.entries.append(Entry.of(name, kind, issued.certificate))
+            kind = BROKER if name == BROKER else deployment.principals[name].kind
+            self.certificates.append(CertificateRecord.from_certificate(name, kind, issued.certificate))
             self._write_index()
             self.write(f"{name}/{name}.key", issued.key)
             self.write(f"{name}/{name}.crt", issued.pem)
 
-    def revoke(self, names: Iterable[str], why: str, now: datetime) -> list[Entry]:
+    def revoke(self, names: Iterable[str], reason: str, now: datetime) -> list[CertificateRecord]:
         """Note all that they have as revoked; returns what was not so before."""
         wanted, revoked = set(names), []
-        for at, entry in enumerate(self.entries):
+        for at, entry in enumerate(self.certificates):
             if entry.name in wanted and entry.revoked is None:
-                self.entries[at] = replace(entry, revoked=now, why=why)
-                revoked.append(self.entries[at])
+                self.certificates[at] = replace(entry, revoked=now, reason=reason)
+                revoked.append(self.certificates[at])
         self._write_index()
         return revoked
 
-    def spread(self, authority: PostAuthority, hall: Hall) -> None:
+    def write_derived_files(self, authority: CertificateAuthority, deployment: Deployment) -> None:
         """Write everything that follows from the description and the certificates anew."""
-        for name in (BROKER, *hall.parties):
+        for name in (BROKER, *deployment.principals):
             self.write(f"{name}/{AUTHORITY}", authority.pem)
-        for party in hall.parties.values():
-            if party.kind == "gateway":
-                home = self.path / party.name
+        for principal in deployment.principals.values():
+            if principal.kind == "gateway":
+                home = self.path / principal.name
                 make_folder(home, 0o700)
                 if not (home / KEY_FILE).exists():
                     make_signing_key(home)
-                self.write(f"{SIGNED_BY}/{party.name}.pub", (home / PUBLIC_FILE).read_bytes())
-        revoked = [Revoked(one.serial, one.revoked, one.why or "lost") for one in self.entries if one.revoked]
+                self.write(f"{SIGNED_BY}/{principal.name}.pub", (home / PUBLIC_FILE).read_bytes())
+        revoked = [
+            RevokedCertificate(one.serial, one.revoked, one.reason or "lost")
+            for one in self.certificates
+            if one.revoked
+        ]
         self.write(f"{BROKER}/crl.pem", authority.revocation_list(revoked))
-        for file, text in texts(hall, self.gone()):
+        for file, text in derived_files(deployment, self.revoked_names()):
             self.write(file, text.encode())
 
-    def hand_over(self, to: Path) -> None:
+    def install_for_broker(self, directory: Path) -> None:
         """Put the broker's files where Mosquitto finds them, for its group; raises LookupError, OSError."""
         group = "mosquitto" if os.geteuid() == 0 else None  # whoever else does this is the one who runs it
-        make_folder(to, 0o750)
+        make_folder(directory, 0o750)
         for file in sorted((self.path / BROKER).iterdir()):
             text = file.read_bytes()
             if file.name == "mosquitto.conf":
-                text = text.replace(FOLDER.encode(), str(to).encode())
-            write_whole(to / file.name, text, 0o640, group=group)
+                text = text.replace(FOLDER.encode(), str(directory).encode())
+            write_whole(directory / file.name, text, 0o640, group=group)
         if group is not None:
-            shutil.chown(to, group=group)
+            shutil.chown(directory, group=group)
 
     def write(self, name: str, content: bytes) -> None:
         """Replace one file; keys for their owner alone."""
         file = self.path / name
         make_folder(file.parent, 0o700)
-        write_whole(file, content, 0o600 if file.suffix in SECRETS else 0o640)
+        write_whole(file, content, 0o600 if file.suffix in PRIVATE_SUFFIXES else 0o640)
 
     def _write_index(self) -> None:
-        index = {"version": 1, "certificates": [entry.noted() for entry in self.entries]}
+        index = {"version": 1, "certificates": [entry.to_json() for entry in self.certificates]}
         self.write(INDEX, (json.dumps(index, indent=1) + "\n").encode())
 
 
-def texts(hall: Hall, gone: Iterable[str]) -> Iterator[tuple[str, str]]:
+def derived_files(deployment: Deployment, revoked: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The files that follow from the description alone."""
-    yield f"{BROKER}/acl", access_list(hall, gone)
-    yield f"{BROKER}/mosquitto.conf", listener(hall.broker.port)
-    for party in hall.parties.values():
-        if party.kind == "gateway":
-            yield f"{party.name}/roles.toml", role_file(hall, party.site, gone)
+    yield f"{BROKER}/acl", mosquitto_acl(deployment, revoked)
+    yield f"{BROKER}/mosquitto.conf", listener_conf(deployment.broker.port)
+    for principal in deployment.principals.values():
+        if principal.kind == "gateway":
+            yield f"{principal.name}/roles.toml", role_file(deployment, principal.site, revoked)
 
 
-def init(path: Path, hall: Hall, *, days: int, passphrase: bytes | None) -> TrustFolder:
+def init(path: Path, deployment: Deployment, *, days: int, passphrase: bytes | None) -> CertificateStore:
     """Make an authority with all that the description asks for: all of it, or nothing.
 
     Raises FileExistsError where there is something already, OSError.
@@ -185,44 +191,46 @@ def init(path: Path, hall: Hall, *, days: int, passphrase: bytes | None) -> Trus
     make_folder(path.parent, 0o777)
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     try:
-        folder = TrustFolder(made)
-        authority = PostAuthority.make(f"Border post authority {' '.join(hall.sites)}"[:64])
-        folder.write(AUTHORITY_KEY, authority.secret(passphrase))
+        folder = CertificateStore(made)
+        authority = CertificateAuthority.make(f"Border post authority {' '.join(deployment.sites)}"[:64])
+        folder.write(AUTHORITY_KEY, authority.key_pem(passphrase))
         folder.write(AUTHORITY, authority.pem)
-        folder.issue(authority, hall, (BROKER, *hall.parties), days)
-        folder.spread(authority, hall)
+        folder.issue(authority, deployment, (BROKER, *deployment.principals), days)
+        folder.write_derived_files(authority, deployment)
         made.rename(path)
         flush_folder(path.parent)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    return TrustFolder(path, folder.entries)
+    return CertificateStore(path, folder.certificates)
 
 
-def due(folder: TrustFolder, hall: Hall, broken: Iterable[str], before: datetime) -> list[str]:
+def names_to_renew(
+    folder: CertificateStore, deployment: Deployment, broken: Iterable[str], before: datetime
+) -> list[str]:
     """Who needs a new certificate: those who have none, a broken one, or one that ends before then."""
-    latest, wrong = folder.latest(), set(broken)
+    latest, wrong = folder.current_certificates(), set(broken)
     return [
         name
-        for name in (BROKER, *hall.parties)
+        for name in (BROKER, *deployment.principals)
         if name not in latest
-        or (latest[name].revoked is None and (name in wrong or latest[name].ends < before))
+        or (latest[name].revoked is None and (name in wrong or latest[name].not_after < before))
     ]
 
 
-def left(folder: TrustFolder, hall: Hall) -> list[str]:
+def stale_names(folder: CertificateStore, deployment: Deployment) -> list[str]:
     """Whose certificate is in force although the description does not know them any more."""
     return [
         name
-        for name, entry in folder.latest().items()
-        if name not in (BROKER, *hall.parties) and entry.revoked is None
+        for name, entry in folder.current_certificates().items()
+        if name not in (BROKER, *deployment.principals) and entry.revoked is None
     ]
 
 
-def readable_by_others(file: Path) -> bool:
+def is_readable_by_others(file: Path) -> bool:
     """Whether more than its owner and group can read a file; raises OSError."""
     return bool(file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP))
 
 
-SOON = timedelta(days=60)
+RENEW_BEFORE = timedelta(days=60)
 """What ends within so long is renewed: the doctor speaks of it from then on."""

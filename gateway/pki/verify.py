@@ -9,15 +9,15 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
-from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, Hall
+from gateway.pki.inventory import AUTHORITY, AUTHORITY_KEY, BROKER, Deployment
 from gateway.pki.keys import private_key
-from gateway.pki.store import Entry, TrustFolder, readable_by_others, texts
+from gateway.pki.store import CertificateRecord, CertificateStore, derived_files, is_readable_by_others
 
 _UNREADABLE = (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class CertificateIssue:
     """One thing that is wrong in a folder."""
 
     file: Path
@@ -38,7 +38,7 @@ def read_certificates(file: Path) -> list[x509.Certificate]:
     return certificates
 
 
-def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether the issuer's key signed it, as it stands."""
     try:
         certificate.verify_directly_issued_by(issuer)
@@ -47,7 +47,7 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     return True
 
 
-def claims_to_be_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+def has_issuer(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether it says that this issuer made it: by name, or by its key's identifier."""
     if certificate.issuer == issuer.subject:
         return True
@@ -59,48 +59,52 @@ def claims_to_be_by(certificate: x509.Certificate, issuer: x509.Certificate) -> 
     return named.key_identifier == own.digest
 
 
-def flaws(folder: TrustFolder, hall: Hall | None = None) -> Iterator[Flaw]:
+def find_issues(folder: CertificateStore, deployment: Deployment | None = None) -> Iterator[CertificateIssue]:
     """Everything that is not as `init` and `renew` left it; with a hall, of what follows from it too."""
     try:
         authority = read_certificates(folder.path / AUTHORITY)[0]
     except (OSError, ValueError) as error:
-        yield Flaw(folder.path / AUTHORITY, None, _unusable(error))
+        yield CertificateIssue(folder.path / AUTHORITY, None, _unusable(error))
         return
-    if not issued_by(authority, authority):
-        yield Flaw(folder.path / AUTHORITY, None, "was changed: its own signature does not fit")
+    if not is_issued_by(authority, authority):
+        yield CertificateIssue(folder.path / AUTHORITY, None, "was changed: its own signature does not fit")
         return
     key = folder.path / AUTHORITY_KEY
-    if key.exists() and readable_by_others(key):
-        yield Flaw(key, None, "can be read by others: whoever has it can be anybody here")
-    for name, entry in folder.latest().items():
+    if key.exists() and is_readable_by_others(key):
+        yield CertificateIssue(key, None, "can be read by others: whoever has it can be anybody here")
+    for name, entry in folder.current_certificates().items():
         if entry.revoked is None:
             yield from _certificate(folder.path / name, entry, authority)
             if (given := folder.path / name / AUTHORITY).exists() and given.read_bytes() != _bytes(folder):
-                yield Flaw(given, name, "is not the certificate of this authority")
+                yield CertificateIssue(given, name, "is not the certificate of this authority")
     yield from _revocations(folder, authority)
-    if hall is not None:
-        for file, text in texts(hall, folder.gone()):
+    if deployment is not None:
+        for file, text in derived_files(deployment, folder.revoked_names()):
             written = folder.path / file
             if not written.exists() or written.read_text("utf-8", "replace") != text:
-                yield Flaw(
+                yield CertificateIssue(
                     written, None, "is not what the description says; `borderpost trust renew` writes it"
                 )
 
 
-def _certificate(home: Path, entry: Entry, authority: x509.Certificate) -> Iterator[Flaw]:
+def _certificate(
+    home: Path, entry: CertificateRecord, authority: x509.Certificate
+) -> Iterator[CertificateIssue]:
     file, secret = home / f"{entry.name}.crt", home / f"{entry.name}.key"
     try:
         certificate = read_certificates(file)[0]
         named = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except (OSError, ValueError) as error:
-        yield Flaw(file, entry.name, _unusable(error))
+        yield CertificateIssue(file, entry.name, _unusable(error))
         return
-    if not issued_by(certificate, authority):
-        yield Flaw(file, entry.name, "was changed, or another authority made it: the signature does not fit")
+    if not is_issued_by(certificate, authority):
+        yield CertificateIssue(
+            file, entry.name, "was changed, or another authority made it: the signature does not fit"
+        )
     elif [it.value for it in named] != [entry.name]:
-        yield Flaw(file, entry.name, f"is somebody else's, not the certificate of {entry.name}")
+        yield CertificateIssue(file, entry.name, f"is somebody else's, not the certificate of {entry.name}")
     elif certificate.fingerprint(SHA256()).hex() != entry.fingerprint:
-        yield Flaw(file, entry.name, "is not the one that was issued last")
+        yield CertificateIssue(file, entry.name, "is not the one that was issued last")
     try:
         key = private_key(secret.read_bytes())
     except PermissionError:
@@ -108,35 +112,35 @@ def _certificate(home: Path, entry: Entry, authority: x509.Certificate) -> Itera
     except FileNotFoundError:
         return  # taken to its owner's machine, as it should be
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        yield Flaw(secret, entry.name, "is no private key")
+        yield CertificateIssue(secret, entry.name, "is no private key")
         return
     try:
         fits = key.public_key() == certificate.public_key()
     except (ValueError, UnsupportedAlgorithm):
         return  # the certificate's own flaw
     if not fits:
-        yield Flaw(secret, entry.name, "is not the key of the certificate beside it")
-    if readable_by_others(secret):
-        yield Flaw(secret, entry.name, "can be read by others")
+        yield CertificateIssue(secret, entry.name, "is not the key of the certificate beside it")
+    if is_readable_by_others(secret):
+        yield CertificateIssue(secret, entry.name, "can be read by others")
 
 
-def _revocations(folder: TrustFolder, authority: x509.Certificate) -> Iterator[Flaw]:
+def _revocations(folder: CertificateStore, authority: x509.Certificate) -> Iterator[CertificateIssue]:
     file = folder.path / BROKER / "crl.pem"
     try:
         listed = x509.load_pem_x509_crl(file.read_bytes())
         genuine = listed.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        yield Flaw(file, None, _unusable(error))
+        yield CertificateIssue(file, None, _unusable(error))
         return
     if not genuine:
-        yield Flaw(file, None, "was changed: the authority's signature does not fit")
+        yield CertificateIssue(file, None, "was changed: the authority's signature does not fit")
         return
-    for entry in folder.entries:
+    for entry in folder.certificates:
         if entry.revoked and listed.get_revoked_certificate_by_serial_number(entry.serial) is None:
-            yield Flaw(file, None, f"lacks a certificate of {entry.name} that is revoked")
+            yield CertificateIssue(file, None, f"lacks a certificate of {entry.name} that is revoked")
 
 
-def _bytes(folder: TrustFolder) -> bytes:
+def _bytes(folder: CertificateStore) -> bytes:
     return (folder.path / AUTHORITY).read_bytes()
 
 
@@ -146,6 +150,6 @@ def _unusable(error: Exception) -> str:
     return "was changed: it is no certificate any more"
 
 
-def broken(folder: TrustFolder) -> set[str]:
+def unusable_names(folder: CertificateStore) -> set[str]:
     """Whose certificate or key is of no use."""
-    return {flaw.name for flaw in flaws(folder) if flaw.name is not None}
+    return {flaw.name for flaw in find_issues(folder) if flaw.name is not None}

@@ -2,12 +2,12 @@
 
 from drivers.driver import Driver, Identity
 from drivers.links.settings import Settings
-from gateway.contract.commands import CLAIM_OFFERS, offer
-from gateway.contract.envelope import schema_id
-from gateway.contract.states import DeviceDescription, EventOffer
+from gateway.contract.commands import CLAIM_COMMANDS, describe_command
+from gateway.contract.envelope import to_schema_id
+from gateway.contract.states import DeviceDescription, EventDescription
 
 
-def description(
+def describe_device(
     driver: type[Driver[Settings]], name: str, identity: Identity | None, session: str
 ) -> DeviceDescription:
     """Describe what stands at a position: `name` is the driver's, `session` this run of the gateway."""
@@ -16,16 +16,16 @@ def description(
         family=driver.family,
         identity=identity,
         events=tuple(
-            EventOffer(
+            EventDescription(
                 type=said.event_type,
-                dataschema=schema_id(said.event_type),
+                dataschema=to_schema_id(said.event_type),
                 data_class=said.data_class,
             )
-            for said in driver.says
+            for said in driver.observation_types
         ),
         commands=(
-            *(offer(driver.family, command) for command in driver.commands.values()),
-            *CLAIM_OFFERS,
+            *(describe_command(driver.family, command) for command in driver.commands.values()),
+            *CLAIM_COMMANDS,
         ),
         session=session,
     )

@@ -7,85 +7,95 @@ from typing import Any
 import structlog
 
 from drivers.observation import DataClass
-from gateway.contract.envelope import timestamp
+from gateway.contract.envelope import to_rfc3339
 from gateway.contract.states import DeviceState
-from gateway.supervision.listener import Hold
+from gateway.supervision.listener import Suppression
 
 log = structlog.get_logger()
 
 
-class Shown:
+class DeviceStateFilter:
     """One position's state. `changed` is told what everybody is to be told."""
 
-    def __init__(self, position: str, session: str, changed: Callable[[DeviceState], None]) -> None:
+    def __init__(self, position: str, session: str, on_change: Callable[[DeviceState], None]) -> None:
         self._position = position
         self._session = session
-        self._changed = changed
-        self._hold: Hold | None = None
-        self._held: DeviceState | None = None
+        self._on_change = on_change
+        self._suppression: Suppression | None = None
+        self._substitute_state: DeviceState | None = None
         """What is shown while something is kept back."""
-        self.state: DeviceState | None = None
+        self.published_state: DeviceState | None = None
         """How the device is, as everybody is told."""
-        self.really: DeviceState | None = None
+        self.actual_state: DeviceState | None = None
         """How it is, whatever is kept back."""
-        self.withheld = 0
+        self.suppressed_events = 0
         """Events kept back by the present hold."""
 
     @property
-    def keeps_pictures_back(self) -> bool:
+    def is_suppressing_previews(self) -> bool:
         """Whether nobody is shown what it sees."""
-        return self._hold is not None
+        return self._suppression is not None
 
     @property
-    def keeps_everything_back(self) -> bool:
+    def is_suppressing_all(self) -> bool:
         """Whether records are kept back as well, and what stands."""
-        return self._hold is not None and self._hold.everything
+        return self._suppression is not None and self._suppression.includes_records
 
-    def keeps_back(self, data_class: str) -> bool:
+    def count_if_suppressed(self, data_class: str) -> bool:
         """Whether an event of that class is kept back; then it is counted."""
-        kept = self._hold is not None and (self._hold.everything or data_class == DataClass.TRAVELLER)
-        self.withheld += kept
+        kept = self._suppression is not None and (
+            self._suppression.includes_records or data_class == DataClass.TRAVELLER
+        )
+        self.suppressed_events += kept
         return kept
 
-    def hold(self, hold: Hold | None) -> None:
+    def set_suppression(self, suppression: Suppression | None) -> None:
         """Keep back from now on; None: no longer."""
-        before, self._hold = self._hold, hold
-        if hold == before:
+        before, self._suppression = self._suppression, suppression
+        if suppression == before:
             return
-        self._held = None
-        if hold is not None:
-            self._held = self._made(
-                hold.condition, cause=hold.cause, text=hold.text, action=hold.action, how=hold.how
+        self._substitute_state = None
+        if suppression is not None:
+            self._substitute_state = self._make_state(
+                suppression.state_code,
+                cause=suppression.cause,
+                text=suppression.text,
+                action=suppression.action,
+                how=suppression.how,
             )
-        if before is None or hold is None or before.condition is not hold.condition:
-            self.withheld = 0
-        self._show()
+        if before is None or suppression is None or before.state_code is not suppression.state_code:
+            self.suppressed_events = 0
+        self._publish()
 
-    def enter(self, state: str, **why: Any) -> None:
+    def set_actual_state(self, state: str, **fields: Any) -> None:
         """Take note of how the device is."""
-        self.really = self._made(state, **why)
+        self.actual_state = self._make_state(state, **fields)
         log.info(
             "device_state",
             device=self._position,
-            state=self.really.state,
-            cause=self.really.cause,
-            text=self.really.text,
-            action=self.really.action,
+            state=self.actual_state.state,
+            cause=self.actual_state.cause,
+            text=self.actual_state.text,
+            action=self.actual_state.action,
         )
-        self._show()
+        self._publish()
 
-    def _made(self, state: str, **why: Any) -> DeviceState:
+    def _make_state(self, state: str, **details: Any) -> DeviceState:
         return DeviceState.model_validate(
-            {"state": state, "since": timestamp(time.time_ns()), "session": self._session, **why}
+            {"state": state, "since": to_rfc3339(time.time_ns()), "session": self._session, **details}
         )
 
-    def _show(self) -> None:
+    def _publish(self) -> None:
         """Make known how the device is, or why that is nobody's business for now."""
-        if self.really is None:
+        if self.actual_state is None:
             return
-        held = self._held
-        if held is not None and self._hold is not None and self._hold.hides(self.really.state):
-            self.state = held.model_copy(update={"provenance": self.really.provenance})
+        held = self._substitute_state
+        if (
+            held is not None
+            and self._suppression is not None
+            and self._suppression.overrides(self.actual_state.state)
+        ):
+            self.published_state = held.model_copy(update={"provenance": self.actual_state.provenance})
         else:
-            self.state = self.really
-        self._changed(self.state)
+            self.published_state = self.actual_state
+        self._on_change(self.published_state)

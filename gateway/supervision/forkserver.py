@@ -26,14 +26,14 @@ from gateway.worker import worker
 
 REQUEST_BYTES = 256 * 1024
 PR_SET_NAME = 15  # prctl(2)
-NAMES = 22_000
+INTERNED_STRINGS = 22_000
 """As many as two thirds of 32,768: a table with more than that is moved. It takes 8 ms."""
 GRACE_S = 2.0
 """How long the workers have to end by themselves once the daemon is gone, in seconds."""
 
 
 def fork_server(
-    drivers: list[str], level: str, not_for_workers: Iterable[socket.socket] = ()
+    drivers: list[str], level: str, close_in_child: Iterable[socket.socket] = ()
 ) -> tuple[int, socket.socket]:
     """Fork the server off this process; returns its pid and our end of its socket.
 
@@ -42,16 +42,16 @@ def fork_server(
     second Python has to start before the first device opens.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    _use_up_names()
+    _grow_intern_table()
     gc.collect()
     gc.freeze()
     pid = os.fork()
     if pid == 0:
         code = 70  # EX_SOFTWARE
         try:
-            for one in (ours, *not_for_workers):
+            for one in (ours, *close_in_child):
                 one.close()
-            _read_nothing()
+            _detach_stdin()
             ctypes.CDLL(None).prctl(PR_SET_NAME, b"nursery", 0, 0, 0)
             main(theirs, drivers, level)
             code = 0
@@ -63,18 +63,18 @@ def fork_server(
     return pid, ours
 
 
-def _use_up_names() -> None:
+def _grow_intern_table() -> None:
     """Let Python move its table of interned strings now, to where all processes share it.
 
     Places of strings that are forgotten are not used again, so every process comes to the end of its table
     after a quarter of an hour or a day, and then grows by half a megabyte (seen in a soak, CPython 3.11; the
     table that it moves to has room for good).
     """
-    for number in range(NAMES):
+    for number in range(INTERNED_STRINGS):
         sys.intern(f"forgotten {number}")
 
 
-def _read_nothing() -> None:
+def _detach_stdin() -> None:
     """Leave the daemon's standard input to the daemon."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -103,14 +103,14 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
                 if key.fd == wake_read:
                     os.read(wake_read, 512)
                     for pid, status in _reap(children):
-                        _tell(channel, {"pid": pid, "status": status})
+                        _send(channel, {"pid": pid, "status": status})
                     continue
                 try:
                     request, descriptors, _, _ = socket.recv_fds(channel, REQUEST_BYTES, 1)
                 except ConnectionResetError:  # closed with deaths in it that the daemon had not read
                     request, descriptors = b"", []
                 if not request:
-                    _end(children)
+                    _terminate(children)
                     return
                 pid = os.fork()
                 if pid == 0:
@@ -119,21 +119,21 @@ def main(channel: socket.socket, drivers: list[str], level: str) -> None:
                     signal.set_wakeup_fd(-1)
                     os.close(wake_read)
                     os.close(wake_write)
-                    _be_worker(json.loads(request), descriptors[0])
+                    _run_worker(json.loads(request), descriptors[0])
                 os.close(descriptors[0])
                 children.add(pid)
-                _tell(channel, {"pid": pid})
+                _send(channel, {"pid": pid})
 
 
-def _be_worker(order: dict[str, Any], descriptor: int) -> None:
+def _run_worker(spec: dict[str, Any], descriptor: int) -> None:
     """The child's whole life."""
     code = 70  # EX_SOFTWARE
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        worker.serve(worker.Order(**order), socket.socket(fileno=descriptor))
+        worker.serve(worker.WorkerSpec(**spec), socket.socket(fileno=descriptor))
         code = 0
     except BaseException as error:  # noqa: BLE001 - nothing may return into the server's loop
-        worker.log.error("worker_failed", device=order.get("position"), exc_info=error)
+        worker.log.error("worker_failed", device=spec.get("position"), exc_info=error)
     finally:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
@@ -151,12 +151,12 @@ def _reap(children: set[int]) -> list[tuple[int, int]]:
     return ended
 
 
-def _tell(channel: socket.socket, message: dict[str, Any]) -> None:
+def _send(channel: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         channel.send(json.dumps(message).encode())
 
 
-def _end(children: set[int]) -> None:
+def _terminate(children: set[int]) -> None:
     """The daemon is gone: let the workers close their devices, then make sure that none stays."""
     deadline = time.monotonic() + GRACE_S
     while children and time.monotonic() < deadline:

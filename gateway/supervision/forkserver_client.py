@@ -6,26 +6,26 @@ import os
 import socket
 import sys
 
-from gateway.worker.worker import Order
+from gateway.worker.worker import WorkerSpec
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def _set_done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 
 
-async def readable(descriptor: int) -> None:
+async def wait_readable(descriptor: int) -> None:
     """Wait until a descriptor becomes readable; a pidfd does when its process has ended."""
     loop = asyncio.get_running_loop()
     waiting: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _settle, waiting)
+    loop.add_reader(descriptor, _set_done, waiting)
     try:
         await waiting
     finally:
         loop.remove_reader(descriptor)
 
 
-class _Forked:
+class _ForkedProcess:
     """A child made by fork alone, with what the nursery needs of `asyncio.subprocess.Process`."""
 
     def __init__(self, pid: int) -> None:
@@ -46,7 +46,7 @@ class _Forked:
         pidfd = os.pidfd_open(self.pid) if self.returncode is None else -1
         if pidfd >= 0:
             try:
-                await readable(pidfd)
+                await wait_readable(pidfd)
             finally:
                 os.close(pidfd)
         code = self.returncode
@@ -54,22 +54,24 @@ class _Forked:
         return code
 
 
-class Nursery:
+class ForkServerClient:
     """The daemon's end of the fork server: asks for workers, learns of their deaths, replaces the server."""
 
-    def __init__(self, drivers: list[str], level: str, born: tuple[int, socket.socket] | None = None) -> None:
+    def __init__(
+        self, drivers: list[str], level: str, server: tuple[int, socket.socket] | None = None
+    ) -> None:
         """`born`: the server that was forked before the daemon began; None: the first fork starts one."""
         self._drivers = drivers
         self._level = level
-        self._process: asyncio.subprocess.Process | _Forked | None = None
+        self._process: asyncio.subprocess.Process | _ForkedProcess | None = None
         self._channel: socket.socket | None = None
-        if born is not None:
-            pid, self._channel = born
+        if server is not None:
+            pid, self._channel = server
             self._channel.setblocking(False)
-            self._process = _Forked(pid)
+            self._process = _ForkedProcess(pid)
         self._lock = asyncio.Lock()
 
-    async def _started(self) -> socket.socket:
+    async def _ensure_server(self) -> socket.socket:
         if self._channel is not None and self._process is not None and self._process.returncode is None:
             return self._channel
         await self.close()
@@ -89,12 +91,12 @@ class Nursery:
         self._channel = ours
         return ours
 
-    async def fork(self, order: Order, descriptor: int) -> int:
+    async def fork(self, spec: WorkerSpec, descriptor: int) -> int:
         """Make a worker process that serves `order` on `descriptor`; returns its pid; raises OSError."""
         async with self._lock:
             loop = asyncio.get_running_loop()
-            channel = await self._started()
-            socket.send_fds(channel, [json.dumps(order.as_head()).encode()], [descriptor])
+            channel = await self._ensure_server()
+            socket.send_fds(channel, [json.dumps(spec.to_head()).encode()], [descriptor])
             while True:
                 answer = await loop.sock_recv(channel, 4096)
                 if not answer:

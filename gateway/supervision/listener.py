@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from drivers.driver import Condition, Identity
+from drivers.driver import Identity, StateCode
 from drivers.links.link import Action, Cause
-from gateway.contract.commands import Outcome
+from gateway.contract.commands import CommandOutcome
 from gateway.contract.states import DeviceDescription, DeviceState
 
-PRESENT = frozenset({Condition.ONLINE, Condition.BUSY, Condition.DEGRADED})
+PRESENT_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED})
 """Conditions in which somebody is there who has said who it is."""
 
 
@@ -22,65 +22,65 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class DeviceEvent:
     """One event as a worker handed it up."""
 
     event_type: str
     data_class: str
-    open_event: bytes
+    partial_event: bytes
     images: tuple[Image, ...]
-    boot_ns: int
+    received_boot_ns: int
     """When, by the boot clock: its life counts from then."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Suppression:
     """Why nothing that a device says about persons reaches anybody for now, and what is shown instead."""
 
-    condition: Condition
+    state_code: StateCode
     text: str
     cause: Cause | None = None
     action: Action = Action.NONE
     how: str = ""
-    everything: bool = False
+    includes_records: bool = False
     """Whether records are kept back as well, and what stands."""
 
-    def hides(self, condition: Condition) -> bool:
+    def overrides(self, state_code: StateCode) -> bool:
         """Whether it is shown instead of how the device is: one that is not there cannot be accepted."""
-        return self.condition is Condition.MAINTENANCE or condition in PRESENT
+        return self.state_code is StateCode.MAINTENANCE or state_code in PRESENT_STATES
 
 
-class Above(Protocol):
+class DeviceListener(Protocol):
     """What the supervisor hands things to."""
 
-    def heard(self, position: str, heard: Heard) -> None:
+    def on_event(self, position: str, event: DeviceEvent) -> None:
         """A device said something."""
         ...
 
-    def state_changed(self, position: str, state: DeviceState) -> None:
+    def on_state(self, position: str, state: DeviceState) -> None:
         """How a device is now."""
         ...
 
-    def description_changed(self, position: str, description: DeviceDescription) -> None:
+    def on_description(self, position: str, description: DeviceDescription) -> None:
         """What stands at a position now."""
         ...
 
-    def identified(self, position: str, identity: Identity) -> None:
+    def on_identity(self, position: str, identity: Identity) -> None:
         """Who answered; told before anything that it says."""
         ...
 
-    def counted(self, position: str, counts: dict[str, Any]) -> None:
+    def on_counters(self, position: str, counts: dict[str, Any]) -> None:
         """What has happened there since the last time, by the worker's counters."""
         ...
 
-    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
+    def on_command_result(self, position: str, command_ref: int, outcome: CommandOutcome) -> None:
         """How a command that was handed down ended. Each is told once."""
         ...
 
-    def glimpsed(self, position: str, station: str, picture: bytes) -> None:
+    def on_preview_frame(self, position: str, station: str, frame: bytes) -> None:
         """What a camera sees now, for one station; empty: that is over."""
         ...
 
-    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
+    def on_last_value(self, position: str, event_type: str, last_value: bytes | None) -> None:
         """What the device said last of a kind that stands; None: it is not there any more."""
         ...

@@ -12,94 +12,103 @@ from typing import Any
 
 import structlog
 
-from drivers.command import Call, Command
-from drivers.driver import Condition, Driver, Identity, load_driver
+from drivers.command import CommandSpec, Invocation
+from drivers.driver import Driver, Identity, StateCode, load_driver
 from drivers.links.link import Action, Cause
 from drivers.links.settings import Settings
 from gateway.common.backoff import Backoff
-from gateway.contract.commands import CommandState, Outcome
-from gateway.contract.last_values import close_standing
+from gateway.contract.commands import CommandOutcome, CommandState
+from gateway.contract.last_values import complete_last_value
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.states import DeviceState
-from gateway.ipc.frames import BrokenCorridorError, Corridor, Kind
-from gateway.ipc.rpc import Piece, Questions, Refusal
-from gateway.supervision.description import description
-from gateway.supervision.device_state import Shown
-from gateway.supervision.forkserver_client import Nursery, readable
-from gateway.supervision.listener import Above, Heard, Hold, Image
-from gateway.worker.worker import Order
+from gateway.ipc.frames import FrameConnection, FrameError, FrameType
+from gateway.ipc.rpc import ResponseChunk, RpcClient, RpcError
+from gateway.supervision.description import describe_device
+from gateway.supervision.device_state import DeviceStateFilter
+from gateway.supervision.forkserver_client import ForkServerClient, wait_readable
+from gateway.supervision.listener import DeviceEvent, DeviceListener, Image, Suppression
+from gateway.worker.worker import WorkerSpec
 
 log = structlog.get_logger()
 
-STABLE_S = 60.0
+STABLE_AFTER_S = 60.0
 """A worker that lived this long had a life: its next start does not wait."""
 
 
-WORKER_ENDED = {
+WORKER_ENDED_TEXTS = {
     Cause.CRASHED: "The device's own process ended and is started again.",
     Cause.SILENT: "The device's own process gave no sign of life and is replaced.",
 }
 
 
-def _outcome(head: dict[str, Any], result: bytes) -> Outcome:
+def _to_outcome(head: dict[str, Any], result: bytes) -> CommandOutcome:
     reason = head["reason"] and CommandReason(head["reason"])
-    return Outcome(CommandState(head["state"]), reason, head["text"], head["how"], result)
+    return CommandOutcome(CommandState(head["state"]), reason, head["text"], head["how"], result)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WorkerLimits:
     """What a worker process may take, in seconds."""
 
-    silent_s: float
-    stop_s: float
+    heartbeat_timeout_s: float
+    stop_timeout_s: float
 
 
-class Supervised:
+class DeviceSupervisor:
     """One position: the process that serves it now, and what is known of its device."""
 
-    def __init__(self, order: Order, limits: Limits, nursery: Nursery, above: Above, session: str) -> None:
-        self.order = order
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        limits: WorkerLimits,
+        forkserver: ForkServerClient,
+        listener: DeviceListener,
+        session: str,
+    ) -> None:
+        self.spec = spec
         self._limits = limits
-        self._nursery = nursery
-        self._above = above
+        self._forkserver = forkserver
+        self._listener = listener
         self._session = session
-        self._driver: type[Driver[Settings]] = load_driver(order.driver)
+        self._driver: type[Driver[Settings]] = load_driver(spec.driver)
         self._identity: Identity | None = None
-        self._shown = Shown(order.position, session, lambda state: above.state_changed(order.position, state))
+        self._state_filter = DeviceStateFilter(
+            spec.position, session, lambda state: listener.on_state(spec.position, state)
+        )
         self._images: list[Image] = []
-        self._standing: dict[str, bytes] = {}
-        self._tickets: set[int] = set()
+        self._last_values: dict[str, bytes] = {}
+        self._pending_commands: set[int] = set()
         """Commands that the worker has not answered yet."""
-        self._corridor: Corridor | None = None
+        self._connection: FrameConnection | None = None
         self._pid = 0
         self._pidfd = -1
-        self._last_beat = 0.0
-        self._acts_at = 0.0
+        self._last_heartbeat = 0.0
+        self._next_action_at = 0.0
         """When whoever looks after the process has something to do next, at the latest."""
         self._paused = False
         self._stopping = False
-        self._ended: asyncio.Event = asyncio.Event()
+        self._connection_lost: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._questions = Questions(self._send)
-        self._served = asyncio.Event()
+        self._rpc = RpcClient(self._send)
+        self._ready = asyncio.Event()
         """Set while there is a process to ask."""
-        self._asked_to_end = False
-        self._hurry = asyncio.Event()
+        self._restart_requested = False
+        self._retry_now = asyncio.Event()
         self.counters: dict[str, Any] = {}
-        self.good_ns = 0
+        self.last_good_read_ns = 0
         """When something was last read well here, in nanoseconds since 1970; 0: not in this run."""
         self.restarts = 0
 
     def start(self) -> None:
         """Begin to serve the position."""
         # What an earlier run left at brokers is history, even where its outbox had no time to note the topic.
-        for said in self._driver.says:
-            if said.stands:
-                self._above.stands(self.order.position, said.event_type, None)
-        self.describe()
-        self._enter(Condition.STARTING)
-        self._acts_at = asyncio.get_running_loop().time()
-        self._task = asyncio.create_task(self._keep_alive(), name=f"supervise {self.order.position}")
+        for said in self._driver.observation_types:
+            if said.is_state:
+                self._listener.on_last_value(self.spec.position, said.event_type, None)
+        self.publish_description()
+        self._set_state(StateCode.STARTING)
+        self._next_action_at = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._run(), name=f"supervise {self.spec.position}")
 
     async def stop(self) -> None:
         """Close the device and end its process, by force when it takes too long."""
@@ -108,78 +117,80 @@ class Supervised:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        if self._corridor is not None:
-            self._corridor.send(Kind.STOP)
+        if self._connection is not None:
+            self._connection.send(FrameType.STOP)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._limits.stop_s):
-                    await self._ended.wait()
-                    await self._process_gone()
-        await self._end()
+                async with asyncio.timeout(self._limits.stop_timeout_s):
+                    await self._connection_lost.wait()
+                    await self._wait_exited()
+        await self._clean_up()
 
-    def alive(self, patience_s: float) -> bool:
+    def is_alive(self, patience_s: float) -> bool:
         """Whether its process is looked after; `patience_s` is how late that may be."""
         if self._task is None or self._stopping:
             return True
-        return not self._task.done() and asyncio.get_running_loop().time() <= self._acts_at + patience_s
+        return (
+            not self._task.done() and asyncio.get_running_loop().time() <= self._next_action_at + patience_s
+        )
 
-    def tell_again(self) -> None:
+    def republish(self) -> None:
         """Make known once more all that is retained, to somebody who has just come."""
-        self.describe()
-        if self.state is not None:
-            self._above.state_changed(self.order.position, self.state)
-        self._tell_what_stands()
+        self.publish_description()
+        if self.published_state is not None:
+            self._listener.on_state(self.spec.position, self.published_state)
+        self._publish_last_values()
 
     def pause(self) -> None:
         """Take no more events from this device for now, nor from the next process that serves it."""
         self._paused = True
-        if self._corridor is not None:
-            self._corridor.pause()
+        if self._connection is not None:
+            self._connection.pause()
 
     def resume(self) -> None:
         """Take events again."""
         self._paused = False
-        if self._corridor is not None:
-            self._corridor.resume()
+        if self._connection is not None:
+            self._connection.resume()
 
     @property
-    def state(self) -> DeviceState | None:
+    def published_state(self) -> DeviceState | None:
         """How the device is, as everybody is told."""
-        return self._shown.state
+        return self._state_filter.published_state
 
     @property
-    def really(self) -> DeviceState | None:
+    def actual_state(self) -> DeviceState | None:
         """How it is, whatever is kept back."""
-        return self._shown.really
+        return self._state_filter.actual_state
 
     @property
-    def withheld(self) -> int:
+    def suppressed_events(self) -> int:
         """Events kept back by the present hold."""
-        return self._shown.withheld
+        return self._state_filter.suppressed_events
 
     @property
-    def condition(self) -> Condition:
+    def state_code(self) -> StateCode:
         """How the device is."""
-        return self.state.state if self.state is not None else Condition.STARTING
+        return self.published_state.state if self.published_state is not None else StateCode.STARTING
 
     @property
-    def commands(self) -> Mapping[str, Command]:
+    def commands(self) -> Mapping[str, CommandSpec]:
         """What it can be told to do, by verb."""
         return self._driver.commands
 
-    def obey(self, ticket: int, verb: str, call: Call, args: bytes) -> bool:
+    def send_command(self, command_ref: int, verb: str, call: Invocation, args: bytes) -> bool:
         """Hand a command down; False when there is no process to take it. Else it is answered, once.
 
         It is never handed to another process: what a worker that died had begun, nobody knows.
         """
-        if self._corridor is None:
+        if self._connection is None:
             return False
-        self._tickets.add(ticket)
-        self._corridor.send(Kind.COMMAND, {"ticket": ticket, "verb": verb, **asdict(call)}, args)
+        self._pending_commands.add(command_ref)
+        self._connection.send(FrameType.COMMAND, {"ticket": command_ref, "verb": verb, **asdict(call)}, args)
         return True
 
-    def claimed_by(self, holder: str | None) -> None:
+    def set_claim_holder(self, holder: str | None) -> None:
         """Let the device know who has it from now on."""
-        self._send(Kind.CLAIM, {"holder": holder})
+        self._send(FrameType.CLAIM, {"holder": holder})
 
     # What technicians ask for
 
@@ -196,222 +207,224 @@ class Supervised:
     @property
     def pid(self) -> int | None:
         """The process that serves it, while there is one."""
-        return self._pid if self._corridor is not None else None
+        return self._pid if self._connection is not None else None
 
-    async def served(self) -> None:
+    async def wait_ready(self) -> None:
         """Wait until there is a process to ask."""
-        await self._served.wait()
+        await self._ready.wait()
 
-    def ask(self, what: str, **head: Any) -> AsyncGenerator[Piece]:
+    def stream(self, method: str, **head: Any) -> AsyncGenerator[ResponseChunk]:
         """Ask the worker; see `gateway.worker.diagnostics`. The answer ends with the process; raises Refusal."""
-        if self._corridor is None:
-            raise Refusal("unavailable", "The device's own process is just being replaced.", "Try again.")
-        return self._questions.ask(what, **head)
+        if self._connection is None:
+            raise RpcError("unavailable", "The device's own process is just being replaced.", "Try again.")
+        return self._rpc.stream(method, **head)
 
     async def restart(self) -> None:
         """Have the process replaced at once; no other device notices. Returns when there is another one."""
-        self._hurry.set()
-        if self._corridor is None:
+        self._retry_now.set()
+        if self._connection is None:
             return
-        self._served.clear()
-        ended, self._asked_to_end = self._ended, True
-        self._send(Kind.STOP)
+        self._ready.clear()
+        ended, self._restart_requested = self._connection_lost, True
+        self._send(FrameType.STOP)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.stop_s):
+            async with asyncio.timeout(self._limits.stop_timeout_s):
                 await ended.wait()
         ended.set()  # a process that does not end is killed by who waits for this
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.stop_s):
-                await self._served.wait()
+            async with asyncio.timeout(self._limits.stop_timeout_s):
+                await self._ready.wait()
 
-    def hold(self, hold: Hold | None) -> None:
+    def set_suppression(self, suppression: Suppression | None) -> None:
         """Keep back what the device says from now on; None: no longer. What was kept back is gone."""
-        before = self._shown.keeps_everything_back
-        self._shown.hold(hold)
-        if self._shown.keeps_everything_back and not before:
-            for event_type in self._standing:
-                self._above.stands(self.order.position, event_type, None)
+        before = self._state_filter.is_suppressing_all
+        self._state_filter.set_suppression(suppression)
+        if self._state_filter.is_suppressing_all and not before:
+            for event_type in self._last_values:
+                self._listener.on_last_value(self.spec.position, event_type, None)
         elif before:
-            self._tell_what_stands()
+            self._publish_last_values()
 
-    async def _keep_alive(self) -> None:
-        backoff = Backoff(self.order.backoff_first_s, self.order.backoff_max_s)
+    async def _run(self) -> None:
+        backoff = Backoff(self.spec.backoff_first_s, self.spec.backoff_max_s)
         loop = asyncio.get_running_loop()
         while True:
-            self._hurry.clear()
-            self._acts_at = born = loop.time()
+            self._retry_now.clear()
+            self._next_action_at = born = loop.time()
             try:
-                await self._begin()
-                cause = await self._watch()
+                await self._fork_worker()
+                cause = await self._wait_for_failure()
             except OSError as error:
-                log.error("worker_not_started", device=self.order.position, exc_info=error)
+                log.error("worker_not_started", device=self.spec.position, exc_info=error)
                 cause = Cause.CRASHED
             # A process in the kernel's hands ends when the kernel lets it: that is one device's trouble.
-            self._acts_at = math.inf
-            await self._end()
+            self._next_action_at = math.inf
+            await self._clean_up()
             self.restarts += 1
-            if self._asked_to_end:
-                self._asked_to_end = False
-                self._enter(Condition.STARTING)
+            if self._restart_requested:
+                self._restart_requested = False
+                self._set_state(StateCode.STARTING)
                 continue
             first = self.restarts == 1
-            stable = loop.time() - born >= STABLE_S
+            stable = loop.time() - born >= STABLE_AFTER_S
             if stable:
                 backoff.reset()
             # A first death after a good life is answered at once: a counter waits. A series is not.
             wait_s = 0.0 if stable or first else backoff.next_s()
-            log.warning("worker_ended", device=self.order.position, cause=cause, seconds=round(wait_s, 2))
-            self._enter(
-                Condition.OFFLINE,
+            log.warning("worker_ended", device=self.spec.position, cause=cause, seconds=round(wait_s, 2))
+            self._set_state(
+                StateCode.OFFLINE,
                 cause=cause,
-                text=WORKER_ENDED[cause],
+                text=WORKER_ENDED_TEXTS[cause],
                 action=Action.WAIT,
                 how="If it repeats: replug the device, then send a diagnostics bundle to support.",
             )
-            self._acts_at = loop.time() + wait_s
+            self._next_action_at = loop.time() + wait_s
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
-                    await self._hurry.wait()
+                    await self._retry_now.wait()
 
-    async def _begin(self) -> None:
+    async def _fork_worker(self) -> None:
         """Fork a worker; raises OSError."""
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                self._pid = await self._nursery.fork(self.order, theirs.fileno())
+                self._pid = await self._forkserver.fork(self.spec, theirs.fileno())
                 with contextlib.suppress(ProcessLookupError):
                     self._pidfd = os.pidfd_open(self._pid)
             except BaseException:
                 ours.close()
                 raise
-        self._ended = asyncio.Event()
+        self._connection_lost = asyncio.Event()
         self._images = []
         self.counters = {}
-        self._last_beat = loop.time()
-        corridor = Corridor(self._received, self._ended.set)
-        self._corridor = corridor
-        await loop.create_unix_connection(lambda: corridor, sock=ours)
+        self._last_heartbeat = loop.time()
+        connection = FrameConnection(self._on_frame, self._connection_lost.set)
+        self._connection = connection
+        await loop.create_unix_connection(lambda: connection, sock=ours)
         if self._paused:
-            corridor.pause()
-        self._served.set()
+            connection.pause()
+        self._ready.set()
 
-    async def _watch(self) -> Cause:
+    async def _wait_for_failure(self) -> Cause:
         """Wait until the worker is gone or silent for too long."""
         loop = asyncio.get_running_loop()
         while True:
             before = loop.time()
-            self._acts_at = before + self.order.heartbeat_s
+            self._next_action_at = before + self.spec.heartbeat_interval_s
             try:
-                async with asyncio.timeout(self.order.heartbeat_s):
-                    await self._ended.wait()
+                async with asyncio.timeout(self.spec.heartbeat_interval_s):
+                    await self._connection_lost.wait()
                 return Cause.CRASHED
             except TimeoutError:
                 now = loop.time()
                 # Our own loop may have been stopped (a suspended machine, a debugger): that is no evidence.
                 # Nor is silence while we do not listen.
-                if self._paused or now - before > 2 * self.order.heartbeat_s:
-                    self._last_beat = now
-                elif now - self._last_beat > self._limits.silent_s:
+                if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
+                    self._last_heartbeat = now
+                elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
                     return Cause.SILENT
 
-    async def _end(self) -> None:
+    async def _clean_up(self) -> None:
         """Make sure that nothing of this worker is left: what it said, what it owes, its process."""
-        self._nothing_stands()
-        self._served.clear()
-        self._questions.gone("The device's own process has ended.")
-        while self._tickets:
-            outcome = Outcome.failed(CommandReason.STOPPING if self._stopping else CommandReason.WORKER_LOST)
-            self._above.answered(self.order.position, self._tickets.pop(), outcome)
-        if self._corridor is not None:
-            self._corridor.close()
-            self._corridor = None
+        self._clear_last_values()
+        self._ready.clear()
+        self._rpc.connection_lost("The device's own process has ended.")
+        while self._pending_commands:
+            outcome = CommandOutcome.failed(
+                CommandReason.STOPPING if self._stopping else CommandReason.WORKER_LOST
+            )
+            self._listener.on_command_result(self.spec.position, self._pending_commands.pop(), outcome)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         if self._pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-            await self._process_gone()
+            await self._wait_exited()
             os.close(self._pidfd)
             self._pidfd = -1
 
-    async def _process_gone(self) -> None:
+    async def _wait_exited(self) -> None:
         """Wait until the kernel has ended the process: only then is its device free for the next one."""
         if self._pidfd >= 0:
-            await readable(self._pidfd)
+            await wait_readable(self._pidfd)
 
-    def _received(self, kind: Kind, head: dict[str, Any], body: bytes) -> None:
+    def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:
         """Take one frame from the worker."""
         match kind:
-            case Kind.EVENT:
+            case FrameType.EVENT:
                 images, self._images = self._images, []
-                if self._shown.keeps_back(head["class"]):
+                if self._state_filter.count_if_suppressed(head["class"]):
                     return
-                self._above.heard(
-                    self.order.position,
-                    Heard(head["type"], head["class"], body, tuple(images), head["boot_ns"]),
+                self._listener.on_event(
+                    self.spec.position,
+                    DeviceEvent(head["type"], head["class"], body, tuple(images), head["boot_ns"]),
                 )
-            case Kind.BLOB:
+            case FrameType.BLOB:
                 self._images.append(Image(head["role"], head["media_type"], body))
-            case Kind.BEAT:
-                self._last_beat = asyncio.get_running_loop().time()
-                self._count(head)
-            case Kind.IDENTITY:
+            case FrameType.HEARTBEAT:
+                self._last_heartbeat = asyncio.get_running_loop().time()
+                self._on_counters(head)
+            case FrameType.IDENTITY:
                 self._identity = Identity.model_validate(head)
-                self._above.identified(self.order.position, self._identity)
-                self.describe()
-            case Kind.STATE:
-                self._enter(**head)
-            case Kind.TOLD:
-                self._questions.told(head, body)
-            case Kind.GLIMPSE:
-                if not body or not self._shown.keeps_pictures_back:
-                    self._above.glimpsed(self.order.position, head["station"], body)
-            case Kind.NOW:
-                self._stands(head.get("type"), body)
-            case Kind.ANSWER:
-                if (ticket := head["ticket"]) in self._tickets:
-                    self._tickets.remove(ticket)
-                    self._above.answered(self.order.position, ticket, _outcome(head, body))
+                self._listener.on_identity(self.spec.position, self._identity)
+                self.publish_description()
+            case FrameType.STATE:
+                self._set_state(**head)
+            case FrameType.RESPONSE_CHUNK:
+                self._rpc.on_chunk(head, body)
+            case FrameType.PREVIEW:
+                if not body or not self._state_filter.is_suppressing_previews:
+                    self._listener.on_preview_frame(self.spec.position, head["station"], body)
+            case FrameType.LAST_VALUE:
+                self._on_last_value(head.get("type"), body)
+            case FrameType.COMMAND_RESULT:
+                if (ticket := head["ticket"]) in self._pending_commands:
+                    self._pending_commands.remove(ticket)
+                    self._listener.on_command_result(self.spec.position, ticket, _to_outcome(head, body))
             case _:
-                raise BrokenCorridorError(f"a worker may not send {kind.name}")
+                raise FrameError(f"a worker may not send {kind.name}")
 
-    def _count(self, counters: dict[str, Any]) -> None:
+    def _on_counters(self, counters: dict[str, Any]) -> None:
         """Pass on what was counted since the last beat."""
-        self.good_ns = counters.pop("good_ns") or self.good_ns
+        self.last_good_read_ns = counters.pop("good_ns") or self.last_good_read_ns
         before, self.counters = self.counters, counters
         counts = {name: value - before.get(name, 0) for name, value in counters.items()}
         if any(counts.values()):
-            self._above.counted(self.order.position, counts)
+            self._listener.on_counters(self.spec.position, counts)
 
-    def _send(self, kind: Kind, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
-        if self._corridor is not None:
-            self._corridor.send(kind, head, body)
+    def _send(self, kind: FrameType, head: dict[str, Any] | None = None, body: bytes = b"") -> None:
+        if self._connection is not None:
+            self._connection.send(kind, head, body)
 
-    def _enter(self, state: str, **why: Any) -> None:
+    def _set_state(self, state: str, **details: Any) -> None:
         """Take note of how the device is."""
-        if state in (Condition.OFFLINE, Condition.NO_DEVICE):
-            self._nothing_stands()
-        self._shown.enter(state, **why)
+        if state in (StateCode.OFFLINE, StateCode.NO_DEVICE):
+            self._clear_last_values()
+        self._state_filter.set_actual_state(state, **details)
 
-    def _stands(self, event_type: str | None, opened: bytes) -> None:
+    def _on_last_value(self, event_type: str | None, opened: bytes) -> None:
         """Make known what stands from now on."""
         if event_type is None:
-            self._nothing_stands()
+            self._clear_last_values()
         else:
-            self._standing[event_type] = standing = close_standing(opened, self._session)
-            if not self._shown.keeps_everything_back:
-                self._above.stands(self.order.position, event_type, standing)
+            self._last_values[event_type] = last_value = complete_last_value(opened, self._session)
+            if not self._state_filter.is_suppressing_all:
+                self._listener.on_last_value(self.spec.position, event_type, last_value)
 
-    def _tell_what_stands(self) -> None:
-        if not self._shown.keeps_everything_back:
-            for event_type, standing in self._standing.items():
-                self._above.stands(self.order.position, event_type, standing)
+    def _publish_last_values(self) -> None:
+        if not self._state_filter.is_suppressing_all:
+            for event_type, last_value in self._last_values.items():
+                self._listener.on_last_value(self.spec.position, event_type, last_value)
 
-    def _nothing_stands(self) -> None:
-        while self._standing:
-            event_type, _ = self._standing.popitem()
-            self._above.stands(self.order.position, event_type, None)
+    def _clear_last_values(self) -> None:
+        while self._last_values:
+            event_type, _ = self._last_values.popitem()
+            self._listener.on_last_value(self.spec.position, event_type, None)
 
-    def describe(self) -> None:
+    def publish_description(self) -> None:
         """Make known what stands here."""
-        described = description(self._driver, self.order.driver, self._identity, self._session)
-        self._above.description_changed(self.order.position, described)
+        described = describe_device(self._driver, self.spec.driver, self._identity, self._session)
+        self._listener.on_description(self.spec.position, described)

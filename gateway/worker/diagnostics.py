@@ -13,173 +13,183 @@ from typing import Any
 import structlog
 from pydantic_core import to_json
 
-from drivers.command import Failed, Refused
+from drivers.command import CommandFailure, CommandRefusal
 from drivers.driver import BadFrame, Driver, Identity
 from drivers.links.link import LinkError
 from drivers.links.settings import Settings
-from drivers.observation import Observation, Outcome, redacted
-from drivers.self_test import CheckLevel, CheckStep, Trial
-from gateway.contract.envelope import Provenance, timestamp
-from gateway.ipc.rpc import Bounded, Refusal
-from gateway.worker.wire_tap import Meaning, Wiretap
+from drivers.observation import Observation, Outcome, redact
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
+from gateway.contract.envelope import Provenance, to_rfc3339
+from gateway.ipc.rpc import BoundedStream, RpcError
+from gateway.worker.wire_tap import DescribeChunk, WireTap
 
 log = structlog.get_logger()
 
-TAIL = 20
-SETTLE_S, SETTLE_IMAGES_S = 30.0, 0.1
+KEPT_EVENTS = 20
+RENDER_DELAY_S, RENDER_DELAY_IMAGES_S = 30.0, 0.1
 """How long what was said waits to be made presentable, in seconds: of what comes quicker, only the last are.
 
 What has images does not wait long, because they weigh. Who asks does not wait at all. Nobody's data stay here
 for longer.
 """
-LIMITS_S = {"internal": 30.0, "external": 30.0, "interactive": 75.0}
+CHECK_TIMEOUTS_S = {"internal": 30.0, "external": 30.0, "interactive": 75.0}
 """What a check of a level may take, in seconds."""
 
 
-class Workbench:
+class WorkerDiagnostics:
     """What one worker knows of its device that a technician may."""
 
     def __init__(
         self,
         position: str,
         expect_firmware: str | None = None,
-        meaning: Meaning = lambda _direction, _chunk: "",
+        describe_chunk: DescribeChunk = lambda _direction, _chunk: "",
     ) -> None:
         self._position = position
         self._expect_firmware = expect_firmware
-        self.wiretap = Wiretap(meaning)
-        self._fresh: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=TAIL)
-        self._tail: deque[bytes] = deque(maxlen=TAIL)
-        self._settling: asyncio.TimerHandle | None = None
-        self._watching: list[Bounded] = []
-        self._heard: asyncio.Queue[Observation] | None = None
+        self.wire_tap = WireTap(describe_chunk)
+        self._pending: deque[tuple[int, int, Provenance, Observation | BadFrame]] = deque(maxlen=KEPT_EVENTS)
+        self._rendered: deque[bytes] = deque(maxlen=KEPT_EVENTS)
+        self._render_timer: asyncio.TimerHandle | None = None
+        self._subscribers: list[BoundedStream] = []
+        self._check_observations: asyncio.Queue[Observation] | None = None
         """What is said while a check runs."""
-        self._limit: asyncio.Timeout | None = None
-        self._opened: tuple[Driver[Settings], Identity] | None = None
+        self._check_timeout: asyncio.Timeout | None = None
+        self._device: tuple[Driver[Settings], Identity] | None = None
 
-    def opened(self, driver: Driver[Settings], identity: Identity) -> None:
+    def on_opened(self, driver: Driver[Settings], identity: Identity) -> None:
         """A device is there that can be checked."""
-        self._opened = driver, identity
+        self._device = driver, identity
 
-    def closed(self) -> None:
+    def on_closed(self) -> None:
         """It is not there any more; a check of it is over."""
-        self._opened = None
-        if self._limit is not None:
-            self._limit.reschedule(asyncio.get_running_loop().time())
+        self._device = None
+        if self._check_timeout is not None:
+            self._check_timeout.reschedule(asyncio.get_running_loop().time())
 
-    def said(
-        self, unix_ns: int, provenance: Provenance, what: Observation | BadFrame, heard_ns: int = 0
+    def on_observation(
+        self,
+        unix_ns: int,
+        provenance: Provenance,
+        observation: Observation | BadFrame,
+        received_boot_ns: int = 0,
     ) -> None:
         """Take note of what has been handed up; `heard_ns`: when an event was heard, since boot."""
-        self._fresh.append((heard_ns, unix_ns, provenance, what))
-        if self._heard is not None and isinstance(what, Observation):
-            self._heard.put_nowait(what)
-        if self._watching:
-            self._settle()
-        elif isinstance(what, Observation) and what.attachments:
-            self._settle_within(SETTLE_IMAGES_S)
-        elif self._settling is None:
-            self._settle_within(SETTLE_S)
+        self._pending.append((received_boot_ns, unix_ns, provenance, observation))
+        if self._check_observations is not None and isinstance(observation, Observation):
+            self._check_observations.put_nowait(observation)
+        if self._subscribers:
+            self._render_pending()
+        elif isinstance(observation, Observation) and observation.attachments:
+            self._render_within(RENDER_DELAY_IMAGES_S)
+        elif self._render_timer is None:
+            self._render_within(RENDER_DELAY_S)
 
-    def _settle_within(self, seconds: float) -> None:
+    def _render_within(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + seconds
-        if self._settling is not None:
-            if self._settling.when() <= due_s:
+        if self._render_timer is not None:
+            if self._render_timer.when() <= due_s:
                 return
-            self._settling.cancel()
-        self._settling = loop.call_at(due_s, self._settle)
+            self._render_timer.cancel()
+        self._render_timer = loop.call_at(due_s, self._render_pending)
 
-    def _settle(self) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
-        while self._fresh:
-            heard_ns, unix_ns, provenance, what = self._fresh.popleft()
+    def _render_pending(self) -> None:
+        if self._render_timer is not None:
+            self._render_timer.cancel()
+            self._render_timer = None
+        while self._pending:
+            heard_ns, unix_ns, provenance, what = self._pending.popleft()
             view = self._view(unix_ns, provenance, what)
-            self._tail.append(view)
-            for watcher in self._watching:
-                watcher.put(heard_ns.to_bytes(8) + view)
+            self._rendered.append(view)
+            for watcher in self._subscribers:
+                watcher.append(heard_ns.to_bytes(8) + view)
 
-    def _view(self, unix_ns: int, provenance: Provenance, what: Observation | BadFrame) -> bytes:
+    def _view(self, unix_ns: int, provenance: Provenance, observation: Observation | BadFrame) -> bytes:
         """The JSON of an EventView."""
         data: Any
-        if isinstance(what, BadFrame):
-            event_type, data = "bad_frame", {"fault": what.fault, "size": len(what.wire)}
+        if isinstance(observation, BadFrame):
+            event_type, data = "bad_frame", {"fault": observation.fault, "size": len(observation.wire)}
         else:
-            event_type, data = what.event_type, redacted(what)
+            event_type, data = observation.event_type, redact(observation)
             del data["transaction"], data["wire"]  # no part of what was said
         return to_json(
             {
                 "position": self._position,
                 "type": event_type,
-                "at": timestamp(unix_ns),
+                "at": to_rfc3339(unix_ns),
                 "provenance": provenance,
                 "data": data,
             }
         )
 
-    def answer(self, head: dict[str, Any], _body: bytes) -> AsyncGenerator[bytes]:
+    def serve_request(self, head: dict[str, Any], _body: bytes) -> AsyncGenerator[bytes]:
         """Answer a question of the daemon's: `tail`, `watch`, `trace` or `check`; raises Refusal."""
         match head["what"]:
             case "tail":
-                return self._last()
+                return self._last_events()
             case "watch":
-                return self._watch()
+                return self._subscribe()
             case "trace":
-                return self.wiretap.watch(reveal=head["reveal"])
+                return self.wire_tap.subscribe(reveal=head["reveal"])
             case "check":
-                return self._check(CheckLevel(head["level"]))
+                return self._check(SelfTestLevel(head["level"]))
             case what:
-                raise Refusal("unknown", f"A worker cannot answer {what}.")
+                raise RpcError("unknown", f"A worker cannot answer {what}.")
 
-    async def _last(self) -> AsyncGenerator[bytes]:
-        self._settle()
-        yield b"[" + b",".join(self._tail) + b"]"
+    async def _last_events(self) -> AsyncGenerator[bytes]:
+        self._render_pending()
+        yield b"[" + b",".join(self._rendered) + b"]"
 
-    async def _watch(self) -> AsyncGenerator[bytes]:
+    async def _subscribe(self) -> AsyncGenerator[bytes]:
         """What is said, each as eight bytes of when it was heard and the JSON of an EventView."""
-        self._settle()
-        watcher = Bounded()
-        self._watching.append(watcher)
+        self._render_pending()
+        watcher = BoundedStream()
+        self._subscribers.append(watcher)
         try:
             async for piece in watcher:
                 yield piece.body
         finally:
-            self._watching.remove(watcher)
+            self._subscribers.remove(watcher)
 
-    async def _check(self, level: CheckLevel) -> AsyncGenerator[bytes]:
+    async def _check(self, level: SelfTestLevel) -> AsyncGenerator[bytes]:
         """Try the device, step by step, each as the JSON of a CheckStep."""
-        if self._heard is not None:
-            raise Refusal("conflict", "Another check of this device runs.", "Wait for its end.")
-        if self._opened is None:
-            raise Refusal("conflict", "The device is not there, so nothing of it can be tried.")
-        driver, identity = self._opened
-        if level not in levels(type(driver)):
-            raise Refusal("conflict", f"This device has no check of the level {level}.")
-        self._heard = asyncio.Queue()
+        if self._check_observations is not None:
+            raise RpcError("conflict", "Another check of this device runs.", "Wait for its end.")
+        if self._device is None:
+            raise RpcError("conflict", "The device is not there, so nothing of it can be tried.")
+        driver, identity = self._device
+        if level not in check_levels(type(driver)):
+            raise RpcError("conflict", f"This device has no check of the level {level}.")
+        self._check_observations = asyncio.Queue()
         try:
-            async with asyncio.timeout(LIMITS_S[level]) as self._limit:
-                if level is CheckLevel.INTERNAL:
-                    for step in first_steps(identity, self._expect_firmware):
+            async with asyncio.timeout(CHECK_TIMEOUTS_S[level]) as self._check_timeout:
+                if level is SelfTestLevel.INTERNAL:
+                    for step in common_steps(identity, self._expect_firmware):
                         yield step.model_dump_json().encode()
-                if level in driver.checks:
-                    async with aclosing(driver.check(Trial(level, self._heard.get))) as steps:
+                if level in driver.self_test_levels:
+                    async with aclosing(
+                        driver.self_test(SelfTestContext(level, self._check_observations.get))
+                    ) as steps:
                         async for step in steps:
                             yield step.model_dump_json().encode()
         except TimeoutError:
-            gone = self._opened is None
+            gone = self._device is None
             text = "The device went away." if gone else "It did not come to its end in time."
-            yield CheckStep(name="check.ended", outcome=Outcome.ABORTED, text=text).model_dump_json().encode()
-        except (Refused, Failed) as no:
             yield (
-                CheckStep(name="check.begun", outcome=Outcome.ABORTED, text=no.text)
+                SelfTestStep(name="check.ended", outcome=Outcome.ABORTED, text=text)
+                .model_dump_json()
+                .encode()
+            )
+        except (CommandRefusal, CommandFailure) as no:
+            yield (
+                SelfTestStep(name="check.begun", outcome=Outcome.ABORTED, text=no.text)
                 .model_dump_json()
                 .encode()
             )
         except LinkError as error:
             yield (
-                CheckStep(
+                SelfTestStep(
                     name="link.answers",
                     outcome=Outcome.FAILED,
                     text=error.text,
@@ -190,22 +200,25 @@ class Workbench:
                 .encode()
             )
         finally:
-            self._heard = self._limit = None
+            self._check_observations = self._check_timeout = None
 
 
-def levels(driver: type[Driver[Settings]]) -> tuple[CheckLevel, ...]:
+def check_levels(driver: type[Driver[Settings]]) -> tuple[SelfTestLevel, ...]:
     """The levels of check that a driver's devices know: the internal one, and what it adds."""
-    return (CheckLevel.INTERNAL, *(level for level in driver.checks if level is not CheckLevel.INTERNAL))
+    return (
+        SelfTestLevel.INTERNAL,
+        *(level for level in driver.self_test_levels if level is not SelfTestLevel.INTERNAL),
+    )
 
 
-def first_steps(identity: Identity, expect_firmware: str | None) -> list[CheckStep]:
+def common_steps(identity: Identity, expect_firmware: str | None) -> list[SelfTestStep]:
     """What is tried of every device: that it is there, says who it is, and runs what it should."""
-    steps = [CheckStep(name="link.open", outcome=Outcome.SUCCESSFUL, text="The link is open.")]
+    steps = [SelfTestStep(name="link.open", outcome=Outcome.SUCCESSFUL, text="The link is open.")]
     who = f"{identity.model}, serial number {identity.serial_number}"
     steps.append(
-        CheckStep(name="identity.told", outcome=Outcome.SUCCESSFUL, text=f"It is a {who}.")
+        SelfTestStep(name="identity.told", outcome=Outcome.SUCCESSFUL, text=f"It is a {who}.")
         if identity.serial_number is not None
-        else CheckStep(
+        else SelfTestStep(
             name="identity.told",
             outcome=Outcome.NOT_SUPPORTED,
             text=f"It is a {identity.model} and tells no serial number: if it is exchanged, nobody notices.",
@@ -216,15 +229,15 @@ def first_steps(identity: Identity, expect_firmware: str | None) -> list[CheckSt
     return steps
 
 
-def _firmware(identity: Identity, expected: str) -> CheckStep:
+def _firmware(identity: Identity, expected: str) -> SelfTestStep:
     name = "identity.firmware"
     if identity.firmware is None:
-        return CheckStep(
+        return SelfTestStep(
             name=name, outcome=Outcome.UNDETERMINED, text="It does not tell its firmware's version."
         )
     if identity.firmware == expected:
-        return CheckStep(name=name, outcome=Outcome.SUCCESSFUL, text=f"Its firmware is {expected}.")
-    return CheckStep(
+        return SelfTestStep(name=name, outcome=Outcome.SUCCESSFUL, text=f"Its firmware is {expected}.")
+    return SelfTestStep(
         name=name,
         outcome=Outcome.FAILED,
         text=f"Its firmware is {identity.firmware}; {expected} is expected.",

@@ -9,94 +9,94 @@ from pydantic_core import to_json
 
 from drivers.links.link import Direction
 from drivers.links.recording.usb_trace import Transfer
-from gateway.ipc.rpc import Bounded
+from gateway.ipc.rpc import BoundedStream
 
-MOST_PER_S = 2000
+MAX_ITEMS_PER_S = 2000
 """Chunks a second that are shown; a camera's stream is no reading matter."""
 CONTROL = {
     b"\x02": "STX", b"\x03": "ETX", b"\x04": "EOT", b"\x05": "ENQ", b"\x06": "ACK", b"\x15": "NAK",
 }  # fmt: skip
 
 
-Meaning = Callable[[Direction, bytes], str]
+DescribeChunk = Callable[[Direction, bytes], str]
 
 
-class _Viewer:
+class _Subscriber:
     """One who looks: what he may see, and what waits for him."""
 
     def __init__(self, *, reveal: bool) -> None:
         self.reveal = reveal
-        self.shown = Bounded()
+        self.items = BoundedStream()
         self.began_s = time.monotonic()
 
 
-class Wiretap:
+class WireTap:
     """The taps of a device's links, forwarding while somebody looks. They are called from any thread."""
 
-    def __init__(self, meaning: Meaning = lambda _direction, _chunk: "") -> None:
+    def __init__(self, describe_chunk: DescribeChunk = lambda _direction, _chunk: "") -> None:
         """`meaning` says what a chunk means without what it says; "": nothing is known."""
-        self._meaning = meaning
-        self._viewers: tuple[_Viewer, ...] = ()
+        self._describe_chunk = describe_chunk
+        self._subscribers: tuple[_Subscriber, ...] = ()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._transferred: bytes | None = None
+        self._transfer_chunk: bytes | None = None
         self._second = 0
         self._in_second = 0
-        self._lost = 0
+        self._dropped = 0
 
-    async def watch(self, *, reveal: bool) -> AsyncGenerator[bytes]:
+    async def subscribe(self, *, reveal: bool) -> AsyncGenerator[bytes]:
         """Yield b"", and then what crosses from that moment on, each as the JSON of a TraceItem.
 
         Its bytes are in it only with `reveal`.
         """
         self._loop = asyncio.get_running_loop()
-        viewer = _Viewer(reveal=reveal)
-        self._viewers = (*self._viewers, viewer)
+        viewer = _Subscriber(reveal=reveal)
+        self._subscribers = (*self._subscribers, viewer)
         try:
             yield b""
-            async for piece in viewer.shown:
-                yield piece.body if not piece.lost else _and_lost(piece.body, piece.lost)
+            async for piece in viewer.items:
+                yield piece.body if not piece.dropped else _with_dropped_count(piece.body, piece.dropped)
         finally:
-            self._viewers = tuple(each for each in self._viewers if each is not viewer)
+            self._subscribers = tuple(each for each in self._subscribers if each is not viewer)
 
-    def tap(self, direction: Direction, chunk: bytes) -> None:
+    def on_chunk(self, direction: Direction, chunk: bytes) -> None:
         """See a chunk; the `Tap` of a link."""
-        if self._viewers and self._loop is not None:
-            if chunk is self._transferred:  # has been seen as part of its transfer
-                self._transferred = None
+        if self._subscribers and self._loop is not None:
+            if chunk is self._transfer_chunk:  # has been seen as part of its transfer
+                self._transfer_chunk = None
                 return
             self._loop.call_soon_threadsafe(self._show, time.monotonic(), direction, bytes(chunk), None)
 
-    def transfer(self, transfer: Transfer) -> None:
+    def on_transfer(self, transfer: Transfer) -> None:
         """See a USB transfer begin or end; the `TransferTap` of a link."""
-        if self._viewers and self._loop is not None:
-            self._transferred = transfer.data or None
+        if self._subscribers and self._loop is not None:
+            self._transfer_chunk = transfer.data or None
             direction: Direction = "out" if transfer.stage == "submit" else "in"
             self._loop.call_soon_threadsafe(
-                self._show, time.monotonic(), direction, transfer.data, _facts(transfer)
+                self._show, time.monotonic(), direction, transfer.data, _transfer_fields(transfer)
             )
 
     def _show(self, at_s: float, direction: Direction, chunk: bytes, transfer: dict[str, Any] | None) -> None:
         if int(at_s) != self._second:
             self._second, self._in_second = int(at_s), 0
         self._in_second += 1
-        if self._in_second > MOST_PER_S:
-            self._lost += 1
+        if self._in_second > MAX_ITEMS_PER_S:
+            self._dropped += 1
             return
-        lost, self._lost = self._lost, 0
+        lost, self._dropped = self._dropped, 0
         item: dict[str, Any] = {
             "direction": direction,
             "size": len(chunk),
             "lost": lost,
             "transfer": transfer,
         }
-        item["meaning"] = self._meaning(direction, chunk) or shape(chunk)
-        for viewer in self._viewers:
+        item["meaning"] = self._describe_chunk(direction, chunk) or describe_bytes(chunk)
+        for viewer in self._subscribers:
             item["at_s"] = round(max(0.0, at_s - viewer.began_s), 6)
             item["hex"] = chunk.hex(" ") if viewer.reveal else None
-            viewer.shown.put(to_json(item))
+            viewer.items.append(to_json(item))
 
 
-def shape(chunk: bytes) -> str:
+def describe_bytes(chunk: bytes) -> str:
     """What can be said of bytes without saying any of them: how they are framed, of what kind they are."""
     if not chunk:
         return ""
@@ -109,7 +109,7 @@ def shape(chunk: bytes) -> str:
     return f"{kind}, {' to '.join(dict.fromkeys(names))}" if names else kind
 
 
-def _facts(transfer: Transfer) -> dict[str, Any]:
+def _transfer_fields(transfer: Transfer) -> dict[str, Any]:
     return {
         "id": transfer.id,
         "stage": transfer.stage,
@@ -124,7 +124,7 @@ def _facts(transfer: Transfer) -> dict[str, Any]:
     }
 
 
-def _and_lost(body: bytes, lost: int) -> bytes:
+def _with_dropped_count(body: bytes, lost: int) -> bytes:
     """Add to what an item says of those before it. Rare enough to be read again for it."""
     from pydantic_core import from_json
 

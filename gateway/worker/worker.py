@@ -14,49 +14,49 @@ from typing import Any
 
 import structlog
 
-from drivers.command import Call
-from drivers.driver import BadFrame, Condition, Driver, Glimpse, Identity, Status, load_driver
-from drivers.links.factory import Links
+from drivers.command import Invocation
+from drivers.driver import BadFrame, Driver, Identity, PreviewFrame, StateCode, Status, load_driver
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.observation import Observation
 from gateway.common.backoff import Backoff
 from gateway.common.clock import SystemTime
-from gateway.contract.commands import Outcome
+from gateway.contract.commands import CommandOutcome
 from gateway.contract.envelope import EnvelopeWriter, Moment, Provenance
-from gateway.contract.last_values import open_standing
-from gateway.ipc.frames import Corridor, Kind
-from gateway.ipc.rpc import Answers
+from gateway.contract.last_values import write_partial_last_value
+from gateway.ipc.frames import FrameConnection, FrameType
+from gateway.ipc.rpc import RpcServer
 from gateway.worker.commands import CommandRunner
-from gateway.worker.diagnostics import Workbench
+from gateway.worker.diagnostics import WorkerDiagnostics
 
 log = structlog.get_logger()
 
 PR_SET_NAME = 15  # prctl(2)
-ABSENT_FIRST_S, ABSENT_MAX_S = 0.02, 0.5
+MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S = 0.02, 0.5
 """How often a missing device is looked for, in seconds: a look costs one stat(2) or a walk over sysfs."""
-STANDING_NS = 100_000_000
+CLOCK_STATUS_TTL_NS = 100_000_000
 """How long an answer about the clock's standing is used: asking takes a seventh of what an event takes."""
-UNANSWERED_MAX_S = 1.0
+NO_ANSWER_RETRY_MAX_S = 1.0
 """How long at most until who does not answer is tried again, in seconds: it costs little, and somebody waits.
 
 Who refuses is tried ever more seldom, unless it is started anew: many cameras lock out who gives a wrong
 password too often.
 """
-KEPT_BAD_FRAMES = 32
-CONDITIONS = {
-    Cause.NO_DEVICE: Condition.NO_DEVICE,
-    Cause.UNPLUGGED: Condition.NO_DEVICE,
-    Cause.SIMULATED: Condition.FAULT,
-    Cause.WRONG_DEVICE: Condition.FAULT,
-    Cause.DEVICE_FAULT: Condition.FAULT,
-    Cause.DRIVER_ERROR: Condition.FAULT,
+MAX_KEPT_BAD_FRAMES = 32
+STATE_OF_CAUSE = {
+    Cause.NO_DEVICE: StateCode.NO_DEVICE,
+    Cause.UNPLUGGED: StateCode.NO_DEVICE,
+    Cause.SIMULATED: StateCode.FAULT,
+    Cause.WRONG_DEVICE: StateCode.FAULT,
+    Cause.DEVICE_FAULT: StateCode.FAULT,
+    Cause.DRIVER_ERROR: StateCode.FAULT,
 }
 """Which condition a failure means; all others are `offline`."""
 
 
 @dataclass(frozen=True)
-class Order:
+class WorkerSpec:
     """Everything a worker has to know."""
 
     site: str
@@ -64,121 +64,125 @@ class Order:
     position: str
     driver: str
     settings: dict[str, Any]
-    production: bool
-    heartbeat_s: float
-    open_limit_s: float
+    is_production: bool
+    heartbeat_interval_s: float
+    open_timeout_s: float
     backoff_first_s: float
     backoff_max_s: float
-    expect_firmware: str | None = None
+    expected_firmware: str | None = None
 
-    def as_head(self) -> dict[str, Any]:
+    def to_head(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
 
 @dataclass
-class Counters:
+class WorkerCounters:
     """What happened since this worker started."""
 
-    opened: int = 0
-    read: int = 0
-    bad: int = 0
-    retries: int = 0
+    opens: int = 0
+    good_reads: int = 0
+    bad_reads: int = 0
+    open_failures: int = 0
     """Attempts to open it that failed."""
     disconnects: int = 0
     """How often it was lost while open."""
     online_ms: int = 0
-    good_ns: int = 0
+    last_good_read_ns: int = 0
     """When it last read something well, in nanoseconds since 1970; 0: not yet."""
 
 
 class DeviceWorker:
     """One device: its driver, its link, and the corridor to the daemon."""
 
-    def __init__(self, order: Order, corridor: Corridor, clock: SystemTime) -> None:
-        self._order = order
-        self._corridor = corridor
+    def __init__(self, spec: WorkerSpec, connection: FrameConnection, clock: SystemTime) -> None:
+        self._spec = spec
+        self._connection = connection
         self._clock = clock
-        self._writer = EnvelopeWriter(order.site, order.gateway, order.position)
-        self._driver_class = load_driver(order.driver)
-        self._settings: Settings = self._driver_class.settings_model.model_validate(order.settings)
-        self._standing = clock.standing()
-        self._standing_ns = clock.boot_ns()
-        self._reported: dict[str, Any] | None = None
-        self._stands = False
-        self._wrong_firmware: dict[str, Any] | None = None
-        self._commands = CommandRunner(self._driver_class.commands, order.position, self._answer)
-        self.bench = Workbench(order.position, order.expect_firmware, self._driver_class.meaning)
-        self.counters = Counters()
+        self._writer = EnvelopeWriter(spec.site, spec.gateway, spec.position)
+        self._driver_class = load_driver(spec.driver)
+        self._settings: Settings = self._driver_class.settings_model.model_validate(spec.settings)
+        self._clock_status = clock.clock_status()
+        self._clock_status_read_ns = clock.boot_ns()
+        self._last_report: dict[str, Any] | None = None
+        self._has_last_values = False
+        self._firmware_mismatch: dict[str, Any] | None = None
+        self._commands = CommandRunner(self._driver_class.commands, spec.position, self._send_command_result)
+        self.diagnostics = WorkerDiagnostics(
+            spec.position, spec.expected_firmware, self._driver_class.describe_chunk
+        )
+        self.counters = WorkerCounters()
         self._open_since_ns = 0
         """By the boot clock, what has not been counted yet; 0: it is not open."""
         # Personal data: kept in memory only, for a technician at this post, and gone with the process.
-        self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=KEPT_BAD_FRAMES)
+        self.bad_frames: deque[tuple[int, BadFrame]] = deque(maxlen=MAX_KEPT_BAD_FRAMES)
 
     async def run(self) -> None:
         """Tend the device until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._beat())
-            tasks.create_task(self._tend())
+            tasks.create_task(self._heartbeat_loop())
+            tasks.create_task(self._reopen_loop())
 
-    def obey(self, head: dict[str, Any], args: bytes) -> None:
+    def on_command(self, head: dict[str, Any], args: bytes) -> None:
         """Take a command from the daemon."""
-        call = Call(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
-        self._commands.take(head["ticket"], head["verb"], call, args)
+        call = Invocation(head["id"], head["issuer"], head["transaction"], head["deadline_ns"])
+        self._commands.start_command(head["ticket"], head["verb"], call, args)
 
-    def claimed_by(self, holder: str | None) -> None:
+    def on_claim(self, holder: str | None) -> None:
         """Let the driver know who has the device from now on."""
-        self._commands.claimed_by(holder)
+        self._commands.on_claim(holder)
 
-    def stop(self) -> None:
+    def refuse_commands(self) -> None:
         """Obey no more: the end is near."""
-        self._commands.stop()
+        self._commands.refuse_commands()
 
-    def _answer(self, ticket: int, outcome: Outcome) -> None:
-        head = {"ticket": ticket, "state": outcome.state, "reason": outcome.reason}
-        self._corridor.send(Kind.ANSWER, head | {"text": outcome.text, "how": outcome.how}, outcome.result)
+    def _send_command_result(self, command_ref: int, outcome: CommandOutcome) -> None:
+        head = {"ticket": command_ref, "state": outcome.state, "reason": outcome.reason}
+        self._connection.send(
+            FrameType.COMMAND_RESULT, head | {"text": outcome.text, "how": outcome.how}, outcome.result
+        )
 
-    async def _beat(self) -> None:
+    async def _heartbeat_loop(self) -> None:
         """Tell the daemon regularly that this process and its event loop are alive."""
         while True:
-            self.beat()
-            await asyncio.sleep(self._order.heartbeat_s)
+            self.send_heartbeat()
+            await asyncio.sleep(self._spec.heartbeat_interval_s)
 
-    def beat(self) -> None:
+    def send_heartbeat(self) -> None:
         """Tell what has been counted until now."""
         if self._open_since_ns:
             open_ms = (self._clock.boot_ns() - self._open_since_ns) // 1_000_000
             self.counters.online_ms += open_ms
             self._open_since_ns += open_ms * 1_000_000
-        self._corridor.send(Kind.BEAT, asdict(self.counters))
+        self._connection.send(FrameType.HEARTBEAT, asdict(self.counters))
 
-    async def _tend(self) -> None:
+    async def _reopen_loop(self) -> None:
         """Open and watch, again and again; wait between attempts as long as the failure deserves."""
-        failing = Backoff(self._order.backoff_first_s, self._order.backoff_max_s)
-        unanswered = Backoff(self._order.backoff_first_s, min(self._order.backoff_max_s, UNANSWERED_MAX_S))
-        absent = Backoff(ABSENT_FIRST_S, ABSENT_MAX_S)
+        failing = Backoff(self._spec.backoff_first_s, self._spec.backoff_max_s)
+        unanswered = Backoff(self._spec.backoff_first_s, min(self._spec.backoff_max_s, NO_ANSWER_RETRY_MAX_S))
+        absent = Backoff(MISSING_DEVICE_RETRY_FIRST_S, MISSING_DEVICE_RETRY_MAX_S)
         while True:
-            opened = self.counters.opened
+            opened = self.counters.opens
             try:
                 await self._open_and_watch()
             except LinkError as error:
                 failure = error  # and has been reported
             except Exception as error:
-                log.error("driver_error", device=self._order.position, exc_info=error)
+                log.error("driver_error", device=self._spec.position, exc_info=error)
                 failure = LinkError(
                     Cause.DRIVER_ERROR,
-                    f"The driver {self._order.driver} met something it does not understand.",
+                    f"The driver {self._spec.driver} met something it does not understand.",
                     Action.CALL,
                     "Send a diagnostics bundle to support; the driver goes on trying.",
                 )
-                self._fail(failure)
-            if self.counters.opened > opened:
+                self._report_failure(failure)
+            if self.counters.opens > opened:
                 self.counters.disconnects += 1
                 failing.reset()
                 unanswered.reset()
                 absent.reset()
             elif failure.cause is not Cause.NO_DEVICE:
-                self.counters.retries += 1
+                self.counters.open_failures += 1
             match failure.cause:
                 case Cause.NO_DEVICE | Cause.UNPLUGGED:
                     wait = absent
@@ -186,30 +190,32 @@ class DeviceWorker:
                     wait = unanswered
                 case _:
                     wait = failing
-            await _pause(wait.next_s(), failure)
+            await _wait_before_retry(wait.next_s(), failure)
 
     async def _open_and_watch(self) -> None:
         """One life of the driver; always ends by raising."""
-        links = Links(self.bench.wiretap.tap, self.bench.wiretap.transfer)
+        links = LinkFactory(self.diagnostics.wire_tap.on_chunk, self.diagnostics.wire_tap.on_transfer)
         driver = self._driver_class(self._settings, links)
         try:
             identity = await self._open(driver, links)
-            self.beat()  # what was counted before belongs to whoever was there before
-            self.counters.opened += 1
+            self.send_heartbeat()  # what was counted before belongs to whoever was there before
+            self.counters.opens += 1
             self._open_since_ns = self._clock.boot_ns()
-            self._corridor.send(Kind.IDENTITY, identity.model_dump(mode="json"))
-            self._wrong_firmware = _wrong_firmware(identity, self._order.expect_firmware)
-            self._report(Condition.ONLINE, provenance=_provenance(links))
-            self._commands.opened(driver)
-            self.bench.opened(driver, identity)
+            self._connection.send(FrameType.IDENTITY, identity.model_dump(mode="json"))
+            self._firmware_mismatch = _firmware_mismatch(identity, self._spec.expected_firmware)
+            self._send_state(StateCode.ONLINE, provenance=_provenance(links))
+            self._commands.on_opened(driver)
+            self.diagnostics.on_opened(driver, identity)
             async with contextlib.aclosing(driver.watch()) as said:  # type: ignore[type-var]
                 async for observation in said:
                     match observation:
                         case BadFrame():
-                            self._count_bad(observation)
-                            self.bench.said(self._clock.unix_ns(), _provenance(links), observation)
+                            self._count_bad_frame(observation)
+                            self.diagnostics.on_observation(
+                                self._clock.unix_ns(), _provenance(links), observation
+                            )
                         case Status(condition, cause, text, action, how):
-                            self._report(
+                            self._send_state(
                                 condition,
                                 cause=cause,
                                 text=text,
@@ -217,49 +223,49 @@ class DeviceWorker:
                                 how=how,
                                 provenance=_provenance(links),
                             )
-                        case Glimpse(station, picture):
-                            self._refuse_simulated(links)
-                            if self._corridor.keeps_up or not picture:
-                                self._corridor.send(Kind.GLIMPSE, {"station": station}, picture)
+                        case PreviewFrame(station, picture):
+                            self._require_real_device(links)
+                            if self._connection.is_writable or not picture:
+                                self._connection.send(FrameType.PREVIEW, {"station": station}, picture)
                         case _:
                             # A link that is opened for each document may lead to a simulator only now.
-                            self._refuse_simulated(links)
-                            await self._hand_up(observation, _provenance(links))
+                            self._require_real_device(links)
+                            await self._send_event(observation, _provenance(links))
             raise LinkError(Cause.LINK_FAILED, "The driver stopped listening.", Action.WAIT)
         except LinkError as failure:
-            self._fail(failure)  # now: to close what has failed may take its time
+            self._report_failure(failure)  # now: to close what has failed may take its time
             raise
         finally:
-            self.beat()
+            self.send_heartbeat()
             self._open_since_ns = 0
-            self.bench.closed()
-            if self._stands:
-                self._stands = False
-                self._corridor.send(Kind.NOW)
+            self.diagnostics.on_closed()
+            if self._has_last_values:
+                self._has_last_values = False
+                self._connection.send(FrameType.LAST_VALUE)
             try:
-                await self._commands.closed()
+                await self._commands.on_closed()
             finally:
                 try:
                     await driver.close()
                 finally:
                     await links.close()
 
-    async def _open(self, driver: Driver[Settings], links: Links) -> Identity:
+    async def _open(self, driver: Driver[Settings], links: LinkFactory) -> Identity:
         try:
-            async with asyncio.timeout(self._order.open_limit_s):
+            async with asyncio.timeout(self._spec.open_timeout_s):
                 identity = await driver.open()
         except TimeoutError:
             raise LinkError(
                 Cause.NO_ANSWER,
-                f"The device did not answer within {self._order.open_limit_s:g} seconds.",
+                f"The device did not answer within {self._spec.open_timeout_s:g} seconds.",
                 Action.RESTART,
                 "Switch the device off and on.",
             ) from None
-        self._refuse_simulated(links)
+        self._require_real_device(links)
         return identity
 
-    def _refuse_simulated(self, links: Links) -> None:
-        if links.simulated and self._order.production:
+    def _require_real_device(self, links: LinkFactory) -> None:
+        if links.is_simulated and self._spec.is_production:
             raise LinkError(
                 Cause.SIMULATED,
                 "A simulator is connected, and this post is in production.",
@@ -267,90 +273,90 @@ class DeviceWorker:
                 'Connect the real device, or set `profile = "training"`.',
             )
 
-    async def _hand_up(self, observation: Observation, provenance: Provenance) -> None:
+    async def _send_event(self, observation: Observation, provenance: Provenance) -> None:
         """Write the event once and send it, its images before it."""
-        heard = self._moment()
+        heard = self._current_moment()
         if type(observation).event_type.endswith("failed"):
-            self._count_bad(BadFrame(type(observation).event_type, observation.wire))
+            self._count_bad_frame(BadFrame(type(observation).event_type, observation.wire))
         else:
-            self.counters.read += 1
-            self.counters.good_ns = heard.unix_ns
+            self.counters.good_reads += 1
+            self.counters.last_good_read_ns = heard.unix_ns
         for attachment in observation.attachments:
-            self._corridor.send(
-                Kind.BLOB,
+            self._connection.send(
+                FrameType.BLOB,
                 {"role": attachment.role, "media_type": attachment.media_type},
                 attachment.content,
             )
-        event = self._writer.open_event(
+        event = self._writer.write_partial_event(
             observation, heard, provenance, observation.transaction or str(uuid.uuid4())
         )
-        self._corridor.send(
-            Kind.EVENT,
+        self._connection.send(
+            FrameType.EVENT,
             {"type": observation.event_type, "class": observation.data_class, "boot_ns": heard.boot_ns},
             event,
         )
-        if observation.stands:
-            standing = open_standing(observation, heard, provenance)
-            self._corridor.send(Kind.NOW, {"type": observation.event_type}, standing)
-            self._stands = True
-        self.bench.said(heard.unix_ns, provenance, observation, heard.boot_ns)
-        await self._corridor.drained()
+        if observation.is_state:
+            last_value = write_partial_last_value(observation, heard, provenance)
+            self._connection.send(FrameType.LAST_VALUE, {"type": observation.event_type}, last_value)
+            self._has_last_values = True
+        self.diagnostics.on_observation(heard.unix_ns, provenance, observation, heard.boot_ns)
+        await self._connection.wait_writable()
 
-    def _moment(self) -> Moment:
+    def _current_moment(self) -> Moment:
         """When this is; see `clock.moment`."""
         boot_ns = self._clock.boot_ns()
-        if boot_ns - self._standing_ns > STANDING_NS:
-            self._standing, self._standing_ns = self._clock.standing(), boot_ns
-        return Moment(self._clock.unix_ns(), self._clock.boot_id, boot_ns, self._standing)
+        if boot_ns - self._clock_status_read_ns > CLOCK_STATUS_TTL_NS:
+            self._clock_status, self._clock_status_read_ns = self._clock.clock_status(), boot_ns
+        return Moment(self._clock.unix_ns(), self._clock.boot_id, boot_ns, self._clock_status)
 
-    def _count_bad(self, bad: BadFrame) -> None:
-        self.counters.bad += 1
+    def _count_bad_frame(self, bad: BadFrame) -> None:
+        self.counters.bad_reads += 1
         if bad.wire:
             self.bad_frames.append((self._clock.boot_ns(), bad))
 
-    def _fail(self, failure: LinkError) -> None:
+    def _report_failure(self, failure: LinkError) -> None:
         """Report why it is not there."""
-        self._report(
-            CONDITIONS.get(failure.cause, Condition.OFFLINE),
+        self._send_state(
+            STATE_OF_CAUSE.get(failure.cause, StateCode.OFFLINE),
             cause=failure.cause,
             text=failure.text,
             action=failure.action,
             how=failure.how,
         )
 
-    def _report(self, state: Condition, **why: Any) -> None:
+    def _send_state(self, state: StateCode, **details: Any) -> None:
         """Report a transition; repetitions of the same state are not news."""
-        if state is Condition.ONLINE and self._wrong_firmware is not None:
-            state, why = Condition.DEGRADED, why | self._wrong_firmware
-        report = {"state": state, **why}
+        if state is StateCode.ONLINE and self._firmware_mismatch is not None:
+            state, details = StateCode.DEGRADED, details | self._firmware_mismatch
+        report = {"state": state, **details}
         # Unplugged explains more than the `nothing there` that every later look finds.
         still_unplugged = (
-            why.get("cause") is Cause.NO_DEVICE
-            and self._reported is not None
-            and self._reported.get("cause") is Cause.UNPLUGGED
+            details.get("cause") is Cause.NO_DEVICE
+            and self._last_report is not None
+            and self._last_report.get("cause") is Cause.UNPLUGGED
         )
-        if report != self._reported and not still_unplugged:
-            self._reported = report
-            self._corridor.send(Kind.STATE, report)
+        if report != self._last_report and not still_unplugged:
+            self._last_report = report
+            self._connection.send(FrameType.STATE, report)
 
 
-async def _pause(wait_s: float, failure: LinkError) -> None:
+async def _wait_before_retry(wait_s: float, failure: LinkError) -> None:
     """Wait so long, or until something happens that makes another attempt worth while."""
-    if failure.again is None:
+    if failure.retry_when is None:
         await asyncio.sleep(wait_s)
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(wait_s):
-            await failure.again()
+            await failure.retry_when()
 
 
-def _provenance(links: Links) -> Provenance:
-    if links.replayed:
+def _provenance(links: LinkFactory) -> Provenance:
+    if links.is_replayed:
         return Provenance.REPLAYED
-    return Provenance.SIMULATED if links.simulated else Provenance.LIVE
+    return Provenance.SIMULATED if links.is_simulated else Provenance.LIVE
 
 
-def _wrong_firmware(identity: Identity, expected: str | None) -> dict[str, Any] | None:
+def _firmware_mismatch(identity: Identity, expected: str | None) -> dict[str, Any] | None:
     """What is to be said of a device that runs another firmware than was tried; None: nothing."""
     if expected is None or identity.firmware in (None, expected):
         return None
@@ -362,54 +368,54 @@ def _wrong_firmware(identity: Identity, expected: str | None) -> dict[str, Any] 
     }
 
 
-def _hung_up(channel: socket.socket) -> bool:
+def _is_peer_closed(channel: socket.socket) -> bool:
     """Whether the other end is closed, however much of what it said is still unread."""
     poll = select.poll()
     poll.register(channel, select.POLLRDHUP)
     return bool(poll.poll(0))
 
 
-async def _serve(order: Order, channel: socket.socket) -> None:
+async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
     """Run the device until the daemon says stop or is gone."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
-    def received(kind: Kind, head: dict[str, Any], body: bytes) -> None:
+    def received(kind: FrameType, head: dict[str, Any], body: bytes) -> None:
         match kind:
-            case Kind.STOP:
-                device.stop()
+            case FrameType.STOP:
+                device.refuse_commands()
                 ended.set()
             # A command that a dead daemon left in the socket would have neither an answer nor a record.
-            case Kind.COMMAND if not _hung_up(channel):
-                device.obey(head, body)
-            case Kind.CLAIM:
-                device.claimed_by(head["holder"])
-            case Kind.ASK:
-                answers.asked(head, body)
-            case Kind.ENOUGH:
-                answers.enough(head)
+            case FrameType.COMMAND if not _is_peer_closed(channel):
+                device.on_command(head, body)
+            case FrameType.CLAIM:
+                device.on_claim(head["holder"])
+            case FrameType.REQUEST:
+                answers.on_request(head, body)
+            case FrameType.CANCEL:
+                answers.on_cancel(head)
 
-    corridor = Corridor(received, ended.set)
-    device = DeviceWorker(order, corridor, SystemTime())
-    answers = Answers(corridor, device.bench.answer)
-    await loop.create_unix_connection(lambda: corridor, sock=channel)
+    connection = FrameConnection(received, ended.set)
+    device = DeviceWorker(spec, connection, SystemTime())
+    answers = RpcServer(connection, device.diagnostics.serve_request)
+    await loop.create_unix_connection(lambda: connection, sock=channel)
     running = asyncio.create_task(device.run())
     waiting = asyncio.create_task(ended.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     for task in (running, waiting):
         task.cancel()
     await asyncio.gather(running, waiting, answers.close(), return_exceptions=True)
-    device.beat()
-    corridor.close()
+    device.send_heartbeat()
+    connection.close()
 
 
-def serve(order: Order, channel: socket.socket) -> None:
+def serve(spec: WorkerSpec, channel: socket.socket) -> None:
     """Be the worker process of one device; returns when the daemon says stop or is gone."""
-    name = order.position.encode()[-15:]
+    name = spec.position.encode()[-15:]
     ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.create_string_buffer(name), 0, 0, 0)
     # The terminal's Ctrl-C and the service manager's stop go to the daemon, which then says STOP.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.environ.pop("NOTIFY_SOCKET", None)
-    asyncio.run(_serve(order, channel))
+    asyncio.run(_serve(spec, channel))

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from simulators.barrier.boards.modbus_board import Deed, ModbusBoard
+from simulators.barrier.boards.modbus_board import BoardOperation, ModbusBoard
 from simulators.barrier.bus_faults import Exchange, PendingExchanges
-from simulators.barrier.modbus.framing import Broken, Framing, Whole
-from simulators.barrier.modbus.mbap import HEADER, Mbap
+from simulators.barrier.modbus.framing import CompleteMessage, Framing, InvalidBytes
+from simulators.barrier.modbus.mbap import HEADER, MbapFraming
 from simulators.barrier.modbus.pdu import (
     BROADCAST,
     ModbusRefusal,
@@ -26,13 +26,13 @@ from simulators.barrier.modbus.pdu import (
 )
 from simulators.barrier.modbus.rtu import CHARACTER_BITS
 from simulators.barrier.timeline import Timeline
-from simulators.barrier.wirelog import Effect, Fate, Frame, WireLog
+from simulators.barrier.wirelog import Effect, Frame, FrameFate, WireLog
 
 _GRAVITY = (Effect.NONE, Effect.CONFIGURE, Effect.RELEASE, Effect.ENERGISE)
 Value = int | tuple[int, ...] | None
 
 
-class Wire(Protocol):
+class BusConnection(Protocol):
     """Where a request came from and its answer goes."""
 
     @property
@@ -59,15 +59,15 @@ class _Asked:
     """A request that a board has heard and will deal with."""
 
     frame: Frame
-    message: Whole
-    wire: Wire
+    message: CompleteMessage
+    wire: BusConnection
     board: ModbusBoard
-    deed: Deed | ModbusRefusal
+    deed: BoardOperation | ModbusRefusal
     exchange: Exchange
     answering: bool
 
 
-class Bus:
+class ModbusBus:
     """The bus. `paced_baud`: frames take as long as they take at that rate; without it, no time at all."""
 
     def __init__(
@@ -88,25 +88,33 @@ class Bus:
         self._waiting: deque[_Asked] = deque()
         self._at_work: _Asked | None = None
 
-    def noise(self, broken: Broken, wire: Wire, *, came_s: float | None = None) -> None:
+    def on_noise(self, broken: InvalidBytes, wire: BusConnection, *, came_s: float | None = None) -> None:
         """Log bytes that were no frame, and came just now or then."""
         self.log.frame(
             at_s=came_s,
             direction="request",
-            fate=Fate.DAMAGED,
+            fate=FrameFate.DAMAGED,
             wire=broken.wire,
             connection=wire.number,
             meaning=f"no frame: {broken.fault}",
         )
 
-    def hear(self, message: Whole, wire: Wire, *, came_s: float | None = None) -> None:
+    def on_message(
+        self, message: CompleteMessage, wire: BusConnection, *, came_s: float | None = None
+    ) -> None:
         """Deal with one request, which came just now or, where that shows only later, then."""
         meant = [board for board in self.boards if message.unit in (BROADCAST, board.unit)]
         deeds = [_understood(board, message.pdu) for board in meant]
         effect = max(map(_effect, deeds), key=_GRAVITY.index, default=Effect.NONE)
         hearing = [] if self._hung else [board for board in meant if _hears(board, wire)]
-        exchange = self.faults.next(effect) if hearing else Exchange(heard=False)
-        fate = Fate.HEARD if exchange.heard else Fate.UNHEARD if meant else Fate.NOT_OURS
+        exchange = self.faults.next(effect) if hearing else Exchange(is_received=False)
+        fate = (
+            FrameFate.RECEIVED
+            if exchange.is_received
+            else FrameFate.NOT_RECEIVED
+            if meant
+            else FrameFate.NOT_OURS
+        )
         address, value = _address_and_value(message.pdu)
         frame = self.log.frame(
             at_s=came_s,
@@ -123,18 +131,18 @@ class Bus:
         )
         if exchange.hang_up == "before":
             wire.hang_up()
-        elif exchange.heard:
+        elif exchange.is_received:
             for board, deed in zip(meant, deeds, strict=True):
                 if board in hearing:
                     answering = message.unit != BROADCAST or board.answers_broadcast(message.pdu)
                     self._waiting.append(_Asked(frame, message, wire, board, deed, exchange, answering))
             self._next()
 
-    def hang(self, hung: bool) -> None:
+    def set_hung(self, hung: bool) -> None:
         """Let no board hear or say anything, though the wire is there; or be well again."""
         self._hung = hung
 
-    def slow_down(self, delay_s: float) -> None:
+    def set_delay(self, delay_s: float) -> None:
         """Let every exchange take so much longer."""
         self._slow_s = delay_s
 
@@ -152,7 +160,7 @@ class Bus:
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         """Do it then; at once where it takes no time, so that nothing can come between."""
         if delay_s > 0:
-            self.timeline.at(self.timeline.now_s + delay_s, action)
+            self.timeline.call_at(self.timeline.now_s + delay_s, action)
         else:
             action()
 
@@ -162,7 +170,7 @@ class Bus:
     def _act(self, asked: _Asked) -> None:
         if asked is not self._at_work:  # the power has been cut meanwhile
             return
-        asked.board.heard()
+        asked.board.on_request()
         pdu = _carried_out(asked)
         exchange = asked.exchange
         if exchange.hang_up == "after":
@@ -186,7 +194,7 @@ class Bus:
 
     def _answer(self, asked: _Asked, pdu: bytes) -> None:
         if asked.answering:
-            self._log_answers(asked, pdu, sending=asked.exchange.answered and asked.board.powered)
+            self._log_answers(asked, pdu, sending=asked.exchange.is_answered and asked.board.is_powered)
 
     def _log_answers(self, asked: _Asked, pdu: bytes, *, sending: bool) -> None:
         """Send an answer as often as it comes, or do not, and log it either way."""
@@ -195,20 +203,20 @@ class Bus:
         if exchange.foreign:
             unit, tag = unit % 247 + 1, (tag + 1) % 0x10000
         data = wire.framing.frame(unit, pdu, tag)
-        if exchange.spoiled:
+        if exchange.is_corrupted:
             data = data[:-1] + bytes([data[-1] ^ 0xFF])
         meaning, value = _said(asked.message.pdu, pdu)
         for copy in range(exchange.copies):
             if not sending:
-                fate = Fate.SUPPRESSED
+                fate = FrameFate.SUPPRESSED
             elif not wire.send(data):
-                fate = Fate.UNDELIVERED
-            elif exchange.spoiled or exchange.foreign:
-                fate = Fate.DAMAGED
+                fate = FrameFate.UNDELIVERED
+            elif exchange.is_corrupted or exchange.foreign:
+                fate = FrameFate.DAMAGED
             elif exchange.late_s:
-                fate = Fate.LATE
+                fate = FrameFate.LATE
             else:
-                fate = Fate.REPEATED if copy else Fate.SENT
+                fate = FrameFate.REPEATED if copy else FrameFate.SENT
             self.log.frame(
                 direction="response",
                 fate=fate,
@@ -222,23 +230,23 @@ class Bus:
             )
 
 
-def _hears(board: ModbusBoard, wire: Wire) -> bool:
-    return board.powered and wire.baud in (None, board.baud)
+def _hears(board: ModbusBoard, wire: BusConnection) -> bool:
+    return board.is_powered and wire.baud in (None, board.baud)
 
 
-def _understood(board: ModbusBoard, pdu: bytes) -> Deed | ModbusRefusal:
+def _understood(board: ModbusBoard, pdu: bytes) -> BoardOperation | ModbusRefusal:
     try:
-        return board.understand(read_request(pdu))
+        return board.plan_request(read_request(pdu))
     except ModbusRefusal as refusal:
         return refusal
 
 
-def _effect(deed: Deed | ModbusRefusal) -> Effect:
-    return deed.effect if isinstance(deed, Deed) else Effect.NONE
+def _effect(deed: BoardOperation | ModbusRefusal) -> Effect:
+    return deed.effect if isinstance(deed, BoardOperation) else Effect.NONE
 
 
-def _meaning(deed: Deed | ModbusRefusal) -> str:
-    return deed.meaning if isinstance(deed, Deed) else f"refused: {deed}"
+def _meaning(deed: BoardOperation | ModbusRefusal) -> str:
+    return deed.meaning if isinstance(deed, BoardOperation) else f"refused: {deed}"
 
 
 def _carried_out(asked: _Asked) -> bytes:
@@ -246,7 +254,7 @@ def _carried_out(asked: _Asked) -> bytes:
     function, exchange = asked.message.pdu[0], asked.exchange
     if isinstance(asked.deed, ModbusRefusal):
         return exception_answer(function, asked.deed.code)
-    pdu = asked.deed.perform(asked.frame.number) if exchange.acts else b""
+    pdu = asked.deed.perform(asked.frame.number) if exchange.is_executed else b""
     return pdu if exchange.refusal is None else exception_answer(function, exchange.refusal)
 
 
@@ -276,14 +284,14 @@ def _said(asked: bytes, pdu: bytes) -> tuple[str, Value]:
     return ("bits " if request.of_bits else "registers ") + " ".join(map(str, value)), value
 
 
-class Direct:
+class DirectConnection:
     """A host without a wire: for tests in time driven by hand. In the log it is connection 0."""
 
     number = 0
     baud = None
 
-    def __init__(self, bus: Bus) -> None:
-        self.framing = Mbap()
+    def __init__(self, bus: ModbusBus) -> None:
+        self.framing = MbapFraming()
         self.bus = bus
         self.answers: list[bytes] = []
         """What came back, each a whole Modbus TCP frame."""
@@ -300,13 +308,15 @@ class Direct:
         """Note that the connection ended."""
         self.hung_up = True
 
-    def ask(self, unit: int, pdu: bytes) -> bytes | None:
+    def request(self, unit: int, pdu: bytes) -> bytes | None:
         """Send a request; the PDU of its answer, if that came in no time, else None.
 
         Answers that take time are in `answers` once time has gone on.
         """
         self._tag = self._tag % 0xFFFF + 1
         before = len(self.answers)
-        self.bus.hear(Whole(unit, pdu, self.framing.frame(unit, pdu, self._tag), self._tag), self)
+        self.bus.on_message(
+            CompleteMessage(unit, pdu, self.framing.frame(unit, pdu, self._tag), self._tag), self
+        )
         came = self.answers[before:]
         return came[0][HEADER:] if came else None

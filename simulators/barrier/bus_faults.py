@@ -13,13 +13,13 @@ from simulators.faults import Fault
 class Exchange:
     """How one exchange goes."""
 
-    heard: bool = True
-    acts: bool = True
+    is_received: bool = True
+    is_executed: bool = True
     refusal: int | None = None
-    answered: bool = True
+    is_answered: bool = True
     copies: int = 1
     late_s: float = 0.0
-    spoiled: bool = False
+    is_corrupted: bool = False
     foreign: bool = False
     hang_up: Literal["", "before", "after"] = ""
     """The connection ends before the board has acted, or after it has and before it answers."""
@@ -35,12 +35,12 @@ class ExchangeFault(Fault):
     rank: ClassVar[int] = 0
     """Faults of one exchange apply in the order of their rank, whatever the order they were asked for."""
 
-    def concerns(self, effect: Effect) -> bool:
+    def applies_to(self, effect: Effect) -> bool:
         """Whether an exchange of that effect is one of them."""
         writes = effect in (Effect.ENERGISE, Effect.RELEASE)
         return self.of == "any" or (self.of == "writes") == writes
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """How the exchange goes then."""
         return exchange
 
@@ -50,9 +50,9 @@ class LostRequest(ExchangeFault):
 
     fault: Literal["lost-request"] = "lost-request"
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
-        return replace(exchange, heard=False)
+        return replace(exchange, is_received=False)
 
 
 class LostReply(ExchangeFault):
@@ -60,9 +60,9 @@ class LostReply(ExchangeFault):
 
     fault: Literal["lost-reply"] = "lost-reply"
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
-        return replace(exchange, answered=False)
+        return replace(exchange, is_answered=False)
 
 
 class DuplicatedReply(ExchangeFault):
@@ -71,7 +71,7 @@ class DuplicatedReply(ExchangeFault):
     fault: Literal["duplicated-reply"] = "duplicated-reply"
     copies: int = Field(2, ge=2, le=10, description="How often it comes.")
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
         return replace(exchange, copies=self.copies)
 
@@ -82,7 +82,7 @@ class LateReply(ExchangeFault):
     fault: Literal["late-reply"] = "late-reply"
     delay_s: float = Field(1.0, gt=0, description="How long, in seconds.")
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
         return replace(exchange, late_s=self.delay_s)
 
@@ -92,9 +92,9 @@ class WrongCrc(ExchangeFault):
 
     fault: Literal["wrong-crc"] = "wrong-crc"
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
-        return replace(exchange, spoiled=True)
+        return replace(exchange, is_corrupted=True)
 
 
 class ForeignReply(ExchangeFault):
@@ -102,7 +102,7 @@ class ForeignReply(ExchangeFault):
 
     fault: Literal["foreign-reply"] = "foreign-reply"
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
         return replace(exchange, foreign=True)
 
@@ -114,9 +114,9 @@ class ExceptionReply(ExchangeFault):
     code: int = Field(4, ge=1, le=255, description="Modbus exception code; 4 is device failure, 6 busy.")
     acts: bool = Field(False, description="Whether it does what it was asked all the same.")
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
-        return replace(exchange, refusal=self.code, acts=self.acts)
+        return replace(exchange, refusal=self.code, is_executed=self.acts)
 
 
 class HangUp(ExchangeFault):
@@ -126,7 +126,7 @@ class HangUp(ExchangeFault):
     acts: bool = Field(True, description="Whether the board still does what it was asked.")
     rank: ClassVar[int] = 1
 
-    def upon(self, exchange: Exchange) -> Exchange:
+    def apply(self, exchange: Exchange) -> Exchange:
         """See `ExchangeFault`."""
         return replace(exchange, hang_up="after" if self.acts else "before")
 
@@ -147,15 +147,15 @@ class PendingExchanges:
 
     def next(self, effect: Effect) -> Exchange:
         """How the next exchange, of that effect, goes; its faults have one exchange less to spoil."""
-        due = [fault for fault, _ in self._left if fault.concerns(effect)]
+        due = [fault for fault, _ in self._left if fault.applies_to(effect)]
         self._left = [
-            (fault, left - fault.concerns(effect))
+            (fault, left - fault.applies_to(effect))
             for fault, left in self._left
-            if left > fault.concerns(effect)
+            if left > fault.applies_to(effect)
         ]
         exchange = Exchange()
         for fault in sorted(due, key=lambda fault: fault.rank):
-            exchange = fault.upon(exchange)
+            exchange = fault.apply(exchange)
         return exchange
 
     def __len__(self) -> int:

@@ -28,7 +28,7 @@ class LastingFault(Fault):
     for_s: float | None = Field(None, gt=0, description="For so many seconds; without it, until mended.")
 
 
-class Mend(Fault):
+class ClearFaults(Fault):
     """Everything that lasts is put right, and exchanges to come are spared."""
 
     fault: Literal["mend"] = "mend"
@@ -37,7 +37,7 @@ class Mend(Fault):
 # The boards and their link.
 
 
-class Silence(LastingFault):
+class BoardsHung(LastingFault):
     """The boards hang: they hear nothing and say nothing, though connections stay."""
 
     fault: Literal["silence"] = "silence"
@@ -110,7 +110,7 @@ class StuckBoom(LastingFault):
     door: str = ""
 
 
-class Fire(LastingFault):
+class EmergencyActive(LastingFault):
     """The fire alarm."""
 
     fault: Literal["fire"] = "fire"
@@ -122,7 +122,7 @@ class KeySwitch(LastingFault):
     fault: Literal["key-switch"] = "key-switch"
 
 
-class Lift(Fault):
+class ManualLift(Fault):
     """Somebody moves the boom by hand."""
 
     fault: Literal["lift"] = "lift"
@@ -131,7 +131,7 @@ class Lift(Fault):
     door: str = ""
 
 
-class Button(Fault):
+class ButtonPress(Fault):
     """Somebody presses a button at the barrier itself."""
 
     fault: Literal["button"] = "button"
@@ -150,7 +150,7 @@ AnyFault = Annotated[
     | HangUp
     | Unplug
     | Noise
-    | Silence
+    | BoardsHung
     | SlowBus
     | PowerCut
     | WeldedRelay
@@ -159,11 +159,11 @@ AnyFault = Annotated[
     | BothLimits
     | Chatter
     | StuckBoom
-    | Fire
+    | EmergencyActive
     | KeySwitch
-    | Lift
-    | Button
-    | Mend,
+    | ManualLift
+    | ButtonPress
+    | ClearFaults,
     Field(discriminator="fault"),
 ]
 _FAULTS: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)

@@ -7,7 +7,7 @@ from simulators.barrier.wirelog import WireLog
 from simulators.links.serial_line import SerialLine
 
 
-class Visits:
+class HostSessions:
     """The line, in for as long as this is entered, and who has it open."""
 
     def __init__(self, line: SerialLine, log: WireLog) -> None:
@@ -29,21 +29,21 @@ class Visits:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         await self.line.close()
-        self.gone()
+        self.on_close()
 
     def cut(self) -> None:
         """Pull the cable."""
         self.line.unplug()
-        self.gone()
+        self.on_close()
 
-    def come(self) -> None:
+    def on_open(self) -> None:
         """A host is there: what it says may be heard before it is seen to be."""
         if not self.present:
             self.present = True
             self.number += 1
             self._log.connection(self.number, opened=True)
 
-    def gone(self) -> None:
+    def on_close(self) -> None:
         """It is not there any more."""
         if self.present:
             self.present = False
@@ -51,7 +51,7 @@ class Visits:
 
     async def _watch(self) -> None:
         while True:
-            await self.line.host_opened()
-            self.come()
-            await self.line.host_closed()
-            self.gone()
+            await self.line.wait_for_host()
+            self.on_open()
+            await self.line.wait_for_host_close()
+            self.on_close()

@@ -21,14 +21,14 @@ from simulators.barrier.boards.kmtronic import KMtronic
 from simulators.barrier.boards.modbus_board import ModbusBoard
 from simulators.barrier.boards.waveshare import BAUDS, Waveshare
 from simulators.barrier.boards.wirenboard import WirenBoard
-from simulators.barrier.bus import Bus
+from simulators.barrier.bus import ModbusBus
 from simulators.barrier.bus_faults import ExchangeFault, HangUp, WrongCrc
-from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.modbus.rtu_link import RtuLink
 from simulators.barrier.modbus.tcp_link import TcpLink
-from simulators.barrier.site import Plan, Site
-from simulators.barrier.timeline import RealTime, Timeline
+from simulators.barrier.site import BarrierSite, FaultPlan
+from simulators.barrier.timeline import RealClock, Timeline
 from simulators.barrier.wirelog import WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.errors import SimulatorError
@@ -137,14 +137,14 @@ class ModbusSettings(BaseModel):
         return self
 
 
-class ModbusSite(Site):
+class ModbusSite(BarrierSite):
     """The barrier and its boards on one bus. `link` is the wire to hosts, where there is one."""
 
     def __init__(self, settings: ModbusSettings, timeline: Timeline, log: WireLog | None = None) -> None:
         log = WireLog(timeline) if log is None else log
         boards = [(one, one.board(timeline, log, settings.baud)) for one in settings.boards]
         super().__init__(settings.mechanics, [(board, wires) for wires, board in boards], timeline, log)
-        self.bus = Bus(
+        self.bus = ModbusBus(
             [board for _, board in boards],
             timeline,
             log,
@@ -155,7 +155,7 @@ class ModbusSite(Site):
 
     @classmethod
     @asynccontextmanager
-    async def running(
+    async def start(
         cls,
         settings: ModbusSettings | None = None,
         *,
@@ -163,19 +163,19 @@ class ModbusSite(Site):
         log_path: str | os.PathLike[str] | None = None,
     ) -> AsyncIterator[Self]:
         """A site that hosts can reach, in real time unless another is given; its log also in that file."""
-        timeline = timeline or RealTime()
+        timeline = timeline or RealClock()
         with WireLog(timeline, log_path) as log:
             site = cls(settings or ModbusSettings(), timeline, log)
-            async with site.linked():
+            async with site.connected():
                 yield site
 
     @asynccontextmanager
-    async def linked(self) -> AsyncIterator[None]:
+    async def connected(self) -> AsyncIterator[None]:
         """See `Site`."""
         if self.settings.path is None:
             self.link = TcpLink(self.bus, self.settings.port or 0)
         else:
-            line = SerialLine.at(self.settings.path)
+            line = SerialLine.open_at(self.settings.path)
             self.link = RtuLink(self.bus, line, baud=self.settings.baud, quiet_s=self.settings.quiet_s)
         async with self.link:
             yield
@@ -191,7 +191,7 @@ class ModbusSite(Site):
         """See `Site`."""
         return str(self.settings.path) if self.settings.path else f"{HOST}:{self.port}"
 
-    def plan(self, fault: Fault) -> Plan:
+    def plan(self, fault: Fault) -> FaultPlan:
         """See `Site.plan`; adds what can go wrong with the bus and the link."""
         bus, link = self.bus, self.link
         match fault:
@@ -200,27 +200,27 @@ class ModbusSite(Site):
             case HangUp() if isinstance(link, RtuLink):
                 raise SimulatorError("hang-up: a serial line has no connection that could end")
             case ExchangeFault():
-                return Plan(lambda: bus.faults.add(fault))
-            case Silence():
-                return Plan(lambda: bus.hang(True), lambda: bus.hang(False))
+                return FaultPlan(lambda: bus.faults.add(fault))
+            case BoardsHung():
+                return FaultPlan(lambda: bus.set_hung(True), lambda: bus.set_hung(False))
             case SlowBus(delay_s=delay_s):
-                return Plan(lambda: bus.slow_down(delay_s), lambda: bus.slow_down(0.0))
+                return FaultPlan(lambda: bus.set_delay(delay_s), lambda: bus.set_delay(0.0))
             case Unplug() if link is not None:
-                return Plan(link.cut, link.restore)
+                return FaultPlan(link.cut, link.restore)
             case Noise(data=data) if isinstance(link, RtuLink):
-                return Plan(lambda: link.say_noise(data))
+                return FaultPlan(lambda: link.send_noise(data))
         return super().plan(fault)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """See `Site.mend`."""
         self.bus.faults.clear()
-        super().mend()
+        super().clear_faults()
 
-    def boards_lost_power(self) -> None:
+    def on_power_lost(self) -> None:
         """See `Site`."""
         self.bus.power_cut()
 
-    def boards_have_power(self) -> None:
+    def on_power_restored(self) -> None:
         """See `Site`: connections from before are not known any more."""
         if self.link is not None:
             self.link.drop()

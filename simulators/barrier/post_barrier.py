@@ -11,26 +11,26 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from simulators.barrier.faults import AnyFault, fault_of
-from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.mechanics.lane import DriverBehaviour
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
-from simulators.barrier.site import Site
-from simulators.barrier.timeline import RealTime, Timeline
-from simulators.barrier.wirelog import Connection, Entry, Frame, Happening, WireLog
+from simulators.barrier.site import BarrierSite
+from simulators.barrier.timeline import RealClock, Timeline
+from simulators.barrier.wirelog import Connection, Entry, Frame, MachineEvent, WireLog
 from simulators.errors import SimulatorError
 from simulators.links.tcp_listener import HOST
-from simulators.scheduled_faults import Timed
-from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
 
 KEPT = 10_000
 """So many entries of the log stay in memory."""
-TOLD = {
+EMITTED_EVENTS = {
     "arrival", "passage", "turned-back", "gave-up", "left", "motion", "hit", "both-contacts", "fault",
 }  # fmt: skip
 """What of the happenings is told to whoever watches the post."""
 
 
-class TimedFault(Timed[AnyFault]):
+class TimedFault(ScheduledFault[AnyFault]):
     """A fault that happens by itself: `{at_s = 20, every_s = 60, fault = "lost-reply", of = "writes"}`."""
 
 
@@ -42,8 +42,8 @@ class PostBarrierSettings(SimulatorSettings):
     )
     jitter_s: float = Field(0.0, ge=0, description="How much earlier or later one may come, in seconds.")
     first_s: float = Field(1.0, ge=0, description="When the first one comes after a host has been there.")
-    manners: dict[Manner, float] = Field(
-        {Manner.WAITS: 1.0}, min_length=1, description="How often each manner comes, in proportion."
+    manners: dict[DriverBehaviour, float] = Field(
+        {DriverBehaviour.WAITS: 1.0}, min_length=1, description="How often each manner comes, in proportion."
     )
     wrong_way: float = Field(0.0, ge=0, le=1, description="Share of those who come the wrong way.")
     patience_s: float | None = Field(30.0, gt=0, description="Who is not let in by then goes back out.")
@@ -57,7 +57,7 @@ class PostBarrierSettings(SimulatorSettings):
 
     @field_validator("manners")
     @classmethod
-    def _somebody_comes(cls, mix: dict[Manner, float]) -> dict[Manner, float]:
+    def _somebody_comes(cls, mix: dict[DriverBehaviour, float]) -> dict[DriverBehaviour, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
             raise ValueError("weights are not negative, and one at least is above 0")
         return mix
@@ -69,7 +69,7 @@ class PostBarrierSettings(SimulatorSettings):
         return self
 
     @abstractmethod
-    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+    def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:
         """The barrier and its boards."""
 
     def build(self) -> Simulator:
@@ -93,7 +93,7 @@ class ModbusBarrierSettings(PostBarrierSettings, ModbusSettings):
         """Its port or path."""
         return (str(self.path),) if self.path else (f"{HOST}:{self.port}",) if self.port else ()
 
-    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+    def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:
         """See `PostBarrierSettings`."""
         return ModbusSite(self, timeline, log)
 
@@ -108,7 +108,7 @@ class SerialRelaySettings(PostBarrierSettings, SerialSettings):
         """Its path."""
         return (str(self.path),)
 
-    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+    def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:
         """See `PostBarrierSettings`."""
         return SerialSite(self, timeline, log)
 
@@ -118,7 +118,7 @@ class Arrival(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    manner: Manner = Manner.WAITS
+    manner: DriverBehaviour = DriverBehaviour.WAITS
     wrong_way: bool = False
     length_m: float | None = Field(None, gt=0, le=30)
     speed_mps: float | None = Field(None, ge=0.01, le=50)
@@ -131,32 +131,32 @@ class PostBarrier(Simulator):
     def __init__(self, settings: PostBarrierSettings) -> None:
         self.settings = settings
         self.counts: Counter[str] = Counter()
-        self._site: Site | None = None
-        self._tell: Tell = lambda _event, _details: None
+        self._site: BarrierSite | None = None
+        self._tell: EmitCallback = lambda _event, _details: None
         self._hosts = 0
         self._host_came = asyncio.Event()
 
     @property
-    def site(self) -> Site:
+    def site(self) -> BarrierSite:
         """What runs; SimulatorError before it does."""
         if self._site is None:
             raise SimulatorError(f"{self.settings.name} is not running yet")
         return self._site
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
-        timeline = RealTime()
+        timeline = RealClock()
         try:
             log = WireLog(timeline, self.settings.wire_log, keep=KEPT)
         except OSError as error:
             raise SimulatorError(f"{self.settings.wire_log}: {error.strerror}") from error
         with log:
-            self._site = site = self.settings.site_on(timeline, log)
+            self._site = site = self.settings.build_site(timeline, log)
             log.on_entry = self._note
-            async with site.linked(), asyncio.TaskGroup() as tasks:
+            async with site.connected(), asyncio.TaskGroup() as tasks:
                 for timed in self.settings.faults:
-                    site.plan(timed.what)  # what cannot happen here is told now
+                    site.plan(timed.fault)  # what cannot happen here is told now
                 tell("ready", self.settings.summary() | {"address": site.address})
                 if self.settings.every_s is not None:
                     tasks.create_task(self._traffic(self.settings.every_s))
@@ -164,7 +164,7 @@ class PostBarrier(Simulator):
                     tasks.create_task(self._happens(timed))
                 await asyncio.Event().wait()
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`.
 
         `insert`: somebody comes, as `Arrival` has it. `fault`: its name and `args`.
@@ -215,7 +215,7 @@ class PostBarrier(Simulator):
                 if entry.is_actuation:
                     self.counts["actuations"] += 1
                     self._tell("actuation", {"meaning": entry.meaning, "fate": str(entry.fate)})
-            case Happening(what=what, details=details) if what in TOLD:
+            case MachineEvent(what=what, details=details) if what in EMITTED_EVENTS:
                 self.counts[what] += 1
                 self._tell(what, details)
 
@@ -230,13 +230,13 @@ class PostBarrier(Simulator):
                 await self._attend()
             await asyncio.sleep(every_s + chance.uniform(-1, 1) * self.settings.jitter_s)
 
-    def _comes(self, manner: Manner, *, wrong_way: bool) -> bool:
+    def _comes(self, manner: DriverBehaviour, *, wrong_way: bool) -> bool:
         """Somebody comes, unless the lane is taken; who tailgates comes with somebody to follow."""
         barrier, patience_s = self.site.barrier, self.settings.patience_s
         if barrier.lane.vehicles:
             return False
-        if manner is Manner.TAILGATES:
-            barrier.arrive(Manner.WAITS, wrong_way=wrong_way, patience_s=patience_s)
+        if manner is DriverBehaviour.TAILGATES:
+            barrier.arrive(DriverBehaviour.WAITS, wrong_way=wrong_way, patience_s=patience_s)
         barrier.arrive(manner, wrong_way=wrong_way, patience_s=patience_s)
         return True
 
@@ -249,7 +249,7 @@ class PostBarrier(Simulator):
     async def _happens(self, timed: TimedFault) -> None:
         await self._host_came.wait()
         await asyncio.sleep(timed.at_s)
-        self.site.inject(timed.what)
+        self.site.inject(timed.fault)
         while timed.every_s is not None:
             await asyncio.sleep(timed.every_s)
-            self.site.inject(timed.what)
+            self.site.inject(timed.fault)

@@ -19,12 +19,12 @@ from simulators.barrier.bus_faults import (
     LostRequest,
     PendingExchanges,
 )
-from simulators.barrier.faults import Silence, SlowBus
-from simulators.barrier.host_sessions import Visits
+from simulators.barrier.faults import BoardsHung, SlowBus
+from simulators.barrier.host_sessions import HostSessions
 from simulators.barrier.mechanics.barrier import MechanicsSettings
-from simulators.barrier.site import Plan, Site
+from simulators.barrier.site import BarrierSite, FaultPlan
 from simulators.barrier.timeline import Timeline
-from simulators.barrier.wirelog import Fate, Frame, WireLog
+from simulators.barrier.wirelog import Frame, FrameFate, WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.faults import Fault, Noise, Unplug
 from simulators.links.serial_line import SerialLine
@@ -54,22 +54,22 @@ class SerialSettings(WiringSettings):
         return Numato(self.relays, self.gpios, timeline, log)
 
 
-class SerialSite(Site):
+class SerialSite(BarrierSite):
     """The barrier and its board on a pty."""
 
     def __init__(self, settings: SerialSettings, timeline: Timeline, log: WireLog) -> None:
         self.board = settings.board(timeline, log)
         super().__init__(settings.mechanics, [(self.board, settings)], timeline, log)
         self.settings = settings
-        self.line = SerialLine.at(settings.path)
+        self.line = SerialLine.open_at(settings.path)
         self.line.on_received = self._received
         self.pending = PendingExchanges()
         self._hung = False
         self._slow_s = 0.0
-        self._visits = Visits(self.line, log)
+        self._visits = HostSessions(self.line, log)
 
     @asynccontextmanager
-    async def linked(self) -> AsyncIterator[None]:
+    async def connected(self) -> AsyncIterator[None]:
         """See `Site`."""
         async with self._visits:
             yield
@@ -79,31 +79,31 @@ class SerialSite(Site):
         """See `Site`."""
         return str(self.settings.path)
 
-    def plan(self, fault: Fault) -> Plan:
+    def plan(self, fault: Fault) -> FaultPlan:
         """See `Site.plan`; adds what can go wrong with the board's port."""
         match fault:
             case LostRequest() | LostReply() | DuplicatedReply() | LateReply():
-                return Plan(lambda: self.pending.add(fault))
-            case Silence():
-                return Plan(lambda: self._hang(True), lambda: self._hang(False))
+                return FaultPlan(lambda: self.pending.add(fault))
+            case BoardsHung():
+                return FaultPlan(lambda: self._hang(True), lambda: self._hang(False))
             case SlowBus(delay_s=delay_s):
-                return Plan(lambda: self._slow_down(delay_s), lambda: self._slow_down(0.0))
+                return FaultPlan(lambda: self._slow_down(delay_s), lambda: self._slow_down(0.0))
             case Unplug():  # and the supply comes over that cable
-                return Plan(lambda: self.cut_power("boards"), lambda: self.give_power("boards"))
+                return FaultPlan(lambda: self.cut_power("boards"), lambda: self.restore_power("boards"))
             case Noise(data=data):
-                return Plan(lambda: self._say(data, Fate.DAMAGED, "noise"))
+                return FaultPlan(lambda: self._say(data, FrameFate.DAMAGED, "noise"))
         return super().plan(fault)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """See `Site.mend`."""
         self.pending.clear()
-        super().mend()
+        super().clear_faults()
 
-    def boards_lost_power(self) -> None:
+    def on_power_lost(self) -> None:
         """See `Site`: the port vanishes."""
         self._visits.cut()
 
-    def boards_have_power(self) -> None:
+    def on_power_restored(self) -> None:
         """See `Site`: it is there again."""
         self.line.replug()
 
@@ -114,33 +114,37 @@ class SerialSite(Site):
         self._slow_s = delay_s
 
     def _received(self, data: bytes) -> None:
-        self._visits.come()
-        for command in self.board.take(data):
+        self._visits.on_open()
+        for command in self.board.feed(data):
             self._hear(command)
 
     def _hear(self, command: Command) -> None:
         whole = command.perform is not None
         heard = whole and not self._hung
-        exchange = self.pending.next(command.effect) if heard else Exchange(heard=False)
+        exchange = self.pending.next(command.effect) if heard else Exchange(is_received=False)
         frame = self.log.frame(
             direction="request",
-            fate=Fate.DAMAGED if not whole else Fate.HEARD if exchange.heard else Fate.UNHEARD,
+            fate=FrameFate.DAMAGED
+            if not whole
+            else FrameFate.RECEIVED
+            if exchange.is_received
+            else FrameFate.NOT_RECEIVED,
             wire=command.wire,
             connection=self._visits.number,
             meaning=command.meaning,
             effect=command.effect,
         )
-        if exchange.heard:
+        if exchange.is_received:
             self._after(self._slow_s, functools.partial(self._act, command, exchange, frame))
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
         if delay_s > 0:
-            self.timeline.at(self.timeline.now_s + delay_s, action)
+            self.timeline.call_at(self.timeline.now_s + delay_s, action)
         else:
             action()
 
     def _act(self, command: Command, exchange: Exchange, frame: Frame) -> None:
-        if not self.board.powered or command.perform is None:
+        if not self.board.is_powered or command.perform is None:
             return
         if answer := command.perform(frame.number):
             self._after(exchange.late_s, functools.partial(self._answer, answer, exchange, frame))
@@ -148,21 +152,21 @@ class SerialSite(Site):
     def _answer(self, answer: bytes, exchange: Exchange, frame: Frame) -> None:
         meaning = " ".join(answer.decode("latin-1").split())
         for copy in range(exchange.copies):
-            if not exchange.answered:
-                fate = Fate.SUPPRESSED
+            if not exchange.is_answered:
+                fate = FrameFate.SUPPRESSED
             elif exchange.late_s:
-                fate = Fate.LATE
+                fate = FrameFate.LATE
             else:
-                fate = Fate.REPEATED if copy else Fate.SENT
+                fate = FrameFate.REPEATED if copy else FrameFate.SENT
             self._say(answer, fate, meaning, frame.number)
 
-    def _say(self, data: bytes, fate: Fate, meaning: str, answers: int | None = None) -> None:
+    def _say(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
         """Send something, unless that is its fate, and log it."""
-        if fate is not Fate.SUPPRESSED:
-            if self.line.host_present:
-                self.line.soon(self.line.send(data))
+        if fate is not FrameFate.SUPPRESSED:
+            if self.line.has_host:
+                self.line.call_soon(self.line.send(data))
             else:
-                fate = Fate.UNDELIVERED
+                fate = FrameFate.UNDELIVERED
         self.log.frame(
             direction="response",
             fate=fate,

@@ -6,24 +6,24 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from simulators.barrier.boards.relays import Relays
+from simulators.barrier.boards.relays import RelayBank
 from simulators.barrier.faults import (
     BothLimits,
     BrokenWire,
-    Button,
+    ButtonPress,
     Chatter,
-    Fire,
+    ClearFaults,
+    EmergencyActive,
     KeySwitch,
     LastingFault,
-    Lift,
-    Mend,
+    ManualLift,
     PowerCut,
     ShortedWire,
     StuckBoom,
     WeldedRelay,
 )
-from simulators.barrier.mechanics.barrier import Barrier, MechanicsSettings, prefixed
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.mechanics.barrier import BarrierMechanics, MechanicsSettings, signal_name
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import WireLog
 from simulators.barrier.wiring import WiredBoard, Wiring, WiringSettings
 from simulators.errors import SimulatorError
@@ -33,7 +33,7 @@ Supply = Literal["all", "boards", "controllers"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FaultPlan:
     """What lets something happen and, if it lasts, what ends it."""
 
     begin: Callable[[], None]
@@ -44,17 +44,17 @@ class Board(WiredBoard, Protocol):
     """What a site needs of a board, whatever it speaks."""
 
     unit: int
-    powered: bool
-    relays: Relays
+    is_powered: bool
+    relays: RelayBank
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """Lose the supply."""
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """Have it back."""
 
 
-class Site(ABC):
+class BarrierSite(ABC):
     """The barrier, its boards, their wires. Subclasses add how the boards are spoken to."""
 
     def __init__(
@@ -66,7 +66,7 @@ class Site(ABC):
     ) -> None:
         self.timeline = timeline
         self.log = log
-        self.barrier = Barrier(mechanics, timeline, log)
+        self.barrier = BarrierMechanics(mechanics, timeline, log)
         self.wiring = Wiring(self.barrier, timeline)
         self.boards = [board for board, _ in boards]
         for board, wires in boards:
@@ -79,15 +79,15 @@ class Site(ABC):
         """Where hosts find it, while it is linked."""
 
     @abstractmethod
-    def boards_lost_power(self) -> None:
+    def on_power_lost(self) -> None:
         """The boards have no supply any more: what hosts see of that."""
 
     @abstractmethod
-    def boards_have_power(self) -> None:
+    def on_power_restored(self) -> None:
         """They have it back: what hosts see of that."""
 
     @abstractmethod
-    def linked(self) -> AbstractAsyncContextManager[None]:
+    def connected(self) -> AbstractAsyncContextManager[None]:
         """Let hosts reach it; SimulatorError where that cannot be."""
 
     def inject(self, fault: Fault) -> None:
@@ -97,56 +97,58 @@ class Site(ABC):
         """
         plan = self.plan(fault)
         told = fault.model_dump(mode="json", exclude_none=True)
-        self.log.happened("fault", **told)
+        self.log.machine_event("fault", **told)
         plan.begin()
         if plan.end is not None:
             for_s = fault.for_s if isinstance(fault, LastingFault | Unplug) else None
             self._end_later(told["fault"], plan.end, for_s)
 
-    def plan(self, fault: Fault) -> Plan:
+    def plan(self, fault: Fault) -> FaultPlan:
         """What lets it begin and, if it lasts, what ends it; SimulatorError for what cannot happen here."""
         barrier, wiring = self.barrier, self.wiring
         match fault:
-            case Mend():
-                return Plan(self.mend)
-            case Lift(to=to, over_s=over_s, door=door):
+            case ClearFaults():
+                return FaultPlan(self.clear_faults)
+            case ManualLift(to=to, over_s=over_s, door=door):
                 barrier.check(door)
-                return Plan(lambda: barrier.lift(to, over_s, door))
-            case Button(button=button, door=door):
+                return FaultPlan(lambda: barrier.lift_by_hand(to, over_s, door))
+            case ButtonPress(button=button, door=door):
                 barrier.check(door)
-                return Plan(lambda: barrier.press(button, door))
-            case Fire():
-                return Plan(lambda: barrier.set_fire(True), lambda: barrier.set_fire(False))
+                return FaultPlan(lambda: barrier.press(button, door))
+            case EmergencyActive():
+                return FaultPlan(lambda: barrier.set_fire(True), lambda: barrier.set_fire(False))
             case KeySwitch():
-                return Plan(lambda: barrier.set_key(True), lambda: barrier.set_key(False))
+                return FaultPlan(lambda: barrier.set_key(True), lambda: barrier.set_key(False))
             case StuckBoom(at=at, door=door):
                 barrier.check(door)
-                return Plan(lambda: barrier.jam(at, door), lambda: barrier.free(door))
+                return FaultPlan(lambda: barrier.jam(at, door), lambda: barrier.free(door))
             case BrokenWire(signal=signal):
                 wiring.check(signal)
-                return Plan(
+                return FaultPlan(
                     lambda: wiring.set_wire(signal, "broken"), lambda: wiring.set_wire(signal, "whole")
                 )
             case ShortedWire(signal=signal):
                 wiring.check(signal)
-                return Plan(
+                return FaultPlan(
                     lambda: wiring.set_wire(signal, "shorted"), lambda: wiring.set_wire(signal, "whole")
                 )
             case BothLimits(door=door):
-                limits = [prefixed(door, limit) for limit in ("open-limit", "closed-limit")]
+                limits = [signal_name(door, limit) for limit in ("open-limit", "closed-limit")]
                 wiring.check(*limits)
-                return Plan(lambda: wiring.claim(limits, True), lambda: wiring.claim(limits, None))
+                return FaultPlan(lambda: wiring.override(limits, True), lambda: wiring.override(limits, None))
             case Chatter(signal=signal, per_s=per_s):
                 wiring.check(signal)
-                return Plan(lambda: wiring.chatter(signal, per_s), lambda: wiring.claim([signal], None))
+                return FaultPlan(
+                    lambda: wiring.chatter(signal, per_s), lambda: wiring.override([signal], None)
+                )
             case WeldedRelay(relay=relay, unit=unit):
                 relays = self._relays(unit, relay)
-                return Plan(lambda: relays.weld(relay), lambda: relays.part(relay))
+                return FaultPlan(lambda: relays.weld(relay), lambda: relays.unweld(relay))
             case PowerCut(of=of):
-                return Plan(lambda: self.cut_power(of), lambda: self.give_power(of))
+                return FaultPlan(lambda: self.cut_power(of), lambda: self.restore_power(of))
         raise SimulatorError(f"{fault.model_dump().get('fault')}: this does not happen here")
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """Put everything right that lasts."""
         for ending in list(self._lasting):
             ending()
@@ -155,35 +157,35 @@ class Site(ABC):
         """Take the supply away."""
         if of != "controllers":
             for board in self.boards:
-                board.power_cut()
-            self.boards_lost_power()
+                board.on_power_lost()
+            self.on_power_lost()
         if of != "boards":
-            self.barrier.power_cut()
+            self.barrier.on_power_lost()
 
-    def give_power(self, of: Supply) -> None:
+    def restore_power(self, of: Supply) -> None:
         """Give it back."""
         if of != "controllers":
             for board in self.boards:
-                board.power_returned()
-            self.boards_have_power()
+                board.on_power_restored()
+            self.on_power_restored()
         if of != "boards":
-            self.barrier.power_returned()
+            self.barrier.on_power_restored()
 
     def _end_later(self, name: str, end: Callable[[], None], for_s: float | None) -> None:
-        due: Appointment | None = None
+        due: TimerHandle | None = None
 
         def over() -> None:
             self._lasting.remove(over)
             if due is not None:
                 due.cancel()
-            self.log.happened("mended", fault=name)
+            self.log.machine_event("mended", fault=name)
             end()
 
         self._lasting.append(over)
         if for_s is not None:
-            due = self.timeline.at(self.timeline.now_s + for_s, over)
+            due = self.timeline.call_at(self.timeline.now_s + for_s, over)
 
-    def _relays(self, unit: int | None, relay: int) -> Relays:
+    def _relays(self, unit: int | None, relay: int) -> RelayBank:
         for board in self.boards:
             if unit in (None, board.unit):
                 if relay >= len(board.relays):

@@ -13,7 +13,7 @@ from typing import Protocol
 Action = Callable[[], None]
 
 
-class Appointment(Protocol):
+class TimerHandle(Protocol):
     """Something that will happen unless it is called off."""
 
     def cancel(self) -> None:
@@ -27,11 +27,11 @@ class Timeline(Protocol):
     def now_s(self) -> float:
         """The time now; never goes back."""
 
-    def at(self, when_s: float, action: Action) -> Appointment:
+    def call_at(self, when_s: float, action: Action) -> TimerHandle:
         """Do `action` at `when_s`, or as soon as possible when that is past."""
 
 
-class RealTime:
+class RealClock:
     """The time of the event loop that runs, which is CLOCK_MONOTONIC's."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class RealTime:
         """Seconds of CLOCK_MONOTONIC."""
         return self._loop.time()
 
-    def at(self, when_s: float, action: Action) -> Appointment:
+    def call_at(self, when_s: float, action: Action) -> TimerHandle:
         """See `Timeline.at`."""
         return self._loop.call_at(when_s, action)
 
@@ -57,7 +57,7 @@ class _Entry:
         self.action = None
 
 
-class ByHand:
+class ManualClock:
     """Time that stands still until somebody moves it on; what is due on the way happens then, in order."""
 
     def __init__(self, start_s: float = 0.0) -> None:
@@ -77,13 +77,13 @@ class ByHand:
             heapq.heappop(self._diary)
         return self._diary[0][0] if self._diary else None
 
-    def at(self, when_s: float, action: Action) -> Appointment:
+    def call_at(self, when_s: float, action: Action) -> TimerHandle:
         """See `Timeline.at`."""
         entry = _Entry(action)
         heapq.heappush(self._diary, (max(when_s, self._now_s), next(self._order), entry))
         return entry
 
-    def step(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         """Move on by so many seconds, 0 included: what is due now happens."""
         self.run_to(self._now_s + seconds)
 

@@ -19,12 +19,12 @@ from typing import Any, Literal, Self, TextIO, TypeVar
 from simulators.barrier.timeline import Timeline
 
 
-class Fate(StrEnum):
+class FrameFate(StrEnum):
     """What became of a frame."""
 
-    HEARD = "heard"
+    RECEIVED = "heard"
     """A request that its board took."""
-    UNHEARD = "unheard"
+    NOT_RECEIVED = "unheard"
     """A request that its board never got: it hung, had no power, or the frame was lost on the way."""
     NOT_OURS = "not_ours"
     """A request for a unit that is not on this bus."""
@@ -75,7 +75,7 @@ class Frame:
     number: int
     """Counted from 1, both ways together."""
     direction: Literal["request", "response"]
-    fate: Fate
+    fate: FrameFate
     wire: bytes
     """All of it, as it was or would have been on the wire."""
     connection: int
@@ -127,7 +127,7 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class MachineEvent:
     """Something happened to the machine, as a bystander would tell it."""
 
     kind: Literal["happening"] = "happening"
@@ -137,8 +137,8 @@ class Happening:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-Entry = Frame | Connection | Contact | Happening
-EntryT = TypeVar("EntryT", Frame, Connection, Contact, Happening)
+Entry = Frame | Connection | Contact | MachineEvent
+EntryT = TypeVar("EntryT", Frame, Connection, Contact, MachineEvent)
 
 
 class Entries:
@@ -196,11 +196,11 @@ class Entries:
         """Contacts of relays, closing and opening."""
         return self._of(Contact)
 
-    def happenings(self, what: str | None = None, **details: Any) -> list[Happening]:
+    def machine_events(self, what: str | None = None, **details: Any) -> list[MachineEvent]:
         """What happened to the machine; only of that name and with at least these details, if given."""
         return [
             entry
-            for entry in self._of(Happening)
+            for entry in self._of(MachineEvent)
             if what in (None, entry.what) and details.items() <= entry.details.items()
         ]
 
@@ -276,9 +276,9 @@ class WireLog(Entries):
         at_s = self.timeline.now_s
         self._add(Contact(at_s=at_s, unit=unit, relay=relay, closed=closed, cause=cause, request=request))
 
-    def happened(self, what: str, **details: Any) -> None:
+    def machine_event(self, what: str, **details: Any) -> None:
         """Log that something happened to the machine."""
-        self._add(Happening(at_s=self.timeline.now_s, what=what, details=details))
+        self._add(MachineEvent(at_s=self.timeline.now_s, what=what, details=details))
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)

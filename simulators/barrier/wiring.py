@@ -10,9 +10,9 @@ from typing import Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulators.barrier.boards.relays import Relays
-from simulators.barrier.mechanics.barrier import Barrier, contacts_of
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.boards.relays import RelayBank
+from simulators.barrier.mechanics.barrier import BarrierMechanics, contacts_of
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.errors import SimulatorError
 
 ContactKind = Literal["no", "nc"]
@@ -57,42 +57,42 @@ class Circuit:
         self.channel = channel
         self.active = active
         """What is true."""
-        self.claims: bool | None = None
+        self.override: bool | None = None
         """What the contact says instead, where it has a mind of its own."""
         self.wire: Literal["whole", "broken", "shorted"] = "whole"
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether current flows: what the board sees."""
         if self.wire != "whole":
             return self.wire == "shorted"
-        return self.says == (self.kind == "no")
+        return self.is_active == (self.kind == "no")
 
     @property
-    def says(self) -> bool:
+    def is_active(self) -> bool:
         """Whether its contact says that the signal is active."""
-        return self.active if self.claims is None else self.claims
+        return self.active if self.override is None else self.override
 
 
 class WiredBoard(Protocol):
     """What wires need of a board."""
 
-    relays: Relays
+    relays: RelayBank
     inputs: int
     sense: Callable[[int], bool]
 
-    def input_changed(self, channel: int, closed: bool) -> None:
+    def on_input_changed(self, channel: int, closed: bool) -> None:
         """A circuit at an input has closed or opened."""
 
 
 class Wiring:
     """All wires of a barrier."""
 
-    def __init__(self, barrier: Barrier, timeline: Timeline) -> None:
+    def __init__(self, barrier: BarrierMechanics, timeline: Timeline) -> None:
         self.barrier = barrier
         self.timeline = timeline
         self._circuits: dict[str, list[Circuit]] = {}
-        self._chattering: dict[str, Appointment] = {}
+        self._chattering: dict[str, TimerHandle] = {}
         barrier.on_signal = self._signal
 
     def connect(self, board: WiredBoard, settings: WiringSettings) -> None:
@@ -115,14 +115,14 @@ class Wiring:
             if not 0 <= relay < len(board.relays):
                 raise SimulatorError(f"outputs: {contact} = {relay}: it has {len(board.relays)} relays")
             names[relay] = contact, kind_of(contact, settings.contacts) == "no"
-            self.barrier.contact(contact, board.relays.closed(relay) == names[relay][1])
+            self.barrier.contact(contact, board.relays.is_closed(relay) == names[relay][1])
 
         def moved(relay: int, closed: bool) -> None:
             if relay in names:
                 contact, closes = names[relay]
                 self.barrier.contact(contact, closed == closes)
 
-        board.sense = lambda channel: channel in circuits and circuits[channel].closed
+        board.sense = lambda channel: channel in circuits and circuits[channel].is_closed
         board.relays.on_contact = moved
 
     def _signal(self, signal: str, active: bool) -> None:
@@ -130,10 +130,10 @@ class Wiring:
 
     def _change(self, signal: str, change: Callable[[Circuit], None]) -> None:
         for circuit in self._circuits.get(signal, []):
-            before = circuit.closed
+            before = circuit.is_closed
             change(circuit)
-            if circuit.closed != before:
-                circuit.board.input_changed(circuit.channel, circuit.closed)
+            if circuit.is_closed != before:
+                circuit.board.on_input_changed(circuit.channel, circuit.is_closed)
 
     # What goes wrong with them.
 
@@ -147,7 +147,7 @@ class Wiring:
         """Break, short or mend the wires of a signal."""
         self._change(signal, lambda circuit: setattr(circuit, "wire", state))
 
-    def claim(self, signals: Sequence[str], active: bool | None) -> None:
+    def override(self, signals: Sequence[str], active: bool | None) -> None:
         """Let their contacts say this, whatever is true; None: the truth again."""
         for signal in signals:
             if chattering := self._chattering.pop(signal, None):
@@ -158,8 +158,8 @@ class Wiring:
         """Let its contact change so often a second, until it is to tell the truth again."""
 
         def change() -> None:
-            self._change(signal, lambda circuit: setattr(circuit, "claims", not circuit.says))
-            self._chattering[signal] = self.timeline.at(self.timeline.now_s + 1 / per_s, change)
+            self._change(signal, lambda circuit: setattr(circuit, "claims", not circuit.is_active))
+            self._chattering[signal] = self.timeline.call_at(self.timeline.now_s + 1 / per_s, change)
 
-        self.claim([signal], None)
+        self.override([signal], None)
         change()

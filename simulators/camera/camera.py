@@ -14,7 +14,7 @@ from simulators.camera.faults import (
     ServiceDies,
     Size,
     StalePicture,
-    Waiting,
+    WaitingFaults,
     WrongClock,
     WrongCredentials,
     fault_of,
@@ -24,13 +24,13 @@ from simulators.camera.scene import Light, Place, View
 from simulators.camera.sensor import Sensor
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
-from simulators.http.access import Access, Algorithm, Scheme
+from simulators.http.access import AccessControl, Algorithm, Scheme
 from simulators.http.server import HttpServer, Request, Response
 from simulators.http.service import ServiceSettings
 from simulators.links.tcp_listener import HOST
 from simulators.links.tcp_service import TcpService
-from simulators.scheduled_faults import Timed
-from simulators.simulator import Simulator, Tell
+from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import EmitCallback, Simulator
 
 MOST_PEOPLE = 4
 
@@ -50,10 +50,10 @@ class CameraSettings(ServiceSettings):
         return pixels(self.size)
 
     @property
-    def access(self) -> Access:
+    def access(self) -> AccessControl:
         """Who may ask."""
         scheme = self.auth or ("none" if self.username is None else "digest")
-        return Access(
+        return AccessControl(
             scheme, self.username or "", self.password, "Simulated camera", self.digest, nonce_s=self.nonce_s
         )
 
@@ -66,17 +66,19 @@ class Camera(Simulator):
     server: TcpService
     """Made by the kind."""
 
-    def __init__(self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = ()) -> None:
+    def __init__(
+        self, settings: CameraSettings, view: View, faults: Sequence[ScheduledFault[Any]] = ()
+    ) -> None:
         self.settings = settings
         self.access = settings.access
         self.sensor = Sensor(view, settings.pixels, settings.seed)
-        self.waiting = Waiting()
+        self.waiting = WaitingFaults()
         self._faults = faults
-        self._tell: Tell = lambda _event, _details: None
+        self._tell: EmitCallback = lambda _event, _details: None
         self.tasks: asyncio.TaskGroup
         """While it runs: what it does beside answering."""
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
         async with self.server, asyncio.TaskGroup() as self.tasks:
@@ -89,15 +91,15 @@ class Camera(Simulator):
     async def work(self) -> None:
         """Do what is done without being asked, until cancelled."""
 
-    async def _at_its_time(self, timed: Timed[Any]) -> None:
-        await self.server.asked_first.wait()
+    async def _at_its_time(self, timed: ScheduledFault[Any]) -> None:
+        await self.server.first_request.wait()
         await asyncio.sleep(timed.at_s)
-        self.let(timed.what)
+        self.inject_fault(timed.fault)
         while timed.every_s is not None:
             await asyncio.sleep(timed.every_s)
-            self.let(timed.what)
+            self.inject_fault(timed.fault)
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`: `insert` is the kind's own, `fault` takes its name and `args`."""
         match verb, dict(arguments):
             case "insert", given:
@@ -105,15 +107,15 @@ class Camera(Simulator):
             case "status", {}:
                 return self.status()
             case "fault", {"fault": str(name), **more} if more.keys() <= {"args"}:
-                self.let(fault_of(self.FAULTS, name, more.get("args")))
+                self.inject_fault(fault_of(self.FAULTS, name, more.get("args")))
                 return {}
         raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: insert, fault, status")
 
     def insert(self, *_places: Any, **given: Any) -> dict[str, Any]:
         """Put something before the camera: see `see`, unless the kind has its own."""
-        return self.see(**given)
+        return self.set_view(**given)
 
-    def see(
+    def set_view(
         self,
         people: int | None = None,
         plate: str | None = None,
@@ -132,7 +134,7 @@ class Camera(Simulator):
         )
         if not 0 <= view.people <= MOST_PEOPLE or light not in get_args(Light):
             raise SimulatorError(f"insert: up to {MOST_PEOPLE} people; light is {', '.join(get_args(Light))}")
-        self.sensor.show(view, for_s)
+        self.sensor.set_view(view, for_s)
         return {}
 
     def summary(self) -> dict[str, Any]:
@@ -146,16 +148,16 @@ class Camera(Simulator):
 
     def status(self) -> dict[str, Any]:
         """What it did so far."""
-        return self.summary() | {"pictures": self.sensor.taken, "requests": self.server.requests}
+        return self.summary() | {"pictures": self.sensor.exposure_count, "requests": self.server.requests}
 
-    def let(self, fault: Fault) -> None:
+    def inject_fault(self, fault: Fault) -> None:
         """Let something go wrong."""
         self._tell("fault", {"fault": getattr(fault, "fault", "")})
         match fault:
             case WrongCredentials(for_s=for_s):
                 self._change_password(for_s)
             case ServiceDies(for_s=for_s):
-                self.die(for_s)
+                self.stop_for(for_s)
             case StalePicture(for_s=for_s):
                 self.sensor.freeze(for_s)
             case WrongClock(ahead_s=ahead_s):
@@ -165,9 +167,9 @@ class Camera(Simulator):
             case CameraFault():
                 self.waiting.add(fault)
 
-    def die(self, for_s: float | None) -> None:
+    def stop_for(self, for_s: float | None) -> None:
         """Be gone, connections and all."""
-        self.server.die(for_s)
+        self.server.stop_for(for_s)
 
     def _change_password(self, for_s: float | None) -> None:
         before = self.access.password
@@ -182,7 +184,9 @@ class Camera(Simulator):
 class HttpCamera(Camera):
     """A camera that answers HTTP requests."""
 
-    def __init__(self, settings: CameraSettings, view: View, faults: Sequence[Timed[Any]] = ()) -> None:
+    def __init__(
+        self, settings: CameraSettings, view: View, faults: Sequence[ScheduledFault[Any]] = ()
+    ) -> None:
         super().__init__(settings, view, faults)
         self.server = HttpServer(self.answer, settings.port)
 
@@ -196,10 +200,10 @@ class HttpCamera(Camera):
         challenge = self.access.refusal(request.method, request.target, request.authorization)
         if challenge is not None:
             return Response(401, b"", "text/html", headers=(("WWW-Authenticate", challenge),))
-        return await self.admitted(request)
+        return await self.handle_authorized(request)
 
     @abstractmethod
-    async def admitted(self, request: Request) -> Response:
+    async def handle_authorized(self, request: Request) -> Response:
         """Answer somebody who may ask."""
 
 
@@ -214,4 +218,4 @@ class SceneSettings(CameraSettings):
     @property
     def view(self) -> View:
         """What there is to see."""
-        return View(self.scene, self.people, self.plate, who=self.who)
+        return View(self.scene, self.people, self.plate, caption=self.who)

@@ -57,13 +57,13 @@ class Stall(Interruption):
     hold_s: float | None = Field(None, gt=0, description="Goes on after so many seconds; else see `for_s`.")
 
 
-class Cut(Interruption):
+class ConnectionCut(Interruption):
     """The connection ends in the middle."""
 
     fault: Literal["cut"] = "cut"
 
 
-class HalfPicture(CameraFault):
+class TruncatedPicture(CameraFault):
     """Half a picture, which is said to be all of it."""
 
     fault: Literal["half-picture"] = "half-picture"
@@ -194,8 +194,8 @@ class OtherNamespace(CameraFault):
 AnyPictureFault = Annotated[
     NotFound
     | Stall
-    | Cut
-    | HalfPicture
+    | ConnectionCut
+    | TruncatedPicture
     | WrongType
     | Garbage
     | NoLength
@@ -209,7 +209,7 @@ AnyPictureFault = Annotated[
 ]
 AnyPlateFault = Annotated[
     Stall
-    | Cut
+    | ConnectionCut
     | NoLength
     | Dribble
     | Slow
@@ -250,7 +250,7 @@ def fault_of(adapter: TypeAdapter[Any], name: str, arguments: dict[str, Any] | N
         raise SimulatorError(f"fault {name}: {first['msg']}") from None
 
 
-class Waiting:
+class WaitingFaults:
     """The faults that wait for the next answers."""
 
     def __init__(self) -> None:
@@ -262,7 +262,7 @@ class Waiting:
         until = fault.times if fault.for_s is None else time.monotonic() + fault.for_s
         self._left.append((fault, until))
 
-    def take(self) -> "Met":
+    def take(self) -> "ActiveFaults":
         """The faults of one answer."""
         now_s = time.monotonic()
         met = [fault for fault, until in self._left if fault.for_s is None or now_s < until]
@@ -271,10 +271,10 @@ class Waiting:
             for fault, until in self._left
             if (now_s < until if fault.for_s is not None else until > 1)
         ]
-        return Met(met)
+        return ActiveFaults(met)
 
 
-class Met:
+class ActiveFaults:
     """The faults that one answer meets."""
 
     def __init__(self, faults: Iterable[CameraFault] = ()) -> None:

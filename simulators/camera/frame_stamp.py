@@ -22,7 +22,7 @@ class UnreadableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FrameStamp:
     """One picture of one camera."""
 
     number: int
@@ -44,7 +44,7 @@ class Stamp:
         return said + zlib.crc32(said).to_bytes(4)
 
     @classmethod
-    def read(cls, image: Image.Image) -> "Stamp":
+    def read(cls, image: Image.Image) -> "FrameStamp":
         """What `image` says; UnreadableError where its two edges do not say the same thing clearly."""
         cell = image.width // CELLS
         left = (image.width - CELLS * cell) // 2

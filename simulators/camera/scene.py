@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 
 Place = Literal["counter", "lane"]
 Light = Literal["good", "dark", "bright"]
@@ -33,11 +33,11 @@ class View:
     """Of the vehicle in the lane; empty: the lane is."""
     light: Light = "good"
     blurred: bool = False
-    who: int = 0
+    caption: int = 0
     """Another number, other people and another car."""
 
 
-def picture(view: View, size: tuple[int, int], stamp: Stamp, shown_ms: int | None = None) -> Image.Image:
+def picture(view: View, size: tuple[int, int], stamp: FrameStamp, shown_ms: int | None = None) -> Image.Image:
     """A picture, of (width, height) pixels; `shown_ms` is what the camera's clock says, in writing."""
     image = _drawn(view, size).copy()
     stamp.draw(image)
@@ -87,7 +87,7 @@ def _counter(draw: ImageDraw.ImageDraw, view: View) -> None:
     for down in range(0, 720, 4):
         draw.line((0, down, 1280, down), (188 - down // 20, 196 - down // 20, 200 - down // 24), 4)
     for place in range(view.people):
-        chance = Random(f"{view.who}/{place}")
+        chance = Random(f"{view.caption}/{place}")
         middle = 1280 * (place + 1) // (view.people + 1) + chance.randint(-20, 20)
         _person(draw, middle, 340 + chance.randint(-15, 15), chance)
     draw.rectangle((0, 655, 1280, 720), (96, 74, 56))
@@ -138,7 +138,7 @@ def _lane(draw: ImageDraw.ImageDraw, view: View) -> None:
 
 
 def _vehicle(draw: ImageDraw.ImageDraw, view: View) -> None:
-    paint = Random(view.who).choice(_PAINTS)
+    paint = Random(view.caption).choice(_PAINTS)
     dark = tuple(part // 2 for part in paint)
     for left in (360, 830):
         draw.rounded_rectangle((left, 520, left + 90, 640), 20, (24, 24, 24))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.scene import View, jpeg, picture
 
 
@@ -17,7 +17,7 @@ class Exposure:
     """One picture, and what is in it."""
 
     image: Image.Image
-    stamp: Stamp
+    stamp: FrameStamp
 
     @functools.cached_property
     def jpeg(self) -> bytes:
@@ -34,7 +34,7 @@ class Sensor:
         self.camera = camera & 0xFF
         self.clock_off_s = 0.0
         """How far the camera's clock is ahead, in seconds."""
-        self.taken = 0
+        self.exposure_count = 0
         self._last: Exposure | None = None
         self._one_at_a_time = threading.Lock()
         self._frozen_until_s = 0.0
@@ -43,11 +43,11 @@ class Sensor:
         """What the camera's clock says, in milliseconds since 1970."""
         return int((time.time() + self.clock_off_s) * 1000)
 
-    def frame(self) -> tuple[Image.Image, Stamp]:
+    def frame(self) -> tuple[Image.Image, FrameStamp]:
         """A picture of this moment, not encoded."""
         with self._one_at_a_time:
-            stamp = Stamp(self.taken, time.time_ns() // 1_000_000, self.camera)
-            self.taken += 1
+            stamp = FrameStamp(self.exposure_count, time.time_ns() // 1_000_000, self.camera)
+            self.exposure_count += 1
         return picture(self.view, self.size, stamp, self.now_ms()), stamp
 
     def expose(self) -> Exposure:
@@ -63,7 +63,7 @@ class Sensor:
         self.expose()
         self._frozen_until_s = time.monotonic() + for_s
 
-    def show(self, view: View, for_s: float | None = None) -> None:
+    def set_view(self, view: View, for_s: float | None = None) -> None:
         """Have something else before it: for so many seconds, or for good."""
         before, self.view = self.view, view
         if for_s is not None:

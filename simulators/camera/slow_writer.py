@@ -3,19 +3,19 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from simulators.camera.faults import Cut, Dribble, Met, Slow, Stall
-from simulators.links.tcp_service import HungUpError
+from simulators.camera.faults import ActiveFaults, ConnectionCut, Dribble, Slow, Stall
+from simulators.links.tcp_service import ClientDisconnectedError
 
 
-async def slowed(met: Met) -> None:
+async def delayed(met: ActiveFaults) -> None:
     """Wait, before anything is taken or said, as long as the camera takes its time."""
     if (slow := met.get(Slow)) is not None:
         await asyncio.sleep(slow.delay_s)
 
 
-async def sent(data: bytes, met: Met) -> AsyncGenerator[bytes, None]:
+async def chunks_to_send(data: bytes, met: ActiveFaults) -> AsyncGenerator[bytes, None]:
     """`data` as it is sent; HungUpError after the last byte where the connection ends with it."""
-    cut, stall, dribble = met.get(Cut), met.get(Stall), met.get(Dribble)
+    cut, stall, dribble = met.get(ConnectionCut), met.get(Stall), met.get(Dribble)
     end = len(data) if cut is None else cut.still_sent(len(data))
     pause = end if stall is None else min(stall.still_sent(len(data)), end)
     for part in (data[:pause], data[pause:end]):
@@ -28,7 +28,7 @@ async def sent(data: bytes, met: Met) -> AsyncGenerator[bytes, None]:
             await _silence(stall)
             stall = None
     if cut is not None:
-        raise HungUpError
+        raise ClientDisconnectedError
 
 
 async def _silence(stall: Stall) -> None:

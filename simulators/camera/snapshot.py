@@ -11,10 +11,18 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, TypeAdapter
 
 from simulators.camera.camera import HttpCamera, SceneSettings
-from simulators.camera.faults import AnyPictureFault, Garbage, HalfPicture, Met, NoLength, NotFound, WrongType
-from simulators.camera.slow_writer import sent, slowed
+from simulators.camera.faults import (
+    ActiveFaults,
+    AnyPictureFault,
+    Garbage,
+    NoLength,
+    NotFound,
+    TruncatedPicture,
+    WrongType,
+)
+from simulators.camera.slow_writer import chunks_to_send, delayed
 from simulators.http.server import Request, Response
-from simulators.scheduled_faults import Timed
+from simulators.scheduled_faults import ScheduledFault
 
 BOUNDARY = "picture-boundary"
 LOGIN_PAGE = b"<!DOCTYPE html><title>Log in</title><form><input name=user></form>"
@@ -25,7 +33,9 @@ class SnapshotCameraSettings(SceneSettings):
 
     kind: Literal["camera-snapshot"]
     picture_s: float = Field(0.0, ge=0, description="How long the camera takes for a picture, in seconds.")
-    faults: tuple[Timed[AnyPictureFault], ...] = Field((), description="Faults that happen by themselves.")
+    faults: tuple[ScheduledFault[AnyPictureFault], ...] = Field(
+        (), description="Faults that happen by themselves."
+    )
 
     def build(self) -> "SnapshotCamera":
         """The camera."""
@@ -43,7 +53,7 @@ class SnapshotCamera(HttpCamera):
         self.streams = 0
         """How many clients are watching."""
 
-    async def admitted(self, request: Request) -> Response:
+    async def handle_authorized(self, request: Request) -> Response:
         """A picture, or a stream of them."""
         match request.method, request.path:
             case "GET", "/snapshot.jpg":
@@ -56,35 +66,37 @@ class SnapshotCamera(HttpCamera):
                 return Response(media_type=media_type, stream=self._video(met), unframed=True)
         return Response(404, media_type="text/html")
 
-    async def _snapshot(self, met: Met) -> Response:
+    async def _snapshot(self, met: ActiveFaults) -> Response:
         if NotFound in met:
             return Response(404, media_type="text/html")
-        await slowed(met)
+        await delayed(met)
         await asyncio.sleep(self.own.picture_s)
         media_type, body = self._taken(met)
         length = None if NoLength in met else len(body)
-        return Response(media_type=media_type, stream=sent(body, met), length=length, unframed=length is None)
+        return Response(
+            media_type=media_type, stream=chunks_to_send(body, met), length=length, unframed=length is None
+        )
 
-    def _taken(self, met: Met) -> tuple[str, bytes]:
+    def _taken(self, met: ActiveFaults) -> tuple[str, bytes]:
         if WrongType in met:
             return "text/html", LOGIN_PAGE
         data = self.sensor.expose().jpeg
         if Garbage in met:
             return "image/jpeg", bytes(len(data))
-        if (half := met.get(HalfPicture)) is not None:
+        if (half := met.get(TruncatedPicture)) is not None:
             data = data[: int(len(data) * half.after)]
         return "image/jpeg", data
 
-    async def _video(self, met: Met) -> AsyncGenerator[bytes, None]:
+    async def _video(self, met: ActiveFaults) -> AsyncGenerator[bytes, None]:
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         self.streams += 1
         try:
             yield f"--{BOUNDARY}\r\n".encode()
             while True:
-                await slowed(met)
+                await delayed(met)
                 await asyncio.sleep(self.own.picture_s)
-                async with contextlib.aclosing(sent(self._part(met), met)) as pieces:
+                async with contextlib.aclosing(chunks_to_send(self._part(met), met)) as pieces:
                     async for piece in pieces:
                         yield piece
                 # The next one is taken when it can be sent: a client that reads slowly gets fewer.
@@ -94,7 +106,7 @@ class SnapshotCamera(HttpCamera):
         finally:
             self.streams -= 1
 
-    def _part(self, met: Met) -> bytes:
+    def _part(self, met: ActiveFaults) -> bytes:
         media_type, data = self._taken(met)
         length = "" if NoLength in met else f"Content-Length: {len(data)}\r\n"
         head = f"Content-Type: {media_type}\r\n{length}\r\n"

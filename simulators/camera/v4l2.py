@@ -16,7 +16,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TypeVar
 
-from simulators.links.umockdev_ioctl import Caller, RefusedError
+from simulators.links.umockdev_ioctl import Caller, IoctlError
 
 
 class Ioctl(IntEnum):
@@ -86,7 +86,7 @@ def usual_controls() -> dict[int, Control]:
 
 
 @dataclass
-class Filled:
+class FilledBuffer:
     """A picture in a buffer."""
 
     size: int
@@ -101,7 +101,7 @@ class Buffer:
     """One of the buffers that a program has."""
 
     queued: bool = False
-    filled: Filled | None = None
+    filled: FilledBuffer | None = None
 
 
 @dataclass
@@ -138,7 +138,7 @@ class VideoNode(ABC):
         self.file = file
         self.stream: Stream | None = None
         self.on_change = asyncio.Event()
-        self.gone = False
+        self.is_unplugged = False
         self.lost = 0
         """Pictures for which the program had no buffer."""
         self._asked_twice = False
@@ -159,12 +159,12 @@ class VideoNode(ABC):
         with self.file.open("r+b") as file:
             file.seek(n * stream.slot)
             file.write(data[: stream.size])
-        stream.buffers[n].filled = Filled(min(len(data), stream.size), flags, sequence, at_ns)
+        stream.buffers[n].filled = FilledBuffer(min(len(data), stream.size), flags, sequence, at_ns)
         stream.full.append(n)
         self.on_change.set()
         return True
 
-    def closed(self, caller: Caller) -> None:
+    def on_closed(self, caller: Caller) -> None:
         """A program has closed the node."""
         if self.stream is not None and self.stream.owner is caller:
             self._stop()
@@ -177,10 +177,10 @@ class VideoNode(ABC):
 
     # What a program asks.
 
-    async def answer(self, caller: Caller, request: int, argument: int) -> None:
+    async def handle_ioctl(self, caller: Caller, request: int, argument: int) -> None:
         """Answer one ioctl; raises RefusedError."""
-        if self.gone:
-            raise RefusedError(errno.ENODEV)
+        if self.is_unplugged:
+            raise IoctlError(errno.ENODEV)
         match request:
             case Ioctl.QUERYCAP:
                 caller.write(argument, self._capabilities(CAN_CAPTURE | CAN_STREAM))
@@ -215,14 +215,14 @@ class VideoNode(ABC):
             case _:
                 await self._buffers(caller, request, argument)
 
-    async def answer_beside(self, caller: Caller, request: int, argument: int) -> None:
+    async def handle_extra_ioctl(self, caller: Caller, request: int, argument: int) -> None:
         """Answer one ioctl on the camera's second node, which tells about pictures; raises RefusedError."""
-        if self.gone:
-            raise RefusedError(errno.ENODEV)
+        if self.is_unplugged:
+            raise IoctlError(errno.ENODEV)
         if request == Ioctl.ENUM_FMT:
-            raise RefusedError(errno.EINVAL)  # no format of pictures
+            raise IoctlError(errno.EINVAL)  # no format of pictures
         if request != Ioctl.QUERYCAP:
-            raise RefusedError(errno.ENOTTY)
+            raise IoctlError(errno.ENOTTY)
         caller.write(argument, self._capabilities(CAN_TELL | CAN_STREAM))
 
     def _capabilities(self, node: int) -> bytes:
@@ -248,26 +248,26 @@ class VideoNode(ABC):
 
     def _unused(self) -> None:
         if self.stream is not None:
-            raise RefusedError(errno.EBUSY)
+            raise IoctlError(errno.EBUSY)
 
     async def _control(self, caller: Caller, request: int, argument: int) -> None:
         number, second = struct.unpack("Ii", await caller.read(argument, 8))
         control = self.controls.get(number)
         if control is None:
-            raise RefusedError(errno.EINVAL)
+            raise IoctlError(errno.EINVAL)
         match request:
             case Ioctl.QUERYCTRL:
                 said = (control.name.encode(), control.least, control.most, control.step, control.value, 0)
                 caller.write(argument + 4, struct.pack("I32siiiiI8x", control.kind, *said))
             case Ioctl.QUERYMENU:
                 if second not in control.choices:
-                    raise RefusedError(errno.EINVAL)
+                    raise IoctlError(errno.EINVAL)
                 caller.write(argument + 8, struct.pack("32s4x", f"Choice {second}".encode()))
             case Ioctl.G_CTRL:
                 caller.write(argument + 4, struct.pack("i", control.value))
             case Ioctl.S_CTRL:
                 if not control.least <= second <= control.most:
-                    raise RefusedError(errno.ERANGE)
+                    raise IoctlError(errno.ERANGE)
                 control.value = second
 
     async def _buffers(self, caller: Caller, request: int, argument: int) -> None:
@@ -275,7 +275,7 @@ class VideoNode(ABC):
             case Ioctl.REQBUFS:
                 count, kind, memory = struct.unpack("III", await caller.read(argument, 12))
                 if (kind, memory) != (CAPTURE, MAPPED):
-                    raise RefusedError(errno.EINVAL)
+                    raise IoctlError(errno.EINVAL)
                 caller.write(argument, struct.pack("I", self._have(caller, min(count, MOST_BUFFERS))))
             case Ioctl.QUERYBUF:
                 (n,) = struct.unpack("I", await caller.read(argument, 4))
@@ -297,11 +297,11 @@ class VideoNode(ABC):
                 stream.full.clear()
                 stream.buffers = [Buffer() for _ in stream.buffers]
             case _:
-                raise RefusedError(errno.ENOTTY)
+                raise IoctlError(errno.ENOTTY)
 
     def _have(self, caller: Caller, count: int) -> int:
         if self.stream is not None and self.stream.owner is not caller:
-            raise RefusedError(errno.EBUSY)
+            raise IoctlError(errno.EBUSY)
         self._stop()
         self.stream = None
         if count:
@@ -313,14 +313,14 @@ class VideoNode(ABC):
 
     def _mine(self, caller: Caller) -> Stream:
         if self.stream is None:
-            raise RefusedError(errno.EINVAL)
+            raise IoctlError(errno.EINVAL)
         if self.stream.owner is not caller:
-            raise RefusedError(errno.EBUSY)
+            raise IoctlError(errno.EBUSY)
         return self.stream
 
     def _queue(self, stream: Stream, n: int) -> None:
         if n >= len(stream.buffers) or stream.buffers[n].queued:
-            raise RefusedError(errno.EINVAL)
+            raise IoctlError(errno.EINVAL)
         stream.buffers[n] = Buffer(queued=True)
         stream.free.append(n)
 
@@ -333,12 +333,12 @@ class VideoNode(ABC):
                     await self.on_change.wait()
             except TimeoutError:
                 pass
-            if self.gone:
-                raise RefusedError(errno.ENODEV)
+            if self.is_unplugged:
+                raise IoctlError(errno.ENODEV)
         # Who was just given one asks whether there are more, and is told at once.
         self._asked_twice = not stream.full
         if not stream.full:
-            raise RefusedError(errno.EAGAIN)
+            raise IoctlError(errno.EAGAIN)
         n = stream.full.popleft()
         described = self._described(stream, n)
         stream.buffers[n].queued = False
@@ -346,9 +346,9 @@ class VideoNode(ABC):
 
     def _described(self, stream: Stream, n: int) -> bytes:
         if n >= len(stream.buffers):
-            raise RefusedError(errno.EINVAL)
+            raise IoctlError(errno.EINVAL)
         buffer = stream.buffers[n]
-        filled = buffer.filled or Filled(0, 0, 0, 0)
+        filled = buffer.filled or FilledBuffer(0, 0, 0, 0)
         flags = FLAG_MAPPED | filled.flags
         if buffer.queued and buffer.filled is None:
             flags |= FLAG_QUEUED
@@ -362,7 +362,7 @@ class VideoNode(ABC):
 def _at(row: Sequence[ItemT], index: int) -> ItemT:
     """One of a row that programs ask through until it ends."""
     if index >= len(row):
-        raise RefusedError(errno.EINVAL)
+        raise IoctlError(errno.EINVAL)
     return row[index]
 
 

@@ -16,7 +16,7 @@ from typing import Literal, Self
 import numpy as np
 from PIL import Image
 
-from simulators.camera.faults import CameraFault, Flagged, Garbage, HalfPicture, Stall, Waiting
+from simulators.camera.faults import CameraFault, Flagged, Garbage, Stall, TruncatedPicture, WaitingFaults
 from simulators.camera.scene import View
 from simulators.camera.sensor import Sensor
 from simulators.camera.v4l2 import FLAG_ERROR, FLAG_MONOTONIC, FLAG_START, VideoNode
@@ -47,13 +47,13 @@ class Webcam(VideoNode):
         self.serial_number = serial_number
         self.clock = clock
         self.sensor = Sensor(View())
-        self.waiting = Waiting()
-        self.given: deque[bytes] = deque(maxlen=1000)
+        self.waiting = WaitingFaults()
+        self.delivered_frames: deque[bytes] = deque(maxlen=1000)
         """What was put into buffers."""
         sockets = self.root / "ioctl/dev"
         self._nodes = (
-            NodeSocket(sockets / "video0", self.answer, self.closed),
-            NodeSocket(sockets / "video1", self.answer_beside, lambda _: None),
+            NodeSocket(sockets / "video0", self.handle_ioctl, self.on_closed),
+            NodeSocket(sockets / "video1", self.handle_extra_ioctl, lambda _: None),
         )
         self._streaming: asyncio.Task[None] | None = None
         self._sequence = 0
@@ -122,7 +122,7 @@ class Webcam(VideoNode):
 
     # Pictures.
 
-    def let(self, fault: CameraFault) -> None:
+    def inject_fault(self, fault: CameraFault) -> None:
         """Let something happen to the next pictures."""
         self.waiting.add(fault)
 
@@ -155,13 +155,13 @@ class Webcam(VideoNode):
             flags, data = FLAG_ERROR, data[: len(data) // 3]
         if Garbage in met:
             data = bytes(len(data))
-        if (half := met.get(HalfPicture)) is not None:
+        if (half := met.get(TruncatedPicture)) is not None:
             data = data[: int(len(data) * half.after)]
         at_ns = {"start": begun_ns, "end": time.monotonic_ns(), "none": 0}[self.clock]
         flags |= 0 if self.clock == "none" else FLAG_MONOTONIC
         flags |= FLAG_START if self.clock == "start" else 0
         if self.fill(data, flags, self._sequence, at_ns):
-            self.given.append(data)
+            self.delivered_frames.append(data)
 
     def _taken(self) -> bytes:
         exposure = self.sensor.expose()

@@ -13,13 +13,13 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.fingerprint.ridge_flow import HOW_OFTEN, Floats, Pattern
-from simulators.fingerprint.ridges import MASTER_PPI, grown
-from simulators.fingerprint.skin import SKIN, Condition, dirtied, inked
+from simulators.fingerprint.ridge_flow import PATTERN_FREQUENCIES, Floats, Pattern
+from simulators.fingerprint.ridges import MASTER_PPI, grow_ridges
+from simulators.fingerprint.skin import SKIN, SkinCondition, add_dirt, render_ink
 
-__all__ = ["Condition", "Finger", "Pattern", "Sensor", "Touch", "fingers", "seen"]
+__all__ = ["Finger", "Pattern", "Sensor", "SkinCondition", "Touch", "fingers", "render_touch"]
 
-LEFT_ON_THE_GLASS = (Pattern.ARCH, 5)
+RESIDUAL_PRINT = (Pattern.ARCH, 5)
 """The print on a dirty sensor."""
 Image = NDArray[np.uint8]
 """Rows by columns; 0 is the darkest ridge, 255 nothing."""
@@ -42,15 +42,17 @@ class Finger:
     pattern: Pattern | None = None
 
     @property
-    def shows(self) -> Pattern:
+    def ridge_pattern(self) -> Pattern:
         """Its pattern."""
         if self.pattern is not None:
             return self.pattern
-        return Random(f"{self.seed}/pattern").choices(list(HOW_OFTEN), list(HOW_OFTEN.values()))[0]
+        return Random(f"{self.seed}/pattern").choices(
+            list(PATTERN_FREQUENCIES), list(PATTERN_FREQUENCIES.values())
+        )[0]
 
-    def touch(self, number: int = 0, condition: Condition = Condition.CLEAN) -> "Touch":
+    def touch(self, number: int = 0, condition: SkinCondition = SkinCondition.CLEAN) -> "Touch":
         """The touch of that number: somewhat off the middle, somewhat turned, as people do it."""
-        chance = Random(f"{self.seed}/{self.shows}/{number}")
+        chance = Random(f"{self.seed}/{self.ridge_pattern}/{number}")
         return Touch(
             self,
             condition,
@@ -66,7 +68,7 @@ class Touch:
     """A finger laid on a sensor once: turned left by `rotation_deg`, its middle off the sensor's."""
 
     finger: Finger
-    condition: Condition = Condition.CLEAN
+    condition: SkinCondition = SkinCondition.CLEAN
     rotation_deg: float = 0.0
     right_mm: float = 0.0
     up_mm: float = 0.0
@@ -81,7 +83,7 @@ def fingers(seed: int) -> Iterator[Finger]:
 
 
 @lru_cache(maxsize=16)
-def seen(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) -> Image:
+def render_touch(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) -> Image:
     """What the sensor sees, with nothing on it or with a finger.
 
     `sensor.height` rows by `sensor.width` columns, read-only. `dirty`: there is grease on the glass, as there
@@ -97,11 +99,11 @@ def seen(touch: Touch | None, sensor: Sensor, *, dirty: bool = False) -> Image:
     if touch is not None:
         grain = SKIN[touch.condition].grain
         right_mm, up_mm = _on_the_finger(touch, right_mm, up_mm)
-        height = _sampled(grown(touch.finger.shows, touch.finger.seed), right_mm, up_mm)
-        ink = inked(SKIN[touch.condition], height, right_mm, up_mm, mm, noise, touch.finger.seed)
-    if dirty or (touch is not None and touch.condition is Condition.DIRTY):
-        print_left = _sampled(grown(*LEFT_ON_THE_GLASS), x * mm - 6, 8 - y * mm)
-        ink = dirtied(ink, print_left, mm)
+        height = _sampled(grow_ridges(touch.finger.ridge_pattern, touch.finger.seed), right_mm, up_mm)
+        ink = render_ink(SKIN[touch.condition], height, right_mm, up_mm, mm, noise, touch.finger.seed)
+    if dirty or (touch is not None and touch.condition is SkinCondition.DIRTY):
+        print_left = _sampled(grow_ridges(*RESIDUAL_PRINT), x * mm - 6, 8 - y * mm)
+        ink = add_dirt(ink, print_left, mm)
     grey = 244 - 228 * ink + grain * noise.standard_normal(shape, np.float32)
     image: Image = np.clip(np.rint(grey), 0, 255).astype(np.uint8)
     image.flags.writeable = False

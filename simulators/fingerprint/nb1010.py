@@ -13,7 +13,7 @@ from simulators.faults import Fault
 from simulators.fingerprint.faults import ZeroImage
 from simulators.fingerprint.fingers import Sensor
 from simulators.fingerprint.usb_scanner import UsbScanner
-from simulators.usb.device import Description, EndpointDescription, Setup, Stall
+from simulators.usb.device import EndpointDescription, Setup, Stall, UsbDeviceDescription
 
 INTERRUPT_IN, BULK_OUT, BULK_IN = 0x81, 0x02, 0x83
 SENSOR = Sensor(256, 180, 385)
@@ -33,7 +33,7 @@ class Code(IntEnum):
 
 _HEAD = struct.Struct("<BBHI")
 ROWS_AT_ONCE = 2
-TOUCHED, UNTOUCHED = 0xF7, 0x04
+LEVEL_TOUCHED, LEVEL_UNTOUCHED = 0xF7, 0x04
 """What the sensor feels; readers take more than 0x30 for a finger."""
 ROW_S = 0.002
 
@@ -43,7 +43,7 @@ class Nb1010(UsbScanner):
 
     def __init__(self, *, row_s: float = ROW_S) -> None:
         super().__init__(
-            Description(
+            UsbDeviceDescription(
                 0x298D,
                 0x1010,
                 0x0001,
@@ -62,18 +62,18 @@ class Nb1010(UsbScanner):
         self.row_s = row_s
         self._empty_images = 0
 
-    def let(self, fault: Fault) -> None:
+    def inject_scanner_fault(self, fault: Fault) -> None:
         """See `UsbScanner.let`. An image without bytes is one of whose rows none has any."""
         if isinstance(fault, ZeroImage):
             self._empty_images += fault.images
         else:
-            super().let(fault)
+            super().inject_scanner_fault(fault)
 
     def control(self, setup: Setup, data: bytes = b"") -> bytes:  # noqa: ARG002 - all refused
         """Refuse: there are no requests of its own."""
         raise Stall
 
-    def heard(self, endpoint: int, data: bytes) -> None:  # noqa: ARG002 - there is one
+    def on_out(self, endpoint: int, data: bytes) -> None:  # noqa: ARG002 - there is one
         """Answer a message; what is none is not answered."""
         if len(data) < _HEAD.size:
             return
@@ -82,7 +82,7 @@ class Nb1010(UsbScanner):
             return
         match code:
             case Code.POLL:
-                level = TOUCHED if self.platen.touched else UNTOUCHED
+                level = LEVEL_TOUCHED if self.platen.is_touched else LEVEL_UNTOUCHED
                 self._answer(Code.LEVEL, number, bytes(4) + bytes([level, 0, 0, 0]))
             case Code.PREPARE:
                 self._answer(Code.DONE, number, bytes(8))
@@ -91,20 +91,20 @@ class Nb1010(UsbScanner):
                 self._send_rows(0)
 
     def _answer(self, code: int, number: int, body: bytes) -> None:
-        self.say(BULK_IN, _HEAD.pack(MARK, code, number, _HEAD.size + len(body)) + body)
+        self.queue_in(BULK_IN, _HEAD.pack(MARK, code, number, _HEAD.size + len(body)) + body)
 
     def _send_rows(self, row: int) -> None:
         if row == 0:
             self.images += 1
-            self._image = self.platen.look()
+            self._image = self.platen.sense()
             self._empty = bool(self._empty_images)
             self._empty_images -= self._empty
         last = row + ROWS_AT_ONCE >= SENSOR.height
         pixels = np.ascontiguousarray(self._image[row : row + ROWS_AT_ONCE]).tobytes()
         where = struct.pack("<IIIIB", 0, 0 if last else 1, row + 1, SENSOR.width, 1)
         if self._empty:
-            self.say(BULK_IN, b"")
+            self.queue_in(BULK_IN, b"")
         else:
             self._answer(Code.ROWS, 0, where + pixels + bytes(3))
         if not last:
-            self.later(self.row_s, lambda: self._send_rows(row + ROWS_AT_ONCE))
+            self.call_later(self.row_s, lambda: self._send_rows(row + ROWS_AT_ONCE))

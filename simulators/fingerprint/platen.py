@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from simulators.fingerprint.fingers import Image, Sensor, Touch, seen
+from simulators.fingerprint.fingers import Image, Sensor, Touch, render_touch
 
 
 class Platen:
@@ -13,48 +13,48 @@ class Platen:
     def __init__(self, sensor: Sensor) -> None:
         self.sensor = sensor
         self.touch: Touch | None = None
-        self.beside: tuple[Touch, ...] = ()
+        self.other_touches: tuple[Touch, ...] = ()
         """Other fingers that lie there, too."""
         self.touches = 0
         """How many fingers have been laid here."""
-        self.dirty = False
+        self.is_dirty = False
         """Whether there is grease on it."""
-        self.stuck = False
+        self.is_stuck = False
         """Whether the scanner takes it for touched whatever lies there: a wet glass, a broken contact."""
         self.on_change: Callable[[], None] = lambda: None
 
     @property
-    def touched(self) -> bool:
+    def is_touched(self) -> bool:
         """Whether the scanner feels a finger."""
-        return self.touch is not None or self.stuck
+        return self.touch is not None or self.is_stuck
 
-    def put(self, touch: Touch, *beside: Touch) -> None:
+    def place(self, touch: Touch, *beside: Touch) -> None:
         """Lay a finger on it, or several at once, in the place of another."""
-        self.touch, self.beside = touch, beside
+        self.touch, self.other_touches = touch, beside
         self.touches += 1
         self.on_change()
 
-    def foresee(self, touch: Touch | None, *, dirty: bool | None = None) -> None:
+    def render_ahead(self, touch: Touch | None, *, dirty: bool | None = None) -> None:
         """Draw what it sees once that finger lies there, or it is dirty: the first time it takes a second."""
-        seen(touch, self.sensor, dirty=self.dirty if dirty is None else dirty)
+        render_touch(touch, self.sensor, dirty=self.is_dirty if dirty is None else dirty)
 
     def lift(self) -> None:
         """Take away what lies there."""
-        self.touch, self.beside = None, ()
+        self.touch, self.other_touches = None, ()
         self.on_change()
 
-    def stick(self, stuck: bool) -> None:
+    def set_stuck(self, stuck: bool) -> None:
         """Begin or cease to feel a finger that is not there."""
-        self.stuck = stuck
+        self.is_stuck = stuck
         self.on_change()
 
-    def soil(self, dirty: bool) -> None:
+    def set_dirty(self, dirty: bool) -> None:
         """Put grease on it, or wipe it."""
-        self.dirty = dirty
+        self.is_dirty = dirty
 
-    def look(self) -> Image:
+    def sense(self) -> Image:
         """What it sees now: rows by columns, ridges dark, as one looks at a print on paper."""
-        image = seen(self.touch, self.sensor, dirty=self.dirty)
-        for touch in self.beside:
-            image = np.minimum(image, seen(touch, self.sensor, dirty=self.dirty))
+        image = render_touch(self.touch, self.sensor, dirty=self.is_dirty)
+        for touch in self.other_touches:
+            image = np.minimum(image, render_touch(touch, self.sensor, dirty=self.is_dirty))
         return image

@@ -24,7 +24,7 @@ class Pattern(StrEnum):
     TENTED_ARCH = "tented-arch"
 
 
-HOW_OFTEN = {
+PATTERN_FREQUENCIES = {
     Pattern.LEFT_LOOP: 33.8,
     Pattern.RIGHT_LOOP: 31.7,
     Pattern.WHORL: 27.9,

@@ -28,7 +28,7 @@ _SPREAD = math.radians(14)
 
 
 @lru_cache(maxsize=32)
-def grown(pattern: Pattern, seed: int) -> Floats:
+def grow_ridges(pattern: Pattern, seed: int) -> Floats:
     """Height of the skin, 0 on average with a deviation of 1, ridges positive; 500 pixels an inch.
 
     Rows and columns are twice `GROWN_SHAPE`. The same seed and pattern give the same finger.

@@ -10,7 +10,7 @@ from simulators.faults import Fault
 from simulators.fingerprint.faults import DirtySensor, Nb1010Fault, UruFault, nb1010_fault, uru_fault
 from simulators.fingerprint.nb1010 import Nb1010
 from simulators.fingerprint.platen import Platen
-from simulators.fingerprint.traffic import Scanner, ScannerSettings
+from simulators.fingerprint.traffic import ScannerSettings, ScannerSimulator
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.fingerprint.zfm.faults import ZfmFault, zfm_fault
@@ -18,8 +18,8 @@ from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
 from simulators.links.serial_line import SerialLine
 from simulators.links.tcp_listener import HOST
-from simulators.scheduled_faults import Timed
-from simulators.simulator import Simulator, Tell
+from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import EmitCallback, Simulator
 from simulators.usb.usbip_bus import UsbIpBus
 
 
@@ -55,10 +55,10 @@ class Uru4000Settings(UsbScannerSettings):
     serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,64}$")
     encrypted: bool = Field(True, description="Whether it enciphers its images, as they do.")
     exposure_s: float = Field(0.13, ge=0, description="How long an image takes, in seconds.")
-    faults: tuple[Timed[UruFault], ...] = ()
+    faults: tuple[ScheduledFault[UruFault], ...] = ()
 
     @property
-    def timed_faults(self) -> tuple[Timed[Any], ...]:
+    def timed_faults(self) -> tuple[ScheduledFault[Any], ...]:
         """See `ScannerSettings`."""
         return self.faults
 
@@ -81,10 +81,10 @@ class Nb1010Settings(UsbScannerSettings):
     """One NB-1010-U."""
 
     kind: Literal["nb1010"]
-    faults: tuple[Timed[Nb1010Fault], ...] = ()
+    faults: tuple[ScheduledFault[Nb1010Fault], ...] = ()
 
     @property
-    def timed_faults(self) -> tuple[Timed[Any], ...]:
+    def timed_faults(self) -> tuple[ScheduledFault[Any], ...]:
         """See `ScannerSettings`."""
         return self.faults
 
@@ -108,7 +108,7 @@ class ZfmSettings(ScannerSettings):
     enrolled: int = Field(0, ge=0, le=100, description="How many of the people's fingers it knows already.")
     capture_s: float = Field(0.1, ge=0, description="How long it looks for a finger, in seconds.")
     wire_speed: bool = Field(False, description="Whether bytes take as long as they do on a real line.")
-    faults: tuple[Timed[ZfmFault], ...] = ()
+    faults: tuple[ScheduledFault[ZfmFault], ...] = ()
 
     @field_validator("path")
     @classmethod
@@ -123,7 +123,7 @@ class ZfmSettings(ScannerSettings):
         return (str(self.path),)
 
     @property
-    def timed_faults(self) -> tuple[Timed[Any], ...]:
+    def timed_faults(self) -> tuple[ScheduledFault[Any], ...]:
         """See `ScannerSettings`."""
         return self.faults
 
@@ -136,7 +136,7 @@ class ZfmSettings(ScannerSettings):
         return ZfmSimulator(self)
 
 
-class UsbScannerSimulator(Scanner):
+class UsbScannerSimulator(ScannerSimulator):
     """A scanner on USB as its process runs it."""
 
     def __init__(self, settings: UsbScannerSettings) -> None:
@@ -154,13 +154,13 @@ class UsbScannerSimulator(Scanner):
         """See `Scanner`."""
         return self.settings.fault_of(name, arguments)
 
-    async def let(self, fault: Fault) -> None:
+    async def inject_fault(self, fault: Fault) -> None:
         """See `Scanner`."""
         if isinstance(fault, DirtySensor):
-            await asyncio.to_thread(self.platen.foresee, self.platen.touch, dirty=True)
-        self.scanner.let(fault)
+            await asyncio.to_thread(self.platen.render_ahead, self.platen.touch, dirty=True)
+        self.scanner.inject_scanner_fault(fault)
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
         self.bus.connect(self.settings.busid, self.scanner)
@@ -179,20 +179,20 @@ class UsbScannerSimulator(Scanner):
     def status(self) -> dict[str, Any]:
         """See `Scanner`."""
         return self.summary() | {
-            "plugged": self.scanner.plugged,
+            "plugged": self.scanner.is_plugged,
             "transfers": self.scanner.transfers,
             "images": self.scanner.images,
             "faults_pending": self.scanner.faults_pending,
         }
 
 
-class ZfmSimulator(Scanner):
+class ZfmSimulator(ScannerSimulator):
     """A module on a serial line as its process runs it."""
 
     def __init__(self, settings: ZfmSettings) -> None:
         super().__init__(settings)
         self.settings = settings
-        self.line = SerialLine.at(settings.path)
+        self.line = SerialLine.open_at(settings.path)
         self.module = ZfmModule(
             self.line,
             settings.model,
@@ -211,15 +211,15 @@ class ZfmSimulator(Scanner):
         """See `Scanner`."""
         return zfm_fault(name, arguments)
 
-    async def let(self, fault: Fault) -> None:
+    async def inject_fault(self, fault: Fault) -> None:
         """See `Scanner`."""
         await self.module.inject(fault)
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
         for number in range(self.settings.enrolled):
-            self.module.enrol(number, self.settings.finger(number))
+            self.module.enrol_finger(number, self.settings.finger(number))
             await asyncio.sleep(0)
         async with self.line, asyncio.TaskGroup() as tasks:
             self.module.start()
@@ -229,15 +229,15 @@ class ZfmSimulator(Scanner):
 
     async def _watch_the_host(self) -> None:
         while True:
-            await self.line.host_opened()
+            await self.line.wait_for_host()
             self.host(True)
-            await self.line.host_closed()
+            await self.line.wait_for_host_close()
             self.host(False)
 
     def status(self) -> dict[str, Any]:
         """See `Scanner`."""
         return self.settings.summary() | {
-            "plugged": self.line.plugged,
+            "plugged": self.line.is_plugged,
             "commands": self.module.commands,
             "images": self.module.firmware.images,
             "templates": len(self.module.memory.library),

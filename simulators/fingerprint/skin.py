@@ -9,7 +9,7 @@ import numpy as np
 from simulators.fingerprint.ridge_flow import Floats
 
 
-class Condition(StrEnum):
+class SkinCondition(StrEnum):
     """What a finger, or the glass under it, is like."""
 
     CLEAN = "clean"
@@ -48,19 +48,19 @@ class Skin:
 
 
 SKIN = {
-    Condition.CLEAN: Skin(),
-    Condition.NOISY: Skin(breaks=1.5, blotches=0.6, darkness=0.6, grain=60.0),
-    Condition.DRY: Skin(
+    SkinCondition.CLEAN: Skin(),
+    SkinCondition.NOISY: Skin(breaks=1.5, blotches=0.6, darkness=0.6, grain=60.0),
+    SkinCondition.DRY: Skin(
         swelling=-1.0, blotches=0.7, breaks=1.3, darkness=0.5, pores=1.0, creases=4, grain=12.0
     ),
-    Condition.WET: Skin(swelling=2.1, blotches=1.3, darkness=1.0, pores=0.0),
-    Condition.PARTIAL: Skin(half_width_mm=4.0, half_height_mm=4.5, centre_mm=(2.5, 5.0)),
-    Condition.DIRTY: Skin(blotches=0.5),
-    Condition.WORN: Skin(worn=0.85, blotches=1.1, creases=12, darkness=0.65, pores=1.0, grain=12.0),
+    SkinCondition.WET: Skin(swelling=2.1, blotches=1.3, darkness=1.0, pores=0.0),
+    SkinCondition.PARTIAL: Skin(half_width_mm=4.0, half_height_mm=4.5, centre_mm=(2.5, 5.0)),
+    SkinCondition.DIRTY: Skin(blotches=0.5),
+    SkinCondition.WORN: Skin(worn=0.85, blotches=1.1, creases=12, darkness=0.65, pores=1.0, grain=12.0),
 }
 
 
-def inked(
+def render_ink(
     skin: Skin,
     height: Floats,
     right_mm: Floats,
@@ -95,7 +95,7 @@ def inked(
     return np.asarray(ink * contact, np.float32)
 
 
-def dirtied(ink: Floats, print_left: Floats, pixel_mm: float) -> Floats:
+def add_dirt(ink: Floats, print_left: Floats, pixel_mm: float) -> Floats:
     """The same through grease and dust, which stay on the glass until somebody wipes it.
 
     `print_left`: the ridges that somebody left there, as heights at each point.

@@ -10,17 +10,17 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
-from simulators.fingerprint.fingers import Condition, Finger, Pattern, Touch
+from simulators.fingerprint.fingers import Finger, Pattern, SkinCondition, Touch
 from simulators.fingerprint.platen import Platen
-from simulators.scheduled_faults import Timed
-from simulators.simulator import Simulator, SimulatorSettings, Tell
+from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
 
 MOSTLY_CLEAN = {
-    Condition.CLEAN: 16.0,
-    Condition.DRY: 1.0,
-    Condition.WET: 1.0,
-    Condition.PARTIAL: 1.0,
-    Condition.WORN: 1.0,
+    SkinCondition.CLEAN: 16.0,
+    SkinCondition.DRY: 1.0,
+    SkinCondition.WET: 1.0,
+    SkinCondition.PARTIAL: 1.0,
+    SkinCondition.WORN: 1.0,
 }
 
 
@@ -28,7 +28,7 @@ class ScannerSettings(SimulatorSettings):
     """What every simulated fingerprint scanner of a post has."""
 
     people: int = Field(10, ge=1, le=100_000, description="How many fingers there are to come.")
-    conditions: dict[Condition, float] = Field(
+    conditions: dict[SkinCondition, float] = Field(
         MOSTLY_CLEAN, min_length=1, description="How often each condition comes, in proportion."
     )
     every_s: float | None = Field(None, gt=0, description="Seconds between fingers; else by command only.")
@@ -38,7 +38,7 @@ class ScannerSettings(SimulatorSettings):
 
     @field_validator("conditions")
     @classmethod
-    def _something_comes(cls, mix: dict[Condition, float]) -> dict[Condition, float]:
+    def _something_comes(cls, mix: dict[SkinCondition, float]) -> dict[SkinCondition, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
             raise ValueError("weights are not negative, and one at least is above 0")
         return mix
@@ -50,7 +50,7 @@ class ScannerSettings(SimulatorSettings):
         return self
 
     @property
-    def timed_faults(self) -> tuple[Timed[Any], ...]:
+    def timed_faults(self) -> tuple[ScheduledFault[Any], ...]:
         """The faults that happen by themselves."""
         return ()
 
@@ -59,14 +59,14 @@ class ScannerSettings(SimulatorSettings):
         return Finger(self.seed * 1_000_003 + number)
 
 
-class Scanner(Simulator):
+class ScannerSimulator(Simulator):
     """A scanner, the people before it and what goes wrong with it."""
 
     verbs: ClassVar = ("insert", "fault", "status")
 
     def __init__(self, settings: ScannerSettings) -> None:
-        self.people = settings
-        self._tell: Tell = lambda _event, _details: None
+        self.has_people = settings
+        self._tell: EmitCallback = lambda _event, _details: None
         self._present = asyncio.Event()
         self._lifting: set[asyncio.Task[None]] = set()
 
@@ -80,7 +80,7 @@ class Scanner(Simulator):
         """The fault of that name; pydantic's ValidationError for one that this scanner cannot have."""
 
     @abstractmethod
-    async def let(self, fault: Fault) -> None:
+    async def inject_fault(self, fault: Fault) -> None:
         """Let something go wrong."""
 
     @abstractmethod
@@ -91,9 +91,9 @@ class Scanner(Simulator):
         """Let people come, and things go wrong, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                if self.people.every_s is not None:
-                    tasks.create_task(self._arrivals(self.people.every_s))
-                for timed in self.people.timed_faults:
+                if self.has_people.every_s is not None:
+                    tasks.create_task(self._arrivals(self.has_people.every_s))
+                for timed in self.has_people.timed_faults:
                     tasks.create_task(self._happens(timed))
                 await asyncio.Event().wait()
         finally:
@@ -110,7 +110,7 @@ class Scanner(Simulator):
         else:
             self._present.clear()
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`.
 
         `insert` lays a finger on the scanner: `finger` (a number), `pattern`, `condition`, `for_s`, and
@@ -124,10 +124,10 @@ class Scanner(Simulator):
             case "status":
                 return self.status() | {
                     "host_connected": self._present.is_set(),
-                    "touched": self.platen.touched,
+                    "touched": self.platen.is_touched,
                     "touches": self.platen.touches,
                 }
-        raise SimulatorError(f"{self.people.kind} does not know {verb!r}: {', '.join(self.verbs)}")
+        raise SimulatorError(f"{self.has_people.kind} does not know {verb!r}: {', '.join(self.verbs)}")
 
     async def _insert(
         self,
@@ -142,16 +142,16 @@ class Scanner(Simulator):
             self.platen.lift()
             return {}
         try:
-            number = self.platen.touches % self.people.people if finger is None else int(finger)
-            chosen = self.people.finger(number)
+            number = self.platen.touches % self.has_people.people if finger is None else int(finger)
+            chosen = self.has_people.finger(number)
             if pattern is not None:
                 chosen = Finger(chosen.seed, Pattern(pattern))
-            touch = _moved(chosen.touch(self.platen.touches, Condition(condition)), **where)
-            stays_s = self.people.dwell_s if for_s is None else float(for_s)
+            touch = _moved(chosen.touch(self.platen.touches, SkinCondition(condition)), **where)
+            stays_s = self.has_people.dwell_s if for_s is None else float(for_s)
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
         await self._lay(touch, stays_s, number)
-        return {"finger": number, "pattern": str(chosen.shows), "condition": str(touch.condition)}
+        return {"finger": number, "pattern": str(chosen.ridge_pattern), "condition": str(touch.condition)}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
@@ -161,13 +161,13 @@ class Scanner(Simulator):
             where = ".".join(str(part) for part in first["loc"][1:])
             raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
         self._tell("fault", {"fault": fault})
-        await self.let(what)
+        await self.inject_fault(what)
         return {}
 
     async def _lay(self, touch: Touch, stays_s: float, number: int) -> None:
         # In a thread: a scanner that does not answer for a second is gone, to its host.
-        await asyncio.to_thread(self.platen.foresee, touch)
-        self.platen.put(touch)
+        await asyncio.to_thread(self.platen.render_ahead, touch)
+        self.platen.place(touch)
         self._tell("finger", {"finger": number, "condition": str(touch.condition)})
         task = asyncio.create_task(self._lift_later(touch, stays_s))
         self._lifting.add(task)
@@ -180,26 +180,26 @@ class Scanner(Simulator):
 
     async def _arrivals(self, every_s: float) -> None:
         """Fingers, for as long as a host listens; people queue up again when it comes back."""
-        chance = Random(f"{self.people.seed}/arrivals")
-        mix = self.people.conditions
+        chance = Random(f"{self.has_people.seed}/arrivals")
+        mix = self.has_people.conditions
         while True:
             if not self._present.is_set():
                 await self._present.wait()
-                await asyncio.sleep(self.people.first_s)
+                await asyncio.sleep(self.has_people.first_s)
                 continue
-            pause_s = every_s + chance.uniform(-1, 1) * self.people.jitter_s
-            number = chance.randrange(self.people.people)
+            pause_s = every_s + chance.uniform(-1, 1) * self.has_people.jitter_s
+            number = chance.randrange(self.has_people.people)
             (condition,) = chance.choices(list(mix), list(mix.values()))
-            touch = self.people.finger(number).touch(self.platen.touches, condition)
-            await self._lay(touch, self.people.dwell_s, number)
+            touch = self.has_people.finger(number).touch(self.platen.touches, condition)
+            await self._lay(touch, self.has_people.dwell_s, number)
             await asyncio.sleep(pause_s)
 
-    async def _happens(self, timed: Timed[Any]) -> None:
+    async def _happens(self, timed: ScheduledFault[Any]) -> None:
         await self._present.wait()
         await asyncio.sleep(timed.at_s)
         while True:
-            self._tell("fault", {"fault": timed.what.fault})
-            await self.let(timed.what)
+            self._tell("fault", {"fault": timed.fault.fault})
+            await self.inject_fault(timed.fault)
             if timed.every_s is None:
                 return
             await asyncio.sleep(timed.every_s)

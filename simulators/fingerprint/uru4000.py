@@ -25,7 +25,7 @@ from simulators.fingerprint.uru4000_image import (
     raw,
 )
 from simulators.fingerprint.usb_scanner import UsbScanner
-from simulators.usb.device import Description, EndpointDescription, Setup, Stall
+from simulators.usb.device import EndpointDescription, Setup, Stall, UsbDeviceDescription
 
 INTERRUPT_IN, BULK_IN = 0x81, 0x82
 INTERRUPT_BYTES = 64
@@ -160,7 +160,7 @@ class Uru4000(UsbScanner):
     ) -> None:
         self.model = MODELS[model]
         super().__init__(
-            Description(
+            UsbDeviceDescription(
                 self.model.vendor_id,
                 self.model.product_id,
                 self.model.release,
@@ -183,9 +183,9 @@ class Uru4000(UsbScanner):
         self._no_scan_power = 0
         self._empty_images = 0
         self._bad_headers = 0
-        self.powered()
+        self.on_power()
 
-    def powered(self) -> None:
+    def on_power(self) -> None:
         """Be as after power has come."""
         self.status = self.model.status
         self.mode = Mode.INIT
@@ -196,7 +196,7 @@ class Uru4000(UsbScanner):
         self._keys = Raw(b"", 0, ())
         self._scrambled = bytes(4)
 
-    def let(self, fault: Fault) -> None:
+    def inject_scanner_fault(self, fault: Fault) -> None:
         """See `UsbScanner.let`."""
         match fault:
             case ZeroImage(images=images):
@@ -211,7 +211,7 @@ class Uru4000(UsbScanner):
             case ConfusedPower():
                 self.status = LOW_POWER | FAULT
             case _:
-                super().let(fault)
+                super().inject_scanner_fault(fault)
 
     # Registers.
 
@@ -258,10 +258,10 @@ class Uru4000(UsbScanner):
         if status & LOW_POWER:
             self.status = status
             self._authentic = False
-            self.unsay(INTERRUPT_IN)
+            self.discard_in(INTERRUPT_IN)
         elif self.status & FAULT and asleep:
             self.status = 0
-            self.later(REBOOT_S, self._rebooted)
+            self.call_later(REBOOT_S, self._rebooted)
         elif self.model.challenges and asleep and not self._authentic:
             pass  # it stays asleep
         else:
@@ -277,7 +277,7 @@ class Uru4000(UsbScanner):
             self._no_scan_power -= 1
             return
         for delay_s in SCAN_POWER_AFTER_S:
-            self.later(delay_s, lambda: self._interrupt(Event.SCAN_POWER_ON))
+            self.call_later(delay_s, lambda: self._interrupt(Event.SCAN_POWER_ON))
 
     def _exchange(self, number: int, seed: int) -> None:
         at = number - self._keys.first_key
@@ -293,27 +293,27 @@ class Uru4000(UsbScanner):
                 timer.cancel()
         self._exposing = self._feeling = None
         self._told = False
-        self.unsay(BULK_IN)
+        self.discard_in(BULK_IN)
         self.mode = Mode(mode) if mode in set(Mode) else Mode.INIT
         match self.mode:
             case Mode.AWAIT_FINGER_ON | Mode.AWAIT_FINGER_OFF:
-                self.finger_changed()
+                self.on_finger_changed()
             case Mode.CAPTURE | Mode.CAPTURE_AUX:
-                self._exposing = self.later(self.exposure_s, self._exposed)
+                self._exposing = self.call_later(self.exposure_s, self._exposed)
             case Mode.OFF:
-                self.unsay(INTERRUPT_IN)
+                self.discard_in(INTERRUPT_IN)
 
-    def finger_changed(self) -> None:
+    def on_finger_changed(self) -> None:
         """Feel whether what the host waits for has come about, and still has a moment later."""
         if self._feeling is None and self._awaited() is not None:
-            self._feeling = self.later(DEBOUNCE_S, self._felt)
+            self._feeling = self.call_later(DEBOUNCE_S, self._felt)
 
     def _awaited(self) -> Event | None:
         if self._told or self.status & LOW_POWER:
             return None
-        if self.mode is Mode.AWAIT_FINGER_ON and self.platen.touched:
+        if self.mode is Mode.AWAIT_FINGER_ON and self.platen.is_touched:
             return Event.FINGER_ON
-        if self.mode is Mode.AWAIT_FINGER_OFF and not self.platen.touched:
+        if self.mode is Mode.AWAIT_FINGER_OFF and not self.platen.is_touched:
             return Event.FINGER_OFF
         return None
 
@@ -325,11 +325,11 @@ class Uru4000(UsbScanner):
 
     def _interrupt(self, event: Event) -> None:
         at = self._memory.index(event.to_bytes(2, "big"))
-        self.say(INTERRUPT_IN, self._memory[at : at + INTERRUPT_BYTES])
+        self.queue_in(INTERRUPT_IN, self._memory[at : at + INTERRUPT_BYTES])
 
     # Images: one after the other, for as long as the host takes them.
 
-    def wanted(self, endpoint: int) -> None:
+    def on_in(self, endpoint: int) -> None:
         """Send an image that is ready."""
         if endpoint == BULK_IN:
             self._offer()
@@ -340,20 +340,20 @@ class Uru4000(UsbScanner):
 
     def _offer(self) -> None:
         capturing = self.mode in (Mode.CAPTURE, Mode.CAPTURE_AUX)
-        if not capturing or self._exposing is not None or not self.waits(BULK_IN):
+        if not capturing or self._exposing is not None or not self.is_in_requested(BULK_IN):
             return
-        self._exposing = self.later(self.exposure_s, self._exposed)
+        self._exposing = self.call_later(self.exposure_s, self._exposed)
         self.images += 1
         if self._empty_images:
             self._empty_images -= 1
-            self.say(BULK_IN, b"")
+            self.queue_in(BULK_IN, b"")
             return
-        self._keys = raw(self.platen.look(), self.blocks, self._chance, turned=self.model.turned)
+        self._keys = raw(self.platen.sense(), self.blocks, self._chance, turned=self.model.turned)
         data = self._keys.data
         if self._bad_headers:
             self._bad_headers -= 1
             data = data[:4] + (HEIGHT + 1).to_bytes(2, "little") + data[6:]
-        self.say(BULK_IN, data)
+        self.queue_in(BULK_IN, data)
 
 
 def _answer_to(challenge: bytes) -> bytes:

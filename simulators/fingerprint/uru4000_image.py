@@ -77,7 +77,7 @@ def stream(key: int, count: int) -> Bytes:
     ).astype(np.uint8)
 
 
-def stepped(key: int, count: int) -> int:
+def advance_key(key: int, count: int) -> int:
     """The register after so many steps."""
     bits = register_bits(key, count + 32)[count:]
     return int(np.packbits(bits, bitorder="little").view("<u4")[0])
@@ -116,14 +116,14 @@ def raw(image: Bytes, blocks: tuple[Block, ...], chance: Random, *, turned: bool
                     enciphered[0] = chance.randrange(256)
                     enciphered[1:] = plain[:-1] ^ stream(key, plain.size - 1)
                     sent += enciphered.tobytes()
-                    key = stepped(key, plain.size)
+                    key = advance_key(key, plain.size)
                 case 0x00:
                     sent += plain.tobytes()
-                    key = stepped(key, plain.size)
+                    key = advance_key(key, plain.size)
                 case _:
                     sent += plain.tobytes()
         elif not block.flags & NO_KEY_UPDATE:
-            key = stepped(key, block.lines * WIDTH)
+            key = advance_key(key, block.lines * WIDTH)
         row += block.lines
     return Raw(_header(len(sent) // WIDTH, first_key, blocks, chance) + bytes(sent), first_key, tuple(keys))
 

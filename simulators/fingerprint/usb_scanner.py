@@ -8,26 +8,26 @@ from simulators.faults import Fault, Unplug
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
 from simulators.fingerprint.fingers import Sensor
 from simulators.fingerprint.platen import Platen
-from simulators.usb.device import Description, UsbDevice
+from simulators.usb.device import UsbDevice, UsbDeviceDescription
 from simulators.usb.faults import UsbFault
 
 
 class UsbScanner(UsbDevice):
     """A scanner in a USB port."""
 
-    def __init__(self, description: Description, sensor: Sensor) -> None:
+    def __init__(self, description: UsbDeviceDescription, sensor: Sensor) -> None:
         super().__init__(description)
         self.platen = Platen(sensor)
-        self.platen.on_change = self.finger_changed
+        self.platen.on_change = self.on_finger_changed
         self.images = 0
         """How many images it has sent."""
         self._wiping: asyncio.TimerHandle | None = None
         self._loosening: asyncio.TimerHandle | None = None
 
-    def finger_changed(self) -> None:
+    def on_finger_changed(self) -> None:
         """Notice that a finger has come or gone."""
 
-    def let(self, fault: Fault) -> None:
+    def inject_scanner_fault(self, fault: Fault) -> None:
         """Let something go wrong, now or with the next transfers or images, as its kind is."""
         match fault:
             case Unplug(for_s=for_s):
@@ -35,11 +35,11 @@ class UsbScanner(UsbDevice):
             case UsbFault():
                 self.inject(fault)
             case StuckFinger(for_s=for_s):
-                self.platen.stick(True)
-                self._loosening = _undone(self._loosening, for_s, lambda: self.platen.stick(False))
+                self.platen.set_stuck(True)
+                self._loosening = _undone(self._loosening, for_s, lambda: self.platen.set_stuck(False))
             case DirtySensor(for_s=for_s):
-                self.platen.soil(True)
-                self._wiping = _undone(self._wiping, for_s, lambda: self.platen.soil(False))
+                self.platen.set_dirty(True)
+                self._wiping = _undone(self._wiping, for_s, lambda: self.platen.set_dirty(False))
             case _:
                 raise SimulatorError(f"{self.description.product} cannot have {type(fault).__name__}")
 

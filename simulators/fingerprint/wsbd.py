@@ -22,9 +22,9 @@ from simulators.fingerprint.wsbd_faults import (
     BadImage,
     Canceled,
     CaptureFault,
+    DownloadDelayed,
     Garbage,
     LockHeld,
-    Preparing,
     SensorBusy,
     SensorFailure,
     SensorTimeout,
@@ -35,15 +35,15 @@ from simulators.fingerprint.wsbd_faults import (
     wsbd_fault,
 )
 from simulators.http.server import Request, Response
-from simulators.http.service import Served, ServiceSettings
-from simulators.links.tcp_service import DiedError
-from simulators.simulator import Simulator, Tell
+from simulators.http.service import HttpSimulator, ServiceSettings
+from simulators.links.tcp_service import ServiceStoppedError
+from simulators.simulator import EmitCallback, Simulator
 
 NAMESPACES = {
     "nist": "urn:oid:2.16.840.1.101.3.9.3.1",
     "oasis": "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0",
 }
-SOMEBODY = "somebody else"
+OTHER_CLIENT = "somebody else"
 """The session of a client that is not there."""
 
 
@@ -79,13 +79,13 @@ class Capture:
 
 
 @dataclass
-class Service:
+class WsBdService:
     """What the service knows, and what lies on the scanner."""
 
     settings: WsBdSettings
     sessions: set[str] = field(default_factory=set)
     lock: str | None = None
-    initialised: bool = False
+    is_initialised: bool = False
     parameters: dict[str, str] | None = None
     captures: dict[str, Capture] = field(default_factory=dict)
     finger: asyncio.Event = field(default_factory=asyncio.Event)
@@ -95,7 +95,7 @@ class Service:
     faults: list[CaptureFault] = field(default_factory=list)
     slow_s: float = 0.0
     garbage: int = 0
-    die: Callable[[float | None], None] = lambda _for_s: None
+    stop_service: Callable[[float | None], None] = lambda _for_s: None
     """Ends the service; set by whoever runs it."""
 
     async def answer(self, request: Request) -> Response:
@@ -176,13 +176,13 @@ class Service:
     async def _initialised(self, session: str, _body: bytes) -> dict[str, Any]:
         if (status := self._not_held(session)) is not None:
             return status
-        self.initialised = True
+        self.is_initialised = True
         return {"status": "success"}
 
     async def _configured(self, session: str, body: bytes) -> dict[str, Any]:
         if (status := self._not_held(session)) is not None:
             return status
-        if not self.initialised:
+        if not self.is_initialised:
             return {"status": "initializationNeeded"}
         parameters = _parameters(body)
         if strange := sorted(parameters.keys() - {"submodality", "contentType", "captureTimeout"}):
@@ -221,8 +221,8 @@ class Service:
         if not await _first(self.finger, self.canceled, self.settings.timeout_s):
             return {"status": "canceled" if self.canceled.is_set() else "sensorTimeout"}
         if isinstance(fault, ServiceDies):
-            self.die(fault.for_s)
-            raise DiedError
+            self.stop_service(fault.for_s)
+            raise ServiceStoppedError
         if await _first(self.canceled, asyncio.Event(), self.settings.capture_s):
             return {"status": "canceled"}
         self.finger.clear()
@@ -233,7 +233,7 @@ class Service:
             (capture := str(uuid.uuid4())): Capture(
                 image,
                 (self.parameters or {})["submodality"],
-                fault.times if isinstance(fault, Preparing) else 0,
+                fault.times if isinstance(fault, DownloadDelayed) else 0,
             )
         }
         return {"status": "success", "captureIds": [capture], "message": content}
@@ -270,7 +270,7 @@ class Service:
         """Let something go wrong, now or at the next captures, as its kind is."""
         match fault:
             case LockHeld(for_s=for_s):
-                self.lock = SOMEBODY
+                self.lock = OTHER_CLIENT
                 self.canceled.set()
                 if for_s is not None:
                     asyncio.get_running_loop().call_later(for_s, self._released)
@@ -278,49 +278,49 @@ class Service:
                 self.canceled.set()
             case SessionForgotten():
                 self.sessions.clear()
-                self.lock, self.initialised, self.parameters = None, False, None
+                self.lock, self.is_initialised, self.parameters = None, False, None
             case Slow(delay_s=delay_s):
                 self.slow_s = delay_s
             case Garbage(answers=answers):
                 self.garbage = answers
             case ServiceDies(capturing=False, for_s=for_s):
-                self.die(for_s)
+                self.stop_service(for_s)
             case CaptureFault():
                 self.faults += [fault] * fault.captures
 
     def _released(self) -> None:
-        if self.lock == SOMEBODY:
+        if self.lock == OTHER_CLIENT:
             self.lock = None
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Be a service that has just started."""
         self.sessions.clear()
         self.captures.clear()
-        self.lock, self.initialised, self.parameters = None, False, None
+        self.lock, self.is_initialised, self.parameters = None, False, None
 
 
-class WsBdSimulator(Served):
+class WsBdSimulator(HttpSimulator):
     """The service as its process runs it."""
 
     kind: ClassVar[str] = "ws-bd"
 
     def __init__(self, settings: WsBdSettings) -> None:
-        self.service = Service(settings)
+        self.service = WsBdService(settings)
         super().__init__(settings, self.service.answer)
-        self.service.die = self._die
+        self.service.stop_service = self._die
 
     def _die(self, for_s: float | None) -> None:
-        self.service.forget()
-        self.server.die(for_s)
+        self.service.reset()
+        self.server.stop_for(for_s)
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
         async with self.server:
             tell("ready", self.summary())
             await asyncio.Event().wait()
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`: `insert` lays a finger on the scanner, `fault` takes its name and `args`."""
         match verb, dict(arguments):
             case "insert", {}:

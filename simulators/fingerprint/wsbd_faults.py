@@ -68,7 +68,7 @@ class SensorTimeout(CaptureFault):
     status: ClassVar[str] = "sensorTimeout"
 
 
-class Preparing(CaptureFault):
+class DownloadDelayed(CaptureFault):
     """The image is still being prepared when it is asked for."""
 
     fault: Literal["preparing"] = "preparing"
@@ -98,7 +98,7 @@ WsBdFault = Annotated[
     | SensorBusy
     | SensorFailure
     | SensorTimeout
-    | Preparing
+    | DownloadDelayed
     | BadImage
     | ServiceDies,
     Field(discriminator="fault"),

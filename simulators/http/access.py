@@ -15,7 +15,7 @@ Algorithm = Literal["MD5", "SHA-256"]
 
 
 @dataclass
-class Access:
+class AccessControl:
     """The one user of a service. `password` may be changed while clients are there."""
 
     scheme: Scheme = "none"

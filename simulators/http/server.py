@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import h11
 
 from simulators.links.tcp_listener import HOST
-from simulators.links.tcp_service import HungUpError, TcpService
+from simulators.links.tcp_service import ClientDisconnectedError, TcpService
 
 SIMULATED = ("X-Borderpost-Simulated", "1")
 """Every answer says that no real service gave it."""
@@ -73,14 +73,14 @@ class HttpServer(TcpService):
     def __init__(self, answer: Answer, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(port, tls)
         self.answer = answer
-        self.asked: list[Request] = []
+        self.request_count: list[Request] = []
 
     @property
     def url(self) -> str:
         """Where it is."""
         return f"{'https' if self.tls else 'http'}://{HOST}:{self.port}"
 
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one client."""
         with contextlib.suppress(h11.ProtocolError):
             await self._converse(reader, writer)
@@ -144,7 +144,7 @@ async def _say_unframed(
         async for piece in pieces:
             writer.write(piece)
             await writer.drain()
-    raise HungUpError
+    raise ClientDisconnectedError
 
 
 async def _request(wire: h11.Connection, reader: asyncio.StreamReader) -> Request | None:

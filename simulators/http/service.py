@@ -28,7 +28,7 @@ class ServiceSettings(SimulatorSettings):
         return None if self.username is None else (self.username, self.password)
 
 
-class Served(Simulator):
+class HttpSimulator(Simulator):
     """What answers HTTP requests."""
 
     kind: ClassVar[str]

@@ -33,7 +33,7 @@ from typing import Any, Literal, Self
 
 from simulators.errors import SimulatorError
 
-HEARD_KEPT = 64 * 1024
+RECEIVED_LIMIT_BYTES = 64 * 1024
 """So many bytes of what the host last wrote are kept, for a test to look at."""
 
 REPLAYED = struct.unpack(">4H", b"replayed")
@@ -68,7 +68,7 @@ class SerialLine:
     ) -> None:
         self.path = Path(path)
         self.settle_s = settle_s
-        self.look_s = look_s
+        self.poll_s = look_s
         self.replays = replays
         self.on_received: Callable[[bytes], None] | None = None
         """Called with what the host writes, as it comes."""
@@ -85,7 +85,7 @@ class SerialLine:
         self._sending = asyncio.Lock()
 
     @classmethod
-    def at(
+    def open_at(
         cls,
         path: str | os.PathLike[str],
         *,
@@ -104,12 +104,12 @@ class SerialLine:
         await self.close()
 
     @property
-    def plugged(self) -> bool:
+    def is_plugged(self) -> bool:
         """Whether the cable is in: there is a port to open."""
         return self._master is not None
 
     @property
-    def host_present(self) -> bool:
+    def has_host(self) -> bool:
         """Whether a host has the port open and has had time to configure it."""
         return self._host == "listening"
 
@@ -122,28 +122,28 @@ class SerialLine:
         return _BAUDS.get(termios.tcgetattr(self._master)[_OSPEED])
 
     @property
-    def received(self) -> bytes:
+    def received_bytes(self) -> bytes:
         """What the host wrote since the start or the last `forget`, the last 64 KiB of it."""
         return bytes(self._heard)
 
-    def forget(self, through: bytes = b"") -> None:
+    def discard_received(self, through: bytes = b"") -> None:
         """Empty `received`, or only through the first `through` in it."""
         end = self._heard.index(through) + len(through) if through else len(self._heard)
         del self._heard[:end]
 
-    async def host_opened(self) -> None:
+    async def wait_for_host(self) -> None:
         """Wait until a host listens."""
-        await self._until(lambda: self.host_present)
+        await self._until(lambda: self.has_host)
 
-    async def host_closed(self) -> None:
+    async def wait_for_host_close(self) -> None:
         """Wait until nobody has the port open (or it is unplugged)."""
         await self._until(lambda: self._host == "absent")
 
-    async def heard(self, wanted: bytes | None = None) -> None:
+    async def wait_for_bytes(self, wanted: bytes | None = None) -> None:
         """Wait until the host has written `wanted`, or anything at all."""
         await self._until(lambda: bool(self._heard) if wanted is None else wanted in self._heard)
 
-    async def heard_more(self) -> None:
+    async def wait_for_more(self) -> None:
         """Wait until the host has written something after this moment."""
         before = len(self._heard)
         await self._until(lambda: len(self._heard) != before)
@@ -166,15 +166,15 @@ class SerialLine:
                     await asyncio.sleep(every_s)
                 if not await self._write(data[start : start + step], visit):
                     return False
-            return self.host_present
+            return self.has_host
 
-    def soon(self, errand: Coroutine[Any, Any, Any]) -> None:
+    def call_soon(self, errand: Coroutine[Any, Any, Any]) -> None:
         """Do `errand` beside the caller, and have it over by the time the line is closed."""
         task = asyncio.get_running_loop().create_task(errand)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
 
-    async def drained(self, *, within_s: float = 0.5) -> bool:
+    async def wait_drained(self, *, within_s: float = 0.5) -> bool:
         """Wait until the host has read what was sent; False when it has not `within_s` seconds later."""
         deadline = asyncio.get_running_loop().time() + within_s
         while True:
@@ -241,7 +241,7 @@ class SerialLine:
             return
         events, loop = _poll(self._master), asyncio.get_running_loop()
         if events & select.POLLHUP:
-            self._watching = loop.call_later(self.look_s, self._look)
+            self._watching = loop.call_later(self.poll_s, self._look)
         else:
             loop.add_reader(self._master, self._read)
             self._see("arriving")
@@ -267,7 +267,7 @@ class SerialLine:
         if not data:
             return
         self._heard += data
-        del self._heard[:-HEARD_KEPT]
+        del self._heard[:-RECEIVED_LIMIT_BYTES]
         self._wake()
         if self.on_received:
             self.on_received(data)
@@ -334,7 +334,7 @@ class SerialLine:
 
     async def _write(self, data: bytes, visit: int) -> bool:
         while data:
-            if self._master is None or visit != self._visit or not self.host_present:
+            if self._master is None or visit != self._visit or not self.has_host:
                 return False
             try:
                 data = data[os.write(self._master, data) :]

@@ -9,7 +9,7 @@ from simulators.errors import SimulatorError
 HOST = "127.0.0.1"
 
 
-class Listener:
+class TcpListener:
     """A port that listens, from the start; `port` 0 takes a free one, which `port` then is."""
 
     def __init__(self, port: int, accepted: Callable[[socket.socket], None]) -> None:

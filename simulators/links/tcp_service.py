@@ -9,16 +9,16 @@ from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Any, Self
 
-from simulators.links.tcp_listener import Listener
+from simulators.links.tcp_listener import TcpListener
 
 KEPT = 1000
 
 
-class DiedError(Exception):
+class ServiceStoppedError(Exception):
     """The service died while it was answering: the connection just ends."""
 
 
-class HungUpError(Exception):
+class ClientDisconnectedError(Exception):
     """The service ends the connection in the middle of an answer: what it said till then still arrives."""
 
 
@@ -28,28 +28,28 @@ class TcpService(ABC):
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
         self.tls = tls
-        self.asked: list[Any] = []
+        self.request_count: list[Any] = []
         """The requests, for a test to look at: the last KEPT of them, or more."""
         self.requests = 0
-        self.asked_first = asyncio.Event()
-        self._listener: Listener | None = None
+        self.first_request = asyncio.Event()
+        self._listener: TcpListener | None = None
         self._talking: set[asyncio.Task[None]] = set()
         self._reviving: asyncio.Task[None] | None = None
 
     @abstractmethod
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection; it ends with this."""
 
     def note(self, request: Any) -> None:
         """Keep a request that has come."""
         self.requests += 1
-        self.asked.append(request)
-        if len(self.asked) > 2 * KEPT:
-            del self.asked[:KEPT]
-        self.asked_first.set()
+        self.request_count.append(request)
+        if len(self.request_count) > 2 * KEPT:
+            del self.request_count[:KEPT]
+        self.first_request.set()
 
     @property
-    def alive(self) -> bool:
+    def is_running(self) -> bool:
         """Whether it takes connections."""
         return self._listener is not None
 
@@ -68,7 +68,7 @@ class TcpService(ABC):
         self._stop()
         await self._silent()
 
-    def die(self, for_s: float | None = None) -> None:
+    def stop_for(self, for_s: float | None = None) -> None:
         """Be gone at once, connections and all; back after `for_s` seconds, or never."""
         self._stop()
         if self._reviving is not None:
@@ -82,7 +82,7 @@ class TcpService(ABC):
         self._listen()
 
     def _listen(self) -> None:
-        self._listener = Listener(self.port, self._accept)
+        self._listener = TcpListener(self.port, self._accept)
         self.port = self._listener.port
 
     def _accept(self, connection: socket.socket) -> None:
@@ -107,12 +107,12 @@ class TcpService(ABC):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        with contextlib.suppress(DiedError, OSError, EOFError):
+        with contextlib.suppress(ServiceStoppedError, OSError, EOFError):
             transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.tls)
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             try:
-                await self.converse(reader, writer)
-            except HungUpError:
+                await self.handle_connection(reader, writer)
+            except ClientDisconnectedError:
                 writer.close()
                 await writer.wait_closed()
             finally:

@@ -18,7 +18,7 @@ _MESSAGE = struct.Struct("=QQQ")
 _IOCTL, _DONE, _RUN, _READ, _WRITE = 1, 3, 4, 5, 6
 
 
-class RefusedError(Exception):
+class IoctlError(Exception):
     """An ioctl fails, with this errno."""
 
     def __init__(self, number: int) -> None:
@@ -46,7 +46,7 @@ class Caller:
     def _say(self, what: int, first: int, second: int) -> None:
         self.writer.write(_MESSAGE.pack(what, first, second))
 
-    async def served(self, answer: "Answer") -> None:
+    async def serve(self, answer: "Answer") -> None:
         """Answer its ioctls, until it closes the node: `answer` returns, or raises RefusedError."""
         with contextlib.suppress(OSError, EOFError):
             while True:
@@ -58,7 +58,7 @@ class Caller:
                 try:
                     await answer(self, request & 0xFFFFFFFF, argument)
                     self._say(_DONE, 0, 0)
-                except RefusedError as refused:
+                except IoctlError as refused:
                     self._say(_DONE, 2**64 - 1, refused.number)
 
     async def _heard(self) -> tuple[int, int, int]:
@@ -98,7 +98,7 @@ class NodeSocket:
         self._open.add(task)
         caller = Caller(reader, writer)
         try:
-            await caller.served(self._answer)
+            await caller.serve(self._answer)
         finally:
             self._open.discard(task)
             self._closed(caller)

@@ -42,8 +42,8 @@ class AccessIs(MrzReader):
 
     async def swipe_stripe(self, tracks: bytes, *, kind: int = 0x31) -> bool:
         """Have a card with a magnetic stripe swiped."""
-        return await self.say(stripe_frame(kind, tracks))
+        return await self.send(stripe_frame(kind, tracks))
 
     async def scan_barcode(self, text: bytes, *, symbology: int = 0x31) -> bool:
         """Have a barcode scanned."""
-        return await self.say(barcode_frame(symbology, text))
+        return await self.send(barcode_frame(symbology, text))

@@ -112,7 +112,7 @@ class Elyctis(MrzReader):
         self._inserted = ()
         self._read_already = False
 
-    def received(self, data: bytes) -> None:
+    def on_received(self, data: bytes) -> None:
         """Bytes from the host: whole commands are obeyed in the order they came."""
         now = asyncio.get_running_loop().time()
         if now - self._last_byte_at > FORGET_AFTER_S:
@@ -120,7 +120,7 @@ class Elyctis(MrzReader):
         self._last_byte_at = now
         self._partial += data
         for command, argument in self._commands():
-            self.line.soon(self._obey(command, argument))
+            self.line.call_soon(self._obey(command, argument))
 
     def _commands(self) -> Iterator[tuple[int, bytes]]:
         while self._partial:
@@ -139,15 +139,15 @@ class Elyctis(MrzReader):
             case Command.INQUIRE, b"" if self._inserted:
                 await self.transmit(self._inserted)
             case Command.INQUIRE, b"":
-                await self.say(self.frame(()))
+                await self.send(self.frame(()))
             case Command.INQUIRE_LINE, b"":
-                await self.say(inquire_line_answer(self._inserted, self.line_end))
+                await self.send(inquire_line_answer(self._inserted, self.line_end))
             case Command.CONTINUOUS, b"\x00":
                 self.continuous = self._read_already = False
-                await self.say(message(command, argument))
+                await self.send(message(command, argument))
             case Command.CONTINUOUS, b"\x01":
                 self.continuous = True
-                await self.say(message(command, argument))
+                await self.send(message(command, argument))
                 await self._read_if_armed()
             case Command.SERIAL_NUMBER, b"":
                 await self._tell(command, self.nameplate.serial_number)
@@ -159,7 +159,7 @@ class Elyctis(MrzReader):
                 await self._tell(command, self.nameplate.net)
 
     async def _tell(self, command: int, text: str) -> None:
-        await self.say(message(command, text.encode("ascii")))
+        await self.send(message(command, text.encode("ascii")))
 
     async def _read_if_armed(self) -> bool:
         if not self.continuous or not self._inserted or self._read_already:

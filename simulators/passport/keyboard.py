@@ -35,7 +35,7 @@ _PAD = dict(zip("7894561230", (71, 72, 73, 75, 76, 77, 79, 80, 81, 82), strict=T
 _PAD_ENTER, _ISO_KEY, _KEY_J = 96, 86, 36
 
 
-class Hand(StrEnum):
+class TypingMode(StrEnum):
     """How a reader is set to type characters."""
 
     US = "us"
@@ -50,7 +50,7 @@ class Hand(StrEnum):
     """The same without leading zeros."""
 
 
-class End(StrEnum):
+class EndKey(StrEnum):
     """How a reader types the end of a line."""
 
     ENTER = "enter"
@@ -75,43 +75,43 @@ def press(code: int, *held: int) -> list[Stroke]:
     ]
 
 
-def strokes_of(text: str, hand: Hand = Hand.US) -> list[Stroke]:
+def strokes_of(text: str, hand: TypingMode = TypingMode.US) -> list[Stroke]:
     """How `hand` types `text`, ASCII."""
     strokes = [stroke for character in text for stroke in _character(character, hand)]
-    if hand is Hand.CAPS:
+    if hand is TypingMode.CAPS:
         return [*press(CAPS_LOCK), *strokes, *press(CAPS_LOCK)]
     return strokes
 
 
-def _character(character: str, hand: Hand) -> list[Stroke]:
+def _character(character: str, hand: TypingMode) -> list[Stroke]:
     match hand:
-        case Hand.ALT_0NNN | Hand.ALT_NNN:
-            digits = f"{ord(character):04}" if hand is Hand.ALT_0NNN else str(ord(character))
+        case TypingMode.ALT_0NNN | TypingMode.ALT_NNN:
+            digits = f"{ord(character):04}" if hand is TypingMode.ALT_0NNN else str(ord(character))
             pad = [stroke for digit in digits for stroke in press(_PAD[digit])]
             return [(LEFT_ALT, True), *pad, (LEFT_ALT, False)]
-        case Hand.ISO if character in "<>":
+        case TypingMode.ISO if character in "<>":
             return press(_ISO_KEY) if character == "<" else press(_ISO_KEY, LEFT_SHIFT)
-        case Hand.CAPS if character.isalpha():
+        case TypingMode.CAPS if character.isalpha():
             return press(_UNSHIFTED[character.lower()], *((LEFT_SHIFT,) if character.islower() else ()))
     if character in _SHIFTED:
         return press(_SHIFTED[character], LEFT_SHIFT)
     return press(_UNSHIFTED[character])
 
 
-def end_strokes(end: End) -> list[Stroke]:
+def end_strokes(end: EndKey) -> list[Stroke]:
     """How the end of a line is typed."""
     match end:
-        case End.ENTER:
+        case EndKey.ENTER:
             return press(_UNSHIFTED["\r"])
-        case End.PAD_ENTER:
+        case EndKey.PAD_ENTER:
             return press(_PAD_ENTER)
-        case End.TAB:
+        case EndKey.TAB:
             return press(_UNSHIFTED["\t"])
-        case End.CTRL_J:
+        case EndKey.CTRL_J:
             return press(_KEY_J, LEFT_CTRL)
-        case End.CTRL_SHIFT_J:
+        case EndKey.CTRL_SHIFT_J:
             return press(_KEY_J, LEFT_CTRL, LEFT_SHIFT)
-        case End.NONE:
+        case EndKey.NONE:
             return []
 
 
@@ -153,7 +153,7 @@ def repeats(code: int, times: int, clock: Clock, every_s: float = 0.033) -> byte
     return said
 
 
-def overrun(clock: Clock) -> bytes:
+def dropped_events(clock: Clock) -> bytes:
     """What the kernel gives instead of the events it could not keep."""
     return event(clock.now_us, SYN, DROPPED, 0) + event(clock.now_us, SYN, 0, 0)
 
@@ -164,7 +164,7 @@ def without_release(strokes: Sequence[Stroke], code: int, nth: int = 0) -> list[
     return [stroke for index, stroke in enumerate(strokes) if index != ups[nth]]
 
 
-def by_a_person(text: str, clock: Clock, key_s: float = 0.18) -> bytes:
+def typed_by_person(text: str, clock: Clock, key_s: float = 0.18) -> bytes:
     """A person types, key after key."""
     said = b""
     for character in text:
@@ -174,11 +174,16 @@ def by_a_person(text: str, clock: Clock, key_s: float = 0.18) -> bytes:
     return said
 
 
-class Wedge(MrzReader):
+class WedgeReader(MrzReader):
     """A reader in keyboard mode: it types and never listens. Its line carries the bytes of its events."""
 
     def __init__(
-        self, line: SerialLine, *, hand: Hand = Hand.US, end: End = End.ENTER, last_end: bool = True
+        self,
+        line: SerialLine,
+        *,
+        hand: TypingMode = TypingMode.US,
+        end: EndKey = EndKey.ENTER,
+        last_end: bool = True,
     ) -> None:
         super().__init__(line)
         self.hand = hand

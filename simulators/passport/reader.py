@@ -10,7 +10,7 @@ from simulators.faults import (
     Fault,
     NoDocument,
     Noise,
-    Pending,
+    PendingFaults,
     ReadFault,
     Silence,
     Transmission,
@@ -44,16 +44,16 @@ class MrzReader(ABC):
 
     def __init__(self, line: SerialLine) -> None:
         self.line = line
-        self.line.on_received = self.received
+        self.line.on_received = self.on_received
         self.counters = Counters()
-        self.faults = Pending()
+        self.faults = PendingFaults()
         self._mute_until = 0.0
 
     @abstractmethod
     def frame(self, lines: Sequence[str]) -> bytes:
         """The bytes this reader sends for these lines; for none, how it reports that it read nothing."""
 
-    def received(self, data: bytes) -> None:  # noqa: B027 - most readers do not listen
+    def on_received(self, data: bytes) -> None:  # noqa: B027 - most readers do not listen
         """Bytes from the host; a one-way reader ignores them."""
 
     async def present(self, document: Document | Sequence[str]) -> bool:
@@ -76,9 +76,9 @@ class MrzReader(ABC):
             case Unplug():
                 self.line.unplug(fault.for_s)
             case Noise():
-                await self.say(fault.data)
+                await self.send(fault.data)
             case NoDocument():
-                await self.say(self.frame(()))
+                await self.send(self.frame(()))
             case Silence(for_s=float(for_s)):
                 self._mute_until = asyncio.get_running_loop().time() + for_s
             case ReadFault():
@@ -93,17 +93,17 @@ class MrzReader(ABC):
         for fault in faults:
             sent = fault.frame(sent)
         await asyncio.sleep(sent.delay_s)
-        if sent.silent:
+        if sent.is_suppressed:
             return False
-        heard = await self.say(sent.data, chunk=sent.chunk, every_s=sent.every_s)
+        heard = await self.send(sent.data, chunk=sent.chunk, every_s=sent.every_s)
         if sent.then_unplug:
             # A pulled cable takes unread bytes with it; the host is to have had those before the cut.
-            await self.line.drained()
+            await self.line.wait_drained()
             self.line.unplug(sent.unplug_for_s)
         self.counters.documents_sent += heard
         return heard
 
-    async def say(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
+    async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
         """Send bytes, unless the reader has gone silent."""
         if asyncio.get_running_loop().time() < self._mute_until:
             return False

@@ -17,9 +17,9 @@ from simulators.passport.elyctis import Elyctis, Nameplate
 from simulators.passport.reader import MrzReader, lines_of
 from simulators.passport.rte import Rte
 from simulators.passport.text import LineEnd, Text
-from simulators.scheduled_faults import Timed
-from simulators.simulator import Simulator, SimulatorSettings, Tell
-from simulators.travellers import EVEN_MIX, Travellers
+from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import EmitCallback, Simulator, SimulatorSettings
+from simulators.travellers import EVEN_MIX, TravellerGenerator
 
 Framing = Literal["text", "accessis", "elyctis", "rte"]
 
@@ -31,7 +31,7 @@ _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
 }
 
 
-class TimedFault(Timed[AnyFault]):
+class TimedFault(ScheduledFault[AnyFault]):
     """A fault of a reader that happens by itself."""
 
 
@@ -99,7 +99,7 @@ class SerialMrzSettings(SimulatorSettings):
         """The reader and its travellers."""
         return SerialMrz(self)
 
-    def reader_on(self, line: SerialLine) -> MrzReader:
+    def build_reader(self, line: SerialLine) -> MrzReader:
         """The reader alone."""
         match self.framing:
             case "text":
@@ -119,13 +119,13 @@ class SerialMrz(Simulator):
 
     def __init__(self, settings: SerialMrzSettings) -> None:
         self.settings = settings
-        self.line = SerialLine.at(settings.path)
-        self.reader = settings.reader_on(self.line)
-        self.travellers = Travellers(settings.seed, mix=settings.documents)
+        self.line = SerialLine.open_at(settings.path)
+        self.reader = settings.build_reader(self.line)
+        self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
         self._lying_there: object | None = None
-        self._tell: Tell = lambda _event, _details: None
+        self._tell: EmitCallback = lambda _event, _details: None
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
         async with self.line, asyncio.TaskGroup() as tasks:
@@ -136,7 +136,7 @@ class SerialMrz(Simulator):
             for timed in self.settings.faults:
                 tasks.create_task(self._happens(timed))
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines`. `fault`: its name and `args`.
@@ -168,7 +168,7 @@ class SerialMrz(Simulator):
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
         heard = await self._present(document)
-        self.line.soon(self._leave_after_a_while())
+        self.line.call_soon(self._leave_after_a_while())
         return {"heard": heard, "lines": list(lines_of(document))}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -184,8 +184,8 @@ class SerialMrz(Simulator):
     def _status(self) -> dict[str, Any]:
         counters = self.reader.counters
         return self.settings.summary() | {
-            "plugged": self.line.plugged,
-            "host_connected": self.line.host_present,
+            "plugged": self.line.is_plugged,
+            "host_connected": self.line.has_host,
             "documents_presented": counters.documents_presented,
             "documents_sent": counters.documents_sent,
             "faults": counters.faults,
@@ -212,28 +212,28 @@ class SerialMrz(Simulator):
 
     async def _watch_the_host(self) -> None:
         while True:
-            await self.line.host_opened()
+            await self.line.wait_for_host()
             self._tell("host", {"connected": True})
-            await self.line.host_closed()
+            await self.line.wait_for_host_close()
             self._tell("host", {"connected": False})
 
     async def _arrivals(self, every_s: float) -> None:
         """Travellers, for as long as a host listens; they queue up again when it comes back."""
         chance = Random(f"{self.settings.seed}/arrivals")
         while True:
-            if not self.line.host_present:
-                await self.line.host_opened()
+            if not self.line.has_host:
+                await self.line.wait_for_host()
                 await asyncio.sleep(self.settings.first_s)
                 continue
             pause = every_s + chance.uniform(-1, 1) * self.settings.jitter_s
             await self._present(self.travellers.document())
-            self.line.soon(self._leave_after_a_while())
+            self.line.call_soon(self._leave_after_a_while())
             await asyncio.sleep(pause)
 
     async def _happens(self, timed: TimedFault) -> None:
-        await self.line.host_opened()
+        await self.line.wait_for_host()
         await asyncio.sleep(timed.at_s)
-        await self._let(timed.what)
+        await self._let(timed.fault)
         while timed.every_s is not None:
             await asyncio.sleep(timed.every_s)
-            await self._let(timed.what)
+            await self._let(timed.fault)

@@ -21,14 +21,14 @@ from simulators.usb import faults
 from simulators.usb.faults import ShortPacket, Silence, Slow, TransferFault, UnplugAt, UsbFault
 
 __all__ = [
-    "Completed",
-    "Description",
+    "CompletionCallback",
     "EndpointDescription",
     "InterfaceDescription",
     "Setup",
     "Stall",
     "Transfer",
     "UsbDevice",
+    "UsbDeviceDescription",
 ]
 
 DIRECTION_IN = 0x80
@@ -58,7 +58,7 @@ class InterfaceDescription:
 
 
 @dataclass(frozen=True, slots=True)
-class Description:
+class UsbDeviceDescription:
     """What a device says of itself. A full-speed device with one configuration."""
 
     vendor_id: int
@@ -103,7 +103,7 @@ class Transfer:
     """What the device sent."""
 
     @property
-    def sends(self) -> bool:
+    def is_in(self) -> bool:
         """Whether the device is to send."""
         return bool(self.endpoint & DIRECTION_IN)
 
@@ -113,15 +113,15 @@ class Transfer:
         return self.endpoint & 0x0F == 0
 
 
-Completed = Callable[[Transfer], None]
+CompletionCallback = Callable[[Transfer], None]
 
 
 class UsbDevice(ABC):
     """A device in one USB port. Plugged in when it is made."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: UsbDeviceDescription) -> None:
         self.description = description
-        self.plugged = True
+        self.is_plugged = True
         self.on_cable: list[Callable[[bool], None]] = []
         """Called when the cable comes out (False) or goes in."""
         self.transfers = 0
@@ -131,7 +131,7 @@ class UsbDevice(ABC):
         self._endpoints = self._usb.add_interfaces(description.interfaces)
         for address, endpoint in self._endpoints.items():
             if not address & DIRECTION_IN:
-                endpoint.on_out = lambda out, data: self.heard(out.addr, bytes(data))
+                endpoint.on_out = lambda out, data: self.on_out(out.addr, bytes(data))
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
         self._faults: list[tuple[UsbFault, int]] = []
@@ -145,40 +145,40 @@ class UsbDevice(ABC):
     def control(self, setup: Setup, data: bytes = b"") -> bytes:
         """Answer a class or vendor request; raise Stall for one that the device does not know."""
 
-    def heard(self, endpoint: int, data: bytes) -> None:  # noqa: B027 - most devices have nothing to hear
+    def on_out(self, endpoint: int, data: bytes) -> None:  # noqa: B027 - most devices have nothing to hear
         """Take what the host sent to an endpoint."""
 
-    def wanted(self, endpoint: int) -> None:  # noqa: B027 - for those that make what they send when asked
+    def on_in(self, endpoint: int) -> None:  # noqa: B027 - for those that make what they send when asked
         """Know that a host waits for something to be sent."""
 
-    def powered(self) -> None:  # noqa: B027 - for those that remember something
+    def on_power(self) -> None:  # noqa: B027 - for those that remember something
         """Start anew: the cable went in, or the host reset the port."""
 
-    def say(self, endpoint: int, data: bytes) -> None:
+    def queue_in(self, endpoint: int, data: bytes) -> None:
         """Send, as soon as the host asks that endpoint."""
-        if self.plugged:
+        if self.is_plugged:
             self._endpoints[endpoint].write(data)
 
-    def waits(self, endpoint: int) -> bool:
+    def is_in_requested(self, endpoint: int) -> bool:
         """Whether a host waits for something from that endpoint."""
         return any(
             pending.waits and pending.transfer.endpoint == endpoint for pending in self._pending.values()
         )
 
-    def unsay(self, endpoint: int) -> None:
+    def discard_in(self, endpoint: int) -> None:
         """Forget what the host has not asked for yet."""
         # Its own reset would also forget who is asking.
         while self._endpoints[endpoint].take_or_park(0, lambda _data, _status=0: None, NOBODY) is not None:
             pass
         self._endpoints[endpoint].cancel(NOBODY)
 
-    def later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         """Do something later, unless the power has gone by then."""
         return self._after(self._timers, delay_s, action)
 
     # For hosts.
 
-    def submit(self, transfer: Transfer, completed: Completed) -> int:
+    def submit(self, transfer: Transfer, completed: CompletionCallback) -> int:
         """Take a transfer. `completed` is called with it when it is over, perhaps at once.
 
         Returns a number to cancel it by.
@@ -186,7 +186,7 @@ class UsbDevice(ABC):
         number = next(self._numbers)
         self._pending[number] = _Pending(transfer, completed)
         self.transfers += 1
-        if not self.plugged:
+        if not self.is_plugged:
             self._complete(number, -errno.ENODEV)
             return number
         due = self._due(transfer)
@@ -198,7 +198,7 @@ class UsbDevice(ABC):
                 return number
         delay_s = sum(fault.delay_s for fault in due if isinstance(fault, Slow))
         if delay_s:
-            self.later(delay_s, lambda: self._carry_out(number, due))
+            self.call_later(delay_s, lambda: self._carry_out(number, due))
         else:
             self._carry_out(number, due)
         return number
@@ -214,7 +214,7 @@ class UsbDevice(ABC):
         """Reset the port: what was pending ends, the device starts anew."""
         self._power_off()
         self._end_all(-errno.ECONNRESET)
-        self.powered()
+        self.on_power()
 
     def usbip_record(self, busid: str, number: int) -> bytes:
         """`struct usbip_usb_device` and `struct usbip_usb_interface` of it, as a list of devices has them."""
@@ -232,8 +232,8 @@ class UsbDevice(ABC):
     def unplug(self, for_s: float | None = None) -> None:
         """Pull the cable: everything pending fails. Back after `for_s` seconds."""
         self._stop(self._lasting)
-        if self.plugged:
-            self.plugged = False
+        if self.is_plugged:
+            self.is_plugged = False
             self._power_off()
             self._end_all(-errno.ESHUTDOWN)
             for tell in tuple(self.on_cable):
@@ -244,10 +244,10 @@ class UsbDevice(ABC):
     def replug(self) -> None:
         """Put the cable in (again)."""
         self._stop(self._lasting)
-        if self.plugged:
+        if self.is_plugged:
             return
-        self.plugged = True
-        self.powered()
+        self.is_plugged = True
+        self.on_power()
         for tell in tuple(self.on_cable):
             tell(True)
 
@@ -259,7 +259,7 @@ class UsbDevice(ABC):
             case Silence(for_s=for_s):
                 self._faults.append((fault, 1))
                 if for_s is not None:
-                    self.later(for_s, lambda: self._spare(fault))
+                    self.call_later(for_s, lambda: self._spare(fault))
 
     @property
     def faults_pending(self) -> int:
@@ -313,7 +313,7 @@ class UsbDevice(ABC):
             self._end_all(-errno.ESHUTDOWN, but=number)
         urb = Urb(
             seqnum=number,
-            direction=int(transfer.sends),
+            direction=int(transfer.is_in),
             ep=transfer.endpoint & 0x0F,
             length=transfer.length,
             setup=transfer.setup,
@@ -323,7 +323,7 @@ class UsbDevice(ABC):
             self._answered(urb)
         elif number in self._pending:
             pending.waits = True
-            self.wanted(transfer.endpoint)
+            self.on_in(transfer.endpoint)
 
     def _answered(self, urb: Any) -> None:
         received = bytes(urb.buffer[: urb.actual]) if urb.direction and not urb.status else b""
@@ -368,7 +368,7 @@ class _Pending:
     """A transfer that is not over."""
 
     transfer: Transfer
-    completed: Completed
+    completed: CompletionCallback
     cut: int | None = None
     """So many bytes of the answer still arrive."""
     waits: bool = False
@@ -378,7 +378,7 @@ class _Pending:
 class _Described(USBDevice):  # type: ignore[misc]  # usbip has no type hints
     """`usbip`'s device with the power that it draws."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: UsbDeviceDescription) -> None:
         super().__init__(
             description.vendor_id,
             description.product_id,

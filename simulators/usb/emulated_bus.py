@@ -63,7 +63,7 @@ class EmulatedBus:
         self._ports[port] = device
         self._cables[port] = functools.partial(self._cable, port)
         device.on_cable.append(self._cables[port])
-        if device.plugged:
+        if device.is_plugged:
             self._put_in(port)
 
     def _cable(self, port: int, plugged: bool) -> None:

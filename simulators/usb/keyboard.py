@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from simulators.passport.keyboard import LEFT_ALT, LEFT_CTRL, LEFT_SHIFT, Stroke, strokes_of
-from simulators.usb.device import Description, EndpointDescription, Setup, Stall, UsbDevice
+from simulators.usb.device import EndpointDescription, Setup, Stall, UsbDevice, UsbDeviceDescription
 
 TYPES = 0x81
 BOOT_KEYBOARD = (0x03, 0x01, 0x01)
@@ -41,7 +41,7 @@ class UsbKeyboard(UsbDevice):
     ) -> None:
         self.hid = struct.pack("<BBHBBBH", 9, HID_DESCRIPTOR, 0x0111, 0, 1, REPORT_DESCRIPTOR, len(REPORTS))
         super().__init__(
-            Description(
+            UsbDeviceDescription(
                 vendor_id,
                 product_id,
                 0x0100,
@@ -69,14 +69,14 @@ class UsbKeyboard(UsbDevice):
 
     def type(self, strokes: Iterable[Stroke]) -> bool:
         """Type, as fast as the host asks for reports; whether anybody asks."""
-        asked = self.plugged and self.waits(TYPES)
+        asked = self.is_plugged and self.is_in_requested(TYPES)
         held: list[int] = []
         for code, down in strokes:
             if down:
                 held.append(code)
             else:
                 held.remove(code)
-            self.say(TYPES, report(held))
+            self.queue_in(TYPES, report(held))
         return asked
 
 

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Callable
 
 from simulators.usb.device import (
-    Description,
     EndpointDescription,
     InterfaceDescription,
     Setup,
     Stall,
     UsbDevice,
+    UsbDeviceDescription,
 )
 
 NOTIFIES, HEARS, SAYS = 0x81, 0x02, 0x83
@@ -46,7 +46,7 @@ class UsbSerialPort(UsbDevice):
             (EndpointDescription(HEARS, "bulk", PACKET), EndpointDescription(SAYS, "bulk", PACKET)),
         )
         super().__init__(
-            Description(
+            UsbDeviceDescription(
                 vendor_id,
                 product_id,
                 0x0100,
@@ -68,7 +68,7 @@ class UsbSerialPort(UsbDevice):
     @property
     def host_present(self) -> bool:
         """Whether a host has the port open and reads."""
-        return self.plugged and self.ready and self.waits(SAYS)
+        return self.is_plugged and self.ready and self.is_in_requested(SAYS)
 
     @property
     def baud(self) -> int:
@@ -86,19 +86,19 @@ class UsbSerialPort(UsbDevice):
             case 0x22:
                 self.ready = bool(setup.wValue & TERMINAL_READY)
                 if not self.ready:
-                    self.unsay(SAYS)  # old news for whoever opens it next
+                    self.discard_in(SAYS)  # old news for whoever opens it next
             case 0x23:
                 pass
             case _:
                 raise Stall
         return b""
 
-    def heard(self, endpoint: int, data: bytes) -> None:
+    def on_out(self, endpoint: int, data: bytes) -> None:
         """Take what the host writes."""
         if endpoint == HEARS and data and self.on_received is not None:
             self.on_received(data)
 
-    def powered(self) -> None:
+    def on_power(self) -> None:
         """No host is ready yet."""
         self.ready = False
 
@@ -108,19 +108,19 @@ class UsbSerialPort(UsbDevice):
         for start in range(0, len(data), step):
             if start:
                 await asyncio.sleep(every_s)
-            if not (self.plugged and self.ready):
+            if not (self.is_plugged and self.ready):
                 return False
             part = data[start : start + step]
             for at in range(0, len(part), PACKET):
-                self.say(SAYS, part[at : at + PACKET])
-        return self.plugged and self.ready
+                self.queue_in(SAYS, part[at : at + PACKET])
+        return self.is_plugged and self.ready
 
-    async def drained(self, *, within_s: float = 0.5) -> bool:
+    async def wait_drained(self, *, within_s: float = 0.5) -> bool:
         """Wait until the host has taken what was said; False when it has not `within_s` seconds later."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + within_s
         # A host that waits again has taken everything before.
-        while not self.waits(SAYS):
+        while not self.is_in_requested(SAYS):
             if loop.time() > deadline_s:
                 return False
             await asyncio.sleep(0.002)

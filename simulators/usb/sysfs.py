@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from simulators.usb.device import Description, UsbDevice
+from simulators.usb.device import UsbDevice, UsbDeviceDescription
 
 CONTROLLER = "devices/pci0000:00/0000:00:14.0"
 ROOT_HUB = f"{CONTROLLER}/usb1"
@@ -20,7 +20,7 @@ USB_MAJOR = 189
 _HUB_DESCRIPTORS = bytes.fromhex(
     "12010002090001406b1d020000060302010109021900010100e0000904000001090000000705810304000c"
 )
-_HUB_IDENTITY = Description(
+_HUB_IDENTITY = UsbDeviceDescription(
     0x1D6B, 0x0002, 0x0600, "Linux", "xHCI Host Controller", "0000:00:14.0", (9, 0, 0), ()
 )
 
@@ -68,7 +68,7 @@ class Tree:
     def _usb(
         self,
         path: str,
-        what: Description,
+        what: UsbDeviceDescription,
         descriptors: bytes,
         *,
         number: int,
@@ -129,7 +129,7 @@ def _node(number: int) -> str:
     return f"/dev/bus/usb/001/{number:03d}"
 
 
-def _properties(what: Description, number: int) -> dict[str, str]:
+def _properties(what: UsbDeviceDescription, number: int) -> dict[str, str]:
     vendor, model = (_safe(text) for text in (what.manufacturer, what.product))
     serial = _safe(what.serial_number or "")
     return {
@@ -162,7 +162,7 @@ def _safe(text: str) -> str:
     )
 
 
-def _attributes(what: Description, descriptors: bytes) -> dict[str, str]:
+def _attributes(what: UsbDeviceDescription, descriptors: bytes) -> dict[str, str]:
     (bcd_usb,) = struct.unpack_from("<H", descriptors, 2)
     device_class, subclass, protocol = descriptors[4:7]
     configuration = descriptors[18:27]

@@ -104,7 +104,7 @@ class Node:
         self._pending: dict[int, _Urb] = {}
         self._over: deque[_Urb] = deque()
         self._something_over = asyncio.Event()
-        self._pulled = gone or not device.plugged
+        self._pulled = gone or not device.is_plugged
         device.on_cable.append(self._cable)
 
     def _cable(self, plugged: bool) -> None:
@@ -227,7 +227,7 @@ class Node:
             raise _FailedError(errno.EAGAIN)
         urb = self._over.popleft()
         transfer = urb.transfer
-        done = len(transfer.received) if transfer.sends else (0 if transfer.status else transfer.length)
+        done = len(transfer.received) if transfer.is_in else (0 if transfer.status else transfer.length)
         if transfer.received:
             await self._write(urb.buffer, transfer.received)
         await self._write(urb.address + 4, struct.pack("=i", transfer.status))
@@ -270,7 +270,7 @@ class Node:
             self._device.cancel(number)
         if transfer.status:
             raise _FailedError(-transfer.status)
-        if not transfer.sends:
+        if not transfer.is_in:
             return transfer.length
         if transfer.received:
             await self._write(buffer, transfer.received)

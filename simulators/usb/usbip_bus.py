@@ -57,7 +57,7 @@ class UsbIpBus(TcpService):
         if not plugged and (client := self._taken.get(busid)) is not None:
             client.cancel()
 
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the one operation that a connection begins with."""
         _, operation, _ = _OPERATION.unpack(await reader.readexactly(_OPERATION.size))
         if operation == REQ_DEVLIST:
@@ -68,7 +68,7 @@ class UsbIpBus(TcpService):
             await self._import(busid, reader, writer)
 
     def _list(self) -> bytes:
-        there = [(busid, device) for busid, device in self._devices.items() if device.plugged]
+        there = [(busid, device) for busid, device in self._devices.items() if device.is_plugged]
         records = b"".join(device.usbip_record(busid, self._number(busid)) for busid, device in there)
         return _OPERATION.pack(VERSION, REP_DEVLIST, ST_OK) + struct.pack(">I", len(there)) + records
 
@@ -77,7 +77,7 @@ class UsbIpBus(TcpService):
 
     async def _import(self, busid: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         device = self._devices.get(busid)
-        if device is None or not device.plugged:
+        if device is None or not device.is_plugged:
             writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_NODEV))
         elif busid in self._taken:
             writer.write(_OPERATION.pack(VERSION, REP_IMPORT, ST_DEV_BUSY))
@@ -92,7 +92,7 @@ class UsbIpBus(TcpService):
             self.on_client(busid, True)
             try:
                 while True:
-                    await client.obey(reader)
+                    await client.serve(reader)
             finally:
                 del self._taken[busid]
                 client.leave()
@@ -109,7 +109,7 @@ class _Client:
         self._pending: dict[int, int] = {}
         """The client's number of a transfer to the device's."""
 
-    async def obey(self, reader: asyncio.StreamReader) -> None:
+    async def serve(self, reader: asyncio.StreamReader) -> None:
         """Take one request; EOFError when the client has gone, or asks for what no device has."""
         command, sequence, devid, sends, number = _HEADER.unpack(await reader.readexactly(_HEADER.size))
         fields = _SUBMIT.unpack(await reader.readexactly(_SUBMIT.size))

@@ -21,7 +21,7 @@ from benchmarks.barrier_times import until_ready
 from benchmarks.candidates import COMMANDS, POST, ROLES, ROOT, STATION, Candidate, Setting
 from benchmarks.measures import Bench, NotMeasuredError, bench
 from benchmarks.processes import Running
-from drivers.camera.observations import Captured
+from drivers.camera.observations import PictureCaptured
 from gateway.client import Workstation
 
 ONLINE_S, PATIENCE_S = 40.0, 20.0
@@ -143,7 +143,7 @@ async def _take(placed: Bench, positions: list[str], times: CameraTimes, count: 
     ) as desk:
         try:
             async with asyncio.timeout(ONLINE_S):
-                while not all(desk.status(position).online for position in positions):
+                while not all(desk.status(position).is_online for position in positions):
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise NotMeasuredError("a camera does not come online") from None
@@ -153,7 +153,7 @@ async def _take(placed: Bench, positions: list[str], times: CameraTimes, count: 
             began_ns = time.monotonic_ns()
             asking = asyncio.create_task(desk.command(position, "capture", timeout_s=PATIENCE_S))
             async with asyncio.timeout(PATIENCE_S):
-                while not isinstance((received := await anext(events)).data, Captured):
+                while not isinstance((received := await anext(events)).data, PictureCaptured):
                     pass
             took_ms = (time.monotonic_ns() - began_ns) / 1e6
             assert received.images, "with its picture"

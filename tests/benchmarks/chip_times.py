@@ -11,13 +11,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from support.devices.chip_counter import Counter, counter_in
+from support.devices.chip_counter import ChipCounter, counter_in
 
 from drivers.passport.observations import ChipRead, MrzRead
 from simulators.mrz import Format
 from simulators.passport.chip import Access, ActiveAuthentication, Chip, Cipher, IssuingState, Profile
 from simulators.passport.chip.faults import SlowField
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 SPEEDS_KBIT_S = (106, 424)
 FACE_BYTES = 15_000
@@ -33,22 +33,22 @@ WAYS = {
 
 
 async def _times(
-    counter: Counter, issuer: IssuingState, profile: Profile, kbit_s: int, travellers: Travellers
+    counter: ChipCounter, issuer: IssuingState, profile: Profile, kbit_s: int, travellers: TravellerGenerator
 ) -> tuple[float, float]:
     """Milliseconds until the zone is told, and until the chip is."""
     document = travellers.document(Format.TD3, issuer="UTO")
     came: dict[type, float] = {}
     counter.heard = lambda said: came.setdefault(type(said), time.monotonic())
-    await counter.lay(Chip.issued(document, issuer, profile, [SlowField(kbit_s=kbit_s)]))
+    await counter.place_chip(Chip.issue(document, issuer, profile, [SlowField(kbit_s=kbit_s)]))
     await asyncio.sleep(0.7)  # until pcscd has seen it: a person's hand is slower
     began = time.monotonic()
     await counter.present(document, None)
-    await counter.take_away()
+    await counter.remove_chip()
     return 1000 * (came[MrzRead] - began), 1000 * (came[ChipRead] - began)
 
 
 async def main(rounds: int) -> None:
-    issuer, travellers = IssuingState.found(), Travellers(1)
+    issuer, travellers = IssuingState.create(), TravellerGenerator(1)
     found: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         async with counter_in(Path(folder), issuer) as counter:

@@ -63,7 +63,7 @@ class Quiet(Workstation):
     """Takes no events: one that is behind with reading would be measured with its own slowness."""
 
     def _patterns(self) -> list[str]:
-        return [pattern for pattern in super()._patterns() if "/evt/" not in pattern]
+        return [pattern for pattern in super()._subscriptions() if "/evt/" not in pattern]
 
 
 def _talk(reader: FarEnd, enough: threading.Event) -> None:

@@ -92,7 +92,7 @@ async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> N
     from drivers.observation import DataClass
     from gateway.contract.topics import SiteTopics
     from gateway.delivery.delivery import Delivery
-    from gateway.delivery.events import Submission
+    from gateway.delivery.events import PendingEvent
     from gateway.delivery.settings import (
         BrokerSettings,
         DeliverySettings,
@@ -127,7 +127,7 @@ async def ours(port: int, directory: Path, in_flight: int, *, signed: bool) -> N
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             delivery.submit(
-                Submission(
+                PendingEvent(
                     "lane-1/reader", "document.read", DataClass.TRAVELLER, b'{"data":"' + line + b'"', (), 600
                 )
             )

@@ -15,10 +15,10 @@ from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
 
 from benchmarks.candidates import COMMANDS, DEVICE, POST, ROLES, ROOT, STATION, Candidate, Setting
 from benchmarks.measures import bench
-from drivers.fingerprint.observations import CaptureEnded, Feedback, FingerCaptured, FingerFeedback
-from drivers.fingerprint.quality import installed
+from drivers.fingerprint.observations import CaptureEnded, FeedbackCode, FingerCaptured, FingerFeedback
+from drivers.fingerprint.quality import is_installed
 from drivers.observation import Observation
-from gateway.client import Received, Workstation
+from gateway.client import ReceivedEvent, Workstation
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.usbip_bus import UsbIpBus
 
@@ -44,7 +44,7 @@ def fingers(count: int, waiting_s: float) -> list[FingerTimes]:
     return [
         asyncio.run(_measure(FingerTimes(model, measure), count, waiting_s))
         for model, measure in SCANNERS
-        if measure != "nfiq2" or installed("nfiq2")
+        if measure != "nfiq2" or is_installed("nfiq2")
     ]
 
 
@@ -76,7 +76,7 @@ async def _measure(times: FingerTimes, count: int, waiting_s: float) -> FingerTi
                 "127.0.0.1", placed.broker.port, site="uto-bench", positions=[POSITION], station=STATION
             ) as desk:
                 async with asyncio.timeout(PATIENCE_S):
-                    while not desk.status(POSITION).online:
+                    while not desk.status(POSITION).is_online:
                         await asyncio.sleep(0.02)
                 counter = _Counter(desk, scanner)
                 for turn in range(count + 1):
@@ -109,7 +109,7 @@ class _Counter:
         asking = asyncio.create_task(
             self._desk.command(POSITION, "capture", {"timeout_s": PATIENCE_S}, timeout_s=PATIENCE_S)
         )
-        while (await self._next(FingerFeedback)).data.feedback is not Feedback.PLACE:
+        while (await self._next(FingerFeedback)).data.feedback is not FeedbackCode.PLACE:
             pass
         return asking
 
@@ -117,7 +117,7 @@ class _Counter:
         """Milliseconds from the finger to the event."""
         asking = await self.ask()
         began_ns = time.monotonic_ns()
-        self._scanner.platen.put(FINGER.touch())
+        self._scanner.platen.place(FINGER.touch())
         received = await self._next(FingerCaptured)
         took_ms = (time.monotonic_ns() - began_ns) / 1e6
         assert received.images, "with its image"
@@ -126,7 +126,7 @@ class _Counter:
         self._scanner.platen.lift()
         return took_ms
 
-    async def _next(self, kind: type[Observation]) -> Received:
+    async def _next(self, kind: type[Observation]) -> ReceivedEvent:
         """The next event of that kind; what comes before is passed over."""
         async with asyncio.timeout(PATIENCE_S):
             while not isinstance((received := await anext(self._events)).data, kind):

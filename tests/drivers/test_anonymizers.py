@@ -5,22 +5,22 @@ from dataclasses import replace
 import pytest
 from support.gateway.replaying import ROOT
 
-from drivers.access.osdp.frames import OsdpReader
-from drivers.anonymize.anonymizer import scrub
+from drivers.access.osdp.frames import OsdpFrameReader
+from drivers.anonymize.anonymizer import anonymize
 from drivers.anonymize.osdp import RAW
-from drivers.anonymize.pseudonyms import CannotScrub
+from drivers.anonymize.pseudonyms import CannotAnonymize
 from drivers.driver import load_driver
-from drivers.fingerprint.zfm.packets import Kind, Packet, Packets
-from drivers.links.framing import Damaged
-from drivers.links.recording.endpoints import placed
+from drivers.fingerprint.zfm.packets import Packet, PacketKind, PacketReader
+from drivers.links.framing import DamagedFrame
+from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.links.recording.usb_trace import Transfer, TransferType
 
 
 def recorded(name: str) -> tuple[Recording, Recording]:
     """A recording of this repository, and what is left of it."""
-    original = Recording.parse((ROOT / name).read_text())
-    scrubbed = Recording.parse(scrub(original).text())
+    original = Recording.from_text((ROOT / name).read_text())
+    scrubbed = Recording.from_text(anonymize(original).to_text())
     assert [(c.at_s, c.direction, len(c.data)) for c in scrubbed.chunks] == [
         (c.at_s, c.direction, len(c.data)) for c in original.chunks
     ]
@@ -34,24 +34,28 @@ def said(recording: Recording, direction: str = "in") -> bytes:
 def test_a_print_is_blank_in_sound_packets() -> None:
     original, scrubbed = recorded("fingerprint/zfm.rec")
 
-    before, after = list(Packets().feed(said(original))), list(Packets().feed(said(scrubbed)))
-    assert not [packet for packet in after if isinstance(packet, Damaged)]
+    before, after = list(PacketReader().feed(said(original))), list(PacketReader().feed(said(scrubbed)))
+    assert not [packet for packet in after if isinstance(packet, DamagedFrame)]
     assert [packet.kind for packet in after if isinstance(packet, Packet)] == [
         packet.kind for packet in before if isinstance(packet, Packet)
     ]
-    pictures = [p.content for p in after if isinstance(p, Packet) and p.kind in (Kind.DATA, Kind.LAST_DATA)]
+    pictures = [
+        p.content
+        for p in after
+        if isinstance(p, Packet) and p.kind in (PacketKind.DATA, PacketKind.LAST_DATA)
+    ]
     assert len(pictures) > 10
     assert not any(map(any, pictures))
     assert said(scrubbed, "out") == said(original, "out")
-    assert scrubbed.asked is not None
-    assert scrubbed.asked[0] == "capture"
+    assert scrubbed.commands is not None
+    assert scrubbed.commands[0] == "capture"
 
 
 def test_a_card_is_another_card_in_sound_frames() -> None:
     original, scrubbed = recorded("access/osdp.rec")
 
     def cards(recording: Recording) -> list[bytes]:
-        frames = list(OsdpReader().feed(said(recording)))
+        frames = list(OsdpFrameReader().feed(said(recording)))
         assert sum(len(frame.wire) for frame in frames) == len(said(recording)), "all of them are sound"
         return [frame.wire[6:-2] for frame in frames if frame.code == RAW]
 
@@ -59,8 +63,8 @@ def test_a_card_is_another_card_in_sound_frames() -> None:
     assert [card[:4] for card in after] == [card[:4] for card in before]
     assert not {card[4:] for card in after} & {card[4:] for card in before}
     assert said(scrubbed, "out") == said(original, "out")
-    with pytest.raises(CannotScrub, match="encrypted"):
-        scrub(replace(original, settings={"security": "secure", "key_file": "/dev/null"}))
+    with pytest.raises(CannotAnonymize, match="encrypted"):
+        anonymize(replace(original, settings={"security": "secure", "key_file": "/dev/null"}))
 
 
 def test_what_a_camera_sees_is_blank() -> None:
@@ -76,7 +80,7 @@ def test_a_barrier_knows_nobody() -> None:
     assert scrubbed.chunks == original.chunks
     model = load_driver("modbus-barrier").settings_model
     read, again = (
-        model.model_validate(placed(recording.settings, "board.port", "/dev/null"))
+        model.model_validate(with_endpoint(recording.settings, "board.port", "/dev/null"))
         for recording in (original, scrubbed)
     )
     assert again == read
@@ -89,11 +93,11 @@ def test_of_a_scanner_on_usb_registers_stay_and_pictures_are_blank() -> None:
     picture = Transfer(3, "complete", TransferType.BULK, 0x82, 1, 1, 0, 0, 3, data=b"abc")
     recording = Recording("uru4000", {}, "live", entries=[asked, told, finger, picture], wire="usb")
 
-    assert scrub(recording).entries == [
+    assert anonymize(recording).entries == [
         asked,
         told,
         replace(finger, data=b"\1\1\0\0"),
         replace(picture, data=bytes(3)),
     ]
-    with pytest.raises(CannotScrub, match="chunks"):
-        scrub(replace(recording, entries=[Chunk(0, "in", b"abc")]))
+    with pytest.raises(CannotAnonymize, match="chunks"):
+        anonymize(replace(recording, entries=[Chunk(0, "in", b"abc")]))

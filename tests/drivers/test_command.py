@@ -5,24 +5,24 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from drivers.command import Call, Command, Done, Request, boot_ns, command
+from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, boot_ns, command
 from drivers.driver import Driver, Family, Identity
 from drivers.links.settings import Settings
 from drivers.observation import Observation
 
 
-class Turn(Request):
+class Turn(CommandArguments):
     angle_deg: float = Field(description="How far, in degrees.", examples=[90])
 
 
-class Turned(Done):
+class Turned(CommandOutput):
     angle_deg: float = Field(description="How far it turned, in degrees.", examples=[90])
 
 
 class Vane(Driver[Settings]):
     family = Family.UNKNOWN
     settings_model = Settings
-    says: ClassVar[tuple[type[Observation], ...]] = ()
+    observation_types: ClassVar[tuple[type[Observation], ...]] = ()
 
     async def open(self) -> Identity:
         return Identity(model="vane")
@@ -31,19 +31,21 @@ class Vane(Driver[Settings]):
         return
         yield
 
-    @command(moves=True)
-    async def turn_by(self, request: Turn, call: Call) -> Turned:
+    @command(is_movement=True)
+    async def turn_by(self, request: Turn, call: Invocation) -> Turned:
         return Turned(angle_deg=request.angle_deg)
 
-    @command(urgent=True)
-    async def stop(self, request: Request, call: Call) -> Done:
-        return Done()
+    @command(is_urgent=True)
+    async def stop(self, request: CommandArguments, call: Invocation) -> CommandOutput:
+        return CommandOutput()
 
 
 def test_a_driver_declares_its_commands_by_its_methods() -> None:
     assert Vane.commands == {
-        "turn-by": Command("turn-by", "turn_by", Turn, Turned, urgent=False, moves=True),
-        "stop": Command("stop", "stop", Request, Done, urgent=True, moves=False),
+        "turn-by": CommandSpec("turn-by", "turn_by", Turn, Turned, is_urgent=False, is_movement=True),
+        "stop": CommandSpec(
+            "stop", "stop", CommandArguments, CommandOutput, is_urgent=True, is_movement=False
+        ),
     }
 
 
@@ -60,8 +62,8 @@ def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
 
         class Bad(Vane):
             @command()
-            async def turn(self, angle: int) -> Done:
-                return Done()
+            async def turn(self, angle: int) -> CommandOutput:
+                return CommandOutput()
 
 
 def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
@@ -69,19 +71,21 @@ def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
 
         class Greedy(Vane):
             @command()
-            async def claim(self, request: Request, call: Call) -> Done:
-                return Done()
+            async def claim(self, request: CommandArguments, call: Invocation) -> CommandOutput:
+                return CommandOutput()
 
 
 def test_a_verb_may_be_one_that_no_method_can_be_named() -> None:
     class Door(Vane):
-        @command(verb="open", moves=True)
-        async def open_door(self, request: Request, call: Call) -> Done:
-            return Done()
+        @command(verb="open", is_movement=True)
+        async def open_door(self, request: CommandArguments, call: Invocation) -> CommandOutput:
+            return CommandOutput()
 
-    assert Door.commands["open"] == Command("open", "open_door", Request, Done, urgent=False, moves=True)
+    assert Door.commands["open"] == CommandSpec(
+        "open", "open_door", CommandArguments, CommandOutput, is_urgent=False, is_movement=True
+    )
 
 
 def test_a_call_knows_how_long_it_may_wait() -> None:
-    assert 1.9 < Call.at_hand(within_s=2).left_s <= 2
-    assert Call("1", "lane-1", "t", boot_ns() - 10**9).left_s < -0.9
+    assert 1.9 < Invocation.local(within_s=2).remaining_s <= 2
+    assert Invocation("1", "lane-1", "t", boot_ns() - 10**9).remaining_s < -0.9

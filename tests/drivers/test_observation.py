@@ -13,4 +13,4 @@ def test_nothing_about_a_person_may_stand() -> None:
         class Weight(Observation):
             event_type: ClassVar[str] = "test.weight"
             data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-            stands: ClassVar[bool] = True
+            is_state: ClassVar[bool] = True

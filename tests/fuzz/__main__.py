@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from fuzz.corpus_minimization import keep
+from fuzz.corpus_minimization import minimize
 from fuzz.run_log import report
 from fuzz.target import chosen
 
@@ -47,7 +47,7 @@ def main() -> int:
 def _keep(beginning: str, work: Path) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     for target in chosen(beginning):
-        kept, of = keep(target, work / "corpus" / target.name)
+        kept, of = minimize(target, work / "corpus" / target.name)
         print(f"{target.name}: {kept} of {of}", flush=True)
 
 

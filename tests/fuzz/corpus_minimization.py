@@ -20,13 +20,13 @@ _HOUSE = Path(__file__).parents[2]
 _OURS = (f"{_HOUSE}/drivers/", f"{_HOUSE}/gateway/")
 
 
-class Steps:
+class CoverageTracer:
     """Takes down steps while it is entered."""
 
     def __init__(self) -> None:
         self.taken: set[Step] = set()
 
-    def __enter__(self) -> "Steps":
+    def __enter__(self) -> "CoverageTracer":
         sys.settrace(self._called)
         return self
 
@@ -49,9 +49,9 @@ class Steps:
         return stepped
 
 
-def keep(target: Target, corpus: Path) -> tuple[int, int]:
+def minimize(target: Target, corpus: Path) -> tuple[int, int]:
     """Write its file; gives how many inputs are in it, and of how many."""
-    inputs = {*target.kept(), *(file.read_bytes() for file in corpus.glob("*"))}
+    inputs = {*target.corpus_inputs(), *(file.read_bytes() for file in corpus.glob("*"))}
     chosen = list(_chosen(target, sorted(inputs, key=lambda data: (len(data), data))))
     file = CORPUS / f"{target.name}.txt"
     file.write_text("".join(chosen))
@@ -65,7 +65,7 @@ def _chosen(target: Target, inputs: list[bytes]) -> Iterator[str]:
     known: set[Step] = set()
     size = 0
     for data in (*target.seeds, *inputs):
-        with Steps() as steps, suppress(Exception):
+        with CoverageTracer() as steps, suppress(Exception):
             target.run(data)
         line = repr(data) + "\n"
         new = steps.taken - known

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class FuzzRun:
     """One run of one target."""
 
     target: str
@@ -25,7 +25,7 @@ def found(work: Path, name: str) -> set[str]:
     return {file.name for file in (work / "findings" / name).glob("*.txt")}
 
 
-def note(work: Path, turn: Turn) -> None:
+def append(work: Path, turn: FuzzRun) -> None:
     """Write one down, and say it."""
     with (work / "ledger.jsonl").open("a") as ledger:
         ledger.write(json.dumps(asdict(turn)) + "\n")
@@ -35,7 +35,7 @@ def note(work: Path, turn: Turn) -> None:
 
 def report(work: Path, beginning: str) -> int:
     """Tell of all turns so far; gives how many findings are left."""
-    by_target: dict[str, list[Turn]] = defaultdict(list)
+    by_target: dict[str, list[FuzzRun]] = defaultdict(list)
     for turn in _turns(work):
         if turn.target.startswith(beginning):
             by_target[turn.target].append(turn)
@@ -55,15 +55,15 @@ def report(work: Path, beginning: str) -> int:
     return left
 
 
-def _inputs(turns: list[Turn]) -> int:
+def _inputs(turns: list[FuzzRun]) -> int:
     return sum(turn.inputs for turn in turns)
 
 
-def _cpu_s(turns: list[Turn]) -> float:
+def _cpu_s(turns: list[FuzzRun]) -> float:
     return sum(turn.cpu_s for turn in turns)
 
 
-def _turns(work: Path) -> Iterator[Turn]:
+def _turns(work: Path) -> Iterator[FuzzRun]:
     file = work / "ledger.jsonl"
     for line in file.read_text().splitlines() if file.exists() else ():
-        yield Turn(**json.loads(line))
+        yield FuzzRun(**json.loads(line))

@@ -24,7 +24,7 @@ from pathlib import Path
 import atheris
 import structlog
 
-from fuzz.run_log import Turn, found, note
+from fuzz.run_log import FuzzRun, append, found
 from fuzz.target import Target, chosen
 
 SLOW_S = 3.0
@@ -37,7 +37,7 @@ IN_MEMORY = Path("/dev/shm")
 """Some targets write every input to a file."""
 
 
-class Judge:
+class FindingRecorder:
     """Tries inputs and keeps what should not have happened."""
 
     def __init__(self, target: Target, findings: Path) -> None:
@@ -125,7 +125,7 @@ def _turn(target: Target, work: Path, seconds: int) -> None:
     counted = re.findall(r"stat::number_of_executed_units:\s+(\d+)|^#(\d+)\t", said, re.MULTILINE)
     inputs = int("".join(counted[-1])) if counted else 0
     new = len(found(work, target.name) - before)
-    note(work, Turn(target.name, at, time.time() - at, used, inputs, new))
+    append(work, FuzzRun(target.name, at, time.time() - at, used, inputs, new))
 
 
 def _end_of(child: int, within_s: float) -> tuple[int, float]:
@@ -144,9 +144,9 @@ def _end_of(child: int, within_s: float) -> tuple[int, float]:
 def _fuzz(target: Target, work: Path, seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     corpus = work / "corpus" / target.name
-    judge = Judge(target, work / "findings" / target.name)
+    judge = FindingRecorder(target, work / "findings" / target.name)
     with atheris.instrument_imports(include=["drivers", "gateway"]):
-        for data in (*target.seeds, *target.kept()):
+        for data in (*target.seeds, *target.corpus_inputs()):
             (corpus / hashlib.sha1(data).hexdigest()).write_bytes(data)
             judge(data)  # what is imported on the way is instrumented as well
     options = [

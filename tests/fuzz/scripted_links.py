@@ -15,16 +15,16 @@ from unittest import mock
 
 import httpx
 
-from drivers.command import Call, Failed, Refused
+from drivers.command import CommandFailure, CommandRefusal, Invocation
 from drivers.driver import BadFrame, Driver
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink, HttpSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.recording.recording import Recording
 from drivers.links.serial import SerialLink
-from drivers.links.usb.transfers import Stalled, TimedOut
-from drivers.observation import Observation, redacted
-from fuzz.virtual_clock import quickly
+from drivers.links.usb.transfers import TransferStalled, TransferTimedOut
+from drivers.observation import Observation, redact
+from fuzz.virtual_clock import run_in_virtual_time
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SILENT, CUT = b"|~|", b"|,|"
@@ -39,7 +39,7 @@ def unplugged() -> LinkError:
 
 def recorded(name: str) -> tuple[bytes, ...]:
     """What the device of a recording says, as one script."""
-    recording = Recording.parse((RECORDINGS / name).read_text())
+    recording = Recording.from_text((RECORDINGS / name).read_text())
     pieces, last_s = [], None
     for chunk in recording.chunks:
         if chunk.direction == "in":
@@ -50,13 +50,13 @@ def recorded(name: str) -> tuple[bytes, ...]:
     return (b"".join(pieces),)
 
 
-class Line(SerialLink):
+class ScriptedLine(SerialLink):
     """A serial port, or an input device."""
 
     def __init__(self, script: bytes) -> None:
         self.usb = None
         self.name = self.serial_number = None
-        self.simulated = self.replayed = False
+        self.is_simulated = self.is_replayed = False
         self.address = "the board"
         self._said: deque[bytes | None] = deque()
         for piece in script.split(SILENT):
@@ -91,17 +91,17 @@ class Line(SerialLink):
     def abort(self) -> None:
         pass
 
-    async def __aenter__(self) -> "Line":
+    async def __aenter__(self) -> "ScriptedLine":
         return self
 
     async def __aexit__(self, *_: object) -> None:
         pass
 
 
-class Usb:
+class ScriptedUsb:
     """A device on USB: the script's pieces between silences are its transfers, one after the other."""
 
-    simulated = True
+    is_simulated = True
 
     def __init__(self, script: bytes, vendor_id: int, product_id: int) -> None:
         self._pieces = deque(script.split(SILENT))
@@ -114,9 +114,9 @@ class Usb:
             raise unplugged()
         piece = self._pieces.popleft()
         if piece == b"stalled":
-            raise Stalled(Cause.NO_ANSWER, "It refuses.", Action.REPLUG)
+            raise TransferStalled(Cause.NO_ANSWER, "It refuses.", Action.REPLUG)
         if piece == b"late":
-            raise TimedOut(Cause.NO_ANSWER, "It is silent.", Action.REPLUG)
+            raise TransferTimedOut(Cause.NO_ANSWER, "It is silent.", Action.REPLUG)
         if piece[:1] == b"*" and piece[1:].isdigit():  # so many zeros: an image is long
             piece = bytes(int(piece[1:9]))
         return piece[:size]
@@ -140,7 +140,7 @@ class Usb:
         reading.add_done_callback(lambda done: done.cancelled() or done.exception())
         return reading
 
-    def listen(self, endpoint: int, size: int) -> "Usb":
+    def listen(self, endpoint: int, size: int) -> "ScriptedUsb":
         self._interrupt_bytes = size
         return self
 
@@ -155,7 +155,7 @@ class Usb:
         raise unplugged()
 
 
-class Answers(httpx.AsyncBaseTransport):
+class ScriptedTransport(httpx.AsyncBaseTransport):
     """A service: the script's pieces are its answers. Each is a byte for the status, its type, and a body."""
 
     def __init__(self, script: bytes) -> None:
@@ -180,30 +180,30 @@ class _Body(httpx.AsyncByteStream):
             yield chunk
 
 
-class Service(HttpLink):
+class ScriptedHttpLink(HttpLink):
     """An HTTP link to that service."""
 
     def __init__(self, settings: HttpSettings, transport: httpx.AsyncBaseTransport) -> None:
         super().__init__(settings, lambda direction, chunk: None, lambda word: None)
         self._transport = transport
 
-    async def __aenter__(self) -> "Service":
+    async def __aenter__(self) -> "ScriptedHttpLink":
         self._client = httpx.AsyncClient(transport=self._transport, follow_redirects=False)
         return self
 
 
-class Played(Links):
+class ScriptedLinkFactory(LinkFactory):
     """Whatever a driver opens leads to the script."""
 
     def __init__(self, script: bytes, usb: tuple[int, int] = (0, 0)) -> None:
         super().__init__()
         self.script = script
         self._ids = usb
-        self._answers = Answers(script)
-        self._line: Line | None = None
+        self._answers = ScriptedTransport(script)
+        self._line: ScriptedLine | None = None
 
     async def serial(self, settings: Any) -> Any:
-        self._line = self._line or Line(self.script)
+        self._line = self._line or ScriptedLine(self.script)
         return self._line
 
     keyboard = serial
@@ -217,18 +217,20 @@ class Played(Links):
             return await super().modbus(settings)
 
     async def usb(self, settings: Any, interface: Any = None) -> Any:
-        return Usb(self.script, *self._ids)
+        return ScriptedUsb(self.script, *self._ids)
 
     async def http(self, settings: Any) -> Any:
-        return await self._open.enter_async_context(Service(settings, self._answers))
+        return await self._open.enter_async_context(ScriptedHttpLink(settings, self._answers))
 
 
-def hear(kind: type[Driver[Any]], settings: dict[str, Any], links: Links, *asked: tuple[str, Any]) -> None:
+def run_driver(
+    kind: type[Driver[Any]], settings: dict[str, Any], links: LinkFactory, *asked: tuple[str, Any]
+) -> None:
     """Open a driver, give it its commands, take what it says as a worker does, and close it."""
-    quickly(_heard(kind(kind.settings_model.model_validate(settings), links), links, asked))
+    run_in_virtual_time(_heard(kind(kind.settings_model.model_validate(settings), links), links, asked))
 
 
-async def _heard(driver: Driver[Any], links: Links, asked: Iterable[tuple[str, Any]]) -> None:
+async def _heard(driver: Driver[Any], links: LinkFactory, asked: Iterable[tuple[str, Any]]) -> None:
     told: list[asyncio.Task[None]] = []
     try:
         await driver.open()
@@ -236,7 +238,7 @@ async def _heard(driver: Driver[Any], links: Links, asked: Iterable[tuple[str, A
         async for said in driver.watch():
             if isinstance(said, Observation):
                 type(said).model_validate_json(said.model_dump_json())  # as a workstation reads it
-                str(redacted(said))
+                str(redact(said))
             elif isinstance(said, BadFrame):
                 assert said.fault
                 assert isinstance(said.wire, bytes)
@@ -259,5 +261,5 @@ def _sentence(text: str) -> None:
 
 
 async def _told(driver: Driver[Any], verb: str, request: Any) -> None:
-    with suppress(Refused, Failed, LinkError):
-        await getattr(driver, driver.commands[verb].method)(request, Call.at_hand(5))
+    with suppress(CommandRefusal, CommandFailure, LinkError):
+        await getattr(driver, driver.commands[verb].method)(request, Invocation.local(5))

@@ -35,7 +35,7 @@ class Target:
         except self.allowed:
             return
 
-    def kept(self) -> list[bytes]:
+    def corpus_inputs(self) -> list[bytes]:
         """The corpus in the repository: a line an input, as Python writes bytes."""
         file = CORPUS / f"{self.name}.txt"
         return [ast.literal_eval(line) for line in file.read_text().splitlines()] if file.exists() else []

@@ -28,5 +28,5 @@ ELSEWHERE = {"chips", "console", "files.configuration"}
 @pytest.mark.parametrize("family", sorted({*families()} - ELSEWHERE))
 def test_nothing_ends_in_an_error_that_is_not_documented(family: str) -> None:
     for target in (one for one in targets_of(family) if one.name not in ELSEWHERE):
-        for data in (*target.seeds, *target.kept()):
+        for data in (*target.seeds, *target.corpus_inputs()):
             target.run(data)

@@ -14,7 +14,7 @@ LONGEST_S = 3600.0
 """A device that says nothing more may be waited for as long as that."""
 
 
-class Stuck(Exception):  # noqa: N818 - a finding
+class DeadlockError(Exception):
     """Everybody waits for what never happens, or goes on for ever."""
 
 
@@ -27,12 +27,12 @@ class _Jumping(selectors.SelectSelector):
             return ready
         self.jumps += 1
         if timeout is None or self.jumps > JUMPS_MOST:
-            raise Stuck
+            raise DeadlockError
         self.now_s += max(0.0, timeout)
         return []
 
 
-class QuickLoop(asyncio.SelectorEventLoop):
+class VirtualClockLoop(asyncio.SelectorEventLoop):
     """What blocks is done at once, in the loop's own thread: with another one it could not be told when."""
 
     def __init__(self) -> None:
@@ -52,14 +52,14 @@ class QuickLoop(asyncio.SelectorEventLoop):
 
 
 @cache
-def _loop() -> QuickLoop:
-    loop = QuickLoop()
+def _loop() -> VirtualClockLoop:
+    loop = VirtualClockLoop()
     held.callback(_loop.cache_clear)
     held.callback(loop.close)
     return loop
 
 
-def quickly(coroutine: Coroutine[Any, Any, Any]) -> None:
+def run_in_virtual_time(coroutine: Coroutine[Any, Any, Any]) -> None:
     """Run it to its end, or for an hour of its own time; what it leaves behind is stopped."""
     loop = _loop()
     loop.clock.jumps = 0

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import house
+from support.gateway.gateways import gateway
 from support.process.daemons import expect_daemons
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from gateway.cli.demo import FILES
 from gateway.cli.simulate import simulate
 from gateway.config import ConfigError, load
-from gateway.diagnostics.udev_rules import rules_of_drivers, rules_of_post
+from gateway.diagnostics.udev_rules import driver_rules, post_rules
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = {"borderpost.service": "", "borderpost-key.service": "", "mosquitto.service": "mosquitto.service.d"}
@@ -50,7 +50,7 @@ def test_no_unit_is_exposed(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_are_installed_are_those_of_the_drivers() -> None:
-    rules = rules_of_drivers()
+    rules = driver_rules()
     assert (SYSTEMD / "60-borderpost.rules").read_text() == rules
     assert 'ATTR{idVendor}=="05ba", ATTR{idProduct}=="000a", GROUP="borderpost"' in rules
     assert 'ATTR{idVendor}=="298d", ATTR{idProduct}=="1010", GROUP="borderpost"' in rules
@@ -70,7 +70,7 @@ def test_each_device_of_a_post_gets_rules_and_its_position_as_a_name(tmp_path: P
     tables.append("[device.\"lane-3/finger\"]\ndriver = 'uru4000'\nport = 'usb:05BA:000A@1-4.2'\n")
     head = "[gateway]\nsite = 'ke-busia'\nname = 'gw-1'\nprofile = 'test'\nstate_dir = 'state'\n"
     post.write_text(head + "[broker]\nhost = '127.0.0.1'\n" + "".join(tables))
-    rules = rules_of_post(load(post).devices)
+    rules = post_rules(load(post).devices)
 
     tty = next(line for line in rules.splitlines() if line.startswith('SUBSYSTEM=="tty"'))
     for said in (
@@ -93,8 +93,8 @@ def test_a_post_that_nobody_has_named_starts_no_device(tmp_path: Path) -> None:
     post = tmp_path / "post.toml"
     post.write_text(text)
     unnamed = load(post, {})
-    assert not unnamed.gateway.named
-    assert unnamed.vault.credential == "outbox.key"
+    assert not unnamed.gateway.is_named
+    assert unnamed.encryption.credential == "outbox.key"
 
     with_device = "\n".join(
         line.removeprefix("# ") if line.startswith(("# [device", "# driver", "# port", "# framing")) else line

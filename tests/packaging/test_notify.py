@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.gateway.gateways import House
-from support.gateway.in_process import Workplace, working
+from support.gateway.gateways import GatewayFixture
+from support.gateway.in_process import InProcessGateway, running_gateway
 
 from gateway.contract.topics import Position
 from gateway.systemd import ServiceManager
@@ -58,7 +58,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 async def test_the_daemon_tells_its_life_and_takes_the_socket_that_it_is_given(
-    house: House, manager: Manager
+    house: GatewayFixture, manager: Manager
 ) -> None:
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.wire("lane-1/reader")
@@ -86,12 +86,14 @@ async def test_the_daemon_tells_its_life_and_takes_the_socket_that_it_is_given(
     assert await stopping == 0
 
 
-async def test_one_stuck_part_stops_the_feed_and_is_named(house: House, manager: Manager) -> None:
+async def test_one_stuck_part_stops_the_feed_and_is_named(house: GatewayFixture, manager: Manager) -> None:
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.wire("lane-1/reader")
     service = ServiceManager(str(manager.path), watchdog_s=0.8)
-    async with working(house, "mrz-serial") as post:
-        feeding = asyncio.create_task(service.feed(lambda _: post.gateway.stuck(1.5), post.gateway.status))
+    async with running_gateway(house, "mrz-serial") as post:
+        feeding = asyncio.create_task(
+            service.run_watchdog(lambda _: post.gateway.find_stuck_part(1.5), post.gateway.status_line)
+        )
         try:
             await manager.hears("WATCHDOG=1")
             with held_up_writer(post):
@@ -106,11 +108,11 @@ async def test_one_stuck_part_stops_the_feed_and_is_named(house: House, manager:
             await manager.hears("STATUS=Stuck: supervisor of lane-1/reader.")
             device._task = None
             await manager.hears("WATCHDOG=1")
-            wire = post.gateway._delivery._destinations[0]._wire
+            wire = post.gateway._delivery._destinations[0]._connection
             assert wire._timer is not None
             wire._timer.cancel()
             await manager.hears("STATUS=Stuck: client of local.")
-            wire._misc()
+            wire._on_misc_timer()
             await manager.hears("WATCHDOG=1")
         finally:
             feeding.cancel()
@@ -128,7 +130,7 @@ def opened(pid: int) -> set[Path]:
 
 
 @contextlib.contextmanager
-def held_up_writer(post: Workplace) -> Iterator[None]:
+def held_up_writer(post: InProcessGateway) -> Iterator[None]:
     """Keep the thread that owns the disk from its work."""
     go_on = threading.Event()
     writer = post.gateway._delivery._writer

@@ -44,7 +44,7 @@ def post_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
-    async with SerialLine.at(tmp_path / "reader", look_s=0.005) as line:
+    async with SerialLine.open_at(tmp_path / "reader", look_s=0.005) as line:
         yield line
 
 
@@ -64,5 +64,5 @@ def plug_host() -> Iterator[Callable[[Path], Host]]:
 @pytest.fixture
 async def host(line: SerialLine, plug_host: Callable[[Path], Host]) -> Host:
     host = plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
     return host

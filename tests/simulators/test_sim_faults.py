@@ -10,17 +10,17 @@ from sim_host import Host
 
 from simulators.errors import SimulatorError
 from simulators.faults import (
-    Cut,
-    Dribble,
+    Delayed,
     Garbage,
     MissingLine,
     NoDocument,
     Noise,
-    Pending,
+    PendingFaults,
     ReadFault,
     Silence,
-    Slow,
+    SlowBytes,
     SwappedLines,
+    Truncated,
     Unplug,
     WrongDigit,
     WrongFrameCheck,
@@ -30,7 +30,7 @@ from simulators.links.serial_line import SerialLine
 from simulators.mrz import CHECK_AT, Check, Format
 from simulators.passport import AccessIs, Elyctis, Rte
 from simulators.specimens import ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
 
@@ -52,7 +52,7 @@ async def test_garbage_surrounds_one_frame(reader: Rte, host: Host) -> None:
 async def test_a_frame_cut_at_every_byte(reader: Rte, host: Host) -> None:
     frame = reader.frame(PASSPORT)
     for at in range(len(frame)):
-        await reader.inject(Cut(at=at))
+        await reader.inject(Truncated(at=at))
         await reader.present(PASSPORT)
         await reader.present(PASSPORT)
         assert await host.read(at + len(frame)) == frame[:at] + frame
@@ -61,20 +61,20 @@ async def test_a_frame_cut_at_every_byte(reader: Rte, host: Host) -> None:
 async def test_the_cable_comes_out_in_the_middle_of_a_frame(
     reader: Rte, host: Host, line: SerialLine
 ) -> None:
-    await reader.inject(Cut(at=20, unplug=True, for_s=0.02))
+    await reader.inject(Truncated(at=20, unplug=True, for_s=0.02))
     reading = asyncio.create_task(host.read_until_gone())
     await reader.present(PASSPORT)
 
     assert await reading == reader.frame(PASSPORT)[:20]
-    while not line.plugged:
+    while not line.is_plugged:
         await asyncio.sleep(0.005)
 
 
 async def test_unplug_at_once_and_back_by_itself(reader: Rte, host: Host, line: SerialLine) -> None:
     await reader.inject(Unplug(for_s=0.02))
-    assert not line.plugged
+    assert not line.is_plugged
     assert not await reader.present(PASSPORT)
-    while not line.plugged:
+    while not line.is_plugged:
         await asyncio.sleep(0.005)
 
 
@@ -97,7 +97,7 @@ async def test_a_reader_without_a_check_byte_cannot_send_a_wrong_one(
 @pytest.mark.parametrize("check", Check)
 def test_a_wrong_digit_is_the_only_thing_wrong(kind: Format, check: Check) -> None:
     for seed in range(20):
-        lines = Travellers(seed).document(kind).lines
+        lines = TravellerGenerator(seed).document(kind).lines
         spoiled = WrongDigit(check=check).lines(lines)
         differing = [
             (row, column)
@@ -127,7 +127,7 @@ async def test_a_missing_line_in_an_rte_frame(reader: Rte, host: Host) -> None:
 
 async def test_faults_combine_in_a_fixed_order(reader: Rte, host: Host) -> None:
     await reader.inject(Garbage(before=4, seed=1))
-    await reader.inject(Cut(at=40))
+    await reader.inject(Truncated(at=40))
     await reader.inject(MissingLine(line=2))
     await reader.inject(WrongDigit())
     spoiled = WrongDigit().lines(PASSPORT)
@@ -141,8 +141,8 @@ async def test_dribble_slow_and_silence(reader: Rte, host: Host) -> None:
     await reader.inject(Silence())
     assert not await reader.present(PASSPORT)
 
-    await reader.inject(Slow(delay_s=0.05))
-    await reader.inject(Dribble(size=10, every_ms=5))
+    await reader.inject(Delayed(delay_s=0.05))
+    await reader.inject(SlowBytes(size=10, every_ms=5))
     started = time.monotonic()
     assert await reader.present(PASSPORT)
     assert time.monotonic() - started >= 0.08  # the delay and nine pauses, less the clock's grain
@@ -154,7 +154,7 @@ async def test_a_mute_box_does_not_even_answer(line: SerialLine, host: Host) -> 
     box = Elyctis(line)
     await box.inject(Silence(for_s=0.2))
     host.write(b"\x49\x00\x00")
-    await line.heard(b"\x49\x00\x00")
+    await line.wait_for_bytes(b"\x49\x00\x00")
     assert await host.nothing_within(0.03)
 
     await asyncio.sleep(0.2)
@@ -181,20 +181,20 @@ async def test_noise_on_an_idle_line(reader: Rte, host: Host) -> None:
 
 
 def test_a_fault_befalls_as_many_reads_as_it_says() -> None:
-    pending = Pending()
+    pending = PendingFaults()
     pending.add(Silence(reads=2))
-    pending.add(Slow())
+    pending.add(Delayed())
 
-    assert [type(fault) for fault in pending.take()] == [Silence, Slow]
+    assert [type(fault) for fault in pending.take()] == [Silence, Delayed]
     assert [type(fault) for fault in pending.take()] == [Silence]
     assert pending.take() == []
-    pending.add(Slow())
+    pending.add(Delayed())
     pending.clear()
     assert len(pending) == 0
 
 
 def test_faults_have_names() -> None:
-    assert fault_of("cut", {"at": 3}) == Cut(at=3)
+    assert fault_of("cut", {"at": 3}) == Truncated(at=3)
     assert fault_of("silence") == Silence()
     assert ReadFault().lines(("a",)) == ("a",)
     with pytest.raises(ValidationError, match="unplug = true"):

@@ -13,7 +13,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from simulators.errors import SimulatorError
-from simulators.passport.fullpage.page import Look, Page, drawn
+from simulators.passport.fullpage.page import Page, PageAppearance, draw_page
 from simulators.passport.fullpage.readers import (
     BridgeSettings,
     DeskoSettings,
@@ -25,7 +25,7 @@ from simulators.passport.fullpage.regula import process
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = Page(ERIKSSON_LINES["TD3"])
-SMALL = Look(dpi=50)
+SMALL = PageAppearance(dpi=50)
 KINDS = {"document-bridge": BridgeSettings, "desko": DeskoSettings}
 SCAN = {"bridge": 1, "lights": ["visible", "infrared", "ultraviolet"], "areas": ["page"], "wait_s": 0}
 
@@ -64,29 +64,29 @@ def zone_of(image: Image.Image) -> Image.Image:
 
 
 def test_security_paper_is_dark_under_ultraviolet_and_a_copy_is_bright() -> None:
-    assert mean(grey(drawn(PASSPORT, "ultraviolet", look=SMALL))) < 60
-    assert mean(grey(drawn(PASSPORT.copied(), "ultraviolet", look=SMALL))) > 160
+    assert mean(grey(draw_page(PASSPORT, "ultraviolet", look=SMALL))) < 60
+    assert mean(grey(draw_page(PASSPORT.photocopy(), "ultraviolet", look=SMALL))) > 160
 
 
 def test_infrared_sees_the_zone_only_in_b900_ink_and_no_background() -> None:
-    genuine = zone_of(grey(drawn(PASSPORT, "infrared", look=SMALL)))
-    copied = zone_of(grey(drawn(PASSPORT.copied(), "infrared", look=SMALL)))
+    genuine = zone_of(grey(draw_page(PASSPORT, "infrared", look=SMALL)))
+    copied = zone_of(grey(draw_page(PASSPORT.photocopy(), "infrared", look=SMALL)))
     assert sum(genuine.histogram()[:100]) > 50
     assert sum(copied.histogram()[:200]) == 0
 
 
 def test_a_card_is_smaller_than_a_passport_and_a_page_always_looks_the_same() -> None:
     card = Page(ERIKSSON_LINES["TD1"])
-    sizes = [grey(drawn(page, "visible", look=Look(dpi=100))).size for page in (PASSPORT, card)]
+    sizes = [grey(draw_page(page, "visible", look=PageAppearance(dpi=100))).size for page in (PASSPORT, card)]
     assert sizes == [(492, 346), (337, 213)]
-    first = drawn(PASSPORT, "visible", look=SMALL)
-    drawn.cache_clear()
-    assert drawn(PASSPORT, "visible", look=SMALL) == first
+    first = draw_page(PASSPORT, "visible", look=SMALL)
+    draw_page.cache_clear()
+    assert draw_page(PASSPORT, "visible", look=SMALL) == first
 
 
 @pytest.mark.parametrize("size", [20_000, 65_540, 131_075, 500_001])
 def test_images_can_be_as_large_as_those_of_a_sensor(size: int) -> None:
-    jpeg = drawn(PASSPORT, "visible", look=Look(dpi=50, size_bytes=size))
+    jpeg = draw_page(PASSPORT, "visible", look=PageAppearance(dpi=50, size_bytes=size))
     assert len(jpeg) == size
     with Image.open(io.BytesIO(jpeg)) as image:
         image.load()
@@ -107,7 +107,7 @@ async def test_a_bridge_tells_a_document_line_by_line() -> None:
             "done"
         ]
         image = await client.get(lines[1]["image"]["path"])
-        assert image.content == drawn(PASSPORT, "visible", look=SMALL)
+        assert image.content == draw_page(PASSPORT, "visible", look=SMALL)
         assert answer.headers["x-borderpost-simulated"] == "1"
         assert (await client.get("/images/9-9")).status_code == 404
 
@@ -115,7 +115,7 @@ async def test_a_bridge_tells_a_document_line_by_line() -> None:
 async def test_a_bridge_holds_its_status_back_until_something_changes() -> None:
     async with running("document-bridge") as (device, client):
         asked = asyncio.create_task(client.get("/status", params={"unless": "absent", "wait_s": 20}))
-        while not device.server.asked:
+        while not device.server.request_count:
             await asyncio.sleep(0.001)
         assert not asked.done()
         await device.present(PASSPORT)
@@ -161,7 +161,7 @@ async def test_a_document_server_judges_by_the_pixels() -> None:
             "List": [
                 {
                     "light": code,
-                    "ImageData": {"image": base64.b64encode(drawn(page, light, look=SMALL)).decode()},
+                    "ImageData": {"image": base64.b64encode(draw_page(page, light, look=SMALL)).decode()},
                 }  # type: ignore[arg-type]
                 for code, light in lights.items()
             ]
@@ -172,7 +172,7 @@ async def test_a_document_server_judges_by_the_pixels() -> None:
         return {check["ElementResult"] for check in checks}
 
     assert results(PASSPORT) == {1, 2}
-    assert results(PASSPORT.copied()) == {0, 2}
+    assert results(PASSPORT.photocopy()) == {0, 2}
 
 
 # As a post has them
@@ -180,12 +180,12 @@ async def test_a_document_server_judges_by_the_pixels() -> None:
 
 async def test_commands_of_the_control_socket() -> None:
     async with running("document-bridge", seed=4) as (device, client):
-        lines = (await device.obey("insert", {"format": "TD1", "copied": True}))["lines"]
+        lines = (await device.handle_command("insert", {"format": "TD1", "copied": True}))["lines"]
         assert len(lines) == 3
-        assert device.glass.page == Page(tuple(lines)).copied()
-        assert await device.obey("insert", {"lines": []}) == {"lines": []}
-        await device.obey("fault", {"fault": "service-dies", "args": {"after": 0}})
-        status = await device.obey("status", {})
+        assert device.scanner.page == Page(tuple(lines)).photocopy()
+        assert await device.handle_command("insert", {"lines": []}) == {"lines": []}
+        await device.handle_command("fault", {"fault": "service-dies", "args": {"after": 0}})
+        status = await device.handle_command("status", {})
         assert (status["document"], status["documents_presented"]) == ("present", 2)
         with pytest.raises(httpx.HTTPError):
             await client.post("/scan", json=SCAN)
@@ -204,7 +204,7 @@ async def test_commands_of_the_control_socket() -> None:
 async def test_commands_that_cannot_be_met_say_why(verb: str, arguments: dict[str, Any], why: str) -> None:
     async with running("desko") as (device, _):
         with pytest.raises(SimulatorError, match=why):
-            await device.obey(verb, arguments)
+            await device.handle_command(verb, arguments)
 
 
 async def test_travellers_come_and_go_by_themselves() -> None:
@@ -212,10 +212,10 @@ async def test_travellers_come_and_go_by_themselves() -> None:
         seen = set()
         async with asyncio.timeout(10):
             while len(seen) < 3:
-                await device.glass.until(lambda: device.glass.page is not None, 5)
-                if device.glass.page is not None:
-                    assert not device.glass.page.dull_paper
-                    seen.add(device.glass.page)
+                await device.scanner.wait_until(lambda: device.scanner.page is not None, 5)
+                if device.scanner.page is not None:
+                    assert not device.scanner.page.dull_paper
+                    seen.add(device.scanner.page)
                 await asyncio.sleep(0.001)
 
 
@@ -234,8 +234,8 @@ async def test_a_document_server_runs_as_a_member_of_a_post() -> None:
     await ready.wait()
     async with httpx.AsyncClient(base_url=server.server.url, trust_env=False) as client:
         assert (await client.get("/api/ping")).status_code == 200
-        assert (await server.obey("status", {}))["requests"] == 1
-        await server.obey("fault", {"fault": "garbage"})
+        assert (await server.handle_command("status", {}))["requests"] == 1
+        await server.handle_command("fault", {"fault": "garbage"})
         assert (await client.post("/api/process", json={})).text == "<html>"
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

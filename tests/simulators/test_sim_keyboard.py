@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from sim_host import Host
 
-from simulators.faults import Cut, Dribble
+from simulators.faults import SlowBytes, Truncated
 from simulators.links.serial_line import SerialLine
 from simulators.passport.keyboard import (
     Clock,
-    End,
-    Hand,
-    Wedge,
-    by_a_person,
+    EndKey,
+    TypingMode,
+    WedgeReader,
+    dropped_events,
     end_strokes,
     event,
     events_of,
-    overrun,
     press,
     repeats,
     strokes_of,
+    typed_by_person,
     without_release,
 )
 from simulators.specimens import ERIKSSON_LINES
@@ -57,34 +57,34 @@ def test_a_stroke_is_a_scan_code_a_key_and_a_report_at_one_time() -> None:
 @pytest.mark.parametrize(
     ("hand", "strokes"),
     [
-        (Hand.US, [(42, True), (51, True), (51, False), (42, False)]),
-        (Hand.ISO, [(86, True), (86, False)]),
-        (Hand.CAPS, [*press(58), (42, True), (51, True), (51, False), (42, False), *press(58)]),
-        (Hand.ALT_0NNN, [(56, True), *press(82), *press(82), *press(77), *press(82), (56, False)]),
-        (Hand.ALT_NNN, [(56, True), *press(77), *press(82), (56, False)]),
+        (TypingMode.US, [(42, True), (51, True), (51, False), (42, False)]),
+        (TypingMode.ISO, [(86, True), (86, False)]),
+        (TypingMode.CAPS, [*press(58), (42, True), (51, True), (51, False), (42, False), *press(58)]),
+        (TypingMode.ALT_0NNN, [(56, True), *press(82), *press(82), *press(77), *press(82), (56, False)]),
+        (TypingMode.ALT_NNN, [(56, True), *press(77), *press(82), (56, False)]),
     ],
 )
-def test_how_each_hand_types_the_filler(hand: Hand, strokes: list[tuple[int, bool]]) -> None:
+def test_how_each_hand_types_the_filler(hand: TypingMode, strokes: list[tuple[int, bool]]) -> None:
     assert strokes_of("<", hand) == strokes
 
 
 def test_capitals_need_shift_unless_caps_lock_is_on() -> None:
     assert strokes_of("P1") == [(42, True), (25, True), (25, False), (42, False), (2, True), (2, False)]
-    assert strokes_of("P", Hand.CAPS) == [*press(58), *press(25), *press(58)]
+    assert strokes_of("P", TypingMode.CAPS) == [*press(58), *press(25), *press(58)]
 
 
 @pytest.mark.parametrize(
     ("end", "codes"),
     [
-        (End.ENTER, [28]),
-        (End.PAD_ENTER, [96]),
-        (End.TAB, [15]),
-        (End.CTRL_J, [29, 36]),
-        (End.CTRL_SHIFT_J, [29, 42, 36]),
-        (End.NONE, []),
+        (EndKey.ENTER, [28]),
+        (EndKey.PAD_ENTER, [96]),
+        (EndKey.TAB, [15]),
+        (EndKey.CTRL_J, [29, 36]),
+        (EndKey.CTRL_SHIFT_J, [29, 42, 36]),
+        (EndKey.NONE, []),
     ],
 )
-def test_how_each_end_is_typed(end: End, codes: list[int]) -> None:
+def test_how_each_end_is_typed(end: EndKey, codes: list[int]) -> None:
     strokes = end_strokes(end)
     assert [code for code, down in strokes if down] == codes
     assert sorted(code for code, down in strokes if not down) == sorted(codes)
@@ -101,15 +101,15 @@ def test_what_is_pressed_is_released_but_for_the_release_that_is_lost() -> None:
 
 def test_a_person_is_slow_and_a_held_key_repeats() -> None:
     clock = Clock(0)
-    typed = unpacked(by_a_person("ab", clock))
+    typed = unpacked(typed_by_person("ab", clock))
     pressed = [at for at, kind, _, value in typed if (kind, value) == (EV_KEY, 1)]
     assert pressed[1] - pressed[0] > 100_000
     assert [value for _, kind, _, value in unpacked(repeats(30, 2, clock)) if kind == EV_KEY] == [2, 2]
-    assert unpacked(overrun(clock))[0][1:3] == (EV_SYN, 3)
+    assert unpacked(dropped_events(clock))[0][1:3] == (EV_SYN, 3)
 
 
 async def test_a_document_is_typed_on_the_line(line: SerialLine, host: Host) -> None:
-    wedge = Wedge(line, end=End.TAB, last_end=False)
+    wedge = WedgeReader(line, end=EndKey.TAB, last_end=False)
     presenting = asyncio.create_task(wedge.present(PASSPORT))  # more than a pty holds unread
     strokes = [stroke for text in (PASSPORT[0] + "\t", PASSPORT[1]) for stroke in strokes_of(text)]
     said = unpacked(await host.read(72 * len(strokes)))
@@ -121,16 +121,16 @@ async def test_a_document_is_typed_on_the_line(line: SerialLine, host: Host) -> 
 
 
 async def test_faults_of_any_reader_befall_it_too(line: SerialLine, host: Host) -> None:
-    wedge = Wedge(line)
-    await wedge.inject(Cut(at=100))
-    await wedge.inject(Dribble(size=30, every_ms=0))
+    wedge = WedgeReader(line)
+    await wedge.inject(Truncated(at=100))
+    await wedge.inject(SlowBytes(size=30, every_ms=0))
     await wedge.present(PASSPORT)
     assert len(await host.read(100)) == 100
     assert await host.nothing_within(0.02)
 
 
 async def test_a_document_later_is_typed_later(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
-    wedge = Wedge(line)
+    wedge = WedgeReader(line)
     first = unpacked(wedge.frame(("A",)))
     await asyncio.sleep(0.02)
     assert unpacked(wedge.frame(("A",)))[0][0] - first[-1][0] > 10_000

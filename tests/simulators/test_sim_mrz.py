@@ -15,12 +15,12 @@ from simulators.mrz import (
     Format,
     check_digit,
     format_of,
+    generate_mrz,
     names_field,
     transliterate,
-    zone,
 )
 from simulators.specimens import ERIKSSON, ERIKSSON_LINES, STEVENSON, STEVENSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON[Format.TD3]
 
@@ -123,8 +123,8 @@ def test_the_digit_of_an_empty_optional_field_is_the_issuers_choice() -> None:
 
 @given(seed=st.integers(), kind=st.sampled_from(Format))
 def test_everybody_has_a_zone_of_the_right_shape_and_digits(seed: int, kind: Format) -> None:
-    document = Travellers(seed).document(kind)
-    lines = zone(document)
+    document = TravellerGenerator(seed).document(kind)
+    lines = generate_mrz(document)
 
     assert format_of(lines) is kind
     assert [len(line) for line in lines] == [WIDTH[kind]] * LINES[kind]
@@ -142,7 +142,7 @@ def test_unknown_shapes_are_no_format() -> None:
 
 
 def test_the_same_seed_gives_the_same_people() -> None:
-    first, second, other = Travellers(7), Travellers(7), Travellers(8)
+    first, second, other = TravellerGenerator(7), TravellerGenerator(7), TravellerGenerator(8)
     people = [next(first) for _ in range(50)]
 
     assert [next(second) for _ in range(50)] == people
@@ -150,19 +150,19 @@ def test_the_same_seed_gives_the_same_people() -> None:
 
 
 def test_one_chosen_traveller_does_not_change_who_comes_after() -> None:
-    plain, chosen = Travellers(7), Travellers(7)
+    plain, chosen = TravellerGenerator(7), TravellerGenerator(7)
     next(plain)
-    chosen.marked(format=Format.TD1)
+    chosen.document_with(format=Format.TD1)
     assert next(chosen) == next(plain)
 
 
 def test_the_mix_is_kept() -> None:
-    only_cards = Travellers(1, mix={Format.TD1: 1, Format.TD2: 0})
+    only_cards = TravellerGenerator(1, mix={Format.TD1: 1, Format.TD2: 0})
     assert {next(only_cards).format for _ in range(50)} == {Format.TD1}
 
 
 def test_everybody_is_of_utopia_and_variety_comes_by_itself() -> None:
-    travellers = Travellers(3)
+    travellers = TravellerGenerator(3)
     people = [next(travellers) for _ in range(500)]
 
     assert {p.issuer for p in people} == {p.nationality for p in people} == {"UTO"}
@@ -174,7 +174,7 @@ def test_everybody_is_of_utopia_and_variety_comes_by_itself() -> None:
 
 
 def test_marked_people_can_be_looked_for() -> None:
-    marked = Travellers(1).marked(surname="Xyzzy", number="XYZZY1234", format=Format.MRV_A)
+    marked = TravellerGenerator(1).document_with(surname="Xyzzy", number="XYZZY1234", format=Format.MRV_A)
     assert "XYZZY" in marked.lines[0]
     assert marked.lines[1].startswith("XYZZY1234")
     assert isinstance(marked, Document)
@@ -182,4 +182,4 @@ def test_marked_people_can_be_looked_for() -> None:
 
 def test_a_field_that_documents_do_not_have() -> None:
     with pytest.raises(ValueError, match="no field shoe_size"):
-        Travellers(1).document(shoe_size=43)
+        TravellerGenerator(1).document(shoe_size=43)

@@ -17,13 +17,13 @@ from sim_host import Host
 from simulators import control, post
 from simulators import subprocesses as members
 from simulators.__main__ import main
-from simulators.control import ControlSocket, command, command_blocking
+from simulators.control import ControlSocket, send_command, send_command_blocking
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.accessis import ocr_frame
-from simulators.post import Post, PostFileError, run_post, socket_in
+from simulators.post import Post, PostFileError, run_post, socket_path
 from simulators.specimens import ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
 pytestmark = pytest.mark.usefixtures("forked_members")
@@ -54,7 +54,7 @@ def events() -> Events:
 
 @pytest.fixture
 async def running(post_file: Path, tmp_path: Path, events: Events) -> AsyncIterator[Post]:
-    async with Post.running(post_file, run_dir=tmp_path / "run", on_event=events) as post:
+    async with Post.start(post_file, run_dir=tmp_path / "run", on_event=events) as post:
         yield post
 
 
@@ -64,7 +64,7 @@ async def test_each_simulator_has_a_process_of_its_own(running: Post) -> None:
 
 
 async def test_the_control_socket_is_for_its_owner_only(running: Post, tmp_path: Path) -> None:
-    assert running.socket_path == socket_in(tmp_path / "run")
+    assert running.socket_path == socket_path(tmp_path / "run")
     assert running.socket_path.stat().st_mode & 0o777 == 0o600
 
 
@@ -72,14 +72,14 @@ async def test_documents_inserted_by_command(
     running: Post, events: Events, tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     def insert(**what: Any) -> Any:
-        return command(running.socket_path, {"do": "insert", "name": "lane-1/reader", **what})
+        return send_command(running.socket_path, {"do": "insert", "name": "lane-1/reader", **what})
 
     assert (await insert())["heard"] is False
     host = plug_host(tmp_path / "run" / "one")
     await events.wait_for("lane-1/reader", "host", connected=True)
 
     answer = await insert(format="TD1", fields={"surname": "Zzmarker", "number": "ZZ1"})
-    people = Travellers(7)
+    people = TravellerGenerator(7)
     next(people)
     marked = people.document(Format.TD1, surname="Zzmarker", number="ZZ1")
     assert answer == {"ok": True, "heard": True, "lines": list(marked.lines)}
@@ -91,7 +91,7 @@ async def test_documents_inserted_by_command(
     assert await host.read(19) == b"\x1c\x02IDFRA\rANYTHING\r\x03\x1d"
     assert [e[2]["format"] for e in events.seen if e[1] == "document"][1:] == ["TD1", "other"]
 
-    status = await command(running.socket_path, {"do": "status", "name": "lane-1/reader"})
+    status = await send_command(running.socket_path, {"do": "status", "name": "lane-1/reader"})
     lane = status["simulators"]["lane-1/reader"]
     assert (lane["documents_presented"], lane["documents_sent"]) == (3, 2)
     assert (lane["host_connected"], lane["plugged"], lane["running"]) == (True, True, True)
@@ -116,7 +116,7 @@ async def test_faults_by_command(
 ) -> None:
     def fault(name: str, **args: Any) -> Any:
         request = {"do": "fault", "name": "lane-1/reader", "fault": name, "args": args}
-        return command(running.socket_path, request)
+        return send_command(running.socket_path, request)
 
     path = tmp_path / "run" / "one"
     assert await fault("unplug") == {"ok": True}
@@ -127,7 +127,9 @@ async def test_faults_by_command(
     host = plug_host(path)
     await events.wait_for("lane-1/reader", "host", connected=True)
     assert await fault("cut", at=5) == {"ok": True}
-    await command(running.socket_path, {"do": "insert", "name": "lane-1/reader", "lines": list(PASSPORT)})
+    await send_command(
+        running.socket_path, {"do": "insert", "name": "lane-1/reader", "lines": list(PASSPORT)}
+    )
     assert await host.read(5) == ocr_frame(PASSPORT)[:5]
 
 
@@ -153,13 +155,13 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
 
 async def test_what_cannot_be_done_is_said(running: Post) -> None:
     for request, error in IMPOSSIBLE:
-        answer = await command(running.socket_path, request)
+        answer = await send_command(running.socket_path, request)
         assert answer["ok"] is False
         assert error in answer["error"]
 
 
 async def test_list_names_the_simulators(running: Post, tmp_path: Path) -> None:
-    answer = await asyncio.to_thread(command_blocking, running.socket_path, {"do": "list"})
+    answer = await asyncio.to_thread(send_command_blocking, running.socket_path, {"do": "list"})
     assert [one["path"] for one in answer["simulators"]] == [
         str(tmp_path / "run" / n) for n in ("one", "two")
     ]
@@ -172,9 +174,9 @@ async def test_a_simulator_that_dies_is_missed_and_the_others_go_on(running: Pos
     os.kill(victim.pid, signal.SIGKILL)
     await events.wait_for("lane-1/reader", "exited", code=-signal.SIGKILL)
 
-    states = (await command(running.socket_path, {"do": "status"}))["simulators"]
+    states = (await send_command(running.socket_path, {"do": "status"}))["simulators"]
     assert [state["running"] for state in states.values()] == [False, True]
-    answer = await command(running.socket_path, {"do": "insert", "name": "lane-1/reader"})
+    answer = await send_command(running.socket_path, {"do": "insert", "name": "lane-1/reader"})
     assert answer == {"ok": False, "error": "lane-1/reader is not running"}
 
 
@@ -182,7 +184,7 @@ async def test_a_question_to_a_dying_simulator_is_answered(running: Post) -> Non
     victim = running.members["lane-1/reader"]
     assert victim.pid
     os.kill(victim.pid, signal.SIGSTOP)
-    asking = asyncio.create_task(victim.ask("status", {}))
+    asking = asyncio.create_task(victim.request("status", {}))
     await asyncio.sleep(0)
     os.kill(victim.pid, signal.SIGKILL)
     with pytest.raises(SimulatorError, match="has ended"):
@@ -193,7 +195,7 @@ async def test_a_simulator_that_does_not_hear_is_killed(
     post_file: Path, tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(members, "STOP_WITHIN_S", 0.1)
-    async with Post.running(post_file, run_dir=tmp_path / "run", on_event=events) as post:
+    async with Post.start(post_file, run_dir=tmp_path / "run", on_event=events) as post:
         deaf = post.members["lane-2/reader"].pid
         assert deaf
         os.kill(deaf, signal.SIGSTOP)
@@ -202,7 +204,7 @@ async def test_a_simulator_that_does_not_hear_is_killed(
 
 
 async def test_a_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Events) -> None:
-    async with Post.running(post_file, run_dir=tmp_path / "run", on_event=events) as post:
+    async with Post.start(post_file, run_dir=tmp_path / "run", on_event=events) as post:
         pids = [member.pid for member in post.members.values()]
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
     assert list((tmp_path / "run").iterdir()) == []
@@ -223,7 +225,7 @@ async def test_a_second_post_in_the_same_directory_is_refused(
 ) -> None:
     with pytest.raises(SimulatorError, match="running here already"):
         await run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event())
-    assert (await command(running.socket_path, {"do": "list"}))["ok"]
+    assert (await send_command(running.socket_path, {"do": "list"}))["ok"]
 
 
 async def test_run_post_runs_until_told_to_stop(post_file: Path, tmp_path: Path) -> None:
@@ -292,7 +294,7 @@ async def test_a_socket_left_by_a_killed_post_is_replaced(tmp_path: Path) -> Non
         return {"ok": True, "echo": request}
 
     async with ControlSocket(path, obey):
-        assert await command(path, {"a": 1}) == {"ok": True, "echo": {"a": 1}}
+        assert await send_command(path, {"a": 1}) == {"ok": True, "echo": {"a": 1}}
     assert not path.exists()
 
 
@@ -324,9 +326,9 @@ async def test_conversations_on_the_control_socket(tmp_path: Path, monkeypatch: 
 
 async def test_nobody_answers(tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="is it running"):
-        await command(tmp_path / "sock", {})
+        await send_command(tmp_path / "sock", {})
     with pytest.raises(SimulatorError, match="is it running"):
-        command_blocking(tmp_path / "sock", {})
+        send_command_blocking(tmp_path / "sock", {})
     with pytest.raises(SimulatorError, match="is it running"):
         control._decoded(b'{"ok"', tmp_path)
 

@@ -60,11 +60,11 @@ def test_timed_faults_in_both_ways_of_writing_them(post_file: Path) -> None:
         + READER.replace("lane-1", "lane-2").replace("reader", "reader2")
         + '[[simulator.faults]]\nat_s = 3\nevery_s = 4\nfault = "garbage"\nbefore = 5\n',
     )[:1]
-    assert reader.faults[0].what == Unplug(for_s=2)
+    assert reader.faults[0].fault == Unplug(for_s=2)
     second = load(
         post_file, READER + '[[simulator.faults]]\nat_s = 3\nevery_s = 4\nfault = "garbage"\nbefore = 5\n'
     )
-    assert (second[0].faults[0].what, second[0].faults[0].every_s) == (Garbage(before=5), 4)
+    assert (second[0].faults[0].fault, second[0].faults[0].every_s) == (Garbage(before=5), 4)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_variables_stand_anywhere_and_come_from_the_environment(
     post_file.write_text(READER + 'faults = [{ at_s = 1, fault = "${KIND}" }]')
     (reader,) = load_post(post_file)
     assert isinstance(reader, SerialMrzSettings)
-    assert (reader.path, reader.faults[0].what) == (Path("/run/y/reader"), Unplug())
+    assert (reader.path, reader.faults[0].fault) == (Path("/run/y/reader"), Unplug())
 
 
 def test_a_variable_may_have_a_default(post_file: Path) -> None:

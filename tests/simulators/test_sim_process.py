@@ -21,7 +21,7 @@ from simulators import subprocesses as members
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.elyctis import inquire_answer
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
@@ -217,15 +217,17 @@ async def test_what_a_simulator_said_last_is_told_though_its_end_is_seen_first(
 ) -> None:
     """The post is busy until the process has ended: both wait for it, its words and its end."""
     (tmp_path / "r").write_text("in the way")
-    tell = members.Member._send
+    tell = members.SimulatorProcess._send
 
-    def told_and_ended(self: members.Member, message: Mapping[str, Any]) -> None:
+    def told_and_ended(self: members.SimulatorProcess, message: Mapping[str, Any]) -> None:
         tell(self, message)
         assert self.pid is not None
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
-    monkeypatch.setattr(members.Member, "_send", told_and_ended)
-    member = members.Member(settings_of(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None)
+    monkeypatch.setattr(members.SimulatorProcess, "_send", told_and_ended)
+    member = members.SimulatorProcess(
+        parse_settings(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None
+    )
     with pytest.raises(SimulatorError, match="is not a simulator"):
         await member.start()
     await member.stop()

@@ -209,11 +209,11 @@ async def test_the_mode_survives_its_host(
 ) -> None:
     await _switch(host, ON)
     host.close()
-    await line.host_closed()
+    await line.wait_for_host_close()
     assert not await box.present(PASSPORT)  # read into the void
 
     again = plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
     assert await again.nothing_within(0.02)
 
 
@@ -227,7 +227,7 @@ async def test_half_a_command_is_forgotten(
 ) -> None:
     monkeypatch.setattr(elyctis, "FORGET_AFTER_S", 0.02)
     host.write(b"\x43\x00")
-    await line.heard(b"\x43\x00")
+    await line.wait_for_bytes(b"\x43\x00")
     await asyncio.sleep(0.03)
     host.write(INQUIRE)
     assert await host.read(6) == EMPTY

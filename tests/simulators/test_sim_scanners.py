@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from sim_host import Host
 
 from simulators.errors import SimulatorError
-from simulators.faults import Cut, NoDocument, Unplug, WrongFrameCheck
+from simulators.faults import NoDocument, Truncated, Unplug, WrongFrameCheck
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format
-from simulators.passport.scanners import Est100, Honeywell, Newland, Refuse, RowByRow
+from simulators.passport.scanners import CommandRefused, Est100, Honeywell, Newland, RowReader
 from simulators.passport.scanners.est100 import camera_frame, chip_frame, qr_frame, sign_frame
 from simulators.passport.scanners.settings import OcrScannerSettings
 from simulators.passport.text import LineEnd
@@ -131,7 +131,7 @@ async def test_a_scanner_let_go_looks_no_more(
     await ready(scanner, host, by_itself=False)
     if make is Honeywell:
         host.write(b"\x16T\r\x16U\r")
-        await line.heard(b"\x16U\r")
+        await line.wait_for_bytes(b"\x16U\r")
     else:
         host.write(Q + b"SCNTRG1;SCNTRG0;\x03")
         await host.read(26)
@@ -145,18 +145,18 @@ async def test_a_scanner_forgets_its_settings_with_its_power(
     scanner = make(line)
     await ready(scanner, host, by_itself=True)
     await scanner.inject(Unplug())
-    assert not scanner.looks_by_itself
+    assert not scanner.is_presentation_mode
     line.replug()
     again = plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
     assert not await scanner.present(PASSPORT)
 
     await ready(scanner, again, by_itself=True)
-    await scanner.inject(Cut(at=3, unplug=True))
+    await scanner.inject(Truncated(at=3, unplug=True))
     reading = asyncio.create_task(again.read_until_gone())
     await scanner.present(PASSPORT)
     assert await reading == L1[:3]
-    assert not scanner.looks_by_itself
+    assert not scanner.is_presentation_mode
 
 
 # Newland.
@@ -197,7 +197,7 @@ async def test_a_command_is_refused_from_now_on(
     line: SerialLine, host: Host, answer: str, status: bytes
 ) -> None:
     scanner = Honeywell(line)
-    await scanner.inject(Refuse.model_validate({"command": "OCRENA", "answer": answer}))
+    await scanner.inject(CommandRefused.model_validate({"command": "OCRENA", "answer": answer}))
     for _ in range(2):
         host.write(M + b"OCRENA1!")
         assert await host.read(9) == b"OCRENA1" + status + b"!"
@@ -207,8 +207,8 @@ async def test_a_command_is_refused_from_now_on(
 @pytest.mark.parametrize("make", [Honeywell, Newland])
 async def test_a_command_may_get_no_answer(line: SerialLine, host: Host, make: type[Honeywell]) -> None:
     scanner = make(line)
-    for command in scanner.delivered:
-        await scanner.inject(Refuse(command=command, answer="silence"))
+    for command in scanner.factory_settings:
+        await scanner.inject(CommandRefused(command=command, answer="silence"))
     host.write(M + b"OCRENA1!" + M + b"REVINF!" + Q + b"SCNMOD2;QRYPSN;\x03")
     await asyncio.sleep(0.02)
     assert await host.nothing_within(0.02) or host.port.read(20) == A + b"\x03"
@@ -216,7 +216,7 @@ async def test_a_command_may_get_no_answer(line: SerialLine, host: Host, make: t
 
 async def test_only_commands_there_are_can_be_refused(line: SerialLine) -> None:
     with pytest.raises(SimulatorError, match="has no command SCNMOD"):
-        await Honeywell(line).inject(Refuse(command="SCNMOD"))
+        await Honeywell(line).inject(CommandRefused(command="SCNMOD"))
     with pytest.raises(SimulatorError, match="carry no check byte"):
         await Newland(line).inject(WrongFrameCheck())
 
@@ -225,7 +225,7 @@ async def test_only_commands_there_are_can_be_refused(line: SerialLine) -> None:
 
 
 async def test_rows_come_one_by_one(line: SerialLine, host: Host) -> None:
-    scanner = RowByRow(line, row_gap_s=0.05)
+    scanner = RowReader(line, row_gap_s=0.05)
     sending = asyncio.create_task(scanner.present(PASSPORT))
     assert await host.read(46) == L1 + b"\r\n"
     assert await host.nothing_within(0.01)
@@ -233,13 +233,13 @@ async def test_rows_come_one_by_one(line: SerialLine, host: Host) -> None:
     assert await sending
     assert scanner.counters.documents_sent == 1
 
-    await scanner.inject(Cut(at=10))
+    await scanner.inject(Truncated(at=10))
     await scanner.present(PASSPORT)
     assert await host.read(10) == L1[:10]
 
 
 async def test_rows_of_several_documents_come_in_any_order(line: SerialLine, host: Host) -> None:
-    scanner = RowByRow(line, line_end=LineEnd.LF)
+    scanner = RowReader(line, line_end=LineEnd.LF)
     assert await scanner.present((CARD[0], PASSPORT[1]))
     assert await host.read(76) == C1 + b"\n" + L2 + b"\n"
 
@@ -310,19 +310,19 @@ async def test_a_scanner_of_a_post_obeys(
         await asyncio.sleep(0.001)
 
     listening = model not in ("honeywell", "newland")
-    inserted = await simulator.obey("insert", {"lines": list(PASSPORT)})
+    inserted = await simulator.handle_command("insert", {"lines": list(PASSPORT)})
     assert inserted["heard"] is listening
     if listening:
         assert L1[:20] in await host.read(60)
         with pytest.raises(SimulatorError, match="takes no commands"):
-            await simulator.obey("fault", {"fault": "refuse", "args": {"command": "OCRENA"}})
+            await simulator.handle_command("fault", {"fault": "refuse", "args": {"command": "OCRENA"}})
     else:
         name = "OCRENA" if model == "honeywell" else "SCNMOD"
-        await simulator.obey("fault", {"fault": "refuse", "args": {"command": name}})
+        await simulator.handle_command("fault", {"fault": "refuse", "args": {"command": name}})
         with pytest.raises(SimulatorError, match="refuse: command"):
-            await simulator.obey("fault", {"fault": "refuse", "args": {"command": "no"}})
-    await simulator.obey("fault", {"fault": "dribble"})
-    assert (await simulator.obey("status", {}))["plugged"]
+            await simulator.handle_command("fault", {"fault": "refuse", "args": {"command": "no"}})
+    await simulator.handle_command("fault", {"fault": "dribble"})
+    assert (await simulator.handle_command("status", {}))["plugged"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 
@@ -347,13 +347,13 @@ async def test_commands_that_a_post_has_refused_are(
 
 
 def test_a_honeywell_of_a_post_ends_as_asked(tmp_path: Path) -> None:
-    line = SerialLine.at(tmp_path / "port")
+    line = SerialLine.open_at(tmp_path / "port")
     for more, end in (({}, b""), ({"last_line_end": True}, b"\r"), ({"line_end": "lf"}, b"")):
-        reader = settings_of(tmp_path / "port", "honeywell", **more).reader_on(line)
+        reader = settings_of(tmp_path / "port", "honeywell", **more).build_reader(line)
         between = b"\n" if more.get("line_end") else b"\r"
         assert reader.frame(PASSPORT) == L1 + between + L2 + end
-    assert settings_of(tmp_path / "port", "code").reader_on(line).frame(PASSPORT[:1]) == L1 + b"\r\n"
-    assert settings_of(tmp_path / "port", "newland").reader_on(line).frame(PASSPORT[:1]) == L1 + b"\r"
+    assert settings_of(tmp_path / "port", "code").build_reader(line).frame(PASSPORT[:1]) == L1 + b"\r\n"
+    assert settings_of(tmp_path / "port", "newland").build_reader(line).frame(PASSPORT[:1]) == L1 + b"\r"
 
 
 @pytest.mark.parametrize(

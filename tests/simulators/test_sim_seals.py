@@ -19,14 +19,14 @@ from simulators.passport.seals import (
     AlteredField,
     AlteredSignature,
     AnySealFault,
-    CutShort,
     EarlySigner,
     ExpiredSigner,
-    Handover,
     RevokedSigner,
     Seal,
-    SealOffice,
+    SealIssuer,
     SealSigner,
+    SymbolEncoding,
+    TruncatedSeal,
     UnknownProfile,
     WrongSigner,
     arrival_attestation,
@@ -41,8 +41,8 @@ from simulators.specimens import ERIKSSON
 
 HASHES = {f.name: f for f in (hashes.SHA224(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512())}
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
-GERMANY = IssuingState.found(State("DE", "D"), now=NOW)
-TS_27, TS_32 = (SealSigner.of(GERMANY, serial=serial) for serial in (0x27, 0x32))
+GERMANY = IssuingState.create(State("DE", "D"), now=NOW)
+TS_27, TS_32 = (SealSigner.issue(GERMANY, serial=serial) for serial in (0x27, 0x32))
 CARD = ERIKSSON[Format.TD2]
 PERMIT = residence_permit(CARD, passport="L898902C3", issued=date(2026, 12, 1))
 
@@ -132,7 +132,7 @@ def test_a_simulated_seal_has_the_bytes_of_the_worked_example(example: str) -> N
     seal, signer, printed = WORKED[example]
     signed = bytes.fromhex(printed)
     assert seal.header(signer) + seal.message == signed
-    assert seal.sealed(signer)[: len(signed) + 2] == signed + b"\xff\x40"
+    assert seal.sign(signer)[: len(signed) + 2] == signed + b"\xff\x40"
 
 
 def verified(signer: SealSigner, signed: bytes, signature: bytes, hash_name: str = "sha256") -> bool:
@@ -159,8 +159,8 @@ def verified(signer: SealSigner, signed: bytes, signature: bytes, hash_name: str
     ],
 )
 def test_the_signature_is_over_header_and_message(curve: str, hash_name: str, size: int) -> None:
-    signer = SealSigner.of(GERMANY, curve=curve)
-    sealed, signed = PERMIT.sealed(signer), PERMIT.header(signer) + PERMIT.message
+    signer = SealSigner.issue(GERMANY, curve=curve)
+    sealed, signed = PERMIT.sign(signer), PERMIT.header(signer) + PERMIT.message
     assert sealed.startswith(signed + b"\xff")
     assert verified(signer, signed, sealed[-size:], hash_name)
     assert not verified(signer, signed + b"x", sealed[-size:], hash_name)
@@ -175,8 +175,8 @@ def test_the_certificate_is_of_the_state() -> None:
     assert (TS_32.identifier, TS_32.reference) == ("DETS", "32")
 
 
-def issued(fault: object) -> tuple[bytes, SealOffice]:
-    office = SealOffice(IssuingState.found(now=NOW))
+def issued(fault: object) -> tuple[bytes, SealIssuer]:
+    office = SealIssuer(IssuingState.create(now=NOW))
     return office.issue(PERMIT, TypeAdapter(AnySealFault).validate_python(fault)), office
 
 
@@ -217,7 +217,7 @@ def test_an_expired_signer_was_valid_once() -> None:
 
 
 def test_a_cut_and_an_unknown_profile() -> None:
-    assert len(issued(CutShort(at=40))[0]) == 40
+    assert len(issued(TruncatedSeal(at=40))[0]) == 40
     sealed, office = issued(UnknownProfile(definition=0x77))
     assert sealed[16] == 0x77
     assert sound(sealed, office.signer)
@@ -232,23 +232,23 @@ def test_long_features_have_lengths_in_der_or_in_one_byte() -> None:
 
 def test_what_a_reader_hands_over() -> None:
     data = b"\xdc\x03\xff\x00"
-    assert {handover: handover.of(data) for handover in Handover} == {
-        Handover.BINARY: data,
-        Handover.UTF8: b"\xc3\x9c\x03\xc3\xbf\x00",
-        Handover.BASE64: b"3AP/AA==",
-        Handover.BASE64_URL: b"3AP_AA",
-        Handover.BASE32: b"3QB76AA=",
-        Handover.BASE32_LOWER: b"3qb76aa",
-        Handover.HEX: b"dc03ff00",
+    assert {handover: handover.encode(data) for handover in SymbolEncoding} == {
+        SymbolEncoding.BINARY: data,
+        SymbolEncoding.UTF8: b"\xc3\x9c\x03\xc3\xbf\x00",
+        SymbolEncoding.BASE64: b"3AP/AA==",
+        SymbolEncoding.BASE64_URL: b"3AP_AA",
+        SymbolEncoding.BASE32: b"3QB76AA=",
+        SymbolEncoding.BASE32_LOWER: b"3qb76aa",
+        SymbolEncoding.HEX: b"dc03ff00",
     }
 
 
 def test_a_seal_in_json_signs_its_canonical_form() -> None:
-    signer = SealSigner.of(GERMANY, curve="secp256r1")
+    signer = SealSigner.issue(GERMANY, curve="secp256r1")
     message = vds_nc.proof_of_test(
         name="Cook Gerald", birth="1990-01-29", document_number="E1", country="UTO"
     )
-    whole = json.loads(vds_nc.sealed(message, signer, kind="icao.test", issuer="D"))
+    whole = json.loads(vds_nc.sign(message, signer, kind="icao.test", issuer="D"))
     assert whole["data"]["msg"] == message
     assert base64.urlsafe_b64decode(whole["sig"]["cer"]) == signer.certificate.der
     signed = vds_nc.canonical(whole["data"])

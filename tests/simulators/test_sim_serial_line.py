@@ -25,21 +25,21 @@ async def test_the_device_hears_every_byte_the_host_writes(line: SerialLine, hos
     line.on_received = heard.append
 
     host.write(bytes(range(256)))
-    await line.heard(bytes(range(256)))
+    await line.wait_for_bytes(bytes(range(256)))
 
-    assert b"".join(heard) == line.received == bytes(range(256))
-    line.forget()
-    assert line.received == b""
+    assert b"".join(heard) == line.received_bytes == bytes(range(256))
+    line.discard_received()
+    assert line.received_bytes == b""
 
 
 async def test_nothing_is_said_while_nobody_listens(
     line: SerialLine, plug_host: Callable[[Path], Host]
 ) -> None:
-    assert not line.host_present
+    assert not line.has_host
     assert not await line.send(b"old news")
 
     host = plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
     await line.send(b"news")
 
     assert await host.read(4) == b"news"
@@ -49,12 +49,12 @@ async def test_nothing_is_said_while_nobody_listens(
 async def test_what_a_host_left_unread_does_not_meet_the_next(line: SerialLine, host: Host) -> None:
     await line.send(b"x" * 8000)
     host.close()
-    await line.host_closed()
+    await line.wait_for_host_close()
 
     # A host that does not flush the port when it opens it, unlike pyserial.
     descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     try:
-        await line.host_opened()
+        await line.wait_for_host()
         with pytest.raises(BlockingIOError):
             os.read(descriptor, 1)
     finally:
@@ -67,11 +67,11 @@ async def test_the_line_is_raw_before_anybody_configures_it(line: SerialLine) ->
         _, oflag, _, lflag, *_ = termios.tcgetattr(descriptor)
         assert not lflag & (termios.ECHO | termios.ICANON | termios.ISIG)
         assert not oflag & termios.OPOST
-        await line.host_opened()
+        await line.wait_for_host()
         assert await line.send(b"\x03\r\n\x04")
-        await line.drained(within_s=0.02)
+        await line.wait_drained(within_s=0.02)
         assert os.read(descriptor, 10) == b"\x03\r\n\x04"
-        assert line.received == b""  # no echo
+        assert line.received_bytes == b""  # no echo
     finally:
         os.close(descriptor)
 
@@ -81,9 +81,9 @@ async def test_settings_of_one_host_do_not_reach_the_next(line: SerialLine) -> N
     cooked = termios.tcgetattr(descriptor)
     cooked[3] |= termios.ECHO | termios.ICANON
     termios.tcsetattr(descriptor, termios.TCSANOW, cooked)
-    await line.host_opened()
+    await line.wait_for_host()
     os.close(descriptor)
-    await line.host_closed()
+    await line.wait_for_host_close()
 
     descriptor = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
     try:
@@ -95,20 +95,20 @@ async def test_settings_of_one_host_do_not_reach_the_next(line: SerialLine) -> N
 async def test_hosts_come_and_go(line: SerialLine, plug_host: Callable[[Path], Host]) -> None:
     for round_ in range(20):
         host = plug_host(line.path)
-        await line.host_opened()
+        await line.wait_for_host()
         assert await line.send(b"%d" % round_)
         assert await host.read(len(b"%d" % round_)) == b"%d" % round_
         host.close()
-        await line.host_closed()
-        assert not line.host_present
+        await line.wait_for_host_close()
+        assert not line.has_host
 
 
 async def test_a_host_that_speaks_is_configured(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
-    async with SerialLine.at(tmp_path / "reader", settle_s=3600, look_s=0.005) as line:
+    async with SerialLine.open_at(tmp_path / "reader", settle_s=3600, look_s=0.005) as line:
         host = plug_host(line.path)
         host.write(b"\x00")
         async with asyncio.timeout(5):
-            await line.host_opened()
+            await line.wait_for_host()
 
 
 async def test_a_host_that_only_looks_in_is_heard(
@@ -118,25 +118,25 @@ async def test_a_host_that_only_looks_in_is_heard(
     host.write(b"hello and goodbye")
     host.close()
 
-    await line.heard(b"hello and goodbye")
-    await line.host_closed()
+    await line.wait_for_bytes(b"hello and goodbye")
+    await line.wait_for_host_close()
 
 
 async def test_a_frame_waits_until_the_port_is_flushed(
     tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
-    async with SerialLine.at(tmp_path / "reader", settle_s=3600, look_s=3600) as line:
+    async with SerialLine.open_at(tmp_path / "reader", settle_s=3600, look_s=3600) as line:
         for _ in range(50):
             host = plug_host(line.path)
             async with asyncio.timeout(5):
                 assert await line.send(b"early")
             assert await host.read(5) == b"early"
             host.close()
-            await line.host_closed()
+            await line.wait_for_host_close()
 
 
 async def test_a_host_that_never_flushes_is_listening_after_a_moment(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "reader", settle_s=0.05, look_s=0.001) as line:
+    async with SerialLine.open_at(tmp_path / "reader", settle_s=0.05, look_s=0.001) as line:
         host = os.open(line.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         try:
             assert await line.send(b"early")
@@ -148,7 +148,7 @@ async def test_a_host_that_never_flushes_is_listening_after_a_moment(tmp_path: P
 async def test_unplug_hangs_up_and_takes_the_path_away(line: SerialLine, host: Host) -> None:
     line.unplug()
 
-    assert not line.plugged
+    assert not line.is_plugged
     assert not line.path.is_symlink()
     assert await host.read_until_gone() == b""
     assert not await line.send(b"into the void")
@@ -163,7 +163,7 @@ async def test_replug_is_a_new_port_behind_the_same_path(
     line.replug()
     line.replug()  # already in: nothing happens
     again = plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
 
     assert await line.send(b"back")
     assert await again.read(4) == b"back"
@@ -171,18 +171,18 @@ async def test_replug_is_a_new_port_behind_the_same_path(
 
 async def test_unplug_for_a_while(line: SerialLine, host: Host, plug_host: Callable[[Path], Host]) -> None:
     line.unplug(for_s=0.02)
-    await line.host_closed()
+    await line.wait_for_host_close()
     while not line.path.exists():
         await asyncio.sleep(0.005)
     plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
 
 
 async def test_a_later_unplug_overrules_an_earlier_one(line: SerialLine) -> None:
     line.unplug(for_s=0.01)
     line.unplug()
     await asyncio.sleep(0.05)
-    assert not line.plugged
+    assert not line.is_plugged
 
 
 async def test_dribble_arrives_in_pieces(line: SerialLine, host: Host) -> None:
@@ -211,9 +211,9 @@ async def test_the_rest_of_a_frame_is_not_told_to_the_next_host(
     sending = asyncio.create_task(line.send(b"ab", chunk=1, every_s=0.1))
     assert await host.read(1) == b"a"
     host.close()
-    await line.host_closed()
+    await line.wait_for_host_close()
     again = plug_host(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
 
     assert not await sending
     assert await again.nothing_within(0.02)
@@ -247,11 +247,11 @@ async def test_a_blocked_frame_ends_with_its_host(line: SerialLine, host: Host, 
 
 async def test_drained_knows_what_the_host_has_read(line: SerialLine, host: Host) -> None:
     await line.send(b"frame")
-    assert not await line.drained(within_s=0.02)
+    assert not await line.wait_drained(within_s=0.02)
     await host.read(5)
-    assert await line.drained()
+    assert await line.wait_drained()
     line.unplug()
-    assert await line.drained()
+    assert await line.wait_drained()
 
 
 async def test_bytes_in_transit_are_unread(line: SerialLine, host: Host) -> None:
@@ -270,12 +270,12 @@ async def test_closing_ends_errands(line: SerialLine) -> None:
         finally:
             ended.set()
 
-    line.soon(errand())
+    line.call_soon(errand())
     await asyncio.sleep(0)
     await line.close()
     assert ended.is_set()
     line.replug()
-    assert not line.plugged
+    assert not line.is_plugged
 
 
 async def test_a_device_that_unplugs_itself_when_spoken_to(
@@ -285,14 +285,14 @@ async def test_a_device_that_unplugs_itself_when_spoken_to(
     host = plug_host(line.path)
     host.write(b"reset")
     host.close()
-    while line.plugged:
+    while line.is_plugged:
         await asyncio.sleep(0.001)
 
 
 async def test_a_link_left_by_a_killed_simulator_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "reader"
     path.symlink_to("/dev/pts/99999")
-    async with SerialLine.at(path):
+    async with SerialLine.open_at(path):
         assert path.exists()
     assert not path.is_symlink()
 
@@ -306,7 +306,7 @@ async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> 
         path.symlink_to("/dev/null")
 
     with pytest.raises(LineError, match=r"reader exists and is not a simulator's"):
-        async with SerialLine.at(path):
+        async with SerialLine.open_at(path):
             pass
     assert path.is_symlink() or path.read_text() == "precious"
 
@@ -314,19 +314,19 @@ async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> 
 async def test_a_path_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LineError, match="cannot make"):
-        async with SerialLine.at(tmp_path / "file" / "reader"):
+        async with SerialLine.open_at(tmp_path / "file" / "reader"):
             pass
 
 
 async def test_a_successor_keeps_its_path(tmp_path: Path) -> None:
     path = tmp_path / "reader"
-    async with SerialLine.at(path) as old, SerialLine.at(path) as new:
+    async with SerialLine.open_at(path) as old, SerialLine.open_at(path) as new:
         old.unplug()
         assert new.path.exists()
 
 
 async def test_a_thousand_cables_leave_nothing(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "reader") as line:
+    async with SerialLine.open_at(tmp_path / "reader") as line:
         for _ in range(1000):
             line.unplug()
             line.replug()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from simulators.errors import SimulatorError
 from simulators.fingerprint.wsbd import WsBdSimulator
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
 CONFIGURATION = "<configuration><item><key>submodality</key><value>leftIndex</value></item></configuration>"
 
@@ -22,7 +22,7 @@ CONFIGURATION = "<configuration><item><key>submodality</key><value>leftIndex</va
 @asynccontextmanager
 async def running(**settings: Any) -> AsyncIterator[tuple[WsBdSimulator, httpx.AsyncClient]]:
     quick = {"name": "lane-1/finger", "kind": "ws-bd", "port": 0, "finger_s": 0.0, "capture_s": 0.0}
-    device = settings_of(quick | settings).build()
+    device = parse_settings(quick | settings).build()
     assert isinstance(device, WsBdSimulator)
     ready = asyncio.Event()
     task = asyncio.create_task(device.run(lambda event, _details: ready.set() if event == "ready" else None))
@@ -107,11 +107,11 @@ async def test_it_is_commanded_like_every_simulator() -> None:
         capturing = asyncio.create_task(captured(client, one))
         while not device.service.capturing:
             await asyncio.sleep(0.002)
-        await device.obey("insert", {})
+        await device.handle_command("insert", {})
         assert (await capturing)["status"] == "success"
-        status = await device.obey("status", {})
+        status = await device.handle_command("status", {})
         assert (status["captured"], status["locked"]) == (1, True)
-        await device.obey("fault", {"fault": "sensor-failure", "args": {"captures": 1}})
+        await device.handle_command("fault", {"fault": "sensor-failure", "args": {"captures": 1}})
         assert (await told(client, "POST", f"/capture/{one}"))["status"] == "sensorFailure"
 
 
@@ -122,4 +122,4 @@ async def test_it_is_commanded_like_every_simulator() -> None:
 async def test_what_it_cannot_do_it_says(verb: str, arguments: dict[str, Any]) -> None:
     async with running() as (device, _):
         with pytest.raises(SimulatorError, match=r"insert, fault, status|fault rain"):
-            await device.obey(verb, arguments)
+            await device.handle_command(verb, arguments)

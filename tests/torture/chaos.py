@@ -15,8 +15,8 @@ from random import Random
 import psutil
 
 from gateway.delivery.outbox import admin as inspect
-from gateway.delivery.outbox.database import FILE, OutboxRefused
-from torture.post import Post, boot_s
+from gateway.delivery.outbox.database import DATABASE_FILE, OutboxUnusable
+from torture.post import TorturedPost, boot_s
 from torture.schedule import JUMPS_S, Fault
 
 RATE_PER_S = 40.0
@@ -25,7 +25,7 @@ TRAVELLERS, PICTURES = 0.25, 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SentEvent:
     """One line that a device's host took."""
 
     number: int
@@ -52,27 +52,27 @@ def snapshot(outbox: Path) -> Snapshot:
     """Read a copy: the file itself is left as the kill left it."""
     found = Snapshot(boot_s())
     with tempfile.TemporaryDirectory(prefix="torture-copy-") as copy:
-        for name in (FILE, f"{FILE}-wal"):
+        for name in (DATABASE_FILE, f"{DATABASE_FILE}-wal"):
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy2(outbox / name, copy)
         try:
-            for count in inspect.counts(Path(copy)):
+            for count in inspect.stream_summaries(Path(copy)):
                 key = count.epoch, count.stream
                 found.heads[key] = max(found.heads.get(key, 0), count.last)
-            for event in inspect.events(Path(copy)):
+            for event in inspect.list_events(Path(copy)):
                 found.waiting[event.epoch, event.stream, event.seq] = event.id
-            found.parked = sum(1 for _ in inspect.parked(Path(copy)))
-            connection = sqlite3.connect(Path(copy) / FILE)
+            found.parked = sum(1 for _ in inspect.list_parked(Path(copy)))
+            connection = sqlite3.connect(Path(copy) / DATABASE_FILE)
             with contextlib.closing(connection):
                 (found.epoch,) = connection.execute("SELECT value FROM meta WHERE name='epoch'").fetchone()
-        except (sqlite3.Error, OutboxRefused, TypeError) as error:
+        except (sqlite3.Error, OutboxUnusable, TypeError) as error:
             found.unreadable = f"{type(error).__name__}: {error}"
     return found
 
 
 def damage(outbox: Path, chance: Random) -> str:
     """Spoil the end of the database or of its WAL; says how, or nothing when there was nothing to spoil."""
-    wal, database = outbox / f"{FILE}-wal", outbox / FILE
+    wal, database = outbox / f"{DATABASE_FILE}-wal", outbox / DATABASE_FILE
     path = wal if wal.exists() and wal.stat().st_size > 64 and chance.random() < 0.75 else database
     if not path.exists() or path.stat().st_size < 64:
         return ""
@@ -90,13 +90,13 @@ def damage(outbox: Path, chance: Random) -> str:
     return f"{path.name}: {length} bytes overwritten at {at} of {size}"
 
 
-class Speaker:
+class EventSource:
     """The devices: numbered records, travellers and now and then a picture, on every lane."""
 
     def __init__(
-        self, post: Post, seed: int, per_s: float = RATE_PER_S, *, travellers: float = TRAVELLERS
+        self, post: TorturedPost, seed: int, per_s: float = RATE_PER_S, *, travellers: float = TRAVELLERS
     ) -> None:
-        self.given: list[Given] = []
+        self.given: list[SentEvent] = []
         self.not_taken = 0
         self._post = post
         self._chance = Random(f"{seed}/speaker")
@@ -105,7 +105,7 @@ class Speaker:
         self._number = 0
         self._silent = False
 
-    def hush(self) -> None:
+    def stop(self) -> None:
         self._silent = True
 
     async def run(self) -> None:
@@ -131,15 +131,15 @@ class Speaker:
             else:
                 kind, line = "record", f"say {number}\n"
             if await wire.send(line.encode()):
-                self.given.append(Given(number, boot_s(), lane, kind))
+                self.given.append(SentEvent(number, boot_s(), lane, kind))
             else:
                 self.not_taken += 1
 
 
-class Tormentor:
+class FaultInjector:
     """Carries out one fault after the other, those of different parts at the same time."""
 
-    def __init__(self, post: Post, seed: int) -> None:
+    def __init__(self, post: TorturedPost, seed: int) -> None:
         self.post = post
         self.done: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
@@ -159,11 +159,11 @@ class Tormentor:
                 await asyncio.sleep(max(0.0, began + fault.at_s - loop.time()))
                 tasks.create_task(self._do(fault))
 
-    async def heal(self) -> None:
+    async def restore(self) -> None:
         """Whole again."""
         post = self.post
         post.set_clock(0)
-        post.way.heal()
+        post.way.restore()
         await asyncio.to_thread(post.disk.free)
         post.forbid_growth(None)
         for broker in (post.local, post.hq):
@@ -277,11 +277,11 @@ class Tormentor:
                 case "cut":
                     post.way.cut()
                     await asyncio.sleep(fault.lasts_s)
-                    post.way.heal()
+                    post.way.restore()
                 case "stalled":
                     post.way.stall()
                     await asyncio.sleep(fault.lasts_s)
-                    post.way.heal()
+                    post.way.restore()
         return True
 
     # Disk, clock, cable, file
@@ -312,7 +312,7 @@ class Tormentor:
 
     async def _unplug(self, fault: Fault) -> bool:
         wire = self.post.wires[fault.lane]
-        if not wire.plugged:
+        if not wire.is_plugged:
             return False
         with self.post.wrong("unplugged", fault.lane):
             wire.unplug()

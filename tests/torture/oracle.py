@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from torture.chaos import Given, Snapshot
+from torture.chaos import SentEvent, Snapshot
 from torture.post import TRAVELLER_EXPIRES_S, Disturbance
 from torture.subscribers import Arrival
 
@@ -38,10 +38,10 @@ CALM_SETTLE_S = 8.0
 
 
 @dataclass
-class Evidence:
+class RunEvidence:
     """All that was written down."""
 
-    given: list[Given]
+    given: list[SentEvent]
     desk: list[Arrival]
     headquarters: list[Arrival]
     snapshots: list[Snapshot]
@@ -61,7 +61,7 @@ class Evidence:
 
 
 @dataclass
-class Verdict:
+class RunVerdict:
     """What is wrong, and what is counted."""
 
     breaches: list[str] = field(default_factory=list)
@@ -72,8 +72,8 @@ class Verdict:
         self.breaches.append(text)
 
 
-def judge(evidence: Evidence) -> Verdict:
-    verdict = Verdict()
+def evaluate(evidence: RunEvidence) -> RunVerdict:
+    verdict = RunVerdict()
     committed = _committed(evidence)
     raw = {"headquarters": evidence.headquarters, "desk": evidence.desk}
     records = {k: n for k, n in committed.items() if k[1].endswith("/record")}
@@ -97,7 +97,7 @@ def judge(evidence: Evidence) -> Verdict:
     return verdict
 
 
-def _committed(evidence: Evidence) -> dict[tuple[str, str], int]:
+def _committed(evidence: RunEvidence) -> dict[tuple[str, str], int]:
     """The highest number of every stream that is known to have been on disk."""
     heads: dict[tuple[str, str], int] = {}
     for snapshot in evidence.snapshots:
@@ -117,7 +117,7 @@ def _deduplicated(arrivals: list[Arrival]) -> list[Arrival]:
     return list(found.values())
 
 
-def _identities(name: str, arrivals: list[Arrival], verdict: Verdict) -> None:
+def _identities(name: str, arrivals: list[Arrival], verdict: RunVerdict) -> None:
     """No place has two events; after dropping repeated ids, no event comes twice."""
     places: dict[tuple[str, str, int], set[str]] = defaultdict(set)
     for arrival in arrivals:
@@ -134,7 +134,7 @@ def _identities(name: str, arrivals: list[Arrival], verdict: Verdict) -> None:
             verdict.breach(f"{name}: event {number} came {count} times under different ids")
 
 
-def _one_identity(evidence: Evidence, verdict: Verdict) -> None:
+def _one_identity(evidence: RunEvidence, verdict: RunVerdict) -> None:
     """Both ends know an event by the same id."""
     known: dict[int, str] = {}
     for arrival in (*evidence.headquarters, *evidence.desk):
@@ -142,7 +142,7 @@ def _one_identity(evidence: Evidence, verdict: Verdict) -> None:
             verdict.breach(f"event {arrival.number} has two ids")
 
 
-def _order(name: str, arrivals: list[Arrival], verdict: Verdict) -> None:
+def _order(name: str, arrivals: list[Arrival], verdict: RunVerdict) -> None:
     last: dict[tuple[str, str], Arrival] = {}
     for arrival in _deduplicated(arrivals):
         before = last.get((arrival.epoch, arrival.stream))
@@ -157,7 +157,7 @@ def _order(name: str, arrivals: list[Arrival], verdict: Verdict) -> None:
             last[arrival.epoch, arrival.stream] = arrival
 
 
-def _late(name: str, arrivals: list[Arrival], evidence: Evidence, verdict: Verdict) -> None:
+def _late(name: str, arrivals: list[Arrival], evidence: RunEvidence, verdict: RunVerdict) -> None:
     """Data about a person that came after its time."""
     stalls = {"headquarters": ("hq-frozen", "hq-stalled"), "desk": ("local-frozen",)}[name]
     oldest = 0.0
@@ -178,7 +178,7 @@ def _late(name: str, arrivals: list[Arrival], evidence: Evidence, verdict: Verdi
     verdict.figures[f"oldest traveller event in time at {name}, s"] = round(oldest, 2)
 
 
-def _corrupted(place: tuple[str, str, int], evidence: Evidence) -> tuple[bool, bool]:
+def _corrupted(place: tuple[str, str, int], evidence: RunEvidence) -> tuple[bool, bool]:
     """Whether an event waited in an outbox that was then damaged, and whether the gateway said so."""
     for at, snapshot in enumerate(evidence.snapshots):
         if snapshot.corrupted and place in snapshot.waiting:
@@ -192,7 +192,7 @@ def _corrupted(place: tuple[str, str, int], evidence: Evidence) -> tuple[bool, b
 
 
 def _records_at_headquarters(
-    records: dict[tuple[str, str], int], evidence: Evidence, verdict: Verdict
+    records: dict[tuple[str, str], int], evidence: RunEvidence, verdict: RunVerdict
 ) -> None:
     arrived = {arrival.place for arrival in evidence.headquarters}
     ids = {arrival.id for arrival in evidence.headquarters}
@@ -213,7 +213,7 @@ def _records_at_headquarters(
                 verdict.breach(f"headquarters: {stream} {seq} of {epoch} was committed and never came")
 
 
-def _records_at_desk(records: dict[tuple[str, str], int], evidence: Evidence, verdict: Verdict) -> None:
+def _records_at_desk(records: dict[tuple[str, str], int], evidence: RunEvidence, verdict: RunVerdict) -> None:
     at_desk = {arrival.id for arrival in evidence.desk}
     by_place = {arrival.place: arrival for arrival in evidence.headquarters}
     checked = lost = 0
@@ -248,7 +248,7 @@ def _records_at_desk(records: dict[tuple[str, str], int], evidence: Evidence, ve
                 verdict.breach(f"desk: {arrival.stream} {arrival.seq} was published and not committed")
 
 
-def _local_broker_took_it(event: Arrival, evidence: Evidence) -> str:
+def _local_broker_took_it(event: Arrival, evidence: RunEvidence) -> str:
     """Why the post's own broker, which keeps no files, may have taken an event with it."""
     for one in evidence.disturbances:
         if one.kind != "local-killed":
@@ -269,7 +269,7 @@ def _local_broker_took_it(event: Arrival, evidence: Evidence) -> str:
     return ""
 
 
-def _travellers(evidence: Evidence, verdict: Verdict) -> None:
+def _travellers(evidence: RunEvidence, verdict: RunVerdict) -> None:
     given = {one.number: one for one in evidence.given if one.kind == "traveller"}
     for name, arrivals in (("desk", evidence.desk), ("headquarters", evidence.headquarters)):
         came = {arrival.number for arrival in arrivals}
@@ -286,7 +286,7 @@ def _travellers(evidence: Evidence, verdict: Verdict) -> None:
             verdict.breach(f"{name}: traveller event {one.number} is missing, and nothing was wrong")
 
 
-def _before_commit(evidence: Evidence, verdict: Verdict) -> None:
+def _before_commit(evidence: RunEvidence, verdict: RunVerdict) -> None:
     """What devices said and nobody ever saw: each must have met something that explains it."""
     seen = {arrival.number for arrival in (*evidence.desk, *evidence.headquarters)}
     for one in evidence.given:
@@ -311,7 +311,7 @@ def _before_commit(evidence: Evidence, verdict: Verdict) -> None:
         verdict.excused[f"never committed: {why}"] += 1
 
 
-def _calm(evidence: Evidence, verdict: Verdict) -> None:
+def _calm(evidence: RunEvidence, verdict: RunVerdict) -> None:
     """In a calm nothing at all may be missing, at the desk and in time."""
     came = {arrival.number: arrival for arrival in evidence.desk}
     checked = 0

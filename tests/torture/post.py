@@ -117,7 +117,7 @@ class Disk:
             subprocess.run(["umount", "-l", self.place], check=False)
 
 
-class Way:
+class TcpProxy:
     """The network between the post and headquarters: can be cut, and can stall with everything in it."""
 
     def __init__(self, target: int) -> None:
@@ -144,7 +144,7 @@ class Way:
         """Connections stand; what is sent stays on its way."""
         self._flowing.clear()
 
-    def heal(self) -> None:
+    def restore(self) -> None:
         self._cut = False
         self._flowing.set()
 
@@ -180,7 +180,7 @@ class Way:
                 await sink.drain()
 
     async def close(self) -> None:
-        self.heal()
+        self.restore()
         self.cut()
         if self._server is not None:
             self._server.close()
@@ -191,7 +191,7 @@ class Way:
 
 
 @dataclass
-class Post:
+class TorturedPost:
     """Everything on one side of the readers."""
 
     folder: Path
@@ -213,13 +213,13 @@ class Post:
         self.hq = Mosquitto("persistence true", f"persistence_location {kept}/", "max_queued_messages 0")
         self.local.start()
         self.hq.start()
-        self.way = Way(self.hq.port)
+        self.way = TcpProxy(self.hq.port)
         await self.way.start()
         key = self.folder / "vault.key"
         key.write_bytes(base64.b64encode(os.urandom(32)))
         key.chmod(0o600)
         self._clock = WallClock(self.folder / "clock")
-        self.wires = {lane: SerialLine.at(self._port(lane), look_s=0.005) for lane in self.lanes}
+        self.wires = {lane: SerialLine.open_at(self._port(lane), look_s=0.005) for lane in self.lanes}
         for wire in self.wires.values():
             wire.replug()
         self.process: asyncio.subprocess.Process | None = None
@@ -405,7 +405,7 @@ class Post:
             disturbance.end = boot_s()
 
 
-def clock_is_fit(post: Post) -> str:
+def clock_is_fit(post: TorturedPost) -> str:
     """Why the clock cannot be faked here, or nothing. The boot clock must stay untouched."""
     if LIBRARY is None:
         return "libfaketime is not installed"
@@ -432,7 +432,7 @@ def clock_is_fit(post: Post) -> str:
 async def post_in(folder: Path | None = None, **more: Any) -> Any:
     """A post that is not started yet, in a folder of its own."""
     place = folder or Path(tempfile.mkdtemp(prefix="torture-"))
-    post = Post(place, **more)
+    post = TorturedPost(place, **more)
     await post.open()
     try:
         yield post

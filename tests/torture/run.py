@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from gateway.delivery.outbox import admin as inspect
-from torture.chaos import RATE_PER_S, Speaker, Tormentor, snapshot
-from torture.oracle import Evidence, Verdict, judge
-from torture.post import Disturbance, Post, boot_s, clock_is_fit, post_in
+from torture.chaos import RATE_PER_S, EventSource, FaultInjector, snapshot
+from torture.oracle import RunEvidence, RunVerdict, evaluate
+from torture.post import Disturbance, TorturedPost, boot_s, clock_is_fit, post_in
 from torture.schedule import Fault, calms, plan
-from torture.subscribers import Desk, Headquarters, readers
+from torture.subscribers import DeskSubscriber, HeadquartersSubscriber, readers
 
 HEALED_S = 120.0
 """How long the post has to deliver everything once all is well again."""
@@ -27,7 +27,7 @@ class Result:
     """What a run found."""
 
     seed: int
-    verdict: Verdict
+    verdict: RunVerdict
     done: Counter[str]
     skipped: Counter[str]
     faults: list[Fault]
@@ -77,18 +77,18 @@ async def run(
         async with readers(post) as (desk, headquarters):
             await post.start()
             await post.ready()
-            speaker, tormentor = Speaker(post, seed, per_s), Tormentor(post, seed)
+            speaker, tormentor = EventSource(post, seed, per_s), FaultInjector(post, seed)
             began = boot_s()
             speaking = asyncio.create_task(speaker.run())
             feeling = asyncio.create_task(_feel(post))
             try:
                 await tormentor.run(schedule)
                 await asyncio.sleep(max(0.0, began + seconds - boot_s()))
-                await tormentor.heal()
+                await tormentor.restore()
                 await asyncio.sleep(2)
             finally:
                 feeling.cancel()
-                speaker.hush()
+                speaker.stop()
                 await asyncio.gather(speaking, feeling, return_exceptions=True)
             healed_s = await _delivered(post, desk)
             verdict = await _verdict(post, desk, headquarters, speaker, tormentor, began, seconds)
@@ -99,7 +99,7 @@ async def run(
     return Result(seed, verdict, tormentor.done, tormentor.skipped, schedule, notes)
 
 
-async def _feel(post: Post) -> None:
+async def _feel(post: TorturedPost) -> None:
     """Note when this machine has no time for us: then it had none for the gateway either."""
     loop = asyncio.get_running_loop()
     while True:
@@ -109,14 +109,16 @@ async def _feel(post: Post) -> None:
             post.disturbances.append(Disturbance("starved", boot, boot_s()))
 
 
-async def _delivered(post: Post, desk: Desk) -> float | None:
+async def _delivered(post: TorturedPost, desk: DeskSubscriber) -> float | None:
     """Wait until nothing waits any more; returns how long that took, None when it does not end."""
     began = boot_s()
     quiet = 0
     while boot_s() - began < HEALED_S:
         await asyncio.sleep(0.5)
         with contextlib.suppress(Exception):
-            waiting = await asyncio.to_thread(lambda: sum(c.events for c in inspect.counts(post.outbox)))
+            waiting = await asyncio.to_thread(
+                lambda: sum(c.events for c in inspect.stream_summaries(post.outbox))
+            )
             quiet = quiet + 1 if waiting == 0 and post.running else 0
         if quiet >= 4:
             return boot_s() - began - 2
@@ -124,14 +126,14 @@ async def _delivered(post: Post, desk: Desk) -> float | None:
 
 
 async def _verdict(
-    post: Post,
-    desk: Desk,
-    headquarters: Headquarters,
-    speaker: Speaker,
-    tormentor: Tormentor,
+    post: TorturedPost,
+    desk: DeskSubscriber,
+    headquarters: HeadquartersSubscriber,
+    speaker: EventSource,
+    tormentor: FaultInjector,
     began: float,
     seconds: float,
-) -> Verdict:
+) -> RunVerdict:
     code = await post.end(signal.SIGTERM)
     await asyncio.sleep(1)
     last = await asyncio.to_thread(snapshot, post.outbox)
@@ -141,7 +143,7 @@ async def _verdict(
         for at, entry in post.log
         if entry.get("event") == "worker_ended"
     ]
-    evidence = Evidence(
+    evidence = RunEvidence(
         given=speaker.given,
         desk=desk.arrivals,
         headquarters=headquarters.arrivals,
@@ -153,13 +155,13 @@ async def _verdict(
     )
     with (post.folder / "evidence.pickle").open("wb") as file:
         pickle.dump(evidence, file)
-    verdict = judge(evidence)
-    counts = desk.workstation.counts
+    verdict = evaluate(evidence)
+    counts = desk.workstation.discarded
     took = [s for _, s in post.starts]
     verdict.figures |= {
         "lines a device had no host for": speaker.not_taken,
         "repeated, stale, unreadable at the workstation": (
-            f"{counts.repeated}, {counts.stale}, {counts.unreadable}"
+            f"{counts.duplicates}, {counts.expired}, {counts.unreadable}"
         ),
         "expired, as the gateway told (a killed one tells no more)": sum(desk.expired.values()),
         "dropped, as the gateway told": sum(desk.dropped.values()),

@@ -13,8 +13,8 @@ import statistics
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from torture.chaos import Speaker
-from torture.post import Post, boot_s, post_in
+from torture.chaos import EventSource
+from torture.post import TorturedPost, boot_s, post_in
 from torture.subscribers import readers
 
 PER_S = 50.0
@@ -36,7 +36,7 @@ class Sample:
     descriptors: int
 
 
-def look(post: Post) -> list[Sample]:
+def look(post: TorturedPost) -> list[Sample]:
     """All processes of the gateway, now."""
     at = boot_s()
     found = []
@@ -57,7 +57,7 @@ async def run(
     async with post_in(folder, faked_clock=False) as post, readers(post) as (desk, headquarters):
         await post.start()
         await post.ready()
-        speaker = Speaker(post, seed, per_s)
+        speaker = EventSource(post, seed, per_s)
         speaking = asyncio.create_task(speaker.run())
         began = boot_s()
         reconnect_at, sample_at = began + RECONNECT_S, began + SAMPLE_S
@@ -72,7 +72,7 @@ async def run(
                     reconnects += 1
                     await _reconnect(post, reconnects)
         finally:
-            speaker.hush()
+            speaker.stop()
             await speaking
         # Counters of consumers grow with what they count; what the readers keep is not the gateway's.
         events = len(headquarters.arrivals)
@@ -90,7 +90,7 @@ async def run(
     return lines + table + alone, good and not alone
 
 
-async def _reconnect(post: Post, count: int) -> None:
+async def _reconnect(post: TorturedPost, count: int) -> None:
     """By turns: headquarters is cut off for a moment, the post's own broker restarts, a cable is pulled."""
     match count % 3:
         case 0:
@@ -99,7 +99,7 @@ async def _reconnect(post: Post, count: int) -> None:
         case 1:
             post.way.cut()
             await asyncio.sleep(1)
-            post.way.heal()
+            post.way.restore()
         case 2:
             for wire in post.wires.values():
                 wire.unplug(for_s=1)

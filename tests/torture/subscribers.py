@@ -12,8 +12,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from gateway.client import Received, Workstation
-from torture.post import GATEWAY, SITE, Post, boot_s
+from gateway.client import ReceivedEvent, Workstation
+from torture.post import GATEWAY, SITE, TorturedPost, boot_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Arrival:
 
 
 @dataclass
-class Headquarters:
+class HeadquartersSubscriber:
     """A persistent session at the broker there; keeps everything raw, repetitions too."""
 
     port: int
@@ -45,7 +45,7 @@ class Headquarters:
     odd: list[str] = field(default_factory=list)
     """What no consumer should ever be sent."""
 
-    async def __aenter__(self) -> "Headquarters":
+    async def __aenter__(self) -> "HeadquartersSubscriber":
         self._subscribed = threading.Event()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="hq-reader", protocol=mqtt.MQTTv5)
         lasting = Properties(PacketTypes.CONNECT)
@@ -103,7 +103,7 @@ def _qos1() -> Any:
 
 
 @dataclass
-class Desk:
+class DeskSubscriber:
     """The workstation that people have: `gateway.client.Workstation`, as it is."""
 
     workstation: Workstation
@@ -124,7 +124,7 @@ class Desk:
         """Look at what the gateway says of itself, ten times a second."""
         was: bool | None = None
         while True:
-            connected = self.workstation.connected.is_set()
+            connected = self.workstation.connected_event.is_set()
             if connected is not was:
                 self.connected.append((boot_s(), connected))
                 was = connected
@@ -141,9 +141,9 @@ class Desk:
                 self.untold_action.add(problem.cause)
         for destination in state.report.destinations:
             self.expired[state.session, destination.name] = destination.expired
-        self.dropped[state.session] = state.report.dropped
+        self.dropped[state.session] = state.report.events_dropped
 
-    def _take(self, received: Received) -> None:
+    def _take(self, received: ReceivedEvent) -> None:
         envelope, data = received.envelope, received.data
         number = data.get("number", -1) if isinstance(data, dict) else -1
         self.arrivals.append(
@@ -161,14 +161,14 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def readers(post: Post) -> AsyncIterator[tuple[Desk, Headquarters]]:
+async def readers(post: TorturedPost) -> AsyncIterator[tuple[DeskSubscriber, HeadquartersSubscriber]]:
     """Both, subscribed, while this lasts."""
     workstation = Workstation("127.0.0.1", post.local.port, site=SITE, client_id="desk", session_s=3600)
-    async with Headquarters(post.hq.port) as headquarters, workstation:
-        desk = Desk(workstation)
+    async with HeadquartersSubscriber(post.hq.port) as headquarters, workstation:
+        desk = DeskSubscriber(workstation)
         tasks = [asyncio.create_task(desk.read()), asyncio.create_task(desk.watch())]
         try:
-            await asyncio.wait_for(workstation.connected.wait(), 10)
+            await asyncio.wait_for(workstation.connected_event.wait(), 10)
             yield desk, headquarters
         finally:
             for task in tasks:

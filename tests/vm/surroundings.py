@@ -22,8 +22,8 @@ from simulators.fingerprint.fingers import Finger
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.mrz import Format
 from simulators.passport import AccessIs
-from simulators.passport.keyboard import End, end_strokes, strokes_of
-from simulators.travellers import Travellers
+from simulators.passport.keyboard import EndKey, end_strokes, strokes_of
+from simulators.travellers import TravellerGenerator
 from simulators.usb.keyboard import UsbKeyboard
 from simulators.usb.serial_port import UsbSerialPort
 from simulators.usb.usbip_bus import UsbIpBus
@@ -187,7 +187,7 @@ class Hall:
         self.reader = AccessIs(self.reader_port)  # type: ignore[arg-type]
         self.wedge = UsbKeyboard(0x0DB5, 0x0138, "Access-IS", "OCR315k", "SIM0002")
         self.finger = Uru4000("4500", serial_number="SIM0003")
-        self.travellers = Travellers(7)
+        self.travellers = TravellerGenerator(7)
         self.bus = UsbIpBus()
 
     def tls(self, name: str | None, authority: str = "trust") -> ssl.SSLContext:
@@ -209,7 +209,7 @@ class Hall:
             ):
                 self.bus.connect(BUSIDS[name], device)
             # The first picture of a finger takes a second to draw.
-            await asyncio.to_thread(self.finger.platen.foresee, Finger(5).touch())
+            await asyncio.to_thread(self.finger.platen.render_ahead, Finger(5).touch())
             yield self
 
     def workstation(self, port: int) -> Workstation:
@@ -233,7 +233,7 @@ class Hall:
         strokes = [
             stroke
             for line in self.travellers.document(Format.TD3).lines
-            for stroke in (*strokes_of(line), *end_strokes(End.ENTER))
+            for stroke in (*strokes_of(line), *end_strokes(EndKey.ENTER))
         ]
         return self.wedge.type(strokes)
 

@@ -227,7 +227,7 @@ async def test_events_reach_a_subscriber_with_a_certificate_and_nobody_without(p
     assert read["data"]["trigger"] == "swipe"
     assert (await typed(post))["provenance"] == "simulated"
     began = time.time()
-    post.hall.finger.platen.put(Finger(5).touch())
+    post.hall.finger.platen.place(Finger(5).touch())
     await post.desk.command(f"{LANE}/finger", "capture", {"timeout_s": 120}, expires_s=5, timeout_s=150)
     finger = await post.event("finger.captured", "finger", began, within_s=120)
     assert finger["provenance"] == "simulated"

@@ -8,51 +8,51 @@ in time, and once.
 import asyncio
 from dataclasses import dataclass, field
 
-from drivers.access.osdp.frames import ACK, OUT, POLL, SOM, OsdpFrame, OsdpReader
+from drivers.access.osdp.frames import ACK, OUT, POLL, SOM, OsdpFrame, OsdpFrameReader
 from drivers.command import boot_ns
 
 
 @dataclass(slots=True)
-class Permit:
+class OutputPermit:
     """Leave for one frame OUT."""
 
     deadline_ns: int
     """By the boot clock."""
-    left: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    sent: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Done once the frame has gone through."""
 
 
-class Channel:
+class OsdpChannel:
     """Bytes between libosdp and one reader. `id`, `read`, `write` and `flush` are libosdp's names."""
 
     id = 0
 
     def __init__(self, address: int) -> None:
         self._address = address
-        self._replies = OsdpReader()
+        self._replies = OsdpFrameReader()
         self._heard = bytearray()
         self._asked: int | None = None
         self.to_send = bytearray()
         """What libosdp wants on the wire."""
-        self.permit: Permit | None = None
+        self.permit: OutputPermit | None = None
         self.withheld = False
         """Whether a frame OUT was kept back: libosdp and the reader disagree from now on."""
         self._heard_ns = boot_ns()
         self.last_reply: int | None = None
         """What the reader's last sound frame was."""
-        self.emptied = False
+        self.is_drained = False
         """Whether it once had nothing to tell when asked: what it tells from then on is new."""
 
-    def take(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Take what came from the line. Noise confuses libosdp, so it hears sound frames only."""
         for frame in self._replies.feed(chunk):
             if frame.is_reply and frame.address == self._address:
                 self._heard += frame.wire
                 self._heard_ns, self.last_reply = boot_ns(), frame.code
-                self.emptied |= self._asked == POLL and frame.code == ACK
+                self.is_drained |= self._asked == POLL and frame.code == ACK
 
     @property
-    def silent_s(self) -> float:
+    def silence_s(self) -> float:
         """Seconds since its last sound frame, or since we listen."""
         return (boot_ns() - self._heard_ns) / 1e9
 
@@ -69,16 +69,16 @@ class Channel:
         if frame is None or (frame.code == OUT and not self._may_leave()):
             self.withheld = True
             return len(wire)
-        self._replies.forget()
+        self._replies.clear()
         self._asked = frame.code
         self.to_send += wire
         return len(wire)
 
     def _may_leave(self) -> bool:
         permit = self.permit
-        if permit is None or permit.left.done() or boot_ns() > permit.deadline_ns:
+        if permit is None or permit.sent.done() or boot_ns() > permit.deadline_ns:
             return False
-        permit.left.set_result(None)
+        permit.sent.set_result(None)
         return True
 
     def flush(self) -> None:

@@ -9,19 +9,19 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from drivers.access.commands import TENTH_S, Pulse, Pulsed
-from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
-from drivers.access.osdp.frames import meaning
+from drivers.access.commands import TENTH_S, PulseOutput, PulseOutputResult
+from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.frames import describe_osdp
 from drivers.access.osdp.settings import OsdpSettings, read_key
-from drivers.access.self_test import card_held, reader_steps
-from drivers.command import Call, command
-from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
+from drivers.access.self_test import card_steps, reader_steps
+from drivers.command import Invocation, command
+from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Observation
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 if TYPE_CHECKING:
-    from drivers.access.osdp.panel import Panel
+    from drivers.access.osdp.panel import ControlPanel
 
 TICK_S = 0.02
 """How often libosdp is called where nothing comes, in seconds; it asks for 0.05 at most."""
@@ -30,8 +30,8 @@ CARD, STATUS = 1, 4
 INPUTS, OUTPUTS, LOCAL = 0, 1, 2
 """Kinds of status: osdp_status_report_type."""
 FORMATS = {0: CardFormat.RAW, 1: CardFormat.WIEGAND}
-INSECURE = Status(
-    Condition.DEGRADED,
+INSECURE_STATUS = Status(
+    StateCode.DEGRADED,
     Cause.INSECURE,
     "The reader has its key, and the post would still hand it to any other.",
     Action.CONFIGURE,
@@ -44,20 +44,20 @@ class Osdp(Driver[OsdpSettings]):
 
     family = Family.CARD_READER
     settings_model = OsdpSettings
-    scrubber = "drivers.anonymize.osdp:osdp"
-    says: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
-    checks = (CheckLevel.INTERNAL, CheckLevel.INTERACTIVE)
-    meaning = staticmethod(meaning)
+    anonymizer = "drivers.anonymize.osdp:osdp"
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (CardRead, ReaderStatus)
+    self_test_levels = (SelfTestLevel.INTERNAL, SelfTestLevel.INTERACTIVE)
+    describe_chunk = staticmethod(describe_osdp)
 
-    panel: "Panel"
+    panel: "ControlPanel"
     _working: asyncio.Task[None] | None = None
-    _told = UNTOLD
+    _told = UNKNOWN_STATUS
     """How the reader is, as it said last."""
 
     async def open(self) -> Identity:
         """Open the line and wait until the reader is online; raises LinkError."""
         try:
-            from drivers.access.osdp.panel import Panel
+            from drivers.access.osdp.panel import ControlPanel
         except ImportError as error:
             raise LinkError(
                 Cause.DRIVER_ERROR,
@@ -68,8 +68,10 @@ class Osdp(Driver[OsdpSettings]):
         settings = self.settings
         key = None if settings.key_file is None else read_key(settings.key_file)
         self.link = await self.links.serial(settings)
-        self.panel = Panel(self.link.write, settings.address, key, settings.security, settings.silent_s)
-        while not self.panel.online:
+        self.panel = ControlPanel(
+            self.link.write, settings.address, key, settings.security, settings.offline_after_s
+        )
+        while not self.panel.is_online:
             await self._turn()
         self._news = asyncio.Event()
         self._working = asyncio.create_task(self._work())
@@ -104,15 +106,15 @@ class Osdp(Driver[OsdpSettings]):
                 chunk = await self.link.read()
         except TimeoutError:
             return
-        self.panel.channel.take(chunk)
+        self.panel.channel.feed(chunk)
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame | Status]:
         """Yield cards, and how the reader is: once, then at every change."""
         assert self._working is not None
-        status = self._told = UNTOLD
+        status = self._told = UNKNOWN_STATUS
         yield status
         if self.settings.security == "install":
-            yield INSECURE
+            yield INSECURE_STATUS
         while True:
             await self._news.wait()
             self._news.clear()
@@ -134,10 +136,10 @@ class Osdp(Driver[OsdpSettings]):
             if self._working.done():
                 await self._working
 
-    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """Tell how the reader is; interactive: a card is held to it."""
-        if trial.level is CheckLevel.INTERACTIVE:
-            yield await card_held(trial)
+        if trial.level is SelfTestLevel.INTERACTIVE:
+            yield await card_steps(trial)
             return
         for step in reader_steps(self._told, secure=self.settings.security == "secure"):
             yield step
@@ -145,28 +147,28 @@ class Osdp(Driver[OsdpSettings]):
     def _condition(self, status: ReaderStatus) -> Status:
         if status.tampered:
             return Status(
-                Condition.DEGRADED,
+                StateCode.DEGRADED,
                 Cause.TAMPERED,
                 "The reader's housing is open, or it was torn off.",
                 Action.CALL,
                 "Look at the reader before you trust it again.",
             )
-        if status.power_failed:
+        if status.power_failure:
             return Status(
-                Condition.DEGRADED,
+                StateCode.DEGRADED,
                 Cause.DEVICE_FAULT,
                 "The reader says that its supply fails.",
                 Action.CALL,
                 "Check its power supply.",
             )
-        return INSECURE if self.settings.security == "install" else Status(Condition.ONLINE)
+        return INSECURE_STATUS if self.settings.security == "install" else Status(StateCode.ONLINE)
 
-    @command(moves=True)
-    async def pulse(self, request: Pulse, call: Call) -> Pulsed:
+    @command(is_movement=True)
+    async def pulse(self, request: PulseOutput, call: Invocation) -> PulseOutputResult:
         """Switch an output on for a while, which the reader ends by itself."""
-        tenths = max(1, round(request.for_s / TENTH_S))
+        tenths = max(1, round(request.duration_s / TENTH_S))
         await self.panel.pulse(request.output, tenths, call)
-        return Pulsed(output=request.output, for_s=tenths / 10)
+        return PulseOutputResult(output=request.output, duration_s=tenths / 10)
 
 
 def _card(told: dict[str, Any]) -> CardRead:
@@ -194,4 +196,4 @@ def _changed(status: ReaderStatus, what: int, report: bytes) -> ReaderStatus:
 
 
 def _well(status: ReaderStatus) -> tuple[bool, bool]:
-    return bool(status.tampered), bool(status.power_failed)
+    return bool(status.tampered), bool(status.power_failure)

@@ -59,13 +59,13 @@ class OsdpFrame:
         return cls(address & ~REPLY, bool(address & REPLY), frame[at], frame)
 
 
-class OsdpReader:
+class OsdpFrameReader:
     """Sound frames out of a stream of bytes; what lies between them is passed over."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.clear()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin anew, as with every question: half a frame would swallow the answers that follow it."""
         self._held = b""
 
@@ -86,9 +86,9 @@ class OsdpReader:
         self._held = b""
 
 
-def meaning(_direction: Direction, chunk: bytes) -> str:
+def describe_osdp(_direction: Direction, chunk: bytes) -> str:
     """Which frames a chunk holds, by their names."""
     return ", ".join(
         (REPLIES if frame.is_reply else COMMANDS).get(frame.code, f"code {frame.code:02x}")
-        for frame in OsdpReader().feed(chunk)
+        for frame in OsdpFrameReader().feed(chunk)
     )

@@ -7,29 +7,29 @@ from typing import Any
 
 import osdp_sys
 
-from drivers.access.osdp.channel import Channel, Permit
+from drivers.access.osdp.channel import OsdpChannel, OutputPermit
 from drivers.access.osdp.frames import NAK
 from drivers.access.osdp.settings import Security
-from drivers.command import Call, Failed, Reason, Refused
+from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
 from drivers.links.link import Action, Cause, LinkError
 
-ONLY = 0
+READER_INDEX = 0
 """The number of the only reader on this line."""
-STEPS = 3
+REFRESHES_PER_QUESTION = 3
 """From an answer to the next question libosdp goes so many steps, one a call."""
 STALE_S = 0.35
 """A reader is asked every 50 ms and answers within 200 ms: one that has not is not there just now."""
-BEGIN_S = 0.6
+QUEUE_TIMEOUT_S = 0.6
 """How long a command may wait for its turn on the line, in seconds."""
-ANSWER_S = 0.6
+RESPONSE_TIMEOUT_S = 0.6
 """How long its answer may take, in seconds; libosdp would send it again after 1.0 s."""
-ON_FOR_NOW = 5
+TEMPORARY_ON = 5
 """Control code of OUT: on, and back when the timer ends."""
-TIMED = frozenset({3, 4})
+TIMER_COMPLIANCE_LEVELS = frozenset({3, 4})
 """Compliance levels of outputs that have a timer."""
 
 
-class Panel:
+class ControlPanel:
     """One reader behind a channel. A new one is made for every open, so no queue lives on."""
 
     def __init__(
@@ -45,10 +45,10 @@ class Panel:
         self._silent_s = silent_s
         self._done: asyncio.Future[int] | None = None
         self._failure: LinkError | None = None
-        self.was_online = False
+        self.has_been_online = False
         self.events: deque[dict[str, Any]] = deque()
         """What libosdp has told and nobody has taken."""
-        self.channel = Channel(address)
+        self.channel = OsdpChannel(address)
         osdp_sys.set_loglevel(osdp_sys.LOG_EMERG)
         flags = osdp_sys.FLAG_ENABLE_NOTIFICATION
         if security == "secure":
@@ -74,7 +74,7 @@ class Panel:
         self._panel.set_command_completion_callback(self._completed)
 
     @property
-    def online(self) -> bool:
+    def is_online(self) -> bool:
         """Whether it answers, over a secure channel unless it may do without."""
         safe = self._security == "clear" or bool(self._panel.sc_status())
         return bool(self._panel.status()) and safe
@@ -82,28 +82,28 @@ class Panel:
     @property
     def identity(self) -> dict[str, int]:
         """What it says it is: vendor_code, model, version, serial_number, firmware_version."""
-        told: dict[str, int] = self._panel.get_pd_id(ONLY)
+        told: dict[str, int] = self._panel.get_pd_id(READER_INDEX)
         return told
 
     def capability(self, code: int) -> tuple[int, int]:
         """How well it can do something, and how many it has of it."""
-        level, count = self._panel.check_capability(ONLY, code)
+        level, count = self._panel.check_capability(READER_INDEX, code)
         return level, count
 
     async def work(self) -> None:
         """Let libosdp hear what has come and say what it will; raises LinkError once the reader is lost."""
-        for _ in range(STEPS):
+        for _ in range(REFRESHES_PER_QUESTION):
             self._panel.refresh()
             if self.channel.to_send:
                 wire = bytes(self.channel.to_send)
                 self.channel.to_send.clear()
                 await self._send(wire)
-        self.was_online |= self.online
+        self.has_been_online |= self.is_online
         if self.channel.withheld:
             self._fail(_unanswered())
-        elif self.channel.silent_s > self._silent_s:
+        elif self.channel.silence_s > self._silent_s:
             self._fail(_absent() if self.channel.last_reply is None else _silent())
-        elif self._panel.status() and not self.online:
+        elif self._panel.status() and not self.is_online:
             # While a reader is given its key, libosdp would also do without a secure channel.
             self._fail(self._why_offline())
         if self._failure is not None:
@@ -113,25 +113,29 @@ class Panel:
         """The first thing that goes wrong is the cause of the others."""
         self._failure = self._failure or failure
 
-    async def pulse(self, output: int, tenths: int, call: Call) -> None:
+    async def pulse(self, output: int, tenths: int, call: Invocation) -> None:
         """Switch an output on for so many tenths of a second, with one frame.
 
         Raises Refused while nothing has left, Failed where the reader says no, and LinkError where it says
         nothing.
         """
-        if call.left_s <= 0:
-            raise Refused(Reason.EXPIRED, "It came too late.")
+        if call.remaining_s <= 0:
+            raise CommandRefusal(RefusalReason.EXPIRED, "It came too late.")
         level, outputs = self.capability(osdp_sys.CAP_OUTPUT_CONTROL)
         if output >= outputs:
-            raise Refused(Reason.NOT_SUPPORTED, f"The reader has {outputs} outputs, counted from 0.")
-        if level not in TIMED:
-            raise Refused(Reason.NOT_SUPPORTED, "Its outputs have no timer: they would stay on if we died.")
-        if not self.online or self.channel.silent_s > STALE_S:
-            raise Refused(Reason.TIMED_OUT, "The reader does not answer just now.")
+            raise CommandRefusal(
+                RefusalReason.NOT_SUPPORTED, f"The reader has {outputs} outputs, counted from 0."
+            )
+        if level not in TIMER_COMPLIANCE_LEVELS:
+            raise CommandRefusal(
+                RefusalReason.NOT_SUPPORTED, "Its outputs have no timer: they would stay on if we died."
+            )
+        if not self.is_online or self.channel.silence_s > STALE_S:
+            raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not answer just now.")
         if self.channel.permit is not None:
-            raise Refused(Reason.BUSY, "Another output is being switched.")
+            raise CommandRefusal(RefusalReason.BUSY, "Another output is being switched.")
         self._done = asyncio.get_running_loop().create_future()
-        self.channel.permit = permit = Permit(call.deadline_ns)
+        self.channel.permit = permit = OutputPermit(call.deadline_ns)
         try:
             self._submit(output, tenths)
             await self.work()
@@ -139,30 +143,30 @@ class Panel:
             await self._answer(self._done)
         finally:
             self.channel.permit = None
-            self._panel.flush_commands(ONLY)
+            self._panel.flush_commands(READER_INDEX)
 
     def _submit(self, output: int, tenths: int) -> None:
         order = {
             "command": osdp_sys.CMD_OUTPUT,
             "output_no": output,
-            "control_code": ON_FOR_NOW,
+            "control_code": TEMPORARY_ON,
             "timer_count": tenths,
         }
-        if not self._panel.submit_command(ONLY, order):
-            raise Refused(Reason.TIMED_OUT, "The reader does not answer just now.")
+        if not self._panel.submit_command(READER_INDEX, order):
+            raise CommandRefusal(RefusalReason.TIMED_OUT, "The reader does not answer just now.")
 
-    async def _leave(self, permit: Permit, call: Call) -> None:
+    async def _leave(self, permit: OutputPermit, call: Invocation) -> None:
         """Wait until the frame has left."""
         try:
-            async with asyncio.timeout(min(BEGIN_S, call.left_s)):
-                await permit.left
+            async with asyncio.timeout(min(QUEUE_TIMEOUT_S, call.remaining_s)):
+                await permit.sent
         except TimeoutError:
-            raise Refused(Reason.EXPIRED, "The line was not free in time.") from None
+            raise CommandRefusal(RefusalReason.EXPIRED, "The line was not free in time.") from None
 
     async def _answer(self, done: "asyncio.Future[int]") -> None:
         """Wait for what the reader says to it."""
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(RESPONSE_TIMEOUT_S):
                 status = await done
         except TimeoutError:
             self._fail(failure := _unanswered())
@@ -170,8 +174,8 @@ class Panel:
         if status == osdp_sys.COMPLETION_OK:
             return
         if self.channel.last_reply == NAK:
-            raise Failed(Reason.DEVICE_REFUSED, "The reader answered that it will not.")
-        raise Failed(Reason.LINK_FAILED, "What the reader answered makes no sense.")
+            raise CommandFailure(RefusalReason.DEVICE_REFUSED, "The reader answered that it will not.")
+        raise CommandFailure(RefusalReason.LINK_FAILED, "What the reader answered makes no sense.")
 
     def _completed(self, _reader: int, _command: dict[str, Any], status: int) -> None:
         if self._done is not None and not self._done.done():
@@ -182,20 +186,20 @@ class Panel:
             case {"event": osdp_sys.EVENT_NOTIFICATION, "type": kind, "arg0": 0}:
                 if kind == osdp_sys.EVENT_NOTIFICATION_PD_STATUS:
                     self._fail(self._why_offline())
-                elif kind == osdp_sys.EVENT_NOTIFICATION_SC_STATUS and self.was_online:
+                elif kind == osdp_sys.EVENT_NOTIFICATION_SC_STATUS and self.has_been_online:
                     self._fail(_restarted())
             case {"event": osdp_sys.EVENT_NOTIFICATION}:
                 pass
             case _:
                 # libosdp 3.2.9 never frees what it hands over here: what is left in it must not be a card.
-                self.events.append(event | {"held": not self.channel.emptied})
+                self.events.append(event | {"held": not self.channel.is_drained})
                 event.clear()
         return 0
 
     def _why_offline(self) -> LinkError:
         if self.channel.last_reply is None:
             return _absent()
-        if self.was_online or self._security == "clear":
+        if self.has_been_online or self._security == "clear":
             return _silent()
         if not self.capability(osdp_sys.CAP_COMMUNICATION_SECURITY)[0] & 1:
             return LinkError(

@@ -29,7 +29,7 @@ class OsdpSettings(SerialSettings):
         "installation mode is given the key first. clear: no secure channel.",
         examples=["secure"],
     )
-    silent_s: float = Field(
+    offline_after_s: float = Field(
         2.5,
         ge=0.3,
         le=8,

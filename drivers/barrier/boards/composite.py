@@ -4,7 +4,7 @@ from drivers.barrier.board import Board
 from drivers.driver import Identity
 
 
-class Joined:
+class CompositeBoard:
     """Two boards as one. See `Board`. The second's inputs are counted on after the first's."""
 
     def __init__(self, first: Board, inputs_from: Board) -> None:
@@ -13,8 +13,8 @@ class Joined:
         self.relays = first.relays
         self.inputs = first.inputs + inputs_from.inputs
         self.pulse_end = first.pulse_end
-        self.released_within_s = first.released_within_s
-        self.answer_within_s = max(first.answer_within_s, inputs_from.answer_within_s)
+        self.release_timeout_s = first.release_timeout_s
+        self.response_timeout_s = max(first.response_timeout_s, inputs_from.response_timeout_s)
 
     async def open(self) -> Identity:
         """See `Board`; who it is, is who works the relays."""
@@ -22,21 +22,21 @@ class Joined:
         await self._second.open()
         return identity
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """See `Board`: one question to each."""
-        return (*await self._first.sense(), *await self._second.sense())
+        return (*await self._first.read_inputs(), *await self._second.read_inputs())
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         """See `Board`."""
-        return await self._first.closed_relays()
+        return await self._first.read_relays()
 
-    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
         """See `Board`."""
-        await self._first.pulse(relay, for_s, urgent=urgent)
+        await self._first.pulse_relay(relay, for_s, urgent=urgent)
 
-    async def release(self) -> None:
+    async def open_all_relays(self) -> None:
         """See `Board`."""
-        await self._first.release()
+        await self._first.open_all_relays()
 
     async def close(self) -> None:
         """See `Board`."""

@@ -4,11 +4,16 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.barrier.board import Board, DeviceRefused, PulseEnd
-from drivers.barrier.boards.modbus_board import BoardTimed, HostTimedModbus, ModbusBoard, ModbusBoardSettings
+from drivers.barrier.board import Board, BoardRefused, PulseEnd
+from drivers.barrier.boards.modbus_board import (
+    BoardTimedModbus,
+    HostTimedModbus,
+    ModbusBoard,
+    ModbusBoardSettings,
+)
 from drivers.driver import Identity
-from drivers.links.factory import Links
-from drivers.links.modbus.pdu import Function, ReadBits, ReadRegisters, Write
+from drivers.links.factory import LinkFactory
+from drivers.links.modbus.pdu import Function, ReadBits, ReadRegisters, WriteSingle
 
 _WORD_BITS = 16
 
@@ -20,23 +25,23 @@ class GenericSettings(ModbusBoardSettings):
     name: str = Field("Modbus board", description="Make and model, for people to read.", max_length=60)
     relays: int = Field(8, ge=0, le=64, description="How many relays it has.", examples=[8])
     inputs: int = Field(8, ge=1, le=64, description="How many inputs it has.", examples=[8])
-    relays_at: int = Field(0, ge=0, le=0xFFFF, description="Address of the first relay's coil.")
-    inputs_at: int = Field(0, ge=0, le=0xFFFF, description="Address of the first input.")
-    inputs_as: Literal["discrete-inputs", "coils", "input-register", "holding-register"] = Field(
+    relay_address: int = Field(0, ge=0, le=0xFFFF, description="Address of the first relay's coil.")
+    input_address: int = Field(0, ge=0, le=0xFFFF, description="Address of the first input.")
+    input_table: Literal["discrete-inputs", "coils", "input-register", "holding-register"] = Field(
         "discrete-inputs", description="A bit each, or all of them in registers of 16, the lowest bit first."
     )
-    pulse_at: int | None = Field(
+    pulse_address: int | None = Field(
         None,
         ge=0,
         le=0xFFFF,
         description="The board times pulses: address of the first relay's time, which closes the relay.",
         examples=[0x0200],
     )
-    pulse_by: Literal["coil", "register"] = Field(
+    pulse_write: Literal["coil", "register"] = Field(
         "register", description="How that is written: function 05 with the time as its value, or function 06."
     )
     pulse_unit_s: float = Field(0.1, gt=0, le=0.5, description="What 1 means there, in seconds.")
-    watchdog_at: int | None = Field(
+    watchdog_address: int | None = Field(
         None,
         ge=0,
         le=0xFFFF,
@@ -50,51 +55,56 @@ class GenericSettings(ModbusBoardSettings):
 
     @model_validator(mode="after")
     def _ends_its_pulses(self) -> Self:
-        if self.relays and (self.pulse_at is None) == (self.watchdog_at is None):
+        if self.relays and (self.pulse_address is None) == (self.watchdog_address is None):
             raise ValueError(
                 "nothing is said to end a pulse when the gateway is dead, or two things; write `pulse_at` if "
                 "the board times pulses, or `watchdog_at` if it opens relays when it hears nothing, not both"
             )
-        if self.inputs_as == "coils" and not self._apart:
+        if self.input_table == "coils" and not self._apart:
             raise ValueError("relays and inputs are the same coils; correct `inputs_at` or `relays_at`")
         return self
 
     @property
     def _apart(self) -> bool:
         return (
-            self.inputs_at >= self.relays_at + self.relays or self.relays_at >= self.inputs_at + self.inputs
+            self.input_address >= self.relay_address + self.relays
+            or self.relay_address >= self.input_address + self.inputs
         )
 
-    def board(self, links: Links) -> Board:
+    def build(self, links: LinkFactory) -> Board:
         """See `BoardSettings`."""
         if not self.relays:
-            return GenericInputs(self, links)
-        return GenericTimed(self, links) if self.pulse_at is not None else GenericWatched(self, links)
+            return GenericInputBoard(self, links)
+        return (
+            GenericBoardTimed(self, links)
+            if self.pulse_address is not None
+            else GenericWatchdogBoard(self, links)
+        )
 
-    def pulse(self, relay: int, for_s: float) -> Write:
+    def pulse(self, relay: int, for_s: float) -> WriteSingle:
         """The frame of a pulse."""
         units = max(1, round(for_s / self.pulse_unit_s))
-        assert self.pulse_at is not None
+        assert self.pulse_address is not None
         assert 0 <= relay < self.relays
         # FF00 and 0000 in a coil would be on for ever, and off.
-        assert units <= (0x7FFF if self.pulse_by == "coil" else 0xFFFF)
-        by = Function.WRITE_COIL if self.pulse_by == "coil" else Function.WRITE_REGISTER
-        return Write(by, self.pulse_at + relay, units)
+        assert units <= (0x7FFF if self.pulse_write == "coil" else 0xFFFF)
+        by = Function.WRITE_COIL if self.pulse_write == "coil" else Function.WRITE_REGISTER
+        return WriteSingle(by, self.pulse_address + relay, units)
 
 
-class _Mapped(ModbusBoard[GenericSettings]):
+class _GenericBoard(ModbusBoard[GenericSettings]):
     """Relays and inputs where the map has them."""
 
-    def __init__(self, settings: GenericSettings, links: Links) -> None:
+    def __init__(self, settings: GenericSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self.relays, self.relays_at = settings.relays, settings.relays_at
-        self.inputs, self.inputs_at = settings.inputs, settings.inputs_at
+        self.relays, self.relays_at = settings.relays, settings.relay_address
+        self.inputs, self.inputs_at = settings.inputs, settings.input_address
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """See `Board`."""
-        kind = self.settings.inputs_as
+        kind = self.settings.input_table
         if kind == "discrete-inputs":
-            return await super().sense()
+            return await super().read_inputs()
         if kind == "coils":
             return await self._ask(ReadBits(Function.READ_COILS, self.inputs_at, self.inputs), "its inputs")
         by = Function.READ_INPUT_REGISTERS if kind == "input-register" else Function.READ_HOLDING_REGISTERS
@@ -102,62 +112,62 @@ class _Mapped(ModbusBoard[GenericSettings]):
         told = await self._ask(ReadRegisters(by, self.inputs_at, words), "its inputs")
         return tuple(bool(told[n // _WORD_BITS] >> n % _WORD_BITS & 1) for n in range(self.inputs))
 
-    async def _who(self) -> Identity:
-        await self.sense()
+    async def _identify(self) -> Identity:
+        await self.read_inputs()
         return Identity(model=self.settings.name)
 
 
-class GenericInputs(_Mapped):
+class GenericInputBoard(_GenericBoard):
     """One that has inputs alone, beside a board with relays. See `Board`."""
 
-    pulse_end = PulseEnd.NOTHING
-    released_within_s = 0.0
+    pulse_end = PulseEnd.NONE
+    release_timeout_s = 0.0
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         """See `Board`."""
         return ()
 
-    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:  # noqa: ARG002
+    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:  # noqa: ARG002
         """It cannot."""
-        raise DeviceRefused("It has no relays.")
+        raise BoardRefused("It has no relays.")
 
-    async def release(self) -> None:
+    async def open_all_relays(self) -> None:
         """See `Board`."""
 
     async def close(self) -> None:
         """See `Board`."""
 
 
-class GenericTimed(BoardTimed[GenericSettings], _Mapped):
+class GenericBoardTimed(BoardTimedModbus[GenericSettings], _GenericBoard):
     """One that times pulses. See `Board`."""
 
-    def __init__(self, settings: GenericSettings, links: Links) -> None:
+    def __init__(self, settings: GenericSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self.released_within_s = settings.pulse_unit_s
+        self.release_timeout_s = settings.pulse_unit_s
 
-    def _pulse(self, relay: int, for_s: float) -> Write:
+    def _pulse(self, relay: int, for_s: float) -> WriteSingle:
         return self.settings.pulse(relay, for_s)
 
 
-class GenericWatched(HostTimedModbus[GenericSettings], _Mapped):
+class GenericWatchdogBoard(HostTimedModbus[GenericSettings], _GenericBoard):
     """One with a watchdog. See `Board`."""
 
     pulse_end = PulseEnd.WATCHDOG
 
-    def __init__(self, settings: GenericSettings, links: Links) -> None:
+    def __init__(self, settings: GenericSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self.released_within_s = settings.watchdog_s
+        self.release_timeout_s = settings.watchdog_s
 
-    async def _who(self) -> Identity:
-        address, wanted_s = self.settings.watchdog_at, self.settings.watchdog_s
+    async def _identify(self) -> Identity:
+        address, wanted_s = self.settings.watchdog_address, self.settings.watchdog_s
         unit_s = self.settings.watchdog_unit_s
         assert address is not None
         register = ReadRegisters(Function.READ_HOLDING_REGISTERS, address, 1)
         (units,) = await self._ask(register, "its watchdog")
         if units == 0 or units * unit_s > wanted_s:
             found = "is off" if units == 0 else f"waits {units * unit_s:g} seconds"
-            raise self.not_set_up(
+            raise self.not_configured_error(
                 f"has a watchdog that {found}; `watchdog_s` says {wanted_s:g}",
                 f"Write {max(1, int(wanted_s / unit_s))} to holding register {address}.",
             )
-        return await super()._who()
+        return await super()._identify()

@@ -12,22 +12,22 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from drivers.barrier.board import BoardSettings, PulseEnd
-from drivers.barrier.boards.host_timed import HostTimed
-from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.barrier.boards.host_timed import HostTimedBoard
+from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.gpio import GpioLink, GpioSettings
-from drivers.links.request_queue import Withdrawn
+from drivers.links.request_queue import RequestCancelled
 
-ANSWER_WITHIN_S = 0.05
-RELEASED_WITHIN_S = 0.1
+RESPONSE_TIMEOUT_S = 0.05
+RELEASE_TIMEOUT_S = 0.1
 
 
-class GpioBoardSettings(GpioSettings, TimeRelay, BoardSettings):
+class GpioBoardSettings(GpioSettings, TimeRelaySettings, BoardSettings):
     """Relays and inputs at a GPIO chip."""
 
     model: Literal["gpio"]
-    released_on_death: bool = Field(
+    released_on_kill: bool = Field(
         False,
         description="It has been tried: the relays open when the process that holds the lines is killed.",
         examples=[True],
@@ -35,7 +35,7 @@ class GpioBoardSettings(GpioSettings, TimeRelay, BoardSettings):
 
     @model_validator(mode="after")
     def _ends_its_pulses(self) -> Self:
-        if self.outputs and not self.released_on_death and self.time_relay_s is None:
+        if self.outputs and not self.released_on_kill and self.time_relay_s is None:
             raise ValueError(
                 "nothing is known to open a relay when the gateway dies; try it with this chip (gpioset, "
                 "kill it, look) and write `released_on_death = true`, or wire a time relay and write "
@@ -43,26 +43,26 @@ class GpioBoardSettings(GpioSettings, TimeRelay, BoardSettings):
             )
         return self
 
-    def board(self, links: Links) -> "Gpio":
+    def build(self, links: LinkFactory) -> "GpioBoard":
         """See `BoardSettings`."""
-        return Gpio(self, links)
+        return GpioBoard(self, links)
 
 
-class Gpio(HostTimed):
+class GpioBoard(HostTimedBoard):
     """The lines as a board. See `Board`. Opening puts all outputs out inactive: there is no other way."""
 
-    answer_within_s = ANSWER_WITHIN_S
+    response_timeout_s = RESPONSE_TIMEOUT_S
 
-    def __init__(self, settings: GpioBoardSettings, links: Links) -> None:
+    def __init__(self, settings: GpioBoardSettings, links: LinkFactory) -> None:
         super().__init__()
         self.settings = settings
         self.links = links
         self.relays, self.inputs = len(settings.outputs), len(settings.inputs)
-        if settings.time_relay_s is None and settings.released_on_death:
+        if settings.time_relay_s is None and settings.released_on_kill:
             # The kernel is the watchdog: it waits for nothing.
-            self.pulse_end, self.released_within_s = PulseEnd.WATCHDOG, RELEASED_WITHIN_S
+            self.pulse_end, self.release_timeout_s = PulseEnd.WATCHDOG, RELEASE_TIMEOUT_S
         else:
-            self.pulse_end, self.released_within_s = settings.pulse_end, settings.released_within_s
+            self.pulse_end, self.release_timeout_s = settings.pulse_end, settings.release_timeout_s
         self._link: GpioLink
 
     async def open(self) -> Identity:
@@ -70,21 +70,21 @@ class Gpio(HostTimed):
         self._link = await self.links.gpio(self.settings)
         return Identity(model=self._link.label or "GPIO chip")
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """See `Board`."""
-        self._usable()
+        self._raise_if_stuck()
         return self._link.read()
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         """See `Board`."""
-        self._usable()
+        self._raise_if_stuck()
         return self._link.read_back()
 
     async def close(self) -> None:
         """See `Board`."""
-        await self._let_go()
+        await self._open_on_close()
 
-    async def _switch(
+    async def _switch_relay(
         self,
         relay: int,
         closed: bool,
@@ -93,8 +93,8 @@ class Gpio(HostTimed):
         wanted: Callable[[], bool],
     ) -> None:
         if not wanted():
-            raise Withdrawn
-        self._link.put_out([(relay, closed)])
+            raise RequestCancelled
+        self._link.write([(relay, closed)])
 
     async def _open_all(self) -> None:
-        self._link.put_out([(relay, False) for relay in range(self.relays)])
+        self._link.write([(relay, False) for relay in range(self.relays)])

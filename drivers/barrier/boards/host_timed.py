@@ -5,14 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 
-from drivers.barrier.board import DeviceRefused
+from drivers.barrier.board import BoardRefused
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.request_queue import Withdrawn
+from drivers.links.request_queue import RequestCancelled
 
-OVERTAKEN = "Its turn came after a release, which called it off: nothing was sent."
+CANCELLED_BY_RELEASE = "Its turn came after a release, which called it off: nothing was sent."
 
 
-class HostTimed(ABC):
+class HostTimedBoard(ABC):
     """A board whose relays we close and open again: a frame for each, and none twice.
 
     A relay that is told to open and does not say that it has, is told once more by the frame that opens all.
@@ -22,13 +22,15 @@ class HostTimed(ABC):
 
     def __init__(self) -> None:
         self._releases = 0
-        self._ours: set[int] = set()
+        self._closed_by_us: set[int] = set()
         """Relays that a frame of ours has closed, or may have."""
         self._ends: dict[int, asyncio.Task[None]] = {}
         self._stuck: LinkError | None = None
 
     @abstractmethod
-    async def _switch(self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]) -> None:
+    async def _switch_relay(
+        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+    ) -> None:
         """Close or open one relay with one frame, if it is still `wanted` when that is sent.
 
         Raises Withdrawn, DeviceRefused and LinkError.
@@ -38,85 +40,85 @@ class HostTimed(ABC):
     async def _open_all(self) -> None:
         """Open every relay, urgently, with as few frames as can be; raises DeviceRefused and LinkError."""
 
-    def _usable(self) -> None:
+    def _raise_if_stuck(self) -> None:
         """Raise LinkError once a relay did not open."""
         if self._stuck is not None:
             raise self._stuck
 
-    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
         """See `Board`."""
-        self._usable()
+        self._raise_if_stuck()
         releases = self._releases
-        going_on = relay in self._ours
+        going_on = relay in self._closed_by_us
 
         def go() -> bool:
             if releases != self._releases:
                 return False
             if end := self._ends.pop(relay, None):
                 end.cancel()
-            self._ours.add(relay)
+            self._closed_by_us.add(relay)
             return True
 
         try:
-            await self._switch(relay, True, urgent=urgent, wanted=go)
-        except Withdrawn:
-            raise DeviceRefused(OVERTAKEN) from None
-        except DeviceRefused:
+            await self._switch_relay(relay, True, urgent=urgent, wanted=go)
+        except RequestCancelled:
+            raise BoardRefused(CANCELLED_BY_RELEASE) from None
+        except BoardRefused:
             if not going_on:
-                self._ours.discard(relay)
+                self._closed_by_us.discard(relay)
             raise
         finally:
             # Also when no answer came, or nobody waits for it any more: it may have closed. And also when
             # this one was refused while an earlier one went on, whose end has been called off for it.
-            if relay in self._ours and releases == self._releases:
+            if relay in self._closed_by_us and releases == self._releases:
                 self._ends[relay] = asyncio.create_task(self._end(relay, for_s), name="end of a pulse")
 
     async def _end(self, relay: int, after_s: float) -> None:
         await asyncio.sleep(after_s)
         try:
             try:
-                await self._switch(relay, False, urgent=True, wanted=lambda: True)
-            except (DeviceRefused, LinkError):
+                await self._switch_relay(relay, False, urgent=True, wanted=lambda: True)
+            except (BoardRefused, LinkError):
                 await self._open_all()
-        except (DeviceRefused, LinkError):
+        except (BoardRefused, LinkError):
             self._stuck = _did_not_open(relay)
         else:
-            self._ours.discard(relay)
+            self._closed_by_us.discard(relay)
         finally:
             if self._ends.get(relay) is asyncio.current_task():
                 del self._ends[relay]
 
-    async def release(self) -> None:
+    async def open_all_relays(self) -> None:
         """See `Board`."""
-        self._usable()
+        self._raise_if_stuck()
         self._releases += 1
-        await self._forget()
-        ours = set(self._ours)
+        await self._cancel_pulses()
+        ours = set(self._closed_by_us)
         try:
             await self._open_all()
-        except (DeviceRefused, LinkError):
+        except (BoardRefused, LinkError):
             if ours:
                 self._stuck = _did_not_open(min(ours))
             raise
-        self._ours -= ours
+        self._closed_by_us -= ours
 
-    async def _let_go(self) -> None:
+    async def _open_on_close(self) -> None:
         """The end: open what a pulse of ours still keeps closed, if the board can be told."""
         self._releases += 1
-        await self._forget()
-        if self._ours and self._stuck is None:
-            with suppress(DeviceRefused, LinkError):
+        await self._cancel_pulses()
+        if self._closed_by_us and self._stuck is None:
+            with suppress(BoardRefused, LinkError):
                 await self._open_all()
-        self._ours.clear()
+        self._closed_by_us.clear()
 
-    async def _forget(self) -> None:
+    async def _cancel_pulses(self) -> None:
         ends, self._ends = list(self._ends.values()), {}
         for end in ends:
             end.cancel()
         await asyncio.gather(*ends, return_exceptions=True)
 
 
-def closed_before(relay: int) -> LinkError:
+def relay_closed_error(relay: int) -> LinkError:
     """A relay is closed at opening: no pulse of ours, so nothing would end it."""
     return LinkError(
         Cause.DEVICE_FAULT,

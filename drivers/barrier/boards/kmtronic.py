@@ -7,39 +7,39 @@ Source: KMtronic, "RS485 8 channel relay controller, Modbus RTU": functions 01, 
 from typing import Literal
 
 from drivers.barrier.boards.modbus_board import HostTimedModbus, ModbusBoardSettings
-from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 
 CHANNELS = 8
 
 
-class KMtronicSettings(ModbusBoardSettings, TimeRelay):
+class KMtronicSettings(ModbusBoardSettings, TimeRelaySettings):
     """A KMtronic board with eight relays."""
 
     model: Literal["kmtronic-8"]
 
-    def board(self, links: Links) -> "KMtronic":
+    def build(self, links: LinkFactory) -> "KMtronicBoard":
         """See `BoardSettings`."""
-        return KMtronic(self, links)
+        return KMtronicBoard(self, links)
 
 
-class KMtronic(HostTimedModbus[KMtronicSettings]):
+class KMtronicBoard(HostTimedModbus[KMtronicSettings]):
     """The board. See `Board`."""
 
     relays = CHANNELS
     inputs = 0
 
-    def __init__(self, settings: KMtronicSettings, links: Links) -> None:
+    def __init__(self, settings: KMtronicSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
         self.pulse_end = settings.pulse_end
-        self.released_within_s = settings.released_within_s
+        self.release_timeout_s = settings.release_timeout_s
 
-    async def _who(self) -> Identity:
+    async def _identify(self) -> Identity:
         """It tells nothing of itself; that relays can be read is all that is asked of it."""
         return Identity(manufacturer="KMtronic", model="8 relays")
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """It has no inputs."""
-        self._usable()
+        self._raise_if_stuck()
         return ()

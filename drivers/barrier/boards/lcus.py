@@ -14,14 +14,14 @@ from typing import Literal
 from pydantic import Field
 
 from drivers.barrier.board import BoardSettings
-from drivers.barrier.boards.host_timed import HostTimed
-from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.barrier.boards.host_timed import HostTimedBoard
+from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
-from drivers.links.factory import Links
-from drivers.links.request_queue import Turns
+from drivers.links.factory import LinkFactory
+from drivers.links.request_queue import RequestQueue
 from drivers.links.serial import SerialLink, SerialSettings
 
-WRITE_WITHIN_S = 0.1
+WRITE_TIMEOUT_S = 0.1
 START = 0xA0
 
 
@@ -31,64 +31,66 @@ def frame(relay: int, closed: bool) -> bytes:
     return body + bytes([sum(body) & 0xFF])
 
 
-class LcusSettings(SerialSettings, TimeRelay, BoardSettings):
+class LcusSettings(SerialSettings, TimeRelaySettings, BoardSettings):
     """An LCUS board."""
 
     model: Literal["lcus"]
     relays: int = Field(description="How many relays it has.", ge=1, le=8, examples=[4])
 
-    def board(self, links: Links) -> "Lcus":
+    def build(self, links: LinkFactory) -> "LcusBoard":
         """See `BoardSettings`."""
-        return Lcus(self, links)
+        return LcusBoard(self, links)
 
 
-class Lcus(HostTimed):
+class LcusBoard(HostTimedBoard):
     """The board. See `Board`."""
 
     inputs = 0
-    answer_within_s = WRITE_WITHIN_S
+    response_timeout_s = WRITE_TIMEOUT_S
 
-    def __init__(self, settings: LcusSettings, links: Links) -> None:
+    def __init__(self, settings: LcusSettings, links: LinkFactory) -> None:
         super().__init__()
         self.settings = settings
         self.links = links
         self.relays = settings.relays
         self.pulse_end = settings.pulse_end
-        self.released_within_s = settings.released_within_s
+        self.release_timeout_s = settings.release_timeout_s
         self._told = [False] * settings.relays
-        self._turns: Turns
+        self._turns: RequestQueue
         self._link: SerialLink
 
     async def open(self) -> Identity:
         """See `Board`; that it is there is all that can be known."""
         self._link = await self.links.serial(self.settings)
-        self._turns = await self.links.turns()
+        self._turns = await self.links.request_queue()
         usb = self._link.usb
         return Identity(model=f"LCUS-{self.relays}", serial_number=usb and usb.serial_number)
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """It has no inputs; raises LinkError when it has been unplugged."""
-        self._usable()
+        self._raise_if_stuck()
         with suppress(TimeoutError):
             async with asyncio.timeout(0):
                 await self._link.read()
         return ()
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         """What they were last told here: it cannot be asked. Before the first command, open."""
-        await self.sense()
+        await self.read_inputs()
         return tuple(self._told)
 
     async def close(self) -> None:
         """See `Board`."""
-        await self._let_go()
+        await self._open_on_close()
 
-    async def _switch(self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]) -> None:
-        await self._turns.take(lambda: self._send(relay, closed), urgent=urgent, wanted=wanted)
+    async def _switch_relay(
+        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+    ) -> None:
+        await self._turns.submit(lambda: self._send(relay, closed), urgent=urgent, is_wanted=wanted)
 
     async def _open_all(self) -> None:
         for relay in range(self.relays):
-            await self._switch(relay, False, urgent=True, wanted=lambda: True)
+            await self._switch_relay(relay, False, urgent=True, wanted=lambda: True)
 
     async def _send(self, relay: int, closed: bool) -> None:
         await self._link.write(frame(relay, closed))

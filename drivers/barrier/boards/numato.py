@@ -14,12 +14,12 @@ from typing import Literal
 from pydantic import Field
 
 from drivers.barrier.board import BoardSettings
-from drivers.barrier.boards.host_timed import HostTimed, closed_before
-from drivers.barrier.boards.time_relay import TimeRelay
+from drivers.barrier.boards.host_timed import HostTimedBoard, relay_closed_error
+from drivers.barrier.boards.time_relay import TimeRelaySettings
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.request_queue import LateAnswers, Turns
+from drivers.links.request_queue import RequestQueue, StaleReplies
 from drivers.links.serial import SerialLink, SerialSettings
 
 NUMBERS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
@@ -30,51 +30,51 @@ _AFTER_ECHO = rb"[\r\n]+(?:([^\r\n>]+)[\r\n]+)?>"
 _NO_COMMAND = b"?"
 
 
-class NumatoSettings(SerialSettings, TimeRelay, BoardSettings):
+class NumatoSettings(SerialSettings, TimeRelaySettings, BoardSettings):
     """A Numato module."""
 
     model: Literal["numato"]
     relays: int = Field(description="How many relays it has.", ge=1, le=32, examples=[8])
     inputs: int = Field(0, ge=0, le=8, description="How many of its GPIO, from 0 on, are inputs.")
-    closed_reads: Literal[0, 1] = Field(
+    closed_level: Literal[0, 1] = Field(
         1,
         description="What an input reads while its circuit is closed: 1 where the contact leads to the "
         "supply, 0 where it leads to ground.",
     )
-    answer_within_s: float = Field(
+    response_timeout_s: float = Field(
         0.2, ge=0.02, le=1, description="How long an answer may take at most, in seconds.", examples=[0.2]
     )
 
-    def board(self, links: Links) -> "Numato":
+    def build(self, links: LinkFactory) -> "NumatoBoard":
         """See `BoardSettings`."""
-        return Numato(self, links)
+        return NumatoBoard(self, links)
 
 
-class Numato(HostTimed):
+class NumatoBoard(HostTimedBoard):
     """The module. See `Board`; an input is a question of its own, so `sense` asks several."""
 
-    def __init__(self, settings: NumatoSettings, links: Links) -> None:
+    def __init__(self, settings: NumatoSettings, links: LinkFactory) -> None:
         super().__init__()
         self.settings = settings
         self.links = links
         self.relays, self.inputs = settings.relays, settings.inputs
         self.pulse_end = settings.pulse_end
-        self.released_within_s = settings.released_within_s
-        self.answer_within_s = settings.answer_within_s
-        self._late = LateAnswers(settings.answer_within_s)
-        self._turns: Turns
+        self.release_timeout_s = settings.release_timeout_s
+        self.response_timeout_s = settings.response_timeout_s
+        self._late = StaleReplies(settings.response_timeout_s)
+        self._turns: RequestQueue
         self._link: SerialLink
 
     async def open(self) -> Identity:
         """See `Board`."""
         self._link = await self.links.serial(self.settings)
-        self._turns = await self.links.turns()
+        self._turns = await self.links.request_queue()
         # Half a command of somebody else may stand in the module's line: made no command at all, and ended.
-        await self._turns.take(lambda: self._exchange(_NO_COMMAND))
+        await self._turns.submit(lambda: self._exchange(_NO_COMMAND))
         version = await self._ask("ver")
         identifier = await self._ask("id get")
-        if True in (closed := await self.closed_relays()):
-            raise closed_before(closed.index(True))
+        if True in (closed := await self.read_relays()):
+            raise relay_closed_error(closed.index(True))
         usb = self._link.usb
         return Identity(
             manufacturer="Numato Lab",
@@ -83,17 +83,17 @@ class Numato(HostTimed):
             firmware=version,
         )
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         """See `Board`."""
-        self._usable()
+        self._raise_if_stuck()
         read = [await self._ask(f"gpio read {NUMBERS[n]}") for n in range(self.inputs)]
         if not set(read) <= {"0", "1"}:
             raise self._another("an input reads neither 0 nor 1")
-        return tuple(int(one) == self.settings.closed_reads for one in read)
+        return tuple(int(one) == self.settings.closed_level for one in read)
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         """See `Board`."""
-        self._usable()
+        self._raise_if_stuck()
         told = await self._ask("relay readall")
         if not re.fullmatch(rf"[0-9a-fA-F]{{{self._digits}}}", told):
             raise self._another("it tells of another number of relays")
@@ -101,9 +101,11 @@ class Numato(HostTimed):
 
     async def close(self) -> None:
         """See `Board`."""
-        await self._let_go()
+        await self._open_on_close()
 
-    async def _switch(self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]) -> None:
+    async def _switch_relay(
+        self, relay: int, closed: bool, *, urgent: bool, wanted: Callable[[], bool]
+    ) -> None:
         await self._tell(f"relay {'on' if closed else 'off'} {NUMBERS[relay]}", urgent=urgent, wanted=wanted)
 
     async def _open_all(self) -> None:
@@ -123,17 +125,17 @@ class Numato(HostTimed):
         self, command: str, *, urgent: bool = False, wanted: Callable[[], bool] = lambda: True
     ) -> str:
         line = command.encode("ascii")
-        return await self._turns.take(
+        return await self._turns.submit(
             lambda: self._exchange(line),
             urgent=urgent,
-            wanted=wanted,
-            not_before=lambda: self._late.until(lambda late: late == line),
+            is_wanted=wanted,
+            not_before=lambda: self._late.latest_s(lambda late: late == line),
         )
 
     async def _exchange(self, line: bytes) -> str:
         """Send a command once; the answer, empty where there is none. Raises LinkError."""
         try:
-            async with asyncio.timeout(self.answer_within_s):
+            async with asyncio.timeout(self.response_timeout_s):
                 await self._silence()
                 await self._link.write(line + b"\r")
                 before = b"" if line == _NO_COMMAND else rb"(?:^|[\r\n>])"
@@ -142,10 +144,10 @@ class Numato(HostTimed):
                 while not (found := answered.search(heard)):
                     heard += await self._link.read()
         except TimeoutError:
-            self._late.expect(line)
+            self._late.add(line)
             raise LinkError(
                 Cause.NO_ANSWER,
-                f"The module at {self.settings.port} did not answer within {self.answer_within_s:g} seconds.",
+                f"The module at {self.settings.port} did not answer within {self.response_timeout_s:g} seconds.",
                 Action.REPLUG,
                 "Unplug the module, wait five seconds, plug it in again; check `port`.",
             ) from None

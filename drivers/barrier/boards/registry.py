@@ -16,7 +16,7 @@ AnyModbusBoard = Annotated[
     WaveshareSettings | WirenBoardSettings | KMtronicSettings | GenericSettings, Field(discriminator="model")
 ]
 AnySerialBoard = Annotated[NumatoSettings | LcusSettings, Field(discriminator="model")]
-AnyWithInputs = Annotated[
+AnyInputBoard = Annotated[
     WaveshareSettings | WirenBoardSettings | GenericSettings | NumatoSettings | GpioBoardSettings,
     Field(discriminator="model"),
 ]

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 from drivers.barrier.board import PulseEnd
 
 
-class TimeRelay(BaseModel):
+class TimeRelaySettings(BaseModel):
     """What only who wired it can know; the settings of such a board derive from this."""
 
     time_relay_s: float | None = Field(
@@ -20,9 +20,9 @@ class TimeRelay(BaseModel):
     @property
     def pulse_end(self) -> PulseEnd:
         """What ends a pulse when we are dead."""
-        return PulseEnd.NOTHING if self.time_relay_s is None else PulseEnd.BOARD_TIMED
+        return PulseEnd.NONE if self.time_relay_s is None else PulseEnd.BOARD_TIMED
 
     @property
-    def released_within_s(self) -> float:
+    def release_timeout_s(self) -> float:
         """And when, in seconds after it closed."""
         return float("inf") if self.time_relay_s is None else self.time_relay_s

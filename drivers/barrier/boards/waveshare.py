@@ -9,10 +9,10 @@ function 0F with zeros does.
 
 from typing import Literal
 
-from drivers.barrier.boards.modbus_board import BoardTimed, ModbusBoardSettings
+from drivers.barrier.boards.modbus_board import BoardTimedModbus, ModbusBoardSettings
 from drivers.driver import Identity
-from drivers.links.factory import Links
-from drivers.links.modbus.pdu import Function, ReadRegisters, Write
+from drivers.links.factory import LinkFactory
+from drivers.links.modbus.pdu import Function, ReadRegisters, WriteSingle
 
 FLASH_ON = 0x0200
 FLASH_UNIT_S = 0.1
@@ -27,24 +27,24 @@ class WaveshareSettings(ModbusBoardSettings):
 
     model: Literal["waveshare-8"]
 
-    def board(self, links: Links) -> "Waveshare":
+    def build(self, links: LinkFactory) -> "WaveshareBoard":
         """See `BoardSettings`."""
-        return Waveshare(self, links)
+        return WaveshareBoard(self, links)
 
 
-class Waveshare(BoardTimed[WaveshareSettings]):
+class WaveshareBoard(BoardTimedModbus[WaveshareSettings]):
     """The board. See `Board`."""
 
     relays = inputs = CHANNELS
-    released_within_s = FLASH_UNIT_S
+    release_timeout_s = FLASH_UNIT_S
 
-    async def _who(self) -> Identity:
+    async def _identify(self) -> Identity:
         modes = await self._ask(
             ReadRegisters(Function.READ_HOLDING_REGISTERS, CONTROL_MODES, CHANNELS), "its control modes"
         )
         for relay, mode in enumerate(modes):
             if mode:
-                raise self.not_set_up(
+                raise self.not_configured_error(
                     f"lets an input drive relay {relay}, which {_MODES.get(mode, f'is in mode {mode}')}",
                     f"Set its control mode to normal: write 0 to register 0x{CONTROL_MODES + relay:04X}.",
                 )
@@ -57,8 +57,8 @@ class Waveshare(BoardTimed[WaveshareSettings]):
             firmware=f"{version // 100}.{version % 100:02}",
         )
 
-    def _pulse(self, relay: int, for_s: float) -> Write:
+    def _pulse(self, relay: int, for_s: float) -> WriteSingle:
         units = round(for_s / FLASH_UNIT_S)
         assert 0 <= relay < CHANNELS
         assert 1 <= units <= FLASH_MOST
-        return Write(Function.WRITE_COIL, FLASH_ON + relay, units)
+        return WriteSingle(Function.WRITE_COIL, FLASH_ON + relay, units)

@@ -13,7 +13,7 @@ from pydantic import Field
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.modbus_board import HostTimedModbus, ModbusBoardSettings
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.modbus.pdu import Function, ReadRegisters
 
 RESTORE, SAFE_MODE_TIMEOUT, SIGNATURE = 6, 8, 200
@@ -32,32 +32,32 @@ class WirenBoardSettings(ModbusBoardSettings):
         examples=[1],
     )
 
-    def board(self, links: Links) -> "WirenBoard":
+    def build(self, links: LinkFactory) -> "WirenBoardModule":
         """See `BoardSettings`."""
-        return WirenBoard(self, links)
+        return WirenBoardModule(self, links)
 
 
-class WirenBoard(HostTimedModbus[WirenBoardSettings]):
+class WirenBoardModule(HostTimedModbus[WirenBoardSettings]):
     """The module. See `Board`."""
 
     relays = 6
     inputs = 7
     pulse_end = PulseEnd.WATCHDOG
 
-    def __init__(self, settings: WirenBoardSettings, links: Links) -> None:
+    def __init__(self, settings: WirenBoardSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
-        self.released_within_s = float(settings.watchdog_s)
+        self.release_timeout_s = float(settings.watchdog_s)
 
-    async def _who(self) -> Identity:
+    async def _identify(self) -> Identity:
         if (restore := await self._register(RESTORE, "what its relays do after power")) != 0:
-            raise self.not_set_up(
+            raise self.not_configured_error(
                 f"closes relays again when power returns (register {RESTORE} is {restore})",
                 f"Write 0 to holding register {RESTORE}.",
             )
         wanted = self.settings.watchdog_s
         if (found := await self._register(SAFE_MODE_TIMEOUT, "its watchdog")) != wanted:
             is_off = ": it is off" if found == 0 else ""
-            raise self.not_set_up(
+            raise self.not_configured_error(
                 f"has a watchdog of {found} seconds{is_off}; `watchdog_s` says {wanted}",
                 f"Write {wanted} to holding register {SAFE_MODE_TIMEOUT}.",
             )

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drivers.barrier.observations import AlarmKind, BarrierAlarm, BarrierPassage, Direction
-from drivers.barrier.wiring import DoorSensed
+from drivers.barrier.observations import AlarmKind, BarrierAlarm, BarrierPassage, PassageDirection
+from drivers.barrier.wiring import DoorInputs
 
 
 @dataclass(slots=True)
-class Permit:
+class PassagePermit:
     """The right to pass once."""
 
     transaction: str
@@ -18,10 +18,10 @@ class Permit:
 
 
 @dataclass(slots=True)
-class _Passing:
+class _OngoingPassage:
     """Somebody in the passage."""
 
-    permit: Permit | None
+    permit: PassagePermit | None
     began_s: float
     tailgates: bool
     reverse: bool
@@ -29,13 +29,13 @@ class _Passing:
     """Who turns back has not used the permit."""
 
 
-class Passages:
+class PassageTracker:
     """One door's. A permit ends with a passage, when its time is over, or when the door has closed on it."""
 
     def __init__(self, door: str) -> None:
-        self.permit: Permit | None = None
+        self.permit: PassagePermit | None = None
         self._door = door
-        self._passing: _Passing | None = None
+        self._passing: _OngoingPassage | None = None
         self._had_permit = False
         """The door was opened on a permit, and has not closed since."""
         self._was_open = False
@@ -43,13 +43,13 @@ class Passages:
         """Who is sensed at that side is who left by it."""
 
     @property
-    def occupied(self) -> bool:
+    def is_occupied(self) -> bool:
         """Whether somebody is in the passage."""
         return self._passing is not None
 
     def grant(self, transaction: str, for_s: float) -> None:
         """Whoever comes next may pass."""
-        self.permit = Permit(transaction, for_s)
+        self.permit = PassagePermit(transaction, for_s)
         self._had_permit = True
 
     def revoke(self) -> None:
@@ -59,8 +59,8 @@ class Passages:
             self._passing.may_return = False
         self._had_permit = self._had_permit and self._was_open
 
-    def sensed(
-        self, seen: DoorSensed, now_s: float, *, is_open: bool, is_closed: bool, free: bool
+    def on_inputs(
+        self, seen: DoorInputs, now_s: float, *, is_open: bool, is_closed: bool, free: bool
     ) -> Iterator[BarrierAlarm | BarrierPassage]:
         """Take note of what the inputs say. `free`: everybody may pass, so nobody tailgates."""
         for side in self._explained:
@@ -85,12 +85,12 @@ class Passages:
             self.permit = None
         self._was_open = not is_closed
 
-    def _begin(self, seen: DoorSensed, now_s: float, *, free: bool) -> Iterator[BarrierAlarm]:
+    def _begin(self, seen: DoorInputs, now_s: float, *, free: bool) -> Iterator[BarrierAlarm]:
         permit, self.permit = self.permit, None
-        behind = bool(seen.behind) and not self._explained["behind"]
-        before = bool(seen.before) and not self._explained["before"]
+        behind = bool(seen.exit_side) and not self._explained["behind"]
+        before = bool(seen.entry_side) and not self._explained["before"]
         tailgates = permit is None and self._had_permit and not free
-        self._passing = _Passing(permit, now_s, tailgates, reverse=behind and not before)
+        self._passing = _OngoingPassage(permit, now_s, tailgates, reverse=behind and not before)
         if tailgates:
             yield BarrierAlarm(
                 kind=AlarmKind.TAILGATING,
@@ -99,21 +99,25 @@ class Passages:
             )
 
     def _end(
-        self, passing: _Passing, seen: DoorSensed, now_s: float
+        self, passing: _OngoingPassage, seen: DoorInputs, now_s: float
     ) -> Iterator[BarrierAlarm | BarrierPassage]:
         near, far = ("behind", "before") if passing.reverse else ("before", "behind")
         back = bool(getattr(seen, near)) and getattr(seen, far) is False
         if back:
-            direction = Direction.TURNED_BACK
+            direction = PassageDirection.TURNED_BACK
             if self.permit is None and passing.may_return:
                 self.permit = passing.permit  # nobody has used it; its time goes on
         elif passing.reverse:
-            direction = Direction.REVERSE
+            direction = PassageDirection.REVERSE
         else:
-            direction = Direction.UNKNOWN if seen.before is seen.behind is None else Direction.FORWARD
+            direction = (
+                PassageDirection.UNKNOWN
+                if seen.entry_side is seen.exit_side is None
+                else PassageDirection.FORWARD
+            )
         self._explained[near if back else far] = bool(getattr(seen, near if back else far))
         transaction = passing.permit.transaction if passing.permit is not None else None
-        if direction is Direction.REVERSE:
+        if direction is PassageDirection.REVERSE:
             yield BarrierAlarm(
                 kind=AlarmKind.REVERSE_PASSAGE,
                 door=self._door,
@@ -125,6 +129,6 @@ class Passages:
             direction=direction,
             permitted=passing.permit is not None,
             tailgating=passing.tailgates and not back,
-            lasted_s=round(now_s - passing.began_s, 2),
+            duration_s=round(now_s - passing.began_s, 2),
             transaction=transaction,
         )

@@ -9,7 +9,7 @@ from drivers.barrier.wiring import BarrierSettings
 MINUTE_S = 60.0
 
 
-class Contact(Enum):
+class MotorContact(Enum):
     """What a contact asks of the machine."""
 
     OPEN = auto()
@@ -18,16 +18,16 @@ class Contact(Enum):
 
 @dataclass(slots=True)
 class _Energised:
-    contact: Contact
+    contact: MotorContact
     until_s: float
 
 
-class Pace:
+class ActuationLimiter:
     """Counts movements that are asked for, and knows which contact may still be closed."""
 
     def __init__(self, settings: BarrierSettings, now_s: float) -> None:
         # Who ran before us may have asked for something just now.
-        self._asked: deque[float] = deque([now_s], maxlen=settings.per_minute)
+        self._asked: deque[float] = deque([now_s], maxlen=settings.max_per_minute)
         self._settings = settings
         self._energised: dict[int, _Energised] = {}
 
@@ -36,32 +36,32 @@ class Pace:
         """Whether nothing was asked for yet."""
         return not self._energised
 
-    def too_often(self, now_s: float) -> bool:
+    def is_rate_exceeded(self, now_s: float) -> bool:
         """Whether one more movement is too much; nothing is kept for later."""
-        full = len(self._asked) == self._settings.per_minute and now_s - self._asked[0] < MINUTE_S
-        return full or now_s - self._asked[-1] < self._settings.apart_s
+        full = len(self._asked) == self._settings.max_per_minute and now_s - self._asked[0] < MINUTE_S
+        return full or now_s - self._asked[-1] < self._settings.min_interval_s
 
-    def asked(self, door: int, contact: Contact, now_s: float) -> None:
+    def on_requested(self, door: int, contact: MotorContact, now_s: float) -> None:
         """A contact may be closed from now on, for as long as a pulse lasts."""
         self._asked.append(now_s)
         self._energised[door] = _Energised(contact, now_s + self._settings.pulse_s)
 
-    def taken(self, door: int, now_s: float) -> None:
+    def on_accepted(self, door: int, now_s: float) -> None:
         """The board has taken it by now, not necessarily earlier."""
         if door in self._energised:
             self._energised[door].until_s = now_s + self._settings.pulse_s
 
-    def not_taken(self, door: int, now_s: float) -> None:
+    def on_rejected(self, door: int, now_s: float) -> None:
         """The board has not closed it."""
         if door in self._energised:
             self._energised[door].until_s = now_s
 
-    def released(self, now_s: float) -> None:
+    def on_released(self, now_s: float) -> None:
         """Every contact is open by now."""
         for energised in self._energised.values():
             energised.until_s = min(energised.until_s, now_s)
 
-    def allows(self, door: int, contact: Contact, now_s: float) -> bool:
+    def is_allowed(self, door: int, contact: MotorContact, now_s: float) -> bool:
         """Whether its opposite has been open for the dead time."""
         found = self._energised.get(door)
         return (

@@ -13,26 +13,26 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from drivers.camera.anpr.plate_camera import KEPT_BYTES, Passage, told
-from drivers.camera.anpr.plate_dedup import REMEMBERED, fraction
-from drivers.camera.anpr.timestamps import iso
-from drivers.camera.imaging.jpeg import Jpeg, look
-from drivers.camera.observations import Direction, PlateRead
+from drivers.camera.anpr.plate_camera import RAW_EXCERPT_BYTES, PlatePassage, to_observation
+from drivers.camera.anpr.plate_dedup import REMEMBERED_PASSAGES, to_fraction
+from drivers.camera.anpr.timestamps import to_iso
+from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
+from drivers.camera.observations import PlateRead, VehicleDirection
 from drivers.command import boot_ns
 from drivers.driver import BadFrame, Driver, Family, Identity
 from drivers.links.http import json_decode as json_body
-from drivers.links.http.listener import ListenerSettings, Put
+from drivers.links.http.listener import HttpListenerSettings, PushedRequest
 from drivers.observation import Observation
 
-DIRECTIONS = {"in": Direction.APPROACHING, "out": Direction.LEAVING}
-AGAIN_NS = 60 * 10**9
-SHOWS = {"plate": "plate", "frame": "scene", "vehicle": "scene", "roi": "scene"}
+DIRECTIONS = {"in": VehicleDirection.APPROACHING, "out": VehicleDirection.LEAVING}
+DEDUP_WINDOW_NS = 60 * 10**9
+IMAGE_ROLES = {"plate": "plate", "frame": "scene", "vehicle": "scene", "roi": "scene"}
 
 
-class AxisSettings(ListenerSettings):
+class AxisSettings(HttpListenerSettings):
     """Settings of one camera that pushes."""
 
-    tell: Literal["new", "lost"] = Field(
+    report_on: Literal["new", "lost"] = Field(
         "new",
         description="When a vehicle is told of: new, at once, mostly without a direction; lost, when it has "
         "gone, with all that the camera found out.",
@@ -40,12 +40,12 @@ class AxisSettings(ListenerSettings):
     )
 
 
-class Axis(Driver[AxisSettings]):
+class AxisPlateCamera(Driver[AxisSettings]):
     """An Axis camera that pushes what it reads."""
 
     family = Family.CAMERA
     settings_model = AxisSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (PlateRead,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (PlateRead,)
 
     async def open(self) -> Identity:
         """Listen; raises LinkError. Who sends is known only when it sends."""
@@ -56,48 +56,48 @@ class Axis(Driver[AxisSettings]):
     async def watch(self) -> AsyncIterator[PlateRead | BadFrame]:
         """Tell of every vehicle once."""
         while True:
-            for said in self._take(await self.listener.next()):
+            for said in self._take(await self.listener.next_request()):
                 yield said
 
-    def _take(self, put: Put) -> Iterator[PlateRead | BadFrame]:
+    def _take(self, put: PushedRequest) -> Iterator[PlateRead | BadFrame]:
         try:
-            pushed = json_body.parsed(put.body)
+            pushed = json_body.decode(put.body)
         except ValueError:
-            yield BadFrame("no_json", put.body[:KEPT_BYTES])
+            yield BadFrame("no_json", put.body[:RAW_EXCERPT_BYTES])
             return
         for event in pushed if isinstance(pushed, list) else [pushed]:
             if not isinstance(event, dict):
-                yield BadFrame("no_event", put.body[:KEPT_BYTES])
+                yield BadFrame("no_event", put.body[:RAW_EXCERPT_BYTES])
             elif (state := _text(event, "carState")) in ("new", "update", "lost"):
                 yield from self._passage(event, state)
 
     def _passage(self, event: Mapping[str, Any], state: str) -> Iterator[PlateRead | BadFrame]:
         """Tell of it where it is the first event of this vehicle that counts."""
-        if self.settings.tell == "lost" and state != "lost":
+        if self.settings.report_on == "lost" and state != "lost":
             return
         raw = _text(event, "plateUTF8") or _text(event, "plateUnicode") or _text(event, "plateText") or ""
         car = _text(event, "carID") or f"{_time(event)}/{raw}"
         if not self._first(car, state):
             return
-        passage = Passage(
+        passage = PlatePassage(
             raw=raw,
             vendor_id=car,
             names=(car,),
             country=_text(event, "plateCountry"),
-            confidence=fraction(_text(event, "plateConfidence"), 1),
-            direction=DIRECTIONS.get(_text(event, "carMoveDirection") or "", Direction.UNKNOWN),
+            confidence=to_fraction(_text(event, "plateConfidence"), 1),
+            direction=DIRECTIONS.get(_text(event, "carMoveDirection") or "", VehicleDirection.UNKNOWN),
             lane=_text(event, "roiID"),
             camera_time=_time(event),
         )
         for shows, encoded in _pictures(event):
             content = _decoded(encoded)
-            found = look(content)
-            if isinstance(found, Jpeg):
+            found = parse_jpeg(content)
+            if isinstance(found, JpegInfo):
                 passage.pictures.append((shows, content[: found.size_bytes]))
             else:
-                passage.spoilt += 1
-                yield BadFrame(found, content[:KEPT_BYTES])
-        yield told(passage)
+                passage.damaged_images += 1
+                yield BadFrame(found, content[:RAW_EXCERPT_BYTES])
+        yield to_observation(passage)
 
     def _first(self, car: str, state: str) -> bool:
         """Whether nothing was told of this vehicle yet.
@@ -107,9 +107,9 @@ class Axis(Driver[AxisSettings]):
         """
         now_ns, last_ns = boot_ns(), self._cars.pop(car, None)
         self._cars[car] = now_ns
-        if len(self._cars) > REMEMBERED:
+        if len(self._cars) > REMEMBERED_PASSAGES:
             del self._cars[next(iter(self._cars))]
-        return last_ns is None or (state == self.settings.tell and now_ns - last_ns > AGAIN_NS)
+        return last_ns is None or (state == self.settings.report_on and now_ns - last_ns > DEDUP_WINDOW_NS)
 
 
 def _text(event: Mapping[str, Any], key: str) -> str | None:
@@ -131,7 +131,7 @@ def _time(event: Mapping[str, Any]) -> str | None:
     if stamp.isascii() and stamp.isdigit() and len(stamp) == 13:
         seconds, thousandths = divmod(int(stamp), 1000)
         return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{thousandths:03}Z"
-    return iso(_text(event, "datetime"))
+    return to_iso(_text(event, "datetime"))
 
 
 def _pictures(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -139,11 +139,11 @@ def _pictures(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     listed = event.get("ImageArray")
     for picture in listed if isinstance(listed, list) else []:
         if isinstance(picture, dict) and isinstance(encoded := picture.get("BinaryImage"), str):
-            yield SHOWS.get(str(picture.get("ImageType")).lower(), "picture"), encoded
+            yield IMAGE_ROLES.get(str(picture.get("ImageType")).lower(), "picture"), encoded
     for key in ("imageArray", "plateImage"):
         if isinstance(encoded := event.get(key), str) and encoded:
             kind = "plate" if key == "plateImage" else (_text(event, "imageType") or "")
-            yield SHOWS.get(kind.lower(), "picture"), encoded
+            yield IMAGE_ROLES.get(kind.lower(), "picture"), encoded
 
 
 def _decoded(encoded: str) -> bytes:

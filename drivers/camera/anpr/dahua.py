@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 
 from pydantic import Field, field_validator
 
-from drivers.camera.anpr.plate_camera import KEPT_BYTES, Passage, PlateCamera, PlateCameraSettings
-from drivers.camera.anpr.plate_dedup import fraction
-from drivers.camera.multipart import Part
-from drivers.camera.observations import Direction
+from drivers.camera.anpr.plate_camera import RAW_EXCERPT_BYTES, PlateCamera, PlateCameraSettings, PlatePassage
+from drivers.camera.anpr.plate_dedup import to_fraction
+from drivers.camera.multipart import BodyPart
+from drivers.camera.observations import VehicleDirection
 from drivers.driver import BadFrame, Identity
 
-DIRECTIONS = {"approach": Direction.APPROACHING, "leave": Direction.LEAVING}
+DIRECTIONS = {"approach": VehicleDirection.APPROACHING, "leave": VehicleDirection.LEAVING}
 _LINE = re.compile(r"(?:Return)?Events\[(\d{1,3})\]\.([^=]{1,80})=(.*)")
 
 
@@ -43,16 +43,16 @@ class DahuaSettings(PlateCameraSettings):
         return events
 
 
-class Dahua(PlateCamera[DahuaSettings]):
+class DahuaPlateCamera(PlateCamera[DahuaSettings]):
     """A Dahua camera that reads plates."""
 
     settings_model = DahuaSettings
-    scrubber = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:contents"
 
     async def open(self) -> Identity:
         """Ask who it is, where it tells, and begin to listen; raises LinkError."""
         self.link = await self.links.http(self.settings)
-        answer = await self.link.ask(
+        answer = await self.link.request(
             "GET", "/cgi-bin/magicBox.cgi?action=getSystemInfo", expect=(200, 400, 403, 404, 405, 501)
         )
         told = _pairs(answer.body) if answer.status == 200 else {}
@@ -70,7 +70,7 @@ class Dahua(PlateCamera[DahuaSettings]):
             f"&Events=[{','.join(self.settings.events)}]&heartbeat={self.settings.heartbeat_s}"
         )
 
-    def passages(self, part: Part) -> list[Passage] | BadFrame:
+    def parse_passages(self, part: BodyPart) -> list[PlatePassage] | BadFrame:
         """Read the lines of one part."""
         text = part.content.decode("utf-8", "replace").strip()
         if not text or text.casefold() == "heartbeat":
@@ -80,7 +80,7 @@ class Dahua(PlateCamera[DahuaSettings]):
             if found := _LINE.fullmatch(line.strip()):
                 events.setdefault(found[1], {})[found[2]] = found[3].strip()[:200]
         if not events:
-            return BadFrame("no_event", part.content[:KEPT_BYTES])
+            return BadFrame("no_event", part.content[:RAW_EXCERPT_BYTES])
         return [_passage(event) for event in events.values() if _tells_of_a_vehicle(event)]
 
 
@@ -88,7 +88,7 @@ def _tells_of_a_vehicle(event: Mapping[str, str]) -> bool:
     return "TrafficCar.PlateNumber" in event or "Object.Text" in event
 
 
-def _passage(event: Mapping[str, str]) -> Passage:
+def _passage(event: Mapping[str, str]) -> PlatePassage:
     def one_of(*keys: str) -> str | None:
         return next((event[key] for key in keys if event.get(key)), None)
 
@@ -97,18 +97,18 @@ def _passage(event: Mapping[str, str]) -> Passage:
     time = _time(event)
     vendor_id = group if group and group != "0" else one_of("EventID", "TrafficCar.RecNo", "Sequence")
     count = one_of("CountInGroup", "TrafficCar.CountInGroup") or ""
-    return Passage(
+    return PlatePassage(
         raw=raw,
         vendor_id=vendor_id or f"{time}/{raw}",
         names=(("id", vendor_id) if vendor_id else ("at", time, raw),),
         country=one_of("TrafficCar.Country", "Object.Country", "CommInfo.Country"),
-        confidence=fraction(one_of("Object.Confidence"), 255),
+        confidence=to_fraction(one_of("Object.Confidence"), 255),
         direction=DIRECTIONS.get(
-            (one_of("TrafficCar.DrivingDirection[0]") or "").casefold(), Direction.UNKNOWN
+            (one_of("TrafficCar.DrivingDirection[0]") or "").casefold(), VehicleDirection.UNKNOWN
         ),
         lane=one_of("Lane", "TrafficCar.Lane"),
         camera_time=time,
-        announced=int(count) if count.isascii() and count.isdigit() and 0 < int(count) < 100 else None,
+        announced_images=int(count) if count.isascii() and count.isdigit() and 0 < int(count) < 100 else None,
     )
 
 

@@ -16,15 +16,15 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 from pydantic import Field
 
-from drivers.camera.anpr.plate_camera import KEPT_BYTES, Passage, PlateCamera, PlateCameraSettings
-from drivers.camera.anpr.plate_dedup import fraction
-from drivers.camera.anpr.timestamps import iso, on_the_dial
-from drivers.camera.multipart import Part
-from drivers.camera.observations import Direction
+from drivers.camera.anpr.plate_camera import RAW_EXCERPT_BYTES, PlateCamera, PlateCameraSettings, PlatePassage
+from drivers.camera.anpr.plate_dedup import to_fraction
+from drivers.camera.anpr.timestamps import to_iso, to_local_time
+from drivers.camera.multipart import BodyPart
+from drivers.camera.observations import VehicleDirection
 from drivers.driver import BadFrame, Identity
 
 XML = "application/xml"
-DIRECTIONS = {"forward": Direction.APPROACHING, "reverse": Direction.LEAVING}
+DIRECTIONS = {"forward": VehicleDirection.APPROACHING, "reverse": VehicleDirection.LEAVING}
 
 
 class HikvisionSettings(PlateCameraSettings):
@@ -33,7 +33,7 @@ class HikvisionSettings(PlateCameraSettings):
     channel: int = Field(
         1, ge=1, le=64, description="Whose plates are asked for after a loss of connection.", examples=[1]
     )
-    catch_up: bool = Field(
+    fetch_backlog: bool = Field(
         True,
         description="After a loss of connection ask for the plates read meanwhile; their pictures are not "
         "given then.",
@@ -41,18 +41,18 @@ class HikvisionSettings(PlateCameraSettings):
     )
 
 
-class Hikvision(PlateCamera[HikvisionSettings]):
+class HikvisionPlateCamera(PlateCamera[HikvisionSettings]):
     """A Hikvision camera that reads plates."""
 
     settings_model = HikvisionSettings
-    scrubber = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:contents"
     _now: str | None = None
     """The newest time that the camera's own clock has shown."""
 
     async def open(self) -> Identity:
         """Ask who it is, where it tells, and begin to listen; raises LinkError."""
         self.link = await self.links.http(self.settings)
-        answer = await self.link.ask("GET", "/ISAPI/System/deviceInfo", expect=(200, 403, 404, 405, 501))
+        answer = await self.link.request("GET", "/ISAPI/System/deviceInfo", expect=(200, 403, 404, 405, 501))
         info = _parsed(answer.body) if answer.status == 200 else None
         await self.listen()
         if info is None:
@@ -68,13 +68,13 @@ class Hikvision(PlateCamera[HikvisionSettings]):
         """The alert stream."""
         return "/ISAPI/Event/notification/alertStream"
 
-    def passages(self, part: Part) -> list[Passage] | BadFrame:
+    def parse_passages(self, part: BodyPart) -> list[PlatePassage] | BadFrame:
         """Read an alert."""
         if not part.content.lstrip().startswith(b"<"):
             return []  # newer firmwares tell of other things in JSON
         alert = _parsed(part.content)
         if alert is None or _name(alert) != "EventNotificationAlert":
-            return BadFrame("no_alert", part.content[:KEPT_BYTES])
+            return BadFrame("no_alert", part.content[:RAW_EXCERPT_BYTES])
         time = _text(alert, "dateTime")
         self._now = time or self._now
         if (_text(alert, "eventType") or "").upper() != "ANPR" or _text(alert, "eventState") == "inactive":
@@ -82,26 +82,26 @@ class Hikvision(PlateCamera[HikvisionSettings]):
         raw = _text(alert, "licensePlate") or ""
         identity = _text(alert, "UUID") or _text(alert, "picName")
         return [
-            Passage(
+            PlatePassage(
                 raw=raw,
                 vendor_id=identity or f"{time}/{raw}",
                 names=_names(identity, _text(alert, "picName"), time, raw),
                 country=_text(alert, "country"),
-                confidence=fraction(_text(alert, "confidenceLevel"), 100),
-                direction=DIRECTIONS.get(_text(alert, "direction") or "", Direction.UNKNOWN),
+                confidence=to_fraction(_text(alert, "confidenceLevel"), 100),
+                direction=DIRECTIONS.get(_text(alert, "direction") or "", VehicleDirection.UNKNOWN),
                 lane=_text(alert, "line") or _text(alert, "laneNo"),
-                camera_time=iso(time),
-                announced=_announced(alert),
+                camera_time=to_iso(time),
+                announced_images=_announced(alert),
             )
         ]
 
-    async def catch_up(self) -> list[Passage]:
+    async def fetch_backlog(self) -> list[PlatePassage]:
         """Ask for the plates since the camera's clock was last heard of."""
-        since = on_the_dial(self._now)
-        if since is None or not self.settings.catch_up:
+        since = to_local_time(self._now)
+        if since is None or not self.settings.fetch_backlog:
             return []
         asked = f"<AfterTime><picTime>{since - timedelta(seconds=1):%Y%m%dT%H%M%S}</picTime></AfterTime>"
-        answer = await self.link.ask(
+        answer = await self.link.request(
             "POST",
             f"/ISAPI/Traffic/channels/{self.settings.channel}/vehicleDetect/plates",
             body=asked.encode(),
@@ -114,17 +114,17 @@ class Hikvision(PlateCamera[HikvisionSettings]):
         return [_listed(plate) for plate in _all(listed, "Plate")]
 
 
-def _listed(plate: Element) -> Passage:
+def _listed(plate: Element) -> PlatePassage:
     raw, time, picture = (_text(plate, name) for name in ("plateNumber", "captureTime", "picName"))
-    return Passage(
+    return PlatePassage(
         raw=raw or "",
         vendor_id=picture or f"{time}/{raw}",
         names=_names(None, picture, time, raw or ""),
         country=_text(plate, "country"),
-        direction=DIRECTIONS.get(_text(plate, "direction") or "", Direction.UNKNOWN),
+        direction=DIRECTIONS.get(_text(plate, "direction") or "", VehicleDirection.UNKNOWN),
         lane=_text(plate, "laneNo"),
-        camera_time=iso(time),
-        caught_up=True,
+        camera_time=to_iso(time),
+        is_backlog=True,
     )
 
 

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 
 RAW_LIMIT = 64
 PLATE_LIMIT = 16
-UNREAD = frozenset({"UNKNOWN", "NOPLATE", "UNLICENSED", "NULL", "NONE"})
+UNREAD_MARKERS = frozenset({"UNKNOWN", "NOPLATE", "UNLICENSED", "NULL", "NONE"})
 """What cameras write where they could read nothing."""
-REMEMBERED = 4096
+REMEMBERED_PASSAGES = 4096
 """How many passages are remembered: those of several hours in the busiest lane."""
 
 
-def normalised(raw: str) -> str | None:
+def normalise_plate(raw: str) -> str | None:
     """Capital letters and digits of any script, without what separates them; None where that is no plate.
 
     Wide and other compatibility forms become plain ones (Unicode NFKC), so what looks alike compares alike.
@@ -22,12 +22,12 @@ def normalised(raw: str) -> str | None:
     text = unicodedata.normalize("NFKC", raw[:RAW_LIMIT]).upper()
     kept = "".join(c for c in text if unicodedata.category(c)[0] in "LN" or unicodedata.category(c) == "Mn")
     kept = unicodedata.normalize("NFC", kept)
-    if not kept or kept in UNREAD or len(kept) > PLATE_LIMIT:
+    if not kept or kept in UNREAD_MARKERS or len(kept) > PLATE_LIMIT:
         return None
     return kept
 
 
-def fraction(text: str | None, of: float) -> float | None:
+def to_fraction(text: str | None, of: float) -> float | None:
     """A confidence as a number from 0 to 1; None where it is none on this scale."""
     try:
         value = float(text or "") / of
@@ -36,14 +36,14 @@ def fraction(text: str | None, of: float) -> float | None:
     return value if 0 <= value <= 1 else None
 
 
-class Passages:
+class PassageDeduplicator:
     """Which passages were said already, so that a camera may tell of one as often as it likes."""
 
-    def __init__(self, remembered: int = REMEMBERED) -> None:
+    def __init__(self, remembered: int = REMEMBERED_PASSAGES) -> None:
         self._remembered = remembered
         self._seen: OrderedDict[object, None] = OrderedDict()
 
-    def first(self, keys: Iterable[object]) -> bool:
+    def is_first(self, keys: Iterable[object]) -> bool:
         """Whether none of these names of one passage was met before; they have been, afterwards."""
         keys = tuple(keys)
         known = any(key in self._seen for key in keys)
@@ -55,19 +55,19 @@ class Passages:
         return not known
 
 
-class Sightings:
+class PlateDeduplicator:
     """Which plates were read when, to know a passage that is told under another name."""
 
     def __init__(self, within_s: float) -> None:
         self._within = timedelta(seconds=within_s)
         self._seen: deque[tuple[str | None, datetime]] = deque(maxlen=256)
 
-    def note(self, plate: str | None, when: datetime | None) -> None:
+    def add(self, plate: str | None, when: datetime | None) -> None:
         """Remember one, by the camera's own clock."""
         if when is not None:
             self._seen.append((plate, when))
 
-    def near(self, plate: str | None, when: datetime | None) -> bool:
+    def is_duplicate(self, plate: str | None, when: datetime | None) -> bool:
         """Whether the same plate was read at about that time."""
         if when is None:
             return False

@@ -9,7 +9,7 @@ _TIME = re.compile(
 )
 
 
-def iso(text: str | None) -> str | None:
+def to_iso(text: str | None) -> str | None:
     """A time with or without separators, in ISO 8601; None for none. A zone is kept, and none is added."""
     found = _TIME.fullmatch(text.strip()) if text else None
     if found is None:
@@ -29,7 +29,7 @@ def iso(text: str | None) -> str | None:
     return written
 
 
-def on_the_dial(text: str | None) -> datetime | None:
+def to_local_time(text: str | None) -> datetime | None:
     """The same to the second and without its zone, to compare times of one camera; None for none."""
-    written = iso(text)
+    written = to_iso(text)
     return datetime.fromisoformat(written[:19]) if written else None

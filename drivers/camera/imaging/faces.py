@@ -40,12 +40,12 @@ class Face:
     """How far the line between the eyes is from level."""
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether faces can be found here."""
     return find_spec("cv2") is not None
 
 
-def found(grey: Grey) -> tuple[Face, ...]:
+def detect_faces(grey: Grey) -> tuple[Face, ...]:
     """Every face, the largest first."""
     scale = max(1.0, grey.shape[1] / SEARCHED_PX)
     small = _resized(grey, round(grey.shape[1] / scale), max(1, round(grey.shape[0] / scale)))

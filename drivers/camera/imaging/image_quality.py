@@ -14,20 +14,20 @@ from PIL import Image
 
 from drivers.camera.commands import Subject
 from drivers.camera.imaging import faces
-from drivers.camera.observations import Area, Hint, Measure
+from drivers.camera.observations import MeasuredArea, PictureHint, PictureMeasure
 from drivers.observation import Outcome
 
 Grey = NDArray[np.uint8]
-LIMITS: dict[Measure, tuple[float | None, float | None]] = {
-    Measure.FACES: (1, 1),
-    Measure.EYE_DISTANCE_PX: (90, None),  # as Doc 9303-3 asks of a portrait at least
-    Measure.ROLL_DEG: (-8, 8),
-    Measure.SHARPNESS: (8, None),  # a photograph of a face: 21 to 28; blurred over four pixels: 1.4
-    Measure.BRIGHTNESS: (60, 200),
-    Measure.DARK_PERCENT: (None, 40),
-    Measure.BRIGHT_PERCENT: (None, 25),
-    Measure.CONTRAST: (100, None),
-    Measure.ASYMMETRY: (None, 45),
+LIMITS: dict[PictureMeasure, tuple[float | None, float | None]] = {
+    PictureMeasure.FACES: (1, 1),
+    PictureMeasure.EYE_DISTANCE_PX: (90, None),  # as Doc 9303-3 asks of a portrait at least
+    PictureMeasure.ROLL_DEG: (-8, 8),
+    PictureMeasure.SHARPNESS: (8, None),  # a photograph of a face: 21 to 28; blurred over four pixels: 1.4
+    PictureMeasure.BRIGHTNESS: (60, 200),
+    PictureMeasure.DARK_PERCENT: (None, 40),
+    PictureMeasure.BRIGHT_PERCENT: (None, 25),
+    PictureMeasure.CONTRAST: (100, None),
+    PictureMeasure.ASYMMETRY: (None, 45),
 }
 """What a portrait should reach and not exceed. A lane at night may be as dark as it is."""
 PIXELS_LIMIT = 64_000_000
@@ -35,95 +35,99 @@ DRAWN_PX, DRAWN_MOST_PX = 256, 2048
 DARK, BRIGHT = 16, 240
 
 
-class UnreadableError(ValueError):
+class UndecodableImageError(ValueError):
     """The picture cannot be decoded to its end."""
 
 
-def examine(content: bytes, subject: Subject) -> tuple[Hint, ...]:
+def measure_jpeg(content: bytes, subject: Subject) -> tuple[PictureHint, ...]:
     """Decode a JPEG to its last line and measure it; raises UnreadableError.
 
     Light and sharpness are those of the face where OpenCV is installed and finds exactly one in a portrait.
     Takes some milliseconds, with faces some tens.
     """
-    grey, scale = decoded(content)
+    grey, scale = decode_grey(content)
     if subject is not Subject.PORTRAIT:
-        return tuple(hint(measure, Area.PICTURE, value, {}) for measure, value in measured(grey))
-    hints, face = _of_faces(grey, scale) if faces.installed() else ([], None)
-    area, seen = (Area.PICTURE, grey) if face is None else (Area.FACE, face)
-    return (*hints, *(hint(measure, area, value) for measure, value in measured(seen)))
+        return tuple(
+            make_hint(measure, MeasuredArea.PICTURE, value, {}) for measure, value in measure_area(grey)
+        )
+    hints, face = _of_faces(grey, scale) if faces.is_installed() else ([], None)
+    area, seen = (MeasuredArea.PICTURE, grey) if face is None else (MeasuredArea.FACE, face)
+    return (*hints, *(make_hint(measure, area, value) for measure, value in measure_area(seen)))
 
 
-def _of_faces(grey: Grey, scale: float) -> tuple[list[Hint], Grey | None]:
+def _of_faces(grey: Grey, scale: float) -> tuple[list[PictureHint], Grey | None]:
     """What faces tell, and the one face there is."""
-    found = faces.found(grey)
-    hints = [hint(Measure.FACES, Area.PICTURE, len(found))]
+    found = faces.detect_faces(grey)
+    hints = [make_hint(PictureMeasure.FACES, MeasuredArea.PICTURE, len(found))]
     if len(found) != 1:
         return hints, None
     (face,) = found
-    hints.append(hint(Measure.FACE_WIDTH_PX, Area.FACE, face.width * scale))
+    hints.append(make_hint(PictureMeasure.FACE_WIDTH_PX, MeasuredArea.FACE, face.width * scale))
     if face.eye_distance is not None and face.roll_deg is not None:
-        hints.append(hint(Measure.EYE_DISTANCE_PX, Area.FACE, face.eye_distance * scale))
-        hints.append(hint(Measure.ROLL_DEG, Area.FACE, face.roll_deg))
+        hints.append(make_hint(PictureMeasure.EYE_DISTANCE_PX, MeasuredArea.FACE, face.eye_distance * scale))
+        hints.append(make_hint(PictureMeasure.ROLL_DEG, MeasuredArea.FACE, face.roll_deg))
     return hints, grey[face.top : face.top + face.width, face.left : face.left + face.width]
 
 
-def decoded(content: bytes) -> tuple[Grey, float]:
+def decode_grey(content: bytes) -> tuple[Grey, float]:
     """A JPEG in grey, at a part of its size where it is large; and how much smaller it is."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
             if image.width * image.height > PIXELS_LIMIT:
-                raise UnreadableError("too large")
+                raise UndecodableImageError("too large")
             width = image.width
             image.draft("L", (640, 480))
             grey = np.asarray(image.convert("L"))
             return grey, width / grey.shape[1]
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UnreadableError("no whole picture") from error
+        raise UndecodableImageError("no whole picture") from error
 
 
-def measured(area: Grey) -> Iterator[tuple[Measure, float]]:
+def measure_area(area: Grey) -> Iterator[tuple[PictureMeasure, float]]:
     """Everything that light and lens decide; see `Measure` for what each value is."""
     height = round(DRAWN_PX * area.shape[0] / area.shape[1])
     # A picture one pixel wide would be drawn larger than any memory.
     size = DRAWN_PX, min(max(3, height), DRAWN_MOST_PX)
     drawn = np.asarray(Image.fromarray(area).resize(size), dtype=np.float32)
-    yield Measure.SHARPNESS, float(_laplacian(drawn).var())
-    yield Measure.BRIGHTNESS, float(drawn.mean())
-    yield Measure.DARK_PERCENT, float((drawn < DARK).mean() * 100)
-    yield Measure.BRIGHT_PERCENT, float((drawn > BRIGHT).mean() * 100)
+    yield PictureMeasure.SHARPNESS, float(_laplacian(drawn).var())
+    yield PictureMeasure.BRIGHTNESS, float(drawn.mean())
+    yield PictureMeasure.DARK_PERCENT, float((drawn < DARK).mean() * 100)
+    yield PictureMeasure.BRIGHT_PERCENT, float((drawn > BRIGHT).mean() * 100)
     darkest, brightest = np.percentile(drawn, (1, 99))
-    yield Measure.CONTRAST, float(brightest - darkest)
+    yield PictureMeasure.CONTRAST, float(brightest - darkest)
     half = drawn.shape[1] // 2
-    yield Measure.ASYMMETRY, abs(float(drawn[:, :half].mean()) - float(drawn[:, half:].mean()))
+    yield PictureMeasure.ASYMMETRY, abs(float(drawn[:, :half].mean()) - float(drawn[:, half:].mean()))
 
 
-def hint(
-    measure: Measure,
-    area: Area,
+def make_hint(
+    measure: PictureMeasure,
+    area: MeasuredArea,
     value: float,
-    limits: dict[Measure, tuple[float | None, float | None]] = LIMITS,
-) -> Hint:
+    limits: dict[PictureMeasure, tuple[float | None, float | None]] = LIMITS,
+) -> PictureHint:
     """Say whether a value is within its limits, where there are some."""
     least, most = limits.get(measure, (None, None))
     outcome = Outcome.UNDETERMINED
     if (least, most) != (None, None):
         within = (least is None or value >= least) and (most is None or value <= most)
         outcome = Outcome.SUCCESSFUL if within else Outcome.FAILED
-    return Hint(
+    return PictureHint(
         measure=measure, area=area, value=round(value, 2), at_least=least, at_most=most, outcome=outcome
     )
 
 
-def suffices(hints: tuple[Hint, ...]) -> bool:
+def is_sufficient(hints: tuple[PictureHint, ...]) -> bool:
     """Whether something is asked of the picture, and it is all that."""
     outcomes = {each.outcome for each in hints}
     return Outcome.SUCCESSFUL in outcomes and Outcome.FAILED not in outcomes
 
 
-def rank(hints: tuple[Hint, ...]) -> tuple[Any, ...]:
+def quality_rank(hints: tuple[PictureHint, ...]) -> tuple[Any, ...]:
     """Of two pictures the higher one is better: fewer faults, then sharper."""
     faults = sum(each.outcome is Outcome.FAILED for each in hints)
-    return -faults, max((each.value for each in hints if each.measure is Measure.SHARPNESS), default=0.0)
+    return -faults, max(
+        (each.value for each in hints if each.measure is PictureMeasure.SHARPNESS), default=0.0
+    )
 
 
 def _laplacian(drawn: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Jpeg:
+class JpegInfo:
     """A whole picture."""
 
     width_px: int
@@ -26,7 +26,7 @@ class Jpeg:
     """Up to the end of the picture; what follows is none of it."""
 
 
-def look(content: bytes) -> Jpeg | str:
+def parse_jpeg(content: bytes) -> JpegInfo | str:
     """What it is, or in a word what is wrong with it: `not_jpeg`, `cut`, or `malformed`."""
     if not content.startswith(SOI):
         return "cut" if SOI.startswith(content) else "not_jpeg"
@@ -39,7 +39,7 @@ def look(content: bytes) -> Jpeg | str:
         if marker[0] != 0xFF or marker == SOI:  # another one begins before this one has ended
             return "malformed"
         if marker == EOI:
-            return Jpeg(*size, at + 2) if size and min(size) > 0 else "malformed"
+            return JpegInfo(*size, at + 2) if size and min(size) > 0 else "malformed"
         if marker[1] == 0xFF:  # fill bytes may precede any marker
             at += 1
             continue
@@ -65,8 +65,8 @@ def look(content: bytes) -> Jpeg | str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class CameraFrame:
     """A picture as it came, and when its first byte did, by CLOCK_BOOTTIME."""
 
     content: bytes
-    begun_ns: int
+    first_byte_ns: int

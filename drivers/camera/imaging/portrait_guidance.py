@@ -4,27 +4,27 @@ Pure: pictures and their times come in. What is said has been so for two picture
 may be a blink or a false finding.
 """
 
-from drivers.camera.observations import Advice, FaceFeedback, Hint, Measure
+from drivers.camera.observations import FaceFeedback, PictureHint, PictureMeasure, PortraitAdvice
 from drivers.observation import Outcome
 
-PICTURES = 2
+CONSECUTIVE_PICTURES = 2
 """In a row, before it is said."""
-APART_NS = 500_000_000
+MIN_INTERVAL_NS = 500_000_000
 """Two a second at most."""
-AGAIN_NS = 5_000_000_000
+REPEAT_AFTER_NS = 5_000_000_000
 """What goes on is said again after so long."""
 
 
-class Adviser:
+class PortraitGuide:
     """Of one camera; times are nanoseconds that only grow."""
 
     def __init__(self) -> None:
-        self._seen: Advice | None = None
+        self._seen: PortraitAdvice | None = None
         self._times = 0
-        self._said: Advice | None = None
-        self._said_ns = -AGAIN_NS
+        self._said: PortraitAdvice | None = None
+        self._said_ns = -REPEAT_AFTER_NS
 
-    def of(self, hints: tuple[Hint, ...], now_ns: int) -> FaceFeedback | None:
+    def update(self, hints: tuple[PictureHint, ...], now_ns: int) -> FaceFeedback | None:
         """Take the measures of a picture; what is to be said now, if anything."""
         found = _foremost(hints)
         if found is None:
@@ -33,15 +33,17 @@ class Adviser:
         self._times = self._times + 1 if advice is self._seen else 1
         self._seen = advice
         since_ns = now_ns - self._said_ns
-        if self._times < PICTURES or since_ns < (AGAIN_NS if advice is self._said else APART_NS):
+        if self._times < CONSECUTIVE_PICTURES or since_ns < (
+            REPEAT_AFTER_NS if advice is self._said else MIN_INTERVAL_NS
+        ):
             return None
-        if advice is self._said is Advice.GOOD:
+        if advice is self._said is PortraitAdvice.GOOD:
             return None
         self._said, self._said_ns = advice, now_ns
-        return FaceFeedback(advice=advice, hint=hint)
+        return FaceFeedback(advice=advice, measurement=hint)
 
 
-def _foremost(hints: tuple[Hint, ...]) -> tuple[Advice, Hint | None] | None:
+def _foremost(hints: tuple[PictureHint, ...]) -> tuple[PortraitAdvice, PictureHint | None] | None:
     """What stands in the way of all else comes first: in the dark, no face is found either."""
     failed = {hint.measure: hint for hint in hints if hint.outcome is Outcome.FAILED}
     for measure, below, above in _ORDER:
@@ -53,19 +55,19 @@ def _foremost(hints: tuple[Hint, ...]) -> tuple[Advice, Hint | None] | None:
                 return advice, hint
     if failed or not any(hint.outcome is Outcome.SUCCESSFUL for hint in hints):
         return None
-    return Advice.GOOD, None
+    return PortraitAdvice.GOOD, None
 
 
-_ORDER: tuple[tuple[Measure, Advice | None, Advice | None], ...] = (
-    (Measure.FACES, None, Advice.SEVERAL_FACES),
-    (Measure.BRIGHTNESS, Advice.TOO_DARK, Advice.TOO_BRIGHT),
-    (Measure.DARK_PERCENT, None, Advice.TOO_DARK),
-    (Measure.BRIGHT_PERCENT, None, Advice.TOO_BRIGHT),
-    (Measure.FACES, Advice.NO_FACE, None),
-    (Measure.EYE_DISTANCE_PX, Advice.MOVE_CLOSER, None),
-    (Measure.SHARPNESS, Advice.HOLD_STILL, None),
-    (Measure.ROLL_DEG, Advice.HEAD_UPRIGHT, Advice.HEAD_UPRIGHT),
-    (Measure.ASYMMETRY, None, Advice.UNEVEN_LIGHT),
-    (Measure.CONTRAST, Advice.LOW_CONTRAST, None),
+_ORDER: tuple[tuple[PictureMeasure, PortraitAdvice | None, PortraitAdvice | None], ...] = (
+    (PictureMeasure.FACES, None, PortraitAdvice.SEVERAL_FACES),
+    (PictureMeasure.BRIGHTNESS, PortraitAdvice.TOO_DARK, PortraitAdvice.TOO_BRIGHT),
+    (PictureMeasure.DARK_PERCENT, None, PortraitAdvice.TOO_DARK),
+    (PictureMeasure.BRIGHT_PERCENT, None, PortraitAdvice.TOO_BRIGHT),
+    (PictureMeasure.FACES, PortraitAdvice.NO_FACE, None),
+    (PictureMeasure.EYE_DISTANCE_PX, PortraitAdvice.MOVE_CLOSER, None),
+    (PictureMeasure.SHARPNESS, PortraitAdvice.HOLD_STILL, None),
+    (PictureMeasure.ROLL_DEG, PortraitAdvice.HEAD_UPRIGHT, PortraitAdvice.HEAD_UPRIGHT),
+    (PictureMeasure.ASYMMETRY, None, PortraitAdvice.UNEVEN_LIGHT),
+    (PictureMeasure.CONTRAST, PortraitAdvice.LOW_CONTRAST, None),
 )
 """Measures as they are looked at: what it means when one is too low, and too high."""

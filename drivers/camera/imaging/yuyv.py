@@ -15,7 +15,7 @@ _LUMA = ((_LEVELS - 16) * 255 / 219).round().clip(0, 255).astype(np.uint8)
 _CHROMA = ((_LEVELS - 128) * 255 / 224 + 128).round().clip(0, 255).astype(np.uint8)
 
 
-def jpeg_of(
+def yuyv_to_jpeg(
     content: bytes, width_px: int, height_px: int, line_bytes: int, *, full_range: bool, quality: int
 ) -> bytes | None:
     """A picture of that size as JPEG; None where bytes of it are missing. Takes some milliseconds."""

@@ -14,7 +14,7 @@ STANDARD = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServiceAddress:
     """Where something is: an origin, as `http://host:port`, and a path with its query."""
 
     origin: str
@@ -26,7 +26,7 @@ class Place:
         return self.origin + self.path
 
 
-class Addresses:
+class AddressTranslator:
     """The addresses of one camera, reached at `url`: its device service."""
 
     def __init__(self, url: str) -> None:
@@ -36,30 +36,32 @@ class Addresses:
         self._told = _port(reached)
 
     @property
-    def device(self) -> Place:
+    def device(self) -> ServiceAddress:
         """The device service itself."""
-        return Place(_origin(self._reached.scheme, self._reached, _port(self._reached)), _path(self._reached))
+        return ServiceAddress(
+            _origin(self._reached.scheme, self._reached, _port(self._reached)), _path(self._reached)
+        )
 
-    def told(self, device_service: str) -> None:
+    def set_reported(self, device_service: str) -> None:
         """The camera has said where its device service is, by its own idea."""
         if (parts := _parts(device_service)) is not None:
             self._told = _port(parts)
 
-    def service(self, given: str) -> Place | None:
+    def service(self, given: str) -> ServiceAddress | None:
         """Where a service or a picture is; None for what is no address over HTTP."""
         parts = _parts(given)
         if parts is None or parts.scheme not in ("http", "https"):
             return None
         if _port(parts) == self._told:
-            return Place(self.device.origin, _path(parts))
-        return Place(_origin(parts.scheme, self._reached, _port(parts)), _path(parts))
+            return ServiceAddress(self.device.origin, _path(parts))
+        return ServiceAddress(_origin(parts.scheme, self._reached, _port(parts)), _path(parts))
 
-    def stream(self, given: str, port: int | None = None) -> Place | None:
+    def stream(self, given: str, port: int | None = None) -> ServiceAddress | None:
         """Where a stream is, at another port where that is translated; None for what is no RTSP address."""
         parts = _parts(given)
         if parts is None or parts.scheme not in ("rtsp", "rtsps"):
             return None
-        return Place(_origin(parts.scheme, self._reached, port or _port(parts)), _path(parts))
+        return ServiceAddress(_origin(parts.scheme, self._reached, port or _port(parts)), _path(parts))
 
 
 def _parts(url: str) -> SplitResult | None:

@@ -26,18 +26,18 @@ class CameraClock:
         return self._at_boot + timedelta(microseconds=boot_ns() / 1000)
 
     @property
-    def off_s(self) -> float:
+    def offset_s(self) -> float:
         """How far it is ahead of ours, in seconds; negative where it is behind."""
         return (self.now() - datetime.now(UTC)).total_seconds()
 
-    def read(self, said: datetime, asked_ns: int, answered_ns: int) -> float:
+    def update(self, said: datetime, asked_ns: int, answered_ns: int) -> float:
         """Learn what it said between two moments of CLOCK_BOOTTIME; by how many seconds that is news."""
         before = self.now()
         self._at_boot = said - timedelta(microseconds=(asked_ns + answered_ns) / 2000)
         return abs((self.now() - before).total_seconds())
 
 
-def told_time(response: Element) -> datetime | None:
+def parse_device_time(response: Element) -> datetime | None:
     """The UTC of a GetSystemDateAndTimeResponse, to half a second; None where it tells none that can be."""
     utc = child(response, "SystemDateAndTime", "UTCDateTime")
     parts = [
@@ -59,7 +59,7 @@ def told_time(response: Element) -> datetime | None:
         return None
 
 
-def stamped_time(told: str) -> datetime | None:
+def parse_timestamp(told: str) -> datetime | None:
     """An xs:dateTime with its zone; None for what is none."""
     try:
         at = datetime.fromisoformat(told)

@@ -10,30 +10,30 @@ from xml.etree.ElementTree import Element
 from pydantic import ValidationError
 
 from drivers.camera.http_settings import CameraHttpSettings
-from drivers.camera.onvif.addresses import Addresses, Place
-from drivers.camera.onvif.clock import CameraClock, told_time
+from drivers.camera.onvif.addresses import AddressTranslator, ServiceAddress
+from drivers.camera.onvif.clock import CameraClock, parse_device_time
 from drivers.camera.onvif.soap import (
     MEDIA_TYPE,
     NAMESPACES,
     Credentials,
     FaultError,
-    NoSoapError,
-    answer,
+    NotSoapError,
     child,
-    question,
+    parse_response,
+    request_envelope,
     text,
     token,
 )
 from drivers.command import boot_ns
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink
 from drivers.links.link import Action, Cause, LinkError
 
 ANSWERS = (200, 400, 401, 403, 404, 410, 500)
 """Statuses that come with an envelope, or with nothing and say enough by themselves."""
-GONE = (404, 410)
-NEWS_S = 1.5
+NOT_FOUND_STATUSES = (404, 410)
+CLOCK_CHANGE_S = 1.5
 """A clock that is off by so much more than was thought is worth another try: it tells whole seconds."""
 LONGEST_TEXT = 64
 
@@ -41,13 +41,13 @@ LONGEST_TEXT = 64
 class OnvifDevice:
     """A camera, at the address of its device service."""
 
-    def __init__(self, links: Links, reached: CameraHttpSettings) -> None:
+    def __init__(self, links: LinkFactory, reached: CameraHttpSettings) -> None:
         self._links = links
         self._reached = reached
         self._http: dict[str, HttpLink] = {}
-        self.addresses = Addresses(reached.url)
+        self.addresses = AddressTranslator(reached.url)
         self.clock = CameraClock()
-        self.services: Mapping[str, Place] = MappingProxyType({})
+        self.services: Mapping[str, ServiceAddress] = MappingProxyType({})
         """Where each service is that it told of, by the prefix of its namespace."""
 
     # What it is asked
@@ -57,34 +57,34 @@ class OnvifDevice:
         asked_ns = boot_ns()
         try:
             told = await self._once(self.addresses.device, "tds:GetSystemDateAndTime", timeout_s=timeout_s)
-            said = told_time(told)
+            said = parse_device_time(told)
         except FaultError:
             said = None
         # A camera that does not tell its time is taken to have ours.
-        return 0.0 if said is None else self.clock.read(said, asked_ns, boot_ns())
+        return 0.0 if said is None else self.clock.update(said, asked_ns, boot_ns())
 
     async def read_services(self) -> None:
         """Learn where its services are; raises LinkError."""
         wanted = "<tds:IncludeCapability>false</tds:IncludeCapability>"
         try:
-            told = await self.ask(self.addresses.device, "tds:GetServices", wanted)
+            told = await self.call(self.addresses.device, "tds:GetServices", wanted)
             given = {text(child(each, "Namespace")): text(child(each, "XAddr")) for each in told}
             named = {prefix: given.get(namespace, "") for prefix, namespace in NAMESPACES.items()}
         except FaultError as fault:  # of a camera older than 2011
-            if fault.not_admitted:
+            if fault.is_unauthorized:
                 raise
-            told = await self.ask(self.addresses.device, "tds:GetCapabilities")
+            told = await self.call(self.addresses.device, "tds:GetCapabilities")
             places = {"tds": "Device", "trt": "Media", "tev": "Events"}
             named = {
                 prefix: text(child(told, "Capabilities", name, "XAddr")) for prefix, name in places.items()
             }
-        self.addresses.told(named["tds"])
+        self.addresses.set_reported(named["tds"])
         services = {prefix: self.addresses.service(address) for prefix, address in named.items()}
         self.services = {prefix: place for prefix, place in services.items() if place is not None}
 
     async def identity(self) -> Identity:
         """Who made it, what it is; raises LinkError."""
-        told = await self.ask(self.addresses.device, "tds:GetDeviceInformation")
+        told = await self.call(self.addresses.device, "tds:GetDeviceInformation")
         said = {
             name: text(child(told, name))[:LONGEST_TEXT] or None
             for name in ("Manufacturer", "Model", "SerialNumber", "FirmwareVersion")
@@ -98,9 +98,9 @@ class OnvifDevice:
 
     # How it is asked
 
-    async def ask(
+    async def call(
         self,
-        place: Place,
+        place: ServiceAddress,
         operation: str,
         arguments: str = "",
         header: str = "",
@@ -114,13 +114,13 @@ class OnvifDevice:
         try:
             return await self._once(place, operation, arguments, header, timeout_s, signed=True)
         except FaultError as fault:
-            if not fault.not_admitted or await self.read_clock() < NEWS_S:
+            if not fault.is_unauthorized or await self.read_clock() < CLOCK_CHANGE_S:
                 raise
         return await self._once(place, operation, arguments, header, timeout_s, signed=True)
 
     async def _once(
         self,
-        place: Place,
+        place: ServiceAddress,
         operation: str,
         arguments: str = "",
         header: str = "",
@@ -132,10 +132,10 @@ class OnvifDevice:
         user, password = self._reached.username, self._reached.password
         if signed and user is not None and password is not None:
             header += token(Credentials(user, password.get_secret_value()), self.clock.now())
-        said = await link.ask(
+        said = await link.request(
             "POST",
             place.path,
-            body=question(operation, arguments, header),
+            body=request_envelope(operation, arguments, header),
             media_type=MEDIA_TYPE,
             expect=ANSWERS,
             timeout_s=timeout_s,
@@ -143,12 +143,15 @@ class OnvifDevice:
         if said.status in (401, 403):
             raise FaultError(frozenset({"NotAuthorized"}))
         try:
-            return answer(said.body, operation)
-        except NoSoapError:
+            return parse_response(said.body, operation)
+        except NotSoapError:
             # Of a subscription: some cameras have no page any more where it was.
-            if said.status in GONE and place not in (self.addresses.device, *self.services.values()):
+            if said.status in NOT_FOUND_STATUSES and place not in (
+                self.addresses.device,
+                *self.services.values(),
+            ):
                 raise FaultError(frozenset()) from None
-            raise link.wrong_service("answers, but not as an ONVIF device does") from None
+            raise link.wrong_service_error("answers, but not as an ONVIF device does") from None
 
     async def http(self, origin: str) -> HttpLink:
         """The way to what is asked over HTTP at one of its ports; raises LinkError."""
@@ -162,9 +165,9 @@ class OnvifDevice:
         try:
             return CameraHttpSettings(url=origin, **plain)
         except ValidationError:
-            raise self.unsafe() from None
+            raise self.cleartext_error() from None
 
-    def unsafe(self) -> LinkError:
+    def cleartext_error(self) -> LinkError:
         """What it offers would be in clear over a network."""
         return LinkError(
             Cause.WRONG_DEVICE,
@@ -173,10 +176,10 @@ class OnvifDevice:
             "Switch TLS on in the camera, or add `cleartext = true` where nobody else can reach that wire.",
         )
 
-    def refused(self, fault: FaultError) -> LinkError:
+    def fault_error(self, fault: FaultError) -> LinkError:
         """What a fault means that nothing can be done about."""
         url = self._reached.url
-        if fault.not_admitted:
+        if fault.is_unauthorized:
             given = "Correct" if self._reached.username else "Add"
             return LinkError(
                 Cause.NO_PERMISSION,
@@ -184,7 +187,7 @@ class OnvifDevice:
                 Action.CONFIGURE,
                 f"{given} `username` and `password`: of a user for ONVIF, whom many cameras keep apart from "
                 "those of their web page.",
-                self._http[self.addresses.device.origin].returned,
+                self._http[self.addresses.device.origin].wait_until_restarted,
             )
         return LinkError(
             Cause.WRONG_DEVICE,

@@ -16,9 +16,9 @@ from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 from pydantic import Field, model_validator
 
-from drivers.camera.onvif.soap import ENVELOPE, child, found, local, text
+from drivers.camera.onvif.soap import ENVELOPE, child, find_all, local_name, text
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.multicast import answers
+from drivers.links.multicast import query_group
 from drivers.links.settings import Settings
 
 GROUP, PORT = "239.255.255.250", 3702
@@ -27,7 +27,7 @@ _ADDRESSING = "http://schemas.xmlsoap.org/ws/2004/08/addressing"
 _DISCOVERY = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
 
 
-class Wanted(Settings):
+class DiscoveryTarget(Settings):
     """Which camera is meant, where its address is not known.
 
     Whoever answers so is sent the password's digest: this is for networks that are the cameras' own.
@@ -57,13 +57,13 @@ class Wanted(Settings):
     )
 
     @model_validator(mode="after")
-    def _of_somebody(self) -> "Wanted":
+    def _of_somebody(self) -> "DiscoveryTarget":
         if self.endpoint is None and not self.scopes and self.hardware is None:
             raise ValueError("name its `endpoint`, or `scopes` or `hardware` that no other camera has")
         return self
 
     @property
-    def named(self) -> str:
+    def description(self) -> str:
         """It as a sentence names it."""
         hardware = () if self.hardware is None else (f"hardware {self.hardware}",)
         return self.endpoint or ", ".join((*self.scopes, *hardware))
@@ -73,7 +73,7 @@ class Wanted(Settings):
         """The scopes it must have, its hardware's with them."""
         return (*self.scopes, *(() if self.hardware is None else (HARDWARE + quote(self.hardware, safe=""),)))
 
-    def is_met(self, endpoint: str, scopes: Sequence[str]) -> bool:
+    def matches(self, endpoint: str, scopes: Sequence[str]) -> bool:
         """Whether it is this one."""
         if self.endpoint is not None and _bare(endpoint) != _bare(self.endpoint):
             return False
@@ -81,7 +81,7 @@ class Wanted(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class ProbeMatch:
     """A device that answered."""
 
     endpoint: str
@@ -89,26 +89,26 @@ class Match:
     addresses: tuple[str, ...]
 
 
-async def find(wanted: Wanted) -> str:
+async def find(wanted: DiscoveryTarget) -> str:
     """The address of its device service; raises LinkError where nobody or more than one is meant."""
     asked = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
     # Some answer only who asks for no type. UDP may lose one, too.
-    probes = [probe(asked[0], "dn:NetworkVideoTransmitter"), probe(asked[1], "")]
+    probes = [probe_message(asked[0], "dn:NetworkVideoTransmitter"), probe_message(asked[1], "")]
     met: dict[str, str] = {}
     host = None if wanted.interface is None else str(wanted.interface)
-    async with aclosing(answers(probes, GROUP, PORT, host, wanted.search_s)) as heard:
+    async with aclosing(query_group(probes, GROUP, PORT, host, wanted.search_s)) as heard:
         async for datagram, sender in heard:
-            for match in matches(datagram, asked):
-                if not wanted.is_met(match.endpoint, match.scopes):
+            for match in parse_probe_matches(datagram, asked):
+                if not wanted.matches(match.endpoint, match.scopes):
                     continue
-                if (address := reached(match.addresses, sender)) is not None:
+                if (address := reachable_address(match.addresses, sender)) is not None:
                     met.setdefault(_bare(match.endpoint), address)
             if met and wanted.endpoint is not None:
                 break
     if not met:
         raise LinkError(
             Cause.NO_DEVICE,
-            f"No camera answers that is {wanted.named}.",
+            f"No camera answers that is {wanted.description}.",
             Action.RESTART,
             "Start the camera; see that WS-Discovery is on in it, and that it is in the same network as "
             "`interface`. Or write its address as `url`.",
@@ -116,14 +116,14 @@ async def find(wanted: Wanted) -> str:
     if len(met) > 1:
         raise LinkError(
             Cause.AMBIGUOUS,
-            f"{len(met)} cameras are {wanted.named}.",
+            f"{len(met)} cameras are {wanted.description}.",
             Action.CONFIGURE,
             "Name the `endpoint` of the one that is meant: " + ", ".join(sorted(met)[:4]) + ".",
         )
     return next(iter(met.values()))
 
 
-def probe(message_id: str, types: str) -> bytes:
+def probe_message(message_id: str, types: str) -> bytes:
     """The question who is there."""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{ENVELOPE}" xmlns:a="{_ADDRESSING}" '
@@ -135,25 +135,25 @@ def probe(message_id: str, types: str) -> bytes:
     ).encode()
 
 
-def matches(datagram: bytes, asked: Sequence[str]) -> list[Match]:
+def parse_probe_matches(datagram: bytes, asked: Sequence[str]) -> list[ProbeMatch]:
     """Who tells of itself in an answer to one of these questions; nobody in anything else."""
     try:
         root = ElementTree.fromstring(datagram)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return []
-    if local(root) != "Envelope" or text(child(root, "Header", "RelatesTo")) not in asked:
+    if local_name(root) != "Envelope" or text(child(root, "Header", "RelatesTo")) not in asked:
         return []
     return [
-        Match(
+        ProbeMatch(
             text(child(each, "EndpointReference", "Address")),
             tuple(text(child(each, "Scopes")).split()),
             tuple(text(child(each, "XAddrs")).split()),
         )
-        for each in found(root, "ProbeMatch")
+        for each in find_all(root, "ProbeMatch")
     ]
 
 
-def reached(addresses: Sequence[str], sender: str) -> str | None:
+def reachable_address(addresses: Sequence[str], sender: str) -> str | None:
     """Where the device is that answered from there: at the host that it answered from, whatever it writes."""
     usable = []
     for address in addresses:

@@ -11,17 +11,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from drivers.camera.camera import Eye, PictureCamera
+from drivers.camera.camera import FrameSource, PictureCamera
 from drivers.camera.onvif.device import OnvifDevice
 from drivers.camera.onvif.discovery import find
-from drivers.camera.onvif.health import SIGNAL_LOST, TAMPERED, UNCLEAR, Conditions
-from drivers.camera.onvif.media import Media, Profile, media_of
-from drivers.camera.onvif.pull_points import Subscription
+from drivers.camera.onvif.health import IMAGE_DEGRADED, SIGNAL_LOST, TAMPERED, CameraHealth
+from drivers.camera.onvif.media import Media, MediaProfile, media_of
+from drivers.camera.onvif.pull_points import PullPointSubscription
 from drivers.camera.onvif.settings import OnvifSettings
 from drivers.camera.onvif.soap import FaultError
-from drivers.camera.rtsp import RtspCameraSettings, StreamEye
-from drivers.camera.snapshot import SnapshotEye, SnapshotSettings
-from drivers.driver import Condition, Identity, Status
+from drivers.camera.rtsp import RtspCameraSettings, RtspFrameSource
+from drivers.camera.snapshot import HttpSnapshotSettings, SnapshotFrameSource
+from drivers.driver import Identity, StateCode, Status
 from drivers.links.link import Action, Cause, LinkError
 
 WAIT_S = 0.5
@@ -32,14 +32,14 @@ SLACK_S = 1.5
 """How long any answer may take beyond that."""
 PAUSE_S = 0.2
 """Between two pulls: some cameras answer at once that there is nothing."""
-AGAIN_S = 1.0
+RETRY_S = 1.0
 """Between two looks at a camera that tells nothing."""
 NEWS_S = 3.0
 """The time in what is pulled is taken as a hint only: some cameras write it wrongly there."""
 CHURN_S = 5.0
 """A clock that is found off by so much more or less than was told is told of again."""
-DEAF = Status(
-    Condition.DEGRADED,
+EVENTS_UNAVAILABLE = Status(
+    StateCode.DEGRADED,
     Cause.DEVICE_FAULT,
     "The camera gives pictures, but takes no subscription: tampering would not be told.",
     Action.RESTART,
@@ -51,12 +51,12 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     """A camera of ONVIF's profile S or T."""
 
     settings_model = OnvifSettings
-    scrubber = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:contents"
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._conditions = Conditions(self.settings.tamper_input, self.settings.tamper_closed)
-        self._subscription: Subscription | None = None
+        self._conditions = CameraHealth(self.settings.tamper_input, self.settings.tamper_closed)
+        self._subscription: PullPointSubscription | None = None
         self._heard = False
         """Something was pulled by this subscription, if only that there is nothing."""
         self._clock_said_s: float | None = None
@@ -64,11 +64,11 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
     async def open(self) -> Identity:
         """Find the camera, learn where its pictures are, and look at one; raises LinkError."""
-        wanted = self.settings.find
+        wanted = self.settings.discovery
         url = self.settings.url if wanted is None else await find(wanted)
         assert url is not None, "settings are checked"
         try:
-            reached = self.settings.reached(url)
+            reached = self.settings.http_settings(url)
         except ValidationError:
             raise _in_clear() from None
         self.device = device = OnvifDevice(self.links, reached)
@@ -79,9 +79,9 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             media = media_of(device)
             profile = self._chosen([] if media is None else await media.profiles())
             assert media is not None, "it has a profile"
-            self.eye = await self._looking(media, profile)
+            self.frame_source = await self._looking(media, profile)
         except FaultError as fault:
-            raise device.refused(fault) from None
+            raise device.fault_error(fault) from None
         self._mind_clock()
         return identity
 
@@ -90,11 +90,11 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
         subscription, self._subscription = self._subscription, None
         if subscription is not None:
             with contextlib.suppress(LinkError, FaultError):
-                await subscription.end()
+                await subscription.unsubscribe()
 
-    async def tend(self) -> None:
+    async def monitor(self) -> None:
         """Look after pictures, and hear what the camera tells; ends only by raising LinkError."""
-        both = [asyncio.create_task(self.eye.tend(self)), asyncio.create_task(self._hear())]
+        both = [asyncio.create_task(self.frame_source.monitor(self)), asyncio.create_task(self._hear())]
         try:
             done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             await next(iter(done))
@@ -105,7 +105,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
 
     # Pictures
 
-    def _chosen(self, profiles: list[Profile]) -> Profile:
+    def _chosen(self, profiles: list[MediaProfile]) -> MediaProfile:
         """The profile that is asked for, or the largest that is not too large; raises LinkError for none."""
         wanted, widest = self.settings.profile, self.settings.width_max_px
         if wanted is not None:
@@ -126,25 +126,27 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
             )
         return max(fitting, key=lambda each: each.width_px * each.height_px)
 
-    async def _looking(self, media: Media, profile: Profile) -> Eye:
+    async def _looking(self, media: Media, profile: MediaProfile) -> FrameSource:
         """The way by which its pictures come, tried; raises LinkError, or FaultError."""
-        wanted = self.settings.pictures
+        wanted = self.settings.picture_source
         given = "" if wanted == "stream" else await media.snapshot_address(profile)
         if wanted == "snapshot" or given:
             return await self._snapshots(given)
         return await self._stream(await media.stream_address(profile))
 
-    async def _snapshots(self, given: str) -> Eye:
+    async def _snapshots(self, given: str) -> FrameSource:
         place = self.device.addresses.service(given)
         if place is None:
             raise _no_pictures("snapshot", 'Choose `pictures = "stream"`.')
         link = await self.device.http(place.origin)
         plain = self.device.settings_at(place.origin).model_dump()
-        eye = SnapshotEye(SnapshotSettings(path=place.path, **plain), link, "the address it gives")
+        eye = SnapshotFrameSource(
+            HttpSnapshotSettings(path=place.path, **plain), link, "the address it gives"
+        )
         await eye.check(self)
         return eye
 
-    async def _stream(self, given: str) -> Eye:
+    async def _stream(self, given: str) -> FrameSource:
         place = self.device.addresses.stream(given, self.settings.stream_port)
         if place is None:
             raise _no_pictures("stream", "Switch RTSP on in the camera.")
@@ -153,11 +155,11 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                 url=place.address,
                 username=self.settings.username,
                 password=self.settings.password,
-                cleartext=self.settings.cleartext,
+                allow_cleartext=self.settings.allow_cleartext,
             )
         except ValidationError:
-            raise self.device.unsafe() from None
-        return await StreamEye.opened(settings, self.links)
+            raise self.device.cleartext_error() from None
+        return await RtspFrameSource.open(settings, self.links)
 
     # What the camera tells
 
@@ -169,62 +171,62 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
                     await self._subscribe()
                 if self._subscription is None:
                     await self.device.read_clock(SLACK_S)
-                    await asyncio.sleep(AGAIN_S)
+                    await asyncio.sleep(RETRY_S)
                 else:
                     await self._pull(self._subscription)
                     await asyncio.sleep(PAUSE_S)
             except FaultError as fault:
-                if fault.not_admitted:
-                    raise self.device.refused(fault) from None
+                if fault.is_unauthorized:
+                    raise self.device.fault_error(fault) from None
                 await self._resubscribe()
             self._mind_clock()
 
     async def _subscribe(self) -> None:
         try:
-            self._subscription = await Subscription.made(self.device, self.settings.subscription_s)
+            self._subscription = await PullPointSubscription.create(self.device, self.settings.subscription_s)
         except FaultError as fault:
-            if fault.not_admitted:
+            if fault.is_unauthorized:
                 raise
-            self.trouble("events", DEAF)
-        self._conditions.forget()
+            self.set_problem("events", EVENTS_UNAVAILABLE)
+        self._conditions.clear()
 
     async def _resubscribe(self) -> None:
         """Let go of a subscription that the camera knows no more, or cannot renew: another is made."""
         if not self._heard:
-            self.trouble("events", DEAF)
+            self.set_problem("events", EVENTS_UNAVAILABLE)
         await self.close()
-        await asyncio.sleep(PAUSE_S if self._heard else AGAIN_S)
+        await asyncio.sleep(PAUSE_S if self._heard else RETRY_S)
         self._heard = False
 
-    async def _pull(self, subscription: Subscription) -> None:
+    async def _pull(self, subscription: PullPointSubscription) -> None:
         pulled = await subscription.pull(WAIT_S, WAIT_S + SLACK_S)
         self._heard = True
-        self.trouble("events", None)
-        self._conditions.take(pulled.notices)
-        for status in (SIGNAL_LOST, TAMPERED, UNCLEAR):
-            self.trouble(status.text, status if self._conditions.hold(status) else None)
+        self.set_problem("events", None)
+        self._conditions.update(pulled.notices)
+        for status in (SIGNAL_LOST, TAMPERED, IMAGE_DEGRADED):
+            self.set_problem(status.text, status if self._conditions.is_active(status) else None)
         said = pulled.camera_time
         if said is not None and abs((said - self.device.clock.now()).total_seconds()) > NEWS_S:
             await self.device.read_clock()
-        if subscription.due:
+        if subscription.is_renewal_due:
             await subscription.renew()
 
     def _mind_clock(self) -> None:
         """Tell of a clock that is off, once until it is off by something else."""
-        off_s, said_s = self.device.clock.off_s, self._clock_said_s
+        off_s, said_s = self.device.clock.offset_s, self._clock_said_s
         if abs(off_s) <= self.settings.clock_tolerance_s:
             self._clock_said_s = None
-            self.trouble("clock", None)
+            self.set_problem("clock", None)
         elif said_s is None or abs(off_s - said_s) > CHURN_S:
             self._clock_said_s = off_s
-            self.trouble("clock", _clock_off(off_s))
+            self.set_problem("clock", _clock_off(off_s))
 
 
 class _StreamSettings(RtspCameraSettings):
     """A stream at an address that the camera gave: some write passwords into its path."""
 
     @property
-    def shown(self) -> str:
+    def display_url(self) -> str:
         return "/".join(self.url.split("/")[:3])
 
 
@@ -254,7 +256,7 @@ def _clock_off(off_s: float) -> Status:
             break
     direction = "ahead" if off_s > 0 else "behind"
     return Status(
-        Condition.DEGRADED,
+        StateCode.DEGRADED,
         Cause.CLOCK_WRONG,
         f"The camera's clock is {amount:.0f} {unit} {direction}; its pictures come all the same.",
         Action.CONFIGURE,

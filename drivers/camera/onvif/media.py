@@ -12,11 +12,11 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
 from drivers.camera.onvif.device import OnvifDevice
-from drivers.camera.onvif.soap import FaultError, child, found, text
+from drivers.camera.onvif.soap import FaultError, child, find_all, text
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class MediaProfile:
     """One of the ways in which a camera sends its pictures."""
 
     token: str
@@ -41,39 +41,39 @@ class Media:
     def __init__(self, device: OnvifDevice) -> None:
         self._device = device
 
-    async def profiles(self) -> list[Profile]:
+    async def profiles(self) -> list[MediaProfile]:
         """The ways in which it sends video; raises LinkError, or FaultError."""
         return list(self._told(await self._ask("GetProfiles", self.all_profiles)))
 
-    async def snapshot_address(self, profile: Profile) -> str:
+    async def snapshot_address(self, profile: MediaProfile) -> str:
         """Where it says that a picture is; empty where it gives none. Raises LinkError, or FaultError."""
         try:
             told = await self._ask("GetSnapshotUri", self._chosen(profile))
         except FaultError as fault:
-            if fault.not_admitted:
+            if fault.is_unauthorized:
                 raise
             return ""
-        return next(map(text, found(told, "Uri")), "")
+        return next(map(text, find_all(told, "Uri")), "")
 
-    async def stream_address(self, profile: Profile) -> str:
+    async def stream_address(self, profile: MediaProfile) -> str:
         """Where it says that its stream is; raises LinkError, or FaultError."""
         told = await self._ask("GetStreamUri", self.by_rtsp + self._chosen(profile))
-        return next(map(text, found(told, "Uri")), "")
+        return next(map(text, find_all(told, "Uri")), "")
 
     async def _ask(self, operation: str, arguments: str) -> Element:
         place = self._device.services[self.service]
-        return await self._device.ask(place, f"{self.service}:{operation}", arguments)
+        return await self._device.call(place, f"{self.service}:{operation}", arguments)
 
-    def _chosen(self, profile: Profile) -> str:
+    def _chosen(self, profile: MediaProfile) -> str:
         return f"<{self.service}:ProfileToken>{escape(profile.token)}</{self.service}:ProfileToken>"
 
-    def _told(self, response: Element) -> Iterator[Profile]:
-        for each in found(response, "Profiles"):
+    def _told(self, response: Element) -> Iterator[MediaProfile]:
+        for each in find_all(response, "Profiles"):
             encoder = child(each, *self.encoder)
             size = [text(child(encoder, "Resolution", side)) for side in ("Width", "Height")]
             if encoder is not None and all(re.fullmatch("[0-9]{1,5}", side) for side in size):
                 named, encoding = text(child(each, "Name")), text(child(encoder, "Encoding"))
-                yield Profile(each.get("token", ""), named, encoding, *map(int, size))
+                yield MediaProfile(each.get("token", ""), named, encoding, *map(int, size))
 
 
 class Media2(Media):

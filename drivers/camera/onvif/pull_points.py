@@ -11,10 +11,10 @@ from datetime import datetime
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape
 
-from drivers.camera.onvif.addresses import Place
-from drivers.camera.onvif.clock import stamped_time
+from drivers.camera.onvif.addresses import ServiceAddress
+from drivers.camera.onvif.clock import parse_timestamp
 from drivers.camera.onvif.device import OnvifDevice
-from drivers.camera.onvif.soap import ADDRESSING, NAMESPACES, child, flattened, found, local, text
+from drivers.camera.onvif.soap import ADDRESSING, NAMESPACES, child, find_all, local_name, serialise, text
 from drivers.command import boot_ns
 
 ACTIONS = {
@@ -22,36 +22,36 @@ ACTIONS = {
     "wsnt:Renew": "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/RenewRequest",
     "wsnt:Unsubscribe": "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager/UnsubscribeRequest",
 }
-MOST = 100
+MESSAGE_LIMIT = 100
 """Notices in one answer."""
-END_S = 1.0
+UNSUBSCRIBE_TIMEOUT_S = 1.0
 """How long a camera may take to let a subscription go, when nobody waits for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """Something that a camera told."""
 
     topic: str
     """Without prefixes of namespaces: `VideoSource/GlobalSceneChange/ImagingService`."""
     source: Mapping[str, str]
     data: Mapping[str, str]
-    ended: bool
+    is_deleted: bool
     """It tells that what it is of is no more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PullResult:
     """What came of one pull."""
 
-    notices: tuple[Notice, ...]
+    notices: tuple[Notification, ...]
     camera_time: datetime | None
 
 
-class Subscription:
+class PullPointSubscription:
     """One of ours."""
 
-    def __init__(self, device: OnvifDevice, place: Place, header: str, lasts_s: float) -> None:
+    def __init__(self, device: OnvifDevice, place: ServiceAddress, header: str, lasts_s: float) -> None:
         self._device = device
         self._place = place
         self._header = header
@@ -60,65 +60,69 @@ class Subscription:
         """When half of it is over, by CLOCK_BOOTTIME."""
 
     @classmethod
-    async def made(cls, device: OnvifDevice, lasts_s: float) -> "Subscription":
+    async def create(cls, device: OnvifDevice, lasts_s: float) -> "PullPointSubscription":
         """Subscribe to all that it tells; raises LinkError, or FaultError.
 
         Not to some of it: filters are what cameras understand least, and there is little.
         """
         lasting = f"<tev:InitialTerminationTime>PT{lasts_s:g}S</tev:InitialTerminationTime>"
-        told = await device.ask(device.services["tev"], "tev:CreatePullPointSubscription", lasting)
+        told = await device.call(device.services["tev"], "tev:CreatePullPointSubscription", lasting)
         reference = child(told, "SubscriptionReference")
         given = text(child(reference, "Address"))
         to = f"<a:To>{escape(given)}</a:To>"
         parameters = child(reference, "ReferenceParameters")
         for parameter in parameters if parameters is not None else ():
             parameter.set(f"{{{ADDRESSING}}}IsReferenceParameter", "true")
-            to += flattened(parameter)
+            to += serialise(parameter)
         place = device.addresses.service(given) or device.services["tev"]
         subscription = cls(device, place, to, lasts_s)
         subscription._lasts(told)
         return subscription
 
     @property
-    def due(self) -> bool:
+    def is_renewal_due(self) -> bool:
         """Whether it should be renewed."""
         return boot_ns() >= self._renew_ns
 
-    async def pull(self, wait_s: float, timeout_s: float) -> Pulled:
+    async def pull(self, wait_s: float, timeout_s: float) -> PullResult:
         """What is told, waiting so long for the first of it; raises LinkError, or FaultError."""
-        wanted = f"<tev:Timeout>PT{wait_s:g}S</tev:Timeout><tev:MessageLimit>{MOST}</tev:MessageLimit>"
+        wanted = (
+            f"<tev:Timeout>PT{wait_s:g}S</tev:Timeout><tev:MessageLimit>{MESSAGE_LIMIT}</tev:MessageLimit>"
+        )
         told = await self._ask("tev:PullMessages", wanted, timeout_s)
-        notices = tuple(_notice(each) for each in found(told, "NotificationMessage"))
-        return Pulled(notices, stamped_time(text(child(told, "CurrentTime"))))
+        notices = tuple(_notice(each) for each in find_all(told, "NotificationMessage"))
+        return PullResult(notices, parse_timestamp(text(child(told, "CurrentTime"))))
 
     async def renew(self) -> None:
         """Have it last longer; raises LinkError, or FaultError."""
         lasting = f"<wsnt:TerminationTime>PT{self._asked_s:g}S</wsnt:TerminationTime>"
         self._lasts(await self._ask("wsnt:Renew", lasting))
 
-    async def end(self) -> None:
+    async def unsubscribe(self) -> None:
         """Give it back: a camera has few; raises LinkError, or FaultError."""
-        await self._ask("wsnt:Unsubscribe", "", END_S)
+        await self._ask("wsnt:Unsubscribe", "", UNSUBSCRIBE_TIMEOUT_S)
 
     async def _ask(self, operation: str, arguments: str, timeout_s: float | None = None) -> Element:
         header = f"<a:Action>{ACTIONS[operation]}</a:Action>{self._header}"
-        return await self._device.ask(self._place, operation, arguments, header, timeout_s)
+        return await self._device.call(self._place, operation, arguments, header, timeout_s)
 
     def _lasts(self, told: Element) -> None:
         """Take note of how long it lasts, which may be less than was asked for."""
-        now, ends = (stamped_time(text(child(told, name))) for name in ("CurrentTime", "TerminationTime"))
+        now, ends = (parse_timestamp(text(child(told, name))) for name in ("CurrentTime", "TerminationTime"))
         lasts_s = (ends - now).total_seconds() if now and ends else self._asked_s
         self._renew_ns = boot_ns() + round(min(max(lasts_s, 0), self._asked_s) / 2 * 1e9)
 
 
-def _notice(message: Element) -> Notice:
+def _notice(message: Element) -> Notification:
     topic = "/".join(level.rpartition(":")[2] for level in text(child(message, "Topic")).split("/"))
     inner = child(message, "Message", "Message")
     ended = inner is not None and inner.get("PropertyOperation") == "Deleted"
-    return Notice(topic, _items(child(inner, "Source")), _items(child(inner, "Data")), ended)
+    return Notification(topic, _items(child(inner, "Source")), _items(child(inner, "Data")), ended)
 
 
 def _items(element: Element | None) -> Mapping[str, str]:
     if element is None:
         return {}
-    return {each.get("Name", ""): each.get("Value", "") for each in element if local(each) == "SimpleItem"}
+    return {
+        each.get("Name", ""): each.get("Value", "") for each in element if local_name(each) == "SimpleItem"
+    }

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from drivers.camera.http_settings import CameraHttpSettings
-from drivers.camera.onvif.discovery import Wanted
+from drivers.camera.onvif.discovery import DiscoveryTarget
 from drivers.links.settings import Settings
 
 SERVICE = "/onvif/device_service"
@@ -20,7 +20,7 @@ class OnvifSettings(Settings):
         description="Where it is; with a path where its device service is not at /onvif/device_service.",
         examples=["http://192.0.2.21"],
     )
-    find: Wanted | None = Field(
+    discovery: DiscoveryTarget | None = Field(
         None,
         description="How it is found by WS-Discovery, instead of `url`.",
         examples=[{"endpoint": "urn:uuid:4d454930-0000-1000-8000-b8a44f000001"}],
@@ -32,7 +32,7 @@ class OnvifSettings(Settings):
         description="https: certificates that the camera's own must be signed by, else the system's.",
         examples=["/etc/borderpost/camera-ca.pem"],
     )
-    cleartext: bool = Field(
+    allow_cleartext: bool = Field(
         False,
         description="Speak http and rtsp to another machine: only where nobody else can reach that wire.",
         examples=[False],
@@ -52,7 +52,7 @@ class OnvifSettings(Settings):
         description="No profile wider than this is chosen by itself, in pixels.",
         examples=[1920],
     )
-    pictures: Literal["auto", "snapshot", "stream"] = Field(
+    picture_source: Literal["auto", "snapshot", "stream"] = Field(
         "auto",
         description="Where pictures come from: single ones over HTTP, the stream, or the stream only where "
         "the camera gives no single ones.",
@@ -97,11 +97,11 @@ class OnvifSettings(Settings):
     )
 
     @property
-    def place(self) -> str:
+    def exclusive_key(self) -> str:
         """A camera is looked at by one."""
-        return self.url or (self.find.named if self.find else "")
+        return self.url or (self.discovery.description if self.discovery else "")
 
-    def reached(self, url: str) -> CameraHttpSettings:
+    def http_settings(self, url: str) -> CameraHttpSettings:
         """How its device service is spoken to there; raises ValidationError where it must not be."""
         if url.removeprefix("https://").removeprefix("http://").find("/") < 0:
             url += SERVICE
@@ -110,16 +110,16 @@ class OnvifSettings(Settings):
             username=self.username,
             password=self.password,
             ca_file=self.ca_file,
-            cleartext=self.cleartext,
+            allow_cleartext=self.allow_cleartext,
             timeout_s=self.timeout_s,
         )
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> "OnvifSettings":
-        if (self.url is None) is (self.find is None):
+        if (self.url is None) is (self.discovery is None):
             raise ValueError("write `url`, or `find` where its address is not known")
         try:
-            self.reached(self.url or "https://192.0.2.1")
+            self.http_settings(self.url or "https://192.0.2.1")
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(found["msg"].removeprefix("Value error, ")) from None

@@ -34,7 +34,7 @@ NAMESPACES = {
 }
 _DECLARED = " ".join(f'xmlns:{prefix}="{name}"' for prefix, name in NAMESPACES.items())
 _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
-NOT_ADMITTED = frozenset(
+UNAUTHORIZED_CODES = frozenset(
     {
         "NotAuthorized",
         "FailedAuthentication",
@@ -46,7 +46,7 @@ NOT_ADMITTED = frozenset(
 """Subcodes of faults that say who may not ask."""
 
 
-class NoSoapError(Exception):
+class NotSoapError(Exception):
     """What came is no SOAP envelope."""
 
 
@@ -59,9 +59,9 @@ class FaultError(Exception):
         """Local names of its code and subcodes."""
 
     @property
-    def not_admitted(self) -> bool:
+    def is_unauthorized(self) -> bool:
         """Whether the fault is that these credentials are refused."""
-        return bool(self.codes & NOT_ADMITTED)
+        return bool(self.codes & UNAUTHORIZED_CODES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def token(who: Credentials, created: datetime) -> str:
     )
 
 
-def question(operation: str, arguments: str = "", header: str = "") -> bytes:
+def request_envelope(operation: str, arguments: str = "", header: str = "") -> bytes:
     """The envelope that asks for an operation, as `tds:GetServices`, with its arguments as XML."""
     return (
         f'<?xml version="1.0" encoding="UTF-8"?><s:Envelope xmlns:s="{ENVELOPE}" xmlns:a="{ADDRESSING}" '
@@ -106,24 +106,24 @@ def question(operation: str, arguments: str = "", header: str = "") -> bytes:
     ).encode()
 
 
-def answer(content: bytes, operation: str) -> Element:
+def parse_response(content: bytes, operation: str) -> Element:
     """The response to an operation; raises FaultError, or NoSoapError where there is none in it."""
     try:
         root: Element = ElementTree.fromstring(content)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise NoSoapError from error
-    body = child(root, "Body") if local(root) == "Envelope" else None
+        raise NotSoapError from error
+    body = child(root, "Body") if local_name(root) == "Envelope" else None
     said = body[0] if body is not None and len(body) else None
-    if said is not None and local(said) == "Fault":
+    if said is not None and local_name(said) == "Fault":
         code = child(said, "Code")
-        values = () if code is None else found(code, "Value")
+        values = () if code is None else find_all(code, "Value")
         raise FaultError(frozenset(text(value).rpartition(":")[2] for value in values))
-    if said is None or local(said) != operation.rpartition(":")[2] + "Response":
-        raise NoSoapError
+    if said is None or local_name(said) != operation.rpartition(":")[2] + "Response":
+        raise NotSoapError
     return said
 
 
-def local(element: Element) -> str:
+def local_name(element: Element) -> str:
     """The name of an element without its namespace."""
     return element.tag.rpartition("}")[2]
 
@@ -133,9 +133,9 @@ def text(element: Element | None) -> str:
     return "" if element is None else (element.text or "").strip()
 
 
-def found(element: Element, name: str) -> Iterator[Element]:
+def find_all(element: Element, name: str) -> Iterator[Element]:
     """All elements of that local name in it, however deep."""
-    return (each for each in element.iter() if local(each) == name)
+    return (each for each in element.iter() if local_name(each) == name)
 
 
 def child(element: Element | None, *path: str) -> Element | None:
@@ -143,11 +143,11 @@ def child(element: Element | None, *path: str) -> Element | None:
     for name in path:
         if element is None:
             return None
-        element = next((each for each in element if local(each) == name), None)
+        element = next((each for each in element if local_name(each) == name), None)
     return element
 
 
-def flattened(element: Element) -> str:
+def serialise(element: Element) -> str:
     """An element as XML, to give it back to the camera as it gave it; FaultError where that cannot be."""
     try:
         return tostring(element, encoding="unicode")

@@ -27,7 +27,7 @@ class Compression(Enum):
     PNG = "png"
 
 
-class Cursor:
+class RecordReader:
     """Reads fields one after the other; RecordError where the bytes end too early."""
 
     def __init__(self, data: bytes) -> None:
@@ -40,18 +40,18 @@ class Cursor:
 
     def bytes(self, count: int) -> bytes:
         """So many bytes."""
-        if count > self.left:
+        if count > self.remaining:
             raise RecordError("it ends in the middle of a field")
         self._at += count
         return self._data[self._at - count : self._at]
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many bytes are left."""
         return len(self._data) - self._at
 
 
-def packed(layout: struct.Struct, names: Sequence[str], values: Sequence[int]) -> bytes:
+def pack_fields(layout: struct.Struct, names: Sequence[str], values: Sequence[int]) -> bytes:
     """The bytes of a layout; RecordError names the field whose value does not fit."""
     try:
         return layout.pack(*values)

@@ -11,10 +11,10 @@ from drivers.fingerprint.records.fields import (
     FORMAT,
     PPI,
     Compression,
-    Cursor,
     RecordError,
+    RecordReader,
     check_size,
-    packed,
+    pack_fields,
 )
 
 VERSION = b"010\0"
@@ -96,7 +96,7 @@ class Record2005:
             raise RecordError("the edition of 2005 knows no such compression")
         body = b"".join(self._view(view) for view in self.views)
         length = _BEFORE + _HEADER.size + len(body)
-        header = packed(
+        header = pack_fields(
             _HEADER,
             _HEADER_NAMES,
             (
@@ -117,7 +117,7 @@ class Record2005:
 
     def _view(self, view: View) -> bytes:
         check_size(self.compression, view.width_px, view.height_px, self.depth_bits, view.data)
-        header = packed(
+        header = pack_fields(
             _VIEW,
             _VIEW_NAMES,
             (
@@ -137,7 +137,7 @@ class Record2005:
     @classmethod
     def decode(cls, data: bytes) -> "Record2005":
         """Read bytes; RecordError, and nothing else, where they are no such record."""
-        cursor = Cursor(data)
+        cursor = RecordReader(data)
         if cursor.bytes(_BEFORE) != FORMAT + VERSION:
             raise RecordError("it does not begin as a finger image record of 2005")
         high, low, device, level, views, units, *resolutions, depth_bits, number, _ = cursor.fields(_HEADER)
@@ -156,12 +156,12 @@ class Record2005:
             device=device,
             acquisition_level=level,
         )
-        if cursor.left:
+        if cursor.remaining:
             raise RecordError("bytes follow its last image")
         return record
 
 
-def _read_view(cursor: Cursor, compression: Compression, depth_bits: int) -> View:
+def _read_view(cursor: RecordReader, compression: Compression, depth_bits: int) -> View:
     length, position, count, number, quality, impression, width, height, _ = cursor.fields(_VIEW)
     if length < _VIEW.size:
         raise RecordError("a view is shorter than its own header")

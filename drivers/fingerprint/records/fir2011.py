@@ -11,10 +11,10 @@ from drivers.fingerprint.records.fields import (
     FORMAT,
     PPI,
     Compression,
-    Cursor,
     RecordError,
+    RecordReader,
     check_size,
-    packed,
+    pack_fields,
 )
 
 VERSION = b"020\0"
@@ -94,7 +94,7 @@ class Representation:
     """Which representation of this finger it is, counted from 1."""
     depth_bits: int = 8
     units: int = PPI
-    captured: datetime | None = None
+    captured_at: datetime | None = None
     """When, with a time zone; kept to the millisecond, in UTC. None: unknown."""
     technology: int = 0
     """How the scanner sees: 0 unknown."""
@@ -115,7 +115,7 @@ class Record2011:
     def encode(self) -> bytes:
         """The bytes; RecordError where a value does not fit its field."""
         body = b"".join(self._representation(one) for one in self.representations)
-        header = packed(
+        header = pack_fields(
             _HEADER,
             _HEADER_NAMES,
             (
@@ -132,17 +132,17 @@ class Record2011:
             raise RecordError("certificates stand in a record that has none")
         check_size(one.compression, one.width_px, one.height_px, one.depth_bits, one.data)
         parts = [
-            _time(one.captured),
-            packed(_DEVICE, _DEVICE_NAMES, (one.technology, one.vendor, one.device, len(one.qualities))),
+            _time(one.captured_at),
+            pack_fields(_DEVICE, _DEVICE_NAMES, (one.technology, one.vendor, one.device, len(one.qualities))),
             *(
-                packed(_QUALITY, _QUALITY_NAMES, (quality.score, quality.vendor, quality.algorithm))
+                pack_fields(_QUALITY, _QUALITY_NAMES, (quality.score, quality.vendor, quality.algorithm))
                 for quality in one.qualities
             ),
         ]
         if self.certified:
-            parts.append(packed(_COUNT, ("certificates",), (len(one.certificates),)))
+            parts.append(pack_fields(_COUNT, ("certificates",), (len(one.certificates),)))
             parts += [
-                packed(_CERTIFICATE, ("authority", "scheme"), (each.authority, each.scheme))
+                pack_fields(_CERTIFICATE, ("authority", "scheme"), (each.authority, each.scheme))
                 for each in one.certificates
             ]
         image = (
@@ -158,13 +158,13 @@ class Record2011:
             one.height_px,
             len(one.data),
         )
-        rest = b"".join((*parts, packed(_IMAGE, _IMAGE_NAMES, image), one.data))
-        return packed(_LENGTH, ("length",), (_LENGTH.size + len(rest),)) + rest
+        rest = b"".join((*parts, pack_fields(_IMAGE, _IMAGE_NAMES, image), one.data))
+        return pack_fields(_LENGTH, ("length",), (_LENGTH.size + len(rest),)) + rest
 
     @classmethod
     def decode(cls, data: bytes) -> "Record2011":
         """Read bytes; RecordError, and nothing else, where they are no such record."""
-        cursor = Cursor(data)
+        cursor = RecordReader(data)
         if cursor.bytes(_BEFORE) != FORMAT + VERSION:
             raise RecordError("it does not begin as a finger image record of 2011")
         length, representations, certified, positions = cursor.fields(_HEADER)
@@ -175,18 +175,18 @@ class Record2011:
         record = cls(
             tuple(_read(cursor, certified=bool(certified)) for _ in range(representations)), bool(certified)
         )
-        if cursor.left:
+        if cursor.remaining:
             raise RecordError("bytes follow its last image")
         if positions != len({one.position for one in record.representations}):
             raise RecordError("it has not as many positions as its header says")
         return record
 
 
-def _read(cursor: Cursor, *, certified: bool) -> Representation:
+def _read(cursor: RecordReader, *, certified: bool) -> Representation:
     (length,) = cursor.fields(_LENGTH)
     if length < _LENGTH.size:
         raise RecordError("a representation is shorter than its own length")
-    part = Cursor(cursor.bytes(length - _LENGTH.size))
+    part = RecordReader(cursor.bytes(length - _LENGTH.size))
     captured = _read_time(part.bytes(_TIME.size))
     technology, vendor, device, qualities = part.fields(_DEVICE)
     blocks = tuple(QualityBlock(*part.fields(_QUALITY)) for _ in range(qualities))
@@ -201,7 +201,7 @@ def _read(cursor: Cursor, *, certified: bool) -> Representation:
     if compression is None:
         raise RecordError("its compression is unknown")
     image = part.bytes(size)
-    if part.left:
+    if part.remaining:
         raise RecordError("bytes follow the image of a representation")
     check_size(compression, width, height, depth_bits, image)
     return Representation(
@@ -216,7 +216,7 @@ def _read(cursor: Cursor, *, certified: bool) -> Representation:
         number=number,
         depth_bits=depth_bits,
         units=units,
-        captured=captured,
+        captured_at=captured,
         technology=technology,
         vendor=vendor,
         device=device,

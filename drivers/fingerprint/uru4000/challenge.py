@@ -7,7 +7,7 @@ _KEY = bytes.fromhex("79ac9179 5ca1478e 98e00f3c 598f5f4b")
 """The same in every driver and every reader: it keeps out competitors, not attackers."""
 
 
-def response(challenge: bytes) -> bytes:
+def challenge_response(challenge: bytes) -> bytes:
     """The answer to 16 bytes: the one block, encrypted."""
     encryptor = Cipher(algorithms.AES(_KEY), modes.ECB()).encryptor()  # noqa: S305 - their choice, one block
     return encryptor.update(challenge) + encryptor.finalize()

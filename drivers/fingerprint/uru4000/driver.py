@@ -11,18 +11,25 @@ from typing import Any
 from pydantic import Field
 
 from drivers.driver import BadFrame, Identity
-from drivers.fingerprint.commands import Capture
-from drivers.fingerprint.observations import CaptureOutcome, Unreadable
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.commands import CaptureFinger
+from drivers.fingerprint.observations import CaptureOutcome, UnreadableReason
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.fingerprint.self_test import answered
-from drivers.fingerprint.uru4000.image import IMAGE_BYTES, Frame, parse
-from drivers.fingerprint.uru4000.protocol import Dialogue
-from drivers.fingerprint.uru4000.registers import IMAGE_IN, MODELS, Event, Mode, Register, versions
+from drivers.fingerprint.self_test import response_step
+from drivers.fingerprint.uru4000.image import IMAGE_BYTES, RawImage, parse
+from drivers.fingerprint.uru4000.protocol import Uru4000Protocol
+from drivers.fingerprint.uru4000.registers import (
+    IMAGE_IN,
+    MODELS,
+    Register,
+    ScannerEvent,
+    ScannerMode,
+    versions,
+)
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import VENDOR_SPECIFIC, UsbSettings
 from drivers.links.usb.transfers import TransferError
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 RESOLUTION_PPI = 512
 """Of all models, by the vendor's data sheets."""
@@ -52,7 +59,7 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
 
     settings_model = Uru4000Settings
     usb_ids = MODELS.keys()
-    scrubber = "drivers.anonymize.fingerprint:usb"
+    anonymizer = "drivers.anonymize.fingerprint:usb"
 
     async def open(self) -> Identity:
         """Find the scanner and wake it up; raises LinkError."""
@@ -67,9 +74,9 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
                 "Correct `port` or `driver`.",
             )
         self.model = model
-        self.scanner = Dialogue(self.link, model)
+        self.protocol = Uru4000Protocol(self.link, model)
         self._image: asyncio.Future[bytes] | None = None
-        info = await self.scanner.power_up()
+        info = await self.protocol.power_up()
         return Identity(
             model=said.product or model.name,
             manufacturer=said.manufacturer,
@@ -77,38 +84,38 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
             firmware=versions(info),
         )
 
-    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """See `FingerprintScanner`; and whether its registers can be read, which disturbs nothing."""
-        async with aclosing(super().check(trial)) as steps:
+        async with aclosing(super().self_test(trial)) as steps:
             async for step in steps:
                 yield step
-        if trial.level is CheckLevel.INTERNAL:
+        if trial.level is SelfTestLevel.INTERNAL:
             began_s = time.monotonic()
-            await self.scanner.read(Register.STATUS, 1)
-            yield answered(1000 * (time.monotonic() - began_s))
+            await self.protocol.read(Register.STATUS, 1)
+            yield response_step(1000 * (time.monotonic() - began_s))
 
     async def close(self) -> None:
         """Switch the lamp off, if the scanner is still there."""
-        if hasattr(self, "scanner") and not self.scanner.dark:
+        if hasattr(self, "scanner") and not self.protocol.is_dark:
             with contextlib.suppress(LinkError):
-                await self.scanner.tell(Mode.OFF)
+                await self.protocol.set_mode(ScannerMode.OFF)
 
-    async def idle(self) -> None:
+    async def watch_idle(self) -> None:
         """Listen, so as to notice when it is unplugged."""
-        await self.scanner.listen()
+        await self.protocol.listen()
 
-    async def ready(self, _wanted: Capture) -> None:
+    async def prepare_capture(self, _wanted: CaptureFinger) -> None:
         """Wake it up again, once it has been off."""
-        if self.scanner.mode is Mode.OFF:
-            await self.scanner.power_up()
+        if self.protocol.mode is ScannerMode.OFF:
+            await self.protocol.power_up()
 
-    async def finger_on(self) -> None:
+    async def wait_for_finger(self) -> None:
         """Wait for the finger."""
-        self.scanner.forget_events()
-        await self.scanner.tell(Mode.AWAIT_FINGER_ON)
-        await self.scanner.await_event(Event.FINGER_ON)
+        self.protocol.forget_events()
+        await self.protocol.set_mode(ScannerMode.AWAIT_FINGER_ON)
+        await self.protocol.wait_for_event(ScannerEvent.FINGER_ON)
 
-    async def take(self) -> Raster | Spoilt:
+    async def capture_image(self) -> Raster | CaptureFailure:
         """Take an image, again if it comes to nothing, and let the scanner look out for the finger's end."""
         for number in range(1, TRIES + 1):
             try:
@@ -116,31 +123,31 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
             except TransferError as error:
                 if number == TRIES:
                     raise
-                self.say(BadFrame(f"no image: {error.cause}", b""))
+                self.emit(BadFrame(f"no image: {error.cause}", b""))
                 continue
             if raw is None:
-                return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+                return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
             match parse(raw):
-                case Frame() as frame:
+                case RawImage() as frame:
                     return await self._raster(frame)
                 case bad:
-                    self.say(bad)
-        return Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+                    self.emit(bad)
+        return CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
 
-    async def _raster(self, frame: Frame) -> Raster:
+    async def _raster(self, frame: RawImage) -> Raster:
         seed = self.settings.image_seed
-        numbers = frame.key_numbers if frame.encrypted else ()
-        keys = await self.scanner.keys(numbers, secrets.randbits(32) if seed is None else seed)
-        await self.scanner.tell(Mode.AWAIT_FINGER_OFF)
-        return Raster(frame.picture(keys, turned=self.model.turned), RESOLUTION_PPI)
+        numbers = frame.key_numbers if frame.is_encrypted else ()
+        keys = await self.protocol.read_keys(numbers, secrets.randbits(32) if seed is None else seed)
+        await self.protocol.set_mode(ScannerMode.AWAIT_FINGER_OFF)
+        return Raster(frame.decode_pixels(keys, turned=self.model.is_rotated), RESOLUTION_PPI)
 
     async def _read_image(self) -> bytes | None:
         """Read what is sent as an image; None when the finger was lifted before it was complete."""
         await self._nothing_on_the_way()
         # The read is under way before the scanner is told to send, as in the recordings.
-        image = self._image = await self.link.begin_read(IMAGE_IN, IMAGE_BYTES, timeout_s=IMAGE_S)
-        await self.scanner.tell(Mode.CAPTURE)
-        lifted = asyncio.ensure_future(self.scanner.await_event(Event.FINGER_OFF))
+        image = self._image = await self.link.start_read(IMAGE_IN, IMAGE_BYTES, timeout_s=IMAGE_S)
+        await self.protocol.set_mode(ScannerMode.CAPTURE)
+        lifted = asyncio.ensure_future(self.protocol.wait_for_event(ScannerEvent.FINGER_OFF))
         ends: set[asyncio.Future[Any]] = {image, lifted}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -157,22 +164,22 @@ class Uru4000(FingerprintScanner[Uru4000Settings]):
         if self._image is not None:
             await asyncio.wait({self._image})
 
-    async def finger_off(self) -> None:
+    async def wait_for_lift(self) -> None:
         """Wait for the finger's end."""
-        if not self.scanner.finger:
+        if not self.protocol.finger:
             return
-        if self.scanner.mode is not Mode.AWAIT_FINGER_OFF:
-            await self.scanner.tell(Mode.AWAIT_FINGER_OFF)
-        await self.scanner.await_event(Event.FINGER_OFF)
+        if self.protocol.mode is not ScannerMode.AWAIT_FINGER_OFF:
+            await self.protocol.set_mode(ScannerMode.AWAIT_FINGER_OFF)
+        await self.protocol.wait_for_event(ScannerEvent.FINGER_OFF)
 
-    async def lifted(self) -> bool:
+    async def is_finger_lifted(self) -> bool:
         """It has been told to look out for the finger's end: it says so at once."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LIFTED_S):
-                await self.finger_off()
-        return not self.scanner.finger
+                await self.wait_for_lift()
+        return not self.protocol.finger
 
-    async def rest(self) -> None:
+    async def end_capture(self) -> None:
         """Switch it off."""
-        await self.scanner.tell(Mode.OFF)
+        await self.protocol.set_mode(ScannerMode.OFF)
         await self._nothing_on_the_way()

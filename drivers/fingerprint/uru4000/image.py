@@ -20,7 +20,7 @@ HEAD_BYTES = 64
 IMAGE_BYTES = HEAD_BYTES + MOST_ROWS * WIDTH_PX
 """What is asked for; what comes is shorter."""
 BLOCKS = 15
-KEY_CHANGES, KEY_STANDS, ENCRYPTED, ABSENT = 0x80, 0x04, 0x02, 0x01
+KEY_CHANGES, KEY_UNCHANGED, ENCRYPTED, ABSENT = 0x80, 0x04, 0x02, 0x01
 """Flags of a block. The rows of an absent one were not sent: those that follow stand in for them."""
 NOISE = 5000
 """Variance of the first two rows' sum from which they are taken to be encrypted; 10,849 and 11,240 seen."""
@@ -35,7 +35,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class RawImage:
     """A well-formed image, not yet readable."""
 
     key_number: int
@@ -45,7 +45,7 @@ class Frame:
     """As sent, row by row."""
 
     @property
-    def encrypted(self) -> bool:
+    def is_encrypted(self) -> bool:
         """Whether it looks so: the flags say it of clear images, too."""
         total = self.rows[:2].astype(np.int64).sum(axis=0)
         return (
@@ -58,7 +58,7 @@ class Frame:
         changes = sum(bool(block.flags & KEY_CHANGES) for block in self.blocks)
         return tuple(self.key_number + change & 0xFF for change in range(changes + 1))
 
-    def picture(self, keys: Sequence[int], *, turned: bool) -> Pixels:
+    def decode_pixels(self, keys: Sequence[int], *, turned: bool) -> Pixels:
         """The image as a print on paper; `keys` belong to `key_numbers`, none for a clear image."""
         rows = _decrypted(self, keys) if keys else self.rows
         whole = np.concatenate([rows[start:end] for _, start, end in _spans(self.blocks)])
@@ -66,7 +66,7 @@ class Frame:
         return np.ascontiguousarray(dark_on_light[::-1, ::-1]) if turned else dark_on_light
 
 
-def parse(raw: bytes) -> Frame | BadFrame:
+def parse(raw: bytes) -> RawImage | BadFrame:
     """Make sense of what the scanner sent. Never raises: what makes none is a BadFrame, without its rows."""
     if not raw:
         return BadFrame("empty image", b"")
@@ -82,7 +82,7 @@ def parse(raw: bytes) -> Frame | BadFrame:
     if sum(block.rows for block in blocks) > MOST_ROWS:
         return BadFrame("more rows than the sensor has", head)
     rows = np.frombuffer(raw, np.uint8, sent * WIDTH_PX, HEAD_BYTES).reshape(sent, WIDTH_PX)
-    return Frame(head[6], blocks, rows)
+    return RawImage(head[6], blocks, rows)
 
 
 def _blocks(table: bytes, sent: int) -> Iterator[Block]:
@@ -106,7 +106,7 @@ def _spans(blocks: Sequence[Block]) -> Iterator[tuple[Block, int, int]]:
             row += block.rows
 
 
-def _decrypted(frame: Frame, keys: Sequence[int]) -> Pixels:
+def _decrypted(frame: RawImage, keys: Sequence[int]) -> Pixels:
     """The rows in clear. The keystream runs on over clear blocks, unless they say that the key stands."""
     clear = frame.rows.copy()
     following = iter(keys)
@@ -115,12 +115,12 @@ def _decrypted(frame: Frame, keys: Sequence[int]) -> Pixels:
         if block.flags & KEY_CHANGES:
             stream, at = keystream(next(following), IMAGE_BYTES), 0
         size = block.rows * WIDTH_PX
-        if block.flags & (ENCRYPTED | KEY_STANDS) == ENCRYPTED:
+        if block.flags & (ENCRYPTED | KEY_UNCHANGED) == ENCRYPTED:
             # A byte is hidden in the one behind it; of the last one of a block nothing is known.
             hidden = clear[start:end].reshape(-1)
             hidden[:-1] = hidden[1:] ^ stream[at : at + size - 1]
             hidden[-1] = 0
-        if not block.flags & KEY_STANDS:
+        if not block.flags & KEY_UNCHANGED:
             at += size
     return clear
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import NoReturn
 
-from drivers.fingerprint.uru4000.challenge import CHALLENGE_BYTES, response
+from drivers.fingerprint.uru4000.challenge import CHALLENGE_BYTES, challenge_response
 from drivers.fingerprint.uru4000.image import key_of, key_request
 from drivers.fingerprint.uru4000.registers import (
     AWAKE,
@@ -14,32 +14,32 @@ from drivers.fingerprint.uru4000.registers import (
     LOW_POWER,
     REQUEST,
     WRITABLE,
-    Event,
-    Mode,
     Model,
     Register,
-    event_of,
+    ScannerEvent,
+    ScannerMode,
+    parse_event,
 )
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import UsbLink
 
 POWER_UPS = 3
-LOOKS, LOOK_S = 100, 0.01
+STATUS_POLLS, STATUS_POLL_S = 100, 0.01
 """How often the status is read until it is as wanted, and the pause between, in seconds."""
 POWER_ON_S = 0.5
 """How long the scanner may take to say that it is up, in seconds. Usually 10 ms; sometimes it never does."""
 
 
-class Dialogue:
+class Uru4000Protocol:
     """One scanner on an open link."""
 
     def __init__(self, link: UsbLink, model: Model) -> None:
         self._link = link
         self._model = model
         self._interrupts = link.listen(INTERRUPT_IN, INTERRUPT_BYTES)
-        self.mode: Mode | None = None
+        self.mode: ScannerMode | None = None
         """What it does; None since it woke up."""
-        self.dark = True
+        self.is_dark = True
         """Whether it is certain that nothing is lit."""
         self.finger = False
         """Whether a finger lies there, as far as it said."""
@@ -52,30 +52,30 @@ class Dialogue:
         """Write a register; raises LinkError."""
         await self._link.control_out(REQUEST, register, 0, value)
 
-    async def tell(self, mode: Mode) -> None:
+    async def set_mode(self, mode: ScannerMode) -> None:
         """Tell it what to do; raises LinkError."""
-        self.dark = False  # whoever is cancelled here does not know
+        self.is_dark = False  # whoever is cancelled here does not know
         await self.write(Register.MODE, bytes((mode,)))
-        self.mode, self.dark = mode, mode is Mode.OFF
+        self.mode, self.is_dark = mode, mode is ScannerMode.OFF
 
-    async def await_event(self, wanted: Event) -> None:
+    async def wait_for_event(self, wanted: ScannerEvent) -> None:
         """Wait for an event, and pass over others; raises LinkError."""
-        while (event := event_of(await self._interrupts.next())) is not wanted:
+        while (event := parse_event(await self._interrupts.next())) is not wanted:
             self._note(event)
         self._note(wanted)
 
     async def listen(self) -> NoReturn:
         """Wait for whatever it says; raises LinkError in the end."""
         while True:
-            self._note(event_of(await self._interrupts.next()))
+            self._note(parse_event(await self._interrupts.next()))
 
-    def _note(self, event: Event | None) -> None:
-        if event in (Event.FINGER_ON, Event.FINGER_OFF):
-            self.finger = event is Event.FINGER_ON
+    def _note(self, event: ScannerEvent | None) -> None:
+        if event in (ScannerEvent.FINGER_ON, ScannerEvent.FINGER_OFF):
+            self.finger = event is ScannerEvent.FINGER_ON
 
     def forget_events(self) -> None:
         """Pass over what it has said up to now."""
-        self._interrupts.forget()
+        self._interrupts.clear()
 
     async def power_up(self) -> bytes:
         """Wake it up and return its INFO register; raises LinkError.
@@ -91,7 +91,7 @@ class Dialogue:
             await self._wake(status & WRITABLE)
             try:
                 async with asyncio.timeout(POWER_ON_S):
-                    await self.await_event(Event.POWER_ON)
+                    await self.wait_for_event(ScannerEvent.POWER_ON)
             except TimeoutError:
                 continue
             self.mode, self.finger = None, False
@@ -101,22 +101,24 @@ class Dialogue:
     async def _restart(self, status: int) -> int:
         """Some answer 0x85 after a host that ended badly, and never wake up unless restarted."""
         await self._set_status(status & WRITABLE)
-        for _ in range(LOOKS):
+        for _ in range(STATUS_POLLS):
             status = await self._status()
             if status & AWAKE:
                 return status
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(STATUS_POLL_S)
         raise _stuck("does not restart")
 
     async def _wake(self, status: int) -> None:
-        for _ in range(LOOKS):
+        for _ in range(STATUS_POLLS):
             await self._set_status(status)
             if not await self._status() & LOW_POWER:
                 return
-            await asyncio.sleep(LOOK_S)
-            if self._model.challenges:
+            await asyncio.sleep(STATUS_POLL_S)
+            if self._model.needs_challenge:
                 challenge = await self.read(Register.CHALLENGE, CHALLENGE_BYTES)
-                await self.write(Register.RESPONSE, response(challenge.ljust(CHALLENGE_BYTES, b"\x00")))
+                await self.write(
+                    Register.RESPONSE, challenge_response(challenge.ljust(CHALLENGE_BYTES, b"\x00"))
+                )
         raise _stuck("does not wake up")
 
     async def _status(self) -> int:
@@ -125,7 +127,7 @@ class Dialogue:
     async def _set_status(self, status: int) -> None:
         await self.write(Register.STATUS, bytes((status,)))
 
-    async def keys(self, numbers: Sequence[int], seed: int) -> list[int]:
+    async def read_keys(self, numbers: Sequence[int], seed: int) -> list[int]:
         """Ask for the keys of an image; raises LinkError."""
         keys = []
         for number in numbers:

@@ -32,7 +32,7 @@ class Register(IntEnum):
     """16, read."""
 
 
-class Mode(IntEnum):
+class ScannerMode(IntEnum):
     """What the scanner does; it stays in a mode until it is told another."""
 
     AWAIT_FINGER_ON = 0x10
@@ -41,14 +41,14 @@ class Mode(IntEnum):
     OFF = 0x70
 
 
-class Event(IntEnum):
+class ScannerEvent(IntEnum):
     """The first two bytes of an interrupt, high byte first. What follows them is an old event."""
 
     POWER_ON = 0x56AA
     """Seen up to three times after one power-up, the first sometimes before the status can be read."""
     FINGER_ON = 0x0101
     FINGER_OFF = 0x0200
-    TROUBLE = 0x0800
+    FAULT = 0x0800
     """The next image may be empty."""
 
 
@@ -57,9 +57,9 @@ class Model:
     """What differs from model to model."""
 
     name: str
-    challenges: bool = False
+    needs_challenge: bool = False
     """Stays asleep until it has been answered, see challenge.py."""
-    turned: bool = False
+    is_rotated: bool = False
     """Its images stand on their heads."""
 
 
@@ -67,18 +67,18 @@ MODELS = {
     (0x045E, 0x00BB): Model("Microsoft Keyboard with Fingerprint Reader"),
     (0x045E, 0x00BC): Model("Microsoft IntelliMouse with Fingerprint Reader"),
     (0x045E, 0x00BD): Model("Microsoft Fingerprint Reader"),
-    (0x045E, 0x00CA): Model("Microsoft Fingerprint Reader v2", challenges=True),
+    (0x045E, 0x00CA): Model("Microsoft Fingerprint Reader v2", needs_challenge=True),
     (0x05BA, 0x0007): Model("U.are.U 4000"),
     (0x05BA, 0x0008): Model("U.are.U 4000 in a keyboard"),
-    (0x05BA, 0x000A): Model("U.are.U 4000B or 4500", turned=True),
+    (0x05BA, 0x000A): Model("U.are.U 4000B or 4500", is_rotated=True),
 }
 """By vendor and product number."""
 
 
-def event_of(interrupt: bytes) -> Event | None:
+def parse_event(interrupt: bytes) -> ScannerEvent | None:
     """What an interrupt says; None for what is not known."""
     try:
-        return Event(int.from_bytes(interrupt[:2], "big"))
+        return ScannerEvent(int.from_bytes(interrupt[:2], "big"))
     except ValueError:
         return None
 

@@ -13,29 +13,29 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from drivers import driver
-from drivers.command import Call, Done, Reason, Refused, command
-from drivers.driver import BadFrame, Condition, Identity
-from drivers.fingerprint.commands import Capture, StealLock
+from drivers.command import CommandRefusal, CommandOutput, Invocation, RefusalReason, command
+from drivers.driver import BadFrame, Identity, StateCode
+from drivers.fingerprint.commands import CaptureFinger, StealLock
 from drivers.fingerprint.observations import (
     SINGLE_FINGERS,
     CaptureOutcome,
     FingerPosition,
-    Unreadable,
+    UnreadableReason,
 )
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.fingerprint.wsbd.images import FORMATS, content_type, raster_of
+from drivers.fingerprint.wsbd.images import FORMATS, content_type, decode_raster
 from drivers.fingerprint.wsbd.results import (
+    DictionaryItem,
     Edition,
-    Item,
-    Result,
     ResultError,
     Value,
-    configuration,
-    read_result,
+    WsBdResult,
+    configuration_body,
+    parse_result,
 )
-from drivers.fingerprint.wsbd.statuses import Status, status_of, trouble
-from drivers.links.factory import Links
+from drivers.fingerprint.wsbd.statuses import WsBdStatus, parse_status, status_error
+from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpSettings
 from drivers.links.link import Action, Cause, LinkError
 
@@ -107,10 +107,10 @@ class WsBdSettings(HttpSettings, ScannerSettings):
         description="No image is larger, in bytes.",
         examples=[16777216],
     )
-    initialise_s: float = Field(
+    initialise_timeout_s: float = Field(
         30.0, gt=0, le=120, description="How long the scanner may take to start, in seconds.", examples=[30.0]
     )
-    check_s: float = Field(
+    idle_poll_s: float = Field(
         5.0,
         gt=0,
         le=60,
@@ -139,14 +139,14 @@ class WsBd(FingerprintScanner[WsBdSettings]):
     settings_model = WsBdSettings
     senses_fingers: ClassVar[bool] = False
 
-    def __init__(self, settings: WsBdSettings, links: Links) -> None:
+    def __init__(self, settings: WsBdSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
         self.positions = frozenset(settings.positions)
         self._session: str | None = None
         self._held = False
         self._capturing = False
         self._look_again = asyncio.Event()
-        self._wanted = Capture()
+        self._wanted = CaptureFinger()
 
     async def open(self) -> Identity:
         """Register, lock and initialise; raises LinkError. A lock that another has is waited for."""
@@ -154,7 +154,7 @@ class WsBd(FingerprintScanner[WsBdSettings]):
         info = await self._asked("GET", "/info")
         registered = await self._done("POST", "/register", "register the gateway")
         if registered.session_id is None:
-            raise self.link.wrong_service("registers nobody")
+            raise self.link.wrong_service_error("registers nobody")
         self._session = registered.session_id
         held = await self._lock()
         if not held and self.settings.steal_lock is not None:
@@ -175,49 +175,49 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 if self._session is not None:
                     await self._asked("DELETE", f"/register/{self._session}")
 
-    def at_rest(self) -> driver.Status:
+    def idle_status(self) -> driver.Status:
         """Degraded while another client has the lock."""
-        return driver.Status(Condition.ONLINE) if self._held else _HELD
+        return driver.Status(StateCode.ONLINE) if self._held else _HELD
 
-    async def idle(self) -> None:
+    async def watch_idle(self) -> None:
         """Keep the lock, or wait for it."""
         if not self._held:
-            self.say(_HELD)
+            self.emit(_HELD)
         while True:
             self._look_again.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.check_s):
+                async with asyncio.timeout(self.settings.idle_poll_s):
                     await self._look_again.wait()
             before = self._held
             held = await self._lock()
             if held and not before:
                 await self._initialise()
             if held is not before:
-                self.say(self.at_rest())
+                self.emit(self.idle_status())
 
     @command()
-    async def steal_lock(self, _request: StealLock, _call: Call) -> Done:
+    async def steal_lock(self, _request: StealLock, _call: Invocation) -> CommandOutput:
         """Take the lock from another client, whatever it is doing."""
         if self._session is None:
-            raise Refused(Reason.BUSY, "The service is not reached yet.")
+            raise CommandRefusal(RefusalReason.BUSY, "The service is not reached yet.")
         if not self._held:
             try:
                 await self._steal()
             except LinkError as error:
-                raise Refused(Reason.DEVICE_REFUSED, error.text) from error
+                raise CommandRefusal(RefusalReason.DEVICE_REFUSED, error.text) from error
             self._held = False  # `idle` finds that it has it, and initialises
             self._look_again.set()
-        return Done()
+        return CommandOutput()
 
     async def _lock(self) -> bool:
         result = await self._asked("POST", f"/lock/{self._session}")
-        match status_of(result.status):
-            case Status.SUCCESS:
+        match parse_status(result.status):
+            case WsBdStatus.SUCCESS:
                 self._held = True
-            case Status.LOCK_HELD_BY_ANOTHER:
+            case WsBdStatus.LOCK_HELD_BY_ANOTHER:
                 self._held = False
             case _:
-                raise trouble(result.status, "give the lock")
+                raise status_error(result.status, "give the lock")
         return self._held
 
     async def _steal(self) -> None:
@@ -229,65 +229,65 @@ class WsBd(FingerprintScanner[WsBdSettings]):
             "POST",
             f"/initialize/{self._session}",
             "initialise the scanner",
-            timeout_s=self.settings.initialise_s,
+            timeout_s=self.settings.initialise_timeout_s,
         )
 
-    async def ready(self, wanted: Capture) -> None:
+    async def prepare_capture(self, wanted: CaptureFinger) -> None:
         """Set the finger and the configured parameters."""
         self._wanted = wanted
         if not self._held:
             if not await self._lock():
-                raise Refused(Reason.BUSY, _HELD.text)
+                raise CommandRefusal(RefusalReason.BUSY, _HELD.text)
             await self._initialise()
         result = await self._configured(wanted)
-        if status_of(result.status) is Status.INITIALIZATION_NEEDED:
+        if parse_status(result.status) is WsBdStatus.INITIALIZATION_NEEDED:
             await self._initialise()
             result = await self._configured(wanted)
-        match status_of(result.status):
-            case Status.SUCCESS:
+        match parse_status(result.status):
+            case WsBdStatus.SUCCESS:
                 return
-            case Status.BAD_VALUE | Status.NO_SUCH_PARAMETER | Status.UNSUPPORTED:
+            case WsBdStatus.BAD_VALUE | WsBdStatus.NO_SUCH_PARAMETER | WsBdStatus.UNSUPPORTED:
                 names = ", ".join(name[:40] for name in result.bad_fields[:5]) or result.status
-                raise Refused(Reason.NOT_SUPPORTED, f"The service does not take this: {names}.")
-            case Status.SENSOR_BUSY:
-                raise Refused(Reason.BUSY, "The scanner is busy with something else.")
+                raise CommandRefusal(RefusalReason.NOT_SUPPORTED, f"The service does not take this: {names}.")
+            case WsBdStatus.SENSOR_BUSY:
+                raise CommandRefusal(RefusalReason.BUSY, "The scanner is busy with something else.")
             case _:
-                raise trouble(result.status, "set the parameters")
+                raise status_error(result.status, "set the parameters")
 
-    async def _configured(self, wanted: Capture) -> Result:
+    async def _configured(self, wanted: CaptureFinger) -> WsBdResult:
         names = SUBMODALITIES | self.settings.submodalities
         parameters: dict[str, Value] = {"submodality": names[wanted.position], **self.settings.parameters}
         return await self._asked(
-            "POST", f"/configure/{self._session}", body=configuration(self.settings.edition, parameters)
+            "POST", f"/configure/{self._session}", body=configuration_body(self.settings.edition, parameters)
         )
 
-    async def finger_on(self) -> None:
+    async def wait_for_finger(self) -> None:
         """The service waits for it."""
 
-    async def finger_off(self) -> None:
+    async def wait_for_lift(self) -> None:
         """The service waits for it."""
 
-    async def take(self) -> Raster | Spoilt:
+    async def capture_image(self) -> Raster | CaptureFailure:
         """Let the service wait for the finger and take the image; fetch it."""
         self._capturing = True
         result = await self._asked(
             "POST", f"/capture/{self._session}", timeout_s=self._wanted.timeout_s + CAPTURE_EXTRA_S
         )
         self._capturing = False
-        match status_of(result.status):
-            case Status.SUCCESS if result.capture_ids:
+        match parse_status(result.status):
+            case WsBdStatus.SUCCESS if result.capture_ids:
                 # A service that also cuts several fingers apart names their common image first.
                 return await self._downloaded(result.capture_ids[0])
-            case Status.SUCCESS | Status.FAILURE:
+            case WsBdStatus.SUCCESS | WsBdStatus.FAILURE:
                 return _FAILED
-            case Status.SENSOR_TIMEOUT:
-                return Spoilt(CaptureOutcome.TIMED_OUT)
-            case Status.CANCELED:
-                return Spoilt(CaptureOutcome.CANCELLED)
+            case WsBdStatus.SENSOR_TIMEOUT:
+                return CaptureFailure(CaptureOutcome.TIMED_OUT)
+            case WsBdStatus.CANCELED:
+                return CaptureFailure(CaptureOutcome.CANCELLED)
             case _:
-                raise trouble(result.status, "capture")
+                raise status_error(result.status, "capture")
 
-    async def _downloaded(self, capture: str) -> Raster | Spoilt:
+    async def _downloaded(self, capture: str) -> Raster | CaptureFailure:
         while True:
             result = await self._asked(
                 "GET",
@@ -295,16 +295,16 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 # Base64 makes four characters of three bytes.
                 limit_bytes=self.settings.image_max_bytes * 4 // 3 + 65536,
             )
-            if status_of(result.status) is not Status.PREPARING_DOWNLOAD:
+            if parse_status(result.status) is not WsBdStatus.PREPARING_DOWNLOAD:
                 break
             await asyncio.sleep(self.settings.poll_s)
-        match status_of(result.status):
-            case Status.SUCCESS:
+        match parse_status(result.status):
+            case WsBdStatus.SUCCESS:
                 pass
-            case Status.FAILURE | Status.INVALID_ID:  # of the capture: it is not there any more
+            case WsBdStatus.FAILURE | WsBdStatus.INVALID_ID:  # of the capture: it is not there any more
                 return _FAILED
             case _:
-                raise trouble(result.status, "deliver the image")
+                raise status_error(result.status, "deliver the image")
         media_type = content_type(result.metadata)
         if media_type not in FORMATS:
             raise LinkError(
@@ -313,44 +313,44 @@ class WsBd(FingerprintScanner[WsBdSettings]):
                 Action.CONFIGURE,
                 "Set `parameters` so that it delivers image/png or another format of files.",
             )
-        raster = await self.computed(
-            raster_of, result.sensor_data, media_type, result.metadata, self.settings.resolution_ppi
+        raster = await self.run_in_worker(
+            decode_raster, result.sensor_data, media_type, result.metadata, self.settings.resolution_ppi
         )
         if raster is None:
-            self.say(BadFrame("image", result.sensor_data[:64]))
+            self.emit(BadFrame("image", result.sensor_data[:64]))
             return _FAILED
         return raster
 
-    async def rest(self) -> None:
+    async def end_capture(self) -> None:
         """Call the service's own capture off, if it still goes on."""
         if self._capturing:
             self._capturing = False
             result = await self._asked("POST", f"/cancel/{self._session}")
-            if status_of(result.status) not in (
-                Status.SUCCESS,
-                Status.FAILURE,
-                Status.CANCELED,
-                Status.LOCK_NOT_HELD,
-                Status.LOCK_HELD_BY_ANOTHER,
+            if parse_status(result.status) not in (
+                WsBdStatus.SUCCESS,
+                WsBdStatus.FAILURE,
+                WsBdStatus.CANCELED,
+                WsBdStatus.LOCK_NOT_HELD,
+                WsBdStatus.LOCK_HELD_BY_ANOTHER,
             ):
-                raise trouble(result.status, "call off the capture")
+                raise status_error(result.status, "call off the capture")
 
-    async def _done(self, method: str, path: str, doing: str, **how: Any) -> Result:
+    async def _done(self, method: str, path: str, doing: str, **how: Any) -> WsBdResult:
         """Ask for what must succeed."""
         result = await self._asked(method, path, **how)
-        if status_of(result.status) is not Status.SUCCESS:
-            raise trouble(result.status, doing)
+        if parse_status(result.status) is not WsBdStatus.SUCCESS:
+            raise status_error(result.status, doing)
         return result
 
-    async def _asked(self, method: str, path: str, **how: Any) -> Result:
-        answer = await self.link.ask(method, path, media_type=XML, **how)
+    async def _asked(self, method: str, path: str, **how: Any) -> WsBdResult:
+        answer = await self.link.request(method, path, media_type=XML, **how)
         try:
-            return read_result(answer.body)
+            return parse_result(answer.body)
         except ResultError as error:
-            raise self.link.wrong_service(f"answers with something that {error}") from None
+            raise self.link.wrong_service_error(f"answers with something that {error}") from None
 
 
-def _identity(metadata: Mapping[str, Item]) -> Identity:
+def _identity(metadata: Mapping[str, DictionaryItem]) -> Identity:
     """What a service says of itself: no names are agreed, these are usual."""
     told = {
         key.lower(): (item.text or item.parts.get("defaultValue", ""))[:80] for key, item in metadata.items()
@@ -367,9 +367,9 @@ def _identity(metadata: Mapping[str, Item]) -> Identity:
     )
 
 
-_FAILED = Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+_FAILED = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
 _HELD = driver.Status(
-    Condition.DEGRADED,
+    StateCode.DEGRADED,
     Cause.PORT_HELD,
     "Another client of the service has the scanner's lock.",
     Action.RESTART,

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from drivers.fingerprint.raster import Raster
-from drivers.fingerprint.wsbd.results import Item
+from drivers.fingerprint.wsbd.results import DictionaryItem
 
 FORMATS = {
     "image/png": "PNG",
@@ -25,15 +25,15 @@ _RESOLUTIONS = ("resolution", "imageresolution", "captureresolution", "scanresol
 CM_PER_IN = 2.54
 
 
-def content_type(metadata: Mapping[str, Item]) -> str:
+def content_type(metadata: Mapping[str, DictionaryItem]) -> str:
     """The media type of the sensor data, without its parameters; empty where the service says none."""
     return next(
         (item.text.partition(";")[0].strip().lower() for key, item in _named(metadata, "contenttype")), ""
     )
 
 
-def raster_of(
-    data: bytes, media_type: str, metadata: Mapping[str, Item], resolution_ppi: int
+def decode_raster(
+    data: bytes, media_type: str, metadata: Mapping[str, DictionaryItem], resolution_ppi: int
 ) -> Raster | None:
     """The image of a capture, None where its bytes are none; `resolution_ppi` is for one that tells none."""
     try:
@@ -47,7 +47,7 @@ def raster_of(
     return Raster(pixels, told or resolution_ppi)
 
 
-def _of_metadata(metadata: Mapping[str, Item]) -> int | None:
+def _of_metadata(metadata: Mapping[str, DictionaryItem]) -> int | None:
     for _, item in _named(metadata, *_RESOLUTIONS):
         text = item.parts.get("width") or item.text
         try:
@@ -68,5 +68,5 @@ def _of_file(image: Image.Image) -> int | None:
     return round(across) if 150 <= across <= 4000 else None
 
 
-def _named(metadata: Mapping[str, Item], *names: str) -> list[tuple[str, Item]]:
+def _named(metadata: Mapping[str, DictionaryItem], *names: str) -> list[tuple[str, DictionaryItem]]:
     return [(key, item) for key, item in metadata.items() if key.lower() in names]

@@ -32,7 +32,7 @@ class ResultError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class DictionaryItem:
     """One value of a dictionary: its text, and the texts of its parts, if it has some."""
 
     text: str = ""
@@ -40,19 +40,19 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class WsBdResult:
     """One result."""
 
     status: str
     bad_fields: tuple[str, ...] = ()
     capture_ids: tuple[str, ...] = ()
-    metadata: Mapping[str, Item] = field(default_factory=dict)
+    metadata: Mapping[str, DictionaryItem] = field(default_factory=dict)
     message: str = ""
     sensor_data: bytes = field(default=b"", repr=False)
     session_id: str | None = None
 
 
-def read_result(body: bytes) -> Result:
+def parse_result(body: bytes) -> WsBdResult:
     """Read an answer; ResultError, and nothing else, where it is none."""
     try:
         root = fromstring(body)
@@ -63,7 +63,7 @@ def read_result(body: bytes) -> Result:
     parts = {_name(part): part for part in root}
     if "status" not in parts:
         raise ResultError("has no status")
-    return Result(
+    return WsBdResult(
         _text(parts["status"]),
         tuple(_elements(parts.get("badFields"))),
         tuple(_identifier(text) for text in _elements(parts.get("captureIds"))),
@@ -74,7 +74,7 @@ def read_result(body: bytes) -> Result:
     )
 
 
-def configuration(edition: Edition, parameters: Mapping[str, Value]) -> bytes:
+def configuration_body(edition: Edition, parameters: Mapping[str, Value]) -> bytes:
     """The body that sets parameters."""
     items = "".join(
         f"<item><key>{html.escape(key, quote=False)}</key>"
@@ -112,12 +112,12 @@ def _elements(array: Iterable[Element] | None) -> Iterable[str]:
     return () if array is None else (_text(element) for element in array)
 
 
-def _dictionary(element: Element | None) -> Mapping[str, Item]:
+def _dictionary(element: Element | None) -> Mapping[str, DictionaryItem]:
     found = {}
     for item in () if element is None else element:
         parts = {_name(part): part for part in item}
         if (value := parts.get("value")) is not None:
-            found[_text(parts.get("key"))] = Item(_text(value), {_name(p): _text(p) for p in value})
+            found[_text(parts.get("key"))] = DictionaryItem(_text(value), {_name(p): _text(p) for p in value})
     return found
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 from drivers.links.link import Action, Cause, LinkError
 
 
-class Status(StrEnum):
+class WsBdStatus(StrEnum):
     """How a service says that an operation ended (SP 500-288, 3.10)."""
 
     SUCCESS = "success"
@@ -26,55 +26,60 @@ class Status(StrEnum):
     PREPARING_DOWNLOAD = "preparingDownload"
 
 
-def status_of(word: str) -> Status | None:
+def parse_status(word: str) -> WsBdStatus | None:
     """The status of that name; None for a word that WS-BD does not have."""
     if word == "noSuchParamter":  # as the schema has it
-        return Status.NO_SUCH_PARAMETER
+        return WsBdStatus.NO_SUCH_PARAMETER
     try:
-        return Status(word)
+        return WsBdStatus(word)
     except ValueError:
         return None
 
 
-def trouble(word: str, doing: str) -> LinkError:
+def status_error(word: str, doing: str) -> LinkError:
     """What it means that a service ended an operation so; `doing` says which, as `initialise the scanner`."""
-    match status_of(word):
-        case Status.INVALID_ID:
+    match parse_status(word):
+        case WsBdStatus.INVALID_ID:
             return LinkError(
                 Cause.LINK_FAILED,
                 "The service has forgotten the gateway's session.",
                 Action.WAIT,
                 "The gateway registers again by itself.",
             )
-        case Status.LOCK_HELD_BY_ANOTHER | Status.LOCK_NOT_HELD:
+        case WsBdStatus.LOCK_HELD_BY_ANOTHER | WsBdStatus.LOCK_NOT_HELD:
             return LinkError(
                 Cause.PORT_HELD,
                 "Another client has taken the scanner's lock.",
                 Action.WAIT,
                 "Close the other program; or take the lock back with the command `steal-lock`.",
             )
-        case Status.SENSOR_BUSY:
+        case WsBdStatus.SENSOR_BUSY:
             return LinkError(
                 Cause.PORT_HELD,
                 f"The service cannot {doing}: the scanner is busy with something else.",
                 Action.WAIT,
                 "Restart the service if this stays.",
             )
-        case Status.SENSOR_FAILURE | Status.CANCELED_WITH_SENSOR_FAILURE:
+        case WsBdStatus.SENSOR_FAILURE | WsBdStatus.CANCELED_WITH_SENSOR_FAILURE:
             return LinkError(
                 Cause.DEVICE_FAULT,
                 f"The service cannot {doing}: the scanner fails.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again; then restart the service.",
             )
-        case Status.SENSOR_TIMEOUT:
+        case WsBdStatus.SENSOR_TIMEOUT:
             return LinkError(
                 Cause.NO_ANSWER,
                 f"The service cannot {doing}: the scanner does not answer it.",
                 Action.REPLUG,
                 "Unplug the scanner, wait five seconds, plug it in again.",
             )
-        case Status.UNSUPPORTED | Status.BAD_VALUE | Status.NO_SUCH_PARAMETER | Status.CONFIGURATION_NEEDED:
+        case (
+            WsBdStatus.UNSUPPORTED
+            | WsBdStatus.BAD_VALUE
+            | WsBdStatus.NO_SUCH_PARAMETER
+            | WsBdStatus.CONFIGURATION_NEEDED
+        ):
             return LinkError(
                 Cause.WRONG_DEVICE,
                 f"The service cannot {doing} ({word}).",

@@ -5,11 +5,11 @@ Source: user manuals of the ZFM-70 and the R503 1.2, and clones of them.
 
 from enum import IntEnum
 
-from drivers.fingerprint.zfm.packets import BEFORE_CONTENT, BEFORE_LENGTH, HEADER, Kind
+from drivers.fingerprint.zfm.packets import BEFORE_CONTENT, BEFORE_LENGTH, HEADER, PacketKind
 from drivers.links.link import Action, Cause, Direction, LinkError
 
 
-class Do(IntEnum):
+class Instruction(IntEnum):
     """The instructions that this driver gives."""
 
     TAKE_IMAGE = 0x01
@@ -22,7 +22,7 @@ class Do(IntEnum):
     LAMP_OFF = 0x51
 
 
-class Ack(IntEnum):
+class ConfirmationCode(IntEnum):
     """Confirmation codes."""
 
     OK = 0x00
@@ -62,44 +62,61 @@ class Ack(IntEnum):
     EXECUTION_FAILED = 0xFE
 
 
-UNKNOWN_INSTRUCTION = frozenset({Ack.UNDEFINED, Ack.UNSUPPORTED, Ack.PACKET_ERROR, Ack.BAD_REGISTER})
+UNKNOWN_INSTRUCTION = frozenset(
+    {
+        ConfirmationCode.UNDEFINED,
+        ConfirmationCode.UNSUPPORTED,
+        ConfirmationCode.PACKET_ERROR,
+        ConfirmationCode.BAD_REGISTER,
+    }
+)
 """How models say that they do not know an instruction."""
 
 
-def ack_of(code: int) -> Ack | int:
+def confirmation_code(code: int) -> ConfirmationCode | int:
     """The code by its name, if it has one."""
     try:
-        return Ack(code)
+        return ConfirmationCode(code)
     except ValueError:
         return code
 
 
-def refused(code: int, doing: str) -> LinkError:
+def refusal_error(code: int, doing: str) -> LinkError:
     """What it means that a module answers an instruction so; `doing` says which, as `take an image`."""
-    ack = ack_of(code)
+    ack = confirmation_code(code)
     match ack:
-        case Ack.WRONG_PASSWORD | Ack.PASSWORD_NEEDED:
+        case ConfirmationCode.WRONG_PASSWORD | ConfirmationCode.PASSWORD_NEEDED:
             return LinkError(
                 Cause.NO_PERMISSION,
                 "The module is protected by another password.",
                 Action.CONFIGURE,
                 "Set `password` to the module's own.",
             )
-        case Ack.BAD_ADDRESS:
+        case ConfirmationCode.BAD_ADDRESS:
             return LinkError(
                 Cause.WRONG_DEVICE,
                 "The module refuses this address.",
                 Action.CONFIGURE,
                 "Set `address` to the module's own.",
             )
-        case Ack.SENSOR_FAULT | Ack.HARDWARE_ERROR | Ack.FLASH_ERROR | Ack.PORT_ERROR:
+        case (
+            ConfirmationCode.SENSOR_FAULT
+            | ConfirmationCode.HARDWARE_ERROR
+            | ConfirmationCode.FLASH_ERROR
+            | ConfirmationCode.PORT_ERROR
+        ):
             return LinkError(
                 Cause.DEVICE_FAULT,
                 f"The module reports that it is broken ({_name(ack)}).",
                 Action.REPLACE,
                 "Switch it off and on; replace it if that does not help.",
             )
-        case Ack.UNDEFINED | Ack.UNSUPPORTED | Ack.BAD_REGISTER | Ack.BAD_CONFIGURATION:
+        case (
+            ConfirmationCode.UNDEFINED
+            | ConfirmationCode.UNSUPPORTED
+            | ConfirmationCode.BAD_REGISTER
+            | ConfirmationCode.BAD_CONFIGURATION
+        ):
             return LinkError(
                 Cause.WRONG_DEVICE,
                 f"The module cannot {doing} ({_name(ack)}).",
@@ -115,16 +132,16 @@ def refused(code: int, doing: str) -> LinkError:
             )
 
 
-def _name(ack: Ack | int) -> str:
-    return ack.name.lower().replace("_", " ") if isinstance(ack, Ack) else f"code {ack:02X}"
+def _name(ack: ConfirmationCode | int) -> str:
+    return ack.name.lower().replace("_", " ") if isinstance(ack, ConfirmationCode) else f"code {ack:02X}"
 
 
-def meaning(direction: Direction, chunk: bytes) -> str:
+def describe_zfm(direction: Direction, chunk: bytes) -> str:
     """Which packet a chunk begins with: the instruction, or how it was answered. Of an image nothing."""
     if not chunk.startswith(HEADER) or len(chunk) <= BEFORE_CONTENT:
         return ""
     kind, code = chunk[BEFORE_LENGTH - 1], chunk[BEFORE_CONTENT]
-    words: type[IntEnum] = Do if direction == "out" else Ack
-    if kind not in (Kind.COMMAND, Kind.ACK):
+    words: type[IntEnum] = Instruction if direction == "out" else ConfirmationCode
+    if kind not in (PacketKind.COMMAND, PacketKind.ACK):
         return "data"
     return words(code).name.lower().replace("_", " ") if code in set(words) else f"code {code:02x}"

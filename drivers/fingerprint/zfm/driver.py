@@ -12,15 +12,21 @@ import contextlib
 from pydantic import Field, SecretStr, field_validator
 
 from drivers.driver import Identity
-from drivers.fingerprint.commands import Capture
-from drivers.fingerprint.observations import CaptureOutcome, Feedback, Unreadable
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.commands import CaptureFinger
+from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, UnreadableReason
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.fingerprint.zfm.codes import UNKNOWN_INSTRUCTION, Ack, Do, meaning, refused
-from drivers.fingerprint.zfm.image import image_bytes, unpacked
+from drivers.fingerprint.zfm.codes import (
+    UNKNOWN_INSTRUCTION,
+    ConfirmationCode,
+    Instruction,
+    describe_zfm,
+    refusal_error,
+)
+from drivers.fingerprint.zfm.image import image_bytes, unpack
 from drivers.fingerprint.zfm.packets import ADDRESS
-from drivers.fingerprint.zfm.parameters import MODELS, Lamp, Model, Parameters, Product
-from drivers.fingerprint.zfm.protocol import Dialogue
+from drivers.fingerprint.zfm.parameters import MODELS, Lamp, Model, ProductInfo, SystemParameters
+from drivers.fingerprint.zfm.protocol import ZfmProtocol
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
 
@@ -31,10 +37,10 @@ OTHER_IMAGES = frozenset(image_bytes(known.width_px, known.height_px) for known 
 BREATHING, FLASHING, ON, OFF = 1, 2, 3, 4
 RED, BLUE, PURPLE = 1, 2, 3
 _AURA = {
-    Feedback.PLACE: bytes([BREATHING, 100, BLUE, 0]),
-    Feedback.KEEP_STILL: bytes([ON, 0, PURPLE, 0]),
-    Feedback.ASSESSING: bytes([FLASHING, 25, PURPLE, 0]),
-    Feedback.LIFT: bytes([FLASHING, 50, BLUE, 0]),
+    FeedbackCode.PLACE: bytes([BREATHING, 100, BLUE, 0]),
+    FeedbackCode.KEEP_STILL: bytes([ON, 0, PURPLE, 0]),
+    FeedbackCode.ASSESSING: bytes([FLASHING, 25, PURPLE, 0]),
+    FeedbackCode.LIFT: bytes([FLASHING, 50, BLUE, 0]),
 }
 _AURA_TROUBLE = bytes([FLASHING, 25, RED, 3])
 _AURA_OFF = bytes([OFF, 0, BLUE, 0])
@@ -80,14 +86,14 @@ class ZfmSettings(SerialSettings, ScannerSettings):
     poll_s: float = Field(
         0.15, gt=0, le=2, description="How often to look for a finger, in seconds.", examples=[0.15]
     )
-    check_s: float = Field(
+    idle_poll_s: float = Field(
         5.0,
         gt=0,
         le=60,
         description="How often to ask a module at rest whether it is still there, in seconds.",
         examples=[5.0],
     )
-    answer_s: float = Field(
+    response_timeout_s: float = Field(
         2.0, gt=0, le=10, description="How long one answer may take, in seconds.", examples=[2.0]
     )
 
@@ -120,8 +126,8 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     """A module on a serial line."""
 
     settings_model = ZfmSettings
-    scrubber = "drivers.anonymize.fingerprint:zfm"
-    meaning = staticmethod(meaning)
+    anonymizer = "drivers.anonymize.fingerprint:zfm"
+    describe_chunk = staticmethod(describe_zfm)
     _lamp: Lamp = "none"
     _lit = False
 
@@ -131,9 +137,11 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         self.size_px = settings.image_px or (known.width_px, known.height_px)
         self.resolution_ppi = settings.resolution_ppi or known.resolution_ppi
         self.link = await self.links.serial(settings)
-        self.dialogue = Dialogue(self.link, settings.address, settings.answer_s, self.say)
+        self.protocol = ZfmProtocol(self.link, settings.address, settings.response_timeout_s, self.emit)
         await self._give_password()
-        parameters = Parameters.parse(await self._told(Do.READ_PARAMETERS, "tell its parameters"))
+        parameters = SystemParameters.parse(
+            await self._told(Instruction.READ_PARAMETERS, "tell its parameters")
+        )
         if parameters is None:
             raise LinkError(
                 Cause.WRONG_DEVICE,
@@ -142,7 +150,7 @@ class Zfm(FingerprintScanner[ZfmSettings]):
                 "Check that the module is one of these models, and `port`.",
             )
         self._lamp = settings.lamp or known.lamp
-        product = await self._product() if known.tells_product else None
+        product = await self._product() if known.has_product_info else None
         if product is not None and settings.image_px is None:
             self.size_px = (product.width_px, product.height_px)
         return Identity(
@@ -153,22 +161,22 @@ class Zfm(FingerprintScanner[ZfmSettings]):
     async def _give_password(self) -> None:
         password = bytes.fromhex(self.settings.password.get_secret_value())
         try:
-            await self._told(Do.VERIFY_PASSWORD, "take a password", password)
+            await self._told(Instruction.VERIFY_PASSWORD, "take a password", password)
         except LinkError as error:
-            if error.cause not in (Cause.NO_ANSWER, Cause.LINK_FAILED) or not self.dialogue.heard:
+            if error.cause not in (Cause.NO_ANSWER, Cause.LINK_FAILED) or not self.protocol.has_received:
                 raise
             # It had just started, or was sending an image to whoever had the line before: it heard nothing.
-            await self.dialogue.hush()
-            await self._told(Do.VERIFY_PASSWORD, "take a password", password)
+            await self.protocol.silence()
+            await self._told(Instruction.VERIFY_PASSWORD, "take a password", password)
 
-    async def _product(self) -> Product | None:
-        code, content = await self.dialogue.ask(Do.READ_PRODUCT)
-        return Product.parse(content) if code == Ack.OK else None
+    async def _product(self) -> ProductInfo | None:
+        code, content = await self.protocol.exchange(Instruction.READ_PRODUCT)
+        return ProductInfo.parse(content) if code == ConfirmationCode.OK else None
 
-    async def _told(self, instruction: Do, doing: str, parameters: bytes = b"") -> bytes:
-        code, content = await self.dialogue.ask(instruction, parameters)
-        if code != Ack.OK:
-            raise refused(code, doing)
+    async def _told(self, instruction: Instruction, doing: str, parameters: bytes = b"") -> bytes:
+        code, content = await self.protocol.exchange(instruction, parameters)
+        if code != ConfirmationCode.OK:
+            raise refusal_error(code, doing)
         return content
 
     async def close(self) -> None:
@@ -178,21 +186,21 @@ class Zfm(FingerprintScanner[ZfmSettings]):
                 async with asyncio.timeout(0.5):
                     await self._light(on=False)
 
-    async def idle(self) -> None:
+    async def watch_idle(self) -> None:
         """Listen, and ask now and then whether it is still there."""
         while True:
-            await self.dialogue.listen(self.settings.check_s)
-            await self._told(Do.READ_PARAMETERS, "tell its parameters")
+            await self.protocol.listen(self.settings.idle_poll_s)
+            await self._told(Instruction.READ_PARAMETERS, "tell its parameters")
 
-    async def ready(self, _wanted: Capture) -> None:
+    async def prepare_capture(self, _wanted: CaptureFinger) -> None:
         """Take off the wire what `idle` left there."""
-        await self.dialogue.settle()
+        await self.protocol.drain()
 
-    async def finger_on(self) -> None:
+    async def wait_for_finger(self) -> None:
         """Ask for images until there is a finger in one."""
         await self._look_until(there=True)
 
-    async def finger_off(self) -> None:
+    async def wait_for_lift(self) -> None:
         """Ask for images until there is none."""
         await self._look_until(there=False)
 
@@ -200,36 +208,49 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         while (await self._look() is not None) is not there:  # noqa: ASYNC110 - a module tells nothing by itself
             await asyncio.sleep(self.settings.poll_s)
 
-    async def _look(self) -> Ack | None:
+    async def _look(self) -> ConfirmationCode | None:
         """Let it take an image: None where no finger is there, else whether it could."""
-        code, _ = await self.dialogue.ask(Do.TAKE_IMAGE)
-        while code == Ack.PACKET_ERROR:  # the instruction reached it damaged: that says nothing of the finger
+        code, _ = await self.protocol.exchange(Instruction.TAKE_IMAGE)
+        while (
+            code == ConfirmationCode.PACKET_ERROR
+        ):  # the instruction reached it damaged: that says nothing of the finger
             await asyncio.sleep(self.settings.poll_s)
-            code, _ = await self.dialogue.ask(Do.TAKE_IMAGE)
+            code, _ = await self.protocol.exchange(Instruction.TAKE_IMAGE)
         match code:
-            case Ack.NO_FINGER:
+            case ConfirmationCode.NO_FINGER:
                 return None
-            case Ack.OK:
-                return Ack.OK
-            case Ack.CAPTURE_FAILED | Ack.MESSY | Ack.FEW_FEATURES | Ack.EXECUTION_FAILED | Ack.TIMED_OUT:
-                return Ack.CAPTURE_FAILED
+            case ConfirmationCode.OK:
+                return ConfirmationCode.OK
+            case (
+                ConfirmationCode.CAPTURE_FAILED
+                | ConfirmationCode.MESSY
+                | ConfirmationCode.FEW_FEATURES
+                | ConfirmationCode.EXECUTION_FAILED
+                | ConfirmationCode.TIMED_OUT
+            ):
+                return ConfirmationCode.CAPTURE_FAILED
             case _:
-                raise refused(code, "take an image")
+                raise refusal_error(code, "take an image")
 
-    async def take(self) -> Raster | Spoilt:
+    async def capture_image(self) -> Raster | CaptureFailure:
         """Take the image anew, now that the finger lies, and fetch it."""
         looked = await self._look()
         if looked is None:
-            return Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
-        if looked is not Ack.OK:
+            return CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
+        if looked is not ConfirmationCode.OK:
             return _FAILED
-        code, _ = await self.dialogue.ask(Do.SEND_IMAGE)
-        if code in (Ack.IMAGE_UPLOAD_FAILED, Ack.NO_VALID_IMAGE, Ack.EXECUTION_FAILED, Ack.PACKET_ERROR):
+        code, _ = await self.protocol.exchange(Instruction.SEND_IMAGE)
+        if code in (
+            ConfirmationCode.IMAGE_UPLOAD_FAILED,
+            ConfirmationCode.NO_VALID_IMAGE,
+            ConfirmationCode.EXECUTION_FAILED,
+            ConfirmationCode.PACKET_ERROR,
+        ):
             return _FAILED
-        if code != Ack.OK:
-            raise refused(code, "send an image")
-        data = await self.dialogue.image()
-        raster = None if data is None else unpacked(data, *self.size_px, self.resolution_ppi)
+        if code != ConfirmationCode.OK:
+            raise refusal_error(code, "send an image")
+        data = await self.protocol.read_image()
+        raster = None if data is None else unpack(data, *self.size_px, self.resolution_ppi)
         if raster is None and data is not None and len(data) in OTHER_IMAGES:
             raise LinkError(
                 Cause.WRONG_DEVICE,
@@ -239,18 +260,18 @@ class Zfm(FingerprintScanner[ZfmSettings]):
             )
         return _FAILED if raster is None else raster
 
-    async def show(self, feedback: Feedback) -> None:
+    async def show_feedback(self, feedback: FeedbackCode) -> None:
         """Set the lamp."""
         match self._lamp:
             case "aura":
                 self._lit = True
-                await self._try(Do.AURA_LAMP, _AURA.get(feedback, _AURA_TROUBLE))
+                await self._try(Instruction.AURA_LAMP, _AURA.get(feedback, _AURA_TROUBLE))
             case "backlight" if not self._lit:
                 await self._light(on=True)
 
-    async def rest(self) -> None:
+    async def end_capture(self) -> None:
         """Let what is still coming pass, and switch the lamp off."""
-        await self.dialogue.settle()
+        await self.protocol.drain()
         if self._lit:
             await self._light(on=False)
 
@@ -258,15 +279,15 @@ class Zfm(FingerprintScanner[ZfmSettings]):
         self._lit = on
         match self._lamp:
             case "aura":
-                await self._try(Do.AURA_LAMP, _AURA_OFF)
+                await self._try(Instruction.AURA_LAMP, _AURA_OFF)
             case "backlight":
-                await self._try(Do.LAMP_ON if on else Do.LAMP_OFF)
+                await self._try(Instruction.LAMP_ON if on else Instruction.LAMP_OFF)
 
-    async def _try(self, instruction: Do, parameters: bytes = b"") -> None:
+    async def _try(self, instruction: Instruction, parameters: bytes = b"") -> None:
         """A module that has no such lamp works without."""
-        code, _ = await self.dialogue.ask(instruction, parameters)
+        code, _ = await self.protocol.exchange(instruction, parameters)
         if code in UNKNOWN_INSTRUCTION:
             self._lamp, self._lit = "none", False
 
 
-_FAILED = Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+_FAILED = CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)

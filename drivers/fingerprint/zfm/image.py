@@ -14,7 +14,7 @@ def image_bytes(width_px: int, height_px: int) -> int:
     return width_px * height_px // 2
 
 
-def unpacked(data: bytes, width_px: int, height_px: int, resolution_ppi: int) -> Raster | None:
+def unpack(data: bytes, width_px: int, height_px: int, resolution_ppi: int) -> Raster | None:
     """The image of such bytes, rows from the top; None if they are not as many as it has."""
     if len(data) != image_bytes(width_px, height_px):
         return None

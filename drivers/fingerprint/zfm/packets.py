@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from drivers.links.framing import CHECK_BYTE, CUT, NOISE, OTHER, Damaged
+from drivers.links.framing import CHECK_BYTE, INCOMPLETE, NOISE, OTHER_CONTENT, DamagedFrame
 
 HEADER = b"\xef\x01"
 ADDRESS = 0xFFFFFFFF
@@ -22,7 +22,7 @@ LONGEST = 256 + 2
 """The greatest length field: 256 bytes of an image, and the checksum."""
 
 
-class Kind(IntEnum):
+class PacketKind(IntEnum):
     """What a packet is."""
 
     COMMAND = 0x01
@@ -35,18 +35,18 @@ class Kind(IntEnum):
 class Packet:
     """One sound packet."""
 
-    kind: Kind
+    kind: PacketKind
     content: bytes
     wire: bytes
 
 
-def packet(kind: Kind, content: bytes, address: int = ADDRESS) -> bytes:
+def encode_packet(kind: PacketKind, content: bytes, address: int = ADDRESS) -> bytes:
     """The bytes of a packet."""
     body = bytes([kind]) + (len(content) + 2).to_bytes(2, "big") + content
     return HEADER + address.to_bytes(4, "big") + body + (sum(body) & 0xFFFF).to_bytes(2, "big")
 
 
-class Packets:
+class PacketReader:
     """Takes bytes as they come and gives the packets of one module; what is none is given up, in order."""
 
     def __init__(self, address: int = ADDRESS) -> None:
@@ -54,22 +54,24 @@ class Packets:
         self._buffer = b""
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether bytes wait for the rest of their packet."""
         return bool(self._buffer)
 
-    def feed(self, chunk: bytes) -> Iterator[Packet | Damaged]:
+    def feed(self, chunk: bytes) -> Iterator[Packet | DamagedFrame]:
         """Take a chunk and yield what is complete."""
         self._buffer += chunk
         yield from self._complete()
 
-    def silence(self) -> Iterator[Packet | Damaged]:
+    def on_silence(self) -> Iterator[Packet | DamagedFrame]:
         """Nothing more came: what began like a packet is none, but what follows its header may be one."""
         while self._buffer:
-            yield self._give_up(CUT if self._buffer.startswith(HEADER) else NOISE, 1 + self._next_header())
+            yield self._give_up(
+                INCOMPLETE if self._buffer.startswith(HEADER) else NOISE, 1 + self._next_header()
+            )
             yield from self._complete()
 
-    def _complete(self) -> Iterator[Packet | Damaged]:
+    def _complete(self) -> Iterator[Packet | DamagedFrame]:
         while self._buffer:
             if not HEADER.startswith(self._buffer[:2]):
                 yield self._give_up(NOISE, 1 + self._next_header())
@@ -78,7 +80,7 @@ class Packets:
                 return
             length = int.from_bytes(self._buffer[BEFORE_LENGTH:BEFORE_CONTENT], "big")
             kind = self._buffer[BEFORE_LENGTH - 1]
-            if not 2 <= length <= LONGEST or kind not in tuple(Kind):
+            if not 2 <= length <= LONGEST or kind not in tuple(PacketKind):
                 yield self._give_up(NOISE, 1 + self._next_header())
                 continue
             end = BEFORE_CONTENT + length
@@ -92,9 +94,9 @@ class Packets:
                 continue
             wire, self._buffer = self._buffer[:end], self._buffer[end:]
             if wire[2:6] == self._address:
-                yield Packet(Kind(kind), wire[BEFORE_CONTENT:-2], wire)
+                yield Packet(PacketKind(kind), wire[BEFORE_CONTENT:-2], wire)
             else:
-                yield Damaged(OTHER, wire)
+                yield DamagedFrame(OTHER_CONTENT, wire)
 
     def _next_header(self, within: int | None = None) -> int:
         """How many bytes after the first lie before what may be a header; all of `within` if none is."""
@@ -104,6 +106,6 @@ class Packets:
             at = len(rest) - 1 if rest.endswith(HEADER[:1]) else len(rest)
         return at
 
-    def _give_up(self, fault: str, count: int) -> Damaged:
+    def _give_up(self, fault: str, count: int) -> DamagedFrame:
         wire, self._buffer = self._buffer[:count], self._buffer[count:]
-        return Damaged(fault, wire)
+        return DamagedFrame(fault, wire)

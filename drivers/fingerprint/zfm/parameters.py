@@ -11,26 +11,26 @@ _PRODUCT = struct.Struct(">16s4s8sBB8sHHHH")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ModelProfile:
     """What is known of a model."""
 
     width_px: int
     height_px: int
     resolution_ppi: int
     lamp: Lamp
-    tells_product: bool
+    has_product_info: bool
 
 
-MODELS: dict[Model, Known] = {
-    "zfm-20": Known(256, 288, 500, "none", tells_product=False),
-    "r30x": Known(256, 288, 500, "none", tells_product=False),
-    "as608": Known(256, 288, 500, "none", tells_product=False),
-    "r503": Known(192, 192, 508, "aura", tells_product=True),
+MODELS: dict[Model, ModelProfile] = {
+    "zfm-20": ModelProfile(256, 288, 500, "none", has_product_info=False),
+    "r30x": ModelProfile(256, 288, 500, "none", has_product_info=False),
+    "as608": ModelProfile(256, 288, 500, "none", has_product_info=False),
+    "r503": ModelProfile(192, 192, 508, "aura", has_product_info=True),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class SystemParameters:
     """Answer to ReadSysPara."""
 
     status: int
@@ -44,7 +44,7 @@ class Parameters:
     baud: int
 
     @classmethod
-    def parse(cls, content: bytes) -> "Parameters | None":
+    def parse(cls, content: bytes) -> "SystemParameters | None":
         """Read what follows the confirmation code; None if it is not laid out so."""
         if len(content) != _PARAMETERS.size:
             return None
@@ -53,7 +53,7 @@ class Parameters:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductInfo:
     """Answer to ReadProdInfo."""
 
     model: str
@@ -62,7 +62,7 @@ class Product:
     height_px: int
 
     @classmethod
-    def parse(cls, content: bytes) -> "Product | None":
+    def parse(cls, content: bytes) -> "ProductInfo | None":
         """Read what follows the confirmation code; None if it is not laid out so."""
         if len(content) != _PRODUCT.size:
             return None

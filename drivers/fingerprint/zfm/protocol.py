@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from drivers.driver import BadFrame
-from drivers.fingerprint.zfm.codes import Ack, Do
-from drivers.fingerprint.zfm.packets import READY, Kind, Packet, Packets, packet
-from drivers.links.framing import OTHER, Damaged
+from drivers.fingerprint.zfm.codes import ConfirmationCode, Instruction
+from drivers.fingerprint.zfm.packets import READY, Packet, PacketKind, PacketReader, encode_packet
+from drivers.links.framing import OTHER_CONTENT, DamagedFrame
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink
 
@@ -22,7 +22,7 @@ LONGEST_IMAGE = 1 << 20
 """No module has so large an image, in bytes."""
 
 
-class Dialogue:
+class ZfmProtocol:
     """One open line to one module."""
 
     def __init__(
@@ -33,20 +33,22 @@ class Dialogue:
         self._address = address
         self._answer_s = answer_s
         self._noted = noted
-        self._packets = Packets(address)
-        self._come: deque[Packet] = deque()
-        self._owed: Literal["nothing", "acknowledgement", "image"] = "nothing"
+        self._packets = PacketReader(address)
+        self._received_packets: deque[Packet] = deque()
+        self._expected_reply: Literal["nothing", "acknowledgement", "image"] = "nothing"
         self._sends_image = False
-        self.heard = False
+        self.has_received = False
         """Whether anything at all came since the last instruction."""
 
-    async def ask(self, instruction: Do, parameters: bytes = b"") -> tuple[int, bytes]:
+    async def exchange(self, instruction: Instruction, parameters: bytes = b"") -> tuple[int, bytes]:
         """Give an instruction and return its confirmation code and what follows it; raises LinkError."""
-        await self.settle()
-        self._sends_image = instruction is Do.SEND_IMAGE
-        self._owed = "acknowledgement"
-        self.heard = False
-        await self._link.write(packet(Kind.COMMAND, bytes([instruction]) + parameters, self._address))
+        await self.drain()
+        self._sends_image = instruction is Instruction.SEND_IMAGE
+        self._expected_reply = "acknowledgement"
+        self.has_received = False
+        await self._link.write(
+            encode_packet(PacketKind.COMMAND, bytes([instruction]) + parameters, self._address)
+        )
         return await self._acknowledgement()
 
     async def _acknowledgement(self) -> tuple[int, bytes]:
@@ -56,39 +58,39 @@ class Dialogue:
                     found = await self._packet()
                     if found is None:
                         continue
-                    if found.kind is Kind.ACK and found.content:
+                    if found.kind is PacketKind.ACK and found.content:
                         break
                     # Of an image that an earlier owner of the line did not wait for.
-                    self._noted(BadFrame(OTHER, found.wire))
+                    self._noted(BadFrame(OTHER_CONTENT, found.wire))
         except TimeoutError:
-            raise self._mute() from None
+            raise self._silence_error() from None
         code = found.content[0]
-        self._owed = "image" if self._sends_image and code == Ack.OK else "nothing"
+        self._expected_reply = "image" if self._sends_image and code == ConfirmationCode.OK else "nothing"
         return code, found.content[1:]
 
-    async def image(self) -> bytes | None:
+    async def read_image(self) -> bytes | None:
         """The data that follow an acknowledged SEND_IMAGE; None if they do not come to an end."""
         data = bytearray()
         while (found := await self._packet()) is not None and len(data) < LONGEST_IMAGE:
-            if found.kind in (Kind.DATA, Kind.LAST_DATA):
+            if found.kind in (PacketKind.DATA, PacketKind.LAST_DATA):
                 data += found.content
-            if found.kind is Kind.LAST_DATA:
-                self._owed = "nothing"
+            if found.kind is PacketKind.LAST_DATA:
+                self._expected_reply = "nothing"
                 return bytes(data)
         return None
 
-    async def settle(self) -> None:
+    async def drain(self) -> None:
         """Take off the wire what is still owed; raises LinkError if the module owes an answer and is mute."""
-        if self._owed == "acknowledgement":
+        if self._expected_reply == "acknowledgement":
             await self._acknowledgement()
-        if self._owed == "image":
-            while (found := await self._packet()) is not None and found.kind is not Kind.LAST_DATA:
+        if self._expected_reply == "image":
+            while (found := await self._packet()) is not None and found.kind is not PacketKind.LAST_DATA:
                 pass
-            self._owed = "nothing"
+            self._expected_reply = "nothing"
 
-    async def hush(self) -> None:
+    async def silence(self) -> None:
         """Read until the line is silent: whoever had it before may have left in the middle."""
-        self._owed = "nothing"
+        self._expected_reply = "nothing"
         while await self._packet() is not None:
             pass
 
@@ -99,41 +101,41 @@ class Dialogue:
                 while True:
                     found = await self._packet()
                     if found is not None:
-                        self._noted(BadFrame(OTHER, found.wire))
+                        self._noted(BadFrame(OTHER_CONTENT, found.wire))
         except TimeoutError:
             return
 
     async def _packet(self) -> Packet | None:
         """The next packet; None after a silence. Bytes that are none are noted."""
-        while not self._come:
+        while not self._received_packets:
             try:
                 async with asyncio.timeout(GAP_S):
                     chunk = await self._link.read()
             except TimeoutError:
-                self._sort(self._packets.silence())
-                if not self._come:
+                self._sort(self._packets.on_silence())
+                if not self._received_packets:
                     return None
             else:
-                self.heard = True
+                self.has_received = True
                 self._sort(self._packets.feed(chunk))
-        return self._come.popleft()
+        return self._received_packets.popleft()
 
-    def _sort(self, found: Iterable[Packet | Damaged]) -> None:
+    def _sort(self, found: Iterable[Packet | DamagedFrame]) -> None:
         for each in found:
             match each:
                 case Packet():
-                    self._come.append(each)
-                case Damaged(_, wire) if wire == READY:
+                    self._received_packets.append(each)
+                case DamagedFrame(_, wire) if wire == READY:
                     raise LinkError(
                         Cause.LINK_FAILED,
                         "The module was without power for a moment and has started again.",
                         Action.WAIT,
                         "If this repeats, check its power supply.",
                     )
-                case Damaged(fault, wire):
+                case DamagedFrame(fault, wire):
                     self._noted(BadFrame(fault, wire))
 
-    def _mute(self) -> LinkError:
+    def _silence_error(self) -> LinkError:
         return LinkError(
             Cause.NO_ANSWER,
             f"The module does not answer within {self._answer_s:g} seconds.",

@@ -19,11 +19,11 @@ from typing import Any, ClassVar, Literal, Self, cast
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from drivers.links.address import this_machine
-from drivers.links.http.reachability import returned
+from drivers.links.address import is_loopback
+from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
-from drivers.links.tls import trusting
+from drivers.links.tls import client_context
 
 SIMULATED = "x-borderpost-simulated"
 """A service that sends this header, with whatever value, is no real one."""
@@ -55,7 +55,7 @@ class HttpSettings(Settings):
         description="https: certificates that the service's own must be signed by, else the system's.",
         examples=["/etc/borderpost/reader-ca.pem"],
     )
-    cleartext: bool = Field(
+    allow_cleartext: bool = Field(
         False,
         description="Speak http to another machine: only where nobody else can reach that wire.",
         examples=[False],
@@ -65,7 +65,7 @@ class HttpSettings(Settings):
     )
 
     @property
-    def place(self) -> str:
+    def exclusive_key(self) -> str:
         """What only one device can be at: two with the same place would disturb each other."""
         return self.url
 
@@ -95,7 +95,7 @@ class HttpSettings(Settings):
             return self
         if self.ca_file is not None:
             raise ValueError("`ca_file` is for https")
-        if not self.cleartext and not this_machine(url.host):
+        if not self.allow_cleartext and not is_loopback(url.host):
             raise ValueError(
                 "would send personal data in clear over a network; write https://, or add "
                 "`cleartext = true` where nobody else can reach that wire"
@@ -104,7 +104,7 @@ class HttpSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What a service answered."""
 
     status: int
@@ -113,12 +113,12 @@ class Answer:
     body: bytes
 
 
-class BrokenOffError(LinkError):
+class ResponseInterruptedError(LinkError):
     """The answer ended before it was whole, so the service is there and spoke."""
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
+class HttpStream:
     """An answer that has no end, or none that is waited for."""
 
     content_type: str
@@ -147,7 +147,7 @@ class HttpLink:
             auth = proves(settings.username, settings.password.get_secret_value())
         self._client = httpx.AsyncClient(
             auth=auth,
-            verify=_trusted(self._base, settings.ca_file),
+            verify=_tls_context(self._base, settings.ca_file),
             timeout=settings.timeout_s,
             # Proxies and .netrc of the environment are not ours: images would leave by them.
             trust_env=False,
@@ -164,11 +164,11 @@ class HttpLink:
             await self._client.aclose()
             self._client = None
 
-    def simulator_found(self) -> None:
+    def mark_simulated(self) -> None:
         """The service has said, by whatever it says, that it is a simulator."""
         self._found_simulator("")
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
@@ -179,7 +179,7 @@ class HttpLink:
         expect: Collection[int] = (200,),
         timeout_s: float | None = None,
         limit_bytes: int = JSON_LIMIT_BYTES,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Ask once and return the whole answer; raises LinkError, also for a status that is not expected.
 
         `body` is sent as JSON, or, being bytes, as it is; `media_type` says what it is, and what is wanted in
@@ -190,21 +190,21 @@ class HttpLink:
         try:
             async with (
                 asyncio.timeout(allowed_s),
-                self._asked(method, path, query, body, media_type, allowed_s, expect) as answer,
+                self._send_request(method, path, query, body, media_type, allowed_s, expect) as answer,
                 aclosing(_chunks(answer)) as chunks,
             ):
                 async for chunk in chunks:
                     self._tap("in", chunk)
                     content += chunk
                     if len(content) > limit_bytes:
-                        raise self._too_much(limit_bytes)
+                        raise self._too_large_error(limit_bytes)
         except TimeoutError:
-            raise self._silent(allowed_s) from None
+            raise self._silence_error(allowed_s) from None
         except httpx.HTTPError as error:
-            raise self._failed(error, allowed_s) from error
-        return Answer(answer.status_code, _media_type(answer), bytes(content))
+            raise self._to_link_error(error, allowed_s) from error
+        return HttpResponse(answer.status_code, _media_type(answer), bytes(content))
 
-    async def lines(
+    async def stream_lines(
         self,
         method: str,
         path: str,
@@ -221,7 +221,7 @@ class HttpLink:
         rest = bytearray()
         try:
             async with (
-                self._asked(method, path, None, body, JSON, allowed_s, expect) as answer,
+                self._send_request(method, path, None, body, JSON, allowed_s, expect) as answer,
                 aclosing(_chunks(answer)) as chunks,
             ):
                 async for chunk in chunks:
@@ -234,9 +234,9 @@ class HttpLink:
                             if line.strip():
                                 yield line
                     if len(rest) > LINE_LIMIT_BYTES:
-                        raise self._too_much(LINE_LIMIT_BYTES)
+                        raise self._too_large_error(LINE_LIMIT_BYTES)
         except httpx.HTTPError as error:
-            raise self._failed(error, allowed_s) from error
+            raise self._to_link_error(error, allowed_s) from error
         if rest.strip():
             yield bytes(rest)
 
@@ -249,30 +249,30 @@ class HttpLink:
         query: Mapping[str, str | int | float] | None = None,
         expect: Collection[int] = (200,),
         silence_s: float | None = None,
-    ) -> AsyncGenerator[Streamed, None]:
+    ) -> AsyncGenerator[HttpStream, None]:
         """Ask once and hold on to the answer, whose bytes are then taken as they come; raises LinkError.
 
         `silence_s`: how long the next bytes may take.
         """
         allowed_s = silence_s or self._settings.timeout_s
         try:
-            async with self._asked(method, path, query, None, JSON, allowed_s, expect) as answer:
-                chunks = self._told(answer, allowed_s)
+            async with self._send_request(method, path, query, None, JSON, allowed_s, expect) as answer:
+                chunks = self._read_chunks(answer, allowed_s)
                 async with aclosing(chunks):
-                    yield Streamed(str(answer.headers.get("content-type", "")), chunks)
+                    yield HttpStream(str(answer.headers.get("content-type", "")), chunks)
         except httpx.HTTPError as error:
-            raise self._failed(error, allowed_s) from error
+            raise self._to_link_error(error, allowed_s) from error
 
-    async def _told(self, answer: httpx.Response, allowed_s: float) -> AsyncGenerator[bytes, None]:
+    async def _read_chunks(self, answer: httpx.Response, allowed_s: float) -> AsyncGenerator[bytes, None]:
         try:
             async with aclosing(_chunks(answer)) as chunks:
                 async for chunk in chunks:
                     self._tap("in", chunk)
                     yield chunk
         except httpx.HTTPError as error:
-            raise self._failed(error, allowed_s) from error
+            raise self._to_link_error(error, allowed_s) from error
 
-    def wrong_service(self, what: str) -> LinkError:
+    def wrong_service_error(self, what: str) -> LinkError:
         """Something answers at the address, but not what the configuration names."""
         return LinkError(
             Cause.WRONG_DEVICE,
@@ -282,7 +282,7 @@ class HttpLink:
         )
 
     @asynccontextmanager
-    async def _asked(
+    async def _send_request(
         self,
         method: str,
         path: str,
@@ -313,16 +313,16 @@ class HttpLink:
             ValueError,
             LookupError,
         ):  # what httpx makes of a challenge to prove the password that is none
-            raise self.wrong_service("asks for a proof of the password that nobody can give") from None
+            raise self.wrong_service_error("asks for a proof of the password that nobody can give") from None
         try:
             self._answered = True
             self._tap("in", f"{answer.status_code} {answer.headers.get('content-type', '')}\n".encode())
             if SIMULATED in answer.headers:
                 self._found_simulator(answer.headers[SIMULATED])
             if answer.status_code not in expect:
-                raise self._refused(answer.status_code)
+                raise self._status_error(answer.status_code)
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise self.wrong_service("compresses what it was asked to send as it is")
+                raise self.wrong_service_error("compresses what it was asked to send as it is")
             yield answer
         finally:
             await answer.aclose()
@@ -336,15 +336,15 @@ class HttpLink:
                 url = url.copy_with(query=own_query.encode())
             return url if query is None else url.copy_merge_params(dict(query))
         except (httpx.InvalidURL, ValueError):
-            raise self.wrong_service("names a path that cannot be asked for") from None
+            raise self.wrong_service_error("names a path that cannot be asked for") from None
 
-    async def returned(self) -> None:
+    async def wait_until_restarted(self) -> None:
         """Wait until the service has gone and come back."""
-        await returned(self._base.host, self._base.port or PORTS[self._base.scheme])
+        await wait_until_restarted(self._base.host, self._base.port or PORTS[self._base.scheme])
 
     # What goes wrong, as sentences. They hold the address that is configured and nothing that was read.
 
-    def _refused(self, status: int) -> LinkError:
+    def _status_error(self, status: int) -> LinkError:
         url = self._settings.url
         match status:
             case 401 | 403:
@@ -354,10 +354,10 @@ class HttpLink:
                     f"{url} refuses these credentials (status {status}).",
                     Action.CONFIGURE,
                     f"{given} `username` and `password`; see that `auth` is what it asks for.",
-                    self.returned,
+                    self.wait_until_restarted,
                 )
             case 404 | 405 | 410 | 501:
-                return self.wrong_service(f"does not know what it was asked (status {status})")
+                return self.wrong_service_error(f"does not know what it was asked (status {status})")
             case _ if 300 <= status < 400:
                 return LinkError(
                     Cause.WRONG_DEVICE,
@@ -373,10 +373,10 @@ class HttpLink:
                     f"Restart {self._settings.service}; its own log says more.",
                 )
 
-    def _too_much(self, limit_bytes: int) -> LinkError:
-        return self.wrong_service(f"sent more than {limit_bytes} bytes at once")
+    def _too_large_error(self, limit_bytes: int) -> LinkError:
+        return self.wrong_service_error(f"sent more than {limit_bytes} bytes at once")
 
-    def _silent(self, allowed_s: float) -> LinkError:
+    def _silence_error(self, allowed_s: float) -> LinkError:
         return LinkError(
             Cause.NO_ANSWER,
             f"{self._settings.url} did not answer within {allowed_s:g} seconds.",
@@ -384,13 +384,13 @@ class HttpLink:
             f"Restart {self._settings.service}.",
         )
 
-    def _failed(self, error: httpx.HTTPError, allowed_s: float) -> LinkError:
+    def _to_link_error(self, error: httpx.HTTPError, allowed_s: float) -> LinkError:
         """Say what an error of the library means."""
         url = self._settings.url
-        below = _below_it(error)
+        below = _root_cause(error)
         match error:
             case httpx.TimeoutException():
-                return self._silent(allowed_s)
+                return self._silence_error(allowed_s)
             case httpx.ConnectError() if isinstance(below, ssl.SSLCertVerificationError):
                 return LinkError(
                     Cause.WRONG_DEVICE,
@@ -414,9 +414,9 @@ class HttpLink:
                     f"Start {self._settings.service}; check the address and the network.",
                 )
             case httpx.RemoteProtocolError() if not self._answered:
-                return self.wrong_service("speaks no HTTP")
+                return self.wrong_service_error("speaks no HTTP")
             case _:
-                return BrokenOffError(
+                return ResponseInterruptedError(
                     Cause.LINK_FAILED,
                     f"{url} broke off ({type(error).__name__}).",
                     Action.RESTART,
@@ -424,12 +424,12 @@ class HttpLink:
                 )
 
 
-def _trusted(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:
+def _tls_context(url: httpx.URL, ca_file: Path | None) -> ssl.SSLContext:
     """Whom to trust. Loading the system's certificates takes 20 ms; http has no use for them."""
     if url.scheme == "http":
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return trusting(ca_file)
+        return client_context(ca_file)
     except (OSError, ssl.SSLError) as error:
         # ssl.SSLError is an OSError whose strerror quotes OpenSSL; only the operating system's words help.
         why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or "unreadable"
@@ -453,7 +453,7 @@ def _strerror(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-def _below_it(error: BaseException) -> BaseException | None:
+def _root_cause(error: BaseException) -> BaseException | None:
     """The operating system's or TLS's own error, below those of the libraries."""
     below: BaseException | None = error
     while below is not None and not (isinstance(below, OSError) and below.errno is not None):

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic_core import from_json
 
 
-def parsed(body: bytes) -> Any:
+def decode(body: bytes) -> Any:
     """The value; raises ValueError.
 
     The standard library's parser overflows the stack for what is nested too deep, and lets through halves of

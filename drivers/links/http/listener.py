@@ -27,21 +27,21 @@ QUEUED = 64
 """What was put and nobody has taken yet; beyond it devices are told to come again (503)."""
 
 
-class ListenerSettings(Settings):
+class HttpListenerSettings(Settings):
     """Where devices may put what they say, and which."""
 
     listen: str = Field(
         description="Address and port of this machine that the device sends to.",
         examples=["192.0.2.1:8090"],
     )
-    sources: tuple[str, ...] = Field(
+    allowed_sources: tuple[str, ...] = Field(
         min_length=1,
         description="Who may: addresses or networks. Everybody else is hung up on.",
         examples=[["192.0.2.21"]],
     )
     username: str | None = Field(None, description="User name (HTTP Basic).", examples=["camera"])
     password: SecretStr | None = Field(None, description="Password (HTTP Basic).", examples=["${CAM_PW}"])
-    cleartext: bool = Field(
+    allow_cleartext: bool = Field(
         False,
         description="Listen to other machines: only where nobody else can reach that wire.",
         examples=[False],
@@ -53,12 +53,12 @@ class ListenerSettings(Settings):
         description="Nothing longer is taken, in bytes.",
         examples=[8388608],
     )
-    request_s: float = Field(
+    request_timeout_s: float = Field(
         10.0, gt=0, le=60, description="How long one request may take to come, in seconds.", examples=[10.0]
     )
 
     @property
-    def place(self) -> str:
+    def exclusive_key(self) -> str:
         """One port is one device's."""
         return self.listen
 
@@ -94,7 +94,7 @@ class ListenerSettings(Settings):
     def _suits_the_wire(self) -> Self:
         if (self.username is None) is not (self.password is None):
             raise ValueError("`username` and `password` go together")
-        if not self.cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
+        if not self.allow_cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
             raise ValueError(
                 "would take personal data in clear from a network; add `cleartext = true` where nobody else "
                 "can reach that wire"
@@ -103,7 +103,7 @@ class ListenerSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class PushedRequest:
     """What a device has put."""
 
     path: str
@@ -114,12 +114,14 @@ class Put:
 class HttpListener:
     """Takes what devices put: an async context manager."""
 
-    def __init__(self, settings: ListenerSettings, tap: Tap, found_simulator: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: HttpListenerSettings, tap: Tap, found_simulator: Callable[[str], None]
+    ) -> None:
         self._settings = settings
-        self._networks = tuple(ipaddress.ip_network(source) for source in settings.sources)
+        self._networks = tuple(ipaddress.ip_network(source) for source in settings.allowed_sources)
         self._tap = tap
         self._found_simulator = found_simulator
-        self._put: asyncio.Queue[Put] = asyncio.Queue(QUEUED)
+        self._put: asyncio.Queue[PushedRequest] = asyncio.Queue(QUEUED)
         self._talking: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -154,7 +156,7 @@ class HttpListener:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
-    async def next(self) -> Put:
+    async def next_request(self) -> PushedRequest:
         """What was put next."""
         return await self._put.get()
 
@@ -163,21 +165,21 @@ class HttpListener:
         assert task is not None
         self._talking.add(task)
         try:
-            if len(self._talking) <= CONNECTIONS and self._welcome(writer):
+            if len(self._talking) <= CONNECTIONS and self._is_admitted(writer):
                 with suppress(OSError, h11.RemoteProtocolError, TimeoutError):
-                    await self._talk(reader, writer)
+                    await self._handle_connection(reader, writer)
         except asyncio.CancelledError:
             pass  # the listener closes: asyncio would report a handler that was cancelled
         finally:
             self._talking.discard(task)
             writer.transport.abort()
 
-    def _welcome(self, writer: asyncio.StreamWriter) -> bool:
+    def _is_admitted(self, writer: asyncio.StreamWriter) -> bool:
         peer = ipaddress.ip_address(str(writer.get_extra_info("peername")[0]).partition("%")[0])
         mapped = getattr(peer, "ipv4_mapped", None) or peer
         return any(mapped in network for network in self._networks)
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         spoken = h11.Connection(h11.SERVER, max_incomplete_event_size=CHUNK_BYTES)
         while True:
             status = await self._take(reader, writer, spoken)
@@ -207,7 +209,9 @@ class HttpListener:
                             writer.write(spoken.send(go_on) or b"")
                         data = await reader.read(CHUNK_BYTES)
                         if data and within.when() is None:
-                            within.reschedule(asyncio.get_running_loop().time() + self._settings.request_s)
+                            within.reschedule(
+                                asyncio.get_running_loop().time() + self._settings.request_timeout_s
+                            )
                         self._tap("in", data)
                         spoken.receive_data(data)
                     case h11.Request():
@@ -244,7 +248,7 @@ class HttpListener:
         headers = _headers(request)
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
-            self._put.put_nowait(Put(request.target.decode("ascii", "replace"), media_type, body))
+            self._put.put_nowait(PushedRequest(request.target.decode("ascii", "replace"), media_type, body))
         except asyncio.QueueFull:
             return 503
         return 200

@@ -7,12 +7,12 @@ often, some after five times. But one that was started anew may have the right o
 import asyncio
 import socket
 
-LOOK_S = 0.25
+POLL_S = 0.25
 """Between two looks at what is away, or hangs up."""
 CONNECT_S = 2.0
 
 
-async def returned(host: str, port: int) -> None:
+async def wait_until_restarted(host: str, port: int) -> None:
     """Wait until what listens there has gone and come back. That it closes an idle connection is no sign."""
     away = hasty = False
     while True:
@@ -21,7 +21,7 @@ async def returned(host: str, port: int) -> None:
                 reader, writer = await asyncio.open_connection(host, port)
         except OSError:
             away = True
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             continue
         begun_s = asyncio.get_running_loop().time()
         try:
@@ -36,8 +36,8 @@ async def returned(host: str, port: int) -> None:
             writer.transport.abort()
         # The first look after a farewell is at once: it may be away for a moment only.
         if hasty:
-            await asyncio.sleep(LOOK_S)
-        hasty = asyncio.get_running_loop().time() - begun_s < LOOK_S
+            await asyncio.sleep(POLL_S)
+        hasty = asyncio.get_running_loop().time() - begun_s < POLL_S
 
 
 def _ask_for_life(writer: asyncio.StreamWriter) -> None:

@@ -8,19 +8,19 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from drivers.links.modbus.pdu import EXCEPTION, PDU_MAX, Request
+from drivers.links.modbus.pdu import EXCEPTION, PDU_MAX, ModbusRequest
 
 HEADER = 7
 CHARACTER_BITS = 11
 """Start, eight, parity or a second stop, stop: what the specification counts a character as."""
 
 
-class StreamLost(Exception):  # noqa: N818 - what it is, is for the link to say
+class StreamDesynchronised(Exception):  # noqa: N818 - what it is, is for the link to say
     """Bytes that are no header: where the next message begins cannot be known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered:
+class TcpMessage:
     """A message over TCP."""
 
     number: int
@@ -33,24 +33,24 @@ def tcp_frame(number: int, unit: int, pdu: bytes) -> bytes:
     return struct.pack(">HHHB", number, 0, len(pdu) + 1, unit) + pdu
 
 
-class TcpMessages:
+class TcpMessageReader:
     """Messages out of a stream that is cut anywhere."""
 
     def __init__(self) -> None:
         self._held = b""
 
-    def feed(self, chunk: bytes) -> Iterator[Numbered]:
+    def feed(self, chunk: bytes) -> Iterator[TcpMessage]:
         """Messages that are complete now; raises StreamLost."""
         self._held += chunk
         while len(self._held) >= HEADER:
             number, protocol, length, unit = struct.unpack(">HHHB", self._held[:HEADER])
             if protocol != 0 or not 2 <= length <= PDU_MAX + 1:
-                raise StreamLost
+                raise StreamDesynchronised
             end = HEADER - 1 + length
             if len(self._held) < end:
                 return
             pdu, self._held = self._held[HEADER:end], self._held[end:]
-            yield Numbered(number, unit, pdu)
+            yield TcpMessage(number, unit, pdu)
 
 
 def _table() -> tuple[int, ...]:
@@ -80,12 +80,12 @@ def serial_frame(unit: int, pdu: bytes) -> bytes:
     return body + crc16(body)
 
 
-def between_frames_s(baud: int) -> float:
+def interframe_gap_s(baud: int) -> float:
     """How long a line is silent between two frames at least, in seconds: 3.5 characters, 1.75 ms if fast."""
     return 1.75e-3 if baud > 19200 else 3.5 * CHARACTER_BITS / baud
 
 
-def serial_answers(heard: bytes, unit: int, request: Request[object]) -> Iterator[bytes]:
+def find_serial_responses(heard: bytes, unit: int, request: ModbusRequest[object]) -> Iterator[bytes]:
     """PDUs in what was heard that may be an answer to this request, refusals included.
 
     Not by silence: a USB adapter hands bytes over in lumps, 16 ms apart. An answer is known by its unit, its
@@ -96,7 +96,7 @@ def serial_answers(heard: bytes, unit: int, request: Request[object]) -> Iterato
     for start in range(len(heard) - 4):
         if heard[start] != unit:
             continue
-        for size, said in ((request.answer_bytes, function), (2, function | EXCEPTION)):
+        for size, said in ((request.response_bytes, function), (2, function | EXCEPTION)):
             frame = heard[start : start + 1 + size + 2]
             if frame[1] == said and len(frame) == size + 3 and crc16(frame[:-2]) == frame[-2:]:
                 yield frame[1:-2]

@@ -15,15 +15,15 @@ from pydantic import Field, field_validator, model_validator
 
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.modbus.framing import (
-    StreamLost,
-    TcpMessages,
-    between_frames_s,
-    serial_answers,
+    StreamDesynchronised,
+    TcpMessageReader,
+    find_serial_responses,
+    interframe_gap_s,
     serial_frame,
     tcp_frame,
 )
-from drivers.links.modbus.pdu import Identify, ModbusRefused, Request, answered
-from drivers.links.request_queue import LateAnswers, Turns
+from drivers.links.modbus.pdu import Identify, ModbusExceptionResponse, ModbusRequest, parse_response
+from drivers.links.request_queue import RequestQueue, StaleReplies
 from drivers.links.serial import SerialLink, SerialSettings
 from drivers.links.settings import Settings
 from drivers.links.tcp import TCP_ADDRESS, TcpLink
@@ -49,7 +49,7 @@ class ModbusSettings(Settings):
     unit: int = Field(1, ge=1, le=255, description="The board's Modbus address.", examples=[1])
     baud: int = Field(9600, description="Bits per second; only on a serial line.", examples=[9600])
     parity: Literal["N", "E", "O"] = Field("N", description="Parity: none, even, odd; only on a serial line.")
-    answer_within_s: float = Field(
+    response_timeout_s: float = Field(
         0.2,
         ge=0.02,
         le=1,
@@ -74,36 +74,36 @@ class ModbusSettings(Settings):
 
     @model_validator(mode="after")
     def _suits_the_wire(self) -> Self:
-        if self.over_tcp:
+        if self.is_tcp:
             for name in sorted({"baud", "parity"} & self.model_fields_set):
                 raise ValueError(
                     f"`{name}` is for a serial line; remove it, or write a serial port as `port`"
                 )
         else:
-            self.serial  # noqa: B018 - it checks the rate
+            self.serial_settings  # noqa: B018 - it checks the rate
         return self
 
     @property
-    def over_tcp(self) -> bool:
+    def is_tcp(self) -> bool:
         """Whether the board is on a network."""
         return self.port.startswith("tcp:")
 
     @property
-    def serial(self) -> SerialSettings:
+    def serial_settings(self) -> SerialSettings:
         """The serial port, where it is on one."""
         return SerialSettings(port=self.port, baud=self.baud, parity=self.parity)
 
 
-class _Wire(Protocol):
+class _Transport(Protocol):
     """What carries one request and brings its answer; called for one after the other."""
 
-    async def exchange(self, unit: int, request: Request[AnswerT]) -> AnswerT:
+    async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
         """Send it to a board and wait for its answer, for ever; raises LinkError and ModbusRefused."""
 
-    def abandon(self, unit: int, request: Request[object]) -> None:
+    def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
         """Nobody waits for the answer any longer: see that it is never taken for another's."""
 
-    def clear_at(self, unit: int, request: Request[object], *, urgent: bool) -> float:
+    def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:
         """From when on it may be sent, a time of the loop: no other's answer can be taken for its own."""
 
 
@@ -112,28 +112,28 @@ class ModbusLink:
 
     def __init__(self, settings: ModbusSettings, tap: Tap) -> None:
         self.settings = settings
-        self.simulated = self.replayed = False
+        self.is_simulated = self.is_replayed = False
         self._tap = tap
         self._link: TcpLink | SerialLink | None = None
-        self._turns = Turns()
+        self._turns = RequestQueue()
 
     async def __aenter__(self) -> Self:
         """Open the port or connect; raises LinkError. A network is asked whether the board is simulated."""
         settings = self.settings
-        self._wire: _Wire
-        if settings.over_tcp:
+        self._wire: _Transport
+        if settings.is_tcp:
             tcp = TcpLink(settings.port, TCP_PORT, CONNECT_WITHIN_S, self._tap)
             self._link = await tcp.__aenter__()
-            self._wire = _OverTcp(tcp)
+            self._wire = _TcpTransport(tcp)
         else:
-            line = SerialLink(settings.serial, self._tap)
+            line = SerialLink(settings.serial_settings, self._tap)
             self._link = await line.__aenter__()
-            self.simulated, self.replayed = line.simulated, line.replayed
-            self._wire = _OnALine(line, settings)
+            self.is_simulated, self.is_replayed = line.is_simulated, line.is_replayed
+            self._wire = _SerialTransport(line, settings)
         await self._turns.__aenter__()
-        if settings.over_tcp:
+        if settings.is_tcp:
             try:
-                self.simulated = await self._says_so()
+                self.is_simulated = await self._says_so()
             except BaseException:
                 await self.__aexit__(None, None, None)
                 raise
@@ -147,26 +147,26 @@ class ModbusLink:
         if self._link is not None:
             await self._link.__aexit__(kind, error, trace)
 
-    async def ask(
+    async def request(
         self,
-        request: Request[AnswerT],
+        request: ModbusRequest[AnswerT],
         *,
         urgent: bool = False,
-        wanted: Callable[[], bool] = lambda: True,
+        is_wanted: Callable[[], bool] = lambda: True,
     ) -> AnswerT:
         """Send a request when its turn comes, once, and return what the answer says.
 
         `wanted` is asked at the moment of sending. Raises Withdrawn where it is not; ModbusRefused; and
         LinkError when the link fails or no answer comes in time.
         """
-        return await self._turns.take(
+        return await self._turns.submit(
             lambda: self._exchange(request),
             urgent=urgent,
-            wanted=wanted,
-            not_before=lambda: self._wire.clear_at(self.settings.unit, request, urgent=urgent),
+            is_wanted=is_wanted,
+            not_before=lambda: self._wire.earliest_send_s(self.settings.unit, request, urgent=urgent),
         )
 
-    def beside(self, settings: ModbusSettings) -> "ModbusLink":
+    def for_unit(self, settings: ModbusSettings) -> "ModbusLink":
         """Another board on the same wire, which ends with this link; raises LinkError."""
         if (settings.baud, settings.parity) != (self.settings.baud, self.settings.parity):
             raise LinkError(
@@ -176,12 +176,12 @@ class ModbusLink:
                 "Set both boards, and `baud` and `parity` of both, to the same.",
             )
         other = ModbusLink(settings, self._tap)
-        other.simulated, other.replayed = self.simulated, self.replayed
+        other.is_simulated, other.is_replayed = self.is_simulated, self.is_replayed
         other._wire, other._turns = self._wire, self._turns
         return other
 
-    async def _exchange(self, request: Request[AnswerT], at_least_s: float = 0) -> AnswerT:
-        within_s = max(self.settings.answer_within_s, at_least_s)
+    async def _exchange(self, request: ModbusRequest[AnswerT], at_least_s: float = 0) -> AnswerT:
+        within_s = max(self.settings.response_timeout_s, at_least_s)
         try:
             async with asyncio.timeout(within_s):
                 return await self._wire.exchange(self.settings.unit, request)
@@ -199,7 +199,7 @@ class ModbusLink:
         """Whether it says that it is simulated. Real boards refuse the question, or do not answer it."""
         try:
             maker, *_ = await self._exchange(Identify(), IDENTIFIED_WITHIN_S) or ("",)
-        except ModbusRefused:
+        except ModbusExceptionResponse:
             return False
         except LinkError as error:
             if error.cause is not Cause.NO_ANSWER:
@@ -208,20 +208,20 @@ class ModbusLink:
         return bool(SIMULATED.match(maker))
 
 
-class _OverTcp:
+class _TcpTransport:
     """Messages with numbers: an answer that comes late or twice has another's number."""
 
     def __init__(self, link: TcpLink) -> None:
         self._link = link
-        self._messages = TcpMessages()
+        self._messages = TcpMessageReader()
         self._number = 0
         self._cut = False
 
-    async def exchange(self, unit: int, request: Request[AnswerT]) -> AnswerT:
+    async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
         """See `_Wire`."""
         if self._cut:
             await self._link.connect()
-            self._messages = TcpMessages()
+            self._messages = TcpMessageReader()
             self._cut = False
         self._number = self._number % 0xFFFF + 1
         await self._link.write(tcp_frame(self._number, unit, request.pdu))
@@ -229,9 +229,9 @@ class _OverTcp:
             try:
                 for message in self._messages.feed(await self._link.read()):
                     ours = (message.number, message.unit) == (self._number, unit)
-                    if ours and (answer := answered(request, message.pdu)) is not None:
+                    if ours and (answer := parse_response(request, message.pdu)) is not None:
                         return answer
-            except StreamLost:
+            except StreamDesynchronised:
                 self._link.abort()
                 raise LinkError(
                     Cause.WRONG_DEVICE,
@@ -240,54 +240,54 @@ class _OverTcp:
                     "Correct `port`; set a converter to Modbus TCP, not to pass bytes through.",
                 ) from None
 
-    def abandon(self, unit: int, request: Request[object]) -> None:  # noqa: ARG002 - it is cut for all
+    def abandon(self, unit: int, request: ModbusRequest[object]) -> None:  # noqa: ARG002 - it is cut for all
         """See `_Wire`. A write that still waits in this machine must never reach the board later.
 
         So its connection is cut; the next request, which may be a stop, makes another.
         """
-        if request.writes:
+        if request.is_write:
             self._link.abort()
             self._cut = True
 
-    def clear_at(self, unit: int, request: Request[object], *, urgent: bool) -> float:  # noqa: ARG002
+    def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:  # noqa: ARG002
         """See `_Wire`: all have numbers."""
         return 0.0
 
 
-class _OnALine:
+class _SerialTransport:
     """Messages without numbers: an answer is known by what it repeats, and by when it comes."""
 
     def __init__(self, link: SerialLink, settings: ModbusSettings) -> None:
         self._link = link
-        self._quiet_s = max(QUIET_S, between_frames_s(settings.baud))
-        self._late = LateAnswers(settings.answer_within_s)
+        self._quiet_s = max(QUIET_S, interframe_gap_s(settings.baud))
+        self._late = StaleReplies(settings.response_timeout_s)
         self._heard_s = 0.0
         """When the line was last heard to say something; a time of the loop."""
 
-    async def exchange(self, unit: int, request: Request[AnswerT]) -> AnswerT:
+    async def exchange(self, unit: int, request: ModbusRequest[AnswerT]) -> AnswerT:
         """See `_Wire`."""
         await self._silence()
-        doubtful = self._late.until(_same_function(unit, request))
+        doubtful = self._late.latest_s(_same_function(unit, request))
         await self._link.write(serial_frame(unit, request.pdu))
         heard = b""
         while True:
             heard += await self._read()
-            for pdu in serial_answers(heard, unit, request):
+            for pdu in find_serial_responses(heard, unit, request):
                 # A refusal repeats nothing but the function: it may be of what was asked before.
                 if pdu[0] != request.pdu[0] and self._heard_s < doubtful:
                     continue
-                if (answer := answered(request, pdu)) is not None:
+                if (answer := parse_response(request, pdu)) is not None:
                     return answer
 
-    def abandon(self, unit: int, request: Request[object]) -> None:
+    def abandon(self, unit: int, request: ModbusRequest[object]) -> None:
         """See `_Wire`."""
-        self._late.expect(bytes([unit]) + request.pdu)
+        self._late.add(bytes([unit]) + request.pdu)
 
-    def clear_at(self, unit: int, request: Request[object], *, urgent: bool) -> float:
+    def earliest_send_s(self, unit: int, request: ModbusRequest[object], *, urgent: bool) -> float:
         """See `_Wire`. What is urgent is a write, whose answer repeats it: only its like must be over."""
         if urgent:
-            return self._late.until(lambda late: late == bytes([unit]) + request.pdu)
-        return self._late.until(_same_function(unit, request))
+            return self._late.latest_s(lambda late: late == bytes([unit]) + request.pdu)
+        return self._late.latest_s(_same_function(unit, request))
 
     async def _silence(self) -> None:
         """Throw away what is said unasked, until nothing is: a second copy, a late answer, noise."""
@@ -305,5 +305,5 @@ class _OnALine:
         return chunk
 
 
-def _same_function(unit: int, request: Request[object]) -> Callable[[bytes], bool]:
+def _same_function(unit: int, request: ModbusRequest[object]) -> Callable[[bytes], bool]:
     return lambda late: late[:2] == bytes([unit, request.pdu[0]])

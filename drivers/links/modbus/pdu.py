@@ -47,21 +47,21 @@ _NOTHING_DONE = _UNKNOWN_THERE | {6, 10}
 _FOR_NOW = frozenset({5, 6, 11})
 
 
-class ModbusRefused(Exception):  # noqa: N818 - an answer, not a fault
+class ModbusExceptionResponse(Exception):  # noqa: N818 - an answer, not a fault
     """The board answered with an exception."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"{_MEANINGS.get(code, 'it does not say why')} (Modbus exception {code})")
         self.code = code
-        self.nothing_done = code in _NOTHING_DONE
+        self.is_before_execution = code in _NOTHING_DONE
         """Whether that code is given before anything is done; others tell of what went wrong in doing it."""
-        self.other_board = code in _UNKNOWN_THERE
+        self.is_wrong_board = code in _UNKNOWN_THERE
         """Whether a board that is asked for what it must have would not say that."""
-        self.for_now = code in _FOR_NOW
+        self.is_temporary = code in _FOR_NOW
         """Whether it may well answer the next time."""
 
 
-class Request(Protocol[AnswerT_co]):
+class ModbusRequest(Protocol[AnswerT_co]):
     """What a board can be asked."""
 
     @property
@@ -70,16 +70,16 @@ class Request(Protocol[AnswerT_co]):
         ...
 
     @property
-    def answer_bytes(self) -> int:
+    def response_bytes(self) -> int:
         """How long the PDU of its answer is."""
         ...
 
     @property
-    def writes(self) -> bool:
+    def is_write(self) -> bool:
         """Whether it asks for more than to be told something."""
         ...
 
-    def understand(self, answer: bytes) -> AnswerT_co | None:
+    def parse_response(self, answer: bytes) -> AnswerT_co | None:
         """What the PDU of an answer says; None if it does not answer this."""
         ...
 
@@ -91,7 +91,7 @@ class ReadBits:
     function: Function
     address: int
     count: int
-    writes = False
+    is_write = False
 
     @property
     def pdu(self) -> bytes:
@@ -99,13 +99,16 @@ class ReadBits:
         return struct.pack(">BHH", self.function, self.address, self.count)
 
     @property
-    def answer_bytes(self) -> int:
+    def response_bytes(self) -> int:
         """See `Request`."""
         return 2 + (self.count + 7) // 8
 
-    def understand(self, answer: bytes) -> tuple[bool, ...] | None:
+    def parse_response(self, answer: bytes) -> tuple[bool, ...] | None:
         """The bits in their order; what fills up the last byte is not looked at."""
-        if answer[:2] != bytes([self.function, self.answer_bytes - 2]) or len(answer) != self.answer_bytes:
+        if (
+            answer[:2] != bytes([self.function, self.response_bytes - 2])
+            or len(answer) != self.response_bytes
+        ):
             return None
         return tuple(bool(answer[2 + n // 8] >> n % 8 & 1) for n in range(self.count))
 
@@ -117,7 +120,7 @@ class ReadRegisters:
     function: Function
     address: int
     count: int
-    writes = False
+    is_write = False
 
     @property
     def pdu(self) -> bytes:
@@ -125,33 +128,33 @@ class ReadRegisters:
         return struct.pack(">BHH", self.function, self.address, self.count)
 
     @property
-    def answer_bytes(self) -> int:
+    def response_bytes(self) -> int:
         """See `Request`."""
         return 2 + 2 * self.count
 
-    def understand(self, answer: bytes) -> tuple[int, ...] | None:
+    def parse_response(self, answer: bytes) -> tuple[int, ...] | None:
         """The registers, 16 bits each."""
-        if answer[:2] != bytes([self.function, 2 * self.count]) or len(answer) != self.answer_bytes:
+        if answer[:2] != bytes([self.function, 2 * self.count]) or len(answer) != self.response_bytes:
             return None
         return struct.unpack(f">{self.count}H", answer[2:])
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class WriteSingle:
     """Functions 05 and 06; the value is what stands on the wire, 16 bits."""
 
     function: Function
     address: int
     value: int
-    answer_bytes = 5
-    writes = True
+    response_bytes = 5
+    is_write = True
 
     @property
     def pdu(self) -> bytes:
         """See `Request`."""
         return struct.pack(">BHH", self.function, self.address, self.value)
 
-    def understand(self, answer: bytes) -> bool | None:
+    def parse_response(self, answer: bytes) -> bool | None:
         """Whether it is done: the answer repeats the request."""
         return True if answer == self.pdu else None
 
@@ -162,8 +165,8 @@ class WriteCoils:
 
     address: int
     values: Sequence[bool]
-    answer_bytes = 5
-    writes = True
+    response_bytes = 5
+    is_write = True
 
     @property
     def pdu(self) -> bytes:
@@ -177,7 +180,7 @@ class WriteCoils:
     def _head(self) -> bytes:
         return struct.pack(">BHH", Function.WRITE_COILS, self.address, len(self.values))
 
-    def understand(self, answer: bytes) -> bool | None:
+    def parse_response(self, answer: bytes) -> bool | None:
         """Whether it is done: the answer repeats address and count."""
         return True if answer == self._head else None
 
@@ -186,11 +189,11 @@ class WriteCoils:
 class Identify:
     """Function 2B/0E, basic: maker, product and version. Its answer has no length that could be foretold."""
 
-    answer_bytes = 0
-    writes = False
+    response_bytes = 0
+    is_write = False
     pdu = bytes([Function.IDENTIFY, _IDENTIFICATION, 1, 0])
 
-    def understand(self, answer: bytes) -> tuple[str, ...] | None:
+    def parse_response(self, answer: bytes) -> tuple[str, ...] | None:
         """Maker, product and version, as far as it tells."""
         if answer[:3] != self.pdu[:3] or len(answer) < 7:
             return None
@@ -202,8 +205,8 @@ class Identify:
         return tuple(objects)
 
 
-def answered(request: Request[AnswerT], answer: bytes) -> AnswerT | None:
+def parse_response(request: ModbusRequest[AnswerT], answer: bytes) -> AnswerT | None:
     """What an answer says; None if it is none to this request. Raises ModbusRefused."""
     if len(answer) == 2 and answer[0] == request.pdu[0] | EXCEPTION:
-        raise ModbusRefused(answer[1])
-    return request.understand(answer)
+        raise ModbusExceptionResponse(answer[1])
+    return request.parse_response(answer)

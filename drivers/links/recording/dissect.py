@@ -13,7 +13,7 @@ _REQUEST = re.compile(rb"([A-Z]{3,7}) ([!->@-~]{1,200})(?:\?[!-~]*)?\n")
 _STATUS = re.compile(rb"([1-5][0-9]{2})(?: [ -~]*)?\n")
 
 
-def modbus(_direction: Direction, chunk: bytes) -> str:
+def describe_modbus(_direction: Direction, chunk: bytes) -> str:
     """Over TCP or on a serial line: whom it is for, and which function."""
     if len(chunk) > HEADER and chunk[2:4] == b"\0\0" and int.from_bytes(chunk[4:6]) == len(chunk) - 6:
         unit, code = chunk[6], chunk[7]
@@ -28,7 +28,7 @@ def modbus(_direction: Direction, chunk: bytes) -> str:
     return f"unit {unit}: {name}{', refused' if refused else ''}"
 
 
-def http(direction: Direction, chunk: bytes) -> str:
+def describe_http(direction: Direction, chunk: bytes) -> str:
     """A request's method and path without its query, or the status of an answer."""
     if direction == "out":
         asked = _REQUEST.match(chunk)

@@ -4,10 +4,10 @@ from typing import Any, Literal
 
 from drivers.links.settings import Settings
 
-Place = Literal["port", "url", "board.port"]
+EndpointKey = Literal["port", "url", "board.port"]
 
 
-def place_in(model: type[Settings]) -> Place | None:
+def endpoint_key(model: type[Settings]) -> EndpointKey | None:
     """Which setting says where such a device is; None where it is neither a port nor an address."""
     fields = model.model_fields
     if "board" in fields:
@@ -15,8 +15,8 @@ def place_in(model: type[Settings]) -> Place | None:
     return "port" if "port" in fields else "url" if "url" in fields else None
 
 
-def placed(settings: dict[str, Any], place: Place, where: str) -> dict[str, Any]:
+def with_endpoint(settings: dict[str, Any], key: EndpointKey, endpoint: str) -> dict[str, Any]:
     """The same settings of a device that is there."""
-    if place == "board.port":
-        return {**settings, "board": {**settings.get("board", {}), "port": where}}
-    return {**settings, place: where}
+    if key == "board.port":
+        return {**settings, "board": {**settings.get("board", {}), "port": endpoint}}
+    return {**settings, key: endpoint}

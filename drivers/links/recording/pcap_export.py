@@ -10,7 +10,7 @@ rtacser.c`; 12 bytes, of which times and control lines stay zero. Exported PDUs:
 import struct
 
 from drivers.links.link import Direction
-from drivers.links.recording.pcapng import RTAC_SERIAL, UPPER_PDU, USBMON, pcapng
+from drivers.links.recording.pcapng import RTAC_SERIAL, UPPER_PDU, USBMON, to_pcapng
 from drivers.links.recording.recording import Chunk, Recording, Wire
 from drivers.links.recording.usb_trace import usbmon
 
@@ -20,15 +20,15 @@ DISSECTOR_NAME, P2P_DIRECTION, SENT, RECEIVED = 12, 35, 0, 1
 DISSECTORS: dict[Wire, str] = {"smart-card": "iso7816", "modbus-tcp": "mbtcp"}
 
 
-def capture(recording: Recording) -> bytes:
+def recording_to_pcapng(recording: Recording) -> bytes:
     """The whole file, pcapng; its times count from 1970."""
     if recording.wire == "usb":
-        return pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in recording.transfers])
+        return to_pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in recording.transfers])
     if recording.wire == "serial":
-        return pcapng(RTAC_SERIAL, [(_ns(chunk), _rtac(chunk)) for chunk in recording.chunks])
+        return to_pcapng(RTAC_SERIAL, [(_ns(chunk), _rtac(chunk)) for chunk in recording.chunks])
     dissector = DISSECTORS.get(recording.wire, "data")
     packets = [(_ns(chunk), _upper(dissector, chunk.direction) + chunk.data) for chunk in recording.chunks]
-    return pcapng(UPPER_PDU, packets)
+    return to_pcapng(UPPER_PDU, packets)
 
 
 def _ns(chunk: Chunk) -> int:

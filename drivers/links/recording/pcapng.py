@@ -19,7 +19,7 @@ TIME_UNIT = struct.pack("<HHB3x", 9, 1, 9) + bytes(4)
 """Option if_tsresol: times are in units of 10^-9 seconds; then the end of the options."""
 
 
-def pcapng(link_type: int, packets: Iterable[tuple[int, bytes]]) -> bytes:
+def to_pcapng(link_type: int, packets: Iterable[tuple[int, bytes]]) -> bytes:
     """A whole file of packets, each with its time in nanoseconds since 1970."""
     return b"".join(
         (

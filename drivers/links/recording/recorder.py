@@ -13,7 +13,7 @@ LIMIT_BYTES = 64 * 1024 * 1024
 _ENTRY_BYTES = 256
 
 
-class Tape:
+class Recorder:
     """The newest entries, counted from its making. Personal data: it stays in this process.
 
     `tap` is the `Tap` of links, `transfer_tap` their `TransferTap`; a USB link calls both, and of it only the
@@ -24,7 +24,7 @@ class Tape:
         if not 0 < limit_bytes <= LIMIT_BYTES:
             raise ValueError(f"a recording holds up to {LIMIT_BYTES // 1024 // 1024} MiB")
         self.entries: deque[Entry] = deque()
-        self.lost = 0
+        self.dropped_entries = 0
         """Entries that did not fit: the oldest."""
         self._limit_bytes = limit_bytes
         self._held_bytes = 0
@@ -35,19 +35,19 @@ class Tape:
     def tap(self, direction: Direction, chunk: bytes) -> None:
         """Keep what crosses a link now; the end of a connection is no chunk."""
         if chunk and not self._on_usb:
-            self.keep(Chunk(time.monotonic() - self._start_s, direction, bytes(chunk)))
+            self.append(Chunk(time.monotonic() - self._start_s, direction, bytes(chunk)))
 
     def transfer_tap(self, transfer: Transfer) -> None:
         """Keep a transfer; its time is counted from the first one."""
         self._on_usb = True
         if self._start_ns is None:
             self._start_ns = transfer.at_ns
-        self.keep(replace(transfer, at_ns=max(0, transfer.at_ns - self._start_ns)))
+        self.append(replace(transfer, at_ns=max(0, transfer.at_ns - self._start_ns)))
 
-    def keep(self, entry: Entry) -> None:
+    def append(self, entry: Entry) -> None:
         """Keep an entry with its own time, and forget the oldest ones over the limit."""
         self.entries.append(entry)
         self._held_bytes += len(entry.data) + _ENTRY_BYTES
         while self._held_bytes > self._limit_bytes:
             self._held_bytes -= len(self.entries.popleft().data) + _ENTRY_BYTES
-            self.lost += 1
+            self.dropped_entries += 1

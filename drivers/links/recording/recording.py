@@ -37,7 +37,7 @@ from typing import Any, Literal, Self, cast, get_args
 from drivers.links.link import Direction
 from drivers.links.recording.usb_trace import Transfer, TransferType
 
-HEADS = ("# borderpost recording 1", "# borderpost recording 2")
+HEADER_LINES = ("# borderpost recording 1", "# borderpost recording 2")
 Wire = Literal["serial", "keyboard", "modbus-tcp", "http", "http-listener", "smart-card", "usb", "other"]
 People = Literal["synthetic", "scrubbed", "real"]
 Begins = Literal["at open", "midway"]
@@ -84,7 +84,7 @@ class Recording:
     gateway: str = ""
     """Version of the gateway that made it."""
     begins: Begins = "at open"
-    asked: tuple[str, dict[str, Any]] | None = None
+    commands: tuple[str, dict[str, Any]] | None = None
     """The command that the device was given when it was open: verb and request."""
 
     @property
@@ -97,9 +97,9 @@ class Recording:
         """What crossed USB."""
         return [entry for entry in self.entries if isinstance(entry, Transfer)]
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """The file's content."""
-        return "\n".join((HEADS[-1], *self._head(), *map(line_of, self.entries), ""))
+        return "\n".join((HEADER_LINES[-1], *self._head(), *map(format_entry, self.entries), ""))
 
     def _head(self) -> Iterator[str]:
         yield f"# driver: {self.driver}"
@@ -112,15 +112,15 @@ class Recording:
         yield f"# provenance: {self.provenance}"
         yield f"# people: {self.people}"
         yield f"# begins: {self.begins}"
-        if self.asked is not None:
-            yield f"# asked: {self.asked[0]} {json.dumps(self.asked[1])}"
+        if self.commands is not None:
+            yield f"# asked: {self.commands[0]} {json.dumps(self.commands[1])}"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def from_text(cls, text: str) -> Self:
         """Read a file's content; raises RecordingError."""
         lines = text.splitlines()
-        if not lines or lines[0].rstrip() not in HEADS:
-            raise RecordingError(f"line 1: a recording begins with {HEADS[-1]!r}")
+        if not lines or lines[0].rstrip() not in HEADER_LINES:
+            raise RecordingError(f"line 1: a recording begins with {HEADER_LINES[-1]!r}")
         facts: dict[str, str] = {}
         entries = list(_entries(lines, facts))
         try:
@@ -133,7 +133,7 @@ class Recording:
                 identity=_object(facts.get("identity", "{}")),
                 gateway=facts.get("gateway", ""),
                 begins=cast("Begins", _word("begins", facts.get("begins", "at open"), get_args(Begins))),
-                asked=_asked(facts.get("asked")),
+                commands=_asked(facts.get("asked")),
                 entries=entries,
             )
         except KeyError as missing:
@@ -205,7 +205,7 @@ def _transfer(found: re.Match[str]) -> Transfer:
     )
 
 
-def line_of(entry: Entry) -> str:
+def format_entry(entry: Entry) -> str:
     """An entry as its line."""
     if isinstance(entry, Chunk):
         return f"{entry.at_s:.3f} {entry.direction:<3} {entry.data.hex(' ')}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, Protocol
 
-from drivers.links.recording.pcapng import USBMON, pcapng
+from drivers.links.recording.pcapng import USBMON, to_pcapng
 
 
 class TransferType(IntEnum):
@@ -74,7 +74,7 @@ class UsbTrace:
 
     def pcapng(self) -> bytes:
         """Everything kept, as a file that Wireshark opens."""
-        return pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in self.transfers])
+        return to_pcapng(USBMON, [(transfer.at_ns, usbmon(transfer)) for transfer in self.transfers])
 
 
 def _cost(transfer: Transfer) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.links.device_node import EMULATED_HOSTS, holders, how_to_free
+from drivers.links.device_node import EMULATED_HOSTS, remedy_text, who_has_open
 from drivers.links.link import Action, Cause, LinkError
 
 USB_ADDRESS = re.compile(
@@ -34,7 +34,7 @@ class UsbDevice:
     product_id: int
     bus: int
     number: int
-    socket: str
+    port_path: str
     """Where it is plugged in, as sysfs writes it: bus, dash, ports with dots between, `1-10.2`."""
     sysfs: Path
     serial_number: str | None
@@ -47,15 +47,15 @@ class UsbDevice:
         return NODES / f"{self.bus:03}" / f"{self.number:03}"
 
     @property
-    def plugged(self) -> bool:
+    def is_plugged(self) -> bool:
         """Whether it is still there; another one in the same socket has another number."""
         return _number(self.sysfs / "devnum") == self.number
 
     @property
-    def simulated(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether it is certainly no real one."""
         real = os.path.realpath(self.sysfs)
-        return any(host in real for host in EMULATED_HOSTS) or in_testbed()
+        return any(host in real for host in EMULATED_HOSTS) or is_umockdev_testbed()
 
     def kernel_driver(self, interface: int) -> str | None:
         """Which driver of the kernel has the interface; usbfs is a program."""
@@ -64,7 +64,7 @@ class UsbDevice:
         return None
 
 
-def in_testbed() -> bool:
+def is_umockdev_testbed() -> bool:
     """Whether devices that this process sees may be umockdev's."""
     return TESTBED in Path("/proc/self/maps").read_text()
 
@@ -76,23 +76,24 @@ def find_usb(address: str) -> UsbDevice:
     fitting = [
         device
         for device in _plugged(wanted["vid"].lower(), wanted["pid"].lower())
-        if wanted["serial"] in (None, device.serial_number) and wanted["socket"] in (None, device.socket)
+        if wanted["serial"] in (None, device.serial_number) and wanted["socket"] in (None, device.port_path)
     ]
     match fitting:
         case [device]:
             return device
         case []:
-            raise not_there(address)
+            raise not_plugged_error(address)
         case _:
             found = ", ".join(
-                f"{device.serial_number or 'without serial number'} at {device.socket}" for device in fitting
+                f"{device.serial_number or 'without serial number'} at {device.port_path}"
+                for device in fitting
             )
             raise LinkError(
                 Cause.AMBIGUOUS,
                 f"{len(fitting)} devices fit {address}: {found}.",
                 Action.CONFIGURE,
                 "Add the serial number to `port`, or name the socket: "
-                f"usb:{wanted['vid']}:{wanted['pid']}@{fitting[0].socket}.",
+                f"usb:{wanted['vid']}:{wanted['pid']}@{fitting[0].port_path}.",
             )
 
 
@@ -110,7 +111,7 @@ def _plugged(vendor: str, product: str) -> Iterator[UsbDevice]:
                 product_id=int(product, 16),
                 bus=bus,
                 number=number,
-                socket=device.name,
+                port_path=device.name,
                 sysfs=device,
                 serial_number=_text(device / "serial"),
                 product=_text(device / "product"),
@@ -131,12 +132,12 @@ def _number(attribute: Path) -> int | None:
     return int(text) if text is not None and text.isdecimal() else None
 
 
-def not_there(address: str) -> LinkError:
+def not_plugged_error(address: str) -> LinkError:
     """Nothing is plugged in at an address."""
     return LinkError(Cause.NO_DEVICE, f"No {address} is plugged in.", Action.REPLUG, "Check cable and power.")
 
 
-def cannot_open(device: UsbDevice, address: str, error: OSError, interface: int | None = None) -> LinkError:
+def open_error(device: UsbDevice, address: str, error: OSError, interface: int | None = None) -> LinkError:
     """Say why a device that is plugged in does not open, or its interface cannot be claimed."""
     match error.errno:
         case errno.EACCES | errno.EPERM:
@@ -144,7 +145,7 @@ def cannot_open(device: UsbDevice, address: str, error: OSError, interface: int 
         case errno.EBUSY | errno.EAGAIN:
             return _held(device, interface)
         case errno.ENODEV | errno.ENOENT | errno.ENXIO:
-            return not_there(address)
+            return not_plugged_error(address)
         case number:
             why = os.strerror(number) if number is not None else str(error)
             return LinkError(
@@ -176,7 +177,7 @@ def _forbidden(device: UsbDevice) -> LinkError:
 
 def _held(device: UsbDevice, interface: int | None) -> LinkError:
     driver = None if interface is None else device.kernel_driver(interface)
-    who = holders(str(device.node))
+    who = who_has_open(str(device.node))
     if not who and driver not in (None, "usbfs"):
         return LinkError(
             Cause.PORT_HELD,
@@ -188,7 +189,7 @@ def _held(device: UsbDevice, interface: int | None) -> LinkError:
         Cause.PORT_HELD,
         f"{who or 'Another program'} holds {device.node}.",
         Action.RESTART,
-        f"{how_to_free(str(device.node), who, 'device')} fprintd, for one, takes fingerprint scanners.",
+        f"{remedy_text(str(device.node), who, 'device')} fprintd, for one, takes fingerprint scanners.",
     )
 
 

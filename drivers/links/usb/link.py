@@ -19,8 +19,8 @@ from drivers.links.recording.usb_trace import TransferTap
 from drivers.links.settings import Settings
 from drivers.links.usb.devices import USB_ADDRESS
 from drivers.links.usb.opening import USBIP_ADDRESS, InterfaceClass, OpenedDevice, UsbIdentity
-from drivers.links.usb.presence import until_unplugged
-from drivers.links.usb.transfers import Stalled, TimedOut, Transfers
+from drivers.links.usb.presence import wait_until_unplugged
+from drivers.links.usb.transfers import Transfers, TransferStalled, TransferTimedOut
 
 CONTROL = 0
 VENDOR_IN, VENDOR_OUT = 0xC0, 0x40
@@ -71,9 +71,9 @@ class UsbLink:
         self.identity = UsbIdentity(0, 0, None, None, None)
 
     @property
-    def simulated(self) -> bool:
+    def is_simulated(self) -> bool:
         """Whether it is certainly no real device."""
-        return self._opened.simulated
+        return self._opened.is_simulated
 
     async def __aenter__(self) -> Self:
         """Find, open and claim the device; raises LinkError."""
@@ -123,7 +123,7 @@ class UsbLink:
         """Read once from a bulk or interrupt endpoint, `size` bytes at most; raises LinkError."""
         return await self._run(endpoint, self._open_device().read, endpoint, size, timeout_s)
 
-    async def begin_read(
+    async def start_read(
         self, endpoint: int, size: int, *, timeout_s: float = TIMEOUT_S
     ) -> asyncio.Future[bytes]:
         """Begin to read, and return as soon as that is under way; the future ends as `read` would."""
@@ -151,7 +151,7 @@ class UsbLink:
         """Write all of it to a bulk or interrupt endpoint; raises LinkError."""
         await self._run(endpoint, self._open_device().write, endpoint, data, timeout_s)
 
-    def listen(self, endpoint: int, size: int) -> "Interrupts":
+    def listen(self, endpoint: int, size: int) -> "InterruptQueue":
         """Read from an interrupt endpoint until the link is closed; once for each endpoint."""
         loop = asyncio.get_running_loop()
         heard: asyncio.Queue[bytes | LinkError] = asyncio.Queue()
@@ -160,15 +160,15 @@ class UsbLink:
             loop.call_soon_threadsafe(heard.put_nowait, said)
 
         self._run(endpoint, self._listen, endpoint, size, deliver)
-        return Interrupts(heard)
+        return InterruptQueue(heard)
 
-    async def until_unplugged(self) -> NoReturn:
+    async def wait_until_unplugged(self) -> NoReturn:
         """Wait for the end; raises LinkError when the device is gone. For devices that nobody reads from."""
-        if self._opened.found is None:
+        if self._opened.usb_device is None:
             await self._lost.wait()
         else:
-            await until_unplugged(self._opened.found)
-        raise self._open_device().unplugged()
+            await wait_until_unplugged(self._opened.usb_device)
+        raise self._open_device().unplugged_error()
 
     def _listen(self, endpoint: int, size: int, deliver: Callable[[bytes | LinkError], None]) -> None:
         """Read on and on, in the endpoint's thread."""
@@ -176,11 +176,11 @@ class UsbLink:
         while not self._closing.is_set():
             try:
                 said = read(endpoint, size, LISTEN_S)
-            except TimedOut:
+            except TransferTimedOut:
                 continue
             except LinkError as error:
-                stalls += isinstance(error, Stalled)
-                if isinstance(error, Stalled) and stalls < STALLS_IN_A_ROW:
+                stalls += isinstance(error, TransferStalled)
+                if isinstance(error, TransferStalled) and stalls < STALLS_IN_A_ROW:
                     continue
                 deliver(error)
                 return
@@ -209,14 +209,14 @@ class UsbLink:
         self._closing.set()
         for thread in self._threads.values():
             thread.shutdown(wait=False, cancel_futures=True)
-        await loop.run_in_executor(None, self._opened.call_off)
+        await loop.run_in_executor(None, self._opened.cancel_transfers)
         for thread in self._threads.values():
             await loop.run_in_executor(None, thread.shutdown)
         self._threads.clear()
-        await loop.run_in_executor(None, self._opened.undo.close)
+        await loop.run_in_executor(None, self._opened.exit_stack.close)
 
 
-class Interrupts:
+class InterruptQueue:
     """What an interrupt endpoint has said and will say, in its order, for one listener."""
 
     def __init__(self, heard: asyncio.Queue[bytes | LinkError]) -> None:
@@ -230,7 +230,7 @@ class Interrupts:
             raise said
         return said
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Let go of what was said and nobody listened to; a failure stays."""
         waiting = [self._heard.get_nowait() for _ in range(self._heard.qsize())]
         for said in waiting:

@@ -18,7 +18,7 @@ from usb.backend import libusb1
 
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.recording.usb_trace import TransferTap, TransferType
-from drivers.links.usb.devices import UsbDevice, cannot_open, find_usb, not_there
+from drivers.links.usb.devices import UsbDevice, find_usb, not_plugged_error, open_error
 from drivers.links.usb.transfers import Transfers
 
 USBIP_ADDRESS = re.compile(
@@ -55,11 +55,11 @@ class OpenedDevice:
     transfer_tap: TransferTap
     on_lost: Callable[[], None]
     """Called from a thread when a device over USB/IP is gone."""
-    undo: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    found: UsbDevice | None = None
+    exit_stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    usb_device: UsbDevice | None = None
     """What sysfs says, for a device of this machine."""
-    simulated: bool = True
-    call_off: Callable[[], None] = lambda: None
+    is_simulated: bool = True
+    cancel_transfers: Callable[[], None] = lambda: None
     """Ends the reads under way, where that is possible: libusb's run into their timeouts."""
     device: Any = None
 
@@ -69,18 +69,18 @@ class OpenedDevice:
         if remote is not None:
             self._import(remote["host"].strip("[]"), int(remote["port"]), remote["busid"])
         else:
-            self.found = find_usb(self.address)
-            self._open_here(self.found)
-        self.undo.callback(usb.util.dispose_resources, self.device)
-        transfers = Transfers(self.device, self.address, self.found, self.tap, self.transfer_tap)
+            self.usb_device = find_usb(self.address)
+            self._open_here(self.usb_device)
+        self.exit_stack.callback(usb.util.dispose_resources, self.device)
+        transfers = Transfers(self.device, self.address, self.usb_device, self.tap, self.transfer_tap)
         try:
             self._configure()
             interface = self._choose_interface(wanted)
             self._claim(interface.bInterfaceNumber)
         except usb.core.USBError as error:
-            if self.found is None:
-                raise transfers.failed(error) from error
-            raise cannot_open(self.found, self.address, error) from error
+            if self.usb_device is None:
+                raise transfers.to_link_error(error) from error
+            raise open_error(self.usb_device, self.address, error) from error
         for endpoint in interface:
             interrupt = usb.util.endpoint_type(endpoint.bmAttributes) == usb.util.ENDPOINT_TYPE_INTR
             kind = TransferType.INTERRUPT if interrupt else TransferType.BULK
@@ -103,16 +103,16 @@ class OpenedDevice:
         try:
             connection = UsbipConnection(host, port, busid)
         except ImportRefusedError as error:
-            raise self._held() if error.in_use else not_there(self.address) from error
+            raise self._held() if error.in_use else not_plugged_error(self.address) from error
         except OSError as error:
-            raise not_there(self.address) from error
-        self.undo.callback(connection.close)
+            raise not_plugged_error(self.address) from error
+        self.exit_stack.callback(connection.close)
         try:
             self.device = usb.core.find(backend=UsbipBackend(connection))
         except usb.core.USBError as error:
-            raise not_there(self.address) from error
+            raise not_plugged_error(self.address) from error
         connection.on_lost = self.on_lost
-        self.call_off = connection.call_off_everything
+        self.cancel_transfers = connection.cancel_all
 
     def _held(self) -> LinkError:
         return LinkError(
@@ -124,7 +124,7 @@ class OpenedDevice:
 
     def _open_here(self, found: UsbDevice) -> None:
         """Open a device of this machine."""
-        self.simulated = found.simulated
+        self.is_simulated = found.is_simulated
         self._lock_node(found)
         backend = libusb1.get_backend()
         if backend is None:
@@ -137,21 +137,21 @@ class OpenedDevice:
         # libusb learns of a new device a moment after sysfs; until then it is not there.
         self.device = usb.core.find(backend=backend, bus=found.bus, address=found.number)
         if self.device is None:
-            raise not_there(self.address)
+            raise not_plugged_error(self.address)
 
     def _lock_node(self, found: UsbDevice) -> None:
         """Keep other devices of this gateway out before a single byte is exchanged."""
         try:
             node = os.open(found.node, os.O_RDONLY | os.O_CLOEXEC)
-            self.undo.callback(os.close, node)
+            self.exit_stack.callback(os.close, node)
             fcntl.flock(node, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise cannot_open(found, self.address, error) from error
+            raise open_error(found, self.address, error) from error
 
     def _lock_name(self, name: str) -> None:
         """The same where there is no node: a name that the kernel gives once, until its owner ends."""
         owner = socket.socket(socket.AF_UNIX)
-        self.undo.callback(owner.close)
+        self.exit_stack.callback(owner.close)
         try:
             owner.bind(f"\0borderpost-usbip-{name}")
         except OSError as error:
@@ -191,13 +191,13 @@ class OpenedDevice:
         with contextlib.suppress(usb.core.USBError, NotImplementedError):
             if self.device.is_kernel_driver_active(interface):
                 self.device.detach_kernel_driver(interface)
-                self.undo.callback(self._give_back, interface)
+                self.exit_stack.callback(self._give_back, interface)
         try:
             usb.util.claim_interface(self.device, interface)
         except usb.core.USBError as error:
-            if self.found is None:
+            if self.usb_device is None:
                 raise
-            raise cannot_open(self.found, self.address, error, interface) from error
+            raise open_error(self.usb_device, self.address, error, interface) from error
 
     def _give_back(self, interface: int) -> None:
         with contextlib.suppress(usb.core.USBError, NotImplementedError):
@@ -205,7 +205,7 @@ class OpenedDevice:
             self.device.attach_kernel_driver(interface)
 
     def _identify(self) -> UsbIdentity:
-        device, found = self.device, self.found
+        device, found = self.device, self.usb_device
         return UsbIdentity(
             vendor_id=device.idVendor,
             product_id=device.idProduct,

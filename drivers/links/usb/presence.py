@@ -12,17 +12,17 @@ from drivers.links.usb.devices import UsbDevice
 
 UDEV = Path("/run/udev/control")
 """There while udev's daemon runs."""
-LOOK_S = 0.1
+POLL_S = 0.1
 """How often to look, in seconds. A look is one read in sysfs, about 20 microseconds."""
 
 
-async def until_unplugged(device: UsbDevice) -> None:
+async def wait_until_unplugged(device: UsbDevice) -> None:
     """Return when the device is no longer there."""
     udev = _Udev()
     try:
-        while device.plugged:
+        while device.is_plugged:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
+                async with asyncio.timeout(POLL_S):
                     await udev.news.wait()
             udev.news.clear()
     finally:

@@ -15,8 +15,8 @@ from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.recording.usb_trace import Transfer, TransferTap, TransferType
 from drivers.links.usb.devices import UsbDevice
 
-GONE = frozenset({errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.ENXIO})
-GOING_S = 0.3
+UNPLUGGED_ERRNOS = frozenset({errno.ENODEV, errno.ESHUTDOWN, errno.ENOENT, errno.ENXIO})
+UNPLUG_GRACE_S = 0.3
 """How long a device that answers nonsense while its plug is pulled may still be listed, in seconds."""
 
 
@@ -24,11 +24,11 @@ class TransferError(LinkError):
     """One transfer failed and the device is still there: the driver may know what to do about it."""
 
 
-class Stalled(TransferError):  # noqa: N818 - an answer of the device
+class TransferStalled(TransferError):  # noqa: N818 - an answer of the device
     """The device refused; the endpoint has been made ready for the next transfer."""
 
 
-class TimedOut(TransferError):  # noqa: N818 - no answer
+class TransferTimedOut(TransferError):  # noqa: N818 - no answer
     """The device did not answer in time."""
 
 
@@ -96,7 +96,7 @@ class Transfers:
             answer = call()
         except usb.core.USBError as error:
             self._note(number, "complete", endpoint, status=-(error.errno or errno.EIO))
-            raise self.failed(error, endpoint) from error
+            raise self.to_link_error(error, endpoint) from error
         received = answer.tobytes() if isinstance(payload, int) else b""
         count = len(received) if isinstance(payload, int) else answer
         self._note(number, "complete", endpoint, length=count, data=received)
@@ -135,25 +135,25 @@ class Transfers:
 
     # What goes wrong, as sentences
 
-    def failed(self, error: usb.core.USBError, endpoint: int = 0) -> LinkError:
+    def to_link_error(self, error: usb.core.USBError, endpoint: int = 0) -> LinkError:
         """Say what a failed transfer means, and make a stalled endpoint ready again."""
         match error.errno:
-            case number if number in GONE:
-                return self.unplugged()
+            case number if number in UNPLUGGED_ERRNOS:
+                return self.unplugged_error()
             case errno.ETIMEDOUT:
                 return self._timed_out("did not answer in time")
             case errno.EPIPE:
                 if endpoint & 0x7F:
                     with contextlib.suppress(usb.core.USBError):
                         self._device.clear_halt(endpoint)
-                return Stalled(
+                return TransferStalled(
                     Cause.NO_ANSWER,
                     f"The device at {self._address} refuses what it is asked.",
                     Action.REPLUG,
                     "Unplug the device, wait five seconds, plug it in again.",
                 )
             case _ if self._going():
-                return self.unplugged()
+                return self.unplugged_error()
             case number:
                 why = os.strerror(number) if number is not None else "no reason given"
                 return TransferError(
@@ -163,7 +163,7 @@ class Transfers:
                     "Try another cable and another socket, without a hub.",
                 )
 
-    def unplugged(self) -> LinkError:
+    def unplugged_error(self) -> LinkError:
         """The device went away."""
         return LinkError(
             Cause.UNPLUGGED,
@@ -172,8 +172,8 @@ class Transfers:
             "Check the cable; if this repeats, change it.",
         )
 
-    def _timed_out(self, what: str) -> TimedOut:
-        return TimedOut(
+    def _timed_out(self, what: str) -> TransferTimedOut:
+        return TransferTimedOut(
             Cause.NO_ANSWER,
             f"The device at {self._address} {what}.",
             Action.REPLUG,
@@ -184,8 +184,8 @@ class Transfers:
         """While a plug is pulled, transfers fail by line errors before the kernel knows that it is gone."""
         if self._found is None:
             return False
-        deadline = time.monotonic() + GOING_S
-        while self._found.plugged:
+        deadline = time.monotonic() + UNPLUG_GRACE_S
+        while self._found.is_plugged:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)

@@ -22,7 +22,7 @@ STANDARD_IN, STANDARD_OUT, STANDARD_OUT_ENDPOINT = 0x80, 0x00, 0x02
 CLEAR_FEATURE, GET_DESCRIPTOR, GET_CONFIGURATION, SET_CONFIGURATION, SET_INTERFACE = 1, 6, 8, 9, 11
 DEVICE_BYTES, CONFIGURATION_BYTES = 18, 9
 ENUMERATION_MS = 2000
-GONE = frozenset({-errno.ENODEV, -errno.ESHUTDOWN, -errno.ECONNRESET})
+UNPLUGGED_STATUSES = frozenset({-errno.ENODEV, -errno.ESHUTDOWN, -errno.ECONNRESET})
 
 Buffer: TypeAlias = "array.array[int]"
 
@@ -178,7 +178,7 @@ class UsbipBackend(IBackend):  # type: ignore[misc]  # pyusb has no types
         """One transfer; raises USBError unless it succeeded."""
         more["timeout_ms"] = more["timeout_ms"] or None  # libusb: 0 waits for ever
         status, length, received = self._connection.transfer(endpoint, payload, **more)
-        if status in GONE:
+        if status in UNPLUGGED_STATUSES:
             status = -errno.ENODEV
         if status == -errno.ETIMEDOUT:
             raise USBTimeoutError(os.strerror(errno.ETIMEDOUT), status, errno.ETIMEDOUT)

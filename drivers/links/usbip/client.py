@@ -33,7 +33,7 @@ UNLINK_S = 2.0
 """How long it may take to confirm that a transfer is called off, in seconds: then it is taken for gone."""
 SILENCE_MS = 5000
 """How long what was sent may stay unacknowledged before the network is taken for gone, in milliseconds."""
-REMEMBERED = 64
+REMEMBERED_CANCELLATIONS = 64
 """How many transfers that were called off are remembered: their answers may still come."""
 
 
@@ -52,13 +52,13 @@ class ImportRefusedError(Exception):
 
 
 @dataclass(slots=True)
-class _Awaited:
+class _PendingTransfer:
     """One transfer under way."""
 
     direction: int
-    asked: int
+    requested: int
     """How many bytes it may have at most."""
-    ended: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
     status: int = -errno.ENODEV
     length: int = 0
     data: bytes = b""
@@ -85,8 +85,8 @@ class UsbipConnection:
         self._numbers = itertools.count(1)
         self._sending = threading.Lock()
         self._table = threading.Lock()
-        self._awaited: dict[int, _Awaited] = {}
-        self._called_off: OrderedDict[int, _Awaited] = OrderedDict()
+        self._awaited: dict[int, _PendingTransfer] = {}
+        self._called_off: OrderedDict[int, _PendingTransfer] = OrderedDict()
         self._unlinks: dict[int, int] = {}
         self._lost = self._over = False
         self.on_lost: Callable[[], None] = lambda: None
@@ -117,20 +117,20 @@ class UsbipConnection:
         """
         direction = IN if endpoint & 0x80 else OUT
         length = payload if isinstance(payload, int) else len(payload)
-        awaited = _Awaited(direction, length)
+        awaited = _PendingTransfer(direction, length)
         number = self._enter(awaited)
-        if not awaited.ended.is_set():
+        if not awaited.done.is_set():
             packet = HEAD.pack(protocol.CMD_SUBMIT, number, self._id, direction, endpoint & 0x0F)
             packet += SUBMIT.pack(0, length, 0, NO_PACKETS, interval, setup)
             self._send(packet if isinstance(payload, int) else packet + payload)
-        if not awaited.ended.wait(None if timeout_ms is None else timeout_ms / 1000):
+        if not awaited.done.wait(None if timeout_ms is None else timeout_ms / 1000):
             self._call_off(number)
-            if not awaited.ended.wait(UNLINK_S):
+            if not awaited.done.wait(UNLINK_S):
                 self._shut()
-                awaited.ended.wait()
+                awaited.done.wait()
         return awaited.status, awaited.length, awaited.data
 
-    def call_off_everything(self) -> None:
+    def cancel_all(self) -> None:
         """Let every transfer end now as if its time were over, and so those that somebody still begins."""
         with self._table:
             self._over = True
@@ -153,13 +153,13 @@ class UsbipConnection:
             raise ConnectionAbortedError(errno.EPROTO, "numbers that no device has")
         return device
 
-    def _enter(self, awaited: _Awaited) -> int:
+    def _enter(self, awaited: _PendingTransfer) -> int:
         """Give a transfer its number; one that begins after the end has ended."""
         number = next(self._numbers)
         with self._table:
             if self._lost or self._over:
                 awaited.status = -errno.ENODEV if self._lost else -errno.ETIMEDOUT
-                awaited.ended.set()
+                awaited.done.set()
             else:
                 self._awaited[number] = awaited
         return number
@@ -205,14 +205,14 @@ class UsbipConnection:
             under_way = list(self._awaited.values())
             self._awaited.clear()
         for awaited in under_way:
-            awaited.ended.set()
+            awaited.done.set()
         self.on_lost()
 
     def _ended(self, number: int, status: int, length: int) -> None:
         """A transfer has ended. What was called off in the meantime may still have data behind it."""
         with self._table:
             awaited = self._awaited.get(number) or self._called_off.get(number)
-        if awaited is None or not 0 <= length <= awaited.asked:
+        if awaited is None or not 0 <= length <= awaited.requested:
             raise ConnectionAbortedError(errno.EPROTO, "an answer to no question")
         if awaited.direction == IN and length:
             awaited.data = self._exactly(length)
@@ -221,7 +221,7 @@ class UsbipConnection:
             self._awaited.pop(number, None)
             self._called_off.pop(number, None)
         awaited.status, awaited.length = status, length
-        awaited.ended.set()
+        awaited.done.set()
 
     def _unlinked(self, unlink: int) -> None:
         """A transfer has been called off, or had ended before: then its answer was here first.
@@ -235,10 +235,10 @@ class UsbipConnection:
             if awaited is None:
                 return
             self._called_off[number] = awaited
-            while len(self._called_off) > REMEMBERED:
+            while len(self._called_off) > REMEMBERED_CANCELLATIONS:
                 self._called_off.popitem(last=False)
         awaited.status = -errno.ETIMEDOUT
-        awaited.ended.set()
+        awaited.done.set()
 
     def _exactly(self, size: int) -> bytes:
         received = bytearray(size)

@@ -9,9 +9,9 @@ import os
 import stat
 from pathlib import Path
 
-from drivers.links.device_node import holders, how_to_free
+from drivers.links.device_node import remedy_text, who_has_open
 from drivers.links.link import Action, Cause, LinkError
-from drivers.links.usb.devices import UsbDevice, find_usb, in_testbed
+from drivers.links.usb.devices import UsbDevice, find_usb, is_umockdev_testbed
 
 VIDEO_MAJOR = 81
 """Documentation/admin-guide/devices.txt."""
@@ -60,18 +60,18 @@ def _checked(address: str) -> str:
     try:
         node = Path(path).stat()
     except OSError as error:
-        raise cannot_have(address, path, error) from error
+        raise open_error(address, path, error) from error
     if stat.S_ISCHR(node.st_mode) and os.major(node.st_rdev) == VIDEO_MAJOR:
         return path
-    raise no_camera(address)
+    raise not_a_camera_error(address)
 
 
-def simulated(kernel_driver: str, device: UsbDevice | None) -> bool:
+def is_simulated(kernel_driver: str, device: UsbDevice | None) -> bool:
     """Whether it is certainly no real camera."""
-    return kernel_driver in SIMULATED or in_testbed() or (device is not None and device.simulated)
+    return kernel_driver in SIMULATED or is_umockdev_testbed() or (device is not None and device.is_simulated)
 
 
-def no_camera(address: str) -> LinkError:
+def not_a_camera_error(address: str) -> LinkError:
     """Something else is there."""
     return LinkError(
         Cause.WRONG_DEVICE,
@@ -81,16 +81,16 @@ def no_camera(address: str) -> LinkError:
     )
 
 
-def cannot_have(address: str, path: str, error: OSError) -> LinkError:
+def open_error(address: str, path: str, error: OSError) -> LinkError:
     """Say why a camera does not open, or does not begin to give pictures."""
     match error.errno:
         case errno.EBUSY:
-            who = holders(path)
+            who = who_has_open(path)
             return LinkError(
                 Cause.PORT_HELD,
                 f"{who or 'Another program'} uses the camera at {path}.",
                 Action.RESTART,
-                how_to_free(path, who, "camera"),
+                remedy_text(path, who, "camera"),
             )
         case errno.EACCES | errno.EPERM:
             return LinkError(
@@ -107,7 +107,7 @@ def cannot_have(address: str, path: str, error: OSError) -> LinkError:
                 "Check its cable.",
             )
         case errno.ENOTTY:
-            return no_camera(address)
+            return not_a_camera_error(address)
         case errno.ENOSPC:
             return LinkError(
                 Cause.LINK_FAILED,
@@ -125,7 +125,7 @@ def cannot_have(address: str, path: str, error: OSError) -> LinkError:
             )
 
 
-def gone(address: str) -> LinkError:
+def unplugged_error(address: str) -> LinkError:
     """It was there."""
     return LinkError(
         Cause.UNPLUGGED,

@@ -16,21 +16,21 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from drivers.links.video.h264 import Numbering
+from drivers.links.video.h264 import FrameNumberTracker
 
 _SLICE_OF_H265 = re.compile(rb"\x00\x00\x01([\x00-\x3f])")
 """A unit that is part of a picture, by its header (ITU-T H.265, table 7-1)."""
-TOUCHED = 2
+FRAMES_PER_LOSS = 2
 """So many pictures may lack what is missing: the one that was being put together, and the one after it."""
 
 
-class Overheard:
+class FfmpegLog:
     """What FFmpeg logs in one thread."""
 
     def __init__(self, said: list[tuple[int, str, str]]) -> None:
         self._said = said
 
-    def losses(self) -> tuple[bool, bool]:
+    def take_losses(self) -> tuple[bool, bool]:
         """Whether packets were found missing since this was last asked, and whether pictures were."""
         said = list(self._said)
         self._said.clear()
@@ -39,47 +39,47 @@ class Overheard:
 
 
 @contextmanager
-def overhearing() -> Iterator[Overheard]:
+def capture_ffmpeg_log() -> Iterator[FfmpegLog]:
     """Hear what FFmpeg logs in this thread; none of it goes on, for it names addresses with passwords."""
     av.logging.set_level(av.logging.WARNING)
     av.logging.set_skip_repeated(False)
     logging.getLogger("libav").setLevel(logging.CRITICAL + 1)  # of other threads
     with av.logging.Capture() as said:
-        yield Overheard(said)
+        yield FfmpegLog(said)
 
 
-class Wholeness:
+class FrameIntegrity:
     """Follows one stream: what is missing spoils every picture up to the next that is built on no other."""
 
-    def __init__(self, codec: VideoCodecContext, overheard: Overheard) -> None:
-        self.spoilt = False
+    def __init__(self, codec: VideoCodecContext, overheard: FfmpegLog) -> None:
+        self.is_damaged = False
         """The picture looked at last lacks something, or one that it is built on does."""
         self._codec = codec.name
-        self._numbering = Numbering(codec.extradata) if codec.name == "h264" else None
+        self._numbering = FrameNumberTracker(codec.extradata) if codec.name == "h264" else None
         self._overheard = overheard
         self._touched = 0
 
-    def look(self, packet: "Packet[VideoStream]") -> None:
+    def feed_packet(self, packet: "Packet[VideoStream]") -> None:
         """Look at a picture that is to be decoded."""
         self._hear()
         gap, key = False, bool(packet.is_keyframe)
         if self._numbering is not None:
-            self._numbering.look(bytes(packet))
-            gap, key = self._numbering.gap, self._numbering.key
+            self._numbering.feed(bytes(packet))
+            gap, key = self._numbering.has_gap, self._numbering.is_key
         elif self._codec == "hevc":
             key = _begins_anew(bytes(packet))
-        self.spoilt = gap or bool(self._touched) or packet.is_corrupt or (self.spoilt and not key)
+        self.is_damaged = gap or bool(self._touched) or packet.is_corrupt or (self.is_damaged and not key)
         self._touched = max(0, self._touched - 1)
 
-    def decoded(self, *, whole: bool) -> None:
+    def on_decoded(self, *, whole: bool) -> None:
         """The decoder has done with it, and said so much of it."""
-        self.spoilt = self._hear() or self.spoilt or not whole
+        self.is_damaged = self._hear() or self.is_damaged or not whole
 
     def _hear(self) -> bool:
         """Whether the decoder missed something."""
-        packets_lost, pictures_lost = self._overheard.losses()
+        packets_lost, pictures_lost = self._overheard.take_losses()
         if packets_lost:
-            self._touched = TOUCHED
+            self._touched = FRAMES_PER_LOSS
         return pictures_lost
 
 

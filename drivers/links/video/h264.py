@@ -15,7 +15,7 @@ SLICE_BYTES = 16
 """The numbers at the beginning of a slice take less."""
 
 
-class Bits:
+class BitReader:
     """Reads numbers out of a raw byte sequence payload; IndexError at its end."""
 
     def __init__(self, payload: bytes) -> None:
@@ -24,7 +24,7 @@ class Bits:
         self._bits = "".join(f"{byte:08b}" for byte in plain)
         self._at = 0
 
-    def fixed(self, length: int) -> int:
+    def read_bits(self, length: int) -> int:
         """A number of so many bits."""
         text = self._bits[self._at : self._at + length]
         if len(text) < length:
@@ -32,32 +32,32 @@ class Bits:
         self._at += length
         return int(text, 2) if text else 0
 
-    def golomb(self) -> int:
+    def read_golomb(self) -> int:
         """A number as 9.1 codes it, ue(v)."""
         zeros = 0
-        while self.fixed(1) == 0:
+        while self.read_bits(1) == 0:
             zeros += 1
-        return (1 << zeros) - 1 + self.fixed(zeros)
+        return (1 << zeros) - 1 + self.read_bits(zeros)
 
 
-class Numbering:
+class FrameNumberTracker:
     """Watches the numbers of reference pictures in one stream."""
 
     def __init__(self, extradata: bytes | None = None) -> None:
-        self.gap = False
+        self.has_gap = False
         """Something is missing between the picture looked at last and the one before."""
-        self.key = False
+        self.is_key = False
         """It is built on no other picture."""
         self._length: int | None = None
         """How many bits a number has; None while no parameter set that we understand has come."""
         self._separate_planes = False
         self._last: int | None = None
         if extradata:
-            self.look(extradata)
+            self.feed(extradata)
 
-    def look(self, packet: bytes) -> None:
+    def feed(self, packet: bytes) -> None:
         """Look at the units of one picture (annex B, byte stream)."""
-        self.gap = self.key = False
+        self.has_gap = self.is_key = False
         for found in _NAL.finditer(packet):
             header, start = found[1][0], found.end() + 1
             try:
@@ -65,9 +65,9 @@ class Numbering:
                     case 7:
                         self._parameters(packet[start : start + 64])
                     case 1 | 5 as kind:
-                        self.key = kind == KEY_SLICE
+                        self.is_key = kind == KEY_SLICE
                         begin = packet[start : start + SLICE_BYTES]
-                        self.gap = self._slice(begin, reference=bool(header & 0x60))
+                        self.has_gap = self._slice(begin, reference=bool(header & 0x60))
                         return
             except IndexError:
                 return
@@ -75,32 +75,32 @@ class Numbering:
     def _slice(self, payload: bytes, *, reference: bool) -> bool:
         if self._length is None:
             return False
-        bits = Bits(payload)
+        bits = BitReader(payload)
         for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
-            bits.golomb()
+            bits.read_golomb()
         if self._separate_planes:
-            bits.fixed(2)
-        number, last = bits.fixed(self._length), self._last
-        if reference or self.key:
+            bits.read_bits(2)
+        number, last = bits.read_bits(self._length), self._last
+        if reference or self.is_key:
             self._last = number
-        if self.key or last is None:
+        if self.is_key or last is None:
             return False
         return number not in (last, (last + 1) % (1 << self._length))
 
     def _parameters(self, payload: bytes) -> None:
-        bits = Bits(payload)
-        profile = bits.fixed(8)
-        bits.fixed(16)
-        bits.golomb()
+        bits = BitReader(payload)
+        profile = bits.read_bits(8)
+        bits.read_bits(16)
+        bits.read_golomb()
         self._length, self._separate_planes = None, False
         if profile in _EXTENDED:
-            if bits.golomb() == 3:
-                self._separate_planes = bool(bits.fixed(1))
-            bits.golomb()
-            bits.golomb()
-            bits.fixed(1)
-            if bits.fixed(1):
+            if bits.read_golomb() == 3:
+                self._separate_planes = bool(bits.read_bits(1))
+            bits.read_golomb()
+            bits.read_golomb()
+            bits.read_bits(1)
+            if bits.read_bits(1):
                 return  # scaling lists: no network camera is known to send any
-        length = bits.golomb() + 4
+        length = bits.read_golomb() + 4
         if length <= 16:
             self._length = length

@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from drivers.links.link import LinkError
 
 
-class Made(Protocol):
+class Timestamped(Protocol):
     """Something of a stream."""
 
     @property
@@ -17,21 +17,21 @@ class Made(Protocol):
         ...
 
 
-FrameT = TypeVar("FrameT", bound=Made)
+FrameT = TypeVar("FrameT", bound=Timestamped)
 
 
-class Newest(Generic[FrameT]):
+class LatestValue(Generic[FrameT]):
     """Between a thread that reads and the event loop that it was made in."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._frame: FrameT | None = None
-        self._told = False
+        self._is_notified = False
         """The loop was told of news and has not looked yet: so no more than one such call waits there."""
         self._failure: LinkError | None = None
-        self._news = asyncio.Event()
-        self.stopped = False
+        self._wakeup = asyncio.Event()
+        self.is_stopped = False
         """Nobody listens any more; the thread shall end."""
 
     # In the thread.
@@ -40,27 +40,27 @@ class Newest(Generic[FrameT]):
         """Keep it instead of the one before."""
         with self._lock:
             self._frame = frame
-        self._tell()
+        self._notify()
 
     def fail(self, failure: LinkError) -> None:
         """There will be no more."""
         with self._lock:
             self._failure = failure
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with self._lock:
-            told, self._told = self._told, True
+            told, self._is_notified = self._is_notified, True
         if not told:
-            self.call(self._news.set)
+            self.call_in_loop(self._wakeup.set)
 
-    def call(self, callback: Callable[[], object]) -> None:
+    def call_in_loop(self, callback: Callable[[], object]) -> None:
         """Have the loop call it."""
-        if not self.stopped:
+        if not self.is_stopped:
             self._loop.call_soon_threadsafe(callback)
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing has come yet."""
         return self._frame is None
 
@@ -70,16 +70,18 @@ class Newest(Generic[FrameT]):
         """The newest, as soon as it was made after that; raises LinkError."""
         while True:
             with self._lock:
-                self._told = False
+                self._is_notified = False
                 frame, failure = self._frame, self._failure
             if failure is not None:
                 raise failure
             if frame is not None and frame.made_ns > since_ns:
                 return frame
-            self._news.clear()
-            await self._news.wait()
+            self._wakeup.clear()
+            await self._wakeup.wait()
 
-    async def watched(self, since_ns: int, silence_s: float, silent: Callable[[], LinkError]) -> None:
+    async def wait_for_failure(
+        self, since_ns: int, silence_s: float, silent: Callable[[], LinkError]
+    ) -> None:
         """Wait until nothing new has come for so long, or there will be no more; raises LinkError."""
         while True:
             try:

@@ -24,19 +24,19 @@ import av.error
 from av.container import InputContainer
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from drivers.links.address import this_machine
-from drivers.links.http.reachability import returned
+from drivers.links.address import is_loopback
+from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
-from drivers.links.video.frame_integrity import Overheard, Wholeness, overhearing
-from drivers.links.video.latest import Newest
+from drivers.links.video.frame_integrity import FfmpegLog, FrameIntegrity, capture_ffmpeg_log
+from drivers.links.video.latest import LatestValue
 
 PORTS = {"rtsp": 554, "rtsps": 322}
-WAITED_NS = 5_000_000
+UNBUFFERED_WAIT_NS = 5_000_000
 """A picture that had to be waited for so long was in no buffer."""
 WINDOW_NS = 30 * 10**9
 """How long the quickest picture is the measure of others: two clocks drift apart by a millisecond in that."""
-REORDERED = 32
+REORDER_LIMIT = 32
 """As many pictures a decoder may hold to put them in order (H.264 allows 16)."""
 JUMP_NS = 2 * 10**9
 """A stream whose clock leaps by so much has begun anew."""
@@ -50,15 +50,15 @@ class RtspSettings(Settings):
     )
     username: str | None = Field(None, description="User name.", examples=["gateway"])
     password: SecretStr | None = Field(None, description="Password.", examples=["${CAMERA_PASSWORD}"])
-    cleartext: bool = Field(
+    allow_cleartext: bool = Field(
         False,
         description="Speak rtsp to another machine: only where nobody else can reach that wire.",
         examples=[False],
     )
-    open_s: float = Field(
+    open_timeout_s: float = Field(
         8.0, gt=0, le=14, description="How long the stream may take to begin, in seconds.", examples=[8.0]
     )
-    silence_s: float = Field(
+    no_frame_timeout_s: float = Field(
         2.5,
         gt=0,
         le=60,
@@ -67,7 +67,7 @@ class RtspSettings(Settings):
     )
 
     @property
-    def place(self) -> str:
+    def exclusive_key(self) -> str:
         """A stream is looked at once."""
         return self.url
 
@@ -90,7 +90,7 @@ class RtspSettings(Settings):
         url = urlsplit(self.url)
         if (self.username is None) is not (self.password is None):
             raise ValueError("`username` and `password` go together")
-        if url.scheme == "rtsp" and not self.cleartext and not this_machine(url.hostname or ""):
+        if url.scheme == "rtsp" and not self.allow_cleartext and not is_loopback(url.hostname or ""):
             raise ValueError(
                 "would send pictures in clear over a network; write rtsps://, or add `cleartext = true` "
                 "where nobody else can reach that wire"
@@ -98,12 +98,12 @@ class RtspSettings(Settings):
         return self
 
     @property
-    def shown(self) -> str:
+    def display_url(self) -> str:
         """The address as sentences have it: a query may hold a password."""
         return self.url.partition("?")[0]
 
     @property
-    def whole_url(self) -> str:
+    def url_with_password(self) -> str:
         """With the password, for FFmpeg alone."""
         if self.username is None or self.password is None:
             return self.url
@@ -113,24 +113,24 @@ class RtspSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class DecodedFrame:
     """A picture, decoded."""
 
     picture: av.VideoFrame
-    came_ns: int
+    received_ns: int
     """When its last byte came, by CLOCK_BOOTTIME."""
     made_ns: int
     """When it would have come, had it been as quick as the quickest; by the stream's own clock."""
 
 
-class Lateness:
+class LatencyEstimator:
     """How much later than the quickest of its time a picture came."""
 
     def __init__(self) -> None:
         self._lags: deque[tuple[int, int]] = deque()
         """Times and lags, from the smallest lag on, each smaller than all that came after it."""
 
-    def of(self, came_ns: int, stream_ns: int) -> int:
+    def update(self, came_ns: int, stream_ns: int) -> int:
         """In nanoseconds, of a picture that came then with this time of the stream's own clock."""
         lag = came_ns - stream_ns
         if self._lags and abs(lag - self._lags[-1][1]) > JUMP_NS:
@@ -148,20 +148,20 @@ class RtspLink:
 
     def __init__(self, settings: RtspSettings) -> None:
         self._settings = settings
-        self.simulated = False
+        self.is_simulated = False
         """Whether the stream names itself so, in its description."""
         self._thread = threading.Thread(target=self._run, name="rtsp", daemon=True)
-        self._newest: Newest[Frame] = Newest()
+        self._newest: LatestValue[DecodedFrame] = LatestValue()
 
     async def __aenter__(self) -> Self:
         """Begin to read, and wait for the first picture; raises LinkError."""
         self._thread.start()
         try:
-            async with asyncio.timeout(self._settings.open_s + self._settings.silence_s):
+            async with asyncio.timeout(self._settings.open_timeout_s + self._settings.no_frame_timeout_s):
                 await self.newer_than(0)
         except TimeoutError:
             await self._end()
-            raise self._silent() from None
+            raise self._silence_error() from None
         except BaseException:
             await self._end()
             raise
@@ -174,32 +174,34 @@ class RtspLink:
         await self._end()
 
     async def _end(self) -> None:
-        self._newest.stopped = True
+        self._newest.is_stopped = True
         await asyncio.to_thread(self._thread.join)
 
-    async def newer_than(self, since_ns: int) -> Frame:
+    async def newer_than(self, since_ns: int) -> DecodedFrame:
         """The newest picture, as soon as it was made after that; raises LinkError."""
         return await self._newest.newer_than(since_ns)
 
-    async def watched(self) -> None:
+    async def wait_for_failure(self) -> None:
         """Wait until the stream fails; raises LinkError."""
-        await self._newest.watched(_boot_ns(), self._settings.silence_s, self._silent)
+        await self._newest.wait_for_failure(
+            _boot_ns(), self._settings.no_frame_timeout_s, self._silence_error
+        )
 
     # In the thread.
 
     def _run(self) -> None:
-        failure = self._ended()
+        failure = self._ended_error()
         try:
             self._read()
         except av.error.FFmpegError as error:
-            failure = self._meant(error)
+            failure = self._to_link_error(error)
         finally:  # whatever happens, those who wait are told
             self._newest.fail(failure)
 
     def _read(self) -> None:
         options = {
             "rtsp_transport": "tcp",
-            "timeout": str(round(self._settings.silence_s * 1e6)),
+            "timeout": str(round(self._settings.no_frame_timeout_s * 1e6)),
             "fflags": "nobuffer",
             "allowed_media_types": "video",
             # The session's description tells what it is; a look at how fast pictures come would take longer
@@ -209,17 +211,17 @@ class RtspLink:
             # Over TCP nothing comes out of order, but only who would wait for it looks for gaps.
             "reorder_queue_size": "2",
         }
-        limits = self._settings.open_s, self._settings.silence_s
+        limits = self._settings.open_timeout_s, self._settings.no_frame_timeout_s
         with (
-            overhearing() as overheard,
-            av.open(self._settings.whole_url, options=options, timeout=limits) as container,
+            capture_ffmpeg_log() as overheard,
+            av.open(self._settings.url_with_password, options=options, timeout=limits) as container,
         ):
-            self.simulated = "simulated" in container.metadata.get("title", "").casefold()
+            self.is_simulated = "simulated" in container.metadata.get("title", "").casefold()
             if not container.streams.video:
                 raise av.error.InvalidDataError(errno.EINVAL, "no video")
             self._decode(container, overheard)
 
-    def _decode(self, container: InputContainer, overheard: Overheard) -> None:
+    def _decode(self, container: InputContainer, overheard: FfmpegLog) -> None:
         stream = container.streams.video[0]
         # One thread: with more over frames each picture is held back by as many, and with more over slices
         # FFmpeg looks for nothing missing (measured: of 30 pictures of four slices that lacked one packet, 24
@@ -227,9 +229,9 @@ class RtspLink:
         stream.thread_type, stream.thread_count = "NONE", 1
         # Else what was lost on the way is painted over, and nobody is told.
         stream.codec_context.options = {"err_detect": "explode"}
-        wholeness = Wholeness(stream.codec_context, overheard)
-        late = Lateness()
-        silence_ns = round(self._settings.silence_s * 1e9)
+        wholeness = FrameIntegrity(stream.codec_context, overheard)
+        late = LatencyEstimator()
+        silence_ns = round(self._settings.no_frame_timeout_s * 1e9)
         buffered = True
         came: dict[int, int] = {}
         """When whole pictures came, by the stream's time."""
@@ -239,58 +241,58 @@ class RtspLink:
             if now_ns - asked_ns > silence_ns:
                 # A read that failed gives what the parser still held, and the next would take as long again.
                 raise av.error.TimeoutError(errno.ETIMEDOUT, "no packet")
-            buffered = buffered and now_ns - asked_ns < WAITED_NS
-            wholeness.look(packet)
-            if packet.pts is not None and not wholeness.spoilt:
+            buffered = buffered and now_ns - asked_ns < UNBUFFERED_WAIT_NS
+            wholeness.feed_packet(packet)
+            if packet.pts is not None and not wholeness.is_damaged:
                 # FFmpeg knows that a picture is whole when the next one begins (measured: one interval and
                 # 5 ms from a simulated lens to here), so it came when the one before it was handed out.
                 came[packet.pts] = before_ns
             before_ns = now_ns
             try:
                 pictures = packet.decode()
-                wholeness.decoded(whole=not any(picture.is_corrupt for picture in pictures))
+                wholeness.on_decoded(whole=not any(picture.is_corrupt for picture in pictures))
             except av.error.InvalidDataError:
-                wholeness.decoded(whole=False)
+                wholeness.on_decoded(whole=False)
                 pictures = []
-            if wholeness.spoilt and packet.pts is not None:
+            if wholeness.is_damaged and packet.pts is not None:
                 came.pop(packet.pts, None)
             for picture in pictures:
                 # One of an unknown moment is never an answer.
                 came_ns = came.pop(picture.pts, None) if picture.pts is not None else None
                 if came_ns is not None and not picture.is_corrupt:
-                    late_ns = late.of(came_ns, round(picture.time * 1e9))
+                    late_ns = late.update(came_ns, round(picture.time * 1e9))
                     if not buffered:
-                        self._newest.put(Frame(picture, came_ns, came_ns - late_ns))
-            while len(came) > REORDERED:
+                        self._newest.put(DecodedFrame(picture, came_ns, came_ns - late_ns))
+            while len(came) > REORDER_LIMIT:
                 del came[next(iter(came))]
-            if self._newest.stopped:
+            if self._newest.is_stopped:
                 return
             asked_ns = _boot_ns()
 
-    async def _returned(self) -> None:
+    async def _wait_until_restarted(self) -> None:
         url = urlsplit(self._settings.url)
-        await returned(url.hostname or "", url.port or PORTS[url.scheme])
+        await wait_until_restarted(url.hostname or "", url.port or PORTS[url.scheme])
 
     # What goes wrong, as sentences. They hold the address that is configured, and nothing FFmpeg says.
 
-    def _ended(self) -> LinkError:
+    def _ended_error(self) -> LinkError:
         return LinkError(
             Cause.LINK_FAILED,
-            f"{self._settings.shown} ended its stream.",
+            f"{self._settings.display_url} ended its stream.",
             Action.RESTART,
             "Restart the camera if it does not come back by itself.",
         )
 
-    def _silent(self) -> LinkError:
+    def _silence_error(self) -> LinkError:
         return LinkError(
             Cause.NO_ANSWER,
-            f"{self._settings.shown} has sent no picture for {self._settings.silence_s:g} seconds.",
+            f"{self._settings.display_url} has sent no picture for {self._settings.no_frame_timeout_s:g} seconds.",
             Action.RESTART,
             "Restart the camera; look at its cable and the load of its network.",
         )
 
-    def _meant(self, error: av.error.FFmpegError) -> LinkError:
-        url = self._settings.shown
+    def _to_link_error(self, error: av.error.FFmpegError) -> LinkError:
+        url = self._settings.display_url
         match error:
             case av.error.HTTPUnauthorizedError() | av.error.HTTPForbiddenError():
                 given = "Correct" if self._settings.username else "Add"
@@ -299,7 +301,7 @@ class RtspLink:
                     f"{url} refuses these credentials.",
                     Action.CONFIGURE,
                     f"{given} `username` and `password`.",
-                    self._returned,
+                    self._wait_until_restarted,
                 )
             case (
                 av.error.HTTPNotFoundError()
@@ -313,7 +315,7 @@ class RtspLink:
                     "Correct the path in `url`; the camera's manual or its web page names its streams.",
                 )
             case av.error.ExitError() | av.error.TimeoutError():
-                return self._silent()
+                return self._silence_error()
             case av.error.InvalidDataError() | av.error.ProtocolNotFoundError() | av.error.UndefinedError():
                 return LinkError(
                     Cause.WRONG_DEVICE,
@@ -321,7 +323,7 @@ class RtspLink:
                     Action.CONFIGURE,
                     "Set the camera's stream to H.264 or H.265; see that `url` is an RTSP stream.",
                 )
-            case av.error.ConnectionRefusedError() | av.error.OSError() if self._newest.empty:
+            case av.error.ConnectionRefusedError() | av.error.OSError() if self._newest.is_empty:
                 why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
                 return LinkError(
                     Cause.NO_ANSWER,

@@ -24,14 +24,20 @@ from drivers.links.address import node_address
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.settings import Settings
 from drivers.links.usb.devices import USB_ADDRESS, UsbDevice
-from drivers.links.video.devices import cannot_have, find_video, gone, no_camera, simulated
-from drivers.links.video.latest import Newest
-from drivers.links.video.v4l2_setup import CAPTURE, Mode, set_up
+from drivers.links.video.devices import (
+    find_video,
+    is_simulated,
+    not_a_camera_error,
+    open_error,
+    unplugged_error,
+)
+from drivers.links.video.latest import LatestValue
+from drivers.links.video.v4l2_setup import CAPTURE, Mode, configure
 
 BUFFERS = 4
 OPEN_S = 10.0
 """How long a camera may take to begin, in seconds: the kernel asks it a dozen things over USB."""
-ASLEEP_NS = 100_000_000
+SUSPENDED_NS = 100_000_000
 """By how much the two clocks that count from the start part when the machine was suspended."""
 MMAP = v4l2.Memory.MMAP
 
@@ -59,7 +65,7 @@ class VideoSettings(Settings):
     focus: int | Literal["auto"] | None = Field(
         None, description="Where the lens stands, in the camera's own units, or `auto`.", examples=["auto"]
     )
-    silence_s: float = Field(
+    no_frame_timeout_s: float = Field(
         2.0,
         gt=0,
         le=60,
@@ -80,14 +86,14 @@ class VideoFrame:
 class VideoLink:
     """A camera that is being read: an async context manager."""
 
-    def __init__(self, settings: VideoSettings, damaged: Callable[[], None]) -> None:
+    def __init__(self, settings: VideoSettings, on_damaged: Callable[[], None]) -> None:
         """`damaged` is called in the loop for each picture that the kernel flags as spoilt."""
         self._settings = settings
-        self._damaged = damaged
-        self._spoilt = 0
+        self._damaged = on_damaged
+        self._damaged_in_a_row = 0
         """How many in a row."""
         self._thread = threading.Thread(target=self._run, name="v4l2", daemon=True)
-        self._newest: Newest[VideoFrame] = Newest()
+        self._newest: LatestValue[VideoFrame] = LatestValue()
         self._wake = -1
         self.mode: Mode
         """How its pictures come: known once it is open."""
@@ -95,18 +101,18 @@ class VideoLink:
         """What the camera calls itself."""
         self.usb: UsbDevice | None = None
         """What its USB descriptors say, when it is addressed by them."""
-        self.simulated = False
+        self.is_simulated = False
 
     async def __aenter__(self) -> Self:
         """Open, set up, and wait for the first picture; raises LinkError."""
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._thread.start()
         try:
-            async with asyncio.timeout(OPEN_S + self._settings.silence_s):
+            async with asyncio.timeout(OPEN_S + self._settings.no_frame_timeout_s):
                 await self.newer_than(0)
         except TimeoutError:
             await self._end()
-            raise self._stalled() from None
+            raise self._silence_error() from None
         except BaseException:
             await self._end()
             raise
@@ -119,7 +125,7 @@ class VideoLink:
         await self._end()
 
     async def _end(self) -> None:
-        self._newest.stopped = True
+        self._newest.is_stopped = True
         os.eventfd_write(self._wake, 1)
         await asyncio.to_thread(self._thread.join)
         os.close(self._wake)
@@ -128,14 +134,16 @@ class VideoLink:
         """The newest picture, as soon as it was made after that; raises LinkError."""
         return await self._newest.newer_than(since_ns)
 
-    async def watched(self) -> None:
+    async def wait_for_failure(self) -> None:
         """Wait until the camera fails; raises LinkError."""
-        await self._newest.watched(_boot_ns(), self._settings.silence_s, self._stalled)
+        await self._newest.wait_for_failure(
+            _boot_ns(), self._settings.no_frame_timeout_s, self._silence_error
+        )
 
     # In the thread.
 
     def _run(self) -> None:
-        failure = gone(self._settings.port)
+        failure = unplugged_error(self._settings.port)
         try:
             self._read()
         except LinkError as error:
@@ -151,7 +159,7 @@ class VideoLink:
             # Not through linuxpy's Device, which reads every format and control that there is.
             fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             self._identify(fd)
-            self.mode = set_up(
+            self.mode = configure(
                 fd,
                 settings.port,
                 settings.size,
@@ -166,12 +174,12 @@ class VideoLink:
                 try:
                     self._stream(fd, buffers)
                 except OSError as error:
-                    raise self._broke_off(error) from error
+                    raise self._to_link_error(error) from error
                 finally:
                     with contextlib.suppress(OSError):
                         v4l2.stream_off(fd, CAPTURE)
         except OSError as error:
-            raise cannot_have(settings.port, path, error) from error
+            raise open_error(settings.port, path, error) from error
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -180,31 +188,31 @@ class VideoLink:
         found = v4l2.read_capabilities(fd)
         can = found.device_caps if found.capabilities & v4l2.Capability.DEVICE_CAPS else found.capabilities
         if not (can & v4l2.Capability.VIDEO_CAPTURE and can & v4l2.Capability.STREAMING):
-            raise no_camera(self._settings.port)
+            raise not_a_camera_error(self._settings.port)
         self.name = found.card.decode(errors="replace")
-        self.simulated = simulated(found.driver.decode(errors="replace"), self.usb)
+        self.is_simulated = is_simulated(found.driver.decode(errors="replace"), self.usb)
 
     def _stream(self, fd: int, buffers: list[mmap.mmap]) -> None:
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         looked_ns, asleep_ns = _boot_ns(), _asleep_ns()
-        while not self._newest.stopped:
+        while not self._newest.is_stopped:
             told = dict(poll.poll())
-            newest, found = self._drained(fd)
+            newest, found = self._dequeue_newest(fd)
             if not found and told.get(fd, 0) & (select.POLLERR | select.POLLHUP):
-                raise gone(self._settings.port)
+                raise unplugged_error(self._settings.port)
             before_ns, looked_ns = looked_ns, _boot_ns()
             slept_ns, asleep_ns = _asleep_ns() - asleep_ns, _asleep_ns()
             if newest is None:
                 continue
             # What waited while the machine was suspended seems to be of now, by a clock that stood still.
-            if slept_ns < ASLEEP_NS:
+            if slept_ns < SUSPENDED_NS:
                 made_ns = self._made_ns(newest, before_ns, looked_ns)
                 self._newest.put(VideoFrame(buffers[newest.index][: newest.bytesused], made_ns))
             v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, newest.index)
 
-    def _drained(self, fd: int) -> tuple[Any, int]:
+    def _dequeue_newest(self, fd: int) -> tuple[Any, int]:
         """The newest whole picture that waits, and how many waited; all others are given back."""
         newest, found = None, 0
         while True:
@@ -214,10 +222,10 @@ class VideoLink:
                 return newest, found
             found += 1
             if buffer.flags & v4l2.BufferFlag.ERROR:
-                self._spoilt += 1
-                self._newest.call(self._damaged)
+                self._damaged_in_a_row += 1
+                self._newest.call_in_loop(self._damaged)
             else:
-                self._spoilt = 0
+                self._damaged_in_a_row = 0
                 newest, buffer = buffer, newest
             if buffer is not None:
                 v4l2.enqueue_buffer(fd, CAPTURE, MMAP, 0, buffer.index)
@@ -238,25 +246,25 @@ class VideoLink:
 
     # What goes wrong, as sentences.
 
-    def _stalled(self) -> LinkError:
+    def _silence_error(self) -> LinkError:
         settings = self._settings
-        if self._spoilt:
+        if self._damaged_in_a_row:
             return LinkError(
                 Cause.LINK_FAILED,
-                f"The camera at {settings.port} gives nothing but damaged pictures, {self._spoilt} so far.",
+                f"The camera at {settings.port} gives nothing but damaged pictures, {self._damaged_in_a_row} so far.",
                 Action.REPLUG,
                 "Plug it into another port, without a hub or an extension; change its cable.",
             )
         return LinkError(
             Cause.NO_ANSWER,
-            f"The camera at {settings.port} has given no picture for {settings.silence_s:g} seconds.",
+            f"The camera at {settings.port} has given no picture for {settings.no_frame_timeout_s:g} seconds.",
             Action.REPLUG,
             "Unplug the camera, wait five seconds, plug it in again.",
         )
 
-    def _broke_off(self, error: OSError) -> LinkError:
+    def _to_link_error(self, error: OSError) -> LinkError:
         if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOENT):
-            return gone(self._settings.port)
+            return unplugged_error(self._settings.port)
         return LinkError(
             Cause.LINK_FAILED,
             f"The camera at {self._settings.port} broke off ({os.strerror(error.errno or 0)}).",

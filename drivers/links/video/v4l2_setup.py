@@ -48,7 +48,7 @@ class Mode:
     """From one picture to the next."""
 
 
-def set_up(
+def configure(
     fd: int,
     address: str,
     size: str | None,

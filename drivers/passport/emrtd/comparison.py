@@ -4,21 +4,21 @@ from itertools import permutations
 
 from drivers.observation import Check
 from drivers.passport.emrtd import verdicts
-from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import DigitResult, Mrz
 
 _MOST_LINES = 3
 
 
-def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: Evidence) -> Check:
+def mrz_vs_dg1(printed: Mrz | None, lines: tuple[str, ...], evidence: ChipEvidence) -> Check:
     """Compare every character; lines read in another order or as one are put right first.
 
     A difference fails, unless the reader already knows that it did not see the zone completely.
     """
     identifier = verdicts.MRZ_VS_DG1
     if ElementaryFile.DG1 not in evidence.files:
-        return evidence.absence(identifier, ElementaryFile.DG1)
+        return evidence.missing_file_check(identifier, ElementaryFile.DG1)
     if not lines:
         return verdicts.undetermined(identifier, "dg1_malformed")
     if printed is None:

@@ -8,23 +8,23 @@ from drivers.passport.emrtd import verdicts
 from drivers.passport.emrtd.errors import ChipError
 from drivers.passport.emrtd.lds import com_data_groups
 from drivers.passport.emrtd.pki.security_object import SecurityObject
-from drivers.passport.emrtd.protocols.access import Opened
+from drivers.passport.emrtd.protocols.access import OpenedChip
 from drivers.passport.emrtd.protocols.security_infos import SecurityInfos
 from drivers.passport.emrtd.transport.apdu import NOT_FOUND
 from drivers.passport.emrtd.transport.files import ElementaryFile
 
 
 @dataclass(slots=True)
-class Evidence:
+class ChipEvidence:
     """Files as read, and why others were not."""
 
     files: dict[ElementaryFile, bytes] = field(default_factory=dict, repr=False)
-    refused: dict[ElementaryFile, int] = field(default_factory=dict)
+    refused_status: dict[ElementaryFile, int] = field(default_factory=dict)
     """Status words of files that the chip did not give."""
-    malformed: set[ElementaryFile] = field(default_factory=set)
-    cut: str | None = None
+    malformed_files: set[ElementaryFile] = field(default_factory=set)
+    abort_reason: str | None = None
     """Why the read ended before its end; a reason of `verdicts`."""
-    opened: Opened | None = None
+    opened_chip: OpenedChip | None = None
     access: Check | None = None
     proofs: dict[str, Check] = field(default_factory=dict)
     """Active or chip authentication, as far as the chip's side of it goes."""
@@ -54,12 +54,12 @@ class Evidence:
         except ChipError:
             return None
 
-    def listed(self) -> frozenset[int]:
+    def listed_data_groups(self) -> frozenset[int]:
         """Join the data groups of both lists, so that one left out of either is still asked for."""
         sod = self.security_object()
-        return self.listed_in_com() | (frozenset(sod.hashes) if sod else frozenset())
+        return self.data_groups_in_com() | (frozenset(sod.hashes) if sod else frozenset())
 
-    def listed_in_com(self) -> frozenset[int]:
+    def data_groups_in_com(self) -> frozenset[int]:
         """Give the data groups of EF.COM, none when there is no such list."""
         try:
             content = self.files.get(ElementaryFile.COM)
@@ -67,18 +67,18 @@ class Evidence:
         except ChipError:
             return frozenset()
 
-    def absence(self, identifier: str, file: ElementaryFile) -> Check:
+    def missing_file_check(self, identifier: str, file: ElementaryFile) -> Check:
         """State how a check ends that needed a file which was not read."""
-        if file in self.refused:
-            if self.refused[file] in NOT_FOUND:
+        if file in self.refused_status:
+            if self.refused_status[file] in NOT_FOUND:
                 return verdicts.failed(identifier, "file_missing")
             return verdicts.undetermined(identifier, "file_refused")
-        if file in self.malformed:
+        if file in self.malformed_files:
             return verdicts.failed(identifier, "file_malformed")
-        return verdicts.aborted(identifier, self.cut or "chip_error")
+        return verdicts.aborted(identifier, self.abort_reason or "chip_error")
 
 
-def judged(identifier: str, judge: Callable[[], Check]) -> Check:
+def guarded_check(identifier: str, judge: Callable[[], Check]) -> Check:
     """Make a check of untrusted bytes; whatever they do to it becomes an outcome.
 
     Unknown algorithms leave it open. So do keys that are none: the check that covers the bytes they came in

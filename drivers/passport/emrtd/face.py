@@ -33,7 +33,7 @@ class FaceImage:
 
 def face_image(content: bytes) -> FaceImage:
     """Take the first face out of DG2; raises MalformedError, or UnsupportedError for another encoding."""
-    group = tlv.required(tlv.children(tlv.whole(content, 0x75), most=4), 0x7F61)
+    group = tlv.required(tlv.children(tlv.parse_whole(content, 0x75), most=4), 0x7F61)
     templates = tlv.children(group, most=16)
     template = tlv.children(tlv.required(templates, 0x7F60), most=8)
     block = tlv.optional(template, 0x5F2E)
@@ -69,10 +69,10 @@ def _from_19794(block: bytes) -> bytes:
 
 def _from_39794(block: bytes) -> bytes:
     """Follow face block, representations, the first of them, image representation, base, 2D, data."""
-    at = tlv.first(block)
+    at = tlv.parse_first(block)
     # The block may stand in the template as it is, or inside one more constructed object.
     if at.tag != _FACE_DATA_BLOCK:
-        at = tlv.first(at.value)
+        at = tlv.parse_first(at.value)
     if at.tag != _FACE_DATA_BLOCK:
         raise MalformedError("DG2 holds no face in a known format")
     value = at.value

@@ -12,11 +12,11 @@ from drivers.passport.chip_result import ChipResult
 from drivers.passport.emrtd import lds, verdicts
 from drivers.passport.emrtd.comparison import mrz_vs_dg1
 from drivers.passport.emrtd.errors import ChipError
-from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.face import face_image
 from drivers.passport.emrtd.passive_authentication import (
-    ALWAYS_THERE,
-    RESTING_ON_SOD,
+    DEPENDING_ON_SOD,
+    MANDATORY_DATA_GROUPS,
     PassiveAuthentication,
 )
 from drivers.passport.emrtd.pki.trust_store import TrustStore
@@ -28,33 +28,33 @@ _Parsed = TypeVar("_Parsed")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class InspectionResultBuilder:
     """What one read amounts to. Pure: the same evidence gives the same result."""
 
-    evidence: Evidence
-    printed: Mrz | None
+    evidence: ChipEvidence
+    printed_mrz: Mrz | None
     trust: TrustStore | None
     today: date
 
-    def result(self, commands: int, duration_ms: float) -> ChipResult:
+    def build(self, commands: int, duration_ms: float) -> ChipResult:
         """Put everything together."""
         evidence = self.evidence
         lines = self._parsed(ElementaryFile.DG1, lds.dg1_lines) or ()
         zone = zones.parse(lines, self.today) if lines else None
         sod = evidence.files.get(ElementaryFile.SOD)
         face = self._parsed(ElementaryFile.DG2, face_image)
-        opened = evidence.opened
+        opened = evidence.opened_chip
         return ChipResult(
             access=opened.method if opened else None,
             pace_protocol=opened.pace.protocol if opened and opened.pace else None,
-            data_groups_listed=tuple(sorted(evidence.listed())),
+            data_groups_listed=tuple(sorted(evidence.listed_data_groups())),
             data_groups_read=tuple(sorted(file.number for file in evidence.files if file.number)),
             sod_sha256=hashlib.sha256(sod).hexdigest() if sod is not None else None,
             lines=lines,
             mrz=zone,
             holder=self._parsed(ElementaryFile.DG11, lds.holder_details),
             document_details=self._parsed(ElementaryFile.DG12, lds.document_details),
-            face=Attachment.of(FACE_ROLE, face.media_type, face.content) if face else None,
+            face=Attachment.from_bytes(FACE_ROLE, face.media_type, face.content) if face else None,
             checks=tuple(self._checks(zone, lines)),
             commands=commands,
             duration_ms=duration_ms,
@@ -88,15 +88,15 @@ class Judgement:
             proof = self._proof(identifier, DATA_GROUPS[group], authentic=authentic)
             if proof is not None:
                 yield proof
-        yield mrz_vs_dg1(self.printed, lines, self.evidence)
+        yield mrz_vs_dg1(self.printed_mrz, lines, self.evidence)
 
     def _no_document(self) -> Iterator[Check]:
         """A chip that is none of a travel document has none of its features."""
-        hashes = (verdicts.data_group_hash(group) for group in sorted(ALWAYS_THERE))
+        hashes = (verdicts.data_group_hash(group) for group in sorted(MANDATORY_DATA_GROUPS))
         for identifier in (
             verdicts.ACCESS,
             verdicts.SOD_SIGNATURE,
-            *RESTING_ON_SOD,
+            *DEPENDING_ON_SOD,
             *hashes,
             verdicts.ISSUING_STATE,
             verdicts.ACTIVE_AUTHENTICATION,
@@ -112,8 +112,8 @@ class Judgement:
         """
         evidence = self.evidence
         if evidence.access is None:
-            return verdicts.aborted(verdicts.ACCESS, evidence.cut or "chip_error")
-        run = evidence.opened.pace if evidence.opened is not None else None
+            return verdicts.aborted(verdicts.ACCESS, evidence.abort_reason or "chip_error")
+        run = evidence.opened_chip.pace if evidence.opened_chip is not None else None
         signed = evidence.security_infos()
         # Documents exist whose DG14 leaves PACE out altogether; they say nothing either way.
         if run is not None and signed is not None and signed.pace and run not in signed.pace:
@@ -138,14 +138,16 @@ class Judgement:
             if infos is None:
                 return verdicts.undetermined(identifier, "file_malformed")
             return verdicts.not_supported(identifier)
-        return verdicts.aborted(identifier, evidence.cut or "chip_error")
+        return verdicts.aborted(identifier, evidence.abort_reason or "chip_error")
 
     def _no_key(self, identifier: str, file: ElementaryFile) -> Check:
         """State why there is no key: the document has none, or it was not read."""
         evidence = self.evidence
-        tried = file in evidence.refused or file in evidence.malformed
+        tried = file in evidence.refused_status or file in evidence.malformed_files
         lists_known = not evidence.files.keys().isdisjoint({ElementaryFile.COM, ElementaryFile.SOD})
-        unlisted = file.number not in evidence.listed() and (lists_known or evidence.cut is None)
+        unlisted = file.number not in evidence.listed_data_groups() and (
+            lists_known or evidence.abort_reason is None
+        )
         if unlisted and not tried:
             return verdicts.not_supported(identifier)
-        return evidence.absence(identifier, file)
+        return evidence.missing_file_check(identifier, file)

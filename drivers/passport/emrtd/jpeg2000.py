@@ -11,7 +11,7 @@ MOST_PIXELS = 16_000_000
 QUALITY = 92
 
 
-def as_jpeg(image: bytes) -> bytes | None:
+def jpeg2000_to_jpeg(image: bytes) -> bytes | None:
     """Decode and encode anew; None where that cannot be done."""
     try:
         from PIL import Image

@@ -37,7 +37,7 @@ _DATE = re.compile(r"[0-9]{8}", re.ASCII)
 
 def com_data_groups(content: bytes) -> frozenset[int]:
     """Read from EF.COM which data groups the chip has; raises MalformedError."""
-    tags = tlv.required(tlv.children(tlv.whole(content, 0x60), most=32), 0x5C)
+    tags = tlv.required(tlv.children(tlv.parse_whole(content, 0x60), most=32), 0x5C)
     if not set(tags) <= DATA_GROUP_TAGS.keys():
         raise MalformedError("EF.COM lists a tag that no data group has")
     return frozenset(DATA_GROUP_TAGS[tag] for tag in tags)
@@ -45,7 +45,7 @@ def com_data_groups(content: bytes) -> frozenset[int]:
 
 def dg1_lines(content: bytes) -> tuple[str, ...]:
     """Read the lines of the zone out of DG1; raises MalformedError."""
-    zone = tlv.required(tlv.children(tlv.whole(content, 0x61), most=8), 0x5F1F)
+    zone = tlv.required(tlv.children(tlv.parse_whole(content, 0x61), most=8), 0x5F1F)
     width = _LINES.get(len(zone))
     if width is None or not zone.isascii():
         raise MalformedError("DG1 holds no zone of a known format")
@@ -55,7 +55,7 @@ def dg1_lines(content: bytes) -> tuple[str, ...]:
 
 def holder_details(content: bytes) -> HolderDetails:
     """Read DG11; raises MalformedError."""
-    items = tlv.children(tlv.whole(content, 0x6B), most=64)
+    items = tlv.children(tlv.parse_whole(content, 0x6B), most=64)
     others = tlv.optional(items, 0xA0)
     names = [item.value for item in tlv.children(others, most=64) if item.tag == 0x5F0F] if others else []
     return HolderDetails(
@@ -69,7 +69,7 @@ def holder_details(content: bytes) -> HolderDetails:
 
 def document_details(content: bytes) -> DocumentDetails:
     """Read DG12; raises MalformedError."""
-    items = tlv.children(tlv.whole(content, 0x6C), most=64)
+    items = tlv.children(tlv.parse_whole(content, 0x6C), most=64)
     return DocumentDetails(
         issuing_authority=_text(tlv.optional(items, 0x5F19)), issue_date=_date(tlv.optional(items, 0x5F26))
     )

@@ -10,7 +10,7 @@ from datetime import date
 from drivers.observation import Check
 from drivers.passport.emrtd import verdicts
 from drivers.passport.emrtd.errors import ChipError, MalformedError
-from drivers.passport.emrtd.evidence import Evidence, judged
+from drivers.passport.emrtd.evidence import ChipEvidence, guarded_check
 from drivers.passport.emrtd.lds import com_data_groups
 from drivers.passport.emrtd.pki import country_codes as states
 from drivers.passport.emrtd.pki.certificates import Certificate
@@ -18,7 +18,7 @@ from drivers.passport.emrtd.pki.security_object import SecurityObject
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.transport.files import DATA_GROUPS, ElementaryFile
 
-ALWAYS_THERE = frozenset({1, 2})
+MANDATORY_DATA_GROUPS = frozenset({1, 2})
 """Data groups that every document has."""
 _OF_THE_SIGNER = (
     verdicts.DSC_SIGNATURE,
@@ -26,14 +26,14 @@ _OF_THE_SIGNER = (
     verdicts.DSC_REVOCATION,
     verdicts.TRUST,
 )
-RESTING_ON_SOD = (*_OF_THE_SIGNER, verdicts.COM_VS_SOD)
+DEPENDING_ON_SOD = (*_OF_THE_SIGNER, verdicts.COM_VS_SOD)
 
 
 @dataclass(frozen=True, slots=True)
 class PassiveAuthentication:
     """One document's evidence against one trust store on one day."""
 
-    evidence: Evidence
+    evidence: ChipEvidence
     trust: TrustStore | None
     today: date
     issuer: str | None
@@ -64,33 +64,38 @@ class PassiveAuthentication:
 
     def _without_security_object(self) -> Iterator[Check]:
         for identifier in (verdicts.SOD_SIGNATURE, *self._resting_on_it()):
-            yield self.evidence.absence(identifier, ElementaryFile.SOD)
+            yield self.evidence.missing_file_check(identifier, ElementaryFile.SOD)
 
     def _resting_on_it(self) -> tuple[str, ...]:
         """Name the checks that cannot be made without a readable security object."""
         hashes = (verdicts.data_group_hash(group) for group in sorted(self._groups(None)))
-        return (*RESTING_ON_SOD, *hashes, verdicts.ISSUING_STATE)
+        return (*DEPENDING_ON_SOD, *hashes, verdicts.ISSUING_STATE)
 
     def _groups(self, sod: SecurityObject | None) -> set[int]:
         """Give the data groups to judge: those read, and those that should have been."""
-        known = {f.number for f in (*self.evidence.files, *self.evidence.refused, *self.evidence.malformed)}
+        known = {
+            f.number
+            for f in (*self.evidence.files, *self.evidence.refused_status, *self.evidence.malformed_files)
+        }
         listed = set(sod.hashes) & DATA_GROUPS.keys() if sod else set()
-        return {group for group in known if group is not None} | listed | ALWAYS_THERE
+        return {group for group in known if group is not None} | listed | MANDATORY_DATA_GROUPS
 
     def _signer(self, sod: SecurityObject, signer: Certificate | None) -> Iterator[Check]:
         if signer is None:
             for identifier in (verdicts.SOD_SIGNATURE, *_OF_THE_SIGNER):
                 yield verdicts.undetermined(identifier, "signer_unknown")
             return
-        yield judged(verdicts.SOD_SIGNATURE, lambda: self._sod_signature(sod, signer))
+        yield guarded_check(verdicts.SOD_SIGNATURE, lambda: self._sod_signature(sod, signer))
         authority, signature = self._authority(signer)
         yield signature
         yield self._validity(signer, authority)
-        yield judged(verdicts.DSC_REVOCATION, lambda: self._revocation(signer, authority, signature.reason))
-        yield verdicts.verdict(verdicts.TRUST, signature.outcome, signature.reason)
+        yield guarded_check(
+            verdicts.DSC_REVOCATION, lambda: self._revocation(signer, authority, signature.reason)
+        )
+        yield verdicts.chip_check(verdicts.TRUST, signature.outcome, signature.reason)
 
     def _sod_signature(self, sod: SecurityObject, signer: Certificate) -> Check:
-        if sod.signed.signed_by(signer):
+        if sod.signed_data.signed_by(signer):
             return verdicts.successful(verdicts.SOD_SIGNATURE)
         return verdicts.failed(verdicts.SOD_SIGNATURE, "signature_wrong")
 
@@ -117,7 +122,7 @@ class PassiveAuthentication:
         """Look at the calendar only: both certificates must be valid today (9303-11, section 5.1)."""
         identifier = verdicts.CERTIFICATE_VALIDITY
         chain = [signer] if authority is None else [signer, authority]
-        if all(certificate.valid_on(self.today) for certificate in chain):
+        if all(certificate.is_valid_on(self.today) for certificate in chain):
             return verdicts.successful(identifier)
         early = any(self.today < certificate.not_before.date() for certificate in chain)
         return verdicts.failed(identifier, "certificate_not_yet_valid" if early else "certificate_expired")
@@ -134,9 +139,9 @@ class PassiveAuthentication:
         if not genuine:
             return verdicts.undetermined(identifier, "crl_invalid")
         latest = genuine[0]
-        if signer.serial_number in latest.revoked:
+        if signer.serial_number in latest.revoked_serials:
             return verdicts.failed(identifier, "revoked")
-        if not latest.current_on(self.today):
+        if not latest.is_current_on(self.today):
             return verdicts.undetermined(identifier, "crl_stale")
         return verdicts.successful(identifier)
 
@@ -145,7 +150,7 @@ class PassiveAuthentication:
         identifier = verdicts.COM_VS_SOD
         content = self.evidence.files.get(ElementaryFile.COM)
         if content is None:
-            absence = self.evidence.absence(identifier, ElementaryFile.COM)
+            absence = self.evidence.missing_file_check(identifier, ElementaryFile.COM)
             return (
                 verdicts.not_supported(identifier, "no_com") if absence.reason == "file_missing" else absence
             )
@@ -161,10 +166,10 @@ class PassiveAuthentication:
         identifier = verdicts.data_group_hash(group)
         content = self.evidence.group(group)
         if content is None:
-            return self.evidence.absence(identifier, DATA_GROUPS[group])
+            return self.evidence.missing_file_check(identifier, DATA_GROUPS[group])
         if group not in sod.hashes:
             return verdicts.failed(identifier, "not_signed")
-        if sod.vouches_for(group, content):
+        if sod.hash_matches(group, content):
             return verdicts.successful(identifier)
         return verdicts.failed(identifier, "hash_wrong")
 
@@ -174,10 +179,10 @@ class PassiveAuthentication:
         if signer is None:
             return verdicts.undetermined(identifier, "signer_unknown")
         if ElementaryFile.DG1 not in self.evidence.files:
-            return self.evidence.absence(identifier, ElementaryFile.DG1)
+            return self.evidence.missing_file_check(identifier, ElementaryFile.DG1)
         if self.issuer is None:
             return verdicts.undetermined(identifier, "dg1_malformed")
-        allowed = states.issuers(signer.country) if signer.country else None
+        allowed = states.alpha3_codes(signer.country) if signer.country else None
         if allowed is None:
             return verdicts.undetermined(identifier, "country_unknown")
         if self.issuer in allowed:

@@ -24,9 +24,9 @@ from drivers.passport.emrtd.errors import (
     SecureMessagingError,
     UnsupportedError,
 )
-from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.inspection_result import Judgement
-from drivers.passport.emrtd.passive_authentication import ALWAYS_THERE
+from drivers.passport.emrtd.evidence import ChipEvidence
+from drivers.passport.emrtd.inspection_result import InspectionResultBuilder
+from drivers.passport.emrtd.passive_authentication import MANDATORY_DATA_GROUPS
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.protocols import access, active_authentication, chip_authentication
 from drivers.passport.emrtd.protocols.passwords import Password
@@ -70,7 +70,7 @@ class ChipSession:
         self._random = random
         self._clock = clock
         self._commands = 0
-        self._evidence = Evidence()
+        self._evidence = ChipEvidence()
 
     def run(self) -> Iterator[ChipProgress | ChipResult]:
         """Yield progress, and at the end exactly one result.
@@ -82,13 +82,13 @@ class ChipSession:
         try:
             yield from self._open()
             yield from self._read()
-            yield from self._prove()
+            yield from self._authenticate_chip()
         except CardRemoved:
-            self._evidence.cut = "card_removed"
+            self._evidence.abort_reason = "card_removed"
         except ChipError:
-            self._evidence.cut = self._evidence.cut or "chip_error"
+            self._evidence.abort_reason = self._evidence.abort_reason or "chip_error"
         duration_ms = max(0.0, 1000 * (self._clock() - started))
-        yield Judgement(self._evidence, self._printed, self._trust, self._today).result(
+        yield InspectionResultBuilder(self._evidence, self._printed, self._trust, self._today).build(
             self._commands, duration_ms
         )
 
@@ -105,15 +105,15 @@ class ChipSession:
             # Answers that are none say nothing about the document: the access did not run to its end.
             raise
         except NoApplicationError:
-            self._shut(verdicts.not_supported(verdicts.ACCESS, "no_application"))
+            self._access_failed(verdicts.not_supported(verdicts.ACCESS, "no_application"))
         except AccessDeniedError:
-            self._shut(verdicts.failed(verdicts.ACCESS, "access_denied"))
+            self._access_failed(verdicts.failed(verdicts.ACCESS, "access_denied"))
         except UnsupportedError:
-            self._shut(verdicts.undetermined(verdicts.ACCESS, "no_password"))
+            self._access_failed(verdicts.undetermined(verdicts.ACCESS, "no_password"))
         except ChipError:
-            self._shut(verdicts.failed(verdicts.ACCESS, "access_failed"))
+            self._access_failed(verdicts.failed(verdicts.ACCESS, "access_failed"))
         else:
-            self._evidence.opened = opened
+            self._evidence.opened_chip = opened
             self._evidence.access = (
                 verdicts.not_supported(verdicts.ACCESS, "access_uncontrolled")
                 if opened.method is AccessMethod.NONE
@@ -121,10 +121,10 @@ class ChipSession:
             )
             yield ChipProgress(stage=ChipStage.ACCESS, access=opened.method)
 
-    def _shut(self, check: Check) -> None:
+    def _access_failed(self, check: Check) -> None:
         """Note that the chip stays closed and end the session."""
         self._evidence.access = check
-        self._evidence.cut = "no_access"
+        self._evidence.abort_reason = "no_access"
         raise ChipError("the chip was not opened")
 
     def _passwords(self) -> tuple[Password, ...]:
@@ -144,21 +144,21 @@ class ChipSession:
     def _read(self) -> Iterator[ChipProgress]:
         for file in (ElementaryFile.COM, ElementaryFile.SOD):
             yield from self._file(file)
-        listed = self._evidence.listed() | ALWAYS_THERE
+        listed = self._evidence.listed_data_groups() | MANDATORY_DATA_GROUPS
         for number in _ORDER:
             if number in listed:
                 yield from self._file(DATA_GROUPS[number])
 
     def _file(self, file: ElementaryFile) -> Iterator[ChipProgress]:
         """Read a file, or note why it cannot be; what breaks the channel is raised on."""
-        chunk = self._evidence.opened.chunk if self._evidence.opened else SHORT_CHUNK
+        chunk = self._evidence.opened_chip.chunk if self._evidence.opened_chip else SHORT_CHUNK
         reading = files.read(self._channel, file, chunk)
         try:
             while True:
                 progress = next(reading)
                 yield ChipProgress(
                     stage=ChipStage.READING,
-                    access=self._evidence.opened.method if self._evidence.opened else None,
+                    access=self._evidence.opened_chip.method if self._evidence.opened_chip else None,
                     file=file.name,
                     bytes_read=progress.bytes_read,
                     bytes_total=progress.bytes_total,
@@ -166,20 +166,20 @@ class ChipSession:
         except StopIteration as end:
             self._evidence.files[file] = end.value
         except CommandRefusedError as refusal:
-            self._evidence.refused[file] = refusal.status
+            self._evidence.refused_status[file] = refusal.status
         except MalformedError:
-            self._evidence.malformed.add(file)
+            self._evidence.malformed_files.add(file)
 
     # Proving that the chip is no copy
 
-    def _prove(self) -> Iterator[ChipProgress]:
+    def _authenticate_chip(self) -> Iterator[ChipProgress]:
         """Run chip authentication where DG14 has it, else active authentication where DG15 has a key.
 
         Chip authentication replaces the session keys, so it comes when everything has been read: a chip
         that fails it has nothing more to say that could be verified.
         """
         infos = self._evidence.security_infos()
-        method = self._evidence.opened.method if self._evidence.opened else None
+        method = self._evidence.opened_chip.method if self._evidence.opened_chip else None
         if infos is not None and infos.offers_chip_authentication:
             yield ChipProgress(stage=ChipStage.AUTHENTICATION, access=method)
             self._evidence.proofs[verdicts.CHIP_AUTHENTICATION] = self._chip_authentication(infos)
@@ -212,13 +212,13 @@ class ChipSession:
 
     def _active_authentication(self, dg15: bytes, algorithm: str | None) -> Check:
         identifier = verdicts.ACTIVE_AUTHENTICATION
-        extended = self._evidence.opened is not None and self._evidence.opened.chunk > SHORT_CHUNK
+        extended = self._evidence.opened_chip is not None and self._evidence.opened_chip.chunk > SHORT_CHUNK
         try:
             key = active_authentication.public_key(dg15)
         except ChipError:
             return verdicts.undetermined(identifier, "algorithm_unsupported")
         try:
-            challenge, signature = active_authentication.ask(
+            challenge, signature = active_authentication.internal_authenticate(
                 self._channel, key, self._random, extended=extended
             )
             genuine = active_authentication.verify(key, challenge, signature, algorithm)

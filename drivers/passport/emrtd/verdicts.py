@@ -18,7 +18,7 @@ MRZ_VS_DG1 = "combined.mrz_vs_dg1"
 # these counts all the same.
 _OPTIONAL = frozenset({DSC_REVOCATION, COM_VS_SOD, ACTIVE_AUTHENTICATION, CHIP_AUTHENTICATION})
 
-SENTENCES = {
+CHIP_REASON_TEXTS = {
     "aa_refused": "The chip refuses to sign a challenge although the document says that it does.",
     "access_denied": "The chip does not accept the key that is printed on the document.",
     "access_failed": "The chip did not open by any protocol that it offers.",
@@ -67,7 +67,7 @@ def data_group_hash(group: int) -> str:
     return f"chip.data_group_hash.DG{group}"
 
 
-def verdict(identifier: str, outcome: Outcome, reason: str | None = None) -> Check:
+def chip_check(identifier: str, outcome: Outcome, reason: str | None = None) -> Check:
     """State how a check ended."""
     return Check(
         id=identifier,
@@ -75,30 +75,30 @@ def verdict(identifier: str, outcome: Outcome, reason: str | None = None) -> Che
         outcome=outcome,
         weight=Weight.OPTIONAL if identifier in _OPTIONAL else Weight.MANDATORY,
         reason=reason,
-        text=SENTENCES[reason] if reason else None,
+        text=CHIP_REASON_TEXTS[reason] if reason else None,
     )
 
 
 def successful(identifier: str) -> Check:
     """State that a check passed."""
-    return verdict(identifier, Outcome.SUCCESSFUL)
+    return chip_check(identifier, Outcome.SUCCESSFUL)
 
 
 def failed(identifier: str, reason: str) -> Check:
     """State that a check ran to its end and did not pass."""
-    return verdict(identifier, Outcome.FAILED, reason)
+    return chip_check(identifier, Outcome.FAILED, reason)
 
 
 def undetermined(identifier: str, reason: str) -> Check:
     """State that a check ran to its end and could not decide."""
-    return verdict(identifier, Outcome.UNDETERMINED, reason)
+    return chip_check(identifier, Outcome.UNDETERMINED, reason)
 
 
 def not_supported(identifier: str, reason: str = "not_in_document") -> Check:
     """State that the document has no such feature."""
-    return verdict(identifier, Outcome.NOT_SUPPORTED, reason)
+    return chip_check(identifier, Outcome.NOT_SUPPORTED, reason)
 
 
 def aborted(identifier: str, reason: str) -> Check:
     """State that a check did not run to its end."""
-    return verdict(identifier, Outcome.ABORTED, reason)
+    return chip_check(identifier, Outcome.ABORTED, reason)

@@ -13,16 +13,29 @@ from drivers.driver import BadFrame, Identity
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Check, Outcome
 from drivers.passport.fullpage.reader import FullPageReader, FullPageSettings
-from drivers.passport.fullpage.regula import regula
-from drivers.passport.fullpage.scan_items import Checked, Gone, Piece, Placed, Zone, picture, unreadable
-from drivers.passport.fullpage.vendor_checks import Words, from_word, optical, optical_id
+from drivers.passport.fullpage.regula import open_regula
+from drivers.passport.fullpage.scan_items import (
+    ChecksItem,
+    MrzItem,
+    PlacedItem,
+    RemovedItem,
+    ScanItem,
+    image_item,
+    unreadable_response,
+)
+from drivers.passport.fullpage.vendor_checks import (
+    OutcomeWords,
+    check_from_word,
+    optical_check,
+    optical_check_id,
+)
 from drivers.passport.lines import split_lines
-from drivers.passport.observations import Area, Light
+from drivers.passport.observations import DocumentArea, IlluminationType
 
 VERSION = 1
 """Of the contract in README.md."""
 NO_DOCUMENT, NOT_CONNECTED, BUSY = "no_document", "reader_not_connected", "busy"
-CODE = r"^[a-z]{2}_[a-z]{2}_[a-z]{2}$"
+ERROR_CODE_PATTERN = r"^[a-z]{2}_[a-z]{2}_[a-z]{2}$"
 
 
 class BridgeSettings(FullPageSettings):
@@ -34,7 +47,7 @@ class BridgeSettings(FullPageSettings):
         "holds `scan` back until there is one.",
         examples=["status"],
     )
-    wait_s: float = Field(
+    scan_wait_s: float = Field(
         10.0,
         ge=0,
         le=50,
@@ -43,13 +56,13 @@ class BridgeSettings(FullPageSettings):
     )
 
 
-class _Wire(BaseModel):
+class _BridgeMessage(BaseModel):
     """Fields are only added within a version, so those we do not know are passed over."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
-class _Reader(_Wire):
+class _Reader(_BridgeMessage):
     connected: bool
     model: str = Field("full-page reader", max_length=80)
     manufacturer: str | None = Field(None, max_length=80)
@@ -57,7 +70,7 @@ class _Reader(_Wire):
     firmware: str | None = Field(None, max_length=80)
 
 
-class Status(_Wire):
+class BridgeStatus(_BridgeMessage):
     """The answer to `GET /status`."""
 
     bridge: int
@@ -68,27 +81,27 @@ class Status(_Wire):
     simulated: bool = False
 
 
-class _Mrz(_Wire):
+class _Mrz(_BridgeMessage):
     lines: tuple[str, ...] = Field(max_length=8)
 
 
-class _Image(_Wire):
-    light: Light
-    area: Area
+class _Image(_BridgeMessage):
+    light: IlluminationType
+    area: DocumentArea
     path: str
 
 
-class _Check(_Wire):
-    code: str = Field(pattern=CODE)
+class _Check(_BridgeMessage):
+    code: str = Field(pattern=ERROR_CODE_PATTERN)
     outcome: str | None = None
     vendor_code: str | int | None = None
 
 
-class _Error(_Wire):
+class _Error(_BridgeMessage):
     code: str
 
 
-class _Line(_Wire):
+class _Line(_BridgeMessage):
     """A line of the answer to `POST /scan`: one of these is there."""
 
     placed: dict[str, object] | None = None
@@ -101,67 +114,67 @@ class _Line(_Wire):
 
 
 @dataclass(frozen=True, slots=True)
-class ImageAt:
+class ImageReference:
     """An image that can be fetched."""
 
-    light: Light
-    area: Area
+    light: IlluminationType
+    area: DocumentArea
     path: str
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ScanDone:
     """Everything has been told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ScanError:
     """The bridge cannot do what it was asked."""
 
     code: str
 
 
-def read_status(body: bytes) -> Status | None:
+def parse_status(body: bytes) -> BridgeStatus | None:
     """What a status says; None if it is none."""
     with suppress(ValidationError):
-        return Status.model_validate_json(body)
+        return BridgeStatus.model_validate_json(body)
     return None
 
 
-def read_line(line: bytes, words: Words) -> Piece | ImageAt | Done | Refused | None:
+def parse_line(line: bytes, words: OutcomeWords) -> ScanItem | ImageReference | ScanDone | ScanError | None:
     """What a line of a scan says; None for kinds of lines that came after this version."""
     try:
         said = _Line.model_validate_json(line)
     except ValidationError:
-        return unreadable(line)
+        return unreadable_response(line)
     if said.mrz is not None:
         lines = split_lines("\n".join(said.mrz.lines))
-        return Zone(lines, line) if lines else None
+        return MrzItem(lines, line) if lines else None
     if said.image is not None:
-        return ImageAt(said.image.light, said.image.area, said.image.path)
+        return ImageReference(said.image.light, said.image.area, said.image.path)
     if said.check is not None:
-        return Checked((_check(said.check, words),))
+        return ChecksItem((_check(said.check, words),))
     if said.error is not None:
-        return Refused(said.error.code)
+        return ScanError(said.error.code)
     if said.removed is not None:
-        return Gone()
+        return RemovedItem()
     if said.done is not None:
-        return Done()
-    return None if said.placed is None else Placed()
+        return ScanDone()
+    return None if said.placed is None else PlacedItem()
 
 
-def _check(said: _Check, words: Words) -> Check:
+def _check(said: _Check, words: OutcomeWords) -> Check:
     if said.outcome is None:
-        return from_word(said.code, said.vendor_code, words)
+        return check_from_word(said.code, said.vendor_code, words)
     outcome = Outcome(said.outcome)
     if outcome is Outcome.UNKNOWN:
-        return optical(
+        return optical_check(
             said.code, Outcome.UNDETERMINED, vendor_code=said.vendor_code, reason="vendor_word_unknown"
         )
-    return optical(said.code, outcome, vendor_code=said.vendor_code)
+    return optical_check(said.code, outcome, vendor_code=said.vendor_code)
 
 
-class Bridge(FullPageReader[BridgeSettings]):
+class BridgeReader(FullPageReader[BridgeSettings]):
     """A reader behind a bridge."""
 
     settings_model = BridgeSettings
@@ -169,7 +182,7 @@ class Bridge(FullPageReader[BridgeSettings]):
     async def open(self) -> Identity:
         """Ask who is there; raises LinkError when it is no bridge, or has no reader."""
         self.link = await self.links.http(self.settings)
-        self.examiner = await regula(self.settings.regula, self.links)
+        self.examiner = await open_regula(self.settings.regula, self.links)
         status = await self._status()
         if status.document == "unknown" and self.settings.trigger == "status":
             raise LinkError(
@@ -178,7 +191,7 @@ class Bridge(FullPageReader[BridgeSettings]):
                 Action.CONFIGURE,
                 'Set `trigger = "scan"`.',
             )
-        self.expected = tuple(optical_id(code) for code in status.checks)
+        self.expected_checks = tuple(optical_check_id(code) for code in status.checks)
         reader = status.reader
         return Identity(
             model=reader.model,
@@ -187,19 +200,19 @@ class Bridge(FullPageReader[BridgeSettings]):
             firmware=reader.firmware,
         )
 
-    async def document(self) -> AsyncGenerator[Piece, None]:
+    async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
         """Wait as `trigger` says."""
         if self.settings.trigger == "status":
             await self._until("present")
             return self._pieces(0)
         while True:
             asked_s = _now_s()
-            pieces = self._pieces(self.settings.wait_s)
+            pieces = self._pieces(self.settings.scan_wait_s)
             if await anext(pieces, None) is not None:
                 return pieces
             await self._pause(asked_s)
 
-    async def taken_away(self) -> None:
+    async def wait_until_removed(self) -> None:
         """Wait for `absent`; a reader that cannot tell waits by itself, at its next scan."""
         await self._until("absent", "unknown")
 
@@ -216,10 +229,10 @@ class Bridge(FullPageReader[BridgeSettings]):
         """A bridge that holds answers back is asked again at once, any other after `poll_s`."""
         await asyncio.sleep(max(0.0, self.settings.poll_s - (_now_s() - asked_s)))
 
-    async def _status(self, unless: str | None = None) -> Status:
+    async def _status(self, unless: str | None = None) -> BridgeStatus:
         """Ask for the status, held back while the document is `unless`; raises LinkError."""
-        wait_s = self.settings.wait_s
-        answer = await self.link.ask(
+        wait_s = self.settings.scan_wait_s
+        answer = await self.link.request(
             "GET",
             "/status",
             query=None if unless is None else {"unless": unless, "wait_s": wait_s},
@@ -227,20 +240,22 @@ class Bridge(FullPageReader[BridgeSettings]):
             timeout_s=self.settings.timeout_s + (0 if unless is None else wait_s),
         )
         if answer.status != 200:
-            said = read_line(answer.body, self.settings.words)
-            raise _refusal(said.code if isinstance(said, Refused) else "")
-        status = read_status(answer.body)
+            said = parse_line(answer.body, self.settings.outcome_words)
+            raise _refusal(said.code if isinstance(said, ScanError) else "")
+        status = parse_status(answer.body)
         if status is None:
-            raise self.link.wrong_service("is no bridge to a document reader")
+            raise self.link.wrong_service_error("is no bridge to a document reader")
         if status.bridge != VERSION:
-            raise self.link.wrong_service(f"speaks version {status.bridge} of the bridge, not {VERSION}")
+            raise self.link.wrong_service_error(
+                f"speaks version {status.bridge} of the bridge, not {VERSION}"
+            )
         if status.simulated:
-            self.link.simulator_found()
+            self.link.mark_simulated()
         if not status.reader.connected:
             raise _refusal(NOT_CONNECTED)
         return status
 
-    async def _pieces(self, wait_s: float) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, wait_s: float) -> AsyncGenerator[ScanItem, None]:
         """Scan, and yield what comes; with `wait_s` first Placed, or nothing where no document comes."""
         request = {
             "bridge": VERSION,
@@ -249,33 +264,33 @@ class Bridge(FullPageReader[BridgeSettings]):
             "image_format": self.settings.image_format,
             "wait_s": wait_s,
         }
-        lines = self.link.lines(
+        lines = self.link.stream_lines(
             "POST",
             "/scan",
             body=request,
             expect=(200, 204, 409, 503),
-            silence_s=wait_s + self.settings.scan_s,
+            silence_s=wait_s + self.settings.scan_timeout_s,
         )
         placed = not wait_s
         try:
             async for line in lines:
-                said = read_line(line, self.settings.words)
+                said = parse_line(line, self.settings.outcome_words)
                 if not placed:
-                    if said == Refused(NO_DOCUMENT):
+                    if said == ScanError(NO_DOCUMENT):
                         return
                     placed = True
-                    yield Placed()
+                    yield PlacedItem()
                 match said:
-                    case Done():
+                    case ScanDone():
                         return
-                    case Refused("no_document"):  # it was taken away before the scan began
-                        yield Gone()
+                    case ScanError("no_document"):  # it was taken away before the scan began
+                        yield RemovedItem()
                         return
-                    case Refused(code):
+                    case ScanError(code):
                         raise _refusal(code)
-                    case ImageAt():
+                    case ImageReference():
                         yield await self._image(said)
-                    case Gone():
+                    case RemovedItem():
                         yield said
                         return
                     case None:
@@ -292,17 +307,17 @@ class Bridge(FullPageReader[BridgeSettings]):
                 "Restart the bridge if this repeats; its own log says more.",
             )
 
-    async def _image(self, at: ImageAt) -> Piece:
-        answer = await self.link.ask(
+    async def _image(self, at: ImageReference) -> ScanItem:
+        answer = await self.link.request(
             "GET",
             at.path,
             expect=(200, 404, 410),
-            timeout_s=self.settings.scan_s,
+            timeout_s=self.settings.scan_timeout_s,
             limit_bytes=self.settings.image_max_bytes,
         )
         if answer.status != 200:
             return BadFrame("image_missing", json.dumps({"light": at.light, "area": at.area}).encode())
-        return picture(at.light, at.area, answer.body)
+        return image_item(at.light, at.area, answer.body)
 
 
 def _refusal(code: str) -> LinkError:

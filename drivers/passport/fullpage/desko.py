@@ -24,24 +24,31 @@ from drivers.links.http import json_decode as json_body
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome
 from drivers.passport.fullpage.reader import FullPageReader, FullPageSettings
-from drivers.passport.fullpage.regula import regula
-from drivers.passport.fullpage.scan_items import Checked, Gone, Piece, Zone, picture, unreadable
+from drivers.passport.fullpage.regula import open_regula
+from drivers.passport.fullpage.scan_items import (
+    ChecksItem,
+    MrzItem,
+    RemovedItem,
+    ScanItem,
+    image_item,
+    unreadable_response,
+)
 from drivers.passport.fullpage.vendor_checks import (
     B900_INK,
     UV_DULL_MRZ,
     UV_DULL_PAGE,
     UV_DULL_PHOTO,
-    Words,
-    from_word,
-    optical,
-    optical_id,
+    OutcomeWords,
+    check_from_word,
+    optical_check,
+    optical_check_id,
 )
 from drivers.passport.lines import split_lines
-from drivers.passport.observations import Area, Light
+from drivers.passport.observations import DocumentArea, IlluminationType
 
 REQUEST = r"^(GET|PUT|POST|DELETE) /[!-~]*$"
 UV_AREAS = {"document": UV_DULL_PAGE, "face": UV_DULL_PHOTO, "mrz": UV_DULL_MRZ}
-AREAS = {"document": Area.PAGE, "face": Area.FACE, "mrz": Area.MRZ}
+AREAS = {"document": DocumentArea.PAGE, "face": DocumentArea.FACE, "mrz": DocumentArea.MRZ}
 # What a desk waits for first: the zone, then what a person looks at, then the rest in the service's order.
 _FIRST = ("mrz", "visible/document", "b900-check", "uv-dullness")
 
@@ -80,10 +87,10 @@ class DeskoSettings(FullPageSettings):
     resolution: str = Field("high", description="Resolution, in the service's words.", examples=["high"])
 
 
-def read_json(body: bytes) -> dict[str, Any] | None:
+def parse_object(body: bytes) -> dict[str, Any] | None:
     """An answer as an object; None if it is none."""
     try:
-        answer = json_body.parsed(body)
+        answer = json_body.decode(body)
     except ValueError:
         return None
     return answer if isinstance(answer, dict) else None
@@ -91,9 +98,9 @@ def read_json(body: bytes) -> dict[str, Any] | None:
 
 def scan_request(settings: DeskoSettings) -> dict[str, Any]:
     """The body of a scan. Digits, age and expiry are not asked for: those are judged from the zone, here."""
-    croppings = {light: ["document"] if light in settings.lights else [] for light in Light}
+    croppings = {light: ["document"] if light in settings.lights else [] for light in IlluminationType}
     if settings.face and "visible" in settings.lights:
-        croppings[Light.VISIBLE].append("face")
+        croppings[IlluminationType.VISIBLE].append("face")
     return {
         "resolution": settings.resolution,
         "ambientReduction": True,
@@ -110,7 +117,7 @@ def scan_request(settings: DeskoSettings) -> dict[str, Any]:
         "optimizeImage": True,
         "lightSources": {
             str(light): {"use": bool(croppings[light]), "croppings": croppings[light]}
-            for light in (Light.INFRARED, Light.VISIBLE, Light.ULTRAVIOLET)
+            for light in (IlluminationType.INFRARED, IlluminationType.VISIBLE, IlluminationType.ULTRAVIOLET)
         },
     }
 
@@ -119,11 +126,11 @@ def expected_checks(settings: DeskoSettings) -> tuple[str, ...]:
     """The checks that such a scan makes."""
     codes = [B900_INK] if "infrared" in settings.lights else []
     return tuple(
-        optical_id(code) for code in (*codes, *(UV_AREAS.values() if _ultraviolet(settings) else ()))
+        optical_check_id(code) for code in (*codes, *(UV_AREAS.values() if _ultraviolet(settings) else ()))
     )
 
 
-def in_order(resources: object) -> list[str]:
+def ordered_resources(resources: object) -> list[str]:
     """The paths of a scan's results, the most wanted first."""
     paths = [path for path in resources if isinstance(path, str)] if isinstance(resources, list) else []
     return sorted(
@@ -133,31 +140,31 @@ def in_order(resources: object) -> list[str]:
 
 def is_available(body: bytes) -> bool:
     """Whether a result is there at all."""
-    answer = read_json(body)
+    answer = parse_object(body)
     return answer is None or answer.get("available") is True
 
 
-def read_resource(path: str, body: bytes, words: Words, *, zone_known: bool) -> list[Piece]:
+def parse_resource(path: str, body: bytes, words: OutcomeWords, *, zone_known: bool) -> list[ScanItem]:
     """What one result says."""
-    answer = read_json(body)
+    answer = parse_object(body)
     if answer is None:
-        return [unreadable(body)]
+        return [unreadable_response(body)]
     available = answer.get("available") is True
     match path.partition("?")[0].rstrip("/").split("/"):
         case [*_, "mrz"]:
             lines = _lines(answer) if available else ()
-            return [Zone(lines, body)] if lines else []
+            return [MrzItem(lines, body)] if lines else []
         case [*_, "uv-dullness"]:
-            return [Checked(tuple(_uv(answer, words, available=available)))]
+            return [ChecksItem(tuple(_uv(answer, words, available=available)))]
         case [*_, "b900-check"] if available:
-            return [Checked((from_word(B900_INK, answer.get("testResult"), words),))]
+            return [ChecksItem((check_from_word(B900_INK, answer.get("testResult"), words),))]
         case [*_, "b900-check"]:
             # Without a zone on the page there is no ink of a zone either.
             outcome = Outcome.ABORTED if zone_known else Outcome.NOT_SUPPORTED
             reason = "not_available" if zone_known else "no_mrz"
-            return [Checked((optical(B900_INK, outcome, reason=reason),))]
+            return [ChecksItem((optical_check(B900_INK, outcome, reason=reason),))]
         case [*_, ("infrared" | "visible" | "ultraviolet") as light, ("document" | "face") as area]:
-            return [_image(Light(light), AREAS[area], answer, body)] if available else []
+            return [_image(IlluminationType(light), AREAS[area], answer, body)] if available else []
         case _:
             return []
 
@@ -169,28 +176,28 @@ def _lines(answer: Mapping[str, Any]) -> tuple[str, ...]:
     return split_lines(text) or (split_lines(whole) if isinstance(whole, str) else ())
 
 
-def _uv(answer: Mapping[str, Any], words: Words, *, available: bool) -> list[Any]:
+def _uv(answer: Mapping[str, Any], words: OutcomeWords, *, available: bool) -> list[Any]:
     if not available:
-        return [optical(code, Outcome.ABORTED, reason="not_available") for code in UV_AREAS.values()]
-    return [from_word(code, answer[area], words) for area, code in UV_AREAS.items() if area in answer]
+        return [optical_check(code, Outcome.ABORTED, reason="not_available") for code in UV_AREAS.values()]
+    return [check_from_word(code, answer[area], words) for area, code in UV_AREAS.items() if area in answer]
 
 
-def _image(light: Light, area: Area, answer: Mapping[str, Any], body: bytes) -> Piece:
+def _image(light: IlluminationType, area: DocumentArea, answer: Mapping[str, Any], body: bytes) -> ScanItem:
     text = answer.get("img")
     if not isinstance(text, str):
-        return unreadable(body)
+        return unreadable_response(body)
     try:
         content = base64.b64decode(text.rpartition("base64,")[2], validate=True)
     except (binascii.Error, ValueError):
-        return unreadable(body)
-    return picture(light, area, content)
+        return unreadable_response(body)
+    return image_item(light, area, content)
 
 
 def _ultraviolet(settings: DeskoSettings) -> bool:
     return "ultraviolet" in settings.lights
 
 
-class Desko(FullPageReader[DeskoSettings]):
+class DeskoReader(FullPageReader[DeskoSettings]):
     """A DESKO reader behind DESKO's service."""
 
     settings_model = DeskoSettings
@@ -199,12 +206,12 @@ class Desko(FullPageReader[DeskoSettings]):
     async def open(self) -> Identity:
         """Reserve the reader and ask what it is; raises LinkError."""
         self.link = await self.links.http(self.settings)
-        self.examiner = await regula(self.settings.regula, self.links)
-        self.expected = expected_checks(self.settings)
+        self.examiner = await open_regula(self.settings.regula, self.links)
+        self.expected_checks = expected_checks(self.settings)
         await self._reserve()
         system = await self._asked("GET /system")
         if not isinstance(system.get("DeskoWebApiVersion"), str):
-            raise self.link.wrong_service("is no DESKO Web API")
+            raise self.link.wrong_service_error("is no DESKO Web API")
         if not (system.get("Connected") and system.get("Plugged")):
             raise LinkError(
                 Cause.NO_DEVICE,
@@ -227,12 +234,12 @@ class Desko(FullPageReader[DeskoSettings]):
             with suppress(LinkError):
                 await self._asked(self.settings.delete_reservation, expect=(200, 204), timeout_s=1)
 
-    async def document(self) -> AsyncGenerator[Piece, None]:
+    async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
         """Wait until the service tells of a document."""
         await self._until(present=True)
         return self._pieces()
 
-    async def taken_away(self) -> None:
+    async def wait_until_removed(self) -> None:
         """Wait until it tells of none."""
         await self._until(present=False)
 
@@ -245,21 +252,21 @@ class Desko(FullPageReader[DeskoSettings]):
         state = (await self._asked(self.settings.document_state)).get("document")
         return str(state).casefold() in {word.casefold() for word in self.settings.present}
 
-    async def _pieces(self) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self) -> AsyncGenerator[ScanItem, None]:
         await self._keep()
         answer = await self._asked(
-            "PUT /scan/execute", body=scan_request(self.settings), timeout_s=self.settings.scan_s
+            "PUT /scan/execute", body=scan_request(self.settings), timeout_s=self.settings.scan_timeout_s
         )
-        resources = in_order(answer.get("resourceList"))
+        resources = ordered_resources(answer.get("resourceList"))
         if not resources:
-            raise self.link.wrong_service("scanned and named no results")
+            raise self.link.wrong_service_error("scanned and named no results")
         zone_known = False
         for number, path in enumerate(resources, start=1):
-            found = await self.link.ask(
+            found = await self.link.request(
                 "GET",
                 path,
-                query={"reservationid": self.reservation or "", "timeout": int(self.settings.scan_s)},
-                timeout_s=self.settings.scan_s + self.settings.timeout_s,
+                query={"reservationid": self.reservation or "", "timeout": int(self.settings.scan_timeout_s)},
+                timeout_s=self.settings.scan_timeout_s + self.settings.timeout_s,
                 # Base64 makes four characters of three bytes.
                 limit_bytes=self.settings.image_max_bytes * 4 // 3 + 4096,
             )
@@ -267,15 +274,17 @@ class Desko(FullPageReader[DeskoSettings]):
             present = await self._present()
             # What a document that is gone has not shown is not `not there`, it was not seen.
             if present or is_available(found.body):
-                for piece in read_resource(path, found.body, self.settings.words, zone_known=zone_known):
-                    zone_known = zone_known or isinstance(piece, Zone)
+                for piece in parse_resource(
+                    path, found.body, self.settings.outcome_words, zone_known=zone_known
+                ):
+                    zone_known = zone_known or isinstance(piece, MrzItem)
                     yield piece
             if not present and (number < len(resources) or not is_available(found.body)):
-                yield Gone()
+                yield RemovedItem()
                 return
 
     async def _reserve(self) -> None:
-        answer = await self.link.ask(
+        answer = await self.link.request(
             "POST", "/reservation", body={"timeout": self.settings.reservation_s}, expect=(200, 201, 409, 423)
         )
         if answer.status in (409, 423):
@@ -286,9 +295,9 @@ class Desko(FullPageReader[DeskoSettings]):
                 f"A reservation ends by itself; stop that program if this stays after "
                 f"{self.settings.reservation_s} seconds.",
             )
-        reservation = (read_json(answer.body) or {}).get("reservationid")
+        reservation = (parse_object(answer.body) or {}).get("reservationid")
         if not isinstance(reservation, str | int) or not reservation:
-            raise self.link.wrong_service("gives no reservation")
+            raise self.link.wrong_service_error("gives no reservation")
         self.reservation = str(reservation)
         self._reserved_s = asyncio.get_running_loop().time()
 
@@ -313,7 +322,7 @@ class Desko(FullPageReader[DeskoSettings]):
     ) -> dict[str, Any]:
         """Ask what a request of the settings says, and return the object that is answered."""
         method, _, path = request.partition(" ")
-        answer = await self.link.ask(
+        answer = await self.link.request(
             method,
             path,
             query={"reservationid": self.reservation or ""},
@@ -323,9 +332,9 @@ class Desko(FullPageReader[DeskoSettings]):
         )
         if not answer.body:
             return {}
-        said = read_json(answer.body)
+        said = parse_object(answer.body)
         if said is None:
-            raise self.link.wrong_service("answers with something that is no JSON object")
+            raise self.link.wrong_service_error("answers with something that is no JSON object")
         return said
 
 

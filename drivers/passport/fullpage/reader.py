@@ -14,26 +14,39 @@ from drivers.links.http.client import HttpSettings
 from drivers.links.link import LinkError
 from drivers.links.recording import dissect as meanings
 from drivers.observation import Observation
-from drivers.passport.chip_reading import ChipReader, ChipSettings, beside, chip_reader, not_read
+from drivers.passport.chip_reading import (
+    ChipReader,
+    ChipSettings,
+    merge_chip_steps,
+    open_chip_reader,
+    slot_failed_status,
+)
 from drivers.passport.chip_result import ChipProgress, ChipResult
-from drivers.passport.fullpage.regula import Regula, RegulaSettings
-from drivers.passport.fullpage.scan_items import Checked, Gone, Picture, Piece, Placed, Zone
-from drivers.passport.fullpage.vendor_checks import Words
+from drivers.passport.fullpage.regula import RegulaClient, RegulaSettings
+from drivers.passport.fullpage.scan_items import (
+    ChecksItem,
+    ImageItem,
+    MrzItem,
+    PlacedItem,
+    RemovedItem,
+    ScanItem,
+)
+from drivers.passport.fullpage.vendor_checks import OutcomeWords
 from drivers.passport.observations import (
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentChecked,
     DocumentPlaced,
     DocumentRead,
     DocumentRemoved,
-    Ended,
     ImageCaptured,
     MrzRead,
-    Trigger,
+    ReadTrigger,
+    TransactionEnd,
 )
-from drivers.passport.specimen import specimen_read
-from drivers.passport.transaction import Side, Transaction
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.passport.specimen import specimen_steps
+from drivers.passport.transaction import CardSide, DocumentTransaction
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
 ChipStep = ChipProgress | ChipResult
 LightWord = Literal["visible", "infrared", "ultraviolet"]
@@ -66,21 +79,23 @@ class FullPageSettings(HttpSettings):
         description="How often to ask whether a document lies there, in seconds.",
         examples=[0.3],
     )
-    scan_s: float = Field(
+    scan_timeout_s: float = Field(
         30.0,
         gt=0,
         le=120,
         description="How long a scan may keep silent before it is given up, in seconds.",
         examples=[30.0],
     )
-    other_side_s: float = Field(
+    other_side_timeout_s: float = Field(
         10.0,
         ge=0,
         le=60,
         description="How soon after one side of a card what comes next may be its other side, in seconds.",
         examples=[10.0],
     )
-    words: Words = Field(Words(), description="What the vendor's words for the outcome of a check mean.")
+    outcome_words: OutcomeWords = Field(
+        OutcomeWords(), description="What the vendor's words for the outcome of a check mean."
+    )
     regula: RegulaSettings | None = Field(
         None, description="A document server of the post's own that examines the images."
     )
@@ -96,106 +111,113 @@ class FullPageReader(Driver[SettingsT]):
     """A reader of pages. A kind of service says when a document lies there, and what it tells of it."""
 
     family = Family.PASSPORT_READER
-    says: ClassVar[tuple[type[Observation], ...]] = (
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (
         DocumentPlaced,
         MrzRead,
         ImageCaptured,
-        ChipProgressed,
+        ChipReadProgress,
         ChipRead,
-        ChecksMade,
+        DocumentChecked,
         DocumentRead,
         DocumentRemoved,
     )
-    checks = (CheckLevel.INTERACTIVE,)
-    meaning = staticmethod(meanings.http)
-    expected: tuple[str, ...] = ()
+    self_test_levels = (SelfTestLevel.INTERACTIVE,)
+    describe_chunk = staticmethod(meanings.describe_http)
+    expected_checks: tuple[str, ...] = ()
     """Checks the service will make: those of a scan that is cut short did not run to their end."""
-    examiner: Regula | None = None
+    examiner: RegulaClient | None = None
     chips: ChipReader | None = None
 
     @abstractmethod
-    async def document(self) -> AsyncGenerator[Piece, None]:
+    async def wait_for_document(self) -> AsyncGenerator[ScanItem, None]:
         """Wait for a document, and return what will be told of it; raises LinkError."""
 
     @abstractmethod
-    async def taken_away(self) -> None:
+    async def wait_until_removed(self) -> None:
         """Wait until nothing lies there; raises LinkError."""
 
-    def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
+    def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
         """A specimen is read; see `specimen`."""
-        return specimen_read(trial)
+        return specimen_steps(trial)
 
     async def watch(self) -> AsyncIterator[Observation | BadFrame]:
         """Yield the documents, each from placed to removed."""
-        self.chips = await chip_reader(self.settings.chip, self.links)
+        self.chips = await open_chip_reader(self.settings.chip, self.links)
         clock = asyncio.get_running_loop().time
-        before: Side | None = None
+        before: CardSide | None = None
         left_s = 0.0
         while True:
-            async with aclosing(await self.document()) as pieces:
-                if clock() - left_s > self.settings.other_side_s:
+            async with aclosing(await self.wait_for_document()) as pieces:
+                if clock() - left_s > self.settings.other_side_timeout_s:
                     before = None
-                transaction = Transaction(Trigger.INSERT, today(), before)
+                transaction = DocumentTransaction(ReadTrigger.INSERT, today(), before)
                 before = None
-                async with aclosing(self._told(transaction, pieces)) as observations:
+                async with aclosing(self._transaction_events(transaction, pieces)) as observations:
                     async for observation in observations:
                         yield observation
-                        if isinstance(observation, DocumentRead) and observation.continues is None:
+                        if (
+                            isinstance(observation, DocumentRead)
+                            and observation.previous_side_transaction is None
+                        ):
                             # A card has two sides: after the second one, the next is somebody else's.
                             before = transaction.side()
                 left_s = clock()
 
-    async def _told(
-        self, transaction: Transaction, pieces: AsyncIterator[Piece]
+    async def _transaction_events(
+        self, transaction: DocumentTransaction, pieces: AsyncIterator[ScanItem]
     ) -> AsyncGenerator[Observation | BadFrame, None]:
         """One document; raises LinkError after its result if the service is lost on the way."""
-        yield transaction.placed()
-        ended = Ended.COMPLETE
+        yield transaction.on_placed()
+        ended = TransactionEnd.COMPLETE
         lost: LinkError | None = None
-        pictures: list[Picture] = []
+        pictures: list[ImageItem] = []
         try:
-            async with aclosing(beside(_until_gone(pieces), self._chip_of(transaction))) as all_of_it:
+            async with aclosing(
+                merge_chip_steps(_until_removed(pieces), self._chip_of(transaction))
+            ) as all_of_it:
                 async for piece in all_of_it:
-                    if isinstance(piece, Gone):
-                        ended = Ended.REMOVED
+                    if isinstance(piece, RemovedItem):
+                        ended = TransactionEnd.REMOVED
                         if self.chips is not None:
-                            self.chips.abandon()
-                    if isinstance(piece, Picture) and self.examiner is not None:
+                            self.chips.cancel()
+                    if isinstance(piece, ImageItem) and self.examiner is not None:
                         pictures.append(piece)
                     for said in _observed(transaction, piece):
                         yield said
         except LinkError as error:
-            ended, lost = Ended.READER_LOST, error
-        if ended is Ended.COMPLETE and self.examiner is not None:
+            ended, lost = TransactionEnd.READER_LOST, error
+        if ended is TransactionEnd.COMPLETE and self.examiner is not None:
             for piece in await self.examiner.examine(pictures, zone_known=transaction.mrz is not None):
                 for said in _observed(transaction, piece):
                     yield said
-        if ended is not Ended.COMPLETE:
-            cut = transaction.cut_short(ended, self.expected)
+        if ended is not TransactionEnd.COMPLETE:
+            cut = transaction.on_interrupted(ended, self.expected_checks)
             if cut.checks:
                 yield cut
         yield transaction.result(ended)
         if lost is not None:
             raise lost
-        if ended is Ended.COMPLETE:
-            await self.taken_away()
-        yield transaction.removed(ended)
+        if ended is TransactionEnd.COMPLETE:
+            await self.wait_until_removed()
+        yield transaction.on_removed(ended)
 
     def _chip_of(
-        self, transaction: Transaction
-    ) -> Callable[[Piece | ChipStep], AsyncGenerator[Piece | ChipStep, None] | None]:
+        self, transaction: DocumentTransaction
+    ) -> Callable[[ScanItem | ChipStep], AsyncGenerator[ScanItem | ChipStep, None] | None]:
         """What begins the chip's read: a zone that opens it."""
         chips = self.chips
 
-        def begin(piece: Piece | ChipStep) -> AsyncGenerator[Piece | ChipStep, None] | None:
-            if chips is None or not isinstance(piece, Zone) or transaction.mrz is None:
+        def begin(piece: ScanItem | ChipStep) -> AsyncGenerator[ScanItem | ChipStep, None] | None:
+            if chips is None or not isinstance(piece, MrzItem) or transaction.mrz is None:
                 return None
             return _steps(chips, transaction)
 
         return begin
 
 
-async def _steps(chips: ChipReader, transaction: Transaction) -> AsyncGenerator[Piece | ChipStep, None]:
+async def _steps(
+    chips: ChipReader, transaction: DocumentTransaction
+) -> AsyncGenerator[ScanItem | ChipStep, None]:
     """The chip's read; a slot that fails is a check that was not made, and ends nothing else."""
     read = False
     try:
@@ -204,32 +226,34 @@ async def _steps(chips: ChipReader, transaction: Transaction) -> AsyncGenerator[
                 read = read or isinstance(step, ChipResult)
                 yield step
     except LinkError as error:
-        yield Checked((not_read(error),))
+        yield ChecksItem((slot_failed_status(error),))
     else:
         if not read:
-            yield Checked(transaction.no_chip(chips.settings.expected).checks)
+            yield ChecksItem(transaction.on_no_chip(chips.settings.is_expected).checks)
 
 
-async def _until_gone(pieces: AsyncIterator[Piece]) -> AsyncGenerator[Piece | ChipStep, None]:
+async def _until_removed(pieces: AsyncIterator[ScanItem]) -> AsyncGenerator[ScanItem | ChipStep, None]:
     async for piece in pieces:
         yield piece
-        if isinstance(piece, Gone):
+        if isinstance(piece, RemovedItem):
             return
 
 
-def _observed(transaction: Transaction, piece: Piece | ChipStep) -> tuple[Observation | BadFrame, ...]:
+def _observed(
+    transaction: DocumentTransaction, piece: ScanItem | ChipStep
+) -> tuple[Observation | BadFrame, ...]:
     match piece:
-        case Zone(lines, wire):
-            return (transaction.zone(lines, wire=wire),)
-        case Picture(light, area, media_type, content):
-            return (transaction.image(light, area, media_type, content),)
-        case Checked(checks) if checks:
-            return (transaction.checked(checks),)
+        case MrzItem(lines, wire):
+            return (transaction.on_mrz(lines, wire=wire),)
+        case ImageItem(light, area, media_type, content):
+            return (transaction.on_image(light, area, media_type, content),)
+        case ChecksItem(checks) if checks:
+            return (transaction.on_checks(checks),)
         case ChipResult():
-            return (transaction.chip(piece),)
+            return (transaction.on_chip_result(piece),)
         case ChipProgress():
-            return (transaction.progress(piece),)
+            return (transaction.on_chip_progress(piece),)
         case BadFrame():
             return (piece,)
-        case Placed() | Gone() | Checked():
+        case PlacedItem() | RemovedItem() | ChecksItem():
             return ()

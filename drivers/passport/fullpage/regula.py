@@ -12,25 +12,30 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.http import json_decode as json_body
 from drivers.links.http.client import HttpLink, HttpSettings
 from drivers.links.link import LinkError
 from drivers.observation import Check, CheckGroup, Outcome, Weight
-from drivers.passport.fullpage.scan_items import Checked, Picture, Piece, Zone, unreadable
+from drivers.passport.fullpage.scan_items import ChecksItem, ImageItem, MrzItem, ScanItem, unreadable_response
 from drivers.passport.fullpage.vendor_checks import (
     B900_INK,
     UV_DULL_MRZ,
     UV_DULL_PAGE,
     UV_DULL_PHOTO,
-    merged,
-    optical,
+    merge_checks,
+    optical_check,
     vendor_word,
 )
 from drivers.passport.lines import split_lines
-from drivers.passport.observations import Area, Light
+from drivers.passport.observations import DocumentArea, IlluminationType
 
-LIGHTS = {Light.VISIBLE: 6, Light.INFRARED: 24, Light.ULTRAVIOLET: 128, Light.AXIAL: 3072}
+LIGHTS = {
+    IlluminationType.VISIBLE: 6,
+    IlluminationType.INFRARED: 24,
+    IlluminationType.ULTRAVIOLET: 128,
+    IlluminationType.AXIAL: 3072,
+}
 MRZ, AUTHENTICITY, STATUS, TEXT = 3, 20, 33, 36
 MRZ_STRINGS = 51
 MODEL_KNOWN = "optical.model_known"
@@ -78,37 +83,41 @@ class RegulaSettings(HttpSettings):
     )
 
 
-class Regula:
+class RegulaClient:
     """One server, ready to be asked."""
 
     def __init__(self, settings: RegulaSettings, link: HttpLink) -> None:
         self._settings = settings
         self._link = link
 
-    async def examine(self, pictures: Sequence[Picture], *, zone_known: bool) -> list[Piece]:
+    async def examine(self, pictures: Sequence[ImageItem], *, zone_known: bool) -> list[ScanItem]:
         """What the server finds. A server that fails is a check that did not run: the reader reads on."""
-        pages = [picture for picture in pictures if picture.area is Area.PAGE and picture.light in LIGHTS]
+        pages = [
+            picture for picture in pictures if picture.area is DocumentArea.PAGE and picture.light in LIGHTS
+        ]
         if not pages:
             return []
         try:
-            answer = await self._link.ask(
+            answer = await self._link.request(
                 "POST",
                 "/api/process",
-                body=request(pages, self._settings.scenario),
+                body=process_request(pages, self._settings.scenario),
                 limit_bytes=32 * 1024 * 1024,
             )
         except LinkError as error:
-            return [Checked((_model("server_lost", Outcome.ABORTED, f"{error.text} {error.how}".rstrip()),))]
-        pieces = read(answer.body, self._settings.zero_means)
-        return [piece for piece in pieces if not (zone_known and isinstance(piece, Zone))]
+            return [
+                ChecksItem((_model("server_lost", Outcome.ABORTED, f"{error.text} {error.how}".rstrip()),))
+            ]
+        pieces = parse_response(answer.body, self._settings.zero_means)
+        return [piece for piece in pieces if not (zone_known and isinstance(piece, MrzItem))]
 
 
-async def regula(settings: RegulaSettings | None, links: Links) -> Regula | None:
+async def open_regula(settings: RegulaSettings | None, links: LinkFactory) -> RegulaClient | None:
     """Prepare to ask the server that is configured. That it is not there yet keeps no reader from reading."""
-    return None if settings is None else Regula(settings, await links.http(settings))
+    return None if settings is None else RegulaClient(settings, await links.http(settings))
 
 
-def request(pages: Iterable[Picture], scenario: str) -> dict[str, Any]:
+def process_request(pages: Iterable[ImageItem], scenario: str) -> dict[str, Any]:
     """The body of a question about the images of one page."""
     return {
         "processParam": {"scenario": scenario, "resultTypeOutput": [MRZ, AUTHENTICITY, STATUS, TEXT]},
@@ -123,21 +132,21 @@ def request(pages: Iterable[Picture], scenario: str) -> dict[str, Any]:
     }
 
 
-def read(body: bytes, zero_means: Literal["aborted", "failed"] = "aborted") -> list[Piece]:
+def parse_response(body: bytes, zero_means: Literal["aborted", "failed"] = "aborted") -> list[ScanItem]:
     """What an answer says: the zone, if there is one, and every check that was made."""
     try:
-        answer = json_body.parsed(body)
+        answer = json_body.decode(body)
         containers = [c for c in answer["ContainerList"]["List"] if isinstance(c, dict)]
     except (ValueError, KeyError, TypeError):
-        return [unreadable(body), Checked((_model("answer_unreadable", Outcome.ABORTED),))]
+        return [unreadable_response(body), ChecksItem((_model("answer_unreadable", Outcome.ABORTED),))]
     zero = Outcome(zero_means)
     lines = next((found for container in containers if (found := _lines(container))), ())
     authentic = [check for container in containers for check in _authenticity(container, zero)]
     status = [check for container in containers for check in _status(container)]
     if answer.get("ProcessingFinished") == 2:
         status.append(_model("server_timeout", Outcome.ABORTED))
-    checks = merged(authentic, status)
-    return [*((Zone(lines),) if lines else ()), *((Checked(checks),) if checks else ())]
+    checks = merge_checks(authentic, status)
+    return [*((MrzItem(lines),) if lines else ()), *((ChecksItem(checks),) if checks else ())]
 
 
 def _lines(container: Mapping[str, Any]) -> tuple[str, ...]:
@@ -185,7 +194,7 @@ def _element(element: object, group: Mapping[str, Any], zero: Outcome) -> Check 
         case _:
             outcome = Outcome.UNDETERMINED
     word = _DIAGNOSES.get(diagnosis, diagnosis) if isinstance(diagnosis, int) else None
-    return optical(
+    return optical_check(
         _code(kind, element.get("ElementType"), element.get("LightIndex")),
         outcome,
         vendor_code=result if isinstance(diagnosis, int) and diagnosis in _NO_DIAGNOSIS else word,
@@ -209,9 +218,10 @@ def _code(kind: object, element: object, light: object) -> str:
         case 2:
             return B900_INK
         case 4:
-            return {LIGHTS[Light.INFRARED]: "ir_ab_is", LIGHTS[Light.ULTRAVIOLET]: "uv_lu_is"}.get(
-                _int(light), "vi_ab_is"
-            )
+            return {
+                LIGHTS[IlluminationType.INFRARED]: "ir_ab_is",
+                LIGHTS[IlluminationType.ULTRAVIOLET]: "uv_lu_is",
+            }.get(_int(light), "vi_ab_is")
         case 16:
             return "uv_lu_fi"
         case 32:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from drivers.driver import BadFrame
 from drivers.links.framing import MALFORMED
 from drivers.observation import Check
-from drivers.passport.observations import Area, Light
+from drivers.passport.observations import DocumentArea, IlluminationType
 
-KEPT_BYTES = 4096
+RAW_EXCERPT_BYTES = 4096
 """So much of what could not be read is kept for the technician."""
 # The first bytes of what readers send: JFIF/EXIF, PNG, BMP, TIFF in both orders, JP2 and a bare JPEG 2000.
 _BEGINNINGS: Mapping[bytes, str] = {
@@ -23,7 +23,7 @@ _BEGINNINGS: Mapping[bytes, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
+class MrzItem:
     """Lines were read from the page, as the reader has them."""
 
     lines: tuple[str, ...]
@@ -31,43 +31,43 @@ class Zone:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageItem:
     """An image of the page or of a part of it."""
 
-    light: Light
-    area: Area
+    light: IlluminationType
+    area: DocumentArea
     media_type: str
     content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class ChecksItem:
     """Checks that the service made."""
 
     checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedItem:
     """A document lies there: said by services that wait for one by themselves."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RemovedItem:
     """The document was taken away before everything was told."""
 
 
-Piece = Zone | Picture | Checked | Placed | Gone | BadFrame
+ScanItem = MrzItem | ImageItem | ChecksItem | PlacedItem | RemovedItem | BadFrame
 
 
-def picture(light: Light, area: Area, content: bytes) -> Picture | BadFrame:
+def image_item(light: IlluminationType, area: DocumentArea, content: bytes) -> ImageItem | BadFrame:
     """An image from its bytes; what they are is read from them, for services say it wrong."""
     for beginning, media_type in _BEGINNINGS.items():
         if content.startswith(beginning):
-            return Picture(light, area, media_type, content)
-    return unreadable(content)
+            return ImageItem(light, area, media_type, content)
+    return unreadable_response(content)
 
 
-def unreadable(wire: bytes) -> BadFrame:
+def unreadable_response(wire: bytes) -> BadFrame:
     """Bytes that mean nothing to us."""
-    return BadFrame(MALFORMED, wire[:KEPT_BYTES])
+    return BadFrame(MALFORMED, wire[:RAW_EXCERPT_BYTES])

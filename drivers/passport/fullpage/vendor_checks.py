@@ -46,7 +46,7 @@ _RANK = (
 )
 
 
-class Words(Settings):
+class OutcomeWords(Settings):
     """What a vendor's words mean. Case, spaces and punctuation do not count. Others are `undetermined`."""
 
     successful: tuple[str, ...] = Field(
@@ -94,12 +94,12 @@ class Words(Settings):
         return Outcome.UNDETERMINED
 
 
-def optical_id(code: str) -> str:
+def optical_check_id(code: str) -> str:
     """The identifier of the check with a generic code."""
     return f"optical.{code}"
 
 
-def optical(
+def optical_check(
     code: str,
     outcome: Outcome,
     *,
@@ -110,7 +110,7 @@ def optical(
     """An optical check with its generic code, if it is one the guideline knows."""
     reason = reason or _REASONS.get(outcome)
     return Check(
-        id=optical_id(code),
+        id=optical_check_id(code),
         group=CheckGroup.OPTICAL,
         outcome=outcome,
         # A page without the feature has nothing to fail.
@@ -122,11 +122,11 @@ def optical(
     )
 
 
-def from_word(code: str, word: object, words: Words) -> Check:
+def check_from_word(code: str, word: object, words: OutcomeWords) -> Check:
     """The check that a vendor's word stands for."""
     outcome = words.outcome(word)
     unknown = "vendor_word_unknown" if outcome is Outcome.UNDETERMINED else None
-    return optical(code, outcome, vendor_code=word, reason=unknown)
+    return optical_check(code, outcome, vendor_code=word, reason=unknown)
 
 
 def vendor_word(word: object) -> str | None:
@@ -138,7 +138,7 @@ def vendor_word(word: object) -> str | None:
     return None
 
 
-def merged(*groups: Iterable[Check]) -> tuple[Check, ...]:
+def merge_checks(*groups: Iterable[Check]) -> tuple[Check, ...]:
     """One check an identifier: of several results for it, the one that says most against the document."""
     worst: dict[str, Check] = {}
     for check in chain(*groups):

@@ -4,18 +4,18 @@ Source: ICAO Doc 9303, parts 3 to 7, and the issuers in `profiles` that depart f
 """
 
 from drivers.passport.mrz.check_digit import check_digit
-from drivers.passport.mrz.checks import checks
+from drivers.passport.mrz.checks import mrz_checks
 from drivers.passport.mrz.codes import CODES
 from drivers.passport.mrz.generator import Holder, LongNumberDigit, TravelDocument, generate
 from drivers.passport.mrz.model import (
-    Deviation,
     DeviationCode,
     DigitCheck,
     DigitResult,
-    Format,
     Mrz,
     MrzDate,
-    Profile,
+    MrzDeviation,
+    MrzFormat,
+    MrzProfile,
     Sex,
 )
 from drivers.passport.mrz.names import Truncation
@@ -24,23 +24,23 @@ from drivers.passport.mrz.transliteration import Language, transliterate
 
 __all__ = [
     "CODES",
-    "Deviation",
     "DeviationCode",
     "DigitCheck",
     "DigitResult",
-    "Format",
     "Holder",
     "Language",
     "LongNumberDigit",
     "Mrz",
     "MrzDate",
-    "Profile",
+    "MrzDeviation",
+    "MrzFormat",
+    "MrzProfile",
     "Sex",
     "TravelDocument",
     "Truncation",
     "check_digit",
-    "checks",
     "generate",
+    "mrz_checks",
     "parse",
     "transliterate",
 ]

@@ -14,7 +14,7 @@ _FIELD_WORDS = {
 }
 
 
-def checks(mrz: Mrz | None, today: date) -> tuple[Check, ...]:
+def mrz_checks(mrz: Mrz | None, today: date) -> tuple[Check, ...]:
     """Make the checks that need the zone and the calendar only, always the same ones in the same order."""
     return check_digits(mrz), not_expired(mrz, today)
 
@@ -42,7 +42,7 @@ def not_expired(mrz: Mrz | None, today: date) -> Check:
     """Compare the last day of validity with today; that day itself is still valid."""
     if mrz is None:
         return _expiry(Outcome.NOT_SUPPORTED, "no_mrz", "There is no machine readable zone.")
-    if mrz.expiry_date is None or not mrz.expiry_date.stated:
+    if mrz.expiry_date is None or not mrz.expiry_date.is_stated:
         return _expiry(Outcome.NOT_SUPPORTED, "no_expiry", "This document states no date of expiry.")
     last_day = mrz.expiry_date.as_date()
     if last_day is None:

@@ -9,8 +9,8 @@ from datetime import date
 from enum import StrEnum
 
 from drivers.passport.mrz.check_digit import check_digit
-from drivers.passport.mrz.layouts import MRV_A, MRV_B, TD1, TD2, TD3, Layout
-from drivers.passport.mrz.model import Format, Sex
+from drivers.passport.mrz.layouts import MRV_A, MRV_B, TD1, TD2, TD3, MrzLayout
+from drivers.passport.mrz.model import MrzFormat, Sex
 from drivers.passport.mrz.names import Truncation, name_field
 from drivers.passport.mrz.transliteration import Language, transliterate
 
@@ -46,7 +46,7 @@ class Holder:
 class TravelDocument:
     """What is printed on a document, before it is laid out."""
 
-    format: Format
+    format: MrzFormat
     document_code: str
     issuer: str
     document_number: str
@@ -91,7 +91,7 @@ def generate(
     width = layout.name.stop - layout.name.start
     name = name_field(primary, secondary, width, truncation, component_length)
     _put(page, layout.name, "name", name)
-    is_visa = document.format in {Format.MRV_A, Format.MRV_B}
+    is_visa = document.format in {MrzFormat.MRV_A, MrzFormat.MRV_B}
     if is_visa != document.document_code.startswith("V"):
         raise ValueError("the code of a visa, and of nothing else, starts with V")
     number_has_digit = _put_number(page, layout, document, long_number)
@@ -104,7 +104,7 @@ def generate(
 
 
 def _put_number(
-    page: list[str], layout: Layout, document: TravelDocument, long_number: LongNumberDigit
+    page: list[str], layout: MrzLayout, document: TravelDocument, long_number: LongNumberDigit
 ) -> bool:
     """Print number and optional data, and tell whether the number has its digit in the usual place.
 
@@ -133,7 +133,7 @@ def _put_number(
     return not is_long
 
 
-def _put_digits(page: list[str], layout: Layout, number_has_digit: bool) -> None:
+def _put_digits(page: list[str], layout: MrzLayout, number_has_digit: bool) -> None:
     """Print every digit, the composite last because it sums the others."""
     for digit in layout.digits:
         summed = "".join("".join(page[place]) for place in digit.readings[0])

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from drivers.passport.mrz.model import Deviation, Format, Profile
+from drivers.passport.mrz.model import MrzDeviation, MrzFormat, MrzProfile
 
-Reading = tuple[slice, ...]
+DigitReading = tuple[slice, ...]
 """What one check digit sums, piece after piece."""
 
 # What each kind of field may hold, and what a reader is known to take its characters for.
@@ -21,12 +21,12 @@ _LOOSE = {**dict.fromkeys(_CLEAN, "."), "digit": "[0-9<OQDILZSBG]", "code": "[A-
 
 
 @dataclass(frozen=True, slots=True)
-class Digit:
+class CheckDigitLayout:
     """One check digit: the field it protects, its place, and every reading of what it sums."""
 
     field: str
     at: int
-    readings: tuple[Reading, ...]
+    readings: tuple[DigitReading, ...]
     blank: bool = False
     """A filler will do as well as 0 when the field is empty (TD3 optional data)."""
     free: bool = False
@@ -34,11 +34,11 @@ class Digit:
 
 
 @dataclass(frozen=True)
-class Layout:
+class MrzLayout:
     """A format as one issuer, or the standard, uses it."""
 
-    format: Format
-    profile: Profile
+    format: MrzFormat
+    profile: MrzProfile
     lengths: tuple[int, ...]
     marks: re.Pattern[str]
     """What the joined lines start with when this layout applies."""
@@ -46,7 +46,7 @@ class Layout:
     issuer: slice
     number: slice
     name: slice
-    digits: tuple[Digit, ...]
+    digits: tuple[CheckDigitLayout, ...]
     given_names: slice | None = None
     """Where given names have a field of their own."""
     nationality: slice | None = None
@@ -62,15 +62,15 @@ class Layout:
     """Names may come with single fillers only, given names first."""
     name_digits: bool = False
     """Digits in names are this issuer's letters."""
-    notes: tuple[Deviation, ...] = ()
+    notes: tuple[MrzDeviation, ...] = ()
 
     @cached_property
-    def clean(self) -> re.Pattern[str]:
+    def strict_pattern(self) -> re.Pattern[str]:
         """Match joined lines in which every place holds what it may."""
         return self._pattern(_CLEAN)
 
     @cached_property
-    def loose(self) -> re.Pattern[str]:
+    def tolerant_pattern(self) -> re.Pattern[str]:
         """Match joined lines that have this layout's shape, misread characters included."""
         return self._pattern(_LOOSE)
 
@@ -103,13 +103,13 @@ class Layout:
 
 
 def two_lines(
-    format_: Format, marks: str, width: int, optional_end: int, digits: tuple[Digit, ...]
-) -> Layout:
+    format_: MrzFormat, marks: str, width: int, optional_end: int, digits: tuple[CheckDigitLayout, ...]
+) -> MrzLayout:
     """Lay out TD3, TD2 and both visas, which differ in width and in what follows the date of expiry."""
     w = width
-    return Layout(
+    return MrzLayout(
         format=format_,
-        profile=Profile.ICAO,
+        profile=MrzProfile.ICAO,
         lengths=(w, w),
         marks=re.compile(marks),
         code=slice(0, 2),
@@ -121,32 +121,34 @@ def two_lines(
         sex=w + 20,
         expiry=slice(w + 21, w + 27),
         optional=(slice(w + 28, w + optional_end),),
-        long_number=slice(w + 28, w + optional_end) if format_ is Format.TD2 else None,
+        long_number=slice(w + 28, w + optional_end) if format_ is MrzFormat.TD2 else None,
         digits=(
-            Digit("document_number", w + 9, ((slice(w, w + 9),),)),
-            Digit("birth_date", w + 19, ((slice(w + 13, w + 19),),)),
-            Digit("expiry_date", w + 27, ((slice(w + 21, w + 27),),)),
+            CheckDigitLayout("document_number", w + 9, ((slice(w, w + 9),),)),
+            CheckDigitLayout("birth_date", w + 19, ((slice(w + 13, w + 19),),)),
+            CheckDigitLayout("expiry_date", w + 27, ((slice(w + 21, w + 27),),)),
             *digits,
         ),
     )
 
 
-def composite(width: int, end: int) -> Digit:
+def composite_digit(width: int, end: int) -> CheckDigitLayout:
     """Lay out the composite digit of a two-line format: the second line without nationality and sex."""
     w = width
-    return Digit("composite", w + end, ((slice(w, w + 10), slice(w + 13, w + 20), slice(w + 21, w + end)),))
+    return CheckDigitLayout(
+        "composite", w + end, ((slice(w, w + 10), slice(w + 13, w + 20), slice(w + 21, w + end)),)
+    )
 
 
-TD3_OPTIONAL = Digit("optional_data", 86, ((slice(72, 86),),), blank=True)
-TD3 = two_lines(Format.TD3, "[^V]", 44, 42, (TD3_OPTIONAL, composite(44, 43)))
-TD2 = two_lines(Format.TD2, "[^V]", 36, 35, (composite(36, 35),))
-MRV_A = two_lines(Format.MRV_A, "V", 44, 44, ())
-MRV_B = two_lines(Format.MRV_B, "V", 36, 36, ())
+TD3_OPTIONAL = CheckDigitLayout("optional_data", 86, ((slice(72, 86),),), blank=True)
+TD3 = two_lines(MrzFormat.TD3, "[^V]", 44, 42, (TD3_OPTIONAL, composite_digit(44, 43)))
+TD2 = two_lines(MrzFormat.TD2, "[^V]", 36, 35, (composite_digit(36, 35),))
+MRV_A = two_lines(MrzFormat.MRV_A, "V", 44, 44, ())
+MRV_B = two_lines(MrzFormat.MRV_B, "V", 36, 36, ())
 
-TD1_COMPOSITE: Reading = (slice(5, 30), slice(30, 37), slice(38, 45), slice(48, 59))
-TD1 = Layout(
-    format=Format.TD1,
-    profile=Profile.ICAO,
+TD1_COMPOSITE: DigitReading = (slice(5, 30), slice(30, 37), slice(38, 45), slice(48, 59))
+TD1 = MrzLayout(
+    format=MrzFormat.TD1,
+    profile=MrzProfile.ICAO,
     lengths=(30, 30, 30),
     marks=re.compile(""),
     code=slice(0, 2),
@@ -160,10 +162,10 @@ TD1 = Layout(
     optional=(slice(15, 30), slice(48, 59)),
     long_number=slice(15, 30),
     digits=(
-        Digit("document_number", 14, ((slice(5, 14),),)),
-        Digit("birth_date", 36, ((slice(30, 36),),)),
-        Digit("expiry_date", 44, ((slice(38, 44),),)),
-        Digit("composite", 59, (TD1_COMPOSITE,)),
+        CheckDigitLayout("document_number", 14, ((slice(5, 14),),)),
+        CheckDigitLayout("birth_date", 36, ((slice(30, 36),),)),
+        CheckDigitLayout("expiry_date", 44, ((slice(38, 44),),)),
+        CheckDigitLayout("composite", 59, (TD1_COMPOSITE,)),
     ),
 )
 ICAO = (TD1, TD2, TD3, MRV_A, MRV_B)

@@ -4,10 +4,10 @@ from datetime import date
 
 from pydantic import Field
 
-from drivers.observation import Part, Term
+from drivers.observation import DataModel, OpenEnum
 
 
-class Format(Term):
+class MrzFormat(OpenEnum):
     """How the lines are laid out."""
 
     TD1 = "td1"
@@ -29,7 +29,7 @@ class Format(Term):
     UNKNOWN = "unknown"
 
 
-class Profile(Term):
+class MrzProfile(OpenEnum):
     """By whose rules the fields were read: the standard's, or those of an issuer that departs from it."""
 
     ICAO = "icao"
@@ -44,7 +44,7 @@ class Profile(Term):
     UNKNOWN = "unknown"
 
 
-class Sex(Term):
+class Sex(OpenEnum):
     """The holder's sex as printed."""
 
     MALE = "M"
@@ -57,7 +57,7 @@ class Sex(Term):
     """Printed as something else, or misread."""
 
 
-class DigitResult(Term):
+class DigitResult(OpenEnum):
     """What came of one check digit."""
 
     OK = "ok"
@@ -69,7 +69,7 @@ class DigitResult(Term):
     UNKNOWN = "unknown"
 
 
-class DeviationCode(Term):
+class DeviationCode(OpenEnum):
     """How a zone departs from Doc 9303, or a reading from what can have been printed."""
 
     LINES_SWAPPED = "lines_swapped"
@@ -92,7 +92,7 @@ class DeviationCode(Term):
     UNKNOWN = "unknown"
 
 
-class MrzDate(Part):
+class MrzDate(DataModel):
     """A date of two-digit years, of which parts may be unknown (9303-3, section 4.8)."""
 
     raw: str = Field(description="As printed: YYMMDD, fillers for what is unknown.", examples=["740812"])
@@ -115,15 +115,15 @@ class MrzDate(Part):
             return None
 
     @property
-    def stated(self) -> bool:
+    def is_stated(self) -> bool:
         """Tell whether anything but fillers is printed."""
         return self.raw.strip("<") != ""
 
 
-class DigitCheck(Part):
+class DigitCheck(DataModel):
     """One check digit of the zone."""
 
-    shown = frozenset({"field", "result"})
+    unredacted_fields = frozenset({"field", "result"})
 
     field: str = Field(description="The field it protects.", examples=["document_number"])
     printed: str = Field(description="The character in the digit's place.", examples=["6"])
@@ -135,10 +135,10 @@ class DigitCheck(Part):
     result: DigitResult = Field(description="What came of the comparison.", examples=["ok"])
 
 
-class Deviation(Part):
+class MrzDeviation(DataModel):
     """Something noted about the zone. Nothing is ever repaired for it."""
 
-    shown = frozenset({"code", "field"})
+    unredacted_fields = frozenset({"code", "field"})
 
     code: DeviationCode = Field(description="What it is.", examples=["lines_swapped"])
     field: str | None = Field(None, description="The field concerned, if it is one.", examples=["birth_date"])
@@ -148,15 +148,15 @@ class Deviation(Part):
     )
 
 
-class Mrz(Part):
+class Mrz(DataModel):
     """A machine readable zone as read. Fillers are taken off the ends; nothing else is changed."""
 
-    shown = frozenset(
+    unredacted_fields = frozenset(
         {"format", "profile", "document_code", "issuer", "name_truncated", "digits", "deviations"}
     )
 
-    format: Format = Field(description="How the lines are laid out.", examples=["td3"])
-    profile: Profile = Field(description="By whose rules the fields were read.", examples=["icao"])
+    format: MrzFormat = Field(description="How the lines are laid out.", examples=["td3"])
+    profile: MrzProfile = Field(description="By whose rules the fields were read.", examples=["icao"])
     lines: tuple[str, ...] = Field(
         description="The lines as read, in the order they came.",
         examples=[
@@ -214,7 +214,7 @@ class Mrz(Part):
         description="Every check digit of the layout.",
         examples=[[{"field": "document_number", "printed": "6", "expected": ["6"], "result": "ok"}]],
     )
-    deviations: tuple[Deviation, ...] = Field(
+    deviations: tuple[MrzDeviation, ...] = Field(
         (),
         description="What was noted about the zone.",
         examples=[[]],

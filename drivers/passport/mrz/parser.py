@@ -11,21 +11,21 @@ from itertools import accumulate, islice, pairwise, permutations
 from drivers.passport.mrz.check_digit import check_digit, foreign_characters
 from drivers.passport.mrz.codes import CODES
 from drivers.passport.mrz.dates import birth_date, expiry_date
-from drivers.passport.mrz.layouts import Digit, Layout
+from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import (
-    Deviation,
     DeviationCode,
     DigitCheck,
     DigitResult,
     Mrz,
     MrzDate,
+    MrzDeviation,
     Sex,
 )
 from drivers.passport.mrz.profiles import LAYOUTS
 
 _LONGEST_LINE = 128  # 90 characters in one line, and some white space of the reader
 _MOST_LINES = 8  # three, and blank ones between them
-_BY_LENGTHS: dict[tuple[int, ...], tuple[Layout, ...]] = {
+_BY_LENGTHS: dict[tuple[int, ...], tuple[MrzLayout, ...]] = {
     lengths: tuple(layout for layout in LAYOUTS if layout.lengths == lengths)
     for lengths in {layout.lengths for layout in LAYOUTS}
 }
@@ -39,35 +39,35 @@ _TAKEN_FOR = {
 }
 _FOREIGN_SHARE = 4  # one character in four that no zone has, and it is not one
 
-_SWAPPED = Deviation(
+_SWAPPED = MrzDeviation(
     code=DeviationCode.LINES_SWAPPED, text="The lines came in another order than they are printed."
 )
-_JOINED_NOTE = Deviation(code=DeviationCode.LINES_JOINED, text="The lines came as one, without breaks.")
-_LONG_FILLER = Deviation(
+_JOINED_NOTE = MrzDeviation(code=DeviationCode.LINES_JOINED, text="The lines came as one, without breaks.")
+_LONG_FILLER = MrzDeviation(
     code=DeviationCode.LONG_NUMBER_FILLER,
     field="document_number",
     text="The digit of the long number counts the filler in its place, which Doc 9303-5 leaves out.",
 )
-_FREE = Deviation(
+_FREE = MrzDeviation(
     code=DeviationCode.OPTIONAL_FREE,
     field="optional_data",
     text="The issuer keeps a number of its own here, without a check digit.",
 )
-_SEX_X = Deviation(
+_SEX_X = MrzDeviation(
     code=DeviationCode.SEX_X, field="sex", text="X is printed where the standard has a filler."
 )
-_UNMARKED = Deviation(
+_UNMARKED = MrzDeviation(
     code=DeviationCode.SURNAME_UNMARKED,
     field="name",
     text="Names follow each other with single fillers, given names first: the surname is not marked off.",
 )
-_NATIONAL_LETTERS = Deviation(
+_NATIONAL_LETTERS = MrzDeviation(
     code=DeviationCode.NAME_DIGITS, field="name", text="Digits stand for national letters; kept as printed."
 )
-_SEPARATORS = Deviation(
+_SEPARATORS = MrzDeviation(
     code=DeviationCode.NAME_SEPARATORS, field="name", text="The name is divided by fillers more than once."
 )
-_NO_PRIMARY = Deviation(
+_NO_PRIMARY = MrzDeviation(
     code=DeviationCode.PRIMARY_MISSING, field="name", text="The name starts with fillers: no primary part."
 )
 
@@ -80,7 +80,7 @@ def parse(lines: Sequence[str], today: date) -> Mrz | None:
     kept = _text_lines(lines)
     if kept is None:
         return None
-    notes: list[Deviation] = []
+    notes: list[MrzDeviation] = []
     pieces = tuple(line.strip() for line in kept)
     if len(pieces) == 1 and (lengths := _JOINED.get(len(pieces[0]))):
         ends = accumulate(lengths, initial=0)
@@ -108,7 +108,7 @@ def _text_lines(lines: Iterable[str]) -> tuple[str, ...] | None:
     return tuple(kept) if kept else None
 
 
-def _recognise(pieces: tuple[str, ...]) -> tuple[Layout, str, bool, bool] | None:
+def _recognise(pieces: tuple[str, ...]) -> tuple[MrzLayout, str, bool, bool] | None:
     """Find layout, joined text, whether it is clean and whether the order was right.
 
     The order as read wins unless another one makes better sense: a clean order over one with misread
@@ -116,7 +116,7 @@ def _recognise(pieces: tuple[str, ...]) -> tuple[Layout, str, bool, bool] | None
     """
     text = "".join(pieces)
     layout = _layout(pieces, text)
-    if layout is not None and layout.clean.fullmatch(text):
+    if layout is not None and layout.strict_pattern.fullmatch(text):
         return layout, text, True, True
     if len(pieces) > 3 or foreign_characters(text) * _FOREIGN_SHARE > len(text):
         return None
@@ -126,12 +126,12 @@ def _recognise(pieces: tuple[str, ...]) -> tuple[Layout, str, bool, bool] | None
         if (candidate := _layout(order, joined)) is not None:
             others.append((candidate, joined))
     for candidate, joined in others:
-        if candidate.clean.fullmatch(joined):
+        if candidate.strict_pattern.fullmatch(joined):
             return candidate, joined, True, False
-    if layout is not None and layout.loose.fullmatch(text):
+    if layout is not None and layout.tolerant_pattern.fullmatch(text):
         return layout, text, False, True
     for candidate, joined in others:
-        if candidate.loose.fullmatch(joined):
+        if candidate.tolerant_pattern.fullmatch(joined):
             return candidate, joined, False, False
     # Dates beyond recognition: what remains is a first line with a code of a document and of an issuer.
     if layout is not None and "<" in text and text[layout.issuer].rstrip("<") in CODES:
@@ -139,7 +139,7 @@ def _recognise(pieces: tuple[str, ...]) -> tuple[Layout, str, bool, bool] | None
     return None
 
 
-def _layout(pieces: tuple[str, ...], text: str) -> Layout | None:
+def _layout(pieces: tuple[str, ...], text: str) -> MrzLayout | None:
     """Choose by number and length of lines, then by what they start with."""
     for layout in _BY_LENGTHS.get(tuple(map(len, pieces)), ()):
         if layout.marks.match(text):
@@ -147,7 +147,7 @@ def _layout(pieces: tuple[str, ...], text: str) -> Layout | None:
     return None
 
 
-def _slips(layout: Layout, text: str) -> list[Deviation]:
+def _slips(layout: MrzLayout, text: str) -> list[MrzDeviation]:
     """Name every field with a character that its place cannot have."""
     slips = []
     for field, place, kind in layout.fields:
@@ -155,7 +155,7 @@ def _slips(layout: Layout, text: str) -> list[Deviation]:
         wrong = {character for character in text[place] if character not in allowed}
         if wrong and wrong <= _TAKEN_FOR.get(kind, frozenset()):
             slips.append(
-                Deviation(
+                MrzDeviation(
                     code=DeviationCode.OCR_SLIP,
                     field=field,
                     text="Holds what a reader takes for another character, such as O for 0.",
@@ -163,7 +163,7 @@ def _slips(layout: Layout, text: str) -> list[Deviation]:
             )
         elif wrong:
             slips.append(
-                Deviation(
+                MrzDeviation(
                     code=DeviationCode.WRONG_CHARACTER,
                     field=field,
                     text="Holds a character that cannot stand in this field.",
@@ -181,7 +181,9 @@ _ALLOWED = {
 }
 
 
-def _read(layout: Layout, text: str, lines: tuple[str, ...], today: date, notes: list[Deviation]) -> Mrz:
+def _read(
+    layout: MrzLayout, text: str, lines: tuple[str, ...], today: date, notes: list[MrzDeviation]
+) -> Mrz:
     """Read every field of a layout."""
     number, optional, long_check = _number(layout, text, notes)
     issuer = text[layout.issuer].rstrip("<")
@@ -205,7 +207,7 @@ def _read(layout: Layout, text: str, lines: tuple[str, ...], today: date, notes:
     for field, value in (("birth_date", birth), ("expiry_date", expiry)):
         if value is not None and _impossible(value):
             notes.append(
-                Deviation(code=DeviationCode.DATE_INVALID, field=field, text="There is no such day.")
+                MrzDeviation(code=DeviationCode.DATE_INVALID, field=field, text="There is no such day.")
             )
     digits = []
     for digit in layout.digits:
@@ -239,7 +241,7 @@ def _read(layout: Layout, text: str, lines: tuple[str, ...], today: date, notes:
 
 
 def _number(
-    layout: Layout, text: str, notes: list[Deviation]
+    layout: MrzLayout, text: str, notes: list[MrzDeviation]
 ) -> tuple[str, tuple[str, ...], DigitCheck | None]:
     """Read the document number, which a card may continue in its optional data (9303-5, note j).
 
@@ -271,7 +273,7 @@ def _stripped(fields: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(field.rstrip("<") for field in fields)
 
 
-def _check(digit: Digit, text: str) -> DigitCheck:
+def _check(digit: CheckDigitLayout, text: str) -> DigitCheck:
     """Compare one digit with what its readings give."""
     printed = text[digit.at]
     reading = digit.readings[0]
@@ -300,7 +302,7 @@ def _compare(printed: str, expected: tuple[str, ...]) -> DigitResult:
     return DigitResult.FAILED
 
 
-def _name(layout: Layout, text: str, notes: list[Deviation]) -> tuple[str, str, bool]:
+def _name(layout: MrzLayout, text: str, notes: list[MrzDeviation]) -> tuple[str, str, bool]:
     """Divide the name: primary identifier, two fillers, secondary identifier (9303-3, section 4.6)."""
     field = text[layout.name]
     # A letter in the last place says that the name may have been cut (9303-4 to -7, section 4.2.3).
@@ -330,7 +332,7 @@ def _impossible(value: MrzDate) -> bool:
     return len(value.raw) == 6 and value.raw.isdecimal() and value.as_date() is None
 
 
-def _unknown_code(code: DeviationCode, field: str) -> Deviation:
-    return Deviation(
+def _unknown_code(code: DeviationCode, field: str) -> MrzDeviation:
+    return MrzDeviation(
         code=code, field=field, text="The code is neither in ISO 3166-1 nor in Doc 9303-3, section 5."
     )

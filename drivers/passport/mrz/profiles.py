@@ -10,14 +10,22 @@ numbers need no profile: both readings of 9303-5 are accepted from anyone.
 import re
 from dataclasses import replace
 
-from drivers.passport.mrz.layouts import ICAO, TD1, TD1_COMPOSITE, TD3, TD3_OPTIONAL, Digit, Layout
-from drivers.passport.mrz.model import Deviation, DeviationCode, Format, Profile
+from drivers.passport.mrz.layouts import (
+    ICAO,
+    TD1,
+    TD1_COMPOSITE,
+    TD3,
+    TD3_OPTIONAL,
+    CheckDigitLayout,
+    MrzLayout,
+)
+from drivers.passport.mrz.model import DeviationCode, MrzDeviation, MrzFormat, MrzProfile
 
 # Until August 2021. The surname has line 1, the given names a field of their own; number = year and month
 # of issue, department, serial number. There is no date of expiry. The composite sums both lines.
-FRA_ID = Layout(
-    format=Format.FRA_ID,
-    profile=Profile.FRA_ID,
+FRA_ID = MrzLayout(
+    format=MrzFormat.FRA_ID,
+    profile=MrzProfile.FRA_ID,
     lengths=(36, 36),
     marks=re.compile("IDFRA"),
     code=slice(0, 2),
@@ -30,16 +38,16 @@ FRA_ID = Layout(
     birth=slice(63, 69),
     sex=70,
     digits=(
-        Digit("document_number", 48, ((slice(36, 48),),)),
-        Digit("birth_date", 69, ((slice(63, 69),),)),
-        Digit("composite", 71, ((slice(0, 71),),)),
+        CheckDigitLayout("document_number", 48, ((slice(36, 48),),)),
+        CheckDigitLayout("birth_date", 69, ((slice(63, 69),),)),
+        CheckDigitLayout("composite", 71, ((slice(0, 71),),)),
     ),
 )
 
 # Both digits sum from the first character of the line, document code included.
-FRA_LICENCE = Layout(
-    format=Format.FRA_LICENCE,
-    profile=Profile.FRA_LICENCE,
+FRA_LICENCE = MrzLayout(
+    format=MrzFormat.FRA_LICENCE,
+    profile=MrzProfile.FRA_LICENCE,
     lengths=(30,),
     marks=re.compile("D1FRA"),
     code=slice(0, 2),
@@ -48,15 +56,15 @@ FRA_LICENCE = Layout(
     expiry=slice(15, 21),
     name=slice(21, 29),
     digits=(
-        Digit("document_number", 14, ((slice(0, 14),),)),
-        Digit("composite", 29, ((slice(0, 29),),)),
+        CheckDigitLayout("document_number", 14, ((slice(0, 14),),)),
+        CheckDigitLayout("composite", 29, ((slice(0, 29),),)),
     ),
 )
 
 # Line 1 is the number of the blank with a letter for the language. No digit anywhere.
-CHE_LICENCE = Layout(
-    format=Format.CHE_LICENCE,
-    profile=Profile.CHE_LICENCE,
+CHE_LICENCE = MrzLayout(
+    format=MrzFormat.CHE_LICENCE,
+    profile=MrzProfile.CHE_LICENCE,
     lengths=(9, 30, 30),
     marks=re.compile(".{9}FACHE"),
     code=slice(9, 11),
@@ -69,12 +77,12 @@ CHE_LICENCE = Layout(
 )
 
 _KENYAN_NOTES = (
-    Deviation(
+    MrzDeviation(
         code=DeviationCode.NUMBER_UNNAMED,
         field="second_number",
         text="Two numbers are printed; public sources differ on which is the identity number.",
     ),
-    Deviation(
+    MrzDeviation(
         code=DeviationCode.EXPIRY_UNVERIFIED,
         field="expiry_date",
         text="It is not confirmed that the date in the place of the expiry is one; it may be the issue.",
@@ -84,7 +92,7 @@ _KENYAN_NOTES = (
 # Newer cards: a TD1 whose second optional field holds the second number.
 KEN_ID = replace(
     TD1,
-    profile=Profile.KEN_ID,
+    profile=MrzProfile.KEN_ID,
     marks=re.compile("IDKEN|IDKYA.{40}KEN", re.DOTALL),
     second_number=slice(48, 59),
     surname_unmarked=True,
@@ -101,14 +109,14 @@ KYA_ID = replace(
     optional=(slice(15, 30), slice(45, 59)),
     digits=(
         *TD1.digits[:3],
-        Digit("composite", 59, ((*TD1_COMPOSITE[:3], slice(45, 59)), TD1_COMPOSITE)),
+        CheckDigitLayout("composite", 59, ((*TD1_COMPOSITE[:3], slice(45, 59)), TD1_COMPOSITE)),
     ),
 )
 
 # National identity number (14 characters) in the first optional field, date of issue in the second.
 UGA_ID = replace(
     TD1,
-    profile=Profile.UGA_ID,
+    profile=MrzProfile.UGA_ID,
     marks=re.compile("I.UGA", re.DOTALL),
     second_number=slice(15, 30),
     issue=slice(48, 54),
@@ -117,23 +125,23 @@ UGA_ID = replace(
 # Until the citizen service number (BSN) left the zone: nine digits, and a digit for the field at its end.
 NLD_ID = replace(
     TD1,
-    profile=Profile.NLD_ID,
+    profile=MrzProfile.NLD_ID,
     marks=re.compile("I.NLD.{10}[0-9]{9}<{5}[0-9]", re.DOTALL),
     second_number=slice(15, 24),
     optional=(slice(15, 29), slice(48, 59)),
     long_number=None,
-    digits=(*TD1.digits[:3], Digit("optional_data", 29, ((slice(15, 29),),)), TD1.digits[3]),
+    digits=(*TD1.digits[:3], CheckDigitLayout("optional_data", 29, ((slice(15, 29),),)), TD1.digits[3]),
 )
 
 # Letters that Latin has no single one for are printed as digits (3 for che, 4 for sha, 8 for ia ...), the
 # expiry is empty, and the last digit of the series opens the optional data.
 RUS_INTERNAL = replace(
     TD3,
-    profile=Profile.RUS_INTERNAL,
+    profile=MrzProfile.RUS_INTERNAL,
     marks=re.compile("PNRUS"),
     name_digits=True,
     notes=(
-        Deviation(
+        MrzDeviation(
             code=DeviationCode.NUMBER_SPLIT,
             field="document_number",
             text="One digit of the number stands in the optional data.",
@@ -144,7 +152,7 @@ RUS_INTERNAL = replace(
 # A number of the issuer's own fills the optional data up to the composite, without a digit for the field.
 USA_PASSPORT = replace(
     TD3,
-    profile=Profile.USA_PASSPORT,
+    profile=MrzProfile.USA_PASSPORT,
     marks=re.compile("P.USA", re.DOTALL),
     digits=(*TD3.digits[:3], replace(TD3_OPTIONAL, free=True), TD3.digits[4]),
 )

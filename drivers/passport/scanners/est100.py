@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from drivers.driver import BadFrame
-from drivers.links.framing import OTHER, Delimited, Frame, Whole
+from drivers.links.framing import OTHER_CONTENT, CompleteFrame, Delimited, Frame
 from drivers.links.http import json_decode as json_body
 from drivers.observation import Check, CheckGroup, Observation, Outcome
-from drivers.passport.lines import complete, split_lines
+from drivers.passport.lines import is_complete, split_lines
 from drivers.passport.mrz import DigitResult, Mrz
-from drivers.passport.observations import Trigger
-from drivers.passport.read_result import not_a_document, read_of, zone_of
+from drivers.passport.observations import ReadTrigger
+from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz
 
 BAUD, PARITY = 256000, "O"
 # A portrait of a chip in base64 has some 30 kB; no frame comes near this.
@@ -30,14 +30,14 @@ LIMIT_BYTES = 1 << 19
 _ROW = re.compile(r"[A-Z0-9<]+")
 
 
-class Est100(Delimited):
+class Est100Framing(Delimited):
     """Frames between STX and ETX; CR LF follows, and a frame without it is complete after a silence."""
 
     def __init__(self) -> None:
         super().__init__(re.compile(rb"\x02"), start_bytes=1, limit_bytes=LIMIT_BYTES)
         self._silent = False
 
-    def end_of(self, begun: re.Match[bytes], buffer: bytes) -> int:
+    def frame_end(self, begun: re.Match[bytes], buffer: bytes) -> int:
         """One past the LF, or past what is there of CR LF."""
         etx = buffer.find(b"\x03", begun.end())
         if etx < 0:
@@ -47,26 +47,26 @@ class Est100(Delimited):
             return -1
         return etx + 1 + (2 if after == b"\r\n" else after == b"\r")
 
-    def judge(self, begun: re.Match[bytes], wire: bytes) -> Frame:
+    def check_frame(self, begun: re.Match[bytes], wire: bytes) -> Frame:
         """There is no check byte."""
-        return Whole(wire[begun.end() : wire.index(b"\x03")], wire)
+        return CompleteFrame(wire[begun.end() : wire.index(b"\x03")], wire)
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """Take a frame whose CR LF is missing, give up the rest."""
         self._silent = True
         yield from self.feed(b"")
         self._silent = False
-        yield from super().silence()
+        yield from super().on_silence()
 
 
-class Messages:
+class Est100Messages:
     """What the messages of one reader say. Knows the printed zone until the chip's has come."""
 
     def __init__(self) -> None:
         self._printed: Mrz | None = None
         self._transaction = ""
 
-    def said(self, frame: Whole) -> Iterator[Observation | BadFrame]:
+    def parse_message(self, frame: CompleteFrame) -> Iterator[Observation | BadFrame]:
         """Understand one message."""
         name, _, body = frame.payload.partition(b":")
         content = _object(body)
@@ -78,22 +78,22 @@ class Messages:
             case b"EidlinkResult", {"travelIdentityBean": dict(bean)}:
                 yield from self._of_chip(bean, wire)
             case (b"CameraData", {"type": "PassPort"}) | (b"CameraData" | b"EidlinkResult" | b"PCSign", None):
-                self.forget()
-                yield not_a_document(wire)
+                self.clear()
+                yield not_a_document_frame(wire)
             case b"PCSign", _:
                 return
             case _:
-                yield BadFrame(OTHER, wire)
+                yield BadFrame(OTHER_CONTENT, wire)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Something was lost: what comes next may belong to another document."""
         self._printed = None
 
     def _of_print(self, text: str, wire: bytes) -> Observation:
         lines = split_lines(text)
-        self._printed = zone_of(lines)
+        self._printed = parse_mrz(lines)
         self._transaction = str(uuid.uuid4())
-        read = read_of(lines, self._printed, Trigger.INSERT, wire)
+        read = document_read(lines, self._printed, ReadTrigger.INSERT, wire)
         return read.model_copy(update={"transaction": self._transaction})
 
     def _of_chip(self, bean: dict[str, Any], wire: bytes) -> Iterator[Observation | BadFrame]:
@@ -101,18 +101,18 @@ class Messages:
         printed, self._printed = self._printed, None
         lines = next(filter(None, map(_zone_text, bean.values())), None)
         if lines is None:
-            yield BadFrame(OTHER, wire)
+            yield BadFrame(OTHER_CONTENT, wire)
         elif printed is None:
-            yield read_of(lines, zone_of(lines), Trigger.INSERT, wire)
+            yield document_read(lines, parse_mrz(lines), ReadTrigger.INSERT, wire)
         elif sorted(lines) != sorted(printed.lines):
-            read = read_of(lines, zone_of(lines), Trigger.INSERT, wire, [_differs(printed)])
+            read = document_read(lines, parse_mrz(lines), ReadTrigger.INSERT, wire, [_differs(printed)])
             yield read.model_copy(update={"transaction": self._transaction})
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
     """The JSON object of a message; None when it is none."""
     try:
-        content = json_body.parsed(body)
+        content = json_body.decode(body)
     except ValueError:
         return None
     return content if isinstance(content, dict) else None
@@ -123,8 +123,8 @@ def _zone_text(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, str):
         return None
     lines = split_lines(value)
-    sound = complete(list(lines)) and all(map(_ROW.fullmatch, lines))
-    return lines if sound and zone_of(lines) else None
+    sound = is_complete(list(lines)) and all(map(_ROW.fullmatch, lines))
+    return lines if sound and parse_mrz(lines) else None
 
 
 def _differs(printed: Mrz) -> Check:

@@ -13,12 +13,12 @@ Not confirmed by a source at hand: PAPTPR, which sets the scanner to look for do
 import re
 
 from drivers.driver import Identity
-from drivers.passport.scanners.rows import Answers
-from drivers.passport.scanners.setup import STATUS, Ask, Maker
+from drivers.passport.scanners.rows import ReplyPatterns
+from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
-ANSWERS = Answers(
-    whole=re.compile(rb"(?P<said>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
-    begun=re.compile(rb"[A-Za-z0-9_]{6,64}" + STATUS + rb"\Z"),
+ANSWERS = ReplyPatterns(
+    pattern=re.compile(rb"(?P<said>[A-Za-z0-9_]{6,64}" + STATUS + rb")[!.,;]"),
+    prefix_pattern=re.compile(rb"[A-Za-z0-9_]{6,64}" + STATUS + rb"\Z"),
 )
 _PRODUCT = re.compile(r"^Product Name:\s*(\S.*?)\s*$", re.MULTILINE)
 _SERIAL = re.compile(r"^Serial Number:\s*(\S+)\s*$", re.MULTILINE)
@@ -26,27 +26,27 @@ _SERIAL = re.compile(r"^Serial Number:\s*(\S+)\s*$", re.MULTILINE)
 _FIRMWARE = re.compile(r"^Software Revision:.*?([\w.]+)[\s$]*$", re.MULTILINE)
 
 
-class Honeywell(Maker):
+class HoneywellCommandSet(CommandSet):
     """A Honeywell scanner."""
 
     # No barcodes, OCR on, its template for machine readable zones.
     setup = ("ALLENA0", "OCRENA1", "OCRATS2")
-    presentation = ("PAPTPR",)
-    on_command = ("PAPHHF",)
+    presentation_setup = ("PAPTPR",)
+    triggered_setup = ("PAPHHF",)
     trigger, release = b"\x16T\r", b"\x16U\r"
 
-    def command(self, command: str) -> bytes:
+    def encode_command(self, command: str) -> bytes:
         """See `Maker`."""
         return b"\x16M\r" + command.encode("ascii") + b"!"
 
-    def reply_to(self, command: str) -> re.Pattern[bytes]:
+    def reply_pattern(self, command: str) -> re.Pattern[bytes]:
         """See `Maker`; the text of an answer comes before the echo."""
         return re.compile(
             rb"(?P<text>.*)" + command.encode("ascii") + rb"(?P<status>" + STATUS + rb")[!.]",
             re.IGNORECASE | re.DOTALL,
         )
 
-    async def identity(self, ask: Ask) -> Identity | None:
+    async def identity(self, ask: CommandExchange) -> Identity | None:
         """See `Maker`."""
         reply = await ask("REVINF")
         if reply is None:

@@ -9,29 +9,29 @@ IDE237 and others, the QRY questions in one for the FM430.
 import re
 
 from drivers.driver import Identity
-from drivers.passport.scanners.rows import Answers
-from drivers.passport.scanners.setup import STATUS, Ask, Maker
+from drivers.passport.scanners.rows import ReplyPatterns
+from drivers.passport.scanners.setup import STATUS, CommandExchange, CommandSet
 
-ANSWERS = Answers(
-    whole=re.compile(rb"\x02\x010000[@#](?P<said>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
-    begun=re.compile(rb"\x02(?:\x01[^\x02\x03]{0,520})?\Z"),
+ANSWERS = ReplyPatterns(
+    pattern=re.compile(rb"\x02\x010000[@#](?P<said>[^\x02\x03]{0,512}" + STATUS + rb");\x03"),
+    prefix_pattern=re.compile(rb"\x02(?:\x01[^\x02\x03]{0,520})?\Z"),
 )
 
 
-class Newland(Maker):
+class NewlandCommandSet(CommandSet):
     """A Newland scanner."""
 
     # 2 looks for documents by itself, 0 waits for a trigger; then triggers by command must be allowed.
-    presentation = ("SCNMOD2",)
-    on_command = ("SCNMOD0", "SCNTCE1")
+    presentation_setup = ("SCNMOD2",)
+    triggered_setup = ("SCNMOD0", "SCNTCE1")
     trigger, release = b"~\x010000#SCNTRG1;\x03", b"~\x010000#SCNTRG0;\x03"
-    orders = ("SCNTRG1", "SCNTRG0")
+    trigger_names = ("SCNTRG1", "SCNTRG0")
 
-    def command(self, command: str) -> bytes:
+    def encode_command(self, command: str) -> bytes:
         """See `Maker`."""
         return b"~\x010000#" + command.encode("ascii") + b";\x03"
 
-    def reply_to(self, command: str) -> re.Pattern[bytes]:
+    def reply_pattern(self, command: str) -> re.Pattern[bytes]:
         """See `Maker`; the text of an answer follows the echo."""
         return re.compile(
             rb"\x02\x010000[@#]"
@@ -41,7 +41,7 @@ class Newland(Maker):
             + rb");\x03"
         )
 
-    async def identity(self, ask: Ask) -> Identity | None:
+    async def identity(self, ask: CommandExchange) -> Identity | None:
         """See `Maker`; a question that is not known leaves its field empty."""
         product = await ask("QRYPDN")
         if product is None:

@@ -11,13 +11,13 @@ of one and then the lower row of the other. No digit of a passport covers its up
 
 from collections.abc import Iterator, Sequence
 
-from drivers.links.framing import CUT, MALFORMED, OTHER, Damaged, Frame
-from drivers.passport.lines import complete, may_continue
-from drivers.passport.mrz import DeviationCode, DigitResult, Profile
-from drivers.passport.scanners.rows import Rows, joined, wire_of, zone_in_order
+from drivers.links.framing import INCOMPLETE, MALFORMED, OTHER_CONTENT, DamagedFrame, Frame
+from drivers.passport.lines import is_complete, is_incomplete
+from drivers.passport.mrz import DeviationCode, DigitResult, MrzProfile
+from drivers.passport.scanners.rows import RowFraming, join_rows, mrz_from_rows, rows_to_wire
 
 
-class Paired(Rows):
+class RowPairing(RowFraming):
     """Scanners that send every row by itself, perhaps just one of them, perhaps of several documents in view.
 
     What comes without a silence is one presentation: it must be the rows of exactly one document, in order,
@@ -34,17 +34,17 @@ class Paired(Rows):
         self._spoilt: list[str] = []
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether the silence that ends a presentation is still to come."""
-        return bool(super().pending or self._spoilt)
+        return bool(super().has_pending or self._spoilt)
 
     def _believed(self, rows: Sequence[str]) -> bool:
         """Every digit must be right, the composite one among them: of rows from anywhere, most are not."""
-        mrz = zone_in_order(rows)
+        mrz = mrz_from_rows(rows)
         if mrz is None:
             return False
         unknown = any(note.code is DeviationCode.ISSUER_UNKNOWN for note in mrz.deviations)
-        if unknown and mrz.profile is Profile.ICAO:  # older Kenyan cards have a profile, and KYA for KEN
+        if unknown and mrz.profile is MrzProfile.ICAO:  # older Kenyan cards have a profile, and KYA for KEN
             return False
         wrong = {DigitResult.FAILED, DigitResult.UNREADABLE}
         return not any(digit.result in wrong for digit in mrz.digits) and all(
@@ -55,7 +55,7 @@ class Paired(Rows):
         if "<<" in text:
             self._spoil(text)
         else:
-            yield Damaged(OTHER, text.encode())
+            yield DamagedFrame(OTHER_CONTENT, text.encode())
 
     def _row(self, row: str) -> Iterator[Frame]:
         if self._spoilt:
@@ -66,7 +66,7 @@ class Paired(Rows):
             self._rows.append(row)
         if len(self._rows) > self._MOST_ROWS:
             self._spoil()
-        elif complete(self._rows) and self._count >= self._REPEATS * len(self._rows):
+        elif is_complete(self._rows) and self._count >= self._REPEATS * len(self._rows):
             yield from self._abandon()
 
     def _spoil(self, *rows: str) -> None:
@@ -79,8 +79,10 @@ class Paired(Rows):
         rows, spoilt = self._rows, self._spoilt
         self._rows, self._spoilt, self._count = [], [], 0
         if spoilt:
-            yield Damaged(MALFORMED, wire_of(spoilt))
-        elif complete(rows) and self._believed(rows):
-            yield joined(rows)
+            yield DamagedFrame(MALFORMED, rows_to_wire(spoilt))
+        elif is_complete(rows) and self._believed(rows):
+            yield join_rows(rows)
         elif rows:
-            yield Damaged(CUT if may_continue(rows) and not complete(rows) else MALFORMED, wire_of(rows))
+            yield DamagedFrame(
+                INCOMPLETE if is_incomplete(rows) and not is_complete(rows) else MALFORMED, rows_to_wire(rows)
+            )

@@ -10,8 +10,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from drivers.links.framing import CUT, MALFORMED, OTHER, TOO_LONG, Damaged, Frame, Whole
-from drivers.passport.lines import GLUED, complete, cut_glued, may_continue
+from drivers.links.framing import (
+    INCOMPLETE,
+    MALFORMED,
+    OTHER_CONTENT,
+    TOO_LONG,
+    CompleteFrame,
+    DamagedFrame,
+    Frame,
+)
+from drivers.passport.lines import JOINED_LINES, is_complete, is_incomplete, split_joined_lines
 from drivers.passport.mrz import DeviationCode, DigitResult, Mrz, parse
 
 LIMIT_BYTES = 4096
@@ -24,20 +32,20 @@ _ANY_DAY = date(2000, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Whole):
+class CommandReply(CompleteFrame):
     """What a scanner answers to a command, among its rows: `payload` is the command with its status."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ReplyPatterns:
     """How a maker's answers are told from rows."""
 
-    whole: re.Pattern[bytes]
-    begun: re.Pattern[bytes]
+    pattern: re.Pattern[bytes]
+    prefix_pattern: re.Pattern[bytes]
     """What the end of the received bytes looks like while an answer is still coming."""
 
 
-def zone_in_order(rows: Sequence[str]) -> Mrz | None:
+def mrz_from_rows(rows: Sequence[str]) -> Mrz | None:
     """The zone that these rows are, in this order; None when they are none, or may be rows of two.
 
     A right check digit proves that the row with the dates is one, and in its place. A digit in a name is a
@@ -53,16 +61,16 @@ def zone_in_order(rows: Sequence[str]) -> Mrz | None:
     return mrz if in_place and (proofs or not mrz.digits) else None
 
 
-class Rows:
+class RowFraming:
     """Scanners that send all rows of a document in one go: joined as soon as they are complete."""
 
-    def __init__(self, answers: Answers | None = None) -> None:
+    def __init__(self, answers: ReplyPatterns | None = None) -> None:
         self._answers = answers
         self._rest = b""
         self._rows: list[str] = []
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether a row or a document is unfinished."""
         return bool(self._rest or self._rows)
 
@@ -70,12 +78,12 @@ class Rows:
         """Take a chunk and yield the documents, answers and other texts that are complete."""
         self._rest += chunk
         if self._answers is not None:
-            while found := self._answers.whole.search(self._rest):
+            while found := self._answers.pattern.search(self._rest):
                 before, self._rest = self._rest[: found.start()], self._rest[found.end() :]
                 yield from self._text(before)
-                yield Answer(found["said"], found[0])
+                yield CommandReply(found["said"], found[0])
         kept = b""
-        if self._answers is not None and (begun := self._answers.begun.search(self._rest)):
+        if self._answers is not None and (begun := self._answers.prefix_pattern.search(self._rest)):
             self._rest, kept = self._rest[: begun.start()], self._rest[begun.start() :]
         *ended, last = _END.split(self._rest)
         self._rest = last + kept
@@ -84,9 +92,9 @@ class Rows:
         if len(self._rest) > LIMIT_BYTES:
             wire, self._rest = self._rest, b""
             yield from self._abandon()
-            yield Damaged(TOO_LONG, wire)
+            yield DamagedFrame(TOO_LONG, wire)
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """A last row needs no terminator; what is then still no document is given up."""
         rest, self._rest = self._rest, b""
         for text in _END.split(rest):
@@ -98,57 +106,57 @@ class Rows:
         for text in filter(None, (part.strip() for part in _END.split(data))):
             row = text.decode("ascii")
             sound = _ROW.fullmatch(row) is not None and not row.isdigit()
-            if sound and len(row) in GLUED:
+            if sound and len(row) in JOINED_LINES:
                 yield from self._abandon()
                 yield self._glued(row)
-            elif sound and may_continue([row]):
+            elif sound and is_incomplete([row]):
                 yield from self._row(row)
             else:
                 yield from self._stray(row)
 
     def _believed(self, rows: Sequence[str]) -> bool:
         """Whether complete rows are of one document."""
-        return zone_in_order(rows) is not None
+        return mrz_from_rows(rows) is not None
 
     def _glued(self, text: str) -> Frame:
         """All rows at once."""
-        rows = cut_glued(text, GLUED[len(text)])
-        return joined(rows) if self._believed(rows) else Damaged(MALFORMED, text.encode())
+        rows = split_joined_lines(text, JOINED_LINES[len(text)])
+        return join_rows(rows) if self._believed(rows) else DamagedFrame(MALFORMED, text.encode())
 
     def _stray(self, text: str) -> Iterator[Frame]:
         """A text that is no row: a row read badly, or a barcode."""
         yield from self._abandon()
-        yield Damaged(MALFORMED if "<<" in text else OTHER, text.encode())
+        yield DamagedFrame(MALFORMED if "<<" in text else OTHER_CONTENT, text.encode())
 
     def _row(self, row: str) -> Iterator[Frame]:
         """Take a row; the oldest rows that it cannot follow are given up."""
         grown, dropped = [*self._rows, row], []
         self._rows = []
         while grown:
-            if complete(grown) and self._believed(grown):
+            if is_complete(grown) and self._believed(grown):
                 break
-            if may_continue(grown) and not complete(grown):
+            if is_incomplete(grown) and not is_complete(grown):
                 self._rows, grown = grown, []
                 break
             dropped.append(grown.pop(0))
         if dropped:
-            yield Damaged(CUT, wire_of(dropped))
+            yield DamagedFrame(INCOMPLETE, rows_to_wire(dropped))
         if grown:
-            yield joined(grown)
+            yield join_rows(grown)
 
     def _abandon(self) -> Iterator[Frame]:
         """Give up the rows of an unfinished document."""
         if self._rows:
-            wire, self._rows = wire_of(self._rows), []
-            yield Damaged(CUT, wire)
+            wire, self._rows = rows_to_wire(self._rows), []
+            yield DamagedFrame(INCOMPLETE, wire)
 
 
-def wire_of(rows: Sequence[str]) -> bytes:
+def rows_to_wire(rows: Sequence[str]) -> bytes:
     """What is kept of the wire: the rows, however they were ended."""
     return "\r".join(rows).encode()
 
 
-def joined(rows: Sequence[str]) -> Whole:
+def join_rows(rows: Sequence[str]) -> CompleteFrame:
     """The frame that rows of one document make."""
-    wire = wire_of(rows)
-    return Whole(wire, wire)
+    wire = rows_to_wire(rows)
+    return CompleteFrame(wire, wire)

@@ -11,10 +11,10 @@ from drivers.passport.seals.errors import MalformedSealError, SealError, Unsuppo
 from drivers.passport.seals.model import (
     Barcode,
     BarcodeKind,
-    Delivery,
     Feature,
     FeatureName,
     FeatureReading,
+    PayloadEncoding,
     ProofOfTest,
     SealFault,
     SealHolder,
@@ -24,16 +24,16 @@ from drivers.passport.seals.model import (
     Vds,
     VdsNc,
 )
-from drivers.passport.seals.payload import read_barcode
+from drivers.passport.seals.payload import parse_barcode
 
 __all__ = [
     "Barcode",
     "BarcodeKind",
-    "Delivery",
     "Feature",
     "FeatureName",
     "FeatureReading",
     "MalformedSealError",
+    "PayloadEncoding",
     "ProofOfTest",
     "SealError",
     "SealFault",
@@ -44,5 +44,5 @@ __all__ = [
     "Vaccination",
     "Vds",
     "VdsNc",
-    "read_barcode",
+    "parse_barcode",
 ]

@@ -22,7 +22,7 @@ _ESCAPES = {
 }
 
 
-def read(text: str) -> JsonValue:
+def parse_json(text: str) -> JsonValue:
     """Read JSON without what two readers may understand differently; raises MalformedSealError."""
     try:
         found: JsonValue = json.loads(
@@ -33,7 +33,7 @@ def read(text: str) -> JsonValue:
     return found
 
 
-def write(value: JsonValue) -> bytes:
+def to_canonical(value: JsonValue) -> bytes:
     """Write it in canonical form; raises MalformedSealError for what has none."""
     try:
         return _written(value, _DEEPEST).encode("utf-8")

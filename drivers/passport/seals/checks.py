@@ -19,7 +19,7 @@ from drivers.passport.mrz import Mrz
 from drivers.passport.seals import verdicts
 from drivers.passport.seals.comparison import mrz_vs_seal
 from drivers.passport.seals.model import Barcode, FeatureReading, SealFault, SealProfile, Vds, VdsNc
-from drivers.passport.seals.store import SealStore, may_sign_json
+from drivers.passport.seals.store import SealSignerStore, may_sign_json
 
 # The hash goes with the size of the key, as in TR-03137-1's examples; VDS-NC names it (RFC 7518, 3.4).
 _BY_KEY_BITS = ((224, "sha224"), (256, "sha256"), (384, "sha384"), (521, "sha512"))
@@ -27,7 +27,7 @@ _BY_NAME = {"ES256": "sha256", "ES384": "sha384", "ES512": "sha512"}
 
 
 def seal_checks(
-    barcode: Barcode, printed: Mrz | None, store: SealStore | None, today: date
+    barcode: Barcode, printed: Mrz | None, store: SealSignerStore | None, today: date
 ) -> tuple[Check, ...]:
     """Make all checks of one barcode, always the same ones in the same order.
 
@@ -37,25 +37,25 @@ def seal_checks(
         return tuple(_of_faulty(barcode.fault))
     seal = barcode.vds or barcode.vds_nc
     if seal is None:
-        return tuple(verdicts.not_supported(identifier, "no_seal") for identifier in verdicts.ALL)
-    return tuple(_Judgement(seal, store if store and not store.empty else None, today).checks(printed))
+        return tuple(verdicts.not_supported(identifier, "no_seal") for identifier in verdicts.ALL_SEAL_CHECKS)
+    return tuple(_SealVerifier(seal, store if store and not store.is_empty else None, today).checks(printed))
 
 
 def _of_faulty(fault: SealFault) -> Iterator[Check]:
     malformed = fault is SealFault.MALFORMED
     reason = "seal_malformed" if malformed else "seal_unsupported"
     first = verdicts.failed if malformed else verdicts.undetermined
-    yield first(verdicts.READABLE, reason)
-    for identifier in verdicts.ALL[1:]:
+    yield first(verdicts.SEAL_READABLE, reason)
+    for identifier in verdicts.ALL_SEAL_CHECKS[1:]:
         yield verdicts.undetermined(identifier, reason)
 
 
 @dataclass(frozen=True, slots=True)
-class _Judgement:
+class _SealVerifier:
     """One seal against one store on one day."""
 
     seal: Vds | VdsNc
-    store: SealStore | None
+    store: SealSignerStore | None
     today: date
 
     def checks(self, printed: Mrz | None) -> Iterator[Check]:
@@ -65,16 +65,20 @@ class _Judgement:
             yield from list(self._signed(self._candidates()))
         except ChipError:
             # The certificate came with the seal: bytes that are none do not make it another state's.
-            for identifier in (verdicts.SIGNATURE, verdicts.CERTIFICATE, verdicts.ISSUING_STATE):
+            for identifier in (
+                verdicts.SEAL_SIGNATURE,
+                verdicts.SEAL_CERTIFICATE,
+                verdicts.SEAL_ISSUING_STATE,
+            ):
                 yield verdicts.undetermined(identifier, "signer_malformed")
         yield mrz_vs_seal(printed, self.seal)
 
     def _readable(self) -> Check:
-        identifier = verdicts.READABLE
+        identifier = verdicts.SEAL_READABLE
         if isinstance(self.seal, Vds):
-            if any(feature.reading is FeatureReading.MALFORMED for feature in self.seal.features):
+            if any(feature.status is FeatureReading.MALFORMED for feature in self.seal.features):
                 return verdicts.failed(identifier, "feature_malformed")
-            if self.seal.missing:
+            if self.seal.missing_features:
                 return verdicts.failed(identifier, "feature_missing")
             if self.seal.profile is SealProfile.UNKNOWN:
                 return verdicts.undetermined(identifier, "profile_unknown")
@@ -96,7 +100,7 @@ class _Judgement:
 
     def _signature(self, candidates: tuple[Certificate, ...]) -> tuple[Check, Certificate | None]:
         """Verify, and tell by whose certificate; the first one when by none."""
-        identifier = verdicts.SIGNATURE
+        identifier = verdicts.SEAL_SIGNATURE
         first = candidates[0] if candidates else None
         if self.store is None:
             return verdicts.undetermined(identifier, "no_trust_store"), first
@@ -137,7 +141,7 @@ class _Judgement:
 
         A list of revoked certificates can only condemn: most states' seals come without one.
         """
-        identifier = verdicts.CERTIFICATE
+        identifier = verdicts.SEAL_CERTIFICATE
         if self.store is None:
             return verdicts.undetermined(identifier, "no_trust_store")
         if signer is None:
@@ -156,7 +160,7 @@ class _Judgement:
         return self._chained(signer, trust)
 
     def _chained(self, signer: Certificate, trust: TrustStore) -> Check:
-        identifier = verdicts.CERTIFICATE
+        identifier = verdicts.SEAL_CERTIFICATE
         claimed = trust.authorities_of(signer)
         if not claimed:
             return verdicts.undetermined(identifier, "csca_unknown")
@@ -170,7 +174,7 @@ class _Judgement:
             return verdicts.failed(identifier, reason)
         genuine = (known for known in trust.lists_of(authority) if _verified(known, authority))
         latest = next(genuine, None)
-        if latest is not None and signer.serial_number in latest.revoked:
+        if latest is not None and signer.serial_number in latest.revoked_serials:
             return verdicts.failed(identifier, "revoked")
         return verdicts.successful(identifier)
 
@@ -185,12 +189,12 @@ class _Judgement:
 
     def _issuing_state(self, signer: Certificate | None) -> Check:
         """Compare the country of the signer with the issuer of the seal."""
-        identifier = verdicts.ISSUING_STATE
+        identifier = verdicts.SEAL_ISSUING_STATE
         if signer is None:
             return verdicts.undetermined(
                 identifier, "no_trust_store" if self.store is None else "signer_unknown"
             )
-        allowed = states.issuers(signer.country) if signer.country else None
+        allowed = states.alpha3_codes(signer.country) if signer.country else None
         if allowed is None:
             return verdicts.undetermined(identifier, "country_unknown")
         if self.seal.issuer in allowed:

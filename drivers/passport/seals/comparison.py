@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from drivers.observation import Check
-from drivers.passport.mrz import DigitResult, Format, Mrz
+from drivers.passport.mrz import DigitResult, Mrz, MrzFormat
 from drivers.passport.seals import verdicts
 from drivers.passport.seals.model import FeatureName, SealHolder, Vds, VdsNc
 
 # What of the joined lines a visa's seal repeats; what follows are optional data.
-_COMPARED = {Format.MRV_A: 44 + 28, Format.MRV_B: 36 + 28}
+_COMPARED = {MrzFormat.MRV_A: 44 + 28, MrzFormat.MRV_B: 36 + 28}
 _MOST_LINES = 3
-_VISAS = frozenset({Format.MRV_A, Format.MRV_B})
+_VISAS = frozenset({MrzFormat.MRV_A, MrzFormat.MRV_B})
 # Whose number a feature is, by the zone that is printed beside it.
 _NUMBERS = {
-    FeatureName.PASSPORT_NUMBER: frozenset({Format.TD3}),
-    FeatureName.DOCUMENT_NUMBER: frozenset({Format.TD1, Format.TD2, Format.TD3}),
+    FeatureName.PASSPORT_NUMBER: frozenset({MrzFormat.TD3}),
+    FeatureName.DOCUMENT_NUMBER: frozenset({MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3}),
 }
 
 

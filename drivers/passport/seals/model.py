@@ -4,11 +4,11 @@ from datetime import date
 
 from pydantic import Field, JsonValue
 
-from drivers.observation import Part, Term
+from drivers.observation import DataModel, OpenEnum
 from drivers.passport.mrz import Mrz
 
 
-class Symbology(Term):
+class Symbology(OpenEnum):
     """The kind of barcode, where the reader tells."""
 
     AZTEC = "aztec"
@@ -21,7 +21,7 @@ class Symbology(Term):
     UNKNOWN = "unknown"
 
 
-class BarcodeKind(Term):
+class BarcodeKind(OpenEnum):
     """What a barcode is, by what it holds."""
 
     VDS = "vds"
@@ -34,7 +34,7 @@ class BarcodeKind(Term):
     UNKNOWN = "unknown"
 
 
-class Delivery(Term):
+class PayloadEncoding(OpenEnum):
     """How the reader handed over the bytes of the barcode."""
 
     BINARY = "binary"
@@ -46,7 +46,7 @@ class Delivery(Term):
     UNKNOWN = "unknown"
 
 
-class SealFault(Term):
+class SealFault(OpenEnum):
     """Why a barcode that is a seal cannot be read as one."""
 
     MALFORMED = "malformed"
@@ -55,7 +55,7 @@ class SealFault(Term):
     UNKNOWN = "unknown"
 
 
-class SealProfile(Term):
+class SealProfile(OpenEnum):
     """Which document a seal is of, by feature definition and document category."""
 
     VISA = "visa"
@@ -71,7 +71,7 @@ class SealProfile(Term):
     UNKNOWN = "unknown"
 
 
-class FeatureName(Term):
+class FeatureName(OpenEnum):
     """What a feature of a known profile is."""
 
     MRZ = "mrz"
@@ -93,7 +93,7 @@ class FeatureName(Term):
     UNKNOWN = "unknown"
 
 
-class FeatureReading(Term):
+class FeatureReading(OpenEnum):
     """What became of a feature."""
 
     READ = "read"
@@ -104,14 +104,14 @@ class FeatureReading(Term):
     UNKNOWN = "unknown"
 
 
-class Feature(Part):
+class Feature(DataModel):
     """One feature of a seal."""
 
-    shown = frozenset({"tag", "name", "reading"})
+    unredacted_fields = frozenset({"tag", "name", "reading"})
 
     tag: int = Field(ge=0, le=254, description="Its tag, of one byte.", examples=[3])
     name: FeatureName = Field(description="What it is.", examples=["passport_number"])
-    reading: FeatureReading = Field(description="What became of it.", examples=["read"])
+    status: FeatureReading = Field(description="What became of it.", examples=["read"])
     text: str | None = Field(
         None,
         description="Its text. A zone has its lines parted by line feeds, a duration of stay is a period of "
@@ -126,10 +126,10 @@ class Feature(Part):
     )
 
 
-class Vds(Part):
+class Vds(DataModel):
     """A visible digital seal."""
 
-    shown = frozenset(
+    unredacted_fields = frozenset(
         {
             "version",
             "issuer",
@@ -172,7 +172,7 @@ class Vds(Part):
             ]
         ],
     )
-    missing: tuple[FeatureName, ...] = Field(
+    missing_features: tuple[FeatureName, ...] = Field(
         (), description="Features that the profile requires and the seal lacks.", examples=[[]]
     )
     mrz: Mrz | None = Field(
@@ -188,10 +188,10 @@ class Vds(Part):
         return next((feature.text for feature in self.features if feature.name is name), None)
 
 
-class SealHolder(Part):
+class SealHolder(DataModel):
     """Whom a VDS-NC is about; what the issuer left out is null."""
 
-    shown = frozenset({"document_type"})
+    unredacted_fields = frozenset({"document_type"})
 
     name: str | None = Field(None, description="Name as the issuer writes it.", examples=["Cook Gerald"])
     birth_date: str | None = Field(None, description="Date of birth, ISO 8601.", examples=["1990-01-29"])
@@ -205,7 +205,7 @@ class SealHolder(Part):
     )
 
 
-class Vaccination(Part):
+class Vaccination(DataModel):
     """One dose (VDS-NC, type icao.vacc)."""
 
     vaccine: str | None = Field(None, description="Vaccine, code of ICD-11.", examples=["XM68M6"])
@@ -219,7 +219,7 @@ class Vaccination(Part):
     next_on: str | None = Field(None, description="Date of the next dose, ISO 8601.", examples=["2021-03-24"])
 
 
-class ProofOfTest(Part):
+class ProofOfTest(DataModel):
     """One test (VDS-NC, type icao.test)."""
 
     facility: str | None = Field(None, description="Who made it.", examples=["General Hospital"])
@@ -235,10 +235,10 @@ class ProofOfTest(Part):
     result: str | None = Field(None, description="Result of the test.", examples=["negative"])
 
 
-class VdsNc(Part):
+class VdsNc(DataModel):
     """A visible digital seal for non-constrained environments."""
 
-    shown = frozenset({"type", "version", "issuer", "algorithm"})
+    unredacted_fields = frozenset({"type", "version", "issuer", "algorithm"})
 
     type: str = Field(max_length=64, description="What the message is.", examples=["icao.test"])
     version: int = Field(ge=0, description="Version of that type.", examples=[1])
@@ -266,10 +266,10 @@ class VdsNc(Part):
     )
 
 
-class Barcode(Part):
+class Barcode(DataModel):
     """One barcode, and what it says. Exactly one of its contents is not null, none where a seal is faulty."""
 
-    shown = frozenset(
+    unredacted_fields = frozenset(
         {"symbology", "kind", "delivery", "size_bytes", "truncated", "fault", "vds", "vds_nc", "mrz"}
     )
 
@@ -277,7 +277,9 @@ class Barcode(Part):
         None, description="The kind of barcode; null when the reader does not say.", examples=["data_matrix"]
     )
     kind: BarcodeKind = Field(description="What it is.", examples=["other"])
-    delivery: Delivery = Field(description="How the reader handed it over.", examples=["binary"])
+    payload_encoding: PayloadEncoding = Field(
+        description="How the reader handed it over.", examples=["binary"]
+    )
     size_bytes: int = Field(ge=0, description="Length as the reader gave it, in bytes.", examples=[5])
     fault: SealFault | None = Field(
         None, description="Why a seal cannot be read; null when it can.", examples=[None]

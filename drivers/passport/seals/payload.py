@@ -14,9 +14,9 @@ from typing import Any
 from drivers.passport import mrz as zones
 from drivers.passport.seals import vds, vds_nc
 from drivers.passport.seals.errors import MalformedSealError, SealError
-from drivers.passport.seals.model import Barcode, BarcodeKind, Delivery, SealFault, Symbology, Vds
+from drivers.passport.seals.model import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology, Vds
 
-LONGEST = 16 * 1024
+MAX_BARCODE_BYTES = 16 * 1024
 """Most bytes that are looked at: the largest QR code has 2,953, and readers may double them as hex."""
 _LONGEST_OTHER = 4096
 # The first bytes of a seal, DC 02 or DC 03, as the text encodings write them.
@@ -30,32 +30,34 @@ _NOT_A_VERSION = 0x10
 _ZONE = re.compile(r"[A-Z0-9<]{60,90}")
 
 
-def read_barcode(data: bytes, symbology: Symbology | None, today: date) -> Barcode:
+def parse_barcode(data: bytes, symbology: Symbology | None, today: date) -> Barcode:
     """Say what a barcode holds; `today` decides the centuries of zones only."""
-    start, what = data[:LONGEST], {"symbology": symbology, "size_bytes": len(data)}
-    if len(data) <= LONGEST:
+    start, what = data[:MAX_BARCODE_BYTES], {"symbology": symbology, "size_bytes": len(data)}
+    if len(data) <= MAX_BARCODE_BYTES:
         for delivery, seal in _seals(start):
             return _vds(seal, delivery, what, today)
         text = _text(start)
         if text is not None:
-            if vds_nc.looks_like_one(text):
+            if vds_nc.is_vds_nc(text):
                 return _vds_nc(text, what)
             if found := _mrz(text, today):
-                return Barcode(kind=BarcodeKind.MRZ, delivery=Delivery.BINARY, mrz=found, **what)
+                return Barcode(
+                    kind=BarcodeKind.MRZ, payload_encoding=PayloadEncoding.BINARY, mrz=found, **what
+                )
     return _other(start, what)
 
 
-def _seals(data: bytes) -> Iterator[tuple[Delivery, bytes]]:
+def _seals(data: bytes) -> Iterator[tuple[PayloadEncoding, bytes]]:
     """Give the bytes of a seal, if they can be one, out of what the reader made of them."""
     if _may_be_seal(data):
-        yield Delivery.BINARY, data
+        yield PayloadEncoding.BINARY, data
     elif data.startswith(_UTF8_MARK):
         try:
             bare = data.decode("utf-8").encode("iso-8859-1")
         except UnicodeError:
             return
         if _may_be_seal(bare):
-            yield Delivery.UTF8, bare
+            yield PayloadEncoding.UTF8, bare
     else:
         yield from _armoured(data.strip(_ENDS + b" \t"))
 
@@ -64,11 +66,11 @@ def _may_be_seal(data: bytes) -> bool:
     return data[:1] == bytes([vds.MAGIC]) and data[1:2] < bytes([_NOT_A_VERSION])
 
 
-def _armoured(text: bytes) -> Iterator[tuple[Delivery, bytes]]:
-    decoders: tuple[tuple[Delivery, re.Pattern[bytes], Callable[[bytes], bytes]], ...] = (
-        (Delivery.HEX, _HEX, binascii.unhexlify),
-        (Delivery.BASE32, _BASE32, _base32),
-        (Delivery.BASE64, _BASE64, _base64),
+def _armoured(text: bytes) -> Iterator[tuple[PayloadEncoding, bytes]]:
+    decoders: tuple[tuple[PayloadEncoding, re.Pattern[bytes], Callable[[bytes], bytes]], ...] = (
+        (PayloadEncoding.HEX, _HEX, binascii.unhexlify),
+        (PayloadEncoding.BASE32, _BASE32, _base32),
+        (PayloadEncoding.BASE64, _BASE64, _base64),
     )
     for delivery, pattern, decode in decoders:
         if pattern.fullmatch(text):
@@ -88,12 +90,12 @@ def _base64(text: bytes) -> bytes:
     return base64.b64decode(bare + b"=" * (-len(bare) % 4))
 
 
-def _vds(data: bytes, delivery: Delivery, what: dict[str, Any], today: date) -> Barcode:
+def _vds(data: bytes, delivery: PayloadEncoding, what: dict[str, Any], today: date) -> Barcode:
     try:
         seal = _unended(data, today)
     except SealError as fault:
         return _faulty(BarcodeKind.VDS, delivery, fault, what)
-    return Barcode(kind=BarcodeKind.VDS, delivery=delivery, vds=seal, **what)
+    return Barcode(kind=BarcodeKind.VDS, payload_encoding=delivery, vds=seal, **what)
 
 
 def _unended(data: bytes, today: date) -> Vds:
@@ -111,15 +113,15 @@ def _vds_nc(text: str, what: dict[str, Any]) -> Barcode:
     try:
         seal = vds_nc.parse(text)
     except SealError as fault:
-        return _faulty(BarcodeKind.VDS_NC, Delivery.BINARY, fault, what)
-    return Barcode(kind=BarcodeKind.VDS_NC, delivery=Delivery.BINARY, vds_nc=seal, **what)
+        return _faulty(BarcodeKind.VDS_NC, PayloadEncoding.BINARY, fault, what)
+    return Barcode(kind=BarcodeKind.VDS_NC, payload_encoding=PayloadEncoding.BINARY, vds_nc=seal, **what)
 
 
-def _faulty(kind: BarcodeKind, delivery: Delivery, fault: SealError, what: dict[str, Any]) -> Barcode:
+def _faulty(kind: BarcodeKind, delivery: PayloadEncoding, fault: SealError, what: dict[str, Any]) -> Barcode:
     malformed = isinstance(fault, MalformedSealError)
     return Barcode(
         kind=kind,
-        delivery=delivery,
+        payload_encoding=delivery,
         fault=SealFault.MALFORMED if malformed else SealFault.UNSUPPORTED,
         **what,
     )
@@ -147,7 +149,7 @@ def _other(data: bytes, what: dict[str, Any]) -> Barcode:
     text = _text(kept)
     return Barcode(
         kind=BarcodeKind.OTHER,
-        delivery=Delivery.BINARY,
+        payload_encoding=PayloadEncoding.BINARY,
         text=text,
         content_base64=None if text is not None else base64.b64encode(kept).decode("ascii"),
         truncated=truncated,

@@ -15,7 +15,7 @@ from pathlib import Path
 from asn1crypto import x509
 
 from drivers.passport.emrtd.errors import ChipError, MalformedError
-from drivers.passport.emrtd.pki.certificates import Certificate, reading
+from drivers.passport.emrtd.pki.certificates import Certificate, parse_errors
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 
 _JSON_SIGNING = "2.23.136.1.1.14.2"
@@ -34,7 +34,7 @@ class SealSigner:
 
 
 @dataclass(frozen=True, slots=True)
-class SealStore:
+class SealSignerStore:
     """What the operator trusts about seals.
 
     With `trust`, a signer counts only if a state's certificate in there signed it. Without, the operator
@@ -47,7 +47,7 @@ class SealStore:
     """One sentence for each file that is of no use, for the technician."""
 
     @classmethod
-    def load(cls, *places: Path, trust: TrustStore | None = None) -> "SealStore":
+    def load(cls, *places: Path, trust: TrustStore | None = None) -> "SealSignerStore":
         """Read certificates, PEM or DER, from files and from folders with everything below them.
 
         A bad file is noted in `faults` and passed over.
@@ -65,14 +65,14 @@ class SealStore:
         return cls._of(contents, faults, trust)
 
     @classmethod
-    def of(cls, *contents: bytes, trust: TrustStore | None = None) -> "SealStore":
+    def from_bytes(cls, *contents: bytes, trust: TrustStore | None = None) -> "SealSignerStore":
         """Take certificates from memory, in PEM or DER."""
         return cls._of([(f"entry {n}", content) for n, content in enumerate(contents, start=1)], [], trust)
 
     @classmethod
     def _of(
         cls, contents: Iterable[tuple[str, bytes]], faults: list[str], trust: TrustStore | None
-    ) -> "SealStore":
+    ) -> "SealSignerStore":
         signers: dict[str, SealSigner] = {}
         for name, content in contents:
             for encoded in _certificates(content):
@@ -88,7 +88,7 @@ class SealStore:
         return cls(tuple(signers.values()), trust, tuple(faults))
 
     @property
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether nothing in it could vouch for any seal."""
         return not self.signers and not (self.trust and self.trust.authorities)
 
@@ -112,7 +112,7 @@ def may_sign_json(encoded: bytes) -> bool:
     A state signs many certificates, and such a seal brings its own: without this, the key of any of its
     passports' signers would do (the extended key usage says which one is for seals).
     """
-    with reading("a certificate"):
+    with parse_errors("a certificate"):
         usage = x509.Certificate.load(encoded, strict=True).extended_key_usage_value
         return usage is not None and _JSON_SIGNING in usage.native
 
@@ -137,7 +137,7 @@ def _certificates(content: bytes) -> Iterator[bytes]:
 
 def _signer(encoded: bytes) -> SealSigner:
     certificate = Certificate.parse(encoded)
-    with reading("a certificate"):
+    with parse_errors("a certificate"):
         name = x509.Certificate.load(encoded, strict=True).subject.native.get("common_name")
     if not isinstance(name, str):
         raise MalformedError("a certificate has not one common name")

@@ -18,7 +18,7 @@ from drivers.passport import mrz as zones
 from drivers.passport.mrz import Mrz
 from drivers.passport.seals import c40
 from drivers.passport.seals.errors import MalformedSealError, UnsupportedSealError
-from drivers.passport.seals.features import profile
+from drivers.passport.seals.features import find_profile
 from drivers.passport.seals.model import Feature, FeatureName, Vds
 
 MAGIC = 0xDC
@@ -62,7 +62,7 @@ def parse(data: bytes, today: date) -> Vds:
     issued, signed = _date(_take(data, at, 3)), _date(_take(data, at + 3, 3))
     definition, category = _take(data, at + 6, 2)
     found = _zones(data, at + 8)
-    kind = profile(definition, category)
+    kind = find_profile(definition, category)
     features = kind.read(found.items)
     return Vds(
         version=VERSIONS[data[1]],
@@ -75,7 +75,7 @@ def parse(data: bytes, today: date) -> Vds:
         document_category=category,
         profile=kind.kind,
         features=features,
-        missing=kind.missing(features),
+        missing_features=kind.missing(features),
         mrz=_zone(features, today),
         signed=data[: found.signed],
         signature=found.signature,

@@ -35,8 +35,8 @@ def parse(text: str) -> VdsNc:
     Of the two known types every field is optional here: what an issuer leaves out is not what makes a seal
     false. Fields of another kind than the standard has are left out, and still in `message`.
     """
-    whole = _required(canonical.read(text))
-    canonical.write(whole)  # raises for what no reader could write again, anywhere
+    whole = _required(canonical.parse_json(text))
+    canonical.to_canonical(whole)  # raises for what no reader could write again, anywhere
     data, signature = _required(whole.get("data")), _required(whole.get("sig"))
     header, message = _required(data.get("hdr")), _required(data.get("msg"))
     kind, issuer, version = header.get("t"), header.get("is"), header.get("v")
@@ -59,13 +59,13 @@ def parse(text: str) -> VdsNc:
         test=_test(message) if kind == TEST else None,
         message=message,
         algorithm=str(algorithm),
-        signed=canonical.write(data),
+        signed=canonical.to_canonical(data),
         signature=value,
         certificate=_bytes(signature.get("cer")) if "cer" in signature else b"",
     )
 
 
-def looks_like_one(text: str) -> bool:
+def is_vds_nc(text: str) -> bool:
     """Tell JSON that is, or was meant to be, such a seal from any other."""
     return text.startswith("{") and '"hdr"' in text and '"data"' in text
 

@@ -2,17 +2,17 @@
 
 from drivers.observation import Check, CheckGroup, Outcome, Weight
 
-READABLE = "seal.readable"
-SIGNATURE = "seal.signature"
-CERTIFICATE = "seal.certificate"
-ISSUING_STATE = "seal.issuing_state"
+SEAL_READABLE = "seal.readable"
+SEAL_SIGNATURE = "seal.signature"
+SEAL_CERTIFICATE = "seal.certificate"
+SEAL_ISSUING_STATE = "seal.issuing_state"
 MRZ_VS_SEAL = "combined.mrz_vs_seal"
-ALL = (READABLE, SIGNATURE, CERTIFICATE, ISSUING_STATE, MRZ_VS_SEAL)
+ALL_SEAL_CHECKS = (SEAL_READABLE, SEAL_SIGNATURE, SEAL_CERTIFICATE, SEAL_ISSUING_STATE, MRZ_VS_SEAL)
 
 # What a document may lack without being worse for it.
 _OPTIONAL = frozenset({"no_seal", "nothing_in_common"})
 
-SENTENCES = {
+SEAL_REASON_TEXTS = {
     "algorithm_unsupported": "An algorithm of this seal is unknown to the gateway.",
     "certificate_expired": "A certificate of the issuer has expired.",
     "certificate_not_yet_valid": "A certificate of the issuer is not valid yet.",
@@ -40,7 +40,7 @@ SENTENCES = {
 }
 
 
-def verdict(identifier: str, outcome: Outcome, reason: str | None = None) -> Check:
+def seal_check(identifier: str, outcome: Outcome, reason: str | None = None) -> Check:
     """State how a check ended."""
     return Check(
         id=identifier,
@@ -48,25 +48,25 @@ def verdict(identifier: str, outcome: Outcome, reason: str | None = None) -> Che
         outcome=outcome,
         weight=Weight.OPTIONAL if reason in _OPTIONAL else Weight.MANDATORY,
         reason=reason,
-        text=SENTENCES[reason] if reason else None,
+        text=SEAL_REASON_TEXTS[reason] if reason else None,
     )
 
 
 def successful(identifier: str) -> Check:
     """State that a check passed."""
-    return verdict(identifier, Outcome.SUCCESSFUL)
+    return seal_check(identifier, Outcome.SUCCESSFUL)
 
 
 def failed(identifier: str, reason: str) -> Check:
     """State that a check ran to its end and did not pass."""
-    return verdict(identifier, Outcome.FAILED, reason)
+    return seal_check(identifier, Outcome.FAILED, reason)
 
 
 def undetermined(identifier: str, reason: str) -> Check:
     """State that a check ran to its end and could not decide."""
-    return verdict(identifier, Outcome.UNDETERMINED, reason)
+    return seal_check(identifier, Outcome.UNDETERMINED, reason)
 
 
 def not_supported(identifier: str, reason: str) -> Check:
     """State that the document has no such feature."""
-    return verdict(identifier, Outcome.NOT_SUPPORTED, reason)
+    return seal_check(identifier, Outcome.NOT_SUPPORTED, reason)

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from drivers.links.framing import CUT, Damaged, Frame
-from drivers.passport.framings import LIMIT_BYTES, Text
-from drivers.passport.lines import complete, split_lines, text_of
-from drivers.passport.wedge.keyboard import Keyboard, Mark
+from drivers.links.framing import INCOMPLETE, DamagedFrame, Frame
+from drivers.passport.framings import LIMIT_BYTES, PlainTextFraming
+from drivers.passport.lines import decode_text, is_complete, split_lines
+from drivers.passport.wedge.keyboard import KeyboardMark, KeyEventDecoder
 from drivers.passport.wedge.keymap import IsoKey
 
 
-class Wedge:
+class WedgeFraming:
     """Events of an input device in, text out; a frame's `wire` is the text as well, in ASCII.
 
     Where events were lost the rest of the text is given up with what came before: line 1 of a passport is
@@ -17,24 +17,24 @@ class Wedge:
     """
 
     def __init__(self, gap_s: float, iso_key: IsoKey = "<") -> None:
-        self._keyboard = Keyboard(gap_s, iso_key)
-        self._text = Text()
+        self._keyboard = KeyEventDecoder(gap_s, iso_key)
+        self._text = PlainTextFraming()
         self._lost: bytes | None = None
         """What there is of a text that is not whole; None while nothing is missing."""
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether a character or a text is unfinished."""
-        return self._keyboard.pending or self._text.pending or self._lost is not None
+        return self._keyboard.has_pending or self._text.has_pending or self._lost is not None
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Take bytes of events and yield the documents and other texts that are complete."""
         for typed in self._keyboard.feed(chunk):
             match typed:
-                case Mark.PAUSE:
+                case KeyboardMark.PAUSE:
                     yield from self._end()
-                case Mark.LOST:
-                    left = b"".join(frame.wire for frame in self._text.silence())
+                case KeyboardMark.LOST:
+                    left = b"".join(frame.wire for frame in self._text.on_silence())
                     self._lost = ((self._lost or b"") + left)[:LIMIT_BYTES]
                 case str():
                     # What is not ASCII is no character of a zone: seen as a question mark, and never valid.
@@ -44,22 +44,22 @@ class Wedge:
                     else:
                         self._lost = (self._lost + character)[:LIMIT_BYTES]
 
-    def silence(self) -> Iterator[Frame]:
+    def on_silence(self) -> Iterator[Frame]:
         """Nothing was typed for the gap time: a last line needs no line end, all else is given up."""
-        self._keyboard.silence()
+        self._keyboard.on_silence()
         yield from self._end()
 
     def _end(self) -> Iterator[Frame]:
         lost, self._lost = self._lost, None
-        left = list(self._text.silence())
+        left = list(self._text.on_silence())
         if lost is not None:
-            yield Damaged(CUT, lost)
+            yield DamagedFrame(INCOMPLETE, lost)
         elif len(left) > 1 and not any(map(_is_document, left)):
             # One text that stopped in a later line: one failure.
-            yield Damaged(CUT, b"\r".join(frame.wire for frame in left))
+            yield DamagedFrame(INCOMPLETE, b"\r".join(frame.wire for frame in left))
         else:
             yield from left
 
 
 def _is_document(frame: Frame) -> bool:
-    return complete(list(split_lines(text_of(frame.wire))))
+    return is_complete(list(split_lines(decode_text(frame.wire))))

@@ -17,10 +17,10 @@ from drivers.passport.wedge.keymap import (
     CAPS_LOCK,
     CTRLS,
     DIGITS_OF_PAD,
+    KEYS_WITHOUT_CHARACTER,
     METAS,
     MODIFIERS,
     SHIFTS,
-    SILENT,
     IsoKey,
     keymap,
 )
@@ -37,7 +37,7 @@ _ALT_DIGITS = 8
 """So many digits of an Alt code are kept: far more than any character's."""
 
 
-class Mark(Enum):
+class KeyboardMark(Enum):
     """What a keyboard tells beside characters."""
 
     PAUSE = auto()
@@ -46,10 +46,10 @@ class Mark(Enum):
     """The kernel could not keep all events: characters are missing here."""
 
 
-Typed = str | Mark
+KeyboardOutput = str | KeyboardMark
 
 
-class Keyboard:
+class KeyEventDecoder:
     """A US keyboard with its modifier keys; `gap_s` is the pause that ends a text, in seconds.
 
     Its Caps Lock is its own: while a reader is grabbed, nobody else's counts.
@@ -66,11 +66,11 @@ class Keyboard:
         self._dropping = False
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether an event or a character is unfinished."""
         return bool(self._rest or self._alt_code)
 
-    def feed(self, chunk: bytes) -> Iterator[Typed]:
+    def feed(self, chunk: bytes) -> Iterator[KeyboardOutput]:
         """Take bytes and yield what they type, character by character."""
         self._rest += chunk
         end = len(self._rest) - len(self._rest) % EVENT.size
@@ -78,24 +78,24 @@ class Keyboard:
         for seconds, microseconds, kind, code, value in EVENT.iter_unpack(events):
             yield from self._event(seconds * 1_000_000 + microseconds, kind, code, value)
 
-    def silence(self) -> None:
+    def on_silence(self) -> None:
         """Nothing came for the gap time: forget what is unfinished."""
         self._rest = b""
         self._typed_us = None
         self._dropping = False
         self._release_all()
 
-    def _event(self, at_us: int, kind: int, code: int, value: int) -> Iterator[Typed]:
+    def _event(self, at_us: int, kind: int, code: int, value: int) -> Iterator[KeyboardOutput]:
         # A key that seems held repeats without end, so other events than keystrokes tell a pause, too.
         if self._typed_us is not None and at_us - self._typed_us > self._gap_us:
             self._typed_us = None
             self._release_all()
-            yield Mark.PAUSE
+            yield KeyboardMark.PAUSE
         if kind == EV_SYN and code == SYN_DROPPED:
             # What follows up to the next report is incomplete (Documentation/input/event-codes.rst).
             self._dropping = True
             self._release_all()
-            yield Mark.LOST
+            yield KeyboardMark.LOST
         elif kind == EV_SYN and code == SYN_REPORT:
             self._dropping = False
         elif kind == EV_KEY and value in (RELEASED, PRESSED) and not self._dropping:
@@ -114,7 +114,7 @@ class Keyboard:
             self._down.add(code)
         elif code == CAPS_LOCK:
             self._caps_lock = not self._caps_lock
-        elif code not in SILENT:
+        elif code not in KEYS_WITHOUT_CHARACTER:
             yield from self._character(code)
 
     def _released(self, code: int) -> Iterator[str]:

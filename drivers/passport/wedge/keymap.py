@@ -10,7 +10,7 @@ ALTS = frozenset({56, 100})
 METAS = frozenset({125, 126})
 MODIFIERS = SHIFTS | CTRLS | ALTS | METAS
 CAPS_LOCK = 58
-SILENT = frozenset({69, 70})
+KEYS_WITHOUT_CHARACTER = frozenset({69, 70})
 """Num Lock and Scroll Lock. Readers press the first before they use the pad, which always means digits."""
 KEY_102ND = 86
 """The key left of Z that only ISO keyboards have."""

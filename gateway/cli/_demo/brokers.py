@@ -65,7 +65,7 @@ def _started(mosquitto: str | None, run_dir: Path, wanted: int) -> Iterator[tupl
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
         try:
-            if _answers(process, port):
+            if _wait_until_listening(process, port):
                 yield name, port
                 return
         finally:
@@ -120,7 +120,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.communicate()
 
 
-def _answers(process: "subprocess.Popen[bytes]", port: int) -> bool:
+def _wait_until_listening(process: "subprocess.Popen[bytes]", port: int) -> bool:
     """Wait until the broker listens; False when it ended instead."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:

@@ -15,16 +15,16 @@ from pathlib import Path
 from rich.panel import Panel
 from rich.table import Table
 
-from drivers.driver import Condition
-from gateway.api.operations import Standing
-from gateway.cli._demo.officer import STATION, Officer
-from gateway.cli._lib.arguments import usual_file
+from drivers.driver import StateCode
+from gateway.api.operations import UserRole
+from gateway.cli._demo.officer import STATION, DemoOfficer
+from gateway.cli._lib.arguments import default_post_file
 from gateway.cli._lib.render_event import event_line, status_line
-from gateway.cli._lib.terminal import console, say
-from gateway.cli._lib.workstation import Login, workstation_of
-from gateway.client import DeviceStatus, Received
+from gateway.cli._lib.terminal import console, print_line
+from gateway.cli._lib.workstation import Login, make_workstation
+from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.config import Post
-from gateway.config.model import Console
+from gateway.config.model import ConsoleSection
 
 
 class Screen:
@@ -48,20 +48,20 @@ class Screen:
         expected = set(self._post.devices)
         greeted = False
         # The broker is the demo's own, and its gateway may still be loading: no problem to report.
-        desk = workstation_of(self._post, login=Login(station=STATION), on_problem=lambda _: None)
-        async with desk, Officer(desk) as officer:
-            async for item in desk.everything():
+        desk = make_workstation(self._post, login=Login(station=STATION), on_problem=lambda _: None)
+        async with desk, DemoOfficer(desk) as officer:
+            async for item in desk.events_and_status():
                 if not greeted and desk.gateways:
                     greeted = True
                     self._banner()
-                if isinstance(item, Received):
+                if isinstance(item, ReceivedEvent):
                     self._take(item)
-                    say(event_line(item, reveal=False))
-                    officer.sees(item)
+                    print_line(event_line(item, reveal=False))
+                    officer.on_event(item)
                     continue
                 if not _begins(item):
-                    say(status_line(item))
-                if item.online and item.position in expected:
+                    print_line(status_line(item))
+                if item.is_online and item.position in expected:
                     expected.discard(item.position)
                     if not expected and duration is not None:
                         asyncio.get_running_loop().call_later(duration, end)
@@ -80,7 +80,7 @@ class Screen:
         console.print(f"[bold]{total} events{median}[/]")
         return [str(position) for position in self._post.devices if not self._events[str(position)]]
 
-    def _take(self, received: Received) -> None:
+    def _take(self, received: ReceivedEvent) -> None:
         """Count one event; both ends run on this machine, so the boot clock gives its latency."""
         self._events[str(received.position)] += 1
         heard_ns = int(received.envelope.monons)
@@ -116,7 +116,7 @@ class Screen:
 
     def _commands(self) -> list[str]:
         # A post's own file, where there is one, goes before the demo's.
-        named = not self._findable or usual_file() != self._config
+        named = not self._findable or default_post_file() != self._config
         program, config = _program(), f" {shlex.quote(str(self._config))}" if named else ""
         lines = [f"{program} {verb}{config}" for verb in ("devices", "watch", "doctor")]
         barrier = next((position for position in self._post.devices if position.device == "barrier"), None)
@@ -127,7 +127,7 @@ class Screen:
 
 def _begins(status: DeviceStatus) -> bool:
     """Tell whether a device is only on its way to its first state, which is no news."""
-    return status.state is None or (status.gateway_online and status.state.state is Condition.STARTING)
+    return status.state is None or (status.gateway_online and status.state.state is StateCode.STARTING)
 
 
 def _program() -> str:
@@ -140,7 +140,7 @@ def _program() -> str:
     return shlex.quote(str(own) if below.startswith("..") else below)
 
 
-def _console(console: Console) -> str:
+def _console(console: ConsoleSection) -> str:
     """Give a person access to the console; returns its line, none where its libraries are not installed."""
     if console.listen is None or console.users_file is None:
         return ""
@@ -149,5 +149,5 @@ def _console(console: Console) -> str:
     except ImportError:
         return ""
     password = secrets.token_urlsafe(9)
-    set_password(console.users_file, "demo", password, Standing.SUPERVISOR)
+    set_password(console.users_file, "demo", password, UserRole.SUPERVISOR)
     return f"console [bold]http://{console.listen}[/], name [bold]demo[/], password [bold]{password}[/]\n"

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import typer
 
-from gateway.cli._lib.terminal import fail
-from gateway.state_dir import read_alone
+from gateway.cli._lib.terminal import exit_with
+from gateway.state_dir import read_state_dir
 
 if TYPE_CHECKING:
     from gateway.api.models import EventView, PostView
@@ -36,7 +36,7 @@ EXIT_CODES = {
 """What a command ends with when the gateway answers that."""
 
 
-class NotAnswered(Exception):  # noqa: N818 - often no fault: the gateway may just not run
+class ApiUnavailable(Exception):  # noqa: N818 - often no fault: the gateway may just not run
     """Nobody answers at the socket; says why, and what to do."""
 
     def __init__(self, text: str, how: str) -> None:
@@ -45,7 +45,7 @@ class NotAnswered(Exception):  # noqa: N818 - often no fault: the gateway may ju
         self.how = how
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
+class ApiError(Exception):
     """The gateway answers, and does not do it."""
 
     def __init__(self, status: int, text: str, how: str) -> None:
@@ -77,7 +77,7 @@ def state_dir(config: Path) -> Path:
 
     Only that is read: a file with a mistake elsewhere is no reason not to see how the devices are.
     """
-    if (found := read_alone(config)) is not None:
+    if (found := read_state_dir(config)) is not None:
         return found
     from gateway.cli._lib.post_file import load_or_fail
 
@@ -117,33 +117,34 @@ def stream(folder: Path, path: str, within_s: float | None = None) -> Iterator[A
                 yield json.loads(value)
 
 
-def at(position: str, more: str = "") -> str:
+def device_path(position: str, suffix: str = "") -> str:
     """The path of a device."""
     lane, _, device = position.partition("/")
-    return f"devices/{quote(lane, safe='')}/{quote(device, safe='')}{more}"
+    return f"devices/{quote(lane, safe='')}/{quote(device, safe='')}{suffix}"
 
 
-def explain(error: NotAnswered | Refused) -> NoReturn:
+def exit_with_error(error: ApiUnavailable | ApiError) -> NoReturn:
     """Say it on standard error and end with the exit code that it has in sysexits(3)."""
-    code = EXIT_CODES.get(error.status, os.EX_SOFTWARE) if isinstance(error, Refused) else os.EX_UNAVAILABLE
-    fail(f"{error.text}\n    {error.how}" if error.how else error.text, code)
+    code = EXIT_CODES.get(error.status, os.EX_SOFTWARE) if isinstance(error, ApiError) else os.EX_UNAVAILABLE
+    exit_with(f"{error.text}\n    {error.how}" if error.how else error.text, code)
 
 
-def view_of(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]":
+def load_view(config: Path) -> "tuple[PostView | None, dict[str, list[EventView]]]":
     """What a running gateway tells: the post, None without an answer, and the last events of each device."""
     from gateway.api.models import EventView, PostView
     from gateway.config import ConfigError, load
 
     try:
-        folder = read_alone(config) or load(config).gateway.state_dir
+        folder = read_state_dir(config) or load(config).gateway.state_dir
         view = PostView.model_validate(ask(folder, "post"))
         events = {
             device.position: [
-                EventView.model_validate(event) for event in ask(folder, at(device.position, "/events"))
+                EventView.model_validate(event)
+                for event in ask(folder, device_path(device.position, "/events"))
             ]
             for device in view.devices
         }
-    except (ConfigError, NotAnswered, Refused):
+    except (ConfigError, ApiUnavailable, ApiError):
         return None, {}
     return view, events
 
@@ -160,17 +161,17 @@ def _answer(
             raise _refused(json.loads(answer.read()))
         yield answer
     except PermissionError:
-        raise NotAnswered(
+        raise ApiUnavailable(
             f"The gateway's socket in {connection.folder} is closed to this user.",
             "Run this as root, or join the gateway's group.",
         ) from None
     except (BrokenPipeError, ConnectionResetError):
-        raise NotAnswered(
+        raise ApiUnavailable(
             "The gateway runs, and its console does not.",
             "Why: sudo journalctl -u borderpost -n 20. Perhaps the extra `console` is not installed.",
         ) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise NotAnswered(
+        raise ApiUnavailable(
             f"No gateway answers at {connection.folder / SOCKET}: {str(error) or type(error).__name__}.",
             "Is it running? sudo systemctl status borderpost",
         ) from None
@@ -179,29 +180,31 @@ def _answer(
         connection.socket.close()
 
 
-def _refused(problem: dict[str, Any]) -> Refused:
-    return Refused(problem["status"], problem["text"], problem["how"])
+def _refused(problem: dict[str, Any]) -> ApiError:
+    return ApiError(problem["status"], problem["text"], problem["how"])
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
 Why = Annotated[str, typer.Option("--reason", help="Why, without names of persons: it goes into the record.")]
 
 
-def asked(config: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
+def request_or_exit(config: Path, path: str, *, method: str = "GET", body: object = None) -> Any:
     """The gateway's answer, or its refusal as a sentence and an exit code."""
     try:
         return ask(state_dir(config), path, method=method, body=body)
-    except (NotAnswered, Refused) as error:
-        explain(error)
+    except (ApiUnavailable, ApiError) as error:
+        exit_with_error(error)
 
 
-def ordered(config: Path, position: str, what: str, body: object, done: str, *, as_json: bool) -> None:
+def perform_or_exit(
+    config: Path, position: str, operation: str, body: object, done: str, *, as_json: bool
+) -> None:
     """Have it done, and say so."""
-    asked(config, at(position, what), method="POST", body=body)
-    told({"position": position, "done": True}, lambda _: [f"{position}: {done}"], as_json=as_json)
+    request_or_exit(config, device_path(position, operation), method="POST", body=body)
+    print_answer({"position": position, "done": True}, lambda _: [f"{position}: {done}"], as_json=as_json)
 
 
-def told(answer: Any, lines: Callable[[Any], Iterable[str]], *, as_json: bool) -> None:
+def print_answer(answer: Any, lines: Callable[[Any], Iterable[str]], *, as_json: bool) -> None:
     """Print an answer."""
     if as_json:
         typer.echo(json.dumps(answer, ensure_ascii=False))

@@ -15,25 +15,25 @@ from gateway.cli._lib.terminal import DEFAULT_CONFIG
 _POSITION = re.compile(r"[a-z0-9-]+/[a-z0-9-]+")
 
 
-class OnDevice(TyperCommand):
+class DeviceCommand(TyperCommand):
     """A command that takes CONFIG POSITION ..., or POSITION ...: then the post's usual file is meant."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the usual file before a position that stands where a file should, or where none is named."""
         arguments = {param.name for param in self.params if param.param_type_name == "argument"}
         if self.name != "run" and "config" in arguments:
-            ctx.default_map = {**(ctx.default_map or {}), "config": str(usual_file())}
+            ctx.default_map = {**(ctx.default_map or {}), "config": str(default_post_file())}
         if not ctx.resilient_parsing and any(param.name == "position" for param in self.params):
             given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
             first = given.get("config")
             if isinstance(first, str) and _POSITION.fullmatch(first) and not Path(first).is_file():
                 at = args.index(first)
-                args = [*args[:at], str(usual_file()), *args[at:]]
+                args = [*args[:at], str(default_post_file()), *args[at:]]
         parsed: list[str] = super().parse_args(ctx, args)
         return parsed
 
 
-def usual_file() -> Path:
+def default_post_file() -> Path:
     """Return the post's file where none is named: the installed post's, else that of a running demo."""
     if named := os.environ.get("BORDERPOST_CONFIG"):
         return Path(named)
@@ -42,10 +42,10 @@ def usual_file() -> Path:
     return find() or DEFAULT_CONFIG
 
 
-def known(ctx: typer.Context, incomplete: str) -> list[str]:
+def complete_position(ctx: typer.Context, incomplete: str) -> list[str]:
     """Positions of the post that begin so; none where its file cannot be read."""
     config = ctx.params.get("config")
-    file = Path(config) if config and Path(config).is_file() else usual_file()
+    file = Path(config) if config and Path(config).is_file() else default_post_file()
     try:
         devices = tomllib.loads(file.read_text("utf-8")).get("device", {})
     except (OSError, ValueError):
@@ -59,7 +59,7 @@ def _file_or_position(ctx: typer.Context, incomplete: str) -> list[str]:
         files = [str(file) for file in folder.glob("*") if file.is_dir() or file.suffix == ".toml"]
     except OSError:
         files = []
-    return known(ctx, incomplete) + [file for file in files if file.startswith(incomplete)]
+    return complete_position(ctx, incomplete) + [file for file in files if file.startswith(incomplete)]
 
 
 PostFile = Annotated[
@@ -73,5 +73,7 @@ PostFile = Annotated[
 ]
 OneDevice = Annotated[
     str,
-    typer.Argument(metavar="POSITION", help="Which device, as lane-1/reader.", autocompletion=known),
+    typer.Argument(
+        metavar="POSITION", help="Which device, as lane-1/reader.", autocompletion=complete_position
+    ),
 ]

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from gateway.audit.hash_chain import Head
-from gateway.audit.verify import Verdict, verify
+from gateway.audit.hash_chain import ChainHead
+from gateway.audit.verify import VerificationResult, verify
 from gateway.cli._lib.api_client import state_dir
-from gateway.cli._lib.terminal import fail
+from gateway.cli._lib.terminal import exit_with
 from gateway.pki.jws import Verifier
 from gateway.pki.keys import UnusableKeyError, load_public_key
 
@@ -29,30 +29,30 @@ PublicKeys = Annotated[
 ]
 
 
-def folder_of(config: Path) -> Path:
+def find_audit_dir(config: Path) -> Path:
     """Where the audit files are; ends the program where there are none to be read."""
     folder = config if config.is_dir() else state_dir(config)
     if not os.access(folder, os.R_OK | os.X_OK):
-        fail(f"the audit in {folder} cannot be read by you: sudo -u borderpost", os.EX_NOPERM)
+        exit_with(f"the audit in {folder} cannot be read by you: sudo -u borderpost", os.EX_NOPERM)
     return folder
 
 
-def verdict_of(folder: Path, keys: list[Path] | None, expected: Iterable[str] = ()) -> Verdict:
+def verify_or_exit(folder: Path, keys: list[Path] | None, expected: Iterable[str] = ()) -> VerificationResult:
     """Verify them; ends the program where they, or a key, cannot be read."""
     try:
         known = [_known(text) for text in expected]
         verdict = verify(folder, Verifier(map(load_public_key, keys)) if keys else None, known)
     except UnusableKeyError as error:
-        fail(str(error), os.EX_USAGE)
+        exit_with(str(error), os.EX_USAGE)
     except OSError as error:
-        fail(f"the audit in {folder} cannot be read: {error}", os.EX_NOINPUT)
-    if not verdict.files and verdict.wrong is None:
-        fail(f"there is no audit in {folder}", os.EX_NOINPUT)
+        exit_with(f"the audit in {folder} cannot be read: {error}", os.EX_NOINPUT)
+    if not verdict.files and verdict.tampering is None:
+        exit_with(f"there is no audit in {folder}", os.EX_NOINPUT)
     return verdict
 
 
-def _known(text: str) -> Head:
+def _known(text: str) -> ChainHead:
     match = re.fullmatch(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", text)
     if match is None:
-        fail(f"{text} is no line: write its number, a colon and its SHA-256", os.EX_USAGE)
-    return Head(int(match[1]), match[2])
+        exit_with(f"{text} is no line: write its number, a colon and its SHA-256", os.EX_USAGE)
+    return ChainHead(int(match[1]), match[2])

@@ -5,27 +5,33 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from drivers.access.observations import CardRead, ReaderStatus
-from drivers.barrier.observations import BarrierAlarm, BarrierPassage, BarrierState, MachineState, Why
-from drivers.camera.observations import Captured, FaceCaptured, PlateRead
+from drivers.barrier.observations import (
+    BarrierAlarm,
+    BarrierPassage,
+    BarrierState,
+    MovementState,
+    StateReason,
+)
+from drivers.camera.observations import FaceCaptured, PictureCaptured, PlateRead
 from drivers.observation import Check, Observation, Outcome
 from drivers.passport.chip_result import ChipProgress, ChipResult
 from drivers.passport.mrz import Mrz, MrzDate
 from drivers.passport.observations import (
     BarcodeRead,
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentChecked,
     DocumentPlaced,
     DocumentRead,
     DocumentRemoved,
-    Ended,
     ImageCaptured,
     MrzRead,
     ReadFailed,
+    TransactionEnd,
 )
 from gateway.contract.commands import CommandState
 from gateway.contract.events import (
-    AuditSealed,
+    AuditCheckpoint,
     ClaimChanged,
     ClockStepped,
     CommandDecided,
@@ -41,11 +47,11 @@ OUTCOMES = {
     Outcome.UNKNOWN: ("?", "yellow"),
 }
 
-MOVING = {MachineState.CLOSED, MachineState.OPENING, MachineState.OPEN, MachineState.CLOSING}
+MOVING = {MovementState.CLOSED, MovementState.OPENING, MovementState.OPEN, MovementState.CLOSING}
 """How a barrier is that works."""
 
 
-def sentence(data: Observation, *, shown: bool) -> Text | None:
+def summarise_event(data: Observation, *, shown: bool) -> Text | None:
     """Say it; None for an event that has no sentence of its own."""
     match data:
         case DocumentRead():
@@ -61,11 +67,11 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return Text(f"image of the {data.area}, {data.light} light, {size / 1000:,.0f} kB", "dim")
         case BarcodeRead():
             return Text.assemble(f"barcode: {data.barcode.kind}", _marks(data.checks))
-        case ChipProgressed():
+        case ChipReadProgress():
             return Text(_progress(data.progress), "dim")
         case ChipRead():
             return _chip(data.chip)
-        case ChecksMade():
+        case DocumentChecked():
             return Text.assemble("checks", _marks(data.checks))
         case DocumentRemoved():
             return Text("the document was taken away", "dim")
@@ -73,7 +79,7 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return Text(f"card, {data.bits} bits{f': {data.data}' if shown else ''}")
         case ReaderStatus():
             return _reader(data)
-        case Captured():
+        case PictureCaptured():
             return _picture(data)
         case BarrierState():
             return _barrier(data)
@@ -91,8 +97,8 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
             return _claim(data)
         case ClockStepped():
             return Text(f"the clock was set, by {data.step_ms / 1000:+,.1f} s", "yellow")
-        case AuditSealed():
-            return Text(f"the audit is signed up to line {data.n}: {data.why}")
+        case AuditCheckpoint():
+            return Text(f"the audit is signed up to line {data.line}: {data.trigger}")
         case _:
             return None
 
@@ -100,13 +106,13 @@ def sentence(data: Observation, *, shown: bool) -> Text | None:
 def _barrier(barrier: BarrierState) -> Text:
     colour = "dim" if barrier.stale else "" if barrier.state in MOVING else "bold yellow"
     line = Text(str(barrier.state).replace("_", " "), colour)
-    if barrier.why is not Why.SENSED:
-        line.append(f"  {str(barrier.why).replace('_', ' ')}", "yellow")
+    if barrier.reason is not StateReason.SENSED:
+        line.append(f"  {str(barrier.reason).replace('_', ' ')}", "yellow")
     if len(barrier.doors) > 1:
         line.append("".join(f"  {door.door} {door.state}" for door in barrier.doors), "dim")
     if any(door.presence for door in barrier.doors):
         line.append("  somebody in the way", "cyan")
-    elif any(door.before for door in barrier.doors):
+    elif any(door.entry_side for door in barrier.doors):
         line.append("  somebody waits", "cyan")
     if barrier.stale:
         line.append("  as it was when the link failed", "yellow")
@@ -126,7 +132,7 @@ def _decided(decided: CommandDecided) -> Text:
     line = Text(f"{decided.verb or 'a command'} asked by {decided.station or 'somebody unknown'}: ")
     line.append(str(decided.decision), "" if decided.reason is None else "yellow")
     line.append("" if decided.reason is None else f", {decided.reason}", "yellow")
-    line.append(f"  {decided.times} times" if decided.times > 1 else "", "dim")
+    line.append(f"  {decided.count} times" if decided.count > 1 else "", "dim")
     return line
 
 
@@ -135,14 +141,14 @@ def _ended(ended: CommandEnded) -> Text:
     line = Text(f"{ended.verb} for {ended.station}: ", "")
     line.append(str(ended.state), "green" if done else "yellow")
     line.append("" if ended.reason is None else f", {ended.reason}", "yellow")
-    line.append(f" in {ended.took_ms / 1000:.1f} s", "dim")
+    line.append(f" in {ended.duration_ms / 1000:.1f} s", "dim")
     return line
 
 
 def _claim(claim: ClaimChanged) -> Text:
     line = Text(f"{claim.change}: {claim.holder or 'nobody'} has it now", "")
     line.append(f", {claim.previous_holder} had it" if claim.previous_holder else "", "dim")
-    line.append(f" ({claim.why})" if claim.why else "", "yellow")
+    line.append(f" ({claim.reason})" if claim.reason else "", "yellow")
     return line
 
 
@@ -157,7 +163,7 @@ def _reader(status: ReaderStatus) -> Text:
             line.append(f"  {name} {''.join('●' if one else '○' for one in active)}")
     if status.tampered:
         line.append("  open or torn off", "bold red")
-    if status.power_failed:
+    if status.power_failure:
         line.append("  supply fails", "yellow")
     return line
 
@@ -166,8 +172,8 @@ def _read(read: DocumentRead, *, shown: bool) -> Text:
     kind = "document" if read.mrz is None else read.mrz.format.upper().replace("_", "-")
     line = Text(f"{kind:<8} ", "bold" if read.images or read.chip else "")
     line.append(_zone(read.mrz, shown=shown))
-    if read.ended is not Ended.COMPLETE:
-        line.append(f"  ended early: {read.ended}", "yellow")
+    if read.end_reason is not TransactionEnd.COMPLETE:
+        line.append(f"  ended early: {read.end_reason}", "yellow")
     # What was found good is a number where there are many; what was not has its name.
     many = len(read.checks) > 4
     good = [check for check in read.checks if check.outcome is Outcome.SUCCESSFUL]
@@ -202,12 +208,12 @@ def _chip(chip: ChipResult) -> Text:
     return Text.assemble(f"chip by {chip.access or 'no way'}: {files}", _marks(chip.checks))
 
 
-def _picture(picture: Captured) -> Text:
+def _picture(picture: PictureCaptured) -> Text:
     of = "portrait" if isinstance(picture, FaceCaptured) else "picture"
     size = sum(image.size_bytes for image in picture.attachments)
     line = Text(f"{of}, {picture.width_px}x{picture.height_px}, {size / 1000:,.0f} kB", "bold")
     line.append(f", {picture.age_ms:,.0f} ms old", "dim")
-    for hint in picture.hints:
+    for hint in picture.measurements:
         if hint.outcome is Outcome.FAILED:
             line.append(f"  ✗ {hint.measure} {hint.value:g}", "yellow")
     return line
@@ -218,10 +224,10 @@ def _plate(read: PlateRead, *, shown: bool) -> Text:
     plate = read.plate or "no plate read"
     line = Text(plate if shown else "a vehicle (plate hidden)", "bold")
     line.append(f"  {read.country or ''} {read.direction}, {len(read.attachments)} images", "dim")
-    if read.caught_up:
+    if read.backlog:
         line.append("  while the camera was not heard", "yellow")
-    if read.images_missing:
-        line.append(f"  {read.images_missing} images missing", "yellow")
+    if read.missing_images:
+        line.append(f"  {read.missing_images} images missing", "yellow")
     return line
 
 

@@ -10,9 +10,9 @@ import typer
 from rich.table import Table
 
 from gateway.cli._lib.post_file import load_or_fail
-from gateway.cli._lib.render_event import light_of
+from gateway.cli._lib.render_event import state_light
 from gateway.cli._lib.terminal import console
-from gateway.cli._lib.workstation import connected, retained
+from gateway.cli._lib.workstation import connected_workstation, wait_for_retained
 from gateway.client import DeviceStatus
 from gateway.config import Post
 
@@ -22,17 +22,17 @@ def show(config: Path, *, as_json: bool) -> None:
     post = load_or_fail(config)
     statuses = asyncio.run(_statuses(post))
     if as_json:
-        typer.echo(json.dumps([_plain(status) for status in statuses]))
+        typer.echo(json.dumps([_to_json(status) for status in statuses]))
     else:
         console.print(_table(statuses))
-    raise typer.Exit(0 if all(status.online for status in statuses) else 1)
+    raise typer.Exit(0 if all(status.is_online for status in statuses) else 1)
 
 
 async def _statuses(post: Post) -> list[DeviceStatus]:
     """Collect what is retained at the broker."""
-    async with connected(post) as desk:
-        await retained(desk)
-        return [desk.status(position) for position in post.devices]
+    async with connected_workstation(post) as workstation:
+        await wait_for_retained(workstation)
+        return [workstation.status(position) for position in post.devices]
 
 
 def _table(statuses: list[DeviceStatus]) -> Table:
@@ -40,7 +40,7 @@ def _table(statuses: list[DeviceStatus]) -> Table:
     for heading in ("", "position", "state", "since", "device", "what is wrong", "do"):
         table.add_column(heading, overflow="fold")
     for status in statuses:
-        colour, word = light_of(status)
+        colour, word = state_light(status)
         state, about = status.state, status.description
         identity = about.identity if about else None
         wrong = state is not None and status.gateway_online and state.cause is not None
@@ -64,10 +64,10 @@ def _ago(since: datetime) -> str:
     return f"{seconds} s"
 
 
-def _plain(status: DeviceStatus) -> dict[str, Any]:
+def _to_json(status: DeviceStatus) -> dict[str, Any]:
     return {
         "position": str(status.position),
-        "online": status.online,
+        "online": status.is_online,
         "gateway_online": status.gateway_online,
         "state": status.state and status.state.model_dump(mode="json"),
         "description": status.description and status.description.model_dump(mode="json"),

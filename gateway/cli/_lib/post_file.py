@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gateway.cli._lib.terminal import fail
+from gateway.cli._lib.terminal import exit_with
 from gateway.config import ConfigError, Post, load
 
 
@@ -11,4 +11,4 @@ def load_or_fail(path: Path) -> Post:
     try:
         return load(path)
     except ConfigError as error:
-        fail(str(error), error.exit_code)
+        exit_with(str(error), error.exit_code)

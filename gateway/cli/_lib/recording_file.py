@@ -8,7 +8,7 @@ import typer
 
 from drivers.links.recording.recorder import LIMIT_BYTES
 from drivers.links.recording.recording import Recording, RecordingError
-from gateway.cli._lib.terminal import fail
+from gateway.cli._lib.terminal import exit_with
 
 TEXT_LIMIT_BYTES = 4 * LIMIT_BYTES
 """A byte takes three in hexadecimal."""
@@ -20,14 +20,14 @@ def recording_or_fail(path: Path) -> Recording:
     """The recording in a file; says what is wrong with it, and ends."""
     try:
         if path.stat().st_size > TEXT_LIMIT_BYTES:
-            fail(f"{path}: is larger than any recording", os.EX_DATAERR)
-        return Recording.parse(path.read_text(encoding="utf-8"))
+            exit_with(f"{path}: is larger than any recording", os.EX_DATAERR)
+        return Recording.from_text(path.read_text(encoding="utf-8"))
     except OSError as error:
-        fail(f"{path}: {error.strerror}", os.EX_NOINPUT)
+        exit_with(f"{path}: {error.strerror}", os.EX_NOINPUT)
     except UnicodeDecodeError:
-        fail(f"{path}: is no text, so it is no recording", os.EX_DATAERR)
+        exit_with(f"{path}: is no text, so it is no recording", os.EX_DATAERR)
     except RecordingError as error:
-        fail(f"{path}: {error}", os.EX_DATAERR)
+        exit_with(f"{path}: {error}", os.EX_DATAERR)
 
 
 def write_or_fail(path: Path, content: bytes, mode: int = 0o644) -> None:
@@ -36,6 +36,6 @@ def write_or_fail(path: Path, content: bytes, mode: int = 0o644) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
     except FileExistsError:
-        fail(f"{path}: exists already; name another file", os.EX_CANTCREAT)
+        exit_with(f"{path}: exists already; name another file", os.EX_CANTCREAT)
     except OSError as error:
-        fail(f"{path}: {error.strerror}", os.EX_CANTCREAT)
+        exit_with(f"{path}: {error.strerror}", os.EX_CANTCREAT)

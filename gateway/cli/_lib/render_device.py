@@ -32,10 +32,10 @@ def device_line(device: dict[str, Any], width: int = 0) -> Iterator[str]:
         f"claimed by {device['claim']['station']}" if device["claim"] else "",
     ]
     yield " ".join(filter(None, facts)).rstrip()
-    yield from trouble(state)
+    yield from problem_lines(state)
 
 
-def trouble(state: dict[str, Any]) -> Iterator[str]:
+def problem_lines(state: dict[str, Any]) -> Iterator[str]:
     """What is wrong, and what to do about it; nothing where all is well."""
     if state["cause"] is None:
         return
@@ -48,10 +48,10 @@ def device_page(device: dict[str, Any]) -> Iterator[str]:
     """Everything of one device."""
     state, identity = device["state"], device["identity"] or {}
     yield f"{_light(state['state'])} {device['position']} {state['state']} for {ago(state['since'])}"
-    yield from trouble(state)
+    yield from problem_lines(state)
     if beneath := device.get("beneath"):
         yield f"    beneath: {beneath['state']}"
-        yield from trouble(beneath)
+        yield from problem_lines(beneath)
     told = [identity.get(name) for name in ("manufacturer", "model")]
     yield from _fact("device", " ".join(filter(None, told)))
     yield from _fact("serial number", identity.get("serial_number"))

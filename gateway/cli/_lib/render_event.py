@@ -6,43 +6,43 @@ from typing import Any
 
 from rich.text import Text
 
-from drivers.driver import Condition
-from drivers.observation import Observation, redacted
+from drivers.driver import StateCode
+from drivers.observation import Observation, redact
 from drivers.passport.observations import DocumentRead, MrzRead
-from gateway.cli._lib.event_summary import sentence
-from gateway.client import DeviceStatus, Received
+from gateway.cli._lib.event_summary import summarise_event
+from gateway.client import DeviceStatus, ReceivedEvent
 
 LIGHTS = {
-    Condition.ONLINE: "green",
-    Condition.BUSY: "green",
-    Condition.STARTING: "cyan",
-    Condition.DEGRADED: "yellow",
-    Condition.MAINTENANCE: "yellow",
-    Condition.PENDING: "yellow",
+    StateCode.ONLINE: "green",
+    StateCode.BUSY: "green",
+    StateCode.STARTING: "cyan",
+    StateCode.DEGRADED: "yellow",
+    StateCode.MAINTENANCE: "yellow",
+    StateCode.PENDING: "yellow",
 }
 
 
-def event_line(received: Received, *, reveal: bool) -> Text:
+def event_line(received: ReceivedEvent, *, reveal: bool) -> Text:
     """One event. Personal data of a live traveller only when revealed."""
     line = Text()
     line.append(f"{received.envelope.time.astimezone():%H:%M:%S} ", "dim")
     line.append(f"{received.position!s:<16} ", "bold")
-    if received.simulated:
+    if received.is_simulated:
         line.append("simulated ", "magenta")
-    shown = reveal or received.simulated
+    shown = reveal or received.is_simulated
     data = received.data
-    said = sentence(data, shown=shown) if isinstance(data, Observation) else None
+    said = summarise_event(data, shown=shown) if isinstance(data, Observation) else None
     line.append(f"{received.envelope.type} {_rest(data, shown=shown)}" if said is None else said)
     # A document takes one line, of which the end may be cut. Other events say what to do, at their end.
     line.no_wrap = isinstance(data, DocumentRead | MrzRead)
     return line
 
 
-def event_json(received: Received, *, reveal: bool) -> str:
+def event_json(received: ReceivedEvent, *, reveal: bool) -> str:
     """One event as a CloudEvent; of a live traveller only what may be shown."""
-    if reveal or received.simulated:
+    if reveal or received.is_simulated:
         return received.envelope.model_dump_json()
-    data = redacted(received.data) if isinstance(received.data, Observation) else {}
+    data = redact(received.data) if isinstance(received.data, Observation) else {}
     return received.envelope.model_copy(update={"data": data}).model_dump_json()
 
 
@@ -50,12 +50,12 @@ def _rest(data: Observation | dict[str, Any], *, shown: bool) -> str:
     """What has no rendering of its own, as JSON."""
     match data:
         case Observation():
-            return data.model_dump_json() if shown else json.dumps(redacted(data))
+            return data.model_dump_json() if shown else json.dumps(redact(data))
         case _:
             return json.dumps(data) if shown else f"({len(data)} fields hidden)"
 
 
-def light_of(status: DeviceStatus) -> tuple[str, str]:
+def state_light(status: DeviceStatus) -> tuple[str, str]:
     """Colour and word for a device."""
     if status.state is None:
         return "dim", "unknown"
@@ -66,7 +66,7 @@ def light_of(status: DeviceStatus) -> tuple[str, str]:
 
 def status_line(status: DeviceStatus) -> Text:
     """One change of a device's state."""
-    colour, word = light_of(status)
+    colour, word = state_light(status)
     line = Text()
     line.append(f"{datetime.now().astimezone():%H:%M:%S} ", "dim")
     line.append(f"{status.position!s:<16} ", "bold")

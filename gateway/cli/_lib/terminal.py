@@ -27,7 +27,7 @@ DEFAULT_CONFIG = Path("/etc/borderpost/post.toml")
 INDENT = 4
 
 
-def say(line: Text) -> None:
+def print_line(line: Text) -> None:
     """Print one line: wrapped to the terminal's width, cut if it is `no_wrap`, whole without a terminal."""
     if not console.is_terminal:
         console.print(line, soft_wrap=True)
@@ -41,16 +41,16 @@ def say(line: Text) -> None:
             console.print(Text(" " * INDENT) + part, soft_wrap=True)
 
 
-def fail(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
+def exit_with(text: str, exit_code: int = os.EX_SOFTWARE) -> NoReturn:
     """Say what is wrong on standard error and end."""
     errors.print(text, markup=False, soft_wrap=True)
     sys.exit(exit_code)
 
 
-def need_simulators() -> None:
+def require_simulators() -> None:
     """End with EX_UNAVAILABLE where there are none: a post's own package comes without."""
     if find_spec("simulators") is None:
-        fail(
+        exit_with(
             "This installation has no simulators.\n    They are in the package borderpost-training.",
             os.EX_UNAVAILABLE,
         )

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from drivers.links.tls import trusting
-from gateway.cli._lib.terminal import fail
-from gateway.client import ConnectionProblem, Refused, Workstation
+from drivers.links.tls import client_context
+from gateway.cli._lib.terminal import exit_with
+from gateway.client import ConnectionProblem, RejectedMessage, Workstation
 from gateway.config import Post
 
 ANSWER_S = 5.0
@@ -52,13 +52,13 @@ class Login:
     key: Path | None = None
 
 
-def workstation_of(
+def make_workstation(
     post: Post,
     positions: list[str] | None = None,
     login: Login | None = None,
     *,
     verify: Iterable[Ed25519PublicKey] | None = None,
-    on_refused: Callable[[Refused], None] | None = None,
+    on_refused: Callable[[RejectedMessage], None] | None = None,
     on_problem: Callable[[ConnectionProblem], None] | None = None,
 ) -> Workstation:
     """Connect without a session that outlives us: as a station, or as the gateway itself would."""
@@ -69,7 +69,7 @@ def workstation_of(
         cert, key = broker.tls.cert_file, broker.tls.key_file
     tls = None
     if broker.tls is not None:
-        tls = trusting(broker.tls.ca_file)
+        tls = client_context(broker.tls.ca_file)
         if cert is not None:
             tls.load_cert_chain(cert, key)
     password_file = broker.password_file if own else login.password_file
@@ -88,31 +88,31 @@ def workstation_of(
         station=login.station or broker.username,
         training=post.gateway.profile == "training",
         verify=verify,
-        on_refused=on_refused,
+        on_rejected=on_refused,
         on_problem=on_problem,
     )
 
 
 @asynccontextmanager
-async def connected(
+async def connected_workstation(
     post: Post, positions: list[str] | None = None, login: Login | None = None
 ) -> AsyncIterator[Workstation]:
     """The same, once it is connected; ends with EX_UNAVAILABLE when it is not within seconds."""
     try:
         # A problem that lasts is reported below: standard output may be a pipe that takes JSON.
-        desk = workstation_of(post, positions, login, on_problem=lambda _: None)
+        workstation = make_workstation(post, positions, login, on_problem=lambda _: None)
     except (OSError, ssl.SSLError) as error:
-        fail(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
-    async with desk:
+        exit_with(f"the station's password or certificate cannot be used: {error}", os.EX_NOINPUT)
+    async with workstation:
         try:
             async with asyncio.timeout(ANSWER_S):
-                await desk.connected.wait()
+                await workstation.connected_event.wait()
         except TimeoutError:
             text, how = f"The broker at {post.broker.host}:{post.broker.port} does not answer.", ""
-            if desk.problem is not None:
-                text, how = desk.problem.text, desk.problem.how
-            fail(f"{text}\n    {remedy(post, how)}", os.EX_UNAVAILABLE)
-        yield desk
+            if workstation.problem is not None:
+                text, how = workstation.problem.text, workstation.problem.how
+            exit_with(f"{text}\n    {remedy(post, how)}", os.EX_UNAVAILABLE)
+        yield workstation
 
 
 def remedy(post: Post, how: str) -> str:
@@ -122,9 +122,9 @@ def remedy(post: Post, how: str) -> str:
     return f"{how} Is it running? systemctl status mosquitto".strip()
 
 
-async def retained(desk: Workstation) -> None:
+async def wait_for_retained(workstation: Workstation) -> None:
     """Wait until what is retained at the broker has come: a device may have nothing yet."""
-    items = aiter(desk.everything())
+    items = aiter(workstation.events_and_status())
     try:
         async with asyncio.timeout(RETAINED_S):
             while True:

@@ -5,14 +5,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from gateway.api.models import AuditEntry
-from gateway.audit.hash_chain import CHECKPOINT, audit_files, backwards
+from gateway.audit.hash_chain import CHECKPOINT, audit_files, read_backwards
 
 
 def newest(state_dir: Path, limit: int) -> list[AuditEntry]:
     """The last entries, at most so many; a line that a power cut left half is passed over."""
     found: list[AuditEntry] = []
     for file in reversed(audit_files(state_dir)):
-        for line in backwards(file):
+        for line in read_backwards(file):
             try:
                 entry = AuditEntry.model_validate_json(line, extra="ignore")
             except ValidationError:

@@ -7,11 +7,11 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import Field
 
-from gateway.api.models import Finding, View
-from gateway.console.api.routes import ONE_DEVICE, UNKNOWN, At, Position, found
+from gateway.api.models import ApiModel, Finding
+from gateway.console.api.routes import DEVICE_PATH, NOT_FOUND_ERRORS, ContextDep, Position, get_device_view
 from gateway.console.auth.auth import Technician, Viewer
-from gateway.console.web.context import Bench
-from gateway.console.web.problems import documented
+from gateway.console.web.context import AppContext
+from gateway.console.web.problems import error_responses
 
 # The diagnosis loads what speaks to brokers and reads certificates: not for who only wants to see the board.
 if TYPE_CHECKING:
@@ -19,39 +19,41 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/gzip"
 
-router = APIRouter(prefix="/api/v1", responses=documented(401, 403, 421, 422, 503))
+router = APIRouter(prefix="/api/v1", responses=error_responses(401, 403, 421, 422, 503))
 
 
-class Content(View):
+class BundleEntry(ApiModel):
     """One file of the archive."""
 
     name: str = Field(description="Its name there.", examples=["findings.txt"])
-    what: str = Field(description="What it is.", examples=["what is wrong at the post, and what to do"])
+    description: str = Field(
+        description="What it is.", examples=["what is wrong at the post, and what to do"]
+    )
     size_bytes: int = Field(ge=0, description="Its length, in bytes.", examples=[2048])
 
 
-@router.get(ONE_DEVICE + "/why", responses=UNKNOWN)
-async def why_not(_asker: Viewer, at: At, position: Position) -> list[Finding]:
+@router.get(DEVICE_PATH + "/why", responses=NOT_FOUND_ERRORS)
+async def explain(_user: Viewer, ctx: ContextDep, position: Position) -> list[Finding]:
     """Why a device is not reading, the cause first; one finding `ok` where nothing is wrong."""
-    await found(at, position)
-    return await reasons(at, position)
+    await get_device_view(ctx, position)
+    return await device_findings(ctx, position)
 
 
 @router.get("/doctor")
-async def examined(_asker: Viewer, at: At) -> list[Finding]:
+async def run_doctor(_user: Viewer, ctx: ContextDep) -> list[Finding]:
     """Everything that was looked at, the worst first; takes seconds where somebody does not answer."""
     from gateway.diagnostics import doctor
 
-    async with at.examining:
-        return await asyncio.to_thread(doctor.doctor, at.config, await at.daemon.view())
+    async with ctx.diagnostics_lock:
+        return await asyncio.to_thread(doctor.run_doctor, ctx.config, await ctx.daemon.view())
 
 
 @router.get("/bundle/contents")
-async def contents(_asker: Technician, at: At) -> list[Content]:
+async def bundle_contents(_user: Technician, ctx: ContextDep) -> list[BundleEntry]:
     """What is in the archive for support."""
     return [
-        Content(name=part.name, what=part.what, size_bytes=len(part.content))
-        for part in (await _collected(at)).parts
+        BundleEntry(name=part.name, description=part.description, size_bytes=len(part.content))
+        for part in (await _collect_bundle(ctx)).parts
     ]
 
 
@@ -60,27 +62,27 @@ async def contents(_asker: Technician, at: At) -> list[Content]:
     responses={200: {"description": "A gzipped tar archive.", "content": {MEDIA_TYPE: {}}}},
     response_class=Response,
 )
-async def packed(_asker: Technician, at: At) -> Response:
+async def download_bundle(_user: Technician, ctx: ContextDep) -> Response:
     """What support needs to know, without anything personal and without a secret."""
-    collected = await _collected(at)
+    collected = await _collect_bundle(ctx)
     headers = {"Content-Disposition": f'attachment; filename="{collected.name}.tar.gz"'}
-    return Response(collected.archive(), media_type=MEDIA_TYPE, headers=headers)
+    return Response(collected.to_tar_gz(), media_type=MEDIA_TYPE, headers=headers)
 
 
-async def reasons(at: Bench, position: str) -> list[Finding]:
+async def device_findings(ctx: AppContext, position: str) -> list[Finding]:
     """Why a device is not reading; pages show the same."""
     from gateway.diagnostics import why
 
-    view, tail = await asyncio.gather(at.daemon.view(), at.daemon.tail(position))
-    return await asyncio.to_thread(why.why, at.config, position, view, tail)
+    view, tail = await asyncio.gather(ctx.daemon.view(), ctx.daemon.last_events(position))
+    return await asyncio.to_thread(why.explain_device, ctx.config, position, view, tail)
 
 
-async def _collected(at: Bench) -> "bundle.Bundle":
+async def _collect_bundle(ctx: AppContext) -> "bundle.Bundle":
     from gateway.diagnostics import bundle
 
-    view = await at.daemon.view()
+    view = await ctx.daemon.view()
     positions = [device.position for device in view.devices]
-    tails = await asyncio.gather(*(at.daemon.tail(position) for position in positions))
+    tails = await asyncio.gather(*(ctx.daemon.last_events(position) for position in positions))
     events = dict(zip(positions, tails, strict=True))
-    async with at.examining:
-        return await asyncio.to_thread(bundle.bundle, at.config, view, events)
+    async with ctx.diagnostics_lock:
+        return await asyncio.to_thread(bundle.collect_bundle, ctx.config, view, events)

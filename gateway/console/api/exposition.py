@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from gateway.api.models import DeviceView, PostView
-from gateway.contract.envelope import Clock
+from gateway.contract.envelope import ClockStatus
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -41,7 +41,9 @@ def _gateway(post: PostView) -> Iterator[Metric]:
         "borderpost_gateway_start_time_seconds", "Start of this run, since 1970.", report.since.timestamp()
     )
     yield GaugeMetricFamily(
-        "borderpost_clock_synced", "1 while its wall clock can be trusted.", report.clock is Clock.SYNCED
+        "borderpost_clock_synced",
+        "1 while its wall clock can be trusted.",
+        report.clock is ClockStatus.SYNCED,
     )
     problems = GaugeMetricFamily(
         "borderpost_problem", "1 for what is wrong with the gateway itself.", labels=("cause",)
@@ -54,7 +56,7 @@ def _gateway(post: PostView) -> Iterator[Metric]:
 def _delivery(post: PostView) -> Iterator[Metric]:
     report = post.report
     yield CounterMetricFamily(
-        "borderpost_events_dropped", "Events given up because the outbox was full.", report.dropped
+        "borderpost_events_dropped", "Events given up because the outbox was full.", report.events_dropped
     )
     yield CounterMetricFamily(
         "borderpost_images_dropped", "Images given up, or refused for their size.", report.images_dropped
@@ -78,7 +80,7 @@ def _delivery(post: PostView) -> Iterator[Metric]:
     for destination in report.destinations:
         name = (destination.name,)
         connected.add_metric(name, destination.connected)
-        waiting.add_metric(name, destination.waiting)
+        waiting.add_metric(name, destination.queued)
         parked.add_metric(name, destination.parked)
         expired.add_metric(name, destination.expired)
     yield from (connected, waiting, parked, expired)
@@ -106,11 +108,11 @@ def _devices(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
     for device in devices:
         at = (device.position,)
         about.add_metric(at, {"driver": device.driver, "family": device.family, **_identity(device)})
-        for state in Condition:
+        for state in StateCode:
             states.add_metric((device.position, state), state is device.state.state)
-        if device.last_good is not None:
-            last_good.add_metric(at, device.last_good.timestamp())
-        withheld.add_metric(at, device.withheld)
+        if device.last_good_read_at is not None:
+            last_good.add_metric(at, device.last_good_read_at.timestamp())
+        withheld.add_metric(at, device.suppressed_events)
         claimed.add_metric(at, device.claim is not None)
         restarts.add_metric(at, device.restarts)
     yield from (about, states, last_good, withheld, claimed, restarts)
@@ -130,12 +132,12 @@ def _counters(devices: tuple[DeviceView, ...]) -> Iterator[Metric]:
         "borderpost_device_disconnects", "How often it was lost while open.", labels=labels
     )
     for device in devices:
-        counted = device.tally.lifetime
+        counted = device.counters.lifetime
         which = (device.position, _identity(device)["serial_number"])
-        reads.add_metric((*which, "good"), counted.good)
-        reads.add_metric((*which, "bad"), counted.bad)
+        reads.add_metric((*which, "good"), counted.good_reads)
+        reads.add_metric((*which, "bad"), counted.bad_reads)
         online.add_metric(which, counted.online_s)
-        retries.add_metric(which, counted.retries)
+        retries.add_metric(which, counted.open_failures)
         lost.add_metric(which, counted.disconnects)
     yield from (reads, online, retries, lost)
 

@@ -7,46 +7,49 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 
-from gateway.api.models import Live, TraceItem
-from gateway.api.operations import Who
-from gateway.console.auth.auth import Asker, Viewer, asker
-from gateway.console.auth.login import tried
-from gateway.console.auth.users import Person
-from gateway.console.web.context import Bench, bench
-from gateway.console.web.problems import Problem, ProblemDetails, documented
+from gateway.api.models import LiveUpdate, TraceItem
+from gateway.api.operations import Actor
+from gateway.console.auth.auth import AuthenticatedUser, Viewer, authenticate
+from gateway.console.auth.login import check_password
+from gateway.console.auth.users import User
+from gateway.console.web.context import AppContext, get_context
+from gateway.console.web.problems import HttpProblem, ProblemDetails, error_responses
 
 router = APIRouter()
-_known: dict[bytes, Person] = {}
+_password_cache: dict[bytes, User] = {}
 """Whose name and password were right, by their hash: a password costs too much to try it every 15 seconds."""
 
 
-async def scraper(request: Request, at: Annotated[Bench, Depends(bench)]) -> Asker:
+async def authenticate_scraper(
+    request: Request, ctx: Annotated[AppContext, Depends(get_context)]
+) -> AuthenticatedUser:
     """Who asks: as everywhere, or with name and password (RFC 7617), because Prometheus does not log in."""
     given = request.headers.get("authorization", "")
     if not given.lower().startswith("basic "):
-        return await asker(request)
+        return await authenticate(request)
     try:
         name, _, password = base64.b64decode(given[6:], validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        raise Problem(401, "not_logged_in", "This is no name and password.") from None
+        raise HttpProblem(401, "not_logged_in", "This is no name and password.") from None
     key = hashlib.sha256(given.encode()).digest()
-    person = _known.get(key)
-    if person is None or at.people is None or at.people.find(name) != person:
-        _known.pop(key, None)
-        person = await tried(at, name, password, request.client.host if request.client else "")
+    person = _password_cache.get(key)
+    if person is None or ctx.users is None or ctx.users.find(name) != person:
+        _password_cache.pop(key, None)
+        person = await check_password(ctx, name, password, request.client.host if request.client else "")
         if person is None:
-            raise Problem(401, "not_logged_in", "Name or password is wrong.")
-        _known[key] = person
-    return Asker(Who(name=person.name, standing=person.role, via="network"), csrf="")
+            raise HttpProblem(401, "not_logged_in", "Name or password is wrong.")
+        _password_cache[key] = person
+    return AuthenticatedUser(Actor(name=person.name, role=person.role, channel="network"), csrf="")
 
 
 @router.get(
     "/metrics",
     response_class=Response,
-    responses=documented(401, 403, 421, 429, 503) | {200: {"content": {"text/plain": {}}}},
+    responses=error_responses(401, 403, 421, 429, 503) | {200: {"content": {"text/plain": {}}}},
 )
 async def metrics(
-    _asker: Annotated[Asker, Depends(scraper)], at: Annotated[Bench, Depends(bench)]
+    _user: Annotated[AuthenticatedUser, Depends(authenticate_scraper)],
+    ctx: Annotated[AppContext, Depends(get_context)],
 ) -> Response:
     """The post in numbers, in Prometheus' text format."""
     from gateway.console.api.exposition import (  # few scrape, and it takes a while to load
@@ -54,17 +57,17 @@ async def metrics(
         exposition,
     )
 
-    return Response(exposition(await at.daemon.view()), media_type=MEDIA_TYPE)
+    return Response(exposition(await ctx.daemon.view()), media_type=MEDIA_TYPE)
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request, _asker: Viewer) -> dict[str, Any]:
+async def openapi(request: Request, _user: Viewer) -> dict[str, Any]:
     """The local API, described."""
     app: FastAPI = request.app
     if app.openapi_schema is None:
         described = app.openapi()
         schemas = described.setdefault("components", {}).setdefault("schemas", {})
-        for model in (ProblemDetails, Live, TraceItem):
+        for model in (ProblemDetails, LiveUpdate, TraceItem):
             made = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(made.pop("$defs", {}))
             schemas[model.__name__] = made

@@ -16,18 +16,18 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
-from gateway.api.operations import Standing, Who
-from gateway.console.auth.sessions import csrf_of, holds
+from gateway.api.operations import Actor, UserRole
+from gateway.console.auth.sessions import csrf_token, is_current
 from gateway.console.auth.users import UsersFileError
-from gateway.console.web.context import Bench, bench_of
-from gateway.console.web.problems import Problem
+from gateway.console.web.context import AppContext, context_of
+from gateway.console.web.problems import HttpProblem
 
-HARMLESS = {"GET", "HEAD", "OPTIONS"}
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 # An SSH tunnel to the socket is opened at one of these; any other name is a page that had its own name
 # point to this machine (DNS rebinding).
-_TUNNELLED = {"console", "localhost", "127.0.0.1", "::1"}
+_TUNNEL_HOSTS = {"console", "localhost", "127.0.0.1", "::1"}
 _SOCKET_SECRET = secrets.token_hex(32)
 
 
@@ -39,10 +39,10 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class AuthenticatedUser:
     """Somebody who is let in."""
 
-    who: Who
+    actor: Actor
     csrf: str
     """What their forms carry in the field `csrf`, and scripts in the header `X-CSRF-Token`."""
     token: str | None = None
@@ -54,110 +54,112 @@ def cookie_name(request: Request) -> str:
     return "__Host-borderpost" if request.url.scheme == "https" else "borderpost"
 
 
-def recognised(request: Request) -> Asker | None:
+def find_user(request: Request) -> AuthenticatedUser | None:
     """Who asks; None for a stranger. A session's time starts anew only by `asker`."""
     peer: Peer | None = request.scope.get("state", {}).get("peer")
     if peer is not None:
-        return _by_kernel(peer)
-    at: Bench = bench_of(request)
+        return _user_of_peer(peer)
+    ctx: AppContext = context_of(request)
     token = request.cookies.get(cookie_name(request))
-    session = at.sessions.find(token) if token else None
-    if session is None or token is None or at.people is None:
+    session = ctx.sessions.find(token) if token else None
+    if session is None or token is None or ctx.users is None:
         return None
     try:
-        person = at.people.find(session.name)
+        person = ctx.users.find(session.name)
     except UsersFileError:
         return None
-    if person is None or not holds(session, person.password):
-        at.sessions.end(token)
+    if person is None or not is_current(session, person.password):
+        ctx.sessions.end(token)
         return None
-    who = Who(name=person.name, standing=person.role, via="network")
-    return Asker(who, csrf_of(token), token)
+    who = Actor(name=person.name, role=person.role, channel="network")
+    return AuthenticatedUser(who, csrf_token(token), token)
 
 
-async def asker(request: Request) -> Asker:
+async def authenticate(request: Request) -> AuthenticatedUser:
     """Who asks; raises Problem for strangers, and for what another site's page sends in somebody's name."""
-    from_our_pages(request)
-    found = recognised(request)
+    require_same_origin(request)
+    found = find_user(request)
     if found is None:
-        raise Problem(401, "not_logged_in", "Nobody is logged in here.", "Log in at /login.")
-    if request.method not in HARMLESS and (found.who.via == "network" or _by_browser(request)):
+        raise HttpProblem(401, "not_logged_in", "Nobody is logged in here.", "Log in at /login.")
+    if request.method not in SAFE_METHODS and (found.actor.channel == "network" or _is_browser(request)):
         await _check_csrf(request, found)
-    if found.token is not None and (session := bench_of(request).sessions.find(found.token)) is not None:
-        bench_of(request).sessions.seen(session)
+    if found.token is not None and (session := context_of(request).sessions.find(found.token)) is not None:
+        context_of(request).sessions.touch(session)
     return found
 
 
-def from_our_pages(request: Request) -> None:
+def require_same_origin(request: Request) -> None:
     """Refuse what a browser says comes from elsewhere; raises Problem."""
     host = request.headers.get("host", "")
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site", "none")
-    if request.scope.get("state", {}).get("peer") is not None and _name(host) not in _TUNNELLED:
-        raise Problem(421, "wrong_host", "This is not the host that was asked for.", "Use localhost.")
-    if request.method in HARMLESS:
+    if request.scope.get("state", {}).get("peer") is not None and _name(host) not in _TUNNEL_HOSTS:
+        raise HttpProblem(421, "wrong_host", "This is not the host that was asked for.", "Use localhost.")
+    if request.method in SAFE_METHODS:
         return
     if (origin is not None and urlsplit(origin).netloc != host) or site not in ("none", "same-origin"):
-        raise Problem(403, "cross_site", "Another site's page has sent this.", "Use the console's own pages.")
+        raise HttpProblem(
+            403, "cross_site", "Another site's page has sent this.", "Use the console's own pages."
+        )
 
 
-class Needs:
+class RequiresRole:
     """A dependency: whoever asks has at least that standing."""
 
-    def __init__(self, standing: Standing) -> None:
-        self.standing = standing
+    def __init__(self, role: UserRole) -> None:
+        self.role = role
 
-    async def __call__(self, asker: Annotated[Asker, Depends(asker)]) -> Asker:
+    async def __call__(self, user: Annotated[AuthenticatedUser, Depends(authenticate)]) -> AuthenticatedUser:
         """Whoever asks; raises Problem for those below."""
-        if asker.who.standing < self.standing:
-            raise Problem(
+        if user.actor.role < self.role:
+            raise HttpProblem(
                 403,
                 "not_permitted",
-                f"{asker.who.name} is {asker.who.standing.name.lower()} here, and this needs "
-                f"{self.standing.name.lower()}.",
+                f"{user.actor.name} is {user.actor.role.name.lower()} here, and this needs "
+                f"{self.role.name.lower()}.",
                 "Ask somebody who is.",
             )
-        return asker
+        return user
 
 
-Viewer = Annotated[Asker, Depends(Needs(Standing.VIEWER))]
-Technician = Annotated[Asker, Depends(Needs(Standing.TECHNICIAN))]
-Supervisor = Annotated[Asker, Depends(Needs(Standing.SUPERVISOR))]
+Viewer = Annotated[AuthenticatedUser, Depends(RequiresRole(UserRole.VIEWER))]
+Technician = Annotated[AuthenticatedUser, Depends(RequiresRole(UserRole.TECHNICIAN))]
+Supervisor = Annotated[AuthenticatedUser, Depends(RequiresRole(UserRole.SUPERVISOR))]
 
 
-def still(request: Request, least: Standing) -> Callable[[], bool]:
+def still_allowed(request: Request, required_role: UserRole) -> Callable[[], bool]:
     """Whether whoever asks may go on to listen."""
 
     def may() -> bool:
-        found = recognised(request)
-        return found is not None and found.who.standing >= least
+        found = find_user(request)
+        return found is not None and found.actor.role >= required_role
 
     return may
 
 
-def _by_kernel(peer: Peer) -> Asker:
+def _user_of_peer(peer: Peer) -> AuthenticatedUser:
     try:
         name = pwd.getpwuid(peer.uid).pw_name
     except KeyError:
         name = f"uid {peer.uid}"
     ours = peer.uid in (0, os.geteuid())
-    standing = Standing.SUPERVISOR if ours else Standing.TECHNICIAN
+    role = UserRole.SUPERVISOR if ours else UserRole.TECHNICIAN
     csrf = hmac.new(_SOCKET_SECRET.encode(), str(peer.uid).encode(), "sha256").hexdigest()
-    return Asker(Who(name=name, standing=standing, via="socket"), csrf)
+    return AuthenticatedUser(Actor(name=name, role=role, channel="socket"), csrf)
 
 
-def _by_browser(request: Request) -> bool:
+def _is_browser(request: Request) -> bool:
     """Whether a browser asks, through a tunnel to the socket: they all say where a page came from."""
     return "origin" in request.headers or "sec-fetch-site" in request.headers
 
 
-async def _check_csrf(request: Request, asker: Asker) -> None:
+async def _check_csrf(request: Request, user: AuthenticatedUser) -> None:
     given = request.headers.get(CSRF_HEADER, "")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not given and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         given = str((await request.form()).get(CSRF_FIELD, ""))
-    if not hmac.compare_digest(given.encode(), asker.csrf.encode()):
-        raise Problem(403, "csrf", "This was not sent from a page of this login.", "Load the page again.")
+    if not hmac.compare_digest(given.encode(), user.csrf.encode()):
+        raise HttpProblem(403, "csrf", "This was not sent from a page of this login.", "Load the page again.")
 
 
 def _name(host: str) -> str:

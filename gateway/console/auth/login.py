@@ -6,24 +6,26 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from gateway.console.auth.auth import Viewer, cookie_name, from_our_pages, recognised
-from gateway.console.auth.users import Person, UsersFileError
-from gateway.console.web.context import Bench, bench
-from gateway.console.web.problems import Problem
+from gateway.console.auth.auth import Viewer, cookie_name, find_user, require_same_origin
+from gateway.console.auth.users import User, UsersFileError
+from gateway.console.web.context import AppContext, get_context
+from gateway.console.web.problems import HttpProblem
 from gateway.console.web.templating import render
 
 router = APIRouter(include_in_schema=False)
-_one_at_a_time = asyncio.Lock()
+_password_lock = asyncio.Lock()
 """A password costs 64 MiB while it is tried."""
 
 
-async def tried(at: Bench, name: str, password: str, address: str) -> Person | None:
+async def check_password(ctx: AppContext, name: str, password: str, address: str) -> User | None:
     """Who that is, if the password is right; raises Problem while they have to wait, or where nobody can."""
-    if at.people is None:
-        raise Problem(403, "nobody_may", "Nobody can log in here.", "Configure users_file under [console].")
-    async with _one_at_a_time:
-        if wait_s := at.attempts.wait_s(name, address):
-            raise Problem(
+    if ctx.users is None:
+        raise HttpProblem(
+            403, "nobody_may", "Nobody can log in here.", "Configure users_file under [console]."
+        )
+    async with _password_lock:
+        if wait_s := ctx.login_throttle.remaining_wait_s(name, address):
+            raise HttpProblem(
                 429,
                 "too_many_attempts",
                 f"Too many wrong passwords; the next may be tried in {wait_s:.0f} s.",
@@ -31,20 +33,20 @@ async def tried(at: Bench, name: str, password: str, address: str) -> Person | N
                 {"Retry-After": str(int(wait_s) + 1)},
             )
         try:
-            person = await asyncio.to_thread(at.people.verify, name, password)
+            person = await asyncio.to_thread(ctx.users.verify, name, password)
         except UsersFileError as error:
-            raise Problem(503, "users_file", str(error), "borderpost console passwd") from error
+            raise HttpProblem(503, "users_file", str(error), "borderpost console passwd") from error
         if person is None:
-            at.attempts.failed(name, address)
+            ctx.login_throttle.on_failure(name, address)
         else:
-            at.attempts.succeeded(name)
+            ctx.login_throttle.on_success(name)
     return person
 
 
 @router.get("/login")
 async def form(request: Request) -> Response:
     """Ask for name and password."""
-    if recognised(request) is not None:
+    if find_user(request) is not None:
         return RedirectResponse("/", 303)
     return _page(request)
 
@@ -52,24 +54,24 @@ async def form(request: Request) -> Response:
 @router.post("/login")
 async def log_in(
     request: Request,
-    at: Annotated[Bench, Depends(bench)],
+    ctx: Annotated[AppContext, Depends(get_context)],
     name: Annotated[str, Form(max_length=64)],
     password: Annotated[str, Form(max_length=256)],
     to: Annotated[str, Form(alias="next", max_length=300)] = "/",
 ) -> Response:
     """Let somebody in."""
-    from_our_pages(request)
+    require_same_origin(request)
     address = request.client.host if request.client else ""
     try:
-        person = await tried(at, name, password, address)
-    except Problem as problem:
+        person = await check_password(ctx, name, password, address)
+    except HttpProblem as problem:
         return _page(request, problem.details.text, problem.status, problem.headers, to)
     if person is None:
         return _page(request, "Name or password is wrong.", 401, to=to)
-    answer = RedirectResponse(ours(to), 303)
+    answer = RedirectResponse(safe_redirect(to), 303)
     answer.set_cookie(
         cookie_name(request),
-        at.sessions.begin(person.name, person.password),
+        ctx.sessions.begin(person.name, person.password),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -79,10 +81,12 @@ async def log_in(
 
 
 @router.post("/logout")
-async def log_out(request: Request, asker: Viewer, at: Annotated[Bench, Depends(bench)]) -> Response:
+async def log_out(
+    request: Request, user: Viewer, ctx: Annotated[AppContext, Depends(get_context)]
+) -> Response:
     """Let somebody go."""
-    if asker.token is not None:
-        at.sessions.end(asker.token)
+    if user.token is not None:
+        ctx.sessions.end(user.token)
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(
         cookie_name(request), path="/", secure=request.url.scheme == "https", httponly=True, samesite="strict"
@@ -93,11 +97,11 @@ async def log_out(request: Request, asker: Viewer, at: Annotated[Bench, Depends(
 def _page(
     request: Request, wrong: str = "", status: int = 200, headers: dict[str, str] | None = None, to: str = ""
 ) -> HTMLResponse:
-    context = {"wrong": wrong, "next": ours(to or request.query_params.get("next", "/"))}
+    context = {"wrong": wrong, "next": safe_redirect(to or request.query_params.get("next", "/"))}
     return render(request, "login.html", context, status, headers)
 
 
-def ours(address: str) -> str:
+def safe_redirect(address: str) -> str:
     """Where to go after the login: a page of ours, whatever a link said."""
     inside = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if inside else "/"

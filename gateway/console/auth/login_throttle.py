@@ -5,52 +5,52 @@ from collections.abc import Callable
 
 from pydantic import TypeAdapter
 
-from gateway.console.auth.persisted import Kept, boot_s
+from gateway.console.auth.persisted import BootScopedStore, seconds_since_boot
 
-FREE = 4
+FREE_ATTEMPTS = 4
 """Wrong passwords without a wait."""
-LONGEST_S = 300.0
-FORGOTTEN_S = 900.0
+MAX_WAIT_S = 300.0
+FORGET_AFTER_S = 900.0
 """Without another wrong password, a name or an address starts anew after this."""
-MOST = 1000
+MAX_ENTRIES = 1000
 """Names and addresses remembered; those that failed longest ago go."""
 _SHAPE = TypeAdapter(dict[str, tuple[int, float]])
 """How often, and when last."""
 
 
-class Attempts:
+class LoginThrottle:
     """Wrong passwords since the machine's boot."""
 
-    def __init__(self, kept: Kept, now: Callable[[], float] = boot_s) -> None:
-        self._kept = kept
+    def __init__(self, store: BootScopedStore, now: Callable[[], float] = seconds_since_boot) -> None:
+        self._store = store
         self._now = now
-        self._failed = kept.read(_SHAPE)
+        self._failures = store.read(_SHAPE)
 
-    def wait_s(self, name: str, address: str) -> float:
+    def remaining_wait_s(self, name: str, address: str) -> float:
         """What is left to wait, in seconds; 0: try."""
-        return max(self._left(key) for key in _keys(name, address))
+        return max(self._remaining(key) for key in _keys(name, address))
 
-    def failed(self, name: str, address: str) -> None:
+    def on_failure(self, name: str, address: str) -> None:
         """Count one."""
         for key in _keys(name, address):
-            times, last = self._failed.pop(key, (0, 0.0))
-            if self._now() - last > FORGOTTEN_S:
+            times, last = self._failures.pop(key, (0, 0.0))
+            if self._now() - last > FORGET_AFTER_S:
                 times = 0
-            self._failed[key] = (times + 1, self._now())
-        for key in list(self._failed)[: max(0, len(self._failed) - MOST)]:
-            del self._failed[key]
-        self._kept.write({key: list(value) for key, value in self._failed.items()})
+            self._failures[key] = (times + 1, self._now())
+        for key in list(self._failures)[: max(0, len(self._failures) - MAX_ENTRIES)]:
+            del self._failures[key]
+        self._store.write({key: list(value) for key, value in self._failures.items()})
 
-    def succeeded(self, name: str) -> None:
+    def on_success(self, name: str) -> None:
         """Forget a name's; the address keeps its own, or who knows one password could try others for ever."""
-        if self._failed.pop(f"name {name}", None) is not None:
-            self._kept.write({key: list(value) for key, value in self._failed.items()})
+        if self._failures.pop(f"name {name}", None) is not None:
+            self._store.write({key: list(value) for key, value in self._failures.items()})
 
-    def _left(self, key: str) -> float:
-        times, last = self._failed.get(key, (0, 0.0))
-        if times < FREE or self._now() - last > FORGOTTEN_S:
+    def _remaining(self, key: str) -> float:
+        times, last = self._failures.get(key, (0, 0.0))
+        if times < FREE_ATTEMPTS or self._now() - last > FORGET_AFTER_S:
             return 0.0
-        return max(0.0, last + min(LONGEST_S, 2.0 ** (times - FREE)) - self._now())
+        return max(0.0, last + min(MAX_WAIT_S, 2.0 ** (times - FREE_ATTEMPTS)) - self._now())
 
 
 def _keys(name: str, address: str) -> tuple[str, str]:

@@ -17,12 +17,12 @@ EachT = TypeVar("EachT")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def boot_s() -> float:
+def seconds_since_boot() -> float:
     """Seconds since the boot, suspended or not: no clock that somebody sets."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-class Kept:
+class BootScopedStore:
     """One such file, as JSON, for this user alone."""
 
     def __init__(self, path: Path) -> None:
@@ -39,12 +39,12 @@ class Kept:
         except (OSError, ValueError, RecursionError):  # ValidationError is a ValueError
             return {}
 
-    def write(self, kept: dict[str, Any]) -> None:
+    def write(self, value: dict[str, Any]) -> None:
         """Keep it. A disk that refuses costs people their logins at the next start, and no more."""
         beside = self._path.with_name(f"{self._path.name}.new")
         try:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump({"boot": self._boot, **kept}, file)
+                json.dump({"boot": self._boot, **value}, file)
             beside.replace(self._path)
         except OSError as error:
             log.warning("console_not_kept", file=self._path.name, text=error.strerror)

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 
 from pydantic import TypeAdapter
 
-from gateway.console.auth.persisted import Kept, boot_s
+from gateway.console.auth.persisted import BootScopedStore, seconds_since_boot
 
 IDLE_S = 30 * 60
 """Somebody who did nothing for so long is logged out."""
-LONGEST_S = 12 * 3600
+MAX_LIFETIME_S = 12 * 3600
 """A shift: nobody stays logged in longer."""
-MOST = 8
+MAX_SESSIONS = 8
 """Sessions of one person; the oldest goes."""
 _SAVED_EVERY_S = 60
 
@@ -26,27 +26,29 @@ class Session:
     name: str
     secret: str
     """What the password was, as a hash of its hash: another password ends the session."""
-    begun_s: float
-    seen_s: float
+    created_s: float
+    last_seen_s: float
 
 
 _SHAPE = TypeAdapter(dict[str, Session])
 
 
-class Sessions:
+class SessionStore:
     """All logins since the machine's boot."""
 
-    def __init__(self, kept: Kept, now: Callable[[], float] = boot_s) -> None:
-        self._kept = kept
+    def __init__(self, store: BootScopedStore, now: Callable[[], float] = seconds_since_boot) -> None:
+        self._store = store
         self._now = now
-        self._sessions = kept.read(_SHAPE)
-        self._saved_s = now()
+        self._sessions = store.read(_SHAPE)
+        self._last_saved_s = now()
 
     def begin(self, name: str, password_hash: str) -> str:
         """Log somebody in; returns the token."""
         token = secrets.token_urlsafe(32)
         theirs = [key for key, session in self._sessions.items() if session.name == name]
-        for key in sorted(theirs, key=lambda key: self._sessions[key].seen_s)[: len(theirs) + 1 - MOST]:
+        for key in sorted(theirs, key=lambda key: self._sessions[key].last_seen_s)[
+            : len(theirs) + 1 - MAX_SESSIONS
+        ]:
             del self._sessions[key]
         now = self._now()
         self._sessions[_hash(token)] = Session(name, _hash(password_hash), now, now)
@@ -60,16 +62,16 @@ class Sessions:
         now = self._now()
         if session is None:
             return None
-        if now - session.seen_s > IDLE_S or now - session.begun_s > LONGEST_S:
+        if now - session.last_seen_s > IDLE_S or now - session.created_s > MAX_LIFETIME_S:
             del self._sessions[key]
             self._save()
             return None
         return session
 
-    def seen(self, session: Session) -> None:
+    def touch(self, session: Session) -> None:
         """Note that somebody is still there."""
-        session.seen_s = now = self._now()
-        if now - self._saved_s > _SAVED_EVERY_S:
+        session.last_seen_s = now = self._now()
+        if now - self._last_saved_s > _SAVED_EVERY_S:
             self._save()
 
     def end(self, token: str) -> None:
@@ -78,16 +80,16 @@ class Sessions:
             self._save()
 
     def _save(self) -> None:
-        self._saved_s = self._now()
-        self._kept.write({key: asdict(session) for key, session in self._sessions.items()})
+        self._last_saved_s = self._now()
+        self._store.write({key: asdict(session) for key, session in self._sessions.items()})
 
 
-def holds(session: Session, password_hash: str) -> bool:
+def is_current(session: Session, password_hash: str) -> bool:
     """Whether somebody's password is still the one that they logged in with."""
     return hmac.compare_digest(session.secret, _hash(password_hash))
 
 
-def csrf_of(token: str) -> str:
+def csrf_token(token: str) -> str:
     """What every form of that login carries: nobody can make it who does not have the cookie."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
 

@@ -14,10 +14,10 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from gateway.api.operations import Standing
+from gateway.api.operations import UserRole
 
 NAME = r"[a-z][a-z0-9._-]{0,31}"
-SHORTEST = 10
+MIN_PASSWORD_LENGTH = 10
 """Characters of a password at least."""
 _HASHER = PasswordHasher()  # RFC 9106, second recommended option: 64 MiB, three passes
 _HEAD = "# Who may log in to the console. Written by `borderpost console passwd`.\n"
@@ -28,38 +28,38 @@ class UsersFileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class User:
     """Somebody who may log in."""
 
     name: str
-    role: Standing
+    role: UserRole
     password: str
     """The hash."""
 
 
-class People:
+class UserStore:
     """The users file, read again whenever it has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._known: dict[str, Person] = {}
+        self._file_stamp: tuple[int, int] | None = None
+        self._users: dict[str, User] = {}
 
-    def find(self, name: str) -> Person | None:
+    def find(self, name: str) -> User | None:
         """The person of that name, as the file is now; raises UsersFileError."""
         try:
             status = self._path.stat()
             stamp = (status.st_mtime_ns, status.st_ino)
-            if stamp != self._stamp:
-                self._known, self._stamp = read(self._path), stamp
+            if stamp != self._file_stamp:
+                self._users, self._file_stamp = read(self._path), stamp
         except OSError as error:
             raise UsersFileError(f"{self._path} cannot be read: {error.strerror}") from error
-        return self._known.get(name)
+        return self._users.get(name)
 
-    def verify(self, name: str, password: str) -> Person | None:
+    def verify(self, name: str, password: str) -> User | None:
         """The person, if that is the password; takes 0.1 s and 64 MiB; raises UsersFileError."""
         person = self.find(name)
-        nobody = _nobody()
+        nobody = _dummy_hash()
         try:
             _HASHER.verify(person.password if person else nobody, password)
         except (Argon2Error, InvalidHashError):
@@ -68,12 +68,12 @@ class People:
 
 
 @cache
-def _nobody() -> str:
+def _dummy_hash() -> str:
     """What is tried for names that do not exist: an answer takes as long whether there is such a person."""
     return _HASHER.hash(secrets.token_hex(16))
 
 
-def read(path: Path) -> dict[str, Person]:
+def read(path: Path) -> dict[str, User]:
     """Everybody in a users file, by name; raises OSError, UsersFileError."""
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -82,26 +82,26 @@ def read(path: Path) -> dict[str, Person]:
     users = table.get("user", {})
     if table.keys() - {"user"} or not isinstance(users, Mapping):
         raise UsersFileError(f'{path}: write [user.NAME] with role = "viewer" and password = "$argon2id$..."')
-    return {name: _person(path, name, user) for name, user in users.items()}
+    return {name: _parse_user(path, name, user) for name, user in users.items()}
 
 
-def _person(path: Path, name: str, user: Any) -> Person:
+def _parse_user(path: Path, name: str, user: Any) -> User:
     match user:
         case {"role": str(role), "password": str(password), **rest} if not rest:
             if not re.fullmatch(NAME, name):
                 raise UsersFileError(f"{path}: {name!r} is no name: write {NAME}")
-            if role.upper() not in Standing.__members__:
+            if role.upper() not in UserRole.__members__:
                 raise UsersFileError(f"{path}: {name}: role is viewer, technician or supervisor")
             if not password.startswith("$argon2id$"):
                 raise UsersFileError(f"{path}: {name}: password is no argon2id hash")
-            return Person(name, Standing[role.upper()], password)
+            return User(name, UserRole[role.upper()], password)
     raise UsersFileError(f"{path}: {name}: role and password, both texts, and nothing else")
 
 
-def set_password(path: Path, name: str, password: str, role: Standing) -> None:
+def set_password(path: Path, name: str, password: str, role: UserRole) -> None:
     """Let somebody in with that password from now on; raises OSError, UsersFileError."""
     known = read(path) if path.exists() else {}
-    known[name] = Person(name, role, _HASHER.hash(password))
+    known[name] = User(name, role, _HASHER.hash(password))
     _write(path, known)
 
 
@@ -113,12 +113,12 @@ def remove(path: Path, name: str) -> bool:
     return gone is not None
 
 
-def _write(path: Path, people: Mapping[str, Person]) -> None:
+def _write(path: Path, users: Mapping[str, User]) -> None:
     """Write the file anew in one step, readable as it was before: its group may be the daemon's."""
     text = _HEAD + "".join(
         f'\n[user."{one.name}"]\nrole = {json.dumps(one.role.name.lower())}\n'
         f"password = {json.dumps(one.password)}\n"
-        for one in people.values()
+        for one in users.values()
     )
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)

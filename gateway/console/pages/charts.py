@@ -26,7 +26,7 @@ class Point:
     value: float
 
 
-def columns(title: str, description: str, values: Sequence[Column]) -> Markup:
+def column_chart(title: str, description: str, values: Sequence[Column]) -> Markup:
     """Columns side by side; the description says in words what they show."""
     top = _ceiling(max((sum(size for _, size in value.parts) for value in values), default=0))
     room = (WIDTH - LEFT) / max(1, len(values))
@@ -43,10 +43,10 @@ def columns(title: str, description: str, values: Sequence[Column]) -> Markup:
                 )
                 ground += size
     ends = (values[0].label, values[-1].label) if values else ("", "")
-    return _framed(title, description, top, "", ends, drawn)
+    return _svg_frame(title, description, top, "", ends, drawn)
 
 
-def points(
+def line_chart(
     title: str,
     description: str,
     values: Sequence[Point],
@@ -71,7 +71,7 @@ def points(
         drawn.append(Markup('<polyline class="line" points="{}"/>').format(line))
     drawn += [Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(x, y) for x, y in places]
     ends = (values[0].label, values[-1].label) if values else ("", "")
-    return _framed(title, description, top, unit, ends, drawn)
+    return _svg_frame(title, description, top, unit, ends, drawn)
 
 
 def _y(value: float, top: float) -> float:
@@ -91,7 +91,7 @@ def _ceiling(highest: float) -> float:
     return highest
 
 
-def _framed(
+def _svg_frame(
     title: str, description: str, top: float, unit: str, ends: tuple[str, str], drawn: Sequence[Markup]
 ) -> Markup:
     name = f"plot-{next(_numbers)}"

@@ -9,170 +9,174 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from drivers.driver import Family
-from drivers.self_test import CheckLevel, CheckReport
+from drivers.self_test import SelfTestLevel, SelfTestReport
 from gateway.api.models import DeviceView, Finding
 from gateway.api.operations import (
-    Accept,
-    EndClaim,
+    AcceptDevice,
     Maintenance,
-    Order,
-    Refusal,
+    ManagementOperation,
     ResetCounters,
     Restart,
-    Reveal,
+    RevealTrace,
+    RevokeClaim,
+    RpcError,
 )
-from gateway.console.api.diagnostics import reasons
-from gateway.console.auth.auth import Asker, Supervisor, Technician, Viewer
+from gateway.console.api.diagnostics import device_findings
+from gateway.console.auth.auth import AuthenticatedUser, Supervisor, Technician, Viewer
 from gateway.console.pages import view_models as sheets
-from gateway.console.web.context import AtBench, Bench
-from gateway.console.web.i18n import Say
-from gateway.console.web.problems import STATUS_OF
-from gateway.console.web.templating import render, say_in
+from gateway.console.web.context import AppContext, ContextDep
+from gateway.console.web.i18n import Translate
+from gateway.console.web.problems import STATUS_OF_CODE
+from gateway.console.web.templating import render, translator_of
 
 router = APIRouter(prefix="/devices/{lane}/{device}", include_in_schema=False)
 
-SOON_S = 0.7
+WAIT_S = 0.7
 """How long a page waits for an examination; what comes later is put in."""
-LEVELS = (CheckLevel.INTERNAL, CheckLevel.EXTERNAL, CheckLevel.INTERACTIVE)
+LEVELS = (SelfTestLevel.INTERNAL, SelfTestLevel.EXTERNAL, SelfTestLevel.INTERACTIVE)
 
 
 @router.get("")
 async def device_page(
-    request: Request, asker: Viewer, at: AtBench, lane: str, device: str, done: str = ""
+    request: Request, user: Viewer, ctx: ContextDep, lane: str, device: str, done: str = ""
 ) -> Response:
     """One device."""
-    view = await _view(at, f"{lane}/{device}")
-    text = _done(done, say_in(request))
+    view = await _view(ctx, f"{lane}/{device}")
+    text = _done(done, translator_of(request))
     return await _page(
-        request, asker, at, view, said={"light": "good", "text": text, "how": ""} if text else None
+        request, user, ctx, view, message={"light": "good", "text": text, "how": ""} if text else None
     )
 
 
 @router.post("/check")
 async def check(
     request: Request,
-    asker: Technician,
-    at: AtBench,
+    user: Technician,
+    ctx: ContextDep,
     lane: str,
     device: str,
-    level: Annotated[CheckLevel, Form()],
+    level: Annotated[SelfTestLevel, Form()],
 ) -> Response:
     """Try it, and show what was found."""
-    view = await _view(at, f"{lane}/{device}")
+    view = await _view(ctx, f"{lane}/{device}")
     try:
-        report = await at.daemon.check(view.position, level, asker.who)
-    except Refusal as refusal:
-        return await _refused(request, asker, at, view, refusal)
-    at.lookout.checked(view.position, report)
-    return await _page(request, asker, at, await _view(at, view.position), checked=report)
+        report = await ctx.daemon.check(view.position, level, user.actor)
+    except RpcError as refusal:
+        return await _refused(request, user, ctx, view, refusal)
+    ctx.live_state.on_check_report(view.position, report)
+    return await _page(request, user, ctx, await _view(ctx, view.position), checked=report)
 
 
 @router.post("/restart")
-async def restart(request: Request, asker: Technician, at: AtBench, lane: str, device: str) -> Response:
+async def restart(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
     """Replace its process."""
-    return await _obeyed(request, asker, at, f"{lane}/{device}", Restart, {})
+    return await _perform(request, user, ctx, f"{lane}/{device}", Restart, {})
 
 
 @router.post("/maintenance")
-async def maintenance(request: Request, asker: Technician, at: AtBench, lane: str, device: str) -> Response:
+async def maintenance(
+    request: Request, user: Technician, ctx: ContextDep, lane: str, device: str
+) -> Response:
     """Take it from its counter, or give it back."""
-    return await _obeyed(request, asker, at, f"{lane}/{device}", Maintenance, await _fields(request))
+    return await _perform(request, user, ctx, f"{lane}/{device}", Maintenance, await _fields(request))
 
 
 @router.post("/accept")
-async def accept(request: Request, asker: Supervisor, at: AtBench, lane: str, device: str) -> Response:
+async def accept(request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str) -> Response:
     """Let another serial number serve here."""
-    return await _obeyed(request, asker, at, f"{lane}/{device}", Accept, await _fields(request))
+    return await _perform(request, user, ctx, f"{lane}/{device}", AcceptDevice, await _fields(request))
 
 
 @router.post("/counters/reset")
 async def reset_counters(
-    request: Request, asker: Technician, at: AtBench, lane: str, device: str
+    request: Request, user: Technician, ctx: ContextDep, lane: str, device: str
 ) -> Response:
     """Set its resettable counters to zero."""
-    return await _obeyed(request, asker, at, f"{lane}/{device}", ResetCounters, {})
+    return await _perform(request, user, ctx, f"{lane}/{device}", ResetCounters, {})
 
 
 @router.post("/claim/end")
-async def end_claim(request: Request, asker: Supervisor, at: AtBench, lane: str, device: str) -> Response:
+async def end_claim(request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str) -> Response:
     """Take it from the station that has it."""
-    return await _obeyed(request, asker, at, f"{lane}/{device}", EndClaim, await _fields(request))
+    return await _perform(request, user, ctx, f"{lane}/{device}", RevokeClaim, await _fields(request))
 
 
 @router.get("/why")
-async def why(request: Request, asker: Viewer, at: AtBench, lane: str, device: str) -> Response:
+async def why(request: Request, user: Viewer, ctx: ContextDep, lane: str, device: str) -> Response:
     """Why it does not read, however long that takes: a broker that is away is waited for."""
-    view = await _view(at, f"{lane}/{device}")
-    found = await _examination(at, view)
-    return render(request, "why.html", {"asker": asker, "device": view, "why": found})
+    view = await _view(ctx, f"{lane}/{device}")
+    found = await _diagnosis_task(ctx, view)
+    return render(request, "why.html", {"asker": user, "device": view, "why": found})
 
 
 @router.get("/trace")
-async def trace(request: Request, asker: Technician, at: AtBench, lane: str, device: str) -> Response:
+async def trace(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
     """What crosses its wire, without its content."""
-    view = await _view(at, f"{lane}/{device}")
-    return render(request, "trace.html", {"asker": asker, "device": view, "ticket": ""})
+    view = await _view(ctx, f"{lane}/{device}")
+    return render(request, "trace.html", {"asker": user, "device": view, "ticket": ""})
 
 
 @router.post("/trace")
 async def revealed_trace(
-    request: Request, asker: Supervisor, at: AtBench, lane: str, device: str
+    request: Request, user: Supervisor, ctx: ContextDep, lane: str, device: str
 ) -> Response:
     """What crosses its wire as it is, for a reason that is put on record by the daemon when it begins."""
-    view = await _view(at, f"{lane}/{device}")
+    view = await _view(ctx, f"{lane}/{device}")
     try:
-        reveal = Reveal.model_validate(await _fields(request))
+        reveal = RevealTrace.model_validate(await _fields(request))
     except ValidationError as error:
-        return await _refused(request, asker, at, view, _invalid(error))
-    ticket = at.tickets.give(asker.who.name, view.position, reveal)
-    return render(request, "trace.html", {"asker": asker, "device": view, "ticket": ticket})
+        return await _refused(request, user, ctx, view, _invalid(error))
+    ticket = ctx.tickets.issue(user.actor.name, view.position, reveal)
+    return render(request, "trace.html", {"asker": user, "device": view, "ticket": ticket})
 
 
 @router.get("/acceptance")
-async def acceptance(request: Request, asker: Technician, at: AtBench, lane: str, device: str) -> Response:
+async def acceptance(request: Request, user: Technician, ctx: ContextDep, lane: str, device: str) -> Response:
     """Every check in turn, and a sheet to print and sign."""
-    return _acceptance(request, asker, at, await _view(at, f"{lane}/{device}"))
+    return _acceptance(request, user, ctx, await _view(ctx, f"{lane}/{device}"))
 
 
 @router.post("/acceptance")
 async def accept_step(
     request: Request,
-    asker: Technician,
-    at: AtBench,
+    user: Technician,
+    ctx: ContextDep,
     lane: str,
     device: str,
-    level: Annotated[CheckLevel, Form()],
+    level: Annotated[SelfTestLevel, Form()],
 ) -> Response:
     """One step of it."""
-    view = await _view(at, f"{lane}/{device}")
+    view = await _view(ctx, f"{lane}/{device}")
     try:
-        at.lookout.checked(view.position, await at.daemon.check(view.position, level, asker.who))
-    except Refusal as refusal:
-        return _acceptance(request, asker, at, view, refusal)
+        ctx.live_state.on_check_report(
+            view.position, await ctx.daemon.check(view.position, level, user.actor)
+        )
+    except RpcError as refusal:
+        return _acceptance(request, user, ctx, view, refusal)
     return RedirectResponse(f"/devices/{view.position}/acceptance#h-{level}", 303)
 
 
-async def _view(at: Bench, position: str) -> DeviceView:
-    await at.lookout.post()
-    view = at.lookout.device(position)
+async def _view(ctx: AppContext, position: str) -> DeviceView:
+    await ctx.live_state.post()
+    view = ctx.live_state.device(position)
     if view is None:
-        raise Refusal("unknown", f"There is no {position} at this post.", "See the board.")
+        raise RpcError("unknown", f"There is no {position} at this post.", "See the board.")
     return view
 
 
-def _examination(at: Bench, view: DeviceView) -> asyncio.Task[list[Finding]]:
+def _diagnosis_task(ctx: AppContext, view: DeviceView) -> asyncio.Task[list[Finding]]:
     """One that goes on, or a new one where the device is not as it was when that began."""
-    running = at.lookout.examinations.get(view.position)
+    running = ctx.live_state.examinations.get(view.position)
     if running is None or running[0] != view.state or running[1].done():
-        task = asyncio.create_task(reasons(at, view.position))
+        task = asyncio.create_task(device_findings(ctx, view.position))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # somebody has looked
-        running = at.lookout.examinations[view.position] = (view.state, task)
+        running = ctx.live_state.examinations[view.position] = (view.state, task)
     return running[1]
 
 
-async def _soon(running: asyncio.Task[list[Finding]]) -> list[Finding] | None:
+async def _wait_briefly(running: asyncio.Task[list[Finding]]) -> list[Finding] | None:
     """What it found, if that is there within a moment."""
-    await asyncio.wait([running], timeout=SOON_S)
+    await asyncio.wait([running], timeout=WAIT_S)
     return running.result() if running.done() else None
 
 
@@ -182,75 +186,86 @@ async def _fields(request: Request) -> dict[str, str]:
     return {name: value for name, value in form.items() if isinstance(value, str) and name != "csrf"}
 
 
-async def _obeyed(
-    request: Request, asker: Asker, at: Bench, position: str, kind: type[Order], fields: dict[str, str]
+async def _perform(
+    request: Request,
+    user: AuthenticatedUser,
+    ctx: AppContext,
+    position: str,
+    kind: type[ManagementOperation],
+    fields: dict[str, str],
 ) -> Response:
     """Have an order carried out, and show the device after it; or say why not."""
-    view = await _view(at, position)
+    view = await _view(ctx, position)
     try:
-        order = kind.model_validate(fields)
-        await at.daemon.obey(position, order, asker.who)
+        operation = kind.model_validate(fields)
+        await ctx.daemon.perform(position, operation, user.actor)
     except ValidationError as error:
-        return await _refused(request, asker, at, view, _invalid(error))
-    except Refusal as refusal:
-        return await _refused(request, asker, at, view, refusal)
-    return RedirectResponse(f"/devices/{position}?done={order.do}", 303)
+        return await _refused(request, user, ctx, view, _invalid(error))
+    except RpcError as refusal:
+        return await _refused(request, user, ctx, view, refusal)
+    return RedirectResponse(f"/devices/{position}?done={operation.operation}", 303)
 
 
-async def _refused(request: Request, asker: Asker, at: Bench, view: DeviceView, refusal: Refusal) -> Response:
+async def _refused(
+    request: Request, user: AuthenticatedUser, ctx: AppContext, view: DeviceView, refusal: RpcError
+) -> Response:
     said = {"light": "bad", "text": refusal.text, "how": refusal.how}
-    return await _page(request, asker, at, view, said=said, status=STATUS_OF[refusal.code])
+    return await _page(request, user, ctx, view, message=said, status=STATUS_OF_CODE[refusal.code])
 
 
 async def _page(
     request: Request,
-    asker: Asker,
-    at: Bench,
+    user: AuthenticatedUser,
+    ctx: AppContext,
     view: DeviceView,
     *,
-    said: dict[str, str] | None = None,
-    checked: CheckReport | None = None,
+    message: dict[str, str] | None = None,
+    checked: SelfTestReport | None = None,
     status: int = 200,
 ) -> Response:
-    say = say_in(request)
+    say = translator_of(request)
     context: dict[str, Any] = {
-        "asker": asker,
+        "asker": user,
         "device": view,
         "waiting": sheets.waiting_serial(view),
-        "why": await _soon(_examination(at, view)),
+        "why": await _wait_briefly(_diagnosis_task(ctx, view)),
         "counters": sheets.counter_rows(view, say),
-        "day": sheets.day_plots(view.tally.hours, datetime.now(UTC), say),
-        "plots": sheets.device_plots(at.lookout.of(view.position), say),
-        "events": [event for event in at.lookout.events if event.position == view.position][:20],
+        "day": sheets.day_plots(view.counters.hours, datetime.now(UTC), say),
+        "plots": sheets.device_plots(ctx.live_state.samples_of(view.position), say),
+        "events": [event for event in ctx.live_state.events if event.position == view.position][:20],
         "checked": checked,
-        "said": said,
+        "said": message,
     }
     return render(request, "device.html", context, status)
 
 
 def _acceptance(
-    request: Request, asker: Asker, at: Bench, view: DeviceView, refusal: Refusal | None = None
+    request: Request,
+    user: AuthenticatedUser,
+    ctx: AppContext,
+    view: DeviceView,
+    refusal: RpcError | None = None,
 ) -> Response:
-    say = say_in(request)
-    reports = at.lookout.reports.get(view.position, {})
+    say = translator_of(request)
+    reports = ctx.live_state.reports.get(view.position, {})
     context: dict[str, Any] = {
-        "asker": asker,
+        "asker": user,
         "device": view,
         "now": datetime.now(UTC),
-        "verdict": sheets.verdict(view, reports, say),
+        "verdict": sheets.acceptance_result(view, reports, say),
         "steps": [
             {"level": level, "report": reports.get(level), "hint": _hint(view.family, level, say)}
             for level in LEVELS
-            if level in view.levels
+            if level in view.check_levels
         ],
     }
     if refusal is not None:
         context["said"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
-    return render(request, "acceptance.html", context, STATUS_OF[refusal.code] if refusal else 200)
+    return render(request, "acceptance.html", context, STATUS_OF_CODE[refusal.code] if refusal else 200)
 
 
-def _hint(family: Family, level: CheckLevel, say: Say) -> str:
-    if level is not CheckLevel.INTERACTIVE:
+def _hint(family: Family, level: SelfTestLevel, say: Translate) -> str:
+    if level is not SelfTestLevel.INTERACTIVE:
         return ""
     if family is Family.PASSPORT_READER:
         return say(
@@ -260,7 +275,7 @@ def _hint(family: Family, level: CheckLevel, say: Say) -> str:
     return say("Press the button, then do what the device asks for within a minute.")
 
 
-def _done(order: str, say: Say) -> str:
+def _done(order: str, say: Translate) -> str:
     texts = {
         "restart": say("Its process is being replaced."),
         "maintenance": say("Done, and on record."),
@@ -271,9 +286,9 @@ def _done(order: str, say: Say) -> str:
     return texts.get(order, "")
 
 
-def _invalid(error: ValidationError) -> Refusal:
+def _invalid(error: ValidationError) -> RpcError:
     """What is wrong with a form, by field; never what was typed."""
     places = (
         f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}" for wrong in error.errors(include_input=False)
     )
-    return Refusal("conflict", "; ".join(places), "")
+    return RpcError("conflict", "; ".join(places), "")

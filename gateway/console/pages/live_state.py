@@ -10,58 +10,58 @@ from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from drivers.self_test import CheckReport
-from gateway.api.interface import Daemon
-from gateway.api.models import DeviceView, EventView, Finding, Live, PostView
-from gateway.api.operations import Refusal
+from drivers.self_test import SelfTestReport
+from gateway.api.interface import DaemonInterface
+from gateway.api.models import DeviceView, EventView, Finding, LiveUpdate, PostView
+from gateway.api.operations import RpcError
 from gateway.console.pages.time_series import VALUES, DeviceSamples, Value
-from gateway.contract.states import DeviceState, Problem
+from gateway.contract.states import DeviceState, GatewayProblem
 
 COUNT_EVERY_S = 5.0
 EVENTS = 200
-NEWS = 100
+MAX_QUEUED_UPDATES = 100
 """How many pieces of news wait for one follower at most."""
-NOT_GOOD = frozenset({"bad_frame", "document.read_failed"})
+FAILED_READ_EVENTS = frozenset({"bad_frame", "document.read_failed"})
 
 
-class Lookout:
+class LiveState:
     """What the console knows of the post."""
 
-    def __init__(self, daemon: Daemon) -> None:
+    def __init__(self, daemon: DaemonInterface) -> None:
         self._daemon = daemon
         self._devices: dict[str, DeviceView] = {}
-        self._followers: set[asyncio.Queue[Live | None]] = set()
-        self._listening: list[asyncio.Task[None]] = []
-        self._behind = True
+        self._subscribers: set[asyncio.Queue[LiveUpdate | None]] = set()
+        self._listen_task: list[asyncio.Task[None]] = []
+        self._needs_backfill = True
         """Whether anything may have been said that nobody heard."""
-        self.known: PostView | None = None
+        self.last_post: PostView | None = None
         """The post as it was last looked at."""
         self.events: deque[EventView] = deque(maxlen=EVENTS)
         """Newest first."""
-        self.latest: dict[tuple[str, str], EventView] = {}
+        self.last_event_by_type: dict[tuple[str, str], EventView] = {}
         """By position and type."""
-        self.last: dict[str, EventView] = {}
+        self.last_event: dict[str, EventView] = {}
         """By position."""
         self.samples: dict[str, DeviceSamples] = {}
         self.backlog: deque[Value] = deque(maxlen=VALUES)
-        self.reports: dict[str, dict[str, CheckReport]] = {}
+        self.reports: dict[str, dict[str, SelfTestReport]] = {}
         """What checks found, by position and level, while this process lives."""
         self.examinations: dict[str, tuple[DeviceState, asyncio.Task[list[Finding]]]] = {}
         """By position: how the device was when its last examination began, and that."""
 
     async def post(self) -> PostView:
         """The post as it is at this moment; raises Refusal."""
-        post = self._learn(await self._daemon.view())
-        if self._behind:
-            self._behind = not self._listening
-            await self._recall(post)
+        post = self._set_post(await self._daemon.view())
+        if self._needs_backfill:
+            self._needs_backfill = not self._listen_task
+            await self._load_recent_events(post)
         return post
 
-    async def acquaint(self) -> None:
+    async def load_post(self) -> None:
         """Know the post, if the daemon answers: every page says whose it is, and how serious that one is."""
-        if self.known is None:
-            with contextlib.suppress(Refusal):
-                self.known = await self._daemon.view()
+        if self.last_post is None:
+            with contextlib.suppress(RpcError):
+                self.last_post = await self._daemon.view()
 
     def device(self, position: str) -> DeviceView | None:
         """A device as it was last heard of."""
@@ -71,106 +71,111 @@ class Lookout:
         """Every device as it was last heard of, in the order of the post's file."""
         return list(self._devices.values())
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[GatewayProblem, ...]:
         """What a person should know of the gateway itself."""
-        return self.known.report.problems if self.known is not None else ()
+        return self.last_post.report.problems if self.last_post is not None else ()
 
-    def of(self, position: str) -> DeviceSamples:
+    def samples_of(self, position: str) -> DeviceSamples:
         """The samples of a device."""
         return self.samples.setdefault(position, DeviceSamples())
 
-    def checked(self, position: str, report: CheckReport) -> None:
+    def on_check_report(self, position: str, report: SelfTestReport) -> None:
         """Remember what a check found."""
         self.reports.setdefault(position, {})[str(report.level)] = report
-        self.of(position).checked(report)
+        self.samples_of(position).on_check_report(report)
 
     @contextlib.asynccontextmanager
-    async def following(self) -> AsyncIterator[AsyncIterator[Live]]:
+    async def subscribe(self) -> AsyncIterator[AsyncIterator[LiveUpdate]]:
         """News from here on, which ends when the daemon cannot be heard any more."""
-        waiting: asyncio.Queue[Live | None] = asyncio.Queue(NEWS)
-        self._followers.add(waiting)
-        if not self._listening:
-            self._listening = [asyncio.create_task(self._listen()), asyncio.create_task(self._count())]
+        waiting: asyncio.Queue[LiveUpdate | None] = asyncio.Queue(MAX_QUEUED_UPDATES)
+        self._subscribers.add(waiting)
+        if not self._listen_task:
+            self._listen_task = [
+                asyncio.create_task(self._listen()),
+                asyncio.create_task(self._sample_counters()),
+            ]
             await asyncio.sleep(0)  # it has asked for the news before anybody asks how the post is
         try:
             yield _until_none(waiting)
         finally:
-            self._followers.discard(waiting)
-            if not self._followers:
+            self._subscribers.discard(waiting)
+            if not self._subscribers:
                 await self._stop()
 
     async def _stop(self) -> None:
-        ending, self._listening, self._behind = self._listening, [], True
+        ending, self._listen_task, self._needs_backfill = self._listen_task, [], True
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
 
-    async def _recall(self, post: PostView) -> None:
+    async def _load_recent_events(self, post: PostView) -> None:
         """Take up what the devices said while nobody listened, as far as their workers still know."""
-        told = await asyncio.gather(*(self._daemon.tail(device.position) for device in post.devices))
+        told = await asyncio.gather(*(self._daemon.last_events(device.position) for device in post.devices))
         known = {event.model_dump_json(): event for events in (*told, self.events) for event in events}
         self.events.clear()
         for event in sorted(known.values(), key=lambda event: event.at):
-            self._remember(event)
+            self._store_event(event)
 
     async def _listen(self) -> None:
-        with contextlib.suppress(Refusal):
-            async with contextlib.aclosing(self._daemon.live()) as live:
+        with contextlib.suppress(RpcError):
+            async with contextlib.aclosing(self._daemon.subscribe()) as live:
                 async for news in live:
-                    self._take(news)
-        self._tell(None)
+                    self._on_update(news)
+        self._push(None)
 
-    async def _count(self) -> None:
+    async def _sample_counters(self) -> None:
         while True:
             await asyncio.sleep(COUNT_EVERY_S)
-            with contextlib.suppress(Refusal):
-                self._learn(await self._daemon.view())
+            with contextlib.suppress(RpcError):
+                self._set_post(await self._daemon.view())
 
-    def _take(self, news: Live) -> None:
+    def _on_update(self, news: LiveUpdate) -> None:
         if news.device is not None:
-            self._put(news.device)
+            self._set_device(news.device)
         if news.event is not None:
-            self._remember(news.event)
-            self.of(news.event.position).hear(news.event)
-        self._tell(news)
+            self._store_event(news.event)
+            self.samples_of(news.event.position).on_event(news.event)
+        self._push(news)
 
-    def _remember(self, event: EventView) -> None:
+    def _store_event(self, event: EventView) -> None:
         self.events.appendleft(event)
-        self.last[event.position] = event
-        self.latest[event.position, event.type] = event
+        self.last_event[event.position] = event
+        self.last_event_by_type[event.position, event.type] = event
         device = self._devices.get(event.position)
-        if device is not None and event.type not in NOT_GOOD:
-            self._devices[event.position] = _read_well(device, event.at)
+        if device is not None and event.type not in FAILED_READ_EVENTS:
+            self._devices[event.position] = _with_last_good_read(device, event.at)
 
-    def _learn(self, post: PostView) -> PostView:
-        before, self._devices, self.known = self._devices, {}, post
+    def _set_post(self, post: PostView) -> PostView:
+        before, self._devices, self.last_post = self._devices, {}, post
         for device in post.devices:
-            self._put(device, before.get(device.position))
+            self._set_device(device, before.get(device.position))
         now = datetime.now(UTC)
         for device in post.devices:
-            self.of(device.position).count(now, device.tally.lifetime)
-        self.backlog.append(Value(now, sum(one.waiting for one in post.report.destinations)))
+            self.samples_of(device.position).add_counters(now, device.counters.lifetime)
+        self.backlog.append(Value(now, sum(one.queued for one in post.report.destinations)))
         return post
 
-    def _put(self, device: DeviceView, before: DeviceView | None = None) -> None:
+    def _set_device(self, device: DeviceView, before: DeviceView | None = None) -> None:
         """Take what the daemon says of a device; its word of the last good read comes after the event's."""
         before = before or self._devices.get(device.position)
-        self._devices[device.position] = _read_well(device, before.last_good if before else None)
+        self._devices[device.position] = _with_last_good_read(
+            device, before.last_good_read_at if before else None
+        )
 
-    def _tell(self, news: Live | None) -> None:
-        for follower in self._followers:
+    def _push(self, news: LiveUpdate | None) -> None:
+        for follower in self._subscribers:
             if follower.full():
                 follower.get_nowait()
             follower.put_nowait(news)
 
 
-async def _until_none(waiting: asyncio.Queue[Live | None]) -> AsyncIterator[Live]:
+async def _until_none(waiting: asyncio.Queue[LiveUpdate | None]) -> AsyncIterator[LiveUpdate]:
     while (news := await waiting.get()) is not None:
         yield news
 
 
-def _read_well(device: DeviceView, at: datetime | None) -> DeviceView:
+def _with_last_good_read(device: DeviceView, at: datetime | None) -> DeviceView:
     """The device, having read well then or later."""
-    if at is None or (device.last_good is not None and device.last_good >= at):
+    if at is None or (device.last_good_read_at is not None and device.last_good_read_at >= at):
         return device
     return device.model_copy(update={"last_good": at})

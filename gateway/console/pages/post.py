@@ -9,120 +9,124 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from drivers.driver import Family
-from drivers.self_test import CheckLevel
-from gateway.api.operations import Refusal
+from drivers.self_test import SelfTestLevel
+from gateway.api.operations import RpcError
 from gateway.console.api import audit
-from gateway.console.api.diagnostics import examined
-from gateway.console.auth.auth import Asker, Technician, Viewer, from_our_pages
-from gateway.console.auth.login import ours
+from gateway.console.api.diagnostics import run_doctor
+from gateway.console.auth.auth import AuthenticatedUser, Technician, Viewer, require_same_origin
+from gateway.console.auth.login import safe_redirect
 from gateway.console.pages import view_models as sheets
-from gateway.console.pages.live_updates import barriers_of
-from gateway.console.web.context import AtBench, Bench
+from gateway.console.pages.live_updates import barrier_views
+from gateway.console.web.context import AppContext, ContextDep
 from gateway.console.web.i18n import COOKIE, LANGUAGES
-from gateway.console.web.templating import render, say_in
-from gateway.delivery.outbox.admin import counts, parked
-from gateway.delivery.outbox.database import OutboxRefused
+from gateway.console.web.templating import render, translator_of
+from gateway.delivery.outbox.admin import list_parked, stream_summaries
+from gateway.delivery.outbox.database import OutboxUnusable
 
 router = APIRouter(include_in_schema=False)
 
 AUDIT_SHOWN = 200
 YEAR_S = 365 * 24 * 3600
-MEASURED = frozenset({Family.CAMERA, Family.FINGERPRINT_SCANNER, Family.PASSPORT_READER, Family.CARD_READER})
+MEASURED_FAMILIES = frozenset(
+    {Family.CAMERA, Family.FINGERPRINT_SCANNER, Family.PASSPORT_READER, Family.CARD_READER}
+)
 
 
 @router.get("/")
-async def board(request: Request, asker: Viewer, at: AtBench) -> Response:
+async def board(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     """Every device of the post, and how it is."""
-    await at.lookout.post()
-    lookout = at.lookout
-    known = {"devices": lookout.devices(), "latest_of": lookout.last, "problems": lookout.problems()}
-    return render(request, "board.html", {"asker": asker} | known)
+    await ctx.live_state.post()
+    lookout = ctx.live_state
+    known = {"devices": lookout.devices(), "latest_of": lookout.last_event, "problems": lookout.problems()}
+    return render(request, "board.html", {"asker": user} | known)
 
 
 @router.get("/events")
-async def events(request: Request, asker: Viewer, at: AtBench, device: str = "") -> Response:
+async def events(request: Request, user: Viewer, ctx: ContextDep, device: str = "") -> Response:
     """What devices have said of late."""
-    await at.lookout.post()
-    shown = [event for event in at.lookout.events if not device or event.position == device]
-    context = {"devices": at.lookout.devices(), "chosen": device, "events": shown}
-    return render(request, "events.html", {"asker": asker} | context)
+    await ctx.live_state.post()
+    shown = [event for event in ctx.live_state.events if not device or event.position == device]
+    context = {"devices": ctx.live_state.devices(), "chosen": device, "events": shown}
+    return render(request, "events.html", {"asker": user} | context)
 
 
 @router.get("/barriers")
-async def barriers(request: Request, asker: Viewer, at: AtBench) -> Response:
+async def barriers(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     """Every barrier as its sensors say it stands."""
-    await at.lookout.post()
-    return render(request, "barriers.html", {"asker": asker, "barriers": barriers_of(at.lookout)})
+    await ctx.live_state.post()
+    return render(request, "barriers.html", {"asker": user, "barriers": barrier_views(ctx.live_state)})
 
 
 @router.get("/cameras")
-async def cameras(request: Request, asker: Viewer, at: AtBench) -> Response:
+async def cameras(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     """What was measured of cameras and scanners: numbers, never a picture."""
-    await at.lookout.post()
-    return _cameras(request, asker, at)
+    await ctx.live_state.post()
+    return _cameras(request, user, ctx)
 
 
 @router.post("/cameras/{lane}/{device}/check")
 async def measure(
     request: Request,
-    asker: Technician,
-    at: AtBench,
+    user: Technician,
+    ctx: ContextDep,
     lane: str,
     device: str,
-    level: Annotated[CheckLevel, Form()],
+    level: Annotated[SelfTestLevel, Form()],
 ) -> Response:
     """Measure one now."""
     position = f"{lane}/{device}"
-    await at.lookout.post()
+    await ctx.live_state.post()
     try:
-        at.lookout.checked(position, await at.daemon.check(position, level, asker.who))
-    except Refusal as refusal:
-        return _cameras(request, asker, at, refusal)
+        ctx.live_state.on_check_report(position, await ctx.daemon.check(position, level, user.actor))
+    except RpcError as refusal:
+        return _cameras(request, user, ctx, refusal)
     return RedirectResponse(f"/cameras#calibration-{lane}--{device}", 303)
 
 
-def _cameras(request: Request, asker: Asker, at: Bench, refusal: Refusal | None = None) -> Response:
-    say = say_in(request)
+def _cameras(
+    request: Request, user: AuthenticatedUser, ctx: AppContext, refusal: RpcError | None = None
+) -> Response:
+    say = translator_of(request)
     views = []
-    for device in at.lookout.devices():
-        if device.family in MEASURED:
-            reports = at.lookout.reports.get(device.position, {})
+    for device in ctx.live_state.devices():
+        if device.family in MEASURED_FAMILIES:
+            reports = ctx.live_state.reports.get(device.position, {})
             newest = max(reports.values(), key=lambda report: report.at, default=None)
-            plots = sheets.quality_plots(at.lookout.of(device.position), say)
+            plots = sheets.quality_plots(ctx.live_state.samples_of(device.position), say)
             views.append({"device": device, "report": newest, "plots": plots})
-    context: dict[str, Any] = {"asker": asker, "views": views}
+    context: dict[str, Any] = {"asker": user, "views": views}
     if refusal is not None:
         context["said"] = {"light": "bad", "text": refusal.text, "how": refusal.how}
     return render(request, "cameras.html", context, 409 if refusal else 200)
 
 
 @router.get("/delivery")
-async def delivery(request: Request, asker: Viewer, at: AtBench) -> Response:
+async def delivery(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     """What waits, for whom, and how quickly the rest has gone."""
-    post = await at.lookout.post()
-    say = say_in(request)
+    post = await ctx.live_state.post()
+    say = translator_of(request)
     context = {
         "report": post.report,
-        "latency": sheets.latency_plot(at.lookout.samples.values(), say),
-        "backlog": sheets.backlog_plot(at.lookout.backlog, say),
+        "latency": sheets.latency_plot(ctx.live_state.samples.values(), say),
+        "backlog": sheets.backlog_plot(ctx.live_state.backlog, say),
     }
-    stored = await asyncio.to_thread(_outbox, at.state_dir / "outbox")
-    return render(request, "delivery.html", {"asker": asker} | context | stored)
+    stored = await asyncio.to_thread(_outbox, ctx.state_dir / "outbox")
+    return render(request, "delivery.html", {"asker": user} | context | stored)
 
 
 @router.get("/health")
-async def health(request: Request, asker: Viewer, at: AtBench) -> Response:
+async def health(request: Request, user: Viewer, ctx: ContextDep) -> Response:
     """What is not as it should be, and the remedy for each."""
-    post = await at.lookout.post()
-    context = {"report": post.report, "config": post.config, "found": await examined(asker, at)}
-    return render(request, "health.html", {"asker": asker} | context)
+    post = await ctx.live_state.post()
+    context = {"report": post.report, "config": post.config, "found": await run_doctor(user, ctx)}
+    return render(request, "health.html", {"asker": user} | context)
 
 
 @router.get("/audit")
-async def audited(request: Request, asker: Technician, at: AtBench) -> Response:
+async def audited(request: Request, user: Technician, ctx: ContextDep) -> Response:
     """Who commanded, claimed or did what."""
-    records = await asyncio.to_thread(audit.newest, at.state_dir, AUDIT_SHOWN)
-    return render(request, "audit.html", {"asker": asker, "records": records})
+    records = await asyncio.to_thread(audit.newest, ctx.state_dir, AUDIT_SHOWN)
+    return render(request, "audit.html", {"asker": user, "records": records})
 
 
 @router.post("/language")
@@ -130,8 +134,8 @@ async def language(
     request: Request, language: Annotated[str, Form()], back: Annotated[str, Form()] = "/"
 ) -> Response:
     """Speak another language from now on; nobody has to be logged in to be understood."""
-    from_our_pages(request)
-    answer = RedirectResponse(ours(back), 303)
+    require_same_origin(request)
+    answer = RedirectResponse(safe_redirect(back), 303)
     if language in LANGUAGES:
         secure = request.url.scheme == "https"
         answer.set_cookie(
@@ -143,7 +147,7 @@ async def language(
 def _outbox(folder: Path) -> dict[str, Any]:
     """What every stream has in the outbox, and what was set aside; or why that cannot be told."""
     try:
-        streams = [stream for stream in counts(folder) if stream.events]
-        return {"streams": streams, "parked": list(parked(folder)), "trouble": ""}
-    except (OutboxRefused, sqlite3.Error) as error:
+        streams = [stream for stream in stream_summaries(folder) if stream.events]
+        return {"streams": streams, "parked": list(list_parked(folder)), "trouble": ""}
+    except (OutboxUnusable, sqlite3.Error) as error:
         return {"streams": [], "parked": [], "trouble": str(error)}

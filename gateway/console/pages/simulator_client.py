@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.console.web.i18n import Say
+from gateway.console.web.i18n import Translate
 
 ANSWER_WITHIN_S = 10.0
 
@@ -31,12 +31,12 @@ FAULTS: dict[str, tuple[str, ...]] = {
 """By kind, what usually goes wrong."""
 
 
-class PanelError(Exception):
+class SimulatorError(Exception):
     """The simulated post does not answer, or refuses; a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """One thing that a form asks for."""
 
     name: str
@@ -46,41 +46,43 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class InsertForm:
     """How something comes to a simulated device."""
 
     title: str
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
 
 
-def insert_form(kind: str, say: Say) -> Insert:
+def insert_form(kind: str, say: Translate) -> InsertForm:
     """What can be presented to a simulator of that kind."""
     if kind in {"serial-mrz", "ocr-scanner"}:
-        return Insert(say("A traveller who does not exist"), (Field("format", say("Document"), _DOCUMENTS),))
+        return InsertForm(
+            say("A traveller who does not exist"), (FormField("format", say("Document"), _DOCUMENTS),)
+        )
     if kind in {"modbus-barrier", "serial-relay"}:
         manners = ("waits", "tailgates", "turns-back")
-        return Insert(say("A vehicle comes"), (Field("manner", say("Manner"), manners),))
+        return InsertForm(say("A vehicle comes"), (FormField("manner", say("Manner"), manners),))
     if kind in {"uru4000", "nb1010", "zfm", "ws-bd"}:
-        return Insert(say("A finger that is nobody's"), (Field("finger", say("Number"), value="3"),))
+        return InsertForm(say("A finger that is nobody's"), (FormField("finger", say("Number"), value="3"),))
     if kind.startswith("anpr-"):
-        return Insert(say("A vehicle passes"), (Field("plate", say("Plate"), value="UT 482 KX"),))
+        return InsertForm(say("A vehicle passes"), (FormField("plate", say("Plate"), value="UT 482 KX"),))
     if kind.startswith("camera-"):
-        return Insert(say("What it sees"), (Field("people", say("People"), ("1", "2", "0")),))
-    return Insert(say("Something comes"), ())
+        return InsertForm(say("What it sees"), (FormField("people", say("People"), ("1", "2", "0")),))
+    return InsertForm(say("Something comes"), ())
 
 
-def arguments(typed: str) -> dict[str, Any]:
+def parse_arguments(typed: str) -> dict[str, Any]:
     """Arguments as somebody types them: `name=value` with spaces between; raises PanelError."""
     found: dict[str, Any] = {}
     for pair in typed.split():
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise PanelError(f"{pair}: write it as name=value")
-        found[name] = literal(value)
+            raise SimulatorError(f"{pair}: write it as name=value")
+        found[name] = parse_literal(value)
     return found
 
 
-def literal(value: str) -> Any:
+def parse_literal(value: str) -> Any:
     """A number, true, false or null where it reads as one, else the text."""
     try:
         return json.loads(value)
@@ -88,7 +90,7 @@ def literal(value: str) -> Any:
         return value
 
 
-async def ask(socket: Path, request: Mapping[str, Any]) -> dict[str, Any]:
+async def call_simulator(socket: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     """What the simulated post answers; raises PanelError."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
@@ -102,7 +104,7 @@ async def ask(socket: Path, request: Mapping[str, Any]) -> dict[str, Any]:
                     await writer.wait_closed()
         answer: dict[str, Any] = json.loads(line)
     except (OSError, TimeoutError, ValueError) as error:
-        raise PanelError("The simulated post does not answer: is it running?") from error
+        raise SimulatorError("The simulated post does not answer: is it running?") from error
     if not answer.get("ok"):
-        raise PanelError(str(answer.get("error", "The simulated post refuses.")))
+        raise SimulatorError(str(answer.get("error", "The simulated post refuses.")))
     return answer

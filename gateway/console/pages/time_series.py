@@ -11,19 +11,19 @@ from datetime import datetime
 from statistics import fmean
 from typing import Any
 
-from drivers.self_test import CheckReport
-from gateway.api.models import Counters, EventView
+from drivers.self_test import SelfTestReport
+from gateway.api.models import CountersView, EventView
 
 MINUTES = 60
 VALUES = 120
 """How many values of one measure are kept."""
 MEASURES = 24
 """How many measures of one device are kept: their names come from devices."""
-FEW = 6
+MIN_VALUES = 6
 """With fewer values there is no trend."""
 GAP_S = 30.0
 """Counters that were not looked at for so long say nothing of a minute."""
-FALLEN = 0.75
+FALL_RATIO = 0.75
 """A quality that has come down to this part of what it was is falling."""
 
 
@@ -56,9 +56,9 @@ class DeviceSamples:
     latencies: deque[Value] = field(default_factory=lambda: deque(maxlen=VALUES))
     measures: dict[str, deque[Value]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
-    _last: tuple[datetime, Counters] | None = None
+    _last: tuple[datetime, CountersView] | None = None
 
-    def count(self, at: datetime, now: Counters) -> None:
+    def add_counters(self, at: datetime, now: CountersView) -> None:
         """Take the counters as they are; another serial number, or a time when nobody looked, begins anew."""
         minute = at.replace(second=0, microsecond=0)
         if not self.minutes or self.minutes[-1].at != minute:
@@ -67,22 +67,22 @@ class DeviceSamples:
         if before is None or (at - before[0]).total_seconds() > GAP_S:
             return
         last = before[1]
-        if now.good < last.good or now.bad < last.bad:
+        if now.good_reads < last.good_reads or now.bad_reads < last.bad_reads:
             return
         current = self.minutes[-1]
-        current.good += now.good - last.good
-        current.bad += now.bad - last.bad
-        current.retries += max(0, now.retries - last.retries)
+        current.good += now.good_reads - last.good_reads
+        current.bad += now.bad_reads - last.bad_reads
+        current.retries += max(0, now.open_failures - last.open_failures)
         current.disconnects += max(0, now.disconnects - last.disconnects)
 
-    def hear(self, event: EventView) -> None:
+    def on_event(self, event: EventView) -> None:
         """Take what an event says about latency and quality."""
-        if event.took_ms is not None:
-            self.latencies.append(Value(event.at, event.took_ms))
+        if event.latency_ms is not None:
+            self.latencies.append(Value(event.at, event.latency_ms))
         for name, value, at_least, at_most in _measured(event.data):
             self._add(name, "", Value(event.at, value, at_least, at_most))
 
-    def checked(self, report: CheckReport) -> None:
+    def on_check_report(self, report: SelfTestReport) -> None:
         """Take what a check has measured."""
         for step in report.steps:
             if step.measured is not None:
@@ -100,14 +100,14 @@ class DeviceSamples:
 def trend(values: Iterable[Value]) -> str:
     """How a quality, of which more is better, develops: `few`, `steady`, `falling` or `low`."""
     known = list(values)
-    if len(known) < FEW:
+    if len(known) < MIN_VALUES:
         return "few"
     third = len(known) // 3
     before, now = fmean(v.value for v in known[:third]), fmean(v.value for v in known[-third:])
     at_least = known[-1].at_least
     if at_least is not None and now < at_least:
         return "low"
-    return "falling" if before > 0 and now < FALLEN * before else "steady"
+    return "falling" if before > 0 and now < FALL_RATIO * before else "steady"
 
 
 def _measured(data: Mapping[str, Any]) -> Iterable[tuple[str, float, float | None, float | None]]:

@@ -8,24 +8,24 @@ from typing import Any
 
 from markupsafe import Markup
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.observation import Outcome
-from drivers.self_test import CheckReport
-from gateway.api.models import Counters, DeviceView, EventView, Hour
+from drivers.self_test import SelfTestReport
+from gateway.api.models import CountersView, DeviceView, EventView, HourlyCountsView
 from gateway.console.pages import charts as plots
 from gateway.console.pages.time_series import DeviceSamples, Value, trend
 from gateway.console.web import labels as words
-from gateway.console.web.i18n import Say
+from gateway.console.web.i18n import Translate
 
 DAY = 24
-AS_NOW = frozenset({Condition.ONLINE, Condition.BUSY, Condition.DEGRADED, Condition.MAINTENANCE})
+CURRENT_STATES = frozenset({StateCode.ONLINE, StateCode.BUSY, StateCode.DEGRADED, StateCode.MAINTENANCE})
 """Conditions in which what a device said last still holds."""
-MORE_IS_WORSE = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_deg", "faces")
+NO_DIRT_TREND = ("dirt", "dark_percent", "bright_percent", "asymmetry", "roll_deg", "faces")
 """Measures that have no trend towards dirt when they fall."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class ChartView:
     """A drawing, its title, and what it shows in words."""
 
     title: str
@@ -34,7 +34,7 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AcceptanceResult:
     """How an acceptance stands."""
 
     code: str
@@ -42,31 +42,36 @@ class Verdict:
     text: str
 
 
-def counter_rows(device: DeviceView, say: Say) -> list[tuple[str, str, str]]:
+def counter_rows(device: DeviceView, say: Translate) -> list[tuple[str, str, str]]:
     """Each counter, and what share of reads failed: over its life, and since it was reset."""
-    life, since = device.tally.lifetime, device.tally.since_reset
+    life, since = device.counters.lifetime, device.counters.since_reset
 
-    def row(name: str, shown: Callable[[Counters], str]) -> tuple[str, str, str]:
+    def row(name: str, shown: Callable[[CountersView], str]) -> tuple[str, str, str]:
         return name, shown(life), shown(since)
 
     return [
         row(say("Hours online"), lambda c: f"{c.online_s / 3600:.1f}"),
-        row(say("Good reads"), lambda c: str(c.good)),
-        row(say("Bad reads"), lambda c: str(c.bad)),
-        row(say("Failure rate"), lambda c: f"{c.bad / (c.good + c.bad):.1%}" if c.good + c.bad else "-"),
-        row(say("Failed attempts to open"), lambda c: str(c.retries)),
+        row(say("Good reads"), lambda c: str(c.good_reads)),
+        row(say("Bad reads"), lambda c: str(c.bad_reads)),
+        row(
+            say("Failure rate"),
+            lambda c: (
+                f"{c.bad_reads / (c.good_reads + c.bad_reads):.1%}" if c.good_reads + c.bad_reads else "-"
+            ),
+        ),
+        row(say("Failed attempts to open"), lambda c: str(c.open_failures)),
         row(say("Disconnects"), lambda c: str(c.disconnects)),
     ]
 
 
 def waiting_serial(device: DeviceView) -> str | None:
     """The serial number that waits to be accepted, if one does."""
-    if device.state.state is not Condition.PENDING or device.identity is None:
+    if device.state.state is not StateCode.PENDING or device.identity is None:
         return None
     return device.identity.serial_number
 
 
-def device_plots(samples: DeviceSamples, say: Say) -> list[Plot]:
+def device_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
     """Read rate, reconnects, latency and every quality of one device."""
     minutes = list(samples.minutes)
     good, bad = sum(m.good for m in minutes), sum(m.bad for m in minutes)
@@ -79,35 +84,39 @@ def device_plots(samples: DeviceSamples, say: Say) -> list[Plot]:
     rates = [plots.Column(_short(m.at), (("good", m.good), ("bad", m.bad))) for m in minutes]
     breaks = [plots.Column(_short(m.at), (("bad", m.disconnects), ("warn", m.retries))) for m in minutes]
     return [
-        Plot(say("Reads a minute"), plots.columns(say("Reads a minute"), read, rates), read),
-        Plot(say("Reconnects a minute"), plots.columns(say("Reconnects a minute"), broken, breaks), broken),
+        ChartView(say("Reads a minute"), plots.column_chart(say("Reads a minute"), read, rates), read),
+        ChartView(
+            say("Reconnects a minute"), plots.column_chart(say("Reconnects a minute"), broken, breaks), broken
+        ),
         latency_plot([samples], say),
         *quality_plots(samples, say),
     ]
 
 
-def day_plots(hours: Sequence[Hour], now: datetime, say: Say) -> list[Plot]:
+def day_plots(hours: Sequence[HourlyCountsView], now: datetime, say: Translate) -> list[ChartView]:
     """Reads and reconnects of the last day, hour by hour; a hour that is not there had nothing in it."""
     known = {hour.at: hour for hour in hours}
     begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=DAY - 1)
     day = [begin + timedelta(hours=n) for n in range(DAY)]
-    full = [known.get(at, Hour(at=at)) for at in day]
-    good, bad = sum(h.good for h in full), sum(h.bad for h in full)
+    full = [known.get(at, HourlyCountsView(at=at)) for at in day]
+    good, bad = sum(h.good_reads for h in full), sum(h.bad_reads for h in full)
     rate = f" ({bad / (good + bad):.1%})" if good + bad else ""
     read = say("%(good)s read well, %(bad)s not") % {"good": good, "bad": bad} + rate
     broken = say("lost %(lost)s times, %(retries)s failed attempts to open") % {
         "lost": sum(h.disconnects for h in full),
-        "retries": sum(h.retries for h in full),
+        "retries": sum(h.open_failures for h in full),
     }
-    rates = [plots.Column(_short(h.at), (("good", h.good), ("bad", h.bad))) for h in full]
-    breaks = [plots.Column(_short(h.at), (("bad", h.disconnects), ("warn", h.retries))) for h in full]
+    rates = [plots.Column(_short(h.at), (("good", h.good_reads), ("bad", h.bad_reads))) for h in full]
+    breaks = [plots.Column(_short(h.at), (("bad", h.disconnects), ("warn", h.open_failures))) for h in full]
     return [
-        Plot(say("Reads an hour"), plots.columns(say("Reads an hour"), read, rates), read),
-        Plot(say("Reconnects an hour"), plots.columns(say("Reconnects an hour"), broken, breaks), broken),
+        ChartView(say("Reads an hour"), plots.column_chart(say("Reads an hour"), read, rates), read),
+        ChartView(
+            say("Reconnects an hour"), plots.column_chart(say("Reconnects an hour"), broken, breaks), broken
+        ),
     ]
 
 
-def latency_plot(all_samples: Iterable[DeviceSamples], say: Say) -> Plot:
+def latency_plot(all_samples: Iterable[DeviceSamples], say: Translate) -> ChartView:
     """How long events took from their last byte to the broker's acknowledgement."""
     values = sorted((v for samples in all_samples for v in samples.latencies), key=lambda v: v.at)[-200:]
     if not values:
@@ -119,49 +128,51 @@ def latency_plot(all_samples: Iterable[DeviceSamples], say: Say) -> Plot:
             "slowest": f"{times[-1]:.1f}",
         }
     title = say("Latency, from the last byte to the broker's acknowledgement")
-    return Plot(title, plots.points(title, said, _points(values), unit="ms"), said)
+    return ChartView(title, plots.line_chart(title, said, _points(values), unit="ms"), said)
 
 
-def backlog_plot(backlog: Sequence[Value], say: Say) -> Plot:
+def backlog_plot(backlog: Sequence[Value], say: Translate) -> ChartView:
     """How many events waited."""
     title = say("Backlog")
     said = say("%(count)s events wait") % {"count": int(backlog[-1].value) if backlog else 0}
-    return Plot(title, plots.points(title, said, _points(backlog)), said)
+    return ChartView(title, plots.line_chart(title, said, _points(backlog)), said)
 
 
-def quality_plots(samples: DeviceSamples, say: Say) -> list[Plot]:
+def quality_plots(samples: DeviceSamples, say: Translate) -> list[ChartView]:
     """Every measure of a device over time, with what it should reach, and how it develops."""
     drawn = []
     for name, measured in samples.measures.items():
         values = list(measured)
         last, unit = values[-1], samples.units[name]
         said = f"{last.value:g} {unit}".strip()
-        if last.at_most is None and not any(word in name for word in MORE_IS_WORSE):
+        if last.at_most is None and not any(word in name for word in NO_DIRT_TREND):
             said = f"{said}; {say(words.TRENDS[trend(values)])}"
-        drawing = plots.points(
+        drawing = plots.line_chart(
             name, said, _points(values), unit=unit, at_least=last.at_least, at_most=last.at_most
         )
-        drawn.append(Plot(name, drawing, said))
+        drawn.append(ChartView(name, drawing, said))
     return drawn
 
 
 def barrier_context(device: DeviceView, latest: EventView | None) -> dict[str, Any]:
     """What a barrier's sensors said last, and whether that still holds."""
     sensed = latest.data if latest is not None else None
-    current = device.state.state in AS_NOW and sensed is not None and not sensed.get("stale")
+    current = device.state.state in CURRENT_STATES and sensed is not None and not sensed.get("stale")
     return {"device": device, "sensed": sensed, "at": latest.at if latest else None, "current": current}
 
 
-def verdict(device: DeviceView, reports: Mapping[str, CheckReport], say: Say) -> Verdict:
+def acceptance_result(
+    device: DeviceView, reports: Mapping[str, SelfTestReport], say: Translate
+) -> AcceptanceResult:
     """Whether a device passes: every level that it knows was tried, and nothing in it failed or broke off."""
     outcomes = [step.outcome for report in reports.values() for step in report.steps]
     if Outcome.FAILED in outcomes:
-        return Verdict("failed", "bad", say("Not accepted: something has failed."))
+        return AcceptanceResult("failed", "bad", say("Not accepted: something has failed."))
     if any(o not in (Outcome.SUCCESSFUL, Outcome.NOT_SUPPORTED) for o in outcomes):
-        return Verdict("undecided", "warn", say("Not accepted: something could not be decided."))
-    if not device.levels or any(level not in reports for level in device.levels):
-        return Verdict("incomplete", "wait", say("Not everything was tried yet."))
-    return Verdict("passed", "good", say("Passed."))
+        return AcceptanceResult("undecided", "warn", say("Not accepted: something could not be decided."))
+    if not device.check_levels or any(level not in reports for level in device.check_levels):
+        return AcceptanceResult("incomplete", "wait", say("Not everything was tried yet."))
+    return AcceptanceResult("passed", "good", say("Passed."))
 
 
 def _points(values: Iterable[Value]) -> list[plots.Point]:

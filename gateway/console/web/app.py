@@ -22,34 +22,34 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from gateway.api.interface import Daemon
-from gateway.api.operations import Refusal
+from gateway.api.interface import DaemonInterface
+from gateway.api.operations import RpcError
 from gateway.common.version import VERSION
 from gateway.console.api import diagnostics
 from gateway.console.api import metrics as scraping
 from gateway.console.api import routes as api
 from gateway.console.auth import login
-from gateway.console.auth.auth import recognised
-from gateway.console.auth.login_throttle import Attempts
-from gateway.console.auth.persisted import Kept
-from gateway.console.auth.sessions import Sessions
-from gateway.console.auth.tickets import Tickets
-from gateway.console.auth.users import People
+from gateway.console.auth.auth import find_user
+from gateway.console.auth.login_throttle import LoginThrottle
+from gateway.console.auth.persisted import BootScopedStore
+from gateway.console.auth.sessions import SessionStore
+from gateway.console.auth.tickets import TraceTickets
+from gateway.console.auth.users import UserStore
 from gateway.console.pages import device as device_pages
 from gateway.console.pages import live_updates as news
 from gateway.console.pages import post as pages
 from gateway.console.pages import simulators as simulator_pages
-from gateway.console.pages.live_state import Lookout
-from gateway.console.web.context import Bench
-from gateway.console.web.middleware import HEADERS, SecurityHeaders, ShortBodies
-from gateway.console.web.problems import Problem, as_json, problem_of
-from gateway.console.web.templating import acquainted, render
+from gateway.console.pages.live_state import LiveState
+from gateway.console.web.context import AppContext
+from gateway.console.web.middleware import SECURITY_HEADERS, BodySizeLimit, SecurityHeaders
+from gateway.console.web.problems import HttpProblem, from_rpc_error, to_response
+from gateway.console.web.templating import load_post, render
 
 _FOR_PROGRAMS = ("/api/", "/metrics", "/openapi.json")
 
 
 def build(
-    daemon: Daemon,
+    daemon: DaemonInterface,
     *,
     config: Path,
     state_dir: Path,
@@ -67,28 +67,28 @@ def build(
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.bench = Bench(
+    app.state.bench = AppContext(
         daemon=daemon,
-        lookout=Lookout(daemon),
+        live_state=LiveState(daemon),
         config=config,
         state_dir=state_dir,
-        people=People(users_file) if users_file is not None else None,
+        users=UserStore(users_file) if users_file is not None else None,
         simulators=simulators,
-        sessions=Sessions(Kept(state_dir / "console-sessions.json")),
-        attempts=Attempts(Kept(state_dir / "console-attempts.json")),
-        tickets=Tickets(),
+        sessions=SessionStore(BootScopedStore(state_dir / "console-sessions.json")),
+        login_throttle=LoginThrottle(BootScopedStore(state_dir / "console-attempts.json")),
+        tickets=TraceTickets(),
     )
     app.include_router(api.router)
     app.include_router(diagnostics.router)
     app.include_router(scraping.router)
     for people in (login, pages, device_pages, simulator_pages):
-        app.include_router(people.router, dependencies=[Depends(acquainted)])
+        app.include_router(people.router, dependencies=[Depends(load_post)])
     app.include_router(news.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parents[1] / "static"))
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(ShortBodies)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(Refusal, _refusal)
+    app.add_middleware(BodySizeLimit)
+    app.add_exception_handler(HttpProblem, _problem)
+    app.add_exception_handler(RpcError, _refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _fault)
@@ -96,36 +96,38 @@ def build(
 
 
 async def _problem(request: Request, problem: Exception) -> Response:
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, HttpProblem)
     if request.url.path.startswith(_FOR_PROGRAMS):
-        return as_json(problem)
+        return to_response(problem)
     if problem.status == 401 and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
-    context = {"problem": problem.details, "asker": recognised(request)}
+    context = {"problem": problem.details, "asker": find_user(request)}
     return render(request, "problem.html", context, problem.status, problem.headers)
 
 
 async def _refusal(request: Request, refusal: Exception) -> Response:
-    assert isinstance(refusal, Refusal)
-    return await _problem(request, problem_of(refusal))
+    assert isinstance(refusal, RpcError)
+    return await _problem(request, from_rpc_error(refusal))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return await _problem(request, Problem(422, "invalid", _said(error.errors())))
+    return await _problem(request, HttpProblem(422, "invalid", _said(error.errors())))
 
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
-    return await _problem(request, Problem(error.status_code, "http", f"{error.detail}.", headers=headers))
+    return await _problem(
+        request, HttpProblem(error.status_code, "http", f"{error.detail}.", headers=headers)
+    )
 
 
 async def _fault(request: Request, _error: Exception) -> Response:
     # What went wrong stands in the journal; here it might say more than anybody should read.
     how = "borderpost bundle, and send it to support."
-    answer = await _problem(request, Problem(500, "fault", "The console has failed over this.", how))
-    answer.headers.update(HEADERS)  # this one is outside of all middleware
+    answer = await _problem(request, HttpProblem(500, "fault", "The console has failed over this.", how))
+    answer.headers.update(SECURITY_HEADERS)  # this one is outside of all middleware
     return answer
 
 

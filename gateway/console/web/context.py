@@ -7,46 +7,46 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from gateway.api.interface import Daemon
-from gateway.console.auth.login_throttle import Attempts
-from gateway.console.auth.sessions import Sessions
-from gateway.console.auth.tickets import Tickets
-from gateway.console.auth.users import People
-from gateway.console.pages.live_state import Lookout
+from gateway.api.interface import DaemonInterface
+from gateway.console.auth.login_throttle import LoginThrottle
+from gateway.console.auth.sessions import SessionStore
+from gateway.console.auth.tickets import TraceTickets
+from gateway.console.auth.users import UserStore
+from gateway.console.pages.live_state import LiveState
 
 
 @dataclass(slots=True)
-class Bench:
+class AppContext:
     """The technician's bench."""
 
-    daemon: Daemon
+    daemon: DaemonInterface
     """The gateway that runs."""
-    lookout: Lookout
+    live_state: LiveState
     """What pages know of it."""
     config: Path
     """The post's file."""
     state_dir: Path
     """Where the gateway keeps what survives a restart."""
-    people: People | None
+    users: UserStore | None
     """Who may log in over the network; None where nobody may."""
     simulators: Path | None
     """The socket of the simulated post, if there is one."""
-    sessions: Sessions
-    attempts: Attempts
-    tickets: Tickets
-    examining: asyncio.Lock = field(default_factory=asyncio.Lock)
+    sessions: SessionStore
+    login_throttle: LoginThrottle
+    tickets: TraceTickets
+    diagnostics_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the doctor or a bundle is at work: many at once would keep the machine from theirs."""
 
 
-def bench_of(request: Request) -> Bench:
+def context_of(request: Request) -> AppContext:
     """The bench that a request works with."""
-    return cast("Bench", request.app.state.bench)
+    return cast("AppContext", request.app.state.bench)
 
 
-async def bench(request: Request) -> Bench:
+async def get_context(request: Request) -> AppContext:
     """The same for a route: `Annotated[Bench, Depends(bench)]`."""
-    return bench_of(request)  # not a plain function: those are run in threads
+    return context_of(request)  # not a plain function: those are run in threads
 
 
-AtBench = Annotated[Bench, Depends(bench)]
+ContextDep = Annotated[AppContext, Depends(get_context)]
 """A parameter of a route: the bench."""

@@ -12,7 +12,7 @@ MESSAGES = Path(__file__).parents[1] / "messages"
 LANGUAGES = {"en": "English", "sw": "Kiswahili"}
 COOKIE = "language"
 
-Say = Callable[[str], str]
+Translate = Callable[[str], str]
 """From an English text to another language."""
 
 
@@ -29,7 +29,7 @@ class Catalogue(NullTranslations):
 
 
 @cache
-def catalogue(language: str) -> Catalogue:
+def load_catalogue(language: str) -> Catalogue:
     """The catalogue of a language of LANGUAGES."""
     if language == "en":
         return Catalogue({})
@@ -40,7 +40,7 @@ def catalogue(language: str) -> Catalogue:
     return Catalogue({entry.msgid: entry.msgstr for entry in entries if entry.translated()})
 
 
-def chosen(cookie: str | None, accept_language: str | None) -> str:
+def choose_language(cookie: str | None, accept_language: str | None) -> str:
     """The language for a browser: what somebody picked, else the first of its languages that we have."""
     if cookie in LANGUAGES:
         return str(cookie)

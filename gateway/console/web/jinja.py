@@ -10,11 +10,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.console.web import labels as words
-from gateway.console.web.i18n import Say, catalogue
-from gateway.diagnostics.findings import spoken
+from gateway.console.web.i18n import Translate, load_catalogue
+from gateway.diagnostics.findings import phone_code
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-BOOM_DEG = {"open": -78, "emergency_open": -78, "opening": -50, "closing": -26, "closed": 0}
+BOOM_ANGLES = {"open": -78, "emergency_open": -78, "opening": -50, "closing": -26, "closed": 0}
 """How steep a boom is drawn; one that is somewhere in between, or nobody knows where, is drawn dashed."""
 OUTCOME_LIGHTS = {"successful": "good", "failed": "bad", "not_supported": "wait"}
 
@@ -31,9 +31,9 @@ def environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     # Jinja adds these with its extension, and types cannot know that.
-    made.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    made.install_gettext_translations(load_catalogue(language), newstyle=True)  # type: ignore[attr-defined]
     filters: dict[str, Callable[[Any], object]] = {
-        "light": lambda code: words.LIGHTS.get(code, "bad"),
+        "light": lambda code: words.STATE_LIGHTS.get(code, "bad"),
         "condition": _words(words.CONDITIONS),
         "cause": _words(words.CAUSES),
         "action": _words(words.ACTIONS),
@@ -44,19 +44,19 @@ def environment(language: str) -> Environment:
         "machine": _words(words.MACHINE_STATES),
         "severity": _words(words.SEVERITIES),
         "severity_light": lambda code: words.SEVERITY_LIGHTS.get(code, "warn"),
-        "spoken": spoken,
+        "spoken": phone_code,
         "slug": lambda name: str(name).replace("/", "--"),
-        "clock": clock,
-        "brief": brief,
-        "boom": lambda state: BOOM_DEG.get(state, -40),
+        "clock": format_time,
+        "brief": summarise,
+        "boom": lambda state: BOOM_ANGLES.get(state, -40),
         "lit": lambda sensed: {True: " on", False: "", None: " none"}.get(sensed, " none"),
-        "sensed_words": lambda door: sensed_words(door, catalogue(language).gettext),
+        "sensed_words": lambda door: describe_door_sensors(door, load_catalogue(language).gettext),
     }
     made.filters |= filters
     return made
 
 
-def clock(at: datetime | None) -> str:
+def format_time(at: datetime | None) -> str:
     """A time as the clock on the post's wall shows it, with its date unless that is today."""
     if at is None:
         return ""
@@ -65,12 +65,12 @@ def clock(at: datetime | None) -> str:
     return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"
 
 
-def brief(data: Mapping[str, Any]) -> str:
+def summarise(data: Mapping[str, Any]) -> str:
     """Redacted content in one line; what is not there is left out."""
-    return ", ".join(f"{name}: {_value(value)}" for name, value in data.items() if _worth_saying(value))
+    return ", ".join(f"{name}: {_value(value)}" for name, value in data.items() if _is_shown(value))
 
 
-def sensed_words(door: Mapping[str, Any], say: Say) -> str:
+def describe_door_sensors(door: Mapping[str, Any], say: Translate) -> str:
     """What the sensors of a door say, in words: what its drawing shows."""
     said = {
         "open_limit": say("open limit"),
@@ -87,7 +87,7 @@ def _words(of: Mapping[Any, str]) -> Callable[[object], str]:
     return lambda code: of.get(code, str(code))
 
 
-def _worth_saying(value: object) -> bool:
+def _is_shown(value: object) -> bool:
     return value is not None and value not in ([], (), "")
 
 

@@ -3,126 +3,132 @@
 Every code that a state can carry has its words here, and a test holds that: whoever adds a cause, adds them.
 """
 
-from drivers.driver import Condition, Family
+from drivers.driver import Family, StateCode
 from drivers.links.link import Action, Cause
 
 
-def marked(text: str) -> str:
+def mark_for_translation(text: str) -> str:
     """Mark a text as one that catalogues must have; says nothing else."""
     return text
 
 
-LIGHTS = {
-    Condition.ONLINE: "good",
-    Condition.BUSY: "good",
-    Condition.STARTING: "wait",
-    Condition.DEGRADED: "warn",
-    Condition.MAINTENANCE: "warn",
-    Condition.PENDING: "warn",
+STATE_LIGHTS = {
+    StateCode.ONLINE: "good",
+    StateCode.BUSY: "good",
+    StateCode.STARTING: "wait",
+    StateCode.DEGRADED: "warn",
+    StateCode.MAINTENANCE: "warn",
+    StateCode.PENDING: "warn",
 }
 """The colour of a condition, as a class of the style sheet; whatever is not here is bad."""
 
 CONDITIONS = {
-    Condition.STARTING: marked("starting"),
-    Condition.ONLINE: marked("online"),
-    Condition.BUSY: marked("busy"),
-    Condition.DEGRADED: marked("degraded"),
-    Condition.OFFLINE: marked("offline"),
-    Condition.NO_DEVICE: marked("no device"),
-    Condition.FAULT: marked("fault"),
-    Condition.MAINTENANCE: marked("maintenance"),
-    Condition.PENDING: marked("waits to be accepted"),
-    Condition.UNKNOWN: marked("unknown"),
+    StateCode.STARTING: mark_for_translation("starting"),
+    StateCode.ONLINE: mark_for_translation("online"),
+    StateCode.BUSY: mark_for_translation("busy"),
+    StateCode.DEGRADED: mark_for_translation("degraded"),
+    StateCode.OFFLINE: mark_for_translation("offline"),
+    StateCode.NO_DEVICE: mark_for_translation("no device"),
+    StateCode.FAULT: mark_for_translation("fault"),
+    StateCode.MAINTENANCE: mark_for_translation("maintenance"),
+    StateCode.PENDING: mark_for_translation("waits to be accepted"),
+    StateCode.UNKNOWN: mark_for_translation("unknown"),
 }
 
 CAUSES = {
-    Cause.NO_DEVICE: marked("Nothing is plugged in there."),
-    Cause.UNPLUGGED: marked("It was unplugged."),
-    Cause.PORT_HELD: marked("Another program has its port."),
-    Cause.NO_PERMISSION: marked("The gateway may not open it."),
-    Cause.NO_ANSWER: marked("It is there but does not answer."),
-    Cause.WRONG_DEVICE: marked("Another device than the configured one answers."),
-    Cause.AMBIGUOUS: marked("The address fits more than one device."),
-    Cause.LINK_FAILED: marked("Its cable or connection fails."),
-    Cause.SIMULATED: marked("It is simulated, and this post takes only real devices."),
-    Cause.DEVICE_FAULT: marked("It says that it is broken."),
-    Cause.EMERGENCY: marked("An emergency is on, or nobody has acknowledged its end."),
-    Cause.MAINTENANCE: marked("Somebody works on it."),
-    Cause.SENSOR_DIRTY: marked("Its glass or sensor is dirty."),
-    Cause.TAMPERED: marked("Somebody has opened it or torn it off."),
-    Cause.INSECURE: marked("Its connection is not protected as it should be."),
-    Cause.NOT_ACCEPTED: marked("Another device than before is there, and nobody has accepted it."),
-    Cause.WRONG_FIRMWARE: marked("It runs another firmware than is expected."),
-    Cause.CLOCK_WRONG: marked("Its clock is wrong."),
-    Cause.CRASHED: marked("Its program has crashed."),
-    Cause.SILENT: marked("Its program hung and was replaced."),
-    Cause.DRIVER_ERROR: marked("Its driver met something unexpected."),
-    Cause.UNKNOWN: marked("The cause is unknown."),
+    Cause.NO_DEVICE: mark_for_translation("Nothing is plugged in there."),
+    Cause.UNPLUGGED: mark_for_translation("It was unplugged."),
+    Cause.PORT_HELD: mark_for_translation("Another program has its port."),
+    Cause.NO_PERMISSION: mark_for_translation("The gateway may not open it."),
+    Cause.NO_ANSWER: mark_for_translation("It is there but does not answer."),
+    Cause.WRONG_DEVICE: mark_for_translation("Another device than the configured one answers."),
+    Cause.AMBIGUOUS: mark_for_translation("The address fits more than one device."),
+    Cause.LINK_FAILED: mark_for_translation("Its cable or connection fails."),
+    Cause.SIMULATED: mark_for_translation("It is simulated, and this post takes only real devices."),
+    Cause.DEVICE_FAULT: mark_for_translation("It says that it is broken."),
+    Cause.EMERGENCY: mark_for_translation("An emergency is on, or nobody has acknowledged its end."),
+    Cause.MAINTENANCE: mark_for_translation("Somebody works on it."),
+    Cause.SENSOR_DIRTY: mark_for_translation("Its glass or sensor is dirty."),
+    Cause.TAMPERED: mark_for_translation("Somebody has opened it or torn it off."),
+    Cause.INSECURE: mark_for_translation("Its connection is not protected as it should be."),
+    Cause.NOT_ACCEPTED: mark_for_translation(
+        "Another device than before is there, and nobody has accepted it."
+    ),
+    Cause.WRONG_FIRMWARE: mark_for_translation("It runs another firmware than is expected."),
+    Cause.CLOCK_WRONG: mark_for_translation("Its clock is wrong."),
+    Cause.CRASHED: mark_for_translation("Its program has crashed."),
+    Cause.SILENT: mark_for_translation("Its program hung and was replaced."),
+    Cause.DRIVER_ERROR: mark_for_translation("Its driver met something unexpected."),
+    Cause.UNKNOWN: mark_for_translation("The cause is unknown."),
 }
 
 ACTIONS = {
-    Action.NONE: marked("nothing to do"),
-    Action.WAIT: marked("wait"),
-    Action.REPLUG: marked("unplug it and plug it in again"),
-    Action.CLEAN: marked("clean it"),
-    Action.RESTART: marked("restart"),
-    Action.CONFIGURE: marked("change the configuration"),
-    Action.CALL: marked("call for help"),
-    Action.REPLACE: marked("replace it"),
-    Action.UNKNOWN: marked("call for help"),
+    Action.NONE: mark_for_translation("nothing to do"),
+    Action.WAIT: mark_for_translation("wait"),
+    Action.REPLUG: mark_for_translation("unplug it and plug it in again"),
+    Action.CLEAN: mark_for_translation("clean it"),
+    Action.RESTART: mark_for_translation("restart"),
+    Action.CONFIGURE: mark_for_translation("change the configuration"),
+    Action.CALL: mark_for_translation("call for help"),
+    Action.REPLACE: mark_for_translation("replace it"),
+    Action.UNKNOWN: mark_for_translation("call for help"),
 }
 
 FAMILIES = {
-    Family.PASSPORT_READER: marked("passport reader"),
-    Family.FINGERPRINT_SCANNER: marked("fingerprint scanner"),
-    Family.CAMERA: marked("camera"),
-    Family.BARRIER: marked("barrier"),
-    Family.CARD_READER: marked("card reader"),
-    Family.UNKNOWN: marked("unknown"),
+    Family.PASSPORT_READER: mark_for_translation("passport reader"),
+    Family.FINGERPRINT_SCANNER: mark_for_translation("fingerprint scanner"),
+    Family.CAMERA: mark_for_translation("camera"),
+    Family.BARRIER: mark_for_translation("barrier"),
+    Family.CARD_READER: mark_for_translation("card reader"),
+    Family.UNKNOWN: mark_for_translation("unknown"),
 }
 
 OUTCOMES = {
-    "successful": marked("passed"),
-    "failed": marked("failed"),
-    "undetermined": marked("undecided"),
-    "not_supported": marked("not supported"),
-    "aborted": marked("aborted"),
-    "unknown": marked("unknown"),
+    "successful": mark_for_translation("passed"),
+    "failed": mark_for_translation("failed"),
+    "undetermined": mark_for_translation("undecided"),
+    "not_supported": mark_for_translation("not supported"),
+    "aborted": mark_for_translation("aborted"),
+    "unknown": mark_for_translation("unknown"),
 }
 
 LEVELS = {
-    "internal": marked("Internal: link, identity and sensors; nobody at the counter notices"),
-    "external": marked("External: it lights up, beeps or takes a picture"),
-    "interactive": marked("Interactive: somebody presents a specimen, a finger or a card"),
-    "unknown": marked("unknown"),
+    "internal": mark_for_translation("Internal: link, identity and sensors; nobody at the counter notices"),
+    "external": mark_for_translation("External: it lights up, beeps or takes a picture"),
+    "interactive": mark_for_translation("Interactive: somebody presents a specimen, a finger or a card"),
+    "unknown": mark_for_translation("unknown"),
 }
 
 MACHINE_STATES = {
-    "unknown": marked("unknown"),
-    "closed": marked("closed"),
-    "opening": marked("opening"),
-    "open": marked("open"),
-    "closing": marked("closing"),
-    "stopped": marked("stopped"),
-    "blocked": marked("blocked"),
-    "emergency_open": marked("open for an emergency"),
-    "fault": marked("fault"),
-    "maintenance": marked("maintenance"),
+    "unknown": mark_for_translation("unknown"),
+    "closed": mark_for_translation("closed"),
+    "opening": mark_for_translation("opening"),
+    "open": mark_for_translation("open"),
+    "closing": mark_for_translation("closing"),
+    "stopped": mark_for_translation("stopped"),
+    "blocked": mark_for_translation("blocked"),
+    "emergency_open": mark_for_translation("open for an emergency"),
+    "fault": mark_for_translation("fault"),
+    "maintenance": mark_for_translation("maintenance"),
 }
 
-STANDINGS = {1: marked("viewer"), 2: marked("technician"), 3: marked("supervisor")}
+ROLES = {
+    1: mark_for_translation("viewer"),
+    2: mark_for_translation("technician"),
+    3: mark_for_translation("supervisor"),
+}
 
 SEVERITIES = {
-    "ok": marked("well"),
-    "notice": marked("notice"),
-    "warning": marked("warning"),
-    "error": marked("error"),
+    "ok": mark_for_translation("well"),
+    "notice": mark_for_translation("notice"),
+    "warning": mark_for_translation("warning"),
+    "error": mark_for_translation("error"),
 }
 SEVERITY_LIGHTS = {"ok": "good", "notice": "wait", "warning": "warn", "error": "bad"}
 
 TRENDS = {
-    "few": marked("too few values to say"),
-    "steady": marked("steady"),
-    "falling": marked("falling: the sensor is probably dirty"),
-    "low": marked("below its minimum: the sensor is probably dirty"),
+    "few": mark_for_translation("too few values to say"),
+    "steady": mark_for_translation("steady"),
+    "falling": mark_for_translation("falling: the sensor is probably dirty"),
+    "low": mark_for_translation("below its minimum: the sensor is probably dirty"),
 }

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 # No HSTS: a post's certificate is often its own, and a browser that was told so would not let anybody in
 # any more when it is renewed.
-HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -34,7 +34,7 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
@@ -42,10 +42,10 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
-LONGEST_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 
 
-class ShortBodies:
+class BodySizeLimit:
     """Refuses a longer body as soon as somebody wants to read it."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -62,8 +62,8 @@ class ShortBodies:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > LONGEST_BYTES:
-                raise HTTPException(413, f"At most {LONGEST_BYTES} bytes may be sent")
+            if size > MAX_BODY_BYTES:
+                raise HTTPException(413, f"At most {MAX_BODY_BYTES} bytes may be sent")
             return message
 
         await self._app(scope, counted, send)

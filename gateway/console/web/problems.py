@@ -6,13 +6,13 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from gateway.api.models import View
-from gateway.api.operations import Refusal
+from gateway.api.models import ApiModel
+from gateway.api.operations import RpcError
 
 MEDIA_TYPE = "application/problem+json"
 
 
-class ProblemDetails(View):
+class ProblemDetails(ApiModel):
     """An error: RFC 9457's members, and in `text` and `how` what every error of this gateway says."""
 
     type: str = Field("about:blank", description="No more than the status says.", examples=["about:blank"])
@@ -23,7 +23,7 @@ class ProblemDetails(View):
     how: str = Field("", description="What to do about it.", examples=["borderpost devices"])
 
 
-class Problem(Exception):  # noqa: N818 - an answer, not a fault
+class HttpProblem(Exception):  # noqa: N818 - an answer, not a fault
     """Ends a request with that status; raised anywhere below a route."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Problem(Exception):  # noqa: N818 - an answer, not a fault
         )
 
 
-STATUS_OF = {
+STATUS_OF_CODE = {
     "unknown": HTTPStatus.NOT_FOUND,
     "not_permitted": HTTPStatus.FORBIDDEN,
     "conflict": HTTPStatus.CONFLICT,
@@ -46,18 +46,18 @@ STATUS_OF = {
 """What the daemon's refusals are in HTTP."""
 
 
-def problem_of(refusal: Refusal) -> Problem:
+def from_rpc_error(refusal: RpcError) -> HttpProblem:
     """What the daemon refused."""
-    return Problem(STATUS_OF[refusal.code], refusal.code, refusal.text, refusal.how)
+    return HttpProblem(STATUS_OF_CODE[refusal.code], refusal.code, refusal.text, refusal.how)
 
 
-def as_json(problem: Problem) -> JSONResponse:
+def to_response(problem: HttpProblem) -> JSONResponse:
     """The answer for a program."""
     content = problem.details.model_dump()
     return JSONResponse(content, problem.status, problem.headers, media_type=MEDIA_TYPE)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Those statuses for the `responses` of a route."""
     schema = {"$ref": "#/components/schemas/ProblemDetails"}
     return {

@@ -19,15 +19,15 @@ from gateway.console.auth.auth import Peer
 
 log = structlog.get_logger()
 
-FIRST_REQUEST_S = 10.0
+FIRST_REQUEST_TIMEOUT_S = 10.0
 """Who has connected and says nothing for so long is cut off."""
-MOST = 200
+MAX_CONNECTIONS = 200
 """Connections at a time; more are cut off at once."""
-GOODBYE_S = 0.5
+STOP_TIMEOUT_S = 0.5
 """What answers that are under way have at the end."""
 
 
-class _ToJournal(logging.Handler):
+class _StructlogHandler(logging.Handler):
     """Has the journal tell where the application failed, and never over which words."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -48,11 +48,11 @@ class _Connection(H11Protocol):
             # struct ucred of unix(7): pid, uid, gid
             said = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
             self.app_state = {"peer": Peer(uid=struct.unpack("3i", said)[1])}
-        if len(self.connections) > MOST:
+        if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
-        self.loop.call_later(FIRST_REQUEST_S, self._still_silent)
+        self.loop.call_later(FIRST_REQUEST_TIMEOUT_S, self._on_first_request_timeout)
 
-    def _still_silent(self) -> None:
+    def _on_first_request_timeout(self) -> None:
         if self.cycle is None:
             self.transport.close()  # type: ignore[unreachable] # uvicorn says that there always is one
 
@@ -78,7 +78,7 @@ async def serve(
     )
     config.load()
     failures = logging.getLogger("uvicorn.error")
-    failures.handlers, failures.propagate = [_ToJournal()], False
+    failures.handlers, failures.propagate = [_StructlogHandler()], False
     state = ServerState()
     loop = asyncio.get_running_loop()
 
@@ -87,11 +87,11 @@ async def serve(
 
     servers = [await loop.create_server(connection, sock=local)]
     if network is not None:
-        patience_s = FIRST_REQUEST_S if tls is not None else None
+        patience_s = FIRST_REQUEST_TIMEOUT_S if tls is not None else None
         servers.append(
             await loop.create_server(connection, sock=network, ssl=tls, ssl_handshake_timeout=patience_s)
         )
-    waits = [asyncio.ensure_future(until), asyncio.create_task(_idle(state, servers, idle_s))]
+    waits = [asyncio.ensure_future(until), asyncio.create_task(_wait_idle(state, servers, idle_s))]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -103,13 +103,13 @@ async def serve(
         for each in list(state.connections):
             each.shutdown()
         if state.tasks:
-            _, late = await asyncio.wait(state.tasks, timeout=GOODBYE_S)
+            _, late = await asyncio.wait(state.tasks, timeout=STOP_TIMEOUT_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
 
-async def _idle(state: ServerState, servers: list[asyncio.Server], idle_s: float) -> None:
+async def _wait_idle(state: ServerState, servers: list[asyncio.Server], idle_s: float) -> None:
     loop = asyncio.get_running_loop()
     last = loop.time()
     while True:

@@ -6,19 +6,19 @@ from typing import Any
 
 from fastapi.responses import StreamingResponse
 
-from gateway.api.models import View
-from gateway.api.operations import Refusal
-from gateway.console.web.problems import Problem, problem_of
+from gateway.api.models import ApiModel
+from gateway.api.operations import RpcError
+from gateway.console.web.problems import HttpProblem, from_rpc_error
 
 MEDIA_TYPE = "text/event-stream"
-QUIET_S = 15.0
+KEEPALIVE_S = 15.0
 """Without news, a comment is sent this often: it finds out who is gone, and who may listen no more."""
-MOST = 48
+MAX_STREAMS = 48
 """Streams that are open at a time, of everybody."""
-_open = 0
+_open_streams = 0
 
 
-def documented(model: type[View]) -> dict[int | str, dict[str, Any]]:
+def stream_responses(model: type[ApiModel]) -> dict[int | str, dict[str, Any]]:
     """Such a stream for the `responses` of a route; `itemSchema` is OpenAPI 3.2's, section 4.14.4."""
     item = {
         "type": "object",
@@ -35,44 +35,48 @@ def documented(model: type[View]) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": "Until closed.", "content": {MEDIA_TYPE: {"itemSchema": item}}}}
 
 
-Items = AsyncGenerator[View | str | None]
+Items = AsyncGenerator[ApiModel | str | None]
 """A view is sent as JSON; a string, a piece of a page, as it is; None not at all."""
-Next = asyncio.Future[View | str | None]
+NextItem = asyncio.Future[ApiModel | str | None]
 
 
-def streamed(items: Items, may: Callable[[], bool], first: Next | None = None) -> StreamingResponse:
+def event_stream(
+    items: Items, is_allowed: Callable[[], bool], first: NextItem | None = None
+) -> StreamingResponse:
     """Send all items, for as long as `may` says that whoever listens may; raises Problem for too many.
 
     `first`: the first of them, if it has been asked for.
     """
-    if _open >= MOST:
-        raise Problem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
+    if _open_streams >= MAX_STREAMS:
+        raise HttpProblem(503, "too_many", "Too many pages are open.", "Close some.", {"Retry-After": "15"})
     return StreamingResponse(
-        _events(items, may, first), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
+        _events(items, is_allowed, first), media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"}
     )
 
 
-async def begun(items: Items, may: Callable[[], bool]) -> StreamingResponse:
+async def event_stream_after_first(items: Items, is_allowed: Callable[[], bool]) -> StreamingResponse:
     """Answer once there is a first item: whoever sees an answer misses nothing that happens from then on."""
     first = asyncio.ensure_future(anext(items))
     try:
         await asyncio.wait([first])
-        return streamed(items, may, first)
+        return event_stream(items, is_allowed, first)
     except BaseException:
         await _closed(items, first)
         raise
 
 
-async def _events(items: Items, may: Callable[[], bool], following: Next | None) -> AsyncGenerator[str]:
-    global _open  # noqa: PLW0603 - the process has one limit
-    _open += 1
+async def _events(
+    items: Items, is_allowed: Callable[[], bool], following: NextItem | None
+) -> AsyncGenerator[str]:
+    global _open_streams  # noqa: PLW0603 - the process has one limit
+    _open_streams += 1
     try:
         following = following or asyncio.ensure_future(anext(items))
         await asyncio.sleep(0)  # now it is asked for
         yield ": listening\n\n"
         while True:
-            done, _ = await asyncio.wait([following], timeout=QUIET_S)
-            if not may():
+            done, _ = await asyncio.wait([following], timeout=KEEPALIVE_S)
+            if not is_allowed():
                 return
             if not done:
                 yield ": nothing new\n\n"
@@ -84,14 +88,14 @@ async def _events(items: Items, may: Callable[[], bool], following: Next | None)
             yield "event: item\n" + "".join(f"data: {line}\n" for line in lines) + "\n"
     except StopAsyncIteration:
         return
-    except Refusal as refusal:
-        yield f"event: problem\ndata: {problem_of(refusal).details.model_dump_json()}\n\n"
+    except RpcError as refusal:
+        yield f"event: problem\ndata: {from_rpc_error(refusal).details.model_dump_json()}\n\n"
     finally:
-        _open -= 1
+        _open_streams -= 1
         await _closed(items, following)
 
 
-async def _closed(items: Items, following: Next | None) -> None:
+async def _closed(items: Items, following: NextItem | None) -> None:
     if following is not None:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -6,24 +6,24 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from gateway.api.operations import NEEDED, Standing
-from gateway.console.auth.auth import Asker
+from gateway.api.operations import REQUIRED_ROLES, UserRole
+from gateway.console.auth.auth import AuthenticatedUser
 from gateway.console.web import labels as words
-from gateway.console.web.context import bench_of
-from gateway.console.web.i18n import COOKIE, LANGUAGES, Say, catalogue, chosen
+from gateway.console.web.context import context_of
+from gateway.console.web.i18n import COOKIE, LANGUAGES, Translate, choose_language, load_catalogue
 from gateway.console.web.jinja import environment
 
-_MAY = NEEDED | {"bundle": Standing.TECHNICIAN, "simulate": Standing.TECHNICIAN}
+_REQUIRED_ROLES = REQUIRED_ROLES | {"bundle": UserRole.TECHNICIAN, "simulate": UserRole.TECHNICIAN}
 
 
 def language_of(request: Request) -> str:
     """The language that a request is answered in."""
-    return chosen(request.cookies.get(COOKIE), request.headers.get("accept-language"))
+    return choose_language(request.cookies.get(COOKIE), request.headers.get("accept-language"))
 
 
-def say_in(request: Request) -> Say:
+def translator_of(request: Request) -> Translate:
     """From an English text to the request's language."""
-    return catalogue(language_of(request)).gettext
+    return load_catalogue(language_of(request)).gettext
 
 
 def render(
@@ -35,37 +35,37 @@ def render(
 ) -> HTMLResponse:
     """One page. With an `asker` in its context it is one of those behind the login."""
     language = language_of(request)
-    asker: Asker | None = context.get("asker")
-    frame = _frame(request, asker) | {"language": language, "languages": LANGUAGES}
+    asker: AuthenticatedUser | None = context.get("asker")
+    frame = _base_context(request, asker) | {"language": language, "languages": LANGUAGES}
     text = environment(language).get_template(template).render({**frame, **context})
     return HTMLResponse(text, status, headers)
 
 
-def piece(request: Request, template: str, context: Mapping[str, Any]) -> str:
+def render_fragment(request: Request, template: str, context: Mapping[str, Any]) -> str:
     """A part of a page, to be pushed to those who have it open."""
     return environment(language_of(request)).get_template(f"parts/{template}").render(context)
 
 
-def _frame(request: Request, asker: Asker | None) -> dict[str, Any]:
-    at, say = bench_of(request), say_in(request)
-    known = at.lookout.known
-    may = {verb: asker is not None and asker.who.standing >= needed for verb, needed in _MAY.items()}
+def _base_context(request: Request, user: AuthenticatedUser | None) -> dict[str, Any]:
+    at, say = context_of(request), translator_of(request)
+    known = at.live_state.last_post
+    may = {verb: user is not None and user.actor.role >= needed for verb, needed in _REQUIRED_ROLES.items()}
     return {
         "site": known.site if known else "",
         "gateway": known.gateway if known else "",
         "profile": known.report.profile if known else "",
         "here": request.url.path,
         "navigation": _navigation(at.simulators is not None, may, say),
-        "who": asker.who if asker else None,
-        "csrf": asker.csrf if asker else "",
-        "standing": words.STANDINGS[asker.who.standing] if asker else "",
+        "who": user.actor if user else None,
+        "csrf": user.csrf if user else "",
+        "standing": words.ROLES[user.actor.role] if user else "",
         "may": may,
         "said": None,
         "fresh": False,
     }
 
 
-def _navigation(simulated: bool, may: Mapping[str, bool], say: Say) -> list[tuple[str, str]]:
+def _navigation(simulated: bool, permissions: Mapping[str, bool], say: Translate) -> list[tuple[str, str]]:
     return [
         ("/", say("Board")),
         ("/events", say("Events")),
@@ -73,11 +73,11 @@ def _navigation(simulated: bool, may: Mapping[str, bool], say: Say) -> list[tupl
         ("/cameras", say("Cameras and scanners")),
         ("/delivery", say("Delivery")),
         ("/health", say("Health")),
-        *([("/audit", say("Audit"))] if may["check"] else []),
+        *([("/audit", say("Audit"))] if permissions["check"] else []),
         *([("/simulators", say("Simulators"))] if simulated else []),
     ]
 
 
-async def acquainted(request: Request) -> None:
+async def load_post(request: Request) -> None:
     """A dependency of every page: to know whose it is, and how serious, if the daemon answers."""
-    await bench_of(request).lookout.acquaint()
+    await context_of(request).live_state.load_post()

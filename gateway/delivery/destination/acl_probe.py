@@ -7,23 +7,23 @@ from gateway.delivery.destination.problems import DestinationProblems
 from gateway.delivery.mqtt.reason_codes import NOT_AUTHORISED
 
 
-class Guard:
+class AclProbe:
     """Stands before the commands of one connection after the other."""
 
-    def __init__(self, topic: str, problems: DestinationProblems, *, wanted: bool) -> None:
+    def __init__(self, topic: str, problems: DestinationProblems, *, required: bool) -> None:
         self.topic = topic
         """What nobody may say."""
-        self.opened = not wanted
+        self.accepts_commands = not required
         """Whether commands are let through."""
-        self._wanted = wanted
+        self._required = required
         self._problems = problems
 
-    def connected(self) -> bool:
+    def on_connected(self) -> bool:
         """There is a new connection; whether the broker is to be tried."""
-        self.opened = not self._wanted
-        return self._wanted
+        self.accepts_commands = not self._required
+        return self._required
 
-    def answered(self, reason: int) -> None:
+    def on_answer(self, reason: int) -> None:
         """The broker has answered to what nobody may say."""
-        self.opened = reason == NOT_AUTHORISED
-        self._problems.guarded(proved=self.opened)
+        self.accepts_commands = reason == NOT_AUTHORISED
+        self._problems.acl_probed(enforced=self.accepts_commands)

@@ -6,24 +6,24 @@ acknowledged.
 
 from dataclasses import dataclass
 
-from gateway.delivery.destination.poison import Name
-from gateway.delivery.destination.stream import Flow
-from gateway.delivery.events import Entry
+from gateway.delivery.destination.poison import MessageKey
+from gateway.delivery.destination.stream import StreamCursor
+from gateway.delivery.events import StoredEvent
 
 
 @dataclass(slots=True)
-class Sent:
+class InFlightMessage:
     """One message in flight: an event (`part` -1), one of its images, or a retained message (no flow)."""
 
-    flow: Flow | None
-    entry: Entry | None
+    cursor: StreamCursor | None
+    entry: StoredEvent | None
     part: int
     size: int
     topic: str = ""
     version: int = 0
 
     @property
-    def name(self) -> Name:
+    def key(self) -> MessageKey:
         """The same when it is sent again."""
         return (self.entry.stream, self.entry.seq, self.part) if self.entry is not None else self.topic
 
@@ -31,32 +31,32 @@ class Sent:
 class ImagesInFlight:
     """For every event with images that is being sent: how many of its messages are still to arrive."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_unacked",)
 
     def __init__(self) -> None:
-        self._left: dict[tuple[int, int], int] = {}
+        self._unacked: dict[tuple[int, int], int] = {}
 
-    def begin(self, entry: Entry) -> None:
+    def begin(self, entry: StoredEvent) -> None:
         """The first image of an event is about to be sent."""
-        self._left[entry.stream, entry.seq] = len(entry.blobs) + 1
+        self._unacked[entry.stream, entry.seq] = len(entry.blobs) + 1
 
-    def withhold(self, entry: Entry) -> None:
+    def skip_image(self, entry: StoredEvent) -> None:
         """One image of an event is not sent at all; the event itself is still to come."""
-        self._left[entry.stream, entry.seq] -= 1
+        self._unacked[entry.stream, entry.seq] -= 1
 
-    def arrived(self, entry: Entry) -> bool:
+    def on_ack(self, entry: StoredEvent) -> bool:
         """An image, or the event itself, has arrived or been given up; returns whether that was the last."""
         key = (entry.stream, entry.seq)
-        left = self._left.get(key, 0) - 1
+        left = self._unacked.get(key, 0) - 1
         if left > 0:
-            self._left[key] = left
+            self._unacked[key] = left
             return False
-        return self._left.pop(key, None) is not None
+        return self._unacked.pop(key, None) is not None
 
-    def forget(self, entry: Entry) -> None:
+    def discard(self, entry: StoredEvent) -> None:
         """The event is over, or will be sent anew."""
-        self._left.pop((entry.stream, entry.seq), None)
+        self._unacked.pop((entry.stream, entry.seq), None)
 
-    def forget_all(self) -> None:
+    def clear(self) -> None:
         """The connection is lost: all will be sent anew."""
-        self._left.clear()
+        self._unacked.clear()

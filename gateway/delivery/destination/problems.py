@@ -16,7 +16,7 @@ class DestinationProblems:
 
     # The connection
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         """There was a connection, and it is gone."""
         self._problems.add(
             "broker_unreachable",
@@ -25,7 +25,7 @@ class DestinationProblems:
             about=self._name,
         )
 
-    def unreachable(self, reason: str) -> None:
+    def connect_failed(self, reason: str) -> None:
         """A connection could not be made."""
         broker = self._broker
         self._problems.add(
@@ -36,11 +36,11 @@ class DestinationProblems:
             about=self._name,
         )
 
-    def reached(self) -> None:
+    def connected(self) -> None:
         """There is a connection."""
         self._problems.clear("broker_unreachable", about=self._name)
 
-    def subscribed(self, refused: int | None) -> None:
+    def subscription_result(self, refused: int | None) -> None:
         """What we asked to hear is granted, or refused with a reason code."""
         if refused is None:
             self._problems.clear("commands_not_heard", about=self._name)
@@ -53,9 +53,9 @@ class DestinationProblems:
             about=self._name,
         )
 
-    def guarded(self, *, proved: bool) -> None:
+    def acl_probed(self, *, enforced: bool) -> None:
         """The broker has an access list, or lets anybody say anything."""
-        if proved:
+        if enforced:
             self._problems.clear("broker_open", about=self._name)
             return
         self._problems.add(
@@ -78,7 +78,7 @@ class DestinationProblems:
             about=self._name,
         )
 
-    def not_taken(self, reason: int) -> None:
+    def event_refused(self, reason: int) -> None:
         """The broker refused an event for a reason that may pass."""
         self._problems.add(
             "not_taken",
@@ -87,12 +87,12 @@ class DestinationProblems:
             about=self._name,
         )
 
-    def all_taken(self) -> None:
+    def event_refused_cleared(self) -> None:
         """No event is waiting for another attempt."""
         self._problems.clear("no_subscriber", about=self._name)
         self._problems.clear("not_taken", about=self._name)
 
-    def not_authorised(self) -> None:
+    def publish_not_authorised(self) -> None:
         """The broker says that we may not write there."""
         self._problems.add(
             "not_authorised",
@@ -102,13 +102,13 @@ class DestinationProblems:
             about=self._name,
         )
 
-    def authorised(self) -> None:
+    def publish_authorised(self) -> None:
         """An event was taken again."""
         self._problems.clear("not_authorised", about=self._name)
 
     # Messages that will never be taken
 
-    def parked(self, count: int, stream: str, seq: int, reason: int) -> None:
+    def event_parked(self, count: int, stream: str, seq: int, reason: int) -> None:
         """An event was set aside, as `count` were since the start."""
         self._problems.add(
             "events_parked",

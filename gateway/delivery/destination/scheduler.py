@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from gateway.common.token_bucket import TokenBucket
-from gateway.delivery.destination.stream import Flow, Pace
-from gateway.delivery.destination.timers import Timers
-from gateway.delivery.events import Entry, Stream
+from gateway.delivery.destination.stream import SendState, StreamCursor
+from gateway.delivery.destination.timers import TimerGroup
+from gateway.delivery.events import StoredEvent, Stream
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.settings import DestinationSettings
 
 PAGE_EVENTS, PAGE_BYTES = 128, 1024 * 1024
-BEHIND_TURN = 16
+BACKLOG_INTERVAL = 16
 """While live events fill the window, a backlog still gets one message in so many."""
 
 
-class Backlog(Protocol):
+class OutboxPort(Protocol):
     """What a destination asks of the writer."""
 
     def fetch(
@@ -32,284 +32,294 @@ class Backlog(Protocol):
     def advance(self, destination: str, stream: int, upto: int) -> None:
         """Everything up to here is done with."""
 
-    def park(self, destination: str, stream: Stream, entry: Entry, reason: int) -> None:
+    def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         """Keep for a person to look at."""
 
 
-class Turns:
+class SendScheduler:
     """The flows of one destination: where each of them queues, and what memory holds of it."""
 
     def __init__(
-        self, settings: DestinationSettings, backlog: Backlog, timers: Timers, pump: Callable[[], None]
+        self,
+        settings: DestinationSettings,
+        outbox: OutboxPort,
+        timers: TimerGroup,
+        send_ready: Callable[[], None],
     ) -> None:
         """`pump` is called when a flow may send that could not before."""
         self.expired = 0
         """Events that were never delivered: too old, or gone from the outbox."""
         self._settings = settings
-        self._backlog = backlog
+        self._outbox = outbox
         self._timers = timers
-        self._pump = pump
+        self._send_ready = send_ready
         self._loop = asyncio.get_running_loop()
-        self._listened = settings.subscriber_wait_s <= 0
-        self._open = False
+        self._assume_subscriber = settings.no_subscriber_timeout_s <= 0
+        self._is_sending = False
         self._connection = 0
-        self._behind_limit = 1
-        self._flows: dict[int, Flow] = {}
-        self._live: deque[Flow] = deque()
-        self._behind: deque[Flow] = deque()
+        self._backlog_limit = 1
+        self._cursors: dict[int, StreamCursor] = {}
+        self._live_cursors: deque[StreamCursor] = deque()
+        self._backlog_cursors: deque[StreamCursor] = deque()
         self._buffered = 0
-        self._live_run = 0
-        self._bucket = TokenBucket(settings.drain_per_s)
-        self._token_awaited = False
+        self._consecutive_live = 0
+        self._backlog_bucket = TokenBucket(settings.backlog_rate_per_s)
+        self._is_waiting_for_token = False
 
     # What is known of the flows
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         """Events the destination does not have yet."""
-        return max(0, sum(flow.waiting for flow in self._flows.values()))
+        return max(0, sum(cursor.queued for cursor in self._cursors.values()))
 
     @property
-    def live(self) -> bool:
+    def has_live(self) -> bool:
         """Whether events wait that are in memory and were heard just now."""
-        return bool(self._live)
+        return bool(self._live_cursors)
 
     @property
-    def flying(self) -> bool:
+    def has_in_flight(self) -> bool:
         """Whether a message of any flow is in flight."""
-        return any(flow.flying for flow in self._flows.values())
+        return any(cursor.in_flight for cursor in self._cursors.values())
 
     @property
-    def troubled(self) -> bool:
+    def has_failed_attempts(self) -> bool:
         """Whether an event of any flow was not taken, and none of that flow since."""
-        return any(flow.attempts for flow in self._flows.values())
+        return any(cursor.attempts for cursor in self._cursors.values())
 
     # What the outbox says
 
-    def know(self, stream: Stream, acked: int, head: int) -> None:
+    def add_stream(self, stream: Stream, acked: int, head: int) -> None:
         """A stream exists, and how far it was delivered before."""
-        if stream.number not in self._flows:
-            self._flows[stream.number] = flow = Flow(stream, acked, head, listened=self._listened)
-            self._queue(flow)
+        if stream.number not in self._cursors:
+            self._cursors[stream.number] = cursor = StreamCursor(
+                stream, acked, head, has_subscriber=self._assume_subscriber
+            )
+            self._enqueue(cursor)
 
-    def offer(self, entries: Iterable[Entry]) -> None:
+    def on_committed(self, entries: Iterable[StoredEvent]) -> None:
         """Events were committed."""
-        flows, room, up = self._flows, self._settings.buffer_bytes, self._open
+        flows, room, up = self._cursors, self._settings.buffer_bytes, self._is_sending
         for entry in entries:
-            flow = flows.get(entry.stream)
-            if flow is None:
+            cursor = flows.get(entry.stream)
+            if cursor is None:
                 continue
-            flow.head = seq = entry.seq
+            cursor.head = seq = entry.seq
             if not up:
                 continue
             if (
-                seq == flow.tail + 1
-                and flow.pace is not Pace.BLOCKED
+                seq == cursor.loaded + 1
+                and cursor.send_state is not SendState.BLOCKED
                 and self._buffered < room
-                and not flow.fetching
+                and not cursor.is_fetching
             ):
-                flow.buffer.append(entry)
-                flow.tail = seq
+                cursor.buffer.append(entry)
+                cursor.loaded = seq
                 self._buffered += entry.size
-                if flow.pace is Pace.IDLE:
-                    flow.pace = Pace.LIVE
-                    self._live.append(flow)
-            elif flow.pace is Pace.IDLE:
-                self._queue(flow)
+                if cursor.send_state is SendState.IDLE:
+                    cursor.send_state = SendState.LIVE
+                    self._live_cursors.append(cursor)
+            elif cursor.send_state is SendState.IDLE:
+                self._enqueue(cursor)
 
-    def lose(self, stream: int, seq: int, *, expired: bool) -> None:
+    def on_lost(self, stream: int, seq: int, *, expired: bool) -> None:
         """An event is gone from the outbox. One that is in memory or in flight may still arrive."""
-        flow = self._flows.get(stream)
-        if flow is None or flow.passed(seq) or (seq <= flow.tail and (flow.flying or flow.buffer)):
+        cursor = self._cursors.get(stream)
+        if (
+            cursor is None
+            or cursor.is_past(seq)
+            or (seq <= cursor.loaded and (cursor.in_flight or cursor.buffer))
+        ):
             return
-        self.pass_by(flow, seq)
+        self.advance_past(cursor, seq)
         self.expired += expired
 
-    def pass_by(self, flow: Flow, seq: int) -> None:
+    def advance_past(self, cursor: StreamCursor, seq: int) -> None:
         """The destination is past this event: tell the outbox, if that makes the prefix longer."""
-        if flow.pass_by(seq):
-            self._backlog.advance(self._settings.name, flow.stream.number, flow.acked)
+        if cursor.advance_past(seq):
+            self._outbox.advance(self._settings.name, cursor.stream.number, cursor.acked)
 
-    def expire(self, flow: Flow) -> None:
+    def drop_expired(self, cursor: StreamCursor) -> None:
         """The first of the buffer is too old to be sent."""
-        seq = flow.buffer[0].seq
-        self.shift(flow)
+        seq = cursor.buffer[0].seq
+        self.requeue(cursor)
         self.expired += 1
-        self.pass_by(flow, seq)
+        self.advance_past(cursor, seq)
 
-    def forget_old(self, epoch: str) -> None:
+    def drop_old_streams(self, epoch: str) -> None:
         """Drop streams of earlier epochs that are delivered to the end."""
-        for number, flow in list(self._flows.items()):
-            if flow.stream.epoch != epoch and flow.waiting <= 0 and not flow.flying:
-                del self._flows[number]
+        for number, cursor in list(self._cursors.items()):
+            if cursor.stream.epoch != epoch and cursor.queued <= 0 and not cursor.in_flight:
+                del self._cursors[number]
 
     # What the connection says
 
-    def connect(self, window: int) -> None:
+    def on_connected(self, window: int) -> None:
         """A connection stands, over which `window` messages may be in flight."""
         self._connection += 1
         # A quarter of the window stays free for live events.
-        self._behind_limit = max(1, window - max(1, window // 4))
-        self._bucket.begin(self._loop.time())
+        self._backlog_limit = max(1, window - max(1, window // 4))
+        self._backlog_bucket.reset(self._loop.time())
         self.resume()
 
-    def disconnect(self) -> None:
+    def on_disconnected(self) -> None:
         """The connection is lost. Forget what memory holds; all of it is still in the outbox."""
         self._connection += 1
-        self._open = False
-        self._token_awaited = False
-        self._live.clear()
-        self._behind.clear()
+        self._is_sending = False
+        self._is_waiting_for_token = False
+        self._live_cursors.clear()
+        self._backlog_cursors.clear()
         self._buffered = 0
-        for flow in self._flows.values():
-            flow.rewind()
-            flow.flying = 0
-            flow.pace = Pace.IDLE
+        for cursor in self._cursors.values():
+            cursor.rewind()
+            cursor.in_flight = 0
+            cursor.send_state = SendState.IDLE
 
     def halt(self) -> None:
         """Send nothing of any flow until `resume`."""
-        self._open = False
-        for flow in self._flows.values():
-            self._leave(flow)
-            self._buffered -= flow.rewind()
+        self._is_sending = False
+        for cursor in self._cursors.values():
+            self._dequeue(cursor)
+            self._buffered -= cursor.rewind()
 
     def resume(self) -> None:
         """Begin anew, every stream from its first unacknowledged event."""
-        self._open = True
-        self._live.clear()
-        self._behind.clear()
+        self._is_sending = True
+        self._live_cursors.clear()
+        self._backlog_cursors.clear()
         self._buffered = 0
-        for flow in self._flows.values():
-            flow.rewind()
-            flow.flying = 0
-            flow.listened = self._listened
-            flow.fetching = False
-            flow.pace = Pace.IDLE
-            self._queue(flow)
+        for cursor in self._cursors.values():
+            cursor.rewind()
+            cursor.in_flight = 0
+            cursor.has_subscriber = self._assume_subscriber
+            cursor.is_fetching = False
+            cursor.send_state = SendState.IDLE
+            self._enqueue(cursor)
 
     # Whose turn it is
 
-    def choose(self) -> Flow | None:
+    def next_stream(self) -> StreamCursor | None:
         """Find the flow that sends next; None when none may."""
-        if self._live_run < BEHIND_TURN or not self._behind:
-            flow = self._next_live()
-            if flow is not None:
-                self._live_run += 1
-                return flow
-        self._live_run = 0
-        for _ in range(len(self._behind)):
-            flow = self._behind[0]
-            self._behind.rotate(-1)
-            if not flow.buffer:
-                self._read_on(flow)
-            elif not flow.ready:
+        if self._consecutive_live < BACKLOG_INTERVAL or not self._backlog_cursors:
+            cursor = self._next_live()
+            if cursor is not None:
+                self._consecutive_live += 1
+                return cursor
+        self._consecutive_live = 0
+        for _ in range(len(self._backlog_cursors)):
+            cursor = self._backlog_cursors[0]
+            self._backlog_cursors.rotate(-1)
+            if not cursor.buffer:
+                self._fetch_next_page(cursor)
+            elif not cursor.is_ready:
                 continue
-            elif self._may_drain():
-                return flow
+            elif self._take_backlog_token():
+                return cursor
             else:
                 break
         return self._next_live()
 
-    def _next_live(self) -> Flow | None:
-        for _ in range(len(self._live)):
-            if self._live[0].ready:
-                return self._live[0]
-            self._live.rotate(-1)
+    def _next_live(self) -> StreamCursor | None:
+        for _ in range(len(self._live_cursors)):
+            if self._live_cursors[0].is_ready:
+                return self._live_cursors[0]
+            self._live_cursors.rotate(-1)
         return None
 
-    def _may_drain(self) -> bool:
+    def _take_backlog_token(self) -> bool:
         """Take leave to send one event of a backlog."""
-        if sum(flow.flying for flow in self._behind) >= self._behind_limit:
+        if sum(cursor.in_flight for cursor in self._backlog_cursors) >= self._backlog_limit:
             return False
-        if self._bucket.take(self._loop.time()):
+        if self._backlog_bucket.take(self._loop.time()):
             return True
-        if not self._token_awaited:
-            self._token_awaited = True
-            self._timers.later(self._bucket.wait_s + 0.001, self._drain_again)
+        if not self._is_waiting_for_token:
+            self._is_waiting_for_token = True
+            self._timers.call_later(self._backlog_bucket.wait_s + 0.001, self._on_token)
         return False
 
-    def _drain_again(self) -> None:
-        self._token_awaited = False
-        self._pump()
+    def _on_token(self) -> None:
+        self._is_waiting_for_token = False
+        self._send_ready()
 
-    def shift(self, flow: Flow) -> None:
+    def requeue(self, cursor: StreamCursor) -> None:
         """The first of the buffer is sent or given up: find the flow its place again."""
-        self._buffered -= flow.buffer.popleft().size
-        flow.part = 0
-        if flow.buffer:
-            if flow.pace is Pace.LIVE and len(self._live) > 1:
-                self._live.rotate(-1)
+        self._buffered -= cursor.buffer.popleft().size
+        cursor.next_image = 0
+        if cursor.buffer:
+            if cursor.send_state is SendState.LIVE and len(self._live_cursors) > 1:
+                self._live_cursors.rotate(-1)
             return
-        if flow.pace is Pace.LIVE:
-            self._live.remove(flow)
-            flow.pace = Pace.IDLE
-            self._queue(flow)
-        elif flow.pace is Pace.BEHIND and flow.tail >= flow.head:
-            self._leave(flow)
+        if cursor.send_state is SendState.LIVE:
+            self._live_cursors.remove(cursor)
+            cursor.send_state = SendState.IDLE
+            self._enqueue(cursor)
+        elif cursor.send_state is SendState.BACKLOG and cursor.loaded >= cursor.head:
+            self._dequeue(cursor)
 
     # Reading back
 
-    def _read_on(self, flow: Flow) -> None:
-        if flow.fetching or self._buffered >= self._settings.buffer_bytes:
+    def _fetch_next_page(self, cursor: StreamCursor) -> None:
+        if cursor.is_fetching or self._buffered >= self._settings.buffer_bytes:
             return
-        flow.fetching = True
+        cursor.is_fetching = True
         connection = self._connection
 
         def reply(page: Page | None) -> None:
             if connection == self._connection:
-                self._fetched(flow, page)
+                self._on_page(cursor, page)
 
-        self._backlog.fetch(flow.stream.number, flow.tail, PAGE_EVENTS, PAGE_BYTES, reply)
+        self._outbox.fetch(cursor.stream.number, cursor.loaded, PAGE_EVENTS, PAGE_BYTES, reply)
 
-    def _fetched(self, flow: Flow, page: Page | None) -> None:
-        flow.fetching = False
-        if flow.pace is not Pace.BEHIND:
+    def _on_page(self, cursor: StreamCursor, page: Page | None) -> None:
+        cursor.is_fetching = False
+        if cursor.send_state is not SendState.BACKLOG:
             return
         if page is None:
-            self.block(flow, 1.0)
+            self.retry_later(cursor, 1.0)
             return
-        before = flow.acked
-        joined, gone = flow.take(page)
+        before = cursor.acked
+        joined, gone = cursor.add_page(page)
         self._buffered += sum(entry.size for entry in joined)
         self.expired += gone
-        if flow.acked > before:
-            self._backlog.advance(self._settings.name, flow.stream.number, flow.acked)
+        if cursor.acked > before:
+            self._outbox.advance(self._settings.name, cursor.stream.number, cursor.acked)
         if page.held and not joined:
-            self.block(flow, 1.0)
-        elif not flow.buffer and flow.tail >= flow.head:
-            self._leave(flow)
-        self._pump()
+            self.retry_later(cursor, 1.0)
+        elif not cursor.buffer and cursor.loaded >= cursor.head:
+            self._dequeue(cursor)
+        self._send_ready()
 
     # Where a flow queues
 
-    def _queue(self, flow: Flow) -> None:
-        if self._open and flow.pace is Pace.IDLE and flow.tail < flow.head:
-            flow.pace = Pace.BEHIND
-            self._behind.append(flow)
+    def _enqueue(self, cursor: StreamCursor) -> None:
+        if self._is_sending and cursor.send_state is SendState.IDLE and cursor.loaded < cursor.head:
+            cursor.send_state = SendState.BACKLOG
+            self._backlog_cursors.append(cursor)
 
-    def _leave(self, flow: Flow) -> None:
-        if flow.pace is Pace.LIVE:
-            self._live.remove(flow)
-        elif flow.pace is Pace.BEHIND:
-            self._behind.remove(flow)
-        flow.pace = Pace.IDLE
+    def _dequeue(self, cursor: StreamCursor) -> None:
+        if cursor.send_state is SendState.LIVE:
+            self._live_cursors.remove(cursor)
+        elif cursor.send_state is SendState.BACKLOG:
+            self._backlog_cursors.remove(cursor)
+        cursor.send_state = SendState.IDLE
 
-    def block(self, flow: Flow, delay_s: float) -> None:
+    def retry_later(self, cursor: StreamCursor, delay_s: float) -> None:
         """Send nothing of this stream for a while, then read it anew from its first unacknowledged event."""
-        self._leave(flow)
-        self._buffered -= flow.rewind()
-        flow.pace = Pace.BLOCKED
+        self._dequeue(cursor)
+        self._buffered -= cursor.rewind()
+        cursor.send_state = SendState.BLOCKED
         connection = self._connection
 
         def unblock() -> None:
-            if connection != self._connection or flow.pace is not Pace.BLOCKED:
+            if connection != self._connection or cursor.send_state is not SendState.BLOCKED:
                 return
-            if flow.flying:  # what is still in flight would be sent twice
-                self._timers.later(0.02, unblock)
+            if cursor.in_flight:  # what is still in flight would be sent twice
+                self._timers.call_later(0.02, unblock)
                 return
-            flow.rewind()
-            flow.pace = Pace.IDLE
-            self._queue(flow)
-            self._pump()
+            cursor.rewind()
+            cursor.send_state = SendState.IDLE
+            self._enqueue(cursor)
+            self._send_ready()
 
-        self._timers.later(delay_s, unblock)
+        self._timers.call_later(delay_s, unblock)

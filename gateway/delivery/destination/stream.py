@@ -3,87 +3,87 @@
 from collections import deque
 from enum import Enum, auto
 
-from gateway.delivery.events import Entry, Stream
+from gateway.delivery.events import StoredEvent, Stream
 from gateway.delivery.outbox.reader import Page
 
 
-class Pace(Enum):
+class SendState(Enum):
     """Where a flow queues for the window."""
 
     IDLE = auto()
     LIVE = auto()
     """All that waits is in memory and was heard just now."""
-    BEHIND = auto()
+    BACKLOG = auto()
     """Something must be read back from the outbox first."""
     BLOCKED = auto()
     """Waits for a new attempt."""
 
 
-class Flow:
+class StreamCursor:
     """Counts one stream for one destination. Numbers are those of the stream."""
 
     __slots__ = (
         "acked",
+        "acked_out_of_order",
         "attempts",
         "buffer",
-        "early",
-        "fetching",
-        "flying",
+        "has_subscriber",
         "head",
-        "listened",
-        "pace",
-        "part",
+        "in_flight",
+        "is_fetching",
+        "loaded",
+        "next_image",
+        "send_state",
         "stream",
-        "tail",
     )
 
-    def __init__(self, stream: Stream, acked: int, head: int, *, listened: bool = False) -> None:
+    def __init__(self, stream: Stream, acked: int, head: int, *, has_subscriber: bool = False) -> None:
         self.stream = stream
         self.acked = acked
         """Longest prefix the destination has, or will never get."""
-        self.early: set[int] = set()
+        self.acked_out_of_order: set[int] = set()
         """Acknowledged out of order: above `acked`, with a gap below."""
         self.head = head
         """Highest number there is."""
-        self.tail = acked
+        self.loaded = acked
         """Highest number taken into memory since the connection stands."""
-        self.buffer: deque[Entry] = deque()
+        self.buffer: deque[StoredEvent] = deque()
         """To be sent, in order."""
-        self.part = 0
+        self.next_image = 0
         """Which of the images of the first in the buffer comes next."""
-        self.flying = 0
+        self.in_flight = 0
         """Messages sent and not yet acknowledged."""
-        self.listened = listened
+        self.has_subscriber = has_subscriber
         """Whether somebody took what was answered last on this connection, or that does not matter."""
-        self.pace = Pace.IDLE
-        self.fetching = False
+        self.send_state = SendState.IDLE
+        self.is_fetching = False
         self.attempts = 0
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         """Events the destination does not have yet."""
-        return self.head - self.acked - len(self.early)
+        return self.head - self.acked - len(self.acked_out_of_order)
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether another message may follow those in flight.
 
         A subscriber may come between two of them: the first, which met nobody, would then arrive behind the
         second.
         """
-        return self.listened or not self.flying
+        return self.has_subscriber or not self.in_flight
 
-    def passed(self, seq: int) -> bool:
+    def is_past(self, seq: int) -> bool:
         """Whether the destination is past this event."""
-        return seq <= self.acked or seq in self.early
+        return seq <= self.acked or seq in self.acked_out_of_order
 
-    def pass_by(self, seq: int) -> bool:
+    def advance_past(self, seq: int) -> bool:
         """The destination is past this event; returns whether the prefix grew."""
         if seq != self.acked + 1:
             if seq > self.acked:
-                self.early.add(seq)
+                self.acked_out_of_order.add(seq)
             return False
-        early = self.early
+        early = self.acked_out_of_order
         while seq + 1 in early:
             seq += 1
             early.discard(seq)
@@ -94,27 +94,29 @@ class Flow:
         """Forget what memory holds, so that it is read again; returns how many bytes that frees."""
         freed = sum(entry.size for entry in self.buffer)
         self.buffer.clear()
-        self.part = 0
-        self.tail = self.acked
+        self.next_image = 0
+        self.loaded = self.acked
         return freed
 
-    def take(self, page: Page) -> tuple[list[Entry], int]:
+    def add_page(self, page: Page) -> tuple[list[StoredEvent], int]:
         """Take in what was read back; returns what joined the buffer, and how many events turned out gone."""
         gone = 0
         joined = []
-        expected = self.tail + 1
+        expected = self.loaded + 1
         for entry in page.entries:
-            gone += self._pass_range(expected, entry.seq - 1)
+            gone += self._advance_range(expected, entry.seq - 1)
             expected = entry.seq + 1
-            if not self.passed(entry.seq):
+            if not self.is_past(entry.seq):
                 joined.append(entry)
-        gone += self._pass_range(expected, page.upto)
-        self.tail = max(self.tail, page.upto)
+        gone += self._advance_range(expected, page.upto)
+        self.loaded = max(self.loaded, page.upto)
         self.buffer.extend(joined)
         return joined, gone
 
-    def _pass_range(self, first: int, last: int) -> int:
-        missing = [seq for seq in range(max(first, self.acked + 1), last + 1) if seq not in self.early]
+    def _advance_range(self, first: int, last: int) -> int:
+        missing = [
+            seq for seq in range(max(first, self.acked + 1), last + 1) if seq not in self.acked_out_of_order
+        ]
         for seq in missing:
-            self.pass_by(seq)
+            self.advance_past(seq)
         return len(missing)

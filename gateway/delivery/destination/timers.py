@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 
-class Timers:
+class TimerGroup:
     """The timers of one connection: when it is lost, none of them means anything any more."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._handles: set[asyncio.TimerHandle] = set()
 
-    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+    def call_later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Call `action` in `delay_s` seconds, unless it is called off before."""
 
         def act() -> None:
@@ -21,7 +21,7 @@ class Timers:
         handle = self._loop.call_later(delay_s, act)
         self._handles.add(handle)
 
-    def call_off(self) -> None:
+    def cancel_all(self) -> None:
         """Nothing of it is to happen."""
         for handle in self._handles:
             handle.cancel()

@@ -136,7 +136,7 @@ class PingingClient(CoalescingClient):
     sent_after_ns: int
     """Before this moment, by CLOCK_BOOTTIME, the broker had not sent what arrives now."""
 
-    def begin(self, boot_ns: Callable[[], int]) -> None:
+    def start_timing(self, boot_ns: Callable[[], int]) -> None:
         """Before there is a connection, nothing is sent on it."""
         self.boot_ns = boot_ns
         self.sent_after_ns = boot_ns()

@@ -8,20 +8,20 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from drivers.links.tls import trusting
+from drivers.links.tls import client_context
 from gateway.delivery.settings import TlsSettings
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """Make a context that verifies the broker; raises OSError (ssl.SSLError is one)."""
-    context = trusting(settings.ca)
+    context = client_context(settings.ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if settings.minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     if settings.cert is not None:
         context.load_cert_chain(settings.cert, settings.key)
     return context
 
 
-async def dialled(client: mqtt.Client) -> Any:
+async def connect(client: mqtt.Client) -> Any:
     """Let paho connect in a thread of its own: a name server that hangs holds up nobody, not even `stop`."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
@@ -65,7 +65,7 @@ def _close(client: mqtt.Client) -> None:
         sock.close()
 
 
-def why(error: BaseException) -> str:
+def describe_connect_error(error: BaseException) -> str:
     """Why there is no connection, without addresses: the settings have those."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate was refused ({error.verify_message})"

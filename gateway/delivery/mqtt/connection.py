@@ -20,20 +20,20 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.delivery.mqtt.client import PING_S, CoalescedSocket, PingingClient
-from gateway.delivery.mqtt.connect import dialled, tls_context, why
-from gateway.delivery.mqtt.properties import Packed
+from gateway.delivery.mqtt.connect import connect, describe_connect_error, tls_context
+from gateway.delivery.mqtt.properties import PackedProperties
 from gateway.delivery.settings import BrokerSettings
 
 log = structlog.get_logger()
 
-MISC_S = 1.0
+MISC_INTERVAL_S = 1.0
 """Between two looks at the keep alive."""
-STEADY_S = 5.0
+STABLE_AFTER_S = 5.0
 """A connection that lived so long was a good one: the next attempt starts with a short wait again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnackLimits:
     """What the broker said in CONNACK."""
 
     receive_maximum: int
@@ -49,29 +49,29 @@ class Will:
     delay_s: int
 
 
-class WireUser(Protocol):
+class ConnectionListener(Protocol):
     """Who is told what happens on a wire; always on the event loop, never from within paho."""
 
-    def wire_up(self, limits: Limits) -> None:
+    def on_connected(self, limits: ConnackLimits) -> None:
         """The broker accepted us."""
 
-    def wire_down(self, reason: int | None) -> None:
+    def on_disconnected(self, reason: int | None) -> None:
         """The connection is gone; `reason` is the broker's own, if it gave one."""
 
-    def wire_refused(self, reason: str) -> None:
+    def on_connect_failed(self, reason: str) -> None:
         """A connection could not be made."""
 
-    def wire_acked(self, acks: list[tuple[int, int]]) -> None:
+    def on_acks(self, acks: list[tuple[int, int]]) -> None:
         """PUBACKs: (message id, reason code)."""
 
-    def wire_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
+    def on_message(self, message: mqtt.MQTTMessage, sent_after_ns: int) -> None:
         """Something arrived on a topic we subscribed; before that moment it had not been sent."""
 
-    def wire_subscribed(self, refused: int | None) -> None:
+    def on_subscribed(self, refused: int | None) -> None:
         """What we wanted to hear is granted, or refused with a reason code."""
 
 
-class Wire:
+class MqttConnection:
     """Keeps a connection to one broker: connects, waits with full jitter, connects again."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Wire:
         settings: BrokerSettings,
         client_id: str,
         will: Will,
-        user: WireUser,
+        listener: ConnectionListener,
         retry: tuple[float, float],
         boot_ns: Callable[[], int],
         subscriptions: tuple[str, ...] = (),
@@ -87,33 +87,33 @@ class Wire:
         self._settings = settings
         self._client_id = client_id
         self._will = will
-        self._user = user
-        self._first_s, self._cap_s = retry
+        self._listener = listener
+        self._backoff_first_s, self._backoff_max_s = retry
         self._boot_ns = boot_ns
         self._subscriptions = subscriptions
         self._loop = asyncio.get_running_loop()
         self._client: Any = None
         self._socket: CoalescedSocket | None = None
-        self._writing = False
-        self._up = False
-        self._looked = 0.0
+        self._is_write_watched = False
+        self._is_connected = False
+        self._last_serviced_at = 0.0
         self._acks: list[tuple[int, int]] = []
         self._messages: list[tuple[mqtt.MQTTMessage, int]] = []
-        self._granted: list[int] = []
+        self._suback_codes: list[int] = []
         self._connack: tuple[int, Properties] | None = None
-        self._ended: asyncio.Event = asyncio.Event()
-        self._end_reason: int | None = None
+        self._closed: asyncio.Event = asyncio.Event()
+        self._close_reason: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._ping_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Connect, and stay connected."""
-        self._task = self._loop.create_task(self._stay(), name=f"wire-{self._client_id}")
+        self._task = self._loop.create_task(self._run(), name=f"wire-{self._client_id}")
 
     async def stop(self) -> None:
         """Say goodbye, so that the broker keeps our will to itself, and close."""
-        if self._client is not None and self._up:
+        if self._client is not None and self._is_connected:
             with contextlib.suppress(Exception):
                 self._client.disconnect()
                 self._client.loop_write()  # closes the socket, which flushes it
@@ -122,21 +122,21 @@ class Wire:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._drop()
+        self._discard_client()
 
-    def alive(self, patience_s: float) -> bool:
+    def is_alive(self, patience_s: float) -> bool:
         """Whether it is connected and looks after its connection, or is about to connect."""
         trying = self._task is not None and not self._task.done()
-        return trying and not (self._up and self._loop.time() - self._looked > patience_s)
+        return trying and not (self._is_connected and self._loop.time() - self._last_serviced_at > patience_s)
 
     # Sending
 
     def publish(self, topic: str, payload: bytes, properties: bytes, *, retain: bool = False) -> int | None:
         """Send with QoS 1 once `flush` is called; the message id, or None when nothing can be sent."""
         client = self._client
-        if client is None or not self._up:
+        if client is None or not self._is_connected:
             return None
-        info = client.publish(topic, payload, 1, retain, cast("Properties", Packed(properties)))
+        info = client.publish(topic, payload, 1, retain, cast("Properties", PackedProperties(properties)))
         return int(info.mid) if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def flush(self) -> None:
@@ -150,38 +150,40 @@ class Wire:
             if self._socket is not None:
                 self._socket.flush()
         except OSError:
-            self._end(None)
+            self._close(None)
         except Exception:
             log.exception("wire_failed", client_id=self._client_id)
-            self._end(None)
-        self._settle()
+            self._close(None)
+        self._deliver_results()
 
     # Staying connected
 
-    async def _stay(self) -> None:
+    async def _run(self) -> None:
         attempt = 0
         while True:
             began = self._loop.time()
             try:
                 await self._connect()
-                await self._ended.wait()
+                await self._closed.wait()
             except (OSError, ValueError, TimeoutError) as error:
-                self._drop()
-                self._tell(self._user.wire_refused, why(error))
+                self._discard_client()
+                self._notify(self._listener.on_connect_failed, describe_connect_error(error))
             finally:
-                self._drop()
-            if self._loop.time() - began > STEADY_S:
+                self._discard_client()
+            if self._loop.time() - began > STABLE_AFTER_S:
                 attempt = 0
             # Full jitter: when a region's link returns, its posts must not knock all at once.
-            await asyncio.sleep(random.uniform(0, min(self._cap_s, self._first_s * 2.0**attempt)))
+            await asyncio.sleep(
+                random.uniform(0, min(self._backoff_max_s, self._backoff_first_s * 2.0**attempt))
+            )
             attempt = min(attempt + 1, 16)
 
     async def _connect(self) -> None:
-        self._ended.clear()
-        self._end_reason = None
+        self._closed.clear()
+        self._close_reason = None
         self._connack = None
         client = self._new_client()
-        sock = await dialled(client)
+        sock = await connect(client)
         if not isinstance(sock, CoalescedSocket):
             raise ConnectionError("this paho-mqtt is not known to us")
         self._socket = sock
@@ -190,24 +192,24 @@ class Wire:
         self._loop.add_reader(fd, self._readable)
         self.flush()
         async with asyncio.timeout(self._settings.connect_timeout_s):
-            reason, properties = await self._answer_to_connect()
+            reason, properties = await self._wait_connack()
         if reason != 0:
             raise ConnectionError(f"refused with reason code 0x{reason:02x}")
-        self._up = True
-        self._looked = self._loop.time()
-        self._timer = self._loop.call_later(MISC_S, self._misc)
+        self._is_connected = True
+        self._last_serviced_at = self._loop.time()
+        self._timer = self._loop.call_later(MISC_INTERVAL_S, self._on_misc_timer)
         if self._subscriptions:
             # As published: a message that somebody wants retained is seen to be one, even if it comes fresh.
             options = SubscribeOptions(qos=1, retainAsPublished=True)
             client.subscribe([(topic, options) for topic in self._subscriptions])
             self._ping()
-        limits = Limits(
+        limits = ConnackLimits(
             receive_maximum=getattr(properties, "ReceiveMaximum", 65_535),
             maximum_packet_size=getattr(properties, "MaximumPacketSize", None),
         )
-        self._tell(self._user.wire_up, limits)
+        self._notify(self._listener.on_connected, limits)
 
-    async def _answer_to_connect(self) -> tuple[int, Properties]:
+    async def _wait_connack(self) -> tuple[int, Properties]:
         self._connack_waiter = self._loop.create_future()
         try:
             await self._connack_waiter
@@ -247,8 +249,8 @@ class Wire:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         # Set so that paho leaves writing to us; `flush` knows by itself when there is something to write.
-        client.on_socket_register_write = _nothing
-        client.on_socket_unregister_write = _nothing
+        client.on_socket_register_write = _ignore
+        client.on_socket_unregister_write = _ignore
         client.on_socket_close = self._on_socket_close
         # Session expiry 0 is the protocol's default: no command survives a connection.
         client.connect_async(settings.host, settings.port, settings.keepalive_s, clean_start=True)
@@ -262,7 +264,7 @@ class Wire:
         self._connack = reason.value, properties or Properties(PacketTypes.CONNACK)
 
     def _on_disconnect(self, _c: object, _u: object, flags: Any, reason: Any, _p: object) -> None:
-        self._end(reason.value if flags.is_disconnect_packet_from_server else None)
+        self._close(reason.value if flags.is_disconnect_packet_from_server else None)
 
     def _on_publish(self, _c: object, _u: object, mid: int, reason: Any, _p: object) -> None:
         self._acks.append((mid, reason.value))
@@ -271,11 +273,11 @@ class Wire:
         self._messages.append((message, client.sent_after_ns))
 
     def _on_subscribe(self, _c: object, _u: object, _mid: int, reasons: list[Any], _p: object) -> None:
-        self._granted += [reason.value for reason in reasons]
+        self._suback_codes += [reason.value for reason in reasons]
 
     def _on_socket_close(self, _c: object, _u: object, sock: Any) -> None:
         if sock is self._socket:
-            self._unwatch()
+            self._remove_fd_watchers()
 
     # What the event loop says
 
@@ -291,20 +293,20 @@ class Wire:
                 client.loop_read()
         except Exception:
             log.exception("wire_failed", client_id=self._client_id)
-            self._end(None)
-        self._settle()
+            self._close(None)
+        self._deliver_results()
 
-    def _misc(self) -> None:
+    def _on_misc_timer(self) -> None:
         client = self._client
         if client is None:
             return
-        self._timer = self._loop.call_later(MISC_S, self._misc)
-        self._looked = self._loop.time()
+        self._timer = self._loop.call_later(MISC_INTERVAL_S, self._on_misc_timer)
+        self._last_serviced_at = self._loop.time()
         try:
             client.loop_misc()
         except Exception:
             log.exception("wire_failed", client_id=self._client_id)
-            self._end(None)
+            self._close(None)
         self.flush()
 
     def _ping(self) -> None:
@@ -315,43 +317,47 @@ class Wire:
         self._client.ping()
         self.flush()
 
-    def _settle(self) -> None:
+    def _deliver_results(self) -> None:
         """Act on what was noted down."""
         client = self._client
         sock = self._socket
-        if client is not None and sock is not None and (sock.unsent or client.want_write()) != self._writing:
-            self._writing = not self._writing
-            if self._writing:
+        if (
+            client is not None
+            and sock is not None
+            and (sock.unsent or client.want_write()) != self._is_write_watched
+        ):
+            self._is_write_watched = not self._is_write_watched
+            if self._is_write_watched:
                 self._loop.add_writer(sock.fileno(), self.flush)
             else:
                 self._loop.remove_writer(sock.fileno())
         if self._connack_waiter is not None and not self._connack_waiter.done():
-            if self._connack is not None or self._ended.is_set():
+            if self._connack is not None or self._closed.is_set():
                 self._connack_waiter.set_result(None)
             return
         if self._acks:
             acks, self._acks = self._acks, []
-            self._tell(self._user.wire_acked, acks)
-        if self._granted:
-            granted, self._granted = self._granted, []
+            self._notify(self._listener.on_acks, acks)
+        if self._suback_codes:
+            granted, self._suback_codes = self._suback_codes, []
             refused = next((code for code in granted if code >= 0x80), None)
-            self._tell(self._user.wire_subscribed, refused)
+            self._notify(self._listener.on_subscribed, refused)
         while self._messages:
-            self._tell(self._user.wire_message, *self._messages.pop(0))
+            self._notify(self._listener.on_message, *self._messages.pop(0))
 
-    def _end(self, reason: int | None) -> None:
-        if not self._ended.is_set():
-            self._end_reason = reason
-            self._ended.set()
+    def _close(self, reason: int | None) -> None:
+        if not self._closed.is_set():
+            self._close_reason = reason
+            self._closed.set()
 
-    def _unwatch(self) -> None:
+    def _remove_fd_watchers(self) -> None:
         sock, self._socket = self._socket, None
         if sock is not None and sock.fileno() >= 0:
             self._loop.remove_reader(sock.fileno())
             self._loop.remove_writer(sock.fileno())
-        self._writing = False
+        self._is_write_watched = False
 
-    def _drop(self) -> None:
+    def _discard_client(self) -> None:
         """Forget the connection, and say so once."""
         for timer in (self._timer, self._ping_timer):
             if timer is not None:
@@ -360,26 +366,26 @@ class Wire:
         client, self._client = self._client, None
         if client is not None:
             sock = client.socket()
-            self._unwatch()
+            self._remove_fd_watchers()
             if sock is not None:
                 with contextlib.suppress(OSError):
                     sock.close()
-        if self._acks and self._up:
+        if self._acks and self._is_connected:
             acks, self._acks = self._acks, []
-            self._tell(self._user.wire_acked, acks)
+            self._notify(self._listener.on_acks, acks)
         self._acks.clear()
         self._messages.clear()
-        self._granted.clear()
-        if self._up:
-            self._up = False
-            self._tell(self._user.wire_down, self._end_reason)
+        self._suback_codes.clear()
+        if self._is_connected:
+            self._is_connected = False
+            self._notify(self._listener.on_disconnected, self._close_reason)
 
-    def _tell(self, told: Callable[..., None], *arguments: object) -> None:
+    def _notify(self, callback: Callable[..., None], *arguments: object) -> None:
         try:
-            told(*arguments)
+            callback(*arguments)
         except Exception:
             log.exception("wire_user_failed", client_id=self._client_id)
 
 
-def _nothing(_client: object, _userdata: object, _socket: object) -> None:
+def _ignore(_client: object, _userdata: object, _socket: object) -> None:
     pass

@@ -6,7 +6,7 @@ import struct
 from gateway.contract.envelope import MEDIA_TYPE
 
 
-def packed(
+def pack_properties(
     media_type: str, expiry_s: int | None, *, user: tuple[tuple[str, str], ...] = (), utf8: bool = False
 ) -> bytes:
     """Pack the properties of a PUBLISH, without their length.
@@ -23,13 +23,13 @@ def packed(
 
 
 @functools.lru_cache(maxsize=256)
-def of_event(expiry_s: int, durable: bool) -> bytes:
+def event_properties(expiry_s: int, durable: bool) -> bytes:
     """Pack the properties of an event; in a burst, thousands have the same."""
     user = () if durable else (("durable", "no"),)
-    return packed(MEDIA_TYPE, expiry_s, user=user, utf8=True)
+    return pack_properties(MEDIA_TYPE, expiry_s, user=user, utf8=True)
 
 
-def signature(jws: str) -> bytes:
+def signature_property(jws: str) -> bytes:
     """The property that carries an event's signature, to be put behind the others."""
     return b"\x26\x00\x03jws" + _text(jws)
 
@@ -39,7 +39,7 @@ def _text(text: str) -> bytes:
     return len(encoded).to_bytes(2, "big") + encoded
 
 
-class Packed:
+class PackedProperties:
     """Stands where paho expects `Properties`; it asks for nothing but `pack()`."""
 
     __slots__ = ("_body",)

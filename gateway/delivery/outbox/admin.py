@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import TextIO
 
 from drivers.observation import DataClass
-from gateway.contract.envelope import timestamp
+from gateway.contract.envelope import to_rfc3339
 from gateway.delivery.outbox.blobs import BlobFiles
 from gateway.delivery.outbox.database import (
-    BLOBS,
-    FILE,
-    Lock,
-    OutboxDamaged,
-    OutboxRefused,
+    BLOB_DIR,
+    DATABASE_FILE,
+    OutboxCorrupt,
+    OutboxLock,
+    OutboxUnusable,
     connect,
     migrate,
-    seq_of,
+    seq_from_key,
     transaction,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
+class EventSummary:
     """One event in the outbox, without what it says."""
 
     epoch: str
@@ -38,15 +38,15 @@ class StoredEvent:
     id: str
     type: str
     data_class: str
-    accepted: str
+    accepted_at: str
     """When it was taken in, by the wall clock, UTC."""
     clock: str
     lifetime_s: float
-    held: bool
+    is_age_unknown: bool
     """Whether it waits because its age is unknown."""
     bytes: int
     images: int
-    waits_for: tuple[str, ...]
+    waiting_destinations: tuple[str, ...]
     """Destinations that were seen here and have not acknowledged it; empty: none was ever reached."""
 
 
@@ -62,12 +62,12 @@ class ParkedEvent:
     type: str
     reason: int
     """MQTT 5 reason code."""
-    accepted: str
+    accepted_at: str
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class StreamSummary:
     """What one stream has in the outbox."""
 
     epoch: str
@@ -80,23 +80,23 @@ class Count:
 
 
 @contextlib.contextmanager
-def _reading(directory: Path) -> Iterator[sqlite3.Connection]:
-    path = directory / FILE
+def _open_read_only(directory: Path) -> Iterator[sqlite3.Connection]:
+    path = directory / DATABASE_FILE
     if not path.exists():
-        raise OutboxRefused(f"there is no outbox in {directory}")
+        raise OutboxUnusable(f"there is no outbox in {directory}")
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2)
     try:
         connection.execute("BEGIN")
         yield connection
     except (ValueError, TypeError, OverflowError) as error:  # texts that are none, also of SQLite
-        raise OutboxDamaged("the outbox is damaged") from error
+        raise OutboxCorrupt("the outbox is damaged") from error
     finally:
         connection.close()
 
 
-def events(directory: Path) -> Iterator[StoredEvent]:
+def list_events(directory: Path) -> Iterator[EventSummary]:
     """Every event in the outbox, stream by stream; raises OutboxRefused, sqlite3.Error."""
-    with _reading(directory) as connection:
+    with _open_read_only(directory) as connection:
         cursors: dict[int, dict[str, int]] = {}
         names: set[str] = set()
         for destination, stream, upto in connection.execute("SELECT destination, stream, upto FROM cursor"):
@@ -119,45 +119,45 @@ def events(directory: Path) -> Iterator[StoredEvent]:
             "SELECT k, epoch, name, class, id, type, born, synced, lifetime, held, size, blobs"
             " FROM event JOIN stream ON number = k >> 40 ORDER BY k"
         ):
-            seq = seq_of(k)
+            seq = seq_from_key(k)
             passed = cursors.get(k >> 40, {})
-            yield StoredEvent(
+            yield EventSummary(
                 epoch=epoch,
                 stream=stream,
                 seq=seq,
                 id=event_id,
                 type=kind,
                 data_class=data_class,
-                accepted=timestamp(born),
+                accepted_at=to_rfc3339(born),
                 clock="synced" if synced else "unsynced",
                 lifetime_s=lifetime / 1e9,
-                held=bool(held),
+                is_age_unknown=bool(held),
                 bytes=size,
                 images=blobs,
-                waits_for=tuple(sorted(name for name in names if passed.get(name, 0) < seq)),
+                waiting_destinations=tuple(sorted(name for name in names if passed.get(name, 0) < seq)),
             )
 
 
-def parked(directory: Path) -> Iterator[ParkedEvent]:
+def list_parked(directory: Path) -> Iterator[ParkedEvent]:
     """Every event that was set aside for a destination; raises OutboxRefused, sqlite3.Error."""
-    with _reading(directory) as connection:
+    with _open_read_only(directory) as connection:
         for destination, epoch, stream, seq, event_id, kind, reason, born, size in connection.execute(
             "SELECT destination, epoch, stream, seq, id, type, reason, born, size FROM parked ORDER BY n"
         ):
-            yield ParkedEvent(destination, epoch, stream, seq, event_id, kind, reason, timestamp(born), size)
+            yield ParkedEvent(destination, epoch, stream, seq, event_id, kind, reason, to_rfc3339(born), size)
 
 
-def counts(directory: Path) -> list[Count]:
+def stream_summaries(directory: Path) -> list[StreamSummary]:
     """What every stream has in the outbox; raises OutboxRefused, sqlite3.Error."""
-    with _reading(directory) as connection:
+    with _open_read_only(directory) as connection:
         return [
-            Count(
+            StreamSummary(
                 epoch,
                 name,
                 data_class,
                 n,
                 int(size),
-                None if first is None else seq_of(first),
+                None if first is None else seq_from_key(first),
                 max(last, seq),
             )
             for epoch, name, data_class, last, n, size, first, seq in connection.execute(
@@ -172,25 +172,25 @@ def counts(directory: Path) -> list[Count]:
 def export(directory: Path, out: TextIO) -> int:
     """Write what is known of every event as JSON lines, nothing of what it says; returns how many."""
     written = 0
-    for event in events(directory):
+    for event in list_events(directory):
         out.write(json.dumps(asdict(event)) + "\n")
         written += 1
     return written
 
 
-def purge(directory: Path, data_class: DataClass | None = None, *, parked_too: bool = False) -> int:
+def purge(directory: Path, data_class: DataClass | None = None, *, include_parked: bool = False) -> int:
     """Delete events of a class, or all, undelivered as they are; returns how many.
 
     Raises OutboxRefused while a gateway runs, and sqlite3.Error. Numbers go on where they stood.
     """
-    if not (directory / FILE).exists():
-        raise OutboxRefused(f"there is no outbox in {directory}")
-    lock = Lock(directory)
+    if not (directory / DATABASE_FILE).exists():
+        raise OutboxUnusable(f"there is no outbox in {directory}")
+    lock = OutboxLock(directory)
     try:
-        connection = connect(directory / FILE)
+        connection = connect(directory / DATABASE_FILE)
         try:
             migrate(connection)
-            return _purge(connection, BlobFiles(directory / BLOBS), data_class, parked_too=parked_too)
+            return _purge(connection, BlobFiles(directory / BLOB_DIR), data_class, parked_too=include_parked)
         finally:
             connection.close()
     finally:
@@ -213,7 +213,7 @@ def _purge(
             if k is None:
                 continue
             connection.execute(
-                "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (seq_of(k), number)
+                "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (seq_from_key(k), number)
             )
             connection.execute(
                 "INSERT INTO meta VALUES ('last_id', ?)"

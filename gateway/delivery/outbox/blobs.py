@@ -63,10 +63,10 @@ class BlobFiles:
             with contextlib.suppress(OSError):
                 (self._directory / name).unlink(missing_ok=True)
 
-    def remove_orphans(self, mentioned: frozenset[str]) -> int:
+    def remove_orphans(self, referenced: frozenset[str]) -> int:
         """Remove what no row mentions; returns how many."""
         if not self._directory.exists():
             return 0
-        orphans = [path.name for path in self._directory.iterdir() if path.name not in mentioned]
+        orphans = [path.name for path in self._directory.iterdir() if path.name not in referenced]
         self.remove(orphans)
         return len(orphans)

@@ -22,14 +22,14 @@ import structlog
 
 log = structlog.get_logger()
 
-FILE = "outbox.db"
-LOCK = "outbox.lock"
-NEWEST = "outbox.newest"
-BLOBS = "blobs"
-CHECK_S = 2.0
+DATABASE_FILE = "outbox.db"
+LOCK_FILE = "outbox.lock"
+NEWEST_ID_FILE = "outbox.newest"
+BLOB_DIR = "blobs"
+CHECK_TIMEOUT_S = 2.0
 """Time the check of the whole file may take at start; a file too large for that is checked by its use."""
 
-Trouble = Literal["disk_full", "disk_read_only", "disk_error", "outbox_corrupt"]
+DiskTrouble = Literal["disk_full", "disk_read_only", "disk_error", "outbox_corrupt"]
 Migration = Sequence[str]
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -67,33 +67,33 @@ MIGRATIONS: tuple[Migration, ...] = (
 SEQ_BITS = 40
 
 
-def key_of(stream: int, seq: int) -> int:
+def row_key(stream: int, seq: int) -> int:
     """Where an event stands in its table: streams one after the other, each in its order."""
     return stream << SEQ_BITS | seq
 
 
-def seq_of(key: int) -> int:
+def seq_from_key(key: int) -> int:
     """The number in its stream of the event with this key."""
     return key & ((1 << SEQ_BITS) - 1)
 
 
-class OutboxRefused(Exception):  # noqa: N818 - it is no failure of ours
+class OutboxUnusable(Exception):  # noqa: N818 - it is no failure of ours
     """The outbox must not be used; the sentence says why and what to do. Nothing was changed."""
 
 
-class OutboxDamaged(sqlite3.DatabaseError):
+class OutboxCorrupt(sqlite3.DatabaseError):
     """The file opened, but a check found it damaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAsideOutbox:
     """A file that could not be used and was renamed."""
 
     path: Path
     cause: Literal["outbox_corrupt", "master_key_changed"]
 
 
-def trouble_of(error: sqlite3.Error | OSError, directory: Path) -> Trouble:
+def classify_error(error: sqlite3.Error | OSError, directory: Path) -> DiskTrouble:
     """Name what a failed write means, as a person would."""
     if isinstance(error, OSError):
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -104,7 +104,7 @@ def trouble_of(error: sqlite3.Error | OSError, directory: Path) -> Trouble:
             return "disk_full"
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return "outbox_corrupt"
-    if isinstance(error, OutboxDamaged):
+    if isinstance(error, OutboxCorrupt):
         return "outbox_corrupt"
     # SQLite says `disk I/O error` or `unable to open` for much: look at the disk itself.
     try:
@@ -116,27 +116,27 @@ def trouble_of(error: sqlite3.Error | OSError, directory: Path) -> Trouble:
     return "disk_full" if disk.f_bavail == 0 else "disk_error"
 
 
-class Lock:
+class OutboxLock:
     """Keeps a second gateway off the same outbox; goes with the process, however that ends."""
 
     def __init__(self, directory: Path) -> None:
-        self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        self._fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._fd)
-            raise OutboxRefused(f"another gateway uses {directory}: stop it first") from None
+            raise OutboxUnusable(f"another gateway uses {directory}: stop it first") from None
 
     def release(self) -> None:
         """Let others have it."""
         os.close(self._fd)
 
 
-def in_use(directory: Path) -> bool:
+def is_locked(directory: Path) -> bool:
     """Whether a gateway has this outbox open."""
     try:
-        Lock(directory).release()
-    except OutboxRefused:
+        OutboxLock(directory).release()
+    except OutboxUnusable:
         return True
     return False
 
@@ -166,26 +166,26 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def check(connection: sqlite3.Connection) -> None:
     """Check the file as a whole, for at most CHECK_S; raises OutboxDamaged."""
-    until = time.monotonic() + CHECK_S
+    until = time.monotonic() + CHECK_TIMEOUT_S
     connection.set_progress_handler(lambda: time.monotonic() > until, 50_000)
     try:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        log.info("outbox_check_cut_short", limit_s=CHECK_S)
+        log.info("outbox_check_cut_short", limit_s=CHECK_TIMEOUT_S)
         return
     finally:
         connection.set_progress_handler(None, 0)
     if verdict != ("ok",):
-        raise OutboxDamaged("quick_check found the file damaged")
+        raise OutboxCorrupt("quick_check found the file damaged")
 
 
 def migrate(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
     """Bring the schema up to date in one transaction; raises OutboxRefused for a file of a newer gateway."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(migrations):
-        raise OutboxRefused(
+        raise OutboxUnusable(
             f"the outbox has schema {version}, this gateway knows {len(migrations)}: "
             "a newer gateway wrote it; install that one again, or move the outbox away"
         )
@@ -225,7 +225,7 @@ class transaction:  # noqa: N801 - reads as a statement
             self._connection.execute("ROLLBACK")
 
 
-def lost_commits(path: Path, frames: int) -> bool:
+def has_lost_commits(path: Path, frames: int) -> bool:
     """Whether the WAL holds committed transactions beyond the `frames` that SQLite takes for valid.
 
     SQLite stops reading a WAL at the first frame whose checksum is wrong and rolls back what follows without
@@ -241,7 +241,7 @@ def lost_commits(path: Path, frames: int) -> bool:
             header = wal.read(32)
             if len(header) < 32:
                 return False
-            if not _header_whole(header):
+            if not _is_wal_header_valid(header):
                 return wal.seek(0, os.SEEK_END) > 32
             page_size = unpack_from(">I", header, 8)[0]
             wal.seek(32 + frames * (24 + page_size))
@@ -266,7 +266,7 @@ class NewestId:
     def __init__(self, directory: Path) -> None:
         self._fd = -1
         with contextlib.suppress(OSError):
-            self._fd = os.open(directory / NEWEST, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = os.open(directory / NEWEST_ID_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def write(self, event_id: str) -> None:
         """Note an id, if the disk lets us."""
@@ -295,7 +295,7 @@ class NewestId:
             self._fd = -1
 
 
-def _header_whole(header: bytes) -> bool:
+def _is_wal_header_valid(header: bytes) -> bool:
     """Whether the checksum in a WAL header is right (sqlite.org/fileformat.html, section 4.2)."""
     words = unpack_from(">6I" if header[3] & 1 else "<6I", header)
     a = b = 0
@@ -305,16 +305,18 @@ def _header_whole(header: bytes) -> bool:
     return (a, b) == unpack_from(">2I", header, 24)
 
 
-def set_aside(directory: Path, cause: Literal["outbox_corrupt", "master_key_changed"]) -> SetAside:
+def rename_outbox_aside(
+    directory: Path, cause: Literal["outbox_corrupt", "master_key_changed"]
+) -> SetAsideOutbox:
     """Rename the database, its WAL and its images, so that a new one can begin and nothing is deleted."""
     suffix = f".{cause}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z"
     # The database goes first: should we die in between, SQLite discards a WAL beside an empty database, but
     # would take a database without its WAL for a whole one.
-    for name in (FILE, f"{FILE}-wal", f"{FILE}-shm", BLOBS):
+    for name in (DATABASE_FILE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm", BLOB_DIR):
         with contextlib.suppress(FileNotFoundError):
             (directory / name).rename(directory / (name + suffix))
-    path = directory / (FILE + suffix)
+    path = directory / (DATABASE_FILE + suffix)
     with contextlib.suppress(FileNotFoundError):
         path.chmod(0o600)
     log.error("outbox_set_aside", cause=cause, file=path.name)
-    return SetAside(path, cause)
+    return SetAsideOutbox(path, cause)

@@ -22,12 +22,12 @@ from gateway.delivery.settings import KeySettings
 KEY_BYTES = 32
 NONCE_BYTES = 12
 TAG_BYTES = 16
-SEALS_PER_KEY = 2**31
+ENCRYPTIONS_PER_KEY = 2**31
 """Values under one data key; NIST SP 800-38D, section 8.3, allows 2**32 with random nonces."""
-GENERATED = "master.key"
+GENERATED_KEY_FILE = "master.key"
 
 
-class VaultError(Exception):
+class EncryptionKeyError(Exception):
     """The master key cannot be had; the sentence says which, why, and what to do, never the key."""
 
 
@@ -36,7 +36,7 @@ class MasterKey:
     """Wraps data keys."""
 
     value: bytes
-    beside_disk: bool = False
+    is_on_same_disk: bool = False
     """Whether it lies on the disk it protects."""
 
     @property
@@ -53,38 +53,38 @@ def master_key(settings: KeySettings, directory: Path) -> MasterKey:
     if settings.credential is not None:
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         if not credentials:
-            raise VaultError(
+            raise EncryptionKeyError(
                 f"no credential {settings.credential!r}: systemd passed none; "
                 f"add LoadCredentialEncrypted={settings.credential} to the unit"
             )
         return MasterKey(_decoded(_read(Path(credentials) / settings.credential), settings.credential))
     if settings.file is not None:
-        _refuse_shared(settings.file)
+        _require_private_mode(settings.file)
         return MasterKey(_decoded(_read(settings.file), str(settings.file)))
-    if settings.env is not None:
-        text = os.environ.get(settings.env)
+    if settings.variable is not None:
+        text = os.environ.get(settings.variable)
         if text is None:
-            raise VaultError(
-                f"environment variable {settings.env} is not set: it must hold 32 bytes in base64"
+            raise EncryptionKeyError(
+                f"environment variable {settings.variable} is not set: it must hold 32 bytes in base64"
             )
-        return MasterKey(_decoded(text.encode(), settings.env))
-    return _generated(directory / GENERATED)
+        return MasterKey(_decoded(text.encode(), settings.variable))
+    return _generated(directory / GENERATED_KEY_FILE)
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise VaultError(f"cannot read the key {path}: {error.strerror}") from None
+        raise EncryptionKeyError(f"cannot read the key {path}: {error.strerror}") from None
 
 
-def _refuse_shared(path: Path) -> None:
+def _require_private_mode(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise VaultError(f"cannot read the key {path}: {error.strerror}") from None
+        raise EncryptionKeyError(f"cannot read the key {path}: {error.strerror}") from None
     if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o077:
-        raise VaultError(
+        raise EncryptionKeyError(
             f"the key {path} is open to others (mode {stat.S_IMODE(mode):04o}): chmod 600 {path}"
         )
 
@@ -97,16 +97,16 @@ def _decoded(text: bytes, name: str) -> bytes:
     except (binascii.Error, ValueError):
         value = b""
     if len(value) != KEY_BYTES:
-        raise VaultError(f"the key {name} is not 32 bytes, raw or in base64: openssl rand -base64 32")
+        raise EncryptionKeyError(f"the key {name} is not 32 bytes, raw or in base64: openssl rand -base64 32")
     return value
 
 
 def _generated(path: Path) -> MasterKey:
     """Read the key we made, or make it; whole or not at all, even if the power fails meanwhile."""
     try:
-        _refuse_shared(path)
-        return MasterKey(_decoded(_read(path), str(path)), beside_disk=True)
-    except VaultError:
+        _require_private_mode(path)
+        return MasterKey(_decoded(_read(path), str(path)), is_on_same_disk=True)
+    except EncryptionKeyError:
         if path.exists():
             raise
     value = secrets.token_bytes(KEY_BYTES)
@@ -119,8 +119,8 @@ def _generated(path: Path) -> MasterKey:
             os.fsync(file.fileno())
         draft.rename(path)
     except OSError as error:
-        raise VaultError(f"cannot make the key {path}: {error.strerror}") from error
-    return MasterKey(value, beside_disk=True)
+        raise EncryptionKeyError(f"cannot make the key {path}: {error.strerror}") from error
+    return MasterKey(value, is_on_same_disk=True)
 
 
 def new_data_key(master: MasterKey) -> tuple[AESGCM, bytes]:
@@ -148,7 +148,7 @@ def _unwrap(master: MasterKey, wrapped: bytes) -> bytes:
     try:
         return AESGCM(master.value).decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], b"bgw data key")
     except InvalidTag:
-        raise VaultError("the outbox was sealed with another master key") from None
+        raise EncryptionKeyError("the outbox was sealed with another master key") from None
 
 
 class DataKeys:
@@ -164,37 +164,39 @@ class DataKeys:
         """Know a key of an earlier time, to open with."""
         self._ciphers[number] = cipher
 
-    def use(self, number: int, cipher: AESGCM, day: str) -> None:
+    def set_current(self, number: int, cipher: AESGCM, day: str) -> None:
         """Seal with this key from now on."""
         self.add(number, cipher)
         self.current, self.day, self._seals = number, day, 0
 
-    def forget(self, number: int) -> None:
+    def remove(self, number: int) -> None:
         """Drop a key that nothing uses."""
         self._ciphers.pop(number, None)
 
     @property
-    def numbers(self) -> frozenset[int]:
+    def key_numbers(self) -> frozenset[int]:
         """Every key that is known."""
         return frozenset(self._ciphers)
 
     @property
-    def worn(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Whether the sealing key has sealed all it may."""
-        return self._seals >= SEALS_PER_KEY
+        return self._seals >= ENCRYPTIONS_PER_KEY
 
-    def seal(self, place: str, value: bytes) -> bytes:
+    def encrypt(self, context: str, value: bytes) -> bytes:
         """Seal a value to its place with the current key."""
         self._seals += 1
         nonce = os.urandom(NONCE_BYTES)
-        return nonce + self._ciphers[self.current].encrypt(nonce, value, f"{place}|{self.current}".encode())
+        return nonce + self._ciphers[self.current].encrypt(nonce, value, f"{context}|{self.current}".encode())
 
-    def open(self, number: int, place: str, sealed: bytes) -> bytes | None:
+    def decrypt(self, number: int, context: str, ciphertext: bytes) -> bytes | None:
         """Open a value; None when it is damaged, displaced, or its key is gone."""
         cipher = self._ciphers.get(number)
         if cipher is None:
             return None
         try:
-            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], f"{place}|{number}".encode())
+            return cipher.decrypt(
+                ciphertext[:NONCE_BYTES], ciphertext[NONCE_BYTES:], f"{context}|{number}".encode()
+            )
         except (InvalidTag, ValueError):
             return None

@@ -10,25 +10,25 @@ on is the longest it is kept, because stale is worse than lost.
 import sqlite3
 
 from drivers.observation import DataClass
-from gateway.contract.envelope import Clock, Moment
+from gateway.contract.envelope import ClockStatus, Moment
 
 _OF_TRAVELLERS = f"k >> 40 IN (SELECT number FROM stream WHERE class = '{DataClass.TRAVELLER}')"  # noqa: S608
 
 
-def bring_to_this_boot(connection: sqlite3.Connection, now: Moment) -> None:
+def rebase_deadlines(connection: sqlite3.Connection, now: Moment) -> None:
     """Rewrite every deadline for the clock of this boot."""
     for table, known in (("event", "held = 0, "), ("parked", "")):
         connection.execute(f"UPDATE {table} SET deadline = ? + lifetime", (now.boot_ns,))  # noqa: S608
-        if now.clock is Clock.SYNCED:
+        if now.clock is ClockStatus.SYNCED:
             connection.execute(
                 f"UPDATE {table} SET {known} deadline = ? + lifetime - max(0, ? - born) WHERE synced = 1",  # noqa: S608
                 (now.boot_ns, now.unix_ns),
             )
-    unknown = "" if now.clock is not Clock.SYNCED else " AND synced = 0"
+    unknown = "" if now.clock is not ClockStatus.SYNCED else " AND synced = 0"
     connection.execute(f"UPDATE event SET held = 1 WHERE {_OF_TRAVELLERS}{unknown}")  # noqa: S608
 
 
-def release(connection: sqlite3.Connection, now: Moment) -> int:
+def assign_ages(connection: sqlite3.Connection, now: Moment) -> int:
     """The clock is synced now: events whose own time could be trusted have an age again; returns how many."""
     return connection.execute(
         "UPDATE event SET held = 0, deadline = ? + lifetime - max(0, ? - born) WHERE held = 1 AND synced = 1",
@@ -36,7 +36,7 @@ def release(connection: sqlite3.Connection, now: Moment) -> int:
     ).rowcount
 
 
-def held(connection: sqlite3.Connection) -> int:
+def count_held(connection: sqlite3.Connection) -> int:
     """How many events wait because their age is unknown."""
     (count,) = connection.execute(
         f"SELECT count(*) FROM event WHERE held = 1 AND {_OF_TRAVELLERS}"  # noqa: S608

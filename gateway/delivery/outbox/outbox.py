@@ -9,17 +9,17 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from drivers.observation import DataClass
-from gateway.contract.envelope import Clock, Moment
+from gateway.contract.envelope import ClockStatus, Moment
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.events import Entry, Loss, Stream
+from gateway.delivery.events import LostEvent, StoredEvent, Stream
 from gateway.delivery.outbox import expiry as ages
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import BLOBS, NewestId, seq_of
+from gateway.delivery.outbox.database import BLOB_DIR, NewestId, seq_from_key
 from gateway.delivery.outbox.encryption import DataKeys, MasterKey, new_data_key, rewrap
-from gateway.delivery.outbox.eviction import Bounds
-from gateway.delivery.outbox.reader import Page, Pages
-from gateway.delivery.outbox.rows import Level, Rows, Usage
-from gateway.delivery.outbox.sequence import Counter
+from gateway.delivery.outbox.eviction import EvictionPolicy
+from gateway.delivery.outbox.reader import OutboxReader, Page
+from gateway.delivery.outbox.rows import RowStore, StreamPosition, Usage
+from gateway.delivery.outbox.sequence import StreamCounter
 from gateway.delivery.settings import OutboxSettings
 
 CHECKPOINT_BYTES = 1024 * 1024
@@ -37,22 +37,22 @@ class Outbox:
         connection: sqlite3.Connection,
         settings: OutboxSettings,
         topics: SiteTopics,
-        takers: Mapping[DataClass, tuple[str, ...]],
+        destinations_by_class: Mapping[DataClass, tuple[str, ...]],
         keys: DataKeys,
         epoch: str,
     ) -> None:
         self.epoch = epoch
         self.keys = keys
-        self.files = BlobFiles(settings.directory / BLOBS)
-        self._rows = rows = Rows(connection, self.files)
-        self._bounds = Bounds(connection, settings, rows)
-        self._pages = Pages(connection, rows.levels, self.files, topics, keys)
-        self.levels: Mapping[int, Level] = rows.levels
+        self.files = BlobFiles(settings.directory / BLOB_DIR)
+        self._rows = rows = RowStore(connection, self.files)
+        self._eviction = EvictionPolicy(connection, settings, rows)
+        self._reader = OutboxReader(connection, rows.positions, self.files, topics, keys)
+        self.positions: Mapping[int, StreamPosition] = rows.positions
         self.cursors: Mapping[tuple[str, int], int] = rows.cursors
         self.usage: Mapping[DataClass, Usage] = rows.usage
         self._connection = connection
         self._settings = settings
-        self._takers = takers
+        self._destinations_by_class = destinations_by_class
         self._newest = NewestId(settings.directory)
 
     # What is there
@@ -63,17 +63,19 @@ class Outbox:
         return self._rows.last_id
 
     @property
-    def held(self) -> int:
+    def held_events(self) -> int:
         """How many events wait because their age is unknown."""
-        return self._rows.held
+        return self._rows.held_events
 
-    def measure(self) -> None:
+    def reload_counts(self) -> None:
         """Bring memory in line with what is on disk."""
-        self._rows.measure()
+        self._rows.reload_counts()
 
-    def counters(self) -> list[Counter]:
+    def counters(self) -> list[StreamCounter]:
         """Every stream, for the ledger."""
-        return [Counter(level.stream, level.stored, stored=True) for level in self.levels.values()]
+        return [
+            StreamCounter(level.stream, level.stored_events, stored=True) for level in self.positions.values()
+        ]
 
     def retained(self) -> set[str]:
         """Topics that hold a retained message of ours somewhere."""
@@ -82,11 +84,15 @@ class Outbox:
     # Events come
 
     def store(
-        self, entries: Sequence[Entry], counters: Iterable[Counter], progress: Progress, epoch: str
-    ) -> list[Loss]:
+        self,
+        entries: Sequence[StoredEvent],
+        counters: Iterable[StreamCounter],
+        progress: Progress,
+        epoch: str,
+    ) -> list[LostEvent]:
         """Commit events, new streams and progress together; returns what had to go for them."""
         large = [
-            (entry, part, self.keys.seal(self._blob_place(entry, counters, part), blob.content))
+            (entry, part, self.keys.encrypt(self._blob_key(entry, counters, part), blob.content))
             for entry in entries
             if entry.blobs
             for part, blob in enumerate(entry.blobs)
@@ -95,59 +101,59 @@ class Outbox:
         names = self.files.write(sealed for *_, sealed in large) if large else []
         files = {(e.stream, e.seq, part): name for (e, part, _), name in zip(large, names, strict=True)}
         try:
-            with self._rows.change():
+            with self._rows.transaction():
                 self._store_streams(counters, epoch)
                 self._rows.insert(entries, files, self.keys)
-                losses = self._bounds.make_room()
+                losses = self._eviction.evict()
                 self._advance(progress)
         except BaseException:
             self.files.remove(names)
             raise
         return losses
 
-    def note_newest(self) -> None:
+    def write_newest_id(self) -> None:
         """Note outside the database how far it goes; may follow a commit at leisure."""
         self._newest.write(self.last_id)
 
-    def _blob_place(self, entry: Entry, counters: Iterable[Counter], part: int) -> str:
-        level = self.levels.get(entry.stream)
+    def _blob_key(self, entry: StoredEvent, counters: Iterable[StreamCounter], part: int) -> str:
+        level = self.positions.get(entry.stream)
         stream = (
             level.stream if level else next(c.stream for c in counters if c.stream.number == entry.stream)
         )
         return f"{stream.epoch}|{stream.name}|{entry.seq}|{part}"
 
-    def _store_streams(self, counters: Iterable[Counter], epoch: str) -> None:
+    def _store_streams(self, counters: Iterable[StreamCounter], epoch: str) -> None:
         if epoch != self.epoch:
             self._connection.execute("UPDATE meta SET value = ? WHERE name = 'epoch'", (epoch,))
             self.epoch = epoch
         for counter in counters:
             stream = counter.stream
-            if stream.number in self.levels:
+            if stream.number in self.positions:
                 continue
             # An event that was delivered while the disk was in trouble has a number and no row.
             self._connection.execute(
                 "INSERT INTO stream (number, epoch, name, class, last_seq) VALUES (?, ?, ?, ?, ?)",
                 (stream.number, stream.epoch, stream.name, str(stream.data_class), counter.last_seq),
             )
-            self._rows.levels[stream.number] = Level(stream, stored=counter.last_seq)
+            self._rows.positions[stream.number] = StreamPosition(stream, stored_events=counter.last_seq)
 
     # Events are read back
 
-    def fetch(self, stream: int, after: int, limit: int, max_bytes: int) -> tuple[Page, list[Loss]]:
+    def fetch(self, stream: int, after: int, limit: int, max_bytes: int) -> tuple[Page, list[LostEvent]]:
         """Read what follows `after` in a stream, at most `limit` events and about `max_bytes`."""
-        return self._pages.fetch(stream, after, limit, max_bytes)
+        return self._reader.fetch(stream, after, limit, max_bytes)
 
     # Events go
 
     def advance(self, progress: Progress) -> None:
         """Move cursors, and delete what every destination is past."""
-        with self._rows.change():
+        with self._rows.transaction():
             self._advance(progress)
 
     def _advance(self, progress: Progress) -> None:
         if not progress:
             return
-        known = {(d, s): upto for (d, s), upto in progress.items() if s in self.levels}
+        known = {(d, s): upto for (d, s), upto in progress.items() if s in self.positions}
         self._connection.executemany(
             "INSERT INTO cursor (destination, stream, upto) VALUES (?, ?, ?)"
             " ON CONFLICT (destination, stream) DO UPDATE SET upto = excluded.upto",
@@ -155,43 +161,45 @@ class Outbox:
         )
         self._rows.cursors.update(known)
         for stream in {s for _, s in known}:
-            level = self.levels[stream]
-            low = min(self.cursors.get((d, stream), 0) for d in self._takers[level.stream.data_class])
-            if low > level.passed:
-                self._rows.delete_range(level, level.passed, low)
-                level.passed = low
+            level = self.positions[stream]
+            low = min(
+                self.cursors.get((d, stream), 0) for d in self._destinations_by_class[level.stream.data_class]
+            )
+            if low > level.acked_by_all:
+                self._rows.delete_range(level, level.acked_by_all, low)
+                level.acked_by_all = low
 
-    def sweep(self, now: Moment) -> list[Loss]:
+    def delete_expired(self, now: Moment) -> list[LostEvent]:
         """Delete what has expired, some hundreds at a time, and give an age to what is held."""
         rows = self._rows
-        rows.ensure_in_line()
+        rows.reload_if_stale()
         expired = self._connection.execute(
             "SELECT k FROM event WHERE deadline <= ? ORDER BY deadline LIMIT 500", (now.boot_ns,)
         ).fetchall()
         parked = self._connection.execute(
             "SELECT n, key FROM parked WHERE deadline <= ? LIMIT 500", (now.boot_ns,)
         ).fetchall()
-        release = rows.held > 0 and now.clock is Clock.SYNCED
+        release = rows.held_events > 0 and now.clock is ClockStatus.SYNCED
         if not expired and not parked and not release:
             return []
         losses = []
-        with self._rows.change():
+        with self._rows.transaction():
             for (k,) in expired:
                 rows.delete(k)
-                losses.append(Loss(k >> 40, seq_of(k), "expired"))
+                losses.append(LostEvent(k >> 40, seq_from_key(k), "expired"))
             for n, key in parked:
                 self._connection.execute("DELETE FROM parked WHERE n = ?", (n,))
-                rows.keyed[key] -= 1
+                rows.events_per_key[key] -= 1
             if release:
-                ages.release(self._connection, now)
-                rows.held = ages.held(self._connection)
+                ages.assign_ages(self._connection, now)
+                rows.held_events = ages.count_held(self._connection)
         return losses
 
-    def park(self, destination: str, stream: Stream, entry: Entry, reason: int) -> None:
+    def park(self, destination: str, stream: Stream, entry: StoredEvent, reason: int) -> None:
         """Keep a copy of an event that a destination cannot take, so that a person can look at it."""
-        sealed = self.keys.seal(f"{stream.epoch}|{stream.name}|{entry.seq}", entry.payload)
-        key, keyed = self.keys.current, self._rows.keyed
-        with self._rows.change():
+        sealed = self.keys.encrypt(f"{stream.epoch}|{stream.name}|{entry.seq}", entry.payload)
+        key, keyed = self.keys.current, self._rows.events_per_key
+        with self._rows.transaction():
             self._connection.execute(
                 "INSERT INTO parked (destination, epoch, stream, seq, id, type, reason, deadline, lifetime,"
                 " born, synced, size, key, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -205,8 +213,8 @@ class Outbox:
                     reason,
                     entry.deadline_ns,
                     entry.lifetime_ns,
-                    entry.born_unix_ns,
-                    entry.synced,
+                    entry.created_unix_ns,
+                    entry.is_clock_synced,
                     len(entry.payload),
                     key,
                     sealed,
@@ -221,43 +229,43 @@ class Outbox:
 
     # Keys, topics, housekeeping
 
-    def renew_key(self, master: MasterKey, day: str) -> None:
+    def rotate_data_key(self, master: MasterKey, day: str) -> None:
         """Seal with a new data key from now on, and shred those that nothing uses any more."""
         cipher, wrapped = new_data_key(master)
-        with self._rows.change():
+        with self._rows.transaction():
             number = self._connection.execute(
                 "INSERT INTO data_key (day, master, wrapped) VALUES (?, ?, ?)",
                 (day, master.fingerprint, wrapped),
             ).lastrowid
-            unused = self.keys.numbers - self._rows.keys_needed
+            unused = self.keys.key_numbers - self._rows.keys_needed
             self._connection.executemany("DELETE FROM data_key WHERE number = ?", [(n,) for n in unused])
         assert number is not None
         for spent in unused:
-            self.keys.forget(spent)
-        self.keys.use(number, cipher, day)
+            self.keys.remove(spent)
+        self.keys.set_current(number, cipher, day)
 
-    def shred(self) -> None:
+    def delete_unused_keys(self) -> None:
         """Delete data keys that nothing uses any more."""
-        unused = self.keys.numbers - self._rows.keys_needed - {self.keys.current}
+        unused = self.keys.key_numbers - self._rows.keys_needed - {self.keys.current}
         if unused:
-            with self._rows.change():
+            with self._rows.transaction():
                 self._connection.executemany("DELETE FROM data_key WHERE number = ?", [(n,) for n in unused])
             for spent in unused:
-                self.keys.forget(spent)
+                self.keys.remove(spent)
 
-    def rotate(self, old: MasterKey, new: MasterKey) -> None:
+    def rewrap_keys(self, old: MasterKey, new: MasterKey) -> None:
         """Wrap every data key with another master key, all or none."""
-        with self._rows.change():
-            rotate(self._connection, old, new)
+        with self._rows.transaction():
+            rewrap_keys(self._connection, old, new)
 
-    def remember(self, topics: Iterable[str]) -> None:
+    def add_retained_topics(self, topics: Iterable[str]) -> None:
         """Note that retained messages of ours stand there."""
-        with self._rows.change():
+        with self._rows.transaction():
             self._connection.executemany("INSERT OR IGNORE INTO retained VALUES (?)", [(t,) for t in topics])
 
-    def forget(self, topics: Iterable[str]) -> None:
+    def remove_retained_topics(self, topics: Iterable[str]) -> None:
         """Note that nothing of ours stands there any more."""
-        with self._rows.change():
+        with self._rows.transaction():
             self._connection.executemany("DELETE FROM retained WHERE topic = ?", [(t,) for t in topics])
 
     def checkpoint(self) -> None:
@@ -272,7 +280,7 @@ class Outbox:
         self._connection.close()
 
 
-def rotate(connection: sqlite3.Connection, old: MasterKey, new: MasterKey) -> None:
+def rewrap_keys(connection: sqlite3.Connection, old: MasterKey, new: MasterKey) -> None:
     """Wrap the data keys that `old` wrapped with `new`; raises VaultError when one does not open."""
     for number, wrapped in connection.execute(
         "SELECT number, wrapped FROM data_key WHERE master = ?", (old.fingerprint,)

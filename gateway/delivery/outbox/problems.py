@@ -6,21 +6,21 @@ from pathlib import Path
 from drivers.links.link import Action
 from gateway.common.problems import Problems
 from gateway.delivery.events import Stream
-from gateway.delivery.outbox.database import SetAside, Trouble
+from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 
-FULL_S = 600.0
+FULL_CLEARED_AFTER_S = 600.0
 """How long the problem `outbox_full` stands after the last drop, in seconds."""
 
-_LOOK = "Look for disk errors with dmesg."
-_TROUBLES: dict[Trouble, tuple[str, Action, str]] = {
+_CHECK_DMESG = "Look for disk errors with dmesg."
+_DISK_TROUBLE_TEXTS: dict[DiskTrouble, tuple[str, Action, str]] = {
     "disk_full": ("is full", Action.CALL, "Free space on that disk: df -h {directory}"),
     "disk_read_only": (
         "is mounted read-only, often after an error of the disk",
         Action.CALL,
         "Look for the cause with dmesg, then: mount -o remount,rw the file system of {directory}",
     ),
-    "disk_error": ("does not take what is written", Action.REPLACE, _LOOK),
-    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL, _LOOK),
+    "disk_error": ("does not take what is written", Action.REPLACE, _CHECK_DMESG),
+    "outbox_corrupt": ("gave back a damaged outbox", Action.CALL, _CHECK_DMESG),
 }
 
 
@@ -40,7 +40,7 @@ class OutboxProblems:
 
     # Opening
 
-    def key_beside_disk(self) -> None:
+    def key_on_same_disk(self) -> None:
         """The master key was made by us, for want of another."""
         self._problems.add(
             "key_beside_disk",
@@ -50,15 +50,15 @@ class OutboxProblems:
             "Give the gateway a key as a systemd credential: see borderpost outbox --help",
         )
 
-    def set_aside(self, aside: SetAside) -> None:
+    def set_aside(self, set_aside_outbox: SetAsideOutbox) -> None:
         """The file was beyond use."""
-        damaged = aside.cause == "outbox_corrupt"
+        damaged = set_aside_outbox.cause == "outbox_corrupt"
         self._problems.add(
-            aside.cause,
+            set_aside_outbox.cause,
             ("The outbox was damaged" if damaged else "The outbox was sealed with another key")
-            + f" and was set aside as {aside.path.name}; a new one was begun.",
+            + f" and was set aside as {set_aside_outbox.path.name}; a new one was begun.",
             Action.CALL,
-            f"Keep {aside.path} for those who maintain the gateway.",
+            f"Keep {set_aside_outbox.path} for those who maintain the gateway.",
         )
 
     def commits_lost(self) -> None:
@@ -67,20 +67,20 @@ class OutboxProblems:
             "outbox_corrupt",
             "The end of the outbox was damaged: the last events before this start may be lost.",
             Action.CALL,
-            _LOOK,
+            _CHECK_DMESG,
         )
 
     # The disk
 
-    def trouble(self, trouble: Trouble | None) -> None:
+    def disk_trouble(self, trouble: DiskTrouble | None) -> None:
         """The disk does not take what is written; None: it does again."""
-        for cause in _TROUBLES:
+        for cause in _DISK_TROUBLE_TEXTS:
             if cause != trouble:
                 self._problems.clear(cause, about="disk")
         if trouble is None:
             self._problems.clear("disk_slow")
             return
-        what, action, how = _TROUBLES[trouble]
+        what, action, how = _DISK_TROUBLE_TEXTS[trouble]
         self._problems.add(
             trouble,
             f"The disk of {self._directory} {what}; events are sent, but kept in memory only until then.",
@@ -95,16 +95,16 @@ class OutboxProblems:
             "disk_slow",
             "The disk does not keep up with the devices; events were given up.",
             Action.CALL,
-            _LOOK,
+            _CHECK_DMESG,
         )
 
-    def damaged(self, stream: Stream, seq: int) -> None:
+    def event_damaged(self, stream: Stream, seq: int) -> None:
         """An event does not open."""
         self._problems.add(
             "events_damaged",
             f"Events in the outbox cannot be read any more (last: {stream.name} {seq}).",
             Action.CALL,
-            _LOOK,
+            _CHECK_DMESG,
         )
 
     # The bounds
@@ -119,12 +119,12 @@ class OutboxProblems:
             about=position,
         )
 
-    def note_drop(self, stream: Stream, seq: int) -> None:
+    def record_drop(self, stream: Stream, seq: int) -> None:
         """An event was given up because outbox or memory was full."""
         first, last = self._drops.get(stream.name, (seq, seq))
         self._drops[stream.name] = min(first, seq), max(last, seq)
 
-    def full(self, events: int, images: int) -> None:
+    def outbox_full(self, events: int, images: int) -> None:
         """So much was given up since the start; the problem stands until nothing was for a while."""
         ranges = ", ".join(
             f"{name} {first}-{last}" for name, (first, last) in sorted(self._drops.items())[:8]
@@ -138,8 +138,8 @@ class OutboxProblems:
         )
         if self._full_timer is not None:
             self._full_timer.cancel()
-        self._full_timer = asyncio.get_running_loop().call_later(FULL_S, self._full_no_more)
+        self._full_timer = asyncio.get_running_loop().call_later(FULL_CLEARED_AFTER_S, self._clear_full)
 
-    def _full_no_more(self) -> None:
+    def _clear_full(self) -> None:
         self._drops.clear()
         self._problems.clear("outbox_full")

@@ -12,62 +12,67 @@ from gateway.contract.envelope import Moment
 from gateway.contract.topics import Position, SiteTopics
 from gateway.delivery.outbox import expiry as ages
 from gateway.delivery.outbox.database import (
-    FILE,
+    DATABASE_FILE,
     NewestId,
-    OutboxDamaged,
-    SetAside,
+    OutboxCorrupt,
+    SetAsideOutbox,
     check,
     connect,
-    lost_commits,
+    has_lost_commits,
     migrate,
-    set_aside,
+    rename_outbox_aside,
     transaction,
 )
-from gateway.delivery.outbox.encryption import DataKeys, MasterKey, VaultError, unwrap
-from gateway.delivery.outbox.outbox import Outbox, rotate
-from gateway.delivery.outbox.sequence import new_epoch, unspelled
+from gateway.delivery.outbox.encryption import DataKeys, EncryptionKeyError, MasterKey, unwrap
+from gateway.delivery.outbox.outbox import Outbox, rewrap_keys
+from gateway.delivery.outbox.sequence import new_epoch, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
 
 log = structlog.get_logger()
 
-_BEYOND_USE = {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_UNUSABLE_ERRORS = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+}
 """SQLITE_ERROR among them: a table that the schema's version promises is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RecoveryResult:
     """An open outbox, and what opening it took."""
 
     outbox: Outbox
-    aside: SetAside | None = None
-    new_epoch_because: str | None = None
+    set_aside: SetAsideOutbox | None = None
+    new_epoch_reason: str | None = None
 
 
 def open_outbox(
     settings: OutboxSettings,
     topics: SiteTopics,
-    takers: Mapping[DataClass, tuple[str, ...]],
+    destinations_by_class: Mapping[DataClass, tuple[str, ...]],
     keys: tuple[MasterKey, MasterKey | None],
     now: Moment,
-) -> Opening:
+) -> RecoveryResult:
     """Open the outbox, or begin a new one where it is beyond use.
 
     Raises OutboxRefused when it must not be touched, sqlite3.Error or OSError when the disk is in trouble.
     """
-    aside: SetAside | None = None
+    aside: SetAsideOutbox | None = None
     while True:
         try:
-            return _open(settings, topics, takers, keys, now, aside)
-        except VaultError:
+            return _open(settings, topics, destinations_by_class, keys, now, aside)
+        except EncryptionKeyError:
             cause = "master_key_changed"
         except (sqlite3.DatabaseError, ValueError, TypeError, OverflowError) as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-            if not isinstance(error, OutboxDamaged) and code not in _BEYOND_USE:
+            if not isinstance(error, OutboxCorrupt) and code not in _UNUSABLE_ERRORS:
                 raise
             cause = "outbox_corrupt"
         if aside is not None:  # a fresh file failed as well: it is the disk
             raise sqlite3.OperationalError("a new outbox cannot be used either")
-        aside = set_aside(
+        aside = rename_outbox_aside(
             settings.directory, "outbox_corrupt" if cause == "outbox_corrupt" else "master_key_changed"
         )
 
@@ -75,30 +80,30 @@ def open_outbox(
 def _open(
     settings: OutboxSettings,
     topics: SiteTopics,
-    takers: Mapping[DataClass, tuple[str, ...]],
+    destinations_by_class: Mapping[DataClass, tuple[str, ...]],
     keys: tuple[MasterKey, MasterKey | None],
     now: Moment,
-    aside: SetAside | None,
-) -> Opening:
-    path = settings.directory / FILE
+    aside: SetAsideOutbox | None,
+) -> RecoveryResult:
+    path = settings.directory / DATABASE_FILE
     connection = connect(path)
     try:
         _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        lost = lost_commits(path.with_name(f"{FILE}-wal"), max(frames, 0))
+        lost = has_lost_commits(path.with_name(f"{DATABASE_FILE}-wal"), max(frames, 0))
         check(connection)
         migrate(connection)
         data_keys = _data_keys(connection, *keys)
         with transaction(connection):
-            last_id = _tidy(connection, takers)
-            _sensible(connection, last_id)
+            last_id = _remove_unused(connection, destinations_by_class)
+            _check_readable(connection, last_id)
             noted = NewestId(settings.directory)
             lost = lost or noted.read() > last_id
             noted.close()
             epoch, because = _epoch(connection, now, lost=lost)
             _prune(connection)
-        outbox = Outbox(connection, settings, topics, takers, data_keys, epoch)
-        outbox.measure()
-        outbox.renew_key(keys[0], f"{now.unix_ns // 86_400_000_000_000}")
+        outbox = Outbox(connection, settings, topics, destinations_by_class, data_keys, epoch)
+        outbox.reload_counts()
+        outbox.rotate_data_key(keys[0], f"{now.unix_ns // 86_400_000_000_000}")
         orphans = outbox.files.remove_orphans(
             frozenset(f for (f,) in connection.execute("SELECT file FROM blob WHERE file IS NOT NULL"))
         )
@@ -110,14 +115,14 @@ def _open(
         "outbox_opened",
         sqlite_version=sqlite3.sqlite_version,
         events=sum(usage.events for usage in outbox.usage.values()),
-        held=outbox.held,
+        held=outbox.held_events,
         orphans=orphans,
         new_epoch=because,
     )
-    return Opening(outbox, aside, because)
+    return RecoveryResult(outbox, aside, because)
 
 
-def _sensible(connection: sqlite3.Connection, last_id: str) -> None:
+def _check_readable(connection: sqlite3.Connection, last_id: str) -> None:
     """See that what all goes on from can be read: SQLite keeps text as text by habit only.
 
     Raises ValueError, TypeError where it cannot; of events that is found out one by one, when they are read.
@@ -126,18 +131,18 @@ def _sensible(connection: sqlite3.Connection, last_id: str) -> None:
     for name, _ in connection.execute("SELECT name, class FROM stream"):
         Position.parse(str.rpartition(name, "/")[0])
     if last_id:
-        unspelled(last_id)
+        parse_uuid7(last_id)
 
 
 def _data_keys(connection: sqlite3.Connection, master: MasterKey, previous: MasterKey | None) -> DataKeys:
     """Open every data key; those under the previous master key are wrapped anew. Raises VaultError."""
     if previous is not None and previous.fingerprint != master.fingerprint:
         with transaction(connection):
-            rotate(connection, previous, master)
+            rewrap_keys(connection, previous, master)
     keys = DataKeys()
     for number, fingerprint, wrapped in connection.execute("SELECT number, master, wrapped FROM data_key"):
         if fingerprint != master.fingerprint:
-            raise VaultError("the outbox was sealed with another master key")
+            raise EncryptionKeyError("the outbox was sealed with another master key")
         keys.add(number, unwrap(master, wrapped))
     return keys
 
@@ -150,9 +155,9 @@ def _epoch(connection: sqlite3.Connection, now: Moment, *, lost: bool) -> tuple[
         because = "commits_lost"
         log.error("outbox_commits_lost")
     if meta.get("boot") != now.boot_id:
-        ages.bring_to_this_boot(connection, now)
+        ages.rebase_deadlines(connection, now)
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (now.boot_id,))
-    if ages.held(connection):
+    if ages.count_held(connection):
         # What is heard from now on must not wait behind what is held, so it goes into streams of its own.
         because = because or "ages_unknown"
     epoch = meta.get("epoch")
@@ -162,9 +167,11 @@ def _epoch(connection: sqlite3.Connection, now: Moment, *, lost: bool) -> tuple[
     return epoch, because
 
 
-def _tidy(connection: sqlite3.Connection, takers: Mapping[DataClass, tuple[str, ...]]) -> str:
+def _remove_unused(
+    connection: sqlite3.Connection, destinations_by_class: Mapping[DataClass, tuple[str, ...]]
+) -> str:
     """Forget destinations that are no longer configured and what all others have; returns the newest id."""
-    destinations = sorted({name for names in takers.values() for name in names})
+    destinations = sorted({name for names in destinations_by_class.values() for name in names})
     marks = ",".join("?" * len(destinations))
     connection.execute(f"DELETE FROM cursor WHERE destination NOT IN ({marks})", destinations)  # noqa: S608
     last_id = ""
@@ -182,7 +189,9 @@ def _tidy(connection: sqlite3.Connection, takers: Mapping[DataClass, tuple[str, 
         cursors = dict(
             connection.execute("SELECT destination, upto FROM cursor WHERE stream = ?", (number,)).fetchall()
         )
-        low = min((cursors.get(name, 0) for name in takers.get(DataClass(data_class), ())), default=0)
+        low = min(
+            (cursors.get(name, 0) for name in destinations_by_class.get(DataClass(data_class), ())), default=0
+        )
         passed = (span[0], span[0] + low)
         connection.execute("DELETE FROM event WHERE k > ? AND k <= ?", passed)
         connection.execute("DELETE FROM blob WHERE k > ? AND k <= ?", passed)

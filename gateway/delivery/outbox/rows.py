@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from drivers.observation import DataClass
-from gateway.delivery.events import Entry, Stream
+from gateway.delivery.events import StoredEvent, Stream
 from gateway.delivery.outbox import expiry as ages
 from gateway.delivery.outbox.blobs import BlobFiles
-from gateway.delivery.outbox.database import key_of, seq_of, transaction
+from gateway.delivery.outbox.database import row_key, seq_from_key, transaction
 from gateway.delivery.outbox.encryption import DataKeys
 
 
@@ -25,46 +25,46 @@ class Usage:
 
 
 @dataclass(slots=True)
-class Level:
+class StreamPosition:
     """Where one stream stands in the log."""
 
     stream: Stream
-    stored: int = 0
+    stored_events: int = 0
     """Highest number in the log, or that was."""
-    passed: int = 0
+    acked_by_all: int = 0
     """Every destination is past this one."""
     topics: dict[str, str] = field(default_factory=dict)
 
     @property
-    def place(self) -> str:
+    def seal_context(self) -> str:
         """What the seal of its values is bound to, with the number."""
         return f"{self.stream.epoch}|{self.stream.name}"
 
 
-class Rows:
+class RowStore:
     """Events and images in the log. The mappings stay the same objects for as long as the file is open."""
 
     def __init__(self, connection: sqlite3.Connection, files: BlobFiles) -> None:
-        self.levels: dict[int, Level] = {}
+        self.positions: dict[int, StreamPosition] = {}
         self.cursors: dict[tuple[str, int], int] = {}
         """(destination, stream): longest acknowledged prefix."""
         self.usage: dict[DataClass, Usage] = {}
-        self.keyed: dict[int, int] = {}
+        self.events_per_key: dict[int, int] = {}
         """How many events, parked ones included, each data key has sealed."""
         self.last_id = ""
-        self.held = 0
+        self.held_events = 0
         self._connection = connection
         self._files = files
-        self._doomed: list[str] = []
-        self._in_line = False
+        self._files_to_delete: list[str] = []
+        self._is_current = False
 
     # In line with the disk
 
-    def measure(self) -> None:
+    def reload_counts(self) -> None:
         """Bring memory in line with what is on disk."""
         run = self._connection.execute
-        self._doomed.clear()
-        self.levels.clear()
+        self._files_to_delete.clear()
+        self.positions.clear()
         self.usage.update({data_class: Usage() for data_class in DataClass})
         cursors = {(d, s): upto for d, s, upto in run("SELECT destination, stream, upto FROM cursor")}
         self.cursors.clear()
@@ -74,8 +74,8 @@ class Rows:
         for number, epoch, name, data_class, last_seq in run(
             "SELECT number, epoch, name, class, last_seq FROM stream"
         ).fetchall():
-            level = Level(Stream(number, epoch, name, DataClass(data_class)), stored=last_seq)
-            bounds = (key_of(number, 0), key_of(number + 1, 0))
+            level = StreamPosition(Stream(number, epoch, name, DataClass(data_class)), stored_events=last_seq)
+            bounds = (row_key(number, 0), row_key(number + 1, 0))
             events, size, first = run(
                 "SELECT count(*), total(size), min(k) FROM event WHERE k > ? AND k < ?", bounds
             ).fetchone()
@@ -86,45 +86,45 @@ class Rows:
                 k, event_id = run(
                     "SELECT k, id FROM event WHERE k > ? AND k < ? ORDER BY k DESC LIMIT 1", bounds
                 ).fetchone()
-                level.stored = max(level.stored, seq_of(k))
+                level.stored_events = max(level.stored_events, seq_from_key(k))
                 self.last_id = max(self.last_id, event_id)
-            level.passed = seq_of(first) - 1 if events else level.stored
-            self.levels[number] = level
-        self.keyed.clear()
+            level.acked_by_all = seq_from_key(first) - 1 if events else level.stored_events
+            self.positions[number] = level
+        self.events_per_key.clear()
         for table in ("event", "parked"):
             for key, count in run(f"SELECT key, count(*) FROM {table} GROUP BY key"):  # noqa: S608
-                self.keyed[key] = self.keyed.get(key, 0) + count
-        self.held = ages.held(self._connection)
-        self._in_line = True
+                self.events_per_key[key] = self.events_per_key.get(key, 0) + count
+        self.held_events = ages.count_held(self._connection)
+        self._is_current = True
 
-    def change(self) -> "_Change":
+    def transaction(self) -> "_RowTransaction":
         """Begin a transaction that keeps memory and files in line with its outcome."""
-        self.ensure_in_line()
-        return _Change(self._connection, self._changed)
+        self.reload_if_stale()
+        return _RowTransaction(self._connection, self._changed)
 
-    def ensure_in_line(self) -> None:
+    def reload_if_stale(self) -> None:
         """Measure, if the last change failed."""
-        if not self._in_line:
-            self.measure()
+        if not self._is_current:
+            self.reload_counts()
 
     def _changed(self, committed: bool) -> None:
         if not committed:
-            self._in_line = False
-        elif self._doomed:
-            self._files.remove(self._doomed)
-            self._doomed.clear()
+            self._is_current = False
+        elif self._files_to_delete:
+            self._files.remove(self._files_to_delete)
+            self._files_to_delete.clear()
 
     # Events come
 
     def insert(
-        self, entries: Sequence[Entry], files: Mapping[tuple[int, int, int], str], keys: DataKeys
+        self, entries: Sequence[StoredEvent], files: Mapping[tuple[int, int, int], str], keys: DataKeys
     ) -> None:
         """Append events to their streams; `files` has the names of images that lie outside, by part."""
-        seal, key, levels = keys.seal, keys.current, self.levels
+        seal, key, levels = keys.encrypt, keys.current, self.positions
         rows = []
         for entry in entries:
             level = levels[entry.stream]
-            place = f"{level.place}|{entry.seq}"
+            place = f"{level.seal_context}|{entry.seq}"
             k = entry.stream << 40 | entry.seq
             rows.append(
                 (
@@ -133,8 +133,8 @@ class Rows:
                     entry.event_type,
                     entry.deadline_ns,
                     entry.lifetime_ns,
-                    entry.born_unix_ns,
-                    entry.synced,
+                    entry.created_unix_ns,
+                    entry.is_clock_synced,
                     entry.size,
                     len(entry.blobs),
                     key,
@@ -142,7 +142,7 @@ class Rows:
                     entry.jws,
                 )
             )
-            level.stored = max(level.stored, entry.seq)
+            level.stored_events = max(level.stored_events, entry.seq)
             usage = self.usage[level.stream.data_class]
             usage.events += 1
             usage.size += entry.size
@@ -160,25 +160,25 @@ class Rows:
                 " jws) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
-            self.keyed[key] = self.keyed.get(key, 0) + len(rows)
+            self.events_per_key[key] = self.events_per_key.get(key, 0) + len(rows)
             self.last_id = max(self.last_id, entries[-1].event_id)
 
     @property
     def keys_needed(self) -> set[int]:
         """The data keys that some event is sealed with."""
-        return {key for key, count in self.keyed.items() if count > 0}
+        return {key for key, count in self.events_per_key.items() if count > 0}
 
     # Events go
 
     def delete(self, k: int) -> int:
         """Delete one event; returns how many bytes that freed."""
-        seq = seq_of(k)
-        return self.delete_range(self.levels[k >> 40], seq - 1, seq)
+        seq = seq_from_key(k)
+        return self.delete_range(self.positions[k >> 40], seq - 1, seq)
 
-    def delete_range(self, level: Level, after: int, upto: int) -> int:
+    def delete_range(self, level: StreamPosition, after: int, upto: int) -> int:
         """Delete a range of a stream; returns how many bytes that freed."""
         number = level.stream.number
-        span = (key_of(number, after), key_of(number, upto))
+        span = (row_key(number, after), row_key(number, upto))
         freed = count = blobs = 0
         # In a file that was damaged a column may hold anything: these come out as numbers whatever they hold.
         for size, held, with_blobs, key in self._connection.execute(
@@ -189,8 +189,8 @@ class Rows:
             count += 1
             freed += size
             blobs += with_blobs
-            self.held -= held
-            self.keyed[key] -= 1
+            self.held_events -= held
+            self.events_per_key[key] -= 1
         if blobs:
             self._delete_blobs(span)
         usage = self.usage[level.stream.data_class]
@@ -198,37 +198,37 @@ class Rows:
         usage.size -= freed
         # The rows that told these two are gone with them.
         self._connection.execute(
-            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (level.stored, number)
+            "UPDATE stream SET last_seq = max(last_seq, ?) WHERE number = ?", (level.stored_events, number)
         )
         self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('last_id', ?)", (self.last_id,))
         return freed
 
     def _delete_blobs(self, span: tuple[int, int]) -> None:
         rows = self._connection.execute("DELETE FROM blob WHERE k > ? AND k <= ? RETURNING file", span)
-        self._doomed.extend(file for (file,) in rows.fetchall() if file)
+        self._files_to_delete.extend(file for (file,) in rows.fetchall() if file)
 
     def drop_images(self, k: int) -> int:
         """Delete the images of an event; returns how many bytes that freed."""
         (size,) = self._connection.execute("SELECT total(size) FROM blob WHERE k = ?", (k,)).fetchone()
         self._delete_blobs((k - 1, k))
         self._connection.execute("UPDATE event SET blobs = 0, size = size - ? WHERE k = ?", (int(size), k))
-        self.usage[self.levels[k >> 40].stream.data_class].size -= int(size)
+        self.usage[self.positions[k >> 40].stream.data_class].size -= int(size)
         return int(size)
 
 
-class _Change(transaction):
+class _RowTransaction(transaction):
     """A transaction that tells how it ended."""
 
-    __slots__ = ("_ended",)
+    __slots__ = ("_on_end",)
 
-    def __init__(self, connection: sqlite3.Connection, ended: Callable[[bool], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, on_end: Callable[[bool], None]) -> None:
         super().__init__(connection)
-        self._ended = ended
+        self._on_end = on_end
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
             super().__exit__(kind, error, trace)
         except BaseException:
-            self._ended(False)
+            self._on_end(False)
             raise
-        self._ended(kind is None)
+        self._on_end(kind is None)

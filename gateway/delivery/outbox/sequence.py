@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 from drivers.observation import DataClass
 from gateway.audit.hash_chain import Sign
-from gateway.contract.envelope import Clock, Moment, close_event
+from gateway.contract.envelope import ClockStatus, Moment, complete_event
 from gateway.contract.topics import Position, SiteTopics
-from gateway.delivery.events import Entry, Stream, Submission
+from gateway.delivery.events import PendingEvent, StoredEvent, Stream
 
 _TAIL_BITS = 74
 _TAIL = (1 << _TAIL_BITS) - 1
@@ -36,7 +36,7 @@ class EventIds:
         self.last = last
         self._random = random.Random(secrets.randbits(128))
 
-    def take(self, unix_ns: int) -> str:
+    def next_id(self, unix_ns: int) -> str:
         """Give the next id, as text."""
         stamp = unix_ns // 1_000_000 & 0xFFFF_FFFF_FFFF
         last = self.last
@@ -45,36 +45,36 @@ class EventIds:
             self.last = last = stamp << _TAIL_BITS | self._random.getrandbits(_TAIL_BITS - 1)
         else:
             self.last = last = last + 1 + self._random.getrandbits(32)
-        return spelled(last)
+        return format_uuid7(last)
 
 
-def spelled(number: int) -> str:
+def format_uuid7(number: int) -> str:
     """Write 48 bits of time and 74 of tail as a UUID of version 7, variant 10."""
     tail = number & _TAIL
     text = f"{(number >> _TAIL_BITS) << 80 | 7 << 76 | (tail >> 62) << 64 | 2 << 62 | tail & _RAND_B:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def unspelled(event_id: str) -> int:
+def parse_uuid7(event_id: str) -> int:
     """Take the 122 meaningful bits out of a UUID of version 7."""
     number = int(event_id.replace("-", ""), 16)
     return (number >> 80) << _TAIL_BITS | ((number >> 64) & 0xFFF) << 62 | number & _RAND_B
 
 
-class Counter:
+class StreamCounter:
     """A stream, and how far it has been counted."""
 
-    __slots__ = ("last_seq", "stored", "stream", "topics")
+    __slots__ = ("is_stored", "last_seq", "stream", "topics")
 
     def __init__(self, stream: Stream, last_seq: int, *, stored: bool) -> None:
         self.stream = stream
         self.last_seq = last_seq
-        self.stored = stored
+        self.is_stored = stored
         """Whether the database knows the stream."""
         self.topics: dict[str, str] = {}
 
 
-class Ledger:
+class SequenceAllocator:
     """Numbers events. Belongs to the writer thread."""
 
     def __init__(
@@ -89,11 +89,11 @@ class Ledger:
         self._sign = sign
         self.ids = EventIds(last_id)
         self._topics = topics
-        self._streams: dict[tuple[str, DataClass], Counter] = {}
+        self._streams: dict[tuple[str, DataClass], StreamCounter] = {}
         self._used: set[int] = set()
         self._last_stream = after_stream
 
-    def adopt(self, counters: Iterable[Counter], last_id: int) -> None:
+    def load_streams(self, counters: Iterable[StreamCounter], last_id: int) -> None:
         """Learn the streams of an outbox: those of our epoch go on, the numbers of the others are taken."""
         self.ids.last = max(self.ids.last, last_id)
         for counter in counters:
@@ -101,54 +101,55 @@ class Ledger:
             if counter.stream.epoch == self.epoch:
                 self._streams[counter.stream.position, counter.stream.data_class] = counter
 
-    def begin_epoch(self) -> None:
+    def start_epoch(self) -> None:
         """Count from 1 again, in an epoch of its own."""
         self.epoch = new_epoch()
         self._streams.clear()
 
     @property
-    def counters(self) -> list[Counter]:
+    def counters(self) -> list[StreamCounter]:
         """The streams of the present epoch."""
         return list(self._streams.values())
 
-    def number(
-        self, submission: Submission, now: Moment, lifetime_ns: int, event_id: str | None = None
-    ) -> Entry:
+    def to_stored_event(
+        self, event: PendingEvent, now: Moment, lifetime_ns: int, event_id: str | None = None
+    ) -> StoredEvent:
         """Make an entry of a submission. Raises ValueError when the position cannot be a topic."""
-        key = submission.position, submission.data_class
+        key = event.position, event.data_class
         counter = self._streams.get(key) or self._open(key)
-        topic = counter.topics.get(submission.event_type)
+        topic = counter.topics.get(event.event_type)
         if topic is None:
-            topic = self._topics.event(Position.parse(submission.position), submission.event_type)
-            counter.topics[submission.event_type] = topic
+            topic = self._topics.event(Position.parse(event.position), event.event_type)
+            counter.topics[event.event_type] = topic
         counter.last_seq = seq = counter.last_seq + 1
-        event_id = event_id or self.ids.take(now.unix_ns)
+        event_id = event_id or self.ids.next_id(now.unix_ns)
         stream = counter.stream
-        payload = close_event(submission.open_event, event_id, stream.epoch, stream.name, seq)
-        return Entry(
+        payload = complete_event(event.partial_event, event_id, stream.epoch, stream.name, seq)
+        return StoredEvent(
             stream=stream.number,
             seq=seq,
             event_id=event_id,
-            event_type=submission.event_type,
+            event_type=event.event_type,
             topic=topic,
             payload=payload,
-            deadline_ns=(now.boot_ns if submission.heard_ns is None else submission.heard_ns) + lifetime_ns,
+            deadline_ns=(now.boot_ns if event.received_boot_ns is None else event.received_boot_ns)
+            + lifetime_ns,
             lifetime_ns=lifetime_ns,
-            born_unix_ns=now.unix_ns,
-            synced=now.clock is Clock.SYNCED,
-            blobs=submission.blobs,
-            size=len(payload) + sum(len(blob.content) for blob in submission.blobs)
-            if submission.blobs
+            created_unix_ns=now.unix_ns,
+            is_clock_synced=now.clock is ClockStatus.SYNCED,
+            blobs=event.blobs,
+            size=len(payload) + sum(len(blob.content) for blob in event.blobs)
+            if event.blobs
             else len(payload),
             jws=self._sign(payload) if self._sign is not None else None,
         )
 
-    def _open(self, key: tuple[str, DataClass]) -> Counter:
+    def _open(self, key: tuple[str, DataClass]) -> StreamCounter:
         position, data_class = key
         Position.parse(position)
         self._last_stream += 1
         while self._last_stream in self._used:
             self._last_stream += 1
         stream = Stream(self._last_stream, self.epoch, f"{position}/{data_class}", data_class)
-        self._streams[key] = counter = Counter(stream, 0, stored=False)
+        self._streams[key] = counter = StreamCounter(stream, 0, stored=False)
         return counter

@@ -4,18 +4,18 @@ import threading
 import time
 from collections.abc import Iterable
 
-from gateway.delivery.events import Entry
+from gateway.delivery.events import StoredEvent
 from gateway.delivery.outbox.outbox import Outbox, Progress
 
 
-class Acknowledged:
+class AckLog:
     """Longest acknowledged prefixes. The loop notes them; the writer's thread does everything else."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pending: dict[tuple[str, int], int] = {}
         self._since = 0.0
-        self._passed: dict[tuple[str, int], int] = {}
+        self._acked: dict[tuple[str, int], int] = {}
 
     def note(self, destination: str, stream: int, upto: int) -> bool:
         """A destination has everything of a stream up to here; returns whether that is the first."""
@@ -30,31 +30,31 @@ class Acknowledged:
         """Whether something waits to be written."""
         return bool(self._pending)
 
-    def take(self, older_s: float = 0) -> Progress:
+    def take(self, min_age_s: float = 0) -> Progress:
         """Take what is to be written, if it has waited so long."""
-        if not self._pending or time.monotonic() - self._since < older_s:
+        if not self._pending or time.monotonic() - self._since < min_age_s:
             return {}
         with self._lock:
             pending, self._pending = self._pending, {}
-        self._passed.update(pending)
+        self._acked.update(pending)
         return pending
 
-    def give_back(self, progress: Progress) -> None:
+    def put_back(self, progress: Progress) -> None:
         """What was taken could not be written; what came meanwhile is newer."""
         with self._lock:
             self._pending = {**progress, **self._pending}
 
-    def look(self) -> None:
+    def snapshot(self) -> None:
         """Learn what is acknowledged without taking it: it still has to be written."""
         with self._lock:
-            self._passed.update(self._pending)
+            self._acked.update(self._pending)
 
-    def by_all(self, destinations: Iterable[str], entry: Entry) -> bool:
+    def acked_by_all(self, destinations: Iterable[str], entry: StoredEvent) -> bool:
         """Whether these have an event, by what was taken or looked at."""
-        return all(self._passed.get((name, entry.stream), 0) >= entry.seq for name in destinations)
+        return all(self._acked.get((name, entry.stream), 0) >= entry.seq for name in destinations)
 
 
-class NotedTopics:
+class RetainedTopicLog:
     """Changes the loop notes and the writer's thread writes."""
 
     def __init__(self) -> None:
@@ -75,8 +75,8 @@ class NotedTopics:
         """Write what was noted; raises sqlite3.Error, OSError, and then it is still noted."""
         while self._changes:
             changes = dict(self._changes)
-            outbox.remember([topic for topic, held in changes.items() if held])
-            outbox.forget([topic for topic, held in changes.items() if not held])
+            outbox.add_retained_topics([topic for topic, held in changes.items() if held])
+            outbox.remove_retained_topics([topic for topic, held in changes.items() if not held])
             for topic, held in changes.items():
                 if self._changes.get(topic) is held:
                     self._changes.pop(topic, None)

@@ -4,86 +4,86 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from drivers.observation import DataClass
-from gateway.delivery.events import Entry, Loss, Stream
-from gateway.delivery.writer.acks import Acknowledged
+from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.writer.acks import AckLog
 
 MEMORY_EVENTS = 10_000
-SLACK = 0.99
+EVICTION_SLACK = 0.99
 """When memory is full, a little is freed beyond need, so that not every event pays for it."""
 
 
-class Unwritten:
+class MemoryBuffer:
     """What waits in memory, oldest first."""
 
     def __init__(
         self,
         memory_bytes: int,
-        takers: Mapping[DataClass, tuple[str, ...]],
-        acknowledged: Acknowledged,
+        destinations_by_class: Mapping[DataClass, tuple[str, ...]],
+        acks: AckLog,
     ) -> None:
         self.size = 0
         self._memory_bytes = memory_bytes
-        self._takers = takers
-        self._acknowledged = acknowledged
-        self._events: deque[tuple[Entry, Stream]] = deque()
+        self._destinations_by_class = destinations_by_class
+        self._acks = acks
+        self._events: deque[tuple[StoredEvent, Stream]] = deque()
 
     def __len__(self) -> int:
         return len(self._events)
 
-    def __iter__(self) -> Iterator[tuple[Entry, Stream]]:
+    def __iter__(self) -> Iterator[tuple[StoredEvent, Stream]]:
         return iter(self._events)
 
-    def _full(self) -> bool:
+    def _is_full(self) -> bool:
         return self.size > self._memory_bytes or len(self._events) > MEMORY_EVENTS
 
-    def add(self, entry: Entry, stream: Stream) -> None:
+    def add(self, entry: StoredEvent, stream: Stream) -> None:
         """Keep an event."""
         self._events.append((entry, stream))
         self.size += entry.size
 
-    def bound(self, now_ns: int) -> list[Loss]:
+    def evict(self, now_ns: int) -> list[LostEvent]:
         """Free what the bound asks for: what is over, then travellers' events, oldest first, records last."""
-        if not self._full():
+        if not self._is_full():
             return []
-        losses = self.forget_delivered(now_ns)
+        losses = self.remove_delivered(now_ns)
         for data_class in (DataClass.TRAVELLER, DataClass.RECORD):
-            if not self._full():
+            if not self._is_full():
                 break
             losses += self._drop(data_class)
         return losses
 
-    def _drop(self, data_class: DataClass) -> list[Loss]:
-        dropped: list[Loss] = []
-        kept: deque[tuple[Entry, Stream]] = deque()
+    def _drop(self, data_class: DataClass) -> list[LostEvent]:
+        dropped: list[LostEvent] = []
+        kept: deque[tuple[StoredEvent, Stream]] = deque()
         left = len(self._events)
         for entry, stream in self._events:
-            full = self.size > self._memory_bytes * SLACK or left > MEMORY_EVENTS * SLACK
+            full = self.size > self._memory_bytes * EVICTION_SLACK or left > MEMORY_EVENTS * EVICTION_SLACK
             if full and stream.data_class is data_class:
                 self.size -= entry.size
                 left -= 1
-                dropped.append(Loss(entry.stream, entry.seq, "dropped"))
+                dropped.append(LostEvent(entry.stream, entry.seq, "dropped"))
             else:
                 kept.append((entry, stream))
         self._events = kept
         return dropped
 
-    def forget_delivered(self, now_ns: int) -> list[Loss]:
+    def remove_delivered(self, now_ns: int) -> list[LostEvent]:
         """Forget what everybody has, and what has expired; returns the latter."""
-        self._acknowledged.look()
-        kept: deque[tuple[Entry, Stream]] = deque()
-        expired: list[Loss] = []
+        self._acks.snapshot()
+        kept: deque[tuple[StoredEvent, Stream]] = deque()
+        expired: list[LostEvent] = []
         for entry, stream in self._events:
-            passed = self._acknowledged.by_all(self._takers[stream.data_class], entry)
+            passed = self._acks.acked_by_all(self._destinations_by_class[stream.data_class], entry)
             if passed or entry.deadline_ns <= now_ns:
                 self.size -= entry.size
                 if not passed:
-                    expired.append(Loss(entry.stream, entry.seq, "expired"))
+                    expired.append(LostEvent(entry.stream, entry.seq, "expired"))
             else:
                 kept.append((entry, stream))
         self._events = kept
         return expired
 
-    def after(self, stream: int, seq: int) -> list[Entry]:
+    def events_after(self, stream: int, seq: int) -> list[StoredEvent]:
         """What follows `seq` in a stream."""
         return [entry for entry, _ in self._events if entry.stream == stream and entry.seq > seq]
 

@@ -5,14 +5,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.delivery.events import Entry, Loss, Stream
-from gateway.delivery.outbox.database import SetAside, Trouble
+from gateway.delivery.events import LostEvent, StoredEvent, Stream
+from gateway.delivery.outbox.database import DiskTrouble, SetAsideOutbox
 from gateway.delivery.outbox.outbox import Outbox
 from gateway.delivery.outbox.reader import Page
 
 
 @dataclass(slots=True)
-class Fetch:
+class FetchPage:
     """Read a page of a stream."""
 
     stream: int
@@ -24,7 +24,7 @@ class Fetch:
 
 
 @dataclass(slots=True)
-class Call:
+class OutboxCall:
     """Run something on the outbox."""
 
     action: Callable[[Outbox], Any]
@@ -41,7 +41,7 @@ WAKE = Wake()
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class OutboxSnapshot:
     """What an outbox holds when it is opened, or when it becomes usable again."""
 
     epoch: str
@@ -51,17 +51,19 @@ class Known:
     retained: frozenset[str]
 
 
-class Audience:
+class OutboxListener:
     """Who is told, always on the event loop."""
 
-    def committed(self, entries: list[Entry], streams: list[Stream]) -> None:
+    def on_committed(self, entries: list[StoredEvent], streams: list[Stream]) -> None:
         """Events may be published; `streams` are new with them."""
 
-    def lost(self, losses: list[Loss]) -> None:
+    def on_lost(self, losses: list[LostEvent]) -> None:
         """Events will not be delivered."""
 
-    def opened(self, known: Known, aside: SetAside | None, because: str | None) -> None:
+    def on_opened(
+        self, snapshot: OutboxSnapshot, set_aside: SetAsideOutbox | None, new_epoch_reason: str | None
+    ) -> None:
         """The outbox is usable."""
 
-    def in_trouble(self, trouble: Trouble | None, epoch: str) -> None:
+    def on_disk_trouble(self, trouble: DiskTrouble | None, epoch: str) -> None:
         """The disk does not take what we write, or takes it again."""

@@ -21,80 +21,80 @@ import structlog
 
 from drivers.observation import DataClass
 from gateway.audit.hash_chain import Sign
-from gateway.common.clock import TimeSource, moment
+from gateway.common.clock import TimeSource, current_moment
 from gateway.contract.envelope import Moment
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.events import Entry, Loss, Submission
-from gateway.delivery.outbox.database import Lock, Trouble, trouble_of
+from gateway.delivery.events import LostEvent, PendingEvent, StoredEvent
+from gateway.delivery.outbox.database import DiskTrouble, OutboxLock, classify_error
 from gateway.delivery.outbox.encryption import MasterKey
 from gateway.delivery.outbox.outbox import Outbox, Progress
 from gateway.delivery.outbox.reader import Page
 from gateway.delivery.outbox.recovery import open_outbox
-from gateway.delivery.outbox.sequence import Ledger, new_epoch, unspelled
+from gateway.delivery.outbox.sequence import SequenceAllocator, new_epoch, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
-from gateway.delivery.writer.acks import Acknowledged, NotedTopics
-from gateway.delivery.writer.memory_buffer import Unwritten
-from gateway.delivery.writer.messages import Audience, Call, Fetch, Known, Wake
+from gateway.delivery.writer.acks import AckLog, RetainedTopicLog
+from gateway.delivery.writer.memory_buffer import MemoryBuffer
+from gateway.delivery.writer.messages import FetchPage, OutboxCall, OutboxListener, OutboxSnapshot, Wake
 
 log = structlog.get_logger()
 
-Order = Submission | Fetch | Call | Wake | None
+WriterRequest = PendingEvent | FetchPage | OutboxCall | Wake | None
 """What the thread is given to do; None: commit what came before, and end."""
 
-IDLE_S = 0.25
+MAX_ACK_DELAY_S = 0.25
 """Longest time that an acknowledgement waits for a commit to travel with."""
-QUIET_S = 1.0
+MAX_IDLE_WAIT_S = 1.0
 """Longest sleep when there is nothing to write; expiry, recovery and the watchdog's beat need no more."""
-TRAVEL_S = 0.2
+MIN_ACK_AGE_S = 0.2
 """Acknowledgements younger than this do not weigh a commit down: about five pages instead of two."""
 DAY_NS = 86_400_000_000_000
 
 
-class GroupCommit:
+class WriterThread:
     """Owns outbox and ledger. Everything here runs in the writer's thread, `taken` and `beat` may be read."""
 
     def __init__(
         self,
         settings: OutboxSettings,
         topics: SiteTopics,
-        takers: Mapping[DataClass, tuple[str, ...]],
+        destinations_by_class: Mapping[DataClass, tuple[str, ...]],
         keys: tuple[MasterKey, MasterKey | None],
         time_source: TimeSource,
-        audience: Audience,
-        orders: queue.SimpleQueue[Order],
-        acknowledged: Acknowledged,
-        noted_topics: NotedTopics,
-        unwritten: Unwritten,
+        listener: OutboxListener,
+        requests: queue.SimpleQueue[WriterRequest],
+        acks: AckLog,
+        noted_topics: RetainedTopicLog,
+        memory_buffer: MemoryBuffer,
         sign: Sign | None = None,
     ) -> None:
-        self.beat = time.monotonic()
-        self.taken = 0
+        self.heartbeat = time.monotonic()
+        self.dequeued_bytes = 0
         """Bytes of events taken from the queue so far."""
         self._settings = settings
         self._topics = topics
-        self._takers = takers
+        self._destinations_by_class = destinations_by_class
         self._keys = keys
         self._time = time_source
-        self._audience = audience
+        self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._queue = orders
-        self._acknowledged = acknowledged
+        self._queue = requests
+        self._acks = acks
         self._noted_topics = noted_topics
-        self._unwritten = unwritten
+        self._memory_buffer = memory_buffer
         self._lifetimes = {
             c: int((settings.record if c is DataClass.RECORD else settings.traveller).expires_s * 1e9)
             for c in DataClass
         }
-        self._lock: Lock | None = None
+        self._lock: OutboxLock | None = None
         self._outbox: Outbox | None = None
         self._sign = sign
-        self._ledger = Ledger(topics, new_epoch(), sign=sign)
-        self._trouble: Trouble | None = None
+        self._sequence = SequenceAllocator(topics, new_epoch(), sign=sign)
+        self._disk_trouble: DiskTrouble | None = None
         self._retry_at = 0.0
         self._sweep_at = 0.0
         self._key_made_ns = 0
         # Asking the kernel costs as much as numbering an event; a second's delay costs nothing.
-        self._standing = time_source.standing()
+        self._clock_status = time_source.clock_status()
         self._stopping = False
 
     def run(self) -> None:
@@ -102,36 +102,38 @@ class GroupCommit:
         try:
             self._open(first=True)
         except Exception as error:  # noqa: BLE001 - start() raises it
-            self._refuse(error)
+            self._fail_requests(error)
             return
         while not self._stopping:
             try:
-                self._turn()
+                self._process_group()
             except Exception:
                 # Whatever it is, the next event deserves a try; what was in hand is counted by its gap.
                 log.exception("writer_failed")
                 time.sleep(0.05)
         self._close()
 
-    def _refuse(self, error: Exception) -> None:
+    def _fail_requests(self, error: Exception) -> None:
         while (item := self._queue.get()) is not None:
-            if isinstance(item, Call) and item.future.set_running_or_notify_cancel():
+            if isinstance(item, OutboxCall) and item.future.set_running_or_notify_cancel():
                 item.future.set_exception(error)
         self._close()
 
-    def _turn(self) -> None:
+    def _process_group(self) -> None:
         """One group: wait, take what is there, commit, hand on."""
-        self.beat = time.monotonic()
+        self.heartbeat = time.monotonic()
         try:
-            item = self._queue.get(timeout=IDLE_S if self._acknowledged or self._noted_topics else QUIET_S)
+            item = self._queue.get(
+                timeout=MAX_ACK_DELAY_S if self._acks or self._noted_topics else MAX_IDLE_WAIT_S
+            )
         except queue.Empty:
-            self._idle()
+            self._housekeeping()
             return
-        group: list[Submission] = []
-        others: list[Fetch | Call] = []
+        group: list[PendingEvent] = []
+        others: list[FetchPage | OutboxCall] = []
         limit = self._settings.group_events
         while True:
-            if isinstance(item, Submission):
+            if isinstance(item, PendingEvent):
                 group.append(item)
             elif item is None:
                 self._stopping = True
@@ -141,51 +143,53 @@ class GroupCommit:
                 break
             item = self._queue.get()
         if group:
-            self.taken += sum(submission.size for submission in group)
+            self.dequeued_bytes += sum(submission.size for submission in group)
             self._commit(group)
         for other in others:
-            if isinstance(other, Fetch):
-                self._serve(other)
+            if isinstance(other, FetchPage):
+                self._serve_fetch(other)
             else:
-                self._answer(other)
+                self._serve_call(other)
         now = time.monotonic()
         if now >= self._sweep_at or self._retry_due(now):
-            self._idle()
+            self._housekeeping()
 
-    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
+    def _call_in_loop(self, callback: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
             self._loop.call_soon_threadsafe(callback, *arguments)
 
-    def _tell_lost(self, losses: list[Loss]) -> None:
+    def _report_lost(self, losses: list[LostEvent]) -> None:
         if losses:
-            self._post(self._audience.lost, losses)
+            self._call_in_loop(self._listener.on_lost, losses)
 
-    def _commit(self, group: list[Submission]) -> None:
+    def _commit(self, group: list[PendingEvent]) -> None:
         time_source = self._time
-        now = Moment(time_source.unix_ns(), time_source.boot_id, time_source.boot_ns(), self._standing)
+        now = Moment(time_source.unix_ns(), time_source.boot_id, time_source.boot_ns(), self._clock_status)
         outbox = self._outbox
-        if outbox is None or self._trouble:
-            self._keep_in_memory(self._number(group, now))
+        if outbox is None or self._disk_trouble:
+            self._buffer(self._to_stored_events(group, now))
             return
-        entries = self._number(group, now)
-        counters = [counter for counter in self._ledger.counters if not counter.stored]
-        progress = self._acknowledged.take(TRAVEL_S)
+        entries = self._to_stored_events(group, now)
+        counters = [counter for counter in self._sequence.counters if not counter.is_stored]
+        progress = self._acks.take(MIN_ACK_AGE_S)
         try:
-            losses = outbox.store(entries, counters, progress, self._ledger.epoch)
+            losses = outbox.store(entries, counters, progress, self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
-            self._enter_trouble(error, progress)
+            self._on_write_failed(error, progress)
             # The numbers they had are given up with the epoch; the ids stay, so should the failed commit
             # come back to life in a recovery, consumers recognise the events.
-            self._keep_in_memory(self._number(group, now, [entry.event_id for entry in entries]))
+            self._buffer(self._to_stored_events(group, now, [entry.event_id for entry in entries]))
             return
         for counter in counters:
-            counter.stored = True
-        self._post(self._audience.committed, entries, [counter.stream for counter in counters])
-        self._tell_lost(losses)
-        outbox.note_newest()
+            counter.is_stored = True
+        self._call_in_loop(self._listener.on_committed, entries, [counter.stream for counter in counters])
+        self._report_lost(losses)
+        outbox.write_newest_id()
 
-    def _number(self, group: list[Submission], now: Moment, ids: list[str] | None = None) -> list[Entry]:
-        number, lifetimes = self._ledger.number, self._lifetimes
+    def _to_stored_events(
+        self, group: list[PendingEvent], now: Moment, ids: list[str] | None = None
+    ) -> list[StoredEvent]:
+        number, lifetimes = self._sequence.to_stored_event, self._lifetimes
         return [
             number(
                 submission,
@@ -200,31 +204,31 @@ class GroupCommit:
 
     # The disk is in trouble
 
-    def _enter_trouble(self, error: sqlite3.Error | OSError, progress: Progress) -> None:
-        trouble = trouble_of(error, self._settings.directory)
-        self._acknowledged.give_back(progress)
+    def _on_write_failed(self, error: sqlite3.Error | OSError, progress: Progress) -> None:
+        trouble = classify_error(error, self._settings.directory)
+        self._acks.put_back(progress)
         self._retry_at = time.monotonic() + self._settings.retry_s
         if trouble == "outbox_corrupt" and self._outbox is not None:
-            self._let_go()
-        if self._trouble is None:
-            self._ledger.begin_epoch()
-        if trouble != self._trouble:
-            self._trouble = trouble
+            self._close_for_reopen()
+        if self._disk_trouble is None:
+            self._sequence.start_epoch()
+        if trouble != self._disk_trouble:
+            self._disk_trouble = trouble
             log.error("outbox_in_trouble", trouble=trouble, error=type(error).__name__)
-            self._post(self._audience.in_trouble, trouble, self._ledger.epoch)
+            self._call_in_loop(self._listener.on_disk_trouble, trouble, self._sequence.epoch)
 
-    def _keep_in_memory(self, numbered: list[Entry]) -> None:
+    def _buffer(self, numbered: list[StoredEvent]) -> None:
         """Hand events on that the disk would not take, and keep them within a bound until it does."""
-        streams = {counter.stream.number: counter for counter in self._ledger.counters}
-        entries = [replace(entry, durable=False) for entry in numbered]
+        streams = {counter.stream.number: counter for counter in self._sequence.counters}
+        entries = [replace(entry, is_durable=False) for entry in numbered]
         for entry in entries:
-            self._unwritten.add(entry, streams[entry.stream].stream)
-        new = [counter.stream for counter in streams.values() if not counter.stored]
-        self._post(self._audience.committed, entries, new)
-        self._tell_lost(self._unwritten.bound(self._time.boot_ns()))
+            self._memory_buffer.add(entry, streams[entry.stream].stream)
+        new = [counter.stream for counter in streams.values() if not counter.is_stored]
+        self._call_in_loop(self._listener.on_committed, entries, new)
+        self._report_lost(self._memory_buffer.evict(self._time.boot_ns()))
 
     def _retry_due(self, now: float) -> bool:
-        return self._trouble is not None and now >= self._retry_at
+        return self._disk_trouble is not None and now >= self._retry_at
 
     def _recover(self) -> None:
         """Try to write what waits in memory; trouble ends when the disk takes it."""
@@ -236,26 +240,26 @@ class GroupCommit:
             if outbox is None:
                 return
             # On a full disk, what can be deleted makes room for what must be written.
-            progress = self._acknowledged.take()
+            progress = self._acks.take()
             try:
                 outbox.advance(progress)
             except BaseException:
-                self._acknowledged.give_back(progress)
+                self._acks.put_back(progress)
                 raise
-            self._tell_lost(self._unwritten.forget_delivered(self._time.boot_ns()))
-            counters, entries = self._ledger.counters, [entry for entry, _ in self._unwritten]
-            losses = outbox.store(entries, counters, self._acknowledged.take(), self._ledger.epoch)
+            self._report_lost(self._memory_buffer.remove_delivered(self._time.boot_ns()))
+            counters, entries = self._sequence.counters, [entry for entry, _ in self._memory_buffer]
+            losses = outbox.store(entries, counters, self._acks.take(), self._sequence.epoch)
         except (sqlite3.Error, OSError) as error:
-            self._enter_trouble(error, {})
+            self._on_write_failed(error, {})
             return
         for counter in counters:
-            counter.stored = True
-        self._unwritten.clear()
-        self._trouble = None
+            counter.is_stored = True
+        self._memory_buffer.clear()
+        self._disk_trouble = None
         log.info("outbox_recovered")
-        outbox.note_newest()
-        self._post(self._audience.in_trouble, None, self._ledger.epoch)
-        self._tell_lost(losses)
+        outbox.write_newest_id()
+        self._call_in_loop(self._listener.on_disk_trouble, None, self._sequence.epoch)
+        self._report_lost(losses)
 
     # Opening and closing
 
@@ -263,30 +267,34 @@ class GroupCommit:
         settings = self._settings
         try:
             settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = self._lock or Lock(settings.directory)
-            now = moment(self._time)
-            opening = open_outbox(settings, self._topics, self._takers, self._keys, now)
+            self._lock = self._lock or OutboxLock(settings.directory)
+            now = current_moment(self._time)
+            opening = open_outbox(settings, self._topics, self._destinations_by_class, self._keys, now)
         except (sqlite3.Error, OSError) as error:
             if first:
                 # Streams we now number in memory must not meet those of the file, once it opens.
                 after = 2**21 + time.time_ns() % 2**21
-                self._ledger = Ledger(self._topics, new_epoch(), after_stream=after, sign=self._sign)
-            self._enter_trouble(error, {})
+                self._sequence = SequenceAllocator(
+                    self._topics, new_epoch(), after_stream=after, sign=self._sign
+                )
+            self._on_write_failed(error, {})
             return
         outbox = self._outbox = opening.outbox
         self._key_made_ns = now.boot_ns
         if first:
-            self._ledger = Ledger(self._topics, outbox.epoch, sign=self._sign)
-        self._ledger.adopt(outbox.counters(), _number_of(outbox.last_id))
-        known = Known(
-            epoch=self._ledger.epoch,
-            streams=tuple((level.stream, level.passed, level.stored) for level in outbox.levels.values()),
+            self._sequence = SequenceAllocator(self._topics, outbox.epoch, sign=self._sign)
+        self._sequence.load_streams(outbox.counters(), _id_to_int(outbox.last_id))
+        known = OutboxSnapshot(
+            epoch=self._sequence.epoch,
+            streams=tuple(
+                (level.stream, level.acked_by_all, level.stored_events) for level in outbox.positions.values()
+            ),
             cursors=dict(outbox.cursors),
             retained=frozenset(outbox.retained()),
         )
-        self._post(self._audience.opened, known, opening.aside, opening.new_epoch_because)
+        self._call_in_loop(self._listener.on_opened, known, opening.set_aside, opening.new_epoch_reason)
 
-    def _let_go(self) -> None:
+    def _close_for_reopen(self) -> None:
         """Close a file that must be opened anew, which sets it aside if it is damaged."""
         outbox, self._outbox = self._outbox, None
         if outbox is not None:
@@ -295,34 +303,34 @@ class GroupCommit:
 
     def _close(self) -> None:
         outbox = self._outbox
-        if outbox is not None and not self._trouble:
+        if outbox is not None and not self._disk_trouble:
             try:
                 self._noted_topics.write(outbox)
-                outbox.advance(self._acknowledged.take())
-                outbox.shred()
+                outbox.advance(self._acks.take())
+                outbox.delete_unused_keys()
             except (sqlite3.Error, OSError):
                 log.warning("outbox_close_failed")
-        elif self._trouble:
+        elif self._disk_trouble:
             self._recover()
-            if self._unwritten:
-                log.error("events_lost_at_stop", events=len(self._unwritten))
-        self._let_go()
+            if self._memory_buffer:
+                log.error("events_lost_at_stop", events=len(self._memory_buffer))
+        self._close_for_reopen()
         if self._lock is not None:
             self._lock.release()
 
     # Between groups
 
-    def _idle(self) -> None:
+    def _housekeeping(self) -> None:
         """Housekeeping: acknowledgements, expiry, recovery, keys. Reads at most once a second."""
         now = time.monotonic()
-        if self._trouble:
+        if self._disk_trouble:
             if self._retry_due(now):
                 self._recover()
             return
         outbox = self._outbox
         if outbox is None:
             return
-        progress = self._acknowledged.take(IDLE_S * 0.8)
+        progress = self._acks.take(MAX_ACK_DELAY_S * 0.8)
         try:
             if progress:
                 outbox.advance(progress)
@@ -330,47 +338,51 @@ class GroupCommit:
             if now < self._sweep_at:
                 return
             self._sweep_at = now + 1.0
-            present = moment(self._time)
-            self._standing = present.clock
-            losses = outbox.sweep(present)
-            self._tell_lost(losses)
+            present = current_moment(self._time)
+            self._clock_status = present.clock
+            losses = outbox.delete_expired(present)
+            self._report_lost(losses)
             if len(losses) >= 500:
                 self._sweep_at = now
-            if present.boot_ns - self._key_made_ns >= DAY_NS or outbox.keys.worn:
+            if present.boot_ns - self._key_made_ns >= DAY_NS or outbox.keys.is_exhausted:
                 self._key_made_ns = present.boot_ns
-                outbox.renew_key(self._keys[0], f"{present.unix_ns // DAY_NS}")
+                outbox.rotate_data_key(self._keys[0], f"{present.unix_ns // DAY_NS}")
             if self._queue.empty():
-                outbox.shred()
+                outbox.delete_unused_keys()
                 outbox.checkpoint()
         except (sqlite3.Error, OSError) as error:
-            self._enter_trouble(error, progress)
+            self._on_write_failed(error, progress)
 
-    def _serve(self, fetch: Fetch) -> None:
+    def _serve_fetch(self, fetch: FetchPage) -> None:
         page: Page | None = None
-        waiting = self._unwritten.after(fetch.stream, fetch.after)
-        if waiting or any(c.stream.number == fetch.stream and not c.stored for c in self._ledger.counters):
-            page = self._page_of_memory(fetch, waiting)
+        waiting = self._memory_buffer.events_after(fetch.stream, fetch.after)
+        if waiting or any(
+            c.stream.number == fetch.stream and not c.is_stored for c in self._sequence.counters
+        ):
+            page = self._page_from_memory(fetch, waiting)
         elif self._outbox is not None:
             try:
                 page, losses = self._outbox.fetch(fetch.stream, fetch.after, fetch.limit, fetch.max_bytes)
-                self._tell_lost(losses)
+                self._report_lost(losses)
             except (sqlite3.Error, OSError) as error:
-                self._enter_trouble(error, {})
-        self._post(fetch.reply, page)
+                self._on_write_failed(error, {})
+        self._call_in_loop(fetch.reply, page)
 
-    def _page_of_memory(self, fetch: Fetch, waiting: list[Entry]) -> Page:
+    def _page_from_memory(self, fetch: FetchPage, waiting: list[StoredEvent]) -> Page:
         taken = waiting[: fetch.limit]
         if len(taken) < len(waiting):
             return Page(taken, taken[-1].seq)
-        last = max((c.last_seq for c in self._ledger.counters if c.stream.number == fetch.stream), default=0)
+        last = max(
+            (c.last_seq for c in self._sequence.counters if c.stream.number == fetch.stream), default=0
+        )
         return Page(taken, max(last, fetch.after))
 
-    def rewrap(self, outbox: Outbox, new: MasterKey) -> None:
+    def rotate_master_key(self, outbox: Outbox, new: MasterKey) -> None:
         """Wrap every data key with a new master key, and use that from now on; the action of a `Call`."""
-        outbox.rotate(self._keys[0], new)
+        outbox.rewrap_keys(self._keys[0], new)
         self._keys = new, None
 
-    def _answer(self, call: Call) -> None:
+    def _serve_call(self, call: OutboxCall) -> None:
         if not call.future.set_running_or_notify_cancel():
             return
         try:
@@ -385,5 +397,5 @@ class GroupCommit:
             call.future.set_exception(error)
 
 
-def _number_of(event_id: str) -> int:
-    return unspelled(event_id) if event_id else 0
+def _id_to_int(event_id: str) -> int:
+    return parse_uuid7(event_id) if event_id else 0

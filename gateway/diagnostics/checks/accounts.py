@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.diagnostics.checks.daemon import gateway_pid
-from gateway.diagnostics.host import Surroundings, text
+from gateway.diagnostics.host import HostView, read_text
 
 SERVICE = "borderpost"
 """The account that the package makes."""
@@ -23,13 +23,13 @@ class Account:
     name: str
     uid: int
     groups: frozenset[int]
-    overrides: bool
+    bypasses_permissions: bool
     """Whether permissions do not hold for it (CAP_DAC_OVERRIDE): not even root has that in every service."""
 
-    def may(self, file: Path, *, write: bool = False) -> bool:
+    def can_open(self, file: Path, *, write: bool = False) -> bool:
         """Whether it may open a file for reading, or for both; raises OSError where there is no such file."""
         status = file.stat()
-        if self.overrides:
+        if self.bypasses_permissions:
             return True
         if self.uid == os.geteuid() != 0:  # the kernel also knows of access control lists
             return os.access(file, os.R_OK | (os.W_OK if write else 0), effective_ids=True)
@@ -51,15 +51,15 @@ class Account:
         return group_name(status.st_gid)
 
 
-def gateway_account(state_dir: Path, around: Surroundings) -> Account:
+def gateway_account(state_dir: Path, host: HostView) -> Account:
     """Whoever runs the gateway on that folder, or else owns the folder, or else is meant to, or else we."""
     with contextlib.suppress(OSError):
-        pid = gateway_pid(state_dir, around)
-        if pid is not None and (account := _of_process(around.proc / str(pid))) is not None:
+        pid = gateway_pid(state_dir, host)
+        if pid is not None and (account := _account_of_process(host.proc / str(pid))) is not None:
             return account
-        return _of_user(state_dir.stat().st_uid)
+        return _account_of_user(state_dir.stat().st_uid)
     try:
-        return _of_user(pwd.getpwnam(SERVICE).pw_uid)
+        return _account_of_user(pwd.getpwnam(SERVICE).pw_uid)
     except KeyError:
         return Account(
             user_name(os.geteuid()),
@@ -69,9 +69,11 @@ def gateway_account(state_dir: Path, around: Surroundings) -> Account:
         )
 
 
-def _of_process(process: Path) -> Account | None:
+def _account_of_process(process: Path) -> Account | None:
     """What a process may: a service can have groups that its user's entry knows nothing of."""
-    status = dict(line.split(":", 1) for line in (text(process / "status") or "").splitlines() if ":" in line)
+    status = dict(
+        line.split(":", 1) for line in (read_text(process / "status") or "").splitlines() if ":" in line
+    )
     try:
         uid = int(status["Uid"].split()[1])
         gids = [int(status["Gid"].split()[1]), *map(int, status["Groups"].split())]
@@ -81,7 +83,7 @@ def _of_process(process: Path) -> Account | None:
     return Account(user_name(uid), uid, frozenset(gids), bool(capabilities >> CAP_DAC_OVERRIDE & 1))
 
 
-def _of_user(uid: int) -> Account:
+def _account_of_user(uid: int) -> Account:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-Kind = Literal["node", "usb", "network", "smartcard"]
+AddressKind = Literal["node", "usb", "network", "smartcard"]
 NETWORK = ("tcp", "http", "https", "rtsp", "rtsps", "usbip")
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "tcp": 502, "usbip": 3240}
 
@@ -16,7 +16,7 @@ PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "tcp": 502, "usbip
 class Address:
     """One place that a device is looked for at."""
 
-    kind: Kind
+    kind: AddressKind
     key: str
     """The setting that names it, as `board.port`."""
     text: str
@@ -35,13 +35,13 @@ class Address:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def addresses(settings: BaseModel, at: str = "") -> Iterator[Address]:
+def find_addresses(settings: BaseModel, at: str = "") -> Iterator[Address]:
     """Every address in a device's settings, however deep."""
     for name in type(settings).model_fields:
         key = f"{at}{name}"
         match getattr(settings, name):
             case BaseModel() as inner:
-                yield from addresses(inner, f"{key}.")
+                yield from find_addresses(inner, f"{key}.")
             case str(text):
                 yield from _address(name, key, text, smartcard=at.endswith("chip."))
 

@@ -6,17 +6,17 @@ from pathlib import Path
 from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.audit.verify import verify
-from gateway.diagnostics.findings import found, well
+from gateway.diagnostics.findings import make_finding, make_ok_finding
 
 
-def look_at_audit(config: Path, state_dir: Path) -> Iterator[Finding]:
+def check_audit(config: Path, state_dir: Path) -> Iterator[Finding]:
     """Look at every line; signatures are for who has the public key, at another desk."""
     try:
         verdict = verify(state_dir)
     except OSError:  # whether the state folder can be used is found elsewhere
         return
-    if (wrong := verdict.wrong) is not None:
-        yield found(
+    if (wrong := verdict.tampering) is not None:
+        yield make_finding(
             "audit_wrong",
             "error",
             "audit",
@@ -26,4 +26,4 @@ def look_at_audit(config: Path, state_dir: Path) -> Iterator[Finding]:
             f"borderpost audit verify {config} --key signing.pub",
         )
     elif verdict.lines:
-        yield well("audit", "audit", f"All {verdict.lines} lines of the audit fit each other.")
+        yield make_ok_finding("audit", "audit", f"All {verdict.lines} lines of the audit fit each other.")

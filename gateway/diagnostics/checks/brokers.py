@@ -14,21 +14,21 @@ from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import Post
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.mqtt.connect import tls_context, why
+from gateway.delivery.mqtt.connect import describe_connect_error, tls_context
 from gateway.delivery.settings import BrokerSettings
 from gateway.delivery_config import delivery_settings
-from gateway.diagnostics.checks.certificates import issued_from, lifetime
-from gateway.diagnostics.findings import found, well
+from gateway.diagnostics.checks.certificates import certificate_from_der, check_lifetime
+from gateway.diagnostics.findings import make_finding, make_ok_finding
 
 ANSWER_S = 3.0
 
 
-def look_at_brokers(post: Post, now: datetime) -> Iterator[Finding]:
+def check_brokers(post: Post, now: datetime) -> Iterator[Finding]:
     """Try every destination, as the gateway would come to it but under another client identifier."""
     try:
         destinations = delivery_settings(post).destinations
     except OSError as error:
-        yield found(
+        yield make_finding(
             "password_unusable",
             "error",
             "local",
@@ -38,13 +38,15 @@ def look_at_brokers(post: Post, now: datetime) -> Iterator[Finding]:
         )
         return
     gateway = post.gateway
-    nobodys = SiteTopics(gateway.site, gateway.name, gateway.topic_root).nobodys
+    nobodys = SiteTopics(gateway.site, gateway.name, gateway.topic_root).acl_probe
     for destination in destinations:
         asks = gateway.profile == "production" and destination.name == "local"
-        yield from _look(destination.name, destination.broker, now, nobodys if asks else None)
+        yield from _check_broker(destination.name, destination.broker, now, nobodys if asks else None)
 
 
-def _look(name: str, broker: BrokerSettings, now: datetime, nobodys: str | None) -> Iterator[Finding]:
+def _check_broker(
+    name: str, broker: BrokerSettings, now: datetime, probe_topic: str | None
+) -> Iterator[Finding]:
     """`nobodys`: a topic that no access list lets anybody write; None where that is not asked."""
     table = "broker" if name == "local" else name
     try:
@@ -54,9 +56,9 @@ def _look(name: str, broker: BrokerSettings, now: datetime, nobodys: str | None)
                 with tls_context(broker.tls).wrap_socket(plain, server_hostname=broker.host) as secure:
                     shown = secure.getpeercert(binary_form=True)
                 if shown is not None:
-                    yield lifetime(
+                    yield check_lifetime(
                         f"the certificate that the broker of [{table}] shows",
-                        issued_from(shown),
+                        certificate_from_der(shown),
                         now,
                         f"Have whoever runs {broker.host} renew it.",
                     )
@@ -64,11 +66,11 @@ def _look(name: str, broker: BrokerSettings, now: datetime, nobodys: str | None)
         yield _no_tls(name, table, broker, error)
         return
     except OSError as error:
-        yield _unreachable(name, table, broker, why(error))
+        yield _unreachable(name, table, broker, describe_connect_error(error))
         return
-    refused, wrote = _refused(broker, nobodys)
+    refused, wrote = _refused(broker, probe_topic)
     if refused is None and wrote:
-        yield found(
+        yield make_finding(
             "broker_open",
             "error",
             name,
@@ -77,9 +79,9 @@ def _look(name: str, broker: BrokerSettings, now: datetime, nobodys: str | None)
             "Run Mosquitto with the access list that `borderpost trust` makes: config/mosquitto/README.md",
         )
     elif refused is None:
-        yield well("broker_refuses", name, f"The broker of [{table}] lets this gateway in.")
+        yield make_ok_finding("broker_refuses", name, f"The broker of [{table}] lets this gateway in.")
     else:
-        yield found(
+        yield make_finding(
             "broker_refuses",
             "error",
             name,
@@ -92,7 +94,7 @@ def _look(name: str, broker: BrokerSettings, now: datetime, nobodys: str | None)
 
 def _unreachable(name: str, table: str, broker: BrokerSettings, reason: str) -> Finding:
     local = name == "local"
-    return found(
+    return make_finding(
         "broker_unreachable",
         "error" if local else "warning",
         name,
@@ -105,9 +107,9 @@ def _unreachable(name: str, table: str, broker: BrokerSettings, reason: str) -> 
 
 
 def _no_tls(name: str, table: str, broker: BrokerSettings, error: ssl.SSLError) -> Finding:
-    reason = why(error)
+    reason = describe_connect_error(error)
     expired = isinstance(error, ssl.SSLCertVerificationError) and "expired" in error.verify_message
-    return found(
+    return make_finding(
         "broker_untrusted",
         "error",
         name,
@@ -119,7 +121,7 @@ def _no_tls(name: str, table: str, broker: BrokerSettings, error: ssl.SSLError) 
     )
 
 
-def _refused(broker: BrokerSettings, nobodys: str | None) -> tuple[str | None, bool]:
+def _refused(broker: BrokerSettings, probe_topic: str | None) -> tuple[str | None, bool]:
     """Why a broker does not take our CONNECT, None when it does; and whether it let us write `nobodys`."""
     answer: list[str | None] = []
     codes: list[ReasonCode] = []
@@ -149,11 +151,11 @@ def _refused(broker: BrokerSettings, nobodys: str | None) -> tuple[str | None, b
         client.loop_start()
         if not answered.wait(ANSWER_S):
             return "it hangs up, or does not answer", False
-        if nobodys is not None and answer[0] is None:
-            client.publish(nobodys, b"", qos=1)
+        if probe_topic is not None and answer[0] is None:
+            client.publish(probe_topic, b"", qos=1)
             written.wait(ANSWER_S)
     except (OSError, ValueError) as error:
-        return why(error), False
+        return describe_connect_error(error), False
     finally:
         client.disconnect()
         client.loop_stop()

@@ -15,82 +15,88 @@ from cryptography.hazmat.primitives.serialization import (
 from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import Post
-from gateway.diagnostics.findings import Severity, found, well
+from gateway.diagnostics.findings import Severity, make_finding, make_ok_finding
 from gateway.pki.keys import private_key
-from gateway.pki.verify import claims_to_be_by, issued_by, read_certificates
+from gateway.pki.verify import has_issuer, is_issued_by, read_certificates
 
-AHEAD: tuple[tuple[int, Severity], ...] = ((7, "error"), (30, "warning"), (60, "notice"))
+EXPIRY_WARNINGS: tuple[tuple[int, Severity], ...] = ((7, "error"), (30, "warning"), (60, "notice"))
 """From so many days before the end on, it is so bad."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class CertificateUse:
     """A file with certificates, and what it is for."""
 
-    what: str
+    purpose: str
     file: Path
     key_file: Path | None = None
     authority: Path | None = None
     """Whom the post trusts there: a certificate that says to be by one of those has to be."""
-    taken_over: str = "sudo systemctl reload borderpost"
+    reload_command: str = "sudo systemctl reload borderpost"
     """How the gateway is made to read it anew."""
 
 
-def certificates_of(post: Post) -> Iterator[Named]:
+def certificate_uses(post: Post) -> Iterator[CertificateUse]:
     """Every file with certificates that a post names."""
     for name, destination in (("broker", post.broker), ("hq", post.hq)):
         tls = destination.tls if destination is not None else None
         if tls is None:
             continue
         if tls.ca_file is not None:
-            yield Named(f"the authority of [{name}]", tls.ca_file)
+            yield CertificateUse(f"the authority of [{name}]", tls.ca_file)
         if tls.cert_file is not None:
-            yield Named(f"the gateway's certificate for [{name}]", tls.cert_file, tls.key_file, tls.ca_file)
+            yield CertificateUse(
+                f"the gateway's certificate for [{name}]", tls.cert_file, tls.key_file, tls.ca_file
+            )
     if (shown := post.console.tls) is not None:
         restart = "sudo systemctl restart borderpost"
-        yield Named("the console's certificate", shown.cert_file, shown.key_file, taken_over=restart)
+        yield CertificateUse(
+            "the console's certificate", shown.cert_file, shown.key_file, reload_command=restart
+        )
 
 
-def look_at_certificates(post: Post, now: datetime) -> Iterator[Finding]:
+def check_certificates(post: Post, now: datetime) -> Iterator[Finding]:
     """Look at every file with certificates."""
-    for named in certificates_of(post):
-        yield from _look(named, now)
+    for named in certificate_uses(post):
+        yield from _check_file(named, now)
 
 
-def _look(named: Named, now: datetime) -> Iterator[Finding]:
+def _check_file(use: CertificateUse, now: datetime) -> Iterator[Finding]:
     try:
-        certificates = read_certificates(named.file)
+        certificates = read_certificates(use.file)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no PEM certificate"
-        yield _unusable(named, named.file, why)
+        yield _unusable(use, use.file, why)
         return
     # Of several authorities one that is in force is enough.
-    yield lifetime(named.what, max(certificates, key=lambda it: it.not_valid_after_utc), now, _replace(named))
-    if named.authority is not None:
-        yield from _genuine(named, certificates[0], named.authority)
-    if named.key_file is not None:
-        yield from _key(named, named.key_file, certificates[0])
+    yield check_lifetime(
+        use.purpose, max(certificates, key=lambda it: it.not_valid_after_utc), now, _replace(use)
+    )
+    if use.authority is not None:
+        yield from _check_issuer(use, certificates[0], use.authority)
+    if use.key_file is not None:
+        yield from _check_key(use, use.key_file, certificates[0])
 
 
-def _genuine(named: Named, certificate: x509.Certificate, authority: Path) -> Iterator[Finding]:
+def _check_issuer(use: CertificateUse, certificate: x509.Certificate, authority: Path) -> Iterator[Finding]:
     """A broker may know its clients by another authority than its own; that one is not here to be asked."""
     try:
         trusted = read_certificates(authority)
     except (OSError, ValueError):
         return  # a finding of its own
-    alleged = [issuer for issuer in trusted if claims_to_be_by(certificate, issuer)]
-    if alleged and not any(issued_by(certificate, issuer) for issuer in alleged):
-        yield found(
+    alleged = [issuer for issuer in trusted if has_issuer(certificate, issuer)]
+    if alleged and not any(is_issued_by(certificate, issuer) for issuer in alleged):
+        yield make_finding(
             "certificate_forged",
             "error",
             "certificates",
-            f"{named.file}, {named.what}, was changed: the signature of its authority does not fit.",
+            f"{use.file}, {use.purpose}, was changed: the signature of its authority does not fit.",
             Action.CALL,
-            f"Find out who was at that file. {_replace(named)}",
+            f"Find out who was at that file. {_replace(use)}",
         )
 
 
-def _key(named: Named, file: Path, certificate: x509.Certificate) -> Iterator[Finding]:
+def _check_key(use: CertificateUse, file: Path, certificate: x509.Certificate) -> Iterator[Finding]:
     try:
         key = private_key(file.read_bytes())
     except (OSError, ValueError, TypeError) as error:
@@ -99,39 +105,39 @@ def _key(named: Named, file: Path, certificate: x509.Certificate) -> Iterator[Fi
             if isinstance(error, OSError) and error.strerror
             else "it is no key without a password"
         )
-        yield _unusable(named, file, why)
+        yield _unusable(use, file, why)
         return
     ours, theirs = (
         it.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         for it in (key.public_key(), certificate.public_key())
     )
     if ours != theirs:
-        yield found(
+        yield make_finding(
             "key_mismatch",
             "error",
             "certificates",
-            f"The key in {file} does not belong to {named.what}, {named.file}.",
+            f"The key in {file} does not belong to {use.purpose}, {use.file}.",
             Action.CONFIGURE,
-            f"Put the key beside it that it was issued for, then: {named.taken_over}",
+            f"Put the key beside it that it was issued for, then: {use.reload_command}",
         )
 
 
-def lifetime(what: str, certificate: x509.Certificate, now: datetime, how: str) -> Finding:
+def check_lifetime(subject: str, certificate: x509.Certificate, now: datetime, how: str) -> Finding:
     """How much longer a certificate is in force."""
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     days = (ends - now).days
-    name = what[0].upper() + what[1:]
+    name = subject[0].upper() + subject[1:]
     if now < begins:
-        return found(
+        return make_finding(
             "certificate_early",
             "error",
             "certificates",
             f"{name} is in force from {begins:%Y-%m-%d} on, and this machine's clock says {now:%Y-%m-%d}.",
             Action.CONFIGURE,
-            f"The clock is most likely wrong: timedatectl; set it: {set_clock()}",
+            f"The clock is most likely wrong: timedatectl; set it: {set_clock_command()}",
         )
     if now > ends:
-        return found(
+        return make_finding(
             "certificate_expired",
             "error",
             "certificates",
@@ -139,8 +145,8 @@ def lifetime(what: str, certificate: x509.Certificate, now: datetime, how: str) 
             Action.CALL,
             how,
         )
-    if (severity := ahead(days)) is not None:
-        return found(
+    if (severity := expiry_severity(days)) is not None:
+        return make_finding(
             "certificate_expires",
             severity,
             "certificates",
@@ -148,34 +154,36 @@ def lifetime(what: str, certificate: x509.Certificate, now: datetime, how: str) 
             Action.CALL,
             how,
         )
-    return well("certificate_expires", "certificates", f"{name} is in force until {ends:%Y-%m-%d}.")
+    return make_ok_finding(
+        "certificate_expires", "certificates", f"{name} is in force until {ends:%Y-%m-%d}."
+    )
 
 
-def ahead(days: int) -> Severity | None:
+def expiry_severity(days: int) -> Severity | None:
     """How bad it is that something ends in so many days; None: not yet."""
-    return next((severity for limit, severity in AHEAD if days < limit), None)
+    return next((severity for limit, severity in EXPIRY_WARNINGS if days < limit), None)
 
 
-def set_clock() -> str:
+def set_clock_command() -> str:
     """How a clock is set by hand."""
     return "sudo timedatectl set-ntp false && sudo timedatectl set-time 'YYYY-MM-DD HH:MM:SS'"
 
 
-def issued_from(der: bytes) -> x509.Certificate:
+def certificate_from_der(der: bytes) -> x509.Certificate:
     """The certificate that a peer showed, from its DER."""
     return x509.load_pem_x509_certificate(ssl.DER_cert_to_PEM_cert(der).encode())
 
 
-def _replace(named: Named) -> str:
-    return f"Have a new one issued, put it in place of {named.file}, then: {named.taken_over}"
+def _replace(use: CertificateUse) -> str:
+    return f"Have a new one issued, put it in place of {use.file}, then: {use.reload_command}"
 
 
-def _unusable(named: Named, file: Path, why: str) -> Finding:
-    return found(
+def _unusable(use: CertificateUse, file: Path, reason: str) -> Finding:
+    return make_finding(
         "certificate_unusable",
         "error",
         "certificates",
-        f"{file}, {named.what}, cannot be used: {why}.",
+        f"{file}, {use.purpose}, cannot be used: {reason}.",
         Action.CONFIGURE,
         f"sudo chown root:borderpost {file} && sudo chmod 640 {file}; or correct the path in the post's file",
     )

@@ -7,34 +7,38 @@ from pathlib import Path
 import gateway.common.version
 from drivers.links.link import Action
 from gateway.api.models import Finding, PostView
-from gateway.contract.envelope import Clock
-from gateway.diagnostics.checks.certificates import set_clock
-from gateway.diagnostics.findings import found, well
-from gateway.diagnostics.host import Surroundings, number, text
+from gateway.contract.envelope import ClockStatus
+from gateway.diagnostics.checks.certificates import set_clock_command
+from gateway.diagnostics.findings import make_finding, make_ok_finding
+from gateway.diagnostics.host import HostView, read_number, read_text
 
-LATE = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 """By how much a clock may differ from what it cannot be behind of."""
 
 
-def look_at_clock(state_dir: Path, view: PostView | None, around: Surroundings) -> Iterator[Finding]:
+def check_clock(state_dir: Path, view: PostView | None, host: HostView) -> Iterator[Finding]:
     """Look at the wall clock."""
-    now = around.now()
-    for since, what in _certainly_past(state_dir, view):
-        if now < since - LATE:
-            yield found(
+    now = host.now()
+    for since, what in _known_past_times(state_dir, view):
+        if now < since - CLOCK_TOLERANCE:
+            yield make_finding(
                 "clock_wrong",
                 "error",
                 "clock",
                 f"The clock says {now:%Y-%m-%d %H:%M} UTC, but {what} on {since:%Y-%m-%d}: it is wrong.",
                 Action.CONFIGURE,
-                f"{set_clock()}; if this comes back after every power cut, replace the battery of the board.",
+                f"{set_clock_command()}; if this comes back after every power cut, replace the battery of the board.",
             )
             return
-    seconds = number(around.sys / "class/rtc/rtc0/since_epoch")
+    seconds = read_number(host.sys / "class/rtc/rtc0/since_epoch")
     # hwclock(8): the last line of adjtime says so where the board keeps local time.
-    local = (text(around.etc / "adjtime") or "").endswith("LOCAL")
-    if seconds is not None and not local and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > LATE:
-        yield found(
+    local = (read_text(host.etc / "adjtime") or "").endswith("LOCAL")
+    if (
+        seconds is not None
+        and not local
+        and abs(off := now - datetime.fromtimestamp(seconds, UTC)) > CLOCK_TOLERANCE
+    ):
+        yield make_finding(
             "clock_rtc",
             "warning",
             "clock",
@@ -43,10 +47,12 @@ def look_at_clock(state_dir: Path, view: PostView | None, around: Surroundings) 
             Action.REPLACE,
             "sudo hwclock --systohc; if it differs again tomorrow, replace the battery of the board.",
         )
-    if around.clock.standing() is Clock.SYNCED:
-        yield well("clock_unsynced", "clock", f"The clock is kept right; it says {now:%Y-%m-%d %H:%M} UTC.")
+    if host.clock.clock_status() is ClockStatus.SYNCED:
+        yield make_ok_finding(
+            "clock_unsynced", "clock", f"The clock is kept right; it says {now:%Y-%m-%d %H:%M} UTC."
+        )
         return
-    yield found(
+    yield make_finding(
         "clock_unsynced",
         "warning",
         "clock",
@@ -56,7 +62,7 @@ def look_at_clock(state_dir: Path, view: PostView | None, around: Surroundings) 
     )
 
 
-def _certainly_past(state_dir: Path, view: PostView | None) -> Iterator[tuple[datetime, str]]:
+def _known_past_times(state_dir: Path, view: PostView | None) -> Iterator[tuple[datetime, str]]:
     """Moments that have been, and what happened then."""
     yield _written(Path(gateway.common.version.__file__)), "this software was installed"
     if view is not None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from drivers.links.device_node import Holder
+from drivers.links.device_node import OpeningProcess
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import found
-from gateway.diagnostics.host import Surroundings, text
+from gateway.diagnostics.findings import make_finding
+from gateway.diagnostics.host import HostView, read_text
 
-RIVALS = {
+CONFLICTING_SERVICES = {
     "ModemManager": (
         "asks every serial port whether it is a modem",
         "sudo systemctl mask --now ModemManager",
@@ -21,20 +21,20 @@ RIVALS = {
 }
 
 
-def how_to_stop(holder: Holder) -> str:
+def stop_command(holder: OpeningProcess) -> str:
     """How a program lets go of a device."""
-    if holder.name in RIVALS:
-        return RIVALS[holder.name][1]
+    if holder.name in CONFLICTING_SERVICES:
+        return CONFLICTING_SERVICES[holder.name][1]
     return f"See what it is: ps -fp {holder.pid}; end it: sudo kill {holder.pid}"
 
 
-def look_at_rivals(around: Surroundings) -> Iterator[Finding]:
+def check_conflicting_services(host: HostView) -> Iterator[Finding]:
     """Look for those that are running, whether they have something already or not."""
-    running = {text(comm) for comm in around.proc.glob("[0-9]*/comm")}
+    running = {read_text(comm) for comm in host.proc.glob("[0-9]*/comm")}
     for name in ("ModemManager", "brltty", "fprintd"):
         if name in running:
-            does, how = RIVALS[name]
-            yield found(
+            does, how = CONFLICTING_SERVICES[name]
+            yield make_finding(
                 "rival_running",
                 "notice",
                 "machine",

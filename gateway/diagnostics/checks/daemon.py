@@ -5,11 +5,11 @@ from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import found, well
-from gateway.diagnostics.host import Surroundings, text
+from gateway.diagnostics.findings import make_finding, make_ok_finding
+from gateway.diagnostics.host import HostView, read_text
 
 
-def gateway_pid(state_dir: Path, around: Surroundings) -> int | None:
+def gateway_pid(state_dir: Path, host: HostView) -> int | None:
     """The process that runs on a state directory; raises PermissionError when we may not look into it.
 
     The kernel's list is read rather than the lock tried: a gateway that starts at this moment would find it
@@ -19,7 +19,7 @@ def gateway_pid(state_dir: Path, around: Surroundings) -> int | None:
         inode = str((state_dir / "lock").stat().st_ino)
     except FileNotFoundError:
         return None
-    for line in (text(around.proc / "locks") or "").splitlines():
+    for line in (read_text(host.proc / "locks") or "").splitlines():
         # proc(5): `1: FLOCK  ADVISORY  WRITE 4711 08:01:131077 0 EOF`; who waits has `->` before FLOCK.
         parts = line.split()
         if len(parts) > 5 and parts[1] == "FLOCK" and parts[5].rpartition(":")[2] == inode:
@@ -27,12 +27,12 @@ def gateway_pid(state_dir: Path, around: Surroundings) -> int | None:
     return None
 
 
-def look_at_gateway(state_dir: Path, config: Path, around: Surroundings) -> Iterator[Finding]:
+def check_daemon(state_dir: Path, config: Path, host: HostView) -> Iterator[Finding]:
     """Look whether it runs."""
     try:
-        pid = gateway_pid(state_dir, around)
+        pid = gateway_pid(state_dir, host)
     except PermissionError:
-        yield found(
+        yield make_finding(
             "gateway_unseen",
             "notice",
             "gateway",
@@ -42,7 +42,7 @@ def look_at_gateway(state_dir: Path, config: Path, around: Surroundings) -> Iter
         )
         return
     if pid is None:
-        yield found(
+        yield make_finding(
             "gateway_down",
             "error",
             "gateway",
@@ -52,4 +52,4 @@ def look_at_gateway(state_dir: Path, config: Path, around: Surroundings) -> Iter
             f"is its file right: borderpost config check {config}",
         )
     else:
-        yield well("gateway_down", "gateway", f"The gateway is running (pid {pid}).")
+        yield make_ok_finding("gateway_down", "gateway", f"The gateway is running (pid {pid}).")

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.links.device_node import Holder, holding
+from drivers.links.device_node import OpeningProcess, processes_with_open
 from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.diagnostics.checks.accounts import Account, group_name
 from gateway.diagnostics.checks.addresses import Address
-from gateway.diagnostics.checks.conflicting_services import how_to_stop
-from gateway.diagnostics.checks.uart import look_at_uart
-from gateway.diagnostics.checks.usb_tree import UsbNode, fitting, plugged
-from gateway.diagnostics.findings import found
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.checks.conflicting_services import stop_command
+from gateway.diagnostics.checks.uart import check_uart
+from gateway.diagnostics.checks.usb_tree import UsbNode, list_usb_devices, matching_devices
+from gateway.diagnostics.findings import make_finding
+from gateway.diagnostics.host import HostView
 
 COMM_BYTES = 15  # Linux keeps that much of a process's name; workers are called by their position
 
@@ -28,34 +28,34 @@ class _Node:
     device: UsbNode | None
 
 
-def look_at_nodes(
-    position: str, address: Address, account: Account, around: Surroundings, worker: int | None = None
+def check_device_nodes(
+    position: str, address: Address, account: Account, host: HostView, worker: int | None = None
 ) -> Iterator[Finding]:
     """Look at one address of a device; `worker` is the process that may have it, where that is known."""
     nodes: list[_Node] = []
     if address.kind == "node":
-        path = around.node(address.text)
+        path = host.node(address.text)
         if not path.exists():
-            yield _nothing(position, address)
+            yield _not_found(position, address)
             return
         nodes.append(_Node(Path(os.path.realpath(path)), None))
     elif address.kind == "usb":
-        there = fitting(address.text, plugged(around))
+        there = matching_devices(address.text, list_usb_devices(host))
         if not there:
-            yield _nothing(position, address)
+            yield _not_found(position, address)
             return
         if len(there) > 1:
             yield _ambiguous(position, address, there)
             return
-        nodes += [_Node(path, there[0]) for path in there[0].program_nodes(around)]
+        nodes += [_Node(path, there[0]) for path in there[0].device_nodes(host)]
     for node in nodes:
-        yield from _permission(position, node, account)
-        yield from _held(position, node, around, worker)
-        yield from look_at_uart(position, node.path, around)
+        yield from _check_permission(position, node, account)
+        yield from _check_holders(position, node, host, worker)
+        yield from check_uart(position, node.path, host)
 
 
-def _nothing(position: str, address: Address) -> Finding:
-    return found(
+def _not_found(position: str, address: Address) -> Finding:
+    return make_finding(
         "no_device",
         "error",
         position,
@@ -67,7 +67,7 @@ def _nothing(position: str, address: Address) -> Finding:
 
 def _ambiguous(position: str, address: Address, there: list[UsbNode]) -> Finding:
     names = ", ".join(f"{node.serial_number or 'no serial number'} at {node.socket}" for node in there)
-    return found(
+    return make_finding(
         "ambiguous",
         "error",
         position,
@@ -77,16 +77,16 @@ def _ambiguous(position: str, address: Address, there: list[UsbNode]) -> Finding
     )
 
 
-def _permission(position: str, node: _Node, account: Account) -> Iterator[Finding]:
+def _check_permission(position: str, node: _Node, account: Account) -> Iterator[Finding]:
     try:
-        if account.may(node.path, write=True):
+        if account.can_open(node.path, write=True):
             return
         status = node.path.stat()
         group = account.missing_group(node.path)
     except OSError:
         return  # it went meanwhile: the next look says so
     how = "sudo borderpost udev --install, then: sudo systemctl restart borderpost"
-    yield found(
+    yield make_finding(
         "no_permission",
         "error",
         position,
@@ -98,20 +98,20 @@ def _permission(position: str, node: _Node, account: Account) -> Iterator[Findin
     )
 
 
-def _held(position: str, node: _Node, around: Surroundings, worker: int | None) -> Iterator[Finding]:
-    for holder in holding(str(node.path), around.proc):
+def _check_holders(position: str, node: _Node, host: HostView, worker: int | None) -> Iterator[Finding]:
+    for holder in processes_with_open(str(node.path), host.proc):
         if not _is_worker(holder, position, worker):
-            yield found(
+            yield make_finding(
                 "port_held",
                 "error",
                 position,
                 f"{holder} holds {node.path}.",
                 Action.RESTART,
-                how_to_stop(holder),
+                stop_command(holder),
             )
 
 
-def _is_worker(holder: Holder, position: str, worker: int | None) -> bool:
+def _is_worker(holder: OpeningProcess, position: str, worker: int | None) -> bool:
     """Whether it is the gateway's own process for that position."""
     if worker is not None:
         return holder.pid == worker

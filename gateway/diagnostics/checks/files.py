@@ -9,23 +9,23 @@ from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import Post
 from gateway.diagnostics.checks.accounts import Account
-from gateway.diagnostics.findings import found
+from gateway.diagnostics.findings import make_finding
 
 SECTIONS = ("broker", "hq", "vault", "commands", "console")
 MADE_BY_OTHERS = ("simulators",)
 """Not there until somebody else makes it."""
 
 
-def look_at_files(post: Post, account: Account) -> Iterator[Finding]:
+def check_files(post: Post, account: Account) -> Iterator[Finding]:
     """Look at passwords, keys, certificates, roles and users."""
     for section in SECTIONS:
         for key, file in _files(getattr(post, section)):
             try:
-                may, why = account.may(file), "may not read it"
+                may, why = account.can_open(file), "may not read it"
             except OSError as error:
                 may, why = False, f"cannot: {error.strerror}"
             if not may:
-                yield found(
+                yield make_finding(
                     "file_unreadable",
                     "error",
                     "config",

@@ -10,27 +10,27 @@ from collections.abc import Iterator, Mapping
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import found
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.findings import make_finding
+from gateway.diagnostics.host import HostView
 
 USB = re.compile(
     r"usb (?P<socket>\d+-[\d.]+): (?:reset \S+ USB device"
     r"|device descriptor read/\S+, error|device not accepting address|unable to enumerate)"
 )
 DISK = re.compile(r"I/O error, dev (?P<disk>[a-z0-9]+)|(?P<fs>EXT4-fs|BTRFS|XFS)[ (:].*(?:error|corrupt)")
-OFTEN = 3
+MIN_OCCURRENCES = 3
 MOST_BYTES = 1 << 22
 
 
-def look_at_resets(ours: Mapping[str, str], around: Surroundings) -> Iterator[Finding]:
+def check_usb_resets(positions: Mapping[str, str], host: HostView) -> Iterator[Finding]:
     """Look for USB devices that the kernel could hardly speak to; `ours` are positions by their socket."""
-    sockets = Counter(said["socket"] for message in _messages(around) if (said := USB.search(message)))
+    sockets = Counter(said["socket"] for message in _messages(host) if (said := USB.search(message)))
     for socket, times in sorted(sockets.items()):
-        if times >= OFTEN:
-            yield found(
+        if times >= MIN_OCCURRENCES:
+            yield make_finding(
                 "usb_errors",
                 "warning",
-                ours.get(socket, "usb"),
+                positions.get(socket, "usb"),
                 f"The kernel had to reset the USB device in socket {socket}, or could not speak to it, "
                 f"{times} times since the start: its cable, plug or power is failing.",
                 Action.REPLACE,
@@ -38,13 +38,13 @@ def look_at_resets(ours: Mapping[str, str], around: Surroundings) -> Iterator[Fi
             )
 
 
-def look_at_disk_errors(around: Surroundings) -> Iterator[Finding]:
+def check_disk_errors(host: HostView) -> Iterator[Finding]:
     """Look for disks and file systems that failed."""
     disks = Counter(
-        said["disk"] or said["fs"] for message in _messages(around) if (said := DISK.search(message))
+        said["disk"] or said["fs"] for message in _messages(host) if (said := DISK.search(message))
     )
     for name, times in sorted(disks.items()):
-        yield found(
+        yield make_finding(
             "disk_errors",
             "error",
             "disk",
@@ -54,9 +54,9 @@ def look_at_disk_errors(around: Surroundings) -> Iterator[Finding]:
         )
 
 
-def _messages(around: Surroundings) -> Iterator[str]:
+def _messages(host: HostView) -> Iterator[str]:
     try:
-        log = os.open(around.dev / "kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        log = os.open(host.dev / "kmsg", os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return  # only root may, or there is none
     try:

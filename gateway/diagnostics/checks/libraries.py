@@ -7,18 +7,18 @@ from drivers.driver import installed_drivers, load_driver
 from drivers.links.link import Action
 from drivers.unavailable import AnySettings
 from gateway.api.models import Finding
-from gateway.diagnostics.checks.certificates import ahead
-from gateway.diagnostics.findings import found
+from gateway.diagnostics.checks.certificates import expiry_severity
+from gateway.diagnostics.findings import make_finding
 
 
-def look_at_libraries(position: str, driver: str) -> Iterator[Finding]:
+def check_libraries(position: str, driver: str) -> Iterator[Finding]:
     """Look whether a driver can be loaded as it is; it was found when the file was read."""
     if not issubclass(load_driver(driver).settings_model, AnySettings):
         return
     point = installed_drivers()[driver]
     distribution = point.dist.name if point.dist is not None else "borderpost-gateway"
     extra = point.extras[0]
-    yield found(
+    yield make_finding(
         "missing_extra",
         "error",
         position,
@@ -29,12 +29,12 @@ def look_at_libraries(position: str, driver: str) -> Iterator[Finding]:
     )
 
 
-def look_at_licence(position: str, ends: date | None, today: date) -> Iterator[Finding]:
+def check_licence(position: str, ends: date | None, today: date) -> Iterator[Finding]:
     """Look how much longer the software behind a device may be used, where the post's file says it."""
-    if ends is None or (severity := ahead(left := (ends - today).days)) is None:
+    if ends is None or (severity := expiry_severity(left := (ends - today).days)) is None:
         return
     over = left < 0
-    yield found(
+    yield make_finding(
         "licence_ended" if over else "licence_ends",
         severity,
         position,

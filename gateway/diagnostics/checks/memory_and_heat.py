@@ -4,23 +4,23 @@ from collections.abc import Iterator
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import found, well
-from gateway.diagnostics.host import Surroundings, number, text
+from gateway.diagnostics.findings import make_finding, make_ok_finding
+from gateway.diagnostics.host import HostView, read_number, read_text
 
 LOW_MIB = 100
 HOT_C, MARGIN_C = 90.0, 10.0
 """Too hot where the sensor names no limit of its own; and how near to that limit it may come."""
 
 
-def look_at_memory(around: Surroundings) -> Iterator[Finding]:
+def check_memory(host: HostView) -> Iterator[Finding]:
     """Look at how much memory is left, and whether the kernel had to kill for it."""
-    lines = (line.split() for line in (text(around.proc / "meminfo") or "").splitlines())
+    lines = (line.split() for line in (read_text(host.proc / "meminfo") or "").splitlines())
     kib = {parts[0].rstrip(":"): int(parts[1]) for parts in lines if len(parts) > 1}
     if "MemAvailable" in kib:
         left, size = kib["MemAvailable"] // 1024, kib["MemTotal"] // 1024
         said = f"{left} MiB of {size} MiB memory are free"
         if left < LOW_MIB:
-            yield found(
+            yield make_finding(
                 "memory_low",
                 "warning",
                 "machine",
@@ -29,10 +29,10 @@ def look_at_memory(around: Surroundings) -> Iterator[Finding]:
                 "Who has it: ps -eo rss,pid,comm --sort=-rss | head; end what does not belong here.",
             )
         else:
-            yield well("memory_low", "machine", f"{said}.")
-    counters = dict(line.split(" ", 1) for line in (text(around.proc / "vmstat") or "").splitlines())
+            yield make_ok_finding("memory_low", "machine", f"{said}.")
+    counters = dict(line.split(" ", 1) for line in (read_text(host.proc / "vmstat") or "").splitlines())
     if kills := int(counters.get("oom_kill", 0)):
-        yield found(
+        yield make_finding(
             "memory_killed",
             "warning",
             "machine",
@@ -42,13 +42,13 @@ def look_at_memory(around: Surroundings) -> Iterator[Finding]:
         )
 
 
-def look_at_heat(around: Surroundings) -> Iterator[Finding]:
+def check_temperature(host: HostView) -> Iterator[Finding]:
     """Look at every sensor that knows what is too hot, and at the processor."""
     hottest = -273.0
-    for name, degrees, limit in _sensors(around):
+    for name, degrees, limit in _sensors(host):
         hottest = max(hottest, degrees)
         if degrees >= limit - MARGIN_C:
-            yield found(
+            yield make_finding(
                 "too_hot",
                 "error" if degrees >= limit else "warning",
                 "machine",
@@ -57,23 +57,26 @@ def look_at_heat(around: Surroundings) -> Iterator[Finding]:
                 "Clear vents and filter of dust, shade the cabinet, see that the fan turns.",
             )
     if hottest > -273.0:
-        yield well("too_hot", "machine", f"The hottest sensor is at {hottest:.0f} °C.")
+        yield make_ok_finding("too_hot", "machine", f"The hottest sensor is at {hottest:.0f} °C.")
 
 
-def _sensors(around: Surroundings) -> Iterator[tuple[str, float, float]]:
+def _sensors(host: HostView) -> Iterator[tuple[str, float, float]]:
     """Name, temperature and limit of each sensor, in degrees Celsius."""
-    for zone in sorted(around.sys.glob("class/thermal/thermal_zone*")):
-        degrees = number(zone / "temp")
+    for zone in sorted(host.sys.glob("class/thermal/thermal_zone*")):
+        degrees = read_number(zone / "temp")
         critical = [
             limit / 1000
             for trip in zone.glob("trip_point_*_type")
-            if text(trip) == "critical"
-            and (limit := number(trip.with_name(trip.name.replace("_type", "_temp")))) is not None
+            if read_text(trip) == "critical"
+            and (limit := read_number(trip.with_name(trip.name.replace("_type", "_temp")))) is not None
             and limit > 0
         ]
         if degrees is not None:
-            yield text(zone / "type") or zone.name, degrees / 1000, min(critical, default=HOT_C)
-    for sensor in sorted(around.sys.glob("class/hwmon/hwmon*/temp*_input")):
-        degrees, limit = number(sensor), number(sensor.with_name(sensor.name.replace("_input", "_crit")))
+            yield read_text(zone / "type") or zone.name, degrees / 1000, min(critical, default=HOT_C)
+    for sensor in sorted(host.sys.glob("class/hwmon/hwmon*/temp*_input")):
+        degrees, limit = (
+            read_number(sensor),
+            read_number(sensor.with_name(sensor.name.replace("_input", "_crit"))),
+        )
         if degrees is not None and limit is not None and limit > 0:
-            yield text(sensor.parent / "name") or sensor.parent.name, degrees / 1000, limit / 1000
+            yield read_text(sensor.parent / "name") or sensor.parent.name, degrees / 1000, limit / 1000

@@ -9,27 +9,27 @@ from pathlib import Path
 from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.delivery.outbox import admin as inspect
-from gateway.delivery.outbox.database import FILE, OutboxRefused
-from gateway.diagnostics.findings import found, well
+from gateway.delivery.outbox.database import DATABASE_FILE, OutboxUnusable
+from gateway.diagnostics.findings import make_finding, make_ok_finding
 
-LONG = timedelta(minutes=2)
+MAX_BACKLOG_AGE = timedelta(minutes=2)
 """What waits longer than this waits for something that somebody has to do."""
 
 
-def look_at_backlog(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]:
+def check_outbox(config: Path, outbox: Path, now: datetime) -> Iterator[Finding]:
     """Look into the outbox."""
-    if not (outbox / FILE).exists():
+    if not (outbox / DATABASE_FILE).exists():
         return
     waiting: Counter[str] = Counter()
     since: dict[str, datetime] = {}
     try:
-        for event in inspect.events(outbox):
-            for destination in event.waits_for:
+        for event in inspect.list_events(outbox):
+            for destination in event.waiting_destinations:
                 waiting[destination] += 1
-                since.setdefault(destination, datetime.fromisoformat(event.accepted))
-        parked = Counter(event.destination for event in inspect.parked(outbox))
-    except (OSError, sqlite3.Error, OutboxRefused) as error:
-        yield found(
+                since.setdefault(destination, datetime.fromisoformat(event.accepted_at))
+        parked = Counter(event.destination for event in inspect.list_parked(outbox))
+    except (OSError, sqlite3.Error, OutboxUnusable) as error:
+        yield make_finding(
             "outbox_unreadable",
             "notice",
             "delivery",
@@ -39,8 +39,8 @@ def look_at_backlog(config: Path, outbox: Path, now: datetime) -> Iterator[Findi
         )
         return
     for destination, count in waiting.items():
-        if now - since[destination] > LONG:
-            yield found(
+        if now - since[destination] > MAX_BACKLOG_AGE:
+            yield make_finding(
                 "backlog",
                 "warning",
                 "delivery",
@@ -50,7 +50,7 @@ def look_at_backlog(config: Path, outbox: Path, now: datetime) -> Iterator[Findi
                 f"borderpost outbox list {config}; whether its broker answers stands in this report.",
             )
     for destination, count in parked.items():
-        yield found(
+        yield make_finding(
             "parked",
             "warning",
             "delivery",
@@ -59,4 +59,4 @@ def look_at_backlog(config: Path, outbox: Path, now: datetime) -> Iterator[Findi
             f"borderpost outbox list --parked {config}",
         )
     if not waiting and not parked:
-        yield well("backlog", "delivery", "Nothing waits in the outbox.")
+        yield make_ok_finding("backlog", "delivery", "Nothing waits in the outbox.")

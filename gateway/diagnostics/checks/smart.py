@@ -9,19 +9,19 @@ from collections.abc import Iterator
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import found, well
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.findings import make_finding, make_ok_finding
+from gateway.diagnostics.host import HostView
 
 DISKS = ("sd*", "nvme*")
 ANSWER_S = 10.0
 
 
-def look_at_smart(around: Surroundings) -> Iterator[Finding]:
+def check_smart(host: HostView) -> Iterator[Finding]:
     """Ask every disk."""
-    for disk in sorted(path.name for kind in DISKS for path in around.sys.glob(f"block/{kind}")):
-        match _passed(disk):
+    for disk in sorted(path.name for kind in DISKS for path in host.sys.glob(f"block/{kind}")):
+        match _health_ok(disk):
             case False:
-                yield found(
+                yield make_finding(
                     "disk_failing",
                     "error",
                     "disk",
@@ -30,10 +30,10 @@ def look_at_smart(around: Surroundings) -> Iterator[Finding]:
                     f"sudo smartctl -a /dev/{disk}; replace it now: a post is rebuilt from its one file.",
                 )
             case True:
-                yield well("disk_failing", "disk", f"The disk {disk} says that it is well.")
+                yield make_ok_finding("disk_failing", "disk", f"The disk {disk} says that it is well.")
 
 
-def _passed(disk: str) -> bool | None:
+def _health_ok(disk: str) -> bool | None:
     """Its own judgement; None where it cannot be asked."""
     command = ("smartctl", "--json", "--health", f"/dev/{disk}")
     try:

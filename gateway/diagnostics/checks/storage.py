@@ -9,23 +9,23 @@ from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import Post
 from gateway.diagnostics.checks.accounts import Account, user_name
-from gateway.diagnostics.checks.kernel_log import look_at_disk_errors
-from gateway.diagnostics.findings import found, well
-from gateway.diagnostics.host import Surroundings, text
+from gateway.diagnostics.checks.kernel_log import check_disk_errors
+from gateway.diagnostics.findings import make_finding, make_ok_finding
+from gateway.diagnostics.host import HostView, read_text
 
 MIB = 1 << 20
-LEAST_BYTES = 32 * MIB
-LOW = 0.10
+MIN_FREE_BYTES = 32 * MIB
+MIN_FREE_SHARE = 0.10
 """Share of a disk that should be free."""
-WORN = 8
+MAX_WEAR_LEVEL = 8
 """Of 11 steps of 10 % (JEDEC JESD84-B51, DEVICE_LIFE_TIME_EST): from 70 % on."""
 
 
-def look_at_storage(post: Post, account: Account, around: Surroundings) -> Iterator[Finding]:
+def check_storage(post: Post, account: Account, host: HostView) -> Iterator[Finding]:
     """Look at the state directory and its disk."""
     place = post.gateway.state_dir
     if not place.exists():
-        yield found(
+        yield make_finding(
             "state_dir_missing",
             "notice",
             "disk",
@@ -36,8 +36,8 @@ def look_at_storage(post: Post, account: Account, around: Surroundings) -> Itera
     else:
         yield from _ownership(place, account)
         yield from _space(place, post.delivery.max_bytes, account)
-    yield from _wear(around)
-    yield from look_at_disk_errors(around)
+    yield from _wear(host)
+    yield from check_disk_errors(host)
 
 
 def _ownership(place: Path, account: Account) -> Iterator[Finding]:
@@ -49,13 +49,13 @@ def _ownership(place: Path, account: Account) -> Iterator[Finding]:
     else:
         return
     how = f"sudo chown -R {account.name} {place} && sudo chmod -R u=rwX,go= {place}"
-    yield found("state_dir_permission", "error", "disk", text_, Action.CONFIGURE, how)
+    yield make_finding("state_dir_permission", "error", "disk", text_, Action.CONFIGURE, how)
 
 
-def _space(place: Path, wanted: int, account: Account) -> Iterator[Finding]:
+def _space(place: Path, required_bytes: int, account: Account) -> Iterator[Finding]:
     disk = os.statvfs(place)
     if disk.f_flag & os.ST_RDONLY:
-        yield found(
+        yield make_finding(
             "disk_read_only",
             "error",
             "disk",
@@ -69,8 +69,8 @@ def _space(place: Path, wanted: int, account: Account) -> Iterator[Finding]:
     free, size = blocks * disk.f_frsize, disk.f_blocks * disk.f_frsize
     look = f"df -h {place}; what is large: sudo du -xh --max-depth=2 / | sort -h | tail; "
     said = f"The disk of {place} has {free // MIB} MiB free of {size // MIB} MiB"
-    if free < min(LEAST_BYTES, size * 0.02):
-        yield found(
+    if free < min(MIN_FREE_BYTES, size * 0.02):
+        yield make_finding(
             "disk_full",
             "error",
             "disk",
@@ -79,7 +79,7 @@ def _space(place: Path, wanted: int, account: Account) -> Iterator[Finding]:
             f"{look}old journal: sudo journalctl --vacuum-size=200M",
         )
     elif disk.f_files and disk.f_ffree < disk.f_files * 0.01:
-        yield found(
+        yield make_finding(
             "disk_inodes",
             "error",
             "disk",
@@ -87,25 +87,25 @@ def _space(place: Path, wanted: int, account: Account) -> Iterator[Finding]:
             Action.CALL,
             f"df -i {place}; where they are: sudo du -x --inodes --max-depth=2 / | sort -n | tail",
         )
-    elif free < size * LOW:
-        yield found(
+    elif free < size * MIN_FREE_SHARE:
+        yield make_finding(
             "disk_low",
             "warning",
             "disk",
-            f"{said}; the outbox may need {wanted // MIB} MiB.",
+            f"{said}; the outbox may need {required_bytes // MIB} MiB.",
             Action.CALL,
             f"{look}old journal: sudo journalctl --vacuum-size=200M",
         )
     else:
-        yield well("disk_low", "disk", f"{said}.")
+        yield make_ok_finding("disk_low", "disk", f"{said}.")
 
 
-def _wear(around: Surroundings) -> Iterator[Finding]:
+def _wear(host: HostView) -> Iterator[Finding]:
     """What flash memory that is soldered in says of its own life."""
-    for file in sorted(around.sys.glob("block/mmcblk*/device/life_time")):
-        steps = [int(part, 16) for part in (text(file) or "").split()]
-        if steps and max(steps) >= WORN:
-            yield found(
+    for file in sorted(host.sys.glob("block/mmcblk*/device/life_time")):
+        steps = [int(part, 16) for part in (read_text(file) or "").split()]
+        if steps and max(steps) >= MAX_WEAR_LEVEL:
+            yield make_finding(
                 "disk_worn",
                 "warning",
                 "disk",

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import DeviceSettings
-from gateway.diagnostics.findings import found, well
+from gateway.diagnostics.findings import make_finding, make_ok_finding
 
 if TYPE_CHECKING:
     from drivers.passport.emrtd.pki.trust_store import TrustStore
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 SOURCE = "your state's CSCA certificates and the ICAO master list, from the authority that issues passports"
 
 
-def look_at_trust(position: str, device: DeviceSettings, now: datetime) -> Iterator[Finding]:
+def check_trust_stores(position: str, device: DeviceSettings, now: datetime) -> Iterator[Finding]:
     """Look at every trust store that a device's settings name, or should name."""
     for key, places in _stores(device.settings):
         if not places:
             # Seals may be vouched for by the operator alone; chips may not.
             if key.startswith("chip."):
-                yield found(
+                yield make_finding(
                     "no_trust_store",
                     "warning",
                     position,
@@ -34,10 +34,10 @@ def look_at_trust(position: str, device: DeviceSettings, now: datetime) -> Itera
                     f'[device."{position}".{key.partition(".")[0]}].',
                 )
             continue
-        yield from _look(position, places, now)
+        yield from _check_store(position, places, now)
 
 
-def _look(position: str, places: tuple[Path, ...], now: datetime) -> Iterator[Finding]:
+def _check_store(position: str, places: tuple[Path, ...], now: datetime) -> Iterator[Finding]:
     where = ", ".join(map(str, places))
     try:
         from drivers.passport.emrtd.pki.trust_store import TrustStore
@@ -46,7 +46,7 @@ def _look(position: str, places: tuple[Path, ...], now: datetime) -> Iterator[Fi
     store = TrustStore.load(*places)
     fault = f" ({store.faults[0]})" if store.faults else ""
     if not store.authorities:
-        yield found(
+        yield make_finding(
             "no_trust_store",
             "error",
             position,
@@ -58,7 +58,7 @@ def _look(position: str, places: tuple[Path, ...], now: datetime) -> Iterator[Fi
         return
     yield from _in_force(position, where, store, now)
     if store.faults:
-        yield found(
+        yield make_finding(
             "trust_faults",
             "notice",
             position,
@@ -73,7 +73,7 @@ def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> 
     total = len(store.authorities)
     expired = [it for it in store.authorities if it.not_after < now]
     if len(expired) == total:
-        yield found(
+        yield make_finding(
             "trust_expired",
             "error",
             position,
@@ -82,14 +82,14 @@ def _in_force(position: str, where: str, store: "TrustStore", now: datetime) -> 
             f"Get anew {SOURCE}.",
         )
     else:
-        yield well(
+        yield make_ok_finding(
             "no_trust_store",
             position,
             f"The trust store {where} has {total - len(expired)} certificates of states.",
         )
     late = [it for it in store.revocation_lists if it.next_update is not None and it.next_update < now]
     if late:
-        yield found(
+        yield make_finding(
             "revocations_old",
             "notice",
             position,

@@ -9,26 +9,26 @@ from pathlib import Path
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import found
-from gateway.diagnostics.host import Surroundings, text
+from gateway.diagnostics.findings import make_finding
+from gateway.diagnostics.host import HostView, read_text
 
 NODE = re.compile(r"ttyS(\d+)")
 FEW, SHARE = 5, 0.05
 """So many framing errors, and such a share of the bytes that came, are no accident."""
 
 
-def look_at_uart(position: str, node: Path, around: Surroundings) -> Iterator[Finding]:
+def check_uart(position: str, node: Path, host: HostView) -> Iterator[Finding]:
     """Look at one port; those on USB are not counted here."""
     port = NODE.fullmatch(node.name)
     if port is None:
         return
-    for line in (text(around.proc / "tty/driver/serial") or "").splitlines():
+    for line in (read_text(host.proc / "tty/driver/serial") or "").splitlines():
         if not line.startswith(f"{port[1]}:"):
             continue
         counted = {name: int(count) for name, count in re.findall(r"\b(rx|fe|oe|pe):(\d+)", line)}
         errors, came = counted.get("fe", 0) + counted.get("pe", 0), counted.get("rx", 0)
         if errors >= FEW and errors >= came * SHARE:
-            yield found(
+            yield make_finding(
                 "baud_wrong",
                 "error",
                 position,
@@ -39,7 +39,7 @@ def look_at_uart(position: str, node: Path, around: Surroundings) -> Iterator[Fi
                 "sudo systemctl reload borderpost.",
             )
         if overruns := counted.get("oe", 0):
-            yield found(
+            yield make_finding(
                 "port_overrun",
                 "notice",
                 position,

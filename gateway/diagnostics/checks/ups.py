@@ -11,8 +11,8 @@ from typing import TextIO
 
 from drivers.links.link import Action
 from gateway.api.models import Finding
-from gateway.diagnostics.findings import Severity, found, well
-from gateway.diagnostics.host import Surroundings
+from gateway.diagnostics.findings import Severity, make_finding, make_ok_finding
+from gateway.diagnostics.host import HostView
 
 ANSWER_S = 1.0
 STATUSES: dict[str, tuple[str, Severity, str, Action, str]] = {
@@ -24,10 +24,10 @@ STATUSES: dict[str, tuple[str, Severity, str, Action, str]] = {
 }
 
 
-def look_at_ups(around: Surroundings) -> Iterator[Finding]:
+def check_ups(host: HostView) -> Iterator[Finding]:
     """Ask every UPS how it is; where no NUT runs there is nothing to say."""
     try:
-        with socket.create_connection(around.nut, ANSWER_S) as line, line.makefile("rw", newline="\n") as nut:
+        with socket.create_connection(host.nut, ANSWER_S) as line, line.makefile("rw", newline="\n") as nut:
             for words in list(_listed(nut, "UPS")):  # to its end, before anything else is asked
                 name = words[0]
                 facts = {
@@ -47,9 +47,9 @@ def _judge(name: str, facts: dict[str, str]) -> Iterator[Finding]:
         left = f" ({facts['battery.charge']} %, {int(facts['battery.runtime']) // 60} min left)"
     troubles = [STATUSES[word] for word in STATUSES if word in status]
     for code, severity, what, action, how in troubles[:1]:
-        yield found(code, severity, "ups", f"The UPS {name} {what}{left}.", action, how)
+        yield make_finding(code, severity, "ups", f"The UPS {name} {what}{left}.", action, how)
     if not status:
-        yield found(
+        yield make_finding(
             "ups_silent",
             "warning",
             "ups",
@@ -58,7 +58,7 @@ def _judge(name: str, facts: dict[str, str]) -> Iterator[Finding]:
             f"Check its cable; sudo systemctl restart nut-driver@{name}",
         )
     elif not troubles:
-        yield well("ups_on_battery", "ups", f"The UPS {name} is on mains{left}.")
+        yield make_ok_finding("ups_on_battery", "ups", f"The UPS {name} is on mains{left}.")
 
 
 def _listed(nut: TextIO, what: str) -> Iterator[list[str]]:

@@ -6,11 +6,11 @@ from drivers.links.link import Action
 from gateway.api.models import Finding
 from gateway.config import DeviceSettings
 from gateway.contract.topics import Position
-from gateway.diagnostics.checks.addresses import addresses
-from gateway.diagnostics.checks.kernel_log import look_at_resets
-from gateway.diagnostics.checks.usb_tree import UsbNode, fitting, plugged
-from gateway.diagnostics.findings import found
-from gateway.diagnostics.host import Surroundings, number, text
+from gateway.diagnostics.checks.addresses import find_addresses
+from gateway.diagnostics.checks.kernel_log import check_usb_resets
+from gateway.diagnostics.checks.usb_tree import UsbNode, list_usb_devices, matching_devices
+from gateway.diagnostics.findings import make_finding
+from gateway.diagnostics.host import HostView, read_number, read_text
 
 BUS_POWERED_SOCKET_MA = 100
 """What a hub without a supply of its own may give at a socket (USB 2.0, section 7.2.1.1)."""
@@ -18,10 +18,10 @@ SUPER_SPEED_MBPS = 5000
 HIGH_SPEED_MBPS = 480
 
 
-def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:
+def check_usb(devices: Mapping[Position, DeviceSettings], host: HostView) -> Iterator[Finding]:
     """Look at every device that is plugged in, and closer at those of the post."""
-    there = plugged(around)
-    yield from _no_udev(devices, around)
+    there = list_usb_devices(host)
+    yield from _no_udev(devices, host)
     ours = {node.socket: str(position) for position, node in _ours(devices, there)}
     by_socket = {node.socket: node for node in there}
     for node in there:
@@ -31,14 +31,14 @@ def look_at_usb(devices: Mapping[Position, DeviceSettings], around: Surroundings
         if node.socket in ours:
             yield from _speed(node, about)
             yield from _sleep(node, about)
-    yield from _over_current(around)
-    yield from look_at_resets(ours, around)
+    yield from _over_current(host)
+    yield from check_usb_resets(ours, host)
 
 
-def _no_udev(devices: Mapping[Position, DeviceSettings], around: Surroundings) -> Iterator[Finding]:
-    kinds = {address.kind for device in devices.values() for address in addresses(device.settings)}
-    if "usb" in kinds and not (around.run / "udev/control").exists():
-        yield found(
+def _no_udev(devices: Mapping[Position, DeviceSettings], host: HostView) -> Iterator[Finding]:
+    kinds = {address.kind for device in devices.values() for address in find_addresses(device.settings)}
+    if "usb" in kinds and not (host.run / "udev/control").exists():
+        yield make_finding(
             "no_udev",
             "notice",
             "usb",
@@ -52,8 +52,8 @@ def _ours(
     devices: Mapping[Position, DeviceSettings], there: list[UsbNode]
 ) -> Iterator[tuple[Position, UsbNode]]:
     for position, device in devices.items():
-        for address in addresses(device.settings):
-            for node in fitting(address.text, there) if address.kind == "usb" else ():
+        for address in find_addresses(device.settings):
+            for node in matching_devices(address.text, there) if address.kind == "usb" else ():
                 yield position, node
 
 
@@ -61,7 +61,7 @@ def _power(node: UsbNode, hub: UsbNode, about: str) -> Iterator[Finding]:
     # Root hubs are the machine itself, and many of them say that they are not.
     if hub.socket.startswith("usb") or hub.self_powered or node.max_power_ma <= BUS_POWERED_SOCKET_MA:
         return
-    yield found(
+    yield make_finding(
         "usb_power",
         "warning",
         about,
@@ -75,11 +75,13 @@ def _power(node: UsbNode, hub: UsbNode, about: str) -> Iterator[Finding]:
 def _speed(node: UsbNode, about: str) -> Iterator[Finding]:
     if node.version >= 3 and node.speed_mbps <= HIGH_SPEED_MBPS:
         could = SUPER_SPEED_MBPS
-    elif "0e" in {text(path) for path in node.sysfs.glob("*:*/bInterfaceClass")} and node.speed_mbps <= 12:
+    elif (
+        "0e" in {read_text(path) for path in node.sysfs.glob("*:*/bInterfaceClass")} and node.speed_mbps <= 12
+    ):
         could = HIGH_SPEED_MBPS  # no camera of this century is made for 12 Mbit/s
     else:
         return
-    yield found(
+    yield make_finding(
         "usb_slow",
         "notice",
         about,
@@ -91,11 +93,11 @@ def _speed(node: UsbNode, about: str) -> Iterator[Finding]:
 
 def _sleep(node: UsbNode, about: str) -> Iterator[Finding]:
     if (
-        text(node.sysfs / "power/control") != "auto"
-        or text(node.sysfs / "power/runtime_status") != "suspended"
+        read_text(node.sysfs / "power/control") != "auto"
+        or read_text(node.sysfs / "power/runtime_status") != "suspended"
     ):
         return
-    yield found(
+    yield make_finding(
         "usb_asleep",
         "notice",
         about,
@@ -105,11 +107,11 @@ def _sleep(node: UsbNode, about: str) -> Iterator[Finding]:
     )
 
 
-def _over_current(around: Surroundings) -> Iterator[Finding]:
-    for count in sorted(around.sys.glob("bus/usb/devices/*:1.0/*-port*/over_current_count")):
-        if times := number(count):
+def _over_current(host: HostView) -> Iterator[Finding]:
+    for count in sorted(host.sys.glob("bus/usb/devices/*:1.0/*-port*/over_current_count")):
+        if times := read_number(count):
             port = count.parent.name
-            yield found(
+            yield make_finding(
                 "usb_over_current",
                 "error",
                 "usb",

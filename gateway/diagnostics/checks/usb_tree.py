@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.links.usb.devices import USB_ADDRESS
-from gateway.diagnostics.host import Surroundings, number, text
+from gateway.diagnostics.host import HostView, read_number, read_text
 
 HUB_CLASS = "09"
 SELF_POWERED = 0x40  # bmAttributes, USB 2.0 table 9-10
@@ -52,24 +52,24 @@ class UsbNode:
     def __str__(self) -> str:
         return f"{self.name} at {self.socket}"
 
-    def program_nodes(self, around: Surroundings) -> Iterator[Path]:
+    def device_nodes(self, host: HostView) -> Iterator[Path]:
         """What programs open: its serial ports, cameras and keyboards, or else the device itself."""
         kernels = ("*:*/tty*", "*:*/tty/tty*", "*:*/video4linux/video*", "*:*/input/input*/event*")
         named = {path.name for pattern in kernels for path in self.sysfs.glob(pattern)} - {"tty"}
         for name in sorted(named):
-            yield around.dev / ("input" if name.startswith("event") else "") / name
+            yield host.dev / ("input" if name.startswith("event") else "") / name
         if not named:
             yield self.node
 
 
-def plugged(around: Surroundings) -> list[UsbNode]:
+def list_usb_devices(host: HostView) -> list[UsbNode]:
     """Every device and hub, a hub before what hangs on it."""
-    folder = around.sys / "bus/usb/devices"
-    found = [_read(path, around) for path in folder.glob("*") if ":" not in path.name]
+    folder = host.sys / "bus/usb/devices"
+    found = [_read(path, host) for path in folder.glob("*") if ":" not in path.name]
     return sorted((node for node in found if node is not None), key=_by_socket)
 
 
-def fitting(address: str, devices: list[UsbNode]) -> list[UsbNode]:
+def matching_devices(address: str, devices: list[UsbNode]) -> list[UsbNode]:
     """The devices that an address of the form `usb:VID:PID[:SERIAL | @SOCKET]` means."""
     wanted = USB_ADDRESS.fullmatch(address)
     if wanted is None:
@@ -83,7 +83,7 @@ def fitting(address: str, devices: list[UsbNode]) -> list[UsbNode]:
     ]
 
 
-def drawn(devices: list[UsbNode]) -> str:
+def format_tree(devices: list[UsbNode]) -> str:
     """The tree as text, a device a line."""
     return "\n".join(
         f"{'  ' * device.depth}{device.socket} {device.vendor}:{device.product} {device.name}"
@@ -97,25 +97,25 @@ def _by_socket(node: UsbNode) -> tuple[int, list[int]]:
     return int(bus), [int(port) for port in ports.split(".") if port]
 
 
-def _read(path: Path, around: Surroundings) -> UsbNode | None:
-    vendor, product = text(path / "idVendor"), text(path / "idProduct")
+def _read(path: Path, host: HostView) -> UsbNode | None:
+    vendor, product = read_text(path / "idVendor"), read_text(path / "idProduct")
     if vendor is None or product is None:
         return None  # it went meanwhile
-    bus, device = number(path / "busnum") or 0, number(path / "devnum") or 0
-    makers = filter(None, (text(path / "manufacturer"), text(path / "product")))
+    bus, device = read_number(path / "busnum") or 0, read_number(path / "devnum") or 0
+    makers = filter(None, (read_text(path / "manufacturer"), read_text(path / "product")))
     return UsbNode(
         socket=path.name,
         sysfs=path,
         vendor=vendor,
         product=product,
         name=" ".join(makers) or f"{vendor}:{product}",
-        serial_number=text(path / "serial") or None,
-        speed_mbps=_decimal(text(path / "speed")),
-        version=_decimal(text(path / "version")),
-        max_power_ma=int(_decimal((text(path / "bMaxPower") or "").removesuffix("mA"))),
-        self_powered=bool(int(text(path / "bmAttributes") or "0", 16) & SELF_POWERED),
-        hub=text(path / "bDeviceClass") == HUB_CLASS,
-        node=around.dev / "bus/usb" / f"{bus:03}" / f"{device:03}",
+        serial_number=read_text(path / "serial") or None,
+        speed_mbps=_decimal(read_text(path / "speed")),
+        version=_decimal(read_text(path / "version")),
+        max_power_ma=int(_decimal((read_text(path / "bMaxPower") or "").removesuffix("mA"))),
+        self_powered=bool(int(read_text(path / "bmAttributes") or "0", 16) & SELF_POWERED),
+        hub=read_text(path / "bDeviceClass") == HUB_CLASS,
+        node=host.dev / "bus/usb" / f"{bus:03}" / f"{device:03}",
     )
 
 

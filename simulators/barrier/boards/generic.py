@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulators.barrier.boards.modbus_board import Deed, ModbusBoard
+from simulators.barrier.boards.modbus_board import BoardOperation, ModbusBoard
 from simulators.barrier.modbus.pdu import (
     ExceptionCode,
     Function,
@@ -17,7 +17,7 @@ from simulators.barrier.modbus.pdu import (
     registers_answer,
     write_answer,
 )
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import Cause, Effect, WireLog
 
 _INPUTS_BY = {
@@ -70,9 +70,9 @@ class Generic(ModbusBoard):
         super().__init__(unit, layout.relays, layout.inputs, timeline, log, baud)
         self.map = layout
         self._registers = {} if layout.watchdog_at is None else {layout.watchdog_at: 0}
-        self._watchdog: Appointment | None = None
+        self._watchdog: TimerHandle | None = None
 
-    def understand(self, request: Request) -> Deed:
+    def plan_request(self, request: Request) -> BoardOperation:
         """See `ModbusBoard`."""
         match request:
             case Read():
@@ -84,24 +84,26 @@ class Generic(ModbusBoard):
             case WriteOne() if self._pulsed(request.address) is not None:
                 return self._pulse(request)
             case WriteOne() | WriteMany() if self._registers:
-                return self.configure(request, self._registers, lambda _address, _value: True, self.heard)
+                return self.configure(
+                    request, self._registers, lambda _address, _value: True, self.on_request
+                )
             case Identify():
                 return self.identify(request)
         raise ModbusRefusal(ExceptionCode.ILLEGAL_FUNCTION)
 
-    def heard(self) -> None:
+    def on_request(self) -> None:
         """The watchdog begins anew."""
         if self._watchdog:
             self._watchdog.cancel()
             self._watchdog = None
         if any(self._registers.values()):
             (units,) = self._registers.values()
-            self._watchdog = self.timeline.at(
+            self._watchdog = self.timeline.call_at(
                 self.timeline.now_s + units * self.map.watchdog_unit_s,
                 lambda: self.relays.release(Cause.WATCHDOG),
             )
 
-    def _read(self, request: Read) -> Deed:
+    def _read(self, request: Read) -> BoardOperation:
         first, last = self.map.inputs_at, self.map.inputs_at + self.inputs
         if request.function is _INPUTS_BY[self.map.inputs_as]:
             if not request.of_bits and first <= request.address < first + (self.inputs + 15) // 16:
@@ -116,7 +118,7 @@ class Generic(ModbusBoard):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         raise ModbusRefusal(ExceptionCode.ILLEGAL_FUNCTION)
 
-    def _read_packed(self, request: Read) -> Deed:
+    def _read_packed(self, request: Read) -> BoardOperation:
         first, words = request.address - self.map.inputs_at, (self.inputs + 15) // 16
         if first + request.count > words:
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
@@ -127,14 +129,14 @@ class Generic(ModbusBoard):
                 request, [packed >> 16 * (first + n) & 0xFFFF for n in range(request.count)]
             )
 
-        return Deed(Effect.NONE, "read all inputs", perform)
+        return BoardOperation(Effect.NONE, "read all inputs", perform)
 
     def _pulsed(self, address: int) -> int | None:
         if self.map.pulse_at is None or not 0 <= address - self.map.pulse_at < len(self.relays):
             return None
         return address - self.map.pulse_at
 
-    def _pulse(self, request: WriteOne) -> Deed:
+    def _pulse(self, request: WriteOne) -> BoardOperation:
         relay = self._pulsed(request.address)
         assert relay is not None
         seconds = request.value * self.map.pulse_unit_s
@@ -145,4 +147,4 @@ class Generic(ModbusBoard):
             self.relays.pulse(relay, True, seconds, number)
             return write_answer(request)
 
-        return Deed(Effect.ENERGISE, f"relay {relay} on for {seconds:.1f} s", perform)
+        return BoardOperation(Effect.ENERGISE, f"relay {relay} on for {seconds:.1f} s", perform)

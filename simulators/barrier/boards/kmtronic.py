@@ -5,7 +5,7 @@ Source: the maker's page on its Modbus relays: 9600 8N1, coils 0 to 7, address b
 
 from typing import ClassVar
 
-from simulators.barrier.boards.modbus_board import Deed, ModbusBoard
+from simulators.barrier.boards.modbus_board import BoardOperation, ModbusBoard
 from simulators.barrier.modbus.pdu import (
     ExceptionCode,
     Function,
@@ -28,7 +28,7 @@ class KMtronic(ModbusBoard):
     def __init__(self, unit: int, timeline: Timeline, log: WireLog, *, baud: int = 9600) -> None:
         super().__init__(unit, 8, 0, timeline, log, baud)
 
-    def understand(self, request: Request) -> Deed:
+    def plan_request(self, request: Request) -> BoardOperation:
         """See `ModbusBoard`."""
         match request:
             case Read(Function.READ_COILS):

@@ -24,7 +24,7 @@ class Lcus(SerialBoard):
     def __init__(self, relays: int, timeline: Timeline, log: WireLog) -> None:
         super().__init__(relays, 0, timeline, log)
 
-    def take(self, data: bytes) -> Iterator[Command]:
+    def feed(self, data: bytes) -> Iterator[Command]:
         """See `SerialBoard`."""
         self._partial += data
         while self._partial:

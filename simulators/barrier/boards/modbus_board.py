@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simulators.barrier.boards.relays import Relays
+from simulators.barrier.boards.relays import RelayBank
 from simulators.barrier.modbus.pdu import (
     ExceptionCode,
     Identify,
@@ -26,7 +26,7 @@ ON, OFF, TOGGLE = 0xFF00, 0x0000, 0x5500
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class BoardOperation:
     """What a request comes to, before it is done."""
 
     effect: Effect
@@ -46,74 +46,74 @@ class ModbusBoard(ABC):
         self.unit = unit
         self.baud = baud
         """The rate it listens at, on a serial line."""
-        self.relays = Relays(unit, relays, timeline, log)
+        self.relays = RelayBank(unit, relays, timeline, log)
         self.inputs = inputs
         self.timeline = timeline
-        self.powered = True
+        self.is_powered = True
         self.sense: Callable[[int], bool] = lambda _channel: False
         """Whether the circuit at an input is closed; set by whoever wires it."""
 
     @abstractmethod
-    def understand(self, request: Request) -> Deed:
+    def plan_request(self, request: Request) -> BoardOperation:
         """What a request comes to on this board; ModbusRefusal as it would refuse."""
 
     def answers_broadcast(self, pdu: bytes) -> bool:  # noqa: ARG002 - some boards look at it
         """Whether it answers this request though it is for all boards."""
         return False
 
-    def heard(self) -> None:  # noqa: B027 - most boards have no watchdog
+    def on_request(self) -> None:  # noqa: B027 - most boards have no watchdog
         """A request for this board has come: its watchdog begins anew, if it has one."""
 
-    def input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - most boards only tell
+    def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - most boards only tell
         """A circuit at an input has closed or opened."""
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """Lose the supply: relays drop."""
-        self.powered = False
+        self.is_powered = False
         self.relays.release(Cause.POWER)
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """Have it back."""
-        self.powered = True
+        self.is_powered = True
 
     # What boards share.
 
-    def identify(self, request: Identify) -> Deed:
+    def identify(self, request: Identify) -> BoardOperation:
         """Device identification. No such board has it: this one says that it does not exist."""
         objects = {0: "borderpost simulators", 1: self.model, 2: "SIM"}
         answer = identification_answer(request, objects)
-        return Deed(Effect.NONE, "device identification", lambda _number: answer)
+        return BoardOperation(Effect.NONE, "device identification", lambda _number: answer)
 
-    def read_relays(self, request: Read, base: int = 0) -> Deed:
+    def read_relays(self, request: Read, base: int = 0) -> BoardOperation:
         """The coils."""
         found = _slice(self.relays.coils, request, base)
         span = _span("relay", request.address - base, request.count)
-        return Deed(Effect.NONE, f"read {span}", lambda _number: bits_answer(request, found()))
+        return BoardOperation(Effect.NONE, f"read {span}", lambda _number: bits_answer(request, found()))
 
-    def read_inputs(self, request: Read, base: int = 0) -> Deed:
+    def read_inputs(self, request: Read, base: int = 0) -> BoardOperation:
         """The inputs, 1 where the circuit is closed."""
         first = request.address - base
         if not 0 <= first <= first + request.count <= self.inputs:
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         channels = range(first, first + request.count)
-        return Deed(
+        return BoardOperation(
             Effect.NONE,
             f"read {_span('input', first, request.count)}",
             lambda _number: bits_answer(request, [self.sense(channel) for channel in channels]),
         )
 
-    def read_registers(self, request: Read, registers: Mapping[int, int]) -> Deed:
+    def read_registers(self, request: Read, registers: Mapping[int, int]) -> BoardOperation:
         """Registers that are all in the table."""
         wanted = range(request.address, request.address + request.count)
         if not all(address in registers for address in wanted):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
-        return Deed(
+        return BoardOperation(
             Effect.NONE,
             f"read {_span('register', request.address, request.count)}",
             lambda _number: registers_answer(request, [registers[address] for address in wanted]),
         )
 
-    def write_relay(self, request: WriteOne, base: int = 0) -> Deed:
+    def write_relay(self, request: WriteOne, base: int = 0) -> BoardOperation:
         """Function 05 with FF00 or 0000."""
         relay = request.address - base
         if not 0 <= relay < len(self.relays):
@@ -122,14 +122,14 @@ class ModbusBoard(ABC):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_VALUE)
         return self.switch(request, {relay: request.value == ON})
 
-    def write_relays(self, request: WriteMany, base: int = 0) -> Deed:
+    def write_relays(self, request: WriteMany, base: int = 0) -> BoardOperation:
         """Function 0F."""
         first = request.address - base
         if not 0 <= first <= first + len(request.values) <= len(self.relays):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         return self.switch(request, {first + n: bool(value) for n, value in enumerate(request.values)})
 
-    def switch(self, request: WriteOne | WriteMany, wanted: Mapping[int, bool]) -> Deed:
+    def switch(self, request: WriteOne | WriteMany, wanted: Mapping[int, bool]) -> BoardOperation:
         """Relays on and off."""
 
         def perform(number: int) -> bytes:
@@ -138,7 +138,7 @@ class ModbusBoard(ABC):
             return write_answer(request)
 
         meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
-        return Deed(Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE, meaning, perform)
+        return BoardOperation(Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE, meaning, perform)
 
     def configure(
         self,
@@ -146,7 +146,7 @@ class ModbusBoard(ABC):
         registers: dict[int, int],
         allowed: Callable[[int, int], bool],
         then: Callable[[], None] = lambda: None,
-    ) -> Deed:
+    ) -> BoardOperation:
         """Functions 06 and 10 into registers that may be written with these values."""
         values = (request.value,) if isinstance(request, WriteOne) else request.values
         written = {request.address + n: value for n, value in enumerate(values)}
@@ -161,7 +161,7 @@ class ModbusBoard(ABC):
             return write_answer(request)
 
         meaning = ", ".join(f"register 0x{address:04x} := {value}" for address, value in written.items())
-        return Deed(Effect.CONFIGURE, meaning, perform)
+        return BoardOperation(Effect.CONFIGURE, meaning, perform)
 
 
 def _slice(bits: Sequence[bool], request: Read, base: int) -> Callable[[], Sequence[bool]]:

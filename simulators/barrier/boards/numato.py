@@ -29,7 +29,7 @@ class Numato(SerialBoard):
         super().__init__(relays, inputs, timeline, log)
         self.identifier = "SIM00001"
 
-    def take(self, data: bytes) -> Iterator[Command]:
+    def feed(self, data: bytes) -> Iterator[Command]:
         """See `SerialBoard`."""
         self._partial += data
         while b"\r" in self._partial:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import Cause, WireLog
 
 
-class Relays:
+class RelayBank:
     """Some relays; all off at first. `unit` is what the log knows their board by."""
 
     def __init__(self, unit: int, count: int, timeline: Timeline, log: WireLog) -> None:
@@ -18,12 +18,12 @@ class Relays:
         self._timeline = timeline
         self._log = log
         self._welded: set[int] = set()
-        self._ending: dict[int, Appointment] = {}
+        self._ending: dict[int, TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self.coils)
 
-    def closed(self, relay: int) -> bool:
+    def is_closed(self, relay: int) -> bool:
         """Whether the contact is closed, which is what a controller sees."""
         return self.coils[relay] or relay in self._welded
 
@@ -31,11 +31,11 @@ class Relays:
         """Energise or release one; a pulse that it was giving is over."""
         if ending := self._ending.pop(relay, None):
             ending.cancel()
-        before = self.closed(relay)
+        before = self.is_closed(relay)
         self.coils[relay] = on
         self._moved(relay, before, cause, request)
 
-    def pulsing(self, relay: int) -> bool:
+    def is_pulsing(self, relay: int) -> bool:
         """Whether it gives a pulse."""
         return relay in self._ending
 
@@ -54,7 +54,7 @@ class Relays:
         def over() -> None:
             self.set(relay, afterwards() if afterwards else not on, Cause.PULSE_ENDED, request)
 
-        self._ending[relay] = self._timeline.at(self._timeline.now_s + seconds, over)
+        self._ending[relay] = self._timeline.call_at(self._timeline.now_s + seconds, over)
 
     def release(self, cause: Cause) -> None:
         """Release them all."""
@@ -63,18 +63,18 @@ class Relays:
 
     def weld(self, relay: int) -> None:
         """Its contact stays closed from the next time on that it closes; now, if it is closed."""
-        before = self.closed(relay)
+        before = self.is_closed(relay)
         self._welded.add(relay)
         self._moved(relay, before, Cause.WELDED, None)
 
-    def part(self, relay: int) -> None:
+    def unweld(self, relay: int) -> None:
         """The contact is free again."""
-        before = self.closed(relay)
+        before = self.is_closed(relay)
         self._welded.discard(relay)
         self._moved(relay, before, Cause.WELDED, None)
 
     def _moved(self, relay: int, before: bool, cause: Cause, request: int | None) -> None:
-        closed = self.closed(relay)
+        closed = self.is_closed(relay)
         if closed != before:
             self._log.contact(self.unit, relay, closed, cause, request)
             self.on_contact(relay, closed)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from simulators.barrier.boards.relays import Relays
+from simulators.barrier.boards.relays import RelayBank
 from simulators.barrier.timeline import Timeline
 from simulators.barrier.wirelog import Cause, Effect, WireLog
 
@@ -28,29 +28,29 @@ class SerialBoard(ABC):
 
     def __init__(self, relays: int, inputs: int, timeline: Timeline, log: WireLog) -> None:
         self.unit = 1
-        self.powered = True
-        self.relays = Relays(self.unit, relays, timeline, log)
+        self.is_powered = True
+        self.relays = RelayBank(self.unit, relays, timeline, log)
         self.inputs = inputs
         self.sense: Callable[[int], bool] = lambda _channel: False
         """Whether the circuit at an input is closed; set by whoever wires it."""
         self._partial = b""
 
     @abstractmethod
-    def take(self, data: bytes) -> Iterator[Command]:
+    def feed(self, data: bytes) -> Iterator[Command]:
         """Commands that are complete with these bytes."""
 
-    def input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - nothing comes of it
+    def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: B027 - nothing comes of it
         """A circuit at an input has closed or opened; it tells when it is asked."""
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """Lose the supply."""
-        self.powered = False
+        self.is_powered = False
         self._partial = b""
         self.relays.release(Cause.POWER)
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """Have it back."""
-        self.powered = True
+        self.is_powered = True
 
     def switch(self, wire: bytes, wanted: dict[int, bool], answer: bytes) -> Command:
         """A command that switches relays."""

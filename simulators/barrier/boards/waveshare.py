@@ -8,7 +8,7 @@ the parity that is set beside the rate has no consequence. Asked as unit 0, it o
 
 from typing import ClassVar
 
-from simulators.barrier.boards.modbus_board import OFF, ON, TOGGLE, Deed, ModbusBoard
+from simulators.barrier.boards.modbus_board import OFF, ON, TOGGLE, BoardOperation, ModbusBoard
 from simulators.barrier.modbus.pdu import (
     ExceptionCode,
     Function,
@@ -54,15 +54,15 @@ class Waveshare(ModbusBoard):
         """It tells its address, and everything else that is read, to whoever does not know it."""
         return 1 <= pdu[0] <= 4
 
-    def input_changed(self, channel: int, closed: bool) -> None:
+    def on_input_changed(self, channel: int, closed: bool) -> None:
         """Let the input drive its relay, in a mode where it does."""
         mode = self._modes[MODES + channel]
-        if not self.powered or mode == NORMAL or (mode == FLIP and not closed):
+        if not self.is_powered or mode == NORMAL or (mode == FLIP and not closed):
             return
         on = closed if mode == LINKAGE else not self.relays.coils[channel]
         self.relays.set(channel, on, Cause.INPUT)
 
-    def understand(self, request: Request) -> Deed:
+    def plan_request(self, request: Request) -> BoardOperation:
         """See `ModbusBoard`."""
         match request:
             case Read(Function.READ_COILS):
@@ -87,7 +87,7 @@ class Waveshare(ModbusBoard):
         self.unit = self._line[ADDRESS]
         self.baud = BAUDS[self._line[BAUD] & 0xFF]
 
-    def _write_coil(self, request: WriteOne) -> Deed:
+    def _write_coil(self, request: WriteOne) -> BoardOperation:
         relay = request.address & 0xFF
         match request.address - relay:
             case 0 if request.address == ALL_RELAYS:
@@ -98,7 +98,7 @@ class Waveshare(ModbusBoard):
                 return self._flash(request, relay, on=base == FLASH_ON)
         raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
 
-    def _command(self, request: WriteOne, relays: range | tuple[int, ...]) -> Deed:
+    def _command(self, request: WriteOne, relays: range | tuple[int, ...]) -> BoardOperation:
         if request.value in (ON, OFF):
             return self.switch(request, dict.fromkeys(relays, request.value == ON))
         if request.value != TOGGLE:
@@ -110,9 +110,9 @@ class Waveshare(ModbusBoard):
             return write_answer(request)
 
         meaning = ", ".join(f"relay {relay} toggled" for relay in relays)
-        return Deed(Effect.ENERGISE, meaning, perform)
+        return BoardOperation(Effect.ENERGISE, meaning, perform)
 
-    def _flash(self, request: WriteOne, relay: int, *, on: bool) -> Deed:
+    def _flash(self, request: WriteOne, relay: int, *, on: bool) -> BoardOperation:
         if not 1 <= request.value <= FLASH_MOST:
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_VALUE)
         seconds = request.value * FLASH_UNIT_S
@@ -121,7 +121,9 @@ class Waveshare(ModbusBoard):
             self.relays.pulse(relay, on, seconds, number)
             return write_answer(request)
 
-        return Deed(Effect.ENERGISE, f"relay {relay} {'on' if on else 'off'} for {seconds:.1f} s", perform)
+        return BoardOperation(
+            Effect.ENERGISE, f"relay {relay} {'on' if on else 'off'} for {seconds:.1f} s", perform
+        )
 
 
 def _allowed_on_the_line(address: int, value: int) -> bool:

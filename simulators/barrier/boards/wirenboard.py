@@ -7,7 +7,7 @@ as they were after power. Register 128 is its address, 200 its model; the rest o
 
 from typing import ClassVar
 
-from simulators.barrier.boards.modbus_board import Deed, ModbusBoard
+from simulators.barrier.boards.modbus_board import BoardOperation, ModbusBoard
 from simulators.barrier.modbus.pdu import (
     ExceptionCode,
     Function,
@@ -18,7 +18,7 @@ from simulators.barrier.modbus.pdu import (
     WriteMany,
     WriteOne,
 )
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import Cause, WireLog
 
 RESTORE, SAFE_MODE_TIMEOUT, ADDRESS, SIGNATURE = 6, 8, 128, 200
@@ -34,9 +34,9 @@ class WirenBoard(ModbusBoard):
         self._settings = {RESTORE: 0, SAFE_MODE_TIMEOUT: 0}
         self._plate = {ADDRESS: unit} | {SIGNATURE + n: ord(letter) for n, letter in enumerate("WBMR6C")}
         self._before_cut = list(self.relays.coils)
-        self._safe_mode: Appointment | None = None
+        self._safe_mode: TimerHandle | None = None
 
-    def understand(self, request: Request) -> Deed:
+    def plan_request(self, request: Request) -> BoardOperation:
         """See `ModbusBoard`."""
         match request:
             case Read(Function.READ_COILS):
@@ -50,35 +50,35 @@ class WirenBoard(ModbusBoard):
             case WriteMany(Function.WRITE_MULTIPLE_COILS):
                 return self.write_relays(request)
             case WriteOne() | WriteMany():
-                return self.configure(request, self._settings, _allowed, self.heard)
+                return self.configure(request, self._settings, _allowed, self.on_request)
             case Identify():
                 return self.identify(request)
         raise ModbusRefusal(ExceptionCode.ILLEGAL_FUNCTION)
 
-    def heard(self) -> None:
+    def on_request(self) -> None:
         """Its time-out begins anew."""
         if self._safe_mode:
             self._safe_mode.cancel()
             self._safe_mode = None
         if timeout_s := self._settings[SAFE_MODE_TIMEOUT]:
-            self._safe_mode = self.timeline.at(
+            self._safe_mode = self.timeline.call_at(
                 self.timeline.now_s + timeout_s, lambda: self.relays.release(Cause.WATCHDOG)
             )
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """See `ModbusBoard`; it remembers what the relays were."""
         self._before_cut = list(self.relays.coils)
         if self._safe_mode:
             self._safe_mode.cancel()
-        super().power_cut()
+        super().on_power_lost()
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """See `ModbusBoard`; relays come back as they were if it was set to that."""
-        super().power_returned()
+        super().on_power_restored()
         if self._settings[RESTORE]:
             for relay, on in enumerate(self._before_cut):
                 self.relays.set(relay, on, Cause.POWER)
-        self.heard()
+        self.on_request()
 
 
 def _allowed(address: int, value: int) -> bool:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from simulators.barrier.mechanics.boom import Boom, BoomSettings
 from simulators.barrier.mechanics.controller import ContactName, Controller, ControllerSettings
-from simulators.barrier.mechanics.lane import E_GATE, Lane, LaneSettings, Manner, Way
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.mechanics.lane import E_GATE, DoorStateCallback, DriverBehaviour, Lane, LaneSettings
+from simulators.barrier.timeline import Timeline, TimerHandle
 from simulators.barrier.wirelog import WireLog
 from simulators.errors import SimulatorError
 
@@ -51,7 +51,7 @@ class MechanicsSettings(BaseModel):
         return self
 
 
-def prefixed(door: str, what: str) -> str:
+def signal_name(door: str, what: str) -> str:
     """A door's signal or contact; the only door of a lane has no name."""
     return f"{door}-{what}" if door else what
 
@@ -59,7 +59,7 @@ def prefixed(door: str, what: str) -> str:
 def signals_of_doors(lane: LaneSettings) -> list[str]:
     """The signals that each door has."""
     return [
-        prefixed(door, what) for door in lane.doors for what in ("open-limit", "closed-limit", "photocell")
+        signal_name(door, what) for door in lane.doors for what in ("open-limit", "closed-limit", "photocell")
     ]
 
 
@@ -70,7 +70,7 @@ def signals_of(lane: LaneSettings) -> list[str]:
 
 def contacts_of(lane: LaneSettings) -> list[str]:
     """Everything at a lane that a relay may be wired to."""
-    return [prefixed(door, contact) for door in lane.doors for contact in CONTACTS]
+    return [signal_name(door, contact) for door in lane.doors for contact in CONTACTS]
 
 
 @dataclass(slots=True)
@@ -82,20 +82,20 @@ class Door:
     moved: bool = False
 
 
-class Barrier:
+class BarrierMechanics:
     """The barrier. Everything that happens to it is in the log."""
 
     def __init__(self, settings: MechanicsSettings, timeline: Timeline, log: WireLog) -> None:
         self.settings = settings
         self.timeline = timeline
         self.log = log
-        self.lane = Lane(settings.lane, self._way, log.happened)
+        self.lane = Lane(settings.lane, self._way, log.machine_event)
         self.doors = {name: self._door(name) for name in settings.lane.doors}
         self.fire = False
         self.key = False
         self.on_signal: Callable[[str, bool], None] = lambda _signal, _active: None
         """Called when a signal has changed."""
-        self._next: Appointment | None = None
+        self._next: TimerHandle | None = None
         self._settling = False
         self.signals: dict[str, bool] = {}
         self.signals = self._sensed(self._now_s)
@@ -111,7 +111,7 @@ class Barrier:
             boom,
             self.settings.controller,
             self.timeline,
-            lambda what, **details: self.log.happened(what, **_of(name), **details),
+            lambda what, **details: self.log.machine_event(what, **_of(name), **details),
             free=lambda: not self._occupied(),
             may_open=lambda: self._may_open(name),
             acted=self.settle,
@@ -151,10 +151,10 @@ class Barrier:
             door.controller.key = on
         self.settle()
 
-    def lift(self, to: float = 1.0, over_s: float = 1.5, door: str = "") -> None:
+    def lift_by_hand(self, to: float = 1.0, over_s: float = 1.5, door: str = "") -> None:
         """Somebody moves the boom by hand."""
         towards = "opening" if to > self.position(door) else "closing"
-        self.log.happened("motion", **_of(door), towards=towards, by="hand")
+        self.log.machine_event("motion", **_of(door), towards=towards, by="hand")
         self._named(door).boom.lift(to, over_s, self._now_s)
         self.settle()
 
@@ -174,22 +174,22 @@ class Barrier:
             boom.drive(boom.driven, self._now_s)
         self.settle()
 
-    def arrive(self, manner: Manner = Manner.WAITS, **how: Any) -> int:
+    def arrive(self, manner: DriverBehaviour = DriverBehaviour.WAITS, **how: Any) -> int:
         """Somebody comes; see `Lane.arrive`."""
         number = self.lane.arrive(self._now_s, manner, **how)
         self.settle()
         return number
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """The controllers lose their supply."""
         for door in self.doors.values():
-            door.controller.power_cut()
+            door.controller.on_power_lost()
         self.settle()
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """They have it back."""
         for door in self.doors.values():
-            door.controller.power_returned()
+            door.controller.on_power_restored()
         self.settle()
 
     # What comes of it.
@@ -214,7 +214,7 @@ class Barrier:
         times = [self.lane.changes_after(now_s), *(d.boom.changes_after(now_s) for d in self.doors.values())]
         due_s = min((when_s for when_s in times if when_s is not None), default=None)
         if due_s is not None:
-            self._next = self.timeline.at(due_s, self.settle)
+            self._next = self.timeline.call_at(due_s, self.settle)
 
     def _consequences(self) -> bool:
         """One round of them; whether anything has changed, so that there may be more."""
@@ -227,10 +227,10 @@ class Barrier:
         changed = {signal: active for signal, active in sensed.items() if self.signals[signal] != active}
         self.signals = sensed
         for signal, active in changed.items():
-            self.log.happened("signal", signal=signal, active=active)
+            self.log.machine_event("signal", signal=signal, active=active)
             self.on_signal(signal, active)
         for name, door in self.doors.items():
-            if (photocell := prefixed(name, "photocell")) in changed:
+            if (photocell := signal_name(name, "photocell")) in changed:
                 door.controller.set_photocell(changed[photocell])
             if changed.keys() & {photocell, *self.settings.lane.loops}:
                 door.controller.freedom_changed()
@@ -239,35 +239,35 @@ class Barrier:
     def _strike(self, name: str, door: Door, now_s: float) -> None:
         boom = door.boom
         low = boom.position(now_s) <= boom.settings.touches_below
-        struck = self.lane.under(name, now_s) if low and boom.speed(now_s) < 0 else None
+        struck = self.lane.vehicles_under(name, now_s) if low and boom.speed(now_s) < 0 else None
         if struck is not None:
             boom.strike(now_s)
-            self.log.happened(
+            self.log.machine_event(
                 "hit", vehicle=struck.number, door=name, position=round(boom.position(now_s), 3)
             )
-            door.controller.struck()
+            door.controller.on_obstruction()
 
     def _note_rest(self, name: str, door: Door, now_s: float) -> None:
         moves = door.boom.moves(now_s)
         if door.moved and not moves:
             position = round(door.boom.position(now_s), 3)
-            self.log.happened("rest", **_of(name), position=position)
-            door.controller.arrived()
+            self.log.machine_event("rest", **_of(name), position=position)
+            door.controller.on_arrived()
         door.moved = moves
 
     def _sensed(self, now_s: float) -> dict[str, bool]:
         sensed = {}
         for name, door in self.doors.items():
             position, zone = door.boom.position(now_s), door.boom.settings.limit_zone
-            sensed[prefixed(name, "open-limit")] = position >= 1 - zone - NEAR
-            sensed[prefixed(name, "closed-limit")] = position <= zone + NEAR
-            sensed[prefixed(name, "photocell")] = self.lane.sees(self.lane.photocell(name), now_s)
+            sensed[signal_name(name, "open-limit")] = position >= 1 - zone - NEAR
+            sensed[signal_name(name, "closed-limit")] = position <= zone + NEAR
+            sensed[signal_name(name, "photocell")] = self.lane.is_occupied(self.lane.photocell(name), now_s)
         for loop, span in self.settings.lane.loops.items():
-            sensed[loop] = self.lane.sees(span, now_s)
-        powered = all(door.controller.powered for door in self.doors.values())
+            sensed[loop] = self.lane.is_occupied(span, now_s)
+        powered = all(door.controller.is_powered for door in self.doors.values())
         return sensed | {"fire": self.fire, "key": self.key, "controller-ok": powered}
 
-    def _way(self, name: str) -> Way:
+    def _way(self, name: str) -> DoorStateCallback:
         boom = self.doors[name].boom
         position = boom.position(self._now_s)
         if position >= boom.settings.clear_at - NEAR and boom.speed(self._now_s) >= 0:
@@ -276,10 +276,10 @@ class Barrier:
 
     def _occupied(self) -> bool:
         spans = [*self.settings.lane.loops.values(), *(self.lane.photocell(name) for name in self.doors)]
-        return any(self.lane.sees(span, self._now_s) for span in spans)
+        return any(self.lane.is_occupied(span, self._now_s) for span in spans)
 
     def _may_open(self, name: str) -> bool:
-        others = [prefixed(other, "closed-limit") for other in self.doors if other != name]
+        others = [signal_name(other, "closed-limit") for other in self.doors if other != name]
         return not self.settings.interlock or all(self.signals[other] for other in others)
 
     def check(self, door: str) -> None:

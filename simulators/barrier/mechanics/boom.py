@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulators.barrier.mechanics.motion import Motion, halt, rest, travel
+from simulators.barrier.mechanics.motion import Motion, braking_motion, motion_at_rest, motion_to_goal
 
 Direction = Literal["opening", "closing"]
 GOALS: dict[Direction, float] = {"opening": 1.0, "closing": 0.0}
@@ -48,7 +48,7 @@ class Boom:
         """It goes up to this position and no further, from whichever side it comes."""
         self.driven: Direction | None = None
         """Where its motor drives it."""
-        self._motion: Motion = rest(at, now_s)
+        self._motion: Motion = motion_at_rest(at, now_s)
 
     def position(self, now_s: float) -> float:
         """Where it is."""
@@ -72,13 +72,15 @@ class Boom:
                 goal = x
         self.driven = direction
         speed = self.settings.speed(direction)
-        self._motion = travel(x, v, goal, speed, speed / self.settings.ramp_s, now_s, brake=self._brake(x, v))
+        self._motion = motion_to_goal(
+            x, v, goal, speed, speed / self.settings.ramp_s, now_s, brake=self._brake(x, v)
+        )
 
     def stop(self, now_s: float) -> None:
         """Take the drive away: it slows down and stays."""
         self.driven = None
         x, v = self._motion.at(now_s)
-        self._motion = halt(x, v, self._brake(x, v), now_s)
+        self._motion = braking_motion(x, v, self._brake(x, v), now_s)
 
     def _brake(self, x: float, v: float) -> float:
         """How hard it is slowed down: as when it comes to its end, or harder so as not to pass that."""
@@ -89,14 +91,18 @@ class Boom:
     def strike(self, now_s: float) -> None:
         """It has struck something: it stands, at once."""
         self.driven = None
-        self._motion = rest(self.position(now_s), now_s)
+        self._motion = motion_at_rest(self.position(now_s), now_s)
 
     def lift(self, to: float, over_s: float, now_s: float) -> None:
         """Somebody moves it by hand, in so many seconds."""
         x = self.position(now_s)
         self.driven = None
         speed = 2 * abs(to - x) / over_s
-        self._motion = travel(x, 0.0, to, speed, 2 * speed / over_s, now_s) if speed else rest(x, now_s)
+        self._motion = (
+            motion_to_goal(x, 0.0, to, speed, 2 * speed / over_s, now_s)
+            if speed
+            else motion_at_rest(x, now_s)
+        )
 
     def changes_after(self, now_s: float) -> float | None:
         """When something about it will be different: a limit, free or not, touching or not, at rest."""

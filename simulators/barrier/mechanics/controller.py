@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from simulators.barrier.mechanics.boom import Boom
-from simulators.barrier.timeline import Appointment, Timeline
+from simulators.barrier.timeline import Timeline, TimerHandle
 
 ContactName = Literal["open", "close", "stop"]
 
@@ -67,7 +67,7 @@ class Controller:
     ) -> None:
         self.boom = boom
         self.settings = settings
-        self.powered = True
+        self.is_powered = True
         self.fire = False
         self.key = False
         self.photocell = False
@@ -79,10 +79,10 @@ class Controller:
         self._acted = acted
         # A stop circuit that is closed at rest belongs to a relay, or a bridge, that keeps it so.
         self._closed = {"open": False, "close": False, "stop": settings.stop_contact == "opening"}
-        self._due: dict[str, Appointment] = {}
+        self._due: dict[str, TimerHandle] = {}
 
     @property
-    def stopped(self) -> bool:
+    def is_stopped(self) -> bool:
         """Whether the stop contact holds it."""
         return self._closed["stop"] == (self.settings.stop_contact == "closing")
 
@@ -104,7 +104,7 @@ class Controller:
         self._happened("button", button=button)
         if button == "stop":
             self._halt()
-        elif not self.stopped:
+        elif not self.is_stopped:
             self._go(button)
 
     def set_fire(self, active: bool) -> None:
@@ -115,7 +115,7 @@ class Controller:
     def set_photocell(self, interrupted: bool) -> None:
         """The photocell is interrupted, or free again."""
         self.photocell = interrupted
-        if not self.powered or self.settings.photocell == "ignored":
+        if not self.is_powered or self.settings.photocell == "ignored":
             return
         if interrupted and self.boom.driven == "closing":
             if self.settings.photocell == "reopens":
@@ -128,23 +128,23 @@ class Controller:
     def freedom_changed(self) -> None:
         """Something came or went: the pause begins anew."""
         self._call_off("pause")
-        self.arrived()
+        self.on_arrived()
 
-    def struck(self) -> None:
+    def on_obstruction(self) -> None:
         """The boom has struck something."""
         self._call_off_all()
-        if self.powered and self.settings.obstacle == "reopens":
+        if self.is_powered and self.settings.obstacle == "reopens":
             self._later("obstacle", 0.2, lambda: self._go("open"))
 
-    def arrived(self) -> None:
+    def on_arrived(self) -> None:
         """The boom has come to rest: where it is open and has a pause, that begins."""
         open_ = self.boom.position(self._timeline.now_s) > 1 - self.boom.settings.limit_zone
-        if self.powered and open_ and self.settings.pause_s is not None and self._free():
+        if self.is_powered and open_ and self.settings.pause_s is not None and self._free():
             self._later("pause", self.settings.pause_s, lambda: self._go("close"))
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """The supply is gone: the motor is dead, all that was to come is forgotten."""
-        self.powered = False
+        self.is_powered = False
         self._call_off_all()
         if self.boom.settings.stays:
             self._halt()
@@ -152,9 +152,9 @@ class Controller:
             self.boom.drive("opening", self._timeline.now_s)
             self._happened("motion", towards="opening", by="spring")
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """The supply is back."""
-        self.powered = True
+        self.is_powered = True
         self._hold_open_if_told()
         if self.settings.self_closes_s is not None:
             self._later("power", self.settings.self_closes_s, self._close_when_free)
@@ -162,14 +162,14 @@ class Controller:
     # What it does about it.
 
     def _asked(self, name: str) -> None:
-        if not self.powered or (self.key and self.settings.key_excludes) or self.stopped:
+        if not self.is_powered or (self.key and self.settings.key_excludes) or self.is_stopped:
             return
         if name == "close" and self._closed["open"]:
             return  # open beats close
         self._go("open" if name == "open" else "close")
 
     def _go(self, where: ContactName) -> None:
-        if not self.powered or self.stopped:
+        if not self.is_powered or self.is_stopped:
             return
         now_s = self._timeline.now_s
         if where == "close":
@@ -192,7 +192,7 @@ class Controller:
         self.boom.stop(self._timeline.now_s)
 
     def _stop_changed(self) -> None:
-        if self.powered and self.stopped:
+        if self.is_powered and self.is_stopped:
             self._halt()
         else:
             self._hold_open_if_told()
@@ -218,7 +218,7 @@ class Controller:
             action()
             self._acted()
 
-        self._due[what] = self._timeline.at(self._timeline.now_s + delay_s, act)
+        self._due[what] = self._timeline.call_at(self._timeline.now_s + delay_s, act)
 
     def _call_off(self, what: str) -> None:
         if due := self._due.pop(what, None):

@@ -11,10 +11,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from simulators.barrier.mechanics.motion import Motion, cruise
+from simulators.barrier.mechanics.motion import Motion, constant_speed_motion
 from simulators.errors import SimulatorError
 
-Way = Literal["clear", "passable", "shut"]
+DoorStateCallback = Literal["clear", "passable", "shut"]
 """Of a boom: drivers go; one can get under it without touching; neither."""
 NOSE_M = 0.15
 """So close before a shut boom stops who did not stop at the line."""
@@ -23,7 +23,7 @@ OUT_M = 1e-4
 """Who goes back is gone so far behind where they came from."""
 
 
-class Manner(StrEnum):
+class DriverBehaviour(StrEnum):
     """How somebody behaves."""
 
     WAITS = "waits"
@@ -95,7 +95,14 @@ class Vehicle:
     """Somebody in the lane. Its own metres grow as it goes forward, whichever way that is."""
 
     def __init__(
-        self, number: int, manner: Manner, *, length_m: float, speed_mps: float, start: Motion, sign: int
+        self,
+        number: int,
+        manner: DriverBehaviour,
+        *,
+        length_m: float,
+        speed_mps: float,
+        start: Motion,
+        sign: int,
     ) -> None:
         self.number = number
         self.manner = manner
@@ -109,7 +116,7 @@ class Vehicle:
         """Doors that its front has passed."""
         self.through: set[str] = set()
         """Doors that it is behind, all of it."""
-        self.going_back = False
+        self.is_reversing = False
         self.gives_up_s: float | None = None
         self.turns_s: float | None = None
 
@@ -127,14 +134,14 @@ class Vehicle:
         """Go to a place, forward or back, unless that is where it goes already."""
         if abs(goal - self.goal) > NEAR:
             self.goal = goal
-            self.motion = cruise(self.front(now_s), goal, self.speed_mps, now_s)
+            self.motion = constant_speed_motion(self.front(now_s), goal, self.speed_mps, now_s)
 
 
 class Lane:
     """The lane and who is in it. `way`: how a door is; `happened`: tells a bystander's story."""
 
     def __init__(
-        self, settings: LaneSettings, way: Callable[[str], Way], happened: Callable[..., None]
+        self, settings: LaneSettings, way: Callable[[str], DoorStateCallback], happened: Callable[..., None]
     ) -> None:
         self.settings = settings
         self.vehicles: list[Vehicle] = []
@@ -147,7 +154,7 @@ class Lane:
     def arrive(
         self,
         now_s: float,
-        manner: Manner = Manner.WAITS,
+        manner: DriverBehaviour = DriverBehaviour.WAITS,
         *,
         wrong_way: bool = False,
         length_m: float | None = None,
@@ -174,7 +181,7 @@ class Lane:
             manner,
             length_m=length_m or s.length_m,
             speed_mps=speed,
-            start=cruise(start, start, speed, now_s),
+            start=constant_speed_motion(start, start, speed, now_s),
             sign=sign,
         )
         if patience_s is not None:
@@ -183,7 +190,7 @@ class Lane:
         self._happened("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
         return self._count
 
-    def sees(self, span: Span, when_s: float) -> bool:
+    def is_occupied(self, span: Span, when_s: float) -> bool:
         """Whether somebody is on a stretch of the lane."""
         return any(
             low < span.to_m and high > span.from_m
@@ -195,7 +202,7 @@ class Lane:
         at, reach = self.settings.doors[door], self.settings.photocell_m
         return Span(from_m=at - reach, to_m=at + reach)
 
-    def under(self, door: str, when_s: float) -> Vehicle | None:
+    def vehicles_under(self, door: str, when_s: float) -> Vehicle | None:
         """Who is under the boom, or in the door."""
         at = self.settings.doors[door]
         for vehicle in self.vehicles:
@@ -208,7 +215,7 @@ class Lane:
         """Let everybody see how things are and go, stop or turn; those ahead first."""
         self._takes = {door: whose for door, whose in self._takes.items() if self._way(door) == "clear"}
         before = None
-        while before != (before := [(v.number, v.going_back) for v in self.vehicles]):
+        while before != (before := [(v.number, v.is_reversing) for v in self.vehicles]):
             for vehicle in list(self.vehicles):  # who leaves, or goes back, makes way for those ahead
                 self._note_passages(vehicle, now_s)
                 self._make_up_mind(vehicle, now_s)
@@ -257,31 +264,31 @@ class Lane:
                 self._happened("passage", vehicle=vehicle.number, door=door, wrong_way=vehicle.sign == -1)
 
     def _make_up_mind(self, vehicle: Vehicle, now_s: float) -> None:
-        if vehicle.manner is Manner.TURNS_BACK and not vehicle.going_back:
+        if vehicle.manner is DriverBehaviour.TURNS_BACK and not vehicle.is_reversing:
             if vehicle.turns_s is None and vehicle.front(now_s) > self._turn(vehicle) - NEAR:
                 vehicle.turns_s = now_s + self.settings.dwell_s
             if vehicle.turns_s is not None and vehicle.turns_s <= now_s:
-                vehicle.going_back = True
+                vehicle.is_reversing = True
         impatient = vehicle.gives_up_s is not None and vehicle.gives_up_s <= now_s
-        if impatient and not vehicle.over and not vehicle.going_back:
-            vehicle.going_back = True
+        if impatient and not vehicle.over and not vehicle.is_reversing:
+            vehicle.is_reversing = True
             self._happened("gave-up", vehicle=vehicle.number)
 
     def _goal(self, vehicle: Vehicle, now_s: float) -> float:
         here = self.vehicles.index(vehicle)
         s = self.settings
-        if vehicle.going_back:
+        if vehicle.is_reversing:
             behind = self.vehicles[here + 1] if here + 1 < len(self.vehicles) else None
             out = (s.start_m if vehicle.sign == 1 else -s.end_m) - OUT_M
             if behind is None:
                 return out
             room_from = behind.front(now_s)
-            if behind.going_back:  # both do: no faster than who is nearer to the way out, and as far
+            if behind.is_reversing:  # both do: no faster than who is nearer to the way out, and as far
                 vehicle.speed_mps = min(vehicle.speed_mps, behind.speed_mps)
                 room_from = min(room_from, behind.goal)
             return min(vehicle.front(now_s), max(out, room_from + vehicle.length_m + s.gap_m))
         goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
-        if vehicle.manner is Manner.TURNS_BACK:
+        if vehicle.manner is DriverBehaviour.TURNS_BACK:
             goal = self._turn(vehicle)
         front = vehicle.front(now_s)
         for door, line in self._lines(vehicle):
@@ -296,7 +303,7 @@ class Lane:
     def _before(self, vehicle: Vehicle, front: float, door: str, line: float) -> float:
         """How far one goes before a door, as it is now."""
         way, stop = self._way(door), line - self.settings.stop_before_m
-        if vehicle.manner is Manner.TAILGATES or front > stop + NEAR:
+        if vehicle.manner is DriverBehaviour.TAILGATES or front > stop + NEAR:
             return max(front, line - NOSE_M) if way == "shut" else math.inf
         if way == "clear" and self._takes.setdefault(door, vehicle.number) == vehicle.number:
             return math.inf
@@ -306,6 +313,6 @@ class Lane:
         s, front = self.settings, vehicle.front(now_s)
         end = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         start = s.start_m if vehicle.sign == 1 else -s.end_m
-        if front >= end - NEAR or (vehicle.going_back and front <= start):
+        if front >= end - NEAR or (vehicle.is_reversing and front <= start):
             self.vehicles.remove(vehicle)
             self._happened("left", vehicle=vehicle.number)

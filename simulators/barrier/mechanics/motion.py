@@ -84,29 +84,29 @@ def _crossings(leg: Leg, point: float) -> Iterator[float]:
             yield when_s
 
 
-def rest(x: float, now_s: float) -> Motion:
+def motion_at_rest(x: float, now_s: float) -> Motion:
     """Stay at `x`."""
     return Motion([Leg(now_s, x)])
 
 
-def cruise(x: float, goal: float, speed: float, now_s: float) -> Motion:
+def constant_speed_motion(x: float, goal: float, speed: float, now_s: float) -> Motion:
     """Go to `goal` at this speed, without inertia, and rest there."""
     if abs(goal - x) < EPSILON:
-        return rest(goal, now_s)
+        return motion_at_rest(goal, now_s)
     v = math.copysign(speed, goal - x)
     return Motion([Leg(now_s, x, v), Leg(now_s + (goal - x) / v, goal)])
 
 
-def halt(x: float, v: float, brake: float, now_s: float) -> Motion:
+def braking_motion(x: float, v: float, brake: float, now_s: float) -> Motion:
     """Slow down at `brake` per second and second until it rests."""
     if abs(v) < EPSILON:
-        return rest(x, now_s)
+        return motion_at_rest(x, now_s)
     stops_in_s = abs(v) / brake
     a = -math.copysign(brake, v)
     return Motion([Leg(now_s, x, v, a), Leg(now_s + stops_in_s, x + v * stops_in_s / 2)])
 
 
-def travel(
+def motion_to_goal(
     x: float,
     v: float,
     goal: float,
@@ -124,7 +124,7 @@ def travel(
     legs: list[Leg] = []
     distance = goal - x
     if v * distance < 0 or (abs(distance) < EPSILON and abs(v) > EPSILON):
-        *legs, last = halt(x, v, brake or acceleration, now_s).legs
+        *legs, last = braking_motion(x, v, brake or acceleration, now_s).legs
         now_s, x, v = last.start_s, last.x, 0.0
         distance = goal - x
     if abs(distance) < EPSILON:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class CompleteMessage:
     """A message as it came. `tag` is MBAP's transaction, 0 on a serial line."""
 
     unit: int
@@ -15,7 +15,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class InvalidBytes:
     """Bytes that were no message, and what was wrong with them."""
 
     fault: str

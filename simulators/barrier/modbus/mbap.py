@@ -7,13 +7,13 @@ length of what follows, unit; big-endian. A stream has no other boundary: a wron
 import struct
 from collections.abc import Iterator
 
-from simulators.barrier.modbus.framing import Broken, Whole
+from simulators.barrier.modbus.framing import CompleteMessage, InvalidBytes
 from simulators.barrier.modbus.pdu import PDU_MAX
 
 HEADER = 7
 
 
-class Mbap:
+class MbapFraming:
     """The framing of Modbus TCP."""
 
     name = "modbus-tcp"
@@ -30,22 +30,22 @@ class MbapReader:
         self._held = b""
         self._lost = False
 
-    def feed(self, data: bytes) -> Iterator[Whole | Broken]:
+    def feed(self, data: bytes) -> Iterator[CompleteMessage | InvalidBytes]:
         """Messages that are complete now. After a `Broken` nothing more can be made of the stream."""
         self._held += data
         while not self._lost and len(self._held) >= HEADER:
             tag, protocol, length, unit = struct.unpack(">HHHB", self._held[:HEADER])
             if protocol != 0 or not 2 <= length <= PDU_MAX + 1:
                 self._lost = True
-                yield Broken(f"protocol {protocol}, length {length}", self._held)
+                yield InvalidBytes(f"protocol {protocol}, length {length}", self._held)
                 return
             end = HEADER + length - 1
             if len(self._held) < end:
                 return
             wire, self._held = self._held[:end], self._held[end:]
-            yield Whole(unit, wire[HEADER:], wire, tag)
+            yield CompleteMessage(unit, wire[HEADER:], wire, tag)
 
     @property
-    def rest(self) -> bytes:
+    def pending_bytes(self) -> bytes:
         """What has come of a message that is not complete."""
         return b"" if self._lost else self._held

@@ -4,7 +4,7 @@ Source: *Modbus over Serial Line* V1.02, sections 2.5.1 and 6.2.2: CRC-16 of pol
 FFFF, low byte first; frames are parted by 3.5 characters of silence, by 1.75 ms above 19200 baud.
 """
 
-from simulators.barrier.modbus.framing import Broken, Whole
+from simulators.barrier.modbus.framing import CompleteMessage, InvalidBytes
 from simulators.barrier.modbus.pdu import request_size
 
 CHARACTER_BITS = 11
@@ -37,7 +37,7 @@ def silence_s(baud: int) -> float:
     return 1.75e-3 if baud > 19200 else 3.5 * CHARACTER_BITS / baud
 
 
-class Rtu:
+class RtuFraming:
     """The framing of Modbus on a serial line."""
 
     name = "modbus-rtu"
@@ -48,30 +48,30 @@ class Rtu:
         return body + crc16(body)
 
 
-def read_frames(heard: bytes) -> list[Whole | Broken]:
+def read_frames(heard: bytes) -> list[CompleteMessage | InvalidBytes]:
     """What came between two silences.
 
     One frame, as a rule. Several that follow each other without silence were parted by one all the same,
     which whoever looked at the line too late has missed. Everything else is noise, the whole of it.
     """
-    found: list[Whole | Broken] = []
+    found: list[CompleteMessage | InvalidBytes] = []
     rest = heard
     while rest:
         frame = _whole(rest) or _first(rest)
         if frame is None:
-            return [Broken(_wrong_with(heard), heard)]
+            return [InvalidBytes(_wrong_with(heard), heard)]
         found.append(frame)
         rest = rest[len(frame.wire) :]
     return found
 
 
-def _whole(data: bytes) -> Whole | None:
+def _whole(data: bytes) -> CompleteMessage | None:
     if len(data) < SHORTEST or crc16(data[:-2]) != data[-2:]:
         return None
-    return Whole(data[0], data[1:-2], data)
+    return CompleteMessage(data[0], data[1:-2], data)
 
 
-def _first(data: bytes) -> Whole | None:
+def _first(data: bytes) -> CompleteMessage | None:
     size = request_size(data[1:])
     return None if size is None else _whole(data[: size + 3])
 

@@ -3,11 +3,11 @@
 import asyncio
 from typing import Self
 
-from simulators.barrier.bus import Bus
-from simulators.barrier.host_sessions import Visits
-from simulators.barrier.modbus.framing import Broken
-from simulators.barrier.modbus.rtu import Rtu, read_frames, silence_s
-from simulators.barrier.wirelog import Fate
+from simulators.barrier.bus import ModbusBus
+from simulators.barrier.host_sessions import HostSessions
+from simulators.barrier.modbus.framing import InvalidBytes
+from simulators.barrier.modbus.rtu import RtuFraming, read_frames, silence_s
+from simulators.barrier.wirelog import FrameFate
 from simulators.links.serial_line import SerialLine
 
 
@@ -18,12 +18,14 @@ class RtuLink:
     the rate of the boards unless given. A machine under load wants it longer, a host may want it shorter.
     """
 
-    def __init__(self, bus: Bus, line: SerialLine, *, baud: int = 9600, quiet_s: float | None = None) -> None:
+    def __init__(
+        self, bus: ModbusBus, line: SerialLine, *, baud: int = 9600, quiet_s: float | None = None
+    ) -> None:
         self.bus = bus
         self.line = line
-        self.framing = Rtu()
+        self.framing = RtuFraming()
         self.quiet_s = silence_s(baud) if quiet_s is None else quiet_s
-        self._visits = Visits(line, bus.log)
+        self._visits = HostSessions(line, bus.log)
         self._heard = b""
         self._came_s = 0.0
         """When the last of that was heard."""
@@ -51,16 +53,16 @@ class RtuLink:
 
     def send(self, data: bytes) -> bool:
         """See `Wire`."""
-        if not self.line.host_present:
+        if not self.line.has_host:
             return False
-        self.line.soon(self.line.send(data))
+        self.line.call_soon(self.line.send(data))
         return True
 
-    def say_noise(self, data: bytes) -> None:
+    def send_noise(self, data: bytes) -> None:
         """Send bytes that mean nothing."""
         self.bus.log.frame(
             direction="response",
-            fate=Fate.DAMAGED if self.send(data) else Fate.UNDELIVERED,
+            fate=FrameFate.DAMAGED if self.send(data) else FrameFate.UNDELIVERED,
             wire=data,
             connection=self.number,
             meaning="noise",
@@ -82,7 +84,7 @@ class RtuLink:
         self.line.replug()
 
     def _received(self, data: bytes) -> None:
-        self._visits.come()
+        self._visits.on_open()
         self._heard += data
         self._came_s = self.bus.timeline.now_s
         if self._ending:
@@ -96,7 +98,7 @@ class RtuLink:
             self._ending = None
         heard, self._heard = self._heard, b""
         for found in read_frames(heard):
-            if isinstance(found, Broken):
-                self.bus.noise(found, self, came_s=self._came_s)
+            if isinstance(found, InvalidBytes):
+                self.bus.on_noise(found, self, came_s=self._came_s)
             else:
-                self.bus.hear(found, self, came_s=self._came_s)
+                self.bus.on_message(found, self, came_s=self._came_s)

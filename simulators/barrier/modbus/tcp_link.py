@@ -8,19 +8,19 @@ import asyncio
 import socket
 from typing import Self
 
-from simulators.barrier.bus import Bus
-from simulators.barrier.modbus.framing import Broken
-from simulators.barrier.modbus.mbap import Mbap, MbapReader
-from simulators.links.tcp_listener import Listener
+from simulators.barrier.bus import ModbusBus
+from simulators.barrier.modbus.framing import InvalidBytes
+from simulators.barrier.modbus.mbap import MbapFraming, MbapReader
+from simulators.links.tcp_listener import TcpListener
 
 
 class TcpLink:
     """The boards' end of Modbus TCP: an async context manager. `port` 0 takes a free one, and then is it."""
 
-    def __init__(self, bus: Bus, port: int = 0) -> None:
+    def __init__(self, bus: ModbusBus, port: int = 0) -> None:
         self.bus = bus
         self.port = port
-        self._listener: Listener | None = None
+        self._listener: TcpListener | None = None
         self._hosts: set[_Host] = set()
         self._count = 0
         self._closed = False
@@ -50,7 +50,7 @@ class TcpLink:
         """Accept connections (again)."""
         if self._listener is not None or self._closed:
             return
-        self._listener = Listener(self.port, self._accept)
+        self._listener = TcpListener(self.port, self._accept)
         self.port = self._listener.port
 
     def _accept(self, connection: socket.socket) -> None:
@@ -64,9 +64,9 @@ class _Host:
 
     baud = None
 
-    def __init__(self, number: int, connection: socket.socket, bus: Bus, hosts: "set[_Host]") -> None:
+    def __init__(self, number: int, connection: socket.socket, bus: ModbusBus, hosts: "set[_Host]") -> None:
         self.number = number
-        self.framing = Mbap()
+        self.framing = MbapFraming()
         self._connection: socket.socket | None = connection
         self._bus = bus
         self._hosts = hosts
@@ -95,8 +95,8 @@ class _Host:
         """See `Wire`."""
         if self._connection is None:
             return
-        if self._reader.rest:
-            self._bus.noise(Broken("cut short", self._reader.rest), self)
+        if self._reader.pending_bytes:
+            self._bus.on_noise(InvalidBytes("cut short", self._reader.pending_bytes), self)
         asyncio.get_running_loop().remove_reader(self._connection)
         self._connection.close()
         self._connection = None
@@ -115,8 +115,8 @@ class _Host:
             self.hang_up()
             return
         for message in self._reader.feed(data):
-            if isinstance(message, Broken):
-                self._bus.noise(message, self)
+            if isinstance(message, InvalidBytes):
+                self._bus.on_noise(message, self)
                 self.hang_up()
             elif self._open:
-                self._bus.hear(message, self)
+                self._bus.on_message(message, self)

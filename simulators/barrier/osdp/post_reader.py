@@ -9,11 +9,11 @@ from pydantic import Field
 
 from simulators.barrier.osdp.site import OsdpSettings, OsdpSite
 from simulators.barrier.post_barrier import PostBarrier, PostBarrierSettings
-from simulators.barrier.site import Site
+from simulators.barrier.site import BarrierSite
 from simulators.barrier.timeline import Timeline
 from simulators.barrier.wirelog import WireLog
 from simulators.errors import SimulatorError
-from simulators.simulator import Simulator, Tell
+from simulators.simulator import EmitCallback, Simulator
 
 WIEGAND_BITS = 26
 
@@ -31,7 +31,7 @@ class OsdpReaderSettings(PostBarrierSettings, OsdpSettings):
         """Its path."""
         return (str(self.path),)
 
-    def site_on(self, timeline: Timeline, log: WireLog) -> Site:
+    def build_site(self, timeline: Timeline, log: WireLog) -> BarrierSite:
         """See `PostBarrierSettings`."""
         return OsdpSite(self, timeline, log)
 
@@ -45,7 +45,7 @@ class OsdpReader(PostBarrier):
 
     settings: OsdpReaderSettings
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(super().run(tell))

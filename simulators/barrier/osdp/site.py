@@ -21,15 +21,15 @@ from osdp.constants import CardFormat, Event, LibFlag, StatusReportType
 from osdp.constants import Command as OsdpCommand
 from pydantic import Field, field_validator
 
-from simulators.barrier.boards.relays import Relays
+from simulators.barrier.boards.relays import RelayBank
 from simulators.barrier.bus_faults import LostReply, LostRequest, PendingExchanges
-from simulators.barrier.faults import Silence
-from simulators.barrier.host_sessions import Visits
+from simulators.barrier.faults import BoardsHung
+from simulators.barrier.host_sessions import HostSessions
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.osdp.frames import OUT, OsdpFrame, OsdpReader, read_frame
-from simulators.barrier.site import Plan, Site
+from simulators.barrier.site import BarrierSite, FaultPlan
 from simulators.barrier.timeline import Timeline
-from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
+from simulators.barrier.wirelog import Cause, Effect, FrameFate, WireLog
 from simulators.barrier.wiring import WiringSettings
 from simulators.faults import Fault, Noise, Unplug
 from simulators.links.serial_line import SerialLine
@@ -72,34 +72,34 @@ class OsdpBoard:
 
     def __init__(self, settings: OsdpSettings, timeline: Timeline, log: WireLog) -> None:
         self.unit = settings.address
-        self.powered = True
-        self.relays = Relays(self.unit, settings.relays, timeline, log)
+        self.is_powered = True
+        self.relays = RelayBank(self.unit, settings.relays, timeline, log)
         self.inputs = settings.contacts_in
         self.sense: Callable[[int], bool] = lambda _channel: False
         self.changed: Callable[[], None] = lambda: None
         """Called when an input has changed; set by whoever tells hosts."""
         self._for_good = [False] * settings.relays
 
-    def input_changed(self, channel: int, closed: bool) -> None:  # noqa: ARG002 - it tells them all
+    def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: ARG002 - it tells them all
         """A circuit at an input has closed or opened."""
-        if self.powered:
+        if self.is_powered:
             self.changed()
 
-    def power_cut(self) -> None:
+    def on_power_lost(self) -> None:
         """Lose the supply."""
-        self.powered = False
+        self.is_powered = False
         self._for_good = [False] * len(self.relays)
         self.relays.release(Cause.POWER)
 
-    def power_returned(self) -> None:
+    def on_power_restored(self) -> None:
         """Have it back."""
-        self.powered = True
+        self.is_powered = True
 
     def control(self, relay: int, code: int, seconds: float, number: int) -> None:
         """Obey the command OUT."""
         if code in (OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS):
             self._for_good[relay] = on = code in (ON_FOR_GOOD, ON_AFTERWARDS)
-            if code <= ON_FOR_GOOD or not self.relays.pulsing(relay):
+            if code <= ON_FOR_GOOD or not self.relays.is_pulsing(relay):
                 self.relays.set(relay, on, Cause.COMMAND, number)
         elif code in (ON_FOR_NOW, OFF_FOR_NOW):
             self.relays.pulse(
@@ -132,18 +132,18 @@ class _Wire:
         self.heard.clear()
 
 
-class OsdpSite(Site):
+class OsdpSite(BarrierSite):
     """The barrier and its reader on a pty."""
 
     def __init__(self, settings: OsdpSettings, timeline: Timeline, log: WireLog) -> None:
         self.board = OsdpBoard(settings, timeline, log)
         super().__init__(settings.mechanics, [(self.board, settings)], timeline, log)
         self.settings = settings
-        self.line = SerialLine.at(settings.path)
+        self.line = SerialLine.open_at(settings.path)
         self.line.on_received = self._received
         self.pending = PendingExchanges()
         self._hung = False
-        self._visits = Visits(self.line, log)
+        self._visits = HostSessions(self.line, log)
         self._reader = OsdpReader()
         self._undeciphered: OsdpFrame | None = None
         self._request = 0
@@ -156,7 +156,7 @@ class OsdpSite(Site):
         self._online = False
 
     @asynccontextmanager
-    async def linked(self) -> AsyncIterator[None]:
+    async def connected(self) -> AsyncIterator[None]:
         """See `Site`."""
         osdp_sys.set_loglevel(LogLevel.Critical)
         self._switch_on()
@@ -192,30 +192,30 @@ class OsdpSite(Site):
         }
         return self._submit(card)
 
-    def plan(self, fault: Fault) -> Plan:
+    def plan(self, fault: Fault) -> FaultPlan:
         """See `Site.plan`; adds what can go wrong with the reader and its line."""
         match fault:
             case LostRequest() | LostReply():
-                return Plan(lambda: self.pending.add(fault))
-            case Silence():
-                return Plan(lambda: self._hang(True), lambda: self._hang(False))
+                return FaultPlan(lambda: self.pending.add(fault))
+            case BoardsHung():
+                return FaultPlan(lambda: self._hang(True), lambda: self._hang(False))
             case Unplug():
-                return Plan(self._visits.cut, self.line.replug)
+                return FaultPlan(self._visits.cut, self.line.replug)
             case Noise(data=data):
-                return Plan(lambda: self._say(data, Fate.DAMAGED, "noise"))
+                return FaultPlan(lambda: self._say(data, FrameFate.DAMAGED, "noise"))
         return super().plan(fault)
 
-    def mend(self) -> None:
+    def clear_faults(self) -> None:
         """See `Site.mend`."""
         self.pending.clear()
-        super().mend()
+        super().clear_faults()
 
-    def boards_lost_power(self) -> None:
+    def on_power_lost(self) -> None:
         """See `Site`: it forgets the secure channel and what it had to tell."""
         self._device = None
         self._wire.heard.clear()
 
-    def boards_have_power(self) -> None:
+    def on_power_restored(self) -> None:
         """See `Site`."""
         self._switch_on()
 
@@ -246,7 +246,7 @@ class OsdpSite(Site):
     # What comes in.
 
     def _received(self, data: bytes) -> None:
-        self._visits.come()
+        self._visits.on_open()
         for frame in self._reader.feed(data):
             self._hear(frame)
 
@@ -255,15 +255,15 @@ class OsdpSite(Site):
         alive = ours and not self._hung and self._device is not None
         exchange = self.pending.next(_effect(frame)) if alive else None
         if frame.code is None:
-            self._log_request(frame, Fate.DAMAGED)
+            self._log_request(frame, FrameFate.DAMAGED)
         elif not ours:
-            self._log_request(frame, Fate.NOT_OURS)
-        elif exchange is None or not exchange.heard:
-            self._log_request(frame, Fate.UNHEARD)
+            self._log_request(frame, FrameFate.NOT_OURS)
+        elif exchange is None or not exchange.is_received:
+            self._log_request(frame, FrameFate.NOT_RECEIVED)
         else:
             # What OUT asks for is known only once it is deciphered, which happens in here.
             self._undeciphered = frame
-            self._answered = exchange.answered
+            self._answered = exchange.is_answered
             self._wire.heard += frame.wire
             self._refresh()
             self._log_undeciphered()
@@ -272,10 +272,10 @@ class OsdpSite(Site):
         """Log the frame that is being worked on, unless that has been done."""
         if self._undeciphered is not None:
             frame, self._undeciphered = self._undeciphered, None
-            self._request = self._log_request(frame, Fate.HEARD, meaning, effect)
+            self._request = self._log_request(frame, FrameFate.RECEIVED, meaning, effect)
 
     def _log_request(
-        self, frame: OsdpFrame, fate: Fate, meaning: str | None = None, effect: Effect | None = None
+        self, frame: OsdpFrame, fate: FrameFate, meaning: str | None = None, effect: Effect | None = None
     ) -> int:
         return self.log.frame(
             direction="request",
@@ -310,15 +310,18 @@ class OsdpSite(Site):
         """Send what libosdp answers, unless that is to be lost."""
         self._log_undeciphered()
         self._say(
-            data, Fate.SENT if self._answered else Fate.SUPPRESSED, read_frame(data).name, self._request
+            data,
+            FrameFate.SENT if self._answered else FrameFate.SUPPRESSED,
+            read_frame(data).name,
+            self._request,
         )
 
-    def _say(self, data: bytes, fate: Fate, meaning: str, answers: int | None = None) -> None:
-        if fate is not Fate.SUPPRESSED:
-            if self.line.host_present:
-                self.line.soon(self.line.send(data))
+    def _say(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
+        if fate is not FrameFate.SUPPRESSED:
+            if self.line.has_host:
+                self.line.call_soon(self.line.send(data))
             else:
-                fate = Fate.UNDELIVERED
+                fate = FrameFate.UNDELIVERED
         self.log.frame(
             direction="response",
             fate=fate,

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import Field, TypeAdapter, field_validator
 
 from simulators.camera.anpr.plate_camera import KEPT, Passage, PlateCamera, PlateCameraSettings
-from simulators.camera.faults import AnyPlateFault, Duplicate, Met, NoLength
-from simulators.camera.slow_writer import sent, slowed
+from simulators.camera.faults import ActiveFaults, AnyPlateFault, Duplicate, NoLength
+from simulators.camera.slow_writer import chunks_to_send, delayed
 from simulators.http.server import Request, Response, json_response
-from simulators.links.tcp_service import HungUpError
-from simulators.scheduled_faults import Timed
+from simulators.links.tcp_service import ClientDisconnectedError
+from simulators.scheduled_faults import ScheduledFault
 
 SERIAL_NUMBER = "SIMAXI0001"
 
@@ -34,7 +34,9 @@ class AxisSettings(PlateCameraSettings):
     lost_s: float = Field(10.0, ge=0, description="How long after that the car is lost, in seconds.")
     answer_within_s: float = Field(5.0, gt=0, description="How long it tries a push, in seconds.")
     with_images: bool = Field(True, description="Whether packets have pictures in them.")
-    faults: tuple[Timed[AnyPlateFault], ...] = Field((), description="Faults that happen by themselves.")
+    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field(
+        (), description="Faults that happen by themselves."
+    )
 
     @field_validator("push_to")
     @classmethod
@@ -63,7 +65,7 @@ class Axis(PlateCamera):
         self._pushing = asyncio.Lock()
         self._untold: deque[bytes] = deque(maxlen=KEPT)
 
-    async def admitted(self, request: Request) -> Response:
+    async def handle_authorized(self, request: Request) -> Response:
         """Who the camera is, and a picture."""
         match request.method, request.path:
             case "POST", "/axis-cgi/basicdeviceinfo.cgi":
@@ -78,14 +80,14 @@ class Axis(PlateCamera):
                 return Response(body=self.sensor.expose().jpeg, media_type="image/jpeg")
         return Response(404, media_type="text/html")
 
-    async def announce(self, passage: Passage, met: Met) -> None:
+    async def announce(self, passage: Passage, met: ActiveFaults) -> None:
         """Push its packets, each of which meets the faults of the passage."""
         for state, after_s in (("new", 0.0), ("update", self.own.update_s), ("lost", self.own.lost_s)):
             await asyncio.sleep(after_s)
             packet = self._packet(passage, state)
             await self._push(packet, met)
             if Duplicate in met:
-                await self._push(packet, Met())
+                await self._push(packet, ActiveFaults())
 
     def _packet(self, passage: Passage, state: str) -> bytes:
         vehicle, at = passage.vehicle, passage.at
@@ -94,8 +96,8 @@ class Axis(PlateCamera):
             "packetCounter": str(next(self._packets)),
             "datetime": f"{at:%Y%m%d %H%M%S}{at.microsecond // 1000:03}",
             "capture_timestamp": str(round(at.timestamp() * 1000)),
-            "plateText": passage.said,
-            "plateUTF8": passage.said,
+            "plateText": passage.reported_plate,
+            "plateUTF8": passage.reported_plate,
             "plateCountry": vehicle.country,
             "plateConfidence": f"{vehicle.confidence / 100:.6f}",
             "carState": state,
@@ -114,29 +116,29 @@ class Axis(PlateCamera):
         }
         return json.dumps(told, ensure_ascii=False).encode()
 
-    async def _push(self, packet: bytes, met: Met) -> None:
+    async def _push(self, packet: bytes, met: ActiveFaults) -> None:
         """Push it and, with `resends`, before it what did not arrive; one at a time."""
         async with self._pushing:
-            while self._untold and await self._arrives(self._untold[0], Met()):
+            while self._untold and await self._arrives(self._untold[0], ActiveFaults()):
                 self._untold.popleft()
             if (self._untold or not await self._arrives(packet, met)) and self.own.resends:
                 self._untold.append(packet)
 
-    async def _arrives(self, packet: bytes, met: Met) -> bool:
+    async def _arrives(self, packet: bytes, met: ActiveFaults) -> bool:
         """Whether the listener said that it has it."""
-        status = await self._status_of(packet, met) if self.server.alive else 0
+        status = await self._status_of(packet, met) if self.server.is_running else 0
         self.answers.append(status)
         return 200 <= status < 300
 
-    async def _status_of(self, packet: bytes, met: Met) -> int:
+    async def _status_of(self, packet: bytes, met: ActiveFaults) -> int:
         to = urlsplit(self.own.push_to)
-        with contextlib.suppress(OSError, TimeoutError, HungUpError):
+        with contextlib.suppress(OSError, TimeoutError, ClientDisconnectedError):
             async with asyncio.timeout(self.own.answer_within_s):
                 reader, writer = await asyncio.open_connection(to.hostname, to.port)
                 try:
                     request = _request(to.path or "/", to.netloc, packet, chunked=NoLength in met)
-                    await slowed(met)
-                    async with contextlib.aclosing(sent(request, met)) as pieces:
+                    await delayed(met)
+                    async with contextlib.aclosing(chunks_to_send(request, met)) as pieces:
                         async for piece in pieces:
                             writer.write(piece)
                             await writer.drain()

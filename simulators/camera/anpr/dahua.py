@@ -11,10 +11,10 @@ from typing import ClassVar, Literal
 from pydantic import Field, TypeAdapter
 
 from simulators.camera.anpr.plate_camera import Passage, PlateCameraSettings, StreamingPlateCamera
-from simulators.camera.faults import AnyPlateFault, Met, NoLength
+from simulators.camera.faults import ActiveFaults, AnyPlateFault, NoLength
 from simulators.camera.multipart import part
 from simulators.http.server import Request, Response
-from simulators.scheduled_faults import Timed
+from simulators.scheduled_faults import ScheduledFault
 
 BOUNDARY = "myboundary"
 EVENT = "TrafficJunction"
@@ -27,7 +27,9 @@ class DahuaSettings(PlateCameraSettings):
 
     kind: Literal["anpr-dahua"]
     with_lengths: bool = Field(True, description="Whether its parts say how long they are.")
-    faults: tuple[Timed[AnyPlateFault], ...] = Field((), description="Faults that happen by themselves.")
+    faults: tuple[ScheduledFault[AnyPlateFault], ...] = Field(
+        (), description="Faults that happen by themselves."
+    )
 
     def build(self) -> "Dahua":
         """The camera."""
@@ -43,7 +45,7 @@ class Dahua(StreamingPlateCamera):
         super().__init__(settings, LONGEST_HEARTBEAT_S, settings.faults)
         self.own = settings
 
-    async def admitted(self, request: Request) -> Response:
+    async def handle_authorized(self, request: Request) -> Response:
         """The stream, and the camera itself."""
         match request.method, request.path, request.query.get("action"):
             case "GET", "/cgi-bin/snapManager.cgi", "attachFileProc":
@@ -67,13 +69,13 @@ class Dahua(StreamingPlateCamera):
         if not (beat.isascii() and beat.isdecimal() and 1 <= int(beat) <= LONGEST_HEARTBEAT_S):
             return Response(400, b"Error\r\nBad Request!\r\n", "text/plain")
         media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-        return Response(media_type=media_type, stream=self.told(float(beat)), unframed=True)
+        return Response(media_type=media_type, stream=self.stream_events(float(beat)), unframed=True)
 
     def heartbeat(self) -> bytes:
         """It says so."""
         return part(BOUNDARY, "text/plain", b"Heartbeat\r\n", with_length=self.own.with_lengths)
 
-    def event(self, passage: Passage, met: Met) -> bytes:
+    def event(self, passage: Passage, met: ActiveFaults) -> bytes:
         """Lines, then the picture."""
         vehicle = passage.vehicle
         # By the camera's clock. Where its zone is wrong so is this, as with the real ones.
@@ -89,12 +91,12 @@ class Dahua(StreamingPlateCamera):
             "Lane": vehicle.lane,
             "Object.Confidence": round(vehicle.confidence * 2.55),
             "Object.ObjectType": "Plate",
-            "Object.Text": passage.said,
+            "Object.Text": passage.reported_plate,
             "PTS": utc_ms,
             "TrafficCar.Country": vehicle.country,
             "TrafficCar.DrivingDirection[0]": DIRECTIONS[vehicle.direction],
             "TrafficCar.Lane": vehicle.lane,
-            "TrafficCar.PlateNumber": passage.said,
+            "TrafficCar.PlateNumber": passage.reported_plate,
             "TrafficCar.Speed": 12,
             "UTC": utc_ms // 1000,
             "UTCMS": utc_ms % 1000,

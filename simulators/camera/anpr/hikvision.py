@@ -17,10 +17,10 @@ from defusedxml import ElementTree
 from pydantic import Field, TypeAdapter
 
 from simulators.camera.anpr.plate_camera import Passage, PlateCameraSettings, StreamingPlateCamera
-from simulators.camera.faults import AnyHikvisionFault, Met, NoLength, OtherNamespace
+from simulators.camera.faults import ActiveFaults, AnyHikvisionFault, NoLength, OtherNamespace
 from simulators.camera.multipart import part
 from simulators.http.server import Request, Response
-from simulators.scheduled_faults import Timed
+from simulators.scheduled_faults import ScheduledFault
 
 BOUNDARY = "boundary"
 NAMESPACE = "http://www.isapi.org/ver20/XMLSchema"
@@ -36,7 +36,9 @@ class HikvisionSettings(PlateCameraSettings):
     heartbeat_s: float = Field(10.0, gt=0, description="Seconds between heartbeats.")
     namespace: str = Field(NAMESPACE, max_length=200, description="Of its XML.")
     with_lengths: bool = Field(True, description="Whether its parts say how long they are.")
-    faults: tuple[Timed[AnyHikvisionFault], ...] = Field((), description="Faults that happen by themselves.")
+    faults: tuple[ScheduledFault[AnyHikvisionFault], ...] = Field(
+        (), description="Faults that happen by themselves."
+    )
 
     def build(self) -> "Hikvision":
         """The camera."""
@@ -52,12 +54,14 @@ class Hikvision(StreamingPlateCamera):
         super().__init__(settings, settings.heartbeat_s, settings.faults)
         self.own = settings
 
-    async def admitted(self, request: Request) -> Response:
+    async def handle_authorized(self, request: Request) -> Response:
         """The stream, what was missed, and the camera itself."""
         match request.method, request.path:
             case "GET", "/ISAPI/Event/notification/alertStream":
                 media_type = f"multipart/mixed; boundary={BOUNDARY}"
-                return Response(media_type=media_type, stream=self.told(self.heartbeat_s), unframed=True)
+                return Response(
+                    media_type=media_type, stream=self.stream_events(self.heartbeat_s), unframed=True
+                )
             case "POST", "/ISAPI/Traffic/channels/1/vehicleDetect/plates":
                 return self._since(request.body)
             case "GET", "/ISAPI/System/deviceInfo":
@@ -83,7 +87,7 @@ class Hikvision(StreamingPlateCamera):
         xml = self._alert("videoloss", "inactive", now, self.own.namespace, "", 0)
         return part(BOUNDARY, "application/xml", xml, with_length=self.own.with_lengths)
 
-    def event(self, passage: Passage, met: Met) -> bytes:
+    def event(self, passage: Passage, met: ActiveFaults) -> bytes:
         """XML, the plate, the picture."""
         other = met.get(OtherNamespace)
         xml = self._alert(
@@ -125,7 +129,7 @@ class Hikvision(StreamingPlateCamera):
         told = [passage for passage in self.passages if after is None or passage.at > after]
         plates = "".join(
             f"<Plate><captureTime>{passage.at:%Y%m%dT%H%M%S%z}</captureTime>"
-            f"<plateNumber>{escape(passage.said)}</plateNumber><picName>{_digits(passage.at)}</picName>"
+            f"<plateNumber>{escape(passage.reported_plate)}</plateNumber><picName>{_digits(passage.at)}</picName>"
             f"<country>{escape(passage.vehicle.country)}</country><laneNo>{passage.vehicle.lane}</laneNo>"
             f"<direction>{DIRECTIONS[passage.vehicle.direction]}</direction></Plate>"
             for passage in told
@@ -142,13 +146,13 @@ def _anpr(passage: Passage) -> str:
     )
     return (
         f"<ANPR>\n<country>{escape(vehicle.country)}</country>\n"
-        f"<licensePlate>{escape(passage.said)}</licensePlate>\n<line>{vehicle.lane}</line>\n"
+        f"<licensePlate>{escape(passage.reported_plate)}</licensePlate>\n<line>{vehicle.lane}</line>\n"
         f"<direction>{DIRECTIONS[vehicle.direction]}</direction>\n"
         f"<confidenceLevel>{vehicle.confidence}</confidenceLevel>\n<plateType>unknown</plateType>\n"
         f"<vehicleType>vehicle</vehicleType>\n<pictureInfoList>\n{pictures}</pictureInfoList>\n"
-        f"<originalLicensePlate>{escape(passage.said)}</originalLicensePlate>\n</ANPR>\n"
+        f"<originalLicensePlate>{escape(passage.reported_plate)}</originalLicensePlate>\n</ANPR>\n"
         f"<UUID>{uuid.UUID(int=passage.unique())}</UUID>\n<picNum>{len(PICTURES)}</picNum>\n"
-        f"<isDataRetransmission>{str(passage.again).lower()}</isDataRetransmission>\n"
+        f"<isDataRetransmission>{str(passage.is_repeat).lower()}</isDataRetransmission>\n"
     )
 
 

@@ -14,12 +14,12 @@ from pydantic import Field, ValidationError
 
 from simulators.camera.anpr.vehicles import Vehicle, Vehicles
 from simulators.camera.camera import CameraSettings, HttpCamera
-from simulators.camera.faults import Duplicate, Late, Met, Misread
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.faults import ActiveFaults, Duplicate, Late, Misread
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.scene import View, jpeg, plate_close_up
-from simulators.camera.slow_writer import sent, slowed
+from simulators.camera.slow_writer import chunks_to_send, delayed
 from simulators.errors import SimulatorError
-from simulators.scheduled_faults import Timed
+from simulators.scheduled_faults import ScheduledFault
 
 KEPT = 200
 """How many passages a camera remembers."""
@@ -50,15 +50,15 @@ class Passage:
     number: int
     """Counts from 1."""
     vehicle: Vehicle
-    said: str
+    reported_plate: str
     """The plate as the camera read it."""
     at: datetime
     """By the camera's clock, in its time zone, to the millisecond; later than that of every one before."""
-    stamp: Stamp
+    stamp: FrameStamp
     """Of the picture."""
     picture: bytes = field(repr=False)
     close_up: bytes = field(repr=False)
-    again: bool = False
+    is_repeat: bool = False
     """Told to somebody who had lost it."""
 
     def unique(self, bits: int = 128) -> int:
@@ -69,7 +69,7 @@ class Passage:
 class PlateCamera(HttpCamera):
     """A camera over a lane. A kind says how a passage is told."""
 
-    def __init__(self, settings: PlateCameraSettings, faults: Sequence[Timed[Any]] = ()) -> None:
+    def __init__(self, settings: PlateCameraSettings, faults: Sequence[ScheduledFault[Any]] = ()) -> None:
         super().__init__(settings, View("lane"), faults)
         self.lane = settings
         self.passages: deque[Passage] = deque(maxlen=KEPT)
@@ -77,7 +77,7 @@ class PlateCamera(HttpCamera):
         self._passed = 0
 
     @abstractmethod
-    async def announce(self, passage: Passage, met: Met) -> None:
+    async def announce(self, passage: Passage, met: ActiveFaults) -> None:
         """Tell whoever listens."""
 
     async def work(self) -> None:
@@ -88,27 +88,27 @@ class PlateCamera(HttpCamera):
         await asyncio.sleep(self.lane.first_s)
         while True:
             vehicle = next(self._vehicles)
-            if self.server.alive:
-                self.pass_by(vehicle)
+            if self.server.is_running:
+                self.pass_vehicle(vehicle)
             await asyncio.sleep(every_s + chance.uniform(0, self.lane.jitter_s))
 
     def insert(self, **given: Any) -> dict[str, Any]:
         """Have a vehicle pass: the next one, or one that differs from it in the fields given."""
-        if not self.server.alive:
+        if not self.server.is_running:
             raise SimulatorError("insert: the camera has no power")
         try:
             vehicle = Vehicle(**asdict(next(self._vehicles)) | given)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"insert: {first['loc'][-1]}: {first['msg']}") from None
-        passage = self.pass_by(vehicle)
-        return {"number": passage.number, "plate": vehicle.plate, "said": passage.said}
+        passage = self.pass_vehicle(vehicle)
+        return {"number": passage.number, "plate": vehicle.plate, "said": passage.reported_plate}
 
-    def pass_by(self, vehicle: Vehicle) -> Passage:
+    def pass_vehicle(self, vehicle: Vehicle) -> Passage:
         """Have a vehicle pass, and tell of it."""
         met = self.waiting.take()
         self._passed += 1
-        self.sensor.show(View("lane", plate=vehicle.plate, who=self._passed), self.lane.dwell_s)
+        self.sensor.set_view(View("lane", plate=vehicle.plate, caption=self._passed), self.lane.dwell_s)
         taken = self.sensor.expose()
         misread = met.get(Misread)
         passage = Passage(
@@ -131,7 +131,7 @@ class PlateCamera(HttpCamera):
             return self.passages[-1].at + timedelta(milliseconds=1)
         return now
 
-    async def _announce(self, passage: Passage, met: Met) -> None:
+    async def _announce(self, passage: Passage, met: ActiveFaults) -> None:
         if (late := met.get(Late)) is not None:
             await asyncio.sleep(late.delay_s)
         await self.announce(passage, met)
@@ -145,14 +145,14 @@ class StreamingPlateCamera(PlateCamera):
     """One that tells whoever keeps a connection open, and beats on it while nothing happens."""
 
     def __init__(
-        self, settings: PlateCameraSettings, heartbeat_s: float, faults: Sequence[Timed[Any]] = ()
+        self, settings: PlateCameraSettings, heartbeat_s: float, faults: Sequence[ScheduledFault[Any]] = ()
     ) -> None:
         super().__init__(settings, faults)
         self.heartbeat_s = heartbeat_s
-        self.untold: deque[Passage] = deque(maxlen=KEPT)
+        self.undelivered: deque[Passage] = deque(maxlen=KEPT)
         """To be told again: nobody listened, or the connection ended in the middle of it."""
-        self.listening: set[asyncio.Queue[tuple[Passage, Met]]] = set()
-        self.came = asyncio.Event()
+        self.listening: set[asyncio.Queue[tuple[Passage, ActiveFaults]]] = set()
+        self.has_connected = asyncio.Event()
         """Set while somebody listens."""
 
     @abstractmethod
@@ -160,31 +160,31 @@ class StreamingPlateCamera(PlateCamera):
         """What is sent while nothing happens."""
 
     @abstractmethod
-    def event(self, passage: Passage, met: Met) -> bytes:
+    def event(self, passage: Passage, met: ActiveFaults) -> bytes:
         """A passage as it is sent."""
 
-    async def announce(self, passage: Passage, met: Met) -> None:
+    async def announce(self, passage: Passage, met: ActiveFaults) -> None:
         """Tell all who listen; with `resends`, and nobody there, whoever comes next."""
         for queue in self.listening:
             queue.put_nowait((passage, met))
             if Duplicate in met:
-                queue.put_nowait((passage, Met()))
+                queue.put_nowait((passage, ActiveFaults()))
         if not self.listening:
             self._keep(passage)
 
     def _keep(self, passage: Passage) -> None:
         if self.lane.resends:
-            self.untold.append(replace(passage, again=True))
+            self.undelivered.append(replace(passage, is_repeat=True))
 
-    async def told(self, heartbeat_s: float) -> AsyncGenerator[bytes, None]:
+    async def stream_events(self, heartbeat_s: float) -> AsyncGenerator[bytes, None]:
         """All there is to tell one client, without end."""
-        queue: asyncio.Queue[tuple[Passage, Met]] = asyncio.Queue()
+        queue: asyncio.Queue[tuple[Passage, ActiveFaults]] = asyncio.Queue()
         unfinished: list[Passage] = []
         self.listening.add(queue)
-        self.came.set()
+        self.has_connected.set()
         try:
-            while self.untold:
-                queue.put_nowait((self.untold.popleft(), Met()))
+            while self.undelivered:
+                queue.put_nowait((self.undelivered.popleft(), ActiveFaults()))
             yield self.heartbeat()
             while True:
                 try:
@@ -193,15 +193,15 @@ class StreamingPlateCamera(PlateCamera):
                     yield self.heartbeat()
                     continue
                 unfinished.append(passage)
-                await slowed(met)
-                async with contextlib.aclosing(sent(self.event(passage, met), met)) as pieces:
+                await delayed(met)
+                async with contextlib.aclosing(chunks_to_send(self.event(passage, met), met)) as pieces:
                     async for piece in pieces:
                         yield piece
                 unfinished.clear()
         finally:
             self.listening.discard(queue)
             if not self.listening:
-                self.came.clear()
+                self.has_connected.clear()
             for passage in unfinished:
                 self._keep(passage)
             while not queue.empty():

@@ -28,7 +28,7 @@ from simulators.camera.faults import (
     SubscriptionsForgotten,
     SubscriptionsRefused,
 )
-from simulators.camera.onvif.discovery import Advertised, advertised
+from simulators.camera.onvif.discovery import AdvertisedDevice, advertise
 from simulators.camera.onvif.events import Events
 from simulators.camera.onvif.media import (
     SOURCE,
@@ -38,14 +38,14 @@ from simulators.camera.onvif.media import (
     token,
     video_sources,
 )
-from simulators.camera.onvif.soap import NAMESPACES, Call, FaultError, Guard, call_of, envelope
+from simulators.camera.onvif.soap import NAMESPACES, Call, FaultError, WsSecurity, call_of, envelope
 from simulators.camera.rtsp.server import RtspServer
-from simulators.camera.slow_writer import slowed
+from simulators.camera.slow_writer import delayed
 from simulators.faults import Fault
 from simulators.http.server import Request, Response
 from simulators.links.tcp_listener import HOST
-from simulators.scheduled_faults import Timed
-from simulators.simulator import Tell
+from simulators.scheduled_faults import ScheduledFault
+from simulators.simulator import EmitCallback
 
 MOTION = "tns1:RuleEngine/CellMotionDetector/Motion"
 INPUT = "DIGIT_INPUT_000"
@@ -84,7 +84,9 @@ class OnvifCameraSettings(SceneSettings):
     motion_every_s: float | None = Field(
         None, gt=0, description="Something begins or ceases to move before it every so many seconds."
     )
-    faults: tuple[Timed[AnyOnvifFault], ...] = Field((), description="Faults that happen by themselves.")
+    faults: tuple[ScheduledFault[AnyOnvifFault], ...] = Field(
+        (), description="Faults that happen by themselves."
+    )
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ class OnvifCamera(HttpCamera):
     def __init__(self, settings: OnvifCameraSettings) -> None:
         super().__init__(settings, settings.view, settings.faults)
         self.own = settings
-        self.guard = Guard(self.access, settings.tolerance_s)
+        self.guard = WsSecurity(self.access, settings.tolerance_s)
         self.rtsp = RtspServer(
             self.sensor, self.access, settings.rtsp_port, settings.frames_per_s, settings.key_every_s
         )
@@ -122,23 +124,23 @@ class OnvifCamera(HttpCamera):
         """Where its device service is."""
         return f"{super().url}/onvif/device_service"
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
-        device = Advertised(
+        device = AdvertisedDevice(
             self.endpoint,
             ("onvif://www.onvif.org/Profile/Streaming", "onvif://www.onvif.org/name/Simulated"),
-            lambda: self.url if self.own.discoverable and self.server.alive else None,
+            lambda: self.url if self.own.discoverable and self.server.is_running else None,
         )
         async with self.rtsp:
             if not self.own.discoverable:
                 await super().run(tell)
                 return
-            async with advertised(device):
+            async with advertise(device):
                 await super().run(tell)
 
     async def work(self) -> None:
         """Show pictures, and move."""
-        self.tasks.create_task(self.rtsp.film())
+        self.tasks.create_task(self.rtsp.run())
         self.move(now=False)
         while self.own.motion_every_s is not None:
             await asyncio.sleep(self.own.motion_every_s)
@@ -148,15 +150,15 @@ class OnvifCamera(HttpCamera):
         """Have something move before it, or cease to."""
         self._moving = now
         source = {"VideoSourceConfigurationToken": SOURCE, "Rule": "MotionDetector"}
-        self.events.happen(MOTION, source, {"IsMotion": str(now).lower()})
+        self.events.publish(MOTION, source, {"IsMotion": str(now).lower()})
 
-    def sense(self, about: str, *, now: bool) -> None:
+    def report_state(self, about: str, *, now: bool) -> None:
         """Tell that something has happened to its pictures (see TOPICS) or its `input`, or is over."""
         if about == "input":
             source, state = {"InputToken": INPUT}, {"LogicalState": str(now).lower()}
-            self.events.happen("tns1:Device/Trigger/DigitalInput", source, state)
+            self.events.publish("tns1:Device/Trigger/DigitalInput", source, state)
         else:
-            self.events.happen(TOPICS[about], {"Source": SOURCE}, {"State": str(now).lower()})
+            self.events.publish(TOPICS[about], {"Source": SOURCE}, {"State": str(now).lower()})
 
     def insert(self, *_places: Any, moving: bool | None = None, **given: Any) -> dict[str, Any]:
         """See `see`; with `moving`, something moves from now on, or ceases to; likewise what it senses."""
@@ -164,15 +166,15 @@ class OnvifCamera(HttpCamera):
             self.move(now=moving)
         for about in (*TOPICS, "input"):
             if isinstance(now := given.pop(about, None), bool):
-                self.sense(about, now=now)
-        return self.see(**given) if given else {}
+                self.report_state(about, now=now)
+        return self.set_view(**given) if given else {}
 
     # Requests
 
     async def answer(self, request: Request) -> Response:
         """A picture, or what SOAP asks for."""
         met = self.waiting.take()
-        await slowed(met)
+        await delayed(met)
         if NotFound in met:
             return Response(404, media_type="text/html")
         if Garbage in met:
@@ -188,22 +190,22 @@ class OnvifCamera(HttpCamera):
             response = replace(response, body=renamed)
         return response
 
-    async def admitted(self, _request: Request) -> Response:
+    async def handle_authorized(self, _request: Request) -> Response:
         """A picture."""
         return Response(body=self.sensor.expose().jpeg, media_type="image/jpeg")
 
     async def _answer(self, path: str, call: Call) -> Response:
         if call.name == ("tds", "GetSystemDateAndTime"):
             return self._time()
-        self.guard.admit(call.security, self.now())
+        self.guard.authenticate(call.security, self.now())
         place, _, name = path.removeprefix("/onvif/").partition("/")
         if place == "subscription":
-            return await self.events.ask(name, call)
+            return await self.events.handle(name, call)
         prefix, operation = call.name
         if prefix not in self._services or place != _SERVICES[prefix]:
             raise FaultError("ter:ActionNotSupported", "not of this service")
         if (prefix, operation) == ("tev", "CreatePullPointSubscription"):
-            return self.events.create(call, f"{self.tells(super().url)}/onvif/subscription")
+            return self.events.create(call, f"{self.reported_address(super().url)}/onvif/subscription")
         body = self._told().get((prefix, operation))
         if body is None:
             raise FaultError("ter:ActionNotSupported", "not known to this camera")
@@ -230,7 +232,7 @@ class OnvifCamera(HttpCamera):
     def _profiles(self) -> tuple[Sequence[str], tuple[int, int], float, float]:
         return self.own.profiles, self.sensor.size, self.own.frames_per_s, self.own.key_every_s
 
-    def tells(self, url: str) -> str:
+    def reported_address(self, url: str) -> str:
         """An address of its own, as it gives it."""
         if self.own.told_host is None:
             return url
@@ -252,7 +254,7 @@ class OnvifCamera(HttpCamera):
 
     def _told(self) -> Mapping[tuple[str, str], str]:
         """What each operation without effects answers."""
-        base = f"{self.tells(super().url)}/onvif"
+        base = f"{self.reported_address(super().url)}/onvif"
         services = "".join(
             f"<tds:Service><tds:Namespace>{NAMESPACES[prefix]}</tds:Namespace><tds:XAddr>{base}/"
             f"{_SERVICES[prefix]}</tds:XAddr><tds:Version><tt:Major>2</tt:Major><tt:Minor>60</tt:Minor>"
@@ -280,37 +282,40 @@ class OnvifCamera(HttpCamera):
             ("trt", "GetProfiles"): profiles(*self._profiles),
             ("tr2", "GetProfiles"): "",  # by what of them is asked for
             ("trt", "GetVideoSources"): video_sources(self.sensor.size, self.own.frames_per_s),
-            ("trt", "GetStreamUri"): media_uri(self.tells(self.rtsp.url)),
-            ("trt", "GetSnapshotUri"): media_uri(f"{self.tells(super().url)}/snapshot.jpg"),
-            ("tr2", "GetStreamUri"): f"<tr2:Uri>{self.tells(self.rtsp.url)}</tr2:Uri>",
-            ("tr2", "GetSnapshotUri"): f"<tr2:Uri>{self.tells(super().url)}/snapshot.jpg</tr2:Uri>",
+            ("trt", "GetStreamUri"): media_uri(self.reported_address(self.rtsp.url)),
+            ("trt", "GetSnapshotUri"): media_uri(f"{self.reported_address(super().url)}/snapshot.jpg"),
+            ("tr2", "GetStreamUri"): f"<tr2:Uri>{self.reported_address(self.rtsp.url)}</tr2:Uri>",
+            (
+                "tr2",
+                "GetSnapshotUri",
+            ): f"<tr2:Uri>{self.reported_address(super().url)}/snapshot.jpg</tr2:Uri>",
         }
 
     # Faults
 
-    def let(self, fault: Fault) -> None:
+    def inject_fault(self, fault: Fault) -> None:
         """Let something go wrong."""
         if isinstance(fault, Stall | PacketLoss):
             self._tell("fault", {"fault": fault.fault})
-            self.rtsp.let(fault)
+            self.rtsp.inject_fault(fault)
             return
-        super().let(fault)
+        super().inject_fault(fault)
         match fault:
             case SubscriptionsForgotten():
                 self.events.points.clear()
             case SubscriptionsRefused(for_s=for_s):
                 self.events.full_until_s = asyncio.get_running_loop().time() + (for_s or inf)
 
-    def die(self, for_s: float | None) -> None:
+    def stop_for(self, for_s: float | None) -> None:
         """Be gone, with all that was subscribed to."""
-        super().die(for_s)
-        self.rtsp.die(for_s)
+        super().stop_for(for_s)
+        self.rtsp.stop_for(for_s)
         self.events.points.clear()
 
     def status(self) -> dict[str, Any]:
         """How many watch and pull, too."""
         return super().status() | {
-            "streams": self.rtsp.watching,
+            "streams": self.rtsp.client_count,
             "stream_url": self.rtsp.url,
             "subscriptions": len(self.events.points),
         }

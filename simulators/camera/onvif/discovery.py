@@ -25,7 +25,7 @@ _ANYBODY = f"{_A}/role/anonymous"
 
 
 @dataclass(frozen=True, slots=True)
-class Advertised:
+class AdvertisedDevice:
     """What is told of a device to who looks for it."""
 
     endpoint: uuid.UUID
@@ -34,7 +34,7 @@ class Advertised:
     """Of its device service; None while it is not there."""
 
 
-def answer_to(probe: bytes, device: Advertised) -> bytes | None:
+def answer_to(probe: bytes, device: AdvertisedDevice) -> bytes | None:
     """The answer to a datagram; None where none is due."""
     address = device.address()
     try:
@@ -65,7 +65,7 @@ def answer_to(probe: bytes, device: Advertised) -> bytes | None:
 
 
 class _Answering(asyncio.DatagramProtocol):
-    def __init__(self, device: Advertised) -> None:
+    def __init__(self, device: AdvertisedDevice) -> None:
         self.device = device
         self.transport: asyncio.DatagramTransport
 
@@ -78,7 +78,7 @@ class _Answering(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def advertised(device: Advertised) -> AsyncIterator[None]:
+async def advertise(device: AdvertisedDevice) -> AsyncIterator[None]:
     """Answer probes meanwhile, beside others who do; SimulatorError where that cannot be."""
     group = socket.inet_aton(GROUP) + socket.inet_aton(HOST)
     hearing = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)

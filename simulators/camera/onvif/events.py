@@ -93,7 +93,7 @@ class Events:
         """All pull points have one address, and reference parameters tell them apart (WS-Addressing 1.0)."""
         self._numbers = itertools.count(1)
 
-    def happen(self, topic: str, source: Mapping[str, str], data: Mapping[str, str]) -> None:
+    def publish(self, topic: str, source: Mapping[str, str], data: Mapping[str, str]) -> None:
         """Tell every client."""
         message = Message(topic, source, data, self.now())
         self.properties[topic, tuple(sorted(source.items()))] = message
@@ -126,7 +126,7 @@ class Events:
         )
         return f"<a:Address>{base}</a:Address><a:ReferenceParameters>{given}</a:ReferenceParameters>"
 
-    async def ask(self, name: str, call: Call) -> Response:
+    async def handle(self, name: str, call: Call) -> Response:
         """What is asked of a pull point; FaultError for one that is not, or not any more."""
         self._sweep()
         if self.by_parameters:

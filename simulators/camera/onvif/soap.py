@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
-from simulators.http.access import Access
+from simulators.http.access import AccessControl
 from simulators.http.server import Response
 
 ENVELOPE = "http://www.w3.org/2003/05/soap-envelope"
@@ -97,14 +97,14 @@ def envelope(body: str, *, header: str = "", status: int = 200) -> Response:
 
 
 @dataclass
-class Guard:
+class WsSecurity:
     """Lets in who knows the password, at about the right time, with a digest that was not seen before."""
 
-    access: Access
+    access: AccessControl
     tolerance_s: float = 10.0
     _seen: deque[str] = field(default_factory=lambda: deque(maxlen=1000), repr=False)
 
-    def admit(self, security: Element | None, now: datetime) -> None:
+    def authenticate(self, security: Element | None, now: datetime) -> None:
         """Pass, or raise the FaultError of who may not; `now` is what the camera's clock says, in UTC."""
         if self.access.scheme == "none":
             return

@@ -8,7 +8,7 @@ from simulators.camera.camera import Camera, SceneSettings
 from simulators.camera.faults import AnyVideoFault, NotFound, PacketLoss, Slow, Stall
 from simulators.camera.rtsp.server import Codec, RtspServer
 from simulators.faults import Fault
-from simulators.scheduled_faults import Timed
+from simulators.scheduled_faults import ScheduledFault
 
 
 class RtspCameraSettings(SceneSettings):
@@ -18,7 +18,9 @@ class RtspCameraSettings(SceneSettings):
     key_every_s: float = Field(2.0, gt=0, description="Seconds between key pictures.")
     codec: Codec = Field("h264", description="How its pictures are encoded.")
     slices: int = Field(1, ge=1, le=16, description="Into how many pieces each picture is encoded apart.")
-    faults: tuple[Timed[AnyVideoFault], ...] = Field((), description="Faults that happen by themselves.")
+    faults: tuple[ScheduledFault[AnyVideoFault], ...] = Field(
+        (), description="Faults that happen by themselves."
+    )
 
     @model_validator(mode="after")
     def _can_be_encoded(self) -> Self:
@@ -57,14 +59,14 @@ class RtspCamera(Camera):
 
     async def work(self) -> None:
         """Show pictures."""
-        await self.server.film()
+        await self.server.run()
 
-    def let(self, fault: Fault) -> None:
+    def inject_fault(self, fault: Fault) -> None:
         """Let something go wrong."""
-        super().let(fault)
+        super().inject_fault(fault)
         if isinstance(fault, NotFound | Slow | Stall | PacketLoss):
-            self.server.let(fault)
+            self.server.inject_fault(fault)
 
     def status(self) -> dict[str, Any]:
         """How many watch, too."""
-        return super().status() | {"streams": self.server.watching}
+        return super().status() | {"streams": self.server.client_count}

@@ -12,15 +12,15 @@ from math import inf
 from types import TracebackType
 from typing import Literal, ParamSpec, TypeVar
 
-from simulators.camera.faults import Met, NotFound, PacketLoss, Slow, Stall, Waiting
+from simulators.camera.faults import ActiveFaults, NotFound, PacketLoss, Slow, Stall, WaitingFaults
 from simulators.camera.rtsp.encoder import CLOCK_HZ, Encoder
 from simulators.camera.rtsp.h264 import H264
 from simulators.camera.rtsp.h265 import H265
 from simulators.camera.rtsp.messages import Request, next_request, response
 from simulators.camera.rtsp.session import Session
 from simulators.camera.sensor import Sensor
-from simulators.camera.slow_writer import slowed
-from simulators.http.access import Access
+from simulators.camera.slow_writer import delayed
+from simulators.http.access import AccessControl
 from simulators.links.tcp_listener import HOST
 from simulators.links.tcp_service import TcpService
 
@@ -40,7 +40,7 @@ class RtspServer(TcpService):
     def __init__(
         self,
         sensor: Sensor,
-        access: Access,
+        access: AccessControl,
         port: int = 0,
         frames_per_s: float = 10.0,
         key_every_s: float = 2.0,
@@ -54,8 +54,8 @@ class RtspServer(TcpService):
         self.key_every_s = key_every_s
         self.slices = slices
         self.codec = codec
-        self.requests_meet = Waiting()
-        self.pictures_meet = Waiting()
+        self.requests_meet = WaitingFaults()
+        self.pictures_meet = WaitingFaults()
         self.sessions: set[Session] = set()
         self._watched = asyncio.Event()
         self._left = asyncio.Event()
@@ -70,11 +70,11 @@ class RtspServer(TcpService):
         return f"rtsp://{HOST}:{self.port}{PATH}"
 
     @property
-    def watching(self) -> int:
+    def client_count(self) -> int:
         """How many clients see pictures."""
         return sum(session.playing for session in self.sessions)
 
-    def let(self, fault: NotFound | Slow | Stall | PacketLoss) -> None:
+    def inject_fault(self, fault: NotFound | Slow | Stall | PacketLoss) -> None:
         """Let something go wrong with the next requests or pictures, as its kind is."""
         match fault:
             case NotFound() | Slow():
@@ -87,7 +87,7 @@ class RtspServer(TcpService):
 
     # Pictures
 
-    async def film(self) -> None:
+    async def run(self) -> None:
         """Show pictures to those who watch, until cancelled."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
@@ -110,7 +110,7 @@ class RtspServer(TcpService):
         elif now_s < self._still_until_s:
             await asyncio.sleep(self._still_until_s - now_s)
 
-    async def _shoot(self, met: Met) -> None:
+    async def _shoot(self, met: ActiveFaults) -> None:
         shown = [session for session in self.sessions if session.playing]
         at = int(time.monotonic() * CLOCK_HZ)
         wanted = any(session.needs_key for session in shown)
@@ -137,14 +137,14 @@ class RtspServer(TcpService):
 
     # Requests
 
-    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client, and show it pictures, until it goes."""
         mine: list[Session] = []
         try:
             while (request := await next_request(reader)) is not None:
                 self.note(request)
                 met = self.requests_meet.take()
-                await slowed(met)
+                await delayed(met)
                 status, headers, body = await self._answer(request, met, mine, writer)
                 sequence = request.headers.get("cseq", "0")
                 writer.write(response(status, sequence, headers, body))
@@ -162,13 +162,13 @@ class RtspServer(TcpService):
             self._watch()
 
     def _watch(self) -> None:
-        if self.watching:
+        if self.client_count:
             self._watched.set()
         else:
             self._watched.clear()
 
     async def _answer(
-        self, request: Request, met: Met, mine: list[Session], writer: asyncio.StreamWriter
+        self, request: Request, met: ActiveFaults, mine: list[Session], writer: asyncio.StreamWriter
     ) -> tuple[int, Mapping[str, str], str]:
         if request.method == "OPTIONS":
             return 200, {"Public": METHODS}, ""

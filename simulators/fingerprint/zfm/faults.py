@@ -10,15 +10,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from simulators.faults import (
-    Cut,
-    Dribble,
+    Delayed,
     Fault,
     Garbage,
     Noise,
     ReadFault,
     Silence,
-    Slow,
+    SlowBytes,
     Transmission,
+    Truncated,
     Unplug,
 )
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
@@ -61,10 +61,10 @@ ZfmFault = Annotated[
     Unplug
     | Noise
     | Silence
-    | Cut
+    | Truncated
     | Garbage
-    | Dribble
-    | Slow
+    | SlowBytes
+    | Delayed
     | WrongChecksum
     | WrongAnswer
     | WrongPassword

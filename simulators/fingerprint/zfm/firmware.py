@@ -93,7 +93,7 @@ class Firmware:
         self.aura = None
         self.light = True
 
-    def obey(self, content: bytes) -> Reply:
+    def handle_command(self, content: bytes) -> Reply:
         """Do what an instruction says."""
         code, parameters = content[:1], content[1:]
         if not code or code[0] not in self.profile.obeys:
@@ -110,9 +110,9 @@ class Firmware:
 
     @_on(Instruction.GET_IMAGE, Instruction.GET_IMAGE_DARK)
     def _get_image(self) -> Reply:
-        if not self.platen.touched:
+        if not self.platen.is_touched:
             return Reply(Answer.NO_FINGER, looks=True)
-        self.image = (self.platen.look() >> 4).astype(np.uint8)
+        self.image = (self.platen.sense() >> 4).astype(np.uint8)
         self.images += 1
         return Reply(Answer.OK, looks=True)
 

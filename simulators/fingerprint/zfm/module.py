@@ -6,9 +6,9 @@ from dataclasses import replace
 from random import Random
 
 from simulators.errors import SimulatorError
-from simulators.faults import Fault, Noise, Pending, ReadFault, Silence, Transmission, Unplug
+from simulators.faults import Fault, Noise, PendingFaults, ReadFault, Silence, Transmission, Unplug
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
-from simulators.fingerprint.fingers import Finger, seen
+from simulators.fingerprint.fingers import Finger, render_touch
 from simulators.fingerprint.platen import Platen
 from simulators.fingerprint.zfm.faults import WrongAnswer, WrongPassword
 from simulators.fingerprint.zfm.firmware import BAUD_STEP, PACKET_SIZES, Firmware, Memory, Reply
@@ -49,7 +49,7 @@ class ZfmModule:
         self.firmware = Firmware(self.profile, self.platen, self.memory, Random(f"{seed}/zfm"))
         self.capture_s = capture_s
         self.wire_speed = wire_speed
-        self.faults = Pending()
+        self.faults = PendingFaults()
         self.commands = 0
         """How many commands it has obeyed or refused."""
         self._decoder = Decoder()
@@ -61,13 +61,13 @@ class ZfmModule:
 
     def start(self) -> None:
         """Begin to serve the line."""
-        self.line.soon(self._serve())
+        self.line.call_soon(self._serve())
 
-    def enrol(self, page: int, finger: Finger) -> None:
+    def enrol_finger(self, page: int, finger: Finger) -> None:
         """Have a finger in the library, as if its owner had been here before."""
         sensor = self.profile.sensor
         touches = (finger.touch(-number - 1) for number in range(self.profile.placements))
-        files = (characters(seen(touch, sensor) >> 4, sensor.ppi).file for touch in touches)
+        files = (characters(render_touch(touch, sensor) >> 4, sensor.ppi).file for touch in touches)
         self.memory.library[page] = b"".join(files).ljust(FILE_BYTES * self.profile.placements, b"\0")
 
     @property
@@ -90,13 +90,13 @@ class ZfmModule:
                 self.memory.password = password
                 self._power_up()
             case StuckFinger(for_s=for_s):
-                self.platen.stick(True)
+                self.platen.set_stuck(True)
                 if for_s is not None:
-                    self.line.soon(self._after(for_s, lambda: self.platen.stick(False)))
+                    self.line.call_soon(self._after(for_s, lambda: self.platen.set_stuck(False)))
             case DirtySensor(for_s=for_s):
-                self.platen.soil(True)
+                self.platen.set_dirty(True)
                 if for_s is not None:
-                    self.line.soon(self._after(for_s, lambda: self.platen.soil(False)))
+                    self.line.call_soon(self._after(for_s, lambda: self.platen.set_dirty(False)))
             case ReadFault():
                 self.faults.add(fault)
             case _:
@@ -150,7 +150,7 @@ class ZfmModule:
         reply = Reply(Answer.PACKET_ERROR)
         if packet.sound:
             refusals = [fault.code for fault in faults if isinstance(fault, WrongAnswer)]
-            reply = Reply(refusals[0]) if refusals else self.firmware.obey(packet.content)
+            reply = Reply(refusals[0]) if refusals else self.firmware.handle_command(packet.content)
         if reply.looks:
             await asyncio.sleep(self.capture_s)
         if reply.receive is not None:
@@ -174,7 +174,7 @@ class ZfmModule:
 
     async def _send(self, sent: Transmission) -> None:
         await asyncio.sleep(sent.delay_s)
-        if sent.silent or asyncio.get_running_loop().time() < self._mute_until:
+        if sent.is_suppressed or asyncio.get_running_loop().time() < self._mute_until:
             return
         chunk, every_s = sent.chunk, sent.every_s
         if self.wire_speed and chunk is None:
@@ -182,6 +182,6 @@ class ZfmModule:
         await self.line.send(sent.data, chunk=chunk, every_s=every_s)
         if sent.then_unplug:
             # A pulled cable takes unread bytes with it; the host is to have had those before the cut.
-            await self.line.drained()
+            await self.line.wait_drained()
             self.line.unplug(sent.unplug_for_s)
             self._power_up()

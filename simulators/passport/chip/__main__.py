@@ -19,7 +19,7 @@ from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.profile import Access, ActiveAuthentication, Profile
 from simulators.passport.chip.protocols.security_infos import Mapping, PaceInfo
 from simulators.passport.chip.vpcd import DEFAULT_PORT, VpcdSlot
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,21 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _lay(options: argparse.Namespace, profile: Profile, faults: list[ChipFault]) -> None:
-    issuer = IssuingState.found()
-    travellers = Travellers(options.seed)
+    issuer = IssuingState.create()
+    travellers = TravellerGenerator(options.seed)
     if options.kbit_s:
         faults = [*faults, SlowField(kbit_s=options.kbit_s)]
     done = 0
     async with VpcdSlot(options.host, options.port) as slot:
         while not options.cycles or done < options.cycles:
             document = travellers.document(Format(options.format))
-            chip = Chip.issued(document, issuer, profile, faults)
+            chip = Chip.issue(document, issuer, profile, faults)
             _trust(options.trust, issuer)
             sys.stdout.write("\n".join(document.lines) + "\n\n")
             sys.stdout.flush()
             await slot.insert(chip)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(slot.removed(), options.dwell_s)
+                await asyncio.wait_for(slot.wait_removed(), options.dwell_s)
             await slot.remove()
             done += 1
             await asyncio.sleep(options.away_s)

@@ -10,12 +10,12 @@ from operator import xor
 from simulators.mrz import Document
 from simulators.passport.chip.apdu import Randomness
 from simulators.passport.chip.faults import (
+    CardRemoval,
     CardRemovedError,
     ChipFault,
     CorruptedReply,
     CutReply,
     IssuingFault,
-    Removed,
     SecureMessagingError,
     SessionFault,
     SlowField,
@@ -62,7 +62,7 @@ class Chip:
             self.inject(fault)
 
     @classmethod
-    def issued(
+    def issue(
         cls,
         document: Document,
         issuer: IssuingState,
@@ -105,7 +105,7 @@ class Chip:
         """Take it out of the field."""
         self.present = False
 
-    def place(self) -> None:
+    def insert(self) -> None:
         """Lay it on the reader again."""
         self.present = True
         self.reset()
@@ -136,7 +136,7 @@ class Chip:
         instead = None
         for fault in due:
             match fault:
-                case Removed():
+                case CardRemoval():
                     self.remove()
                     raise CardRemovedError
                 case SecureMessagingError():

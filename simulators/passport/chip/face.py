@@ -62,7 +62,7 @@ class _Look:
 
 
 @lru_cache(maxsize=64)
-def drawn(seed: str, image_format: ImageFormat = ImageFormat.JPEG) -> bytes:
+def draw_face(seed: str, image_format: ImageFormat = ImageFormat.JPEG) -> bytes:
     """The picture of one who does not exist; the same one for the same seed.
 
     Raises SimulatorError where JPEG 2000 is asked for and no Pillow that can write it is installed.

@@ -94,7 +94,7 @@ class ClonedChip(IssuingFault):
     fault: Literal["cloned-chip"] = "cloned-chip"
 
 
-class Removed(SessionFault):
+class CardRemoval(SessionFault):
     """The document is taken away: the command is never answered."""
 
     fault: Literal["removed"] = "removed"
@@ -161,7 +161,7 @@ AnyChipFault = Annotated[
     | ForeignState
     | MrzUnlikePrint
     | ClonedChip
-    | Removed
+    | CardRemoval
     | SecureMessagingError
     | WrongStatus
     | CorruptedReply

@@ -99,7 +99,7 @@ def active_authentication_key(public_key_info: bytes) -> bytes:
     return tlv(TAGS[15], public_key_info)
 
 
-def sealed_fingers() -> bytes:
+def protected_fingerprints() -> bytes:
     """DG3: a template without any instance, of which only the issuer and its friends may know."""
     return tlv(TAGS[3], tlv(0x7F61, tlv(0x02, b"\x00"), tlv(0x53, b"\x5a" * 8)))
 

@@ -108,7 +108,7 @@ def personalise(
     Raises SimulatorError for a document that has no chip and for faults that do not fit it.
     """
     profile = profile or Profile()
-    spoiled = _Spoiled([fault for fault in faults if isinstance(fault, IssuingFault)])
+    spoiled = _IssuingFaults([fault for fault in faults if isinstance(fault, IssuingFault)])
     if document.format not in (Format.TD1, Format.TD2, Format.TD3):
         raise SimulatorError(f"a document of format {document.format} has no chip")
     if foreign := spoiled.by(ForeignState):
@@ -166,7 +166,7 @@ def personalise(
     )
 
 
-class _Spoiled:
+class _IssuingFaults:
     """The faults of issuing, by their sort."""
 
     def __init__(self, faults: list[IssuingFault]) -> None:
@@ -176,13 +176,13 @@ class _Spoiled:
         return next((fault for fault in self._faults if isinstance(fault, kind)), None)
 
 
-def _signer(issuer: IssuingState, spoiled: _Spoiled) -> Certificate:
+def _signer(issuer: IssuingState, spoiled: _IssuingFaults) -> Certificate:
     if spoiled.by(UnknownCsca):
-        issuer = IssuingState.found(issuer.state, issuer.csca.key.scheme, now=issuer.now)
+        issuer = IssuingState.create(issuer.state, issuer.csca.key.scheme, now=issuer.now)
     scheme = issuer.document_signer.key.scheme
     if spoiled.by(ExpiredSigner):
         past = issuer.now - timedelta(days=40)
-        validity = Validity.around(past, before=timedelta(days=200), after=timedelta(days=30))
+        validity = Validity.spanning(past, before=timedelta(days=200), after=timedelta(days=30))
         return issuer.new_document_signer(scheme, validity=validity)
     if spoiled.by(RevokedSigner):
         signer = issuer.new_document_signer(scheme)
@@ -194,7 +194,7 @@ def _signer(issuer: IssuingState, spoiled: _Spoiled) -> Certificate:
 def _groups(
     document: Document,
     profile: Profile,
-    spoiled: _Spoiled,
+    spoiled: _IssuingFaults,
     issued: date,
     chip_keys: tuple[ChipAuthenticationKey, ...],
     active_key: ActiveAuthenticationKey | None,
@@ -204,7 +204,7 @@ def _groups(
         written = replace(document, surname=unlike.surname)
     groups = {1: lds.mrz_group(written), 2: _face_group(document, profile)}
     if profile.fingerprints:
-        groups[3] = lds.sealed_fingers()
+        groups[3] = lds.protected_fingerprints()
     if profile.details:
         groups[11] = lds.personal_details(written, "Zenith")
         groups[12] = lds.document_details("Simulated Issuing Office", issued)
@@ -220,7 +220,7 @@ def _groups(
 
 
 def _face_group(document: Document, profile: Profile, *, other: bool = False) -> bytes:
-    image = face.drawn(f"{document.number}{' of somebody else' * other}", profile.image)
+    image = face.draw_face(f"{document.number}{' of somebody else' * other}", profile.image)
     return lds.face_group(document, image + bytes(profile.image_padding), profile.image)
 
 
@@ -268,7 +268,7 @@ def _chip_authentication_keys(profile: Profile, random: Randomness) -> tuple[Chi
     several = len(profile.chip_authentication) > 1
     return tuple(
         ChipAuthenticationKey(
-            KeyPair.drawn(group, random), cipher, number if several else None, profile.key_parameters
+            KeyPair.generate(group, random), cipher, number if several else None, profile.key_parameters
         )
         for number, cipher in enumerate(profile.chip_authentication, start=1)
     )
@@ -298,7 +298,7 @@ def _mapping_key(profile: Profile, random: Randomness) -> KeyPair | None:
     groups = {info.parameter_id for info in profile.pace if info.mapping is Mapping.CHIP_AUTHENTICATION}
     if not groups:
         return None
-    return KeyPair.drawn(STANDARDISED[min(groups)], random)
+    return KeyPair.generate(STANDARDISED[min(groups)], random)
 
 
 def _mapping_key_info(key: KeyPair, profile: Profile) -> bytes:

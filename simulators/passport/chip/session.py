@@ -12,11 +12,11 @@ from simulators.passport.chip.apdu import (
     Reply,
     Status,
 )
-from simulators.passport.chip.encoding.tlv import only, tlv
+from simulators.passport.chip.encoding.tlv import parse_single, tlv
 from simulators.passport.chip.file_system import AID, MASTER_FILE, ElementaryFile, Readable
 from simulators.passport.chip.personalisation import Personalisation
 from simulators.passport.chip.profile import SHORT_REPLY, Access
-from simulators.passport.chip.protocols.active_authentication import challenged
+from simulators.passport.chip.protocols.active_authentication import sign_challenge
 from simulators.passport.chip.protocols.bac import CHALLENGE_SIZE, BasicAccess
 from simulators.passport.chip.protocols.chip_authentication import ChipAuthentication
 from simulators.passport.chip.protocols.pace import Pace
@@ -28,10 +28,10 @@ _OFFSET, _DISCRETIONARY = 0x54, 0x53
 _NO_REPLY_DATA = 0x0C
 
 
-class Gained(Enum):
+class AccessLevel(Enum):
     """How a terminal gained access, if it did."""
 
-    NOTHING = auto()
+    NONE = auto()
     BY_BAC = auto()
     BY_PACE = auto()
 
@@ -44,7 +44,7 @@ class Session:
         self._random = random
         self._in_application = False
         self._file: ElementaryFile | None = None
-        self._gained = Gained.NOTHING
+        self._gained = AccessLevel.NONE
         self._secure: SecureMessaging | None = None
         self._next: SecureMessaging | None = None
         """The session that begins when the reply to this command is out."""
@@ -65,7 +65,7 @@ class Session:
     def end(self) -> None:
         """End secure messaging, and with it the access it stood for."""
         self._secure = self._next = None
-        self._gained = Gained.NOTHING
+        self._gained = AccessLevel.NONE
         self._file = None
         self._chip_authentication = ChipAuthentication(self._written.chip_authentication)
 
@@ -89,7 +89,7 @@ class Session:
             elif secure is None:
                 raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
             else:
-                room = secure.room(self._limit(command))
+                room = secure.max_data_bytes(self._limit(command))
                 reply = secure.wrap(
                     self._perform(secure.unwrap(command), room, instead), odd=bool(command.ins & 1)
                 )
@@ -137,7 +137,7 @@ class Session:
             case 0x04:
                 if command.data != AID:
                     raise RefusedError(Status.FILE_NOT_FOUND)
-                if self._written.profile.access is Access.PACE and self._gained is Gained.NOTHING:
+                if self._written.profile.access is Access.PACE and self._gained is AccessLevel.NONE:
                     raise RefusedError(Status.SECURITY_STATUS_NOT_SATISFIED)
                 self._in_application, self._file = True, None
             case 0x02 if len(command.data) == 2:
@@ -165,13 +165,13 @@ class Session:
             case Readable.AFTER_ACCESS:
                 return self._may_use_application
             case Readable.AFTER_PACE:
-                return self._gained is Gained.BY_PACE
+                return self._gained is AccessLevel.BY_PACE
             case Readable.NEVER:
                 return False
 
     @property
     def _may_use_application(self) -> bool:
-        return self._gained is not Gained.NOTHING or self._written.profile.access is Access.OPEN
+        return self._gained is not AccessLevel.NONE or self._written.profile.access is Access.OPEN
 
     def _current(self) -> ElementaryFile:
         if self._file is None:
@@ -197,7 +197,7 @@ class Session:
             raise RefusedError(Status.WRONG_LENGTH)
         where = command.p1 << 8 | command.p2
         try:
-            offset = int.from_bytes(only(command.data, _OFFSET), "big")
+            offset = int.from_bytes(parse_single(command.data, _OFFSET), "big")
         except ValueError:
             raise RefusedError(Status.INCORRECT_DATA) from None
         if where:
@@ -230,7 +230,7 @@ class Session:
     def _external_authenticate(self, command: Command, _: int) -> bytes:
         self._need_bac(command)
         reply, self._next = self._bac.authenticate(command.data)
-        self._gained = Gained.BY_BAC
+        self._gained = AccessLevel.BY_BAC
         return reply
 
     def _need_bac(self, command: Command) -> None:
@@ -249,7 +249,7 @@ class Session:
                 if self._secure is not None or self._in_application:
                     raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
                 written = self._written
-                self._pace = Pace.selected(
+                self._pace = Pace.select(
                     command.data, written.profile.pace, written.passwords, self._random, written.mapping_key
                 )
             case 0x41A4:
@@ -268,7 +268,7 @@ class Session:
             reply = self._pace.general_authenticate(command.data, chained=command.chained)
             if self._pace.session is not None:
                 self._next, self._pace = self._pace.session, None
-                self._gained = Gained.BY_PACE
+                self._gained = AccessLevel.BY_PACE
             return reply
         self._need_access()
         if command.chained:
@@ -282,7 +282,7 @@ class Session:
             raise RefusedError(Status.SECURITY_STATUS_NOT_SATISFIED)
         if not self._in_application:
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
-        return challenged(self._written.active_authentication, command.data, self._random)
+        return sign_challenge(self._written.active_authentication, command.data, self._random)
 
     def _need_access(self) -> None:
         """Chip Authentication takes secure messaging to begin with (Doc 9303-11, 6.2)."""

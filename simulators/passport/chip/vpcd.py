@@ -42,13 +42,13 @@ class VpcdSlot:
         await self.remove()
 
     @property
-    def occupied(self) -> bool:
+    def is_occupied(self) -> bool:
         """Whether a chip is in the field."""
         return self._serving is not None and not self._serving.done()
 
     async def insert(self, chip: Chip) -> None:
         """Lay a chip on the reader; SimulatorError where one lies there already or no vpcd listens."""
-        if self.occupied:
+        if self.is_occupied:
             raise SimulatorError(f"{self.host}:{self.port}: a chip is there already; take it away first")
         await self.remove()
         try:
@@ -57,7 +57,7 @@ class VpcdSlot:
             raise SimulatorError(
                 f"{self.host}:{self.port}: no vpcd listens there ({error}); is pcscd running with its reader?"
             ) from error
-        chip.place()
+        chip.insert()
         self.inserted += 1
         self._writer = writer
         self._serving = asyncio.create_task(self._serve(chip, reader, writer), name=f"vpcd {self.port}")
@@ -76,7 +76,7 @@ class VpcdSlot:
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
 
-    async def removed(self) -> None:
+    async def wait_removed(self) -> None:
         """Wait until the chip is gone: taken away, by a fault, or because vpcd left."""
         if self._serving is not None:
             await asyncio.wait([self._serving])

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from simulators.http.server import Request, Response, json_response
-from simulators.passport.fullpage.scanner import CODES, LIGHTS, Glass, Result, Scan
+from simulators.passport.fullpage.scanner import CODES, LIGHTS, PageScanner, Result, Scan
 
 GARBAGE = b"{bridge: yes]\n"
 
@@ -14,9 +14,9 @@ class BridgeHost:
     """Answers for a reader. `sees_documents` False: it cannot tell whether one lies there."""
 
     def __init__(
-        self, glass: Glass, credentials: tuple[str, str] | None = None, *, sees_documents: bool = True
+        self, glass: PageScanner, credentials: tuple[str, str] | None = None, *, sees_documents: bool = True
     ) -> None:
-        self.glass = glass
+        self.scanner = glass
         self.credentials = credentials
         self.sees_documents = sees_documents
         self._images: dict[str, bytes] = {}
@@ -24,7 +24,7 @@ class BridgeHost:
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
-        if self.glass.locked or request.credentials != self.credentials:
+        if self.scanner.rejects_password or request.credentials != self.credentials:
             return json_response({"error": {"code": "unauthorized"}}, 401)
         match request.method, request.path.split("/")[1:]:
             case "GET", ["status"]:
@@ -39,18 +39,18 @@ class BridgeHost:
         unless = request.query.get("unless")
         if unless is not None and self.sees_documents:
             wait_s = float(request.query.get("wait_s", 0))
-            await self.glass.until(lambda: self.glass.state != unless, wait_s)
+            await self.scanner.wait_until(lambda: self.scanner.state != unless, wait_s)
         return json_response(
             {
                 "bridge": 1,
                 "reader": {
-                    "connected": self.glass.plugged,
+                    "connected": self.scanner.is_plugged,
                     "manufacturer": "Utopia Instruments",
                     "model": "Page One",
                     "serial_number": "SIM-P1-0001",
                     "firmware": "1.0",
                 },
-                "document": self.glass.state if self.sees_documents else "unknown",
+                "document": self.scanner.state if self.sees_documents else "unknown",
                 "checks": list(CODES),
                 "simulated": True,
             }
@@ -58,14 +58,14 @@ class BridgeHost:
 
     async def _scan(self, asked: dict[str, Any]) -> Response:
         wait_s = asked.get("wait_s", 0)
-        glass = self.glass
-        if not glass.plugged:
+        glass = self.scanner
+        if not glass.is_plugged:
             return json_response({"error": {"code": "reader_not_connected"}}, 503)
 
         def fresh() -> bool:
             return glass.page is not None and glass.placements > self._scanned
 
-        if wait_s and not await glass.until(fresh, wait_s):
+        if wait_s and not await glass.wait_until(fresh, wait_s):
             return Response(204)
         if glass.page is None:
             return json_response({"error": {"code": "no_document"}}, 409)
@@ -82,7 +82,7 @@ class BridgeHost:
         if waited:
             yield _line({"placed": {}})
         for index in range(len(scan.results)):
-            result = await scan.at(index)
+            result = await scan.result_at(index)
             if result is None:
                 yield _line({"removed": {}})
                 return

@@ -11,7 +11,7 @@ import itertools
 from typing import Any
 
 from simulators.http.server import Request, Response, json_response
-from simulators.passport.fullpage.scanner import B900, UV_PAGE, UV_PHOTO, UV_ZONE, Glass, Result, Scan
+from simulators.passport.fullpage.scanner import B900, UV_PAGE, UV_PHOTO, UV_ZONE, PageScanner, Result, Scan
 
 GARBAGE = Response(body=b"<html>Internal error", media_type="text/html")
 _UV = {UV_PAGE: "document", UV_PHOTO: "face", UV_ZONE: "mrz"}
@@ -20,8 +20,8 @@ _UV = {UV_PAGE: "document", UV_PHOTO: "face", UV_ZONE: "mrz"}
 class DeskoService:
     """Answers for a reader. One client at a time: whoever has the reservation."""
 
-    def __init__(self, glass: Glass, credentials: tuple[str, str] | None = None) -> None:
-        self.glass = glass
+    def __init__(self, glass: PageScanner, credentials: tuple[str, str] | None = None) -> None:
+        self.scanner = glass
         self.credentials = credentials
         self._numbers = itertools.count(1)
         self._reservation: str | None = None
@@ -35,7 +35,7 @@ class DeskoService:
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
-        if self.glass.locked or request.credentials != self.credentials:
+        if self.scanner.rejects_password or request.credentials != self.credentials:
             return json_response({}, 401)
         now_s = asyncio.get_running_loop().time()
         held = self._reservation is not None and now_s < self._until_s
@@ -55,7 +55,7 @@ class DeskoService:
             case "GET", "/system":
                 return json_response(self._system())
             case "GET", "/document-state":
-                return json_response({"document": "off" if self.glass.page is None else "on"})
+                return json_response({"document": "off" if self.scanner.page is None else "on"})
             case "PUT", "/scan/execute":
                 return self._execute(request.json)
             case "GET", path if path in self._resources:
@@ -68,8 +68,8 @@ class DeskoService:
 
     def _system(self) -> dict[str, Any]:
         return {
-            "Connected": self.glass.plugged,
-            "Plugged": self.glass.plugged,
+            "Connected": self.scanner.is_plugged,
+            "Plugged": self.scanner.is_plugged,
             "DeskoWebApiVersion": "1.4.0",
             "Server": "simulated",
             "DeviceData": {
@@ -82,11 +82,11 @@ class DeskoService:
         }
 
     def _execute(self, asked: dict[str, Any]) -> Response:
-        if self.glass.page is None:
+        if self.scanner.page is None:
             return json_response({"resourceList": []})
         lights = {name for name, light in asked.get("lightSources", {}).items() if light.get("use")}
         croppings = asked.get("lightSources", {}).get("visible", {}).get("croppings", ())
-        scan = self.glass.scan(
+        scan = self.scanner.scan(
             sorted(lights), face="face" in croppings, png=asked.get("imageFormat") == "image/png"
         )
         self._scan = scan
@@ -111,7 +111,10 @@ class DeskoService:
     async def _resource(self, path: str) -> Response:
         assert self._scan is not None
         wanted = self._resources[path]
-        found = [await self._scan.at(index) for index in (wanted if isinstance(wanted, tuple) else (wanted,))]
+        found = [
+            await self._scan.result_at(index)
+            for index in (wanted if isinstance(wanted, tuple) else (wanted,))
+        ]
         if any(result is not None and result.garbage for result in found):
             return GARBAGE
         there = [result for result in found if result is not None and not result.missing]

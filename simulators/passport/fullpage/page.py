@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from simulators.errors import SimulatorError
 from simulators.mrz import format_of
 from simulators.passport.chip.face import ImageFormat
-from simulators.passport.chip.face import drawn as face_drawn
+from simulators.passport.chip.face import draw_face as face_drawn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,13 +43,13 @@ class Page:
         """The same page looks the same every time."""
         return "\n".join(self.lines)
 
-    def copied(self) -> "Page":
+    def photocopy(self) -> "Page":
         """The same page made with a colour copier."""
         return replace(self, dull_paper=False, b900_ink=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class PageAppearance:
     """How pages are imaged."""
 
     dpi: int = 150
@@ -59,7 +59,9 @@ class Look:
 
 
 @lru_cache(maxsize=32)
-def drawn(page: Page, light: Light, area: Area = "page", look: Look = Look()) -> bytes:
+def draw_page(
+    page: Page, light: Light, area: Area = "page", look: PageAppearance = PageAppearance()
+) -> bytes:
     """The image of a page, or of its photo, under a light; SimulatorError without Pillow."""
     if find_spec("PIL") is None:
         raise SimulatorError("drawing pages takes Pillow: pip install pillow")

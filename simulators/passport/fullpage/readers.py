@@ -8,16 +8,16 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from simulators.errors import SimulatorError
-from simulators.http.service import Served, ServiceSettings
+from simulators.http.service import HttpSimulator, ServiceSettings
 from simulators.mrz import Format
 from simulators.passport.fullpage.bridge import BridgeHost
 from simulators.passport.fullpage.desko import DeskoService
 from simulators.passport.fullpage.faults import fault_of
-from simulators.passport.fullpage.page import Look, Page
+from simulators.passport.fullpage.page import Page, PageAppearance
 from simulators.passport.fullpage.regula import RegulaServer
-from simulators.passport.fullpage.scanner import Glass
-from simulators.simulator import Simulator, Tell
-from simulators.travellers import EVEN_MIX, Travellers
+from simulators.passport.fullpage.scanner import PageScanner
+from simulators.simulator import EmitCallback, Simulator
+from simulators.travellers import EVEN_MIX, TravellerGenerator
 
 
 class PageReaderSettings(ServiceSettings):
@@ -38,7 +38,7 @@ class PageReaderSettings(ServiceSettings):
         """The reader and its travellers."""
         return PageReader(self)
 
-    def service(self, glass: Glass) -> "BridgeHost | DeskoService":
+    def service(self, glass: PageScanner) -> "BridgeHost | DeskoService":
         """What answers for the reader."""
         raise NotImplementedError
 
@@ -49,7 +49,7 @@ class BridgeSettings(PageReaderSettings):
     kind: Literal["document-bridge"]
     sees_documents: bool = Field(True, description="Whether the reader can tell that a document lies there.")
 
-    def service(self, glass: Glass) -> BridgeHost:
+    def service(self, glass: PageScanner) -> BridgeHost:
         """Its host."""
         return BridgeHost(glass, self.credentials, sees_documents=self.sees_documents)
 
@@ -59,7 +59,7 @@ class DeskoSettings(PageReaderSettings):
 
     kind: Literal["desko"]
 
-    def service(self, glass: Glass) -> DeskoService:
+    def service(self, glass: PageScanner) -> DeskoService:
         """Its service."""
         return DeskoService(glass, self.credentials)
 
@@ -74,20 +74,20 @@ class RegulaServerSettings(ServiceSettings):
         return RegulaSimulator(self)
 
 
-class RegulaSimulator(Served):
+class RegulaSimulator(HttpSimulator):
     """The server as its process runs it."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self.service = RegulaServer(settings.credentials)
         super().__init__(settings, self.service.answer)
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         async with self.server:
             tell("ready", self.summary())
             await asyncio.Event().wait()
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`: it has a `status`, and the fault `garbage`."""
         match verb, dict(arguments):
             case "status", {}:
@@ -98,26 +98,28 @@ class RegulaSimulator(Served):
         raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: status, fault garbage")
 
 
-class PageReader(Served):
+class PageReader(HttpSimulator):
     """A reader, its service, the travellers before it and what goes wrong with them."""
 
     def __init__(self, settings: PageReaderSettings) -> None:
         self.reader = settings
-        self.glass = Glass(Look(settings.dpi, size_bytes=settings.image_bytes), settings.step_s)
-        self.service = settings.service(self.glass)
+        self.scanner = PageScanner(
+            PageAppearance(settings.dpi, size_bytes=settings.image_bytes), settings.step_s
+        )
+        self.service = settings.service(self.scanner)
         super().__init__(settings, self.service.answer)
-        self.glass.die = self._die
-        self.travellers = Travellers(settings.seed, mix=settings.documents)
-        self._tell: Tell = lambda _event, _details: None
+        self.scanner.stop_service = self._die
+        self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
+        self._tell: EmitCallback = lambda _event, _details: None
         self._leaving: set[asyncio.Task[None]] = set()
         self._presented = 0
 
     def _die(self, for_s: float | None) -> None:
         if isinstance(self.service, DeskoService):
             self.service.forget()
-        self.server.die(for_s)
+        self.server.stop_for(for_s)
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         self._tell = tell
         try:
@@ -128,12 +130,12 @@ class PageReader(Served):
                 else:
                     await self._arrivals(self.reader.every_s)
         finally:
-            await self.glass.close()
+            await self.scanner.close()
             for task in tuple(self._leaving):
                 task.cancel()
             await asyncio.gather(*self._leaving, return_exceptions=True)
 
-    async def obey(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.obey`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines` (none: the side of a card without a
@@ -146,9 +148,9 @@ class PageReader(Served):
                 return self._fault(**arguments)
             case "status":
                 return self.summary() | {
-                    "document": self.glass.state,
+                    "document": self.scanner.state,
                     "documents_presented": self._presented,
-                    "scans": self.glass.scans,
+                    "scans": self.scanner.scans,
                     "requests": self.server.requests,
                 }
         raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
@@ -170,7 +172,7 @@ class PageReader(Served):
                 page = Page(document.lines)
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        await self.present(page.copied() if copied else page)
+        await self.present(page.photocopy() if copied else page)
         return {"lines": list(page.lines)}
 
     def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -180,26 +182,26 @@ class PageReader(Served):
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"fault {fault}: {first['msg']}") from None
         self._tell("fault", {"fault": what.fault})
-        self.glass.inject(what)
+        self.scanner.inject(what)
         return {}
 
     async def present(self, page: Page) -> None:
         """Put a page on the glass, and take it away after its dwell."""
         self._presented += 1
-        await self.glass.put(page)
+        await self.scanner.place(page)
         self._tell("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
-        task = asyncio.create_task(self._leave(self.glass.placements))
+        task = asyncio.create_task(self._leave(self.scanner.placements))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
     async def _leave(self, placement: int) -> None:
         await asyncio.sleep(self.reader.dwell_s)
-        await self.glass.take(placement)
+        await self.scanner.remove(placement)
 
     async def _arrivals(self, every_s: float) -> None:
         chance = Random(f"{self.settings.seed}/copies")
         await asyncio.sleep(self.reader.first_s)
         while True:
             page = Page(self.travellers.document().lines)
-            await self.present(page.copied() if chance.random() < self.reader.copied else page)
+            await self.present(page.photocopy() if chance.random() < self.reader.copied else page)
             await asyncio.sleep(every_s)

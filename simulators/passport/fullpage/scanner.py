@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from simulators.errors import SimulatorError
-from simulators.links.tcp_service import DiedError
+from simulators.links.tcp_service import ServiceStoppedError
 from simulators.passport.fullpage.faults import (
     AnyFault,
     DocumentRemoved,
@@ -19,7 +19,7 @@ from simulators.passport.fullpage.faults import (
     UnknownWord,
     WrongCredentials,
 )
-from simulators.passport.fullpage.page import Area, Light, Look, Page, drawn
+from simulators.passport.fullpage.page import Area, Light, Page, PageAppearance, draw_page
 
 LIGHTS: tuple[Light, ...] = ("visible", "infrared", "ultraviolet")
 B900, UV_PAGE, UV_PHOTO, UV_ZONE = "ir_ab_mr", "uv_br_fu", "uv_br_ph", "uv_br_mr"
@@ -71,20 +71,20 @@ def _b900(page: Page) -> Result:
     return Result("check", code=B900, word="NOT_DETECTED", outcome="failed")
 
 
-class Glass:
+class PageScanner:
     """The reader. Services ask it; people put documents on it, take them away, and break it."""
 
-    def __init__(self, look: Look | None = None, step_s: float = 0.0) -> None:
-        self.look = look or Look()
+    def __init__(self, look: PageAppearance | None = None, step_s: float = 0.0) -> None:
+        self.appearance = look or PageAppearance()
         self.step_s = step_s
         """How long each result of a scan takes, in seconds."""
         self.page: Page | None = None
         self.placements = 0
-        self.plugged = True
-        self.locked = False
+        self.is_plugged = True
+        self.rejects_password = False
         """Whether the service has another password than its clients."""
         self.scans = 0
-        self.die: Callable[[float | None], None] = lambda _for_s: None
+        self.stop_service: Callable[[float | None], None] = lambda _for_s: None
         """Ends the service in front of it; set by whoever runs that."""
         self._faults: list[tuple[ScanFault, int]] = []
         self._changed = asyncio.Condition()
@@ -95,19 +95,19 @@ class Glass:
         """Whether something lies on it."""
         return "absent" if self.page is None else "present"
 
-    async def put(self, page: Page) -> None:
+    async def place(self, page: Page) -> None:
         """Put a document on it, in the place of whatever lies there."""
         self.page = page
         self.placements += 1
         await self._tell()
 
-    async def take(self, placement: int | None = None) -> None:
+    async def remove(self, placement: int | None = None) -> None:
         """Take the document away: whatever lies there, or only the one of that placement."""
         if placement in (None, self.placements):
             self.page = None
             await self._tell()
 
-    async def until(self, true: Callable[[], bool], wait_s: float) -> bool:
+    async def wait_until(self, true: Callable[[], bool], wait_s: float) -> bool:
         """Wait for a change that makes this true, for so long at most; returns whether it is."""
         try:
             async with asyncio.timeout(wait_s), self._changed:
@@ -124,10 +124,10 @@ class Glass:
         """Let something go wrong, now or at the next scans, as its kind is."""
         match fault:
             case WrongCredentials(for_s=for_s):
-                self.locked = True
+                self.rejects_password = True
                 self._soon(for_s, "locked", False)
             case ReaderUnplugged(for_s=for_s):
-                self.plugged = False
+                self.is_plugged = False
                 self._soon(for_s, "plugged", True)
             case ScanFault():
                 self._faults.append((fault, fault.scans))
@@ -156,14 +156,19 @@ class Glass:
         self._faults = [(fault, left - 1) for fault, left in self._faults if left > 1]
         self.scans += 1
         found = findings(self.page, lights, face=face)
-        return Scan(self, self.page, replace(self.look, png=png), found, due)
+        return Scan(self, self.page, replace(self.appearance, png=png), found, due)
 
 
 class Scan:
     """One scan, whose results become known one after the other."""
 
     def __init__(
-        self, glass: Glass, page: Page, look: Look, found: list[Result], faults: Sequence[ScanFault]
+        self,
+        glass: PageScanner,
+        page: Page,
+        look: PageAppearance,
+        found: list[Result],
+        faults: Sequence[ScanFault],
     ) -> None:
         self.number = glass.scans
         self._glass = glass
@@ -174,11 +179,11 @@ class Scan:
         self._faults = faults
 
     @property
-    def there(self) -> bool:
+    def is_present(self) -> bool:
         """Whether the document still lies there."""
         return self._glass.page is not None and self._glass.placements == self._placement
 
-    async def at(self, index: int) -> Result | None:
+    async def result_at(self, index: int) -> Result | None:
         """The result with that number, once it is known; None if the document is gone before."""
         result = self.results[index]
         delay_s = self._glass.step_s
@@ -187,10 +192,10 @@ class Scan:
                 case Slow(delay_s=more_s):
                     delay_s += more_s
                 case ServiceDies(after=after, for_s=for_s) if index >= after:
-                    self._glass.die(for_s)
-                    raise DiedError
+                    self._glass.stop_service(for_s)
+                    raise ServiceStoppedError
                 case DocumentRemoved(after=after) if index >= after:
-                    await self._glass.take(self._placement)
+                    await self._glass.remove(self._placement)
                 case Garbage(at=at) if index == at:
                     result = replace(result, garbage=True)
                 case ImageMissing(light=light) if result.kind == "image" and result.light == light:
@@ -198,10 +203,10 @@ class Scan:
                 case UnknownWord(word=word) if result.kind == "check":
                     result = replace(result, word=word, outcome=None)
         await asyncio.sleep(delay_s)
-        if not self.there:
+        if not self.is_present:
             return None
         if result.kind != "image":
             return result
         # A photo cut out is small, whatever the sensor.
         look = self._look if result.area == "page" else replace(self._look, size_bytes=None)
-        return replace(result, image=drawn(self._page, result.light, result.area, look))
+        return replace(result, image=draw_page(self._page, result.light, result.area, look))

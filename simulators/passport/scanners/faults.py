@@ -7,7 +7,7 @@ from pydantic import Field
 from simulators.faults import Fault
 
 
-class Refuse(Fault):
+class CommandRefused(Fault):
     """A command is refused from now on: the scanner has no licence for it, or is of another make."""
 
     fault: Literal["refuse"] = "refuse"

@@ -25,7 +25,7 @@ MANUAL, PRESENTATION = "HHF", "TPR"
 class Honeywell(CommandedImager):
     """A Xenon with OCR."""
 
-    delivered: ClassVar[Mapping[str, str]] = {
+    factory_settings: ClassVar[Mapping[str, str]] = {
         "ALLENA": "1",
         "OCRENA": "0",
         "OCRATS": "0",
@@ -52,7 +52,7 @@ class Honeywell(CommandedImager):
         self.mode = MANUAL
 
     @property
-    def looks_by_itself(self) -> bool:
+    def is_presentation_mode(self) -> bool:
         """See `CommandedImager`."""
         return self.mode == PRESENTATION
 
@@ -61,16 +61,16 @@ class Honeywell(CommandedImager):
         """Only with OCR on and a template chosen."""
         return self.settings["OCRENA"] != "0" and self.settings["OCRATS"] != "0"
 
-    def take_commands(self) -> None:
+    def parse_commands(self) -> None:
         """See `CommandedImager`."""
         while found := _COMMAND.search(self._partial):
             self._partial = self._partial[found.end() :]
             if found[3] == b"T":
                 self.pull_trigger()
             elif found[3] == b"U":
-                self.let_go()
+                self.release_trigger()
             else:
-                self.line.soon(self.say(self._answer(found[1].decode("latin-1").upper(), found[2])))
+                self.line.call_soon(self.send(self._answer(found[1].decode("latin-1").upper(), found[2])))
 
     def _answer(self, commands: str, end: bytes) -> bytes:
         """Obey commands that came together, and answer each."""
@@ -86,10 +86,10 @@ class Honeywell(CommandedImager):
     def _obey(self, whole: str, echo: bytes, sign: bytes) -> bytes:
         name = whole[:NAME_LENGTH]
         if whole == "REVINF" and name not in self.refused:
-            self.heard.append(whole)
+            self.commands_received.append(whole)
             return self._nameplate() + echo + Status.ACK.value + sign
         if whole in ("PAPHHF", "PAPTPR") and name not in self.refused:
-            self.heard.append(whole)
+            self.commands_received.append(whole)
             self.mode = whole[3:]
             return echo + Status.ACK.value + sign
         status = self._set(whole)

@@ -11,7 +11,7 @@ from simulators.faults import Fault, Unplug
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
 from simulators.passport.reader import MrzReader, lines_of
-from simulators.passport.scanners.faults import Refuse
+from simulators.passport.scanners.faults import CommandRefused
 from simulators.passport.text import LineEnd, text_frame
 
 NAME_LENGTH = 6
@@ -33,7 +33,7 @@ class CommandedImager(MrzReader):
     Settings are volatile: they are back at `delivered` when the cable has been out.
     """
 
-    delivered: ClassVar[Mapping[str, str]]
+    factory_settings: ClassVar[Mapping[str, str]]
     """Every setting it knows and its value at the factory."""
     values: ClassVar[Mapping[str, str]]
     """Which single characters each setting can have."""
@@ -44,21 +44,21 @@ class CommandedImager(MrzReader):
         super().__init__(line)
         self.line_end = line_end
         self.suffix = suffix
-        self.heard: list[str] = []
+        self.commands_received: list[str] = []
         """The commands that came, in their order."""
         self.refused: dict[str, Status] = {}
         """Commands it does not obey, whatever happens, and what it answers to them."""
         self._power_up()
 
     def _power_up(self) -> None:
-        self.settings = dict(self.delivered)
+        self.settings = dict(self.factory_settings)
         self.triggered = False
         self._in_view: tuple[str, ...] = ()
         self._partial = b""
 
     @property
     @abstractmethod
-    def looks_by_itself(self) -> bool:
+    def is_presentation_mode(self) -> bool:
         """Whether it is set to look for documents without being triggered."""
 
     @property
@@ -67,17 +67,17 @@ class CommandedImager(MrzReader):
         return True
 
     @abstractmethod
-    def take_commands(self) -> None:
+    def parse_commands(self) -> None:
         """Obey what is complete in `_partial`."""
 
     def frame(self, lines: Sequence[str]) -> bytes:
         """See `text_frame`."""
         return text_frame(lines, self.line_end, self.suffix)
 
-    def received(self, data: bytes) -> None:
+    def on_received(self, data: bytes) -> None:
         """Bytes from the host."""
         self._partial += data
-        self.take_commands()
+        self.parse_commands()
 
     async def present(self, document: Document | Sequence[str]) -> bool:
         """Hold a document before it; it stays in view until `remove`, or until it has been read.
@@ -86,7 +86,7 @@ class CommandedImager(MrzReader):
         """
         self.counters.documents_presented += 1
         self._in_view = lines_of(document)
-        return await self._look() if self.looks_by_itself or self.triggered else False
+        return await self._look() if self.is_presentation_mode or self.triggered else False
 
     def remove(self) -> None:
         """Take the document away."""
@@ -94,8 +94,8 @@ class CommandedImager(MrzReader):
 
     async def inject(self, fault: Fault) -> None:
         """See `MrzReader.inject`; `Refuse` is for these scanners only."""
-        if isinstance(fault, Refuse):
-            if fault.command not in self.delivered:
+        if isinstance(fault, CommandRefused):
+            if fault.command not in self.factory_settings:
                 raise SimulatorError(f"refuse: {type(self).__name__} has no command {fault.command}")
             self.counters.faults += 1
             self.refused[fault.command] = Status[fault.answer.upper()]
@@ -107,7 +107,7 @@ class CommandedImager(MrzReader):
     async def transmit(self, lines: tuple[str, ...]) -> bool:
         """See `MrzReader.transmit`; when the cable came out, what it was set to is gone."""
         heard = await super().transmit(lines)
-        if not self.line.plugged:
+        if not self.line.is_plugged:
             self._power_up()
         return heard
 
@@ -115,26 +115,26 @@ class CommandedImager(MrzReader):
         """Look until a document has been read, or until `let_go`."""
         self.triggered = True
         if self._in_view:
-            self.line.soon(self._look())
+            self.line.call_soon(self._look())
 
-    def let_go(self) -> None:
+    def release_trigger(self) -> None:
         """Stop looking."""
         self.triggered = False
 
     async def _look(self) -> bool:
         await asyncio.sleep(0)  # what was said in the same breath is heard first
-        if not self._in_view or not self.reads_documents or not (self.looks_by_itself or self.triggered):
+        if not self._in_view or not self.reads_documents or not (self.is_presentation_mode or self.triggered):
             return False
         self.triggered = False
         return await self.transmit(self._in_view)
 
     def _set(self, command: str) -> Status:
         """Take one command that sets something."""
-        self.heard.append(command)
+        self.commands_received.append(command)
         name, value = command[:NAME_LENGTH], command[NAME_LENGTH:]
         if name in self.refused:
             return self.refused[name]
-        if name not in self.delivered:
+        if name not in self.factory_settings:
             return Status.ENQ
         if value not in tuple(self.values[name]):
             return Status.NAK

@@ -23,7 +23,7 @@ _COMMAND = re.compile(rb"~\x010000([@#])([^\x03]*);\x03", re.DOTALL)
 class Newland(CommandedImager):
     """An IDE237."""
 
-    delivered: ClassVar[Mapping[str, str]] = {
+    factory_settings: ClassVar[Mapping[str, str]] = {
         "SCNMOD": "0", "SCNTCE": "0", "SCNTRG": "0", "QRYPDN": "", "QRYPSN": "", "QRYFWV": "",
     }  # fmt: skip
     values: ClassVar[Mapping[str, str]] = {"SCNMOD": "0123", "SCNTCE": "01", "SCNTRG": "01"}
@@ -40,17 +40,17 @@ class Newland(CommandedImager):
         self.nameplate = {"QRYPDN": "NLS-IDE237 SIM", "QRYPSN": serial_number, "QRYFWV": "1.02.SIM"}
 
     @property
-    def looks_by_itself(self) -> bool:
+    def is_presentation_mode(self) -> bool:
         """In the mode that senses what is held before it, and in the one that never rests."""
         return self.settings["SCNMOD"] in "23"
 
-    def take_commands(self) -> None:
+    def parse_commands(self) -> None:
         """See `CommandedImager`."""
         while found := _COMMAND.search(self._partial):
             self._partial = self._partial[found.end() :]
             answer = self._answer(found[2].decode("latin-1"))
             if answer:
-                self.line.soon(self.say(b"\x02\x010000" + found[1] + answer + b"\x03"))
+                self.line.call_soon(self.send(b"\x02\x010000" + found[1] + answer + b"\x03"))
 
     def _answer(self, commands: str) -> bytes:
         answer, tag = b"", ""
@@ -63,14 +63,14 @@ class Newland(CommandedImager):
     def _obey(self, whole: str, echo: bytes, sign: bytes) -> bytes:
         name = whole[:NAME_LENGTH]
         if whole in self.nameplate and name not in self.refused:
-            self.heard.append(whole)
+            self.commands_received.append(whole)
             return echo + self.nameplate[whole].encode("ascii") + Status.ACK.value + sign
         if name == "SCNTRG" and self.settings["SCNTCE"] != "1":
-            self.heard.append(whole)
+            self.commands_received.append(whole)
             return echo + Status.NAK.value + sign
         status = self._set(whole)
         if status is Status.SILENCE:
             return b""
         if status is Status.ACK and name == "SCNTRG":
-            self.pull_trigger() if whole.endswith("1") else self.let_go()
+            self.pull_trigger() if whole.endswith("1") else self.release_trigger()
         return b"".join((echo, status.value, sign))

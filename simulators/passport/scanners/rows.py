@@ -13,7 +13,7 @@ from simulators.passport.reader import MrzReader
 from simulators.passport.text import LineEnd, text_frame
 
 
-class RowByRow(MrzReader):
+class RowReader(MrzReader):
     """A one-way scanner that looks by itself. `row_gap_s`: how long it takes from one row to the next."""
 
     def __init__(self, line: SerialLine, *, line_end: LineEnd = LineEnd.CRLF, row_gap_s: float = 0.0) -> None:
@@ -33,6 +33,6 @@ class RowByRow(MrzReader):
         for number, row in enumerate(lines):
             if number:
                 await asyncio.sleep(self.row_gap_s)
-            heard = await self.say(self.frame((row,))) and heard
+            heard = await self.send(self.frame((row,))) and heard
         self.counters.documents_sent += heard
         return heard

@@ -8,14 +8,14 @@ from simulators.errors import SimulatorError
 from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
 from simulators.passport.scanners.est100 import Est100
-from simulators.passport.scanners.faults import Refuse
+from simulators.passport.scanners.faults import CommandRefused
 from simulators.passport.scanners.honeywell import Honeywell
 from simulators.passport.scanners.imager import CommandedImager
 from simulators.passport.scanners.newland import Newland
-from simulators.passport.scanners.rows import RowByRow
+from simulators.passport.scanners.rows import RowReader
 from simulators.passport.serial_mrz import SerialMrz, SerialMrzSettings
 from simulators.passport.text import LineEnd
-from simulators.simulator import Simulator, Tell
+from simulators.simulator import EmitCallback, Simulator
 
 Model = Literal["honeywell", "newland", "zebra", "code", "est-100pr"]
 
@@ -36,7 +36,7 @@ class OcrScannerSettings(SerialMrzSettings):
     kind: Literal["ocr-scanner"]  # type: ignore[assignment]
     framing: Literal["text"] = "text"
     model: Model
-    refuses: tuple[Refuse, ...] = Field((), description="Commands that it does not obey.")
+    refuses: tuple[CommandRefused, ...] = Field((), description="Commands that it does not obey.")
     row_gap_s: float = Field(0.0, ge=0, description="How long it takes from one row to the next, in seconds.")
     reads_chips: bool = Field(True, description="Whether it also sends what the chip holds.")
 
@@ -57,7 +57,7 @@ class OcrScannerSettings(SerialMrzSettings):
         """The scanner and its travellers."""
         return OcrScanner(self)
 
-    def reader_on(self, line: SerialLine) -> MrzReader:
+    def build_reader(self, line: SerialLine) -> MrzReader:
         """The scanner alone."""
         suffix = self._suffix()
         match self.model:
@@ -69,7 +69,7 @@ class OcrScannerSettings(SerialMrzSettings):
                 return Newland(line, line_end=self.line_end, suffix=suffix, serial_number=self.serial_number)
             case "zebra" | "code":
                 ends = self.line_end if "line_end" in self.model_fields_set else LineEnd.CRLF
-                return RowByRow(line, line_end=ends, row_gap_s=self.row_gap_s)
+                return RowReader(line, line_end=ends, row_gap_s=self.row_gap_s)
             case "est-100pr":
                 return Est100(line, reads_chips=self.reads_chips)
 
@@ -86,7 +86,7 @@ class OcrScanner(SerialMrz):
         super().__init__(settings)
         self._refuses = settings.refuses
 
-    async def run(self, tell: Tell) -> None:
+    async def run(self, tell: EmitCallback) -> None:
         """Be there until cancelled."""
         for refusal in self._refuses:
             await self.reader.inject(refusal)
@@ -98,7 +98,7 @@ class OcrScanner(SerialMrz):
         if not isinstance(self.reader, CommandedImager):
             raise SimulatorError("fault refuse: this scanner takes no commands")
         try:
-            what = Refuse.model_validate(args or {})
+            what = CommandRefused.model_validate(args or {})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"fault refuse: {first['loc'][0]}: {first['msg']}") from None

@@ -55,7 +55,7 @@ class RevokedSigner(SealFault):
     fault: Literal["revoked-signer"] = "revoked-signer"
 
 
-class CutShort(SealFault):
+class TruncatedSeal(SealFault):
     """The barcode ends early."""
 
     fault: Literal["cut-short"] = "cut-short"
@@ -76,13 +76,13 @@ AnySealFault = Annotated[
     | ExpiredSigner
     | EarlySigner
     | RevokedSigner
-    | CutShort
+    | TruncatedSeal
     | UnknownProfile,
     Field(discriminator="fault"),
 ]
 
 
-class SealOffice:
+class SealIssuer:
     """An office that issues seals of a state, sound ones and others.
 
     What a fault needs of the state's certificates is in `signers` and `state.crl()` when the seal is issued.
@@ -91,37 +91,37 @@ class SealOffice:
     def __init__(self, state: IssuingState, *, curve: str = "brainpoolP256r1") -> None:
         self.state = state
         self.curve = curve
-        self.signer = SealSigner.of(state, curve=curve)
+        self.signer = SealSigner.issue(state, curve=curve)
         self.signers: list[SealSigner] = [self.signer]
 
     def issue(self, seal: Seal, fault: SealFault | None = None) -> bytes:
         """The bytes of the barcode."""
         match fault:
             case WrongSigner():
-                return seal.sealed(self.signer, key_of=SealSigner.of(self.state, curve=self.curve))
+                return seal.sign(self.signer, key_of=SealSigner.issue(self.state, curve=self.curve))
             case ExpiredSigner():
                 day = timedelta(days=1)
-                return seal.sealed(self._another(Validity(self.state.now - 900 * day, self.state.now - day)))
+                return seal.sign(self._another(Validity(self.state.now - 900 * day, self.state.now - day)))
             case EarlySigner():
                 day = timedelta(days=1)
-                return seal.sealed(self._another(Validity(self.state.now - day, self.state.now + 900 * day)))
+                return seal.sign(self._another(Validity(self.state.now - day, self.state.now + 900 * day)))
             case RevokedSigner():
                 revoked = self._another(None)
                 self.state.revoke(revoked.certificate)
-                return seal.sealed(revoked)
+                return seal.sign(revoked)
             case UnknownProfile(definition=definition):
-                return replace(seal, definition=definition).sealed(self.signer)
+                return replace(seal, definition=definition).sign(self.signer)
             case _:
-                return spoiled(seal.sealed(self.signer), seal, fault)
+                return apply_fault(seal.sign(self.signer), seal, fault)
 
     def _another(self, validity: Validity | None) -> SealSigner:
         serial = 0x100 + len(self.signers)
-        signer = SealSigner.of(self.state, serial=serial, curve=self.curve, validity=validity)
+        signer = SealSigner.issue(self.state, serial=serial, curve=self.curve, validity=validity)
         self.signers.append(signer)
         return signer
 
 
-def spoiled(sealed: bytes, seal: Seal, fault: SealFault | None) -> bytes:
+def apply_fault(sealed: bytes, seal: Seal, fault: SealFault | None) -> bytes:
     """A finished seal with something done to its bytes."""
     match fault:
         case AlteredField():
@@ -131,13 +131,13 @@ def spoiled(sealed: bytes, seal: Seal, fault: SealFault | None) -> bytes:
             return sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
         case AlteredSignature():
             return sealed[:-1] + bytes([sealed[-1] ^ 1])
-        case CutShort(at=at):
+        case TruncatedSeal(at=at):
             return sealed[:at]
         case _:
             return sealed
 
 
-class Handover(StrEnum):
+class SymbolEncoding(StrEnum):
     """How a reader writes bytes that are not text."""
 
     BINARY = "binary"
@@ -149,20 +149,20 @@ class Handover(StrEnum):
     BASE32_LOWER = "base32-lower"
     HEX = "hex"
 
-    def of(self, data: bytes) -> bytes:
+    def encode_bytes(self, data: bytes) -> bytes:
         """What the reader sends for these bytes."""
         match self:
-            case Handover.BINARY:
+            case SymbolEncoding.BINARY:
                 return data
-            case Handover.UTF8:
+            case SymbolEncoding.UTF8:
                 return data.decode("iso-8859-1").encode()
-            case Handover.BASE64:
+            case SymbolEncoding.BASE64:
                 return base64.b64encode(data)
-            case Handover.BASE64_URL:
+            case SymbolEncoding.BASE64_URL:
                 return base64.urlsafe_b64encode(data).rstrip(b"=")
-            case Handover.BASE32:
+            case SymbolEncoding.BASE32:
                 return base64.b32encode(data)
-            case Handover.BASE32_LOWER:
+            case SymbolEncoding.BASE32_LOWER:
                 return base64.b32encode(data).lower().rstrip(b"=")
-            case Handover.HEX:
+            case SymbolEncoding.HEX:
                 return data.hex().encode()

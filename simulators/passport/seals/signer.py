@@ -26,7 +26,7 @@ class SealSigner:
     certificate: Certificate = field(repr=False)
 
     @classmethod
-    def of(
+    def issue(
         cls,
         state: IssuingState,
         *,
@@ -40,7 +40,7 @@ class SealSigner:
         bits = ec_size(curve)
         hash_name = next(hash_name for most, hash_name in _HASH_BY_BITS if bits <= most)
         key = SigningKey.generate(SignatureScheme(hash_name=hash_name, curve=curve))
-        when = validity or Validity.around(
+        when = validity or Validity.spanning(
             state.now, before=timedelta(days=365), after=timedelta(days=10 * 365)
         )
         letters = country or state.state.alpha_2

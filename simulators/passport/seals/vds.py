@@ -55,7 +55,7 @@ class Seal:
             )
         )
 
-    def sealed(self, signer: SealSigner, key_of: SealSigner | None = None) -> bytes:
+    def sign(self, signer: SealSigner, key_of: SealSigner | None = None) -> bytes:
         """The whole seal; `key_of` is who really signs it."""
         signed = self.header(signer) + self.message
         signature = (key_of or signer).sign(signed)

@@ -44,7 +44,7 @@ def proof_of_vaccination(
     }
 
 
-def sealed(
+def sign(
     message: Mapping[str, Any],
     signer: SealSigner,
     *,

@@ -31,7 +31,7 @@ class PageCamera(Driver[SerialSettings]):
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (PageSeen,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (PageSeen,)
 
     async def open(self) -> Identity:
         """Open the port."""
@@ -48,7 +48,7 @@ class PageCamera(Driver[SerialSettings]):
                 yield PageSeen(
                     text=line.decode().strip(),
                     attachments=tuple(
-                        Attachment.of(role, "image/x-portable-pixmap", image)
+                        Attachment.from_bytes(role, "image/x-portable-pixmap", image)
                         for role, image in zip(LIGHTS, self.images, strict=True)
                     ),
                 )

@@ -6,13 +6,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.command import Call, Done, Request, command
+from drivers.command import CommandArguments, CommandOutput, Invocation, command
 from drivers.driver import Driver, Family, Identity
 from drivers.links.serial import SerialSettings
 from drivers.observation import DataClass, Observation
 
 
-class Noted(Done):
+class Noted(CommandOutput):
     """It was told."""
 
     called_ns: int = Field(description="When, by CLOCK_MONOTONIC, in nanoseconds.", examples=[1])
@@ -26,12 +26,12 @@ class Said(Observation):
     text: str = Field(description="The line.", examples=["#1"])
 
 
-class Told(Driver[SerialSettings]):
+class PushDriver(Driver[SerialSettings]):
     """One command that can move something, and is done at once."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (Said,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (Said,)
 
     async def open(self) -> Identity:
         """Open the port."""
@@ -46,7 +46,7 @@ class Told(Driver[SerialSettings]):
             for line in lines:
                 yield Said(text=line.decode().strip())
 
-    @command(moves=True)
-    async def open_up(self, request: Request, call: Call) -> Noted:
+    @command(is_movement=True)
+    async def open_up(self, request: CommandArguments, call: Invocation) -> Noted:
         """Note when."""
         return Noted(called_ns=time.monotonic_ns())

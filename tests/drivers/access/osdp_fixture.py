@@ -9,11 +9,11 @@ from typing import Any
 
 from drivers.access.osdp.driver import Osdp
 from drivers.access.osdp.settings import OsdpSettings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from simulators.barrier.osdp.site import OsdpSettings as SiteSettings
 from simulators.barrier.osdp.site import OsdpSite
-from simulators.barrier.timeline import RealTime
+from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import WireLog
 from simulators.links.serial_line import SerialLine
 
@@ -24,7 +24,7 @@ ADDRESS = 101
 class Opened:
     """A driver that is open, and what it says."""
 
-    def __init__(self, driver: Osdp, links: Links) -> None:
+    def __init__(self, driver: Osdp, links: LinkFactory) -> None:
         self.driver, self.links = driver, links
         self.said: asyncio.Queue[object] = asyncio.Queue()
 
@@ -53,7 +53,7 @@ async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIte
         settings["key_file"] = key_file
     else:
         settings.setdefault("security", "clear")
-    links = Links()
+    links = LinkFactory()
     driver = Osdp(OsdpSettings.model_validate({"port": str(port), "address": ADDRESS} | settings), links)
     listening = None
     try:
@@ -72,11 +72,11 @@ async def opened(port: Path, key: str | None = KEY, **settings: Any) -> AsyncIte
 @contextlib.asynccontextmanager
 async def reader_site(tmp_path: Path, **given: Any) -> AsyncIterator[OsdpSite]:
     """libosdp's peripheral device with a log of every frame."""
-    timeline = RealTime()
+    timeline = RealClock()
     wires = {"outputs": {"open": 0, "close": 1}, "inputs": {"open-limit": 0, "closed-limit": 1}}
     given = {"path": tmp_path / "reader", "key": KEY, "address": ADDRESS} | wires | given
     site = OsdpSite(SiteSettings.model_validate(given), timeline, WireLog(timeline))
-    async with site.linked():
+    async with site.connected():
         yield site
 
 
@@ -124,7 +124,7 @@ class SmallReader:
         length = 8 + len(data)
         body = bytes([0x53, ADDRESS | 0x80, length, 0, control & 0x07, code]) + data
         wire = body + binascii.crc_hqx(body, 0x1D0F).to_bytes(2, "little")
-        self.line.soon(self.line.send(self.noise + wire))
+        self.line.call_soon(self.line.send(self.noise + wire))
 
     async def until(self, true: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -134,5 +134,5 @@ class SmallReader:
 
 @contextlib.asynccontextmanager
 async def small_reader(tmp_path: Path, **given: Any) -> AsyncIterator[SmallReader]:
-    async with SerialLine.at(tmp_path / "small", look_s=0.002) as line:
+    async with SerialLine.open_at(tmp_path / "small", look_s=0.002) as line:
         yield SmallReader(line, **given)

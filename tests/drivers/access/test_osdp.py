@@ -20,19 +20,19 @@ from osdp_fixture import (
     small_reader,
 )
 from pydantic import ValidationError
-from support.devices.self_tests import outcomes, tried
+from support.devices.self_tests import outcomes, run_self_test
 
-from drivers.access.commands import Pulse
-from drivers.access.observations import UNTOLD, CardFormat, CardRead, ReaderStatus
-from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpReader
+from drivers.access.commands import PulseOutput
+from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, ReaderStatus
+from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpFrameReader
 from drivers.access.osdp.settings import OsdpSettings
-from drivers.command import Call, Failed, Reason, Refused, boot_ns
-from drivers.driver import BadFrame, Condition, Status
+from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason, boot_ns
+from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.link import Cause, LinkError
-from drivers.observation import redacted
-from drivers.self_test import CheckLevel
+from drivers.observation import redact
+from drivers.self_test import SelfTestLevel
 from simulators.barrier.bus_faults import LostReply
-from simulators.barrier.faults import Mend, PowerCut, Silence
+from simulators.barrier.faults import BoardsHung, ClearFaults, PowerCut
 from simulators.barrier.osdp.site import OsdpSite
 from simulators.barrier.wirelog import Cause as Why
 from simulators.faults import Noise, Unplug
@@ -47,14 +47,14 @@ def port_of(site: OsdpSite) -> Path:
 
 
 async def pulse(reader: Opened, output: int = 0, for_s: float = 0.2, within_s: float = 3) -> Any:
-    return await reader.driver.pulse(Pulse(output=output, for_s=for_s), Call.at_hand(within_s))
+    return await reader.driver.pulse(PulseOutput(output=output, duration_s=for_s), Invocation.local(within_s))
 
 
 async def test_it_is_open_once_its_secure_channel_stands_and_nothing_is_switched(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         assert site.secure
-        assert reader.links.simulated
-        assert await reader.next() == UNTOLD
+        assert reader.links.is_simulated
+        assert await reader.next() == UNKNOWN_STATUS
         assert (await reader.next(ReaderStatus)).inputs == (False, True, *[False] * 6)
         assert not site.log.output_writes
 
@@ -66,7 +66,7 @@ async def test_a_card_is_told_and_stays_out_of_logs(tmp_path: Path) -> None:
         assert site.present_card(b"\x01\x02\x03\x40", 26)
         card = await reader.next(CardRead)
         assert (card.reader, card.format, card.bits, card.data) == (0, CardFormat.WIEGAND, 26, "01020340")
-        assert "0102" not in repr(redacted(card))
+        assert "0102" not in repr(redact(card))
 
 
 async def test_an_output_is_switched_by_one_frame_and_ends_by_itself(tmp_path: Path) -> None:
@@ -97,17 +97,17 @@ async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
 async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site), silent_s=1.5) as reader:
-            site.inject(Silence())
+            site.inject(BoardsHung())
             mark = len(site.log)
             await site.log.until(lambda: site.log.after(mark).requests)
             refusals = []
             for _ in range(8):
-                with pytest.raises((Refused, LinkError)) as refused:
+                with pytest.raises((CommandRefusal, LinkError)) as refused:
                     await pulse(reader)
                 refusals.append(refused.value)
-            assert all(type(refusal) is Refused for refusal in refusals)
+            assert all(type(refusal) is CommandRefusal for refusal in refusals)
             assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
-        site.inject(Mend())
+        site.inject(ClearFaults())
         async with opened(port_of(site)) as reader:
             await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
         assert not site.log.actuations
@@ -116,11 +116,11 @@ async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> N
 async def test_a_reader_that_goes_silent_under_a_command_got_it_once_at_most(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site), silent_s=2.5) as reader:
-            site.inject(Silence())
-            with pytest.raises((Refused, LinkError)):
+            site.inject(BoardsHung())
+            with pytest.raises((CommandRefusal, LinkError)):
                 await pulse(reader)
         before = len(site.log.actuations)
-        site.inject(Mend())
+        site.inject(ClearFaults())
         async with opened(port_of(site)):
             await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
         assert len(site.log.actuations) == before <= 1
@@ -128,9 +128,9 @@ async def test_a_reader_that_goes_silent_under_a_command_got_it_once_at_most(tmp
 
 async def test_a_command_that_came_too_late_is_not_begun(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
-        with pytest.raises(Refused) as refused:
-            await reader.driver.pulse(Pulse(), Call("1", "counter-1", "t", boot_ns() - 1))
-        assert refused.value.reason is Reason.EXPIRED
+        with pytest.raises(CommandRefusal) as refused:
+            await reader.driver.pulse(PulseOutput(), Invocation("1", "counter-1", "t", boot_ns() - 1))
+        assert refused.value.reason is RefusalReason.EXPIRED
         await pulse(reader)
         assert len(site.log.actuations) == 1
 
@@ -141,7 +141,7 @@ async def test_a_command_that_is_called_off_while_it_waits_is_not_begun(tmp_path
         device.mute = True
         seen = device.polls
         async with asyncio.timeout(5):
-            while reader.driver.panel.channel.silent_s < 0.15:
+            while reader.driver.panel.channel.silence_s < 0.15:
                 await asyncio.sleep(0.01)
         asking = asyncio.create_task(pulse(reader))
         await asyncio.sleep(0)
@@ -155,7 +155,7 @@ async def test_a_command_that_is_called_off_while_it_waits_is_not_begun(tmp_path
 async def test_one_output_at_a_time(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site, opened(port_of(site)) as reader:
         first, second = await asyncio.gather(pulse(reader), pulse(reader, 1), return_exceptions=True)
-        assert (first.output, second.reason) == (0, Reason.BUSY)
+        assert (first.output, second.reason) == (0, RefusalReason.BUSY)
         assert len(site.log.actuations) == 1
 
 
@@ -242,10 +242,10 @@ async def test_another_makers_reader_is_known_by_what_it_says(tmp_path: Path) ->
 @pytest.mark.parametrize("level", [1, 2])
 async def test_an_output_without_a_timer_is_never_switched(tmp_path: Path, level: int) -> None:
     async with small_reader(tmp_path, level=level) as device, opened(device.line.path, key=None) as reader:
-        with pytest.raises(Refused, match="no timer") as refused:
+        with pytest.raises(CommandRefusal, match="no timer") as refused:
             await pulse(reader)
-        assert refused.value.reason is Reason.NOT_SUPPORTED
-        with pytest.raises(Refused, match="2 outputs"):
+        assert refused.value.reason is RefusalReason.NOT_SUPPORTED
+        with pytest.raises(CommandRefusal, match="2 outputs"):
             await pulse(reader, output=2)
         assert device.outs == []
 
@@ -253,9 +253,9 @@ async def test_an_output_without_a_timer_is_never_switched(tmp_path: Path, level
 async def test_a_reader_that_will_not_is_asked_once(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(device.line.path, key=None) as reader:
         device.answer_out = (NAK, b"\x09")
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await pulse(reader)
-        assert failed.value.reason is Reason.DEVICE_REFUSED
+        assert failed.value.reason is RefusalReason.DEVICE_REFUSED
         assert isinstance(await reader.next(LinkError), LinkError)
         assert len(device.outs) == 1
 
@@ -288,12 +288,12 @@ async def test_a_reader_torn_off_is_degraded_until_it_is_not(tmp_path: Path) -> 
             (LSTATR, b"\x00\x01"),
             (LSTATR, b"\0\0"),
         ]
-        assert await reader.next() == UNTOLD
+        assert await reader.next() == UNKNOWN_STATUS
         said = [await reader.next() for _ in range(6)]
         assert [(one.condition, one.cause) for one in said[::2]] == [
-            (Condition.DEGRADED, Cause.TAMPERED),
-            (Condition.DEGRADED, Cause.DEVICE_FAULT),
-            (Condition.ONLINE, None),
+            (StateCode.DEGRADED, Cause.TAMPERED),
+            (StateCode.DEGRADED, Cause.DEVICE_FAULT),
+            (StateCode.ONLINE, None),
         ]
         assert [(one.tampered, one.power_failed) for one in said[1::2]] == [
             (True, False),
@@ -389,7 +389,7 @@ def test_a_frame_with_a_checksum_is_one() -> None:
 @given(st.lists(st.binary(max_size=8).filter(lambda noise: 0x53 not in noise)), st.integers(1, 30))
 def test_frames_are_found_wherever_they_are_cut(noises: list[bytes], size: int) -> None:
     stream = b"".join(noise + WHOLE for noise in noises)
-    reader = OsdpReader()
+    reader = OsdpFrameReader()
     found = [frame for at in range(0, len(stream), size) for frame in reader.feed(stream[at : at + size])]
     assert found == [OsdpFrame(1, True, ACK, WHOLE)] * len(noises)
 
@@ -400,7 +400,7 @@ def test_the_codes_are_those_of_the_standard() -> None:
 
 async def test_a_check_tells_how_the_reader_is_and_of_a_card_only_its_length(tmp_path: Path) -> None:
     async with small_reader(tmp_path) as device, opened(tmp_path / "small", None) as reader:
-        assert outcomes(await tried(reader.driver, CheckLevel.INTERNAL)) == {
+        assert outcomes(await run_self_test(reader.driver, SelfTestLevel.INTERNAL)) == {
             "housing": "not_supported",
             "supply": "not_supported",
             "channel.secure": "failed",
@@ -408,9 +408,9 @@ async def test_a_check_tells_how_the_reader_is_and_of_a_card_only_its_length(tmp
         device.to_tell = [(LSTATR, b"\x01\x00")]
         while not (await reader.next(ReaderStatus)).tampered:
             pass
-        seen = await tried(reader.driver, CheckLevel.INTERNAL)
+        seen = await run_self_test(reader.driver, SelfTestLevel.INTERNAL)
         assert (seen["housing"].outcome, seen["supply"].outcome) == ("failed", "successful")
         card = CardRead(reader=0, format=CardFormat.RAW, bits=26, data="01020340")
-        seen = await tried(reader.driver, CheckLevel.INTERACTIVE, card)
+        seen = await run_self_test(reader.driver, SelfTestLevel.INTERACTIVE, card)
         assert seen["card.read"].measured == 26
         assert "01020340" not in seen["card.read"].model_dump_json()

@@ -8,17 +8,24 @@ from typing import Any, Self
 from virtual_time import VirtualLoop
 
 from drivers import command
-from drivers.barrier.board import DeviceRefused, PulseEnd
-from drivers.barrier.commands import Acknowledge, CloseBarrier, Maintain, Moved, OpenBarrier, Stopped
+from drivers.barrier.board import BoardRefused, PulseEnd
+from drivers.barrier.commands import (
+    AcknowledgeEmergency,
+    CloseBarrier,
+    MoveResult,
+    OpenBarrier,
+    SetMaintenance,
+    StopResult,
+)
 from drivers.barrier.driver import BarrierDriver
 from drivers.barrier.observations import AlarmKind, BarrierAlarm, BarrierPassage, BarrierState
 from drivers.barrier.wiring import BarrierSettings
-from drivers.command import Call, Done, Request
+from drivers.command import CommandArguments, CommandOutput, Invocation
 from drivers.driver import Identity, Status
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Observation
-from simulators.barrier.bus import Direct
+from simulators.barrier.bus import DirectConnection
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.mechanics.controller import ControllerSettings
 from simulators.barrier.modbus.mbap import HEADER
@@ -73,7 +80,7 @@ E_GATE = {
 }
 
 
-class _Host(Direct):
+class _Host(DirectConnection):
     """Takes the answer to what was asked last; others are late, or not for us."""
 
     answered: "asyncio.Future[bytes] | None" = None
@@ -128,7 +135,7 @@ class BenchBoard:
             if self.dead:
                 await asyncio.Event().wait()
             self._host.answered = answered = asyncio.get_running_loop().create_future()
-            self._host.ask(self._unit, pdu)
+            self._host.request(self._unit, pdu)
             if self._host.hung_up:
                 raise LinkError(Cause.LINK_FAILED, "The board hung up.", Action.WAIT)
             if not answered.done():
@@ -139,7 +146,7 @@ class BenchBoard:
             if answer[0] & 0x80:
                 if pdu[0] < 5:
                     raise LinkError(Cause.WRONG_DEVICE, "It does not tell its inputs.", Action.CONFIGURE)
-                raise DeviceRefused(f"exception {answer[1]}")
+                raise BoardRefused(f"exception {answer[1]}")
             return answer
         finally:
             self._busy = False
@@ -164,17 +171,17 @@ def _bits(answer: bytes) -> tuple[bool, ...]:
     return tuple(bool(answer[2] >> bit & 1) for bit in range(8))
 
 
-class BenchBarrier(BarrierDriver[BarrierSettings]):
+class VirtualBarrier(BarrierDriver[BarrierSettings]):
     """The driver under test: all of the real one, on the bench's board."""
 
     settings_model = BarrierSettings
     bench: BenchBoard
 
-    def board(self) -> BenchBoard:
+    def build_board(self) -> BenchBoard:
         return self.bench
 
 
-class Lane:
+class BarrierFixture:
     """A lane with its barrier, and the driver that runs for it. Keywords are settings of the controller."""
 
     def __init__(
@@ -211,7 +218,7 @@ class Lane:
 
     async def start(self) -> None:
         """A process opens the driver and runs it."""
-        self.driver = BenchBarrier(self.settings, Links())
+        self.driver = VirtualBarrier(self.settings, LinkFactory())
         self.driver.bench = BenchBoard(self.site)
         self.failure = None
         await self.driver.open()
@@ -251,28 +258,28 @@ class Lane:
 
     # What is asked of it.
 
-    def call(self, within_s: float = 3.0, transaction: str | None = None) -> Call:
+    def call(self, within_s: float = 3.0, transaction: str | None = None) -> Invocation:
         number = next(self.ids)
-        return Call(
+        return Invocation(
             f"c{number}", "counter-1", transaction or f"t{number}", command.boot_ns() + round(within_s * 1e9)
         )
 
-    async def open(self, door: str = "", **how: Any) -> Moved:
+    async def open(self, door: str = "", **how: Any) -> MoveResult:
         return await self.driver.open_barrier(OpenBarrier(door=door), self.call(**how))
 
-    async def close(self, door: str = "", **how: Any) -> Moved:
+    async def close(self, door: str = "", **how: Any) -> MoveResult:
         return await self.driver.close_barrier(CloseBarrier(door=door), self.call(**how))
 
-    async def stop(self) -> Stopped:
-        return await self.driver.stop(Request(), self.call())
+    async def stop(self) -> StopResult:
+        return await self.driver.stop(CommandArguments(), self.call())
 
-    async def acknowledge(self) -> Done:
-        done = await self.driver.acknowledge(Acknowledge(reason="looked"), self.call())
+    async def acknowledge(self) -> CommandOutput:
+        done = await self.driver.acknowledge(AcknowledgeEmergency(reason="looked"), self.call())
         await self.pass_s(0.01)  # what it says of that has come
         return done
 
-    async def maintain(self, for_s: float) -> Done:
-        done = await self.driver.maintenance(Maintain(for_s=for_s, reason="a test"), self.call())
+    async def maintain(self, for_s: float) -> CommandOutput:
+        done = await self.driver.maintenance(SetMaintenance(duration_s=for_s, reason="a test"), self.call())
         await self.pass_s(0.01)
         return done
 
@@ -323,5 +330,5 @@ class Lane:
     async def ready(self) -> Self:
         """It has run long enough to be told something."""
         await self.until(lambda: self.state is not None)
-        await self.pass_s(self.settings.apart_s)
+        await self.pass_s(self.settings.min_interval_s)
         return self

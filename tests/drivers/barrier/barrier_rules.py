@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from barrier_fixture import CLOSE, OPEN, STOP, Lane
+from barrier_fixture import CLOSE, OPEN, STOP, BarrierFixture
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from invariant_checker import Judge, Order
+from invariant_checker import InvariantChecker, PulseCommand
 from virtual_time import VirtualRunner
 
 from drivers.barrier.observations import BarrierState
-from drivers.command import Refused
+from drivers.command import CommandRefusal
 from drivers.links.link import LinkError
 from simulators.barrier.bus_faults import (
     DuplicatedReply,
@@ -25,19 +25,19 @@ from simulators.barrier.bus_faults import (
     LostRequest,
 )
 from simulators.barrier.faults import (
+    BoardsHung,
     BothLimits,
     BrokenWire,
-    Button,
+    ButtonPress,
     Chatter,
-    Fire,
+    EmergencyActive,
     KeySwitch,
-    Lift,
+    ManualLift,
     PowerCut,
-    Silence,
     SlowBus,
     StuckBoom,
 )
-from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.mechanics.lane import DriverBehaviour
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
 
@@ -59,14 +59,14 @@ EXCHANGES = [
     for kind in (LostReply, LostRequest, DuplicatedReply, ExceptionReply, LateReply)
 ]
 LASTING = [
-    all_of(Silence, for_s=TIMES),
+    all_of(BoardsHung, for_s=TIMES),
     all_of(SlowBus, for_s=TIMES, delay_s=[0.05, 0.15, 0.25, 0.4]),
     all_of(PowerCut, for_s=TIMES, of=["all", "boards", "controllers"]),
     all_of(BrokenWire, for_s=TIMES, signal=[*SENSED, "approach"]),
     all_of(BothLimits, for_s=TIMES),
     all_of(Chatter, for_s=TIMES, signal=SENSED, per_s=[3.0, 7.0, 10.0]),
     all_of(StuckBoom, for_s=TIMES, at=[None, 0.0, 0.3, 0.7, 1.0]),
-    all_of(Fire, for_s=TIMES),
+    all_of(EmergencyActive, for_s=TIMES),
     all_of(KeySwitch, for_s=TIMES),
 ]
 
@@ -132,12 +132,12 @@ class AnyBarrier(RuleBasedStateMachine):
     def begin(self, photocell: str, pause_s: float | None) -> None:
         self.runner = VirtualRunner()
         self.runner.__enter__()
-        self.judge = Judge()
+        self.judge = InvariantChecker()
         self.tasks: list[asyncio.Task[Any]] = []
         self.runner.run(self._begin(photocell, pause_s))
 
     async def _begin(self, photocell: str, pause_s: float | None) -> None:
-        self.lane = Lane(None, None, photocell=photocell, pause_s=pause_s, self_closes_s=5)
+        self.lane = BarrierFixture(None, None, photocell=photocell, pause_s=pause_s, self_closes_s=5)
         self.lane.log.on_entry = self.judge.entry
         await self._start()
 
@@ -171,10 +171,10 @@ class AnyBarrier(RuleBasedStateMachine):
     def somebody_asks_for_a_movement(self, verb: str, within_s: float) -> None:
         async def ask() -> None:
             relay = OPEN if verb == "open" else CLOSE
-            self.judge.orders.append(order := Order(relay, self.lane.now_s + within_s))
+            self.judge.orders.append(order := PulseCommand(relay, self.lane.now_s + within_s))
             try:
                 await (self.lane.open if verb == "open" else self.lane.close)(within_s=within_s)
-            except (Refused, LinkError):
+            except (CommandRefusal, LinkError):
                 pass
             finally:
                 if order in self.judge.orders:
@@ -186,10 +186,10 @@ class AnyBarrier(RuleBasedStateMachine):
     def somebody_stops_it(self) -> None:
         async def stop() -> None:
             self.judge.stopped()
-            self.judge.orders.append(order := Order(STOP, self.lane.now_s + 3))
+            self.judge.orders.append(order := PulseCommand(STOP, self.lane.now_s + 3))
             try:
                 await self.lane.stop()
-            except (Refused, LinkError):
+            except (CommandRefusal, LinkError):
                 pass
             finally:
                 if order in self.judge.orders:
@@ -202,7 +202,7 @@ class AnyBarrier(RuleBasedStateMachine):
         async def acknowledge() -> None:
             try:
                 await self.lane.acknowledge()
-            except Refused:
+            except CommandRefusal:
                 return
             self.judge.acknowledged()
 
@@ -213,7 +213,7 @@ class AnyBarrier(RuleBasedStateMachine):
         async def maintain() -> None:
             try:
                 await self.lane.maintain(for_s)
-            except Refused:
+            except CommandRefusal:
                 return
             self.judge.leased_until_s = self.lane.now_s + for_s - 0.01
 
@@ -228,8 +228,8 @@ class AnyBarrier(RuleBasedStateMachine):
 
     # People, faults.
 
-    @happens(manner=list(Manner), wrong_way=[False, True], speed_mps=[2.5, 8.0])
-    def somebody_comes(self, manner: Manner, wrong_way: bool, speed_mps: float) -> None:
+    @happens(manner=list(DriverBehaviour), wrong_way=[False, True], speed_mps=[2.5, 8.0])
+    def somebody_comes(self, manner: DriverBehaviour, wrong_way: bool, speed_mps: float) -> None:
         async def arrive() -> None:
             with contextlib.suppress(SimulatorError):  # somebody comes the other way
                 self.lane.barrier.arrive(manner, wrong_way=wrong_way, speed_mps=speed_mps, patience_s=20)
@@ -242,16 +242,16 @@ class AnyBarrier(RuleBasedStateMachine):
 
     @happens(button=["open", "close", "stop"])
     def somebody_presses_a_button(self, button: Any) -> None:
-        self._happen(Button(button=button))
+        self._happen(ButtonPress(button=button))
 
     @happens(to=[0.0, 0.5, 1.0])
     def somebody_moves_it_by_hand(self, to: float) -> None:
-        self._happen(Lift(to=to))
+        self._happen(ManualLift(to=to))
 
     @happens()
     def all_is_mended(self) -> None:
         async def mend() -> None:
-            self.lane.site.mend()
+            self.lane.site.clear_faults()
 
         self.runner.run(mend())
 
@@ -314,11 +314,11 @@ class AnyBarrier(RuleBasedStateMachine):
         read, state = self.judge.read, self.lane.state
         assert isinstance(state, BarrierState)
         if state.state == "open":
-            assert read.says("open-limit")
-            assert not read.says("closed-limit")
+            assert read.is_active("open-limit")
+            assert not read.is_active("closed-limit")
         if state.state == "closed":
-            assert read.says("closed-limit")
-            assert not read.says("open-limit")
+            assert read.is_active("closed-limit")
+            assert not read.is_active("open-limit")
         assert (state.state == "emergency_open") == self.judge.emergency
 
     def teardown(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from barrier_fixture import CLOSE, OPEN, STOP
 
 from simulators.barrier.modbus_site import USUAL_INPUTS
-from simulators.barrier.wirelog import Contact, Effect, Entry, Fate, Frame
+from simulators.barrier.wirelog import Contact, Effect, Entry, Frame, FrameFate
 
 SLACK_S = 1e-6
 ANSWER_S = 0.3
@@ -21,7 +21,7 @@ READ_INPUTS, RELEASE_ALL = 2, 0xFF
 
 
 @dataclass(slots=True)
-class Order:
+class PulseCommand:
     """A command that may be written once, until its time is over."""
 
     relay: int
@@ -29,29 +29,29 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class InputReading:
     """What the board has told, as signals."""
 
     at_s: float
     bits: tuple[int, ...]
 
-    def says(self, signal: str) -> bool:
+    def is_active(self, signal: str) -> bool:
         closed = bool(self.bits[USUAL_INPUTS[signal]])
         return closed != (signal in ("photocell", "fire"))
 
     @property
     def between(self) -> bool:
-        return not self.says("open-limit") and not self.says("closed-limit")
+        return not self.is_active("open-limit") and not self.is_active("closed-limit")
 
 
-class Judge:
+class InvariantChecker:
     """`objections` grows with everything that must not be."""
 
     def __init__(self) -> None:
         self.objections: list[str] = []
-        self.orders: list[Order] = []
+        self.orders: list[PulseCommand] = []
         self.now_s = 0.0
-        self.read: Read | None = None
+        self.read: InputReading | None = None
         """What was told last, to the driver that runs."""
         self.emergency = False
         """It was told of one, and no person has acknowledged."""
@@ -104,9 +104,9 @@ class Judge:
             case Frame(answers=int(number)) if number in self._questions:
                 question = self._questions.pop(number)
                 in_time = entry.at_s - question.at_s < ANSWER_S - SLACK_S
-                sent = entry.fate in (Fate.SENT, Fate.REPEATED)
+                sent = entry.fate in (FrameFate.SENT, FrameFate.REPEATED)
                 if in_time and sent and isinstance(entry.value, tuple):
-                    self._told(Read(question.at_s, entry.value))
+                    self._told(InputReading(question.at_s, entry.value))
             case Contact():
                 self._moved(entry)
 
@@ -160,38 +160,38 @@ class Judge:
         self._check_sensed(frame, relay, read=self.read)
         self._closing = relay == CLOSE
 
-    def _check_sensed(self, frame: Frame, relay: int, read: Read | None) -> None:
+    def _check_sensed(self, frame: Frame, relay: int, read: InputReading | None) -> None:
         if read is None or frame.at_s - read.at_s > FRESH_S + SLACK_S:
             self._object(f"{frame.meaning}: by what was sensed long ago, or never")
             return
-        if read.says("key") or frame.at_s < self.leased_until_s - SLACK_S:
+        if read.is_active("key") or frame.at_s < self.leased_until_s - SLACK_S:
             self._object(f"{frame.meaning}: while somebody worked on it")
-        if read.says("open-limit") and read.says("closed-limit"):
+        if read.is_active("open-limit") and read.is_active("closed-limit"):
             self._object(f"{frame.meaning}: by limits that cannot be")
         if relay == CLOSE:
             for signal in ("photocell", "fire"):
-                if read.says(signal):
+                if read.is_active(signal):
                     self._object(f"it is told to close, and {signal} was active")
             if self.emergency:
                 self._object("it is told to close after an emergency that nobody acknowledged")
             if self._found_open:
                 self._object("it is told to close, was found open, and nobody has looked")
 
-    def _told(self, read: Read) -> None:
+    def _told(self, read: InputReading) -> None:
         """The driver knows this now."""
         self.read = read
-        closed = read.says("closed-limit") and not read.says("open-limit")
+        closed = read.is_active("closed-limit") and not read.is_active("open-limit")
         self._found_open = not closed and (self._found_open is None or self._found_open)
-        if read.says("fire") and not self.emergency:
+        if read.is_active("fire") and not self.emergency:
             self.emergency = True
             self.orders = [order for order in self.orders if order.relay == STOP]
         leased = read.at_s < self.leased_until_s
-        if not read.between and not (read.says("open-limit") and self._closing):
+        if not read.between and not (read.is_active("open-limit") and self._closing):
             self._closing = False
         may_close = self._closing or read.between
-        if read.says("photocell") and may_close and not self._may_reopen:
+        if read.is_active("photocell") and may_close and not self._may_reopen:
             self._may_reopen = True
-            hands_off = self.emergency or read.says("key") or leased
+            hands_off = self.emergency or read.is_active("key") or leased
             if self._closing and read.between and not hands_off:
                 self._must_react = "somebody is in the way while it closes, and nothing is done about it"
         if not may_close:

@@ -4,20 +4,20 @@ import asyncio
 from typing import Any
 
 import pytest
-from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, Lane
+from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, ONE_DOOR, OPEN, STOP, BarrierFixture
 from pydantic import ValidationError
-from support.devices.self_tests import outcomes, tried
+from support.devices.self_tests import outcomes, run_self_test
 from virtual_time import in_virtual_time
 
-from drivers.barrier.observations import AlarmKind, BarrierState, MachineState, Why
+from drivers.barrier.observations import AlarmKind, BarrierState, MovementState, StateReason
 from drivers.barrier.wiring import BarrierSettings
-from drivers.command import Failed, Reason, Refused
-from drivers.driver import Condition
+from drivers.command import CommandFailure, CommandRefusal, RefusalReason
+from drivers.driver import StateCode
 from drivers.links.link import Action, Cause, LinkError
-from drivers.self_test import CheckLevel
+from drivers.self_test import SelfTestLevel
 from simulators.barrier.bus_faults import ExceptionReply, LostReply
 from simulators.barrier.faults import BrokenWire, KeySwitch, PowerCut, SlowBus, StuckBoom
-from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.mechanics.lane import DriverBehaviour
 
 DOOR: dict[str, Any] = ONE_DOOR["doors"][0]  # type: ignore[index]
 
@@ -62,7 +62,7 @@ def test_a_barrier_that_only_its_controller_closes_needs_no_detector() -> None:
 async def test_what_a_board_does_not_have_is_told_before_anything_is_asked_of_it(
     changed: dict[str, Any], why: str
 ) -> None:
-    lane = Lane(changed)
+    lane = BarrierFixture(changed)
     with pytest.raises(LinkError, match=why) as refused:
         await lane.start()
     assert (refused.value.cause, refused.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
@@ -76,14 +76,18 @@ def test_a_contact_says_by_opening_or_by_closing_what_it_has_to_say() -> None:
             "doors": [door(presence={"input": 4, "contact": "no"}, before={"input": 2, "contact": "nc"})],
         }
     )
-    dead = settings.sensed([False] * 8)
+    dead = settings.decode_inputs([False] * 8)
     assert (dead.emergency, dead.controller_ok, dead.key_switch) == (True, False, False)
-    assert (dead.doors[0].presence, dead.doors[0].before, dead.doors[0].open_limit) == (False, True, False)
+    assert (dead.doors[0].presence, dead.doors[0].entry_side, dead.doors[0].open_limit) == (
+        False,
+        True,
+        False,
+    )
 
 
 @in_virtual_time
 async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> None:
-    async with Lane({"pulse_s": 1.0}) as lane:
+    async with BarrierFixture({"pulse_s": 1.0}) as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
         await lane.until(lambda: lane.log.contacts)
@@ -91,8 +95,8 @@ async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> N
         await lane.restart()
         again_s = lane.now_s
         await lane.until(lambda: lane.alarms(AlarmKind.RELAY))
-        assert (lane.stands, lane.state and lane.state.why) == ("fault", Why.RELAY)
-        with pytest.raises(Refused):
+        assert (lane.stands, lane.state and lane.state.reason) == ("fault", StateReason.RELAY)
+        with pytest.raises(CommandRefusal):
             await lane.open()
         await lane.until(lambda: lane.stands == "open")
 
@@ -101,7 +105,7 @@ async def test_a_relay_that_is_closed_when_we_come_is_told_and_left_alone() -> N
 
 @in_virtual_time
 async def test_a_relay_that_we_left_closed_is_let_go_of() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
         await lane.until(lambda: lane.asked(OPEN))
@@ -118,23 +122,23 @@ async def test_a_relay_that_we_left_closed_is_let_go_of() -> None:
 
 @in_virtual_time
 async def test_a_board_that_refuses_has_moved_nothing_and_no_permit_stands() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(ExceptionReply(of="writes"))
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await lane.open()
-        assert (type(refused.value), refused.value.reason) == (Refused, Reason.DEVICE_REFUSED)
+        assert (type(refused.value), refused.value.reason) == (CommandRefusal, RefusalReason.DEVICE_REFUSED)
         await lane.pass_s(3)
 
         assert lane.alarms() == []
-        assert (await lane.open()).state is MachineState.OPEN
+        assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
 async def test_a_lost_answer_is_a_failure_and_what_moved_all_the_same_is_not_forced() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.barrier.arrive(Manner.WAITS)
+        lane.barrier.arrive(DriverBehaviour.WAITS)
         await lane.pass_s(5)
         lane.site.inject(LostReply(of="writes"))
         with pytest.raises(LinkError):
@@ -147,7 +151,7 @@ async def test_a_lost_answer_is_a_failure_and_what_moved_all_the_same_is_not_for
 
 @in_virtual_time
 async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_way() -> None:
-    async with Lane(photocell="ignored") as lane:
+    async with BarrierFixture(photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
@@ -155,7 +159,7 @@ async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_wa
         await lane.until(lambda: lane.stands == "closing")
         await lane.stop()
         stopped_s = lane.now_s
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await closing
         lane.site.inject(BrokenWire(signal="photocell"))
         await lane.until(lambda: lane.alarms(AlarmKind.PRESENCE_WHILE_CLOSING))
@@ -166,7 +170,7 @@ async def test_nothing_moves_by_itself_after_a_stop_though_somebody_is_in_the_wa
 
 @in_virtual_time
 async def test_nothing_moves_by_itself_while_somebody_works_on_it() -> None:
-    async with Lane(photocell="ignored", key_excludes=False) as lane:
+    async with BarrierFixture(photocell="ignored", key_excludes=False) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
@@ -174,7 +178,7 @@ async def test_nothing_moves_by_itself_while_somebody_works_on_it() -> None:
         await lane.until(lambda: lane.asked(CLOSE))
         lane.site.inject(KeySwitch())
         lane.site.inject(BrokenWire(signal="photocell"))
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await closing
         await lane.pass_s(20)
 
@@ -183,12 +187,12 @@ async def test_nothing_moves_by_itself_while_somebody_works_on_it() -> None:
 
 @in_virtual_time
 async def test_a_barrier_without_a_stop_contact_is_let_go_of() -> None:
-    async with Lane({"doors": [door(stop=None)]}) as lane:
+    async with BarrierFixture({"doors": [door(stop=None)]}) as lane:
         await lane.ready()
         stopped = await lane.stop()
         await lane.pass_s(1)
 
-        assert not stopped.contact
+        assert not stopped.by_stop_contact
         assert lane.asked() == []
         [frame] = lane.log.releases
         assert frame.meaning.startswith("relay 0 off")
@@ -197,7 +201,7 @@ async def test_a_barrier_without_a_stop_contact_is_let_go_of() -> None:
 @in_virtual_time
 async def test_both_doors_are_stopped_and_closing_one_is_not_reopened_beside_an_open_one() -> None:
     gate = E_GATE | {"key_switch": None, "controller_ok": None}
-    async with Lane(gate, E_GATE_SITE) as lane:
+    async with BarrierFixture(gate, E_GATE_SITE) as lane:
         await lane.ready()
         await lane.open("first")
         await lane.pass_s(3)
@@ -207,7 +211,7 @@ async def test_both_doors_are_stopped_and_closing_one_is_not_reopened_beside_an_
         lane.barrier.press("open", "second")  # somebody at the gate has the other one opened
         await lane.until(lambda: lane.alarms(AlarmKind.FORCED_OPEN))
         lane.site.inject(BrokenWire(signal="first-photocell"))
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await closing
         await lane.pass_s(5)
 
@@ -217,41 +221,41 @@ async def test_both_doors_are_stopped_and_closing_one_is_not_reopened_beside_an_
 
 @in_virtual_time
 async def test_a_controller_without_power_is_a_fault_that_ends_with_it() -> None:
-    async with Lane(self_closes_s=None) as lane:
+    async with BarrierFixture(self_closes_s=None) as lane:
         await lane.ready()
         lane.site.inject(PowerCut(of="controllers", for_s=5))
         await lane.until(lambda: lane.stands == "fault")
         assert lane.status[-1].cause is Cause.DEVICE_FAULT
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await lane.open()
-        assert refused.value.reason is Reason.UNSAFE
+        assert refused.value.reason is RefusalReason.UNSAFE
         await lane.until(lambda: lane.stands == "closed")
 
-        assert lane.status[-1].condition is Condition.ONLINE
+        assert lane.status[-1].state is StateCode.ONLINE
 
 
 @in_virtual_time
 async def test_who_has_it_closed_though_it_is_closed_moves_nothing() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         closed = await lane.close()
 
-        assert (closed.state, closed.took_s) == (MachineState.CLOSED, 0)
+        assert (closed.state, closed.duration_s) == (MovementState.CLOSED, 0)
         assert lane.asked() == []
 
 
 @in_virtual_time
 async def test_a_permit_for_another_passage_is_given_while_somebody_passes() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         for number in (1, 2):
-            lane.barrier.arrive(Manner.TAILGATES if number == 2 else Manner.WAITS)
+            lane.barrier.arrive(DriverBehaviour.TAILGATES if number == 2 else DriverBehaviour.WAITS)
         await lane.pass_s(5)
         await lane.open(transaction="traveller-1")
         await lane.until(lambda: lane.barrier.signals["photocell"])
         await lane.pass_s(0.3)
         await lane.open(transaction="traveller-2")
-        await lane.until(lambda: len(lane.log.happenings("passage")) == 2)
+        await lane.until(lambda: len(lane.log.machine_events("passage")) == 2)
         await lane.pass_s(1)
 
         assert [one.transaction for one in lane.passages] == ["traveller-1", "traveller-2"]
@@ -260,7 +264,7 @@ async def test_a_permit_for_another_passage_is_given_while_somebody_passes() -> 
 
 @in_virtual_time
 async def test_a_stop_waits_for_one_request_at_most_though_the_bus_is_slow() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.08))
         await lane.pass_s(1)
@@ -273,22 +277,22 @@ async def test_a_stop_waits_for_one_request_at_most_though_the_bus_is_slow() -> 
 
 @in_virtual_time
 async def test_what_was_asked_for_before_the_link_was_lost_is_answered() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=0.5))
         opening = asyncio.create_task(lane.open())
         await lane.until(lambda: lane.stands == "opening")
         lane.site.inject(PowerCut())
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await opening
 
-        assert failed.value.reason is Reason.LINK_FAILED
+        assert failed.value.reason is RefusalReason.LINK_FAILED
         assert lane.failure is not None
 
 
 @in_virtual_time
 async def test_every_change_is_said_once_and_no_more_than_that() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(5)
@@ -297,25 +301,25 @@ async def test_every_change_is_said_once_and_no_more_than_that() -> None:
 
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
         assert said == [
-            MachineState.CLOSED,
-            MachineState.OPENING,
-            MachineState.OPEN,
-            MachineState.CLOSING,
-            MachineState.CLOSED,
+            MovementState.CLOSED,
+            MovementState.OPENING,
+            MovementState.OPEN,
+            MovementState.CLOSING,
+            MovementState.CLOSED,
         ]
         assert lane.status == []
 
 
 @in_virtual_time
 async def test_a_check_looks_at_every_input_and_moves_nothing() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        seen = await tried(lane.driver, CheckLevel.INTERNAL)
+        seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert set(outcomes(seen).values()) == {"successful"}
         assert seen[".limits"].text == "It is sensed to be closed."
         lane.site.inject(BrokenWire(signal="fire"))
         await lane.pass_s(1)
-        seen = await tried(lane.driver, CheckLevel.INTERNAL)
+        seen = await run_self_test(lane.driver, SelfTestLevel.INTERNAL)
         assert seen["emergency"].outcome == "failed"
         assert seen["emergency"].action == "call"
         assert not lane.asked()

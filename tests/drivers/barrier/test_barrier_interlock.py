@@ -4,17 +4,17 @@ import asyncio
 import contextlib
 from typing import Any
 
-from barrier_fixture import E_GATE, E_GATE_SITE, Lane
+from barrier_fixture import E_GATE, E_GATE_SITE, BarrierFixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import VirtualRunner
 
-from drivers.command import Refused
+from drivers.command import CommandRefusal
 from drivers.links.link import LinkError
 from simulators.barrier.bus_faults import LostReply, LostRequest
-from simulators.barrier.faults import BrokenWire, Button, Fire, Lift, SlowBus, StuckBoom
-from simulators.barrier.mechanics.lane import Manner
-from simulators.barrier.wirelog import Fate, Frame
+from simulators.barrier.faults import BrokenWire, ButtonPress, EmergencyActive, ManualLift, SlowBus, StuckBoom
+from simulators.barrier.mechanics.lane import DriverBehaviour
+from simulators.barrier.wirelog import Frame, FrameFate
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
 
@@ -30,23 +30,23 @@ FAULTS: st.SearchStrategy[Fault] = st.one_of(
     st.builds(LostRequest, of=st.sampled_from(["any", "writes"])),
     st.builds(SlowBus, delay_s=st.sampled_from([0.1, 0.25]), for_s=TIMES),
     st.builds(StuckBoom, door=st.sampled_from(DOORS), for_s=TIMES, at=st.sampled_from([None, 0.5])),
-    st.builds(Lift, door=st.sampled_from(DOORS), to=st.sampled_from([0.0, 0.5, 1.0])),
-    st.builds(Button, door=st.sampled_from(DOORS), button=st.sampled_from(["open", "close", "stop"])),
+    st.builds(ManualLift, door=st.sampled_from(DOORS), to=st.sampled_from([0.0, 0.5, 1.0])),
+    st.builds(ButtonPress, door=st.sampled_from(DOORS), button=st.sampled_from(["open", "close", "stop"])),
     st.builds(BrokenWire, signal=st.sampled_from(["first-closed-limit", "second-photocell"]), for_s=TIMES),
-    st.builds(Fire, for_s=TIMES),
+    st.builds(EmergencyActive, for_s=TIMES),
 )
 DEEDS = st.one_of(
     st.tuples(st.just("open"), st.sampled_from(DOORS)),
     st.tuples(st.just("open"), st.sampled_from(DOORS)),
     st.tuples(st.just("close"), st.sampled_from(DOORS)),
     st.tuples(st.just("fault"), FAULTS),
-    st.tuples(st.just("come"), st.sampled_from(Manner)),
+    st.tuples(st.just("come"), st.sampled_from(DriverBehaviour)),
     st.tuples(st.just("kill"), TIMES),
     st.tuples(st.just("acknowledge"), st.none()),
 )
 
 
-async def live(lane: Lane, deeds: list[tuple[tuple[str, Any], float]]) -> None:
+async def live(lane: BarrierFixture, deeds: list[tuple[tuple[str, Any], float]]) -> None:
     async with lane:
         tasks: list[asyncio.Task[Any]] = []
         for (deed, what), then_s in deeds:
@@ -54,7 +54,7 @@ async def live(lane: Lane, deeds: list[tuple[tuple[str, Any], float]]) -> None:
                 case "open" | "close":
                     tasks.append(asyncio.create_task((lane.open if deed == "open" else lane.close)(what)))
                 case "acknowledge":
-                    with contextlib.suppress(Refused):
+                    with contextlib.suppress(CommandRefusal):
                         await lane.acknowledge()
                 case "fault":
                     lane.site.inject(what)
@@ -64,17 +64,17 @@ async def live(lane: Lane, deeds: list[tuple[tuple[str, Any], float]]) -> None:
                 case "kill":
                     await lane.kill()
                     await lane.pass_s(what)
-                    lane.site.mend()
+                    lane.site.clear_faults()
                     await lane.start()
             await lane.pass_s(then_s)
             lane.check()
             if lane.failure is not None:
-                lane.site.mend()
+                lane.site.clear_faults()
                 await lane.restart()
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            fine = (Refused, LinkError, asyncio.CancelledError)
+            fine = (CommandRefusal, LinkError, asyncio.CancelledError)
             assert not isinstance(outcome, BaseException) or isinstance(outcome, fine), outcome
 
 
@@ -87,7 +87,7 @@ def judge(frames: list[Frame]) -> int:
     for frame in frames:
         if frame.direction == "request" and frame.function == 2:
             asked[frame.number] = frame
-        elif frame.answers in asked and frame.fate is Fate.SENT and isinstance(frame.value, tuple):
+        elif frame.answers in asked and frame.fate is FrameFate.SENT and isinstance(frame.value, tuple):
             if frame.at_s - asked[frame.answers].at_s < 0.3:
                 told = frame.value
         elif frame.is_actuation and frame.address in OPENS:
@@ -107,9 +107,9 @@ def test_invariant_17_holds_in_whatever_order_anything_comes() -> None:
     @settings(max_examples=60)
     @given(st.lists(st.tuples(DEEDS, TIMES), min_size=5, max_size=40))
     def whatever_comes(deeds: list[tuple[tuple[str, Any], float]]) -> None:
-        async def run() -> Lane:
-            lane = Lane(GATE, E_GATE_SITE)
-            await live(lane, [(("come", Manner.WAITS), 2.1), *deeds])
+        async def run() -> BarrierFixture:
+            lane = BarrierFixture(GATE, E_GATE_SITE)
+            await live(lane, [(("come", DriverBehaviour.WAITS), 2.1), *deeds])
             return lane
 
         nonlocal opened

@@ -5,13 +5,13 @@ import itertools
 from unittest import mock
 
 import pytest
-from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, OPEN, STOP, Lane
+from barrier_fixture import CLOSE, E_GATE, E_GATE_SITE, OPEN, STOP, BarrierFixture
 from virtual_time import in_virtual_time
 
 from drivers.barrier.board import PulseEnd
-from drivers.barrier.observations import AlarmKind, BarrierState, Direction, MachineState, Why
-from drivers.command import Failed, Reason, Refused
-from drivers.driver import Condition
+from drivers.barrier.observations import AlarmKind, BarrierState, MovementState, PassageDirection, StateReason
+from drivers.command import CommandFailure, CommandRefusal, RefusalReason
+from drivers.driver import StateCode
 from drivers.links.link import Action, LinkError
 from simulators.barrier.bus_faults import (
     DuplicatedReply,
@@ -21,55 +21,55 @@ from simulators.barrier.bus_faults import (
     LostRequest,
 )
 from simulators.barrier.faults import (
+    BoardsHung,
     BothLimits,
     BrokenWire,
-    Button,
+    ButtonPress,
     Chatter,
-    Fire,
+    EmergencyActive,
     KeySwitch,
-    Lift,
+    ManualLift,
     PowerCut,
-    Silence,
     SlowBus,
     StuckBoom,
 )
-from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.mechanics.lane import DriverBehaviour
 from simulators.faults import Fault
 
 POLL_S = 0.2
 
 
-def refusal_of(error: pytest.ExceptionInfo[Refused]) -> tuple[type, Reason]:
+def refusal_of(error: pytest.ExceptionInfo[CommandRefusal]) -> tuple[type, RefusalReason]:
     return type(error.value), error.value.reason
 
 
 @in_virtual_time
 async def test_invariant_01_open_and_closed_are_said_from_limits_alone() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom())  # the motor pulls, and nothing moves
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await lane.open()
         await lane.pass_s(20)
 
-        assert refusal_of(failed) == (Failed, Reason.TIMED_OUT)
+        assert refusal_of(failed) == (CommandFailure, RefusalReason.TIMED_OUT)
         assert len(lane.asked(OPEN)) == 1
-        assert not lane.log.happenings("signal", signal="open-limit")
-        assert {said.state for said in lane.said if isinstance(said, BarrierState)} == {MachineState.CLOSED}
+        assert not lane.log.machine_events("signal", signal="open-limit")
+        assert {said.state for said in lane.said if isinstance(said, BarrierState)} == {MovementState.CLOSED}
 
 
 @in_virtual_time
 async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=0.5))
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await lane.open()
         await lane.pass_s(1)
 
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
-        assert said == [MachineState.CLOSED, MachineState.OPENING, MachineState.BLOCKED]
-        lane.site.mend()
+        assert said == [MovementState.CLOSED, MovementState.OPENING, MovementState.BLOCKED]
+        lane.site.clear_faults()
         await lane.until(lambda: lane.stands == "open")
         assert lane.barrier.signals["open-limit"]
 
@@ -88,16 +88,16 @@ async def test_invariant_01_between_the_ends_no_end_is_said() -> None:
 )
 @in_virtual_time
 async def test_invariant_02_a_command_is_one_frame_at_most_whatever_becomes_of_it(fault: Fault) -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         if not isinstance(fault, HangUp):
             lane.site.inject(fault)
         else:
             lane.site.bus.faults.add(fault)
         if isinstance(fault, DuplicatedReply):
-            assert (await lane.open()).state is MachineState.OPEN
+            assert (await lane.open()).state is MovementState.OPEN
         else:
-            with pytest.raises((Refused, LinkError)):
+            with pytest.raises((CommandRefusal, LinkError)):
                 await lane.open()
         await lane.pass_s(30)
 
@@ -106,25 +106,25 @@ async def test_invariant_02_a_command_is_one_frame_at_most_whatever_becomes_of_i
 
 @in_virtual_time
 async def test_invariant_03_what_comes_too_late_is_not_written() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.25))
-        with pytest.raises(Refused) as late:
+        with pytest.raises(CommandRefusal) as late:
             await lane.open(within_s=0.2)
-        lane.site.mend()
+        lane.site.clear_faults()
         await lane.pass_s(10)
 
-        assert refusal_of(late) == (Refused, Reason.EXPIRED)
+        assert refusal_of(late) == (CommandRefusal, RefusalReason.EXPIRED)
         assert lane.asked() == []
 
 
 @in_virtual_time
 async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(Silence(for_s=5))
+        lane.site.inject(BoardsHung(for_s=5))
         began_s = lane.now_s
-        with pytest.raises(Refused):
+        with pytest.raises(CommandRefusal):
             await lane.open()
         assert lane.now_s - began_s < 2 * lane.driver.bench.answer_within_s + POLL_S
         await lane.pass_s(10)
@@ -134,14 +134,14 @@ async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
 
 @in_virtual_time
 async def test_invariant_04_no_command_survives_a_kill_between_acceptance_and_writing() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(SlowBus(delay_s=0.2))
         opening = asyncio.create_task(lane.open())  # accepted; now it senses before it writes
         await lane.pass_s(0.1)
         await lane.kill()
         opening.cancel()
-        lane.site.mend()
+        lane.site.clear_faults()
         await lane.start()
         await lane.pass_s(20)
 
@@ -150,7 +150,7 @@ async def test_invariant_04_no_command_survives_a_kill_between_acceptance_and_wr
 
 @in_virtual_time
 async def test_invariant_05_a_reconnect_only_reads() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
         await lane.until(lambda: lane.asked(OPEN))
@@ -165,7 +165,7 @@ async def test_invariant_05_a_reconnect_only_reads() -> None:
 
 @in_virtual_time
 async def test_invariant_06_coming_and_going_writes_nothing() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         for times in range(200):
             await lane.pass_s(0.25 if times % 100 == 0 else 0)
             await lane.end()
@@ -179,7 +179,7 @@ async def test_invariant_06_coming_and_going_writes_nothing() -> None:
 
 @in_virtual_time
 async def test_invariant_07_a_pulse_ends_by_itself() -> None:
-    async with Lane({"pulse_s": 1.0}) as lane:
+    async with BarrierFixture({"pulse_s": 1.0}) as lane:
         await lane.ready()
         opening = asyncio.create_task(lane.open())
         await lane.until(lambda: lane.log.contacts)
@@ -195,13 +195,13 @@ async def test_invariant_07_a_pulse_ends_by_itself() -> None:
 
 @pytest.mark.parametrize(
     ("end", "released_within_s", "why"),
-    [(PulseEnd.NOTHING, 0.0, "if the gateway dies"), (PulseEnd.WATCHDOG, 1.5, "could stay closed for 1.5 s")],
+    [(PulseEnd.NONE, 0.0, "if the gateway dies"), (PulseEnd.WATCHDOG, 1.5, "could stay closed for 1.5 s")],
 )
 @in_virtual_time
 async def test_invariant_07_a_board_that_never_lets_go_is_refused(
     end: PulseEnd, released_within_s: float, why: str
 ) -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         lane.driver.bench.pulse_end = end
         lane.driver.bench.released_within_s = released_within_s
         with pytest.raises(LinkError, match=why) as refused:
@@ -213,19 +213,19 @@ async def test_invariant_07_a_board_that_never_lets_go_is_refused(
 
 @in_virtual_time
 async def test_invariant_08_open_and_close_are_never_closed_at_once() -> None:
-    async with Lane({"pulse_s": 1.0}, photocell="ignored") as lane:
+    async with BarrierFixture({"pulse_s": 1.0}, photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         closing = asyncio.create_task(lane.close())
         await lane.until(lambda: lane.asked(CLOSE))
         lane.site.inject(BrokenWire(signal="photocell"))  # as if somebody came, in the middle of the pulse
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await closing
         await lane.until(lambda: len(lane.asked(OPEN)) == 2)
         await lane.until(lambda: lane.stands == "open")
 
-        assert lane.log.happenings("both-contacts") == []
+        assert lane.log.machine_events("both-contacts") == []
         released = [contact for contact in lane.log.contacts if contact.relay == CLOSE and not contact.closed]
         energised = [contact for contact in lane.log.contacts if contact.relay == OPEN and contact.closed]
         assert energised[-1].at_s - released[-1].at_s >= 0.3 - 1e-6
@@ -235,20 +235,20 @@ async def test_invariant_08_open_and_close_are_never_closed_at_once() -> None:
 @pytest.mark.parametrize("state", ["occupied", "cut wire", "unknown"])
 @in_virtual_time
 async def test_invariant_09_it_is_never_closed_on_somebody(state: str) -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
         if state == "occupied":
-            lane.barrier.arrive(Manner.TAILGATES, speed_mps=1)
+            lane.barrier.arrive(DriverBehaviour.TAILGATES, speed_mps=1)
             await lane.until(lambda: lane.barrier.signals["photocell"])
         elif state == "cut wire":
             lane.site.inject(BrokenWire(signal="photocell"))
         else:
-            lane.site.inject(Silence())
-        with pytest.raises(Refused) as refused:
+            lane.site.inject(BoardsHung())
+        with pytest.raises(CommandRefusal) as refused:
             await lane.close()
-        assert refused.value.reason in (Reason.UNSAFE, Reason.LINK_FAILED)
+        assert refused.value.reason in (RefusalReason.UNSAFE, RefusalReason.LINK_FAILED)
         await lane.pass_s(10)
 
         assert lane.asked(CLOSE) == []
@@ -256,21 +256,21 @@ async def test_invariant_09_it_is_never_closed_on_somebody(state: str) -> None:
 
 @in_virtual_time
 async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_poll() -> None:
-    async with Lane(photocell="ignored") as lane:
+    async with BarrierFixture(photocell="ignored") as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
-        lane.barrier.arrive(Manner.TAILGATES, speed_mps=3)
+        lane.barrier.arrive(DriverBehaviour.TAILGATES, speed_mps=3)
         await lane.pass_s(4.0)  # it is nearly there
         assert not lane.barrier.signals["photocell"]
         closing = asyncio.create_task(lane.close())
         await lane.until(lambda: lane.barrier.signals["photocell"])
-        came_s = lane.log.happenings("signal", signal="photocell", active=True)[-1].at_s
-        with pytest.raises(Failed) as failed:
+        came_s = lane.log.machine_events("signal", signal="photocell", active=True)[-1].at_s
+        with pytest.raises(CommandFailure) as failed:
             await closing
         await lane.pass_s(30)
 
-        assert refusal_of(failed) == (Failed, Reason.UNSAFE)
+        assert refusal_of(failed) == (CommandFailure, RefusalReason.UNSAFE)
         [first, *_] = lane.log.since(came_s).output_writes
         assert first.at_s - came_s <= POLL_S + 1e-6
         assert len(lane.asked(OPEN, came_s)) == 1
@@ -278,10 +278,10 @@ async def test_invariant_10_who_comes_while_it_closes_has_it_reopened_within_a_p
         assert len(lane.alarms(AlarmKind.PRESENCE_WHILE_CLOSING)) == 1
 
 
-@pytest.mark.parametrize("fault", [Fire(), BrokenWire(signal="fire")], ids=["fire", "broken-wire"])
+@pytest.mark.parametrize("fault", [EmergencyActive(), BrokenWire(signal="fire")], ids=["fire", "broken-wire"])
 @in_virtual_time
 async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_over(fault: Fault) -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(10)
@@ -289,61 +289,64 @@ async def test_invariant_11_an_emergency_lasts_until_a_person_says_that_it_is_ov
         await lane.until(lambda: lane.stands == "closing")
         began_s = lane.now_s
         lane.site.inject(fault)
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await closing
         assert lane.now_s - began_s <= POLL_S + 0.01
         assert lane.stands == "emergency_open"
-        assert refusal_of(failed) == (Failed, Reason.UNSAFE)
+        assert refusal_of(failed) == (CommandFailure, RefusalReason.UNSAFE)
         await lane.pass_s(5)
         for mended in (False, True):
             if mended:
-                lane.site.mend()
+                lane.site.clear_faults()
                 await lane.pass_s(5)
-                assert (lane.stands, lane.state and lane.state.why) == ("emergency_open", Why.UNACKNOWLEDGED)
+                assert (lane.stands, lane.state and lane.state.reason) == (
+                    "emergency_open",
+                    StateReason.UNACKNOWLEDGED,
+                )
             else:
-                with pytest.raises(Refused):
+                with pytest.raises(CommandRefusal):
                     await lane.acknowledge()
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(CommandRefusal) as refused:
                 await lane.close()
-            assert refusal_of(refused) == (Refused, Reason.UNSAFE)
+            assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         assert lane.log.since(began_s + 1e-6).output_writes == []
-        assert lane.status[-1].condition is Condition.DEGRADED  # so that it can be told that it is over
+        assert lane.status[-1].state is StateCode.DEGRADED  # so that it can be told that it is over
 
         await lane.acknowledge()
-        assert lane.status[-1].condition is Condition.ONLINE
+        assert lane.status[-1].state is StateCode.ONLINE
         assert [alarm.kind for alarm in lane.alarms()] == [AlarmKind.EMERGENCY, AlarmKind.EMERGENCY_CLEARED]
 
 
 @in_virtual_time
 async def test_invariant_11_what_waits_is_called_off_and_a_new_opening_is_not_kept_from_anybody() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         await lane.pass_s(0.05)
-        lane.site.inject(Fire())
-        with pytest.raises(Refused) as refused:
+        lane.site.inject(EmergencyActive())
+        with pytest.raises(CommandRefusal) as refused:
             await lane.open()  # what it senses before it writes tells of the fire
-        assert refusal_of(refused) == (Refused, Reason.UNSAFE)
+        assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         assert lane.asked() == []
-        assert (await lane.open()).state is MachineState.OPEN
+        assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
 async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(Fire(for_s=5))
+        lane.site.inject(EmergencyActive(for_s=5))
         await lane.until(lambda: lane.barrier.signals["open-limit"])
         await lane.kill()
         await lane.pass_s(10)
         await lane.start()
         await lane.pass_s(5)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await lane.close()
 
-        assert refusal_of(refused) == (Refused, Reason.UNSAFE)
+        assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         assert lane.asked() == []
         await lane.acknowledge()
-        assert (await lane.close()).state is MachineState.CLOSED
+        assert (await lane.close()).state is MovementState.CLOSED
 
 
 @pytest.mark.parametrize(
@@ -351,7 +354,7 @@ async def test_invariant_11_a_restart_does_not_acknowledge_an_emergency() -> Non
 )
 @in_virtual_time
 async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         moving: asyncio.Task[object] | None = None
         match state:
@@ -365,7 +368,7 @@ async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
                     moving = asyncio.create_task(lane.close())
                     await lane.until(lambda: lane.stands == "closing")
             case "emergency":
-                lane.site.inject(Fire())
+                lane.site.inject(EmergencyActive())
             case "maintenance":
                 lane.site.inject(KeySwitch())
             case "fault":
@@ -379,15 +382,15 @@ async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
         began_s = lane.now_s
         stopped = await lane.stop()
         if moving is not None:
-            with pytest.raises(Refused) as called_off:
+            with pytest.raises(CommandRefusal) as called_off:
                 await moving
-            assert called_off.value.reason is Reason.CANCELLED
-        lane.site.mend()
+            assert called_off.value.reason is RefusalReason.CANCELLED
+        lane.site.clear_faults()
         await lane.pass_s(5)
 
         [frame] = lane.asked(STOP)
         assert frame.at_s - began_s <= lane.driver.bench.answer_within_s
-        assert stopped.contact
+        assert stopped.by_stop_contact
         assert lane.asked(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
         if state == "waiting":
             assert lane.asked(OPEN) == []
@@ -399,7 +402,7 @@ async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
 @pytest.mark.parametrize("fault", ["both limits", "no limit", "chatter"])
 @in_virtual_time
 async def test_invariant_13_what_cannot_be_moves_nothing(fault: str) -> None:
-    async with Lane({"poll_s": 0.1}) as lane:
+    async with BarrierFixture({"poll_s": 0.1}) as lane:
         await lane.ready()
         if fault == "no limit":
             lane.site.inject(BrokenWire(signal="closed-limit"))
@@ -411,41 +414,41 @@ async def test_invariant_13_what_cannot_be_moves_nothing(fault: str) -> None:
             )
             await lane.until(lambda: lane.stands == "fault", within_s=2)
         for order in (lane.open, lane.close):
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(CommandRefusal) as refused:
                 await order()
-            assert refusal_of(refused) == (Refused, Reason.UNSAFE)
+            assert refusal_of(refused) == (CommandRefusal, RefusalReason.UNSAFE)
         await lane.pass_s(5)
         assert len(lane.alarms(AlarmKind.IMPLAUSIBLE)) == 1
         assert lane.asked() == []
 
-        lane.site.mend()
+        lane.site.clear_faults()
         await lane.until(lambda: lane.stands == "closed", within_s=4)
-        assert (await lane.open()).state is MachineState.OPEN
+        assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
 async def test_invariant_13_a_post_may_let_it_be_opened_though_what_is_sensed_cannot_be() -> None:
-    async with Lane({"open_in_fault": True}) as lane:
+    async with BarrierFixture({"open_in_fault": True}) as lane:
         await lane.ready()
         lane.site.inject(BothLimits(for_s=1))
         await lane.until(lambda: lane.stands == "fault")
-        assert (await lane.open()).state is MachineState.OPEN
+        assert (await lane.open()).state is MovementState.OPEN
 
 
 @pytest.mark.parametrize("at", [None, 0.5])
 @in_virtual_time
 async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float | None) -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(StuckBoom(at=at))
         began_s = lane.now_s
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await lane.open()
-        within_s = 1.5 if at is None else lane.settings.opens_within_s
+        within_s = 1.5 if at is None else lane.settings.open_timeout_s
         assert within_s < lane.now_s - began_s < within_s + 2 * POLL_S
         await lane.pass_s(60)
 
-        assert refusal_of(failed) == (Failed, Reason.TIMED_OUT)
+        assert refusal_of(failed) == (CommandFailure, RefusalReason.TIMED_OUT)
         kind = AlarmKind.NOT_STARTED if at is None else AlarmKind.NOT_ARRIVED
         assert len(lane.alarms(kind)) == 1
         assert len(lane.asked()) == 1
@@ -453,7 +456,7 @@ async def test_invariant_14_travel_is_supervised_and_not_tried_again(at: float |
 
 @in_virtual_time
 async def test_invariant_15_open_for_too_long_is_said_and_nothing_else() -> None:
-    async with Lane({"open_at_most_s": 20}) as lane:
+    async with BarrierFixture({"open_at_most_s": 20}) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(120)
@@ -465,35 +468,35 @@ async def test_invariant_15_open_for_too_long_is_said_and_nothing_else() -> None
 
 @in_virtual_time
 async def test_invariant_16_one_permit_is_for_one_passage() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.barrier.arrive(Manner.WAITS)
-        lane.barrier.arrive(Manner.TAILGATES)
+        lane.barrier.arrive(DriverBehaviour.WAITS)
+        lane.barrier.arrive(DriverBehaviour.TAILGATES)
         await lane.pass_s(5)
         await lane.open(transaction="traveller-1")
-        await lane.until(lambda: len(lane.log.happenings("passage")) == 2)
+        await lane.until(lambda: len(lane.log.machine_events("passage")) == 2)
         await lane.pass_s(1)
 
         first, second = lane.passages
         assert (first.transaction, first.permitted, first.tailgating) == ("traveller-1", True, False)
         assert (second.transaction, second.permitted, second.tailgating) == (None, False, True)
-        assert (first.direction, second.direction) == (Direction.FORWARD, Direction.FORWARD)
+        assert (first.direction, second.direction) == (PassageDirection.FORWARD, PassageDirection.FORWARD)
         [alarm] = lane.alarms()
         assert alarm.kind is AlarmKind.TAILGATING
 
 
 @in_virtual_time
 async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_that() -> None:
-    async with Lane({"passage_s": 4}) as lane:
+    async with BarrierFixture({"passage_s": 4}) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(2.5)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await lane.open()
-        assert refusal_of(refused) == (Refused, Reason.BUSY)
+        assert refusal_of(refused) == (CommandRefusal, RefusalReason.BUSY)
         await lane.pass_s(3)
-        lane.barrier.arrive(Manner.WAITS)
-        await lane.until(lambda: lane.log.happenings("passage"))
+        lane.barrier.arrive(DriverBehaviour.WAITS)
+        await lane.until(lambda: lane.log.machine_events("passage"))
         await lane.pass_s(1)
 
         assert [(one.permitted, one.tailgating) for one in lane.passages] == [(False, True)]
@@ -502,62 +505,62 @@ async def test_invariant_16_a_permit_ends_with_its_time_and_another_waits_for_th
 
 @in_virtual_time
 async def test_invariant_16_who_comes_from_behind_and_who_turns_back_are_told_apart() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.barrier.arrive(Manner.TURNS_BACK)
+        lane.barrier.arrive(DriverBehaviour.TURNS_BACK)
         await lane.pass_s(4)
         await lane.open(transaction="traveller-1")
-        await lane.until(lambda: lane.log.happenings("left"))
-        lane.barrier.arrive(Manner.TAILGATES, wrong_way=True, speed_mps=6)
-        await lane.until(lambda: lane.log.happenings("passage"))
+        await lane.until(lambda: lane.log.machine_events("left"))
+        lane.barrier.arrive(DriverBehaviour.TAILGATES, wrong_way=True, speed_mps=6)
+        await lane.until(lambda: lane.log.machine_events("passage"))
         await lane.pass_s(1)
 
         back, reverse = lane.passages
-        assert (back.direction, reverse.direction) == (Direction.TURNED_BACK, Direction.REVERSE)
+        assert (back.direction, reverse.direction) == (PassageDirection.TURNED_BACK, PassageDirection.REVERSE)
         assert [alarm.kind for alarm in lane.alarms()][-1] is AlarmKind.REVERSE_PASSAGE
 
 
 @in_virtual_time
 async def test_invariant_17_of_two_doors_one_at_most_is_open() -> None:
-    async with Lane(E_GATE | {"key_switch": None, "controller_ok": None}, E_GATE_SITE) as lane:
+    async with BarrierFixture(E_GATE | {"key_switch": None, "controller_ok": None}, E_GATE_SITE) as lane:
         await lane.ready()
         first = asyncio.create_task(lane.open("first"))
         await lane.until(lane.asked)
         await lane.pass_s(2.1)
         for _ in range(2):  # while it opens or is open, then while it closes
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(CommandRefusal) as refused:
                 await lane.open("second")
-            assert refused.value.reason in (Reason.UNSAFE, Reason.BUSY)
+            assert refused.value.reason in (RefusalReason.UNSAFE, RefusalReason.BUSY)
         await first
-        with pytest.raises(Refused):
+        with pytest.raises(CommandRefusal):
             await lane.open("second")
         await lane.pass_s(3)
         await lane.close("first")
         await lane.pass_s(2)
-        assert (await lane.open("second")).state is MachineState.OPEN
+        assert (await lane.open("second")).state is MovementState.OPEN
 
         assert [frame.address for frame in lane.asked()] == [0x200, 0x201, 0x202]
         second_s = lane.asked()[-1].at_s
-        closed = lane.log.happenings("signal", signal="first-closed-limit", active=True)
+        closed = lane.log.machine_events("signal", signal="first-closed-limit", active=True)
         assert closed[-1].at_s < second_s
 
 
 @in_virtual_time
 async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing_is_kept_for_it() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         began_s = lane.now_s
-        lane.site.inject(Silence())
+        lane.site.inject(BoardsHung())
         await lane.pass_s(0.01)
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await lane.open()
         await lane.until(lambda: lane.failure)
 
-        assert refusal_of(refused) == (Refused, Reason.LINK_FAILED)
+        assert refusal_of(refused) == (CommandRefusal, RefusalReason.LINK_FAILED)
         assert lane.now_s - began_s < 4 * max(POLL_S, lane.driver.bench.answer_within_s) + POLL_S
         assert lane.state is not None
         assert lane.state.stale
-        lane.site.mend()
+        lane.site.clear_faults()
         await lane.restart()
         await lane.pass_s(10)
         assert lane.asked() == []
@@ -566,7 +569,7 @@ async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing
 
 @in_virtual_time
 async def test_invariant_18_one_lost_answer_is_not_a_lost_board() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(LostReply(of="reads", exchanges=2))
         await lane.pass_s(5)
@@ -577,18 +580,18 @@ async def test_invariant_18_one_lost_answer_is_not_a_lost_board() -> None:
 
 @in_virtual_time
 async def test_invariant_19_who_stands_at_the_barrier_goes_before_who_is_far_away() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
         lane.site.inject(KeySwitch(for_s=10))
         await lane.until(lambda: lane.stands == "maintenance")
-        with pytest.raises(Refused) as turned:
+        with pytest.raises(CommandRefusal) as turned:
             await lane.open()
         await lane.until(lambda: lane.stands == "closed")
         await lane.maintain(60)
-        with pytest.raises(Refused) as leased:
+        with pytest.raises(CommandRefusal) as leased:
             await lane.open()
-        assert refusal_of(turned) == refusal_of(leased) == (Refused, Reason.MAINTENANCE)
-        assert lane.status[-1].condition is Condition.DEGRADED  # or nobody could end it
+        assert refusal_of(turned) == refusal_of(leased) == (CommandRefusal, RefusalReason.MAINTENANCE)
+        assert lane.status[-1].state is StateCode.DEGRADED  # or nobody could end it
         await lane.pass_s(59)
         assert lane.stands == "maintenance"
         await lane.pass_s(2)
@@ -597,17 +600,17 @@ async def test_invariant_19_who_stands_at_the_barrier_goes_before_who_is_far_awa
         assert lane.asked() == []
         await lane.maintain(60)
         await lane.maintain(0)
-        assert (await lane.open()).state is MachineState.OPEN
+        assert (await lane.open()).state is MovementState.OPEN
 
 
 @in_virtual_time
 async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_its_transaction() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.barrier.arrive(Manner.WAITS)
+        lane.barrier.arrive(DriverBehaviour.WAITS)
         await lane.pass_s(5)
         await lane.open(transaction="traveller-7")
-        with pytest.raises(Refused):
+        with pytest.raises(CommandRefusal):
             await lane.open("side-door")
         await lane.until(lambda: lane.passages)
 
@@ -619,13 +622,13 @@ async def test_invariant_20_every_frame_has_a_command_and_what_follows_carries_i
 
 @in_virtual_time
 async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -> None:
-    async with Lane({"per_minute": 4, "passage_s": 1}) as lane:
+    async with BarrierFixture({"per_minute": 4, "passage_s": 1}) as lane:
         await lane.ready()
         refused = []
         for _ in range(600):
             try:
                 await lane.open()
-            except Refused as refusal:
+            except CommandRefusal as refusal:
                 refused.append(refusal.reason)
             await lane.pass_s(0.1)
         await lane.pass_s(70)
@@ -634,21 +637,21 @@ async def test_invariant_21_movements_are_limited_and_the_excess_is_not_kept() -
         assert 4 <= len(times) <= 6
         assert all(later - sooner >= 2 for sooner, later in itertools.pairwise(times))
         assert all(late - soon >= 60 for soon, late in zip(times, times[4:], strict=False))
-        assert Reason.RATE_LIMITED in refused
+        assert RefusalReason.RATE_LIMITED in refused
         assert len(refused) == 600 - len(times)
 
 
 @in_virtual_time
 async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_second() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(Lift(to=1.0))
+        lane.site.inject(ManualLift(to=1.0))
         await lane.until(lambda: lane.alarms(AlarmKind.FORCED_OPEN), within_s=1)
-        left = lane.log.happenings("signal", signal="closed-limit", active=False)[-1]
+        left = lane.log.machine_events("signal", signal="closed-limit", active=False)[-1]
         assert lane.now_s - left.at_s < 1
 
         await lane.pass_s(5)
-        lane.site.inject(Button(button="close"))
+        lane.site.inject(ButtonPress(button="close"))
         await lane.until(lambda: lane.stands == "closed")
         await lane.open()
         assert len(lane.alarms()) == 1
@@ -659,12 +662,12 @@ async def test_invariant_22_an_opening_that_nobody_asked_for_is_told_within_a_se
 async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
     forbidden = mock.Mock(side_effect=AssertionError("the wall clock"))
     with mock.patch("time.time", forbidden), mock.patch("time.time_ns", forbidden):
-        async with Lane({"passage_s": 4}) as lane:
+        async with BarrierFixture({"passage_s": 4}) as lane:
             await lane.ready()
             await lane.open()
             await lane.pass_s(10)
             await lane.close()
-            lane.site.inject(Fire(for_s=1))
+            lane.site.inject(EmergencyActive(for_s=1))
             await lane.pass_s(5)
             await lane.acknowledge()
             await lane.stop()
@@ -674,7 +677,7 @@ async def test_invariant_23_nobody_asks_for_the_wall_clock() -> None:
 
 @in_virtual_time
 async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_left_alone() -> None:
-    async with Lane(self_closes_s=5) as lane:
+    async with BarrierFixture(self_closes_s=5) as lane:
         await lane.ready()
         await lane.open()
         await lane.pass_s(3)
@@ -688,15 +691,15 @@ async def test_invariant_24_a_controller_that_closes_by_itself_is_watched_and_le
         await lane.until(lambda: lane.stands == "closed")
 
         said = [one.state for one in lane.said if isinstance(one, BarrierState)]
-        assert said == [MachineState.OPEN, MachineState.CLOSING, MachineState.CLOSED]
+        assert said == [MovementState.OPEN, MovementState.CLOSING, MovementState.CLOSED]
         assert lane.log.since(began_s).output_writes == []
 
 
 @in_virtual_time
 async def test_invariant_24_nothing_is_known_before_a_limit_is_read() -> None:
-    async with Lane() as lane:
+    async with BarrierFixture() as lane:
         await lane.ready()
-        lane.site.inject(Lift(to=0.5))
+        lane.site.inject(ManualLift(to=0.5))
         await lane.pass_s(3)
         lane.said.clear()
         await lane.restart()

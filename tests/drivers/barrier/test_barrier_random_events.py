@@ -18,7 +18,7 @@ import pytest
 from barrier_rules import KINDS, PAUSE_S, PHOTOCELL, AnyBarrier, Step
 from hypothesis import HealthCheck, Phase, settings
 
-from drivers.barrier.control.rate_limit import Pace
+from drivers.barrier.control.rate_limit import ActuationLimiter
 
 ASKED = os.environ.get("BORDERPOST_BARRIER_STEPS")
 STEPS = int(ASKED or 60_000)
@@ -93,7 +93,7 @@ def test_whatever_happens_the_invariants_hold(block: int) -> None:
 
 
 def test_who_breaks_an_invariant_is_found_and_told_in_a_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pace, "too_often", lambda *_: False)
+    monkeypatch.setattr(ActuationLimiter, "too_often", lambda *_: False)
 
     with pytest.raises(pytest.fail.Exception) as failed:
         walk(range(50))

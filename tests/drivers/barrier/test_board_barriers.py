@@ -11,18 +11,18 @@ import pytest
 from drivers import command
 from drivers.barrier.commands import OpenBarrier
 from drivers.barrier.driver import BarrierDriver
-from drivers.barrier.observations import BarrierState, MachineState
-from drivers.command import Call, Request
-from drivers.driver import Condition, Driver, Status, load_driver
-from drivers.links.factory import Links
+from drivers.barrier.observations import BarrierState, MovementState
+from drivers.command import CommandArguments, Invocation
+from drivers.driver import Driver, StateCode, Status, load_driver
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
 from drivers.links.settings import Settings
 from simulators.barrier.boards.lcus import Lcus
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite
 from simulators.barrier.serial_site import SerialSettings, SerialSite
-from simulators.barrier.site import Site
-from simulators.barrier.timeline import RealTime
+from simulators.barrier.site import BarrierSite
+from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import Effect, WireLog
 from simulators.faults import Unplug
 
@@ -38,7 +38,7 @@ async def modbus_at(path: Path | None, model: str = "waveshare-8") -> AsyncItera
     boards = [{"model": model, "outputs": USUAL_OUTPUTS, "inputs": inputs}]
     quiet_s = None if path is None else 0.02
     settings = ModbusSettings.model_validate({"path": path, "quiet_s": quiet_s, "boards": boards})
-    async with ModbusSite.running(settings) as site:
+    async with ModbusSite.start(settings) as site:
         yield site
 
 
@@ -48,10 +48,10 @@ async def serial_at(path: Path, model: str) -> AsyncIterator[SerialSite]:
     given = {"model": model, "path": path, **(WIRES | {"gpios": 8} if model == "numato" else {})}
     if model == "lcus":
         given["outputs"] = USUAL_OUTPUTS
-    timeline = RealTime()
+    timeline = RealClock()
     with WireLog(timeline) as log:
         site = SerialSite(SerialSettings.model_validate(given), timeline, log)
-        async with site.linked():
+        async with site.connected():
             yield site
 
 
@@ -84,17 +84,17 @@ class Watched:
                 self._news.clear()
                 await self._news.wait()
 
-    def call(self) -> Call:
-        return Call("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+    def call(self) -> Invocation:
+        return Invocation("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
 
 
 @asynccontextmanager
 async def running(name: str, settings: dict[str, Any]) -> AsyncIterator[Watched]:
     """A driver by its name in a post's file, opened and watched."""
-    kind, links = load_driver(name), Links()
+    kind, links = load_driver(name), LinkFactory()
     watched = Watched(kind(kind.settings_model.model_validate({**WIRED, **settings}), links))
     await watched.driver.open()
-    assert links.simulated
+    assert links.is_simulated
     running = asyncio.create_task(watched.run())
     try:
         await watched.until(lambda: watched.states or watched.failure)
@@ -106,11 +106,11 @@ async def running(name: str, settings: dict[str, Any]) -> AsyncIterator[Watched]
         await links.close()
 
 
-async def stopped_by_one_frame(watched: Watched, site: Site) -> None:
+async def stopped_by_one_frame(watched: Watched, site: BarrierSite) -> None:
     """It is closed, and a stop is one frame that closes the relay of the stop."""
-    assert watched.states[0].state is MachineState.CLOSED
+    assert watched.states[0].state is MovementState.CLOSED
     assert not site.log.actuations
-    await watched.driver.stop(Request(), watched.call())
+    await watched.driver.stop(CommandArguments(), watched.call())
     await site.log.until(lambda: len(site.log.contacts) == 2)
     assert len(site.log.actuations) == 1
     assert [contact.relay for contact in site.log.contacts] == [2, 2]
@@ -154,7 +154,7 @@ async def test_it_is_opened_by_one_frame_and_said_to_be_open_when_it_is_sensed(t
         async with running("modbus-barrier", {"board": board, "starts_within_s": 10}) as watched:
             await asyncio.sleep(watched.driver.settings.apart_s)  # who ran before may have moved it just now
             moved = await watched.driver.open_barrier(OpenBarrier(), watched.call())
-            assert moved.state is MachineState.OPEN
+            assert moved.state is MovementState.OPEN
             assert site.barrier.signals["open-limit"]
         assert len(site.log.actuations) == 1
 
@@ -165,7 +165,7 @@ async def test_a_lost_answer_is_told_and_nothing_is_sent_twice(tmp_path: Path) -
         async with running("modbus-barrier", {"board": board}) as watched:
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError) as error:
-                await watched.driver.stop(Request(), watched.call())
+                await watched.driver.stop(CommandArguments(), watched.call())
             assert error.value.cause is Cause.NO_ANSWER
             await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
@@ -180,4 +180,4 @@ async def test_an_unplugged_board_ends_the_watch(tmp_path: Path) -> None:
             assert watched.failure is not None
             assert watched.failure.cause is Cause.UNPLUGGED
         assert not site.log.output_writes
-        assert not [status for status in watched.statuses if status.condition is Condition.FAULT]
+        assert not [status for status in watched.statuses if status.state is StateCode.FAULT]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 from unittest import mock
 
-from simulators.barrier.timeline import ByHand
+from simulators.barrier.timeline import ManualClock
 
 START_S = 1000.0
 JUMPS_MOST = 60_000
@@ -16,7 +16,7 @@ JUMPS_MOST = 60_000
 class _Jumping(selectors.SelectSelector):
     """Instead of waiting, moves the time on to what is due next, in the loop or at the barrier."""
 
-    def __init__(self, timeline: ByHand) -> None:
+    def __init__(self, timeline: ManualClock) -> None:
         super().__init__()
         self.timeline = timeline
         self._jumps = 0
@@ -43,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """Everything that asyncio has, in no time."""
 
     def __init__(self) -> None:
-        self.timeline = ByHand(START_S)
+        self.timeline = ManualClock(START_S)
         super().__init__(_Jumping(self.timeline))
 
     def time(self) -> float:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from drivers.command import Call, boot_ns
+from drivers.command import Invocation, boot_ns
 from drivers.driver import Driver, Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 
 BITS = 16
@@ -45,7 +45,7 @@ def number_in(picture: bytes) -> int:
     return sum(int(grey[size // 2, bit * size + size // 2] > 127) << bit for bit in range(BITS))
 
 
-class Asked:
+class ReceivedRequest:
     """One question, and how it is answered."""
 
     def __init__(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -88,15 +88,15 @@ def part(content: bytes, media_type: str = "image/jpeg", *, length: bool = True,
     return b"--myboundary\r\n" + "\r\n".join(lines).encode() + b"\r\n\r\n" + content + b"\r\n"
 
 
-Answering = Callable[[Asked], Awaitable[None]]
+Answering = Callable[[ReceivedRequest], Awaitable[None]]
 
 
-class Server:
+class ScriptedHttpServer:
     """Answers every question with a function that may be changed at any time."""
 
     def __init__(self, answering: Answering) -> None:
         self.answering = answering
-        self.asked: list[Asked] = []
+        self.asked: list[ReceivedRequest] = []
         self.port = 0
         self._talking: set[asyncio.Task[None]] = set()
 
@@ -105,7 +105,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator["Server"]:
+    async def running(self) -> AsyncIterator["ScriptedHttpServer"]:
         await self.start()
         try:
             yield self
@@ -133,7 +133,7 @@ class Server:
                 length = next(
                     (int(x.split(b":")[1]) for x in head.lower().split(b"\r\n") if b"content-length" in x), 0
                 )
-                asked = Asked(head[:-4], await reader.readexactly(length), writer)
+                asked = ReceivedRequest(head[:-4], await reader.readexactly(length), writer)
                 self.asked.append(asked)
                 await self.answering(asked)
         except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
@@ -143,7 +143,7 @@ class Server:
             writer.transport.abort()
 
 
-class Bench:
+class CameraFixture:
     """A driver that is watched."""
 
     def __init__(self, driver: Driver[Any], identity: Identity) -> None:
@@ -160,8 +160,8 @@ class Bench:
 
     async def capture(self, **wanted: Any) -> Any:
         command = type(self.driver).commands["capture"]
-        call = Call("c-1", "lane-1", "t-1", boot_ns() + 3_000_000_000)
-        return await getattr(self.driver, "capture")(command.request(**wanted), call)  # noqa: B009
+        call = Invocation("c-1", "lane-1", "t-1", boot_ns() + 3_000_000_000)
+        return await getattr(self.driver, "capture")(command.arguments_type(**wanted), call)  # noqa: B009
 
     async def listen(self) -> None:
         async with contextlib.aclosing(self.driver.watch()) as observations:  # type: ignore[type-var]
@@ -173,13 +173,13 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def watched(kind: type[Driver[Any]], **settings: Any) -> AsyncIterator[Bench]:
+async def open_camera(kind: type[Driver[Any]], **settings: Any) -> AsyncIterator[CameraFixture]:
     """An opened driver, and what it says."""
-    links = Links()
+    links = LinkFactory()
     driver = kind(kind.settings_model(**settings), links)
     listening = None
     try:
-        bench = Bench(driver, await driver.open())
+        bench = CameraFixture(driver, await driver.open())
         listening = asyncio.create_task(bench.listen())
         yield bench
     finally:

@@ -9,10 +9,16 @@ from PIL import Image
 
 from drivers.camera.commands import Subject
 from drivers.camera.imaging import faces
-from drivers.camera.imaging.image_quality import UnreadableError, decoded, examine, rank, suffices
-from drivers.camera.observations import Area, Hint, Measure
+from drivers.camera.imaging.image_quality import (
+    UndecodableImageError,
+    decode_grey,
+    is_sufficient,
+    measure_jpeg,
+    quality_rank,
+)
+from drivers.camera.observations import MeasuredArea, PictureHint, PictureMeasure
 from drivers.observation import Outcome
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.scene import View, jpeg, picture
 
 LARGE = (1920, 1080)
@@ -20,15 +26,15 @@ LARGE = (1920, 1080)
 
 def hints_of(
     size: tuple[int, int] = LARGE, subject: Subject = Subject.PORTRAIT, **view: Any
-) -> tuple[Hint, ...]:
-    return examine(jpeg(picture(View("counter", **view), size, Stamp(1, 1))), subject)
+) -> tuple[PictureHint, ...]:
+    return measure_jpeg(jpeg(picture(View("counter", **view), size, FrameStamp(1, 1))), subject)
 
 
-def failed(hints: tuple[Hint, ...]) -> set[Measure]:
+def failed(hints: tuple[PictureHint, ...]) -> set[PictureMeasure]:
     return {hint.measure for hint in hints if hint.outcome is Outcome.FAILED}
 
 
-def value(hints: tuple[Hint, ...], measure: Measure) -> float:
+def value(hints: tuple[PictureHint, ...], measure: PictureMeasure) -> float:
     return next(hint.value for hint in hints if hint.measure is measure)
 
 
@@ -36,52 +42,56 @@ def value(hints: tuple[Hint, ...], measure: Measure) -> float:
 def test_a_good_portrait_is_as_it_should_be(who: int) -> None:
     hints = hints_of(who=who)
     assert failed(hints) == set()
-    assert suffices(hints)
-    assert value(hints, Measure.FACES) == 1
-    assert 90 < value(hints, Measure.EYE_DISTANCE_PX) < value(hints, Measure.FACE_WIDTH_PX) < 500
-    assert {hint.area for hint in hints if hint.measure is Measure.SHARPNESS} == {Area.FACE}
-    assert abs(value(hints, Measure.ROLL_DEG)) < 3
+    assert is_sufficient(hints)
+    assert value(hints, PictureMeasure.FACES) == 1
+    assert (
+        90 < value(hints, PictureMeasure.EYE_DISTANCE_PX) < value(hints, PictureMeasure.FACE_WIDTH_PX) < 500
+    )
+    assert {hint.area for hint in hints if hint.measure is PictureMeasure.SHARPNESS} == {MeasuredArea.FACE}
+    assert abs(value(hints, PictureMeasure.ROLL_DEG)) < 3
 
 
 @pytest.mark.parametrize(
     ("view", "measure"),
     [
-        ({"people": 0}, Measure.FACES),
-        ({"people": 2}, Measure.FACES),
-        ({"people": 3}, Measure.FACES),
-        ({"blurred": True}, Measure.SHARPNESS),
-        ({"light": "dark"}, Measure.BRIGHTNESS),
-        ({"light": "bright"}, Measure.BRIGHT_PERCENT),
+        ({"people": 0}, PictureMeasure.FACES),
+        ({"people": 2}, PictureMeasure.FACES),
+        ({"people": 3}, PictureMeasure.FACES),
+        ({"blurred": True}, PictureMeasure.SHARPNESS),
+        ({"light": "dark"}, PictureMeasure.BRIGHTNESS),
+        ({"light": "bright"}, PictureMeasure.BRIGHT_PERCENT),
     ],
 )
-def test_what_is_wrong_with_a_portrait_has_a_name(view: dict[str, Any], measure: Measure) -> None:
+def test_what_is_wrong_with_a_portrait_has_a_name(view: dict[str, Any], measure: PictureMeasure) -> None:
     hints = hints_of(**view)
     assert measure in failed(hints)
-    assert not suffices(hints)
-    assert rank(hints)[0] < rank(hints_of())[0]
+    assert not is_sufficient(hints)
+    assert quality_rank(hints)[0] < quality_rank(hints_of())[0]
 
 
 def test_how_many_faces_there_are() -> None:
-    assert [value(hints_of(people=people), Measure.FACES) for people in range(4)] == [0, 1, 2, 3]
+    assert [value(hints_of(people=people), PictureMeasure.FACES) for people in range(4)] == [0, 1, 2, 3]
 
 
 def test_a_face_is_as_large_in_a_small_picture_as_in_a_large_one_by_its_own_pixels() -> None:
-    small, large = (value(hints_of(size), Measure.FACE_WIDTH_PX) for size in ((640, 360), (1920, 1080)))
+    small, large = (
+        value(hints_of(size), PictureMeasure.FACE_WIDTH_PX) for size in ((640, 360), (1920, 1080))
+    )
     assert large / small == pytest.approx(3, rel=0.15)
 
 
 def test_nothing_is_asked_of_a_scene() -> None:
     hints = hints_of(subject=Subject.SCENE, light="dark")
     assert {hint.outcome for hint in hints} == {Outcome.UNDETERMINED}
-    assert Measure.FACES not in {hint.measure for hint in hints}
-    assert not suffices(hints)
+    assert PictureMeasure.FACES not in {hint.measure for hint in hints}
+    assert not is_sufficient(hints)
 
 
 def test_without_opencv_the_whole_picture_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "installed", lambda: False)
     hints = hints_of()
-    assert {hint.area for hint in hints} == {Area.PICTURE}
-    assert Measure.FACES not in {hint.measure for hint in hints}
+    assert {hint.area for hint in hints} == {MeasuredArea.PICTURE}
+    assert PictureMeasure.FACES not in {hint.measure for hint in hints}
 
 
 @pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
@@ -91,7 +101,7 @@ def test_a_picture_of_absurd_shape_takes_no_more_memory_than_others(size: tuple[
     tracemalloc.start()
     try:
         for subject in Subject.SCENE, Subject.PORTRAIT:
-            assert examine(written.getvalue(), subject)
+            assert measure_jpeg(written.getvalue(), subject)
         assert tracemalloc.get_traced_memory()[1] < 50_000_000
     finally:
         tracemalloc.stop()
@@ -101,5 +111,5 @@ def test_what_cannot_be_decoded_is_said_and_nothing_else_is_tried() -> None:
     whole = io.BytesIO()
     Image.new("L", (64, 64)).save(whole, "PNG")
     for content in (b"", b"\xff\xd8\xff\xd9", whole.getvalue()):
-        with pytest.raises(UnreadableError):
-            decoded(content)
+        with pytest.raises(UndecodableImageError):
+            decode_grey(content)

@@ -10,25 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from drivers.camera.anpr.plate_dedup import Passages, fraction, normalised
-from drivers.camera.anpr.timestamps import iso
-from drivers.camera.imaging.jpeg import Jpeg, look
-from drivers.camera.multipart import Multipart, Part, Spoilt, boundary_of
+from drivers.camera.anpr.plate_dedup import PassageDeduplicator, normalise_plate, to_fraction
+from drivers.camera.anpr.timestamps import to_iso
+from drivers.camera.imaging.jpeg import JpegInfo, parse_jpeg
+from drivers.camera.multipart import BodyPart, MalformedPart, MultipartReader, parse_boundary
 
 PICTURE = jpeg(77, width=32, height=24, noise=1)
 XML = b'<?xml version="1.0"?>\n<x:Alert xmlns:x="urn:any"><x:a>1</x:a></x:Alert>\n'
 
 
 def parts_of(stream: bytes, *cuts: int, boundary: str = "myboundary", limit: int = 100_000) -> list[object]:
-    parser = Multipart(boundary, limit)
+    parser = MultipartReader(boundary, limit)
     found: list[object] = []
     for begin, end in zip((0, *cuts), (*cuts, len(stream)), strict=True):
         found += parser.feed(stream[begin:end])
-    return found + parser.end()
+    return found + parser.finish()
 
 
 def contents(found: list[object]) -> list[bytes]:
-    return [each.content.strip() if isinstance(each, Part) else each.fault.encode() for each in found]  # type: ignore[attr-defined]
+    return [each.content.strip() if isinstance(each, BodyPart) else each.fault.encode() for each in found]  # type: ignore[attr-defined]
 
 
 # JPEG.
@@ -38,42 +38,42 @@ def contents(found: list[object]) -> list[bytes]:
 def test_a_whole_picture_tells_its_size(progressive: bool) -> None:
     written = io.BytesIO()
     Image.fromarray(np.zeros((30, 50, 3), np.uint8)).save(written, "JPEG", progressive=progressive)
-    assert look(written.getvalue()) == Jpeg(50, 30, len(written.getvalue()))
+    assert parse_jpeg(written.getvalue()) == JpegInfo(50, 30, len(written.getvalue()))
 
 
 def test_a_picture_cut_anywhere_is_no_picture() -> None:
-    assert look(PICTURE) == Jpeg(32, 24, len(PICTURE))
+    assert parse_jpeg(PICTURE) == JpegInfo(32, 24, len(PICTURE))
     for end in range(len(PICTURE)):
-        assert look(PICTURE[:end]) == "cut", end
+        assert parse_jpeg(PICTURE[:end]) == "cut", end
 
 
 def test_a_scan_of_nothing_but_fill_bytes_takes_no_time() -> None:
     whole = jpeg()
     scan = whole.index(b"\xff\xda") + 2
     scan += int.from_bytes(whole[scan : scan + 2])
-    assert look(whole[:scan] + b"\xff" * 1_000_000 + b"\0") == "cut"
-    assert isinstance(look(whole[:scan] + b"\xff" * 1_000_000 + b"\xd9"), Jpeg)
+    assert parse_jpeg(whole[:scan] + b"\xff" * 1_000_000 + b"\0") == "cut"
+    assert isinstance(parse_jpeg(whole[:scan] + b"\xff" * 1_000_000 + b"\xd9"), JpegInfo)
 
 
 def test_what_follows_a_picture_is_none_of_it() -> None:
-    assert look(PICTURE + b"\0\0padding") == Jpeg(32, 24, len(PICTURE))
+    assert parse_jpeg(PICTURE + b"\0\0padding") == JpegInfo(32, 24, len(PICTURE))
 
 
 def test_half_a_picture_with_another_behind_it_is_torn() -> None:
-    assert look(PICTURE[: len(PICTURE) // 2] + PICTURE) == "malformed"
+    assert parse_jpeg(PICTURE[: len(PICTURE) // 2] + PICTURE) == "malformed"
 
 
 def test_a_preview_inside_a_picture_does_not_end_it() -> None:
     preview = b"\xff\xe1" + (len(PICTURE) + 2).to_bytes(2) + PICTURE
     with_preview = PICTURE[:2] + preview + PICTURE[2:]
-    assert look(with_preview) == Jpeg(32, 24, len(with_preview))
-    assert look(with_preview[: 6 + len(PICTURE)]) == "cut"
+    assert parse_jpeg(with_preview) == JpegInfo(32, 24, len(with_preview))
+    assert parse_jpeg(with_preview[: 6 + len(PICTURE)]) == "cut"
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_make_the_look_raise(noise: bytes) -> None:
-    assert isinstance(look(noise), str) or noise.startswith(b"\xff\xd8")
-    look(PICTURE[:200] + noise)
+    assert isinstance(parse_jpeg(noise), str) or noise.startswith(b"\xff\xd8")
+    parse_jpeg(PICTURE[:200] + noise)
 
 
 # Multipart.
@@ -90,7 +90,7 @@ def test_no_bytes_make_the_look_raise(noise: bytes) -> None:
     ],
 )
 def test_boundaries_as_cameras_declare_them(content_type: str, boundary: str | None) -> None:
-    assert boundary_of(content_type) == boundary
+    assert parse_boundary(content_type) == boundary
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -109,7 +109,7 @@ def test_a_stream_cut_at_every_byte_gives_every_part_once(length: bool) -> None:
 def test_a_part_is_there_as_soon_as_its_last_byte_is(length: bool) -> None:
     """Without a length a picture would otherwise be late by one picture."""
     for content, media_type in ((PICTURE, "image/jpeg"), (XML.strip(), "text/xml")):
-        parser = Multipart("myboundary", 100_000)
+        parser = MultipartReader("myboundary", 100_000)
         stream = part(content, media_type, length=length)[:-2]
         assert parser.feed(stream[:-1]) == []
         assert [each.content for each in parser.feed(stream[-1:])] == [content]
@@ -133,7 +133,7 @@ def test_any_parts_cut_anywhere_come_out_whole(
     )
     stream += b"--myboundary--\r\n"
     found = parts_of(stream, *sorted(min(cut, len(stream)) for cut in cuts))
-    assert [each.content for each in found if isinstance(each, Part)] == [content for content, _ in parts]
+    assert [each.content for each in found if isinstance(each, BodyPart)] == [content for content, _ in parts]
 
 
 def test_a_part_shorter_than_it_says_costs_only_itself() -> None:
@@ -168,7 +168,7 @@ def test_a_length_of_thousands_of_digits_is_too_long() -> None:
 def test_a_stream_that_ends_inside_a_part_says_so() -> None:
     stream = part(PICTURE)
     for end in range(70, len(stream) - 2):
-        assert isinstance(parts_of(stream[:end])[0], Spoilt)
+        assert isinstance(parts_of(stream[:end])[0], MalformedPart)
 
 
 def test_a_boundary_that_only_begins_like_ours_is_content() -> None:
@@ -211,14 +211,14 @@ def test_no_bytes_make_the_parser_raise_or_lose_what_follows(noise: bytes, seed:
     ],
 )
 def test_text_from_a_plate_becomes_letters_and_digits(raw: str, plate: str | None) -> None:
-    assert normalised(raw) == plate
+    assert normalise_plate(raw) == plate
 
 
 @given(st.text())
 def test_whatever_is_painted_on_a_plate_stays_short_and_plain(raw: str) -> None:
-    plate = normalised(raw)
+    plate = normalise_plate(raw)
     assert plate is None or (0 < len(plate) <= 16 and not set(plate) & set("/.+#$<>&;'\"\\ \n\0"))
-    assert plate is None or normalised(plate) == plate
+    assert plate is None or normalise_plate(plate) == plate
 
 
 @pytest.mark.parametrize(
@@ -233,22 +233,22 @@ def test_whatever_is_painted_on_a_plate_stays_short_and_plain(raw: str) -> None:
     ],
 )
 def test_confidences_of_all_scales(text: str | None, of: float, value: float | None) -> None:
-    assert fraction(text, of) == value
+    assert to_fraction(text, of) == value
 
 
 @pytest.mark.parametrize(
     "written", ["2026-06-01T12:00:00+99:99", "2026-06-01T12:00:00.\u0661", "2026-06-01T25:00:00"]
 )
 def test_what_is_no_time_anywhere_is_none(written: str) -> None:
-    assert iso(written) is None
+    assert to_iso(written) is None
 
 
 def test_a_passage_is_new_once_under_any_of_its_names() -> None:
-    seen = Passages(remembered=3)
-    assert seen.first(("uuid-1", "pic-1"))
-    assert not seen.first(("pic-1",))
-    assert not seen.first(("uuid-1", "pic-9"))
-    assert seen.first(("uuid-2",))
+    seen = PassageDeduplicator(remembered=3)
+    assert seen.is_first(("uuid-1", "pic-1"))
+    assert not seen.is_first(("pic-1",))
+    assert not seen.is_first(("uuid-1", "pic-9"))
+    assert seen.is_first(("uuid-2",))
     for number in range(3):
-        assert seen.first((number,))
-    assert seen.first(("uuid-1",)), "what was long ago is forgotten"
+        assert seen.is_first((number,))
+    assert seen.is_first(("uuid-1",)), "what was long ago is forgotten"

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, ImageFilter
 
 from drivers.camera.commands import Subject
-from drivers.camera.imaging.image_quality import examine, rank
-from drivers.camera.observations import Hint, Measure
+from drivers.camera.imaging.image_quality import measure_jpeg, quality_rank
+from drivers.camera.observations import PictureHint, PictureMeasure
 from drivers.observation import Outcome
 
 Distort = Callable[[Image.Image], Image.Image]
@@ -31,18 +31,18 @@ def portrait() -> Image.Image:
         return image.convert("RGB").resize((1024, 1024), Image.Resampling.LANCZOS)
 
 
-def hints_of(image: Image.Image) -> tuple[Hint, ...]:
+def hints_of(image: Image.Image) -> tuple[PictureHint, ...]:
     written = io.BytesIO()
     image.save(written, "JPEG", quality=90)
-    return examine(written.getvalue(), Subject.PORTRAIT)
+    return measure_jpeg(written.getvalue(), Subject.PORTRAIT)
 
 
-def failed(hints: tuple[Hint, ...]) -> set[Measure]:
+def failed(hints: tuple[PictureHint, ...]) -> set[PictureMeasure]:
     return {hint.measure for hint in hints if hint.outcome is Outcome.FAILED}
 
 
-def faces(hints: tuple[Hint, ...]) -> float:
-    return next(hint.value for hint in hints if hint.measure is Measure.FACES)
+def faces(hints: tuple[PictureHint, ...]) -> float:
+    return next(hint.value for hint in hints if hint.measure is PictureMeasure.FACES)
 
 
 def two(image: Image.Image) -> Image.Image:
@@ -65,20 +65,24 @@ def test_a_sharp_portrait_has_one_face_and_lacks_nothing(portrait: Image.Image) 
 @pytest.mark.parametrize(
     ("distort", "measure", "count"),
     [
-        (lambda image: image.filter(ImageFilter.GaussianBlur(8)), Measure.SHARPNESS, 1),
-        (lambda image: image.point(lambda value: value * 0.15), Measure.BRIGHTNESS, None),
-        (lambda image: image.point(lambda value: min(255, value * 2 + 60)), Measure.BRIGHT_PERCENT, None),
-        (two, Measure.FACES, 2),
-        (lambda image: Image.new("RGB", image.size, (128, 128, 128)), Measure.FACES, 0),
-        (noise, Measure.FACES, 0),
-        (lambda image: image.crop((600, 0, 1024, 400)), Measure.FACES, 0),
+        (lambda image: image.filter(ImageFilter.GaussianBlur(8)), PictureMeasure.SHARPNESS, 1),
+        (lambda image: image.point(lambda value: value * 0.15), PictureMeasure.BRIGHTNESS, None),
+        (
+            lambda image: image.point(lambda value: min(255, value * 2 + 60)),
+            PictureMeasure.BRIGHT_PERCENT,
+            None,
+        ),
+        (two, PictureMeasure.FACES, 2),
+        (lambda image: Image.new("RGB", image.size, (128, 128, 128)), PictureMeasure.FACES, 0),
+        (noise, PictureMeasure.FACES, 0),
+        (lambda image: image.crop((600, 0, 1024, 400)), PictureMeasure.FACES, 0),
     ],
     ids=["blurred", "dark", "bright", "two faces", "grey", "noise", "beside her"],
 )
 def test_each_distortion_fails_where_the_portrait_does_not(
-    portrait: Image.Image, distort: Distort, measure: Measure, count: int | None
+    portrait: Image.Image, distort: Distort, measure: PictureMeasure, count: int | None
 ) -> None:
     hints = hints_of(distort(portrait))
     assert measure in failed(hints)
     assert count in (None, faces(hints))
-    assert rank(hints)[0] < rank(hints_of(portrait))[0]
+    assert quality_rank(hints)[0] < quality_rank(hints_of(portrait))[0]

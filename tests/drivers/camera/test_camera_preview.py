@@ -7,20 +7,35 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from camera_fixture import Asked, Bench, Server, jpeg, number_in, part, watched
+from camera_fixture import (
+    CameraFixture,
+    ReceivedRequest,
+    ScriptedHttpServer,
+    jpeg,
+    number_in,
+    open_camera,
+    part,
+)
 from PIL import Image
 
 from drivers.camera.commands import ShowPreview, Subject
-from drivers.camera.imaging.image_quality import UnreadableError, hint
-from drivers.camera.imaging.portrait_guidance import AGAIN_NS, APART_NS, Adviser
-from drivers.camera.observations import Advice, Area, FaceFeedback, Hint, Measure, SceneCaptured
-from drivers.camera.preview import reduced
-from drivers.camera.snapshot import Snapshot
-from drivers.command import Call, boot_ns
-from drivers.driver import BadFrame, Glimpse
+from drivers.camera.imaging.image_quality import UndecodableImageError, make_hint
+from drivers.camera.imaging.portrait_guidance import MIN_INTERVAL_NS, REPEAT_AFTER_NS, PortraitGuide
+from drivers.camera.observations import (
+    FaceFeedback,
+    MeasuredArea,
+    PictureHint,
+    PictureMeasure,
+    PortraitAdvice,
+    SceneCaptured,
+)
+from drivers.camera.preview import downscale_jpeg
+from drivers.camera.snapshot import HttpSnapshotCamera
+from drivers.command import Invocation, boot_ns
+from drivers.driver import BadFrame, PreviewFrame
 
 
-class Camera(Server):
+class Camera(ScriptedHttpServer):
     """Gives its pictures one by one, or at `/stream` one after another; each has a number and its time."""
 
     def __init__(self) -> None:
@@ -35,7 +50,7 @@ class Camera(Server):
         whole = jpeg(len(self.made), light=self.light, noise=20)
         return whole[:-200] if self.torn else whole
 
-    async def _answer(self, asked: Asked) -> None:
+    async def _answer(self, asked: ReceivedRequest) -> None:
         if asked.path == "/stream":
             await asked.stream()
             while True:
@@ -46,11 +61,11 @@ class Camera(Server):
 
 
 def watching(camera: Camera, path: str = "/one") -> Any:
-    return watched(Snapshot, url=camera.url, path=path)
+    return open_camera(HttpSnapshotCamera, url=camera.url, path=path)
 
 
-async def preview(bench: Bench, station: str = "lane-1", **wanted: Any) -> None:
-    call = Call("c-1", station, "t-1", boot_ns() + 3_000_000_000)
+async def preview(bench: CameraFixture, station: str = "lane-1", **wanted: Any) -> None:
+    call = Invocation("c-1", station, "t-1", boot_ns() + 3_000_000_000)
     await bench.driver.preview(ShowPreview(**{"subject": Subject.SCENE, **wanted}), call)  # type: ignore[attr-defined]
 
 
@@ -60,7 +75,7 @@ async def test_it_is_small_rare_fresh_and_over_in_time(path: str) -> None:
         begun_s = time.monotonic()
         await preview(bench, per_s=8, width_px=160, for_s=1)
         seen = []
-        while (glimpse := await bench.next(Glimpse)).content:
+        while (glimpse := await bench.next(PreviewFrame)).content:
             assert glimpse.station == "lane-1"
             with Image.open(io.BytesIO(glimpse.content)) as image:
                 assert image.size == (160, 120)
@@ -75,37 +90,37 @@ async def test_it_is_small_rare_fresh_and_over_in_time(path: str) -> None:
 async def test_it_ends_when_it_is_told_to_and_when_somebody_else_has_the_camera() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         await preview(bench)
-        assert (await bench.next(Glimpse)).content
+        assert (await bench.next(PreviewFrame)).content
         await preview(bench, on=False)
-        while (await bench.next(Glimpse)).content:
+        while (await bench.next(PreviewFrame)).content:
             pass
         await preview(bench)
-        assert (await bench.next(Glimpse)).content
+        assert (await bench.next(PreviewFrame)).content
         bench.driver.claimed_by("lane-1")
-        assert (await bench.next(Glimpse)).content, "nothing has changed"
+        assert (await bench.next(PreviewFrame)).content, "nothing has changed"
         bench.driver.claimed_by(None)
-        while (await bench.next(Glimpse)).content:
+        while (await bench.next(PreviewFrame)).content:
             pass
         asked = len(camera.asked)
         await preview(bench, "lane-2")
-        assert (await bench.next(Glimpse)).station == "lane-2"
+        assert (await bench.next(PreviewFrame)).station == "lane-2"
         assert len(camera.asked) >= asked
 
 
 async def test_a_capture_goes_first_and_the_preview_goes_on() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         await preview(bench, per_s=8)
-        assert (await bench.next(Glimpse)).content
+        assert (await bench.next(PreviewFrame)).content
         camera.waiting = 0.1
         await bench.capture(best_of=2)
         await bench.next(SceneCaptured)
-        assert (await bench.next(Glimpse)).content
+        assert (await bench.next(PreviewFrame)).content
 
 
 async def test_what_is_torn_is_not_shown() -> None:
     async with Camera().running() as camera, watching(camera) as bench:
         await preview(bench, per_s=8)
-        assert (await bench.next(Glimpse)).content
+        assert (await bench.next(PreviewFrame)).content
         camera.torn = True
         assert (await bench.next(BadFrame)).fault == "cut"
         while not bench.said.empty():
@@ -113,7 +128,7 @@ async def test_what_is_torn_is_not_shown() -> None:
         torn_from = len(camera.made)
         assert (await bench.next(BadFrame)).fault == "cut"
         camera.torn = False
-        shown = await bench.next(Glimpse)
+        shown = await bench.next(PreviewFrame)
         assert number_in(shown.content) > torn_from
 
 
@@ -122,70 +137,75 @@ async def test_a_portrait_in_the_dark_is_said_to_be_while_it_is_previewed() -> N
         camera.light = 30
         await preview(bench, per_s=8, subject=Subject.PORTRAIT)
         said = await bench.next(FaceFeedback)
-        assert (said.advice, said.transaction) == (Advice.TOO_DARK, "t-1")
+        assert (said.advice, said.transaction) == (PortraitAdvice.TOO_DARK, "t-1")
         assert said.hint is not None
         assert said.hint.value < said.hint.at_least
 
 
 def test_what_cannot_be_decoded_is_not_made_smaller() -> None:
-    with pytest.raises(UnreadableError):
-        reduced(jpeg(1)[:300], 64)
+    with pytest.raises(UndecodableImageError):
+        downscale_jpeg(jpeg(1)[:300], 64)
 
 
 # What is said, by numbers.
 
 
-def hints(**values: float) -> tuple[Hint, ...]:
+def hints(**values: float) -> tuple[PictureHint, ...]:
     good = {"faces": 1, "brightness": 120, "sharpness": 20, "eye_distance_px": 120}
-    return tuple(hint(Measure(name), Area.PICTURE, value) for name, value in (good | values).items())
+    return tuple(
+        make_hint(PictureMeasure(name), MeasuredArea.PICTURE, value)
+        for name, value in (good | values).items()
+    )
 
 
 @pytest.mark.parametrize(
     ("values", "advice", "measure"),
     [
-        ({"faces": 2, "brightness": 10}, Advice.SEVERAL_FACES, Measure.FACES),
-        ({"faces": 0, "brightness": 10}, Advice.TOO_DARK, Measure.BRIGHTNESS),
-        ({"brightness": 230}, Advice.TOO_BRIGHT, Measure.BRIGHTNESS),
-        ({"faces": 0}, Advice.NO_FACE, Measure.FACES),
-        ({"eye_distance_px": 40, "sharpness": 1}, Advice.MOVE_CLOSER, Measure.EYE_DISTANCE_PX),
-        ({"sharpness": 1}, Advice.HOLD_STILL, Measure.SHARPNESS),
-        ({"roll_deg": -20}, Advice.HEAD_UPRIGHT, Measure.ROLL_DEG),
+        ({"faces": 2, "brightness": 10}, PortraitAdvice.SEVERAL_FACES, PictureMeasure.FACES),
+        ({"faces": 0, "brightness": 10}, PortraitAdvice.TOO_DARK, PictureMeasure.BRIGHTNESS),
+        ({"brightness": 230}, PortraitAdvice.TOO_BRIGHT, PictureMeasure.BRIGHTNESS),
+        ({"faces": 0}, PortraitAdvice.NO_FACE, PictureMeasure.FACES),
+        ({"eye_distance_px": 40, "sharpness": 1}, PortraitAdvice.MOVE_CLOSER, PictureMeasure.EYE_DISTANCE_PX),
+        ({"sharpness": 1}, PortraitAdvice.HOLD_STILL, PictureMeasure.SHARPNESS),
+        ({"roll_deg": -20}, PortraitAdvice.HEAD_UPRIGHT, PictureMeasure.ROLL_DEG),
     ],
 )
-def test_what_stands_in_the_way_is_said_first(values: Any, advice: Advice, measure: Measure) -> None:
-    adviser = Adviser()
-    assert adviser.of(hints(**values), 0) is None, "one picture may be a blink"
-    said = adviser.of(hints(**values), 1)
+def test_what_stands_in_the_way_is_said_first(
+    values: Any, advice: PortraitAdvice, measure: PictureMeasure
+) -> None:
+    adviser = PortraitGuide()
+    assert adviser.update(hints(**values), 0) is None, "one picture may be a blink"
+    said = adviser.update(hints(**values), 1)
     assert said is not None
-    assert said.hint is not None
-    assert (said.advice, said.hint.measure) == (advice, measure)
+    assert said.measurement is not None
+    assert (said.advice, said.measurement.measure) == (advice, measure)
 
 
 def test_it_is_said_once_again_after_a_while_and_never_too_often() -> None:
-    adviser = Adviser()
+    adviser = PortraitGuide()
     dark, near = hints(brightness=10), hints(eye_distance_px=40)
-    said = [(n, adviser.of(dark, n * 100_000_000)) for n in range(120)]
+    said = [(n, adviser.update(dark, n * 100_000_000)) for n in range(120)]
     told = [n * 100_000_000 for n, feedback in said if feedback is not None]
     assert len(told) == 3
-    assert all(later - sooner >= AGAIN_NS for sooner, later in pairwise(told))
+    assert all(later - sooner >= REPEAT_AFTER_NS for sooner, later in pairwise(told))
 
-    adviser = Adviser()
+    adviser = PortraitGuide()
     times = []
     for n in range(200):  # something else every second picture
         now_ns = n * 50_000_000
-        if adviser.of(dark if n // 2 % 2 else near, now_ns) is not None:
+        if adviser.update(dark if n // 2 % 2 else near, now_ns) is not None:
             times.append(now_ns)
     assert len(times) > 3
-    assert min(later - sooner for sooner, later in pairwise(times)) >= APART_NS
+    assert min(later - sooner for sooner, later in pairwise(times)) >= MIN_INTERVAL_NS
 
-    adviser = Adviser()
+    adviser = PortraitGuide()
     for n in range(200):
-        assert adviser.of(dark if n % 2 else near, n * 50_000_000) is None, "neither lasts"
+        assert adviser.update(dark if n % 2 else near, n * 50_000_000) is None, "neither lasts"
 
 
 def test_that_all_is_well_is_said_once() -> None:
-    adviser = Adviser()
-    said = [adviser.of(hints(), n * 1_000_000_000) for n in range(20)]
-    assert [feedback.advice for feedback in said if feedback is not None] == [Advice.GOOD]
-    unasked = (hint(Measure.SHARPNESS, Area.PICTURE, 1, {}),)
-    assert adviser.of(unasked, 10**12) is None
+    adviser = PortraitGuide()
+    said = [adviser.update(hints(), n * 1_000_000_000) for n in range(20)]
+    assert [feedback.advice for feedback in said if feedback is not None] == [PortraitAdvice.GOOD]
+    unasked = (make_hint(PictureMeasure.SHARPNESS, MeasuredArea.PICTURE, 1, {}),)
+    assert adviser.update(unasked, 10**12) is None

@@ -12,16 +12,16 @@ import av
 import numpy as np
 import psutil
 import pytest
-from camera_fixture import Bench, watched
+from camera_fixture import CameraFixture, open_camera
 from PIL import Image
 from pydantic import ValidationError
 
-from drivers.camera.observations import Captured
+from drivers.camera.observations import PictureCaptured
 from drivers.camera.rtsp import RtspCamera, RtspCameraSettings, _jpeg
 from drivers.links.link import Cause, LinkError
-from drivers.links.video.rtsp import Frame, Lateness
-from simulators.camera.frame_stamp import Stamp
-from simulators.registry import settings_of
+from drivers.links.video.rtsp import DecodedFrame, LatencyEstimator
+from simulators.camera.frame_stamp import FrameStamp
+from simulators.registry import parse_settings
 
 USER = {"username": "watch", "password": "two words"}
 QUICK = {"latency_s": 0.1, "silence_s": 0.5, "open_s": 3.0}
@@ -36,7 +36,7 @@ async def camera(**settings: Any) -> AsyncIterator[Any]:
         "frames_per_s": 25.0,
         "key_every_s": 0.2,
     }
-    simulated: Any = settings_of(quick | settings).build()
+    simulated: Any = parse_settings(quick | settings).build()
     ready = asyncio.Event()
     running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -48,18 +48,18 @@ async def camera(**settings: Any) -> AsyncIterator[Any]:
 
 
 def looking(simulated: Any, path: str = "stream", **settings: Any) -> Any:
-    return watched(RtspCamera, url=f"rtsp://127.0.0.1:{simulated.server.port}/{path}", **QUICK | settings)
+    return open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{simulated.server.port}/{path}", **QUICK | settings)
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
     await simulated.obey("fault", {"fault": fault, "args": arguments})
 
 
-async def captured(bench: Bench) -> tuple[Stamp, int]:
+async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
     asked_ms = time.time_ns() // 1_000_000
     await bench.capture()
-    with Image.open(io.BytesIO((await bench.next(Captured)).attachments[0].content)) as image:
-        return Stamp.read(image), asked_ms
+    with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
+        return FrameStamp.read(image), asked_ms
 
 
 async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None:
@@ -71,16 +71,16 @@ async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None
 
 
 async def test_a_picture_that_sat_in_a_buffer_is_late_and_known_to_be() -> None:
-    late = Lateness()
+    late = LatencyEstimator()
     ms = 1_000_000
-    assert late.of(1_000 * ms, 0) == 0
-    assert late.of(1_040 * ms, 40 * ms) == 0
-    assert late.of(1_300 * ms, 80 * ms) == 220 * ms
-    assert late.of(1_301 * ms, 120 * ms) == 181 * ms
-    assert late.of(1_159 * ms, 160 * ms) == 0, "quicker than all before"
-    assert late.of(1_200 * ms, 200 * ms) == 1 * ms
-    assert late.of(99_000 * ms, 0) == 0, "a stream whose clock begins anew"
-    assert late.of(140_000 * ms, 40_990 * ms) == 0, "a clock that drifts is not late for ever"
+    assert late.update(1_000 * ms, 0) == 0
+    assert late.update(1_040 * ms, 40 * ms) == 0
+    assert late.update(1_300 * ms, 80 * ms) == 220 * ms
+    assert late.update(1_301 * ms, 120 * ms) == 181 * ms
+    assert late.update(1_159 * ms, 160 * ms) == 0, "quicker than all before"
+    assert late.update(1_200 * ms, 200 * ms) == 1 * ms
+    assert late.update(99_000 * ms, 0) == 0, "a stream whose clock begins anew"
+    assert late.update(140_000 * ms, 40_990 * ms) == 0, "a clock that drifts is not late for ever"
 
 
 async def test_a_stalled_camera_is_silent_and_says_so_in_time() -> None:
@@ -137,7 +137,7 @@ async def test_what_is_no_stream_is_told() -> None:
     server = await asyncio.start_server(hello, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(LinkError) as refused:
-        async with watched(RtspCamera, url=f"rtsp://127.0.0.1:{port}/", **QUICK):
+        async with open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{port}/", **QUICK):
             pass
     server.close()
     assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_ANSWER)
@@ -150,7 +150,7 @@ async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
         sizes = set()
         while (1280, 720) not in sizes:
             await bench.capture(timeout_s=10)
-            read = await bench.next(Captured)
+            read = await bench.next(PictureCaptured)
             sizes.add((read.width_px, read.height_px))
         assert sizes <= {(640, 360), (1280, 720)}
 
@@ -160,10 +160,10 @@ class Seen:
 
     def __init__(self, simulated: Any) -> None:
         self._frame = simulated.sensor.frame
-        self._images: dict[Stamp, Any] = {}
+        self._images: dict[FrameStamp, Any] = {}
         simulated.sensor.frame = self._look
 
-    def _look(self) -> tuple[Image.Image, Stamp]:
+    def _look(self) -> tuple[Image.Image, FrameStamp]:
         image, stamp = self._frame()
         self._images[stamp] = np.asarray(image.convert("L")).astype(int)
         return image, stamp
@@ -171,7 +171,7 @@ class Seen:
     def differ(self, picture: Image.Image) -> float:
         """By how much a picture differs from what was seen, of 255, in that 40 by 40 pixels where most."""
         shown = np.asarray(picture.convert("L")).astype(int)
-        differences = np.abs(shown - self._images[Stamp.read(picture)])
+        differences = np.abs(shown - self._images[FrameStamp.read(picture)])
         return float(differences.reshape(9, 40, 16, 40).mean((1, 3)).max())
 
 
@@ -185,7 +185,7 @@ async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, s
                 await let(simulated, "packet-loss", which=which, times=5)
                 for _ in range(2):
                     await bench.capture(timeout_s=10)
-                    shown = io.BytesIO((await bench.next(Captured)).attachments[0].content)
+                    shown = io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)
                     with Image.open(shown) as picture:
                         assert seen.differ(picture) < 12
 
@@ -199,7 +199,7 @@ async def test_streams_opened_and_closed_leave_nothing() -> None:
 
 def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
     planes = np.zeros((540, 640), np.uint8)
-    frames = [Frame(av.VideoFrame.from_ndarray(planes, "yuv420p"), 0, 0) for _ in range(3)]
+    frames = [DecodedFrame(av.VideoFrame.from_ndarray(planes, "yuv420p"), 0, 0) for _ in range(3)]
     before = psutil.Process().num_threads()
     for frame in frames:
         assert _jpeg(frame, 90)

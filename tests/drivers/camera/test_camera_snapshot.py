@@ -7,22 +7,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from camera_fixture import Asked, Server, jpeg, number_in, part, watched
-from support.devices.self_tests import outcomes, tried
+from camera_fixture import ReceivedRequest, ScriptedHttpServer, jpeg, number_in, open_camera, part
+from support.devices.self_tests import outcomes, run_self_test
 
 from drivers.camera.commands import Subject, TakePicture
 from drivers.camera.observations import FaceCaptured, SceneCaptured
-from drivers.camera.snapshot import Snapshot
-from drivers.command import Call, Failed, Reason, Refused, Request
-from drivers.driver import BadFrame, Condition, Status
+from drivers.camera.snapshot import HttpSnapshotCamera
+from drivers.command import CommandArguments, CommandFailure, CommandRefusal, Invocation, RefusalReason
+from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.link import Cause, LinkError
-from drivers.observation import redacted
-from drivers.self_test import CheckLevel
+from drivers.observation import redact
+from drivers.self_test import SelfTestLevel
 
-Answer = Callable[["Camera", Asked], Awaitable[None]]
+Answer = Callable[["Camera", ReceivedRequest], Awaitable[None]]
 
 
-class Camera(Server):
+class Camera(ScriptedHttpServer):
     """A camera whose pictures show a number that grows; how it answers is the test's."""
 
     def __init__(self, answer: Answer) -> None:
@@ -34,12 +34,12 @@ class Camera(Server):
         return jpeg(self.made, **how)
 
 
-async def single(camera: Camera, asked: Asked) -> None:
+async def single(camera: Camera, asked: ReceivedRequest) -> None:
     await asked.answer(camera.picture())
 
 
 def taking(camera: Camera, **settings: Any) -> Any:
-    return watched(Snapshot, url=camera.url, path="/picture.jpg", **settings)
+    return open_camera(HttpSnapshotCamera, url=camera.url, path="/picture.jpg", **settings)
 
 
 async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() -> None:
@@ -59,7 +59,7 @@ async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() 
 
 
 async def test_no_picture_is_older_than_its_request_and_none_is_torn() -> None:
-    async def unsteady(camera: Camera, asked: Asked) -> None:
+    async def unsteady(camera: Camera, asked: ReceivedRequest) -> None:
         picture = camera.picture(width=160, height=120)
         match camera.made % 5:
             case 1:
@@ -82,7 +82,7 @@ async def test_no_picture_is_older_than_its_request_and_none_is_torn() -> None:
 async def test_the_first_picture_of_a_stream_is_never_an_answer(length: bool) -> None:
     old = jpeg(999)
 
-    async def stream(camera: Camera, asked: Asked) -> None:
+    async def stream(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.stream()
         await asked.say(part(old, length=length))
         while True:
@@ -97,7 +97,7 @@ async def test_the_first_picture_of_a_stream_is_never_an_answer(length: bool) ->
 
 
 async def test_pictures_that_a_camera_had_at_hand_can_be_thrown_away() -> None:
-    async def late_by_one(camera: Camera, asked: Asked) -> None:
+    async def late_by_one(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(jpeg(camera.made))
         camera.made += 1
 
@@ -108,7 +108,7 @@ async def test_pictures_that_a_camera_had_at_hand_can_be_thrown_away() -> None:
         assert number_in(picture.content) == before + 1
 
 
-async def _torn(asked: Asked, picture: bytes, how: str) -> None:
+async def _torn(asked: ReceivedRequest, picture: bytes, how: str) -> None:
     match how:
         case "short of its length":
             head = f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
@@ -132,7 +132,7 @@ async def _torn(asked: Asked, picture: bytes, how: str) -> None:
     ],
 )
 async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, fault: str) -> None:
-    async def second_torn(camera: Camera, asked: Asked) -> None:
+    async def second_torn(camera: Camera, asked: ReceivedRequest) -> None:
         picture = camera.picture()
         if camera.made == 2:
             await _torn(asked, picture, how)
@@ -144,7 +144,7 @@ async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, f
         assert done.frames == 1
         bad = await bench.next(BadFrame)
         assert (bad.fault, len(bad.wire) <= 64) == (fault, True)
-        assert (await bench.next(Status)).condition is Condition.ONLINE
+        assert (await bench.next(Status)).condition is StateCode.ONLINE
         (picture,) = (await bench.next(SceneCaptured)).attachments
         assert number_in(picture.content) == 3
 
@@ -152,22 +152,22 @@ async def test_a_torn_picture_is_a_bad_frame_and_the_next_one_counts(how: str, f
 async def test_a_camera_that_only_tears_pictures_is_degraded_and_captures_fail() -> None:
     whole = True
 
-    async def some(camera: Camera, asked: Asked) -> None:
+    async def some(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(camera.picture() if whole else camera.picture()[:-300])
 
     async with Camera(some).running() as camera, taking(camera, check_s=0.01) as bench:
         whole = False
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await bench.capture(timeout_s=5)
-        assert failed.value.reason is Reason.LINK_FAILED
+        assert failed.value.reason is RefusalReason.LINK_FAILED
         status = await bench.next(Status)
-        assert (status.condition, status.cause) == (Condition.DEGRADED, Cause.DEVICE_FAULT)
+        assert (status.condition, status.cause) == (StateCode.DEGRADED, Cause.DEVICE_FAULT)
         whole = True
-        assert (await bench.next(Status)).condition is Condition.ONLINE
+        assert (await bench.next(Status)).condition is StateCode.ONLINE
 
 
 async def test_the_sharpest_of_several_is_given() -> None:
-    async def one_sharp(camera: Camera, asked: Asked) -> None:
+    async def one_sharp(camera: Camera, asked: ReceivedRequest) -> None:
         sharp = camera.made == 2
         await asked.answer(camera.picture(light=255 if sharp else 60, noise=20))
 
@@ -179,22 +179,22 @@ async def test_the_sharpest_of_several_is_given() -> None:
 
 
 async def test_when_the_time_is_over_the_best_there_is_counts() -> None:
-    async def slower_and_slower(camera: Camera, asked: Asked) -> None:
+    async def slower_and_slower(camera: Camera, asked: ReceivedRequest) -> None:
         if camera.made >= 3:
             await asyncio.sleep(60)
         await asked.answer(camera.picture())
 
     async with Camera(slower_and_slower).running() as camera, taking(camera) as bench:
         assert (await bench.capture(best_of=10, timeout_s=2)).frames == 2
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await bench.capture(timeout_s=0.1)
-        assert failed.value.reason is Reason.TIMED_OUT
+        assert failed.value.reason is RefusalReason.TIMED_OUT
 
 
 async def test_a_capture_can_be_called_off() -> None:
     waiting = asyncio.Event()
 
-    async def stuck(camera: Camera, asked: Asked) -> None:
+    async def stuck(camera: Camera, asked: ReceivedRequest) -> None:
         if camera.made:
             waiting.set()
             await asyncio.sleep(60)
@@ -203,18 +203,18 @@ async def test_a_capture_can_be_called_off() -> None:
     async with Camera(stuck).running() as camera, taking(camera) as bench:
         asking = asyncio.create_task(bench.capture(timeout_s=30))
         await waiting.wait()
-        await bench.driver.cancel(Request(), Call.at_hand())
-        with pytest.raises(Failed) as failed:
+        await bench.driver.cancel(CommandArguments(), Invocation.local())
+        with pytest.raises(CommandFailure) as failed:
             await asking
-        assert failed.value.reason is Reason.CANCELLED
-        await bench.driver.cancel(Request(), Call.at_hand())
+        assert failed.value.reason is RefusalReason.CANCELLED
+        await bench.driver.cancel(CommandArguments(), Invocation.local())
 
 
 async def test_a_command_that_comes_too_late_takes_no_picture() -> None:
     async with Camera(single).running() as camera, taking(camera) as bench:
-        with pytest.raises(Refused) as refused:
-            await bench.driver.capture(TakePicture(), Call("c", "i", "t", 0))
-        assert refused.value.reason is Reason.EXPIRED
+        with pytest.raises(CommandRefusal) as refused:
+            await bench.driver.capture(TakePicture(), Invocation("c", "i", "t", 0))
+        assert refused.value.reason is RefusalReason.EXPIRED
         assert camera.made == 1
 
 
@@ -223,7 +223,7 @@ async def test_a_command_that_comes_too_late_takes_no_picture() -> None:
 REALM = 'realm="cam", nonce="abc123", qop="auth"'
 
 
-def proves(asked: Asked, password: str) -> bool:
+def proves(asked: ReceivedRequest, password: str) -> bool:
     """RFC 7616, section 3.4.1, with MD5 and quality `auth`."""
     fields = dict(re.findall(r'(\w+)="?([^",]+)"?', asked.headers.get("authorization", "")))
 
@@ -246,7 +246,7 @@ def proves(asked: Asked, password: str) -> bool:
 async def test_digest_proves_a_password_without_sending_it_and_a_wrong_one_is_told() -> None:
     password = "right"
 
-    async def guarded(camera: Camera, asked: Asked) -> None:
+    async def guarded(camera: Camera, asked: ReceivedRequest) -> None:
         if proves(asked, password):
             await asked.answer(camera.picture())
         else:
@@ -269,7 +269,7 @@ async def test_digest_proves_a_password_without_sending_it_and_a_wrong_one_is_to
 
 
 async def test_basic_is_for_cameras_that_know_nothing_else() -> None:
-    async def guarded(camera: Camera, asked: Asked) -> None:
+    async def guarded(camera: Camera, asked: ReceivedRequest) -> None:
         assert asked.headers["authorization"] == "Basic Z3c6cmlnaHQ="
         await asked.answer(camera.picture())
 
@@ -284,13 +284,13 @@ async def test_basic_is_for_cameras_that_know_nothing_else() -> None:
 
 
 async def test_what_gives_no_pictures_is_no_camera() -> None:
-    async def page(_camera: Camera, asked: Asked) -> None:
+    async def page(_camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(b"<html>log in</html>", "text/html")
 
-    async def missing(_camera: Camera, asked: Asked) -> None:
+    async def missing(_camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(status="404 Not Found")
 
-    async def empty(_camera: Camera, asked: Asked) -> None:
+    async def empty(_camera: Camera, asked: ReceivedRequest) -> None:
         await asked.stream()
         asked.writer.close()
 
@@ -315,7 +315,7 @@ async def test_a_camera_that_dies_ends_the_watch_and_comes_back_with_the_next_op
 
 
 async def test_a_stream_that_breaks_during_a_capture_is_a_lost_link() -> None:
-    async def broken(camera: Camera, asked: Asked) -> None:
+    async def broken(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.stream()
         await asked.say(part(camera.picture()))
         if len(camera.asked) > 1:
@@ -337,7 +337,7 @@ async def test_cameras_opened_and_closed_leave_nothing() -> None:
 
 
 async def test_two_cameras_of_one_kind_stay_apart() -> None:
-    async def other(camera: Camera, asked: Asked) -> None:
+    async def other(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(jpeg(4000))
 
     shown = []
@@ -357,19 +357,21 @@ async def test_nothing_of_a_picture_stands_in_a_log() -> None:
     async with Camera(single).running() as camera, taking(camera) as bench:
         await bench.capture()
         captured = await bench.next(SceneCaptured)
-        assert captured.attachments[0].sha256 not in str(redacted(captured))
+        assert captured.attachments[0].sha256 not in str(redact(captured))
 
 
 async def test_a_check_measures_a_picture_of_which_nothing_else_remains() -> None:
-    async def torn(camera: Camera, asked: Asked) -> None:
+    async def torn(camera: Camera, asked: ReceivedRequest) -> None:
         await asked.answer(camera.picture()[:-40])
 
     async with Camera(single).running() as camera, taking(camera) as bench:
-        seen = await tried(bench.driver, CheckLevel.EXTERNAL)
+        seen = await run_self_test(bench.driver, SelfTestLevel.EXTERNAL)
         assert seen["picture.came"].outcome == "successful"
         assert "320 by 240" in seen["picture.came"].text
         assert {"picture.sharpness", "picture.brightness", "picture.contrast"} <= outcomes(seen).keys()
         camera.answering = lambda asked: torn(camera, asked)
-        assert outcomes(await tried(bench.driver, CheckLevel.EXTERNAL)) == {"picture.came": "failed"}
-        assert (await bench.next(Status)).condition is Condition.DEGRADED
+        assert outcomes(await run_self_test(bench.driver, SelfTestLevel.EXTERNAL)) == {
+            "picture.came": "failed"
+        }
+        assert (await bench.next(Status)).condition is StateCode.DEGRADED
         assert not any(isinstance(said, FaceCaptured | SceneCaptured) for said in bench.said._queue)

@@ -18,12 +18,12 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 from pydantic import ValidationError
 
-from drivers.camera.imaging.yuyv import jpeg_of
+from drivers.camera.imaging.yuyv import yuyv_to_jpeg
 from drivers.camera.uvc import UvcCameraSettings
 from drivers.links.link import Cause
-from drivers.links.video.devices import cannot_have
-from simulators.camera.faults import Flagged, Garbage, HalfPicture, Stall
-from simulators.camera.frame_stamp import Stamp
+from drivers.links.video.devices import open_error
+from simulators.camera.faults import Flagged, Garbage, Stall, TruncatedPicture
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.scene import View
 from simulators.camera.sensor import Sensor
 from simulators.camera.v4l2 import AUTO_EXPOSURE, AUTO_FOCUS, EXPOSURE, FOCUS
@@ -71,12 +71,12 @@ async def program_at(camera: Webcam) -> AsyncIterator[Program]:
 
 
 def digests(camera: Webcam) -> set[str]:
-    return {hashlib.sha256(each).hexdigest() for each in camera.given}
+    return {hashlib.sha256(each).hexdigest() for each in camera.delivered_frames}
 
 
-def stamp_in(answer: dict[str, Any]) -> Stamp:
+def stamp_in(answer: dict[str, Any]) -> FrameStamp:
     with Image.open(io.BytesIO(bytes.fromhex(answer["content"]))) as image:
-        return Stamp.read(image)
+        return FrameStamp.read(image)
 
 
 async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> None:
@@ -110,21 +110,21 @@ async def test_pictures_go_on_byte_for_byte_each_made_after_its_request() -> Non
 async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None:
     async with Webcam() as camera, program_at(camera) as program:
         await program.tell("open", **QUICK)
-        for fault, said in ((Flagged(), "flagged"), (HalfPicture(), "cut"), (Garbage(), "not_jpeg")):
+        for fault, said in ((Flagged(), "flagged"), (TruncatedPicture(), "cut"), (Garbage(), "not_jpeg")):
             met = []
             while said not in met:  # the newest counts: one that is spoilt may not be looked at
-                camera.let(fault)
+                camera.inject_fault(fault)
                 answer = await program.tell("capture", best_of=1)
                 assert answer["sha256"] in digests(camera)
                 stamp_in(answer)
                 met += answer["before"]
-        camera.let(HalfPicture(times=40))
+        camera.inject_fault(TruncatedPicture(times=40))
         torn = await program.tell("capture")
         assert torn["error"] == "link_failed"
         assert await program.tell("status") == "degraded"
         camera.waiting = type(camera.waiting)()
         assert (await program.tell("capture"))["before"][-1] == "online"
-        camera.let(Flagged(for_s=30))
+        camera.inject_fault(Flagged(for_s=30))
         failed = await program.tell("fail")
         assert failed["error"] == Cause.LINK_FAILED
         assert "damaged pictures" in failed["text"]
@@ -133,7 +133,7 @@ async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None
 async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:
     async with Webcam() as camera, program_at(camera) as program:
         await program.tell("open", **QUICK)
-        camera.let(Stall(for_s=30))
+        camera.inject_fault(Stall(for_s=30))
         begun_s = time.monotonic()
         stalled = await program.tell("fail")
         assert (stalled["error"], time.monotonic() - begun_s < 4) == (Cause.NO_ANSWER, True)
@@ -207,15 +207,15 @@ def test_an_uncompressed_picture_becomes_the_same_one_as_jpeg() -> None:
     image, stamp = Sensor(View(), (640, 360)).frame()
     content = yuyv(image)
     sizes = {"width_px": 640, "height_px": 360, "line_bytes": 1280}
-    written = jpeg_of(content, **sizes, full_range=False, quality=95)
+    written = yuyv_to_jpeg(content, **sizes, full_range=False, quality=95)
     assert written is not None
     with Image.open(io.BytesIO(written)) as read:
-        assert Stamp.read(read) == stamp
+        assert FrameStamp.read(read) == stamp
         differences = ImageStat.Stat(ImageChops.difference(read.convert("RGB"), image)).mean
         assert max(differences) < 3
-    assert jpeg_of(content[:-1], **sizes, full_range=False, quality=95) is None
+    assert yuyv_to_jpeg(content[:-1], **sizes, full_range=False, quality=95) is None
     padded = b"".join(content[row * 1280 : (row + 1) * 1280] + bytes(64) for row in range(360))
-    assert jpeg_of(padded, 640, 360, 1344, full_range=False, quality=95) == written
+    assert yuyv_to_jpeg(padded, 640, 360, 1344, full_range=False, quality=95) == written
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: s
     ],
 )
 def test_what_keeps_a_camera_from_beginning_has_a_remedy(number: int, cause: Cause, remedy: str) -> None:
-    error = cannot_have("usb:046d:0825", "/dev/video0", OSError(number, "no"))
+    error = open_error("usb:046d:0825", "/dev/video0", OSError(number, "no"))
     assert error.cause is cause
     assert remedy in error.how
 
@@ -254,7 +254,7 @@ async def test_who_uses_the_camera_is_named(tmp_path: Path) -> None:
     with node.open() as opened:
         process = await asyncio.create_subprocess_exec("sleep", "60", stdin=opened)
         try:
-            error = cannot_have(str(node), str(node), OSError(errno.EBUSY, "no"))
+            error = open_error(str(node), str(node), OSError(errno.EBUSY, "no"))
         finally:
             process.kill()
             await process.wait()

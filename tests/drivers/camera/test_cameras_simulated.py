@@ -10,18 +10,18 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import Bench, watched
+from camera_fixture import CameraFixture, open_camera
 from PIL import Image
 
 from drivers.camera.commands import Subject
-from drivers.camera.observations import Captured
-from drivers.camera.snapshot import Snapshot
-from drivers.command import Failed
+from drivers.camera.observations import PictureCaptured
+from drivers.camera.snapshot import HttpSnapshotCamera
+from drivers.command import CommandFailure
 from drivers.driver import BadFrame
 from drivers.links.link import Cause, LinkError
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.snapshot import SnapshotCamera
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
 CAPTURES = int(os.environ.get("BORDERPOST_CAMERA_CAPTURES", "30"))
 USER = {"username": "watch", "password": "two words"}
@@ -29,7 +29,7 @@ USER = {"username": "watch", "password": "two words"}
 
 @contextlib.asynccontextmanager
 async def camera(kind: str = "camera-snapshot", **settings: Any) -> AsyncIterator[Any]:
-    simulated: Any = settings_of({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
+    simulated: Any = parse_settings({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
     ready = asyncio.Event()
     running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -41,23 +41,23 @@ async def camera(kind: str = "camera-snapshot", **settings: Any) -> AsyncIterato
 
 
 def driver(simulated: SnapshotCamera, path: str = "/snapshot.jpg", **settings: Any) -> Any:
-    return watched(Snapshot, url=simulated.server.url, path=path, **settings)
+    return open_camera(HttpSnapshotCamera, url=simulated.server.url, path=path, **settings)
 
 
-def stamp_of(captured: Captured) -> Stamp:
+def stamp_of(captured: PictureCaptured) -> FrameStamp:
     with Image.open(io.BytesIO(captured.attachments[0].content)) as image:
-        return Stamp.read(image)
+        return FrameStamp.read(image)
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
     await simulated.obey("fault", {"fault": fault, "args": arguments})
 
 
-async def captured(bench: Bench, **wanted: Any) -> tuple[Stamp, int]:
+async def captured(bench: CameraFixture, **wanted: Any) -> tuple[FrameStamp, int]:
     """A picture that was taken, and when it was asked for, in milliseconds since 1970."""
     asked_ms = time.time_ns() // 1_000_000
     await bench.capture(**wanted)
-    return stamp_of(await bench.next(Captured)), asked_ms
+    return stamp_of(await bench.next(PictureCaptured)), asked_ms
 
 
 @pytest.mark.parametrize("path", ["/snapshot.jpg", "/video.mjpg"])
@@ -101,7 +101,7 @@ async def test_a_camera_behind_digest_that_changes_its_password() -> None:
 async def test_a_login_page_is_no_picture() -> None:
     async with camera() as simulated, driver(simulated) as bench:
         await let(simulated, "wrong-type", times=5)
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await bench.capture()
         assert (await bench.next(BadFrame)).fault == "not_jpeg"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from camera_fixture import Bench, watched
+from camera_fixture import CameraFixture, open_camera
 from PIL import Image
 
-from drivers.camera.observations import Captured
+from drivers.camera.observations import PictureCaptured
 from drivers.camera.rtsp import RtspCamera
 from drivers.links.link import Cause, LinkError
 
@@ -58,13 +58,13 @@ async def gst_camera() -> AsyncIterator[GstCamera]:
 
 def looking(camera: GstCamera, **settings: Any) -> Any:
     url = f"rtsp://127.0.0.1:{camera.port}/stream"
-    return watched(RtspCamera, **{"url": url, "latency_s": 0.1} | USER | settings)
+    return open_camera(RtspCamera, **{"url": url, "latency_s": 0.1} | USER | settings)
 
 
-async def captured(bench: Bench) -> tuple[int, tuple[int, int]]:
+async def captured(bench: CameraFixture) -> tuple[int, tuple[int, int]]:
     """The shade of a picture, and its size."""
     await bench.capture()
-    with Image.open(io.BytesIO((await bench.next(Captured)).attachments[0].content)) as image:
+    with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
         return int(image.convert("L").getpixel((20, 20))), image.size
 
 

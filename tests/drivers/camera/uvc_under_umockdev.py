@@ -10,11 +10,11 @@ import json
 import sys
 from typing import Any
 
-from camera_fixture import Bench, watched
+from camera_fixture import CameraFixture, open_camera
 
-from drivers.camera.observations import Captured
+from drivers.camera.observations import PictureCaptured
 from drivers.camera.uvc import UvcCamera
-from drivers.command import Failed
+from drivers.command import CommandFailure
 from drivers.driver import BadFrame, Status
 from drivers.links.link import LinkError
 
@@ -28,15 +28,15 @@ class Program:
 
     def __init__(self) -> None:
         self.open = contextlib.AsyncExitStack()
-        self.bench: Bench
+        self.bench: CameraFixture
 
     async def do(self, what: str, arguments: dict[str, Any]) -> Any:
         match what:
             case "open":
-                self.bench = await self.open.enter_async_context(watched(UvcCamera, **arguments))
+                self.bench = await self.open.enter_async_context(open_camera(UvcCamera, **arguments))
                 mode = self.bench.driver.eye.link.mode
                 identity = self.bench.identity.model_dump(exclude_none=True)
-                simulated = self.bench.driver.links.simulated
+                simulated = self.bench.driver.links.is_simulated
                 return {"identity": identity, "format": mode.fourcc, "simulated": simulated}
             case "close":
                 await self.open.aclose()
@@ -44,11 +44,11 @@ class Program:
             case "capture":
                 await self.bench.capture(**arguments)
                 before = []
-                while not isinstance(captured := await self.bench.next(), Captured):
+                while not isinstance(captured := await self.bench.next(), PictureCaptured):
                     match captured:
                         case BadFrame(fault=fault):
                             before.append(fault)
-                        case Status(condition=condition):
+                        case Status(state=condition):
                             before.append(condition)
                         case LinkError():
                             raise captured
@@ -76,7 +76,7 @@ async def main() -> None:
             result = await program.do(*json.loads(line))
         except LinkError as error:
             result = told(error)
-        except Failed as failed:
+        except CommandFailure as failed:
             result = {"error": failed.reason, "text": failed.text}
         print(json.dumps(result), flush=True)
     await program.do("close", {})

@@ -12,11 +12,11 @@ import json
 import sys
 from typing import Any
 
-from drivers.command import Call
+from drivers.command import Invocation
 from drivers.driver import Driver, load_driver
-from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.commands import CaptureFinger
 from drivers.fingerprint.observations import FingerCaptured, FingerFeedback
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 
 
@@ -27,16 +27,16 @@ def tell(**what: Any) -> None:
 async def capture(driver: Any) -> None:
     """Ask for one print after the other."""
     while True:
-        await driver.capture(Capture(), Call.at_hand())
+        await driver.capture(CaptureFinger(), Invocation.local())
 
 
 async def serve(driver_class: type[Driver[Any]], port: str) -> None:
     """Open it and capture until the link fails."""
-    links = Links()
+    links = LinkFactory()
     driver: Any = driver_class(driver_class.settings_model(port=port, quality="ridge_clarity"), links)
     try:
         identity = await driver.open()
-        tell(opened=identity.model, simulated=links.simulated)
+        tell(opened=identity.model, simulated=links.is_simulated)
         capturing = asyncio.create_task(capture(driver))
         try:
             async with contextlib.aclosing(driver.watch()) as said:

@@ -23,11 +23,11 @@ from PIL import Image
 
 from drivers.driver import Driver, load_driver
 from drivers.fingerprint.assessment import Assessment
-from drivers.fingerprint.capture import Transaction
-from drivers.fingerprint.commands import Capture
-from drivers.fingerprint.observations import CaptureOutcome, Measure, Quality
+from drivers.fingerprint.capture import CaptureTransaction
+from drivers.fingerprint.commands import CaptureFinger
+from drivers.fingerprint.observations import CaptureOutcome, ImageQuality, QualityMeasureName
 from drivers.fingerprint.raster import Pixels, Raster
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.recording.usb_trace import UsbTrace
 from drivers.observation import Attachment, Outcome
 
@@ -55,21 +55,23 @@ async def capture(
 
     async def keep(raster: Raster) -> Assessment:
         taken.append(raster.pixels)
-        return Assessment(Quality(measure=Measure.UNKNOWN, value=None, outcome=Outcome.SUCCESSFUL))
+        return Assessment(
+            ImageQuality(measure=QualityMeasureName.UNKNOWN, value=None, outcome=Outcome.SUCCESSFUL)
+        )
 
     async def bare(*_image: object) -> tuple[Attachment, ...]:
         return ()
 
-    links = Links(transfers=trace.tap)
+    links = LinkFactory(transfers=trace.tap)
     driver: Any = driver_class(driver_class.settings_model(**settings), links)
     try:
         identity = await driver.open()
-        transaction = Transaction(driver, Capture(), "t-1", lambda said: None, keep, bare)
+        transaction = CaptureTransaction(driver, CaptureFinger(), "t-1", lambda said: None, keep, bare)
         await transaction.run()
         done = await transaction.conclude()
         await driver.rest()
         assert done.outcome is CaptureOutcome.CAPTURED
-        return {"identity": identity.model_dump(), "simulated": links.simulated, "pixels": taken[0]}
+        return {"identity": identity.model_dump(), "simulated": links.is_simulated, "pixels": taken[0]}
     finally:
         await driver.close()
         await links.close()

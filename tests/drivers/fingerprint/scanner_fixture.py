@@ -6,31 +6,31 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from drivers.command import Call, Done, Request, boot_ns
+from drivers.command import CommandArguments, CommandOutput, Invocation, boot_ns
 from drivers.driver import Identity, Status
-from drivers.fingerprint.commands import Capture, CaptureDone
-from drivers.fingerprint.observations import CaptureEnded, Feedback, FingerFeedback
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult
+from drivers.fingerprint.observations import CaptureEnded, FeedbackCode, FingerFeedback
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.fingerprint.scanner import FingerprintScanner, ScannerSettings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 
-Step = Raster | Spoilt | Exception
+Step = Raster | CaptureFailure | Exception
 
 
-class Played(FingerprintScanner[ScannerSettings]):
+class ScriptedScanner(FingerprintScanner[ScannerSettings]):
     """A scanner whose finger and images the test has in its hands; it notes how it is called."""
 
     settings_model = ScannerSettings
 
-    def __init__(self, settings: ScannerSettings, links: Links) -> None:
+    def __init__(self, settings: ScannerSettings, links: LinkFactory) -> None:
         super().__init__(settings, links)
         self.finger = asyncio.Event()
         self.no_finger = asyncio.Event()
         self.no_finger.set()
         self.images: deque[Step] = deque()
         self.called: list[str] = []
-        self.shown: list[Feedback] = []
+        self.shown: list[FeedbackCode] = []
         self.stuck = asyncio.Event()
         """Set while the step at hand may go on."""
         self.stuck.set()
@@ -39,22 +39,22 @@ class Played(FingerprintScanner[ScannerSettings]):
     async def open(self) -> Identity:
         return Identity(model="played")
 
-    async def idle(self) -> None:
+    async def watch_idle(self) -> None:
         self.called.append("idle")
         await self._going_on(asyncio.Event().wait())
 
-    async def ready(self, wanted: Capture) -> None:
+    async def prepare_capture(self, wanted: CaptureFinger) -> None:
         self.called.append("ready")
 
-    async def finger_on(self) -> None:
+    async def wait_for_finger(self) -> None:
         self.called.append("finger_on")
         await self._going_on(self.finger.wait())
 
-    async def finger_off(self) -> None:
+    async def wait_for_lift(self) -> None:
         self.called.append("finger_off")
         await self._going_on(self.no_finger.wait())
 
-    async def take(self) -> Raster | Spoilt:
+    async def capture_image(self) -> Raster | CaptureFailure:
         self.called.append("take")
         await self._going_on(self.stuck.wait())
         image = self.images.popleft()
@@ -62,10 +62,10 @@ class Played(FingerprintScanner[ScannerSettings]):
             raise image
         return image
 
-    async def show(self, feedback: Feedback) -> None:
+    async def show_feedback(self, feedback: FeedbackCode) -> None:
         self.shown.append(feedback)
 
-    async def rest(self) -> None:
+    async def end_capture(self) -> None:
         self.called.append("rest")
         await self._going_on(self.stuck.wait())
 
@@ -91,7 +91,7 @@ class Played(FingerprintScanner[ScannerSettings]):
         self.no_finger.set()
 
 
-class Desk:
+class ScannerFixture:
     """A driver that is watched. `device`: what the test has in its hands at the other end."""
 
     def __init__(self, driver: FingerprintScanner[Any], device: Any, identity: Identity) -> None:
@@ -102,13 +102,13 @@ class Desk:
         self.everything: list[Any] = []
         self._calls: set[asyncio.Task[Any]] = set()
 
-    def ask(self, *, within_s: float = 3, **wanted: Any) -> "asyncio.Task[CaptureDone]":
+    def ask(self, *, within_s: float = 3, **wanted: Any) -> "asyncio.Task[CaptureFingerResult]":
         """Command a capture, as somebody who waits for its answer."""
-        call = Call("c-1", "lane-1", "t-1", boot_ns() + round(within_s * 1e9))
-        return self._task(self.driver.capture(Capture(**wanted), call))
+        call = Invocation("c-1", "lane-1", "t-1", boot_ns() + round(within_s * 1e9))
+        return self._task(self.driver.capture(CaptureFinger(**wanted), call))
 
-    async def cancel(self) -> Done:
-        return await self.driver.cancel(Request(), Call.at_hand())
+    async def cancel(self) -> CommandOutput:
+        return await self.driver.cancel(CommandArguments(), Invocation.local())
 
     def _task(self, command: Any) -> "asyncio.Task[Any]":
         task = asyncio.ensure_future(command)
@@ -132,7 +132,7 @@ class Desk:
                 if isinstance(said, kind):
                     return said
 
-    async def told(self, feedback: Feedback) -> FingerFeedback:
+    async def told(self, feedback: FeedbackCode) -> FingerFeedback:
         """Wait until a person is told this."""
         while (said := await self.next(FingerFeedback)).feedback is not feedback:
             pass
@@ -151,7 +151,7 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def listened(desk: Desk) -> AsyncIterator[Desk]:
+async def listened(desk: ScannerFixture) -> AsyncIterator[ScannerFixture]:
     """A desk whose opened driver is watched."""
     listening = asyncio.create_task(desk.listen())
     try:
@@ -163,10 +163,12 @@ async def listened(desk: Desk) -> AsyncIterator[Desk]:
 
 
 @contextlib.asynccontextmanager
-async def watched(driver: FingerprintScanner[Any], links: Links, device: Any = None) -> AsyncIterator[Desk]:
+async def open_scanner(
+    driver: FingerprintScanner[Any], links: LinkFactory, device: Any = None
+) -> AsyncIterator[ScannerFixture]:
     """Open a driver and watch it, and close it in the end."""
     try:
-        desk = Desk(driver, device, await driver.open())
+        desk = ScannerFixture(driver, device, await driver.open())
         try:
             async with listened(desk):
                 yield desk
@@ -177,11 +179,11 @@ async def watched(driver: FingerprintScanner[Any], links: Links, device: Any = N
 
 
 @contextlib.asynccontextmanager
-async def played(**settings: Any) -> AsyncIterator[tuple[Played, Desk]]:
+async def open_scripted_scanner(**settings: Any) -> AsyncIterator[tuple[ScriptedScanner, ScannerFixture]]:
     """A played scanner, opened and watched."""
-    links = Links()
-    driver = Played(ScannerSettings(**{"quality": "ridge_clarity"} | settings), links)
-    async with watched(driver, links) as desk:
+    links = LinkFactory()
+    driver = ScriptedScanner(ScannerSettings(**{"quality": "ridge_clarity"} | settings), links)
+    async with open_scanner(driver, links) as desk:
         while "idle" not in driver.called:
             await asyncio.sleep(0)
         yield driver, desk
@@ -195,7 +197,7 @@ def words(said: Iterable[Any]) -> list[str]:
             case FingerFeedback():
                 found.append(str(each.feedback))
             case Status():
-                found.append(f"[{each.condition}]")
+                found.append(f"[{each.state}]")
             case _:
                 found.append(each.event_type)
     return found

@@ -8,45 +8,45 @@ from typing import Any
 import pytest
 from PIL import Image
 from pydantic import ValidationError
-from scanner_fixture import Desk, Played, played, words
+from scanner_fixture import ScannerFixture, ScriptedScanner, open_scripted_scanner, words
 from support.devices.fingerprints import BLANK, print_of
-from support.devices.self_tests import outcomes, tried
+from support.devices.self_tests import outcomes, run_self_test
 
-from drivers.command import Failed, Reason, Refused
-from drivers.driver import Condition, Status
-from drivers.fingerprint.commands import Capture
+from drivers.command import CommandFailure, CommandRefusal, RefusalReason
+from drivers.driver import StateCode, Status
+from drivers.fingerprint.commands import CaptureFinger
 from drivers.fingerprint.observations import (
     CaptureEnded,
     CaptureOutcome,
-    Feedback,
+    CapturePurpose,
+    FeedbackCode,
     FingerCaptured,
     FingerPosition,
-    Measure,
-    Purpose,
-    Unreadable,
+    QualityMeasureName,
+    UnreadableReason,
 )
 from drivers.fingerprint.quality import MeasureName, QualityMeasure, load_measure
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.fingerprint.scanner import ScannerSettings
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import DataClass, Outcome
-from drivers.self_test import CheckLevel
+from drivers.self_test import SelfTestLevel
 
 GOOD = print_of()
 SMALL = print_of(size=(0.14, 0.14))
 PULLED = LinkError(Cause.UNPLUGGED, "The scanner went away.", Action.REPLUG)
-LIFTED = Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+LIFTED = CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
 
 
 async def test_a_finger_is_placed_and_its_image_said() -> None:
-    async with played(encodings=["png", "wsq"]) as (scanner, desk):
+    async with open_scripted_scanner(encodings=["png", "wsq"]) as (scanner, desk):
         asked = desk.ask(position="right_index", purpose="identification")
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         scanner.place(GOOD)
         done = await asked
         assert done.outcome is CaptureOutcome.CAPTURED
         await desk.ended()
-        while await desk.condition() is not Condition.ONLINE:
+        while await desk.condition() is not StateCode.ONLINE:
             pass
 
     assert words(desk.everything) == [
@@ -59,7 +59,10 @@ async def test_a_finger_is_placed_and_its_image_said() -> None:
         "[online]",
     ]
     captured = next(said for said in desk.everything if isinstance(said, FingerCaptured))
-    assert (captured.position, captured.purpose) == (FingerPosition.RIGHT_INDEX, Purpose.IDENTIFICATION)
+    assert (captured.position, captured.purpose) == (
+        FingerPosition.RIGHT_INDEX,
+        CapturePurpose.IDENTIFICATION,
+    )
     assert (captured.width_px, captured.height_px, captured.resolution_ppi) == (256, 288, 500)
     assert [image.role for image in captured.attachments] == ["png", "wsq"]
     png = Image.open(io.BytesIO(captured.attachments[0].content))
@@ -68,7 +71,7 @@ async def test_a_finger_is_placed_and_its_image_said() -> None:
 
 
 async def test_everything_that_is_said_of_a_capture_has_its_transaction_and_is_about_a_person() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         await desk.ask()
         await desk.ended()
@@ -78,7 +81,7 @@ async def test_everything_that_is_said_of_a_capture_has_its_transaction_and_is_a
 
 
 async def test_nothing_is_said_unasked() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         await asyncio.sleep(0.05)
         scanner.lift()
@@ -88,13 +91,13 @@ async def test_nothing_is_said_unasked() -> None:
 
 
 async def test_the_best_of_several_placements_counts() -> None:
-    async with played(minimum_quality=99) as (scanner, desk):
+    async with open_scripted_scanner(minimum_quality=99) as (scanner, desk):
         images = [SMALL, GOOD, print_of(noise=30)]
         asked = desk.ask(best_of=3)
         for image in images:
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
             scanner.place(image)
-            await desk.told(Feedback.ASSESSING)
+            await desk.told(FeedbackCode.ASSESSING)
             scanner.lift()
         captured = await desk.next(FingerCaptured)
         assert (captured.attempt, captured.attempts, captured.best_of) == (2, 3, 3)
@@ -114,19 +117,19 @@ async def test_the_best_of_several_placements_counts() -> None:
 
 
 async def test_an_image_that_suffices_ends_the_capture() -> None:
-    async with played(minimum_quality=20) as (scanner, desk):
+    async with open_scripted_scanner(minimum_quality=20) as (scanner, desk):
         scanner.place(GOOD)
         done = await desk.ask(best_of=5)
         assert (done.outcome, done.attempts) == (CaptureOutcome.CAPTURED, 1)
 
 
 async def test_without_a_minimum_every_placement_is_used() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask(best_of=2)
         for image in (GOOD, SMALL):
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
             scanner.place(image)
-            await desk.told(Feedback.ASSESSING)
+            await desk.told(FeedbackCode.ASSESSING)
             scanner.lift()
         done = await asked
         assert (done.outcome, done.attempts) == (CaptureOutcome.CAPTURED, 2)
@@ -136,48 +139,56 @@ async def test_without_a_minimum_every_placement_is_used() -> None:
 @pytest.mark.parametrize(
     ("image", "outcome", "reason", "told"),
     [
-        (LIFTED, CaptureOutcome.LIFTED_TOO_EARLY, None, Feedback.LIFTED_TOO_EARLY),
+        (LIFTED, CaptureOutcome.LIFTED_TOO_EARLY, None, FeedbackCode.LIFTED_TOO_EARLY),
         (
-            Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE),
+            CaptureFailure(CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE),
             CaptureOutcome.UNREADABLE,
-            Unreadable.DEVICE,
+            UnreadableReason.DEVICE,
             None,
         ),
         (
-            Spoilt(CaptureOutcome.SENSOR_DIRTY),
+            CaptureFailure(CaptureOutcome.SENSOR_DIRTY),
             CaptureOutcome.SENSOR_DIRTY,
             None,
-            Feedback.SENSOR_DIRTY,
+            FeedbackCode.SENSOR_DIRTY,
         ),
-        (print_of(400, fingers=2), CaptureOutcome.WRONG_COUNT, None, Feedback.TOO_MANY_FINGERS),
-        (BLANK, CaptureOutcome.UNREADABLE, Unreadable.NO_RIDGES, Feedback.PRESS_HARDER),
-        (SMALL, CaptureOutcome.UNREADABLE, Unreadable.TOO_SMALL, Feedback.PRESS_HARDER),
+        (print_of(400, fingers=2), CaptureOutcome.WRONG_COUNT, None, FeedbackCode.TOO_MANY_FINGERS),
+        (BLANK, CaptureOutcome.UNREADABLE, UnreadableReason.NO_RIDGES, FeedbackCode.PRESS_HARDER),
+        (SMALL, CaptureOutcome.UNREADABLE, UnreadableReason.TOO_SMALL, FeedbackCode.PRESS_HARDER),
         (
             print_of(dark=205, light=245),
             CaptureOutcome.UNREADABLE,
-            Unreadable.TOO_LIGHT,
-            Feedback.PRESS_HARDER,
+            UnreadableReason.TOO_LIGHT,
+            FeedbackCode.PRESS_HARDER,
         ),
-        (print_of(dark=5, light=70), CaptureOutcome.UNREADABLE, Unreadable.TOO_DARK, Feedback.PRESS_SOFTER),
+        (
+            print_of(dark=5, light=70),
+            CaptureOutcome.UNREADABLE,
+            UnreadableReason.TOO_DARK,
+            FeedbackCode.PRESS_SOFTER,
+        ),
         (
             print_of(centre=(0.15, 0.5)),
             CaptureOutcome.UNREADABLE,
-            Unreadable.LOW_QUALITY,
-            Feedback.MOVE_RIGHT,
+            UnreadableReason.LOW_QUALITY,
+            FeedbackCode.MOVE_RIGHT,
         ),
         (
             print_of(centre=(0.5, 0.85)),
             CaptureOutcome.UNREADABLE,
-            Unreadable.LOW_QUALITY,
-            Feedback.MOVE_FORWARD,
+            UnreadableReason.LOW_QUALITY,
+            FeedbackCode.MOVE_FORWARD,
         ),
-        (print_of(noise=45), CaptureOutcome.UNREADABLE, Unreadable.LOW_QUALITY, None),
+        (print_of(noise=45), CaptureOutcome.UNREADABLE, UnreadableReason.LOW_QUALITY, None),
     ],
 )
 async def test_what_gives_no_good_image_ends_with_its_reason(
-    image: Raster | Spoilt, outcome: CaptureOutcome, reason: Unreadable | None, told: Feedback | None
+    image: Raster | CaptureFailure,
+    outcome: CaptureOutcome,
+    reason: UnreadableReason | None,
+    told: FeedbackCode | None,
 ) -> None:
-    async with played(minimum_quality=80) as (scanner, desk):
+    async with open_scripted_scanner(minimum_quality=80) as (scanner, desk):
         scanner.place(image)
         done = await desk.ask()
         ended = await desk.ended()
@@ -188,63 +199,63 @@ async def test_what_gives_no_good_image_ends_with_its_reason(
 async def test_dirt_beside_a_print_is_told_and_the_scanner_is_to_be_cleaned() -> None:
     dirty = print_of(size=(0.25, 0.3))
     dirty.pixels[:30] = 40
-    async with played(minimum_quality=80) as (scanner, desk):
+    async with open_scripted_scanner(minimum_quality=80) as (scanner, desk):
         scanner.place(dirty)
         done = await desk.ask()
         assert done.outcome is CaptureOutcome.SENSOR_DIRTY
         assert await desk.next(FingerCaptured), "an image is never held back for it"
         status = await desk.next(Status)
         assert (status.condition, status.cause, status.action) == (
-            Condition.DEGRADED,
+            StateCode.DEGRADED,
             Cause.SENSOR_DIRTY,
             Action.CLEAN,
         )
         scanner.place(GOOD)
         await desk.ask()
-        assert await desk.condition() is Condition.BUSY
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.BUSY
+        assert await desk.condition() is StateCode.ONLINE
 
 
 async def test_a_finger_that_never_comes_is_a_timeout() -> None:
-    async with played() as (_, desk):
+    async with open_scripted_scanner() as (_, desk):
         asked = desk.ask(timeout_s=1)
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await asked
-        assert failed.value.reason is Reason.TIMED_OUT
+        assert failed.value.reason is RefusalReason.TIMED_OUT
 
 
 async def test_a_finger_that_is_stuck_is_a_timeout_and_its_image_is_said() -> None:
-    async with played(minimum_quality=99) as (scanner, desk):
+    async with open_scripted_scanner(minimum_quality=99) as (scanner, desk):
         scanner.place(GOOD)
         asked = desk.ask(timeout_s=1, best_of=2)
-        await desk.told(Feedback.LIFT)
+        await desk.told(FeedbackCode.LIFT)
         assert (await desk.next(FingerCaptured)).attempts == 1
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
         await asyncio.wait({asked})
 
 
 async def test_time_that_runs_out_after_an_image_that_suffices_nobody_else_is_no_failure() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         assert (await desk.ask(timeout_s=1, best_of=2)).outcome is CaptureOutcome.CAPTURED
 
 
-async def reach(step: str, scanner: Played, desk: Desk) -> None:
+async def reach(step: str, scanner: ScriptedScanner, desk: ScannerFixture) -> None:
     """Bring a capture to a step, and hold it there."""
     match step:
         case "finger_on":
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
         case "take":
             scanner.stuck.clear()
             scanner.place(GOOD)
-            await desk.told(Feedback.KEEP_STILL)
+            await desk.told(FeedbackCode.KEEP_STILL)
         case "finger_off":
             scanner.place(GOOD)
-            await desk.told(Feedback.LIFT)
+            await desk.told(FeedbackCode.LIFT)
         case "assessing":
             scanner.place(GOOD)
-            await desk.told(Feedback.ASSESSING)
+            await desk.told(FeedbackCode.ASSESSING)
 
 
 STEPS = pytest.mark.parametrize("step", ["finger_on", "take", "assessing", "finger_off"])
@@ -252,18 +263,18 @@ STEPS = pytest.mark.parametrize("step", ["finger_on", "take", "assessing", "fing
 
 @STEPS
 async def test_a_capture_can_be_called_off_at_any_moment(step: str) -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask(best_of=2)
         await reach(step, scanner, desk)
         begun_s = asyncio.get_running_loop().time()
         await desk.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         assert asyncio.get_running_loop().time() - begun_s < 0.3
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await asked
-        assert failed.value.reason is Reason.CANCELLED
+        assert failed.value.reason is RefusalReason.CANCELLED
         scanner.stuck.set()
-        while await desk.condition() is not Condition.ONLINE:
+        while await desk.condition() is not StateCode.ONLINE:
             pass
         assert "rest" in scanner.called
         assert "finger.captured" not in words(desk.everything)
@@ -271,7 +282,7 @@ async def test_a_capture_can_be_called_off_at_any_moment(step: str) -> None:
 
 @STEPS
 async def test_a_link_that_is_lost_ends_the_capture_and_the_watch(step: str) -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask(best_of=2)
         await reach(step, scanner, desk)
         begun_s = asyncio.get_running_loop().time()
@@ -284,21 +295,21 @@ async def test_a_link_that_is_lost_ends_the_capture_and_the_watch(step: str) -> 
 
 
 async def test_a_link_that_is_lost_while_nothing_goes_on_ends_the_watch() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.lost.set_result(PULLED)
         assert await desk.next(LinkError) is PULLED
 
 
 async def test_whoever_asked_and_went_away_has_called_off() -> None:
-    async with played() as (_, desk):
+    async with open_scripted_scanner() as (_, desk):
         asked = desk.ask()
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         asked.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
 
 
 async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask()
         await reach("take", scanner, desk)
         await desk.cancel()
@@ -306,7 +317,7 @@ async def test_calling_off_again_and_too_late_is_done_all_the_same() -> None:
         await asyncio.wait({asked})
         await desk.cancel()
         scanner.stuck.set()
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
         scanner.lost.set_result(PULLED)
         asked = desk.ask()
         while not asked.done():
@@ -327,20 +338,20 @@ async def test_a_measure_that_loads_slowly_keeps_no_capture_from_beginning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         asked = desk.ask(within_s=0.1)
         called_off = desk.ask(within_s=0.05)
-        with pytest.raises(Refused):
+        with pytest.raises(CommandRefusal):
             await called_off
         assert (await asked).outcome is CaptureOutcome.CAPTURED
 
 
 async def test_a_capture_is_called_off_while_its_measure_loads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", slowly)
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         asked = desk.ask()
-        assert await desk.condition() is Condition.BUSY
+        assert await desk.condition() is StateCode.BUSY
         await desk.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         assert "finger_on" not in scanner.called
@@ -349,106 +360,106 @@ async def test_a_capture_is_called_off_while_its_measure_loads(monkeypatch: pyte
 
 async def test_a_measure_that_does_not_load_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.fingerprint.scanner.load_measure", never)
-    async with played() as (_, desk):
+    async with open_scripted_scanner() as (_, desk):
         assert await desk.next(LinkError) is PULLED
 
 
 async def test_a_command_that_comes_too_late_is_refused() -> None:
-    async with played() as (_, desk):
-        with pytest.raises(Refused) as refused:
+    async with open_scripted_scanner() as (_, desk):
+        with pytest.raises(CommandRefusal) as refused:
             await desk.ask(within_s=-1)
-        assert refused.value.reason is Reason.EXPIRED
+        assert refused.value.reason is RefusalReason.EXPIRED
 
 
 async def test_cancelling_nothing_is_done() -> None:
-    async with played() as (_, desk):
+    async with open_scripted_scanner() as (_, desk):
         await desk.cancel()
 
 
 async def test_a_scanner_that_is_closed_leaves_nobody_waiting() -> None:
-    async with played() as (_, desk):
+    async with open_scripted_scanner() as (_, desk):
         asked = desk.ask()
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
     assert asked.cancelled()
 
 
 async def test_a_driver_that_errs_ends_the_capture_too() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(ZeroDivisionError())
         asked = desk.ask()
         assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await asked
 
 
 async def test_an_image_that_breaks_the_program_is_not_said_and_the_capture_ends_all_the_same() -> None:
-    async with played(encodings=["wsq"]) as (scanner, desk):
+    async with open_scripted_scanner(encodings=["wsq"]) as (scanner, desk):
         scanner.place(GOOD)
         scanner._encoded = lambda *_: 1 / 0
         asked = desk.ask()
         assert (await desk.ended()).outcome is CaptureOutcome.DEVICE_LOST
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await asked
         assert "finger.captured" not in words(desk.everything)
 
 
 async def test_a_second_capture_waits_for_the_first_to_come_to_rest() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD, GOOD)
         first = desk.ask()
-        await desk.told(Feedback.ASSESSING)
+        await desk.told(FeedbackCode.ASSESSING)
         scanner.stuck.clear()
         await first
         second = desk.ask()
         third = desk.ask()
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await third
-        assert refused.value.reason is Reason.BUSY
+        assert refused.value.reason is RefusalReason.BUSY
         scanner.stuck.set()
         assert (await second).outcome is CaptureOutcome.CAPTURED
 
 
 async def test_a_capture_that_cannot_begin_in_time_is_refused() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         first = desk.ask()
-        await desk.told(Feedback.ASSESSING)
+        await desk.told(FeedbackCode.ASSESSING)
         scanner.stuck.clear()
         await first
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await desk.ask(within_s=0.05)
-        assert refused.value.reason is Reason.BUSY
+        assert refused.value.reason is RefusalReason.BUSY
         late = desk.ask()
         await asyncio.sleep(0)
         await desk.cancel()
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(CommandRefusal) as refused:
             await late
-        assert refused.value.reason is Reason.CANCELLED
+        assert refused.value.reason is RefusalReason.CANCELLED
         scanner.stuck.set()
     assert words(desk.everything).count("finger.ended") == 1
 
 
 async def test_fingers_that_a_scanner_cannot_take_at_once_are_refused() -> None:
-    async with played() as (_, desk):
-        with pytest.raises(Refused) as refused:
+    async with open_scripted_scanner() as (_, desk):
+        with pytest.raises(CommandRefusal) as refused:
             await desk.ask(position="right_four")
-        assert refused.value.reason is Reason.NOT_SUPPORTED
+        assert refused.value.reason is RefusalReason.NOT_SUPPORTED
         assert desk.everything == []
 
 
 async def test_the_lamp_shows_what_is_said() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         await desk.ask()
-        assert scanner.shown == [Feedback.PLACE, Feedback.KEEP_STILL, Feedback.ASSESSING]
+        assert scanner.shown == [FeedbackCode.PLACE, FeedbackCode.KEEP_STILL, FeedbackCode.ASSESSING]
 
 
 async def test_the_measure_is_named_and_only_its_own_minimum_is_asked_for() -> None:
-    async with played() as (scanner, desk):
+    async with open_scripted_scanner() as (scanner, desk):
         scanner.place(GOOD)
         quality = (await desk.ask(purpose="enrolment")).quality
         assert quality is not None
-        assert (quality.measure, quality.minimum) == (Measure.RIDGE_CLARITY, None)
+        assert (quality.measure, quality.required_minimum) == (QualityMeasureName.RIDGE_CLARITY, None)
         assert quality.outcome is Outcome.UNDETERMINED
 
 
@@ -466,11 +477,11 @@ async def test_the_measure_is_named_and_only_its_own_minimum_is_asked_for() -> N
 )
 def test_a_request_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Capture(**wrong)
+        CaptureFinger(**wrong)
 
 
 def test_fingers_that_are_missing_are_not_waited_for() -> None:
-    assert Capture(position="right_four", missing=["right_ring", "right_little"]).count == 2
+    assert CaptureFinger(position="right_four", missing_fingers=["right_ring", "right_little"]).count == 2
 
 
 def test_an_encoding_that_is_not_known_is_refused_with_those_that_are() -> None:
@@ -480,23 +491,25 @@ def test_an_encoding_that_is_not_known_is_refused_with_those_that_are() -> None:
 
 def test_positions_have_the_numbers_of_the_standards() -> None:
     assert [position.code for position in FingerPosition] == [*range(11), 13, 14, 15]
-    assert FingerPosition.of_code(7) is FingerPosition.LEFT_INDEX
-    assert FingerPosition.of_code(99) is FingerPosition.UNKNOWN
+    assert FingerPosition.from_code(7) is FingerPosition.LEFT_INDEX
+    assert FingerPosition.from_code(99) is FingerPosition.UNKNOWN
 
 
 def test_nothing_of_an_ended_capture_is_hidden_from_a_log() -> None:
-    assert CaptureEnded.shown >= set(CaptureEnded.model_fields) - {"transaction", "wire"}
+    assert CaptureEnded.unredacted_fields >= set(CaptureEnded.model_fields) - {"transaction", "wire"}
 
 
 async def test_a_check_takes_a_print_and_tells_of_the_glass() -> None:
-    async with played() as (scanner, desk):
-        assert outcomes(await tried(scanner, CheckLevel.INTERNAL)) == {"glass.clean": "undetermined"}
-        trying = asyncio.ensure_future(tried(scanner, CheckLevel.INTERACTIVE))
-        await desk.told(Feedback.PLACE)
+    async with open_scripted_scanner() as (scanner, desk):
+        assert outcomes(await run_self_test(scanner, SelfTestLevel.INTERNAL)) == {
+            "glass.clean": "undetermined"
+        }
+        trying = asyncio.ensure_future(run_self_test(scanner, SelfTestLevel.INTERACTIVE))
+        await desk.told(FeedbackCode.PLACE)
         scanner.place(GOOD)
         seen = await trying
         assert seen["finger.taken"].outcome == "successful"
         assert seen["finger.taken"].measured is not None
-        while await desk.condition() is not Condition.ONLINE:
+        while await desk.condition() is not StateCode.ONLINE:
             pass
-        assert outcomes(await tried(scanner, CheckLevel.INTERNAL)) == {"glass.clean": "successful"}
+        assert outcomes(await run_self_test(scanner, SelfTestLevel.INTERNAL)) == {"glass.clean": "successful"}

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydantic import ValidationError
-from scanner_fixture import played
+from scanner_fixture import open_scripted_scanner
 from support.devices.fingerprints import BLANK, print_of
 
 from drivers.fingerprint import quality
-from drivers.fingerprint.assessment import TANGLED, Asked, measured, minimum_of
-from drivers.fingerprint.image_analysis import examine
-from drivers.fingerprint.observations import FingerPosition, Measure, Purpose
+from drivers.fingerprint.assessment import TANGLED, CaptureRequirements, measure_quality, required_minimum
+from drivers.fingerprint.image_analysis import analyse_image
+from drivers.fingerprint.observations import CapturePurpose, FingerPosition, QualityMeasureName
 from drivers.fingerprint.quality import NFIQ2_PPI, RidgeClarity, load_measure
 from drivers.fingerprint.raster import Raster
 from drivers.fingerprint.scanner import ScannerSettings
 from drivers.observation import Outcome
-from simulators.fingerprint.fingers import Condition, Finger, Sensor, seen
+from simulators.fingerprint.fingers import Finger, Sensor, SkinCondition, render_touch
 
 EXAMPLES = os.environ.get("BORDERPOST_NFIQ2_EXAMPLES")
 """A folder with the five images of NIST's NFIQ2 repository (examples/images), which are not ours to ship."""
@@ -94,7 +94,7 @@ def test_ridge_clarity_falls_with_everything_that_spoils_a_print() -> None:
 
 @pytest.mark.parametrize("fingers", [1, 2, 4])
 def test_prints_are_counted(fingers: int) -> None:
-    assert examine(print_of(400 * fingers, 500, fingers=fingers)).prints == fingers
+    assert analyse_image(print_of(400 * fingers, 500, fingers=fingers)).prints == fingers
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_what_parts_a_print_does_not_make_two_fingers_of_it(spoil: tuple[slice, 
     parted = print_of()
     rows, columns, grey = spoil
     parted.pixels[rows, columns] = np.where(parted.pixels[rows, columns] == 250, 250, grey)
-    view = examine(parted)
+    view = analyse_image(parted)
 
     assert (view.prints, view.dirt) == (1, 0)
 
@@ -119,18 +119,18 @@ def test_two_fingers_are_two_however_they_lean() -> None:
     upright = print_of(440, 400, fingers=2, size=(0.4, 0.44))
     leaning = Image.fromarray(upright.pixels).rotate(15, fillcolor=250)
 
-    assert examine(upright).prints == 2
-    assert examine(Raster(np.asarray(leaning), 500)).prints == 2
+    assert analyse_image(upright).prints == 2
+    assert analyse_image(Raster(np.asarray(leaning), 500)).prints == 2
 
 
 def test_noise_hides_no_print_and_is_none() -> None:
-    assert examine(print_of(noise=60)).prints == 1
-    assert examine(print_of(noise=60, dark=250, light=250)).prints == 0
+    assert analyse_image(print_of(noise=60)).prints == 1
+    assert analyse_image(print_of(noise=60, dark=250, light=250)).prints == 0
 
 
 @pytest.mark.parametrize("name", PRINT_SCORES)
 def test_a_real_print_is_one_print_without_dirt(name: str) -> None:
-    view = examine(picture(PRINTS / f"{name}.png", resolution_ppi=250))  # by the width of their ridges
+    view = analyse_image(picture(PRINTS / f"{name}.png", resolution_ppi=250))  # by the width of their ridges
 
     assert (view.prints, view.dirt < 0.05) == (1, True)
     assert view.area > 0.8
@@ -139,40 +139,42 @@ def test_a_real_print_is_one_print_without_dirt(name: str) -> None:
 @pytest.mark.parametrize(
     ("purpose", "position", "minimum"),
     [
-        (Purpose.ENROLMENT, FingerPosition.LEFT_THUMB, 30),
-        (Purpose.ENROLMENT, FingerPosition.RIGHT_INDEX, 30),
-        (Purpose.ENROLMENT, FingerPosition.RIGHT_MIDDLE, 20),
-        (Purpose.ENROLMENT, FingerPosition.LEFT_RING, 10),
-        (Purpose.ENROLMENT, FingerPosition.LEFT_LITTLE, 10),
-        (Purpose.ENROLMENT, FingerPosition.UNKNOWN, 30),
-        (Purpose.ENROLMENT, FingerPosition.RIGHT_FOUR, 10),
-        (Purpose.VERIFICATION, FingerPosition.RIGHT_INDEX, None),
+        (CapturePurpose.ENROLMENT, FingerPosition.LEFT_THUMB, 30),
+        (CapturePurpose.ENROLMENT, FingerPosition.RIGHT_INDEX, 30),
+        (CapturePurpose.ENROLMENT, FingerPosition.RIGHT_MIDDLE, 20),
+        (CapturePurpose.ENROLMENT, FingerPosition.LEFT_RING, 10),
+        (CapturePurpose.ENROLMENT, FingerPosition.LEFT_LITTLE, 10),
+        (CapturePurpose.ENROLMENT, FingerPosition.UNKNOWN, 30),
+        (CapturePurpose.ENROLMENT, FingerPosition.RIGHT_FOUR, 10),
+        (CapturePurpose.VERIFICATION, FingerPosition.RIGHT_INDEX, None),
     ],
 )
 def test_enrolment_asks_what_bsi_asks(
-    purpose: Purpose, position: FingerPosition, minimum: float | None
+    purpose: CapturePurpose, position: FingerPosition, minimum: float | None
 ) -> None:
-    asked = Asked(position, purpose, count=1)
+    asked = CaptureRequirements(position, purpose, count=1)
 
-    assert minimum_of(asked, load_measure("nfiq2")) == minimum
-    assert minimum_of(asked, RidgeClarity()) is None
+    assert required_minimum(asked, load_measure("nfiq2")) == minimum
+    assert required_minimum(asked, RidgeClarity()) is None
 
 
 def test_a_value_is_judged_by_the_configured_minimum() -> None:
-    asked = Asked(FingerPosition.RIGHT_INDEX, Purpose.VERIFICATION, 1, minimum=34)
+    asked = CaptureRequirements(FingerPosition.RIGHT_INDEX, CapturePurpose.VERIFICATION, 1, minimum=34)
     nfiq2 = load_measure("nfiq2")
-    arch, loop = (measured(picture(PRINTS / f"{name}.png"), asked, nfiq2) for name in ("arch", "loop-right"))
+    arch, loop = (
+        measure_quality(picture(PRINTS / f"{name}.png"), asked, nfiq2) for name in ("arch", "loop-right")
+    )
 
-    assert (arch.measure, arch.value, arch.outcome) == (Measure.NFIQ2, 33, Outcome.FAILED)
-    assert (loop.measure, loop.value, loop.outcome) == (Measure.NFIQ2, 35, Outcome.SUCCESSFUL)
+    assert (arch.measure, arch.value, arch.outcome) == (QualityMeasureName.NFIQ2, 33, Outcome.FAILED)
+    assert (loop.measure, loop.value, loop.outcome) == (QualityMeasureName.NFIQ2, 35, Outcome.SUCCESSFUL)
 
 
 async def test_a_capture_names_its_measure() -> None:
-    async with played(quality="nfiq2") as (scanner, desk):
+    async with open_scripted_scanner(quality="nfiq2") as (scanner, desk):
         scanner.place(picture(PRINTS / "arch.png"))
         found = (await desk.ask(purpose="enrolment", position="right_index")).quality
         assert found is not None
-        assert (found.measure, found.value, found.minimum) == (Measure.NFIQ2, 33, 30)
+        assert (found.measure, found.value, found.required_minimum) == (QualityMeasureName.NFIQ2, 33, 30)
 
 
 def test_where_nfiq2_is_not_installed_it_is_refused_and_auto_does_without(
@@ -181,7 +183,7 @@ def test_where_nfiq2_is_not_installed_it_is_refused_and_auto_does_without(
     monkeypatch.setattr(quality, "find_spec", lambda _name: None)
     load_measure.cache_clear()
     try:
-        assert load_measure("auto").measure is Measure.RIDGE_CLARITY
+        assert load_measure("auto").measure is QualityMeasureName.RIDGE_CLARITY
         with pytest.raises(ValidationError, match=r"borderpost-gateway\[nfiq2\]"):
             ScannerSettings(quality="nfiq2")
     finally:
@@ -195,17 +197,17 @@ def test_the_extra_installs_what_the_error_names() -> None:
 
 
 @pytest.mark.parametrize("sensor", [Sensor(384, 290, 500), Sensor(256, 180, 385), Sensor(192, 192, 508)])
-@pytest.mark.parametrize("skin", [skin for skin in Condition if skin is not Condition.DIRTY])
-def test_grease_is_told_from_skin_of_any_sort_and_from_noise(skin: Condition, sensor: Sensor) -> None:
+@pytest.mark.parametrize("skin", [skin for skin in SkinCondition if skin is not SkinCondition.DIRTY])
+def test_grease_is_told_from_skin_of_any_sort_and_from_noise(skin: SkinCondition, sensor: Sensor) -> None:
     tangles = {
-        dirty: examine(
-            Raster(np.array(seen(Finger(5).touch(condition=skin), sensor, dirty=dirty)), sensor.ppi)
+        dirty: analyse_image(
+            Raster(np.array(render_touch(Finger(5).touch(condition=skin), sensor, dirty=dirty)), sensor.ppi)
         ).tangle
         for dirty in (False, True)
     }
     assert tangles[False] <= TANGLED
-    assert tangles[True] > TANGLED or skin is Condition.NOISY, "noise hides what else there is"
+    assert tangles[True] > TANGLED or skin is SkinCondition.NOISY, "noise hides what else there is"
 
 
 def test_prints_of_ink_are_no_grease() -> None:
-    assert max(examine(picture(PRINTS / f"{name}.png")).tangle for name in PRINT_SCORES) < 0.03
+    assert max(analyse_image(picture(PRINTS / f"{name}.png")).tangle for name in PRINT_SCORES) < 0.03

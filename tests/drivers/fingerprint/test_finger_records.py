@@ -17,8 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.devices.fingerprints import print_of
 
-from drivers.fingerprint.encoding import Print, acquisition_level, attachments
-from drivers.fingerprint.observations import Encoding, FingerPosition, Impression, Measure, Quality
+from drivers.fingerprint.encoding import FingerImage, acquisition_level, encode_attachments
+from drivers.fingerprint.observations import (
+    FingerPosition,
+    ImageEncoding,
+    ImageQuality,
+    Impression,
+    QualityMeasureName,
+)
 from drivers.fingerprint.raster import Raster
 from drivers.fingerprint.records import (
     Certificate,
@@ -36,24 +42,24 @@ from drivers.observation import Outcome
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "50000"))
 ORACLE = Path(".oracles/bin/python")
 CAPTURED = datetime(2026, 11, 24, 9, 30, 15, 250000, tzinfo=UTC)
-NFIQ2 = Quality(measure=Measure.NFIQ2, value=54, outcome=Outcome.UNDETERMINED)
-CLARITY = Quality(measure=Measure.RIDGE_CLARITY, value=54, outcome=Outcome.UNDETERMINED)
+NFIQ2 = ImageQuality(measure=QualityMeasureName.NFIQ2, value=54, outcome=Outcome.UNDETERMINED)
+CLARITY = ImageQuality(measure=QualityMeasureName.RIDGE_CLARITY, value=54, outcome=Outcome.UNDETERMINED)
 RASTER = print_of(200, 240)
 
 byte, word = st.integers(0, 255), st.integers(0, 0xFFFF)
 pair = st.tuples(word, word)
 
 
-def found(quality: Quality = NFIQ2, raster: Raster = RASTER) -> Print:
-    return Print(raster, FingerPosition.LEFT_INDEX, quality, CAPTURED)
+def found(quality: ImageQuality = NFIQ2, raster: Raster = RASTER) -> FingerImage:
+    return FingerImage(raster, FingerPosition.LEFT_INDEX, quality, CAPTURED)
 
 
-def record(encoding: Encoding, inside: str = "none", quality: Quality = NFIQ2) -> bytes:
-    return attachments(found(quality), [encoding], inside)[0].content  # type: ignore[arg-type]
+def record(encoding: ImageEncoding, inside: str = "none", quality: ImageQuality = NFIQ2) -> bytes:
+    return encode_attachments(found(quality), [encoding], inside)[0].content  # type: ignore[arg-type]
 
 
 def test_the_record_of_2005_is_laid_out_as_the_standard_says() -> None:
-    data = record(Encoding.FIR_2005)
+    data = record(ImageEncoding.FIR_2005)
 
     assert data[:8] == b"FIR\x00010\x00"
     assert int.from_bytes(data[8:14], "big") == len(data) == 32 + 14 + 200 * 240
@@ -63,7 +69,7 @@ def test_the_record_of_2005_is_laid_out_as_the_standard_says() -> None:
 
 
 def test_the_record_of_2011_is_laid_out_as_the_standard_says() -> None:
-    data = record(Encoding.FIR_2011)
+    data = record(ImageEncoding.FIR_2011)
 
     assert data[:8] == b"FIR\x00020\x00"
     assert struct.unpack(">IHBB", data[8:16]) == (len(data), 1, 0, 1)
@@ -78,13 +84,15 @@ def test_the_record_of_2011_is_laid_out_as_the_standard_says() -> None:
 
 
 def test_a_quality_that_a_record_cannot_name_does_not_stand_in_it() -> None:
-    assert Record2005.decode(record(Encoding.FIR_2005, quality=CLARITY)).views[0].quality == 254
-    assert Record2011.decode(record(Encoding.FIR_2011, quality=CLARITY)).representations[0].qualities == ()
+    assert Record2005.decode(record(ImageEncoding.FIR_2005, quality=CLARITY)).views[0].quality == 254
+    assert (
+        Record2011.decode(record(ImageEncoding.FIR_2011, quality=CLARITY)).representations[0].qualities == ()
+    )
 
 
 @pytest.mark.parametrize("inside", ["wsq", "png"])
-@pytest.mark.parametrize("encoding", [Encoding.FIR_2005, Encoding.FIR_2011])
-def test_the_image_of_a_record_opens_by_itself(encoding: Encoding, inside: str) -> None:
+@pytest.mark.parametrize("encoding", [ImageEncoding.FIR_2005, ImageEncoding.FIR_2011])
+def test_the_image_of_a_record_opens_by_itself(encoding: ImageEncoding, inside: str) -> None:
     read = decode(record(encoding, inside))
     data = read.views[0].data if isinstance(read, Record2005) else read.representations[0].data
 
@@ -114,7 +122,9 @@ def test_impressions_have_the_number_of_their_edition(
     impression: Impression, in_2005: int, in_2011: int
 ) -> None:
     raster = Raster(RASTER.pixels, 500, impression=impression)
-    old, new = attachments(found(raster=raster), [Encoding.FIR_2005, Encoding.FIR_2011], "none")
+    old, new = encode_attachments(
+        found(raster=raster), [ImageEncoding.FIR_2005, ImageEncoding.FIR_2011], "none"
+    )
 
     assert Record2005.decode(old.content).views[0].impression == in_2005
     assert Record2011.decode(new.content).representations[0].impression == in_2011
@@ -204,10 +214,10 @@ def test_images_without_compression_have_the_size_of_their_pixels(depth_bits: in
 def test_a_time_is_kept_in_utc() -> None:
     nairobi = datetime(2026, 11, 24, 12, 0, tzinfo=timezone(timedelta(hours=3)))
     written = Record2011(
-        (Representation(1, 9, 9, Compression.PNG, b"", (1, 1), (1, 1), captured=nairobi),)
+        (Representation(1, 9, 9, Compression.PNG, b"", (1, 1), (1, 1), captured_at=nairobi),)
     ).encode()
 
-    assert Record2011.decode(written).representations[0].captured == nairobi
+    assert Record2011.decode(written).representations[0].captured_at == nairobi
 
 
 @pytest.mark.parametrize(
@@ -263,7 +273,7 @@ SAMPLES = [
                 b"\1\2\3\4\5\6",
                 (500, 500),
                 (500, 500),
-                captured=CAPTURED,
+                captured_at=CAPTURED,
                 qualities=(QualityBlock(54, 0x0101, 0x39),),
                 certificates=(Certificate(1, 2),),
             ),
@@ -320,14 +330,16 @@ def test_the_package_iso19794_reads_our_record_of_2011(inside: str, tmp_path: Pa
     if not ORACLE.exists():
         pytest.skip("make .oracles/.ready installs the programs of others")
     file = tmp_path / "record.fir"
-    file.write_bytes(record(Encoding.FIR_2011, inside))
+    file.write_bytes(record(ImageEncoding.FIR_2011, inside))
 
     told = subprocess.run(
         [ORACLE, "tests/oracles/read_record.py", file], capture_output=True, check=True, timeout=60
     )
     pixels = RASTER.pixels.tobytes()
     if inside == "wsq":
-        with Image.open(io.BytesIO(attachments(found(), [Encoding.WSQ], "wsq")[0].content)) as image:
+        with Image.open(
+            io.BytesIO(encode_attachments(found(), [ImageEncoding.WSQ], "wsq")[0].content)
+        ) as image:
             pixels = image.tobytes()
     assert json.loads(told.stdout) == {
         "positions": 1,

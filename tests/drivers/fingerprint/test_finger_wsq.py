@@ -10,7 +10,7 @@ from PIL import Image
 from support.devices.fingerprints import print_of
 from support.devices.wsq_decoder import decoded
 
-from drivers.fingerprint.encoding import as_wsq
+from drivers.fingerprint.encoding import to_wsq
 from drivers.fingerprint.raster import Raster
 
 PRINTS = Path("/usr/share/installed-tests/libfprint-2/prints")
@@ -27,7 +27,7 @@ def rasters() -> list[Raster]:
 
 @pytest.mark.parametrize("raster", rasters(), ids=lambda raster: f"{raster.width_px}x{raster.height_px}")
 def test_another_decoder_reads_the_same_picture(raster: Raster) -> None:
-    data = as_wsq(raster)
+    data = to_wsq(raster)
 
     ours, _ = decoded(data)
     with Image.open(io.BytesIO(data)) as image:
@@ -42,7 +42,7 @@ def test_another_decoder_reads_the_same_picture(raster: Raster) -> None:
 
 @pytest.mark.parametrize("resolution_ppi", [500, 508, 1000])
 def test_the_comment_tells_the_resolution_there_is(resolution_ppi: int) -> None:
-    _, comment = decoded(as_wsq(print_of(96, 96, resolution_ppi=resolution_ppi)))
+    _, comment = decoded(to_wsq(print_of(96, 96, resolution_ppi=resolution_ppi)))
 
     assert comment.startswith(b"NIST_COM")
     assert f"\nPPI {resolution_ppi}\n".encode() in comment

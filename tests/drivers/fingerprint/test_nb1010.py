@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scanner_fixture import Desk, listened
+from scanner_fixture import ScannerFixture, listened
 from support.devices.fingerprints import print_of
 from support.devices.usb_fixture import UsbipServer
 from usbip import In, Interface, Out, USBDevice
 
-from drivers.command import Failed, Reason
+from drivers.command import CommandFailure, RefusalReason
 from drivers.driver import BadFrame, Identity
 from drivers.fingerprint.nb1010 import Nb1010, Nb1010Settings
-from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
-from drivers.fingerprint.raster import Raster, Spoilt
-from drivers.links.factory import Links
+from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, FingerCaptured, UnreadableReason
+from drivers.fingerprint.raster import CaptureFailure, Raster
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 
 PACKETS = 90
@@ -64,7 +64,7 @@ class Nb1010Bench(Interface):
 @dataclass
 class Rig:
     driver: Nb1010
-    links: Links
+    links: LinkFactory
     bench: Nb1010Bench
     server: UsbipServer
     identity: Identity
@@ -81,7 +81,7 @@ async def rig(unplugs_at: int | None = None, pid: int = 0x1010, *, mute: bool = 
     bench.picture = np.random.default_rng(1).integers(0, 256, (180, 256), np.uint8)
     with UsbipServer(device) as server:
         bench.pull = server.unplug
-        links = Links()
+        links = LinkFactory()
         driver = Nb1010(Nb1010Settings(port=server.address, quality="ridge_clarity"), links)
         try:
             yield Rig(driver, links, bench, server, await driver.open())
@@ -90,16 +90,16 @@ async def rig(unplugs_at: int | None = None, pid: int = 0x1010, *, mute: bool = 
             await links.close()
 
 
-def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[Desk]:
-    return listened(Desk(rig.driver, rig.bench, rig.identity))
+def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
+    return listened(ScannerFixture(rig.driver, rig.bench, rig.identity))
 
 
 async def test_a_picture_comes_as_it_is() -> None:
     async with rig() as nb:
         assert nb.identity == Identity(model="NB-1010-U", manufacturer="NEXT Biometrics")
         nb.bench.covered = 0xF7
-        await nb.driver.finger_on()
-        raster = await nb.driver.take()
+        await nb.driver.wait_for_finger()
+        raster = await nb.driver.capture_image()
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, nb.bench.picture)
         assert raster.resolution_ppi == 385
@@ -121,7 +121,7 @@ async def test_one_that_does_not_answer_is_reported() -> None:
 
 async def test_a_finger_is_noticed_when_it_comes_and_when_it_goes() -> None:
     async with rig() as nb:
-        waiting = asyncio.ensure_future(nb.driver.finger_on())
+        waiting = asyncio.ensure_future(nb.driver.wait_for_finger())
         async with asyncio.timeout(10):
             nb.bench.covered = 0x30
             while len(nb.bench.heard) < 4:
@@ -130,7 +130,7 @@ async def test_a_finger_is_noticed_when_it_comes_and_when_it_goes() -> None:
             nb.bench.covered = 0x31
             await waiting
             nb.bench.covered = 0x30
-            await nb.driver.finger_off()
+            await nb.driver.wait_for_lift()
 
 
 def cut(packets: list[bytes]) -> list[bytes]:
@@ -151,25 +151,27 @@ async def test_an_image_with_a_part_missing_is_taken_again(spoilt: Any) -> None:
             return spoilt(packets)
 
         nb.bench.spoil = once
-        raster = await nb.driver.take()
+        raster = await nb.driver.capture_image()
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, nb.bench.picture), "nothing of the first is in it"
-        assert isinstance(nb.driver._said.get_nowait(), BadFrame)
+        assert isinstance(nb.driver._output_queue.get_nowait(), BadFrame)
 
 
 async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
     async with rig() as nb:
         nb.bench.covered = 0xF7
         nb.bench.spoil = ends
-        assert await nb.driver.take() == Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+        assert await nb.driver.capture_image() == CaptureFailure(
+            CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE
+        )
         nb.bench.spoil = lambda packets: packets
-        assert isinstance(await nb.driver.take(), Raster)
+        assert isinstance(await nb.driver.capture_image(), Raster)
 
 
 async def test_a_finger_that_goes_before_the_image_is_there_is_told() -> None:
     async with rig() as nb:
         nb.bench.spoil = ends
-        assert await nb.driver.take() == Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+        assert await nb.driver.capture_image() == CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
 
 
 async def test_a_capture_by_command_called_off_in_its_middle_spoils_nothing_of_the_next() -> None:
@@ -188,9 +190,9 @@ async def test_a_capture_by_command_called_off_in_its_middle_spoils_nothing_of_t
         asked = desk.ask()
         await middle.wait()
         await desk.cancel()
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await asked
-        assert failed.value.reason is Reason.CANCELLED
+        assert failed.value.reason is RefusalReason.CANCELLED
         assert (await desk.ask(within_s=10)).outcome is CaptureOutcome.CAPTURED
         captured = await desk.next(FingerCaptured)
         assert (captured.width_px, captured.height_px, captured.resolution_ppi) == (256, 180, 385)
@@ -200,8 +202,8 @@ async def test_a_refused_question_is_asked_again() -> None:
     async with rig() as nb:
         nb.bench.covered = 0xF7
         nb.bench.answers.stall()
-        await nb.driver.finger_on()
-        assert isinstance(await nb.driver.take(), Raster)
+        await nb.driver.wait_for_finger()
+        assert isinstance(await nb.driver.capture_image(), Raster)
 
 
 async def test_opening_and_closing_many_times_leaves_nothing() -> None:
@@ -209,7 +211,7 @@ async def test_opening_and_closing_many_times_leaves_nothing() -> None:
     async with rig() as nb:
         await nb.links.close()
         for _ in range(300):
-            links = Links()
+            links = LinkFactory()
             await Nb1010(nb.driver.settings, links).open()
             await links.close()
 
@@ -218,8 +220,8 @@ async def test_unplugged_at_any_command_it_ends_with_a_cause() -> None:
     async def live_until(command: int) -> None:
         async with rig(unplugs_at=command) as nb:
             nb.bench.covered = 0xF7
-            await nb.driver.finger_on()
-            await nb.driver.take()
+            await nb.driver.wait_for_finger()
+            await nb.driver.capture_image()
 
     for number in range(1, 5):
         with pytest.raises(LinkError) as gone:
@@ -232,7 +234,7 @@ async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
     async with rig() as nb, desk_of(nb) as desk:
         if busy:
             desk.ask()
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
         before = time.monotonic()
         nb.server.unplug()
         assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED
@@ -242,7 +244,7 @@ async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
 async def test_waiting_for_a_finger_costs_next_to_nothing() -> None:
     async with rig() as nb, desk_of(nb) as desk:
         desk.ask()
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         before_s = time.process_time()
         await asyncio.sleep(1)
         # The budget is 2 % of a core; this machine does other things, and the scanner runs in this process.

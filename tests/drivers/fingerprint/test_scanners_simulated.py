@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from scanner_fixture import Desk, watched, words
-from support.devices.fingerprint_scanners import FINGER, USB_MODELS, before, two_fingers
+from scanner_fixture import ScannerFixture, open_scanner, words
+from support.devices.fingerprint_scanners import FINGER, USB_MODELS, simulated_scanner, two_fingers
 
-from drivers.command import Failed
-from drivers.driver import Condition, Status
-from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured
+from drivers.command import CommandFailure
+from drivers.driver import StateCode, Status
+from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, FingerCaptured
 from drivers.links.link import Cause, LinkError
-from simulators.faults import Slow
+from simulators.faults import Delayed
 from simulators.fingerprint.zfm.module import ZfmModule
 
 WITHIN_S = 0.3
@@ -28,11 +28,11 @@ MODELS = ("4500", "nb1010", "r503")
 
 
 @contextlib.asynccontextmanager
-async def desk_at(model: str, folder: Path, **settings: Any) -> AsyncIterator[Desk]:
+async def desk_at(model: str, folder: Path, **settings: Any) -> AsyncIterator[ScannerFixture]:
     """An opened driver that is watched, before a simulated scanner."""
     async with (
-        before(model, folder, **settings) as rig,
-        watched(rig.driver, rig.links, rig) as desk,
+        simulated_scanner(model, folder, **settings) as rig,
+        open_scanner(rig.driver, rig.links, rig) as desk,
     ):
         yield desk
 
@@ -52,7 +52,7 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def seen_by_host(desk: Desk, model: str) -> Any:
+def seen_by_host(desk: ScannerFixture, model: str) -> Any:
     """What lies on the glass, without what the protocol loses on the way."""
     image = np.array(desk.device.platen.look())
     if model == "r503":
@@ -70,7 +70,7 @@ def seen_by_host(desk: Desk, model: str) -> Any:
 async def test_a_print_comes_out_as_it_lies_on_the_glass(model: str, tmp_path: Path) -> None:
     async with desk_at(model, tmp_path) as desk:
         asked = desk.ask(position="left_thumb")
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         desk.device.platen.put(FINGER.touch())
         assert (await asked).outcome is CaptureOutcome.CAPTURED
         captured = await desk.next(FingerCaptured)
@@ -82,23 +82,23 @@ async def test_a_print_comes_out_as_it_lies_on_the_glass(model: str, tmp_path: P
         shown >>= 4
     differing = int((shown != expected).sum())
     assert differing == 0
-    assert desk.driver.links.simulated
+    assert desk.driver.links.is_simulated
 
 
-async def reach(moment: str, desk: Desk) -> None:
+async def reach(moment: str, desk: ScannerFixture) -> None:
     """Bring a capture that was asked for to a moment."""
     rig = desk.device
-    await desk.told(Feedback.PLACE)
+    await desk.told(FeedbackCode.PLACE)
     if moment == "waiting":
         return
     if isinstance(rig.scanner, ZfmModule) and moment == "on its way":
-        await rig.scanner.inject(Slow(delay_s=0.2))
+        await rig.scanner.inject(Delayed(delay_s=0.2))
     rig.platen.put(FINGER.touch())
     await desk.told(
         {
-            "on its way": Feedback.KEEP_STILL,
-            "assessing": Feedback.ASSESSING,
-            "lifting": Feedback.LIFT,
+            "on its way": FeedbackCode.KEEP_STILL,
+            "assessing": FeedbackCode.ASSESSING,
+            "lifting": FeedbackCode.LIFT,
         }[moment]
     )
 
@@ -118,9 +118,9 @@ async def test_a_capture_is_called_off_at_any_moment(model: str, moment: str, tm
             await desk.cancel()
             assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
             took_s = now_s() - begun_s
-            with pytest.raises(Failed):
+            with pytest.raises(CommandFailure):
                 await asked
-            while await desk.condition() is not Condition.ONLINE:
+            while await desk.condition() is not StateCode.ONLINE:
                 pass
             desk.device.platen.lift()
             return took_s
@@ -159,9 +159,9 @@ async def test_a_finger_is_lifted_too_early(model: str, tmp_path: Path) -> None:
 
         async def trial() -> float:
             asked = desk.ask()
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
             desk.device.platen.put(FINGER.touch())
-            await desk.told(Feedback.KEEP_STILL)
+            await desk.told(FeedbackCode.KEEP_STILL)
             begun_s = now_s()
             desk.device.platen.lift()
             assert (await desk.ended()).outcome is CaptureOutcome.LIFTED_TOO_EARLY
@@ -182,9 +182,9 @@ async def test_two_fingers_are_one_too_many(model: str, tmp_path: Path) -> None:
 
         async def trial() -> float:
             asked = desk.ask()
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
             desk.device.platen.put(*touches)
-            await desk.told(Feedback.ASSESSING)
+            await desk.told(FeedbackCode.ASSESSING)
             begun_s = now_s()
             assert (await desk.ended()).outcome is CaptureOutcome.WRONG_COUNT
             took_s = now_s() - begun_s
@@ -206,22 +206,22 @@ async def test_a_dirty_sensor_is_to_be_wiped_and_fine_afterwards(model: str, tmp
         async def trial() -> float:
             platen.soil(True)
             asked = desk.ask()
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
             platen.put(FINGER.touch())
-            await desk.told(Feedback.ASSESSING)
+            await desk.told(FeedbackCode.ASSESSING)
             begun_s = now_s()
             assert (await desk.ended()).outcome is CaptureOutcome.SENSOR_DIRTY
             took_s = now_s() - begun_s
             await asked
             status = await desk.next(Status)
-            assert (status.condition, status.cause) == (Condition.DEGRADED, Cause.SENSOR_DIRTY)
+            assert (status.condition, status.cause) == (StateCode.DEGRADED, Cause.SENSOR_DIRTY)
             return took_s
 
         await in_time(trial)
         platen.soil(False)
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
-        assert await desk.condition() is Condition.BUSY
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.BUSY
+        assert await desk.condition() is StateCode.ONLINE
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -230,10 +230,10 @@ async def test_a_finger_that_never_comes(model: str, tmp_path: Path) -> None:
 
         async def trial() -> float:
             asked = desk.ask(timeout_s=1)
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
             begun_s = now_s()
             assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
-            with pytest.raises(Failed):
+            with pytest.raises(CommandFailure):
                 await asked
             return now_s() - begun_s - 1
 

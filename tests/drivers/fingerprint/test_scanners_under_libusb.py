@@ -61,14 +61,14 @@ class Program:
 async def test_it_is_opened_again_after_every_unplug_and_captures_the_same(model: str) -> None:
     chance = random.Random(f"a {model} under libusb")
     scanner = usb_scanner(model, **QUICK[model])
-    scanner.platen.put(FINGER.touch())
+    scanner.platen.place(FINGER.touch())
     async with EmulatedBus() as bus:
         bus.connect(1, scanner)
         async with Program.on(bus, model, scanner) as program:
             assert await program.told("opened") == scanner.description.product
             image = await program.told("image")
             for _ in range(UNPLUGS):
-                scanner.let(UnplugAt(transfer=chance.randint(1, 60)))
+                scanner.inject_scanner_fault(UnplugAt(transfer=chance.randint(1, 60)))
                 assert await program.told("failed") == "unplugged"
                 scanner.replug()
                 assert await program.told("image") == image

@@ -12,22 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
-from scanner_fixture import Desk, watched, words
+from scanner_fixture import ScannerFixture, open_scanner, words
 from support.devices.fingerprints import print_of
 
-from drivers.command import Call, Failed, Reason, Refused
-from drivers.driver import Condition
+from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
+from drivers.driver import StateCode
 from drivers.driver import Status as DeviceStatus
-from drivers.fingerprint.encoding import as_png
-from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
+from drivers.fingerprint.encoding import to_png
+from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, FingerCaptured, UnreadableReason
 from drivers.fingerprint.wsbd.driver import StealLock, WsBd
 from drivers.fingerprint.wsbd.driver import WsBdSettings as DriverSettings
-from drivers.fingerprint.wsbd.images import content_type, raster_of
-from drivers.fingerprint.wsbd.results import Item, ResultError, configuration, read_result
-from drivers.fingerprint.wsbd.statuses import Status, status_of, trouble
-from drivers.links.factory import Links
+from drivers.fingerprint.wsbd.images import content_type, decode_raster
+from drivers.fingerprint.wsbd.results import DictionaryItem, ResultError, configuration_body, parse_result
+from drivers.fingerprint.wsbd.statuses import WsBdStatus, parse_status, status_error
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from simulators.fingerprint.wsbd import SOMEBODY, WsBdSettings, WsBdSimulator
+from simulators.fingerprint.wsbd import OTHER_CLIENT, WsBdSettings, WsBdSimulator
 from simulators.fingerprint.wsbd_faults import wsbd_fault
 from simulators.http.server import HttpServer, Request, Response
 
@@ -50,23 +50,27 @@ async def service(**settings: Any) -> AsyncIterator[WsBdSimulator]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-def opened(simulated: WsBdSimulator, **settings: Any) -> contextlib.AbstractAsyncContextManager[Desk]:
-    links = Links()
+def opened(
+    simulated: WsBdSimulator, **settings: Any
+) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
+    links = LinkFactory()
     quick = {"url": simulated.server.url, "quality": "ridge_clarity", "check_s": 0.05, "poll_s": 0.005}
-    return watched(WsBd(DriverSettings(**quick | settings), links), links, simulated)
+    return open_scanner(WsBd(DriverSettings(**quick | settings), links), links, simulated)
 
 
 @contextlib.asynccontextmanager
-async def wsbd(service_settings: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Desk]:
+async def wsbd(
+    service_settings: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[ScannerFixture]:
     async with service(**service_settings or {}) as simulated, opened(simulated, **settings) as desk:
         yield desk
 
 
-def let(desk: Desk, fault: str, **arguments: Any) -> None:
+def let(desk: ScannerFixture, fault: str, **arguments: Any) -> None:
     desk.device.service.inject(wsbd_fault(fault, arguments))
 
 
-def paths(desk: Desk) -> list[str]:
+def paths(desk: ScannerFixture) -> list[str]:
     """What was asked, without the identifiers."""
     return [f"{request.method} /{request.path.split('/')[1]}" for request in desk.device.server.asked]
 
@@ -83,7 +87,7 @@ async def test_register_lock_initialise_configure_capture_download(edition: str)
                 "Utopia Optics",
                 "SIM-S1-0001",
             )
-            assert desk.driver.links.simulated
+            assert desk.driver.links.is_simulated
             done = await desk.ask(position="left_middle")
             assert done.outcome is CaptureOutcome.CAPTURED
             captured = await desk.next(FingerCaptured)
@@ -107,7 +111,7 @@ async def test_what_is_said_of_a_capture_that_nobody_can_watch() -> None:
     async with wsbd() as desk:
         await desk.ask()
         await desk.ended()
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
     assert words(desk.everything) == [
         "[busy]",
         "place",
@@ -150,16 +154,16 @@ async def test_an_image_that_is_still_being_prepared_is_asked_for_again() -> Non
 async def test_a_capture_called_off_is_called_off_at_the_service_too() -> None:
     async with wsbd({"finger_s": None}) as desk:
         asking = desk.ask()
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         while not desk.device.service.capturing:
             await asyncio.sleep(0.002)
         begun_s = asyncio.get_running_loop().time()
         await desk.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         assert asyncio.get_running_loop().time() - begun_s < 0.3
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await asking
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
         assert "POST /cancel" in paths(desk)
         desk.device.service.finger.set()
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
@@ -169,21 +173,21 @@ async def test_a_finger_that_never_comes_is_a_timeout() -> None:
     async with wsbd({"finger_s": None}) as desk:
         asking = desk.ask(timeout_s=1)
         assert (await desk.ended()).outcome is CaptureOutcome.TIMED_OUT
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await asking
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
         assert not desk.device.service.capturing
 
 
 @pytest.mark.parametrize(
     ("fault", "outcome", "reason"),
     [
-        ("bad-image", CaptureOutcome.UNREADABLE, Unreadable.DEVICE),
+        ("bad-image", CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE),
         ("sensor-timeout", CaptureOutcome.TIMED_OUT, None),
     ],
 )
 async def test_a_capture_that_fails_while_the_service_stands(
-    fault: str, outcome: CaptureOutcome, reason: Unreadable | None
+    fault: str, outcome: CaptureOutcome, reason: UnreadableReason | None
 ) -> None:
     async with wsbd() as desk:
         let(desk, fault)
@@ -202,7 +206,7 @@ async def test_a_capture_that_somebody_at_the_service_calls_off() -> None:
         let(desk, "canceled")
         ended = await desk.ended()
         assert (ended.outcome, ended.attempts) == (CaptureOutcome.CANCELLED, 1)
-        with pytest.raises(Failed):
+        with pytest.raises(CommandFailure):
             await asking
 
 
@@ -211,33 +215,33 @@ async def test_a_capture_that_somebody_at_the_service_calls_off() -> None:
 
 async def test_a_lock_that_another_has_is_waited_for() -> None:
     async with service() as simulated:
-        simulated.service.lock = SOMEBODY
+        simulated.service.lock = OTHER_CLIENT
         async with opened(simulated) as desk:
             held = await desk.next(DeviceStatus)
-            assert (held.condition, held.cause) == (Condition.DEGRADED, Cause.PORT_HELD)
+            assert (held.condition, held.cause) == (StateCode.DEGRADED, Cause.PORT_HELD)
             assert "steal" in held.how
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(CommandRefusal) as refused:
                 await desk.ask()
-            assert refused.value.reason is Reason.BUSY
+            assert refused.value.reason is RefusalReason.BUSY
             simulated.service.lock = None
-            while await desk.condition() is not Condition.ONLINE:
+            while await desk.condition() is not StateCode.ONLINE:
                 pass
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
 async def test_the_lock_is_stolen_by_command_with_a_reason() -> None:
     async with service() as simulated:
-        simulated.service.lock = SOMEBODY
+        simulated.service.lock = OTHER_CLIENT
         async with opened(simulated, check_s=50) as desk:
-            assert await desk.condition() is Condition.DEGRADED
-            await desk.driver.steal_lock(StealLock(reason="its program has crashed"), Call.at_hand())
-            assert await desk.condition() is Condition.ONLINE
+            assert await desk.condition() is StateCode.DEGRADED
+            await desk.driver.steal_lock(StealLock(reason="its program has crashed"), Invocation.local())
+            assert await desk.condition() is StateCode.ONLINE
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
 async def test_the_lock_is_stolen_at_once_where_it_is_configured_so() -> None:
     async with service() as simulated:
-        simulated.service.lock = SOMEBODY
+        simulated.service.lock = OTHER_CLIENT
         async with opened(simulated, steal_lock="old software keeps it") as desk:
             assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
             assert "PUT /lock" in paths(desk)
@@ -254,8 +258,8 @@ def test_no_lock_is_stolen_without_a_reason() -> None:
 async def test_a_lock_taken_away_at_rest_is_a_state_and_comes_back() -> None:
     async with wsbd() as desk:
         let(desk, "lock-held", for_s=0.2)
-        assert await desk.condition() is Condition.DEGRADED
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.DEGRADED
+        assert await desk.condition() is StateCode.ONLINE
         assert (await desk.ask()).outcome is CaptureOutcome.CAPTURED
 
 
@@ -267,7 +271,7 @@ async def test_a_lock_taken_away_in_a_capture_ends_it() -> None:
         let(desk, "lock-held")
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         await asyncio.wait({asking})
-        assert await desk.condition() is not Condition.BUSY
+        assert await desk.condition() is not StateCode.BUSY
 
 
 # What keeps a service from working.
@@ -341,9 +345,9 @@ async def test_what_is_no_xml_is_another_service() -> None:
 
 async def test_a_parameter_that_the_service_does_not_know_is_named() -> None:
     async with wsbd(parameters={"spoofDetection": True}) as desk:
-        with pytest.raises(Refused, match="spoofDetection") as refused:
+        with pytest.raises(CommandRefusal, match="spoofDetection") as refused:
             await desk.ask()
-        assert refused.value.reason is Reason.NOT_SUPPORTED
+        assert refused.value.reason is RefusalReason.NOT_SUPPORTED
         assert "finger.ended" not in words(desk.everything)
 
 
@@ -376,7 +380,7 @@ async def test_two_scanners_stay_apart() -> None:
 async def test_opening_and_closing_many_times_leaves_nothing() -> None:
     async with service() as simulated:
         for _ in range(200):
-            links = Links()
+            links = LinkFactory()
             driver = WsBd(DriverSettings(url=simulated.server.url), links)
             await driver.open()
             await driver.close()
@@ -385,7 +389,7 @@ async def test_opening_and_closing_many_times_leaves_nothing() -> None:
 
 
 async def test_a_service_may_answer_with_any_status_at_any_step() -> None:
-    words_of_wsbd = [*Status, "noSuchParamter", "splendid", ""]
+    words_of_wsbd = [*WsBdStatus, "noSuchParamter", "splendid", ""]
 
     def answer_of(step: str, word: str) -> Any:
         async def answer(request: Request) -> Response:
@@ -403,12 +407,12 @@ async def test_a_service_may_answer_with_any_status_at_any_step() -> None:
             if (step, word) == ("download", "preparingDownload"):
                 continue  # for ever: until the capture's time is over
             async with HttpServer(answer_of(step, word)) as server:
-                links = Links()
-                settings = DriverSettings(url=server.url, quality="ridge_clarity", check_s=9)
+                links = LinkFactory()
+                settings = DriverSettings(url=server.url, quality="ridge_clarity", idle_poll_s=9)
                 try:
-                    async with watched(WsBd(settings, links), links) as desk:
+                    async with open_scanner(WsBd(settings, links), links) as desk:
                         await asyncio.wait({asking := desk.ask(timeout_s=1)})
-                        assert isinstance(asking.exception(), Refused | LinkError | None), (step, word)
+                        assert isinstance(asking.exception(), CommandRefusal | LinkError | None), (step, word)
                 except LinkError as error:
                     assert error.text, (step, word)  # noqa: PT017 - any cause will do, but a cause
 
@@ -418,7 +422,7 @@ async def test_a_service_may_answer_with_any_status_at_any_step() -> None:
 
 def test_a_result_of_each_edition_is_read() -> None:
     for namespace in ("urn:oid:2.16.840.1.101.3.9.3.1", "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0"):
-        result = read_result(
+        result = parse_result(
             f"""<?xml version="1.0"?><result xmlns="{namespace}" xmlns:i="x">
             <status>badValue</status>
             <badFields><element>submodality</element></badFields>
@@ -452,18 +456,18 @@ def test_a_result_of_each_edition_is_read() -> None:
 )
 def test_what_is_no_safe_result_is_refused(body: bytes) -> None:
     with pytest.raises(ResultError):
-        read_result(body)
+        parse_result(body)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_bytes_give_anything_but_a_result_or_its_error(body: bytes) -> None:
     for each in (body, b"<result><status>" + body + b"</status></result>"):
         with contextlib.suppress(ResultError):
-            read_result(each)
+            parse_result(each)
 
 
 def test_a_configuration_is_escaped_and_typed() -> None:
-    body = configuration("nist", {"a<b": "c&d", "n": 3, "x": 0.5, "on": True}).decode()
+    body = configuration_body("nist", {"a<b": "c&d", "n": 3, "x": 0.5, "on": True}).decode()
 
     assert "<key>a&lt;b</key>" in body
     assert '<value i:type="xs:string">c&amp;d</value>' in body
@@ -473,10 +477,10 @@ def test_a_configuration_is_escaped_and_typed() -> None:
 
 
 def test_every_status_of_the_sheet_means_something_to_a_technician() -> None:
-    assert len(Status) == 16
-    assert status_of("noSuchParamter") is Status.NO_SUCH_PARAMETER
-    for word in [*Status, "splendid"]:
-        error = trouble(word, "capture")
+    assert len(WsBdStatus) == 16
+    assert parse_status("noSuchParamter") is WsBdStatus.NO_SUCH_PARAMETER
+    for word in [*WsBdStatus, "splendid"]:
+        error = status_error(word, "capture")
         assert error.action is not Action.NONE
         assert error.how.endswith(".")
 
@@ -484,20 +488,20 @@ def test_every_status_of_the_sheet_means_something_to_a_technician() -> None:
 def test_images_keep_their_pixels_and_tell_their_resolution() -> None:
     raster = print_of(200, 240)
 
-    read = raster_of(as_png(raster), "image/png", {}, 400)
+    read = decode_raster(to_png(raster), "image/png", {}, 400)
     assert read is not None
     assert read.pixels.tolist() == raster.pixels.tolist()
     assert read.resolution_ppi == 500
-    told = {"Resolution": Item("", {"width": "393.7", "unit": "ppcm"})}
-    told_so = raster_of(as_png(raster), "image/png", told, 400)
+    told = {"Resolution": DictionaryItem("", {"width": "393.7", "unit": "ppcm"})}
+    told_so = decode_raster(to_png(raster), "image/png", told, 400)
     assert told_so is not None
     assert told_so.resolution_ppi == 1000
-    unknown = raster_of(as_png(raster), "image/png", {"resolution": Item("unknown")}, 400)
+    unknown = decode_raster(to_png(raster), "image/png", {"resolution": DictionaryItem("unknown")}, 400)
     assert unknown is not None
     assert unknown.resolution_ppi == 500
     file = io.BytesIO()
     Image.new("RGB", (40, 30), (9, 9, 9)).save(file, "BMP", dpi=(72, 72))
-    colour = raster_of(file.getvalue(), "image/bmp", {}, 500)
+    colour = decode_raster(file.getvalue(), "image/bmp", {}, 500)
     assert colour is not None
     assert (colour.pixels[0, 0], colour.resolution_ppi) == (9, 500)
 
@@ -512,5 +516,5 @@ async def test_wsq_is_not_read_from_a_network() -> None:
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg", "image/bmp", "image/tiff", "image/jp2"])
 def test_bytes_that_are_no_image_are_none(media_type: str) -> None:
-    for data in (b"", b"\xff\xa0", as_png(print_of(64, 64))[:200], b"II*\0" + bytes(40)):
-        assert raster_of(data, media_type, {}, 500) is None
+    for data in (b"", b"\xff\xa0", to_png(print_of(64, 64))[:200], b"II*\0" + bytes(40)):
+        assert decode_raster(data, media_type, {}, 500) is None

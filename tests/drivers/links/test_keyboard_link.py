@@ -14,11 +14,11 @@ import pytest
 from pydantic import ValidationError
 from pytest_mock import MockerFixture
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.keyboard import INPUT_MAJOR, KeyboardSettings, find_keyboard
 from drivers.links.link import Action, Cause, LinkError
 from simulators.links.serial_line import SerialLine
-from simulators.passport.keyboard import Clock, End, by_a_person, end_strokes, events_of, strokes_of
+from simulators.passport.keyboard import Clock, EndKey, end_strokes, events_of, strokes_of, typed_by_person
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES["TD3"]
@@ -78,7 +78,7 @@ def test_a_device_that_leaves_while_it_is_looked_at_is_passed_over(tmp_path: Pat
 )
 async def test_what_is_not_there_is_said_with_a_remedy(address: str, cause: Cause, action: Action) -> None:
     with pytest.raises(LinkError) as refused:
-        await Links().keyboard(KeyboardSettings(port=address))
+        await LinkFactory().keyboard(KeyboardSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (cause, action)
     assert refused.value.how
 
@@ -90,7 +90,7 @@ def test_an_address_that_is_none_is_refused(port: str) -> None:
 
 
 async def test_a_simulated_keyboard_has_one_owner_and_the_other_is_named(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port"):
+    async with SerialLine.open_at(tmp_path / "port"):
         holding = subprocess.Popen(
             [
                 sys.executable,
@@ -108,7 +108,7 @@ async def test_a_simulated_keyboard_has_one_owner_and_the_other_is_named(tmp_pat
         with holding:
             assert holding.stdout is not None
             holding.stdout.readline()
-            links, settings = Links(), KeyboardSettings(port=str(tmp_path / "port"))
+            links, settings = LinkFactory(), KeyboardSettings(port=str(tmp_path / "port"))
             with pytest.raises(LinkError) as refused:
                 await links.keyboard(settings)
             assert refused.value.cause is Cause.PORT_HELD
@@ -120,26 +120,26 @@ async def test_a_simulated_keyboard_has_one_owner_and_the_other_is_named(tmp_pat
 
 async def test_what_is_typed_is_tapped_and_what_was_typed_before_is_not_read(tmp_path: Path) -> None:
     seen: list[tuple[str, bytes]] = []
-    async with SerialLine.at(tmp_path / "port") as wire:
+    async with SerialLine.open_at(tmp_path / "port") as wire:
         os.write(wire._master, b"old news, 24 bytes long.")
-        links = Links(lambda direction, chunk: seen.append((direction, chunk)))
+        links = LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))
         link = await links.keyboard(KeyboardSettings(port=str(tmp_path / "port")))
-        await wire.host_opened()
+        await wire.wait_for_host()
         events = events_of(strokes_of("A"), Clock(0))
         reading = asyncio.create_task(link.read())
         await wire.send(events)
         assert await reading == events
-        assert link.waiting() == b""
-        assert links.simulated
+        assert link.read_pending() == b""
+        assert links.is_simulated
         await links.close()
     assert seen == [("in", events)]
 
 
 async def test_an_unplugged_keyboard_fails_at_once(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port") as wire:
-        links = Links()
+    async with SerialLine.open_at(tmp_path / "port") as wire:
+        links = LinkFactory()
         link = await links.keyboard(KeyboardSettings(port=str(tmp_path / "port")))
-        await wire.host_opened()
+        await wire.wait_for_host()
         reading = asyncio.create_task(link.read())
         await asyncio.sleep(0)
         wire.unplug()
@@ -185,10 +185,10 @@ async def test_an_input_device_is_grabbed_and_says_who_it_is(mocker: MockerFixtu
     device = Device([2, 28, 30])
     grab = mocker.spy(device, "grab")
     settings = input_node(mocker, device)
-    links = Links()
+    links = LinkFactory()
     link = await links.keyboard(settings)
     grab.assert_called_once_with()
-    assert (link.name, link.serial_number, links.simulated) == ("Access-IS OCR315e", "SIM0001", False)
+    assert (link.name, link.serial_number, links.is_simulated) == ("Access-IS OCR315e", "SIM0001", False)
     await links.close()
     assert device.closed, "which also lets it go"
 
@@ -209,7 +209,7 @@ async def test_what_the_system_refuses_is_explained(
     device = Device([2, 28, 30], refuses=number)
     settings = input_node(mocker, device if at == "grab" else OSError(number, os.strerror(number)))
     with pytest.raises(LinkError) as refused:
-        await Links().keyboard(settings)
+        await LinkFactory().keyboard(settings)
     assert (refused.value.cause, refused.value.action) == (cause, action)
     assert refused.value.how
     assert device.closed == (at == "grab")
@@ -222,7 +222,7 @@ async def test_volume_keys_are_no_keyboard_and_not_taken(mocker: MockerFixture) 
     grab = mocker.spy(device, "grab")
     settings = input_node(mocker, device)
     with pytest.raises(LinkError) as refused:
-        await Links().keyboard(settings)
+        await LinkFactory().keyboard(settings)
     assert refused.value.cause is Cause.WRONG_DEVICE
     assert device.closed
     grab.assert_not_called()
@@ -232,7 +232,7 @@ async def test_a_missing_library_is_said_with_its_name(mocker: MockerFixture) ->
     mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
     mocker.patch.dict(sys.modules, {"evdev": None})
     with pytest.raises(LinkError) as refused:
-        await Links().keyboard(KeyboardSettings(port="/dev/input/event5"))
+        await LinkFactory().keyboard(KeyboardSettings(port="/dev/input/event5"))
     assert refused.value.action is Action.CONFIGURE
     assert "wedge" in refused.value.how
 
@@ -317,10 +317,10 @@ asyncio.run(main())
 def test_an_emulated_input_device_is_opened_grabbed_and_read(address: str, tmp_path: Path) -> None:
     pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
     clock = Clock(0)
-    typed = by_a_person("hunter2", clock, key_s=0.02)
+    typed = typed_by_person("hunter2", clock, key_s=0.02)
     clock.pause(0.2)
     for line in PASSPORT:
-        typed += events_of([*strokes_of(line), *end_strokes(End.ENTER)], clock)
+        typed += events_of([*strokes_of(line), *end_strokes(EndKey.ENTER)], clock)
     files: dict[str, str] = {"device": DEVICE, "ioctls": ioctls(), "events": evemu(typed), "listen": LISTEN}
     for name, text in files.items():
         (tmp_path / name).write_text(text)

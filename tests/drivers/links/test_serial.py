@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pytest_mock import MockerFixture
 from serial.tools.list_ports_common import ListPortInfo
 
-from drivers.links.device_node import holders
-from drivers.links.factory import Links
+from drivers.links.device_node import who_has_open
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialLink, SerialSettings, find_port
 from simulators.links.serial_line import SerialLine
@@ -84,13 +84,13 @@ async def test_what_is_not_there_is_said_with_a_remedy(
     address: str, cause: Cause, action: Action, plugged_in: list[ListPortInfo]
 ) -> None:
     with pytest.raises(LinkError) as refused:
-        await Links().serial(SerialSettings(port=address))
+        await LinkFactory().serial(SerialSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (cause, action)
     assert refused.value.how
 
 
 async def test_a_port_has_one_owner_and_the_other_is_named(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port"):
+    async with SerialLine.open_at(tmp_path / "port"):
         holding = subprocess.Popen(
             [
                 sys.executable,
@@ -107,7 +107,7 @@ async def test_a_port_has_one_owner_and_the_other_is_named(tmp_path: Path) -> No
         with holding:
             assert holding.stdout is not None
             holding.stdout.readline()
-            links = Links()
+            links = LinkFactory()
             with pytest.raises(LinkError) as refused:
                 await links.serial(SerialSettings(port=str(tmp_path / "port")))
             assert refused.value.cause is Cause.PORT_HELD
@@ -128,14 +128,14 @@ def refuses_openings(port: Path) -> bool:
 
 async def test_killed_owner_frees_pty(tmp_path: Path) -> None:
     port = tmp_path / "port"
-    async with SerialLine.at(port):
+    async with SerialLine.open_at(port):
         owner = subprocess.Popen([sys.executable, "-c", HOLD_PORT, str(port)], stdout=subprocess.PIPE)
         with owner:
             assert owner.stdout is not None
             owner.stdout.readline()
             owner.send_signal(signal.SIGKILL)
         assert not refuses_openings(port)
-        links = Links()
+        links = LinkFactory()
         await links.serial(SerialSettings(port=str(port)))
         await links.close()
 
@@ -143,8 +143,8 @@ async def test_killed_owner_frees_pty(tmp_path: Path) -> None:
 async def test_real_port_refuses_others(tmp_path: Path, mocker: MockerFixture) -> None:
     port = tmp_path / "port"
     mocker.patch("drivers.links.serial._is_pty", return_value=False)
-    async with SerialLine.at(port):
-        links = Links()
+    async with SerialLine.open_at(port):
+        links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(port), parity="N"))
         assert any(fcntl.ioctl(link._fd, TIOCGEXCL, bytes(4)))
         await links.close()
@@ -157,20 +157,20 @@ async def test_real_port_refuses_others(tmp_path: Path, mocker: MockerFixture) -
 async def test_what_the_system_refuses_is_explained(
     number: int, cause: Cause, tmp_path: Path, mocker: MockerFixture
 ) -> None:
-    async with SerialLine.at(tmp_path / "port"):
+    async with SerialLine.open_at(tmp_path / "port"):
         mocker.patch("drivers.links.serial.serial.Serial", side_effect=OSError(number, os.strerror(number)))
         with pytest.raises(LinkError) as refused:
-            await Links().serial(SerialSettings(port=str(tmp_path / "port")))
+            await LinkFactory().serial(SerialSettings(port=str(tmp_path / "port")))
     assert refused.value.cause is cause
 
 
 async def test_what_waited_in_the_kernel_before_we_opened_is_not_read(tmp_path: Path) -> None:
     """Nobody knows how old it is: the traveller it belongs to may be gone."""
-    async with SerialLine.at(tmp_path / "port") as wire:
+    async with SerialLine.open_at(tmp_path / "port") as wire:
         os.write(wire._master, b"old news\r")
-        links = Links()
+        links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(b"new\r")
         assert await link.read() == b"new\r"
         await links.close()
@@ -178,23 +178,23 @@ async def test_what_waited_in_the_kernel_before_we_opened_is_not_read(tmp_path: 
 
 async def test_both_directions_are_tapped(tmp_path: Path) -> None:
     seen: list[tuple[str, bytes]] = []
-    async with SerialLine.at(tmp_path / "port") as wire:
-        links = Links(lambda direction, chunk: seen.append((direction, chunk)))
+    async with SerialLine.open_at(tmp_path / "port") as wire:
+        links = LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
         await link.write(b"who\r")
-        await wire.heard(b"who\r")
+        await wire.wait_for_bytes(b"who\r")
         await wire.send(b"me\r")
         assert await link.read() == b"me\r"
-        assert links.simulated
+        assert links.is_simulated
         await links.close()
     assert seen == [("out", b"who\r"), ("in", b"me\r")]
 
 
 async def test_a_megabyte_goes_out_to_a_device_that_reads_slowly(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port") as wire:
+    async with SerialLine.open_at(tmp_path / "port") as wire:
         got = bytearray()
         wire.on_received = got.extend
-        links = Links()
+        links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
         await link.write(b"0123456789abcdef" * 65536)
         async with asyncio.timeout(10):
@@ -205,10 +205,10 @@ async def test_a_megabyte_goes_out_to_a_device_that_reads_slowly(tmp_path: Path)
 
 
 async def test_reads_and_writes_of_an_unplugged_device_fail_at_once(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port") as wire:
-        links = Links()
+    async with SerialLine.open_at(tmp_path / "port") as wire:
+        links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(tmp_path / "port")))
-        await wire.host_opened()
+        await wire.wait_for_host()
         wire.unplug()
         for attempt in (link.read(), link.write(b"x")):
             with pytest.raises(LinkError) as gone:
@@ -231,14 +231,14 @@ def test_a_rate_no_port_runs_at_is_refused(baud: int) -> None:
 
 async def test_a_rate_outside_pyserials_table_works(tmp_path: Path) -> None:
     settings = SerialSettings(port=str(tmp_path / "port"), baud=256000)
-    async with SerialLine.at(tmp_path / "port"), SerialLink(settings, lambda *_: None):
-        assert holders(str(tmp_path / "port")) == "", "our own process does not count"
+    async with SerialLine.open_at(tmp_path / "port"), SerialLink(settings, lambda *_: None):
+        assert who_has_open(str(tmp_path / "port")) == "", "our own process does not count"
 
 
 @pytest.mark.parametrize("replays", [True, False])
 async def test_a_line_that_plays_a_recording_says_so(replays: bool, tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port", replays=replays) as line:
-        links = Links()
+    async with SerialLine.open_at(tmp_path / "port", replays=replays) as line:
+        links = LinkFactory()
         link = await links.serial(SerialSettings(port=str(line.path)))
-        assert (link.simulated, links.replayed) == (True, replays)
+        assert (link.is_simulated, links.is_replayed) == (True, replays)
         await links.close()

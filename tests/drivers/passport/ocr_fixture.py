@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from drivers.driver import Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.passport.ocr_scanner import OcrScanner, OcrScannerSettings
 from simulators.links.serial_line import SerialLine
 from simulators.passport.reader import MrzReader
-from simulators.passport.scanners import Est100, Honeywell, Newland, RowByRow
+from simulators.passport.scanners import Est100, Honeywell, Newland, RowReader
 from simulators.passport.scanners.est100 import camera_frame
 from simulators.passport.text import LineEnd, text_frame
 
@@ -26,14 +26,14 @@ FRAMES: dict[str, Callable[[Sequence[str]], bytes]] = {
 DEVICES: dict[str, Callable[[SerialLine], MrzReader]] = {
     "honeywell": Honeywell,
     "newland": Newland,
-    "zebra": RowByRow,
-    "code": RowByRow,
+    "zebra": RowReader,
+    "code": RowReader,
     "est-100pr": Est100,
 }
 GAP_S = 0.03
 
 
-class Bench:
+class OcrScannerFixture:
     """A driver under test, with its wire and its scanner in our hands."""
 
     def __init__(self, wire: SerialLine, device: MrzReader, driver: OcrScanner, identity: Identity) -> None:
@@ -83,21 +83,21 @@ def settings_of(model: str, port: Path, **more: Any) -> OcrScannerSettings:
 @contextlib.asynccontextmanager
 async def plugged(port: Path, model: str) -> AsyncIterator[tuple[SerialLine, Any]]:
     """A line with a scanner on it."""
-    async with SerialLine.at(port, look_s=0.002) as wire:
+    async with SerialLine.open_at(port, look_s=0.002) as wire:
         yield wire, DEVICES[model](wire)
 
 
 @contextlib.asynccontextmanager
 async def listening(
     wire: SerialLine, device: MrzReader, settings: OcrScannerSettings
-) -> AsyncIterator[Bench]:
+) -> AsyncIterator[OcrScannerFixture]:
     """An opened driver that watches the scanner on that line."""
-    links = Links()
+    links = LinkFactory()
     driver = OcrScanner(settings, links)
     try:
         identity = await driver.open()
-        await wire.host_opened()
-        bench = Bench(wire, device, driver, identity)
+        await wire.wait_for_host()
+        bench = OcrScannerFixture(wire, device, driver, identity)
         task = asyncio.create_task(bench.listen())
         try:
             yield bench
@@ -110,7 +110,7 @@ async def listening(
 
 
 @contextlib.asynccontextmanager
-async def bench_of(port: Path, model: str, **more: Any) -> AsyncIterator[Bench]:
+async def ocr_fixture(port: Path, model: str, **more: Any) -> AsyncIterator[OcrScannerFixture]:
     """A scanner on a line, and an opened driver that watches it."""
     async with (
         plugged(port, model) as (wire, device),

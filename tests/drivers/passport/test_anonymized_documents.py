@@ -12,24 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.gateway.replaying import ROOT
 
-from drivers.anonymize.anonymizer import scrub
-from drivers.anonymize.pseudonyms import CannotScrub, Inventor
-from drivers.links.framing import Framing, Whole
+from drivers.anonymize.anonymizer import anonymize
+from drivers.anonymize.pseudonyms import CannotAnonymize, Pseudonymizer
+from drivers.links.framing import CompleteFrame, Framing
 from drivers.links.recording.recording import Chunk, Recording
-from drivers.passport.framings import AccessIs, Elyctis, Rte, Text
-from drivers.passport.lines import split_lines, text_of
-from drivers.passport.mrz import DigitResult, Format, Mrz
+from drivers.passport.framings import AccessIsFraming, ElyctisFraming, PlainTextFraming, RteFraming
+from drivers.passport.lines import decode_text, split_lines
+from drivers.passport.mrz import DigitResult, Mrz, MrzFormat
 from drivers.passport.mrz.generator import Holder, TravelDocument, generate
 from drivers.passport.observations import DocumentRead
-from drivers.passport.read_result import zone_of
+from drivers.passport.read_result import parse_mrz
 from drivers.passport.scanners import est100, honeywell, newland
-from drivers.passport.scanners.row_pairing import Paired
-from drivers.passport.scanners.rows import Rows
-from drivers.passport.wedge.framing import Wedge
-from drivers.passport.wedge.keyboard import Keyboard
+from drivers.passport.scanners.row_pairing import RowPairing
+from drivers.passport.scanners.rows import RowFraming
+from drivers.passport.wedge.framing import WedgeFraming
+from drivers.passport.wedge.keyboard import KeyEventDecoder
 from simulators.passport.accessis import ocr_frame
 from simulators.passport.elyctis import inquire_answer
-from simulators.passport.keyboard import Clock, Hand, events_of, press, strokes_of
+from simulators.passport.keyboard import Clock, TypingMode, events_of, press, strokes_of
 from simulators.passport.rte import rte_frame
 from simulators.passport.scanners.est100 import camera_frame, chip_frame
 from simulators.passport.text import LineEnd, text_frame
@@ -50,18 +50,20 @@ class Reader:
     """Bytes of a payload before its text."""
 
     def zones(self, pieces: Sequence[bytes]) -> Iterator[Mrz | None]:
-        framing, messages = self.framing(), est100.Messages()
+        framing, messages = self.framing(), est100.Est100Messages()
         for piece in pieces:
-            for frame in (*framing.feed(piece), *framing.silence()):
-                if not isinstance(frame, Whole):
+            for frame in (*framing.feed(piece), *framing.on_silence()):
+                if not isinstance(frame, CompleteFrame):
                     continue
                 if self.settings.get("model") == "est-100pr":
-                    yield from (said.mrz for said in messages.said(frame) if isinstance(said, DocumentRead))
+                    yield from (
+                        said.mrz for said in messages.parse_message(frame) if isinstance(said, DocumentRead)
+                    )
                 else:
-                    yield zone_of(split_lines(text_of(frame.payload[self.skipped :])))
+                    yield parse_mrz(split_lines(decode_text(frame.payload[self.skipped :])))
 
 
-def _typed(hand: Hand) -> Callable[[Sequence[str]], bytes]:
+def _typed(hand: TypingMode) -> Callable[[Sequence[str]], bytes]:
     clock = Clock(10**6)
 
     def type_them(lines: Sequence[str]) -> bytes:
@@ -72,26 +74,33 @@ def _typed(hand: Hand) -> Callable[[Sequence[str]], bytes]:
 
 
 READERS = {
-    "text": Reader("mrz-serial", {"framing": "text"}, lambda lines: text_frame(lines, LineEnd.CRLF), Text),
-    "glued": Reader("mrz-serial", {"framing": "text"}, lambda lines: text_frame(lines, LineEnd.NONE), Text),
-    "accessis": Reader("mrz-serial", {"framing": "accessis"}, ocr_frame, AccessIs),
-    "elyctis": Reader("mrz-serial", {"framing": "elyctis"}, inquire_answer, Elyctis, 1),
-    "rte": Reader("mrz-serial", {"framing": "rte", "bcc": "xor"}, rte_frame, lambda: Rte("xor")),
+    "text": Reader(
+        "mrz-serial", {"framing": "text"}, lambda lines: text_frame(lines, LineEnd.CRLF), PlainTextFraming
+    ),
+    "glued": Reader(
+        "mrz-serial", {"framing": "text"}, lambda lines: text_frame(lines, LineEnd.NONE), PlainTextFraming
+    ),
+    "accessis": Reader("mrz-serial", {"framing": "accessis"}, ocr_frame, AccessIsFraming),
+    "elyctis": Reader("mrz-serial", {"framing": "elyctis"}, inquire_answer, ElyctisFraming, 1),
+    "rte": Reader("mrz-serial", {"framing": "rte", "bcc": "xor"}, rte_frame, lambda: RteFraming("xor")),
     "honeywell": Reader(
         "ocr-scanner",
         {"model": "honeywell"},
         lambda lines: text_frame(lines, suffix=b""),
-        lambda: Rows(honeywell.ANSWERS),
+        lambda: RowFraming(honeywell.ANSWERS),
     ),
-    "newland": Reader("ocr-scanner", {"model": "newland"}, text_frame, lambda: Rows(newland.ANSWERS)),
-    "zebra": Reader("ocr-scanner", {"model": "zebra"}, text_frame, Paired),
-    "printed": Reader("ocr-scanner", {"model": "est-100pr"}, camera_frame, est100.Est100),
+    "newland": Reader("ocr-scanner", {"model": "newland"}, text_frame, lambda: RowFraming(newland.ANSWERS)),
+    "zebra": Reader("ocr-scanner", {"model": "zebra"}, text_frame, RowPairing),
+    "printed": Reader("ocr-scanner", {"model": "est-100pr"}, camera_frame, est100.Est100Framing),
     "chip": Reader(
-        "ocr-scanner", {"model": "est-100pr"}, lambda lines: chip_frame(lines, "iVBORw0KGgo="), est100.Est100
+        "ocr-scanner",
+        {"model": "est-100pr"},
+        lambda lines: chip_frame(lines, "iVBORw0KGgo="),
+        est100.Est100Framing,
     ),
     **{
-        f"typed-{hand}": Reader("mrz-wedge", {}, _typed(hand), lambda: Wedge(0.1))
-        for hand in (Hand.US, Hand.CAPS, Hand.ALT_0NNN, Hand.ALT_NNN)
+        f"typed-{hand}": Reader("mrz-wedge", {}, _typed(hand), lambda: WedgeFraming(0.1))
+        for hand in (TypingMode.US, TypingMode.CAPS, TypingMode.ALT_0NNN, TypingMode.ALT_NNN)
     },
 }
 
@@ -114,12 +123,14 @@ people = st.builds(
 
 @st.composite
 def documents(draw: st.DrawFn) -> TravelDocument:
-    layout = draw(st.sampled_from([Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B]))
-    visa = layout in (Format.MRV_A, Format.MRV_B)
-    longest = 14 if layout in (Format.TD1, Format.TD2) else 9
+    layout = draw(
+        st.sampled_from([MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B])
+    )
+    visa = layout in (MrzFormat.MRV_A, MrzFormat.MRV_B)
+    longest = 14 if layout in (MrzFormat.TD1, MrzFormat.TD2) else 9
     return TravelDocument(
         format=layout,
-        document_code="V" if visa else "P" if layout is Format.TD3 else "I",
+        document_code="V" if visa else "P" if layout is MrzFormat.TD3 else "I",
         issuer="UTO",
         document_number=draw(word(6, longest, letters | digits)),
         expiry_date=draw(days),
@@ -150,11 +161,11 @@ def recorded(reader: Reader, pieces: Sequence[bytes], cuts: Sequence[int]) -> Re
 
 
 def head_of(recording: Recording) -> list[str]:
-    return [line for line in recording.text().splitlines() if line.startswith("#")]
+    return [line for line in recording.to_text().splitlines() if line.startswith("#")]
 
 
 def entries_of(recording: Recording) -> list[str]:
-    return [line for line in recording.text().splitlines() if not line.startswith("#")]
+    return [line for line in recording.to_text().splitlines() if not line.startswith("#")]
 
 
 def everything(recording: Recording) -> list[str]:
@@ -166,7 +177,7 @@ def everything(recording: Recording) -> list[str]:
         said.replace(b"\0", b"").decode("latin-1"),
     ]
     if recording.driver == "mrz-wedge":
-        texts.append("".join(key for key in Keyboard(0.1).feed(said) if isinstance(key, str)))
+        texts.append("".join(key for key in KeyEventDecoder(0.1).feed(said) if isinstance(key, str)))
     else:
         texts.append(said.hex())  # packed decimals; key codes and times may look like some
     return [text.upper() for text in texts]
@@ -188,16 +199,16 @@ def test_nobody_is_left_and_every_digit_is_right(
     pieces = [*frames, *([] if reader.driver == "mrz-wedge" or not noise else [noise]), half]
 
     original = recorded(reader, pieces, cuts)
-    scrubbed = Recording.parse(scrub(original, Inventor).text())
+    scrubbed = Recording.from_text(anonymize(original, Pseudonymizer).to_text())
 
     texts = everything(scrubbed)
     for document in presented:
         for mark in marks_of(document):
             coded = {mark, mark.encode().hex().upper(), " ".join(f"{c:02X}" for c in mark.encode())}
             assert not [text for text in texts for code in coded if code in text]
-    assert "/dev/anna" not in scrubbed.text()
+    assert "/dev/anna" not in scrubbed.to_text()
     # Somebody may well be called LIVE or RECO: so the head is the same whoever was read.
-    assert head_of(scrubbed) == head_of(scrub(recorded(reader, [reader.frame(generate(A_PASSPORT))], [])))
+    assert head_of(scrubbed) == head_of(anonymize(recorded(reader, [reader.frame(generate(A_PASSPORT))], [])))
     assert [(c.at_s, len(c.data)) for c in scrubbed.chunks] == [
         (c.at_s, len(c.data)) for c in original.chunks
     ]
@@ -217,7 +228,7 @@ def test_digits_that_were_wrong_are_wrong_again() -> None:
     wrong = (right[0], right[1][:9] + str((int(right[1][9]) + 1) % 10) + right[1][10:])
     reader = READERS["accessis"]
 
-    scrubbed = scrub(recorded(reader, [ocr_frame(wrong)], []))
+    scrubbed = anonymize(recorded(reader, [ocr_frame(wrong)], []))
 
     (zone,) = reader.zones([chunk.data for chunk in scrubbed.chunks])
     assert zone is not None
@@ -227,7 +238,7 @@ def test_digits_that_were_wrong_are_wrong_again() -> None:
 
 
 A_PASSPORT = TravelDocument(
-    format=Format.TD3,
+    format=MrzFormat.TD3,
     document_code="P",
     issuer="UTO",
     document_number="AB1234567",
@@ -238,12 +249,12 @@ A_PASSPORT = TravelDocument(
 
 @pytest.mark.parametrize("path", sorted((ROOT / "passport").glob("*.rec")), ids=lambda path: path.stem)
 def test_all_recordings_of_readers_are_scrubbed_whole(path: Any) -> None:
-    original = Recording.parse(path.read_text())
-    scrubbed = scrub(original)
+    original = Recording.from_text(path.read_text())
+    scrubbed = anonymize(original)
 
     assert scrubbed.people == "scrubbed"
     assert [len(chunk.data) for chunk in scrubbed.chunks] == [len(chunk.data) for chunk in original.chunks]
-    assert "4552494B53534F4E" not in scrubbed.text().upper().replace(" ", ""), "ERIKSSON"
+    assert "4552494B53534F4E" not in scrubbed.to_text().upper().replace(" ", ""), "ERIKSSON"
     # What goes to a reader never tells of anybody.
     sent = [(chunk.at_s, chunk.data) for chunk in original.chunks if chunk.direction == "out"]
     assert [(chunk.at_s, chunk.data) for chunk in scrubbed.chunks if chunk.direction == "out"] == sent
@@ -254,7 +265,7 @@ def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recordin
     passport = ocr_frame(generate(A_PASSPORT))
     original = recorded(reader, [passport, passport], [])
 
-    first, second = (scrub(original).chunks for _ in range(2))
+    first, second = (anonymize(original).chunks for _ in range(2))
 
     assert first[0].data == first[1].data
     assert first[0].data != second[0].data
@@ -270,8 +281,8 @@ def test_the_same_person_is_the_same_afterwards_and_another_in_the_next_recordin
     ],
 )
 def test_what_cannot_be_certain_is_refused(driver: str, more: dict[str, Any], complaint: str) -> None:
-    with pytest.raises((CannotScrub, LookupError), match=complaint):
-        scrub(Recording(driver, more, "live", entries=[Chunk(0, "in", b"x")]))
+    with pytest.raises((CannotAnonymize, LookupError), match=complaint):
+        anonymize(Recording(driver, more, "live", entries=[Chunk(0, "in", b"x")]))
 
 
 def test_somebody_who_is_called_like_what_must_stay_is_refused() -> None:
@@ -283,8 +294,8 @@ def test_somebody_who_is_called_like_what_must_stay_is_refused() -> None:
     )
     frame = chip_frame(generate(document))
 
-    with pytest.raises(CannotScrub, match="specimen"):
-        scrub(recorded(READERS["chip"], [frame], []))
+    with pytest.raises(CannotAnonymize, match="specimen"):
+        anonymize(recorded(READERS["chip"], [frame], []))
 
 
 def vars_of(document: TravelDocument) -> dict[str, Any]:
@@ -299,7 +310,7 @@ def test_settings_name_no_port_and_no_words_of_somebody() -> None:
         identity={"model": "Xenon", "owner": "Zorbane"},
     )
 
-    scrubbed = scrub(recording)
+    scrubbed = anonymize(recording)
 
     assert scrubbed.settings == {"parity": "E", "model": "honeywell", "gap_s": 0.2}
-    assert "ZORBAN" not in json.dumps(scrubbed.text()).upper()
+    assert "ZORBAN" not in json.dumps(scrubbed.to_text()).upper()

@@ -5,11 +5,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.devices.serial_readers import FRAMES
 
-from drivers.links.framing import Damaged, Frame, Framing, Whole
-from drivers.passport.framings import LIMIT_BYTES, AccessIs, Elyctis, Rte, Text
+from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing
+from drivers.passport.framings import (
+    LIMIT_BYTES,
+    AccessIsFraming,
+    ElyctisFraming,
+    PlainTextFraming,
+    RteFraming,
+)
 from simulators.specimens import ERIKSSON_LINES
 
-MAKE = {"accessis": AccessIs, "elyctis": Elyctis, "rte": lambda: Rte("xor"), "text": Text}
+MAKE = {
+    "accessis": AccessIsFraming,
+    "elyctis": ElyctisFraming,
+    "rte": lambda: RteFraming("xor"),
+    "text": PlainTextFraming,
+}
 DOCUMENTS = list(ERIKSSON_LINES.values())
 # Bytes that mean something to one of the framings: noise then looks like frames more often than by chance.
 MARKS = [b"\x1c\x02", b"\x03\x1d", b"\x01", b"OU\x02", b"\x03", b"I\x00", b"C\x00\x01", b"\r"]
@@ -21,7 +32,7 @@ def through(framing: Framing, pieces: list[bytes]) -> list[Frame]:
     frames: list[Frame] = []
     for piece in pieces:
         frames += framing.feed(piece)
-    return [*frames, *framing.silence()]
+    return [*frames, *framing.on_silence()]
 
 
 @pytest.mark.parametrize("name", ["accessis", "elyctis", "rte"])
@@ -42,15 +53,15 @@ def test_the_pieces_in_which_bytes_arrive_do_not_matter(
     whole = b"".join(pieces)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
     cut = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    sound = [frame.payload for frame in through(MAKE[name](), cut) if isinstance(frame, Whole)]
-    assert sound == [f.payload for f in through(MAKE[name](), [whole]) if isinstance(f, Whole)]
+    sound = [frame.payload for frame in through(MAKE[name](), cut) if isinstance(frame, CompleteFrame)]
+    assert sound == [f.payload for f in through(MAKE[name](), [whole]) if isinstance(f, CompleteFrame)]
 
 
 @pytest.mark.parametrize("name", sorted(MAKE))
 @pytest.mark.parametrize("lines", DOCUMENTS)
 def test_a_frame_of_the_simulator_is_whole(name: str, lines: tuple[str, ...]) -> None:
     (frame,) = through(MAKE[name](), [FRAMES[name](lines)])
-    assert isinstance(frame, Whole)
+    assert isinstance(frame, CompleteFrame)
 
 
 @pytest.mark.parametrize(
@@ -61,4 +72,4 @@ def test_a_frame_without_end_is_given_up_in_bounded_memory(name: str, head: byte
     framing = MAKE[name]()
     given_up = list(framing.feed(head + b"A" * (LIMIT_BYTES + 100)))
     assert given_up
-    assert all(isinstance(frame, Damaged) for frame in given_up)
+    assert all(isinstance(frame, DamagedFrame) for frame in given_up)

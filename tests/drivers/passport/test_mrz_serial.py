@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.devices.serial_readers import FRAMES, REARM, Reader, reader_on
+from support.devices.serial_readers import FRAMES, REARM, SerialReaderFixture, reader_on
 
 from drivers.driver import BadFrame
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
-from drivers.passport.mrz import Format
+from drivers.passport.mrz import MrzFormat
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
 from drivers.passport.observations import BarcodeRead, DocumentRead, FrameFault, ReadFailed
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format as Printed
 from simulators.passport import accessis, elyctis, rte
 from simulators.passport.chip import IssuingState
-from simulators.passport.seals import AlteredField, Handover, SealOffice, residence_permit
+from simulators.passport.seals import AlteredField, SealIssuer, SymbolEncoding, residence_permit
 from simulators.specimens import ERIKSSON, ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES["TD3"]
 GAP_S = 0.02
@@ -34,16 +34,16 @@ def settings_of(framing: str, **more: Any) -> dict[str, Any]:
     return {"framing": framing, "gap_s": GAP_S} | special.get(framing, {}) | more
 
 
-async def reads_on(reader: Reader, frame: bytes) -> None:
+async def reads_on(reader: SerialReaderFixture, frame: bytes) -> None:
     """The next good frame is read, whatever came before."""
     await reader.wire.send(frame)
     read = await reader.next(DocumentRead)
     assert read.lines == PASSPORT
     if reader.driver.settings.framing == "elyctis":
         # The driver arms the reader again, and the reader echoes that: let it pass before the next frame.
-        await reader.wire.heard(REARM)
-        reader.wire.forget()
-        await reader.wire.drained()
+        await reader.wire.wait_for_bytes(REARM)
+        reader.wire.discard_received()
+        await reader.wire.wait_drained()
 
 
 @pytest.mark.long(5)
@@ -68,7 +68,7 @@ async def test_garbage_before_and_after_a_frame_is_passed_over(framing: str, tmp
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
         for _ in range(40):
             await reader.wire.send(noise.randbytes(noise.randrange(1, 60)))
-            await reader.wire.drained()
+            await reader.wire.wait_drained()
             await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
             await reads_on(reader, frame)
 
@@ -83,16 +83,18 @@ async def test_a_frame_that_dribbles_is_read(framing: str, tmp_path: Path) -> No
 @EVERY_FRAMING
 async def test_many_documents_at_once_come_out_one_by_one(framing: str, tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
-        documents = [document.lines for document in itertools.islice(Travellers(1), 20)]
+        documents = [document.lines for document in itertools.islice(TravellerGenerator(1), 20)]
         await reader.wire.send(b"".join(map(FRAMES[framing], documents)))
         for lines in documents:
             assert (await reader.next(DocumentRead)).lines == lines
 
 
-@pytest.mark.parametrize("document", [Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B])
+@pytest.mark.parametrize(
+    "document", [MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B]
+)
 @EVERY_FRAMING
 async def test_every_format_comes_through_every_framing(
-    framing: str, document: Format, tmp_path: Path
+    framing: str, document: MrzFormat, tmp_path: Path
 ) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
     async with reader_on(tmp_path / "port", **settings_of(framing)) as reader:
@@ -113,11 +115,11 @@ async def test_pulling_the_cable_ends_the_watch_with_a_cause(framing: str, tmp_p
 async def test_opening_and_closing_many_times_leaves_nothing(framing: str, tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     times = {"text": 1000, "elyctis": 5}.get(framing, 100)  # the dialogue of Elyctis waits for a flush
-    async with SerialLine.at(tmp_path / "port", look_s=0.001) as wire:
+    async with SerialLine.open_at(tmp_path / "port", look_s=0.001) as wire:
         if framing == "elyctis":
             elyctis.Elyctis(wire)
         for _ in range(times):
-            links = Links()
+            links = LinkFactory()
             await MrzSerial(
                 MrzSerialSettings(port=str(tmp_path / "port"), **settings_of(framing)), links
             ).open()
@@ -160,21 +162,21 @@ async def test_no_document_in_an_elyctis_reader_is_no_event(tmp_path: Path) -> N
 async def test_a_document_that_lies_in_an_elyctis_reader_is_reported_once(tmp_path: Path) -> None:
     async with reader_on(tmp_path / "port", **settings_of("elyctis")) as reader:
         device = reader.device
-        first, second = itertools.islice(Travellers(7), 2)
+        first, second = itertools.islice(TravellerGenerator(7), 2)
         for document in (first, second, second):
             await device.present(document)
             assert (await reader.next()).lines == document.lines
             for _ in range(5):  # asked again and again what lies there, it says the same
-                reader.wire.forget()
-                await reader.wire.heard(b"I\x00\x00")
+                reader.wire.discard_received()
+                await reader.wire.wait_for_bytes(b"I\x00\x00")
             assert reader.said.empty()
             device.remove()
-            await reader.wire.heard(REARM)
+            await reader.wire.wait_for_bytes(REARM)
 
 
 async def test_a_device_that_is_no_elyctis_reader_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    async with SerialLine.at(tmp_path / "port"):
-        links = Links()
+    async with SerialLine.open_at(tmp_path / "port"):
+        links = LinkFactory()
         driver = MrzSerial(MrzSerialSettings(port=str(tmp_path / "port"), **settings_of("elyctis")), links)
         with pytest.raises(LinkError) as refused:
             await driver.open()
@@ -203,20 +205,20 @@ async def test_lines_of_two_documents_never_meet(tmp_path: Path) -> None:
 
 
 async def test_a_seal_in_a_barcode_is_judged_by_the_operators_signers(tmp_path: Path) -> None:
-    office = SealOffice(IssuingState.found())
+    office = SealIssuer(IssuingState.create())
     seal = residence_permit(ERIKSSON[Printed.TD2], passport="L898902C3", issued=date(2026, 6, 1))
     signers = tmp_path / "signers"
     signers.mkdir()
     (signers / "signer.cer").write_bytes(office.signer.certificate.der)
     settings = settings_of("accessis", barcodes={"signers": [str(signers)]})
     async with reader_on(tmp_path / "port", **settings) as reader:
-        await reader.wire.send(accessis.barcode_frame(0x31, Handover.BASE64.of(office.issue(seal))))
+        await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode(office.issue(seal))))
         read = await reader.next(BarcodeRead)
         assert read.barcode.vds is not None
         outcomes = {check.id: check.outcome.value for check in read.checks}
         assert (outcomes["seal.signature"], outcomes["seal.certificate"]) == ("successful", "successful")
         forged = office.issue(seal, AlteredField())
-        await reader.wire.send(accessis.barcode_frame(0x31, Handover.BASE64.of(forged)))
+        await reader.wire.send(accessis.barcode_frame(0x31, SymbolEncoding.BASE64.encode(forged)))
         outcomes = {check.id: check.outcome.value for check in (await reader.next(BarcodeRead)).checks}
         assert outcomes["seal.signature"] == "failed"
         await reader.wire.send(accessis.barcode_frame(0x31, b"12345"))

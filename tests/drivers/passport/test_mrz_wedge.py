@@ -11,25 +11,25 @@ from typing import Any
 import pytest
 
 from drivers.driver import BadFrame
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
-from drivers.passport.mrz import Format
+from drivers.passport.mrz import MrzFormat
 from drivers.passport.mrz_wedge import KEYSTROKES, MrzWedge, MrzWedgeSettings
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 from simulators.links.serial_line import SerialLine
 from simulators.passport.keyboard import (
     LEFT_SHIFT,
-    End,
-    Hand,
-    Wedge,
-    by_a_person,
+    EndKey,
+    TypingMode,
+    WedgeReader,
+    dropped_events,
     events_of,
-    overrun,
     strokes_of,
+    typed_by_person,
     without_release,
 )
 from simulators.specimens import ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES["TD3"]
 GAP_S = 0.02
@@ -39,7 +39,7 @@ PASSWORD = "hunter2"
 class Reader:
     """A driver under test, and the keyboard that it listens to."""
 
-    def __init__(self, wire: SerialLine, driver: MrzWedge, device: Wedge) -> None:
+    def __init__(self, wire: SerialLine, driver: MrzWedge, device: WedgeReader) -> None:
         self.wire = wire
         self.driver = driver
         self.device = device
@@ -66,17 +66,17 @@ class Reader:
 @contextlib.asynccontextmanager
 async def wedge_on(
     port: Path,
-    hand: Hand = Hand.US,
-    end: End = End.ENTER,
+    hand: TypingMode = TypingMode.US,
+    end: EndKey = EndKey.ENTER,
     last_end: bool = True,
     **settings: Any,
 ) -> AsyncIterator[Reader]:
-    async with SerialLine.at(port, look_s=0.002) as wire:
-        device = Wedge(wire, hand=hand, end=end, last_end=last_end)
-        links = Links()
+    async with SerialLine.open_at(port, look_s=0.002) as wire:
+        device = WedgeReader(wire, hand=hand, end=end, last_end=last_end)
+        links = LinkFactory()
         driver = MrzWedge(MrzWedgeSettings(port=str(port), **{"gap_s": GAP_S} | settings), links)
         await driver.open()
-        await wire.host_opened()
+        await wire.wait_for_host()
         reader = Reader(wire, driver, device)
         listening = asyncio.create_task(reader.listen())
         try:
@@ -88,29 +88,39 @@ async def wedge_on(
             await links.close()
 
 
-@pytest.mark.parametrize("document", [Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B])
-@pytest.mark.parametrize("hand", Hand)
-async def test_every_format_is_read_whatever_the_hand(hand: Hand, document: Format, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "document", [MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B]
+)
+@pytest.mark.parametrize("hand", TypingMode)
+async def test_every_format_is_read_whatever_the_hand(
+    hand: TypingMode, document: MrzFormat, tmp_path: Path
+) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
     async with wedge_on(tmp_path / "port", hand) as reader:
         await reader.device.present(lines)
         read = await reader.next()
         assert isinstance(read, DocumentRead)
-        assert (read.lines, read.mrz and read.mrz.format, read.trigger) == (lines, document, Trigger.SWIPE)
+        assert (read.lines, read.mrz and read.mrz.format, read.trigger) == (
+            lines,
+            document,
+            ReadTrigger.SWIPE,
+        )
 
 
 @pytest.mark.parametrize("last_end", [True, False])
-@pytest.mark.parametrize("end", End)
-async def test_every_end_of_a_line_will_do_and_none_as_well(end: End, last_end: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", EndKey)
+async def test_every_end_of_a_line_will_do_and_none_as_well(
+    end: EndKey, last_end: bool, tmp_path: Path
+) -> None:
     async with wedge_on(tmp_path / "port", end=end, last_end=last_end) as reader:
         for _ in range(2):
             await reader.reads_on()
-            await reader.wire.drained()
+            await reader.wire.wait_drained()
 
 
 async def test_many_documents_at_once_come_out_one_by_one(tmp_path: Path) -> None:
     async with wedge_on(tmp_path / "port") as reader:
-        documents = [document.lines for document in itertools.islice(Travellers(1), 20)]
+        documents = [document.lines for document in itertools.islice(TravellerGenerator(1), 20)]
         for lines in documents:
             await reader.device.present(lines)
         for lines in documents:
@@ -147,7 +157,7 @@ async def test_what_the_kernel_could_not_keep_fails_the_read_and_only_that(tmp_p
         first, second = PASSPORT
         await reader.wire.send(
             events_of(strokes_of(first + "\r" + second[:9]), clock)
-            + overrun(clock)
+            + dropped_events(clock)
             + events_of(strokes_of(first + "\r" + second + "\r"), clock)
         )
         failed = await reader.next()
@@ -183,8 +193,8 @@ async def test_what_a_person_types_is_counted_and_kept_by_nobody(
 ) -> None:
     async with wedge_on(tmp_path / "port") as reader:
         reader.device.frame(())
-        await reader.wire.send(by_a_person(f"{PASSWORD}\r", reader.device.clock))
-        await reader.wire.drained()
+        await reader.wire.send(typed_by_person(f"{PASSWORD}\r", reader.device.clock))
+        await reader.wire.wait_drained()
         for _ in PASSWORD:
             assert await reader.next() == BadFrame(KEYSTROKES, b"")
         await reader.reads_on()
@@ -207,7 +217,7 @@ async def test_a_fast_person_is_still_no_reader(tmp_path: Path) -> None:
     """Five keys in a row faster than the gap time."""
     async with wedge_on(tmp_path / "port", gap_s=0.05) as reader:
         reader.device.frame(())
-        await reader.wire.send(by_a_person("a<b>c", reader.device.clock, key_s=0.04))
+        await reader.wire.send(typed_by_person("a<b>c", reader.device.clock, key_s=0.04))
         assert await reader.next() == BadFrame(KEYSTROKES, b"")
         reader.device.clock.pause(0.1)
         await reader.reads_on()
@@ -239,7 +249,7 @@ async def test_a_process_that_was_late_to_read_sees_no_pause_where_there_was_non
         events = reader.device.frame(PASSPORT)
         half = len(events) // 48 * 24
         await reader.wire.send(events[:half])
-        await reader.wire.drained()
+        await reader.wire.wait_drained()
         await reader.wire.send(events[half:])
         # The loop stands still for longer than the gap time, with the rest of the text waiting in the kernel.
         time.sleep(3 * GAP_S)
@@ -247,7 +257,7 @@ async def test_a_process_that_was_late_to_read_sees_no_pause_where_there_was_non
 
 
 async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
-    one, other = itertools.islice(Travellers(3), 2)
+    one, other = itertools.islice(TravellerGenerator(3), 2)
     async with wedge_on(tmp_path / "a") as a, wedge_on(tmp_path / "b") as b:
         await asyncio.gather(a.device.present(one), b.device.present(other))
         assert (await a.next()).lines == one.lines
@@ -256,10 +266,10 @@ async def test_two_readers_of_one_model_stay_apart(tmp_path: Path) -> None:
 
 async def test_opening_and_closing_a_thousand_times_leaves_nothing(tmp_path: Path) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
-    async with SerialLine.at(tmp_path / "port", look_s=0.001):
+    async with SerialLine.open_at(tmp_path / "port", look_s=0.001):
         for _ in range(1000):
-            links = Links()
+            links = LinkFactory()
             identity = await MrzWedge(MrzWedgeSettings(port=str(tmp_path / "port")), links).open()
-            assert links.simulated
+            assert links.is_simulated
             await links.close()
     assert identity.model == "keyboard reader"

@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.passport.wedge.keyboard import Keyboard, Mark, Typed
+from drivers.passport.wedge.keyboard import KeyboardMark, KeyboardOutput, KeyEventDecoder
 from simulators.passport.keyboard import (
     CAPS_LOCK,
     LEFT_ALT,
     LEFT_CTRL,
     LEFT_SHIFT,
     Clock,
-    End,
-    Hand,
+    EndKey,
     Stroke,
+    TypingMode,
+    dropped_events,
     end_strokes,
     event,
     events_of,
-    overrun,
     press,
     repeats,
     strokes_of,
@@ -44,10 +44,10 @@ events = st.builds(
 wires = st.binary(max_size=400) | st.lists(events, max_size=60).map(b"".join)
 
 
-def read(wire: bytes, keyboard: Keyboard | None = None) -> list[Typed]:
+def read(wire: bytes, keyboard: KeyEventDecoder | None = None) -> list[KeyboardOutput]:
     """What is typed, characters that belong together joined."""
-    said: list[Typed] = []
-    for typed in (keyboard or Keyboard(GAP_S)).feed(wire):
+    said: list[KeyboardOutput] = []
+    for typed in (keyboard or KeyEventDecoder(GAP_S)).feed(wire):
         if isinstance(typed, str) and said and isinstance(said[-1], str):
             said[-1] += typed
         else:
@@ -55,25 +55,25 @@ def read(wire: bytes, keyboard: Keyboard | None = None) -> list[Typed]:
     return said
 
 
-def typed(*strokes: Stroke, iso_key: str = "<") -> list[Typed]:
-    return read(events_of(strokes, Clock(0)), Keyboard(GAP_S, iso_key))  # type: ignore[arg-type]
+def typed(*strokes: Stroke, iso_key: str = "<") -> list[KeyboardOutput]:
+    return read(events_of(strokes, Clock(0)), KeyEventDecoder(GAP_S, iso_key))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("hand", Hand)
+@pytest.mark.parametrize("hand", TypingMode)
 @EXAMPLES
 @given(text=st.text(PRINTABLE, min_size=1))
-def test_what_a_keyboard_types_is_read_back(hand: Hand, text: str) -> None:
+def test_what_a_keyboard_types_is_read_back(hand: TypingMode, text: str) -> None:
     assert typed(*strokes_of(text, hand)) == [text]
 
 
 @EXAMPLES
 @given(wire=wires)
 def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
-    keyboard = Keyboard(GAP_S)
+    keyboard = KeyEventDecoder(GAP_S)
     for said in keyboard.feed(wire):
-        assert isinstance(said, Mark) or len(said) == 1
-    keyboard.silence()
-    assert not keyboard.pending
+        assert isinstance(said, KeyboardMark) or len(said) == 1
+    keyboard.on_silence()
+    assert not keyboard.has_pending
     # Whatever came before, after a pause it is a keyboard like any other but for Caps Lock.
     assert [str(said).upper() for said in keyboard.feed(events_of(strokes_of("P<UTO"), Clock(0)))] == list(
         "P<UTO"
@@ -83,7 +83,7 @@ def test_no_bytes_at_all_are_too_much(wire: bytes) -> None:
 @EXAMPLES
 @given(wire=wires, cuts=st.lists(st.integers(0, 1500)))
 def test_it_does_not_matter_how_the_bytes_are_cut(wire: bytes, cuts: list[int]) -> None:
-    whole, piecemeal = list(Keyboard(GAP_S).feed(wire)), Keyboard(GAP_S)
+    whole, piecemeal = list(KeyEventDecoder(GAP_S).feed(wire)), KeyEventDecoder(GAP_S)
     edges = [0, *sorted(cut for cut in cuts if cut < len(wire)), len(wire)]
     pieces = [wire[start:end] for start, end in itertools.pairwise(edges)]
     assert [said for piece in pieces for said in piecemeal.feed(piece)] == whole
@@ -92,14 +92,14 @@ def test_it_does_not_matter_how_the_bytes_are_cut(wire: bytes, cuts: list[int]) 
 @pytest.mark.parametrize(
     ("end", "character"),
     [
-        (End.ENTER, "\r"),
-        (End.PAD_ENTER, "\r"),
-        (End.TAB, "\t"),
-        (End.CTRL_J, "\n"),
-        (End.CTRL_SHIFT_J, "\n"),
+        (EndKey.ENTER, "\r"),
+        (EndKey.PAD_ENTER, "\r"),
+        (EndKey.TAB, "\t"),
+        (EndKey.CTRL_J, "\n"),
+        (EndKey.CTRL_SHIFT_J, "\n"),
     ],
 )
-def test_every_end_of_a_line(end: End, character: str) -> None:
+def test_every_end_of_a_line(end: EndKey, character: str) -> None:
     assert typed(*strokes_of("A<"), *end_strokes(end), *strokes_of("b1")) == [f"A<{character}b1"]
 
 
@@ -155,18 +155,18 @@ def test_repetitions_of_a_held_key_are_not_typed() -> None:
 def test_a_key_that_seems_held_forever_does_not_keep_a_text_open() -> None:
     """Its release was lost; the kernel repeats it every 33 ms."""
     clock = Clock(0)
-    assert read(events_of([(KEY_A, True)], clock) + repeats(KEY_A, 100, clock)) == ["a", Mark.PAUSE]
+    assert read(events_of([(KEY_A, True)], clock) + repeats(KEY_A, 100, clock)) == ["a", KeyboardMark.PAUSE]
 
 
 def test_a_lost_release_of_shift_is_healed_by_a_pause() -> None:
     clock = Clock(0)
     wire = events_of(without_release(strokes_of("Ab1"), LEFT_SHIFT), clock)
     clock.pause(2 * GAP_S)
-    assert read(wire + events_of(strokes_of("ab1"), clock)) == ["AB!", Mark.PAUSE, "ab1"]
+    assert read(wire + events_of(strokes_of("ab1"), clock)) == ["AB!", KeyboardMark.PAUSE, "ab1"]
 
 
 def test_a_lost_release_of_alt_ends_the_character_at_the_next() -> None:
-    strokes = without_release(strokes_of("<<", Hand.ALT_0NNN), LEFT_ALT)
+    strokes = without_release(strokes_of("<<", TypingMode.ALT_0NNN), LEFT_ALT)
     assert typed(*strokes) == ["<<"]
 
 
@@ -180,22 +180,22 @@ def test_a_pause_is_told_by_the_time_of_the_events() -> None:
     clock.pause(GAP_S * 0.9)
     wire += events_of(press(KEY_A), clock)
     clock.pause(GAP_S * 1.1)
-    assert read(wire + events_of(press(KEY_A), clock)) == ["aa", Mark.PAUSE, "a"]
+    assert read(wire + events_of(press(KEY_A), clock)) == ["aa", KeyboardMark.PAUSE, "a"]
 
 
 def test_events_the_kernel_lost_are_told_and_half_a_report_is_not_believed() -> None:
     clock = Clock(0)
-    dropped, report = struct.unpack("24s24s", overrun(clock))
+    dropped, report = struct.unpack("24s24s", dropped_events(clock))
     half = events_of([(KEY_A, True)], clock)[:48]  # the scan code and the key, without the report
     wire = events_of([(LEFT_SHIFT, True)], clock) + dropped + half + report + events_of(press(KEY_A), clock)
-    assert read(wire) == [Mark.LOST, "a"], "what was held when events were lost may be held no more"
+    assert read(wire) == [KeyboardMark.LOST, "a"], "what was held when events were lost may be held no more"
 
 
 def test_silence_forgets_half_an_event_and_half_an_alt_code() -> None:
-    keyboard, clock = Keyboard(GAP_S), Clock(0)
-    assert not keyboard.pending
+    keyboard, clock = KeyEventDecoder(GAP_S), Clock(0)
+    assert not keyboard.has_pending
     read(events_of([(LEFT_ALT, True), *press(KEY_7_OF_PAD)], clock) + b"half", keyboard)
-    assert keyboard.pending
-    keyboard.silence()
-    assert not keyboard.pending
+    assert keyboard.has_pending
+    keyboard.on_silence()
+    assert not keyboard.has_pending
     assert read(events_of([(LEFT_ALT, False), *press(KEY_A)], clock), keyboard) == ["a"]

@@ -13,28 +13,28 @@ from ocr_fixture import (
     DEVICES,
     FRAMES,
     GAP_S,
-    bench_of,
     listening,
+    ocr_fixture,
     plugged,
     settings_of,
 )
 from support.process.rounds import in_round
 
-from drivers.links.factory import Links
-from drivers.links.framing import Damaged, Frame, Framing, Whole
+from drivers.links.factory import LinkFactory
+from drivers.links.framing import CompleteFrame, DamagedFrame, Frame, Framing
 from drivers.links.link import Cause, LinkError
-from drivers.passport.mrz import Format
+from drivers.passport.mrz import MrzFormat
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed
 from drivers.passport.ocr_scanner import OcrScanner
 from drivers.passport.scanners import honeywell, newland
-from drivers.passport.scanners.est100 import Est100
-from drivers.passport.scanners.row_pairing import Paired
-from drivers.passport.scanners.rows import Answer, Rows
-from simulators.faults import Cut, Dribble, Garbage, Silence
+from drivers.passport.scanners.est100 import Est100Framing
+from drivers.passport.scanners.row_pairing import RowPairing
+from drivers.passport.scanners.rows import CommandReply, RowFraming
+from simulators.faults import Garbage, Silence, SlowBytes, Truncated
 from simulators.mrz import Format as Printed
 from simulators.passport.text import LineEnd, text_frame
 from simulators.specimens import ERIKSSON, ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Printed.TD3]
 CARD = ERIKSSON_LINES[Printed.TD1]
@@ -47,31 +47,31 @@ FUZZ = int(os.environ.get("BORDERPOST_FUZZ", "1"))
 def framing_of(model: str) -> Framing:
     match model:
         case "honeywell":
-            return Rows(honeywell.ANSWERS)
+            return RowFraming(honeywell.ANSWERS)
         case "newland":
-            return Rows(newland.ANSWERS)
+            return RowFraming(newland.ANSWERS)
         case "est-100pr":
-            return Est100()
-    return Paired()
+            return Est100Framing()
+    return RowPairing()
 
 
 def frames_in(framing: Framing, chunks: Iterable[bytes]) -> list[Frame]:
     """What comes out of chunks that are followed by a silence."""
     found = [frame for chunk in chunks for frame in framing.feed(chunk)]
-    return [*found, *framing.silence()]
+    return [*found, *framing.on_silence()]
 
 
 def documents_in(framing: Framing, *rows: str) -> list[tuple[str, ...]]:
     """The documents that are made of rows sent one by one without a silence."""
     frames = frames_in(framing, (row.encode() + b"\r\n" for row in rows))
-    return [tuple(frame.payload.decode().split("\r")) for frame in frames if isinstance(frame, Whole)]
+    return [tuple(frame.payload.decode().split("\r")) for frame in frames if isinstance(frame, CompleteFrame)]
 
 
 @pytest.mark.long(5)
 @EVERY_MODEL
 async def test_a_frame_cut_anywhere_costs_only_itself(model: str, tmp_path: Path) -> None:
     frame = FRAMES[model](PASSPORT)
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         for cut in range(1, len(frame)):
             await bench.wire.send(frame[:cut])
             given_up = await bench.next()
@@ -87,7 +87,7 @@ async def test_a_frame_cut_anywhere_costs_only_itself(model: str, tmp_path: Path
 def test_a_frame_may_come_in_any_two_pieces(model: str) -> None:
     frame = FRAMES[model](CARD)
     whole = frames_in(framing_of(model), [frame])
-    assert [type(found) for found in whole] == [Whole]
+    assert [type(found) for found in whole] == [CompleteFrame]
     for cut in range(1, len(frame)):
         assert frames_in(framing_of(model), [frame[:cut], frame[cut:]]) == whole
 
@@ -99,7 +99,7 @@ def test_a_frame_may_come_in_any_two_pieces(model: str) -> None:
 def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: bytes) -> None:
     sent = answer + PASSPORT[0].encode() + b"\r" + PASSPORT[1].encode() + b"\r" + answer
     whole = frames_in(framing_of(model), [sent])
-    assert [type(found) for found in whole] == [Answer, Whole, Answer]
+    assert [type(found) for found in whole] == [CommandReply, CompleteFrame, CommandReply]
     for cut in range(1, len(sent)):
         assert frames_in(framing_of(model), [sent[:cut], sent[cut:]]) == whole
 
@@ -107,12 +107,12 @@ def test_an_answer_among_rows_may_come_in_any_two_pieces(model: str, answer: byt
 @EVERY_MODEL
 async def test_garbage_before_and_after_a_frame_is_passed_over(model: str, tmp_path: Path) -> None:
     noise = random.Random(4711)
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         for number in range(15 * FUZZ):
             sent = noise.randbytes(noise.randrange(1, 60))
             with in_round(number, f"noise {sent!r}"):
                 await bench.wire.send(sent)
-                assert await bench.wire.drained(within_s=10)
+                assert await bench.wire.wait_drained(within_s=10)
                 await asyncio.sleep(2 * GAP_S)  # a silence ends what looked like a frame
                 await bench.show(PASSPORT)
                 assert (await bench.next(DocumentRead)).lines == PASSPORT
@@ -120,7 +120,7 @@ async def test_garbage_before_and_after_a_frame_is_passed_over(model: str, tmp_p
 
 @EVERY_MODEL
 async def test_garbage_against_a_frame_costs_at_most_that_frame(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         for seed in range(5 * FUZZ):
             garbage = Garbage(before=9, after=9, seed=seed)
             with in_round(seed, str(garbage)):
@@ -153,23 +153,27 @@ def test_no_stream_of_bytes_upsets_a_framing(model: str) -> None:
     for _ in range(200 * FUZZ):
         sent = b"".join(chance.choice([*words, chance.randbytes(3)]) for _ in range(chance.randrange(12)))
         kept = frames_in(framing, [sent[start : start + 7] for start in range(0, len(sent), 7)])
-        assert not framing.pending
+        assert not framing.has_pending
         assert sum(len(frame.wire) for frame in kept) <= len(sent) + 8
 
 
 @EVERY_MODEL
 async def test_a_frame_that_dribbles_is_read(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model, gap_s=0.4) as bench:
-        await bench.device.inject(Dribble(size=1, every_ms=0.3))
+    async with ocr_fixture(tmp_path / "port", model, gap_s=0.4) as bench:
+        await bench.device.inject(SlowBytes(size=1, every_ms=0.3))
         await bench.device.present(PASSPORT)
         assert (await bench.next(DocumentRead)).lines == PASSPORT
 
 
-@pytest.mark.parametrize("document", [Format.TD1, Format.TD2, Format.TD3, Format.MRV_A, Format.MRV_B])
+@pytest.mark.parametrize(
+    "document", [MrzFormat.TD1, MrzFormat.TD2, MrzFormat.TD3, MrzFormat.MRV_A, MrzFormat.MRV_B]
+)
 @EVERY_MODEL
-async def test_every_format_comes_through_every_scanner(model: str, document: Format, tmp_path: Path) -> None:
+async def test_every_format_comes_through_every_scanner(
+    model: str, document: MrzFormat, tmp_path: Path
+) -> None:
     lines = next(v for k, v in ERIKSSON_LINES.items() if k.lower().replace("-", "_") == document)
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         await bench.device.present(lines)
         read = await bench.next(DocumentRead)
         assert (read.lines, read.mrz.format) == (lines, document)
@@ -177,8 +181,8 @@ async def test_every_format_comes_through_every_scanner(model: str, document: Fo
 
 @EVERY_MODEL
 async def test_many_travellers_one_after_the_other(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model) as bench:
-        for document in itertools.islice(Travellers(1), 20):
+    async with ocr_fixture(tmp_path / "port", model) as bench:
+        for document in itertools.islice(TravellerGenerator(1), 20):
             await bench.device.present(document)
             assert (await bench.next(DocumentRead)).lines == document.lines
 
@@ -193,7 +197,7 @@ async def test_pulling_the_cable_at_any_byte_ends_the_watch_and_the_next_open_re
             async with listening(wire, device, settings_of(model, port)) as bench:
                 await device.present(CARD)
                 assert (await bench.next(DocumentRead)).lines == CARD
-                await device.inject(Cut(at=cut, unplug=True))
+                await device.inject(Truncated(at=cut, unplug=True))
                 await device.present(PASSPORT)
                 while not isinstance(failed := await bench.said.get(), LinkError):
                     assert not isinstance(failed, DocumentRead)
@@ -206,7 +210,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(model: str, tmp_pat
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with plugged(tmp_path / "port", model):
         for _ in range(20 * FUZZ):
-            links = Links()
+            links = LinkFactory()
             driver = OcrScanner(settings_of(model, tmp_path / "port"), links)
             await driver.open()
             await driver.close()
@@ -215,7 +219,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(model: str, tmp_pat
 
 @EVERY_MODEL
 async def test_a_port_that_is_absent_is_said_to_be(model: str, tmp_path: Path) -> None:
-    links = Links()
+    links = LinkFactory()
     driver = OcrScanner(settings_of(model, tmp_path / "port"), links)
     with pytest.raises(LinkError) as absent:
         await driver.open()
@@ -226,7 +230,7 @@ async def test_a_port_that_is_absent_is_said_to_be(model: str, tmp_path: Path) -
 
 @EVERY_MODEL
 async def test_a_scanner_that_falls_silent_says_nothing_and_reads_on(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         await bench.device.inject(Silence(reads=1))
         await bench.device.present(PASSPORT)
         await bench.device.present(CARD)
@@ -243,21 +247,21 @@ async def test_a_scanner_that_falls_silent_says_nothing_and_reads_on(model: str,
 async def test_rows_glued_or_separated_with_a_terminator_or_without(
     model: str, document: tuple[str, ...], end: LineEnd, suffix: bytes | None, tmp_path: Path
 ) -> None:
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         await bench.wire.send(text_frame(document, end, suffix))
         assert (await bench.next(DocumentRead)).lines == document
 
 
 @ROWS
 def test_documents_that_follow_each_other_without_a_silence_come_out_one_by_one(model: str) -> None:
-    documents = [document.lines for document in itertools.islice(Travellers(2), 20)]
+    documents = [document.lines for document in itertools.islice(TravellerGenerator(2), 20)]
     assert documents_in(framing_of(model), *itertools.chain(*documents)) == documents
 
 
 @pytest.mark.parametrize("kind", Printed)
 @ROWS
 def test_a_read_without_its_first_or_last_rows_leaves_the_next_one_alone(model: str, kind: Printed) -> None:
-    travellers = Travellers(3)
+    travellers = TravellerGenerator(3)
     for _ in range(20):
         one, other = (travellers.document(kind).lines for _ in range(2))
         for cut in range(len(one) + 1):
@@ -274,7 +278,7 @@ def test_rows_of_two_documents_in_one_view_are_never_paired(model: str, kind: Pr
 
     But for what nobody could tell: as many rows as a document has, each in its place, of two documents.
     """
-    travellers = Travellers(5)
+    travellers = TravellerGenerator(5)
     one, other = (travellers.document(kind).lines for _ in range(2))
     rows = (*one, *other)
     for count in range(1, 5):
@@ -289,7 +293,7 @@ def test_rows_of_two_documents_in_one_view_are_never_paired(model: str, kind: Pr
 @pytest.mark.parametrize("kind", [Printed.TD1])
 @PAIRED
 def test_the_composite_digit_of_a_card_betrays_a_row_of_another(model: str, kind: Printed) -> None:
-    travellers = Travellers(6)
+    travellers = TravellerGenerator(6)
     one, other = (travellers.document(kind).lines for _ in range(2))
     assert documents_in(framing_of(model), one[0], other[1], other[2]) == []
     assert documents_in(framing_of(model), one[0], other[1], one[2]) == []
@@ -299,7 +303,7 @@ def test_the_composite_digit_of_a_card_betrays_a_row_of_another(model: str, kind
 async def test_rows_that_come_further_apart_than_the_window_are_not_paired(
     model: str, tmp_path: Path
 ) -> None:
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         bench.device.row_gap_s = 5 * GAP_S
         await bench.device.present(PASSPORT)
         for _ in PASSPORT:
@@ -308,7 +312,7 @@ async def test_rows_that_come_further_apart_than_the_window_are_not_paired(
 
 @PAIRED
 async def test_rows_that_come_within_the_window_are_paired(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model, gap_s=0.3) as bench:
+    async with ocr_fixture(tmp_path / "port", model, gap_s=0.3) as bench:
         bench.device.row_gap_s = 0.02
         await bench.device.present(PASSPORT)
         assert (await bench.next()).lines == PASSPORT
@@ -335,21 +339,21 @@ def test_a_scanner_that_never_rests_is_believed_after_three_times(model: str) ->
     assert documents_in(framing_of(model), *PASSPORT * 3) == [PASSPORT]
     framing = framing_of(model)
     found = [f for row in PASSPORT * 9 for f in framing.feed(row.encode() + b"\r")]
-    assert [type(frame) for frame in found] == [Whole] * 3
+    assert [type(frame) for frame in found] == [CompleteFrame] * 3
 
 
 @PAIRED
 def test_a_crowd_of_rows_is_given_up_once_and_without_growing(model: str) -> None:
     framing = framing_of(model)
-    rows = [row for document in itertools.islice(Travellers(8), 200) for row in document.lines]
+    rows = [row for document in itertools.islice(TravellerGenerator(8), 200) for row in document.lines]
     frames = frames_in(framing, (row.encode() + b"\r" for row in rows))
-    assert [type(frame) for frame in frames] == [Damaged]
+    assert [type(frame) for frame in frames] == [DamagedFrame]
     assert len(frames[0].wire) < 1000
 
 
 @pytest.mark.parametrize("model", ["honeywell", "newland", "zebra", "code"])
 async def test_barcodes_are_no_failed_documents_but_rows_read_badly_are(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         for barcode in (b"4006381333931", b"https://example.org", b"123456789", b"0" * 44):
             await bench.wire.send(barcode + b"\r\n")
             assert (await bench.next()).fault == "other"
@@ -361,10 +365,10 @@ async def test_barcodes_are_no_failed_documents_but_rows_read_badly_are(model: s
 
 @EVERY_MODEL
 async def test_the_same_document_again_is_said_again_only_after_a_while(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model, again_s=0.3) as bench:
+    async with ocr_fixture(tmp_path / "port", model, again_s=0.3) as bench:
         for document in (PASSPORT, PASSPORT, CARD):
             await bench.show(document)
-            await bench.wire.drained()
+            await bench.wire.wait_drained()
             await asyncio.sleep(3 * GAP_S)
         assert [(await bench.next()).lines for _ in range(2)] == [PASSPORT, CARD]
         await asyncio.sleep(0.3)

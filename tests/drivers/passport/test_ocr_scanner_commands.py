@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ocr_fixture import GAP_S, Bench, bench_of, listening, plugged, settings_of
+from ocr_fixture import GAP_S, OcrScannerFixture, listening, ocr_fixture, plugged, settings_of
 from pydantic import ValidationError
 
 from drivers.driver import BadFrame
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.observation import Outcome
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 from drivers.passport.ocr_scanner import OcrScanner, OcrScannerSettings
 from simulators.faults import Unplug
 from simulators.mrz import Format
-from simulators.passport.scanners import Refuse
+from simulators.passport.scanners import CommandRefused
 from simulators.passport.scanners.est100 import camera_frame, chip_frame, message, qr_frame, sign_frame
 from simulators.specimens import ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
 CARD = ERIKSSON_LINES[Format.TD1]
@@ -37,12 +37,12 @@ COMMANDS = {
 LAST = {"honeywell": "OCRATS", "newland": "SCNMOD"}
 
 
-async def refusal(port: Path, model: str, *refuse: Refuse, **more: Any) -> LinkError | None:
+async def refusal(port: Path, model: str, *refuse: CommandRefused, **more: Any) -> LinkError | None:
     """What opening such a scanner fails with."""
     async with plugged(port, model) as (_, device):
         for fault in refuse:
             await device.inject(fault)
-        links = Links()
+        links = LinkFactory()
         driver = OcrScanner(settings_of(model, port, **more), links)
         try:
             await driver.open()
@@ -56,17 +56,17 @@ async def refusal(port: Path, model: str, *refuse: Refuse, **more: Any) -> LinkE
 
 @pytest.mark.parametrize(("model", "trigger"), COMMANDS)
 async def test_open_sends_the_commands_of_the_model(model: str, trigger: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model, trigger=trigger) as bench:
+    async with ocr_fixture(tmp_path / "port", model, trigger=trigger) as bench:
         assert bench.device.heard[: len(COMMANDS[model, trigger])] == COMMANDS[model, trigger]
 
 
 async def test_the_bytes_of_the_commands(tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "honeywell", "honeywell") as bench:
-        assert bench.wire.received == (
+    async with ocr_fixture(tmp_path / "honeywell", "honeywell") as bench:
+        assert bench.wire.received_bytes == (
             b"\x16M\rREVINF!\x16M\rALLENA0!\x16M\rOCRENA1!\x16M\rOCRATS2!\x16M\rPAPTPR!"
         )
-    async with bench_of(tmp_path / "newland", "newland") as bench:
-        assert bench.wire.received.endswith(b"\x7e\x010000#SCNMOD2;\x03")
+    async with ocr_fixture(tmp_path / "newland", "newland") as bench:
+        assert bench.wire.received_bytes.endswith(b"\x7e\x010000#SCNMOD2;\x03")
 
 
 @SPOKEN_TO
@@ -89,7 +89,7 @@ async def test_two_scanners_of_one_model_stay_apart(model: str, tmp_path: Path) 
 async def test_a_refused_command_ends_open_with_a_remedy(
     model: str, answer: str, word: str, tmp_path: Path
 ) -> None:
-    error = await refusal(tmp_path / "port", model, Refuse(command=LAST[model], answer=answer))
+    error = await refusal(tmp_path / "port", model, CommandRefused(command=LAST[model], answer=answer))
     assert error is not None
     assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
     assert f"{word} the command {LAST[model]}" in error.text
@@ -101,7 +101,7 @@ async def test_a_scanner_that_does_not_answer_is_used_all_the_same(model: str, t
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         for command in device.delivered:
-            await device.inject(Refuse(command=command, answer="silence"))
+            await device.inject(CommandRefused(command=command, answer="silence"))
         async with listening(wire, device, settings_of(model, port, answer_s=0.02)) as bench:
             assert bench.identity.model == f"{model} scanner"
             await bench.show(PASSPORT)
@@ -109,7 +109,7 @@ async def test_a_scanner_that_does_not_answer_is_used_all_the_same(model: str, t
 
 
 async def test_a_technicians_commands_replace_those_of_the_model(tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as bench:
+    async with ocr_fixture(tmp_path / "port", "honeywell", setup=["OCRENA3", "OCRATS1"]) as bench:
         assert bench.device.heard == ["REVINF", "OCRENA3", "OCRATS1"]
 
 
@@ -130,7 +130,7 @@ async def test_what_it_was_set_to_is_set_again_after_the_cable_was_out(model: st
 @SPOKEN_TO
 async def test_a_late_answer_among_rows_is_no_document_and_no_damage(model: str, tmp_path: Path) -> None:
     late = {"honeywell": b"OCRENA1\x06!", "newland": b"\x02\x010000#SCNTRG0\x06;\x03"}[model]
-    async with bench_of(tmp_path / "port", model) as bench:
+    async with ocr_fixture(tmp_path / "port", model) as bench:
         rows = [row.encode() for row in PASSPORT]
         await bench.wire.send(late + rows[0] + b"\r" + rows[1] + b"\r" + late)
         assert (await bench.next()).lines == PASSPORT
@@ -144,19 +144,21 @@ async def test_a_late_answer_among_rows_is_no_document_and_no_damage(model: str,
 # Triggered by command.
 
 
-async def looking(bench: Bench) -> None:
+async def looking(bench: OcrScannerFixture) -> None:
     """Wait until the driver has ordered the next look."""
-    bench.wire.forget()
-    await bench.wire.heard({"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[bench.driver.settings.model])
+    bench.wire.discard_received()
+    await bench.wire.wait_for_bytes(
+        {"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[bench.driver.settings.model]
+    )
 
 
 @SPOKEN_TO
 async def test_a_commanded_scanner_looks_again_and_again(model: str, tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", model, trigger="command", look_s=0.1, again_s=5) as bench:
-        for document in itertools.islice(Travellers(3), 5):
+    async with ocr_fixture(tmp_path / "port", model, trigger="command", look_s=0.1, again_s=5) as bench:
+        for document in itertools.islice(TravellerGenerator(3), 5):
             await bench.device.present(document)
             read = await bench.next()
-            assert (read.lines, read.trigger) == (document.lines, Trigger.POLL)
+            assert (read.lines, read.trigger) == (document.lines, ReadTrigger.POLL)
             bench.device.remove()
             await looking(bench)
 
@@ -166,7 +168,7 @@ async def test_a_document_that_lies_before_a_commanded_scanner_is_said_once(
     model: str, tmp_path: Path
 ) -> None:
     more = {"trigger": "command", "look_s": 0.1, "again_s": 5}
-    async with bench_of(tmp_path / "port", model, **more) as bench:
+    async with ocr_fixture(tmp_path / "port", model, **more) as bench:
         sent = bench.device.counters
         await bench.device.present(PASSPORT)
         while sent.documents_sent < 3:
@@ -181,17 +183,17 @@ async def test_a_commanded_scanner_is_let_go_at_the_end(model: str, tmp_path: Pa
     port = tmp_path / "port"
     async with plugged(port, model) as (wire, device):
         async with listening(wire, device, settings_of(model, port, trigger="command", look_s=20)):
-            await wire.heard({"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[model])
-            wire.forget()
-        await wire.heard({"honeywell": b"\x16U\r", "newland": b"SCNTRG0"}[model])
-        await wire.host_closed()
+            await wire.wait_for_bytes({"honeywell": b"\x16T\r", "newland": b"SCNTRG1"}[model])
+            wire.discard_received()
+        await wire.wait_for_bytes({"honeywell": b"\x16U\r", "newland": b"SCNTRG0"}[model])
+        await wire.wait_for_host_close()
         assert not device.triggered
 
 
 async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
     port = tmp_path / "port"
     async with plugged(port, "newland") as (wire, device):
-        await device.inject(Refuse(command="SCNTRG"))
+        await device.inject(CommandRefused(command="SCNTRG"))
         settings = settings_of("newland", port, trigger="command", look_s=0.02)
         async with listening(wire, device, settings) as bench:
             error = await bench.said.get()
@@ -202,9 +204,9 @@ async def test_a_trigger_that_is_refused_ends_the_watch(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", [b"QR\r\nY0", b"P<UTOERIKSSON", b"QRYFWV"])
 async def test_what_answers_no_order_is_passed_over_and_not_repeated(answer: bytes, tmp_path: Path) -> None:
     """A refused question of the setup that comes late, or what a worn line makes of a row."""
-    async with bench_of(tmp_path / "port", "newland") as bench:
+    async with ocr_fixture(tmp_path / "port", "newland") as bench:
         await bench.wire.send(b"\x02\x010000#" + answer + b"\x05;\x03")
-        document = next(Travellers(4))
+        document = next(TravellerGenerator(4))
         await bench.device.present(document)
         assert (await bench.next()).lines == document.lines
 
@@ -214,21 +216,21 @@ async def test_what_answers_no_order_is_passed_over_and_not_repeated(answer: byt
 
 @pytest.fixture
 async def est(tmp_path: Path):  # type: ignore[no-untyped-def]
-    async with bench_of(tmp_path / "port", "est-100pr") as bench:
+    async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
         yield bench
 
 
-async def test_a_chip_that_agrees_with_the_page_is_no_second_document(est: Bench) -> None:
-    for document in itertools.islice(Travellers(4), 5):
+async def test_a_chip_that_agrees_with_the_page_is_no_second_document(est: OcrScannerFixture) -> None:
+    for document in itertools.islice(TravellerGenerator(4), 5):
         await est.device.present(document)
         assert (await est.next()).lines == document.lines
-    await est.wire.drained()
+    await est.wire.wait_drained()
     await asyncio.sleep(2 * GAP_S)
     assert est.said.empty()
 
 
-async def test_a_chip_that_differs_from_the_page_fails_the_document(est: Bench) -> None:
-    page, chip = (Travellers(n).document(Format.TD3) for n in (1, 2))
+async def test_a_chip_that_differs_from_the_page_fails_the_document(est: OcrScannerFixture) -> None:
+    page, chip = (TravellerGenerator(n).document(Format.TD3) for n in (1, 2))
     await est.device.present_with_chip(page, chip)
     first, second = await est.next(), await est.next()
     assert (first.lines, second.lines) == (page.lines, chip.lines)
@@ -238,7 +240,7 @@ async def test_a_chip_that_differs_from_the_page_fails_the_document(est: Bench) 
     assert second.overall is Outcome.FAILED
 
 
-async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: Bench) -> None:
+async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: OcrScannerFixture) -> None:
     misread = (PASSPORT[0], PASSPORT[1][:5] + "?" + PASSPORT[1][6:])
     await est.device.present_with_chip(misread, PASSPORT)
     await est.next()
@@ -248,7 +250,9 @@ async def test_a_page_read_badly_leaves_the_comparison_with_the_chip_open(est: B
 
 
 @pytest.mark.parametrize("between", [b"", b'\x02CameraData:{"da', b"\x02CameraData:nonsense\x03\r\n"])
-async def test_a_chip_is_never_compared_with_an_earlier_document(est: Bench, between: bytes) -> None:
+async def test_a_chip_is_never_compared_with_an_earlier_document(
+    est: OcrScannerFixture, between: bytes
+) -> None:
     """Where the page of the second document was lost, its chip stands alone."""
     await est.wire.send(camera_frame(PASSPORT) + chip_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
@@ -263,7 +267,9 @@ async def test_a_chip_is_never_compared_with_an_earlier_document(est: Bench, bet
     assert "combined.mrz_vs_dg1" not in {check.id for check in read.checks}
 
 
-async def test_nothing_of_a_chip_but_its_zone_is_kept(est: Bench, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_of_a_chip_but_its_zone_is_kept(
+    est: OcrScannerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     personal = re.compile(rb"PORTRAIT|Wohnstrasse|\xe4\xb8\xad")
     await est.wire.send(chip_frame(CARD, "PORTRAIT"))
@@ -279,7 +285,7 @@ async def test_nothing_of_a_chip_but_its_zone_is_kept(est: Bench, caplog: pytest
     assert not personal.search(caplog.text.encode())
 
 
-async def test_signs_are_passed_over_and_codes_are_no_documents(est: Bench) -> None:
+async def test_signs_are_passed_over_and_codes_are_no_documents(est: OcrScannerFixture) -> None:
     await est.wire.send(sign_frame("readStart") + sign_frame("readEnd") + qr_frame("https://example.org/ü"))
     assert (await est.next()).fault == "other"
     await est.wire.send(camera_frame(PASSPORT))
@@ -300,32 +306,36 @@ async def test_signs_are_passed_over_and_codes_are_no_documents(est: Bench) -> N
         b"\x02PCSign\x03\r\n",
     ],
 )
-async def test_a_message_that_is_none_is_a_failed_read_and_no_more(est: Bench, frame: bytes) -> None:
+async def test_a_message_that_is_none_is_a_failed_read_and_no_more(
+    est: OcrScannerFixture, frame: bytes
+) -> None:
     await est.wire.send(frame)
     assert (await est.next()).fault is FrameFault.MALFORMED
     await est.wire.send(camera_frame(PASSPORT))
     assert (await est.next()).lines == PASSPORT
 
 
-async def test_a_page_without_a_zone_is_a_document_without_one(est: Bench) -> None:
+async def test_a_page_without_a_zone_is_a_document_without_one(est: OcrScannerFixture) -> None:
     await est.wire.send(message("CameraData", {"data": "PERMIT\nÄ 7", "type": "PassPort"}))
     read = await est.next()
     assert (read.lines, read.mrz) == (("PERMIT", "Ä 7"), None)
 
 
 @pytest.mark.parametrize("tail", [b"\x03", b"\x03\r"])
-async def test_a_frame_without_its_line_end_is_read_after_a_silence(est: Bench, tail: bytes) -> None:
+async def test_a_frame_without_its_line_end_is_read_after_a_silence(
+    est: OcrScannerFixture, tail: bytes
+) -> None:
     await est.wire.send(camera_frame(PASSPORT).removesuffix(b"\x03\r\n") + tail)
     assert (await est.next()).lines == PASSPORT
 
 
-async def test_a_long_portrait_in_small_pieces_is_read_in_time(est: Bench) -> None:
+async def test_a_long_portrait_in_small_pieces_is_read_in_time(est: OcrScannerFixture) -> None:
     await est.wire.send(chip_frame(CARD, "Q" * 60_000), chunk=512)
     assert (await est.next()).lines == CARD
 
 
 async def test_an_endless_message_is_given_up(tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", "est-100pr", gap_s=0.5) as est:
+    async with ocr_fixture(tmp_path / "port", "est-100pr", gap_s=0.5) as est:
         await est.wire.send(b"\x02CameraData:" + b"x" * (1 << 19))
         assert (await est.next()).fault is FrameFault.TOO_LONG
         await est.wire.send(b"\r\n" + camera_frame(PASSPORT))
@@ -342,7 +352,7 @@ def test_an_est_is_opened_as_it_leaves_the_factory() -> None:
 
 
 async def test_a_port_opens_at_the_rate_of_an_est(tmp_path: Path) -> None:
-    async with bench_of(tmp_path / "port", "est-100pr") as bench:
+    async with ocr_fixture(tmp_path / "port", "est-100pr") as bench:
         assert bench.driver.settings.baud == 256000
         await bench.device.present(PASSPORT)
         assert (await bench.next()).lines == PASSPORT

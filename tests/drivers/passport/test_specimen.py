@@ -8,9 +8,9 @@ import pytest
 from drivers.driver import load_driver
 from drivers.observation import Observation, Outcome
 from drivers.passport import specimen
-from drivers.passport.observations import DocumentPlaced, FrameFault, ReadFailed, Trigger
-from drivers.passport.read_result import read_of, zone_of
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.passport.observations import DocumentPlaced, FrameFault, ReadFailed, ReadTrigger
+from drivers.passport.read_result import document_read, parse_mrz
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES["TD3"]
@@ -20,18 +20,20 @@ MISREAD = (PASSPORT[0], PASSPORT[1].replace("740812", "740813"))
 
 def read(lines: Any) -> Observation:
     lines = tuple(lines)
-    return read_of(lines, zone_of(lines), Trigger.SWIPE, b"")
+    return document_read(lines, parse_mrz(lines), ReadTrigger.SWIPE, b"")
 
 
-async def tried(*said: Observation) -> list[CheckStep]:
+async def tried(*said: Observation) -> list[SelfTestStep]:
     heard: asyncio.Queue[Observation] = asyncio.Queue()
     for each in said:
         heard.put_nowait(each)
-    return [step async for step in specimen.specimen_read(Trial(CheckLevel.INTERACTIVE, heard.get))]
+    return [
+        step async for step in specimen.specimen_steps(SelfTestContext(SelfTestLevel.INTERACTIVE, heard.get))
+    ]
 
 
 async def test_a_specimen_is_read_well() -> None:
-    steps = await tried(DocumentPlaced(trigger=Trigger.INSERT), read(PASSPORT))
+    steps = await tried(DocumentPlaced(trigger=ReadTrigger.INSERT), read(PASSPORT))
 
     assert [(step.name, step.outcome) for step in steps] == [
         ("specimen.read", Outcome.SUCCESSFUL),
@@ -60,4 +62,4 @@ async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("name", ["mrz-serial", "mrz-wedge", "ocr-scanner", "desko", "document-bridge"])
 def test_every_document_reader_can_be_tried_so(name: str) -> None:
-    assert CheckLevel.INTERACTIVE in load_driver(name).checks
+    assert SelfTestLevel.INTERACTIVE in load_driver(name).self_test_levels

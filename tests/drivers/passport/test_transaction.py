@@ -5,9 +5,9 @@ from datetime import date
 import pytest
 
 from drivers.observation import Check, CheckGroup, Outcome
-from drivers.passport.mrz import Format
-from drivers.passport.observations import Area, Ended, Light, Trigger
-from drivers.passport.transaction import Transaction
+from drivers.passport.mrz import MrzFormat
+from drivers.passport.observations import DocumentArea, IlluminationType, ReadTrigger, TransactionEnd
+from drivers.passport.transaction import DocumentTransaction
 from simulators.specimens import ERIKSSON_LINES
 
 TODAY = date(2012, 4, 1)
@@ -17,34 +17,34 @@ EXPECTED = ("optical.ir_ab_mr", "optical.uv_br_fu")
 ZONE = ("mrz.check_digits", "combined.not_expired")
 
 
-def begun(**more: object) -> Transaction:
-    return Transaction(Trigger.INSERT, TODAY, **more)  # type: ignore[arg-type]
+def begun(**more: object) -> DocumentTransaction:
+    return DocumentTransaction(ReadTrigger.INSERT, TODAY, **more)  # type: ignore[arg-type]
 
 
-def made(transaction: Transaction) -> dict[str, tuple[Outcome, str | None]]:
+def made(transaction: DocumentTransaction) -> dict[str, tuple[Outcome, str | None]]:
     return {check.id: (check.outcome, check.reason) for check in transaction.result().checks}
 
 
 def test_everything_has_the_same_transaction() -> None:
     transaction = begun()
     said = [
-        transaction.placed(),
-        transaction.zone(PASSPORT),
-        transaction.image(Light.VISIBLE, Area.PAGE, "image/jpeg", b"x"),
+        transaction.on_placed(),
+        transaction.on_mrz(PASSPORT),
+        transaction.on_image(IlluminationType.VISIBLE, DocumentArea.PAGE, "image/jpeg", b"x"),
         transaction.result(),
-        transaction.removed(Ended.COMPLETE),
+        transaction.on_removed(TransactionEnd.COMPLETE),
     ]
     assert {observation.transaction for observation in said} == {transaction.id}
 
 
 def test_the_result_sums_up() -> None:
     transaction = begun()
-    transaction.zone(PASSPORT)
-    image = transaction.image(Light.INFRARED, Area.PAGE, "image/jpeg", b"x")
+    transaction.on_mrz(PASSPORT)
+    image = transaction.on_image(IlluminationType.INFRARED, DocumentArea.PAGE, "image/jpeg", b"x")
     read = transaction.result()
     assert read.mrz is not None
-    assert read.mrz.format is Format.TD3
-    assert (read.lines, read.overall) == (PASSPORT, Outcome.SUCCESSFUL)
+    assert read.mrz.format is MrzFormat.TD3
+    assert (read.lines, read.overall_outcome) == (PASSPORT, Outcome.SUCCESSFUL)
     assert [one.sha256 for one in read.images] == [image.attachments[0].sha256]
     assert image.attachments[0].role == "page_infrared"
 
@@ -56,37 +56,39 @@ def test_a_page_without_a_zone_has_none() -> None:
 @pytest.mark.parametrize(
     ("ended", "reason"),
     [
-        (Ended.REMOVED, "document_removed"),
-        (Ended.REPLACED, "document_replaced"),
-        (Ended.READER_LOST, "reader_lost"),
+        (TransactionEnd.REMOVED, "document_removed"),
+        (TransactionEnd.REPLACED, "document_replaced"),
+        (TransactionEnd.READER_LOST, "reader_lost"),
     ],
 )
-def test_what_nobody_came_to_see_is_aborted_and_not_missing(ended: Ended, reason: str) -> None:
+def test_what_nobody_came_to_see_is_aborted_and_not_missing(ended: TransactionEnd, reason: str) -> None:
     transaction = begun()
-    cut = transaction.cut_short(ended, EXPECTED)
+    cut = transaction.on_interrupted(ended, EXPECTED)
     assert {check.outcome for check in cut.checks} == {Outcome.ABORTED}
     assert made(transaction) == dict.fromkeys((*ZONE, *EXPECTED), (Outcome.ABORTED, reason))
-    assert transaction.result(ended).overall is Outcome.ABORTED
+    assert transaction.result(ended).overall_outcome is Outcome.ABORTED
 
 
 def test_what_was_seen_before_stays() -> None:
     transaction = begun()
-    transaction.zone(PASSPORT)
+    transaction.on_mrz(PASSPORT)
     failed = Check(id=EXPECTED[0], group=CheckGroup.OPTICAL, outcome=Outcome.FAILED)
-    transaction.checked([failed])
-    assert [check.id for check in transaction.cut_short(Ended.REMOVED, EXPECTED).checks] == [EXPECTED[1]]
+    transaction.on_checks([failed])
+    assert [check.id for check in transaction.on_interrupted(TransactionEnd.REMOVED, EXPECTED).checks] == [
+        EXPECTED[1]
+    ]
     assert made(transaction)[ZONE[0]] == (Outcome.SUCCESSFUL, None)
-    assert transaction.result(Ended.REMOVED).overall is Outcome.FAILED
+    assert transaction.result(TransactionEnd.REMOVED).overall_outcome is Outcome.FAILED
 
 
 def test_nothing_is_aborted_where_everything_was_seen() -> None:
     transaction = begun()
-    transaction.zone(PASSPORT)
-    assert transaction.cut_short(Ended.REMOVED, ()).checks == ()
+    transaction.on_mrz(PASSPORT)
+    assert transaction.on_interrupted(TransactionEnd.REMOVED, ()).checks == ()
 
 
 def test_checks_cut_short_are_in_their_groups() -> None:
-    cut = begun().cut_short(Ended.REMOVED, ("chip.access", "seal.signature", "odd"))
+    cut = begun().on_interrupted(TransactionEnd.REMOVED, ("chip.access", "seal.signature", "odd"))
     groups = {check.id: check.group for check in cut.checks}
     assert groups == {
         "mrz.check_digits": CheckGroup.OPTICAL,
@@ -106,12 +108,12 @@ def test_of_a_card_just_one_side_has_a_zone(
 ) -> None:
     one = begun()
     if first:
-        one.zone(first)
+        one.on_mrz(first)
     two = begun(before=one.side())
     if second:
-        two.zone(second)
+        two.on_mrz(second)
     read = two.result()
-    assert read.continues == (one.id if joined else None)
+    assert read.previous_side_transaction == (one.id if joined else None)
     assert ("combined.both_sides" in {check.id for check in read.checks}) is joined
 
 
@@ -128,6 +130,6 @@ def test_a_chip_is_missed_only_where_there_should_be_one(
     expected: str, lines: tuple[str, ...], outcome: Outcome
 ) -> None:
     transaction = begun()
-    transaction.zone(lines)
-    (check,) = transaction.no_chip(expected).checks  # type: ignore[arg-type]
+    transaction.on_mrz(lines)
+    (check,) = transaction.on_no_chip(expected).checks  # type: ignore[arg-type]
     assert (check.id, check.outcome) == ("chip.access", outcome)

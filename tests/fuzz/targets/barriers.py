@@ -3,40 +3,40 @@
 import asyncio
 from typing import Any
 
-from drivers.access.osdp.channel import Channel
-from drivers.access.osdp.driver import INPUTS, LOCAL, OUTPUTS, UNTOLD, _changed
-from drivers.access.osdp.frames import meaning
+from drivers.access.osdp.channel import OsdpChannel
+from drivers.access.osdp.driver import INPUTS, LOCAL, OUTPUTS, UNKNOWN_STATUS, _changed
+from drivers.access.osdp.frames import describe_osdp
 from drivers.barrier.commands import OpenBarrier
 from drivers.barrier.modbus_barrier import ModbusBarrier
 from drivers.barrier.serial_relay import SerialRelay
 from drivers.links.link import LinkError
 from drivers.links.modbus.framing import (
-    StreamLost,
-    TcpMessages,
-    serial_answers,
+    StreamDesynchronised,
+    TcpMessageReader,
+    find_serial_responses,
     serial_frame,
     tcp_frame,
 )
 from drivers.links.modbus.pdu import (
     Function,
     Identify,
-    ModbusRefused,
+    ModbusExceptionResponse,
     ReadBits,
     ReadRegisters,
-    Write,
-    answered,
+    WriteSingle,
+    parse_response,
 )
 from drivers.links.recording.recording import Recording
-from fuzz.scripted_links import CUT, RECORDINGS, SILENT, Played, hear, recorded
+from fuzz.scripted_links import CUT, RECORDINGS, SILENT, ScriptedLinkFactory, recorded, run_driver
 from fuzz.target import target
 
-WIRED: dict[str, Any] = Recording.parse((RECORDINGS / "barrier/waveshare.rec").read_text()).settings
+WIRED: dict[str, Any] = Recording.from_text((RECORDINGS / "barrier/waveshare.rec").read_text()).settings
 SCRIPT = recorded("barrier/waveshare.rec")[0].replace(CUT, SILENT)
 OPEN = ("open", OpenBarrier())
 REQUESTS = (
     ReadBits(Function.READ_COILS, 0, 8),
     ReadRegisters(Function.READ_HOLDING_REGISTERS, 0, 2),
-    Write(Function.WRITE_COIL, 0, 0xFF00),
+    WriteSingle(Function.WRITE_COIL, 0, 0xFF00),
     Identify(),
 )
 
@@ -47,7 +47,7 @@ def _board(**board: Any) -> dict[str, Any]:
 
 @target(seeds=(SCRIPT[:3000],), words=(SILENT, *SCRIPT.split(SILENT)[:4]))
 def waveshare_on_a_line(data: bytes) -> None:
-    hear(ModbusBarrier, _board(port="/dev/ttyFUZZ"), Played(data), OPEN)
+    run_driver(ModbusBarrier, _board(port="/dev/ttyFUZZ"), ScriptedLinkFactory(data), OPEN)
 
 
 def _over_tcp(script: bytes) -> bytes:
@@ -58,31 +58,31 @@ def _over_tcp(script: bytes) -> bytes:
 
 @target(seeds=(_over_tcp(SCRIPT[:1500]),), words=(SILENT, CUT, b"\0\0\0", tcp_frame(1, 1, b"\xab\x01")))
 def waveshare_over_tcp(data: bytes) -> None:
-    hear(ModbusBarrier, _board(port="tcp://192.0.2.1"), Played(data), OPEN)
+    run_driver(ModbusBarrier, _board(port="tcp://192.0.2.1"), ScriptedLinkFactory(data), OPEN)
 
 
 @target(seeds=(tcp_frame(1, 1, b"\1\1\0") + tcp_frame(2, 1, b"\x81\2"),))
 def modbus_tcp(data: bytes) -> None:
-    messages = TcpMessages()
+    messages = TcpMessageReader()
     try:
         for half in (data[: len(data) // 2], data[len(data) // 2 :]):
             for message in messages.feed(half):
                 for request in REQUESTS:
                     try:
-                        answered(request, message.pdu)
-                    except ModbusRefused as refused:
+                        parse_response(request, message.pdu)
+                    except ModbusExceptionResponse as refused:
                         str(refused)
-    except StreamLost:
+    except StreamDesynchronised:
         return
 
 
 @target(seeds=(serial_frame(1, b"\1\1\0"), serial_frame(1, b"\x81\2"), serial_frame(1, b"\3\4\0\1\0\2")))
 def modbus_rtu(data: bytes) -> None:
     for request in REQUESTS:
-        for pdu in serial_answers(data, 1, request):
+        for pdu in find_serial_responses(data, 1, request):
             try:
-                answered(request, pdu)
-            except ModbusRefused as refused:
+                parse_response(request, pdu)
+            except ModbusExceptionResponse as refused:
                 str(refused)
 
 
@@ -95,19 +95,19 @@ READS = tuple(b"gpio read %d\n\r%d\n\r>" % (n, n in (0, 7)) for n in range(8))
     seeds=(SILENT.join((*LINES, *READS, LINES[3], *READS)),), words=(SILENT, CUT, *LINES, *READS, b"\n\r>")
 )
 def numato(data: bytes) -> None:
-    hear(SerialRelay, {**WIRED, **NUMATO}, Played(data), OPEN)
+    run_driver(SerialRelay, {**WIRED, **NUMATO}, ScriptedLinkFactory(data), OPEN)
 
 
 @target(seeds=recorded("access/osdp.rec"), words=(b"\x53\xe5", b"\x50\0", b"\x45", b"\x46", b"\x48"))
 def osdp_frames(data: bytes) -> None:
-    channel = Channel(101)
+    channel = OsdpChannel(101)
     for half in (data[: len(data) // 2], data[len(data) // 2 :]):
-        channel.take(half)
+        channel.feed(half)
     channel.read(4096)
     channel.write(data)
-    meaning("in", data)
+    describe_osdp("in", data)
     for what in (INPUTS, OUTPUTS, LOCAL):
-        _changed(UNTOLD, what, data[:32]).model_dump_json()
+        _changed(UNKNOWN_STATUS, what, data[:32]).model_dump_json()
 
 
 @target(seeds=(recorded("access/osdp.rec")[0][:60].replace(CUT, SILENT),), words=(SILENT, b"\x53\xe5"))
@@ -117,12 +117,12 @@ def osdp_panel(data: bytes) -> None:
 
 
 async def _panel(data: bytes) -> None:
-    from drivers.access.osdp.panel import Panel
+    from drivers.access.osdp.panel import ControlPanel
 
     async def send(wire: bytes) -> None:
         assert wire
 
-    panel = Panel(send, 101, None, "clear", 8.0)
+    panel = ControlPanel(send, 101, None, "clear", 8.0)
     try:
         for piece in data.split(SILENT)[:4]:
             await panel.work()

@@ -7,26 +7,26 @@ from typing import Any
 
 from PIL import Image
 
-from drivers.camera.anpr.axis import Axis, AxisSettings
-from drivers.camera.anpr.dahua import Dahua
-from drivers.camera.anpr.hikvision import Hikvision
-from drivers.camera.anpr.plate_dedup import fraction, normalised
-from drivers.camera.anpr.timestamps import iso, on_the_dial
+from drivers.camera.anpr.axis import AxisPlateCamera, AxisSettings
+from drivers.camera.anpr.dahua import DahuaPlateCamera
+from drivers.camera.anpr.hikvision import HikvisionPlateCamera
+from drivers.camera.anpr.plate_dedup import normalise_plate, to_fraction
+from drivers.camera.anpr.timestamps import to_iso, to_local_time
 from drivers.camera.commands import Subject
-from drivers.camera.imaging.image_quality import UnreadableError, examine
-from drivers.camera.imaging.jpeg import look
-from drivers.camera.multipart import Multipart, boundary_of
+from drivers.camera.imaging.image_quality import UndecodableImageError, measure_jpeg
+from drivers.camera.imaging.jpeg import parse_jpeg
+from drivers.camera.multipart import MultipartReader, parse_boundary
 from drivers.camera.onvif import discovery, soap
-from drivers.camera.onvif.addresses import Addresses
-from drivers.camera.onvif.clock import stamped_time, told_time
+from drivers.camera.onvif.addresses import AddressTranslator
+from drivers.camera.onvif.clock import parse_device_time, parse_timestamp
 from drivers.camera.onvif.driver import OnvifCamera
-from drivers.camera.preview import reduced
-from drivers.camera.snapshot import Snapshot
-from drivers.links.factory import Links
-from drivers.links.http.listener import Put
+from drivers.camera.preview import downscale_jpeg
+from drivers.camera.snapshot import HttpSnapshotCamera
+from drivers.links.factory import LinkFactory
+from drivers.links.http.listener import PushedRequest
 from drivers.links.link import LinkError
-from drivers.links.video.h264 import Numbering
-from fuzz.scripted_links import CUT, SILENT, Played, hear
+from drivers.links.video.h264 import FrameNumberTracker
+from fuzz.scripted_links import CUT, SILENT, ScriptedLinkFactory, run_driver
 from fuzz.target import target
 
 URL = {"url": "http://localhost:1"}
@@ -42,15 +42,15 @@ TYPE = b"\0multipart/mixed; boundary=b\n"
 )
 def multipart(data: bytes) -> None:
     """However it is cut, the same parts come."""
-    whole, pieces = Multipart("b", 2048), Multipart("b", 2048)
-    once = [*whole.feed(data), *whole.end()]
+    whole, pieces = MultipartReader("b", 2048), MultipartReader("b", 2048)
+    once = [*whole.feed(data), *whole.finish()]
     size = 1 + len(data) % 37
     for start in range(0, len(data), size):
         pieces.feed(data[start : start + size])
-    pieces.end()
+    pieces.finish()
     for part in once:
         getattr(part, "media_type", None)
-    boundary_of(data[:200].decode("latin-1"))
+    parse_boundary(data[:200].decode("latin-1"))
 
 
 def _pictures() -> list[bytes]:
@@ -65,19 +65,19 @@ def _pictures() -> list[bytes]:
 
 
 @target(
-    UnreadableError,
+    UndecodableImageError,
     seeds=_pictures(),
     words=(b"\xff\xc0", b"\xff\xc2", b"\xff\xe1", b"Exif", b"Adobe", b"MPF"),
 )
 def pictures(data: bytes) -> None:
     """What is measured of a picture, and a small one made of it."""
-    examine(data, Subject.SCENE)
-    reduced(data, 64)
+    measure_jpeg(data, Subject.SCENE)
+    downscale_jpeg(data, 64)
 
 
 @target(seeds=(JPEG,), words=(b"\xff\xc0", b"\xff\xda", b"\xff\xd9", b"\xff\xd8"))
 def jpeg(data: bytes) -> None:
-    look(data)
+    parse_jpeg(data)
 
 
 @target(
@@ -85,7 +85,7 @@ def jpeg(data: bytes) -> None:
     words=(SILENT, CUT, TYPE, SECOND, JPEG),
 )
 def snapshot(data: bytes) -> None:
-    hear(Snapshot, {**URL, "path": "/picture", "check_s": 1}, Played(data))
+    run_driver(HttpSnapshotCamera, {**URL, "path": "/picture", "check_s": 1}, ScriptedLinkFactory(data))
 
 
 INFO = b"\0application/xml\n<DeviceInfo><model>M</model><serialNumber>1</serialNumber></DeviceInfo>"
@@ -111,7 +111,7 @@ ENCODINGS = (b'<?xml version="1.0" encoding="', b"utf-16", b"x", b"&#", b"<![CDA
     words=(SILENT, CUT, INFO, ALERTS, PLATES, ALERT, *TAGS, *ENCODINGS),
 )
 def hikvision(data: bytes) -> None:
-    hear(Hikvision, URL, Played(data))
+    run_driver(HikvisionPlateCamera, URL, ScriptedLinkFactory(data))
 
 
 PAIRS = (
@@ -137,7 +137,7 @@ SYSTEM = b"\0text/plain\nserialNumber=1\r\ndeviceType=D\r\n"
     ),
 )
 def dahua(data: bytes) -> None:
-    hear(Dahua, URL, Played(data))
+    run_driver(DahuaPlateCamera, URL, ScriptedLinkFactory(data))
 
 
 PUSHED = {
@@ -155,9 +155,11 @@ PUSHED = {
     ],
 )
 def axis(data: bytes) -> None:
-    driver = Axis(AxisSettings(listen="127.0.0.1:1", sources=("127.0.0.1",)), Links())
+    driver = AxisPlateCamera(
+        AxisSettings(listen="127.0.0.1:1", allowed_sources=("127.0.0.1",)), LinkFactory()
+    )
     driver._cars = {}
-    for said in driver._take(Put("/", "application/json", data)):
+    for said in driver._take(PushedRequest("/", "application/json", data)):
         getattr(said, "model_dump_json", str)()
 
 
@@ -235,19 +237,21 @@ DIALOGUE = (CLOCK, SERVICES, INFORMATION, PROFILES, SNAPSHOT)
     longest=16384,
 )
 def onvif(data: bytes) -> None:
-    hear(OnvifCamera, {**URL, "username": "u", "password": "p", "events": True}, Played(data))
+    run_driver(
+        OnvifCamera, {**URL, "username": "u", "password": "p", "events": True}, ScriptedLinkFactory(data)
+    )
 
 
 @target(
-    soap.NoSoapError,
+    soap.NotSoapError,
     soap.FaultError,
     seeds=(CLOCK, SERVICES, FAULT, PULLED),
     words=ENCODINGS,
 )
 def soap_answers(data: bytes) -> None:
-    said = soap.answer(data, "tds:GetSystemDateAndTime")
-    told_time(said)
-    soap.flattened(said)
+    said = soap.parse_response(data, "tds:GetSystemDateAndTime")
+    parse_device_time(said)
+    soap.serialise(said)
 
 
 MATCH = enveloped(
@@ -260,10 +264,10 @@ MATCH = enveloped(
 
 @target(LinkError, seeds=(MATCH,), words=(b"<t:XAddrs>", b"http://[", b"]:99999", *ENCODINGS))
 def discovered(data: bytes) -> None:
-    wanted = discovery.Wanted(scopes=("name/x",))
-    for match in discovery.matches(data, ["urn:uuid:q"]):
-        wanted.is_met(match.endpoint, match.scopes)
-        discovery.reached(match.addresses, "192.0.2.21")
+    wanted = discovery.DiscoveryTarget(scopes=("name/x",))
+    for match in discovery.parse_probe_matches(data, ["urn:uuid:q"]):
+        wanted.matches(match.endpoint, match.scopes)
+        discovery.reachable_address(match.addresses, "192.0.2.21")
 
 
 @target(
@@ -279,16 +283,16 @@ def discovered(data: bytes) -> None:
 def texts(data: bytes) -> None:
     """Addresses, times, plates and numbers as cameras write them."""
     text = data.decode("utf-8", "surrogateescape")
-    addresses = Addresses("http://192.0.2.21")
-    addresses.told(text)
+    addresses = AddressTranslator("http://192.0.2.21")
+    addresses.set_reported(text)
     addresses.service(text)
     addresses.stream(text)
-    for read in (on_the_dial, stamped_time, normalised):
+    for read in (to_local_time, parse_timestamp, normalise_plate):
         read(text)
-    if (time := iso(text)) is not None:
+    if (time := to_iso(text)) is not None:
         assert datetime.fromisoformat(time)
         assert time.isascii()
-    fraction(text, 100)
+    to_fraction(text, 100)
 
 
 @target(
@@ -296,6 +300,6 @@ def texts(data: bytes) -> None:
     words=(b"\0\0\1\x67", b"\0\0\1\x61"),
 )
 def h264(data: bytes) -> None:
-    numbering = Numbering(data[:40])
+    numbering = FrameNumberTracker(data[:40])
     for start in range(0, len(data), 64):
-        numbering.look(data[start : start + 64])
+        numbering.feed(data[start : start + 64])

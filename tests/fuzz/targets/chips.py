@@ -7,10 +7,10 @@ from pathlib import Path
 from drivers.passport.emrtd import ChipResult, ChipSession, TrustStore
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError
-from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.face import face_image
-from drivers.passport.emrtd.inspection_result import Judgement
-from drivers.passport.emrtd.jpeg2000 import as_jpeg
+from drivers.passport.emrtd.inspection_result import InspectionResultBuilder
+from drivers.passport.emrtd.jpeg2000 import jpeg2000_to_jpeg
 from drivers.passport.emrtd.lds import com_data_groups, dg1_lines, document_details, holder_details
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
 from drivers.passport.emrtd.pki.security_object import SecurityObject
@@ -35,7 +35,7 @@ PRINTED = parse((ZONE[:44], ZONE[44:]), TODAY)
 CSCA = certificate(Key("secp256r1"))
 DSC = certificate(Key("brainpoolP256r1", explicit=True), issuer=CSCA, common="DSC")
 CRL = revocation_list(CSCA, 7)
-TRUST = TrustStore.of(CSCA.der, CRL)
+TRUST = TrustStore.from_bytes(CSCA.der, CRL)
 FILES = {
     ElementaryFile.COM: encode(0x60, encode(0x5C, b"\x61\x75\x6b\x6e")),
     ElementaryFile.DG1: encode(0x61, encode(0x5F1F, ZONE.encode())),
@@ -63,7 +63,9 @@ def files(data: bytes) -> None:
 def judgement(data: bytes) -> None:
     """All checks of a chip one of whose files says what it likes."""
     file = list(FILES)[data[0] % len(FILES)] if data else ElementaryFile.SOD
-    result = Judgement(Evidence({**FILES, file: data[1:]}), PRINTED, TRUST, TODAY).result(0, 0.0)
+    result = InspectionResultBuilder(ChipEvidence({**FILES, file: data[1:]}), PRINTED, TRUST, TODAY).build(
+        0, 0.0
+    )
     result.model_dump_json()
 
 
@@ -92,7 +94,7 @@ def revocations(data: bytes) -> None:
     seeds=(CSCA.der, CRL, master_list((CSCA.der,), DSC, CSCA), b"-----BEGIN X-----\nMAA=\n-----END X-----\n")
 )
 def trust(data: bytes) -> None:
-    TrustStore.of(data)
+    TrustStore.from_bytes(data)
 
 
 @target(ChipError, seeds=(bytes.fromhex(ECDH_GM), bytes.fromhex(DH_IM), FILES[ElementaryFile.DG14]))
@@ -146,4 +148,4 @@ def answers(data: bytes) -> None:
     )
 )
 def jpeg2000(data: bytes) -> None:
-    as_jpeg(data)
+    jpeg2000_to_jpeg(data)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from support.console.consoles import QUICK, browser, console_of, empty_outbox, on_socket
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
 from fuzz.target import held, target
 from gateway.console.auth import users as people
@@ -28,7 +28,7 @@ class _Post:
         self.runner = asyncio.Runner()
         folder = self.folder = Path(tempfile.mkdtemp())
         empty_outbox(folder)
-        self.daemon = BenchDaemon()
+        self.daemon = FakeDaemon()
         app = console_of(self.daemon, folder)
         self._hasher, people._HASHER = people._HASHER, QUICK
         self.program, self.browser = on_socket(app), browser(app)

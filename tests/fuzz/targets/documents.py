@@ -5,12 +5,12 @@ from datetime import date
 from typing import Any
 
 from drivers.passport.fullpage import bridge, desko, regula
-from drivers.passport.fullpage.vendor_checks import Words
-from drivers.passport.mrz import checks, parse
+from drivers.passport.fullpage.vendor_checks import OutcomeWords
+from drivers.passport.mrz import mrz_checks, parse
 from drivers.passport.mrz_serial import MrzSerial
 from drivers.passport.mrz_wedge import MrzWedge
 from drivers.passport.ocr_scanner import OcrScanner
-from fuzz.scripted_links import CUT, SILENT, Played, hear, recorded
+from fuzz.scripted_links import CUT, SILENT, ScriptedLinkFactory, recorded, run_driver
 from fuzz.target import target
 
 PORT = {"port": "/dev/ttyFUZZ"}
@@ -34,7 +34,7 @@ def serial(
 
     @target(name=name, seeds=recorded(f"passport/{recording}.rec"), words=(*WORDS, *words))
     def attempt(data: bytes) -> None:
-        hear(kind, {**PORT, **settings}, Played(data))
+        run_driver(kind, {**PORT, **settings}, ScriptedLinkFactory(data))
 
 
 serial(
@@ -66,13 +66,13 @@ serial(
 
 @target(seeds=recorded("passport/wedge.rec"), words=(SILENT,))
 def wedge(data: bytes) -> None:
-    hear(MrzWedge, {"port": "/dev/input/event9", "other_text": "publish"}, Played(data))
+    run_driver(MrzWedge, {"port": "/dev/input/event9", "other_text": "publish"}, ScriptedLinkFactory(data))
 
 
 @target(seeds=(b"\n".join(ZONE), b"\n".join(CARD), b"".join(ZONE)), words=WORDS)
 def zones(data: bytes) -> None:
     mrz = parse(data.decode("utf-8", "surrogateescape").split("\n"), TODAY)
-    checks(mrz, TODAY)
+    mrz_checks(mrz, TODAY)
 
 
 URL = {"url": "http://localhost:1"}
@@ -97,8 +97,8 @@ JPEG = b"\0image/jpeg\n\xff\xd8\xff\xc0\0\x0b\x08\0\x01\0\x01\x01\x11\0\x01\xff\
 
 @target(seeds=(STATUS, *LINES), words=(b'"placed"', b'"mrz"', b'"image"', b'"check"', b'"done"', b'"lines"'))
 def bridge_lines(data: bytes) -> None:
-    bridge.read_status(data)
-    bridge.read_line(data, Words())
+    bridge.parse_status(data)
+    bridge.parse_line(data, OutcomeWords())
 
 
 @target(
@@ -111,7 +111,7 @@ def bridge_lines(data: bytes) -> None:
     words=(JSON, JPEG, SILENT, CUT, *LINES),
 )
 def bridge_service(data: bytes) -> None:
-    hear(bridge.Bridge, {**URL, "regula": URL}, Played(data))
+    run_driver(bridge.BridgeReader, {**URL, "regula": URL}, ScriptedLinkFactory(data))
 
 
 MRZ = json.dumps({"available": True, "line1": ZONE[0].decode(), "line2": ZONE[1].decode()}).encode()
@@ -130,11 +130,11 @@ RESOURCES = (
 )
 def desko_resources(data: bytes) -> None:
     desko.is_available(data)
-    answer = desko.read_json(data) or {}
-    desko.in_order(answer.get("resourceList"))
+    answer = desko.parse_object(data) or {}
+    desko.ordered_resources(answer.get("resourceList"))
     for path in ("mrz", "uv-dullness", "b900-check", "visible/document", "infrared/face", "x"):
         for known in (False, True):
-            desko.read_resource(f"/v1/{path}", data, Words(), zone_known=known)
+            desko.parse_resource(f"/v1/{path}", data, OutcomeWords(), zone_known=known)
 
 
 PRESENT = b'{"document":"on"}'
@@ -150,7 +150,7 @@ DIALOGUE = (
 
 @target(seeds=(SILENT.join(JSON + one for one in DIALOGUE),), words=(JSON, SILENT, *DIALOGUE[:4]))
 def desko_service(data: bytes) -> None:
-    hear(desko.Desko, URL, Played(data))
+    run_driver(desko.DeskoReader, URL, ScriptedLinkFactory(data))
 
 
 CHECKED = {"Type": 1, "ElementType": 1, "ElementResult": 1, "ElementDiagnose": 0, "LightIndex": 128}
@@ -173,4 +173,4 @@ CONTAINERS = (
     words=(b'"ContainerList"', b'"List"', b'"result_type"', b'"ElementDiagnose"', b'"ElementResult"'),
 )
 def regula_answers(data: bytes) -> None:
-    regula.read(data, "failed")
+    regula.parse_response(data, "failed")

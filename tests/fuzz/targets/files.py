@@ -11,32 +11,38 @@ from pathlib import Path
 
 from support.gateway.deliveries import FakeTime, event
 
-from drivers.anonymize.anonymizer import scrub
-from drivers.anonymize.pseudonyms import CannotScrub
+from drivers.anonymize.anonymizer import anonymize
+from drivers.anonymize.pseudonyms import CannotAnonymize
 from drivers.driver import UnknownDriverError
-from drivers.links.recording.pcap_export import capture
+from drivers.links.recording.pcap_export import recording_to_pcapng
 from drivers.links.recording.recording import Recording, RecordingError
 from drivers.observation import DataClass
 from fuzz.scripted_links import RECORDINGS
 from fuzz.target import held, target
-from gateway.common.clock import moment
+from gateway.common.clock import current_moment
 from gateway.config import ConfigError, load
 from gateway.config.role_file import load_roles
 from gateway.console.api import audit
-from gateway.console.auth.login_throttle import Attempts
-from gateway.console.auth.persisted import Kept
-from gateway.console.auth.sessions import Sessions
+from gateway.console.auth.login_throttle import LoginThrottle
+from gateway.console.auth.persisted import BootScopedStore
+from gateway.console.auth.sessions import SessionStore
 from gateway.console.auth.users import UsersFileError, read
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
-from gateway.delivery.outbox.database import FILE, NEWEST, NewestId, OutboxRefused, lost_commits
-from gateway.delivery.outbox.encryption import MasterKey, VaultError, master_key
+from gateway.delivery.outbox.database import (
+    DATABASE_FILE,
+    NEWEST_ID_FILE,
+    NewestId,
+    OutboxUnusable,
+    has_lost_commits,
+)
+from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, master_key
 from gateway.delivery.outbox.recovery import open_outbox
-from gateway.delivery.outbox.sequence import Ledger
+from gateway.delivery.outbox.sequence import SequenceAllocator
 from gateway.delivery.settings import KeySettings, OutboxSettings
 from gateway.diagnostics import bundle
-from gateway.management.device_registry import Register
+from gateway.management.device_registry import DeviceRegistry
 
 HOUSE = Path(__file__).parents[3]
 
@@ -79,8 +85,8 @@ def configuration(data: bytes) -> None:
 
 
 def explained(error: ConfigError) -> None:
-    assert error.findings
-    for finding in error.findings:
+    assert error.issues
+    for finding in error.issues:
         assert finding.file.endswith(".toml")
         assert finding.text
         assert finding.line is None or finding.line >= 1
@@ -110,7 +116,7 @@ def users(data: bytes) -> None:
     read(_written("users.toml", data))
 
 
-@target(VaultError, OSError, seeds=(b"A" * 43 + b"=\n", b"0123456789abcdef" * 4, bytes(32)))
+@target(EncryptionKeyError, OSError, seeds=(b"A" * 43 + b"=\n", b"0123456789abcdef" * 4, bytes(32)))
 def master_keys(data: bytes) -> None:
     master_key(KeySettings(file=_written("key", data)), _folder())
 
@@ -139,16 +145,16 @@ HEADS = (
 @target(RecordingError, seeds=(*RECORDED, USB), words=HEADS, longest=8192, name="recordings")
 def read_recordings(data: bytes) -> None:
     """What is read is written again as the same, and opens in Wireshark."""
-    recording = Recording.parse(data.decode("utf-8", "replace"))
-    assert Recording.parse(recording.text()).text() == recording.text()
-    assert capture(recording)[:4] == b"\n\r\r\n"
+    recording = Recording.from_text(data.decode("utf-8", "replace"))
+    assert Recording.from_text(recording.to_text()).to_text() == recording.to_text()
+    assert recording_to_pcapng(recording)[:4] == b"\n\r\r\n"
 
 
-@target(RecordingError, CannotScrub, UnknownDriverError, seeds=RECORDED, words=HEADS, longest=8192)
+@target(RecordingError, CannotAnonymize, UnknownDriverError, seeds=RECORDED, words=HEADS, longest=8192)
 def scrubbed(data: bytes) -> None:
     """Scrubbed, or refused; never a length changed."""
-    recording = Recording.parse(data.decode("utf-8", "replace"))
-    done = scrub(recording)
+    recording = Recording.from_text(data.decode("utf-8", "replace"))
+    done = anonymize(recording)
     assert [len(chunk.data) for chunk in done.chunks] == [len(chunk.data) for chunk in recording.chunks]
 
 
@@ -163,22 +169,24 @@ def _outbox() -> bytes:
     folder = _folder() / "made"
     folder.mkdir()
     time = FakeTime()
-    outbox = open_outbox(OutboxSettings(directory=folder), TOPICS, TAKERS, MASTER, moment(time)).outbox
-    ledger = Ledger(TOPICS, outbox.epoch)
+    outbox = open_outbox(
+        OutboxSettings(directory=folder), TOPICS, TAKERS, MASTER, current_moment(time)
+    ).outbox
+    ledger = SequenceAllocator(TOPICS, outbox.epoch)
     entries = []
     for number, kind in enumerate((DataClass.TRAVELLER, DataClass.RECORD, DataClass.RECORD)):
         said = replace(
             event(number, kind, "lane-1/reader"), blobs=(Blob("face", "image/jpeg", b"\xff\xd8\xff"),)
         )
-        entries.append(ledger.number(said, moment(time), 60_000_000_000))
+        entries.append(ledger.to_stored_event(said, current_moment(time), 60_000_000_000))
     outbox.store(entries, ledger.counters, {}, ledger.epoch)
     outbox.checkpoint()
     outbox.close()
-    return (folder / FILE).read_bytes()
+    return (folder / DATABASE_FILE).read_bytes()
 
 
 @target(
-    OutboxRefused, sqlite3.Error, OSError,
+    OutboxUnusable, sqlite3.Error, OSError,
     seeds=(b"", b"\x12\x34\0\xff", b"\0\0\0\0", b"\0\x10\x05\x0d", b"\x30\0\0\x0a\x30\0\x05\0"),
     longest=256,
 )  # fmt: skip
@@ -190,31 +198,37 @@ def outbox(data: bytes) -> None:
     folder = _folder() / "outbox"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    (folder / FILE).write_bytes(content)
+    (folder / DATABASE_FILE).write_bytes(content)
     time = FakeTime()
-    for look in (inspect.counts, lambda at: list(inspect.events(at)), lambda at: list(inspect.parked(at))):
-        with contextlib.suppress(OutboxRefused, sqlite3.Error):
+    for look in (
+        inspect.stream_summaries,
+        lambda at: list(inspect.list_events(at)),
+        lambda at: list(inspect.list_parked(at)),
+    ):
+        with contextlib.suppress(OutboxUnusable, sqlite3.Error):
             look(folder)
-    opened = open_outbox(OutboxSettings(directory=folder), TOPICS, TAKERS, MASTER, moment(time)).outbox
+    opened = open_outbox(
+        OutboxSettings(directory=folder), TOPICS, TAKERS, MASTER, current_moment(time)
+    ).outbox
     try:
-        Ledger(TOPICS, opened.epoch).adopt(opened.counters(), 0)
+        SequenceAllocator(TOPICS, opened.epoch).load_streams(opened.counters(), 0)
         opened.retained()
-        for number, level in list(opened.levels.items()):
-            page, _ = opened.fetch(number, level.passed, 10, 1_000_000)
+        for number, level in list(opened.positions.items()):
+            page, _ = opened.fetch(number, level.acked_by_all, 10, 1_000_000)
             for entry in page.entries:
-                assert entry.deadline_ns + entry.lifetime_ns + entry.born_unix_ns is not None
+                assert entry.deadline_ns + entry.lifetime_ns + entry.created_unix_ns is not None
                 assert entry.topic.startswith("bgw/v1/")
             opened.advance({("local", number): page.upto})
-        opened.sweep(moment(time))
+        opened.delete_expired(current_moment(time))
     finally:
         opened.close()
-    with contextlib.suppress(OutboxRefused, sqlite3.Error):
+    with contextlib.suppress(OutboxUnusable, sqlite3.Error):
         inspect.export(folder, io.StringIO())
 
 
 @target(OSError, seeds=(b"", b"0190b6a0-0000-7000-8000-000000000000", b"\0" * 36))
 def newest_id(data: bytes) -> None:
-    _written(NEWEST, data)
+    _written(NEWEST_ID_FILE, data)
     noted = NewestId(_folder())
     try:
         assert isinstance(noted.read(), str)
@@ -224,7 +238,7 @@ def newest_id(data: bytes) -> None:
 
 @target(seeds=(b"", b"\x37\x7f\x06\x82" + bytes(300)))
 def write_ahead_log(data: bytes) -> None:
-    lost_commits(_written("wal", data), data[0] if data else 0)
+    has_lost_commits(_written("wal", data), data[0] if data else 0)
 
 
 REGISTER = (
@@ -240,7 +254,7 @@ REGISTER = (
 )
 def register(data: bytes) -> None:
     """Counters and serial numbers of a technician's register."""
-    found = Register(_written("register.json", data))
+    found = DeviceRegistry(_written("register.json", data))
     found.read()
     found.content()
 
@@ -255,10 +269,10 @@ def register(data: bytes) -> None:
 )
 def kept(data: bytes) -> None:
     """What the console keeps of logins and of attempts, in this boot."""
-    boot = Kept(_folder() / "kept.json")._boot.encode()
-    file = Kept(_written("kept.json", data.replace(b"BOOT", boot)))
-    Sessions(file).find("token")
-    Attempts(file).wait_s("ada", "192.0.2.7")
+    boot = BootScopedStore(_folder() / "kept.json")._boot.encode()
+    file = BootScopedStore(_written("kept.json", data.replace(b"BOOT", boot)))
+    SessionStore(file).find("token")
+    LoginThrottle(file).remaining_wait_s("ada", "192.0.2.7")
 
 
 @target(

@@ -8,30 +8,30 @@ from PIL import Image
 from support.devices.uru4000_images import WIDTH
 
 from drivers.driver import BadFrame
-from drivers.fingerprint.commands import Capture
+from drivers.fingerprint.commands import CaptureFinger
 from drivers.fingerprint.nb1010 import Nb1010
 from drivers.fingerprint.records import Compression, Record2005, Record2011, Representation, View
 from drivers.fingerprint.records.fields import RecordError
 from drivers.fingerprint.records.reading import decode
 from drivers.fingerprint.uru4000 import image as uru_image
 from drivers.fingerprint.uru4000.driver import Uru4000
-from drivers.fingerprint.uru4000.registers import event_of, versions
+from drivers.fingerprint.uru4000.registers import parse_event, versions
 from drivers.fingerprint.wsbd.driver import WsBd
-from drivers.fingerprint.wsbd.images import content_type, raster_of
-from drivers.fingerprint.wsbd.results import ResultError, read_result
+from drivers.fingerprint.wsbd.images import content_type, decode_raster
+from drivers.fingerprint.wsbd.results import ResultError, parse_result
 from drivers.fingerprint.zfm.driver import Zfm
-from drivers.fingerprint.zfm.packets import Kind, Packets, packet
-from drivers.fingerprint.zfm.parameters import Parameters, Product
-from fuzz.scripted_links import CUT, SILENT, Played, hear, recorded
+from drivers.fingerprint.zfm.packets import PacketKind, PacketReader, encode_packet
+from drivers.fingerprint.zfm.parameters import ProductInfo, SystemParameters
+from fuzz.scripted_links import CUT, SILENT, ScriptedLinkFactory, recorded, run_driver
 from fuzz.target import target
 
-CAPTURE = ("capture", Capture(timeout_s=2))
+CAPTURE = ("capture", CaptureFinger(timeout_s=2))
 QUICK: dict[str, Any] = {"encodings": ["fir_2005"], "record_image": "none", "quality": "ridge_clarity"}
 
 
 def acknowledged(*contents: bytes) -> bytes:
     """A module's answers, one an instruction."""
-    return SILENT.join(packet(Kind.ACK, content) for content in contents)
+    return SILENT.join(encode_packet(PacketKind.ACK, content) for content in contents)
 
 
 @target(
@@ -43,18 +43,18 @@ def acknowledged(*contents: bytes) -> bytes:
 )
 def zfm(data: bytes) -> None:
     settings = {"port": "/dev/ttyFUZZ", "model": "r503", "image_px": [16, 16], **QUICK}
-    hear(Zfm, settings, Played(data), CAPTURE)
+    run_driver(Zfm, settings, ScriptedLinkFactory(data), CAPTURE)
 
 
 @target(
     seeds=tuple(one[:4000] for one in recorded("fingerprint/zfm.rec")), words=(b"\xef\x01\xff\xff\xff\xff",)
 )
 def zfm_packets(data: bytes) -> None:
-    packets = Packets()
-    for found in (*packets.feed(data[:300]), *packets.feed(data[300:]), *packets.silence()):
+    packets = PacketReader()
+    for found in (*packets.feed(data[:300]), *packets.feed(data[300:]), *packets.on_silence()):
         content = getattr(found, "content", b"")
-        Parameters.parse(content)
-        Product.parse(content)
+        SystemParameters.parse(content)
+        ProductInfo.parse(content)
 
 
 AWAKE = (b"\x56\xaa" + bytes(62), b"\x80", b"\x01" * 4, b"\0", bytes(16))
@@ -65,7 +65,9 @@ AWAKE = (b"\x56\xaa" + bytes(62), b"\x80", b"\x01" * 4, b"\0", bytes(16))
     words=(SILENT, b"stalled", b"late", b"\x56\xaa", b"\x01\x01", b"\0\x02", b"*64", b"*111424"),
 )
 def uru4000(data: bytes) -> None:
-    hear(Uru4000, {"port": "usb:05ba:000a", **QUICK}, Played(data, (0x05BA, 0x000A)), CAPTURE)
+    run_driver(
+        Uru4000, {"port": "usb:05ba:000a", **QUICK}, ScriptedLinkFactory(data, (0x05BA, 0x000A)), CAPTURE
+    )
 
 
 @target(
@@ -79,8 +81,10 @@ def uru4000_images(data: bytes) -> None:
     body = filling * (rows * WIDTH // len(filling) + 1)
     frame = uru_image.parse(head.ljust(64, b"\0") + body[: rows * WIDTH - len(data) % 2])
     if not isinstance(frame, BadFrame):
-        frame.picture([n * 0x01234567 for n in frame.key_numbers] if frame.encrypted else (), turned=True)
-    event_of(data[:64])
+        frame.decode_pixels(
+            [n * 0x01234567 for n in frame.key_numbers] if frame.is_encrypted else (), turned=True
+        )
+    parse_event(data[:64])
     versions(data[:16])
     uru_image.key_of(data[:4], 7)
 
@@ -93,7 +97,9 @@ ANSWER = bytes(17) + b"\xff" + bytes(46)
     words=(SILENT, b"stalled", b"late", b"*64", b"*256"),
 )
 def nb1010(data: bytes) -> None:
-    hear(Nb1010, {"port": "usb:298d:1010", **QUICK}, Played(data, (0x298D, 0x1010)), CAPTURE)
+    run_driver(
+        Nb1010, {"port": "usb:298d:1010", **QUICK}, ScriptedLinkFactory(data, (0x298D, 0x1010)), CAPTURE
+    )
 
 
 def _result(inside: str) -> bytes:
@@ -121,7 +127,7 @@ XML = b"\0application/xml\n"
     words=(b"<status>", b"<metadata>", b"<item>", b"<key>", b"<value>", b"encoding="),
 )
 def wsbd_results(data: bytes) -> None:
-    content_type(read_result(data).metadata)
+    content_type(parse_result(data).metadata)
 
 
 @target(
@@ -130,7 +136,9 @@ def wsbd_results(data: bytes) -> None:
     longest=8192,
 )
 def wsbd(data: bytes) -> None:
-    hear(WsBd, {"url": "http://localhost:1", "edition": "oasis", **QUICK}, Played(data), CAPTURE)
+    run_driver(
+        WsBd, {"url": "http://localhost:1", "edition": "oasis", **QUICK}, ScriptedLinkFactory(data), CAPTURE
+    )
 
 
 def _images() -> list[bytes]:
@@ -145,14 +153,14 @@ def _images() -> list[bytes]:
 
 
 TYPES = ("image/png", "image/bmp", "image/jpeg", "image/jp2", "image/tiff", "image/x-wsq")
-METADATA_OF_ONE = read_result(_result(METADATA)).metadata
+METADATA_OF_ONE = parse_result(_result(METADATA)).metadata
 
 
 @target(seeds=[bytes([n]) + image for n, image in enumerate(_images())], longest=8192)
 def images(data: bytes) -> None:
     """Files that a service gives as what a scanner took."""
     kind = TYPES[data[0] % len(TYPES)] if data else ""
-    raster_of(data[1:], kind, {} if len(data) % 2 else METADATA_OF_ONE, 500)
+    decode_raster(data[1:], kind, {} if len(data) % 2 else METADATA_OF_ONE, 500)
 
 
 PIXELS = bytes(16)

@@ -11,14 +11,14 @@ import httpcore
 import httpx
 
 from drivers.links.http.client import HttpSettings
-from drivers.links.http.listener import HttpListener, ListenerSettings
+from drivers.links.http.listener import HttpListener, HttpListenerSettings
 from drivers.links.link import LinkError
 from drivers.links.usbip.client import HEAD, ImportRefusedError, UsbipConnection
-from fuzz.scripted_links import SILENT, Service
+from fuzz.scripted_links import SILENT, ScriptedHttpLink
 from fuzz.target import target
-from fuzz.virtual_clock import quickly
-from gateway.ipc.frames import BrokenCorridorError, Corridor, Kind, frame
-from gateway.ipc.rpc import Questions
+from fuzz.virtual_clock import run_in_virtual_time
+from gateway.ipc.frames import FrameConnection, FrameError, FrameType, encode_frame
+from gateway.ipc.rpc import RpcClient
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\na\nb\r\n0\r\n\r\n"
@@ -54,18 +54,18 @@ def _transport(data: bytes) -> httpx.AsyncHTTPTransport:
 def http_answers(data: bytes) -> None:
     """Whole answers, lines and streams; a password is proved by digest."""
     settings = HttpSettings(url="http://localhost:1", username="u", password="p", auth="digest")
-    quickly(_asked(settings, data))
+    run_in_virtual_time(_asked(settings, data))
 
 
 async def _asked(settings: HttpSettings, data: bytes) -> None:
-    link = Service(settings, _transport(data))
+    link = ScriptedHttpLink(settings, _transport(data))
     async with link:
         assert link._client is not None
         link._client.auth = httpx.DigestAuth("u", "p")
         with contextlib.suppress(LinkError):
-            await link.ask("GET", "/x", limit_bytes=1000)
+            await link.request("GET", "/x", limit_bytes=1000)
         with contextlib.suppress(LinkError):
-            async for line in link.lines("POST", "/x", body={}):
+            async for line in link.stream_lines("POST", "/x", body={}):
                 assert line.strip()
         with contextlib.suppress(LinkError):
             async with link.stream("GET", "/x") as answer:
@@ -106,8 +106,10 @@ class _Writer:
     words=HTTP,
 )
 def http_pushed(data: bytes) -> None:
-    settings = ListenerSettings(listen="127.0.0.1:1", sources=("127.0.0.1",), username="u", password="p")
-    quickly(_pushed(HttpListener(settings, lambda *_: None, lambda word: None), data))
+    settings = HttpListenerSettings(
+        listen="127.0.0.1:1", allowed_sources=("127.0.0.1",), username="u", password="p"
+    )
+    run_in_virtual_time(_pushed(HttpListener(settings, lambda *_: None, lambda word: None), data))
 
 
 async def _pushed(listener: HttpListener, data: bytes) -> None:
@@ -154,21 +156,21 @@ def usbip(data: bytes) -> None:
 
 
 TOLD = (
-    frame(Kind.TOLD, {"ticket": 1}, b"x"),
-    frame(Kind.TOLD, {"ticket": 1, "end": True, "refused": ["unknown", "a", "b"]}),
+    encode_frame(FrameType.RESPONSE_CHUNK, {"ticket": 1}, b"x"),
+    encode_frame(FrameType.RESPONSE_CHUNK, {"ticket": 1, "end": True, "refused": ["unknown", "a", "b"]}),
 )
 
 
-@target(BrokenCorridorError, ValueError, KeyError, TypeError, seeds=TOLD, words=TOLD)
+@target(FrameError, ValueError, KeyError, TypeError, seeds=TOLD, words=TOLD)
 def corridor(data: bytes) -> None:
     """Between our own processes: what is no frame ends the connection, by one of these."""
-    asked = Questions(lambda kind, head, body: None)
+    asked = RpcClient(lambda kind, head, body: None)
 
-    def received(kind: Kind, head: dict[str, Any], body: bytes) -> None:
-        if kind is Kind.TOLD:
-            asked.told(head, body)
+    def received(kind: FrameType, head: dict[str, Any], body: bytes) -> None:
+        if kind is FrameType.RESPONSE_CHUNK:
+            asked.on_chunk(head, body)
 
-    end = Corridor(received, lambda: None)
+    end = FrameConnection(received, lambda: None)
     rest = memoryview(data)
     while rest:
         room = end.get_buffer(-1)

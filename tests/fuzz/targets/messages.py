@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ValidationError
-from support.gateway.command_dispatch import BARRIER, SESSION, Desk
+from support.gateway.command_dispatch import BARRIER, SESSION, DispatcherFixture
 
-from drivers.command import Request
+from drivers.command import CommandArguments
 from fuzz.target import target
-from fuzz.virtual_clock import quickly
+from fuzz.virtual_clock import run_in_virtual_time
 from gateway.client import Workstation
-from gateway.contract.commands import CommandState, Outcome, wrong_fields
+from gateway.contract.commands import CommandOutcome, CommandState, describe_wrong_fields
 from gateway.contract.registry import COMMANDS
 
 COMMAND = {"cmd_id": "c1", "session": SESSION, "n": 1, "args": {"width_cm": 30}}
@@ -39,22 +39,22 @@ def commands(data: bytes) -> None:
     """A verb, and the payload that comes with it; by a chief, for a guard and for nobody."""
     verb, _, payload = data.partition(b"\n")
     level = verb.decode("utf-8", "replace").replace("\0", "")
-    quickly(_arrived(level, payload))
+    run_in_virtual_time(_arrived(level, payload))
 
 
 async def _arrived(verb: str, payload: bytes) -> None:
-    desk = Desk()
+    desk = DispatcherFixture()
     for station in ("chief", "guard", "nobody", "a/b"):
         desk.arrive(verb, station, payload=payload, correlation=payload[:64])
         desk.arrive(verb, station, payload=payload, retain=True, expires_s=None)
     desk.arrive(verb, topic=f"bgw/v1/{verb}", payload=payload)
-    for ticket, *_ in desk.machines[BARRIER].told:
-        desk.path.answered(BARRIER, ticket, Outcome(CommandState.DONE, result=b"{}"))
+    for ticket, *_ in desk.devices[BARRIER].commands_received:
+        desk.path.on_command_result(BARRIER, ticket, CommandOutcome(CommandState.DONE, result=b"{}"))
     desk.path.stop()
-    desk.path.close()
+    desk.path.refuse_commands()
 
 
-REQUESTS: tuple[type[Request], ...] = tuple(
+REQUESTS: tuple[type[CommandArguments], ...] = tuple(
     sorted({kind.request for kind in COMMANDS}, key=lambda r: r.__name__)
 )
 
@@ -72,11 +72,11 @@ REQUESTS: tuple[type[Request], ...] = tuple(
 )
 def arguments(data: bytes) -> None:
     """As a device's own process reads them."""
-    request = REQUESTS[data[0] % len(REQUESTS)] if data else Request
+    request = REQUESTS[data[0] % len(REQUESTS)] if data else CommandArguments
     try:
         request.model_validate_json(data[1:], strict=True)
     except ValidationError as error:
-        wrong_fields(error, request)
+        describe_wrong_fields(error, request)
 
 
 PAYLOADS = Path(__file__).parents[2] / "gateway/contract/golden/1.0.0/payloads"
@@ -100,7 +100,7 @@ def _seed(name: str) -> bytes:
 )
 def received(data: bytes) -> None:
     """Whatever is published where a workstation listens: it costs itself only."""
-    quickly(_taken(data))
+    run_in_virtual_time(_taken(data))
 
 
 async def _taken(data: bytes) -> None:
@@ -108,9 +108,9 @@ async def _taken(data: bytes) -> None:
     topic = TOPICS[data[0] % len(TOPICS)] if data else ""
     whole = f"bgw/v1/uto-test/lane-1/barrier/{topic}" if topic else "bgw/v1/uto-test/_gw/gw-1/state"
     for retain in (False, True):
-        desk._take(SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None))
+        desk._on_message(SimpleNamespace(topic=whole, payload=data[1:], retain=retain, properties=None))
     desk.status("lane-1/barrier")
-    desk.now("lane-1/barrier", "barrier.state")
+    desk.last_value("lane-1/barrier", "barrier.state")
     await asyncio.sleep(5)
-    assert all(item is not None for item in desk._waiting)
-    desk._incoming.stop()
+    assert all(item is not None for item in desk._queue)
+    desk._assembler.stop()

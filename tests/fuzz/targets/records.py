@@ -12,17 +12,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from fuzz.target import held, target
 from fuzz.targets.files import WORDS, explained
-from gateway.audit.hash_chain import AUDIT_FILE, HEAD_FILE
+from gateway.audit.hash_chain import AUDIT_FILE, CHAIN_HEAD_FILE
 from gateway.audit.verify import verify
-from gateway.audit.writer import AuditLog, Note
-from gateway.client.models import Counts
-from gateway.client.verification import Vouching
+from gateway.audit.writer import AuditRecord, AuditWriter
+from gateway.client.models import DiscardCounts
+from gateway.client.verification import SignatureVerifier
 from gateway.config import ConfigError
 from gateway.contract.topics import Position
-from gateway.pki.inventory import load_description
+from gateway.pki.inventory import load_deployment
 from gateway.pki.jws import Signer, Verifier
 from gateway.pki.keys import UnusableKeyError, load_public_key, load_signing_key
-from gateway.pki.store import INDEX, NoFolderError, TrustFolder
+from gateway.pki.store import INDEX, CertificateStore, StoreNotFoundError
 
 HOUSE = Path(__file__).parents[3]
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -56,10 +56,10 @@ def signed_events(data: bytes) -> None:
     """A signature as a user property, and an event; none but ours is vouched for."""
     jws, _, payload = data.partition(b"\n")
     said: list[Any] = []
-    vouching = Vouching([KEY.public_key()], "uto-test", Counts(), said.append)
+    vouching = SignatureVerifier([KEY.public_key()], "uto-test", DiscardCounts(), said.append)
     text = jws.decode("utf-8", "replace")
     for one in (text, SIGNER.sign(payload)):
-        vouching.event(Position("lane-1", "reader"), payload, one)
+        vouching.verify_event(Position("lane-1", "reader"), payload, one)
     for refused in said:
         assert refused.text.isprintable()
         assert len(refused.text) < 200
@@ -68,12 +68,12 @@ def signed_events(data: bytes) -> None:
 @cache
 def _audit() -> tuple[bytes, bytes]:
     folder = Path(tempfile.mkdtemp())
-    log = AuditLog(folder, "_gw/gw-1", SIGNER.sign)
+    log = AuditWriter(folder, "_gw/gw-1", SIGNER.sign)
     for n in range(3):
-        log.write([Note(AT, "lane-1/barrier", "command.decided", {"n": n})], AT)
-    log.seal("idle", AT)
-    log.write([Note(AT, "lane-1/barrier", "command.ended", {})], AT)
-    found = (folder / AUDIT_FILE).read_bytes(), (folder / HEAD_FILE).read_bytes()
+        log.write([AuditRecord(AT, "lane-1/barrier", "command.decided", {"n": n})], AT)
+    log.write_checkpoint("idle", AT)
+    log.write([AuditRecord(AT, "lane-1/barrier", "command.ended", {})], AT)
+    found = (folder / AUDIT_FILE).read_bytes(), (folder / CHAIN_HEAD_FILE).read_bytes()
     shutil.rmtree(folder)
     return found
 
@@ -96,13 +96,13 @@ def audit_chain(data: bytes) -> None:
     """The note of the last line, then lines: judged, gone on with, and judged again."""
     folder = _emptied("audit")
     note, _, lines = data.partition(b"\n")
-    (folder / HEAD_FILE).write_bytes(note + b"\n")
+    (folder / CHAIN_HEAD_FILE).write_bytes(note + b"\n")
     (folder / AUDIT_FILE).write_bytes(lines)
     verify(folder, VERIFIER)
-    log = AuditLog(folder, "_gw/gw-1", SIGNER.sign)
-    log.write([Note(AT, "lane-1/barrier", "command.decided", {})], AT)
-    log.seal("stopped", AT)
-    log.let_go("9999", 0, AT)
+    log = AuditWriter(folder, "_gw/gw-1", SIGNER.sign)
+    log.write([AuditRecord(AT, "lane-1/barrier", "command.decided", {})], AT)
+    log.write_checkpoint("stopped", AT)
+    log.prune("9999", 0, AT)
     verify(folder, VERIFIER)
 
 
@@ -122,7 +122,7 @@ def signing_keys(data: bytes) -> None:
 
 
 @target(
-    NoFolderError,
+    StoreNotFoundError,
     seeds=(
         json.dumps(
             {
@@ -144,9 +144,9 @@ def signing_keys(data: bytes) -> None:
 def authority_index(data: bytes) -> None:
     folder = _emptied("authority")
     (folder / INDEX).write_bytes(data)
-    found = TrustFolder.open(folder)
-    found.latest()
-    found.gone()
+    found = CertificateStore.open(folder)
+    found.current_certificates()
+    found.revoked_names()
 
 
 DESCRIBED = (HOUSE / "config/mosquitto/trust.toml").read_bytes().replace(b"/etc/borderpost/gateway", b"post")
@@ -164,6 +164,6 @@ def halls(data: bytes) -> None:
     file = folder / "trust.toml"
     file.write_bytes(data)
     try:
-        load_description(file, {})
+        load_deployment(file, {})
     except ConfigError as error:
         explained(error)

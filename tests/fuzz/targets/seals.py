@@ -5,9 +5,9 @@ from datetime import date
 from pathlib import Path
 
 from drivers.passport.emrtd import TrustStore
-from drivers.passport.seals import read_barcode
+from drivers.passport.seals import parse_barcode
 from drivers.passport.seals.checks import seal_checks
-from drivers.passport.seals.store import SealStore
+from drivers.passport.seals.store import SealSignerStore
 from fuzz.target import target
 
 sys.path.append(str(Path(__file__).parents[2] / "drivers/passport/seals"))
@@ -15,8 +15,10 @@ sys.path.append(str(Path(__file__).parents[2] / "drivers/passport/seals"))
 from seal_samples import ADMINISTRATIVE, SEALGEN, TR, certificate
 
 TODAY = date(2024, 6, 1)
-STORE = SealStore.of(
-    certificate("sealgen_UTTS5B"), certificate("sealgen_DETS32"), trust=TrustStore.of(certificate("csca_aus"))
+STORE = SealSignerStore.from_bytes(
+    certificate("sealgen_UTTS5B"),
+    certificate("sealgen_DETS32"),
+    trust=TrustStore.from_bytes(certificate("csca_aus")),
 )
 
 
@@ -25,7 +27,7 @@ STORE = SealStore.of(
     words=(b"\xdc\x02", b"\xdc\x03", b"\xff\x40"),
 )
 def barcodes(data: bytes) -> None:
-    barcode = read_barcode(data, None, TODAY)
+    barcode = parse_barcode(data, None, TODAY)
     barcode.model_dump_json()
     seal_checks(barcode, None, STORE, TODAY)
 

@@ -14,22 +14,22 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from gateway.audit import writer as audit_log
-from gateway.audit.breach_report import HANDLED, extract
+from gateway.audit.breach_report import TRAVELLER_READS, build_report
 from gateway.audit.hash_chain import (
     AUDIT_FILE,
+    CHAIN_HEAD_FILE,
     CHECKPOINT,
-    HEAD_FILE,
-    LOST,
-    REMOVED,
+    LINES_DROPPED,
+    PRUNED,
     RESUMED,
     STARTED,
     audit_files,
-    parse,
-    rows,
+    parse_line,
+    read_lines,
 )
-from gateway.audit.tampering import Kind
+from gateway.audit.tampering import TamperKind
 from gateway.audit.verify import verify
-from gateway.audit.writer import AuditLog, Note
+from gateway.audit.writer import AuditRecord, AuditWriter
 from gateway.cli import app
 from gateway.pki.jws import Signer, Verifier
 
@@ -43,22 +43,24 @@ def at(number: int) -> str:
     return f"2026-11-28T08:{number // 60:02d}:{number % 60:02d}.000000Z"
 
 
-def note(number: int) -> Note:
-    return Note(at(number), "lane-1/barrier", "command.decided", {"station": "lane-1", "n": number}, "t")
+def note(number: int) -> AuditRecord:
+    return AuditRecord(
+        at(number), "lane-1/barrier", "command.decided", {"station": "lane-1", "n": number}, "t"
+    )
 
 
-def opened(folder: Path) -> AuditLog:
-    return AuditLog(folder, GATEWAY, SIGN)
+def opened(folder: Path) -> AuditWriter:
+    return AuditWriter(folder, GATEWAY, SIGN)
 
 
-def fill(folder: Path, lines: int, *, every: int = 5) -> AuditLog:
+def fill(folder: Path, lines: int, *, every: int = 5) -> AuditWriter:
     """Lines 0 to `lines` in several files, signed every few lines and at the end."""
     audit = opened(folder)
     for number in range(lines):
         audit.write([note(number)], at(number))
         if number % every == every - 1:
-            audit.seal("hour", at(number))
-    audit.seal("stop", at(lines))
+            audit.write_checkpoint("hour", at(number))
+    audit.write_checkpoint("stop", at(lines))
     return audit
 
 
@@ -83,7 +85,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(audit_log, "FILE_BYTES", 1300)
         fill(folder, 24)
-    assert verify(folder, VERIFIER).wrong is None
+    assert verify(folder, VERIFIER).tampering is None
     assert len(audit_files(folder)) >= 4
     return folder
 
@@ -103,12 +105,14 @@ def copied(whole: Path, folder: Path) -> Path:
 
 def test_what_was_not_touched_is_proved_to_its_end(whole: Path) -> None:
     verdict = verify(whole, VERIFIER)
-    assert (verdict.wrong, verdict.unproved, verdict.half_at_end) == (None, None, False)
+    assert (verdict.tampering, verdict.first_unverified, verdict.torn_at_end) == (None, None, False)
     assert verdict.checkpoints >= 5
     assert verdict.last is not None
     assert verdict.last.type == CHECKPOINT
-    assert verify(whole).unproved is not None  # the lines fit, and nobody vouches for them
-    assert verify(whole, Verifier([Ed25519PrivateKey.generate().public_key()])).strangers == {Signer(KEY).kid}
+    assert verify(whole).first_unverified is not None  # the lines fit, and nobody vouches for them
+    assert verify(whole, Verifier([Ed25519PrivateKey.generate().public_key()])).unknown_keys == {
+        Signer(KEY).kid
+    }
 
 
 @settings(max_examples=150, deadline=None)
@@ -153,13 +157,13 @@ def test_any_single_change_removal_swap_or_insertion_is_found(whole: Path, data:
         )
     touched = whole.parent / "touched"
     touched.mkdir(exist_ok=True)
-    (touched / HEAD_FILE).write_bytes((whole / HEAD_FILE).read_bytes())
+    (touched / CHAIN_HEAD_FILE).write_bytes((whole / CHAIN_HEAD_FILE).read_bytes())
     for path, content in read.items():
         (touched / path.name).write_bytes(content)
     verdict = verify(touched, VERIFIER)
-    assert verdict.wrong is not None
+    assert verdict.tampering is not None
     if what in ("change", "remove"):
-        assert (whole / verdict.wrong.file.name, verdict.wrong.number) in near(found, file, number)
+        assert (whole / verdict.tampering.file.name, verdict.tampering.number) in near(found, file, number)
 
 
 def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list[tuple[Path, int]]:
@@ -182,7 +186,7 @@ def near(found: list[tuple[Path, list[bytes]]], file: Path, number: int) -> list
         ("rewrite", "forged", 6),
     ],
 )
-def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: Kind, number: int) -> None:
+def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: TamperKind, number: int) -> None:
     fill(tmp_path, 10)
     ((file, lines),) = pages(tmp_path)
     match doing:
@@ -205,12 +209,12 @@ def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: Kind, n
             tmp_path.mkdir()
             other = Signer(Ed25519PrivateKey.generate())
             other.kid, other._header = Signer(KEY).kid, Signer(KEY)._header
-            audit = AuditLog(tmp_path, GATEWAY, other.sign)
+            audit = AuditWriter(tmp_path, GATEWAY, other.sign)
             audit.write([note(n) for n in range(5)], at(5))
-            audit.seal("stop", at(5))
+            audit.write_checkpoint("stop", at(5))
             ((file, lines),) = pages(tmp_path)
     put(file, lines)
-    wrong = verify(tmp_path, VERIFIER).wrong
+    wrong = verify(tmp_path, VERIFIER).tampering
     assert wrong is not None
     assert (wrong.kind, wrong.number, wrong.file) == (kind, number, file)
 
@@ -218,19 +222,19 @@ def test_the_first_wrong_line_is_named(tmp_path: Path, doing: str, kind: Kind, n
 def test_what_is_cut_behind_the_last_checkpoint_is_told_as_unproved(tmp_path: Path) -> None:
     audit = fill(tmp_path, 5)
     audit.write([note(number) for number in range(5, 8)], at(8))
-    (tmp_path / HEAD_FILE).unlink()  # as somebody would who cuts the end off
+    (tmp_path / CHAIN_HEAD_FILE).unlink()  # as somebody would who cuts the end off
     verdict = verify(tmp_path, VERIFIER)
-    assert verdict.wrong is None
-    assert verdict.proved is not None
-    assert verdict.unproved is not None
-    assert verdict.unproved.n == verdict.proved.n + 1
+    assert verdict.tampering is None
+    assert verdict.last_verified is not None
+    assert verdict.first_unverified is not None
+    assert verdict.first_unverified.n == verdict.last_verified.n + 1
 
 
 def test_a_note_that_makes_no_sense_is_none(tmp_path: Path) -> None:
     fill(tmp_path, 2)
     for note_of_last in (f"{'9' * 5000} {'0' * 64}", "7", "\xff"):
-        (tmp_path / HEAD_FILE).write_text(note_of_last, "latin-1")
-        assert verify(tmp_path, VERIFIER).wrong is None
+        (tmp_path / CHAIN_HEAD_FILE).write_text(note_of_last, "latin-1")
+        assert verify(tmp_path, VERIFIER).tampering is None
 
 
 def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_on(tmp_path: Path) -> None:
@@ -238,49 +242,49 @@ def test_a_power_cut_at_every_byte_of_the_last_write_is_told_and_the_chain_goes_
     made.mkdir()
     folder.mkdir()
     audit = fill(made, 2)
-    before, head = (made / AUDIT_FILE).read_bytes(), (made / HEAD_FILE).read_bytes()
+    before, head = (made / AUDIT_FILE).read_bytes(), (made / CHAIN_HEAD_FILE).read_bytes()
     audit.write([note(2)], at(3))
     after = (made / AUDIT_FILE).read_bytes()
     for cut in range(len(before), len(after)):
         (folder / AUDIT_FILE).write_bytes(after[:cut])
-        (folder / HEAD_FILE).write_bytes(head)  # the note is written once the lines are on the disk
-        assert verify(folder, VERIFIER).wrong is None, cut
+        (folder / CHAIN_HEAD_FILE).write_bytes(head)  # the note is written once the lines are on the disk
+        assert verify(folder, VERIFIER).tampering is None, cut
         again = opened(folder)
         again.write([note(4)], at(4))
-        again.seal("stop", at(5))
+        again.write_checkpoint("stop", at(5))
         verdict = verify(folder, VERIFIER)
-        assert (verdict.wrong, verdict.unproved) == (None, None), cut
+        assert (verdict.tampering, verdict.first_unverified) == (None, None), cut
         text = (folder / AUDIT_FILE).read_bytes()
         assert text.startswith(after[:cut])
         rest = after[:cut].rpartition(b"\n")[2]
-        assert verdict.halves == bool(rest and parse(rest) is None), cut
+        assert verdict.torn_lines == bool(rest and parse_line(rest) is None), cut
 
 
 def test_a_cut_while_a_cut_is_told_costs_no_more(tmp_path: Path) -> None:
     fill(tmp_path, 2)
-    file, head = tmp_path / AUDIT_FILE, (tmp_path / HEAD_FILE).read_bytes()
+    file, head = tmp_path / AUDIT_FILE, (tmp_path / CHAIN_HEAD_FILE).read_bytes()
     half = file.read_bytes() + b'{"n":4,"prev":"00'
     file.write_bytes(half)
     opened(tmp_path).write([note(4)], at(4))
     told = file.read_bytes()
     for cut in range(len(half), len(told), 7):
         file.write_bytes(told[:cut])
-        (tmp_path / HEAD_FILE).write_bytes(head)
+        (tmp_path / CHAIN_HEAD_FILE).write_bytes(head)
         opened(tmp_path).write([note(5)], at(5))
         verdict = verify(tmp_path, VERIFIER)
-        assert verdict.wrong is None, cut
-        assert verdict.halves in (1, 2), cut
+        assert verdict.tampering is None, cut
+        assert verdict.torn_lines in (1, 2), cut
 
 
 def test_lines_taken_away_while_the_gateway_is_off_stay_known(tmp_path: Path) -> None:
     fill(tmp_path, 10)
     ((file, lines),) = pages(tmp_path)
     put(file, lines[:-3])
-    opened(tmp_path).seal("stop", at(11))
+    opened(tmp_path).write_checkpoint("stop", at(11))
     again = opened(tmp_path)
     again.write([note(11)], at(11))
-    again.seal("stop", at(12))
-    wrong = verify(tmp_path, VERIFIER).wrong
+    again.write_checkpoint("stop", at(12))
+    wrong = verify(tmp_path, VERIFIER).tampering
     assert wrong is not None
     assert (wrong.kind, wrong.number) == ("removed", len(lines) - 2)
     assert f"lines {len(lines) - 2} to {len(lines)}" in wrong.text
@@ -289,16 +293,16 @@ def test_lines_taken_away_while_the_gateway_is_off_stay_known(tmp_path: Path) ->
 def test_old_files_go_on_record_and_the_rest_stays_provable(tmp_path: Path, small_files: None) -> None:
     audit = fill(tmp_path, 24)
     closed = audit_files(tmp_path)[:-1]
-    boundary = parse([*rows(closed[1])][-1].raw)
+    boundary = parse_line([*read_lines(closed[1])][-1].raw)
     assert boundary is not None
-    assert audit.let_go(boundary.at[:-1] + "a", 10**9, at(30)) == 2
+    assert audit.prune(boundary.at[:-1] + "a", 10**9, at(30)) == 2
     verdict = verify(tmp_path, VERIFIER)
-    assert (verdict.wrong, verdict.unproved) == (None, None)
-    assert verdict.let_go == boundary.n
-    assert audit.let_go(None, 3000, at(31)) >= 1
-    assert verify(tmp_path, VERIFIER).wrong is None
+    assert (verdict.tampering, verdict.first_unverified) == (None, None)
+    assert verdict.pruned == boundary.n
+    assert audit.prune(None, 3000, at(31)) >= 1
+    assert verify(tmp_path, VERIFIER).tampering is None
     audit_files(tmp_path)[0].unlink()
-    wrong = verify(tmp_path, VERIFIER).wrong
+    wrong = verify(tmp_path, VERIFIER).tampering
     assert wrong is not None
     assert wrong.kind in ("removed", "cut_off")
 
@@ -316,9 +320,9 @@ def test_a_full_disk_costs_no_line_that_was_written(tmp_path: Path, monkeypatch:
         with pytest.raises(OSError, match="No space"):
             audit.write([note(2)], at(2))
     audit.write([note(2)], at(3))
-    audit.seal("stop", at(4))
+    audit.write_checkpoint("stop", at(4))
     verdict = verify(tmp_path, VERIFIER)
-    assert (verdict.wrong, verdict.unproved, verdict.halves) == (None, None, 0)
+    assert (verdict.tampering, verdict.first_unverified, verdict.torn_lines) == (None, None, 0)
 
 
 def test_a_line_and_its_files_name_are_on_the_disk_before_it_is_noted_as_the_last(
@@ -352,7 +356,7 @@ def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_fil
     writing.start()
     looks = 0
     while writing.is_alive() or not looks:
-        assert verify(tmp_path, VERIFIER).wrong is None
+        assert verify(tmp_path, VERIFIER).tampering is None
         looks += 1
     writing.join()
 
@@ -360,13 +364,13 @@ def test_a_gateway_may_write_and_close_files_meanwhile(tmp_path: Path, small_fil
 def test_that_lines_were_let_go_counts_only_where_it_is_signed(tmp_path: Path, small_files: None) -> None:
     fill(tmp_path, 24)
     first, *rest = audit_files(tmp_path)
-    last = parse([*rows(first)][-1].raw)
+    last = parse_line([*read_lines(first)][-1].raw)
     assert last is not None
-    audit = AuditLog(tmp_path, GATEWAY, None)  # somebody who knows how it is done, and has no key
-    audit.write([Note(at(30), GATEWAY, REMOVED, {"last": last.n, "sha256": last.digest})], at(30))
+    audit = AuditWriter(tmp_path, GATEWAY, None)  # somebody who knows how it is done, and has no key
+    audit.write([AuditRecord(at(30), GATEWAY, PRUNED, {"last": last.n, "sha256": last.digest})], at(30))
     first.unlink()
-    assert verify(tmp_path).let_go == last.n
-    wrong = verify(tmp_path, VERIFIER).wrong
+    assert verify(tmp_path).pruned == last.n
+    wrong = verify(tmp_path, VERIFIER).tampering
     assert wrong is not None
     assert (wrong.kind, wrong.file) == ("removed", rest[0])
 
@@ -377,7 +381,7 @@ JSON = st.recursive(
     max_leaves=5,
 )
 KINDS = st.sampled_from(
-    [CHECKPOINT, RESUMED, REMOVED, LOST, STARTED, HANDLED, "command.decided", "claim.changed"]
+    [CHECKPOINT, RESUMED, PRUNED, LINES_DROPPED, STARTED, TRAVELLER_READS, "command.decided", "claim.changed"]
 )
 NAMES = st.sampled_from(
     ["halves", "missing", "expected", "reads", "from", "times", "last", "sha256", "station"]
@@ -407,8 +411,8 @@ def test_whatever_stands_there_is_judged(whole: Path, lines: list[bytes]) -> Non
     nonsense.mkdir(exist_ok=True)
     put(nonsense / AUDIT_FILE, lines)
     verify(nonsense, VERIFIER)
-    json.dumps(extract((line for raw in lines if (line := parse(raw))), at(0), at(5)).plain())
-    (nonsense / HEAD_FILE).unlink(missing_ok=True)
+    json.dumps(build_report((line for raw in lines if (line := parse_line(raw))), at(0), at(5)).to_json())
+    (nonsense / CHAIN_HEAD_FILE).unlink(missing_ok=True)
     opened(nonsense).write([note(1)], at(1))  # and the gateway goes on behind it
     window = ("--from", "2026-11-28", "--to", "2026-11-29")
     for words in (

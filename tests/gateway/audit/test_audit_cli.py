@@ -10,10 +10,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from gateway.audit.hash_chain import AUDIT_FILE, HEAD_FILE, parse
-from gateway.audit.writer import AuditLog, Note
+from gateway.audit.hash_chain import AUDIT_FILE, CHAIN_HEAD_FILE, parse_line
+from gateway.audit.writer import AuditRecord, AuditWriter
 from gateway.cli import app
-from gateway.diagnostics.checks.audit import look_at_audit
+from gateway.diagnostics.checks.audit import check_audit
 from gateway.pki.jws import Signer
 from gateway.pki.keys import make_signing_key
 
@@ -25,9 +25,11 @@ def at(minute: int) -> str:
     return f"2026-11-28T{8 + minute // 60:02d}:{minute % 60:02d}:00.000000Z"
 
 
-def decided(minute: int, station: str, verb: str, transaction: str, decision: str = "accepted") -> Note:
+def decided(
+    minute: int, station: str, verb: str, transaction: str, decision: str = "accepted"
+) -> AuditRecord:
     data = {"station": station, "verb": verb, "decision": decision, "times": 1}
-    return Note(at(minute), "lane-1/barrier", "command.decided", data, transaction)
+    return AuditRecord(at(minute), "lane-1/barrier", "command.decided", data, transaction)
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def _in_utc() -> Iterator[None]:
 @pytest.fixture
 def folder(tmp_path: Path, _in_utc: None) -> Path:
     """A day's record: two hours of reads, two stations, a technician who saw a wire."""
-    audit = AuditLog(tmp_path, GATEWAY, Signer(make_signing_key(tmp_path)).sign)
+    audit = AuditWriter(tmp_path, GATEWAY, Signer(make_signing_key(tmp_path)).sign)
     seen = {
         "who": "amina",
         "standing": "technician",
@@ -51,9 +53,9 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         "reason": "vendor asks",
     }
     notes = [
-        Note(at(0), GATEWAY, "gateway.started", RUN),
+        AuditRecord(at(0), GATEWAY, "gateway.started", RUN),
         decided(5, "lane-1", "open", "t-1"),
-        Note(
+        AuditRecord(
             at(60),
             GATEWAY,
             "traveller.handled",
@@ -61,8 +63,8 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         ),
         decided(70, "lane-1", "open", "t-2"),
         decided(71, "lane-2", "open", "t-2", "rejected"),
-        Note(at(72), "lane-1/reader", "technician.acted", seen),
-        Note(
+        AuditRecord(at(72), "lane-1/reader", "technician.acted", seen),
+        AuditRecord(
             at(120),
             GATEWAY,
             "traveller.handled",
@@ -71,10 +73,10 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
                 "reads": {"passport_reader": {"lane-1/reader": 3}, "camera": {"lane-1/camera": 2}},
             },
         ),
-        Note(at(121), GATEWAY, "gateway.stopped", {}),
+        AuditRecord(at(121), GATEWAY, "gateway.stopped", {}),
     ]
     audit.write(notes, at(121))
-    audit.seal("stop", at(121))
+    audit.write_checkpoint("stop", at(121))
     return tmp_path
 
 
@@ -93,7 +95,7 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     key = ("--key", folder / "signing.pub")
     whole = run("verify", folder, *key)
     assert (whole.exit_code, whole.stdout.splitlines()[-1]) == (0, "whole")
-    known = parse((folder / AUDIT_FILE).read_bytes().splitlines()[2])
+    known = parse_line((folder / AUDIT_FILE).read_bytes().splitlines()[2])
     assert known is not None
     assert run("verify", folder, *key, "--expect", f"3:{known.digest}").exit_code == 0
     assert run("verify", folder, *key, "--expect", f"4:{known.digest}").exit_code == os.EX_DATAERR
@@ -102,21 +104,21 @@ def test_verify_says_whole_unproved_or_wrong(folder: Path) -> None:
     unchecked = run("verify", folder)
     assert (unchecked.exit_code, "--key" in unchecked.stdout) == (1, True)
 
-    assert [finding.severity for finding in look_at_audit(Path("post.toml"), folder)] == ["ok"]
+    assert [finding.severity for finding in check_audit(Path("post.toml"), folder)] == ["ok"]
     (folder / AUDIT_FILE).write_bytes((folder / AUDIT_FILE).read_bytes().replace(b'"t-2"', b'"t-9"', 1))
     wrong = run("verify", folder, *key)
     assert wrong.exit_code == os.EX_DATAERR
     assert f"WRONG {folder / AUDIT_FILE}:4: changed" in wrong.stdout.replace("\n", "")
     assert json.loads(run("verify", folder, *key, "--json").stdout)["wrong"]["line"] == 4
-    (finding,) = look_at_audit(Path("post.toml"), folder)
+    (finding,) = check_audit(Path("post.toml"), folder)
     assert (finding.code, finding.severity) == ("audit_wrong", "error")
     assert finding.text.startswith("Line 4 of audit.jsonl is wrong (changed)")
     assert exported(folder)["incomplete"][0].startswith("the record is wrong at audit.jsonl:4")
     assert run("verify", folder, "--key", folder / "signing.key").exit_code == os.EX_USAGE
     (folder / AUDIT_FILE).unlink()
     assert run("verify", folder).exit_code == os.EX_DATAERR  # its last line is known
-    (folder / HEAD_FILE).unlink()
-    assert not [*look_at_audit(Path("post.toml"), folder)]
+    (folder / CHAIN_HEAD_FILE).unlink()
+    assert not [*check_audit(Path("post.toml"), folder)]
     assert run("verify", folder).exit_code == os.EX_NOINPUT
 
 
@@ -149,9 +151,12 @@ def test_an_export_is_of_one_session_where_that_is_asked(folder: Path) -> None:
 
 
 def test_a_run_that_was_cut_off_is_said_to_be_so(folder: Path) -> None:
-    audit = AuditLog(folder, GATEWAY, None)
+    audit = AuditWriter(folder, GATEWAY, None)
     audit.write(
-        [Note(at(130), GATEWAY, "gateway.started", RUN), Note(at(140), GATEWAY, "gateway.started", RUN)],
+        [
+            AuditRecord(at(130), GATEWAY, "gateway.started", RUN),
+            AuditRecord(at(140), GATEWAY, "gateway.started", RUN),
+        ],
         at(140),
     )
     found = json.loads(run("export", folder, "--from", "2026-11-28", "--to", "2026-11-29", "--json").stdout)

@@ -9,23 +9,23 @@ from support.gateway.deliveries import FakeTime
 from gateway.audit import journal
 from gateway.audit import writer as audit_log
 from gateway.audit.hash_chain import AUDIT_FILE, audit_files
-from gateway.audit.journal import Journal
+from gateway.audit.journal import AuditJournal
 from gateway.audit.verify import verify
 from gateway.console.api.audit import newest
-from gateway.contract.events import ClockStepped, TechnicianActed, TechnicianOrder
+from gateway.contract.events import ClockStepped, TechnicianOperation, TechnicianOperationPerformed
 from gateway.pki.jws import Signer, Verifier
 
 KEY = Ed25519PrivateKey.generate()
 
 
-def acted(detail: str) -> TechnicianActed:
-    return TechnicianActed(
-        who="amina", standing="technician", via="socket", order=TechnicianOrder.CHECK, detail=detail
+def acted(detail: str) -> TechnicianOperationPerformed:
+    return TechnicianOperationPerformed(
+        user="amina", role="technician", channel="socket", operation=TechnicianOperation.CHECK, detail=detail
     )
 
 
-def kept(folder: Path) -> Journal:
-    return Journal(folder, "_gw/gw-1", FakeTime(), Signer(KEY).sign)
+def kept(folder: Path) -> AuditJournal:
+    return AuditJournal(folder, "_gw/gw-1", FakeTime(), Signer(KEY).sign)
 
 
 async def test_records_are_kept_in_files_that_end_and_read_newest_first(
@@ -33,9 +33,9 @@ async def test_records_are_kept_in_files_that_end_and_read_newest_first(
 ) -> None:
     monkeypatch.setattr(audit_log, "FILE_BYTES", 4000)
     audit = kept(tmp_path)
-    audit.note("lane-1/reader", ClockStepped(step_ms=1, standing="synced", first_synced=True))
+    audit.record("lane-1/reader", ClockStepped(step_ms=1, clock_status="synced", first_synced=True))
     for number in range(40):
-        audit.note("lane-1/reader", acted(str(number)), "traveller-7")
+        audit.record("lane-1/reader", acted(str(number)), "traveller-7")
         if number % 5 == 0:
             await audit.stop()
     await audit.stop()
@@ -46,18 +46,18 @@ async def test_records_are_kept_in_files_that_end_and_read_newest_first(
     assert {(entry.position, entry.type) for entry in entries} == {("lane-1/reader", "technician.acted")}
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     verdict = verify(tmp_path, Verifier([KEY.public_key()]))
-    assert (verdict.wrong, verdict.unproved) == (None, None)
+    assert (verdict.tampering, verdict.first_unverified) == (None, None)
 
 
 async def test_half_a_line_that_a_power_cut_left_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / AUDIT_FILE).write_bytes(b'{"at":"2026-11-2')
     audit = kept(tmp_path)
-    audit.note("lane-1/reader", acted("after"))
+    audit.record("lane-1/reader", acted("after"))
     await audit.stop()
 
     entries = newest(tmp_path, 20)
     assert [entry.type for entry in entries] == ["technician.acted", "audit.resumed"]
-    assert verify(tmp_path, Verifier([KEY.public_key()])).halves == 1
+    assert verify(tmp_path, Verifier([KEY.public_key()])).torn_lines == 1
 
 
 async def test_what_is_written_is_signed_within_the_hour(
@@ -65,8 +65,11 @@ async def test_what_is_written_is_signed_within_the_hour(
 ) -> None:
     monkeypatch.setattr(journal, "CHECKPOINT_S", 0.01)
     audit = kept(tmp_path)
-    audit.note("lane-1/reader", acted("once"))
-    while not (tmp_path / AUDIT_FILE).exists() or verify(tmp_path, Verifier([KEY.public_key()])).unproved:
+    audit.record("lane-1/reader", acted("once"))
+    while (
+        not (tmp_path / AUDIT_FILE).exists()
+        or verify(tmp_path, Verifier([KEY.public_key()])).first_unverified
+    ):
         await journal.asyncio.sleep(0.005)
     size = (tmp_path / AUDIT_FILE).stat().st_size
     await audit.stop()
@@ -85,7 +88,7 @@ async def test_what_a_full_disk_does_not_take_waits_and_what_memory_does_not_tak
     with monkeypatch.context() as patch:
         patch.setattr(audit_log, "_write_all", full)
         for number in range(5):
-            audit.note("lane-1/reader", acted(str(number)))
+            audit.record("lane-1/reader", acted(str(number)))
         await audit.stop()
     await audit.stop()
     found = [(entry.type, entry.data) for entry in newest(tmp_path, 20)]

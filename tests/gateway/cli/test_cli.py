@@ -13,12 +13,12 @@ from subprocess import CompletedProcess
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from support.process.command_lines import Borderpost
 
 from simulators.specimens import ERIKSSON_LINES
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 ROOT = Path(__file__).parents[3]
 BORDERPOST = Path(sys.executable).with_name("borderpost")
@@ -111,13 +111,13 @@ def test_the_demo_fails_when_a_reader_says_nothing(tmp_path: Path) -> None:
     assert "nothing" in ended.stdout
 
 
-async def test_devices_and_watch_show_what_a_workstation_sees(house: House, tmp_path: Path) -> None:
+async def test_devices_and_watch_show_what_a_workstation_sees(house: GatewayFixture, tmp_path: Path) -> None:
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     house.describe("lane-2/reader", "mrz-serial", 'framing = "text"')
     await house.start()
     async with house.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is not None)
         await until(lambda: desk.status("lane-2/reader").state.cause is not None)
     shown = await asyncio.to_thread(borderpost, "devices", house.config)
@@ -135,7 +135,7 @@ async def test_devices_and_watch_show_what_a_workstation_sees(house: House, tmp_
     )
     seen = ""
     try:
-        await wire.host_opened()
+        await wire.wait_for_host()
         async with asyncio.timeout(20):
             while "ERIKSSON" not in seen:
                 assert watching.stdout is not None
@@ -148,7 +148,7 @@ async def test_devices_and_watch_show_what_a_workstation_sees(house: House, tmp_
     assert "simulated" in seen
 
 
-async def test_devices_says_when_there_is_no_broker(house: House) -> None:
+async def test_devices_says_when_there_is_no_broker(house: GatewayFixture) -> None:
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     house.broker.stop()
     ended = await asyncio.to_thread(borderpost, "devices", house.config)
@@ -156,13 +156,13 @@ async def test_devices_says_when_there_is_no_broker(house: House) -> None:
     assert f"127.0.0.1:{house.broker.port}: connection refused" in ended.stderr
 
 
-async def test_the_outbox_is_listed_counted_exported_and_purged(house: House) -> None:
+async def test_the_outbox_is_listed_counted_exported_and_purged(house: GatewayFixture) -> None:
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.start()
-    await wire.host_opened()
+    await wire.wait_for_host()
     async with house.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
     house.broker.stop()
     for _ in range(3):
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
@@ -186,14 +186,14 @@ async def test_the_outbox_is_listed_counted_exported_and_purged(house: House) ->
     assert (await outbox("export", house.config)).stdout == ""
 
 
-async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: House) -> None:
+async def test_an_outbox_that_is_not_there_is_said_to_be_so(house: GatewayFixture) -> None:
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     ended = await asyncio.to_thread(borderpost, "outbox", "count", house.config)
     assert ended.returncode == os.EX_NOINPUT
     assert "never ran" in ended.stderr
 
 
-async def test_run_becomes_the_daemon_and_simulate_the_post(house: House) -> None:
+async def test_run_becomes_the_daemon_and_simulate_the_post(house: GatewayFixture) -> None:
     """The two programs meet only at the addresses of the devices."""
     house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
     post = house.folder / "devices.toml"
@@ -210,7 +210,7 @@ async def test_run_becomes_the_daemon_and_simulate_the_post(house: House) -> Non
     try:
         async with house.workstation("lane-1/reader") as desk, asyncio.timeout(30):
             async for received in desk:
-                assert received.simulated
+                assert received.is_simulated
                 break
     finally:
         for process in (running, simulating):

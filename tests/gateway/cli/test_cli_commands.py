@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from click.testing import Result
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from support.gateway.workers import PLUGINS
 from typer.testing import CliRunner
 
 from gateway.cli import app
 from simulators.links.serial_line import SerialLine
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 BARRIER = "lane-1/barrier"
 ROLES = """
@@ -50,7 +50,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def wire(house: House, monkeypatch: pytest.MonkeyPatch) -> SerialLine:
+async def wire(house: GatewayFixture, monkeypatch: pytest.MonkeyPatch) -> SerialLine:
     monkeypatch.syspath_prepend(PLUGINS)
     for name, word in USERS.items():
         (house.folder / name).write_text(word)
@@ -61,7 +61,7 @@ async def wire(house: House, monkeypatch: pytest.MonkeyPatch) -> SerialLine:
     wire = await house.wire(BARRIER)
     house.describe(BARRIER, "obedient")
     await house.start()
-    await wire.host_opened()
+    await wire.wait_for_host()
     await until(lambda: '"destination_up"' in house.log and '"online"' in house.log)
     return wire
 
@@ -70,20 +70,20 @@ async def borderpost(*arguments: object) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, [str(one) for one in arguments])
 
 
-def station(house: House, name: str) -> tuple[object, ...]:
+def station(house: GatewayFixture, name: str) -> tuple[object, ...]:
     return "--station", name, "--password-file", house.folder / name
 
 
-async def answer(house: House, name: str, *arguments: object) -> tuple[int, dict[str, Any]]:
+async def answer(house: GatewayFixture, name: str, *arguments: object) -> tuple[int, dict[str, Any]]:
     ran = await borderpost(*arguments, "--json", *station(house, name))
     assert ran.stdout, (ran.stderr, ran.exception)
     return ran.exit_code, json.loads(ran.stdout)
 
 
-async def test_a_device_is_commanded_from_the_command_line(house: House, wire: SerialLine) -> None:
+async def test_a_device_is_commanded_from_the_command_line(house: GatewayFixture, wire: SerialLine) -> None:
     open_up = ("command", house.config, BARRIER, "open-up")
     asking = asyncio.create_task(borderpost(*open_up, "--arg", "width_cm=30", *station(house, "chief")))
-    await wire.heard(b"open-up chief")
+    await wire.wait_for_bytes(b"open-up chief")
     await wire.send(b"opened\n")
     ran = await asking
     assert (ran.exit_code, ran.stdout) == (0, "lane-1/barrier open-up: done width_cm=30\n")
@@ -100,7 +100,7 @@ async def test_a_device_is_commanded_from_the_command_line(house: House, wire: S
     )
 
 
-async def test_every_way_not_to_be_done_has_its_exit_code(house: House, wire: SerialLine) -> None:
+async def test_every_way_not_to_be_done_has_its_exit_code(house: GatewayFixture, wire: SerialLine) -> None:
     def ask(name: str, verb: str, *more: object) -> Any:
         return answer(house, name, "command", house.config, BARRIER, verb, *more)
 
@@ -138,7 +138,7 @@ async def test_every_way_not_to_be_done_has_its_exit_code(house: House, wire: Se
     assert (await ask("chief", "look"))[0] == os.EX_UNAVAILABLE
 
 
-async def test_claims_are_listed_stolen_and_released(house: House, wire: SerialLine) -> None:
+async def test_claims_are_listed_stolen_and_released(house: GatewayFixture, wire: SerialLine) -> None:
     claims = ("claims", "list", house.config)
     assert (await borderpost(*claims)).stdout == "nothing is claimed\n"
     code, _ = await answer(house, "counter-1", "command", house.config, BARRIER, "claim")
@@ -157,7 +157,7 @@ async def test_claims_are_listed_stolen_and_released(house: House, wire: SerialL
     assert json.loads((await borderpost(*claims, "--json")).stdout) == []
 
 
-async def test_the_gateways_own_name_commands_nothing(house: House, wire: SerialLine) -> None:
+async def test_the_gateways_own_name_commands_nothing(house: GatewayFixture, wire: SerialLine) -> None:
     ran = await borderpost("command", house.config, BARRIER, "stop")
     assert ran.exit_code == os.EX_NOPERM
     assert "role file does not know this station" in ran.stderr

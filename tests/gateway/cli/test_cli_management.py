@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 from support.console.consoles import PASSWORD, console_of, empty_outbox
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 from typer.testing import CliRunner
 
-from gateway.api.operations import Refusal, Standing
+from gateway.api.operations import RpcError, UserRole
 from gateway.audit.hash_chain import AUDIT_FILE
 from gateway.cli import app
 from gateway.console.auth.users import read
@@ -25,8 +25,8 @@ READER = "lane-1/reader"
 
 
 @pytest.fixture
-def daemon() -> BenchDaemon:
-    return BenchDaemon()
+def daemon() -> FakeDaemon:
+    return FakeDaemon()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def post(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def borderpost(post: Path, daemon: BenchDaemon) -> AsyncIterator[Borderpost]:
+async def borderpost(post: Path, daemon: FakeDaemon) -> AsyncIterator[Borderpost]:
     """The command line, beside a console on its socket."""
     folder = post.parent / "state"
     ended = asyncio.Event()
@@ -94,7 +94,7 @@ async def test_one_device_is_shown_whole_and_its_position_is_enough(
     assert (await borderpost("device", "lane-2/reader")).exit_code == 1
 
 
-async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: BenchDaemon) -> None:
+async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: FakeDaemon) -> None:
     for words, said in (
         (("restart", READER), "is started again"),
         (("maintenance", READER, "on", "--minutes", 5, "--reason", "cleaning"), "for 5 min"),
@@ -105,19 +105,19 @@ async def test_orders_are_given_and_confirmed(borderpost: Borderpost, daemon: Be
     ):
         ended = await borderpost(*words)
         assert (ended.exit_code, said in ended.stdout) == (0, True), ended.output
-    assert [order.do for _, order, _ in daemon.orders] == [
+    assert [order.operation for _, order, _ in daemon.orders] == [
         "restart", "maintenance", "maintenance", "accept", "reset_counters", "end_claim",
     ]  # fmt: skip
     assert daemon.orders[1][1].reason == "cleaning"
     counted = await borderpost("counters")
     assert f"{READER} A0012345" in counted.stdout
-    daemon.refuses = Refusal("conflict", "B7 is not there.", "Plug it in.")
+    daemon.refuses = RpcError("conflict", "B7 is not there.", "Plug it in.")
     refused = await borderpost("accept", READER, "B7")
     assert refused.exit_code == os.EX_TEMPFAIL
     assert refused.stderr == "B7 is not there.\n    Plug it in.\n"
 
 
-async def test_a_check_says_what_it_found(borderpost: Borderpost, daemon: BenchDaemon) -> None:
+async def test_a_check_says_what_it_found(borderpost: Borderpost, daemon: FakeDaemon) -> None:
     tried = await borderpost("check", READER, "--level", "interactive")
     assert tried.exit_code == 0
     assert "link.answers: 12 It answered." in tried.stdout
@@ -126,7 +126,7 @@ async def test_a_check_says_what_it_found(borderpost: Borderpost, daemon: BenchD
 
 
 async def test_a_trace_has_bytes_only_with_a_reason_and_ends_in_time(
-    borderpost: Borderpost, daemon: BenchDaemon
+    borderpost: Borderpost, daemon: FakeDaemon
 ) -> None:
     plain = await borderpost("trace", READER)
     assert plain.stdout.split() == ["1.250", "<", "3", "MRZ", "frame"]
@@ -184,7 +184,7 @@ def test_somebody_is_let_in_and_out_again(tmp_path: Path) -> None:
     done = passwd("--role", "technician", **typed)
     assert done.exit_code == 0, done.output
     assert PASSWORD not in done.output
-    assert read(tmp_path / "users.toml")["amina"].role is Standing.TECHNICIAN
+    assert read(tmp_path / "users.toml")["amina"].role is UserRole.TECHNICIAN
     assert passwd(**typed).exit_code == 0
     assert passwd("--remove").exit_code == 0
     assert passwd("--remove").exit_code == os.EX_NOUSER

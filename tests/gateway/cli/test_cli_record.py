@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Chunk, Recording
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from gateway.cli import app
-from gateway.cli.record import entry_of, wire_of
+from gateway.cli.record import to_recording_entry, wire_type
 from gateway.client import Workstation
 from gateway.config import load
 from simulators.links.serial_line import SerialLine
 from simulators.passport.accessis import ocr_frame
 from simulators.specimens import ERIKSSON_LINES
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 READER = "lane-1/reader"
 EXAMPLE = Path(__file__).parents[3] / "config/example.toml"
@@ -35,11 +35,11 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def wire(house: House) -> SerialLine:
+async def wire(house: GatewayFixture) -> SerialLine:
     wire = await house.wire(READER)
     house.describe(READER, "mrz-serial", 'framing = "accessis"')
     await house.start()
-    await wire.host_opened()
+    await wire.wait_for_host()
     await until(lambda: '"online"' in house.log and (house.folder / "state" / "console.sock").exists())
     return wire
 
@@ -50,13 +50,13 @@ async def borderpost(*words: object) -> tuple[int, str]:
 
 
 async def test_what_is_recorded_gives_the_same_events_again(
-    house: House, wire: SerialLine, tmp_path: Path
+    house: GatewayFixture, wire: SerialLine, tmp_path: Path
 ) -> None:
     out, scrubbed = tmp_path / "out.rec", tmp_path / "scrubbed.rec"
     await nothing_is_recorded(house.config, tmp_path / "mine.rec")
     command = ("record", house.config, READER, out, "--reveal", "vendor asks", "--for", "2")
     async with house.workstation() as desk:
-        await asyncio.wait_for(desk.connected.wait(), 10)
+        await asyncio.wait_for(desk.connected_event.wait(), 10)
         recording = asyncio.create_task(borderpost(*command))
         seen: list[Any] = []
         while not recording.done():
@@ -66,7 +66,7 @@ async def test_what_is_recorded_gives_the_same_events_again(
         code, said = recording.result()
     assert code == 0, said
     assert out.stat().st_mode & 0o777 == 0o600
-    kept = Recording.parse(out.read_text())
+    kept = Recording.from_text(out.read_text())
     assert (kept.driver, kept.settings, kept.wire) == ("mrz-serial", {"framing": "accessis"}, "serial")
     assert (kept.provenance, kept.people, kept.begins) == ("simulated", "synthetic", "midway")
     assert kept.entries
@@ -86,7 +86,7 @@ async def test_what_is_recorded_gives_the_same_events_again(
     ] == []
 
 
-async def test_who_came_while_it_was_recorded_is_said(house: House, tmp_path: Path) -> None:
+async def test_who_came_while_it_was_recorded_is_said(house: GatewayFixture, tmp_path: Path) -> None:
     house.describe(READER, "mrz-serial", 'framing = "accessis"')
     await house.start()
     await until((house.folder / "state" / "console.sock").exists)
@@ -95,20 +95,20 @@ async def test_who_came_while_it_was_recorded_is_said(house: House, tmp_path: Pa
     recording = asyncio.create_task(borderpost(*command))
     await until(lambda: '"technician_acted"' in house.log)
     wire = await house.wire(READER)
-    await wire.host_opened()
+    await wire.wait_for_host()
     while not recording.done():
         await wire.send(ocr_frame(ERIKSSON_LINES["TD3"]))
         await asyncio.wait({recording}, timeout=0.5)
     code, said = recording.result()
     assert code == 0, said
-    kept = Recording.parse(out.read_text())
+    kept = Recording.from_text(out.read_text())
     assert (kept.provenance, kept.people) == ("simulated", "synthetic")
     assert kept.entries
 
 
 def test_what_each_device_is_on() -> None:
     devices = {device.driver: device.settings for device in load(EXAMPLE).devices.values()}
-    assert {driver: wire_of(settings) for driver, settings in devices.items()} == {
+    assert {driver: wire_type(settings) for driver, settings in devices.items()} == {
         "anpr-axis": "http-listener",
         "anpr-hikvision": "http",
         "camera-onvif": "other",
@@ -129,7 +129,7 @@ def test_what_each_device_is_on() -> None:
     }
     barrier = devices["modbus-barrier"].model_dump(exclude_unset=True)
     barrier["board"] = {"model": "waveshare-8", "port": "/dev/ttyS0"}
-    assert wire_of(type(devices["modbus-barrier"]).model_validate(barrier)) == "serial"
+    assert wire_type(type(devices["modbus-barrier"]).model_validate(barrier)) == "serial"
 
 
 async def next_read(desk: Workstation) -> Any:
@@ -163,10 +163,10 @@ def test_items_of_a_trace_become_entries() -> None:
     facts = {"id": 7, "stage": "complete", "kind": "bulk", "endpoint": 0x82, "bus": 3, "device": 9}
     facts |= {"at_ns": 10**18, "status": 0, "length": 2, "setup": ""}
 
-    assert entry_of(item) == Chunk(1.5, "in", b"\x1c\x02")
-    assert entry_of(item | {"size": 0, "hex": ""}) is None
-    assert entry_of(item | {"transfer": facts}) == Transfer(
+    assert to_recording_entry(item) == Chunk(1.5, "in", b"\x1c\x02")
+    assert to_recording_entry(item | {"size": 0, "hex": ""}) is None
+    assert to_recording_entry(item | {"transfer": facts}) == Transfer(
         7, "complete", TransferType.BULK, 0x82, 1, 1, 1_500_000_000, 0, 2, data=b"\x1c\x02"
     )
     with pytest.raises(ValueError, match="hidden"):
-        entry_of(item | {"hex": None})
+        to_recording_entry(item | {"hex": None})

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house
+from support.gateway.gateways import GatewayFixture, gateway
 from support.gateway.replaying import ROOT, expected
 from typer.testing import CliRunner
 
 from drivers.links.recording.recording import Recording
 from gateway.cli import app
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 READER = ROOT / "passport" / "accessis.rec"
 
@@ -35,7 +35,7 @@ def test_a_scrubbed_recording_is_written_once(tmp_path: Path) -> None:
     out = tmp_path / "out.rec"
 
     assert run("scrub", READER, out) == (0, f"{out}: nobody is left in it\n")
-    assert Recording.parse(out.read_text()).people == "scrubbed"
+    assert Recording.from_text(out.read_text()).people == "scrubbed"
     code, said = run("scrub", READER, out)
     assert (code, said) == (os.EX_CANTCREAT, f"{out}: exists already; name another file\n")
 
@@ -119,7 +119,7 @@ def test_what_cannot_be_played_is_refused(head: str, entries: str, complaint: st
     assert (code, complaint in said) == (os.EX_DATAERR, True)
 
 
-async def test_a_recording_is_a_device_of_a_gateway(house: House) -> None:
+async def test_a_recording_is_a_device_of_a_gateway(house: GatewayFixture) -> None:
     house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"\ngap_s = 0.1')
     async with house.workstation() as desk:
         await house.start()
@@ -141,7 +141,7 @@ async def test_a_recording_is_a_device_of_a_gateway(house: House) -> None:
     ],
 )
 async def test_nothing_is_played_to_where_it_does_not_belong(
-    profile: str, position: str, code: int, complaint: str, house: House
+    profile: str, position: str, code: int, complaint: str, house: GatewayFixture
 ) -> None:
     house.profile = profile
     house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')

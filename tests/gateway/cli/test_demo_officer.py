@@ -6,14 +6,14 @@ from typing import Any, cast
 import pytest
 from test_rendering import CLOSED_DOOR, document, received
 
-from drivers.barrier.observations import BarrierState, MachineState
+from drivers.barrier.observations import BarrierState, MovementState
 from drivers.observation import Observation, Outcome
-from gateway.cli._demo.officer import Officer
-from gateway.client import CommandError, Now, Workstation
+from gateway.cli._demo.officer import DemoOfficer
+from gateway.client import CommandError, LastValue, Workstation
 from gateway.contract.topics import Position
 
 WAITED_AT = BarrierState(
-    state=MachineState.CLOSED,
+    state=MovementState.CLOSED,
     doors=(CLOSED_DOOR.model_copy(update={"presence": False, "before": True}),),
 )
 
@@ -30,10 +30,10 @@ class Desk:
         self._standing = standing
         self._error = error
 
-    def now(self, position: Position, _event_type: str) -> Now | None:
+    def now(self, position: Position, _event_type: str) -> LastValue | None:
         if position.device != "barrier" or self._standing is None:
             return None
-        return Now(position, cast("Any", None), self._standing)
+        return LastValue(position, cast("Any", None), self._standing)
 
     async def command(self, position: Position, verb: str, *, transaction: str) -> None:
         self.asked.append((str(position), verb, transaction))
@@ -43,9 +43,9 @@ class Desk:
 
 
 async def shown(desk: Desk, *documents: Observation) -> list[tuple[str, str, str]]:
-    async with Officer(cast("Workstation", desk)) as officer:
+    async with DemoOfficer(cast("Workstation", desk)) as officer:
         for read in documents:
-            officer.sees(received(read))
+            officer.on_event(received(read))
         for _ in range(3):
             await asyncio.sleep(0)
     return desk.asked
@@ -59,7 +59,7 @@ async def test_whoever_waits_with_a_document_in_order_is_let_in_once() -> None:
     "standing",
     [
         None,
-        WAITED_AT.model_copy(update={"state": MachineState.EMERGENCY_OPEN}),
+        WAITED_AT.model_copy(update={"state": MovementState.EMERGENCY_OPEN}),
         WAITED_AT.model_copy(update={"doors": (CLOSED_DOOR,)}),
     ],
 )

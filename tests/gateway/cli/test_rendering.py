@@ -6,43 +6,43 @@ from typing import Any
 
 import pytest
 
-from drivers.access.observations import UNTOLD, CardFormat, CardRead
+from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead
 from drivers.barrier.observations import (
     AlarmKind,
     BarrierAlarm,
     BarrierPassage,
     BarrierState,
-    Direction,
     DoorState,
-    MachineState,
-    Why,
+    MovementState,
+    PassageDirection,
+    StateReason,
 )
-from drivers.camera.observations import Area as Measured
-from drivers.camera.observations import FaceCaptured, Hint, Measure, PlateRead
-from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall
+from drivers.camera.observations import FaceCaptured, PictureHint, PictureMeasure, PlateRead
+from drivers.camera.observations import MeasuredArea as Measured
+from drivers.observation import Attachment, Check, CheckGroup, Observation, Outcome, overall_outcome
 from drivers.passport.chip_result import AccessMethod, ChipProgress, ChipResult, ChipStage
-from drivers.passport.mrz import checks, parse
+from drivers.passport.mrz import mrz_checks, parse
 from drivers.passport.observations import (
-    Area,
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentArea,
+    DocumentChecked,
     DocumentPlaced,
     DocumentRead,
     DocumentRemoved,
-    Ended,
     FrameFault,
+    IlluminationType,
     ImageCaptured,
-    Light,
     ReadFailed,
-    Trigger,
+    ReadTrigger,
+    TransactionEnd,
 )
-from gateway.cli._lib.render_event import event_json, event_line, light_of, status_line
-from gateway.client import DeviceStatus, Received
+from gateway.cli._lib.render_event import event_json, event_line, state_light, status_line
+from gateway.client import DeviceStatus, ReceivedEvent
 from gateway.contract.commands import CommandState
-from gateway.contract.envelope import Clock, Event
+from gateway.contract.envelope import ClockStatus, Event
 from gateway.contract.events import (
-    AuditSealed,
+    AuditCheckpoint,
     ClaimChange,
     ClaimChanged,
     ClockStepped,
@@ -58,7 +58,7 @@ TODAY = date(2026, 11, 23)
 PERSONAL = ("ERIKSSON", "L898902C3", "1974", "740812")
 
 
-def received(data: Observation | dict[str, Any], provenance: str = "live") -> Received:
+def received(data: Observation | dict[str, Any], provenance: str = "live") -> ReceivedEvent:
     plain = data.model_dump(mode="json") if isinstance(data, Observation) else data
     envelope = Event[Any].model_validate(
         {
@@ -80,13 +80,15 @@ def received(data: Observation | dict[str, Any], provenance: str = "live") -> Re
             "data": plain,
         }
     )
-    return Received(Position("lane-1", "reader"), envelope, data, {}, None)
+    return ReceivedEvent(Position("lane-1", "reader"), envelope, data, {}, None)
 
 
 def document(lines: tuple[str, ...] = ERIKSSON_LINES["TD3"]) -> DocumentRead:
     mrz = parse(lines, TODAY)
-    found = checks(mrz, TODAY)
-    return DocumentRead(trigger=Trigger.SWIPE, lines=lines, mrz=mrz, checks=found, overall=overall(found))
+    found = mrz_checks(mrz, TODAY)
+    return DocumentRead(
+        trigger=ReadTrigger.SWIPE, lines=lines, mrz=mrz, checks=found, overall_outcome=overall_outcome(found)
+    )
 
 
 @pytest.mark.parametrize("reveal", [False, True])
@@ -122,49 +124,51 @@ def decided(decision: CommandState, reason: CommandReason | None = None) -> Comm
         decision=decision,
         reason=reason,
         holder=None,
-        n=1,
+        command_seq=1,
         args={},
-        left_ms=2500,
+        remaining_ms=2500,
     )
 
 
-OPEN_DOOR = DoorState(state=MachineState.OPEN, open_limit=True, closed_limit=False, presence=True)
-CLOSED_DOOR = DoorState(door="out", state=MachineState.CLOSED, open_limit=False, closed_limit=True)
+OPEN_DOOR = DoorState(state=MovementState.OPEN, open_limit=True, closed_limit=False, presence=True)
+CLOSED_DOOR = DoorState(door="out", state=MovementState.CLOSED, open_limit=False, closed_limit=True)
 PIECES: dict[str, Observation] = {
-    "a document lies there": DocumentPlaced(trigger=Trigger.INSERT),
+    "a document lies there": DocumentPlaced(trigger=ReadTrigger.INSERT),
     "image of the page, infrared light, 3 kB": ImageCaptured(
-        light=Light.INFRARED,
-        area=Area.PAGE,
-        attachments=(Attachment.of("page_ir", "image/jpeg", bytes(3000)),),
+        light=IlluminationType.INFRARED,
+        area=DocumentArea.PAGE,
+        attachments=(Attachment.from_bytes("page_ir", "image/jpeg", bytes(3000)),),
     ),
-    "chip: DG2, 25 %": ChipProgressed(
+    "chip: DG2, 25 %": ChipReadProgress(
         progress=ChipProgress(stage=ChipStage.READING, file="DG2", bytes_read=500, bytes_total=2000)
     ),
     "chip by pace_mrz: DG1 DG2": ChipRead(
         chip=ChipResult(access=AccessMethod.PACE_MRZ, data_groups_read=(1, 2), checks=())
     ),
-    "checks  ✗ ir_ab_mr": ChecksMade(
+    "checks  ✗ ir_ab_mr": DocumentChecked(
         checks=(Check(id="optical.ir_ab_mr", group=CheckGroup.OPTICAL, outcome=Outcome.FAILED),)
     ),
-    "the document was taken away": DocumentRemoved(ended=Ended.COMPLETE),
+    "the document was taken away": DocumentRemoved(end_reason=TransactionEnd.COMPLETE),
     "card, 26 bits": CardRead(reader=0, format=CardFormat.WIEGAND, bits=26, data="01020340"),
-    "card reader  inputs ●○  open or torn off": UNTOLD.model_copy(
+    "card reader  inputs ●○  open or torn off": UNKNOWN_STATUS.model_copy(
         update={"tampered": True, "inputs": (True, False)}
     ),
-    "open  somebody in the way": BarrierState(state=MachineState.OPEN, doors=(OPEN_DOOR,)),
+    "open  somebody in the way": BarrierState(state=MovementState.OPEN, doors=(OPEN_DOOR,)),
     "emergency open  unacknowledged  in open  out closed  as it was when the link failed": BarrierState(
-        state=MachineState.EMERGENCY_OPEN,
-        why=Why.UNACKNOWLEDGED,
+        state=MovementState.EMERGENCY_OPEN,
+        reason=StateReason.UNACKNOWLEDGED,
         doors=(OPEN_DOOR.model_copy(update={"door": "in", "presence": False}), CLOSED_DOOR),
         stale=True,
     ),
-    "passage forward  ✓ permit": BarrierPassage(direction=Direction.FORWARD, permitted=True, lasted_s=2),
+    "passage forward  ✓ permit": BarrierPassage(
+        direction=PassageDirection.FORWARD, permitted=True, duration_s=2
+    ),
     "out: passage turned back  no permit": BarrierPassage(
-        door="out", direction=Direction.TURNED_BACK, permitted=False, lasted_s=2
+        door="out", direction=PassageDirection.TURNED_BACK, permitted=False, duration_s=2
     ),
     "It stands open.": BarrierAlarm(kind=AlarmKind.OPEN_TOO_LONG, door="", text="It stands open."),
     "closed  somebody waits": BarrierState(
-        state=MachineState.CLOSED,
+        state=MovementState.CLOSED,
         doors=(CLOSED_DOOR.model_copy(update={"door": "", "presence": False, "before": True}),),
     ),
     "open asked by lane-1: accepted": decided(CommandState.ACCEPTED),
@@ -175,18 +179,18 @@ PIECES: dict[str, Observation] = {
         verb="open",
         state=CommandState.FAILED,
         reason=CommandReason.TIMED_OUT,
-        took_ms=6001,
+        duration_ms=6001,
     ),
     "stolen: chief has it now, lane-1 had it (counter unattended)": ClaimChanged(
         change=ClaimChange.STOLEN,
         holder="chief",
         previous_holder="lane-1",
         lease_s=30,
-        why="counter unattended",
+        reason="counter unattended",
     ),
-    "the audit is signed up to line 4711: hour": AuditSealed(n=4711, sha256="0" * 64, why="hour"),
+    "the audit is signed up to line 4711: hour": AuditCheckpoint(line=4711, sha256="0" * 64, trigger="hour"),
     "the clock was set, by +3,600.0 s": ClockStepped(
-        step_ms=3_600_000, standing=Clock.SYNCED, first_synced=True
+        step_ms=3_600_000, clock_status=ClockStatus.SYNCED, first_synced=True
     ),
 }
 
@@ -202,7 +206,7 @@ def test_many_good_checks_are_a_number_and_the_others_have_names() -> None:
         for n in range(5)
     )
     bad = Check(id="chip.dsc_revocation", group=CheckGroup.ELECTRONIC, outcome=Outcome.FAILED)
-    read = document().model_copy(update={"checks": (*good, bad), "ended": Ended.REMOVED})
+    read = document().model_copy(update={"checks": (*good, bad), "ended": TransactionEnd.REMOVED})
     said = event_line(received(read), reveal=False).plain
     assert "✓ 5 checks  ✗ dsc_revocation" in said
     assert "ended early: removed" in said
@@ -237,31 +241,36 @@ def test_a_light_tells_the_gateways_death_from_the_devices(state: str, alive: bo
         }
     )
     status = DeviceStatus(Position("lane-1", "reader"), told, None, gateway_online=alive)
-    assert light_of(status)[1] == word
+    assert state_light(status)[1] == word
     assert ("ModemManager" in status_line(status).plain) == (state == "offline")
 
 
 def test_a_device_of_which_nothing_is_known() -> None:
     assert (
-        light_of(DeviceStatus(Position("lane-1", "reader"), None, None, gateway_online=False))[1] == "unknown"
+        state_light(DeviceStatus(Position("lane-1", "reader"), None, None, gateway_online=False))[1]
+        == "unknown"
     )
 
 
 def test_a_picture_is_said_with_its_size_its_age_and_what_is_wrong_with_it() -> None:
-    dark = Hint(
-        measure=Measure.BRIGHTNESS, area=Measured.PICTURE, value=23, at_least=60, outcome=Outcome.FAILED
+    dark = PictureHint(
+        measure=PictureMeasure.BRIGHTNESS,
+        area=Measured.PICTURE,
+        value=23,
+        at_least=60,
+        outcome=Outcome.FAILED,
     )
     portrait = FaceCaptured(
         width_px=1920,
         height_px=1080,
         received_at=datetime(2026, 11, 23, tzinfo=UTC),
-        waited_ms=61.4,
+        latency_ms=61.4,
         age_ms=18.2,
-        hints=(dark,),
-        frame=1,
-        frames=1,
+        measurements=(dark,),
+        frame_number=1,
+        frame_count=1,
         best_of=1,
-        attachments=(Attachment.of("picture", "image/jpeg", bytes(4000)),),
+        attachments=(Attachment.from_bytes("picture", "image/jpeg", bytes(4000)),),
     )
     assert event_line(received(portrait), reveal=False).plain.endswith(
         "portrait, 1920x1080, 4 kB, 18 ms old  ✗ brightness 23"
@@ -275,8 +284,8 @@ def test_a_plate_is_shown_plain_and_only_to_whom_it_may_be(provenance: str, word
         plate="KCA123X",
         received_at=datetime(2026, 11, 23, tzinfo=UTC),
         vendor_id="KCA123X.jpg",
-        images_missing=1,
-        caught_up=True,
+        missing_images=1,
+        backlog=True,
     )
     line = event_line(received(read, provenance), reveal=False).plain
     assert word in line

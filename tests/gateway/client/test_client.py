@@ -15,13 +15,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
 from drivers.observation import Observation
-from gateway.client import CommandNotSent, CommandRejected, CommandUnanswered, Received, Workstation
+from gateway.client import CommandNotSent, CommandRejected, CommandUnanswered, ReceivedEvent, Workstation
 from simulators.specimens import ERIKSSON_LINES
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 ROOT = Path(__file__).parents[3]
 BASE = "bgw/v1/uto-test/lane-1/reader"
@@ -89,8 +89,8 @@ def desk_at(broker: Mosquitto, **more: Any) -> Workstation:
     return Workstation("127.0.0.1", broker.port, site="uto-test", positions=["lane-1/reader"], **more)
 
 
-async def first(desk: Workstation, count: int = 1) -> list[Received]:
-    found: list[Received] = []
+async def first(desk: Workstation, count: int = 1) -> list[ReceivedEvent]:
+    found: list[ReceivedEvent] = []
     async with asyncio.timeout(10):
         async for received in desk:
             found.append(received)
@@ -101,47 +101,47 @@ async def first(desk: Workstation, count: int = 1) -> list[Received]:
 
 async def test_an_event_sent_twice_is_handed_on_once(mosquitto: Mosquitto, gateway: Gateway) -> None:
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         for number in (1, 1, 2, 1, 3):
             await gateway.event(number)
         assert [r.envelope.seq for r in await first(desk, 3)] == [1, 2, 3]
-        assert desk.counts.repeated == 2
+        assert desk.discarded.duplicates == 2
 
 
 async def test_gaps_in_the_numbers_are_counted(mosquitto: Mosquitto, gateway: Gateway) -> None:
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         for number in (1, 2, 6):
             await gateway.event(number)
         await first(desk, 3)
-        assert desk.counts.missed == 3
+        assert desk.discarded.missing == 3
 
 
 async def test_what_grew_old_meanwhile_is_dropped(mosquitto: Mosquitto, gateway: Gateway) -> None:
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         await gateway.event(1, lasts_s=1)
         await gateway.event(2, lasts_s=600)
-        await until(lambda: len(desk._waiting) == 2)
+        await until(lambda: len(desk._queue) == 2)
         loop = asyncio.get_running_loop()
-        expires = desk._waiting[0].deadline_s
+        expires = desk._queue[0].deadline_s
         await until(lambda: loop.time() > expires)
         assert [r.envelope.seq for r in await first(desk)] == [2]
-        assert desk.counts.stale == 1
+        assert desk.discarded.expired == 1
 
 
 async def test_a_retained_event_is_old_whoever_retained_it(mosquitto: Mosquitto, gateway: Gateway) -> None:
     await gateway.event(1, retain=True)
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         await gateway.event(2)
         assert [r.envelope.seq for r in await first(desk)] == [2]
-        assert desk.counts.stale == 1
+        assert desk.discarded.expired == 1
 
 
 async def test_a_restarted_workstation_gets_what_it_missed(mosquitto: Mosquitto, gateway: Gateway) -> None:
     async with desk_at(mosquitto, client_id="counter-1") as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
     await gateway.event(1)
     async with desk_at(mosquitto, client_id="counter-1") as desk:
         assert [r.envelope.seq for r in await first(desk)] == [1]
@@ -157,7 +157,7 @@ async def test_images_join_their_event_in_either_order(mosquitto: Mosquitto, gat
         }
 
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         await gateway.say(f"{BASE}/blob/01938f3e-7c1a-7b5e-9d55-000000000001/page_vi", b"one", 60)
         await gateway.event(1, data=listing(b"one"))
         await gateway.event(2, data=listing(b"two"))
@@ -171,7 +171,7 @@ async def test_images_join_their_event_in_either_order(mosquitto: Mosquitto, gat
 
 async def test_what_a_newer_gateway_adds_is_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         newer = {"fault": "chewed_by_goat", "size_bytes": 1, "attachments": [], "since_breakfast": True}
         await gateway.event(1, data=newer, newfield="x", provenance="dreamt")
         (received,) = await first(desk)
@@ -187,13 +187,13 @@ async def test_what_a_newer_gateway_adds_is_passed_over(mosquitto: Mosquitto, ga
 
 async def test_nonsense_is_counted_and_passed_over(mosquitto: Mosquitto, gateway: Gateway) -> None:
     async with desk_at(mosquitto) as desk:
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         await gateway.say(f"{BASE}/evt/document.read", b"{")
         await gateway.say(f"{BASE}/state", b"[]", retain=True)
         await gateway.say("bgw/v1/uto-test/_gw/gw-1/state", b"\xff")
         await gateway.event(1)
         assert len(await first(desk)) == 1
-        assert desk.counts.unreadable == 3
+        assert desk.discarded.unreadable == 3
 
 
 async def test_a_device_is_online_only_while_its_gateways_session_lives(
@@ -202,19 +202,19 @@ async def test_a_device_is_online_only_while_its_gateways_session_lives(
     await gateway.state("one")
     async with desk_at(mosquitto) as desk:
         await until(lambda: desk.status("lane-1/reader").state is not None)
-        assert not desk.status("lane-1/reader").online, "nothing is known of its gateway yet"
+        assert not desk.status("lane-1/reader").is_online, "nothing is known of its gateway yet"
         await gateway.alive("one")
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         await gateway.alive("two")
-        await until(lambda: not desk.status("lane-1/reader").online)
+        await until(lambda: not desk.status("lane-1/reader").is_online)
         await gateway.state("two")
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         await gateway.alive("one", online=False)  # the late will of the session before
         await gateway.event(1)
         await first(desk)
-        assert desk.status("lane-1/reader").online
+        assert desk.status("lane-1/reader").is_online
         await gateway.alive("two", online=False)
-        await until(lambda: not desk.status("lane-1/reader").online)
+        await until(lambda: not desk.status("lane-1/reader").is_online)
 
 
 async def test_a_command_that_nobody_listens_to_is_said_not_to_be_sent(
@@ -277,17 +277,19 @@ async def test_what_was_taken_back_while_nobody_listened_does_not_stand(
     }
     await stands(json.dumps(body).encode())
     async with desk_at(mosquitto) as desk:
-        await until(lambda: desk._standing)
-        assert desk.now("lane-1/reader", "barrier.state") is None, "nothing is known of its gateway yet"
+        await until(lambda: desk._last_values)
+        assert desk.last_value("lane-1/reader", "barrier.state") is None, (
+            "nothing is known of its gateway yet"
+        )
         await gateway.alive("one")
-        await until(lambda: desk.now("lane-1/reader", "barrier.state") is not None)
-        assert desk.now("lane-1/reader", "barrier.state").data == {"leaning": 3}
+        await until(lambda: desk.last_value("lane-1/reader", "barrier.state") is not None)
+        assert desk.last_value("lane-1/reader", "barrier.state").data == {"leaning": 3}
         mosquitto.kill()  # which forgets what was retained
-        await until(lambda: not desk.connected.is_set())
+        await until(lambda: not desk.connected_event.is_set())
         mosquitto.start()
         async with asyncio.timeout(10):
-            await desk.connected.wait()
-        assert desk.now("lane-1/reader", "barrier.state") is None
+            await desk.connected_event.wait()
+        assert desk.last_value("lane-1/reader", "barrier.state") is None
 
 
 async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) -> None:
@@ -295,12 +297,12 @@ async def test_the_broker_may_come_late_and_go_and_come(mosquitto: Mosquitto) ->
     async with desk_at(mosquitto) as desk:
         mosquitto.start()
         async with asyncio.timeout(10):
-            await desk.connected.wait()
+            await desk.connected_event.wait()
         mosquitto.kill()
-        await until(lambda: not desk.connected.is_set())
+        await until(lambda: not desk.connected_event.is_set())
         mosquitto.start()
         async with asyncio.timeout(10):
-            await desk.connected.wait()
+            await desk.connected_event.wait()
 
 
 def examples() -> dict[str, Any]:
@@ -312,11 +314,13 @@ def examples() -> dict[str, Any]:
     return found
 
 
-async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_example_of_the_readme_runs(
+    house: GatewayFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.start()
-    await wire.host_opened()
+    await wire.wait_for_host()
     running = asyncio.create_task(examples()["counter"]("127.0.0.1", house.broker.port))
     shown = ""
     try:
@@ -332,7 +336,7 @@ async def test_the_example_of_the_readme_runs(house: House, capsys: pytest.Captu
 
 
 async def test_the_command_of_the_readme_is_done_or_says_why_not(
-    house: House, capsys: pytest.CaptureFixture[str]
+    house: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wire = await house.wire("lane-1/barrier")
     house.describe("lane-1/barrier", "obedient")
@@ -342,9 +346,9 @@ async def test_the_command_of_the_readme_is_done_or_says_why_not(
     await house.start()
     gate = examples()["gate"]
     async with house.workstation() as desk:
-        await until(lambda: desk.status("lane-1/barrier").online)
+        await until(lambda: desk.status("lane-1/barrier").is_online)
         async with asyncio.timeout(20):
-            while b"look lane-1 " not in wire.received:  # a busy machine may not connect in time
+            while b"look lane-1 " not in wire.received_bytes:  # a busy machine may not connect in time
                 await gate("127.0.0.1", house.broker.port)
     capsys.readouterr()
     assert await house.stop() == 0

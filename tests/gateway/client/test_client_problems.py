@@ -90,7 +90,7 @@ async def test_problem_ends(mosquitto: Mosquitto) -> None:
             while desk.problem is None:
                 await asyncio.sleep(0.01)
             mosquitto.start()
-            await desk.connected.wait()
+            await desk.connected_event.wait()
         assert desk.problem is None
 
 

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from support.gateway.command_dispatch import Desk
+from support.gateway.command_dispatch import DispatcherFixture
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def desk() -> AsyncIterator[DispatcherFixture]:
     """A command path with quick machines."""
-    desk = Desk(moves_every_s=0.001, moves_per_min=600)
+    desk = DispatcherFixture(moves_every_s=0.001, moves_per_min=600)
     yield desk
-    desk.path.close()
+    desk.path.refuse_commands()
     desk.path.stop()

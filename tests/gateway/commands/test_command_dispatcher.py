@@ -5,14 +5,14 @@ import time
 from typing import Any
 
 import pytest
-from support.gateway.command_dispatch import BARRIER, OTHER, SESSION, TOPICS, Desk
+from support.gateway.command_dispatch import BARRIER, OTHER, SESSION, TOPICS, DispatcherFixture
 from support.gateway.deliveries import until
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from gateway.commands import audit
-from gateway.commands.dispatcher import CROWD
-from gateway.contract.commands import CommandAnswer, CommandState, Outcome
-from gateway.contract.reason_codes import SENTENCES, CommandReason
+from gateway.commands.dispatcher import MAX_URGENT
+from gateway.contract.commands import CommandAnswer, CommandOutcome, CommandState
+from gateway.contract.reason_codes import REASON_TEXTS, CommandReason
 from gateway.contract.topics import Position
 
 
@@ -22,21 +22,21 @@ def refused(answers: list[CommandAnswer], reason: CommandReason) -> CommandAnswe
     expired = reason is CommandReason.EXPIRED
     assert answer.state is (CommandState.EXPIRED if expired else CommandState.REJECTED)
     assert answer.reason is reason
-    assert (answer.text, answer.how) == tuple(SENTENCES[reason])
+    assert (answer.text, answer.how) == tuple(REASON_TEXTS[reason])
     return answer
 
 
-async def test_accepted_then_done_and_both_recorded(desk: Desk) -> None:
+async def test_accepted_then_done_and_both_recorded(desk: DispatcherFixture) -> None:
     (accepted,) = desk.arrive(
         "open-up", correlation=b"mine", args={"width_cm": 30, "plate": "KAA 001A"}, transaction="t-7"
     )
-    ((_, verb, call, args),) = desk.machines[BARRIER].told
+    ((_, verb, call, args),) = desk.devices[BARRIER].commands_received
     assert (verb, call.id, call.issuer, call.transaction) == ("open-up", "c1", "counter-1", "t-7")
     assert args == {"width_cm": 30, "plate": "KAA 001A"}
     assert call.deadline_ns == desk.time.boot_ns() + 3_000_000_000
     assert (accepted.state, accepted.transaction) == (CommandState.ACCEPTED, "t-7")
 
-    desk.time.run(0.5)
+    desk.time.advance(0.5)
     done = desk.end(result=b'{"width_cm":30}')
     assert (done.state, done.result, done.cmd_id) == (CommandState.DONE, {"width_cm": 30}, "c1")
     assert [(topic, data) for topic, _, data in desk.answers] == [
@@ -51,8 +51,8 @@ async def test_accepted_then_done_and_both_recorded(desk: Desk) -> None:
         CommandState.ACCEPTED,
     )
     assert decided.args == {"width_cm": 30, "plate": "<str len=8>"}
-    assert decided.left_ms == 3000
-    assert (ended.state, ended.took_ms) == (CommandState.DONE, 500)
+    assert decided.remaining_ms == 3000
+    assert (ended.state, ended.duration_ms) == (CommandState.DONE, 500)
     assert [(where, transaction) for where, _, transaction in desk.records] == [(BARRIER, "t-7")] * 2
 
 
@@ -86,20 +86,22 @@ async def test_accepted_then_done_and_both_recorded(desk: Desk) -> None:
         ({"correlation": b"x" * 257}, CommandReason.MALFORMED),
     ],
 )
-async def test_what_is_refused_and_why(desk: Desk, more: dict[str, Any], reason: CommandReason) -> None:
+async def test_what_is_refused_and_why(
+    desk: DispatcherFixture, more: dict[str, Any], reason: CommandReason
+) -> None:
     refused(desk.arrive(**{"verb": "open-up", **more}), reason)
-    assert desk.machines[BARRIER].told == []
+    assert desk.devices[BARRIER].commands_received == []
     (decided,) = desk.decided
-    assert (decided.reason, decided.times) == (reason, 1)
+    assert (decided.reason, decided.count) == (reason, 1)
     assert desk.retained == {}
 
 
 async def test_every_reason_of_the_gatekeeper_has_been_seen_above_or_below() -> None:
     """The rest of the vocabulary comes from drivers and workers."""
-    from gateway.commands.policy import RULES
+    from gateway.commands.policy import POLICY_RULES
 
     elsewhere = {
-        CommandReason.NOT_NEW,
+        CommandReason.COMMAND_SEQ_NOT_INCREASING,
         CommandReason.EXPIRED,
         CommandReason.STOPPING,
         CommandReason.MAINTENANCE,
@@ -110,10 +112,10 @@ async def test_every_reason_of_the_gatekeeper_has_been_seen_above_or_below() -> 
     }
     (mark,) = test_what_is_refused_and_why.pytestmark
     seen = {reason for _, reason in mark.args[1]}
-    assert {reason for reason, _ in RULES} <= seen | elsewhere
+    assert {reason for reason, _ in POLICY_RULES} <= seen | elsewhere
 
 
-async def test_nobody_is_answered_on_a_topic_of_their_choice(desk: Desk) -> None:
+async def test_nobody_is_answered_on_a_topic_of_their_choice(desk: DispatcherFixture) -> None:
     desk.arrive("look")
     desk.arrive("look", "nobody")
     assert {topic for topic, _, _ in desk.answers} == {
@@ -122,7 +124,7 @@ async def test_nobody_is_answered_on_a_topic_of_their_choice(desk: Desk) -> None
     }
 
 
-async def test_a_topic_that_names_nobody_is_recorded_and_not_answered(desk: Desk) -> None:
+async def test_a_topic_that_names_nobody_is_recorded_and_not_answered(desk: DispatcherFixture) -> None:
     assert desk.arrive("open-up", topic="bgw/v1/uto-test/lane-1/barrier/cmd/open-up/a b") == []
     (decided,) = desk.decided
     assert (decided.station, decided.reason) == (None, CommandReason.MALFORMED)
@@ -130,25 +132,25 @@ async def test_a_topic_that_names_nobody_is_recorded_and_not_answered(desk: Desk
     assert len(desk.decided) == 1
 
 
-async def test_what_is_not_ours_is_another_gateways_to_answer(desk: Desk) -> None:
+async def test_what_is_not_ours_is_another_gateways_to_answer(desk: DispatcherFixture) -> None:
     assert desk.arrive("open-up", position=Position("lane-9", "barrier")) == []
     assert desk.records == []
 
 
-async def test_a_repetition_gets_the_first_answer_again(desk: Desk) -> None:
+async def test_a_repetition_gets_the_first_answer_again(desk: DispatcherFixture) -> None:
     (accepted,) = desk.arrive("open-up", cmd_id="x", n=1)
     assert desk.arrive("open-up", cmd_id="x", n=1) == [accepted], "while it still runs"
     done = desk.end()
     assert desk.arrive("open-up", cmd_id="x", n=1, correlation=b"again") == [done]
     assert desk.answers[-1][2] == b"again"
-    assert desk.machines[BARRIER].verbs == ["open-up"]
+    assert desk.devices[BARRIER].verbs == ["open-up"]
     assert len(desk.decided) == 1
 
     (rejected,) = desk.arrive("fly", cmd_id="y", n=2)
     assert desk.arrive("fly", cmd_id="y", n=2) == [rejected], "a refusal is an answer too"
 
 
-async def test_an_id_means_one_command_only(desk: Desk) -> None:
+async def test_an_id_means_one_command_only(desk: DispatcherFixture) -> None:
     (first,) = desk.arrive("open-up", cmd_id="x")
     refused(desk.arrive("stop", cmd_id="x"), CommandReason.ID_REUSED)
     refused(desk.arrive("open-up", cmd_id="x", position=OTHER), CommandReason.ID_REUSED)
@@ -157,39 +159,43 @@ async def test_an_id_means_one_command_only(desk: Desk) -> None:
     assert other.state is CommandState.ACCEPTED, "each station names its own"
 
 
-async def test_what_is_forgotten_is_not_done_again(desk: Desk) -> None:
+async def test_what_is_forgotten_is_not_done_again(desk: DispatcherFixture) -> None:
     desk.done("look", cmd_id="x", n=1000)
     for number in range(1001, 1101):
         desk.done("look", cmd_id=f"y{number}", n=number)
-    answer = refused(desk.arrive("look", cmd_id="x", n=1000), CommandReason.NOT_NEW)
-    assert answer.last_n == 1100
-    assert len(desk.machines[BARRIER].told) == 101
+    answer = refused(desk.arrive("look", cmd_id="x", n=1000), CommandReason.COMMAND_SEQ_NOT_INCREASING)
+    assert answer.last_command_seq == 1100
+    assert len(desk.devices[BARRIER].commands_received) == 101
 
 
-async def test_numbers_grow_for_each_station_by_itself(desk: Desk) -> None:
+async def test_numbers_grow_for_each_station_by_itself(desk: DispatcherFixture) -> None:
     desk.done("look", n=5)
     for n in (5, 4, 1):
-        refused(desk.arrive("look", n=n), CommandReason.NOT_NEW)
+        refused(desk.arrive("look", n=n), CommandReason.COMMAND_SEQ_NOT_INCREASING)
     desk.done("look", "counter-2", n=1)
     desk.done("look", n=7)
 
 
-async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_elses(desk: Desk) -> None:
+async def test_a_number_is_used_up_by_a_refusal_but_not_by_what_may_be_somebody_elses(
+    desk: DispatcherFixture,
+) -> None:
     refused(desk.arrive("fly", n=5), CommandReason.UNKNOWN_VERB)
-    refused(desk.arrive("look", n=5), CommandReason.NOT_NEW)
+    refused(desk.arrive("look", n=5), CommandReason.COMMAND_SEQ_NOT_INCREASING)
     refused(desk.arrive("look", n=90, session="session-0"), CommandReason.OTHER_SESSION)
     refused(desk.arrive("look", n=90, retain=True), CommandReason.RETAINED)
     desk.done("look", n=6)
 
 
-async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too_old(desk: Desk) -> None:
+async def test_a_command_that_may_have_been_on_its_way_for_its_whole_life_is_too_old(
+    desk: DispatcherFixture,
+) -> None:
     refused(desk.arrive("open-up", expires_s=3, on_its_way_s=3), CommandReason.EXPIRED)
     desk.done("open-up", expires_s=3, on_its_way_s=2.9)
-    (_, _, call, _) = desk.machines[BARRIER].told[-1]
+    (_, _, call, _) = desk.devices[BARRIER].commands_received[-1]
     assert call.deadline_ns == desk.time.boot_ns() + 100_000_000
 
 
-async def test_a_wall_clock_that_is_set_changes_nothing(desk: Desk) -> None:
+async def test_a_wall_clock_that_is_set_changes_nothing(desk: DispatcherFixture) -> None:
     (claimed,) = desk.arrive("claim", args={"lease_s": 30})
     for jump in (86_400, -2 * 86_400):
         desk.time.jump(jump)
@@ -198,14 +204,14 @@ async def test_a_wall_clock_that_is_set_changes_nothing(desk: Desk) -> None:
     refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
 
 
-async def test_one_command_at_a_time_and_stops_beside_it(desk: Desk) -> None:
+async def test_one_command_at_a_time_and_stops_beside_it(desk: DispatcherFixture) -> None:
     desk.arrive("open-up")
     refused(desk.arrive("look"), CommandReason.BUSY)
     (stop,) = desk.arrive("stop", "counter-2")
     assert stop.state is CommandState.ACCEPTED
     desk.arrive("look", position=OTHER)
-    assert desk.machines[OTHER].verbs == ["look"], "another device is another matter"
-    for _ in range(CROWD - 1):
+    assert desk.devices[OTHER].verbs == ["look"], "another device is another matter"
+    for _ in range(MAX_URGENT - 1):
         desk.arrive("stop")
     refused(desk.arrive("stop"), CommandReason.BUSY)
 
@@ -213,21 +219,21 @@ async def test_one_command_at_a_time_and_stops_beside_it(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("condition", "reason"),
     [
-        (Condition.STARTING, CommandReason.NOT_ONLINE),
-        (Condition.OFFLINE, CommandReason.NOT_ONLINE),
-        (Condition.NO_DEVICE, CommandReason.NOT_ONLINE),
-        (Condition.FAULT, CommandReason.NOT_ONLINE),
-        (Condition.PENDING, CommandReason.NOT_ONLINE),
-        (Condition.MAINTENANCE, CommandReason.MAINTENANCE),
-        (Condition.ONLINE, None),
-        (Condition.BUSY, None),
-        (Condition.DEGRADED, None),
+        (StateCode.STARTING, CommandReason.NOT_ONLINE),
+        (StateCode.OFFLINE, CommandReason.NOT_ONLINE),
+        (StateCode.NO_DEVICE, CommandReason.NOT_ONLINE),
+        (StateCode.FAULT, CommandReason.NOT_ONLINE),
+        (StateCode.PENDING, CommandReason.NOT_ONLINE),
+        (StateCode.MAINTENANCE, CommandReason.MAINTENANCE),
+        (StateCode.ONLINE, None),
+        (StateCode.BUSY, None),
+        (StateCode.DEGRADED, None),
     ],
 )
 async def test_a_device_obeys_as_it_is_and_stops_always(
-    desk: Desk, condition: Condition, reason: CommandReason | None
+    desk: DispatcherFixture, condition: StateCode, reason: CommandReason | None
 ) -> None:
-    desk.machines[BARRIER].condition = condition
+    desk.devices[BARRIER].state_code = condition
     if reason is None:
         desk.done("open-up")
     else:
@@ -235,12 +241,12 @@ async def test_a_device_obeys_as_it_is_and_stops_always(
     desk.done("stop")
 
 
-async def test_a_device_without_a_process_is_not_online(desk: Desk) -> None:
-    desk.machines[BARRIER].there = False
+async def test_a_device_without_a_process_is_not_online(desk: DispatcherFixture) -> None:
+    desk.devices[BARRIER].is_present = False
     refused(desk.arrive("stop"), CommandReason.NOT_ONLINE)
 
 
-async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: Desk) -> None:
+async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: DispatcherFixture) -> None:
     desk.arrive("claim", "counter-2", args={"lease_s": 30})
     desk.done("stop", "counter-1")
     refused(desk.arrive("stop", "guard"), CommandReason.NOT_PERMITTED)
@@ -248,25 +254,25 @@ async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: Desk
 
 
 async def test_moves_are_rare_whoever_asks() -> None:
-    desk = Desk(moves_every_s=2, moves_per_min=3)
+    desk = DispatcherFixture(moves_every_s=2, moves_per_min=3)
     desk.done("open-up")
     refused(desk.arrive("open-up", "counter-2"), CommandReason.RATE_LIMITED)
     for _ in range(10):
         desk.done("stop")
-    desk.time.run(2)
+    desk.time.advance(2)
     desk.done("open-up")
-    desk.time.run(2)
+    desk.time.advance(2)
     desk.done("open-up")
-    desk.time.run(2)
+    desk.time.advance(2)
     refused(desk.arrive("open-up"), CommandReason.RATE_LIMITED)
     desk.done("look")
     desk.done("open-up", "counter-2")
-    desk.time.run(60)
+    desk.time.advance(60)
     desk.done("open-up")
     desk.path.stop()
 
 
-async def test_claims_keep_others_out_until_they_end(desk: Desk) -> None:
+async def test_claims_keep_others_out_until_they_end(desk: DispatcherFixture) -> None:
     (claimed,) = desk.arrive("claim", args={"lease_s": 10})
     assert (claimed.state, claimed.result) == (
         CommandState.DONE,
@@ -279,24 +285,24 @@ async def test_claims_keep_others_out_until_they_end(desk: Desk) -> None:
     refused(desk.arrive("release", "counter-2"), CommandReason.NOT_CLAIMED)
     assert desk.decided[-1].holder == "counter-1"
     desk.done("open-up")
-    desk.time.run(9)
+    desk.time.advance(9)
     assert desk.arrive("renew", args={"lease_s": 10})[0].state is CommandState.DONE
     assert desk.retained[TOPICS.claim(BARRIER)] == shown
-    desk.time.run(9.9)
+    desk.time.advance(9.9)
     refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
-    desk.time.run(0.2)
+    desk.time.advance(0.2)
     desk.done("open-up", "counter-2")
     refused(desk.arrive("renew"), CommandReason.NOT_CLAIMED)
 
 
 async def test_a_lease_that_ends_is_shown_and_recorded_at_once() -> None:
-    desk = Desk()
+    desk = DispatcherFixture()
     desk.arrive("claim", args={"lease_s": 5})
-    desk.time.run(4.99)
-    desk.path.tell_again()
+    desk.time.advance(4.99)
+    desk.path.republish_claims()
     assert TOPICS.claim(BARRIER) in desk.retained
-    desk.time.run(0.02)
-    desk.path.tell_again()
+    desk.time.advance(0.02)
+    desk.path.republish_claims()
     assert desk.retained == {}
     assert [(change.change, change.previous_holder) for change in desk.claims] == [
         ("claimed", None),
@@ -305,7 +311,7 @@ async def test_a_lease_that_ends_is_shown_and_recorded_at_once() -> None:
     desk.path.stop()
 
 
-async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Desk) -> None:
+async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: DispatcherFixture) -> None:
     desk.arrive("claim", args={"lease_s": 30})
     assert desk.arrive("release")[0].state is CommandState.DONE
     assert desk.retained == {}
@@ -314,9 +320,9 @@ async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Des
     assert stolen.result == {"lease_s": 30, "previous_holder": "counter-2"}
     assert desk.retained[TOPICS.claim(BARRIER)]["holder"] == "chief"
     refused(desk.arrive("open-up", "counter-2"), CommandReason.CLAIMED)
-    desk.path.forget(BARRIER)
+    desk.path.revoke_claim(BARRIER)
     assert desk.retained == {}
-    assert [(c.change, c.holder, c.previous_holder, c.why) for c in desk.claims] == [
+    assert [(c.change, c.holder, c.previous_holder, c.reason) for c in desk.claims] == [
         ("claimed", "counter-1", None, ""),
         ("released", None, "counter-1", ""),
         ("claimed", "counter-2", None, ""),
@@ -335,26 +341,28 @@ async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Des
         ("steal", {"reason": "\n\n\n\n"}),
     ],
 )
-async def test_a_claim_with_wrong_arguments_is_refused(desk: Desk, verb: str, args: dict[str, Any]) -> None:
+async def test_a_claim_with_wrong_arguments_is_refused(
+    desk: DispatcherFixture, verb: str, args: dict[str, Any]
+) -> None:
     (answer,) = desk.arrive(verb, "chief", args=args)
     assert (answer.state, answer.reason) == (CommandState.REJECTED, CommandReason.BAD_REQUEST)
     assert desk.retained == {}
 
 
-async def test_a_release_takes_nothing(desk: Desk) -> None:
+async def test_a_release_takes_nothing(desk: DispatcherFixture) -> None:
     desk.arrive("claim")
     (answer,) = desk.arrive("release", args={"lease_s": 5})
     assert answer.reason is CommandReason.BAD_REQUEST
 
 
 async def test_the_post_limits_a_lease() -> None:
-    desk = Desk(longest_claim_s=20)
+    desk = DispatcherFixture(longest_claim_s=20)
     (claimed,) = desk.arrive("claim", args={"lease_s": 3600})
     assert claimed.result == {"lease_s": 20, "previous_holder": None}
     desk.path.stop()
 
 
-async def test_who_loses_a_role_loses_the_claim(desk: Desk) -> None:
+async def test_who_loses_a_role_loses_the_claim(desk: DispatcherFixture) -> None:
     desk.arrive("claim", position=OTHER)
     desk.arrive("claim", "counter-2")
     without = desk.path._roles.model_copy(
@@ -365,10 +373,10 @@ async def test_who_loses_a_role_loses_the_claim(desk: Desk) -> None:
     refused(desk.arrive("look", "counter-2"), CommandReason.UNKNOWN_STATION)
 
 
-async def test_a_gateway_that_stops_refuses_and_lets_go(desk: Desk) -> None:
+async def test_a_gateway_that_stops_refuses_and_lets_go(desk: DispatcherFixture) -> None:
     desk.arrive("claim")
     desk.arrive("open-up")
-    desk.path.close()
+    desk.path.refuse_commands()
     assert desk.retained == {}
     refused(desk.arrive("stop"), CommandReason.STOPPING)
     answer = desk.end(CommandState.FAILED, b"", reason=CommandReason.STOPPING)
@@ -376,13 +384,13 @@ async def test_a_gateway_that_stops_refuses_and_lets_go(desk: Desk) -> None:
     assert desk.ended[-1].reason is CommandReason.STOPPING
 
 
-async def test_an_end_that_nobody_waits_for_is_nobodys(desk: Desk) -> None:
-    desk.path.answered(BARRIER, 99, Outcome(CommandState.DONE))
+async def test_an_end_that_nobody_waits_for_is_nobodys(desk: DispatcherFixture) -> None:
+    desk.path.on_command_result(BARRIER, 99, CommandOutcome(CommandState.DONE))
     assert desk.answers == []
 
 
 async def test_a_flood_is_answered_for_a_while_and_recorded_with_its_number(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: DispatcherFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "WINDOW_S", 0.2)
     began_s = time.monotonic()
@@ -393,39 +401,39 @@ async def test_a_flood_is_answered_for_a_while_and_recorded_with_its_number(
     assert len(desk.answers) <= 2 * 50 + 2
     assert len(desk.decided) == 3
     await until(lambda: len(desk.decided) == 5)
-    counted = [decided for decided in desk.decided if decided.times > 1]
-    assert [(one.station, one.times) for one in counted] == [("guard", 999), ("nobody", 999)]
-    assert all(0 < one.over_s < time.monotonic() - began_s + 0.1 for one in counted)
+    counted = [decided for decided in desk.decided if decided.count > 1]
+    assert [(one.station, one.count) for one in counted] == [("guard", 999), ("nobody", 999)]
+    assert all(0 < one.window_s < time.monotonic() - began_s + 0.1 for one in counted)
     await asyncio.sleep(0.5)
     assert len(desk.decided) == 5, "and nothing follows"
 
 
-async def test_a_flood_of_names_fills_no_disk(desk: Desk) -> None:
+async def test_a_flood_of_names_fills_no_disk(desk: DispatcherFixture) -> None:
     for number in range(1000):
         desk.arrive("open-up", f"nobody-{number}")
         desk.arrive(f"verb-{number}", "guard")
     desk.path.stop()
-    assert sum(decided.times for decided in desk.decided) == 2000
-    assert len(desk.decided) < 2 * audit.KINDS + 5
+    assert sum(decided.count for decided in desk.decided) == 2000
+    assert len(desk.decided) < 2 * audit.MAX_WINDOWS + 5
     assert not [decided for decided in desk.decided if decided.verb and decided.verb.startswith("verb-")]
 
 
-async def test_what_was_counted_is_recorded_at_the_end(desk: Desk) -> None:
+async def test_what_was_counted_is_recorded_at_the_end(desk: DispatcherFixture) -> None:
     for _ in range(5):
         desk.arrive("open-up", "guard")
     desk.path.stop()
-    assert [decided.times for decided in desk.decided] == [1, 4]
+    assert [decided.count for decided in desk.decided] == [1, 4]
 
 
 async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
-    desk = Desk(others_per_min=20)
+    desk = DispatcherFixture(others_per_min=20)
     for _ in range(100):
         desk.done("stop")
-    assert len(desk.machines[BARRIER].told) == 100
+    assert len(desk.devices[BARRIER].commands_received) == 100
     assert 20 <= len(desk.decided) <= 22
     desk.path.stop()
-    assert sum(decided.times for decided in desk.decided) == 100
-    assert sum(ended.times for ended in desk.ended) == 100
+    assert sum(decided.count for decided in desk.decided) == 100
+    assert sum(ended.count for ended in desk.ended) == 100
 
 
 @pytest.mark.parametrize(
@@ -439,7 +447,7 @@ async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
     ],
 )
 async def test_arguments_are_recorded_without_what_is_personal(
-    desk: Desk, args: dict[str, Any], recorded: dict[str, Any]
+    desk: DispatcherFixture, args: dict[str, Any], recorded: dict[str, Any]
 ) -> None:
     desk.arrive("open-up", args=args)
     (decided,) = desk.decided

@@ -7,38 +7,44 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from gateway.commands.policy import (
     CLAIM_VERBS,
-    OBEYING,
-    RULES,
-    UNNUMBERED,
-    Asked,
-    Facts,
-    Offered,
+    COMMANDABLE_STATES,
+    NUMBER_KEPT_FOR,
+    POLICY_RULES,
+    CommandRequest,
+    PolicyInput,
+    Target,
     decide,
 )
 from gateway.config import Grant
 from gateway.contract.reason_codes import CommandReason
 
-GOOD = Asked("counter-1", "open", "now", n=2, retained=False, expires_s=3)
-QUIET = Facts(
+GOOD = CommandRequest("counter-1", "open", "now", command_seq=2, retained=False, expires_s=3)
+QUIET = PolicyInput(
     session="now",
-    grant=Grant(known=True, still=frozenset({"look"}), moving=frozenset({"open"})),
-    last_n=1,
-    late=False,
-    stopping=False,
-    offered=Offered(moves=True),
-    machine=True,
-    condition=Condition.ONLINE,
+    grant=Grant(
+        is_known=True, verbs_without_movement=frozenset({"look"}), verbs_with_movement=frozenset({"open"})
+    ),
+    last_command_seq=1,
+    is_late=False,
+    is_stopping=False,
+    target=Target(is_movement=True),
+    is_machine=True,
+    state_code=StateCode.ONLINE,
     holder=None,
-    at_work=False,
-    crowded=False,
-    too_often=False,
+    is_busy=False,
+    is_overloaded=False,
+    is_rate_limited=False,
 )
 
 
-OFFERED = {"open": Offered(moves=True), "look": Offered(), "stop": Offered(urgent=True, moves=True)}
+OFFERED = {
+    "open": Target(is_movement=True),
+    "look": Target(),
+    "stop": Target(is_urgent=True, is_movement=True),
+}
 BASES = [
     *((replace(GOOD, verb=verb), replace(QUIET, offered=offered)) for verb, offered in OFFERED.items()),
     *(
@@ -46,7 +52,7 @@ BASES = [
             replace(GOOD, verb=verb),
             replace(
                 QUIET,
-                offered=Offered(),
+                offered=Target(),
                 grant=replace(QUIET.grant, steal=True),
                 holder={"claim": None, "steal": "counter-2"}.get(verb, "counter-1"),
             ),
@@ -73,19 +79,19 @@ OTHERWISE: dict[str, st.SearchStrategy[Any]] = {
     "last_n": st.integers(0, 4),
     "late": st.booleans(),
     "stopping": st.booleans(),
-    "offered": st.builds(Offered, urgent=st.booleans(), moves=st.booleans()) | st.none(),
+    "offered": st.builds(Target, urgent=st.booleans(), moves=st.booleans()) | st.none(),
     "machine": st.booleans(),
-    "condition": st.sampled_from(Condition),
+    "condition": st.sampled_from(StateCode),
     "holder": st.none() | st.sampled_from(["counter-1", "counter-2"]),
     "at_work": st.booleans(),
     "crowded": st.booleans(),
     "too_often": st.booleans(),
 }
-OF_ASKED = {field.name for field in fields(Asked)}
+OF_ASKED = {field.name for field in fields(CommandRequest)}
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[Asked, Facts]:
+def cases(draw: st.DrawFn) -> tuple[CommandRequest, PolicyInput]:
     """What is in order, but for up to four things."""
     asked, facts = draw(st.sampled_from(BASES))
     for name in draw(st.lists(st.sampled_from(sorted(OTHERWISE)), max_size=4, unique=True)):
@@ -97,68 +103,70 @@ def cases(draw: st.DrawFn) -> tuple[Asked, Facts]:
     return asked, facts
 
 
-def is_stop(facts: Facts) -> bool:
-    return facts.offered is not None and facts.offered.urgent and facts.machine
+def is_stop(facts: PolicyInput) -> bool:
+    return facts.target is not None and facts.target.is_urgent and facts.is_machine
 
 
 @pytest.mark.parametrize("base", BASES, ids=lambda base: base[0].verb)
-def test_what_is_in_order_is_let_through(base: tuple[Asked, Facts]) -> None:
+def test_what_is_in_order_is_let_through(base: tuple[CommandRequest, PolicyInput]) -> None:
     assert decide(*base) is None
 
 
 @given(cases())
 def test_what_is_let_through_is_fresh_new_and_asked_by_a_known_station_of_ours(
-    case: tuple[Asked, Facts],
+    case: tuple[CommandRequest, PolicyInput],
 ) -> None:
     asked, facts = case
     assume(decide(asked, facts) is None)
     assert not asked.retained
     assert asked.expires_s in (1, 2, 3, 4, 5)
-    assert not facts.late
+    assert not facts.is_late
     assert asked.session == facts.session
-    assert asked.n > facts.last_n
-    assert facts.grant.known
-    assert not facts.grant.foreign
-    assert not facts.stopping
-    assert facts.offered is not None
+    assert asked.command_seq > facts.last_command_seq
+    assert facts.grant.is_known
+    assert not facts.grant.is_foreign
+    assert not facts.is_stopping
+    assert facts.target is not None
 
 
 @given(cases())
-def test_nothing_moves_without_an_express_grant(case: tuple[Asked, Facts]) -> None:
+def test_nothing_moves_without_an_express_grant(case: tuple[CommandRequest, PolicyInput]) -> None:
     asked, facts = case
-    facts = replace(facts, offered=replace(facts.offered or Offered(), moves=True), machine=True)
+    facts = replace(facts, offered=replace(facts.target or Target(), moves=True), machine=True)
     if asked.verb in CLAIM_VERBS:
         asked = replace(asked, verb="open")
-    granted = asked.verb in facts.grant.moving or "*" in facts.grant.moving
-    may_stop = facts.grant.may_move or asked.verb in facts.grant.still
+    granted = asked.verb in facts.grant.verbs_with_movement or "*" in facts.grant.verbs_with_movement
+    may_stop = facts.grant.can_move or asked.verb in facts.grant.verbs_without_movement
     assert decide(asked, facts) is not None or granted or (is_stop(facts) and may_stop)
 
 
 @given(cases())
-def test_a_device_that_another_station_has_claimed_is_only_stopped(case: tuple[Asked, Facts]) -> None:
+def test_a_device_that_another_station_has_claimed_is_only_stopped(
+    case: tuple[CommandRequest, PolicyInput],
+) -> None:
     asked, facts = case
     facts = replace(facts, holder="counter-3")
     assert decide(asked, facts) is not None or is_stop(facts) or asked.verb == "steal"
 
 
 @given(cases(), st.sampled_from(sorted(CLAIM_VERBS)))
-def test_a_claim_changes_hands_only_by_right(case: tuple[Asked, Facts], verb: str) -> None:
+def test_a_claim_changes_hands_only_by_right(case: tuple[CommandRequest, PolicyInput], verb: str) -> None:
     asked, facts = case
-    asked, facts = replace(asked, verb=verb), replace(facts, offered=Offered())
+    asked, facts = replace(asked, verb=verb), replace(facts, offered=Target())
     assume(decide(asked, facts) is None)
-    assert facts.grant.anything
+    assert facts.grant.has_any
     match asked.verb:
         case "claim":
             assert facts.holder in (None, asked.station)
         case "steal":
-            assert facts.grant.steal
+            assert facts.grant.can_steal
         case _:
             assert facts.holder == asked.station
 
 
-@given(cases(), st.sampled_from(sorted(set(Condition) - OBEYING)))
+@given(cases(), st.sampled_from(sorted(set(StateCode) - COMMANDABLE_STATES)))
 def test_a_device_that_is_not_there_or_worked_on_is_only_stopped(
-    case: tuple[Asked, Facts], condition: Condition
+    case: tuple[CommandRequest, PolicyInput], condition: StateCode
 ) -> None:
     asked, facts = case
     facts = replace(facts, condition=condition)
@@ -168,26 +176,28 @@ def test_a_device_that_is_not_there_or_worked_on_is_only_stopped(
 
 
 @given(cases())
-def test_one_at_a_time_and_not_too_often_but_for_what_is_urgent(case: tuple[Asked, Facts]) -> None:
+def test_one_at_a_time_and_not_too_often_but_for_what_is_urgent(
+    case: tuple[CommandRequest, PolicyInput],
+) -> None:
     asked, facts = case
     assume(decide(asked, facts) is None)
-    assert facts.offered is not None
-    if not facts.offered.urgent:
-        assert asked.verb in CLAIM_VERBS or not facts.at_work
-        assert not facts.too_often
+    assert facts.target is not None
+    if not facts.target.is_urgent:
+        assert asked.verb in CLAIM_VERBS or not facts.is_busy
+        assert not facts.is_rate_limited
 
 
 @given(cases(), st.booleans())
 def test_whoever_may_move_a_machine_may_stop_it_in_every_state(
-    case: tuple[Asked, Facts], moves: bool
+    case: tuple[CommandRequest, PolicyInput], moves: bool
 ) -> None:
     """Whoever has claimed it, however it is, whatever runs, however often."""
     asked, facts = case
     asked = replace(asked, station="counter-1", verb="stop", session="now", n=9, retained=False, expires_s=1)
     facts = replace(
         facts,
-        grant=Grant(known=True, moving=frozenset({"open"})),
-        offered=Offered(urgent=True, moves=moves),
+        grant=Grant(is_known=True, verbs_with_movement=frozenset({"open"})),
+        offered=Target(is_urgent=True, is_movement=moves),
         machine=True,
         late=False,
         stopping=False,
@@ -197,25 +207,27 @@ def test_whoever_may_move_a_machine_may_stop_it_in_every_state(
 
 
 @given(cases())
-def test_every_refusal_has_its_reason(case: tuple[Asked, Facts]) -> None:
+def test_every_refusal_has_its_reason(case: tuple[CommandRequest, PolicyInput]) -> None:
     asked, facts = case
     reason = decide(asked, facts)
-    objections = [why for why, objects in RULES if objects(asked, facts)]
+    objections = [why for why, objects in POLICY_RULES if objects(asked, facts)]
     assert reason is (objections[0] if objections else None)
     if reason is CommandReason.RETAINED:
         assert asked.retained
     elif reason is CommandReason.CLAIMED:
         assert facts.holder not in (None, asked.station)
     elif reason is CommandReason.UNKNOWN_VERB:
-        assert facts.offered is None
+        assert facts.target is None
 
 
 @given(cases())
-def test_a_number_is_used_up_only_by_what_is_surely_a_stations_own_and_new(case: tuple[Asked, Facts]) -> None:
+def test_a_number_is_used_up_only_by_what_is_surely_a_stations_own_and_new(
+    case: tuple[CommandRequest, PolicyInput],
+) -> None:
     asked, facts = case
     reason = decide(asked, facts)
-    if reason not in UNNUMBERED:
-        assert facts.grant.known
+    if reason not in NUMBER_KEPT_FOR:
+        assert facts.grant.is_known
         assert not asked.retained
         assert asked.session == facts.session
-        assert asked.n > facts.last_n
+        assert asked.command_seq > facts.last_command_seq

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.brokers.deployments import two_states
+from support.brokers.deployments import two_state_deployment
 from support.process.power_cuts import Flushed, flushed
 from typer.testing import CliRunner
 
@@ -40,7 +40,7 @@ def trust(place: Path, *arguments: str | Path) -> None:
 
 
 def test_trust_outlives_power_cut(tmp_path: Path, flushed: Flushed) -> None:
-    two_states(tmp_path)
+    two_state_deployment(tmp_path)
     before = set(tmp_path.iterdir())
     for order in ("init", "renew", "revoke ke-lane-1"):
         trust(tmp_path, *order.split(), "--broker", tmp_path / "etc/mosquitto")
@@ -68,7 +68,7 @@ def test_udev_rules_outlive_power_cut(
 
 
 def test_full_disk_keeps_old_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    two_states(tmp_path)
+    two_state_deployment(tmp_path)
     trust(tmp_path, "init")
     index = tmp_path / "new/authority/authority.json"
     before = index.read_bytes()

@@ -157,7 +157,7 @@ def test_what_must_not_move_a_barrier_is_refused(refused: Refused, tmp_path: Pat
     with pytest.raises(ConfigError) as caught:
         load(file, {})
 
-    (finding,) = caught.value.findings
+    (finding,) = caught.value.issues
     assert [finding.line] == (marked or [lines.index(f"[{KEY}]") + 1])
     assert finding.key_path == refused.key
     assert refused.text in finding.text

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.links.settings import Settings
-from gateway.config import Changes, DeviceSettings, Post, changed
+from gateway.config import ConfigDiff, DeviceSettings, Post, diff_config
 from gateway.contract.topics import Position
 
 
@@ -19,7 +19,9 @@ class Reader(Settings):
 
 def _device(driver: str, baud: int, firmware: str | None) -> DeviceSettings:
     table = {"baud": baud}
-    return DeviceSettings(driver=driver, settings=Reader(baud=baud), table=table, expect_firmware=firmware)
+    return DeviceSettings(
+        driver=driver, settings=Reader(baud=baud), raw_settings=table, expected_firmware=firmware
+    )
 
 
 DEVICES = st.dictionaries(
@@ -60,27 +62,27 @@ POSTS = st.builds(
 
 @given(POSTS)
 def test_nothing_differs_from_itself(post: Post) -> None:
-    assert not changed(post, post.model_copy(deep=True))
+    assert not diff_config(post, post.model_copy(deep=True))
 
 
 @given(POSTS, POSTS)
 def test_carrying_out_the_changes_gives_the_new_devices(old: Post, new: Post) -> None:
-    changes = changed(old, new)
+    changes = diff_config(old, new)
 
     running = {
         position: device for position, device in old.devices.items() if position not in changes.removed
     }
-    running |= {position: new.devices[position] for position in (*changes.added, *changes.altered)}
+    running |= {position: new.devices[position] for position in (*changes.added, *changes.changed)}
     assert running == new.devices
-    untouched = running.keys() - {*changes.added, *changes.altered}
+    untouched = running.keys() - {*changes.added, *changes.changed}
     assert all(old.devices[position].settings == new.devices[position].settings for position in untouched)
 
 
 @given(POSTS, POSTS)
 def test_back_is_the_opposite_of_forth(old: Post, new: Post) -> None:
-    forth, back = changed(old, new), changed(new, old)
+    forth, back = diff_config(old, new), diff_config(new, old)
 
-    assert (set(forth.added), set(forth.altered)) == (set(back.removed), set(back.altered))
+    assert (set(forth.added), set(forth.changed)) == (set(back.removed), set(back.changed))
     assert (forth.broker, forth.hq, forth.delivery, forth.commands, forth.console, forth.restart) == (
         back.broker,
         back.hq,
@@ -93,20 +95,20 @@ def test_back_is_the_opposite_of_forth(old: Post, new: Post) -> None:
 
 @given(POSTS, POSTS)
 def test_equal_means_no_changes_and_no_changes_means_equal(old: Post, new: Post) -> None:
-    assert bool(changed(old, new)) == (old != new)
+    assert bool(diff_config(old, new)) == (old != new)
 
 
 @given(POSTS, DEVICES)
 def test_devices_alone_touch_nothing_else(old: Post, devices: dict[Position, Any]) -> None:
-    changes = changed(old, old.model_copy(update={"devices": devices}))
+    changes = diff_config(old, old.model_copy(update={"devices": devices}))
 
-    assert changes == Changes(changes.added, changes.removed, changes.altered, *5 * [False], ())
+    assert changes == ConfigDiff(changes.added, changes.removed, changes.changed, *5 * [False], ())
     assert not {*changes.added} & {*changes.removed}
 
 
 @given(POSTS)
 def test_a_renewed_password_under_the_same_name_is_a_change(old: Post) -> None:
-    changes = changed(old, old.model_copy(update={"stamps": {Path("/p"): 3}}))
+    changes = diff_config(old, old.model_copy(update={"stamps": {Path("/p"): 3}}))
 
     assert changes.broker
     assert not changes.hq

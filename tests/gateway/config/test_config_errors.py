@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ConfigError, Finding, load
+from gateway.config import ConfigError, ConfigIssue, load
 
 GATEWAY = """
 [gateway]
@@ -714,7 +714,7 @@ TABLE = (
 )
 
 
-def findings(folder: Path, text: str) -> tuple[Finding, ...]:
+def findings(folder: Path, text: str) -> tuple[ConfigIssue, ...]:
     """What is said about a text, in a folder with files of every kind."""
     for name, content, mode in (("open", "x", 0o644), ("private", "x", 0o640), ("empty", "", 0o640)):
         (folder / name).write_text(content)
@@ -726,7 +726,7 @@ def findings(folder: Path, text: str) -> tuple[Finding, ...]:
     file.write_text(text)
     with pytest.raises(ConfigError) as caught:
         load(file, {"WORD": "elf", "CREDENTIALS_DIRECTORY": str(folder / "folder")})
-    return caught.value.findings
+    return caught.value.issues
 
 
 @pytest.mark.parametrize("broken", TABLE, ids=lambda broken: broken.name)
@@ -823,7 +823,7 @@ def test_a_folder_a_device_a_huge_file_and_a_name_that_is_none(tmp_path: Path) -
     ):
         with pytest.raises(ConfigError) as caught:
             load(path)
-        (finding,) = caught.value.findings
+        (finding,) = caught.value.issues
         assert text in finding.text
         assert finding.line is None
 
@@ -850,7 +850,7 @@ def test_latin_1_is_found_by_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(file)
 
-    (finding,) = caught.value.findings
+    (finding,) = caught.value.issues
     assert (finding.line, finding.text) == (3, "byte 0xe9 is not UTF-8")
     assert "UTF-8" in finding.remedy
 

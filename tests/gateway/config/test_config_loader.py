@@ -36,10 +36,10 @@ def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Pat
     assert loaded.gateway.state_dir == tmp_path / "state", "relative paths start at the file's folder"
     assert (loaded.broker.port, loaded.broker.tls, loaded.hq) == (1883, None, None)
     assert loaded.delivery.traveller_expires_s == 60
-    assert loaded.supervision.heartbeat_limit_s == 5
+    assert loaded.supervision.heartbeat_timeout_s == 5
     assert list(loaded.devices) == [Position("lane-1", "reader")]
     device = loaded.devices[Position("lane-1", "reader")]
-    assert (device.driver, device.table) == ("kivu", {"port": "usb:0DB5:0137"})
+    assert (device.driver, device.raw_settings) == ("kivu", {"port": "usb:0DB5:0137"})
     assert device.settings.model_dump()["baud"] == 9600
 
 
@@ -47,7 +47,7 @@ def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[
     loaded = post(SMALL + 'expect_firmware = "2.14"\n')
 
     device = loaded.devices[Position("lane-1", "reader")]
-    assert (device.expect_firmware, device.table) == ("2.14", {"port": "usb:0DB5:0137"})
+    assert (device.expected_firmware, device.raw_settings) == ("2.14", {"port": "usb:0DB5:0137"})
 
 
 def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
@@ -55,7 +55,7 @@ def test_tls_moves_the_default_port(post: Callable[..., Post]) -> None:
 
     assert loaded.hq is not None
     assert loaded.hq.port == 8883
-    assert not loaded.hq.takes_traveller
+    assert not loaded.hq.send_traveller
 
 
 def test_production_accepts_what_is_real(post: Callable[..., Post]) -> None:
@@ -87,7 +87,7 @@ def test_the_environment_is_filled_in_before_validation(post: Callable[..., Post
 
     assert loaded.broker.host == "localhost", "as in a shell, `:-` also stands in for an empty variable"
     assert (loaded.broker.port, loaded.broker.username) == (18830, "a$b")
-    assert loaded.devices[Position("lane-1", "reader")].table["port"] == "/run/x/lane-1-reader"
+    assert loaded.devices[Position("lane-1", "reader")].raw_settings["port"] == "/run/x/lane-1-reader"
 
 
 def test_a_windows_editor_may_leave_its_mark(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_renewed_password_file_is_noticed(post: Callable[..., Post], tmp_path:
     password.chmod(0o600)
     text = SMALL.replace('"127.0.0.1"', '"127.0.0.1"\nusername = "gw"\npassword_file = "password"')
 
-    assert post(text).stamps == {password: password.stat().st_mtime_ns}
+    assert post(text).file_times == {password: password.stat().st_mtime_ns}
 
 
 @pytest.mark.usefixtures("shipped")
@@ -122,11 +122,11 @@ def test_the_demo_is_a_post_of_four_readers_and_a_barrier_that_its_officer_may_m
     assert loaded.gateway.state_dir == tmp_path / "state"
     assert (loaded.broker.port, loaded.broker.embedded) == (18831, True)
     *readers, (barrier, wired), (camera, _) = loaded.devices.items()
-    assert {str(at): (d.table["framing"], d.table["port"]) for at, d in readers} == {
+    assert {str(at): (d.raw_settings["framing"], d.raw_settings["port"]) for at, d in readers} == {
         f"lane-{n}/reader": (framing, f"{tmp_path}/lane-{n}-reader")
         for n, framing in enumerate(("accessis", "text", "elyctis", "rte"), 1)
     }
-    assert wired.table["board"]["port"] == f"{tmp_path}/lane-1-barrier"
+    assert wired.raw_settings["board"]["port"] == f"{tmp_path}/lane-1-barrier"
     assert loaded.roles.grant(STATION, barrier).permits("open", moves=True)
     for station in (STATION, "lane-1"):
         assert loaded.roles.grant(station, camera).permits("capture", moves=False)
@@ -137,7 +137,7 @@ def test_the_demo_says_which_variable_it_misses() -> None:
     with pytest.raises(ConfigError) as caught:
         load(ROOT / "config/demo.toml", {})
 
-    assert {finding.text for finding in caught.value.findings} == {
+    assert {finding.text for finding in caught.value.issues} == {
         "the environment has no variable BORDERPOST_RUN"
     }
 
@@ -215,8 +215,8 @@ def test_any_text_is_a_post_or_a_config_error(tmp_path: Path, text: str) -> None
     if isinstance(loaded, ConfigError):
         lines = text.count("\n") + 1
         assert str(loaded)
-        assert loaded.findings
-        assert all(1 <= (finding.line or 1) <= lines and finding.remedy for finding in loaded.findings)
+        assert loaded.issues
+        assert all(1 <= (finding.line or 1) <= lines and finding.remedy for finding in loaded.issues)
 
 
 @given(st.binary(max_size=64))

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.errors import Key, dotted, quoted
-from gateway.config.interpolation import fill
-from gateway.config.locations import Places
+from gateway.config.errors import Key, format_key, quote
+from gateway.config.interpolation import interpolate
+from gateway.config.locations import SourceLocations
 
 NAMES = st.one_of(
     st.text(alphabet="abz-_09", min_size=1, max_size=4),
@@ -29,15 +29,15 @@ def texts(draw: st.DrawFn) -> str:
     for table, entries, keys in trees:
         for _ in range(draw(st.integers(1, 3)) if entries else 1):
             lines += [""] * draw(st.integers(0, 2)) + ["# é 😀"] * draw(st.integers(0, 1))
-            lines.append(f"[[{dotted((table,))}]]" if entries else f"[{dotted((table,))}]")
+            lines.append(f"[[{format_key((table,))}]]" if entries else f"[{format_key((table,))}]")
             for key in keys:
                 at = len(lines) + 1
-                name = dotted((key,))
+                name = format_key((key,))
                 match draw(st.integers(0, 4)):
                     case 0:
                         lines.append(f"{name} = {at}")
                     case 1:
-                        lines.append(f"{name}.{quoted('in ner')} . x = {at} # comment")
+                        lines.append(f"{name}.{quote('in ner')} . x = {at} # comment")
                     case 2:
                         lines.append(f"{name} = {{ a = {at}, b.c = {at} }}")
                     case 3:
@@ -45,7 +45,7 @@ def texts(draw: st.DrawFn) -> str:
                     case _:
                         lines += [f"{name} = '''", "[no]", "t = 1", "'''"]
             if draw(st.booleans()):
-                lines += [f"[{dotted((table,))}.{quoted('sub/table')}]", f"z = {len(lines) + 2}"]
+                lines += [f"[{format_key((table,))}.{quote('sub/table')}]", f"z = {len(lines) + 2}"]
     return "\n".join(lines)
 
 
@@ -68,22 +68,22 @@ def test_every_key_is_found_on_its_line(text: str) -> None:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:  # a drawn key named `sub/table`
         return
-    places = Places(text)
+    places = SourceLocations(text)
 
-    assert [(key, places.line(key)) for key, _ in numbers(document)] == numbers(document)
+    assert [(key, places.line_of(key)) for key, _ in numbers(document)] == numbers(document)
 
 
 @given(st.text())
 def test_places_of_anything_are_lines_of_it(text: str) -> None:
-    assert Places(text).line(("a", 0)) >= 1
+    assert SourceLocations(text).line_of(("a", 0)) >= 1
 
 
 def test_what_is_missing_stands_where_its_table_begins() -> None:
-    places = Places('\n\n[device."lane-1/reader"]\nport = 1\n\n[broker]\n')
+    places = SourceLocations('\n\n[device."lane-1/reader"]\nport = 1\n\n[broker]\n')
 
-    assert places.line(("device", "lane-1/reader", "driver")) == 3
-    assert places.line(("broker", "tls", "ca_file")) == 6
-    assert places.line(("gateway",)) == 1
+    assert places.line_of(("device", "lane-1/reader", "driver")) == 3
+    assert places.line_of(("broker", "tls", "ca_file")) == 6
+    assert places.line_of(("gateway",)) == 1
 
 
 @given(st.text())
@@ -92,7 +92,7 @@ def test_a_key_is_written_as_toml_reads_it(name: str) -> None:
         name.encode()
     except UnicodeEncodeError:
         return
-    assert list(tomllib.loads(f"{quoted(name)} = 1")) == [name]
+    assert list(tomllib.loads(f"{quote(name)} = 1")) == [name]
 
 
 VALUES = st.recursive(
@@ -115,7 +115,7 @@ def test_without_a_dollar_nothing_changes_and_a_doubled_one_is_one(table: dict[s
             case _:
                 return value
 
-    filled = fill(each(table, ("$", "$$")), {})
+    filled = interpolate(each(table, ("$", "$$")), {})
 
     assert filled.table == table
     assert not filled.faults

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import ConfigError, Finding, Roles, load
+from gateway.config import ConfigError, ConfigIssue, Roles, load
 from gateway.config.role_file import load_roles
 from gateway.contract.topics import Position
 
@@ -22,21 +22,21 @@ def test_the_shipped_file_grants_what_it_says() -> None:
 
     counter = roles.grant("lane-1", LANE_1)
     assert counter.permits("open", moves=True)
-    assert counter.may_move
-    assert not counter.steal
-    assert not roles.grant("lane-1", LANE_2).anything
+    assert counter.can_move
+    assert not counter.can_steal
+    assert not roles.grant("lane-1", LANE_2).has_any
     assert roles.grant("lane-1", READER).permits("capture", moves=False)
     assert not roles.grant("lane-1", READER).permits("eject", moves=True), "moves only at barriers"
     other = roles.grant("lane-2", LANE_2)
     assert other.permits("look", moves=False)
     assert not other.permits("open", moves=True)
-    assert not other.may_move
+    assert not other.can_move
     supervisor = roles.grant("supervisor", LANE_2)
     assert supervisor.permits("open", moves=True)
-    assert supervisor.steal
+    assert supervisor.can_steal
     foreign = roles.grant("ug-lane-1", LANE_1)
-    assert (foreign.known, foreign.foreign, foreign.anything) == (True, True, False)
-    assert not roles.grant("nobody", LANE_1).known
+    assert (foreign.is_known, foreign.is_foreign, foreign.has_any) == (True, True, False)
+    assert not roles.grant("nobody", LANE_1).is_known
 
 
 def test_without_a_role_file_nobody_may_do_anything(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_without_a_role_file_nobody_may_do_anything(tmp_path: Path) -> None:
     file.write_text(text.replace('roles_file = "demo-roles.toml"\n', ""))
     post = load(file, {"BORDERPOST_RUN": str(tmp_path)})
 
-    assert not post.roles.grant("lane-1", READER).known
+    assert not post.roles.grant("lane-1", READER).is_known
 
 
 def test_a_named_verb_is_granted_by_itself() -> None:
@@ -116,8 +116,8 @@ def test_a_grant_is_what_some_role_of_the_station_says(
                 for role in counting
             )
             assert grant.permits(verb, moves=moves) == says
-    assert grant.steal == any(role["steal"] for role in counting)
-    assert not (grant.foreign and (grant.anything or grant.steal))
+    assert grant.can_steal == any(role["steal"] for role in counting)
+    assert not (grant.is_foreign and (grant.has_any or grant.can_steal))
 
 
 GOOD = """
@@ -230,7 +230,7 @@ def test_a_broken_role_file_is_answered_with_file_line_key_and_remedy(broken: Br
     with pytest.raises(ConfigError) as caught:
         load_roles(file)
 
-    (finding,) = caught.value.findings
+    (finding,) = caught.value.issues
     assert (finding.file, finding.key_path) == (str(file), broken.key)
     assert broken.text in finding.text
     assert broken.remedy in finding.remedy
@@ -256,13 +256,13 @@ port = "usb:0DB5:0137:A1"
 """
 
 
-def findings(folder: Path, **parts: str) -> tuple[Finding, ...]:
+def findings(folder: Path, **parts: str) -> tuple[ConfigIssue, ...]:
     text = POST.format(**{"profile": "training", "broker": "", "commands": ""} | parts)
     (folder / "post.toml").write_text(text)
     try:
         load(folder / "post.toml")
     except ConfigError as error:
-        return error.findings
+        return error.issues
     return ()
 
 
@@ -300,4 +300,4 @@ def test_a_post_reads_its_role_file(tmp_path: Path) -> None:
     (tmp_path / "post.toml").write_text(POST.format(profile="training", broker="", commands=""))
     post = load(tmp_path / "post.toml")
     assert post.roles.grant("counter-1", READER).permits("capture", moves=False)
-    assert post.commands.moves_every_s == 2
+    assert post.commands.min_move_interval_s == 2

@@ -9,4 +9,4 @@ from gateway.console.auth import users as people
 @pytest.fixture(autouse=True)
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(people, "_HASHER", QUICK)
-    people._nobody.cache_clear()
+    people._dummy_hash.cache_clear()

@@ -7,10 +7,10 @@ import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from support.console.consoles import browser, console_of, log_in
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
 from gateway.console.auth import login
-from gateway.console.auth.sessions import csrf_of
+from gateway.console.auth.sessions import csrf_token
 from gateway.console.pages import device as device_pages
 from gateway.console.pages import live_updates as news
 from gateway.console.pages import post as pages
@@ -33,7 +33,7 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 async def test_a_stranger_sees_and_changes_nothing(tmp_path: Path) -> None:
-    daemon = BenchDaemon()
+    daemon = FakeDaemon()
     everything = set(routes())
     assert len(everything) > 25
     async with browser(console_of(daemon, tmp_path)) as stranger:
@@ -49,7 +49,7 @@ async def test_a_stranger_sees_and_changes_nothing(tmp_path: Path) -> None:
 async def test_a_low_role_changes_only_what_it_may_and_nothing_without_a_token(
     tmp_path: Path, role: str
 ) -> None:
-    daemon = BenchDaemon()
+    daemon = FakeDaemon()
     changing = sorted(path for method, path in set(routes()) - FOR_VIEWERS if method == "POST")
     assert len(changing) > 10
     async with browser(console_of(daemon, tmp_path)) as person:
@@ -57,7 +57,7 @@ async def test_a_low_role_changes_only_what_it_may_and_nothing_without_a_token(
         for path in changing:
             assert (await person.post(path)).status_code == 403, path
         assert daemon.touched == 0
-        token = {"csrf": csrf_of(person.cookies["__Host-borderpost"])}
+        token = {"csrf": csrf_token(person.cookies["__Host-borderpost"])}
         for path in changing:
             if role == "viewer" or path.removeprefix("/devices/lane-1/reader/") in FOR_SUPERVISORS:
                 assert (await person.post(path, data=token)).status_code == 403, path

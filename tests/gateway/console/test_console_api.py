@@ -11,31 +11,31 @@ import pytest
 from fastapi import FastAPI
 from support.console.consoles import (
     PASSWORD,
-    OnSocket,
+    UnixPeerApp,
     browser,
     console_of,
     empty_outbox,
     log_in,
     on_socket,
 )
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
-from gateway.api.operations import Refusal, Standing
-from gateway.audit.hash_chain import AUDIT_FILE, closed_file
+from gateway.api.operations import RpcError, UserRole
+from gateway.audit.hash_chain import AUDIT_FILE, closed_file_path
 from gateway.console.api import exposition as metrics
-from gateway.console.auth.sessions import csrf_of
+from gateway.console.auth.sessions import csrf_token
 from gateway.console.web import sse as streams
 
 READER = "/api/v1/devices/lane-1/reader"
 
 
 @pytest.fixture
-def daemon() -> BenchDaemon:
-    return BenchDaemon()
+def daemon() -> FakeDaemon:
+    return FakeDaemon()
 
 
 @pytest.fixture
-def app(daemon: BenchDaemon, tmp_path: Path) -> FastAPI:
+def app(daemon: FakeDaemon, tmp_path: Path) -> FastAPI:
     return console_of(daemon, tmp_path)
 
 
@@ -74,7 +74,7 @@ async def test_the_post_and_its_devices_are_told(root: httpx.AsyncClient) -> Non
 
 
 async def test_orders_reach_the_daemon_with_who_gave_them(
-    root: httpx.AsyncClient, daemon: BenchDaemon
+    root: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     for place, body in (
         ("restart", None),
@@ -85,11 +85,11 @@ async def test_orders_reach_the_daemon_with_who_gave_them(
     ):
         answer = await root.post(f"{READER}/{place}", json=body)
         assert answer.status_code == 204, answer.text
-    assert [order.do for _, order, _ in daemon.orders] == [
+    assert [order.operation for _, order, _ in daemon.orders] == [
         "restart", "maintenance", "accept", "reset_counters", "end_claim",
     ]  # fmt: skip
-    assert {(position, who.standing, who.via) for position, _, who in daemon.orders} == {
-        ("lane-1/reader", Standing.SUPERVISOR, "socket")
+    assert {(position, who.role, who.channel) for position, _, who in daemon.orders} == {
+        ("lane-1/reader", UserRole.SUPERVISOR, "socket")
     }
     report = await root.post(f"{READER}/check", json={"level": "interactive"})
     assert report.json()["steps"][0]["outcome"] == "successful"
@@ -97,10 +97,10 @@ async def test_orders_reach_the_daemon_with_who_gave_them(
 
 
 async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy(
-    root: httpx.AsyncClient, daemon: BenchDaemon
+    root: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     for code, status in (("unknown", 404), ("not_permitted", 403), ("conflict", 409), ("unavailable", 503)):
-        daemon.refuses = Refusal(code, "It does not.", "Do this.")
+        daemon.refuses = RpcError(code, "It does not.", "Do this.")
         answer = await root.post(f"{READER}/restart")
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
@@ -109,7 +109,7 @@ async def test_a_refusal_of_the_daemon_is_a_problem_with_its_sentence_and_remedy
 
 
 async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
-    root: httpx.AsyncClient, daemon: BenchDaemon
+    root: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     for path, body, status in (
         ("maintenance", {"on": True, "minutes": "THRUMWICKE"}, 422),
@@ -135,7 +135,7 @@ async def test_what_is_wrong_with_a_request_is_said_without_repeating_it(
 
 
 async def test_every_operation_is_closed_to_strangers_and_those_that_change_something_to_low_roles(
-    app: FastAPI, root: httpx.AsyncClient, daemon: BenchDaemon
+    app: FastAPI, root: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     """Walks over the OpenAPI document: an operation that is added is tried as well."""
     everything = await operations(root)
@@ -150,7 +150,7 @@ async def test_every_operation_is_closed_to_strangers_and_those_that_change_some
     for role in ("viewer", "technician"):
         async with browser(app) as person:
             await log_in(person, role)
-            token = {"X-CSRF-Token": csrf_of(person.cookies["__Host-borderpost"])}
+            token = {"X-CSRF-Token": csrf_token(person.cookies["__Host-borderpost"])}
             for method, path in sorted(changing):
                 assert (await person.request(method, path, json={})).status_code == 403, "no CSRF token"
                 closed = role == "viewer" or path in supervisors
@@ -170,7 +170,7 @@ async def test_an_answer_begins_no_sooner_than_what_it_tells_of() -> None:
         yield None
         yield "x"
 
-    answering = asyncio.create_task(streams.begun(items(), lambda: True))
+    answering = asyncio.create_task(streams.event_stream_after_first(items(), lambda: True))
     await asyncio.wait({answering}, timeout=0.05)
     assert not answering.done()
     begins.set()
@@ -179,7 +179,7 @@ async def test_an_answer_begins_no_sooner_than_what_it_tells_of() -> None:
 
 
 async def test_bytes_are_traced_for_a_supervisor_with_a_ticket_once_and_for_that_device_only(
-    app: FastAPI, root: httpx.AsyncClient, daemon: BenchDaemon
+    app: FastAPI, root: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     (plain,) = await said(root, f"{READER}/trace")
     assert (plain["size"], plain["hex"]) == (3, None)
@@ -198,7 +198,7 @@ async def test_bytes_are_traced_for_a_supervisor_with_a_ticket_once_and_for_that
 
 
 async def test_a_stream_ends_with_its_listener_its_login_or_a_refusal(
-    app: FastAPI, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "QUIET_S", 0.02)
     async with browser(app) as person:
@@ -229,7 +229,7 @@ async def test_the_audit_is_read_newest_first_over_all_its_files(
     assert (await root.get("/api/v1/audit")).json() == []
     line = '{{"at":"2026-11-28T08:15:30Z","position":"lane-1/gate","type":"claim.changed","data":{{"n":{}}}}}'
     older = "".join(line.format(n) + "\n" for n in range(1000))
-    closed_file(tmp_path, 1).write_text(older)
+    closed_file_path(tmp_path, 1).write_text(older)
     (tmp_path / AUDIT_FILE).write_text(line.format(1000) + "\n" + '{"at":"2026-11-2')
     newest = [entry["data"]["n"] for entry in (await root.get("/api/v1/audit?limit=900")).json()]
     assert newest == list(range(1000, 100, -1))
@@ -272,13 +272,13 @@ async def test_metrics_are_for_prometheus_with_name_and_password(
 
 
 async def test_a_fault_of_the_console_tells_nothing_of_itself(
-    app: FastAPI, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+    app: FastAPI, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:
         raise RuntimeError("THRUMWICKE")
 
     monkeypatch.setattr(daemon, "view", broken)
-    transport = httpx.ASGITransport(OnSocket(app), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(UnixPeerApp(app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         for path in ("/api/v1/post", "/"):
             answer = await client.get(path)

@@ -17,15 +17,15 @@ from support.console.browsers import (
     CHROMIUM,
     READER,
     SWAPPED,
-    Bench,
-    bench,
+    BrowserFixture,
+    browser_fixture,
     faults_of,
     now_ms,
-    present,
+    wait_until_present,
 )
 from support.console.consoles import PASSWORD
 
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PAGES = ["/", "/events", "/barriers", "/cameras", "/delivery", "/health", "/audit", "/simulators"]
 MARKS = ("LEAKMARKER", "ZZLEAK999")
@@ -42,7 +42,7 @@ SEEN = """
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("forked_members")
 async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
-    async with bench(tmp_path) as at, at.somebody() as page:
+    async with browser_fixture(tmp_path) as at, at.somebody() as page:
         await only_who_logs_in_comes_in(at, page)
         await a_live_read_appears_without_reload(at, page)
         await a_swap_is_noticed_and_accepted(at, page)
@@ -59,7 +59,7 @@ async def test_a_technician_at_the_bench(tmp_path: Path) -> None:
         assert at.complaints == [], "browsers had nothing to complain of"
 
 
-async def only_who_logs_in_comes_in(at: Bench, page: Page) -> None:
+async def only_who_logs_in_comes_in(at: BrowserFixture, page: Page) -> None:
     await page.goto("/events")
     await expect(page).to_have_url(re.compile(r"/login\?next=/events"))
     await expect(page.get_by_role("note")).to_contain_text("TRAINING")
@@ -76,17 +76,17 @@ async def only_who_logs_in_comes_in(at: Bench, page: Page) -> None:
     await expect(page).to_have_url(re.compile("/events$|/$"))
 
 
-async def a_live_read_appears_without_reload(at: Bench, page: Page) -> None:
+async def a_live_read_appears_without_reload(at: BrowserFixture, page: Page) -> None:
     await page.goto("/")
     await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
     row = f"#device-{READER.replace('/', '--')}"
     await expect(page.locator(f"{row}[data-state=online]")).to_be_visible()
     await page.evaluate("window.here = true")
     await page.evaluate(SEEN, f"{row} .last-good time")
-    people, took_ms = Travellers(1), []
+    people, took_ms = TravellerGenerator(1), []
     for _ in range(READS):
         before = await page.evaluate("window.seen.length")
-        await at.reader.present(people.marked())
+        await at.reader.present(people.document_with())
         sent_ms = now_ms()
         await page.wait_for_function("(before) => window.seen.length > before", arg=before)
         took_ms.append(await page.evaluate("window.seen.at(-1)") - sent_ms)
@@ -96,7 +96,7 @@ async def a_live_read_appears_without_reload(at: Bench, page: Page) -> None:
     await expect(page.locator(row)).to_contain_text("document.read")
 
 
-async def a_swap_is_noticed_and_accepted(at: Bench, page: Page) -> None:
+async def a_swap_is_noticed_and_accepted(at: BrowserFixture, page: Page) -> None:
     await page.goto(f"/devices/{SWAPPED}")
     state = page.locator(f"#state-{SWAPPED.replace('/', '--')}")
     await expect(state).to_have_attribute("data-state", "online")
@@ -121,12 +121,14 @@ async def a_check_tells_what_it_found(page: Page) -> None:
     await expect(page.locator("[data-step='link.open'][data-outcome=successful]")).to_be_visible()
 
 
-async def a_device_is_accepted_with_a_specimen(at: Bench, page: Page) -> None:
+async def a_device_is_accepted_with_a_specimen(at: BrowserFixture, page: Page) -> None:
     await page.get_by_role("link", name="Guided acceptance").click()
     verdict = page.locator("#verdict")
     await expect(verdict).to_have_attribute("data-verdict", "incomplete")
     await expect(page.locator("[data-step='link.open']")).to_be_visible()
-    presenting = asyncio.create_task(present(at, Travellers(3)))  # the check hears one once begun
+    presenting = asyncio.create_task(
+        wait_until_present(at, TravellerGenerator(3))
+    )  # the check hears one once begun
     await page.get_by_role("button", name="Begin").click()
     await expect(verdict).to_have_attribute("data-verdict", "passed")
     presenting.cancel()
@@ -149,8 +151,8 @@ async def maintenance_takes_a_device_and_gives_it_back(page: Page) -> None:
     await expect(state).to_have_attribute("data-state", "online")
 
 
-async def a_trace_shows_bytes_only_to_who_says_why(at: Bench, page: Page) -> None:
-    traveller = Travellers(2).marked()
+async def a_trace_shows_bytes_only_to_who_says_why(at: BrowserFixture, page: Page) -> None:
+    traveller = TravellerGenerator(2).document_with()
     await page.goto(f"/devices/{READER}/trace")
     await expect(page.locator("#news-status[data-state=live]")).to_be_visible()
     await at.reader.present(traveller)
@@ -167,7 +169,7 @@ async def a_trace_shows_bytes_only_to_who_says_why(at: Bench, page: Page) -> Non
     await expect(page.get_by_text("vendor asks for bytes")).to_be_visible()
 
 
-async def the_barrier_is_drawn_as_it_is_sensed(at: Bench, page: Page) -> None:
+async def the_barrier_is_drawn_as_it_is_sensed(at: BrowserFixture, page: Page) -> None:
     await page.goto("/barriers")
     barrier = page.locator(f"#barrier-{BARRIER.replace('/', '--')}")
     await expect(barrier).to_have_attribute("data-sensed", "closed")
@@ -220,7 +222,7 @@ async def every_page_can_be_used_by_everybody(page: Page) -> None:
     await expect(page.get_by_role("link", name="To the content")).to_be_focused()
 
 
-async def a_viewer_is_shown_no_button(at: Bench) -> None:
+async def a_viewer_is_shown_no_button(at: BrowserFixture) -> None:
     async with at.somebody() as page:
         await at.log_in(page, "viewer")
         await page.goto(f"/devices/{READER}")
@@ -232,14 +234,14 @@ async def a_viewer_is_shown_no_button(at: Bench) -> None:
     at.complaints[:] = [text for text in at.complaints if "403" not in text]
 
 
-async def without_scripts_the_board_is_there(at: Bench) -> None:
+async def without_scripts_the_board_is_there(at: BrowserFixture) -> None:
     async with at.somebody(java_script_enabled=False) as page:
         await at.log_in(page, "viewer")
         await expect(page.locator("tbody tr")).to_have_count(4)
         await expect(page.get_by_text("reload for news")).to_be_visible()
 
 
-async def no_page_holds_anything_personal(at: Bench, page: Page) -> None:
+async def no_page_holds_anything_personal(at: BrowserFixture, page: Page) -> None:
     cookies = {cookie["name"]: cookie["value"] for cookie in await page.context.cookies()}
     news = {"/news/board": 2, "/news/events": 1, f"/news/device/{READER}": 2, "/news/barriers": 1}
     async with httpx.AsyncClient(base_url=at.url, cookies=cookies, timeout=20) as client:

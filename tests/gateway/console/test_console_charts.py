@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from drivers.observation import Outcome
-from drivers.self_test import CheckLevel, CheckReport, CheckStep
-from gateway.api.models import Counters, EventView, Hour
+from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
+from gateway.api.models import CountersView, EventView, HourlyCountsView
 from gateway.console.pages import charts as plots
 from gateway.console.pages import view_models as sheets
 from gateway.console.pages.time_series import DeviceSamples, Value, trend
@@ -22,14 +22,14 @@ def drawn(svg: str) -> ElementTree.Element:
 
 
 def test_columns_are_as_high_as_their_values() -> None:
-    svg = drawn(plots.columns("Reads", "5 read", [plots.Column("12:00", (("good", 4), ("bad", 1)))]))
+    svg = drawn(plots.column_chart("Reads", "5 read", [plots.Column("12:00", (("good", 4), ("bad", 1)))]))
     good, bad = svg.iter(f"{SVG}rect")
     assert float(good.get("height", 0)) == pytest.approx(4 * float(bad.get("height", 0)), rel=0.01)
     assert float(bad.get("y", 0)) < float(good.get("y", 0)), "bad stands on good"
 
 
 def test_a_plot_is_read_aloud_by_its_title_and_what_it_shows() -> None:
-    svg = drawn(plots.points("Latency <ms>", 'median "2" ms', [plots.Point("12:00:00", 2.0)]))
+    svg = drawn(plots.line_chart("Latency <ms>", 'median "2" ms', [plots.Point("12:00:00", 2.0)]))
     named = {element.get("id"): element.text for element in svg}
     assert [named[name] for name in svg.get("aria-labelledby", "").split()] == [
         "Latency <ms>",
@@ -39,31 +39,39 @@ def test_a_plot_is_read_aloud_by_its_title_and_what_it_shows() -> None:
 
 def test_values_and_limits_stay_inside_the_drawing() -> None:
     values = [plots.Point(str(n), value) for n, value in enumerate((0, -3, 7e9, 12.5))]
-    svg = drawn(plots.points("t", "d", values, at_least=40, at_most=1e10))
+    svg = drawn(plots.line_chart("t", "d", values, at_least=40, at_most=1e10))
     heights = [float(dot.get("cy", -1)) for dot in svg.iter(f"{SVG}circle")]
     heights += [float(line.get("y1", -1)) for line in svg.iter(f"{SVG}line")]
     assert all(0 <= height <= plots.HEIGHT for height in heights)
 
 
 def test_plots_of_nothing_are_drawn_too() -> None:
-    assert drawn(plots.points("t", "d", [])) is not None
-    assert drawn(plots.columns("t", "d", [])) is not None
+    assert drawn(plots.line_chart("t", "d", [])) is not None
+    assert drawn(plots.column_chart("t", "d", [])) is not None
 
 
 def test_rates_are_what_was_added_since_the_minute_before_and_never_below_zero() -> None:
     samples = DeviceSamples()
-    samples.count(NOON + timedelta(seconds=40), Counters(good=1000, bad=3))
-    samples.count(NOON + timedelta(seconds=55), Counters(good=1004, bad=4, disconnects=1))
-    samples.count(NOON + timedelta(seconds=65), Counters(good=1005, bad=4, disconnects=1))
-    samples.count(NOON + timedelta(seconds=70), Counters(good=2))  # another serial number
-    samples.count(NOON + timedelta(seconds=75), Counters(good=5))
-    samples.count(NOON + timedelta(seconds=175), Counters(good=800))  # nobody looked meanwhile
-    samples.count(NOON + timedelta(seconds=178), Counters(good=801))
+    samples.add_counters(NOON + timedelta(seconds=40), CountersView(good_reads=1000, bad_reads=3))
+    samples.add_counters(
+        NOON + timedelta(seconds=55), CountersView(good_reads=1004, bad_reads=4, disconnects=1)
+    )
+    samples.add_counters(
+        NOON + timedelta(seconds=65), CountersView(good_reads=1005, bad_reads=4, disconnects=1)
+    )
+    samples.add_counters(NOON + timedelta(seconds=70), CountersView(good_reads=2))  # another serial number
+    samples.add_counters(NOON + timedelta(seconds=75), CountersView(good_reads=5))
+    samples.add_counters(
+        NOON + timedelta(seconds=175), CountersView(good_reads=800)
+    )  # nobody looked meanwhile
+    samples.add_counters(NOON + timedelta(seconds=178), CountersView(good_reads=801))
     assert [(m.good, m.bad, m.disconnects) for m in samples.minutes] == [(4, 1, 1), (4, 0, 0), (1, 0, 0)]
 
 
 def test_the_last_day_has_24_hours_whatever_happened_in_them() -> None:
-    hours = [Hour(at=NOON - timedelta(hours=n), good=40 - n, bad=1) for n in (30, 3, 0)]
+    hours = [
+        HourlyCountsView(at=NOON - timedelta(hours=n), good_reads=40 - n, bad_reads=1) for n in (30, 3, 0)
+    ]
     reads, breaks = sheets.day_plots(hours, NOON + timedelta(minutes=59), str)
     assert reads.words == "77 read well, 2 not (2.5%)"
     assert len(list(drawn(reads.drawing).iter(f"{SVG}rect"))) == 4
@@ -78,20 +86,20 @@ def test_qualities_come_from_events_and_checks() -> None:
         {"measure": "x", "value": None},
     ]
     data = {"quality": quality, "hints": hints, "lines": "<tuple len=2>"}
-    samples.hear(
+    samples.on_event(
         EventView(
             position="lane-1/finger",
             type="finger.captured",
             at=NOON,
             provenance=Provenance.LIVE,
-            took_ms=2.5,
+            latency_ms=2.5,
             data=data,
         )
     )
-    step = CheckStep(
+    step = SelfTestStep(
         name="platen.dirt", outcome=Outcome.FAILED, text="Dirty.", measured=12.0, unit="%", at_most=5.0
     )
-    samples.checked(CheckReport(level=CheckLevel.INTERNAL, at=NOON, steps=(step,)))
+    samples.on_check_report(SelfTestReport(level=SelfTestLevel.INTERNAL, at=NOON, steps=(step,)))
     assert {name: [v.value for v in values] for name, values in samples.measures.items()} == {
         "nfiq2": [54],
         "sharpness (face)": [8.5],
@@ -104,8 +112,8 @@ def test_qualities_come_from_events_and_checks() -> None:
 def test_a_device_that_names_ever_new_measures_fills_no_memory() -> None:
     samples = DeviceSamples()
     for number in range(100):
-        step = CheckStep(name=f"n{number}", outcome=Outcome.SUCCESSFUL, text="", measured=1.0)
-        samples.checked(CheckReport(level=CheckLevel.INTERNAL, at=NOON, steps=(step,) * 150))
+        step = SelfTestStep(name=f"n{number}", outcome=Outcome.SUCCESSFUL, text="", measured=1.0)
+        samples.on_check_report(SelfTestReport(level=SelfTestLevel.INTERNAL, at=NOON, steps=(step,) * 150))
     assert sum(len(values) for values in samples.measures.values()) < 5000
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.console.consoles import PASSWORD, browser, console_of, log_in, on_socket
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
 POST = """
 [gateway]
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 async def test_why_doctor_and_bundle_join_what_the_gateway_says_with_what_is_found(folder: Path) -> None:
-    async with on_socket(console_of(BenchDaemon(), folder)) as root:
+    async with on_socket(console_of(FakeDaemon(), folder)) as root:
         why = (await root.get("/api/v1/devices/lane-1/reader/why")).json()
         assert why[0]["text"] == f"Nothing is plugged in at {folder}/reader."
         assert (await root.get("/api/v1/devices/lane-9/reader/why")).status_code == 404
@@ -48,7 +48,7 @@ async def test_why_doctor_and_bundle_join_what_the_gateway_says_with_what_is_fou
 
 
 async def test_a_viewer_reads_findings_and_takes_no_bundle(folder: Path) -> None:
-    async with browser(console_of(BenchDaemon(), folder)) as viewer:
+    async with browser(console_of(FakeDaemon(), folder)) as viewer:
         assert (await viewer.get("/api/v1/doctor")).status_code == 401
         await log_in(viewer, "viewer", PASSWORD)
         assert (await viewer.get("/api/v1/devices/lane-1/reader/why")).status_code == 200

@@ -7,12 +7,12 @@ import polib
 import pytest
 from support.console.catalogues import file_of, wanted
 
-from drivers.driver import Condition, Family
+from drivers.driver import Family, StateCode
 from drivers.links.link import Action, Cause
 from drivers.observation import Outcome
-from drivers.self_test import CheckLevel
+from drivers.self_test import SelfTestLevel
 from gateway.console.web import labels as words
-from gateway.console.web.i18n import LANGUAGES, catalogue, chosen
+from gateway.console.web.i18n import LANGUAGES, choose_language, load_catalogue
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
 
@@ -38,18 +38,18 @@ def variables(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("codes", "said"),
     [
-        (Condition, words.CONDITIONS),
+        (StateCode, words.CONDITIONS),
         (Cause, words.CAUSES),
         (Action, words.ACTIONS),
         (Family, words.FAMILIES),
         (Outcome, words.OUTCOMES),
-        (CheckLevel, words.LEVELS),
+        (SelfTestLevel, words.LEVELS),
     ],
 )
 def test_every_code_has_words_in_every_language(codes: type[str], said: dict[str, str]) -> None:
     assert set(said) == set(codes)
     for language in OTHERS:
-        same = [text for text in said.values() if catalogue(language).gettext(text) == text]
+        same = [text for text in said.values() if load_catalogue(language).gettext(text) == text]
         assert same == [], language
 
 
@@ -70,8 +70,8 @@ def test_every_code_has_words_in_every_language(codes: type[str], said: dict[str
 def test_a_browser_gets_the_language_it_prefers_most(
     cookie: str | None, accepts: str | None, language: str
 ) -> None:
-    assert chosen(cookie, accepts) == language
+    assert choose_language(cookie, accepts) == language
 
 
 def test_a_text_without_a_translation_stays_english() -> None:
-    assert catalogue("sw").gettext(string.ascii_letters) == string.ascii_letters
+    assert load_catalogue("sw").gettext(string.ascii_letters) == string.ascii_letters

@@ -4,26 +4,26 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from support.console.fake_daemon import AT, BenchDaemon, device
+from support.console.fake_daemon import AT, FakeDaemon, device
 
-from gateway.api.models import EventView, Live, PostView
-from gateway.api.operations import Refusal
-from gateway.console.pages.live_state import NEWS, Lookout
+from gateway.api.models import EventView, LiveUpdate, PostView
+from gateway.api.operations import RpcError
+from gateway.console.pages.live_state import MAX_QUEUED_UPDATES, LiveState
 from gateway.contract.envelope import Provenance
 
 READER = "lane-1/reader"
 
 
-def said(seconds: float, event_type: str = "document.read") -> Live:
+def said(seconds: float, event_type: str = "document.read") -> LiveUpdate:
     at = AT + timedelta(seconds=seconds)
     event = EventView(position=READER, type=event_type, at=at, provenance=Provenance.LIVE, data={})
-    return Live(kind="event", event=event)
+    return LiveUpdate(kind="event", event=event)
 
 
 async def test_ten_pages_cost_the_daemon_one_stream_and_none_costs_none() -> None:
-    daemon = BenchDaemon()
-    lookout = Lookout(daemon)
-    async with lookout.following() as first, lookout.following() as second:
+    daemon = FakeDaemon()
+    lookout = LiveState(daemon)
+    async with lookout.subscribe() as first, lookout.subscribe() as second:
         daemon.news.put_nowait(said(1))
         assert await anext(first) == await anext(second)
         assert daemon.streams == 1
@@ -31,61 +31,61 @@ async def test_ten_pages_cost_the_daemon_one_stream_and_none_costs_none() -> Non
 
 
 async def test_a_read_is_shown_before_the_daemon_has_counted_it_and_a_bad_one_is_no_good_read() -> None:
-    daemon = BenchDaemon()
-    lookout = Lookout(daemon)
-    async with lookout.following() as news:
+    daemon = FakeDaemon()
+    lookout = LiveState(daemon)
+    async with lookout.subscribe() as news:
         await lookout.post()
-        for each in (said(5), said(9, "bad_frame"), Live(kind="device", device=device(READER))):
+        for each in (said(5), said(9, "bad_frame"), LiveUpdate(kind="device", device=device(READER))):
             daemon.news.put_nowait(each)
             await anext(news)
         shown = lookout.device(READER)
         assert shown is not None
-        assert shown.last_good == AT + timedelta(seconds=5)
-        assert (await lookout.post()).devices[0].last_good == AT, "the daemon's own word is older"
-        assert lookout.devices()[0].last_good == AT + timedelta(seconds=5)
+        assert shown.last_good_read_at == AT + timedelta(seconds=5)
+        assert (await lookout.post()).devices[0].last_good_read_at == AT, "the daemon's own word is older"
+        assert lookout.devices()[0].last_good_read_at == AT + timedelta(seconds=5)
 
 
 async def test_nothing_falls_between_how_the_post_is_and_its_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    daemon = BenchDaemon()
-    lookout, view, listening = Lookout(daemon), daemon.view, list[int]()
+    daemon = FakeDaemon()
+    lookout, view, listening = LiveState(daemon), daemon.view, list[int]()
 
     async def viewed() -> PostView:
         listening.append(daemon.streams)
         return await view()
 
     monkeypatch.setattr(daemon, "view", viewed)
-    async with lookout.following():
+    async with lookout.subscribe():
         await lookout.post()
     assert listening == [1], "the news were asked for first"
 
 
 async def test_who_does_not_keep_up_loses_the_oldest_news() -> None:
-    daemon = BenchDaemon()
-    lookout = Lookout(daemon)
-    async with lookout.following() as slow, lookout.following() as quick:
-        for number in range(NEWS + 10):
+    daemon = FakeDaemon()
+    lookout = LiveState(daemon)
+    async with lookout.subscribe() as slow, lookout.subscribe() as quick:
+        for number in range(MAX_QUEUED_UPDATES + 10):
             daemon.news.put_nowait(said(number))
             await anext(quick)
         assert await anext(slow) == said(10)
 
 
 async def test_what_was_said_while_nobody_listened_is_asked_for_once() -> None:
-    daemon = BenchDaemon()
-    lookout = Lookout(daemon)
+    daemon = FakeDaemon()
+    lookout = LiveState(daemon)
     for _ in range(3):
         await lookout.post()
     assert [event.type for event in lookout.events] == ["document.read"] * 2, "one a device"
 
 
 async def test_pages_end_when_the_daemon_cannot_be_heard_and_begin_again() -> None:
-    daemon = BenchDaemon()
-    lookout = Lookout(daemon)
+    daemon = FakeDaemon()
+    lookout = LiveState(daemon)
     async with asyncio.timeout(5):
-        async with lookout.following() as news:
+        async with lookout.subscribe() as news:
             daemon.news.put_nowait(None)
             assert [each async for each in news] == []
-        daemon.refuses = Refusal("unavailable", "The gateway has ended.")
-        async with lookout.following() as news:
+        daemon.refuses = RpcError("unavailable", "The gateway has ended.")
+        async with lookout.subscribe() as news:
             daemon.refuses = None
             daemon.news.put_nowait(said(1))
             assert await anext(news) == said(1)

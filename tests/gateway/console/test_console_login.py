@@ -8,15 +8,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from support.console.consoles import PASSWORD, QUICK, browser, console_of, log_in, on_socket
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
-from gateway.api.operations import Standing
+from gateway.api.operations import UserRole
 from gateway.console.auth import auth as asking
 from gateway.console.auth import login_throttle as attempts
 from gateway.console.auth import sessions
-from gateway.console.auth.login_throttle import Attempts
-from gateway.console.auth.persisted import Kept
-from gateway.console.auth.sessions import Sessions
+from gateway.console.auth.login_throttle import LoginThrottle
+from gateway.console.auth.persisted import BootScopedStore
+from gateway.console.auth.sessions import SessionStore
 from gateway.console.auth.users import UsersFileError, read, remove, set_password
 
 HERE = {"Origin": "https://post.example"}
@@ -24,7 +24,7 @@ HERE = {"Origin": "https://post.example"}
 
 @pytest.fixture
 def app(tmp_path: Path) -> FastAPI:
-    return console_of(BenchDaemon(), tmp_path)
+    return console_of(FakeDaemon(), tmp_path)
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_where_a_link_asks_to_go_elsewhere_after_the_login_it_goes_to_the_
 
 async def test_guessing_gets_slower_by_name_and_by_address_but_not_for_others(app: FastAPI) -> None:
     async with browser(app, "192.0.2.7") as guesser, browser(app, "192.0.2.8") as colleague:
-        for _ in range(attempts.FREE):
+        for _ in range(attempts.FREE_ATTEMPTS):
             assert (await log_in(guesser, "viewer", "guess")).status_code == 401
         refused = await log_in(guesser, "viewer")
         assert refused.status_code == 429
@@ -81,48 +81,48 @@ async def test_guessing_gets_slower_by_name_and_by_address_but_not_for_others(ap
 
 def test_waits_grow_end_and_outlive_the_process(tmp_path: Path) -> None:
     now = 1000.0
-    kept = Kept(tmp_path / "attempts.json")
-    tries = Attempts(kept, lambda: now)
+    kept = BootScopedStore(tmp_path / "attempts.json")
+    tries = LoginThrottle(kept, lambda: now)
     waits = []
-    for _ in range(attempts.FREE + 10):
-        tries.failed("amina", "2001:db8::1")
-        waits.append(tries.wait_s("amina", ""))
-    assert waits[: attempts.FREE - 1] == [0.0] * (attempts.FREE - 1)
-    assert waits[attempts.FREE - 1 :][:4] == [1.0, 2.0, 4.0, 8.0]
-    assert waits[-1] == attempts.LONGEST_S
-    again = Attempts(kept, lambda: now)
-    assert again.wait_s("amina", "") == attempts.LONGEST_S
-    assert again.wait_s("", "2001:db8::2") == attempts.LONGEST_S, "one host has a whole /64"
-    now += attempts.FORGOTTEN_S + 1
-    assert again.wait_s("amina", "2001:db8::1") == 0
+    for _ in range(attempts.FREE_ATTEMPTS + 10):
+        tries.on_failure("amina", "2001:db8::1")
+        waits.append(tries.remaining_wait_s("amina", ""))
+    assert waits[: attempts.FREE_ATTEMPTS - 1] == [0.0] * (attempts.FREE_ATTEMPTS - 1)
+    assert waits[attempts.FREE_ATTEMPTS - 1 :][:4] == [1.0, 2.0, 4.0, 8.0]
+    assert waits[-1] == attempts.MAX_WAIT_S
+    again = LoginThrottle(kept, lambda: now)
+    assert again.remaining_wait_s("amina", "") == attempts.MAX_WAIT_S
+    assert again.remaining_wait_s("", "2001:db8::2") == attempts.MAX_WAIT_S, "one host has a whole /64"
+    now += attempts.FORGET_AFTER_S + 1
+    assert again.remaining_wait_s("amina", "2001:db8::1") == 0
 
 
 def test_a_login_ends_when_idle_or_after_a_shift_and_outlives_the_process(tmp_path: Path) -> None:
     now = 1000.0
-    kept = Kept(tmp_path / "sessions.json")
-    logins = Sessions(kept, lambda: now)
+    kept = BootScopedStore(tmp_path / "sessions.json")
+    logins = SessionStore(kept, lambda: now)
     idle, busy, out = (logins.begin("amina", "hash") for _ in range(3))
     assert idle not in (tmp_path / "sessions.json").read_text()
     assert (tmp_path / "sessions.json").stat().st_mode & 0o777 == 0o600
     logins.end(out)
-    logins = Sessions(kept, lambda: now)
+    logins = SessionStore(kept, lambda: now)
     assert logins.find(out) is None
-    for _ in range(int(sessions.LONGEST_S // sessions.IDLE_S)):
+    for _ in range(int(sessions.MAX_LIFETIME_S // sessions.IDLE_S)):
         found = logins.find(busy)
         assert found is not None
-        logins.seen(found)
+        logins.touch(found)
         now += sessions.IDLE_S - 1
     assert logins.find(idle) is None
-    now = 1000.0 + sessions.LONGEST_S + 1
+    now = 1000.0 + sessions.MAX_LIFETIME_S + 1
     assert logins.find(busy) is None
 
 
 def test_nothing_of_an_earlier_boot_is_believed(tmp_path: Path) -> None:
     file = tmp_path / "sessions.json"
-    token = Sessions(Kept(file)).begin("amina", "hash")
-    assert Sessions(Kept(file)).find(token) is not None
+    token = SessionStore(BootScopedStore(file)).begin("amina", "hash")
+    assert SessionStore(BootScopedStore(file)).find(token) is not None
     file.write_text(json.dumps(json.loads(file.read_text()) | {"boot": "another"}))
-    assert Sessions(Kept(file)).find(token) is None
+    assert SessionStore(BootScopedStore(file)).find(token) is None
 
 
 @pytest.mark.parametrize("kept", ["{", "[" * 9999, '{"a":7}', '{"a":[1]}', '{"a":{"name":"x","seen_s":"y"}}'])
@@ -130,8 +130,8 @@ def test_what_was_damaged_is_forgotten(tmp_path: Path, kept: str) -> None:
     file = tmp_path / "kept.json"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     file.write_text(kept.replace("{", f'{{"boot":"{boot}",', 1))
-    assert Sessions(Kept(file)).find("token") is None
-    assert Attempts(Kept(file)).wait_s("amina", "192.0.2.7") == 0
+    assert SessionStore(BootScopedStore(file)).find("token") is None
+    assert LoginThrottle(BootScopedStore(file)).remaining_wait_s("amina", "192.0.2.7") == 0
 
 
 async def test_another_password_or_role_counts_at_once(
@@ -142,7 +142,7 @@ async def test_another_password_or_role_counts_at_once(
     assert (await stranger.get("/api/v1/post")).status_code == 200
     file.write_text(file.read_text().replace('"technician"', '"viewer"'))
     assert (await stranger.get("/api/v1/post")).status_code == 200
-    set_password(file, "technician", "another-password", Standing.TECHNICIAN)
+    set_password(file, "technician", "another-password", UserRole.TECHNICIAN)
     assert (await stranger.get("/api/v1/post")).status_code == 401
     await log_in(stranger, "technician", "another-password")
     assert (await stranger.get("/api/v1/post")).status_code == 200
@@ -166,7 +166,7 @@ async def test_what_another_site_sends_in_somebodys_name_is_refused(
         assert (await stranger.post("/logout", headers=headers)).status_code == 403
     assert (await stranger.post("/logout", headers=HERE)).status_code == 403, "there is no token in it"
     assert (await stranger.post("/logout", data={"csrf": "0" * 64}, headers=HERE)).status_code == 403
-    token = sessions.csrf_of(stranger.cookies["__Host-borderpost"])
+    token = sessions.csrf_token(stranger.cookies["__Host-borderpost"])
     assert (await stranger.post("/logout", data={"csrf": token}, headers=HERE)).status_code == 303
     assert (await stranger.get("/api/v1/post")).status_code == 401
 
@@ -180,10 +180,10 @@ async def test_a_tunnel_to_the_socket_is_as_safe_as_a_login(app: FastAPI) -> Non
         assert (await tunnel.post("/logout")).status_code == 303, "no browser asks: nobody was misled"
 
 
-@pytest.mark.parametrize(("uid", "standing"), [(0, Standing.SUPERVISOR), (65534, Standing.TECHNICIAN)])
-def test_on_the_socket_the_kernel_says_who_it_is(uid: int, standing: Standing) -> None:
-    who = asking._by_kernel(asking.Peer(uid)).who
-    assert (who.standing, who.via) == (standing, "socket")
+@pytest.mark.parametrize(("uid", "standing"), [(0, UserRole.SUPERVISOR), (65534, UserRole.TECHNICIAN)])
+def test_on_the_socket_the_kernel_says_who_it_is(uid: int, standing: UserRole) -> None:
+    who = asking._user_of_peer(asking.Peer(uid)).actor
+    assert (who.role, who.channel) == (standing, "socket")
 
 
 def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
@@ -206,13 +206,13 @@ def test_a_users_file_says_what_is_wrong_with_it(tmp_path: Path) -> None:
 
 def test_a_users_file_stays_readable_by_whom_it_was(tmp_path: Path) -> None:
     file = tmp_path / "users.toml"
-    set_password(file, "amina", PASSWORD, Standing.VIEWER)
+    set_password(file, "amina", PASSWORD, UserRole.VIEWER)
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o640)
-    set_password(file, "juma", PASSWORD, Standing.SUPERVISOR)
+    set_password(file, "juma", PASSWORD, UserRole.SUPERVISOR)
     assert file.stat().st_mode & 0o777 == 0o640
     assert {name: one.role for name, one in read(file).items()} == {
-        "amina": Standing.VIEWER,
-        "juma": Standing.SUPERVISOR,
+        "amina": UserRole.VIEWER,
+        "juma": UserRole.SUPERVISOR,
     }
     assert PASSWORD not in file.read_text()

@@ -11,19 +11,19 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from support.console.consoles import browser, console_of, log_in, on_socket
-from support.console.fake_daemon import BenchDaemon, device
+from support.console.fake_daemon import FakeDaemon, device
 
-from drivers.driver import Condition, Identity
+from drivers.driver import Identity, StateCode
 from drivers.links.link import Action, Cause
-from drivers.self_test import CheckLevel
-from gateway.api.models import Finding, Live, PostView
+from drivers.self_test import SelfTestLevel
+from gateway.api.models import Finding, LiveUpdate, PostView
 from gateway.api.operations import (
-    Accept,
-    EndClaim,
+    AcceptDevice,
     Maintenance,
-    Refusal,
     ResetCounters,
     Restart,
+    RevokeClaim,
+    RpcError,
 )
 from gateway.console.pages import device as device_pages
 from gateway.console.pages import live_updates as news
@@ -44,10 +44,10 @@ SUPERVISORS = {"accept", "claim/end"}
 
 
 @pytest.fixture
-def daemon() -> BenchDaemon:
-    daemon = BenchDaemon()
+def daemon() -> FakeDaemon:
+    daemon = FakeDaemon()
     swapped = DeviceState(
-        state=Condition.PENDING,
+        state=StateCode.PENDING,
         since=daemon.devices["lane-1/reader"].state.since,
         cause=Cause.WRONG_DEVICE,
         text="Another serial number than <b>A0012345</b> answers.",
@@ -64,7 +64,7 @@ def daemon() -> BenchDaemon:
 
 
 @pytest.fixture
-def app(daemon: BenchDaemon, tmp_path: Path) -> FastAPI:
+def app(daemon: FakeDaemon, tmp_path: Path) -> FastAPI:
     return console_of(daemon, tmp_path)
 
 
@@ -114,7 +114,7 @@ async def test_a_language_once_chosen_stays_and_leads_back_to_a_page_of_ours(
 
 @pytest.mark.parametrize("name", ["viewer", "technician", "supervisor"])
 async def test_each_role_is_shown_and_allowed_what_it_may(
-    client: httpx.AsyncClient, daemon: BenchDaemon, name: str
+    client: httpx.AsyncClient, daemon: FakeDaemon, name: str
 ) -> None:
     await log_in(client, name)
     page = await client.get(DEVICE)
@@ -130,15 +130,15 @@ async def test_each_role_is_shown_and_allowed_what_it_may(
         == {
             "viewer": [],
             "technician": [Restart, Maintenance, ResetCounters],
-            "supervisor": [Restart, Maintenance, Accept, ResetCounters, EndClaim],
+            "supervisor": [Restart, Maintenance, AcceptDevice, ResetCounters, RevokeClaim],
         }[name]
     )
-    assert [level for _, level, _ in daemon.checks] == ([] if name == "viewer" else [CheckLevel.INTERNAL])
-    assert all(who.name == name and who.via == "network" for _, _, who in daemon.orders)
+    assert [level for _, level, _ in daemon.checks] == ([] if name == "viewer" else [SelfTestLevel.INTERNAL])
+    assert all(who.name == name and who.channel == "network" for _, _, who in daemon.orders)
 
 
 async def test_a_form_without_its_token_changes_nothing(
-    client: httpx.AsyncClient, daemon: BenchDaemon
+    client: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     await log_in(client, "supervisor")
     for verb, fields in ORDERS.items():
@@ -147,7 +147,7 @@ async def test_a_form_without_its_token_changes_nothing(
 
 
 async def test_a_form_that_makes_no_sense_says_where_and_never_repeats_what_was_typed(
-    client: httpx.AsyncClient, daemon: BenchDaemon
+    client: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     await log_in(client, "technician")
     csrf = token(await client.get(DEVICE))
@@ -160,10 +160,10 @@ async def test_a_form_that_makes_no_sense_says_where_and_never_repeats_what_was_
 
 
 async def test_what_the_daemon_refuses_stands_on_the_page_with_its_remedy(
-    client: httpx.AsyncClient, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuses(*_: object) -> None:
-        raise Refusal("conflict", "Its boom is moving.", "Wait until it is closed.")
+        raise RpcError("conflict", "Its boom is moving.", "Wait until it is closed.")
 
     await log_in(client, "technician")
     csrf = token(await client.get(DEVICE))
@@ -175,11 +175,11 @@ async def test_what_the_daemon_refuses_stands_on_the_page_with_its_remedy(
 
 
 async def test_a_daemon_that_does_not_answer_and_a_device_that_is_not_there_are_said_so(
-    client: httpx.AsyncClient, daemon: BenchDaemon
+    client: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     await log_in(client, "viewer")
     assert (await client.get("/devices/lane-9/reader")).status_code == 404
-    daemon.refuses = Refusal("unavailable", "The gateway does not answer.", "systemctl restart borderpost")
+    daemon.refuses = RpcError("unavailable", "The gateway does not answer.", "systemctl restart borderpost")
     page = await client.get("/")
     assert page.status_code == 503
     assert "systemctl restart borderpost" in page.text
@@ -226,7 +226,7 @@ async def test_an_acceptance_passes_once_every_level_was_tried(client: httpx.Asy
 
 
 async def test_a_ticket_to_see_bytes_needs_a_supervisor_and_a_reason(
-    client: httpx.AsyncClient, daemon: BenchDaemon
+    client: httpx.AsyncClient, daemon: FakeDaemon
 ) -> None:
     await log_in(client, "technician")
     csrf = token(await client.get(DEVICE))
@@ -254,7 +254,7 @@ async def test_there_is_no_panel_without_a_simulated_post(app: FastAPI) -> None:
 
 
 async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
-    app: FastAPI, daemon: BenchDaemon
+    app: FastAPI, daemon: FakeDaemon
 ) -> None:
     lookout = app.state.bench.lookout
     request = Request({"type": "http", "headers": [], "app": app})
@@ -267,7 +267,7 @@ async def test_a_device_that_leaves_the_configuration_leaves_the_pages_too(
         assert "ModemManager" in await anext(page)
         await anext(page)
         del daemon.devices["lane-2/reader"]
-        daemon.news.put_nowait(Live(kind="post"))
+        daemon.news.put_nowait(LiveUpdate(kind="post"))
         assert "lane-2/reader" not in await anext(board)
         assert [piece async for piece in page] == []
 
@@ -283,7 +283,7 @@ async def test_what_was_examined_before_the_device_changed_is_examined_anew(app:
 
 
 async def test_a_production_post_has_no_banner_and_others_have_one_before_the_login_too(
-    client: httpx.AsyncClient, daemon: BenchDaemon, monkeypatch: pytest.MonkeyPatch
+    client: httpx.AsyncClient, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "TEST: devices here may be simulated" in (await client.get("/login")).text
     post = await daemon.view()

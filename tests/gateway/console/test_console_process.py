@@ -15,14 +15,14 @@ from support.brokers.certificates import Authority
 from support.brokers.mosquitto import Mosquitto, free_port
 from support.console.consoles import log_in, users
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from typer.testing import CliRunner
 
-from gateway.api.models import EventView, Live
+from gateway.api.models import EventView, LiveUpdate
 from gateway.cli import app
 from simulators.specimens import ERIKSSON_LINES
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 READER = "/api/v1/devices/lane-1/reader"
 
@@ -34,13 +34,13 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def on_socket(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def on_socket(house: GatewayFixture) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.AsyncHTTPTransport(uds=str(house.folder / "state" / "console.sock"))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
         yield client
 
 
-def consoles(house: House) -> list[int]:
+def consoles(house: GatewayFixture) -> list[int]:
     """Console processes of that gateway."""
     assert house.process is not None
     children = Path(f"/proc/{house.process.pid}/task/{house.process.pid}/children").read_text().split()
@@ -58,13 +58,13 @@ async def again(client: httpx.AsyncClient, path: str) -> httpx.Response:
 async def first_event(lines: AsyncIterator[str]) -> EventView:
     """The first event in a stream of news."""
     async for line in lines:
-        if line.startswith("data: ") and (event := Live.model_validate_json(line[6:]).event):
+        if line.startswith("data: ") and (event := LiveUpdate.model_validate_json(line[6:]).event):
             return event
     raise AssertionError("the stream has ended")
 
 
 async def test_a_console_lives_while_somebody_looks_and_is_told_by_the_kernel_or_a_login_who_that_is(
-    house: House, on_socket: httpx.AsyncClient
+    house: GatewayFixture, on_socket: httpx.AsyncClient
 ) -> None:
     authority, port = Authority(house.folder / "certificates"), free_port()
     certificate = authority.issue("console")
@@ -80,7 +80,7 @@ tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     await house.start()
     await until((house.folder / "state" / "console.sock").exists)
-    await wire.host_opened()
+    await wire.wait_for_host()
     assert not consoles(house), "nobody has looked yet"
 
     post = (await on_socket.get("/api/v1/post")).json()

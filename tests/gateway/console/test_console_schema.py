@@ -10,14 +10,14 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.generation import GenerationMode
 from support.console.consoles import console_of, empty_outbox, on_socket
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
 EXAMPLES = 3
 """Of each operation and mode."""
 
 
 def test_no_answer_is_a_fault_or_breaks_the_description(tmp_path: Path) -> None:
-    daemon = BenchDaemon()
+    daemon = FakeDaemon()
     empty_outbox(tmp_path)
     asked: set[str] = set()
     with asyncio.Runner() as loop:

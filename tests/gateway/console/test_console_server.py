@@ -116,7 +116,7 @@ def test_a_file_with_mistakes_keeps_nobody_on_this_machine_from_looking(tmp_path
     file = tmp_path / "post.toml"
     file.write_text(POST)
     settings, state_dir, _ = __main__._settings(file)
-    assert (settings.idle_s, state_dir) == (7, tmp_path / "state")
+    assert (settings.idle_timeout_s, state_dir) == (7, tmp_path / "state")
     file.write_text(POST.replace("framing", "framings"))
     settings, state_dir, _ = __main__._settings(file)
     assert (settings.listen, state_dir) == (None, tmp_path / "state")

@@ -7,7 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.console.pages import simulator_client as panel
-from gateway.console.pages.simulator_client import FAULTS, PanelError, arguments, ask, insert_form
+from gateway.console.pages.simulator_client import (
+    FAULTS,
+    SimulatorError,
+    call_simulator,
+    insert_form,
+    parse_arguments,
+)
 from simulators.fingerprint.faults import nb1010_fault, uru_fault
 from simulators.post import Post
 
@@ -34,7 +40,7 @@ inputs = {{ open-limit = 0, closed-limit = 1, approach = 2, exit = 3, photocell 
 async def post(tmp_path: Path) -> AsyncIterator[Post]:
     file = tmp_path / "post.toml"
     file.write_text(FILE.format(run=tmp_path / "run"))
-    async with Post.running(file, run_dir=tmp_path / "run") as post:
+    async with Post.start(file, run_dir=tmp_path / "run") as post:
         yield post
 
 
@@ -46,19 +52,19 @@ async def test_every_name_that_is_offered_is_known_to_the_simulator_and_no_other
             told = {"do": "fault", "name": f"a/{kind}", "fault": fault, "args": {}}
             said = ""
             try:
-                await ask(post.socket_path, told)
-            except PanelError as error:
+                await call_simulator(post.socket_path, told)
+            except SimulatorError as error:
                 said = str(error)
             assert not said or "Field required" in said, "it may need an argument, but is known"
         for field in insert_form(kind, str).fields:
             for option in field.options:
-                told = {"do": "insert", "name": f"a/{kind}", field.name: panel.literal(option)}
-                assert (await ask(post.socket_path, told))["ok"]
+                told = {"do": "insert", "name": f"a/{kind}", field.name: panel.parse_literal(option)}
+                assert (await call_simulator(post.socket_path, told))["ok"]
 
-    with pytest.raises(PanelError, match="nonsense"):
-        await ask(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
-    with pytest.raises(PanelError, match="is it running"):
-        await ask(tmp_path / "nobody.sock", {"do": "list"})
+    with pytest.raises(SimulatorError, match="nonsense"):
+        await call_simulator(post.socket_path, {"do": "fault", "name": "a/serial-mrz", "fault": "nonsense"})
+    with pytest.raises(SimulatorError, match="is it running"):
+        await call_simulator(tmp_path / "nobody.sock", {"do": "list"})
 
 
 @pytest.mark.parametrize(("kind", "fault_of"), [("uru4000", uru_fault), ("nb1010", nb1010_fault)])
@@ -73,7 +79,7 @@ def test_every_fault_of_a_scanner_is_known(kind: str, fault_of: type) -> None:
 
 
 def test_arguments_are_typed_as_name_and_value() -> None:
-    assert arguments("for_s=2.5  signal=fire on=true") == {"for_s": 2.5, "signal": "fire", "on": True}
+    assert parse_arguments("for_s=2.5  signal=fire on=true") == {"for_s": 2.5, "signal": "fire", "on": True}
     for wrong in ("for_s", "=2"):
-        with pytest.raises(PanelError, match="name=value"):
-            arguments(wrong)
+        with pytest.raises(SimulatorError, match="name=value"):
+            parse_arguments(wrong)

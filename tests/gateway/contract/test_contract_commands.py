@@ -6,24 +6,24 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from drivers.command import RESERVED, Reason
+from drivers.command import RESERVED_VERBS, RefusalReason
 from drivers.driver import installed_drivers
 from gateway.contract.asyncapi import asyncapi
 from gateway.contract.asyncapi_commands import answer_example, command_example
 from gateway.contract.commands import (
-    CLAIM_KINDS,
+    CLAIM_COMMAND_TYPES,
     CommandAnswer,
-    CommandKind,
     CommandMessage,
+    CommandOutcome,
     CommandState,
-    Outcome,
+    CommandType,
     args_schema_id,
     command_name,
-    offer,
+    describe_command,
     result_schema_id,
 )
 from gateway.contract.export import CONTRACT_VERSION
-from gateway.contract.reason_codes import SENTENCES, CommandReason
+from gateway.contract.reason_codes import REASON_TEXTS, CommandReason
 from gateway.contract.registry import COMMANDS
 from gateway.contract.schemas import schemas
 
@@ -31,13 +31,13 @@ KINDS = {kind.name: kind for kind in COMMANDS}
 
 
 def test_drivers_reasons_are_reasons_of_the_contract() -> None:
-    assert {str(reason) for reason in Reason} <= {str(reason) for reason in CommandReason}
-    assert all(CommandReason(reason) == reason for reason in Reason)
+    assert {str(reason) for reason in RefusalReason} <= {str(reason) for reason in CommandReason}
+    assert all(CommandReason(reason) == reason for reason in RefusalReason)
 
 
 @pytest.mark.parametrize("reason", CommandReason)
 def test_every_reason_has_a_sentence_and_a_remedy(reason: CommandReason) -> None:
-    text, how = SENTENCES[reason]
+    text, how = REASON_TEXTS[reason]
     for said in (text, how):
         assert said[0].isupper()
         assert said.endswith(".")
@@ -52,13 +52,13 @@ def test_the_vocabulary_is_in_the_schema_with_its_sentences() -> None:
 @pytest.mark.parametrize("reason", CommandReason)
 def test_what_came_too_late_is_expired_and_every_other_refusal_rejected(reason: CommandReason) -> None:
     wanted = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
-    assert CommandAnswer.refusal("x", reason).state is wanted
-    assert Outcome.refused(reason).state is wanted
-    assert Outcome.failed(reason).state is CommandState.FAILED
+    assert CommandAnswer.rejected("x", reason).state is wanted
+    assert CommandOutcome.refused(reason).state is wanted
+    assert CommandOutcome.failed(reason).state is CommandState.FAILED
 
 
 def test_the_gateways_own_verbs_are_no_drivers() -> None:
-    assert {kind.verb for kind in CLAIM_KINDS} == RESERVED
+    assert {kind.verb for kind in CLAIM_COMMAND_TYPES} == RESERVED_VERBS
 
 
 @pytest.mark.parametrize("name", sorted(installed_drivers()))
@@ -74,9 +74,9 @@ def test_every_command_of_our_drivers_is_in_the_catalogue(name: str) -> None:
 
 
 def test_an_offer_names_the_schemas_of_its_command() -> None:
-    from support.plugins.scripted_drivers import Obedient
+    from support.plugins.scripted_drivers import ScriptedDriver
 
-    offered = offer("barrier", Obedient.commands["open-up"])
+    offered = describe_command("barrier", ScriptedDriver.commands["open-up"])
     assert (offered.verb, offered.moves, offered.urgent) == ("open-up", True, False)
     assert (offered.args, offered.result) == (
         "urn:bgw:schema:command.barrier.open-up:v1:args",
@@ -85,7 +85,7 @@ def test_an_offer_names_the_schemas_of_its_command() -> None:
 
 
 @pytest.mark.parametrize("kind", COMMANDS, ids=lambda kind: kind.name)
-def test_the_examples_of_a_command_are_valid(kind: CommandKind) -> None:
+def test_the_examples_of_a_command_are_valid(kind: CommandType) -> None:
     asked, answered = command_example(kind), answer_example(kind)
 
     Draft202012Validator(schemas()["command.v1.json"]).validate(asked)

@@ -15,10 +15,10 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from gateway.contract.commands import CommandAnswer, CommandMessage
-from gateway.contract.compatibility import narrowings
+from gateway.contract.compatibility import find_narrowings
 from gateway.contract.envelope import Event
 from gateway.contract.export import CONTRACT_VERSION
-from gateway.contract.last_values import Standing
+from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import STATES, schemas
 
@@ -46,7 +46,7 @@ def test_this_version_is_among_the_golden_ones_with_all_its_messages() -> None:
     assert {file.stem for file in (here / "payloads").iterdir()} == {
         *STATES,
         *(event.event_type for event in EVENTS),
-        *(f"{event.event_type}.now" for event in EVENTS if event.stands),
+        *(f"{event.event_type}.now" for event in EVENTS if event.is_state),
         "command",
         "command.answer",
         *(f"command.{kind.name}.{part}" for kind in COMMANDS for part in ("args", "result")),
@@ -59,7 +59,7 @@ def test_no_schema_has_narrowed(promise: Path) -> None:
 
     sent_to_us = promise.name == "command.v1.json" or promise.name.endswith(".args.json")
     old, new = json.loads(promise.read_text()), schemas()[promise.name]
-    assert narrowings(old, new, "consumer" if sent_to_us else "gateway") == []
+    assert find_narrowings(old, new, "consumer" if sent_to_us else "gateway") == []
 
 
 @pytest.mark.parametrize("payload", PAYLOADS, ids=name_of)
@@ -69,7 +69,9 @@ def test_a_golden_payload_is_still_valid_and_still_read(payload: Path) -> None:
 
     if (event := events.get(payload.stem.removesuffix(".now"))) and payload.stem.endswith(".now"):
         Draft202012Validator(schemas()[f"{event.event_type}.v1.now.json"]).validate(message)
-        assert Standing[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
+        assert (
+            LastValueMessage[event].model_validate(message).data.model_dump(mode="json", exclude_unset=True)
+        )
     elif payload.stem in events:
         event = events[payload.stem]
         Draft202012Validator(schemas()[f"{payload.stem}.v1.event.json"]).validate(message)
@@ -134,7 +136,7 @@ def changed(*path: str, **changes: Any) -> Callable[[], dict[str, Any]]:
     ],
 )
 def test_a_narrowing_is_named_with_its_field(schema: Callable[[], dict[str, Any]], told: str) -> None:
-    assert any(one.startswith(told) for one in narrowings(schemas()[EVENT], schema()))
+    assert any(one.startswith(told) for one in find_narrowings(schemas()[EVENT], schema()))
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,11 @@ def test_a_narrowing_is_named_with_its_field(schema: Callable[[], dict[str, Any]
     ],
 )
 def test_an_addition_is_none(schema: Callable[[], dict[str, Any]]) -> None:
-    assert narrowings(schemas()[EVENT], schema()) == []
+    assert find_narrowings(schemas()[EVENT], schema()) == []
 
 
 def test_consumers_are_not_asked_for_more() -> None:
     old = {"type": "object", "properties": {"n": {"type": "integer"}, "m": {}}, "required": ["n"]}
 
-    assert narrowings(old, {**old, "required": ["n", "m"]}, "consumer") == ["m: must now be sent"]
-    assert narrowings(old, {**old, "required": []}, "consumer") == []
+    assert find_narrowings(old, {**old, "required": ["n", "m"]}, "consumer") == ["m: must now be sent"]
+    assert find_narrowings(old, {**old, "required": []}, "consumer") == []

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from gateway.contract.asyncapi_commands import answer_example, command_example
 from gateway.contract.registry import COMMANDS, EVENTS
-from gateway.contract.schemas import STATES, event_example, example, schemas, standing_example
+from gateway.contract.schemas import STATES, event_example, example, last_value_example, schemas
 
 CONTRACT = Path(__file__).parents[3] / "config/contract"
 SMALL = 150
@@ -43,7 +43,7 @@ def parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 MESSAGES = {
     **{f"{event.__name__}Event": event_example(event) for event in EVENTS},
-    **{f"{event.__name__}Standing": standing_example(event) for event in EVENTS if event.stands},
+    **{f"{event.__name__}Standing": last_value_example(event) for event in EVENTS if event.is_state},
     **{model.__name__: example(model) for model in STATES.values()},
 }
 EXCHANGES = {

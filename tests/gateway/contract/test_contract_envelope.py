@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.observation import Attachment, Check, Outcome
-from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, Trigger
+from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
 from gateway.contract.envelope import (
-    Clock,
+    ClockStatus,
     EnvelopeWriter,
     Event,
     Moment,
     Provenance,
-    close_event,
-    cloud_type,
+    complete_event,
     read_event,
-    schema_id,
-    timestamp,
+    to_cloudevents_type,
+    to_rfc3339,
+    to_schema_id,
 )
 
 # Any text JSON can carry: everything but lone surrogates, which no UTF-8 can.
@@ -26,7 +26,7 @@ TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 HEX = st.text(alphabet="0123456789abcdef", min_size=1, max_size=32)
 # Years 1970 to 9999, in nanoseconds.
 MOMENTS = st.builds(
-    Moment, st.integers(0, 253402300799 * 10**9), HEX, st.integers(0, 2**63), st.sampled_from(Clock)
+    Moment, st.integers(0, 253402300799 * 10**9), HEX, st.integers(0, 2**63), st.sampled_from(ClockStatus)
 )
 UUID7 = st.from_regex(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", fullmatch=True)
 CHECKS = st.builds(
@@ -37,11 +37,11 @@ CHECKS = st.builds(
     text=st.none() | TEXT,
     duration_ms=st.none() | st.floats(0, 1e9),
 )
-IMAGES = st.builds(Attachment.of, st.just("page_ir"), st.just("image/jpeg"), st.binary(max_size=8))
+IMAGES = st.builds(Attachment.from_bytes, st.just("page_ir"), st.just("image/jpeg"), st.binary(max_size=8))
 OBSERVATIONS = st.one_of(
     st.builds(
         DocumentRead,
-        trigger=st.sampled_from(Trigger),
+        trigger=st.sampled_from(ReadTrigger),
         lines=st.lists(TEXT, max_size=3),
         mrz=st.none(),
         checks=st.lists(CHECKS, max_size=2),
@@ -69,8 +69,8 @@ def test_what_is_written_reads_as_exactly_what_was_meant(
     stream: str,
     seq: int,
 ) -> None:
-    opened = writer.open_event(observation, moment, provenance, transaction)
-    payload = close_event(opened, event_id, epoch, stream, seq)
+    opened = writer.write_partial_event(observation, moment, provenance, transaction)
+    payload = complete_event(opened, event_id, epoch, stream, seq)
 
     event = Event[type(observation)].model_validate_json(payload)  # type: ignore[misc]
 
@@ -79,11 +79,11 @@ def test_what_is_written_reads_as_exactly_what_was_meant(
             "specversion": "1.0",
             "id": event_id,
             "source": f"/bgw/{writer.site}/{writer.gateway}/{writer.position}",
-            "type": cloud_type(observation.event_type),
+            "type": to_cloudevents_type(observation.event_type),
             "time": datetime.fromtimestamp(moment.unix_ns // 10**9, UTC)
             + timedelta(microseconds=moment.unix_ns % 10**9 // 1000),
             "datacontenttype": "application/json",
-            "dataschema": schema_id(observation.event_type),
+            "dataschema": to_schema_id(observation.event_type),
             "bootid": moment.boot_id,
             "monons": str(moment.boot_ns),
             "clock": moment.clock,
@@ -106,7 +106,7 @@ def test_what_is_written_reads_as_exactly_what_was_meant(
 def test_bytes_and_pictures_never_stand_in_an_event(
     observation: DocumentRead | ReadFailed, moment: Moment
 ) -> None:
-    opened = EnvelopeWriter("s", "g", "l/d").open_event(observation, moment, Provenance.LIVE, "t")
+    opened = EnvelopeWriter("s", "g", "l/d").write_partial_event(observation, moment, Provenance.LIVE, "t")
     data = json.loads(opened + b"}")["data"]
 
     assert not {"wire", "transaction", "content"} & data.keys()
@@ -115,6 +115,6 @@ def test_bytes_and_pictures_never_stand_in_an_event(
 
 @given(st.integers(0, 253402300799 * 10**9))
 def test_a_timestamp_is_a_time_with_microseconds_cut_not_rounded(unix_ns: int) -> None:
-    read = datetime.fromisoformat(timestamp(unix_ns))
+    read = datetime.fromisoformat(to_rfc3339(unix_ns))
 
     assert (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == unix_ns // 1000

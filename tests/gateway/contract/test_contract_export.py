@@ -12,7 +12,7 @@ import yaml
 from filelock import FileLock
 
 from gateway.contract.asyncapi import asyncapi
-from gateway.contract.export import CONTRACT_VERSION, Drift, compare, documents, write
+from gateway.contract.export import CONTRACT_VERSION, DocumentDifference, compare, render_documents, write
 from gateway.contract.registry import EVENTS, GATEWAY_EVENTS
 from gateway.contract.topics import DeviceTopic, Position, SiteTopics
 
@@ -41,7 +41,7 @@ def test_the_documents_do_not_drift_from_the_models() -> None:
 
 def test_what_is_written_is_what_is_compared(tmp_path: Path) -> None:
     assert {drift.kind for drift in compare(tmp_path)} == {"missing"}
-    assert len(write(tmp_path)) == len(documents())
+    assert len(write(tmp_path)) == len(render_documents())
     assert compare(tmp_path) == []
     assert write(tmp_path) == ()
 
@@ -49,8 +49,8 @@ def test_what_is_written_is_what_is_compared(tmp_path: Path) -> None:
     (tmp_path / "schemas/face.read.v1.data.json").write_text("{}")
     (tmp_path / "README.md").write_text("not ours")
     assert compare(tmp_path) == [
-        Drift("asyncapi.yaml", "changed"),
-        Drift("schemas/face.read.v1.data.json", "stray"),
+        DocumentDifference("asyncapi.yaml", "changed"),
+        DocumentDifference("schemas/face.read.v1.data.json", "stray"),
     ]
     assert "borderpost contract" in str(compare(tmp_path)[0])
 
@@ -75,7 +75,7 @@ def test_the_document_has_a_channel_for_every_topic() -> None:
         topics.preview(device, "{station}"),
         *(topics.event(device, event.event_type) for event in EVENTS if event not in GATEWAY_EVENTS),
         *(topics.event(topics.gateway_position, event.event_type) for event in GATEWAY_EVENTS),
-        *(topics.now(device, event.event_type) for event in EVENTS if event.stands),
+        *(topics.last_value(device, event.event_type) for event in EVENTS if event.is_state),
     }
 
 
@@ -98,7 +98,9 @@ def test_the_examples_of_addresses_are_topics_of_ours() -> None:
 
 
 def test_the_yaml_is_the_document() -> None:
-    assert yaml.safe_load(documents()["asyncapi.yaml"]) == json.loads(json.dumps(asyncapi(CONTRACT_VERSION)))
+    assert yaml.safe_load(render_documents()["asyncapi.yaml"]) == json.loads(
+        json.dumps(asyncapi(CONTRACT_VERSION))
+    )
 
 
 @pytest.fixture(scope="session")

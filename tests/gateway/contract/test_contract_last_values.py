@@ -7,9 +7,9 @@ from jsonschema import Draft202012Validator
 from pydantic import Field
 
 from drivers.observation import DataClass, Observation
-from gateway.contract.envelope import Clock, Moment, Provenance
-from gateway.contract.last_values import Standing, close_standing, open_standing
-from gateway.contract.schemas import standing_example, standing_schema
+from gateway.contract.envelope import ClockStatus, Moment, Provenance
+from gateway.contract.last_values import LastValueMessage, complete_last_value, write_partial_last_value
+from gateway.contract.schemas import last_value_example, last_value_schema
 
 
 class Water(Observation):
@@ -17,24 +17,26 @@ class Water(Observation):
 
     event_type: ClassVar[str] = "river.water"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    stands: ClassVar[bool] = True
+    is_state: ClassVar[bool] = True
     level_m: float = Field(description="Level, in metres.", examples=[1.5])
 
 
-MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 1, Clock.SYNCED)
+MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 1, ClockStatus.SYNCED)
 
 
 def test_what_is_written_is_valid_and_read_again() -> None:
-    written = close_standing(open_standing(Water(level_m=2), MOMENT, Provenance.SIMULATED), "session-1")
+    written = complete_last_value(
+        write_partial_last_value(Water(level_m=2), MOMENT, Provenance.SIMULATED), "session-1"
+    )
 
-    Draft202012Validator(standing_schema(Water)).validate(json.loads(written))
-    read = Standing[Water].model_validate_json(written)
+    Draft202012Validator(last_value_schema(Water)).validate(json.loads(written))
+    read = LastValueMessage[Water].model_validate_json(written)
     assert (read.data, read.session, read.provenance) == (Water(level_m=2), "session-1", "simulated")
 
 
 def test_the_examples_are_valid_and_another_event_is_not() -> None:
-    schema = Draft202012Validator(standing_schema(Water))
-    message: dict[str, Any] = standing_example(Water)
+    schema = Draft202012Validator(last_value_schema(Water))
+    message: dict[str, Any] = last_value_example(Water)
 
     schema.validate(message)
     assert not schema.is_valid(message | {"type": "bgw.river.mud.v1"})

@@ -17,28 +17,30 @@ from gateway.config import DeviceSettings, Post
 from gateway.contract.commands import CommandAnswer, CommandMessage
 from gateway.contract.envelope import (
     MEDIA_TYPE,
-    Clock,
+    ClockStatus,
     EnvelopeWriter,
     Event,
     Moment,
     Provenance,
-    close_event,
+    complete_event,
     read_event,
 )
-from gateway.contract.last_values import Standing
+from gateway.contract.last_values import LastValueMessage
 from gateway.contract.registry import COMMANDS, EVENTS
 from gateway.contract.schemas import STATES, event_example, event_schema, example, schemas, state_schema
 
 WRITER = EnvelopeWriter("ke-busia", "gw-1", "lane-1/reader")
-MOMENT = Moment(1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 4711000123456, Clock.SYNCED)
+MOMENT = Moment(
+    1_795_422_930_123_456_789, "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071", 4711000123456, ClockStatus.SYNCED
+)
 EVENT_ID = "01938f3e-7c1a-7b5e-9d55-0242ac120002"
 
 
 def written(event: type[Observation], **changes: Any) -> bytes:
     """An event as a worker and the outbox write it."""
     observation = event.model_validate(example(event) | changes)
-    opened = WRITER.open_event(observation, MOMENT, Provenance.SIMULATED, "t-1")
-    return close_event(opened, EVENT_ID, "5f0c2a6e9b7d4c33", "lane-1/reader/traveller", 42)
+    opened = WRITER.write_partial_event(observation, MOMENT, Provenance.SIMULATED, "t-1")
+    return complete_event(opened, EVENT_ID, "5f0c2a6e9b7d4c33", "lane-1/reader/traveller", 42)
 
 
 @cache
@@ -47,7 +49,7 @@ def valid(event: type[Observation]) -> Draft202012Validator:
 
 
 def an_image() -> Attachment:
-    return Attachment.of("page_ir", "image/jpeg", b"\xff\xd8")
+    return Attachment.from_bytes("page_ir", "image/jpeg", b"\xff\xd8")
 
 
 def test_every_schema_is_one_and_says_which() -> None:
@@ -95,7 +97,7 @@ def test_a_reader_of_this_version_can_read_the_next(event: type[Observation]) ->
     message |= {"newattribute": "x", "clock": "atomic", "data": message["data"] | {"new_field": 1}}
 
     valid(event).validate(message)
-    assert read_event(json.dumps(message).encode()).clock is Clock.UNKNOWN
+    assert read_event(json.dumps(message).encode()).clock is ClockStatus.UNKNOWN
     event.model_validate(message["data"], extra="ignore")
 
 
@@ -150,7 +152,7 @@ ASKED = (CommandMessage, CommandAnswer, *(part for kind in COMMANDS for part in 
 MODELS = [
     model
     for seen in [set[type[BaseModel]]()]
-    for root in (*ENVELOPES, *STATES.values(), *ASKED, Standing[Any], Post, DeviceSettings)
+    for root in (*ENVELOPES, *STATES.values(), *ASKED, LastValueMessage[Any], Post, DeviceSettings)
     for model in models(root, seen)
 ]
 
@@ -160,7 +162,7 @@ def test_every_field_is_described_with_an_example_that_fits(model: type[BaseMode
     schema = TypeAdapter(model).json_schema(mode="serialization")
     for name, field in model.model_fields.items():
         # There is no example of what never leaves; the data of an event is a model itself.
-        if field.exclude or (model in (*ENVELOPES, Standing[Any]) and name == "data"):
+        if field.exclude or (model in (*ENVELOPES, LastValueMessage[Any]) and name == "data"):
             continue
         assert field.description, f"{name}: say what it is, and in which unit"
         assert field.description.endswith("."), name

@@ -8,7 +8,7 @@ from support.brokers.mosquitto import Mosquitto
 from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
-from gateway.contract.envelope import Clock
+from gateway.contract.envelope import ClockStatus
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
@@ -102,8 +102,8 @@ async def test_poison_is_parked_reported_and_passed_over(deliver, outbox_directo
         await until(lambda: delivery.reports()[0].parked == 1 and delivery.reports()[0].waiting == 0)
         assert sorted(set(broker.numbers)) == list(range(10))
         assert "events_parked" in causes(delivery)
-        await until(lambda: [p.seq for p in inspect.parked(outbox_directory)] == [4])
-        (parked,) = inspect.parked(outbox_directory)
+        await until(lambda: [p.seq for p in inspect.list_parked(outbox_directory)] == [4])
+        (parked,) = inspect.list_parked(outbox_directory)
         assert (parked.reason, parked.destination) == (reason, "local")
 
 
@@ -141,9 +141,9 @@ async def test_acknowledgements_out_of_order_move_the_cursor_only_over_what_is_w
             broker.acknowledge(mid)
         await until(lambda: delivery.reports()[0].waiting == 1)
         await asyncio.sleep(0.4)  # time for a cursor that must not move
-        assert len(list(inspect.events(outbox_directory))) == 10
+        assert len(list(inspect.list_events(outbox_directory))) == 10
         broker.acknowledge(first)
-        await until(lambda: not list(inspect.events(outbox_directory)))
+        await until(lambda: not list(inspect.list_events(outbox_directory)))
 
 
 async def test_after_a_hang_up_only_what_was_not_acknowledged_is_sent_again(deliver):
@@ -254,7 +254,7 @@ async def test_expired_events_are_never_sent_and_counted_per_destination(
         assert sorted(near.numbers) == [50, 100, 101, 102, 103, 104]
         assert far.numbers == [100, 101, 102, 103, 104]
         assert [report.expired for report in delivery.reports()] == [5, 0]
-        await until(lambda: not list(inspect.events(outbox_directory)))
+        await until(lambda: not list(inspect.list_events(outbox_directory)))
 
 
 async def test_expired_events_leave_the_disk_while_no_broker_answers(deliver, fake_time, outbox_directory):
@@ -262,9 +262,9 @@ async def test_expired_events_leave_the_disk_while_no_broker_answers(deliver, fa
     image = Blob("page", "image/jpeg", b"x" * 100_000)
     delivery.submit(event(1, TRAVELLER, blobs=(image,)))
     delivery.submit(event(2, RECORD))
-    await until(lambda: len(list(inspect.events(outbox_directory))) == 2)
+    await until(lambda: len(list(inspect.list_events(outbox_directory))) == 2)
     fake_time.run(61)
-    await until(lambda: [e.data_class for e in inspect.events(outbox_directory)] == ["record"])
+    await until(lambda: [e.data_class for e in inspect.list_events(outbox_directory)] == ["record"])
     await until(lambda: not list((outbox_directory / "blobs").iterdir()))
     await until(lambda: delivery.reports()[0].expired == 1)
 
@@ -317,13 +317,13 @@ async def test_events_of_unknown_age_wait_until_the_clock_is_synced_and_hold_up_
         first.submit(event(1, TRAVELLER, expires_s=1000))
         first.submit(event(2, RECORD))
         await first.stop(0)
-        fake_time.reboot(off_s=200, clock=Clock.UNSYNCED)
+        fake_time.reboot(off_s=200, clock=ClockStatus.UNSYNCED)
         delivery = await deliver(local(broker), time_source=fake_time)
         delivery.submit(event(3, TRAVELLER))
         await until(lambda: set(broker.numbers) == {2, 3})
         assert delivery.epoch != first.epoch  # so that 3 does not wait behind 0 and 1
         await until(lambda: delivery.reports()[0].waiting == 2)
-        fake_time.clock = Clock.SYNCED
+        fake_time.clock = ClockStatus.SYNCED
         await until(lambda: delivery.reports()[0].waiting == 0)
         assert broker.numbers[-1] == 1
         assert delivery.reports()[0].expired == 1
@@ -334,11 +334,11 @@ async def test_events_of_unknown_age_expire_a_lifetime_after_our_start_at_the_la
         first = await deliver(DestinationSettings.local(BrokerSettings(port=1)), time_source=fake_time)
         first.submit(event(0, TRAVELLER, expires_s=100))
         await first.stop(0)
-        fake_time.reboot(off_s=5, clock=Clock.UNSYNCED)
+        fake_time.reboot(off_s=5, clock=ClockStatus.UNSYNCED)
         delivery = await deliver(local(broker), time_source=fake_time)
         await until(lambda: delivery.reports()[0].waiting == 1)
         fake_time.run(101)
         await until(lambda: delivery.reports()[0].expired == 1)
-        fake_time.clock = Clock.SYNCED
+        fake_time.clock = ClockStatus.SYNCED
         delivery.submit(event(1))
         await until(lambda: broker.numbers == [1])

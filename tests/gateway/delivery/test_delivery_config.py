@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from drivers.observation import DataClass
 from gateway.cli import app
 from gateway.cli._demo.brokers import loopback_broker
-from gateway.cli._lib.workstation import workstation_of
+from gateway.cli._lib.workstation import make_workstation
 from gateway.config import load
 from gateway.delivery_config import delivery_settings
 
@@ -60,7 +60,7 @@ def test_headquarters_is_given_travellers_only_when_the_post_says_so(password: P
     assert local.broker.password is not None
     assert local.broker.password.get_secret_value() == "s3cret", "a final line end is not part of it"
     assert "s3cret" not in repr(settings)
-    assert workstation_of(load(file)).counts.repeated == 0
+    assert make_workstation(load(file)).discarded.duplicates == 0
 
 
 @pytest.mark.parametrize("kind", ["mosquitto", "iotcore"])

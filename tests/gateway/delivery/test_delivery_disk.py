@@ -106,7 +106,7 @@ async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
     mosquitto.kill()
     delivery = await deliver(local(mosquitto), outbox={"directory": directory})
     delivery.submit(event(0))
-    await until(lambda: len(list(inspect.events(directory))) == 1)
+    await until(lambda: len(list(inspect.list_events(directory))) == 1)
     ballast = fill(small_disk)
     images = (Blob("page", "image/jpeg", b"x" * 70_000),)
     for n in range(1, 21):
@@ -114,7 +114,7 @@ async def test_what_waits_in_memory_is_stored_when_the_disk_is_mended(
     await until(lambda: "disk_full" in causes(delivery))
     ballast.unlink()
     await until(lambda: "disk_full" not in causes(delivery))
-    await until(lambda: len(list(inspect.events(directory))) == 21)
+    await until(lambda: len(list(inspect.list_events(directory))) == 21)
     await delivery.stop(0)  # what is on disk now survives us
     again = await deliver(local(mosquitto), outbox={"directory": directory})
     mosquitto.start()

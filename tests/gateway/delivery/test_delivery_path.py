@@ -10,7 +10,7 @@ from support.gateway.deliveries import ScriptedBroker, event, until
 
 from drivers.observation import DataClass
 from gateway.delivery.events import Blob
-from gateway.delivery.outbox.database import FILE
+from gateway.delivery.outbox.database import DATABASE_FILE
 from gateway.delivery.settings import BrokerSettings, DestinationSettings
 
 TRAVELLER, RECORD = DataClass.TRAVELLER, DataClass.RECORD
@@ -49,7 +49,7 @@ async def test_an_event_is_on_disk_before_it_is_published(outbox_directory, deli
 
     def look(topic, payload):
         if "/evt/" in topic:
-            with sqlite3.connect(f"file:{outbox_directory / FILE}?mode=ro", uri=True) as reader:
+            with sqlite3.connect(f"file:{outbox_directory / DATABASE_FILE}?mode=ro", uri=True) as reader:
                 ids = {row[0] for row in reader.execute("SELECT id FROM event")}
             reader.close()
             on_disk.append(json.loads(payload)["id"] in ids)
@@ -73,7 +73,7 @@ async def test_acknowledged_events_leave_the_disk(mosquitto, subscribe, deliver,
     await subscriber.has(50)
 
     def rows():
-        reader = sqlite3.connect(f"file:{outbox_directory / FILE}?mode=ro", uri=True)
+        reader = sqlite3.connect(f"file:{outbox_directory / DATABASE_FILE}?mode=ro", uri=True)
         try:
             return reader.execute(
                 "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM blob)"

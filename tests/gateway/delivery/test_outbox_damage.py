@@ -8,33 +8,38 @@ import pytest
 from support.gateway.deliveries import FakeTime, event
 
 from drivers.observation import DataClass
-from gateway.common.clock import moment
+from gateway.common.clock import current_moment
 from gateway.contract.topics import SiteTopics
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
-from gateway.delivery.outbox.database import FILE
+from gateway.delivery.outbox.database import DATABASE_FILE
 from gateway.delivery.outbox.encryption import MasterKey
-from gateway.delivery.outbox.recovery import Opening, open_outbox
-from gateway.delivery.outbox.sequence import Ledger
+from gateway.delivery.outbox.recovery import RecoveryResult, open_outbox
+from gateway.delivery.outbox.sequence import SequenceAllocator
 from gateway.delivery.settings import OutboxSettings
 
 TOPICS = SiteTopics("ke-busia", "gw-1")
 
 
-def opened(folder: Path) -> Opening:
+def opened(folder: Path) -> RecoveryResult:
     takers = dict.fromkeys(DataClass, ("local",))
     keys = MasterKey(b"m" * 32), None
-    return open_outbox(OutboxSettings(directory=folder), TOPICS, takers, keys, moment(FakeTime()))
+    return open_outbox(OutboxSettings(directory=folder), TOPICS, takers, keys, current_moment(FakeTime()))
 
 
 def damaged(folder: Path, statement: str) -> None:
     """An outbox of three events with an image each, changed behind our back."""
     outbox = opened(folder).outbox
-    ledger = Ledger(TOPICS, outbox.epoch)
+    ledger = SequenceAllocator(TOPICS, outbox.epoch)
     said = [replace(event(n), blobs=(Blob("face", "image/jpeg", b"jpeg"),)) for n in (1, 2, 3)]
-    outbox.store([ledger.number(one, moment(FakeTime()), 10**15) for one in said], ledger.counters, {}, "e")
+    outbox.store(
+        [ledger.to_stored_event(one, current_moment(FakeTime()), 10**15) for one in said],
+        ledger.counters,
+        {},
+        "e",
+    )
     outbox.close()
-    connection = sqlite3.connect(folder / FILE)
+    connection = sqlite3.connect(folder / DATABASE_FILE)
     connection.execute(statement)
     connection.commit()
     connection.close()
@@ -57,20 +62,20 @@ SECOND = "WHERE k & 0xFFFF = 2"
 def test_an_event_that_is_none_any_more_costs_only_itself(tmp_path: Path, change: str) -> None:
     damaged(tmp_path, f"UPDATE event SET {change} {SECOND}")
     opening = opened(tmp_path)
-    ((number, level),) = opening.outbox.levels.items()
-    page, losses = opening.outbox.fetch(number, level.passed, 10, 10**6)
+    ((number, level),) = opening.outbox.positions.items()
+    page, losses = opening.outbox.fetch(number, level.acked_by_all, 10, 10**6)
     opening.outbox.close()
     assert [entry.seq for entry in page.entries] == [1, 3]
-    assert [(loss.seq, loss.what) for loss in losses] == [(2, "damaged")]
-    assert opening.aside is None
+    assert [(loss.seq, loss.kind) for loss in losses] == [(2, "damaged")]
+    assert opening.set_aside is None
 
 
 @pytest.mark.parametrize("change", ["role = x'00'", "body = 'text'", "key = 'x'"])
 def test_an_image_that_is_none_any_more_costs_no_event(tmp_path: Path, change: str) -> None:
     damaged(tmp_path, f"UPDATE blob SET {change} {SECOND}")
     outbox = opened(tmp_path).outbox
-    ((number, level),) = outbox.levels.items()
-    page, losses = outbox.fetch(number, level.passed, 10, 10**6)
+    ((number, level),) = outbox.positions.items()
+    page, losses = outbox.fetch(number, level.acked_by_all, 10, 10**6)
     outbox.close()
     assert [len(entry.blobs) for entry in page.entries] == [1, 0, 1]
     assert not losses
@@ -89,15 +94,15 @@ def test_a_file_that_nothing_can_go_on_from_is_set_aside(tmp_path: Path, stateme
     damaged(tmp_path, statement)
     opening = opened(tmp_path)
     opening.outbox.close()
-    assert opening.aside is not None
-    assert opening.aside.cause == "outbox_corrupt"
+    assert opening.set_aside is not None
+    assert opening.set_aside.cause == "outbox_corrupt"
 
 
 def test_who_looks_into_a_damaged_file_is_told_so(tmp_path: Path) -> None:
     damaged(tmp_path, "UPDATE event SET born = 'once'")
     with pytest.raises(sqlite3.DatabaseError, match="damaged"):
-        list(inspect.events(tmp_path))
-    content = (tmp_path / FILE).read_bytes()
-    (tmp_path / FILE).write_bytes(content.replace(b"CREATE TABLE stream", b"CREATE \xffABLE stream"))
+        list(inspect.list_events(tmp_path))
+    content = (tmp_path / DATABASE_FILE).read_bytes()
+    (tmp_path / DATABASE_FILE).write_bytes(content.replace(b"CREATE TABLE stream", b"CREATE \xffABLE stream"))
     with pytest.raises(sqlite3.DatabaseError, match="damaged"):
-        inspect.counts(tmp_path)
+        inspect.stream_summaries(tmp_path)

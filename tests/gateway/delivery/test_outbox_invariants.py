@@ -9,12 +9,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.gateway.deliveries import FakeTime, event
 
 from drivers.observation import DataClass
-from gateway.common.clock import moment
+from gateway.common.clock import current_moment
 from gateway.contract.topics import SiteTopics
-from gateway.delivery.destination.stream import Flow
+from gateway.delivery.destination.stream import StreamCursor
 from gateway.delivery.outbox.encryption import MasterKey
 from gateway.delivery.outbox.recovery import open_outbox
-from gateway.delivery.outbox.sequence import Ledger, unspelled
+from gateway.delivery.outbox.sequence import SequenceAllocator, parse_uuid7
 from gateway.delivery.settings import OutboxSettings
 
 TOPICS = SiteTopics("ke-busia", "gw-1")
@@ -42,22 +42,24 @@ class OutboxMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self):
-        opening = open_outbox(self.settings, TOPICS, TAKERS, (MasterKey(b"m" * 32), None), moment(self.time))
-        assert opening.aside is None
-        assert opening.new_epoch_because is None
+        opening = open_outbox(
+            self.settings, TOPICS, TAKERS, (MasterKey(b"m" * 32), None), current_moment(self.time)
+        )
+        assert opening.set_aside is None
+        assert opening.new_epoch_reason is None
         self.outbox = opening.outbox
-        self.ledger = Ledger(TOPICS, self.outbox.epoch)
-        self.ledger.adopt(
-            self.outbox.counters(), unspelled(self.outbox.last_id) if self.outbox.last_id else 0
+        self.ledger = SequenceAllocator(TOPICS, self.outbox.epoch)
+        self.ledger.load_streams(
+            self.outbox.counters(), parse_uuid7(self.outbox.last_id) if self.outbox.last_id else 0
         )
         self.flows = {}
-        for level in self.outbox.levels.values():
-            self.know(level.stream, level.passed, level.stored)
+        for level in self.outbox.positions.values():
+            self.know(level.stream, level.acked_by_all, level.stored_events)
 
     def know(self, stream, passed, head):
         for name in TAKERS[stream.data_class]:
             acked = max(passed, self.outbox.cursors.get((name, stream.number), 0))
-            self.flows[name, stream.number] = Flow(stream, acked, head)
+            self.flows[name, stream.number] = StreamCursor(stream, acked, head)
 
     def teardown(self):
         if hasattr(self, "outbox"):
@@ -73,14 +75,16 @@ class OutboxMachine(RuleBasedStateMachine):
         for data_class in classes:
             self.count += 1
             said = event(self.count, data_class, f"lane-{lane}/reader")
-            entries.append(self.ledger.number(said, moment(self.time), int(LIFE_S[data_class] * 1e9)))
-        counters = [counter for counter in self.ledger.counters if not counter.stored]
+            entries.append(
+                self.ledger.to_stored_event(said, current_moment(self.time), int(LIFE_S[data_class] * 1e9))
+            )
+        counters = [counter for counter in self.ledger.counters if not counter.is_stored]
         self.outbox.store(entries, counters, {}, self.ledger.epoch)
         for counter in counters:
-            counter.stored = True
+            counter.is_stored = True
             self.know(counter.stream, 0, 0)
         for entry in entries:
-            stream = self.outbox.levels[entry.stream].stream
+            stream = self.outbox.positions[entry.stream].stream
             self.accepted[stream.epoch, stream.name, entry.seq] = (
                 entry.event_id,
                 entry.deadline_ns,
@@ -114,8 +118,8 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 30, 61]), jump=st.sampled_from([0, 0, -100_000, 100_000]))
     def time_passes(self, seconds, jump):
         self.time.jump(jump)
-        self.time.run(seconds)
-        self.outbox.sweep(moment(self.time))
+        self.time.advance(seconds)
+        self.outbox.delete_expired(current_moment(self.time))
 
     @rule()
     def crash_and_reopen(self):
@@ -138,7 +142,7 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         rows = {k for (k,) in self.outbox._connection.execute("SELECT k FROM event")}
         numbers = {
-            (level.stream.epoch, level.stream.name): number for number, level in self.outbox.levels.items()
+            (level.stream.epoch, level.stream.name): number for number, level in self.outbox.positions.items()
         }
         for (epoch, name, seq), (_, deadline, data_class) in self.accepted.items():
             number = numbers[epoch, name]

@@ -21,8 +21,8 @@ from gateway.contract.envelope import read_event
 from gateway.delivery.events import Blob
 from gateway.delivery.outbox import admin as inspect
 from gateway.delivery.outbox import database
-from gateway.delivery.outbox.database import FILE, NEWEST, OutboxRefused, connect, migrate
-from gateway.delivery.outbox.encryption import MasterKey, VaultError, master_key
+from gateway.delivery.outbox.database import DATABASE_FILE, NEWEST_ID_FILE, OutboxUnusable, connect, migrate
+from gateway.delivery.outbox.encryption import EncryptionKeyError, MasterKey, master_key
 from gateway.delivery.settings import BrokerSettings, DestinationSettings, KeySettings
 
 NOWHERE = DestinationSettings.local(BrokerSettings(port=1))
@@ -38,7 +38,7 @@ def causes(delivery):
 
 
 def seqs(directory, stream="lane-1/reader/record"):
-    return [e.seq for e in inspect.events(directory) if e.stream == stream]
+    return [e.seq for e in inspect.list_events(directory) if e.stream == stream]
 
 
 def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a_gap(outbox_directory):
@@ -62,12 +62,12 @@ def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a
             assert len(found) >= committed
         submitters.stdin.close()
     assert committed >= 16
-    epochs = {e.epoch for e in inspect.events(outbox_directory)}
+    epochs = {e.epoch for e in inspect.list_events(outbox_directory)}
     assert len(epochs) == 1
-    ids = [e.id for e in inspect.events(outbox_directory)]
+    ids = [e.id for e in inspect.list_events(outbox_directory)]
     assert ids == sorted(ids)
-    large = [e for e in inspect.events(outbox_directory) if e.images]
-    connection = sqlite3.connect(outbox_directory / FILE)
+    large = [e for e in inspect.list_events(outbox_directory) if e.images]
+    connection = sqlite3.connect(outbox_directory / DATABASE_FILE)
     files = {row[0] for row in connection.execute("SELECT file FROM blob WHERE file IS NOT NULL")}
     connection.close()
     assert large
@@ -76,8 +76,8 @@ def test_killed_at_any_moment_it_opens_with_all_that_was_committed_and_without_a
 
 async def _noted(directory):
     """Wait until the newest id is noted down, which comes after the commit."""
-    newest = max(one.id for one in inspect.events(directory))
-    await until(lambda: (directory / NEWEST).read_text() == newest)
+    newest = max(one.id for one in inspect.list_events(directory))
+    await until(lambda: (directory / NEWEST_ID_FILE).read_text() == newest)
 
 
 async def _filled(deliver, directory, count=40, *, clean=True, copy_to=None):
@@ -94,15 +94,15 @@ async def _filled(deliver, directory, count=40, *, clean=True, copy_to=None):
 
 @pytest.mark.parametrize("where", [0.0, 0.01, 0.2, 0.5, 0.8, 0.999])
 @pytest.mark.parametrize("how", ["flip", "cut"])
-@pytest.mark.parametrize("file", [FILE, f"{FILE}-wal"])
+@pytest.mark.parametrize("file", [DATABASE_FILE, f"{DATABASE_FILE}-wal"])
 async def test_damage_anywhere_leaves_a_post_that_goes_on(
     deliver, outbox_directory, tmp_path, where, how, file
 ):
     copy = tmp_path / "copy"
     epoch = await _filled(deliver, outbox_directory, copy_to=copy)
     path = copy / file
-    if file == FILE:
-        path = outbox_directory / FILE
+    if file == DATABASE_FILE:
+        path = outbox_directory / DATABASE_FILE
         copy = outbox_directory
     size = path.stat().st_size
     with path.open("r+b") as victim:
@@ -134,7 +134,7 @@ async def test_damage_anywhere_leaves_a_post_that_goes_on(
 async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a_damaged_one_is(
     deliver, outbox_directory, tmp_path, commits
 ):
-    copy, wal = tmp_path / "copy", outbox_directory / f"{FILE}-wal"
+    copy, wal = tmp_path / "copy", outbox_directory / f"{DATABASE_FILE}-wal"
     delivery = await deliver(NOWHERE)
 
     async def heard(n):
@@ -145,7 +145,7 @@ async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a
     for n in range(3):
         await heard(n)
     shutil.copytree(outbox_directory, copy)
-    whole = (copy / f"{FILE}-wal").read_bytes()
+    whole = (copy / f"{DATABASE_FILE}-wal").read_bytes()
     for n in range(commits):
         await heard(3 + n)
     after = bytearray(wal.read_bytes())
@@ -156,7 +156,7 @@ async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a
     ends = [at + 24 + page for at in frames if any(after[at + 4 : at + 8])]
     # The disk wrote all but the first frame of what it was given; the note tells only of what was synced.
     after[len(whole) + 24 : len(whole) + 24 + page] = bytes(page)
-    (copy / f"{FILE}-wal").write_bytes(after[: ends[commits - 1]])
+    (copy / f"{DATABASE_FILE}-wal").write_bytes(after[: ends[commits - 1]])
 
     async with ScriptedBroker() as broker:
         again = await deliver(local(broker), outbox={"directory": copy})
@@ -172,7 +172,7 @@ async def test_a_commit_that_the_power_cut_interrupted_is_missed_by_nobody_and_a
 
 async def test_a_file_that_is_no_database_is_set_aside_readable_by_us_alone(deliver, outbox_directory):
     outbox_directory.mkdir()
-    (outbox_directory / FILE).write_bytes(b"this is not a database" * 100)
+    (outbox_directory / DATABASE_FILE).write_bytes(b"this is not a database" * 100)
     delivery = await deliver(NOWHERE)
     delivery.submit(event(1))
     await until(lambda: seqs(outbox_directory) == [1])
@@ -184,7 +184,7 @@ async def test_a_file_that_is_no_database_is_set_aside_readable_by_us_alone(deli
 
 
 def test_an_upgrade_happens_wholly_or_not_at_all(tmp_path):
-    connection = connect(tmp_path / FILE)
+    connection = connect(tmp_path / DATABASE_FILE)
     migrate(connection)
     later = (*database.MIGRATIONS, ("ALTER TABLE event ADD COLUMN extra TEXT", "CREATE TABLE more (x)"))
     broken = (*database.MIGRATIONS, ("ALTER TABLE event ADD COLUMN extra TEXT", "CREATE NONSENSE"))
@@ -201,10 +201,10 @@ def test_an_upgrade_happens_wholly_or_not_at_all(tmp_path):
 
 async def test_a_file_of_a_newer_gateway_is_refused_and_left_alone(deliver, outbox_directory):
     await _filled(deliver, outbox_directory, 3)
-    connection = sqlite3.connect(outbox_directory / FILE)
+    connection = sqlite3.connect(outbox_directory / DATABASE_FILE)
     connection.execute("PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(OutboxRefused, match="newer gateway"):
+    with pytest.raises(OutboxUnusable, match="newer gateway"):
         await deliver(NOWHERE)
     assert not list(outbox_directory.glob("*corrupt*"))
     assert seqs(outbox_directory) == [1, 2, 3]
@@ -212,9 +212,9 @@ async def test_a_file_of_a_newer_gateway_is_refused_and_left_alone(deliver, outb
 
 async def test_two_gateways_do_not_share_an_outbox(deliver, outbox_directory):
     await deliver(NOWHERE)
-    with pytest.raises(OutboxRefused, match="another gateway"):
+    with pytest.raises(OutboxUnusable, match="another gateway"):
         await deliver(NOWHERE)
-    with pytest.raises(OutboxRefused, match="another gateway"):
+    with pytest.raises(OutboxUnusable, match="another gateway"):
         inspect.purge(outbox_directory)
 
 
@@ -235,7 +235,7 @@ async def test_nothing_personal_is_readable_on_disk(deliver, outbox_directory):
                 said.position, said.event_type, said.data_class, b'{"data":"' + canary + b'"', said.blobs
             )
         )
-    await until(lambda: len(list(inspect.events(outbox_directory))) == 50)
+    await until(lambda: len(list(inspect.list_events(outbox_directory))) == 50)
     seen = 0
     for path in outbox_directory.rglob("*"):
         if path.is_file():
@@ -255,25 +255,25 @@ def test_a_master_key_comes_from_where_it_is_configured(tmp_path, monkeypatch):
     secret = tmp_path / "secret"
     secret.write_bytes(value)
     secret.chmod(0o640)
-    with pytest.raises(VaultError, match="chmod 600"):
+    with pytest.raises(EncryptionKeyError, match="chmod 600"):
         master_key(KeySettings(file=secret), tmp_path)
     secret.chmod(0o600)
     assert master_key(KeySettings(file=secret), tmp_path).value == value
     monkeypatch.setenv("BGW_KEY", base64.b64encode(value).decode())
-    assert master_key(KeySettings(env="BGW_KEY"), tmp_path).value == value
+    assert master_key(KeySettings(variable="BGW_KEY"), tmp_path).value == value
     for wrong in (
-        KeySettings(env="NO_SUCH"),
+        KeySettings(variable="NO_SUCH"),
         KeySettings(file=tmp_path / "none"),
         KeySettings(credential="none"),
     ):
-        with pytest.raises(VaultError):
+        with pytest.raises(EncryptionKeyError):
             master_key(wrong, tmp_path)
     monkeypatch.setenv("BGW_KEY", "c2hvcnQ=")
-    with pytest.raises(VaultError, match="32 bytes") as caught:
-        master_key(KeySettings(env="BGW_KEY"), tmp_path)
+    with pytest.raises(EncryptionKeyError, match="32 bytes") as caught:
+        master_key(KeySettings(variable="BGW_KEY"), tmp_path)
     assert "c2hvcnQ" not in str(caught.value)
     made = master_key(KeySettings(), tmp_path)
-    assert made.beside_disk
+    assert made.is_on_same_disk
     assert (tmp_path / "master.key").stat().st_mode & 0o777 == 0o600
     assert master_key(KeySettings(), tmp_path).value == made.value
     assert made.value.hex() not in repr(made)
@@ -284,13 +284,13 @@ async def test_another_master_key_sets_the_outbox_aside_and_the_old_one_brings_i
 ):
     for name in ("OLD", "NEW"):
         monkeypatch.setenv(name, base64.b64encode(os.urandom(32)).decode())
-    first = await deliver(NOWHERE, outbox={"key": KeySettings(env="OLD")})
+    first = await deliver(NOWHERE, outbox={"key": KeySettings(variable="OLD")})
     first.submit(event(1))
     await until(lambda: seqs(outbox_directory) == [1])
     await first.stop(0)
     copy = outbox_directory.with_name("copy")
     shutil.copytree(outbox_directory, copy)
-    second = await deliver(NOWHERE, outbox={"key": KeySettings(env="NEW")})
+    second = await deliver(NOWHERE, outbox={"key": KeySettings(variable="NEW")})
     assert "master_key_changed" in causes(second)
     assert second.epoch != first.epoch
     assert seqs(outbox_directory) == []
@@ -299,7 +299,11 @@ async def test_another_master_key_sets_the_outbox_aside_and_the_old_one_brings_i
     async with ScriptedBroker() as broker:
         third = await deliver(
             local(broker),
-            outbox={"directory": copy, "key": KeySettings(env="NEW"), "previous_key": KeySettings(env="OLD")},
+            outbox={
+                "directory": copy,
+                "key": KeySettings(variable="NEW"),
+                "previous_key": KeySettings(variable="OLD"),
+            },
         )
         await until(lambda: broker.numbers == [1])
         assert third.epoch == first.epoch
@@ -308,7 +312,7 @@ async def test_another_master_key_sets_the_outbox_aside_and_the_old_one_brings_i
 async def test_the_master_key_can_be_rotated_while_events_flow(deliver, outbox_directory, monkeypatch):
     old, new = os.urandom(32), os.urandom(32)
     monkeypatch.setenv("KEY", base64.b64encode(old).decode())
-    first = await deliver(NOWHERE, outbox={"key": KeySettings(env="KEY")})
+    first = await deliver(NOWHERE, outbox={"key": KeySettings(variable="KEY")})
     first.submit(event(1))
     await until(lambda: seqs(outbox_directory) == [1])
     await first.rotate(MasterKey(new))
@@ -317,14 +321,14 @@ async def test_the_master_key_can_be_rotated_while_events_flow(deliver, outbox_d
     await first.stop(0)
     monkeypatch.setenv("KEY", base64.b64encode(new).decode())
     async with ScriptedBroker() as broker:
-        second = await deliver(local(broker), outbox={"key": KeySettings(env="KEY")})
+        second = await deliver(local(broker), outbox={"key": KeySettings(variable="KEY")})
         await until(lambda: broker.numbers == [1, 2])
         assert "master_key_changed" not in causes(second)
 
 
 async def test_data_keys_that_nothing_uses_are_shredded(deliver, outbox_directory, fake_time):
     def keys():
-        reader = sqlite3.connect(f"file:{outbox_directory / FILE}?mode=ro", uri=True)
+        reader = sqlite3.connect(f"file:{outbox_directory / DATABASE_FILE}?mode=ro", uri=True)
         try:
             return [row[0] for row in reader.execute("SELECT number FROM data_key")]
         finally:
@@ -332,11 +336,11 @@ async def test_data_keys_that_nothing_uses_are_shredded(deliver, outbox_director
 
     delivery = await deliver(NOWHERE, time_source=fake_time)
     delivery.submit(event(1, DataClass.TRAVELLER))
-    await until(lambda: len(list(inspect.events(outbox_directory))) == 1)
+    await until(lambda: len(list(inspect.list_events(outbox_directory))) == 1)
     before = keys()
     fake_time.run(86_401)  # a day: the event expires, a new key is made, the old one has no use
     await until(lambda: keys() != before and len(keys()) == 1)
-    assert not list(inspect.events(outbox_directory))
+    assert not list(inspect.list_events(outbox_directory))
 
 
 # Bounds
@@ -350,11 +354,11 @@ async def test_when_full_images_of_travellers_go_first_then_their_events_then_re
     page = Blob("page", "image/jpeg", b"p" * 30_000)
     for n in range(20):
         delivery.submit(event(n, DataClass.TRAVELLER, blobs=(page,)))
-    await until(lambda: len(list(inspect.events(outbox_directory))) == 20)
+    await until(lambda: len(list(inspect.list_events(outbox_directory))) == 20)
     for n in range(30):
         delivery.submit(event(n, DataClass.RECORD, size=20_000))
     await until(lambda: seqs(outbox_directory) == list(range(1, 31)))
-    images = [e.images for e in inspect.events(outbox_directory) if e.data_class == "traveller"]
+    images = [e.images for e in inspect.list_events(outbox_directory) if e.data_class == "traveller"]
     assert len(images) == 20
     assert images == sorted(images)  # the oldest have none left
     await until(lambda: delivery.images_dropped == images.count(0))
@@ -363,10 +367,10 @@ async def test_when_full_images_of_travellers_go_first_then_their_events_then_re
     for n in range(30, 90):
         delivery.submit(event(n, DataClass.RECORD, size=20_000))
     await until(lambda: seqs(outbox_directory)[-1:] == [90])
-    assert not [e for e in inspect.events(outbox_directory) if e.data_class == "traveller"]
+    assert not [e for e in inspect.list_events(outbox_directory) if e.data_class == "traveller"]
     kept = seqs(outbox_directory)
     assert kept == list(range(kept[0], 91))  # the oldest records went last of all
-    assert sum(e.bytes for e in inspect.events(outbox_directory)) <= limit
+    assert sum(e.bytes for e in inspect.list_events(outbox_directory)) <= limit
     await until(lambda: delivery.dropped == 20 + kept[0] - 1)
     (problem,) = (p for p in delivery.problems() if p.cause == "outbox_full")
     assert "lane-1/reader/traveller 1-20" in problem.text
@@ -396,8 +400,8 @@ async def test_it_can_be_looked_into_while_a_gateway_runs_and_purged_when_none_d
     for n in range(5):
         delivery.submit(event(n, blobs=(Blob("page", "image/jpeg", b"x" * 70_000),)))
         delivery.submit(event(n, DataClass.TRAVELLER))
-    await until(lambda: len(list(inspect.events(outbox_directory))) == 10)
-    count = {c.stream: (c.events, c.first, c.last) for c in inspect.counts(outbox_directory)}
+    await until(lambda: len(list(inspect.list_events(outbox_directory))) == 10)
+    count = {c.stream: (c.events, c.first, c.last) for c in inspect.stream_summaries(outbox_directory)}
     assert count == {"lane-1/reader/record": (5, 1, 5), "lane-1/reader/traveller": (5, 1, 5)}
     with (tmp_path / "export.jsonl").open("w") as out:
         assert inspect.export(outbox_directory, out) == 10
@@ -406,7 +410,7 @@ async def test_it_can_be_looked_into_while_a_gateway_runs_and_purged_when_none_d
     assert not any("data" in line for line in lines)
     epoch = delivery.epoch
     await delivery.stop(0)
-    assert len(list(inspect.events(outbox_directory))) == 10  # also when stopped
+    assert len(list(inspect.list_events(outbox_directory))) == 10  # also when stopped
     assert inspect.purge(outbox_directory, DataClass.TRAVELLER) == 5
     assert inspect.purge(outbox_directory) == 5
     assert not list((outbox_directory / "blobs").iterdir())

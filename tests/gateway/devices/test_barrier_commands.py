@@ -13,19 +13,19 @@ from typing import Any
 import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.brokers.stations import Station
+from support.brokers.stations import StationClient
 from support.gateway.barriers import describe, site_at
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
-from drivers.barrier.commands import Moved
-from gateway.client import CommandError, CommandRejected, Obeyed, Workstation
+from drivers.barrier.commands import MoveResult
+from gateway.client import CommandError, CommandRejected, CommandResult, Workstation
 from gateway.contract.commands import CommandState
 from gateway.contract.events import ClaimChanged, CommandDecided
 from gateway.contract.reason_codes import CommandReason
 from simulators.barrier.faults import SlowBus
 from simulators.barrier.modbus_site import ModbusSite
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 BARRIER = "lane-1/barrier"
 COMMANDS = """
@@ -62,7 +62,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: House) -> AsyncIterator[ModbusSite]:
+async def site(house: GatewayFixture) -> AsyncIterator[ModbusSite]:
     """A barrier that a gateway runs."""
     (house.folder / "roles.toml").write_text(ROLES)
     house.extra = COMMANDS
@@ -72,10 +72,10 @@ async def site(house: House) -> AsyncIterator[ModbusSite]:
 
 
 @contextlib.asynccontextmanager
-async def counter(house: House, name: str = "counter-1") -> AsyncIterator[Workstation]:
+async def counter(house: GatewayFixture, name: str = "counter-1") -> AsyncIterator[Workstation]:
     """A workstation whose barrier is online."""
     async with house.workstation(BARRIER, station=name) as desk:
-        await until(lambda: desk.status(BARRIER).online)
+        await until(lambda: desk.status(BARRIER).is_online)
         yield desk
 
 
@@ -85,7 +85,7 @@ def session_of(desk: Workstation) -> str:
     return state.session
 
 
-def worker_of(house: House) -> psutil.Process:
+def worker_of(house: GatewayFixture) -> psutil.Process:
     assert house.process is not None
     (worker,) = (
         process
@@ -107,11 +107,11 @@ async def decided(desk: Workstation, *reasons: CommandReason) -> list[CommandDec
     return found
 
 
-async def moved(desk: Workstation, verb: str, **more: Any) -> Obeyed[Moved]:
+async def moved(desk: Workstation, verb: str, **more: Any) -> CommandResult[MoveResult]:
     """Ask as a person does whom a barrier has told that it moves too often: again."""
     while True:
         try:
-            return await desk.command(BARRIER, verb, done=Moved, **more)
+            return await desk.command(BARRIER, verb, done=MoveResult, **more)
         except CommandRejected as rejected:
             if rejected.reason != CommandReason.RATE_LIMITED:
                 raise
@@ -125,10 +125,10 @@ async def polled(site: ModbusSite, times: int = 5) -> None:
 
 
 async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
     """Its worker wakes to find the command in its socket, and behind it the end."""
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         old = session_of(desk)
         worker = worker_of(house)
         worker.suspend()
@@ -139,16 +139,16 @@ async def test_a_gateway_killed_between_acceptance_and_writing_moves_nothing(
         worker.resume()
         await until(lambda: not worker.is_running())
         await house.start()
-        await until(lambda: desk.status(BARRIER).online and session_of(desk) != old)
+        await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         await polled(site)
         assert site.log.output_writes == []
 
 
 async def test_what_waits_for_the_bus_when_everything_is_killed_is_never_written(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
     """The board is slow: the command is in the driver's hands, which reads before it writes."""
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         site.inject(SlowBus(delay_s=0.15))
         await polled(site, 2)
         asked = station.send("open", session_of(desk))
@@ -158,16 +158,16 @@ async def test_what_waits_for_the_bus_when_everything_is_killed_is_never_written
         with contextlib.suppress(psutil.NoSuchProcess):  # its gateway was gone, and so it went by itself
             worker.kill()
         before = len(site.log.actuations)
-        site.mend()
+        site.clear_faults()
         await house.start()
         await polled(site, 10)
         assert len(site.log.actuations) == before <= 1
 
 
 async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_record(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         old = session_of(desk)
         refusals = {
             station.send("open", old, retain=True): CommandReason.RETAINED,
@@ -195,7 +195,7 @@ async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_recor
         kept = station.send("open", old, retain=True, expires_s=None)
         await station.acknowledged(len(refusals) + 22)
         await house.start()
-        await until(lambda: desk.status(BARRIER).online and session_of(desk) != old)
+        await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         assert (await station.end_of(kept)).reason is CommandReason.RETAINED
         late = station.send("open", old)
         assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
@@ -207,7 +207,7 @@ async def test_what_is_old_retained_or_from_before_moves_nothing_and_is_on_recor
 
 
 async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stolen(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
     async with counter(house) as one, counter(house, "counter-2") as two, counter(house, "chief") as chief:
         async with one.claim(BARRIER, lease_s=60) as claim:
@@ -225,7 +225,7 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
             ]
             async with chief.claim(BARRIER, steal="Counter 1 is unattended."):
                 async with asyncio.timeout(10):
-                    await claim.lost.wait()
+                    await claim.lost_event.wait()
                 with pytest.raises(CommandRejected):
                     await one.command(BARRIER, "close")
                 assert len(site.log.actuations) == 2
@@ -251,14 +251,14 @@ async def test_a_claim_keeps_the_other_counter_from_the_barrier_until_it_is_stol
     ]
 
 
-async def test_starting_reloading_and_stopping_write_nothing(house: House, site: ModbusSite) -> None:
+async def test_starting_reloading_and_stopping_write_nothing(house: GatewayFixture, site: ModbusSite) -> None:
     async with counter(house) as desk:
         await polled(site)
         assert house.process is not None
         describe(house, BARRIER, site.port, "passage_s = 9.0")
         house.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_reloaded" in house.log)
-        await until(lambda: desk.status(BARRIER).online)
+        await until(lambda: desk.status(BARRIER).is_online)
         await polled(site)
         assert await house.stop() == 0
         with pytest.raises(CommandError):

@@ -9,21 +9,21 @@ from typing import Any
 import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.brokers.stations import Station
-from support.gateway.gateways import House, house, until
+from support.brokers.stations import StationClient
+from support.gateway.gateways import GatewayFixture, gateway, until
 
-from drivers.barrier.commands import Moved, Stopped
-from drivers.barrier.observations import BarrierPassage, BarrierState, Direction, MachineState
-from drivers.driver import Condition
-from gateway.client import CommandRejected, Obeyed, Workstation
+from drivers.barrier.commands import MoveResult, StopResult
+from drivers.barrier.observations import BarrierPassage, BarrierState, MovementState, PassageDirection
+from drivers.driver import StateCode
+from gateway.client import CommandRejected, CommandResult, Workstation
 from gateway.contract.commands import CommandState
 from gateway.contract.events import CommandDecided
 from gateway.contract.reason_codes import CommandReason
-from simulators.barrier.faults import Fire, Silence, SlowBus
-from simulators.barrier.mechanics.lane import Manner
+from simulators.barrier.faults import BoardsHung, EmergencyActive, SlowBus
+from simulators.barrier.mechanics.lane import DriverBehaviour
 from simulators.barrier.modbus_site import ModbusSite
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 BARRIER = "lane-1/barrier"
 DEVICE = """
@@ -67,11 +67,11 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: House) -> AsyncIterator[ModbusSite]:
+async def site(house: GatewayFixture) -> AsyncIterator[ModbusSite]:
     """A barrier that a gateway has opened; its log is the witness."""
     (house.folder / "roles.toml").write_text(ROLES)
     house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\nmoves_per_min = 600\n'
-    async with ModbusSite.running() as site:
+    async with ModbusSite.start() as site:
         house.devices[BARRIER] = DEVICE.format(position=BARRIER, address=site.address)
         house.write()
         await house.start()
@@ -80,13 +80,13 @@ async def site(house: House) -> AsyncIterator[ModbusSite]:
 
 
 @contextlib.asynccontextmanager
-async def counter(house: House) -> AsyncIterator[Workstation]:
+async def counter(house: GatewayFixture) -> AsyncIterator[Workstation]:
     async with house.workstation(BARRIER, station="counter-1") as desk:
-        await until(lambda: desk.status(BARRIER).online and desk.now(BARRIER, "barrier.state"))
+        await until(lambda: desk.status(BARRIER).is_online and desk.last_value(BARRIER, "barrier.state"))
         yield desk
 
 
-async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> Obeyed[Any]:
+async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> CommandResult[Any]:
     """Who ran before may have moved it just now, so a movement waits for two seconds after a start."""
     for _ in range(100):
         with contextlib.suppress(CommandRejected):
@@ -95,7 +95,7 @@ async def as_soon_as_it_may(desk: Workstation, verb: str, **more: Any) -> Obeyed
     raise AssertionError("it never may")
 
 
-def worker_of(house: House) -> psutil.Process:
+def worker_of(house: GatewayFixture) -> psutil.Process:
     assert house.process is not None
     (worker,) = (
         process
@@ -106,27 +106,27 @@ def worker_of(house: House) -> psutil.Process:
 
 
 async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at_once(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
     async with counter(house) as desk:
-        site.barrier.arrive(Manner.WAITS, speed_mps=6)
-        done = await as_soon_as_it_may(desk, "open", transaction="traveller-7", done=Moved)
+        site.barrier.arrive(DriverBehaviour.WAITS, speed_mps=6)
+        done = await as_soon_as_it_may(desk, "open", transaction="traveller-7", done=MoveResult)
         assert done.result is not None
-        assert done.result.state is MachineState.OPEN
+        assert done.result.state is MovementState.OPEN
         seen = []
         async for received in desk:
             seen.append(received)
             if isinstance(received.data, BarrierPassage):
                 break
         assert received.envelope.transaction == "traveller-7"
-        assert received.simulated
-        assert (received.data.permitted, received.data.direction) == (True, Direction.FORWARD)
+        assert received.is_simulated
+        assert (received.data.permitted, received.data.direction) == (True, PassageDirection.FORWARD)
         decided = [one.data for one in seen if isinstance(one.data, CommandDecided)]
         assert "open" in [one.verb for one in decided]
-        stands = desk.now(BARRIER, "barrier.state")
+        stands = desk.last_value(BARRIER, "barrier.state")
         assert stands is not None
         assert isinstance(stands.data, BarrierState)
-        assert stands.data.state is MachineState.OPEN
+        assert stands.data.state is MovementState.OPEN
         (actuation,) = site.log.actuations
         assert actuation.address == OPEN
 
@@ -134,44 +134,44 @@ async def test_a_counter_lets_one_vehicle_through_knows_which_and_may_stop_it_at
         times = []
         for _ in range(10):
             began_s = time.monotonic()
-            done = await desk.command(BARRIER, "stop", done=Stopped)
-            assert done.result == Stopped(contact=True)
+            done = await desk.command(BARRIER, "stop", done=StopResult)
+            assert done.result == StopResult(by_stop_contact=True)
             times.append(site.log.actuations[-1].at_s - began_s)
         assert [frame.address for frame in site.log.actuations] == [OPEN] + [STOP] * len(times)
         assert sorted(times)[len(times) // 2] < 0.1
 
 
 async def test_a_worker_killed_between_acceptance_and_writing_moves_nothing(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         state = desk.status(BARRIER).state
         assert state is not None
         await asyncio.sleep(2)  # it may be moved from now on
-        site.inject(Silence())  # it senses before it writes, and gets no answer
+        site.inject(BoardsHung())  # it senses before it writes, and gets no answer
         asked = station.send("open", state.session)
         await until(lambda: [one.state for one in station.answers_to(asked)] == [CommandState.ACCEPTED])
         worker_of(house).kill()
         ended = await station.end_of(asked)
         assert ended.reason in (CommandReason.WORKER_LOST, CommandReason.LINK_FAILED)
-        site.mend()
-        await until(lambda: desk.status(BARRIER).online)
+        site.clear_faults()
+        await until(lambda: desk.status(BARRIER).is_online)
         await asyncio.sleep(0.5)
 
     assert site.log.output_writes == []
 
 
 async def test_an_emergency_is_acknowledged_by_a_person_through_the_gateway(
-    house: House, site: ModbusSite
+    house: GatewayFixture, site: ModbusSite
 ) -> None:
     async with counter(house) as desk:
-        site.inject(Fire())
-        await until(lambda: (now := desk.status(BARRIER).state) and now.state is Condition.DEGRADED)
+        site.inject(EmergencyActive())
+        await until(lambda: (now := desk.status(BARRIER).state) and now.state is StateCode.DEGRADED)
         with pytest.raises(CommandRejected) as rejected:
             await desk.command(BARRIER, "close")
         assert rejected.value.reason is CommandReason.UNSAFE
-        site.mend()
+        site.clear_faults()
         await as_soon_as_it_may(desk, "acknowledge", request={"reason": "false alarm, hall checked"})
-        await until(lambda: desk.status(BARRIER).online)
+        await until(lambda: desk.status(BARRIER).is_online)
 
     assert site.log.output_writes == []

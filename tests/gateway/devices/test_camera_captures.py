@@ -18,16 +18,16 @@ from typing import Any, Protocol
 import pytest
 from PIL import Image
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
 from drivers.camera.observations import SceneCaptured
-from gateway.client import CommandError, Received, Workstation
-from simulators.camera.faults import Flagged, Garbage, HalfPicture, Stall
-from simulators.camera.frame_stamp import Stamp
+from gateway.client import CommandError, ReceivedEvent, Workstation
+from simulators.camera.faults import Flagged, Garbage, Stall, TruncatedPicture
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.webcam import Webcam
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 CAPTURES = int(os.environ.get("BORDERPOST_CAMERA_CAPTURES", "4"))
 BUSY_FROM = 100
@@ -114,9 +114,9 @@ class Plugged:
         self.camera = camera
 
     async def suffer(self, chance: random.Random) -> None:
-        faults = (Flagged(), HalfPicture(after=0.4), Garbage(), Stall(for_s=0.4), Stall(for_s=4.0), None)
+        faults = (Flagged(), TruncatedPicture(after=0.4), Garbage(), Stall(for_s=0.4), Stall(for_s=4.0), None)
         if (fault := chance.choice(faults)) is not None:
-            self.camera.let(fault)
+            self.camera.inject_fault(fault)
             return
         self.camera.unplug()
         await asyncio.sleep(0.3)
@@ -132,7 +132,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 @contextlib.asynccontextmanager
 async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
     more = {"rtsp_port": 0, "discoverable": False} if kind == "camera-onvif" else {}
-    camera: Any = settings_of({"name": position, "kind": kind, "port": 0} | more).build()
+    camera: Any = parse_settings({"name": position, "kind": kind, "port": 0} | more).build()
     ready = asyncio.Event()
     running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -163,7 +163,7 @@ class Counter:
     def __init__(self, desk: Workstation) -> None:
         self._desk = desk
         self._names = itertools.count(1)
-        self._awaited: dict[str, asyncio.Future[Received]] = {}
+        self._awaited: dict[str, asyncio.Future[ReceivedEvent]] = {}
         self.failed = 0
 
     async def listen(self) -> None:
@@ -191,12 +191,12 @@ class Counter:
             async with asyncio.timeout(20):
                 received = await event
             with Image.open(io.BytesIO(received.images["picture"])) as image:
-                assert Stamp.read(image).at_ms >= asked_ms, "made after it was asked for, and whole"
+                assert FrameStamp.read(image).at_ms >= asked_ms, "made after it was asked for, and whole"
             taken, troubled = taken + 1, False
 
 
 @pytest.mark.timeout(120 + 4 * CAPTURES)
-async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(house: House) -> None:
+async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(house: GatewayFixture) -> None:
     (house.folder / "roles.toml").write_text(ROLES)
     house.extra = COMMANDS
     async with contextlib.AsyncExitStack() as stack:
@@ -213,7 +213,7 @@ async def test_no_picture_is_old_or_torn_whatever_happens_to_the_cameras(house: 
         house.write()
         await house.start()
         desk = await stack.enter_async_context(house.workstation(*cameras, station="counter"))
-        await until(lambda: all(desk.status(position).online for position in cameras), 40)
+        await until(lambda: all(desk.status(position).is_online for position in cameras), 40)
         counter = Counter(desk)
         listening = asyncio.create_task(counter.listen())
         try:

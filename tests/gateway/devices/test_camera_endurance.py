@@ -18,18 +18,18 @@ from typing import Any
 
 import psutil
 import pytest
-from support.gateway.workers import Ward, ward
+from support.gateway.workers import WorkerFixture, worker_fixture
 
-from drivers.command import Call
-from drivers.driver import Condition
+from drivers.command import Invocation
+from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
 from gateway.contract.commands import CommandState
 from gateway.contract.states import DeviceState
-from gateway.supervision.supervisor import Limits
+from gateway.supervision.supervisor import WorkerLimits
 from simulators.camera.rtsp.camera import RtspCamera
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
-__all__ = ["ward"]
+__all__ = ["worker_fixture"]
 
 CYCLES = int(os.environ.get("BORDERPOST_CAMERA_CYCLES", "4"))
 POSITION = "lane-1/camera"
@@ -61,7 +61,7 @@ class Size:
 class Lane:
     """A camera, and its driver in a worker process of its own."""
 
-    ward: Ward
+    ward: WorkerFixture
     camera: RtspCamera
     tickets: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     said_s: dict[str, list[float]] = field(default_factory=dict)
@@ -77,9 +77,9 @@ class Lane:
         return asyncio.get_running_loop().time()
 
     async def let(self, fault: str, **arguments: Any) -> None:
-        await self.camera.obey("fault", {"fault": fault, "args": arguments})
+        await self.camera.handle_command("fault", {"fault": fault, "args": arguments})
 
-    async def told(self, condition: Condition, cause: Cause | None = None) -> DeviceState:
+    async def told(self, condition: StateCode, cause: Cause | None = None) -> DeviceState:
         """The next state of that condition and cause; those before it are kept for the end, too."""
         while True:
             await self.ward.notebook.until(lambda: bool(self.ward.notebook.states))
@@ -91,13 +91,13 @@ class Lane:
     async def captured(self) -> tuple[int, int]:
         """A picture, asked for now: its size."""
         ticket = next(self.tickets)
-        assert self.ward.devices[POSITION].obey(ticket, "capture", Call.at_hand(), b"{}")
+        assert self.ward.devices[POSITION].send_command(ticket, "capture", Invocation.local(), b"{}")
         outcome = await self.ward.notebook.outcome(ticket)
         assert outcome.state is CommandState.DONE, outcome
         await self.ward.notebook.until(lambda: bool(self.ward.notebook.events))
         ((_, heard),) = self.ward.notebook.events
         self.ward.notebook.events.clear()
-        data = json.loads(heard.open_event + b"}")["data"]
+        data = json.loads(heard.partial_event + b"}")["data"]
         return data["width_px"], data["height_px"]
 
     def well_within(self, what: str, since_s: float, figures: dict[str, list[float]]) -> None:
@@ -109,26 +109,26 @@ class Lane:
     async def back(self, what: str) -> None:
         """Wait for it to be online, from now on, when nothing is in its way any more."""
         begun_s = self.now_s
-        await self.told(Condition.ONLINE)
+        await self.told(StateCode.ONLINE)
         self.well_within(what, begun_s, self.back_s)
 
 
 async def killed(lane: Lane, outage_s: float) -> None:
     begun_s = lane.now_s
     await lane.let("service-dies")
-    state = await lane.told(Condition.OFFLINE)
+    state = await lane.told(StateCode.OFFLINE)
     lane.well_within("killed", begun_s, lane.said_s)
     assert state.cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
     assert state.action is Action.RESTART
     await asyncio.sleep(outage_s)
-    lane.camera.server.die(for_s=0.0)  # and is back at once
+    lane.camera.server.stop_for(for_s=0.0)  # and is back at once
     await lane.back("killed")
 
 
 async def stalled(lane: Lane, _outage_s: float) -> None:
     begun_s = lane.now_s
     await lane.let("stall")
-    state = await lane.told(Condition.OFFLINE, Cause.NO_ANSWER)
+    state = await lane.told(StateCode.OFFLINE, Cause.NO_ANSWER)
     lane.well_within("stalled", begun_s, lane.said_s)
     assert state.action is Action.RESTART
     await lane.back("stalled")  # who connects anew is shown pictures
@@ -139,7 +139,7 @@ async def locked_out(lane: Lane) -> None:
     begun_s = lane.now_s
     await lane.let("wrong-credentials")
     await lane.let("service-dies", for_s=0.05)
-    state = await lane.told(Condition.OFFLINE, Cause.NO_PERMISSION)
+    state = await lane.told(StateCode.OFFLINE, Cause.NO_PERMISSION)
     lane.well_within("password", begun_s, lane.said_s)
     assert state.action is Action.CONFIGURE
 
@@ -173,16 +173,18 @@ async def another_size(lane: Lane, _outage_s: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def watching(ward: Ward, password: str = USER["password"], **waits: float) -> AsyncIterator[Lane]:
+async def watching(
+    ward: WorkerFixture, password: str = USER["password"], **waits: float
+) -> AsyncIterator[Lane]:
     """The camera, which has that password, and its driver; the worker waits so long between its attempts."""
     settings = {"name": POSITION, "kind": "camera-rtsp", "port": 0, "key_every_s": 0.5}
-    camera: Any = settings_of(settings | USER).build()
+    camera: Any = parse_settings(settings | USER).build()
     ready = asyncio.Event()
     running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
     camera.access.password = password
     # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
-    patient = Limits(silent_s=20, stop_s=5)
+    patient = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=5)
     ward.start(POSITION, "camera-rtsp", {"url": camera.url} | USER, limits=patient, **waits)
     lane = Lane(ward, camera)
     try:
@@ -194,15 +196,17 @@ async def watching(ward: Ward, password: str = USER["password"], **waits: float)
 
 
 @pytest.fixture
-async def lane(ward: Ward) -> AsyncIterator[Lane]:
+async def lane(ward: WorkerFixture) -> AsyncIterator[Lane]:
     async with watching(ward, backoff_first_s=0.5, backoff_max_s=30.0) as lane:  # a gateway's own
-        await lane.told(Condition.ONLINE)
+        await lane.told(StateCode.ONLINE)
         yield lane
 
 
-async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_started_anew(ward: Ward) -> None:
+async def test_a_camera_that_refused_for_long_is_tried_at_once_when_it_was_started_anew(
+    ward: WorkerFixture,
+) -> None:
     async with watching(ward, password="another", backoff_first_s=60.0, backoff_max_s=60.0) as lane:
-        await lane.told(Condition.OFFLINE, Cause.NO_PERMISSION)
+        await lane.told(StateCode.OFFLINE, Cause.NO_PERMISSION)
         lane.camera.access.password = USER["password"]
         await lane.let("service-dies", for_s=0.3)
         await asyncio.sleep(0.3)

@@ -13,18 +13,18 @@ import aiomqtt
 import pytest
 from PIL import Image
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
-from drivers.camera.commands import PictureTaken, TakePicture
+from drivers.camera.commands import TakePicture, TakePictureResult
 from drivers.camera.observations import PlateRead, SceneCaptured
-from gateway.client import CommandRejected, Received, Workstation
+from gateway.client import CommandRejected, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from gateway.contract.reason_codes import CommandReason
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.webcam import Webcam
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 CAMERA, PLATES = "lane-1/camera", "lane-1/plates"
 COMMANDS = """
@@ -61,7 +61,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 @contextlib.asynccontextmanager
 async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
     user = {"username": "watch", "password": "two words"}
-    camera: Any = settings_of({"name": position, "kind": kind, "port": 0} | user).build()
+    camera: Any = parse_settings({"name": position, "kind": kind, "port": 0} | user).build()
     ready = asyncio.Event()
     running = asyncio.create_task(camera.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -72,7 +72,7 @@ async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def next_of(desk: Workstation, kind: type[object]) -> Received:
+async def next_of(desk: Workstation, kind: type[object]) -> ReceivedEvent:
     async with asyncio.timeout(20):
         async for received in desk:
             if isinstance(received.data, kind):
@@ -80,13 +80,15 @@ async def next_of(desk: Workstation, kind: type[object]) -> Received:
     raise AssertionError("the subscription ended")
 
 
-def images_on_disk(house: House) -> int:
+def images_on_disk(house: GatewayFixture) -> int:
     file = house.folder / "state" / "outbox" / "outbox.db"
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
         return int(connection.execute("SELECT count(*) FROM blob").fetchone()[0])
 
 
-async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_counter(house: House) -> None:
+async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_counter(
+    house: GatewayFixture,
+) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye, simulated(PLATES, "anpr-hikvision") as lane:
         (house.folder / "roles.toml").write_text(ROLES)
         house.extra = COMMANDS
@@ -102,14 +104,16 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
         house.write()
         await house.start()
         async with house.workstation(CAMERA, PLATES, station="counter-1") as desk:
-            await until(lambda: desk.status(CAMERA).online and desk.status(PLATES).online)
+            await until(lambda: desk.status(CAMERA).is_online and desk.status(PLATES).is_online)
 
             asked_ms = time.time_ns() // 1_000_000
-            done = await desk.command(CAMERA, "capture", TakePicture(), done=PictureTaken, transaction="t-1")
+            done = await desk.command(
+                CAMERA, "capture", TakePicture(), done=TakePictureResult, transaction="t-1"
+            )
             taken = await next_of(desk, SceneCaptured)
             with Image.open(io.BytesIO(taken.images["picture"])) as picture:
-                assert Stamp.read(picture).at_ms >= asked_ms
-            assert done.result.frames == 1
+                assert FrameStamp.read(picture).at_ms >= asked_ms
+            assert done.result.frame_count == 1
             assert (taken.envelope.transaction, taken.envelope.provenance) == ("t-1", Provenance.SIMULATED)
 
             await until(lambda: bool(lane.listening))
@@ -124,14 +128,14 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
             house.devices[CAMERA] = house.devices[CAMERA].replace("two words", "another one")
             house.write()
             house.process.send_signal(signal.SIGHUP)
-            await until(lambda: desk.status(CAMERA).online, 3)
+            await until(lambda: desk.status(CAMERA).is_online, 3)
         for secret in ("two words", "another one"):
             assert secret not in house.log
         assert await house.stop() == 0
 
 
 @contextlib.asynccontextmanager
-async def bystander(house: House) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
+async def bystander(house: GatewayFixture) -> AsyncIterator[list[tuple[str, bytes, bool]]]:
     """Somebody at the broker who hears all previews: topic, picture, retained."""
     heard: list[tuple[str, bytes, bool]] = []
 
@@ -155,7 +159,7 @@ async def bystander(house: House) -> AsyncIterator[list[tuple[str, bytes, bool]]
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: House) -> None:
+async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: GatewayFixture) -> None:
     async with simulated(CAMERA, "camera-snapshot") as eye:
         (house.folder / "roles.toml").write_text(ROLES)
         house.extra = COMMANDS
@@ -172,7 +176,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
             house.workstation(CAMERA, station="counter-1") as desk,
             house.workstation(CAMERA, station="counter-2") as other,
         ):
-            await until(lambda: desk.status(CAMERA).online and other.status(CAMERA).online)
+            await until(lambda: desk.status(CAMERA).is_online and other.status(CAMERA).is_online)
             with pytest.raises(CommandRejected) as refused:
                 async with desk.preview(CAMERA):
                     pass
@@ -187,12 +191,12 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
                     async for picture in pictures:
                         with Image.open(io.BytesIO(picture)) as image:
                             assert image.width == 320
-                            stamps.append(Stamp.read(image))
+                            stamps.append(FrameStamp.read(image))
                         if len(stamps) == 4:
                             break
                     assert [stamp.number for stamp in stamps] == sorted({s.number for s in stamps})
                 await until(lambda: heard[-1][1] == b"")
-                assert pictures.picture is None
+                assert pictures.latest_frame is None
 
                 async with desk.preview(CAMERA, per_s=8) as pictures:
                     assert await anext(pictures)
@@ -200,7 +204,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
                     await desk.command(CAMERA, "release")
                     async for _ in pictures:
                         pass
-                    assert pictures.picture is None
+                    assert pictures.latest_frame is None
                     assert heard[-1][1] == b""
 
         assert {topic.rpartition("/")[2] for topic, _, _ in heard} == {"counter-1"}
@@ -208,7 +212,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
         assert images_on_disk(house) == 0
 
         async with house.workstation(CAMERA, station="counter-1") as desk:
-            await until(lambda: desk.status(CAMERA).online)
+            await until(lambda: desk.status(CAMERA).is_online)
             await desk.command(CAMERA, "claim")
             await desk.command(CAMERA, "preview", {"per_s": 8})
             taken = eye.sensor.taken
@@ -221,7 +225,9 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
         assert await house.stop() == 0
 
 
-async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplugged(house: House) -> None:
+async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplugged(
+    house: GatewayFixture,
+) -> None:
     async with Webcam() as eye:
         (house.folder / "roles.toml").write_text(ROLES)
         house.extra = COMMANDS
@@ -230,22 +236,22 @@ async def test_a_webcam_takes_pictures_and_its_preview_is_wiped_when_it_is_unplu
         house.write()
         await house.start()
         async with house.workstation(CAMERA, station="counter-1") as desk:
-            await until(lambda: desk.status(CAMERA).online)
+            await until(lambda: desk.status(CAMERA).is_online)
             for _ in range(3):
                 asked_ms = time.time_ns() // 1_000_000
                 await desk.command(CAMERA, "capture", TakePicture())
                 taken = await next_of(desk, SceneCaptured)
-                assert taken.images["picture"] in eye.given
+                assert taken.images["picture"] in eye.delivered_frames
                 with Image.open(io.BytesIO(taken.images["picture"])) as picture:
-                    assert Stamp.read(picture).at_ms >= asked_ms
+                    assert FrameStamp.read(picture).at_ms >= asked_ms
             assert taken.envelope.provenance is Provenance.SIMULATED
             async with desk.claim(CAMERA), desk.preview(CAMERA, per_s=8) as pictures:
                 assert await anext(pictures)
                 eye.unplug()
                 async for _ in pictures:
                     pass
-                assert pictures.picture is None
+                assert pictures.latest_frame is None
             await until(lambda: desk.status(CAMERA).state.cause == "unplugged")
             eye.plug()
-            await until(lambda: desk.status(CAMERA).online)
+            await until(lambda: desk.status(CAMERA).is_online)
         assert await house.stop() == 0

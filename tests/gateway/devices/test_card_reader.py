@@ -7,20 +7,20 @@ from pathlib import Path
 import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.brokers.stations import Station
-from support.gateway.gateways import House, house, until
+from support.brokers.stations import StationClient
+from support.gateway.gateways import GatewayFixture, gateway, until
 
-from drivers.access.commands import Pulsed
+from drivers.access.commands import PulseOutputResult
 from drivers.access.observations import CardRead
 from gateway.client import CommandError
 from gateway.contract.commands import CommandState
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position
 from simulators.barrier.osdp.site import OsdpSettings, OsdpSite
-from simulators.barrier.timeline import RealTime
+from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import WireLog
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 READER = "lane-1/card"
 KEY = "00112233445566778899aabbccddeeff"
@@ -42,50 +42,52 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def site(house: House) -> AsyncIterator[OsdpSite]:
+async def site(house: GatewayFixture) -> AsyncIterator[OsdpSite]:
     """A reader that a gateway has opened; its log is the witness."""
     (house.folder / "roles.toml").write_text(ROLES)
     (house.folder / "reader.key").write_text(KEY)
     house.extra = '[commands]\nroles_file = "roles.toml"\nmoves_every_s = 0.01\n'
     house.describe(READER, "osdp", f'key_file = "{house.folder}/reader.key"\naddress = 101')
     settings = OsdpSettings(path=Path(house.port(READER)), key=KEY, outputs={"open": 0})
-    timeline = RealTime()
+    timeline = RealClock()
     site = OsdpSite(settings, timeline, WireLog(timeline))
-    async with site.linked():
+    async with site.connected():
         await house.start()
         yield site
         assert await house.stop() == 0
 
 
-async def test_a_card_is_read_and_a_door_is_opened_once(house: House, site: OsdpSite) -> None:
+async def test_a_card_is_read_and_a_door_is_opened_once(house: GatewayFixture, site: OsdpSite) -> None:
     async with house.workstation(READER, station="counter-1") as desk:
-        await until(lambda: desk.status(READER).online)
+        await until(lambda: desk.status(READER).is_online)
         await until(lambda: [frame.meaning for frame in site.log.responses].count("ACK") > 2)
         assert site.present_card(bytes.fromhex("c0ffee40"), 26)
         async for received in desk:
             if isinstance(received.data, CardRead):
                 break
-        assert (received.data.data, received.simulated) == ("c0ffee40", True)
-        done = await desk.command(READER, "pulse", {"output": 0, "for_s": 0.3}, done=Pulsed)
-        assert done.result == Pulsed(output=0, for_s=0.3)
+        assert (received.data.data, received.is_simulated) == ("c0ffee40", True)
+        done = await desk.command(READER, "pulse", {"output": 0, "for_s": 0.3}, done=PulseOutputResult)
+        assert done.result == PulseOutputResult(output=0, duration_s=0.3)
         (actuation,) = site.log.actuations
         assert actuation.meaning == "output 0 on for 0.3 s"
     for secret in (KEY, "c0ffee"):
         assert secret not in house.log
 
 
-async def test_a_killed_gateway_switches_nothing_when_it_is_back(house: House, site: OsdpSite) -> None:
+async def test_a_killed_gateway_switches_nothing_when_it_is_back(
+    house: GatewayFixture, site: OsdpSite
+) -> None:
     async with house.workstation(READER, station="counter-1") as desk:
-        await until(lambda: desk.status(READER).online)
+        await until(lambda: desk.status(READER).is_online)
         state = desk.status(READER).state
         assert state is not None
-        async with Station(house.broker.port, "counter-1") as station:
+        async with StationClient(house.broker.port, "counter-1") as station:
             await house.stop(signal.SIGKILL)
             for _ in range(10):
                 station.send("pulse", state.session, position=Position("lane-1", "card"))
             await station.acknowledged(10)
             await house.start()
-            await until(lambda: (now := desk.status(READER)).online and now.state.session != state.session)
+            await until(lambda: (now := desk.status(READER)).is_online and now.state.session != state.session)
             late = station.send("pulse", state.session, position=Position("lane-1", "card"))
             assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
         assert site.log.actuations == []
@@ -95,11 +97,11 @@ async def test_a_killed_gateway_switches_nothing_when_it_is_back(house: House, s
 
 
 async def test_a_worker_that_wakes_to_find_its_gateway_gone_switches_nothing(
-    house: House, site: OsdpSite
+    house: GatewayFixture, site: OsdpSite
 ) -> None:
     """The command was accepted, and waits in the worker's socket; behind it is the end."""
     async with house.workstation(READER, station="counter-1") as desk:
-        await until(lambda: desk.status(READER).online)
+        await until(lambda: desk.status(READER).is_online)
         state = desk.status(READER).state
         assert state is not None
         assert house.process is not None
@@ -108,7 +110,7 @@ async def test_a_worker_that_wakes_to_find_its_gateway_gone_switches_nothing(
             for process in psutil.Process(house.process.pid).children(recursive=True)
             if process.name() == READER
         )
-        async with Station(house.broker.port, "counter-1") as station:
+        async with StationClient(house.broker.port, "counter-1") as station:
             worker.suspend()
             asked = station.send("pulse", state.session, position=Position("lane-1", "card"))
             await until(lambda: station.answers_to(asked))
@@ -117,5 +119,5 @@ async def test_a_worker_that_wakes_to_find_its_gateway_gone_switches_nothing(
             worker.resume()
             await until(lambda: not worker.is_running())
             await house.start()
-            await until(lambda: (now := desk.status(READER)).online and now.state.session != state.session)
+            await until(lambda: (now := desk.status(READER)).is_online and now.state.session != state.session)
         assert site.log.actuations == []

@@ -11,18 +11,18 @@ import pytest
 from PIL import Image
 from support.brokers.mosquitto import Mosquitto
 from support.devices.fingerprint_scanners import FINGER, usb_scanner
-from support.gateway.gateways import DEVICE, House, house, until
+from support.gateway.gateways import DEVICE, GatewayFixture, gateway, until
 
-from drivers.driver import Condition
-from drivers.fingerprint.commands import Capture, CaptureDone
+from drivers.driver import StateCode
+from drivers.fingerprint.commands import CaptureFinger, CaptureFingerResult
 from drivers.fingerprint.observations import CaptureEnded, CaptureOutcome, FingerCaptured, FingerFeedback
 from drivers.links.link import Action, Cause
-from gateway.client import CommandFailed, Received, Workstation
+from gateway.client import CommandFailed, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.usbip_bus import UsbIpBus
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 POSITION = "lane-1/finger"
 COMMANDS = """
@@ -53,7 +53,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def scanner(house: House) -> AsyncIterator[UsbScanner]:
+async def scanner(house: GatewayFixture) -> AsyncIterator[UsbScanner]:
     """A gateway that runs, with a scanner over USB/IP."""
     scanner = usb_scanner("4500")
     async with UsbIpBus() as bus:
@@ -72,15 +72,15 @@ async def scanner(house: House) -> AsyncIterator[UsbScanner]:
 
 
 @contextlib.asynccontextmanager
-async def counter(house: House) -> AsyncIterator[Workstation]:
+async def counter(house: GatewayFixture) -> AsyncIterator[Workstation]:
     async with house.workstation(POSITION, station="counter-1") as desk:
-        await until(lambda: desk.status(POSITION).online)
+        await until(lambda: desk.status(POSITION).is_online)
         yield desk
 
 
-async def told(desk: Workstation, last: type[object]) -> list[Received]:
+async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
     """Every event of a finger, up to the first of that kind."""
-    found: list[Received] = []
+    found: list[ReceivedEvent] = []
     async with asyncio.timeout(20):
         async for received in desk:
             if received.envelope.type.startswith("bgw.finger."):
@@ -90,7 +90,7 @@ async def told(desk: Workstation, last: type[object]) -> list[Received]:
     return found
 
 
-def on_disk(house: House) -> tuple[int, int]:
+def on_disk(house: GatewayFixture) -> tuple[int, int]:
     """How many events of travellers, and how many images, the outbox holds."""
     file = house.folder / "state" / "outbox" / "outbox.db"
     with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
@@ -99,14 +99,18 @@ def on_disk(house: House) -> tuple[int, int]:
     return events[0], images[0]
 
 
-async def test_a_print_is_asked_for_taken_delivered_and_gone(house: House, scanner: UsbScanner) -> None:
+async def test_a_print_is_asked_for_taken_delivered_and_gone(
+    house: GatewayFixture, scanner: UsbScanner
+) -> None:
     async with counter(house) as desk:
-        wanted = Capture(position="right_index", purpose="identification")
+        wanted = CaptureFinger(position="right_index", purpose="identification")
         asking = asyncio.create_task(
-            desk.command(POSITION, "capture", wanted, done=CaptureDone, transaction="t-1", timeout_s=20)
+            desk.command(
+                POSITION, "capture", wanted, done=CaptureFingerResult, transaction="t-1", timeout_s=20
+            )
         )
         events = await told(desk, FingerFeedback)
-        scanner.platen.put(FINGER.touch())
+        scanner.platen.place(FINGER.touch())
         events += await told(desk, CaptureEnded)
         done = await asking
         await until(lambda: on_disk(house) == (0, 0))
@@ -130,7 +134,9 @@ async def test_a_print_is_asked_for_taken_delivered_and_gone(house: House, scann
         assert picture.size == (384, 290)
 
 
-async def test_a_capture_is_called_off_by_whoever_asked_for_it(house: House, scanner: UsbScanner) -> None:
+async def test_a_capture_is_called_off_by_whoever_asked_for_it(
+    house: GatewayFixture, scanner: UsbScanner
+) -> None:
     async with counter(house) as desk:
         asking = asyncio.create_task(desk.command(POSITION, "capture", timeout_s=20))
         await told(desk, FingerFeedback)
@@ -143,7 +149,9 @@ async def test_a_capture_is_called_off_by_whoever_asked_for_it(house: House, sca
         assert scanner.images == 0
 
 
-async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(house: House) -> None:
+async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(
+    house: GatewayFixture,
+) -> None:
     without = house.folder / "without"
     without.mkdir()
     (without / "numpy.py").write_text("raise ModuleNotFoundError(\"No module named 'numpy'\", name='numpy')")
@@ -156,10 +164,10 @@ async def test_without_numpy_the_gateway_starts_and_says_which_extra_is_missing(
     house.write()
     await house.start()
     async with house.workstation(POSITION, "lane-1/reader") as desk:
-        await until(lambda: desk.status("lane-1/reader").online)
-        await wire.host_opened()
+        await until(lambda: desk.status("lane-1/reader").is_online)
+        await wire.wait_for_host()
         await until(
-            lambda: (state := desk.status(POSITION).state) is not None and state.state is Condition.FAULT
+            lambda: (state := desk.status(POSITION).state) is not None and state.state is StateCode.FAULT
         )
         state = desk.status(POSITION).state
     assert state is not None

@@ -9,21 +9,21 @@ from datetime import timedelta
 import aiomqtt
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
 from drivers.clock import today
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.observation import Outcome
-from drivers.passport.observations import DocumentRead, DocumentRemoved, Ended, ImageCaptured
-from gateway.client import DeviceStatus, Received, Workstation
+from drivers.passport.observations import DocumentRead, DocumentRemoved, ImageCaptured, TransactionEnd
+from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from simulators.mrz import Format
 from simulators.passport.fullpage.faults import fault_of
 from simulators.passport.fullpage.page import Page
 from simulators.passport.fullpage.readers import BridgeSettings, PageReader
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 LIGHT_BYTES = 2_000_000
 DEVICE = """
@@ -35,7 +35,9 @@ password = "not-for-logs"
 poll_s = 0.02
 face = false
 """
-TRAVELLER = Travellers(11).marked(format=Format.TD3, expiry=f"{today() + timedelta(days=400):%y%m%d}")
+TRAVELLER = TravellerGenerator(11).document_with(
+    format=Format.TD3, expiry=f"{today() + timedelta(days=400):%y%m%d}"
+)
 PAGE = Page(TRAVELLER.lines)
 
 
@@ -64,14 +66,14 @@ def reader() -> PageReader:
 
 async def online(desk: Workstation) -> None:
     async with asyncio.timeout(20):
-        async for item in desk.everything():
-            if isinstance(item, DeviceStatus) and item.online:
+        async for item in desk.events_and_status():
+            if isinstance(item, DeviceStatus) and item.is_online:
                 return
 
 
-async def told(desk: Workstation, last: type[object]) -> list[Received]:
+async def told(desk: Workstation, last: type[object]) -> list[ReceivedEvent]:
     """Every event up to the first of that kind."""
-    found: list[Received] = []
+    found: list[ReceivedEvent] = []
     async with asyncio.timeout(30):
         async for received in desk:
             found.append(received)
@@ -81,7 +83,7 @@ async def told(desk: Workstation, last: type[object]) -> list[Received]:
 
 
 async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refers_to_them(
-    house: House,
+    house: GatewayFixture,
 ) -> None:
     house.profile = "training"
     device = reader()
@@ -108,7 +110,7 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
             await online(desk)
             await device.present(PAGE)
             received = await told(desk, DocumentRead)
-            await device.glass.take()
+            await device.scanner.remove()
             received += await told(desk, DocumentRemoved)
         await until(lambda: any(topic.endswith("/evt/document.removed") for topic, _ in arrived))
     finally:
@@ -124,7 +126,11 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
     assert {one.envelope.provenance for one in received} == {Provenance.SIMULATED}
     assert len({one.envelope.transaction for one in received}) == 1
     read = next(one.data for one in received if isinstance(one.data, DocumentRead))
-    assert (read.ended, read.overall, read.lines) == (Ended.COMPLETE, Outcome.SUCCESSFUL, PAGE.lines)
+    assert (read.end_reason, read.overall_outcome, read.lines) == (
+        TransactionEnd.COMPLETE,
+        Outcome.SUCCESSFUL,
+        PAGE.lines,
+    )
     images = {
         hashlib.sha256(image).hexdigest(): image
         for one in received
@@ -149,7 +155,9 @@ async def test_a_page_of_six_megabytes_arrives_with_its_images_before_what_refer
     assert not any(word in house.log for word in (TRAVELLER.surname, TRAVELLER.number, "not-for-logs"))
 
 
-async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers(house: House) -> None:
+async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers(
+    house: GatewayFixture,
+) -> None:
     device = reader()
     running = asyncio.create_task(device.run(lambda _event, _details: None))
     try:
@@ -159,18 +167,18 @@ async def test_a_service_that_dies_in_a_scan_is_told_of_and_the_gateway_recovers
         await house.start()
         async with house.workstation("lane-1/reader") as desk:
             await online(desk)
-            device.glass.inject(fault_of("service-dies", {"after": 2, "for_s": 0.3}))
+            device.scanner.inject(fault_of("service-dies", {"after": 2, "for_s": 0.3}))
             await device.present(PAGE)
             read = (await told(desk, DocumentRead))[-1].data
             assert isinstance(read, DocumentRead)
-            assert (read.ended, read.overall) == (Ended.READER_LOST, Outcome.ABORTED)
+            assert (read.end_reason, read.overall_outcome) == (TransactionEnd.READER_LOST, Outcome.ABORTED)
             # It comes back by itself, and what still lies there is read again, as another transaction.
             again = (await told(desk, DocumentRead))[-1].data
             assert isinstance(again, DocumentRead)
-            assert (again.ended, again.lines) == (Ended.COMPLETE, PAGE.lines)
+            assert (again.end_reason, again.lines) == (TransactionEnd.COMPLETE, PAGE.lines)
             status = desk.status("lane-1/reader")
             assert status.state is not None
-            assert status.state.state is Condition.ONLINE
+            assert status.state.state is StateCode.ONLINE
         assert await house.stop() == 0
     finally:
         running.cancel()

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house
+from support.gateway.gateways import GatewayFixture, gateway
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.links.link import Cause
-from gateway.client import DeviceStatus, Received, Workstation
+from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 NEIGHBOUR, CRASHING = "lane-2/reader", "lane-1/reader"
 
@@ -29,21 +29,21 @@ class Diary:
     """All that reached a workstation."""
 
     desk: Workstation
-    states: list[tuple[str, Condition, Cause | None]] = field(default_factory=list)
+    states: list[tuple[str, StateCode, Cause | None]] = field(default_factory=list)
     numbers: dict[str, list[int]] = field(default_factory=lambda: {NEIGHBOUR: [], CRASHING: []})
 
     async def until(self, enough: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
-            async for item in self.desk.everything():
+            async for item in self.desk.events_and_status():
                 match item:
-                    case Received():
+                    case ReceivedEvent():
                         self.numbers[str(item.position)].append(item.data["number"])
                     case DeviceStatus(state=state) if state is not None:
                         self.states.append((str(item.position), state.state, state.cause))
                 if enough():
                     return
 
-    def seen(self, position: str, condition: Condition) -> bool:
+    def seen(self, position: str, condition: StateCode) -> bool:
         return any(state[:2] == (position, condition) for state in self.states)
 
 
@@ -56,7 +56,7 @@ def workers(daemon: int) -> dict[str, int]:
     }
 
 
-async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(house: House) -> None:
+async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(house: GatewayFixture) -> None:
     wires = {position: await house.wire(position) for position in (NEIGHBOUR, CRASHING)}
     for position in wires:
         house.describe(position)
@@ -64,20 +64,20 @@ async def test_a_crash_of_libusb_takes_one_worker_down_and_nothing_else(house: H
     assert house.process is not None
     async with house.workstation() as desk:
         diary = Diary(desk)
-        await diary.until(lambda: all(diary.seen(position, Condition.ONLINE) for position in wires))
+        await diary.until(lambda: all(diary.seen(position, StateCode.ONLINE) for position in wires))
         for wire in wires.values():
-            await wire.host_opened()
+            await wire.wait_for_host()
         diary.states.clear()
         before = workers(house.process.pid)
         talking = asyncio.create_task(count(wires[NEIGHBOUR], 300))
         await wires[CRASHING].send(b"crash libusb\n")
-        await diary.until(lambda: diary.seen(CRASHING, Condition.ONLINE))
-        await wires[CRASHING].host_opened()
+        await diary.until(lambda: diary.seen(CRASHING, StateCode.ONLINE))
+        await wires[CRASHING].wait_for_host()
         await wires[CRASHING].send(b"say 7\n")
         await talking
         await diary.until(lambda: [len(said) for said in diary.numbers.values()] == [300, 1])
     assert diary.numbers == {NEIGHBOUR: list(range(300)), CRASHING: [7]}
-    assert (CRASHING, Condition.OFFLINE, Cause.CRASHED) in diary.states
+    assert (CRASHING, StateCode.OFFLINE, Cause.CRASHED) in diary.states
     assert {position for position, _, _ in diary.states} == {CRASHING}
     after = workers(house.process.pid)
     assert after[NEIGHBOUR[-15:]] == before[NEIGHBOUR[-15:]]

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house
-from support.gateway.replaying import ROOT, expected, recordings, replayed
+from support.gateway.gateways import GatewayFixture, gateway
+from support.gateway.replaying import ROOT, expected, recordings, replay_recordings
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_recordings_give_the_events_beside_them(house: House) -> None:
-    found = await replayed(house, recordings())
+async def test_recordings_give_the_events_beside_them(house: GatewayFixture) -> None:
+    found = await replay_recordings(house, recordings())
 
     for path, events in found.items():
         assert events == json.loads(expected(path).read_text()), path.name

@@ -17,18 +17,18 @@ from dataclasses import dataclass, field
 import psutil
 import pytest
 from support.devices.fingerprint_scanners import FINGER, driver_of, usb_scanner
-from support.gateway.workers import Ward, ward
+from support.gateway.workers import WorkerFixture, worker_fixture
 
-from drivers.command import Call
-from drivers.driver import Condition
+from drivers.command import Invocation
+from drivers.driver import StateCode
 from drivers.fingerprint.observations import CaptureOutcome
-from gateway.contract.commands import CommandState, Outcome
-from gateway.supervision.supervisor import Limits
+from gateway.contract.commands import CommandOutcome, CommandState
+from gateway.supervision.supervisor import WorkerLimits
 from simulators.fingerprint.usb_scanner import UsbScanner
 from simulators.usb.faults import UnplugAt
 from simulators.usb.usbip_bus import UsbIpBus
 
-__all__ = ["ward"]
+__all__ = ["worker_fixture"]
 
 CAPTURES = int(os.environ.get("BORDERPOST_CAPTURES", "6"))
 UNPLUGS = int(os.environ.get("BORDERPOST_UNPLUGS", "3"))
@@ -66,7 +66,7 @@ class Size:
 class Counter:
     """A scanner with a finger on it, in a worker process of its own."""
 
-    ward: Ward
+    ward: WorkerFixture
     scanner: UsbScanner
     opening: int
     """How many transfers are between the plug and the scanner being online."""
@@ -79,11 +79,11 @@ class Counter:
     def process(self) -> psutil.Process:
         return psutil.Process(self.ward.devices[POSITION]._pid)
 
-    async def capture(self) -> Outcome:
+    async def capture(self) -> CommandOutcome:
         """One capture, answered; what was said meanwhile is let go."""
         ticket = next(self.tickets)
-        call = Call.at_hand()
-        assert self.ward.devices[POSITION].obey(ticket, "capture", call, b'{"timeout_s": 20}')
+        call = Invocation.local()
+        assert self.ward.devices[POSITION].send_command(ticket, "capture", call, b'{"timeout_s": 20}')
         outcome = await self.ward.notebook.outcome(ticket)
         self.ward.notebook.events.clear()
         return outcome
@@ -95,12 +95,12 @@ class Counter:
 
     async def pull_at(self, transfer: int) -> None:
         """Capture until the plug has been pulled, at that transfer from now."""
-        self.scanner.let(UnplugAt(transfer=transfer))
-        while self.scanner.plugged:
+        self.scanner.inject_scanner_fault(UnplugAt(transfer=transfer))
+        while self.scanner.is_plugged:
             outcome = await self.capture()
         if outcome.state is CommandState.FAILED:
             self.told_after_s.append(asyncio.get_running_loop().time() - self.pulled_s)
-        await self.ward.notebook.state(Condition.NO_DEVICE)
+        await self.ward.notebook.state(StateCode.NO_DEVICE)
 
     async def back(self) -> None:
         """Put the plug in, and capture as soon as that can be done."""
@@ -116,16 +116,16 @@ class Counter:
 
 
 @pytest.fixture
-async def counter(ward: Ward, model: str) -> AsyncIterator[Counter]:
+async def counter(ward: WorkerFixture, model: str) -> AsyncIterator[Counter]:
     scanner = usb_scanner(model, **QUICK[model])
-    scanner.platen.put(FINGER.touch())
+    scanner.platen.place(FINGER.touch())
     async with UsbIpBus() as bus:
         bus.connect("1-1", scanner)
         settings = {"port": bus.url("1-1"), "quality": "ridge_clarity"}
         # The driver is loaded in the worker, which says nothing meanwhile; a gateway loads it before.
-        patient = Limits(silent_s=20, stop_s=5)
+        patient = WorkerLimits(heartbeat_timeout_s=20, stop_timeout_s=5)
         await ward.device(POSITION, driver_of(model), settings=settings, limits=patient)
-        await ward.notebook.state(Condition.ONLINE)
+        await ward.notebook.state(StateCode.ONLINE)
         counter = Counter(ward, scanner, scanner.transfers)
         scanner.on_cable.append(counter.cable)
         yield counter
@@ -169,10 +169,10 @@ async def test_unplugged_at_any_transfer_it_is_online_again(counter: Counter, mo
             halfway = Size.of(process)
         await counter.pull_at(chance.randint(1, REACH[model]))
         if chance.random() < 0.25:  # once more, while it is being opened
-            counter.scanner.let(UnplugAt(transfer=chance.randint(1, counter.opening)))
+            counter.scanner.inject_scanner_fault(UnplugAt(transfer=chance.randint(1, counter.opening)))
             counter.scanner.replug()
             async with asyncio.timeout(20):
-                while counter.scanner.plugged:
+                while counter.scanner.is_plugged:
                     await asyncio.sleep(0.005)
         await counter.back()
     after = Size.of(process)

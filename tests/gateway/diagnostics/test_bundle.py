@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.gateway.staged_hosts import Machine
+from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from gateway.diagnostics.bundle import bundle
+from gateway.diagnostics.bundle import collect_bundle
 
 POST = """
 [gateway]
@@ -60,16 +60,16 @@ def post(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    machine = Machine(tmp_path / "machine")
+def machine(tmp_path: Path) -> StagedHost:
+    machine = StagedHost(tmp_path / "machine")
     machine.now = datetime(2026, 11, 28, 8, 15, tzinfo=UTC)
     machine.plug("1-1", "05ba:000a", 3, product="U.are.U", manufacturer="DigitalPersona")
     return machine
 
 
-def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: Machine) -> None:
-    packed = bundle(post, journal=post.parent / "gateway.log", around=machine.around)
-    whole = gzip.decompress(packed.archive())
+def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: StagedHost) -> None:
+    packed = collect_bundle(post, journal=post.parent / "gateway.log", host=machine.host_view)
+    whole = gzip.decompress(packed.to_tar_gz())
 
     with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
         names = [entry.name.removeprefix("borderpost-uto-test-gw-1/") for entry in tar]
@@ -85,14 +85,15 @@ def test_the_archive_has_what_support_needs_and_no_secret(post: Path, machine: M
         assert secret.encode() not in whole, secret
 
     assert (
-        bundle(post, journal=post.parent / "gateway.log", around=machine.around).archive() == packed.archive()
+        collect_bundle(post, journal=post.parent / "gateway.log", host=machine.host_view).to_tar_gz()
+        == packed.to_tar_gz()
     )
 
 
 def test_contents_are_shown_before_anything_is_written(
-    post: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    post: Path, machine: StagedHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.diagnostics.bundle.Surroundings", lambda: machine.around)
+    monkeypatch.setattr("gateway.diagnostics.bundle.Surroundings", lambda: machine.host_view)
     monkeypatch.chdir(post.parent)
     before = set(post.parent.iterdir())
     shown = CliRunner().invoke(app, ["bundle", str(post), "--list"])
@@ -107,10 +108,10 @@ def test_contents_are_shown_before_anything_is_written(
     assert CliRunner().invoke(app, ["bundle", str(post), "-o", "nowhere/x"]).exit_code == 73
 
 
-def test_a_post_whose_file_is_broken_has_a_bundle_too(post: Path, machine: Machine) -> None:
+def test_a_post_whose_file_is_broken_has_a_bundle_too(post: Path, machine: StagedHost) -> None:
     post.write_text(post.read_text().replace('framing = "text"', 'framing = "mistaken"'))
 
-    packed = bundle(post, around=machine.around)
+    packed = collect_bundle(post, host=machine.host_view)
 
     findings = next(part for part in packed.parts if part.name == "findings.txt").content.decode()
     assert "BP-CONFIG-WRONG-" in findings

@@ -14,18 +14,18 @@ import pytest
 from support.brokers.certificates import Authority
 from support.brokers.mosquitto import Mosquitto
 from support.devices.fingerprint_scanners import usb_scanner
-from support.gateway.staged_hosts import Machine
+from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
 from drivers.driver import load_driver
-from drivers.unavailable import missing
+from drivers.unavailable import unavailable_driver
 from gateway.api.models import Finding
 from gateway.cli import app
-from gateway.contract.envelope import Clock
-from gateway.diagnostics.checks.usb_tree import fitting, plugged
-from gateway.diagnostics.doctor import doctor
-from gateway.diagnostics.findings import spoken
-from gateway.diagnostics.host import Surroundings
+from gateway.contract.envelope import ClockStatus
+from gateway.diagnostics.checks.usb_tree import list_usb_devices, matching_devices
+from gateway.diagnostics.doctor import run_doctor
+from gateway.diagnostics.findings import phone_code
+from gateway.diagnostics.host import HostView
 from simulators.usb.sysfs import Tree
 
 ROOT_HUB = "sys/bus/usb/devices/1-0:1.0"
@@ -50,14 +50,14 @@ def broker() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "machine")
+def machine(tmp_path: Path) -> StagedHost:
+    return StagedHost(tmp_path / "machine")
 
 
 class Post:
     """The file of a post, and what the doctor says of it."""
 
-    def __init__(self, folder: Path, machine: Machine, port: int) -> None:
+    def __init__(self, folder: Path, machine: StagedHost, port: int) -> None:
         self.machine = machine
         self.file = folder / "post.toml"
         self.state_dir = folder / "state"
@@ -73,7 +73,7 @@ class Post:
     def findings(self) -> dict[str, Finding]:
         """By code, the worst of each."""
         self.file.write_text(self.head + self.broker + self.devices)
-        told = doctor(self.file, around=self.machine.around)
+        told = run_doctor(self.file, host=self.machine.host_view)
         return {finding.code: finding for finding in reversed(told)}
 
     def bad(self) -> dict[str, Finding]:
@@ -105,9 +105,9 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Own:
 
 
 @pytest.fixture
-def post(tmp_path: Path, machine: Machine, broker: Mosquitto) -> Post:
+def post(tmp_path: Path, machine: StagedHost, broker: Mosquitto) -> Post:
     post = Post(tmp_path, machine, broker.port)
-    port = machine.says("dev/ttyUSB0", "")
+    port = machine.write("dev/ttyUSB0", "")
     post.devices = READER.format(port="/dev/ttyUSB0")
     port.chmod(0o660)
     return post
@@ -135,7 +135,7 @@ def test_a_post_that_is_well_is_said_to_be_well(post: Post) -> None:
     ],
 )  # fmt: skip
 def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, text: str, how: str) -> None:
-    post.machine.says(file, said)
+    post.machine.write(file, said)
 
     bad = post.bad()
 
@@ -145,39 +145,39 @@ def test_what_the_kernel_tells(post: Post, file: str, said: object, code: str, t
     assert bad[code].action != "none"
 
 
-def test_a_dying_cable_and_a_dying_disk_as_the_kernel_has_seen_them(post: Post, machine: Machine) -> None:
+def test_a_dying_cable_and_a_dying_disk_as_the_kernel_has_seen_them(post: Post, machine: StagedHost) -> None:
     post.devices += FINGER
     machine.plug("1-2", "05ba:000a", 4)
     reset = "6,1201,5140900,-;usb 1-2: reset full-speed USB device number 4 using xhci_hcd"
     error = "3,1202,5140999,-;usb 1-2: device descriptor read/64, error -71"
     disk = "3,1203,5141999,-;I/O error, dev sda, sector 2048 op 0x0:(READ) flags 0x80700 phys_seg 1"
-    machine.says("dev/kmsg", "\n".join([reset, error, "6,1,2,-;usb 1-3: new device"]))
+    machine.write("dev/kmsg", "\n".join([reset, error, "6,1,2,-;usb 1-3: new device"]))
     assert "usb_errors" not in post.bad(), "a device may be reset once"
 
-    machine.says("dev/kmsg", "\n".join([reset, error, reset, error, disk]))
+    machine.write("dev/kmsg", "\n".join([reset, error, reset, error, disk]))
     bad = post.bad()
-    assert (bad["usb_errors"].about, "4 times" in bad["usb_errors"].text) == ("lane-1/finger", True)
+    assert (bad["usb_errors"].subject, "4 times" in bad["usb_errors"].text) == ("lane-1/finger", True)
     assert "grep 'usb 1-2:'" in bad["usb_errors"].how
     assert "1 errors of sda" in bad["disk_errors"].text
 
 
-def test_a_wrong_rate_as_the_port_counts_it(post: Post, machine: Machine) -> None:
-    machine.says("dev/ttyS1", "")
+def test_a_wrong_rate_as_the_port_counts_it(post: Post, machine: StagedHost) -> None:
+    machine.write("dev/ttyS1", "")
     post.devices = READER.format(port="/dev/ttyS1")
     table = (
         "serinfo:1.0 driver revision:\n0: uart:unknown port:000003F8 irq:4\n1: uart:16550A irq:3 tx:9 rx:{}"
     )
-    machine.says("proc/tty/driver/serial", table.format("9000 fe:2 RTS|DTR"))
+    machine.write("proc/tty/driver/serial", table.format("9000 fe:2 RTS|DTR"))
     assert "baud_wrong" not in post.bad()
 
-    machine.says("proc/tty/driver/serial", table.format("90 fe:41 oe:2 RTS|DTR"))
+    machine.write("proc/tty/driver/serial", table.format("90 fe:41 oe:2 RTS|DTR"))
     assert "ttyS1 has counted 41 framing and parity errors in 90 bytes" in post.bad()["baud_wrong"].text
     assert post.bad()["port_overrun"].severity == "notice"
 
 
 def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Said by a program that answers as smartctl 7.4 does: the disk of a test machine has nothing to say."""
-    post.machine.says("sys/block/sda/size", 1000)
+    post.machine.write("sys/block/sda/size", 1000)
     program = tmp_path / "bin/smartctl"
     program.parent.mkdir()
     program.write_text('#!/bin/sh\necho \'{"smart_status": {"passed": false}}\'\nexit 8\n')
@@ -188,9 +188,9 @@ def test_a_disk_that_says_it_fails(post: Post, tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_file_that_only_whoever_asks_may_read(
-    post: Post, machine: Machine, own: Own, tmp_path: Path
+    post: Post, machine: StagedHost, own: Own, tmp_path: Path
 ) -> None:
-    machine.says("proc/4711/status", f"Uid:\t0\t{NOBODY.pw_uid}\nGid:\t0\t65534\nGroups:\nCapEff:\t0")
+    machine.write("proc/4711/status", f"Uid:\t0\t{NOBODY.pw_uid}\nGid:\t0\t65534\nGroups:\nCapEff:\t0")
     own(post.state_dir, NOBODY.pw_uid, -1)
     roles = tmp_path / "roles.toml"
     roles.write_text('authority = "UTO"\n')
@@ -204,9 +204,9 @@ def test_a_file_that_only_whoever_asks_may_read(
     assert unreadable.how == f"sudo chgrp nobody {roles} && sudo chmod 640 {roles}"
 
 
-def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: Machine) -> None:
-    machine.says("proc/vmstat", "oom_kill many")
-    machine.says("sys/class/thermal/thermal_zone0/temp", 84000)
+def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: StagedHost) -> None:
+    machine.write("proc/vmstat", "oom_kill many")
+    machine.write("sys/class/thermal/thermal_zone0/temp", 84000)
 
     bad = post.bad()
     assert "ValueError at machine.py:" in bad["look_failed"].text
@@ -214,7 +214,7 @@ def test_what_nobody_thought_of_hides_nothing_else(post: Post, machine: Machine)
 
 
 def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -> None:
-    post.machine.standing = Clock.UNSYNCED
+    post.machine.standing = ClockStatus.UNSYNCED
     assert post.bad()["clock_unsynced"].how.startswith("sudo timedatectl set-ntp true")
 
     post.machine.now = datetime(2019, 1, 1, tzinfo=UTC)
@@ -224,10 +224,10 @@ def test_a_clock_that_nobody_keeps_and_one_that_is_certainly_wrong(post: Post) -
     assert "timedatectl set-time" in wrong.how
 
 
-def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine, own: Own) -> None:
+def test_a_port_is_missing_forbidden_or_held(post: Post, machine: StagedHost, own: Own) -> None:
     port = machine.folder / "dev/ttyUSB0"
     own(post.state_dir, NOBODY.pw_uid, -1)
-    machine.says(
+    machine.write(
         "proc/4711/status",
         f"Name: gateway\nUid:\t{NOBODY.pw_uid}\t{NOBODY.pw_uid}\nGid:\t65534\t65534\nGroups:\nCapEff:\t0",
     )
@@ -249,23 +249,23 @@ def test_a_port_is_missing_forbidden_or_held(post: Post, machine: Machine, own: 
 
 
 def test_usb_scanners_are_found_forbidden_ambiguous_and_badly_fed(
-    post: Post, machine: Machine, own: Own
+    post: Post, machine: StagedHost, own: Own
 ) -> None:
     post.devices = FINGER
     (machine.folder / "run/udev/control").unlink()
-    assert post.bad()["no_device"].about == "lane-1/finger"
+    assert post.bad()["no_device"].subject == "lane-1/finger"
     assert "systemd-udevd" in post.bad()["no_udev"].how
 
     machine.plug("usb1", "1d6b:0002", 1, bDeviceClass="09")
     machine.plug("1-1", "05e3:0608", 2, bDeviceClass="09")
     scanner = machine.plug("1-1.2", "05ba:000a", 3, bMaxPower="500mA", product="U.are.U", mode=0o600)
-    machine.says("sys/bus/usb/devices/1-1.2/power/control", "auto")
-    machine.says("sys/bus/usb/devices/1-1.2/power/runtime_status", "suspended")
+    machine.write("sys/bus/usb/devices/1-1.2/power/control", "auto")
+    machine.write("sys/bus/usb/devices/1-1.2/power/runtime_status", "suspended")
     own(post.state_dir, NOBODY.pw_uid, -1)
-    machine.says("proc/locks", "")
+    machine.write("proc/locks", "")
     bad = post.bad()
     assert "U.are.U at 1-1.2 asks for 500 mA" in bad["usb_power"].text
-    assert bad["usb_power"].about == "lane-1/finger"
+    assert bad["usb_power"].subject == "lane-1/finger"
     assert str(scanner / "power/control") in bad["usb_asleep"].how
     assert bad["no_permission"].how.startswith("sudo borderpost udev --install")
 
@@ -280,17 +280,17 @@ def test_a_bus_as_umockdev_has_it_is_read(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "bus")
     node = tree.add(scanner, 2, 5)
 
-    root, device = plugged(Surroundings(sys=tree.root / "sys", dev=tree.root / "dev"))
+    root, device = list_usb_devices(HostView(sys=tree.root / "sys", dev=tree.root / "dev"))
     assert (root.socket, root.hub, root.parent) == ("usb1", True, "")
     assert (device.socket, device.parent, device.vendor, device.product) == ("1-2", "usb1", "05ba", "000a")
     assert f"/{device.node.relative_to(tree.root)}" == node
-    assert fitting("usb:05BA:000A", [root, device]) == [device]
+    assert matching_devices("usb:05BA:000A", [root, device]) == [device]
     scanner.close()
 
 
 def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     post.devices = FINGER
-    gone = missing("uru4000", "numpy", "borderpost-gateway", "fingerprint")
+    gone = unavailable_driver("uru4000", "numpy", "borderpost-gateway", "fingerprint")
     for module in ("gateway.config.loader", "gateway.diagnostics.checks.libraries"):
         monkeypatch.setattr(
             f"{module}.load_driver", lambda name: gone if name == "uru4000" else load_driver(name)
@@ -379,7 +379,7 @@ def test_brokers_that_refuse_are_expired_or_strangers(post: Post, tmp_path: Path
     assert "Connection refused" in post.bad()["broker_unreachable"].text
 
 
-def test_a_ups_on_its_battery(post: Post, machine: Machine) -> None:
+def test_a_ups_on_its_battery(post: Post, machine: StagedHost) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         machine.nut = server.getsockname()
         answers = iter(
@@ -407,7 +407,7 @@ def test_a_ups_on_its_battery(post: Post, machine: Machine) -> None:
 
 def test_a_broken_file_is_explained_and_the_machine_looked_at(post: Post) -> None:
     post.devices = READER.format(port="ttyUSB0")
-    post.machine.says("proc/vmstat", "oom_kill 1")
+    post.machine.write("proc/vmstat", "oom_kill 1")
 
     bad = post.bad()
 
@@ -420,11 +420,11 @@ def test_the_command_line_tells_the_worst_by_its_exit_code(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post.findings()
-    monkeypatch.setattr("gateway.diagnostics.doctor.Surroundings", lambda: post.machine.around)
+    monkeypatch.setattr("gateway.diagnostics.doctor.Surroundings", lambda: post.machine.host_view)
     runner = CliRunner()
 
     assert runner.invoke(app, ["doctor", str(post.file)]).exit_code == 0
-    post.machine.says("proc/vmstat", "oom_kill 1")
+    post.machine.write("proc/vmstat", "oom_kill 1")
     assert runner.invoke(app, ["doctor", str(post.file)]).exit_code == 1
     (post.machine.folder / "dev/ttyUSB0").unlink()
     said = runner.invoke(app, ["doctor", str(post.file)])
@@ -438,9 +438,9 @@ def test_the_command_line_tells_the_worst_by_its_exit_code(
 
 
 def test_a_code_that_was_misheard_is_noticed() -> None:
-    assert spoken("port_held") == "BP-PORT-HELD-" + spoken("port_held")[-2:]
+    assert phone_code("port_held") == "BP-PORT-HELD-" + phone_code("port_held")[-2:]
     codes = ["port_held", "port_hell", "no_device", "no_devise", "clock_wrong", "disk_full"]
-    assert len({spoken(code)[-2:] for code in codes}) == len(codes)
+    assert len({phone_code(code)[-2:] for code in codes}) == len(codes)
 
 
 def test_a_production_broker_that_takes_anything_from_anybody_is_told(post: Post) -> None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.brokers.deployments import two_states
+from support.brokers.deployments import two_state_deployment
 
 from gateway.api.models import Finding
 from gateway.config import load
-from gateway.diagnostics.checks.ca import look_at_authority
-from gateway.diagnostics.checks.certificates import look_at_certificates
-from gateway.pki.inventory import load_description
+from gateway.diagnostics.checks.ca import check_ca
+from gateway.diagnostics.checks.certificates import check_certificates
+from gateway.pki.inventory import load_deployment
 from gateway.pki.store import init
 
 NOW = datetime.now(UTC)
@@ -20,13 +20,13 @@ NOW = datetime.now(UTC)
 def told(config: Path, now: datetime = NOW) -> list[Finding]:
     """What is not well of certificates."""
     post = load(config)
-    found = [*look_at_certificates(post, now), *look_at_authority(config, post, now)]
+    found = [*check_certificates(post, now), *check_ca(config, post, now)]
     return [finding for finding in found if finding.severity != "ok"]
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    init(tmp_path / "authority", load_description(two_states(tmp_path)), days=365, passphrase=None)
+    init(tmp_path / "authority", load_deployment(two_state_deployment(tmp_path)), days=365, passphrase=None)
     return tmp_path / "ke.toml"
 
 

@@ -15,7 +15,7 @@ import pytest
 from support.brokers.certificates import Authority
 from support.brokers.mosquitto import Mosquitto
 from support.devices.fingerprint_scanners import FINGER, usb_scanner
-from support.gateway.gateways import DEVICE, House, until
+from support.gateway.gateways import DEVICE, GatewayFixture, until
 from support.process.wall_clock import WallClock
 from torture.post import Disk
 from typer.testing import CliRunner
@@ -23,13 +23,13 @@ from typer.testing import CliRunner
 from gateway.api.models import DeviceView
 from gateway.cli import app
 from gateway.client import CommandError
-from gateway.diagnostics.findings import spoken
+from gateway.diagnostics.findings import phone_code
 from simulators.links.serial_line import SerialLine
 from simulators.mrz import Format
 from simulators.passport import accessis, text
 from simulators.passport.elyctis import Elyctis
 from simulators.specimens import ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 from simulators.usb.usbip_bus import UsbIpBus
 
 PATIENCE_S = 40
@@ -89,7 +89,7 @@ def at_half_the_rate(sent: bytes) -> bytes:
     return bytes(heard)
 
 
-class Site(House):
+class Site(GatewayFixture):
     """A gateway that may be forbidden something, as services may and root may not, on a small disk."""
 
     disk: Disk | None = None
@@ -189,7 +189,7 @@ async def the_command_line_says_the_same_and_packs_nobody(site: Site) -> None:
     code, said = await asyncio.to_thread(run, "doctor", str(site.config))
     assert code == 3
     for named in ("no_permission", "cable_dying", "certificate_expired", "wrong_firmware"):
-        assert spoken(named) in said, said
+        assert phone_code(named) in said, said
     archive, journal = site.folder / "bundle.tar.gz", site.folder / "gateway.log"
     packing = ("bundle", str(site.config), "-o", str(archive), "--journal", str(journal))
     assert (await asyncio.to_thread(run, *packing))[0] == 0
@@ -231,11 +231,11 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
         site.place(name, more, framing)
     await site.start()
     for name in ("rate/reader", "dirty/reader", "well/reader"):
-        await wires[name].host_opened()
+        await wires[name].wait_for_host()
     for count in range(1, 4):
         await wires["rate/reader"].send(at_half_the_rate(accessis.ocr_frame(PASSPORT)))
-        await site.until("rate/reader", lambda seen, n=count: seen.tally.lifetime.bad == n)
-    marked = Travellers(9).marked(format=Format.TD3)
+        await site.until("rate/reader", lambda seen, n=count: seen.counters.lifetime.bad_reads == n)
+    marked = TravellerGenerator(9).document_with(format=Format.TD3)
     for _ in range(7):
         await wires["dirty/reader"].send(text.text_frame(marked.lines))
     for _ in range(5):
@@ -243,14 +243,14 @@ async def test_each_of_ten_faults_is_named_with_its_remedy(site: Site) -> None:
     for count in range(1, 4):
         await site.until("cable/reader", lambda seen: seen.state.state == "online")
         wires["cable/reader"].unplug()
-        await site.until("cable/reader", lambda seen, n=count: seen.tally.lifetime.disconnects == n)
+        await site.until("cable/reader", lambda seen, n=count: seen.counters.lifetime.disconnects == n)
         wires["cable/reader"].replug()
         site.port("cable/reader").chmod(0o666)
 
     async with site.workstation("dirty/finger", station="counter") as desk:
-        await until(lambda: desk.status("dirty/finger").online)
-        scanner.platen.soil(True)
-        scanner.platen.put(FINGER.touch())
+        await until(lambda: desk.status("dirty/finger").is_online)
+        scanner.platen.set_dirty(True)
+        scanner.platen.place(FINGER.touch())
         with contextlib.suppress(CommandError):
             await desk.command("dirty/finger", "capture", {"position": "right_index"}, timeout_s=20)
 

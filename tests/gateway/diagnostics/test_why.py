@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from support.console.fake_daemon import AT, BenchDaemon, held
-from support.gateway.staged_hosts import Machine
+from support.console.fake_daemon import AT, FakeDaemon, held_device
+from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.links.link import Cause
 from gateway.cli import app
-from gateway.diagnostics.why import why
+from gateway.diagnostics.why import explain_device
 
 POST = """
 [gateway]
@@ -36,24 +36,24 @@ def post(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    machine = Machine(tmp_path / "machine")
-    machine.process(712, "brltty", holds=machine.says("dev/ttyUSB0", ""))
+def machine(tmp_path: Path) -> StagedHost:
+    machine = StagedHost(tmp_path / "machine")
+    machine.process(712, "brltty", holds=machine.write("dev/ttyUSB0", ""))
     return machine
 
 
-def after_the_start(folder: Path) -> Machine:
+def after_the_start(folder: Path) -> StagedHost:
     """A machine on which that gateway was started, and nothing holds the port."""
-    machine = Machine(folder / "other-machine")
-    machine.says("dev/ttyUSB0", "")
+    machine = StagedHost(folder / "other-machine")
+    machine.write("dev/ttyUSB0", "")
     machine.now = max(datetime.now(UTC), AT + timedelta(minutes=1))
     return machine
 
 
 def test_a_dead_gateway_is_the_first_of_the_reasons_and_the_others_are_found_all_the_same(
-    post: Path, machine: Machine
+    post: Path, machine: StagedHost
 ) -> None:
-    reasons = why(post, "lane-1/reader", around=machine.around)
+    reasons = explain_device(post, "lane-1/reader", host=machine.host_view)
 
     assert [reason.code for reason in reasons][:2] == ["gateway_down", "port_held"]
     assert "brltty (pid 712) holds" in reasons[1].text
@@ -65,7 +65,7 @@ async def test_a_device_that_is_well_is_said_to_be_and_when_it_last_read(tmp_pat
     machine = after_the_start(tmp_path)
     (tmp_path / "state").mkdir(mode=0o700)
 
-    well, *_ = why(post, "lane-1/reader", await BenchDaemon().view(), around=machine.around)
+    well, *_ = explain_device(post, "lane-1/reader", await FakeDaemon().view(), host=machine.host_view)
 
     assert (well.code, well.severity) == ("well", "ok")
     assert "it last read well on 2026-11-28 08:15:30 UTC" in well.text
@@ -75,11 +75,11 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
     tmp_path: Path, post: Path
 ) -> None:
     machine = after_the_start(tmp_path)
-    daemon = BenchDaemon()
-    hidden = held("lane-1/reader")
+    daemon = FakeDaemon()
+    hidden = held_device("lane-1/reader")
     maintained = hidden.state.model_copy(
         update={
-            "state": Condition.MAINTENANCE,
+            "state": StateCode.MAINTENANCE,
             "cause": Cause.MAINTENANCE,
             "text": "A technician works on it.",
         }
@@ -88,7 +88,7 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
         update={"state": maintained, "beneath": hidden.state, "restarts": 5}
     )
 
-    reasons = why(post, "lane-1/reader", await daemon.view(), around=machine.around)
+    reasons = explain_device(post, "lane-1/reader", await daemon.view(), host=machine.host_view)
 
     assert [(it.code, it.severity) for it in reasons][:4] == [
         ("maintenance", "warning"),
@@ -102,8 +102,8 @@ async def test_maintenance_and_what_it_hides_and_who_has_claimed_it_are_told(
     ("name", "how"),
     [("lane-1/raeder", "Did you mean lane-1/reader?"), ("nonsense", "Configured are: lane-1/reader.")],
 )
-def test_a_position_that_is_not_configured(post: Path, machine: Machine, name: str, how: str) -> None:
-    (reason,) = why(post, name, around=machine.around)
+def test_a_position_that_is_not_configured(post: Path, machine: StagedHost, name: str, how: str) -> None:
+    (reason,) = explain_device(post, name, host=machine.host_view)
 
     assert (reason.code, reason.how) == ("not_configured", how)
 

@@ -19,16 +19,16 @@ import aiomqtt
 import pytest
 from support.brokers.certificates import Authority
 from support.brokers.mosquitto import Mosquitto, free_port
-from support.brokers.stations import Station
+from support.brokers.stations import StationClient
 from support.gateway.barriers import site_at
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
 from gateway.client import CommandNotSent, CommandRejected, Workstation
 from gateway.contract.reason_codes import CommandReason
 from gateway.contract.topics import Position
 from simulators.barrier.modbus_site import ModbusSite
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 ATTEMPTS = int(os.environ.get("BORDERPOST_ATTEMPTS", "200"))
 SHIPPED = Path(__file__).parents[3] / "config/mosquitto"
@@ -79,18 +79,18 @@ def mosquitto(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shippe
 class Hall:
     """A post with two lanes, a barrier each, at the shipped broker."""
 
-    house: House
+    house: GatewayFixture
     broker: Shipped
     tls: bool
     sites: list[ModbusSite]
 
-    def station(self, name: str, *, word: str | None = None, trust: Authority | None = None) -> Station:
+    def station(self, name: str, *, word: str | None = None, trust: Authority | None = None) -> StationClient:
         """A program that comes as somebody, with the right password or certificate unless told otherwise."""
         if self.tls:
             authority = trust or self.broker.authority
             context = authority.context(name or None, trust=self.broker.authority.file)
-            return Station(self.broker.port, name, site="ke-busia", tls=context)
-        return Station(self.broker.port, name, site="ke-busia", password=word or f"word-of-{name}")
+            return StationClient(self.broker.port, name, site="ke-busia", tls=context)
+        return StationClient(self.broker.port, name, site="ke-busia", password=word or f"word-of-{name}")
 
     def desk(self, name: str, *positions: str) -> Workstation:
         if self.tls:
@@ -106,7 +106,7 @@ class Hall:
 
 
 @pytest.fixture
-async def hall(house: House, mosquitto: Shipped) -> AsyncIterator[Hall]:
+async def hall(house: GatewayFixture, mosquitto: Shipped) -> AsyncIterator[Hall]:
     tls = mosquitto.port == mosquitto.tls_port
     folder = mosquitto.folder
     (house.folder / "word").write_text("word-of-gw-1")
@@ -130,7 +130,7 @@ async def hall(house: House, mosquitto: Shipped) -> AsyncIterator[Hall]:
 @contextlib.asynccontextmanager
 async def online(hall: Hall, name: str, position: str) -> AsyncIterator[Workstation]:
     async with hall.desk(name, position) as desk:
-        await until(lambda: desk.status(position).online)
+        await until(lambda: desk.status(position).is_online)
         yield desk
 
 
@@ -147,7 +147,7 @@ async def opened(desk: Workstation, position: str) -> None:
             return
 
 
-async def attempts(station: Station, session: str, names: list[str], count: int) -> list[str]:
+async def attempts(station: StationClient, session: str, names: list[str], count: int) -> list[str]:
     """Try every verb at every barrier under each of the names; returns the ids."""
     before = station.codes.total()
     kinds = itertools.cycle(itertools.product(names, BARRIERS, VERBS))
@@ -220,7 +220,7 @@ async def test_nobody_moves_a_barrier_but_who_may(hall: Hall) -> None:
 
 async def test_what_the_broker_refuses_the_workstation_says(hall: Hall) -> None:
     async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
-        supervisor._commanding.station = "lane-1"
+        supervisor._command_sender.station = "lane-1"
         with pytest.raises(CommandNotSent, match="does not let this station command there"):
             await supervisor.command("lane-1/barrier", "stop")
     async with online(hall, "lane-2", "lane-2/barrier") as powerless:
@@ -234,7 +234,7 @@ async def test_what_the_broker_refuses_the_workstation_says(hall: Hall) -> None:
 
 async def test_a_lane_sees_itself_only(hall: Hall) -> None:
     async with hall.desk("lane-2") as desk:
-        await until(lambda: desk.status("lane-2/barrier").online)
+        await until(lambda: desk.status("lane-2/barrier").is_online)
         async with online(hall, "supervisor", "lane-1/barrier") as supervisor:
             await supervisor.command("lane-1/barrier", "stop")
         assert {str(position) for position in desk.devices} == {"lane-2/barrier"}

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.brokers.stations import Station
-from support.gateway.gateways import House, house, until
+from support.brokers.stations import StationClient
+from support.gateway.gateways import GatewayFixture, gateway, until
 from support.plugins.scripted_drivers import Called, Open, Opened
-from torture.post import Way
+from torture.post import TcpProxy
 
 from gateway.client import (
     CommandFailed,
@@ -23,7 +23,7 @@ from gateway.client import (
     CommandRejected,
     CommandUnanswered,
     DeviceStatus,
-    Received,
+    ReceivedEvent,
     Workstation,
 )
 from gateway.contract.commands import CommandState
@@ -31,7 +31,7 @@ from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
 from gateway.contract.reason_codes import CommandReason
 from simulators.links.serial_line import SerialLine
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 BARRIER = "lane-1/barrier"
 COMMANDS = """
@@ -70,7 +70,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-async def wire(house: House) -> SerialLine:
+async def wire(house: GatewayFixture) -> SerialLine:
     """A gateway that runs, with an obedient barrier; its wire is the witness."""
     (house.folder / "roles.toml").write_text(ROLES)
     house.extra = COMMANDS
@@ -81,10 +81,10 @@ async def wire(house: House) -> SerialLine:
 
 
 @contextlib.asynccontextmanager
-async def counter(house: House, name: str = "counter-1", **more: Any) -> AsyncIterator[Workstation]:
+async def counter(house: GatewayFixture, name: str = "counter-1", **more: Any) -> AsyncIterator[Workstation]:
     """A workstation whose barrier is online."""
     async with house.workstation(BARRIER, station=name, **more) as desk:
-        await until(lambda: desk.status(BARRIER).online)
+        await until(lambda: desk.status(BARRIER).is_online)
         yield desk
 
 
@@ -108,19 +108,19 @@ async def records(desk: Workstation, count: int) -> list[Any]:
 
 def told(wire: SerialLine, verb: str) -> list[str]:
     """The ids of the commands that reached the driver."""
-    lines = [line.split() for line in wire.received.decode().splitlines()]
+    lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
 
 
-async def all_told(house: House, wire: SerialLine, verb: str) -> list[str]:
+async def all_told(house: GatewayFixture, wire: SerialLine, verb: str) -> list[str]:
     """The same, once a command that is sent now has reached the driver too."""
     async with counter(house, "chief") as desk:
         last = await desk.command(BARRIER, "look", done=Called, timeout_s=20)
-    await wire.heard(f"look chief {last.cmd_id}\n".encode())
+    await wire.wait_for_bytes(f"look chief {last.cmd_id}\n".encode())
     return told(wire, verb)
 
 
-def worker_of(house: House) -> psutil.Process:
+def worker_of(house: GatewayFixture) -> psutil.Process:
     assert house.process is not None
     (worker,) = (
         process
@@ -130,7 +130,7 @@ def worker_of(house: House) -> psutil.Process:
     return worker
 
 
-async def test_a_command_is_done_answered_and_recorded(house: House, wire: SerialLine) -> None:
+async def test_a_command_is_done_answered_and_recorded(house: GatewayFixture, wire: SerialLine) -> None:
     async with counter(house) as desk:
         offers = desk.status(BARRIER).description.commands
         assert {offer.verb: (offer.moves, offer.urgent) for offer in offers} == {
@@ -144,12 +144,12 @@ async def test_a_command_is_done_answered_and_recorded(house: House, wire: Seria
         asking = asyncio.create_task(
             desk.command(BARRIER, "open-up", request, done=Opened, transaction="t-1")
         )
-        await wire.heard(b"open-up counter-1 ")
+        await wire.wait_for_bytes(b"open-up counter-1 ")
         await wire.send(b"opened\n")
         done = await asking
         assert done.result == Opened(width_cm=30)
         assert done.transaction == "t-1"
-        events: list[Received] = []
+        events: list[ReceivedEvent] = []
         async with asyncio.timeout(20):
             async for received in desk:
                 events.append(received)
@@ -166,7 +166,7 @@ async def test_a_command_is_done_answered_and_recorded(house: House, wire: Seria
     assert "KAA 001A" not in house.log
 
 
-async def test_a_refusal_tells_a_person_what_to_do(house: House, wire: SerialLine) -> None:
+async def test_a_refusal_tells_a_person_what_to_do(house: GatewayFixture, wire: SerialLine) -> None:
     async with counter(house) as desk, counter(house, "visitor") as visitor:
         with pytest.raises(CommandRejected, match="Somebody stands in it") as refused:
             await desk.command(BARRIER, "refuse")
@@ -177,7 +177,7 @@ async def test_a_refusal_tells_a_person_what_to_do(house: House, wire: SerialLin
         with pytest.raises(CommandRejected, match="wrong or missing: width_cm"):
             await desk.command(BARRIER, "open-up", {"width_cm": 0})
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
-        await wire.heard(b"open-up")
+        await wire.wait_for_bytes(b"open-up")
         with pytest.raises(CommandRejected, match="busy with something else"):
             await desk.command(BARRIER, "look")
         await wire.send(b"jammed\n")
@@ -186,11 +186,11 @@ async def test_a_refusal_tells_a_person_what_to_do(house: House, wire: SerialLin
 
 
 async def test_a_worker_killed_meanwhile_fails_the_command_and_nobody_begins_it_again(
-    house: House, wire: SerialLine
+    house: GatewayFixture, wire: SerialLine
 ) -> None:
     async with counter(house) as desk:
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
-        await wire.heard(b"open-up")
+        await wire.wait_for_bytes(b"open-up")
         worker_of(house).kill()
         with pytest.raises(CommandFailed) as failed:
             await asking
@@ -198,20 +198,20 @@ async def test_a_worker_killed_meanwhile_fails_the_command_and_nobody_begins_it_
     assert await all_told(house, wire, "open-up") == [failed.value.cmd_id]
 
 
-async def test_a_killed_gateway_takes_up_nothing(house: House, wire: SerialLine) -> None:
+async def test_a_killed_gateway_takes_up_nothing(house: GatewayFixture, wire: SerialLine) -> None:
     """What was in hand, what was sent while it was away, and what is sent under its old session."""
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         old = session_of(desk)
         await station.end_of(station.send("claim", old))
         begun = station.send("open-up", old)
-        await wire.heard(b"open-up")
+        await wire.wait_for_bytes(b"open-up")
         await house.stop(signal.SIGKILL)
         for _ in range(20):
             station.send("stop", old)
         await station.acknowledged(22)
         await house.start()
         late = station.send("stop", old)
-        await until(lambda: desk.status(BARRIER).online and session_of(desk) != old)
+        await until(lambda: desk.status(BARRIER).is_online and session_of(desk) != old)
         await until(lambda: desk._claims == {})
         later = station.send("stop", old)
         assert (await station.end_of(later)).reason is CommandReason.OTHER_SESSION
@@ -221,9 +221,9 @@ async def test_a_killed_gateway_takes_up_nothing(house: House, wire: SerialLine)
 
 
 async def test_a_command_that_is_retained_is_refused_whenever_it_comes(
-    house: House, wire: SerialLine
+    house: GatewayFixture, wire: SerialLine
 ) -> None:
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         fresh = station.send("stop", session_of(desk), retain=True)
         assert (await station.end_of(fresh)).reason is CommandReason.RETAINED
         eternal = station.send("stop", session_of(desk), retain=True, expires_s=None)
@@ -238,9 +238,9 @@ async def test_a_command_that_is_retained_is_refused_whenever_it_comes(
     assert await all_told(house, wire, "stop") == []
 
 
-async def test_a_gateway_that_stood_still_obeys_nothing_old(house: House, wire: SerialLine) -> None:
+async def test_a_gateway_that_stood_still_obeys_nothing_old(house: GatewayFixture, wire: SerialLine) -> None:
     """It finds in its socket what the broker sent meanwhile, with the life that it had then."""
-    async with counter(house) as desk, Station(house.broker.port, "counter-1") as station:
+    async with counter(house) as desk, StationClient(house.broker.port, "counter-1") as station:
         assert house.process is not None
         house.process.send_signal(signal.SIGSTOP)
         stale = station.send("stop", session_of(desk), expires_s=1)
@@ -252,9 +252,9 @@ async def test_a_gateway_that_stood_still_obeys_nothing_old(house: House, wire: 
 
 
 @contextlib.asynccontextmanager
-async def far_broker(house: House) -> AsyncIterator[Way]:
+async def far_broker(house: GatewayFixture) -> AsyncIterator[TcpProxy]:
     """Between a gateway that is started anew and its broker, a network that can be cut and can stall."""
-    way = Way(house.broker.port)
+    way = TcpProxy(house.broker.port)
     await way.start()
     try:
         await house.stop(signal.SIGKILL)
@@ -268,30 +268,34 @@ async def far_broker(house: House) -> AsyncIterator[Way]:
         await way.close()
 
 
-async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(house: House, wire: SerialLine) -> None:
+async def test_what_a_network_held_up_is_not_obeyed_when_it_comes(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
     async with far_broker(house) as way, counter(house) as desk:
-        async with Station(house.broker.port, "counter-2") as station:
+        async with StationClient(house.broker.port, "counter-2") as station:
             await desk.command(BARRIER, "look")
             way.stall()
             held_up = [station.send("stop", session_of(desk), expires_s=s) for s in (1, 2)]
             await station.acknowledged(2)
             await asyncio.sleep(2.5)
-            way.heal()
+            way.restore()
             for cmd_id in held_up:
                 assert (await station.end_of(cmd_id)).state is CommandState.EXPIRED
         assert await all_told(house, wire, "stop") == []
 
 
-async def test_what_was_sent_while_the_connection_was_cut_never_comes(house: House, wire: SerialLine) -> None:
+async def test_what_was_sent_while_the_connection_was_cut_never_comes(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
     async with far_broker(house) as way, counter(house) as desk:
-        async with Station(house.broker.port, "counter-2") as station:
+        async with StationClient(house.broker.port, "counter-2") as station:
             session = session_of(desk)
             await desk.command(BARRIER, "look")
             way.cut()
             await until(lambda: '"destination_down"' in house.log)
             missed = [station.send("stop", session) for _ in range(20)]
             await station.acknowledged(20)
-            way.heal()
+            way.restore()
             async with asyncio.timeout(20):
                 while True:
                     with contextlib.suppress(CommandUnanswered, CommandNotSent):
@@ -303,22 +307,24 @@ async def test_what_was_sent_while_the_connection_was_cut_never_comes(house: Hou
 
 
 async def test_after_the_broker_was_away_commands_pass_and_none_from_before(
-    house: House, wire: SerialLine
+    house: GatewayFixture, wire: SerialLine
 ) -> None:
     async with counter(house) as desk:
         async with desk.claim(BARRIER, lease_s=60):
             house.broker.kill()
-            await until(lambda: not desk.connected.is_set())
+            await until(lambda: not desk.connected_event.is_set())
             with pytest.raises(CommandNotSent, match="no connection to the broker"):
                 await desk.command(BARRIER, "stop", expires_s=1)
             house.broker.start()
-            await desk.connected.wait()
+            await desk.connected_event.wait()
             await until(lambda: desk.status(BARRIER).claim is not None)
             done = await desk.command(BARRIER, "stop", timeout_s=20)
         assert await all_told(house, wire, "stop") == [done.cmd_id]
 
 
-async def test_a_command_to_a_gateway_that_is_not_there_is_not_sent(house: House, wire: SerialLine) -> None:
+async def test_a_command_to_a_gateway_that_is_not_there_is_not_sent(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
     async with counter(house) as desk:
         await house.stop(signal.SIGKILL)
         # Until its will is told, only its silence tells that it is gone.
@@ -328,7 +334,7 @@ async def test_a_command_to_a_gateway_that_is_not_there_is_not_sent(house: House
             await desk.command(BARRIER, "stop", expires_s=1)
 
 
-async def test_what_nobody_answers_is_not_called_done(house: House, wire: SerialLine) -> None:
+async def test_what_nobody_answers_is_not_called_done(house: GatewayFixture, wire: SerialLine) -> None:
     async with counter(house) as desk:
         with pytest.raises(CommandUnanswered, match="accepted, but there was no answer"):
             await desk.command(BARRIER, "open-up", timeout_s=0.5)
@@ -337,24 +343,28 @@ async def test_what_nobody_answers_is_not_called_done(house: House, wire: Serial
         with pytest.raises(ValueError, match="within 1 to 5 s"):
             await desk.command(BARRIER, "stop", expires_s=9)
     async with house.workstation(BARRIER) as nameless:
-        await until(lambda: nameless.status(BARRIER).online)
+        await until(lambda: nameless.status(BARRIER).is_online)
         with pytest.raises(ValueError, match="a station's name"):
             await nameless.command(BARRIER, "stop")
 
 
-async def test_two_programs_of_one_station_find_their_numbers(house: House, wire: SerialLine) -> None:
+async def test_two_programs_of_one_station_find_their_numbers(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
     async with counter(house) as one, counter(house) as other:
-        one._commanding._n = 2**52
+        one._command_sender._last_command_seq = 2**52
         await one.command(BARRIER, "look")
         await other.command(BARRIER, "look")
-        assert other._commanding._n > 2**52
+        assert other._command_sender._last_command_seq > 2**52
 
 
-async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(house: House, wire: SerialLine) -> None:
+async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
     async with counter(house) as one, counter(house, "counter-2") as two:
         async with one.claim(BARRIER, lease_s=5) as held:
             await asyncio.sleep(6)
-            assert not held.lost.is_set()
+            assert not held.lost_event.is_set()
             assert one.status(BARRIER).claim is not None
         await two.command(BARRIER, "claim", {"lease_s": 5})
         await until(lambda: one.status(BARRIER).claim is not None)
@@ -362,7 +372,9 @@ async def test_a_lease_ends_by_itself_and_a_held_one_is_renewed(house: House, wi
         await one.command(BARRIER, "look")
 
 
-async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(house: House, wire: SerialLine) -> None:
+async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
     other = await house.wire("lane-2/barrier")
     house.describe("lane-2/barrier", "obedient")
     assert house.process is not None
@@ -377,10 +389,10 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(house: House,
             house.process.send_signal(signal.SIGHUP)
             await until(lambda: house.log.count("config_reloaded") > before)
 
-        await until(lambda: desk.status(BARRIER).online)
+        await until(lambda: desk.status(BARRIER).is_online)
         await reload()
-        await until(lambda: desk.status("lane-2/barrier").online)
-        await other.host_opened()
+        await until(lambda: desk.status("lane-2/barrier").is_online)
+        await other.wait_for_host()
         for position in (BARRIER, "lane-2/barrier"):
             await desk.command(position, "claim", {"lease_s": 60})
         await until(lambda: len(holders()) == 2)
@@ -402,26 +414,26 @@ async def test_a_reload_keeps_the_claims_of_what_it_does_not_touch(house: House,
 
 
 async def test_an_orderly_stop_takes_claims_back_and_answers_what_it_owes(
-    house: House, wire: SerialLine
+    house: GatewayFixture, wire: SerialLine
 ) -> None:
     async with counter(house) as desk:
         await desk.command(BARRIER, "claim", {"lease_s": 60})
         asking = asyncio.create_task(desk.command(BARRIER, "open-up"))
-        await wire.heard(b"open-up")
+        await wire.wait_for_bytes(b"open-up")
         assert await house.stop() == 0
         with pytest.raises(CommandFailed) as failed:
             await asking
         assert failed.value.reason == CommandReason.STOPPING
     async with house.workstation() as late:
         async with asyncio.timeout(10):
-            async for item in late.everything():
+            async for item in late.events_and_status():
                 if isinstance(item, DeviceStatus):
                     break
         assert late.status(BARRIER).claim is None
         assert late._claims == {}
 
 
-async def test_without_a_role_file_nobody_commands_anything(house: House) -> None:
+async def test_without_a_role_file_nobody_commands_anything(house: GatewayFixture) -> None:
     wire = await house.wire(BARRIER)
     house.describe(BARRIER, "obedient")
     await house.start()
@@ -429,11 +441,13 @@ async def test_without_a_role_file_nobody_commands_anything(house: House) -> Non
         for verb in ("look", "stop", "claim"):
             with pytest.raises(CommandRejected, match="role file does not know this station"):
                 await desk.command(BARRIER, verb)
-    assert wire.received == b""
+    assert wire.received_bytes == b""
 
 
-async def test_a_flood_of_refusals_leaves_a_handful_of_records(house: House, wire: SerialLine) -> None:
-    async with counter(house) as desk, Station(house.broker.port, "visitor") as visitor:
+async def test_a_flood_of_refusals_leaves_a_handful_of_records(
+    house: GatewayFixture, wire: SerialLine
+) -> None:
+    async with counter(house) as desk, StationClient(house.broker.port, "visitor") as visitor:
         for _ in range(2000):
             visitor.send("open-up", session_of(desk))
         await visitor.acknowledged(2000)
@@ -441,10 +455,10 @@ async def test_a_flood_of_refusals_leaves_a_handful_of_records(house: House, wir
         assert (await asking).result == {}
         assert await house.stop() == 0
         decided = [r for r in await records(desk, 4) if isinstance(r, CommandDecided)]
-        assert [(one.station, one.times > 1) for one in decided] == [
+        assert [(one.station, one.count > 1) for one in decided] == [
             ("visitor", False),
             ("counter-1", False),
             ("visitor", True),
         ]
-        assert decided[2].times > 1000
+        assert decided[2].count > 1000
     assert told(wire, "open-up") == []

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from torture.post import Disk, post_in
 from torture.subscribers import readers
 
 from drivers.passport.observations import DocumentRead
-from gateway.client import Received, Workstation
-from gateway.contract.states import Problem
+from gateway.client import ReceivedEvent, Workstation
+from gateway.contract.states import GatewayProblem
 from gateway.delivery.outbox import admin as inspect
 from simulators.mrz import Document
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def disk(house: House) -> Iterator[Disk]:
+def disk(house: GatewayFixture) -> Iterator[Disk]:
     """The state directory, a file system of four megabytes."""
     disk = Disk(house.folder / "state", 4 << 20)
     if not disk.small:
@@ -49,19 +49,19 @@ async def next_number(desk: Workstation) -> int:
     raise AssertionError
 
 
-def problem(desk: Workstation, cause: str) -> Problem | None:
+def problem(desk: Workstation, cause: str) -> GatewayProblem | None:
     state = desk.gateways.get("gw-1")
     problems = state.report.problems if state and state.report else ()
     return next((problem for problem in problems if problem.cause == cause), None)
 
 
-async def started(house: House, desk: Workstation) -> None:
+async def started(house: GatewayFixture, desk: Workstation) -> None:
     await house.start()
-    await until(lambda: desk.status("lane-1/reader").online)
-    await house.wires["lane-1/reader"].host_opened()
+    await until(lambda: desk.status("lane-1/reader").is_online)
+    await house.wires["lane-1/reader"].wait_for_host()
 
 
-async def say_until(house: House, desk: Workstation, first: int, cause: str) -> int:
+async def say_until(house: GatewayFixture, desk: Workstation, first: int, cause: str) -> int:
     """Speak, and hear every word of it, until the gateway's state tells that problem; returns the next."""
     number = first
     while problem(desk, cause) is None:
@@ -72,7 +72,7 @@ async def say_until(house: House, desk: Workstation, first: int, cause: str) -> 
     return number
 
 
-async def say_until_over(house: House, desk: Workstation, first: int, cause: str) -> int:
+async def say_until_over(house: GatewayFixture, desk: Workstation, first: int, cause: str) -> int:
     number = first
     while problem(desk, cause) is not None:
         assert number < first + 400, f"{cause} did not end"
@@ -83,7 +83,7 @@ async def say_until_over(house: House, desk: Workstation, first: int, cause: str
     return number
 
 
-async def test_the_disk_fills_up_and_is_freed_again(house: House, disk: Disk) -> None:
+async def test_the_disk_fills_up_and_is_freed_again(house: GatewayFixture, disk: Disk) -> None:
     await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     async with house.workstation() as desk:
@@ -100,19 +100,21 @@ async def test_the_disk_fills_up_and_is_freed_again(house: House, disk: Disk) ->
         await house.wires["lane-1/reader"].send(b"crash\n")
         await until(lambda: "worker_ended" in house.log)
         await until(
-            lambda: desk.status("lane-1/reader").online and desk.status("lane-1/reader").state != before
+            lambda: desk.status("lane-1/reader").is_online and desk.status("lane-1/reader").state != before
         )
-        await house.wires["lane-1/reader"].host_opened()
+        await house.wires["lane-1/reader"].wait_for_host()
         await house.wires["lane-1/reader"].send(b"say %d\n" % number)
         assert await next_number(desk) == number
         disk.free()
         await say_until_over(house, desk, number + 1, "disk_full")
-        assert desk.counts.repeated == 0
+        assert desk.discarded.duplicates == 0
     assert await house.stop() == 0
     assert "events_lost_at_stop" not in house.log
 
 
-async def test_what_a_full_disk_would_not_take_is_kept_once_it_does(house: House, disk: Disk) -> None:
+async def test_what_a_full_disk_would_not_take_is_kept_once_it_does(
+    house: GatewayFixture, disk: Disk
+) -> None:
     """The broker is down as well: what waits in memory reaches the disk, and outlives a kill."""
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
@@ -123,22 +125,24 @@ async def test_what_a_full_disk_would_not_take_is_kept_once_it_does(house: House
         house.broker.stop()
         for more in range(20):
             await wire.send(b"say %d\n" % (number + more))
-        await wire.drained()
+        await wire.wait_drained()
         disk.free()
         await until(lambda: "outbox_recovered" in house.log)
         await until(lambda: _waiting(house) == 20)
         await house.stop(signal.SIGKILL)
         house.broker.start()
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         await house.start()
         assert [await next_number(desk) for _ in range(20)] == list(range(number, number + 20))
 
 
-def _waiting(house: House) -> int:
-    return sum(count.events for count in inspect.counts(house.folder / "state/outbox"))
+def _waiting(house: GatewayFixture) -> int:
+    return sum(count.events for count in inspect.stream_summaries(house.folder / "state/outbox"))
 
 
-async def test_a_gateway_that_starts_on_a_full_disk_serves_its_devices(house: House, disk: Disk) -> None:
+async def test_a_gateway_that_starts_on_a_full_disk_serves_its_devices(
+    house: GatewayFixture, disk: Disk
+) -> None:
     await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     async with house.workstation() as desk:
@@ -152,7 +156,9 @@ async def test_a_gateway_that_starts_on_a_full_disk_serves_its_devices(house: Ho
         await say_until_over(house, desk, number, "disk_full")
 
 
-async def test_a_gateway_that_starts_on_a_read_only_disk_serves_its_devices(house: House, disk: Disk) -> None:
+async def test_a_gateway_that_starts_on_a_read_only_disk_serves_its_devices(
+    house: GatewayFixture, disk: Disk
+) -> None:
     """A disk with errors is mounted read-only at the next boot: exactly then the post must go on.
 
     That it turns read-only under a running gateway cannot be shown here: Linux refuses to remount while a
@@ -185,7 +191,7 @@ async def test_a_disk_that_fails_under_a_running_gateway(tmp_path: Path) -> None
         await post.start()
         wire = post.wires["lane-1/reader"]
         await wire.host_opened()
-        await until(lambda: desk.workstation.status("lane-1/reader").online)
+        await until(lambda: desk.workstation.status("lane-1/reader").is_online)
         post.forbid_growth(0)
         said = 0
         while "disk_error" not in desk.told and said < 400:
@@ -212,7 +218,7 @@ SPOKEN = 150
 
 
 @pytest.mark.timeout(120)
-async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: House) -> None:
+async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: GatewayFixture) -> None:
     """Many travellers, through outages, cut lines, a debug log and kills; then every file is searched.
 
     The master key lies beside the data here, as at a post that configures none; values are sealed anyhow.
@@ -220,7 +226,7 @@ async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: House) -> N
     wire = await house.wire("lane-1/reader")
     house.extra = '[log]\nlevel = "debug"\n[delivery]\ntraveller_expires_s = 600\n'
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
-    people = Travellers(20261124)
+    people = TravellerGenerator(20261124)
     documents = [next(people) for _ in range(SPOKEN)]
     async with house.workstation() as desk:
         await started(house, desk)
@@ -233,12 +239,12 @@ async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: House) -> N
                     await until(lambda: _waiting(house) >= 20)
                     await house.stop(signal.SIGKILL)
                     house.broker.start()
-                    await desk.connected.wait()
+                    await desk.connected_event.wait()
                     await started(house, desk)
             if count % 10 == 9:  # half of one, then a whole one behind it
                 await wire.send(frame[: len(frame) // 2])
             await wire.send(frame)
-            await wire.drained()
+            await wire.wait_drained()
         await until(lambda: _waiting(house) >= 30)
         await house.stop(signal.SIGKILL)  # so that the WAL stays as it is
     read = [one for one in await _heard(desk) if isinstance(one.data, DocumentRead)]
@@ -249,8 +255,8 @@ async def test_nobody_who_passed_is_named_on_disk_or_in_a_log(house: House) -> N
         _assert_nowhere(house, documents)
 
 
-async def _heard(desk: Workstation) -> list[Received]:
-    found: list[Received] = []
+async def _heard(desk: Workstation) -> list[ReceivedEvent]:
+    found: list[ReceivedEvent] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.5):
             async for received in desk:
@@ -258,7 +264,7 @@ async def _heard(desk: Workstation) -> list[Received]:
     return found
 
 
-def _assert_nowhere(house: House, documents: list[Document]) -> None:
+def _assert_nowhere(house: GatewayFixture, documents: list[Document]) -> None:
     secrets = set()
     for document in documents:
         secrets |= {*document.lines, document.number, document.surname, document.given_names}

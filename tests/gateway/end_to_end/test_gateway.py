@@ -15,17 +15,17 @@ from cloudevents.v1.conversion import from_json
 from cloudevents.v1.http import CloudEvent
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from support.process.wall_clock import WallClock
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.passport.observations import DocumentRead
-from gateway.client import DeviceStatus, Received, Workstation
+from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.envelope import MEDIA_TYPE, Provenance
 from simulators.specimens import ERIKSSON_LINES
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 PASSPORT = ERIKSSON_LINES["TD3"]
 SCHEMAS = Path(__file__).parents[3] / "config/contract/schemas"
@@ -37,15 +37,15 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def event(desk: Workstation) -> Received:
+async def event(desk: Workstation) -> ReceivedEvent:
     async with asyncio.timeout(20):
         async for received in desk:
             return received
     raise AssertionError
 
 
-async def events(desk: Workstation, count: int) -> list[Received]:
-    found: list[Received] = []
+async def events(desk: Workstation, count: int) -> list[ReceivedEvent]:
+    found: list[ReceivedEvent] = []
     async with asyncio.timeout(30):
         async for received in desk:
             found.append(received)
@@ -55,12 +55,12 @@ async def events(desk: Workstation, count: int) -> list[Received]:
 
 
 async def online(desk: Workstation, position: str) -> DeviceStatus:
-    return await condition(desk, position, Condition.ONLINE)
+    return await condition(desk, position, StateCode.ONLINE)
 
 
-async def condition(desk: Workstation, position: str, wanted: Condition) -> DeviceStatus:
+async def condition(desk: Workstation, position: str, wanted: StateCode) -> DeviceStatus:
     async with asyncio.timeout(20):
-        async for item in desk.everything():
+        async for item in desk.events_and_status():
             if (
                 isinstance(item, DeviceStatus)
                 and str(item.position) == position
@@ -72,17 +72,17 @@ async def condition(desk: Workstation, position: str, wanted: Condition) -> Devi
     raise AssertionError
 
 
-def numbers(received: list[Received]) -> list[int]:
+def numbers(received: list[ReceivedEvent]) -> list[int]:
     return [r.data["number"] for r in received]
 
 
-async def test_a_document_reaches_the_workstation_complete(house: House) -> None:
+async def test_a_document_reaches_the_workstation_complete(house: GatewayFixture) -> None:
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "accessis"')
     await house.start()
     async with house.workstation("lane-1/reader") as desk:
         await online(desk, "lane-1/reader")
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(FRAMES["accessis"](PASSPORT))
         received = await event(desk)
         assert isinstance(received.data, DocumentRead)
@@ -101,7 +101,7 @@ async def test_a_document_reaches_the_workstation_complete(house: House) -> None
     assert time.monotonic() - before < 5
 
 
-async def test_what_an_outside_subscriber_sees(house: House) -> None:
+async def test_what_an_outside_subscriber_sees(house: GatewayFixture) -> None:
     """mosquitto_sub, the CloudEvents SDK and jsonschema agree with what we say we send."""
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
@@ -114,7 +114,7 @@ async def test_what_an_outside_subscriber_sees(house: House) -> None:
         await house.start()
         async with house.workstation() as desk:
             await online(desk, "lane-1/reader")
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(FRAMES["text"](PASSPORT))
         seen: dict[str, list[str]] = {}
         async with asyncio.timeout(20):
@@ -148,62 +148,62 @@ async def test_what_an_outside_subscriber_sees(house: House) -> None:
     jsonschema.validate(payload, schema)
 
 
-async def test_broker_stopped_and_started_and_everything_comes_back(house: House) -> None:
+async def test_broker_stopped_and_started_and_everything_comes_back(house: GatewayFixture) -> None:
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     await house.start()
     async with house.workstation("lane-1/reader") as desk:
         await online(desk, "lane-1/reader")
-        await wire.host_opened()
+        await wire.wait_for_host()
         house.broker.stop()
         for number in range(20):
             await wire.send(b"say %d\n" % number)
-        await wire.drained()
+        await wire.wait_drained()
         house.broker.start()
         assert numbers(await events(desk, 20)) == list(range(20))
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         await wire.send(b"say 20\n")
         assert numbers(await events(desk, 1)) == [20]
 
 
-async def test_broker_down_gateway_killed_and_nothing_is_lost(house: House) -> None:
+async def test_broker_down_gateway_killed_and_nothing_is_lost(house: GatewayFixture) -> None:
     wire = await house.wire("lane-1/reader")
     house.extra = "[delivery]\ntraveller_expires_s = 600\n"
     house.describe("lane-1/reader")
     await house.start()
     async with house.workstation("lane-1/reader") as desk:
         await online(desk, "lane-1/reader")
-        await wire.host_opened()
+        await wire.wait_for_host()
         house.broker.kill()
         for number in range(100):
             await wire.send(b"traveller %d\n" % number)
-        await wire.drained()
+        await wire.wait_drained()
         await until(lambda: _committed(house) == 100)
         await house.stop(signal.SIGKILL)
         house.broker.start()
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         await house.start()
         received = await events(desk, 100)
         assert numbers(received) == list(range(100))
         assert [r.envelope.seq for r in received] == list(range(1, 101))
 
 
-def _committed(house: House) -> int:
-    from gateway.delivery.outbox.admin import counts
+def _committed(house: GatewayFixture) -> int:
+    from gateway.delivery.outbox.admin import stream_summaries
 
-    return sum(count.events for count in counts(house.folder / "state" / "outbox"))
+    return sum(count.events for count in stream_summaries(house.folder / "state" / "outbox"))
 
 
-async def test_a_killed_worker_is_back_within_a_second(house: House) -> None:
+async def test_a_killed_worker_is_back_within_a_second(house: GatewayFixture) -> None:
     wires = [await house.wire(f"lane-{lane}/reader") for lane in (1, 2)]
     for lane in (1, 2):
         house.describe(f"lane-{lane}/reader")
     await house.start()
     async with house.workstation() as desk, house.workstation("lane-2/reader") as neighbour:
-        await neighbour.connected.wait()
-        await until(lambda: all(desk.status(f"lane-{lane}/reader").online for lane in (1, 2)))
+        await neighbour.connected_event.wait()
+        await until(lambda: all(desk.status(f"lane-{lane}/reader").is_online for lane in (1, 2)))
         for wire in wires:
-            await wire.host_opened()
+            await wire.wait_for_host()
         assert house.process is not None
         (worker,) = (
             process
@@ -213,7 +213,7 @@ async def test_a_killed_worker_is_back_within_a_second(house: House) -> None:
         speaking = asyncio.create_task(_say(wires[1], 200))
         worker.kill()
         before = time.monotonic()
-        await condition(desk, "lane-1/reader", Condition.OFFLINE)
+        await condition(desk, "lane-1/reader", StateCode.OFFLINE)
         await online(desk, "lane-1/reader")
         assert time.monotonic() - before < 1
         await speaking
@@ -226,14 +226,14 @@ async def _say(wire: object, count: int) -> None:
         await asyncio.sleep(0.002)
 
 
-async def test_reload_touches_only_what_changed(house: House) -> None:
+async def test_reload_touches_only_what_changed(house: GatewayFixture) -> None:
     for lane in (1, 2, 3):
         await house.wire(f"lane-{lane}/reader")
     house.describe("lane-1/reader")
     house.describe("lane-2/reader")
     await house.start()
     async with house.workstation() as desk:
-        await until(lambda: all(desk.status(f"lane-{lane}/reader").online for lane in (1, 2)))
+        await until(lambda: all(desk.status(f"lane-{lane}/reader").is_online for lane in (1, 2)))
         assert house.process is not None
         parent = psutil.Process(house.process.pid)
 
@@ -244,7 +244,7 @@ async def test_reload_touches_only_what_changed(house: House) -> None:
         house.devices.pop("lane-2/reader")
         house.describe("lane-3/reader")
         house.process.send_signal(signal.SIGHUP)
-        await until(lambda: desk.status("lane-3/reader").online)
+        await until(lambda: desk.status("lane-3/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is None)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
         assert "lane-2/reader" not in workers()
@@ -252,13 +252,13 @@ async def test_reload_touches_only_what_changed(house: House) -> None:
         house.config.write_text("[gateway\n")
         house.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_refused" in _problems(desk))
-        assert desk.status("lane-1/reader").online
+        assert desk.status("lane-1/reader").is_online
         # The broker's keep alive is delivery's business: devices stay as they are.
         house.write()
         house.config.write_text(house.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
         house.process.send_signal(signal.SIGHUP)
         await until(lambda: "config_refused" not in _problems(desk))
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         assert workers()["lane-1/reader"] == before["lane-1/reader"]
         await house.wires["lane-1/reader"].send(b"say 5\n")
         assert numbers(await events(desk, 1)) == [5]
@@ -269,73 +269,75 @@ def _problems(desk: Workstation) -> set[str]:
     return {problem.cause for problem in state.report.problems} if state and state.report else set()
 
 
-async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(house: House) -> None:
+async def test_a_device_that_left_while_the_gateway_was_down_is_cleared(house: GatewayFixture) -> None:
     await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     house.describe("lane-2/reader")
     await house.start()
     async with house.workstation() as desk:
         await until(lambda: len(desk.devices) == 2)
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         assert await house.stop() == 0
         await until(lambda: not desk.status("lane-1/reader").gateway_online)
         house.devices.pop("lane-2/reader")
         house.write()
         await house.start()
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         await until(lambda: desk.status("lane-2/reader").state is None)
 
 
-async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(house: House) -> None:
+async def test_what_stands_is_there_for_who_comes_late_and_goes_with_the_device(
+    house: GatewayFixture,
+) -> None:
     wire = await house.wire("lane-1/barrier")
     house.describe("lane-1/barrier")
     await house.start()
-    await wire.host_opened()
+    await wire.wait_for_host()
     async with house.workstation() as desk:
         await online(desk, "lane-1/barrier")
         await wire.send(b"stand 1\nstand 2\n")
         assert numbers(await events(desk, 2)) == [1, 2]
 
     def number_at(desk: Workstation) -> int | None:
-        now = desk.now("lane-1/barrier", "test.level")
+        now = desk.last_value("lane-1/barrier", "test.level")
         return None if now is None else now.data["number"]
 
     async with house.workstation() as late:
         await until(lambda: number_at(late) == 2)
-        assert late.now("lane-1/barrier", "test.level").simulated
+        assert late.last_value("lane-1/barrier", "test.level").is_simulated
         house.broker.stop()
         house.broker.start()
-        await late.connected.wait()
+        await late.connected_event.wait()
         await until(lambda: number_at(late) == 2)
         wire.unplug()
         await until(lambda: number_at(late) is None)
         wire.replug()
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(b"stand 3\n")
         await until(lambda: number_at(late) == 3)
         await house.stop(signal.SIGKILL)
         await until(lambda: number_at(late) is None)
         wire.unplug()
         await house.start()
-        await until(lambda: (str(late.devices[0]), len(late._standing)) == ("lane-1/barrier", 0))
+        await until(lambda: (str(late.devices[0]), len(late._last_values)) == ("lane-1/barrier", 0))
 
 
-async def test_a_killed_gateway_is_declared_dead_by_its_will(house: House) -> None:
+async def test_a_killed_gateway_is_declared_dead_by_its_will(house: GatewayFixture) -> None:
     await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     await house.start()
     async with house.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").online)
+        await until(lambda: desk.status("lane-1/reader").is_online)
         await house.stop(signal.SIGKILL)
         await until(lambda: not desk.status("lane-1/reader").gateway_online)
-        assert not desk.status("lane-1/reader").online
+        assert not desk.status("lane-1/reader").is_online
 
 
-async def test_a_killed_gateway_leaves_no_worker_behind(house: House) -> None:
+async def test_a_killed_gateway_leaves_no_worker_behind(house: GatewayFixture) -> None:
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     await house.start()
-    await wire.host_opened()
+    await wire.wait_for_host()
     assert house.process is not None
     children = psutil.Process(house.process.pid).children(recursive=True)
     await wire.send(b"hang\n")
@@ -343,7 +345,7 @@ async def test_a_killed_gateway_leaves_no_worker_behind(house: House) -> None:
     await until(lambda: not any(child.is_running() for child in children))
 
 
-async def test_two_gateways_do_not_share_a_state_directory(house: House) -> None:
+async def test_two_gateways_do_not_share_a_state_directory(house: GatewayFixture) -> None:
     house.describe("lane-1/reader")
     await house.start()
     await until(lambda: "gateway_started" in house.log)
@@ -356,19 +358,19 @@ async def test_two_gateways_do_not_share_a_state_directory(house: House) -> None
     house.process = first
 
 
-async def test_production_refuses_a_simulated_reader(house: House) -> None:
+async def test_production_refuses_a_simulated_reader(house: GatewayFixture) -> None:
     house.profile = "production"
     house.describe("lane-1/reader")
     await house.start()
     async with house.workstation() as desk:
-        await condition(desk, "lane-1/reader", Condition.NO_DEVICE)
+        await condition(desk, "lane-1/reader", StateCode.NO_DEVICE)
         await house.wire("lane-1/reader")
-        status = await condition(desk, "lane-1/reader", Condition.FAULT)
+        status = await condition(desk, "lane-1/reader", StateCode.FAULT)
         assert status.state is not None
         assert status.state.cause == "simulated"
 
 
-async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(house: House) -> None:
+async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(house: GatewayFixture) -> None:
     await house.wire("lane-1/reader")
     house.profile = "production"
     house.describe("lane-1/reader")
@@ -380,24 +382,24 @@ async def test_production_does_not_start_on_a_port_that_leads_to_a_simulator(hou
     assert not (house.folder / "state").exists()
 
 
-async def test_personal_data_is_nowhere_but_in_the_event(house: House) -> None:
+async def test_personal_data_is_nowhere_but_in_the_event(house: GatewayFixture) -> None:
     """Marked travellers pass; then the marks are sought in every file, log and topic."""
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader", "mrz-serial", 'framing = "text"')
     house.extra = '[log]\nlevel = "debug"\n'
     house.write()
     await house.start()
-    marked = Travellers(3).marked(surname="Leakmarker", number="ZZLEAK999")
+    marked = TravellerGenerator(3).document_with(surname="Leakmarker", number="ZZLEAK999")
     async with house.workstation() as desk:
         await online(desk, "lane-1/reader")
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(FRAMES["text"](marked.lines))
         assert "LEAKMARKER" in (await event(desk)).envelope.model_dump_json()
         house.broker.stop()
         await wire.send(FRAMES["text"](marked.lines))
         await wire.send(FRAMES["text"](marked.lines)[:60])
         await wire.send(b"LEAKMARKER ZZLEAK999\r")
-        await wire.drained()
+        await wire.wait_drained()
         await until(lambda: _committed(house) >= 2)
         assert await house.stop() == 0
     for file in house.folder.rglob("*"):
@@ -409,7 +411,7 @@ async def test_personal_data_is_nowhere_but_in_the_event(house: House) -> None:
 
 
 async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: GatewayFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wall clock set back by a day while events flow; only the wall clock, as settimeofday(2) would."""
     wall = WallClock(house.folder / "wall-clock")
@@ -426,7 +428,7 @@ async def test_a_set_clock_is_recorded_and_moves_neither_order_nor_expiry(
     ):
         await plain.subscribe(stepped, qos=1)
         await online(desk, "lane-1/reader")
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(b"traveller 1\n")
         (before,) = await events(desk, 1)
         wall.set("-1d")

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.barriers import site_at
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 from typer.testing import CliRunner
 
 from drivers.links import device_node as emulated
 from gateway.cli import app
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 SERVICE = """
 [device."{position}"]
@@ -44,7 +44,7 @@ def mosquitto() -> Iterator[Mosquitto]:
 @contextlib.asynccontextmanager
 async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
     user = {"username": "watch", "password": "two words"}
-    device: Any = settings_of({"name": position, "kind": kind, "port": 0} | user).build()
+    device: Any = parse_settings({"name": position, "kind": kind, "port": 0} | user).build()
     ready = asyncio.Event()
     running = asyncio.create_task(device.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -55,7 +55,7 @@ async def simulated(position: str, kind: str) -> AsyncIterator[Any]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: House) -> None:
+async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: GatewayFixture) -> None:
     """Lines that turn out to be pseudo-terminals, services and boards that say themselves what they are."""
     house.profile = "production"
     house.silent_s = 20  # five workers load their libraries at once
@@ -90,7 +90,9 @@ async def test_every_way_to_a_simulator_is_refused_while_it_runs(house: House) -
     assert "/evt/plate" not in house.broker.log
 
 
-async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(house: House) -> None:
+async def test_a_running_production_gateway_takes_nothing_over_that_is_for_training(
+    house: GatewayFixture,
+) -> None:
     house.profile = "production"
     house.describe("lane-1/reader")
     await house.start()
@@ -172,4 +174,4 @@ def test_lines_and_keyboards_that_the_kernel_only_plays_are_no_real_ones(
     (nodes / "166:0").symlink_to(f"../../{place}")
     monkeypatch.setattr(emulated, "NODES", nodes)
 
-    assert emulated.emulated(os.makedev(166, 0)) is made_up
+    assert emulated.is_emulated(os.makedev(166, 0)) is made_up

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, house, until
+from support.gateway.gateways import GatewayFixture, gateway, until
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 
 
 @pytest.fixture
@@ -19,14 +19,14 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
-async def test_a_worker_that_starts_during_an_exchange_loses_nothing(house: House) -> None:
+async def test_a_worker_that_starts_during_an_exchange_loses_nothing(house: GatewayFixture) -> None:
     """The broker stands still, so that the old delivery takes its two seconds to say goodbye."""
     wire = await house.wire("lane-1/reader")
     house.describe("lane-1/reader")
     await house.start()
     async with house.workstation() as desk:
-        await until(lambda: desk.status("lane-1/reader").online)
-        await wire.host_opened()
+        await until(lambda: desk.status("lane-1/reader").is_online)
+        await wire.wait_for_host()
         assert house.process is not None
         (worker,) = (
             process
@@ -37,8 +37,8 @@ async def test_a_worker_that_starts_during_an_exchange_loses_nothing(house: Hous
         house.broker.pause()
         house.config.write_text(house.config.read_text().replace("[broker]", "[broker]\nkeepalive_s = 30"))
         house.process.send_signal(signal.SIGHUP)
-        await wire.host_closed()
-        await wire.host_opened()
+        await wire.wait_for_host_close()
+        await wire.wait_for_host()
         for number in range(20):
             assert await wire.send(b"say %d\n" % number)
         await until(lambda: "config_reloaded" in house.log)

@@ -9,21 +9,21 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.brokers.mosquitto import Mosquitto
 from support.devices.serial_readers import FRAMES
-from support.gateway.gateways import House, house
+from support.gateway.gateways import GatewayFixture, gateway
 
-from gateway.audit.breach_report import extract
-from gateway.audit.hash_chain import AUDIT_FILE, HEAD_FILE, Head, parse, rows
+from gateway.audit.breach_report import build_report
+from gateway.audit.hash_chain import AUDIT_FILE, CHAIN_HEAD_FILE, ChainHead, parse_line, read_lines
 from gateway.audit.verify import verify
 from gateway.cli.watch import _watch
-from gateway.client import CommandRejected, Received, Refused
+from gateway.client import CommandRejected, ReceivedEvent, RejectedMessage
 from gateway.config import load
 from gateway.contract.envelope import Event
-from gateway.contract.events import AuditSealed
+from gateway.contract.events import AuditCheckpoint
 from gateway.pki.jws import Verifier
 from gateway.pki.keys import load_public_key, make_signing_key
 from simulators.specimens import ERIKSSON_LINES
 
-__all__ = ["house"]
+__all__ = ["gateway"]
 READER = "lane-1/reader"
 BASE = f"bgw/v1/uto-test/{READER}/evt"
 
@@ -35,28 +35,28 @@ def mosquitto() -> Iterator[Mosquitto]:
 
 
 async def test_events_are_vouched_for_and_the_audit_is_proved(
-    house: House, capsys: pytest.CaptureFixture[str]
+    house: GatewayFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_signing_key(house.folder)
     public = load_public_key(house.folder / "signing.pub")
     house.more = f'signing_key = "{house.folder}/signing.key"'
     wire = await house.wire(READER)
     house.describe(READER, "mrz-serial", 'framing = "text"')
-    refused: list[Refused] = []
+    refused: list[RejectedMessage] = []
     async with (
         house.workstation(READER, verify=[public], on_refused=refused.append, station="lane-1") as desk,
         aiomqtt.Client("127.0.0.1", house.broker.port, protocol=aiomqtt.ProtocolVersion.V5) as forger,
         asyncio.timeout(30),
     ):
-        await desk.connected.wait()
+        await desk.connected_event.wait()
         watching = asyncio.create_task(_watch(load(house.config), None, [public], as_json=True, reveal=True))
         await forger.subscribe([(f"{BASE}/+", 1), ("bgw/v1/uto-test/_gw/gw-1/evt/+", 1)])
         await house.start()
-        await wire.host_opened()
+        await wire.wait_for_host()
         await wire.send(FRAMES["text"](ERIKSSON_LINES["TD3"]))
         events = aiter(desk)
         seen = await anext(events)
-        assert isinstance(seen, Received)
+        assert isinstance(seen, ReceivedEvent)
 
         heard = await anext(aiter(forger.messages))
         payload, jws = bytes(heard.payload), dict(heard.properties.UserProperty)["jws"]
@@ -75,7 +75,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
             (seen.envelope.id, "it was made of something else"),
             (seen.envelope.id, "it is not signed"),
         ]
-        assert (desk.counts.refused, desk.counts.repeated) == (2, 1)
+        assert (desk.discarded.rejected, desk.discarded.duplicates) == (2, 1)
         out = err = ""
         while "it is not signed" not in err or out.count('"id"') < 2:
             shown = capsys.readouterr()
@@ -94,30 +94,32 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
 
     state, verifier = house.folder / "state", Verifier([public])
     verifier.check(bytes(message.payload), dict(message.properties.UserProperty)["jws"])
-    sealed = Event[AuditSealed].model_validate_json(message.payload).data
-    verdict = verify(state, verifier, [Head(sealed.n, sealed.sha256)])
-    assert (verdict.wrong, verdict.unproved) == (None, None)
-    told = extract((line for row in rows(state / AUDIT_FILE) if (line := parse(row.raw))), "2026", "9")
+    sealed = Event[AuditCheckpoint].model_validate_json(message.payload).data
+    verdict = verify(state, verifier, [ChainHead(sealed.line, sealed.sha256)])
+    assert (verdict.tampering, verdict.first_unverified) == (None, None)
+    told = build_report(
+        (line for row in read_lines(state / AUDIT_FILE) if (line := parse_line(row.raw))), "2026", "9"
+    )
     assert [run["profile"] for run in told.runs] == ["test"]
     assert told.reads == {"passport_reader": {READER: 2}}
-    assert told.people["station", "lane-1"].did == {"None refused": 1}
+    assert told.actors["station", "lane-1"].operations == {"None refused": 1}
     assert told.incomplete == ["the record begins at " + verdict.first.at + ", later than the window"]
     audit = (state / AUDIT_FILE).read_bytes()
     assert b"ERIKSSON" not in audit
     assert b'"command.decided"' in audit
     (state / AUDIT_FILE).write_bytes(audit.splitlines(keepends=True)[0])
-    (state / HEAD_FILE).unlink()
-    assert verify(state, verifier).wrong is None  # the post alone cannot know
-    cut = verify(state, verifier, [Head(sealed.n, sealed.sha256)]).wrong
+    (state / CHAIN_HEAD_FILE).unlink()
+    assert verify(state, verifier).tampering is None  # the post alone cannot know
+    cut = verify(state, verifier, [ChainHead(sealed.line, sealed.sha256)]).tampering
     assert cut is not None
     assert cut.kind == "cut_off"
     (state / AUDIT_FILE).write_bytes(audit.replace(b'"station":"lane-1"', b'"station":"lane-2"', 1))
-    wrong = verify(state, verifier).wrong
+    wrong = verify(state, verifier).tampering
     assert wrong is not None
     assert wrong.kind == "changed"
 
 
-async def test_a_gateway_does_not_start_with_a_key_that_it_cannot_use(house: House) -> None:
+async def test_a_gateway_does_not_start_with_a_key_that_it_cannot_use(house: GatewayFixture) -> None:
     (house.folder / "signing.key").touch(mode=0o600)
     (house.folder / "signing.key").write_text("no key")
     house.more = f'signing_key = "{house.folder}/signing.key"'

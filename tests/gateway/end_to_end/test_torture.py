@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from torture import run as bench
-from torture.chaos import Given, Snapshot
-from torture.oracle import Evidence, judge
+from torture.chaos import SentEvent, Snapshot
+from torture.oracle import RunEvidence, evaluate
 from torture.post import Disturbance
 from torture.schedule import calms, plan
 from torture.soak import Sample, verdict
@@ -58,12 +58,12 @@ def arrival(seq: int, *, at: float = 0.0, stream: str = RECORD, **more: object) 
 
 
 @pytest.fixture
-def flawless() -> Evidence:
+def flawless() -> RunEvidence:
     """Ten records and ten travellers that all arrived, at both ends."""
     came = [arrival(n) for n in range(1, 11)]
     came += [arrival(n, stream=TRAVELLER, id=f"t-{n:03}", number=100 + n) for n in range(1, 11)]
-    return Evidence(
-        given=[Given(a.number, a.born, "lane-1/reader", a.stream.rpartition("/")[2]) for a in came],
+    return RunEvidence(
+        given=[SentEvent(a.number, a.born, "lane-1/reader", a.stream.rpartition("/")[2]) for a in came],
         desk=list(came),
         headquarters=list(came),
         snapshots=[Snapshot(20.0, heads={("e1", RECORD): 10, ("e1", TRAVELLER): 10})],
@@ -72,87 +72,87 @@ def flawless() -> Evidence:
     )
 
 
-def test_a_flawless_run_is_called_so(flawless: Evidence) -> None:
-    assert judge(flawless).breaches == []
+def test_a_flawless_run_is_called_so(flawless: RunEvidence) -> None:
+    assert evaluate(flawless).breaches == []
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_missing_record_is_found(flawless: Evidence, end: str) -> None:
+def test_a_missing_record_is_found(flawless: RunEvidence, end: str) -> None:
     del getattr(flawless, end)[4]
-    assert any("never came" in text for text in judge(flawless).breaches)
+    assert any("never came" in text for text in evaluate(flawless).breaches)
 
 
-def test_the_last_record_missing_is_found(flawless: Evidence) -> None:
+def test_the_last_record_missing_is_found(flawless: RunEvidence) -> None:
     del flawless.headquarters[9], flawless.desk[9]
-    assert any("never came" in text for text in judge(flawless).breaches)
+    assert any("never came" in text for text in evaluate(flawless).breaches)
 
 
-def test_a_record_that_went_down_with_its_own_broker_is_counted_apart(flawless: Evidence) -> None:
+def test_a_record_that_went_down_with_its_own_broker_is_counted_apart(flawless: RunEvidence) -> None:
     del flawless.desk[4]
     flawless.disturbances.append(Disturbance("local-killed", 5.5, 6.0))
-    found = judge(flawless)
+    found = evaluate(flawless)
     assert found.breaches == []
     assert found.excused.total() == 1
 
 
-def test_a_record_lost_with_a_damaged_outbox_must_have_been_reported(flawless: Evidence) -> None:
+def test_a_record_lost_with_a_damaged_outbox_must_have_been_reported(flawless: RunEvidence) -> None:
     del flawless.headquarters[4], flawless.desk[4]
     flawless.disturbances.append(Disturbance("corrupt", 5.0, 6.0))
     flawless.snapshots.insert(
         0, Snapshot(5.5, waiting={("e1", RECORD, 5): "id-005"}, corrupted="the WAL: cut off")
     )
-    assert any("silently" in text for text in judge(flawless).breaches)
+    assert any("silently" in text for text in evaluate(flawless).breaches)
     flawless.log.append((5.9, {"event": "outbox_commits_lost"}))
-    assert judge(flawless).breaches == []
+    assert evaluate(flawless).breaches == []
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_repetitions_are_no_fault_but_two_ids_are(flawless: Evidence, end: str) -> None:
+def test_repetitions_are_no_fault_but_two_ids_are(flawless: RunEvidence, end: str) -> None:
     came = getattr(flawless, end)
     came.append(dataclasses.replace(came[3], at=30.0))
-    assert judge(flawless).breaches == []
+    assert evaluate(flawless).breaches == []
     came.append(dataclasses.replace(came[3], at=31.0, id="id-999"))
-    assert any("under different ids" in text for text in judge(flawless).breaches)
-    assert any("given to 2 different events" in text for text in judge(flawless).breaches)
+    assert any("under different ids" in text for text in evaluate(flawless).breaches)
+    assert any("given to 2 different events" in text for text in evaluate(flawless).breaches)
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_wrong_order_is_found(flawless: Evidence, end: str) -> None:
+def test_a_wrong_order_is_found(flawless: RunEvidence, end: str) -> None:
     came = getattr(flawless, end)
     came[2], came[3] = came[3], came[2]
-    assert any("came after" in text for text in judge(flawless).breaches)
+    assert any("came after" in text for text in evaluate(flawless).breaches)
 
 
 @pytest.mark.parametrize("end", ["desk", "headquarters"])
-def test_a_late_traveller_is_found_unless_the_broker_stood_still(flawless: Evidence, end: str) -> None:
+def test_a_late_traveller_is_found_unless_the_broker_stood_still(flawless: RunEvidence, end: str) -> None:
     came = getattr(flawless, end)
     came[-1] = dataclasses.replace(came[-1], at=came[-1].born + 11)
-    assert any("came late" in text for text in judge(flawless).breaches)
+    assert any("came late" in text for text in evaluate(flawless).breaches)
     frozen = "local-frozen" if end == "desk" else "hq-frozen"
     flawless.disturbances.append(Disturbance(frozen, came[-1].born, came[-1].born + 11))
-    assert judge(flawless).breaches == []
+    assert evaluate(flawless).breaches == []
 
 
-def test_what_vanishes_before_the_commit_needs_a_reason(flawless: Evidence) -> None:
-    flawless.given.append(Given(500, 15.0, "lane-1/reader", "record"))
-    assert any("vanished" in text for text in judge(flawless).breaches)
+def test_what_vanishes_before_the_commit_needs_a_reason(flawless: RunEvidence) -> None:
+    flawless.given.append(SentEvent(500, 15.0, "lane-1/reader", "record"))
+    assert any("vanished" in text for text in evaluate(flawless).breaches)
     flawless.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-2/reader"))
-    assert any("vanished" in text for text in judge(flawless).breaches)
+    assert any("vanished" in text for text in evaluate(flawless).breaches)
     flawless.disturbances.append(Disturbance("worker", 15.2, 15.3, "lane-1/reader"))
-    assert judge(flawless).breaches == []
+    assert evaluate(flawless).breaches == []
 
 
-def test_a_traveller_that_is_missing_while_nothing_is_wrong_is_found(flawless: Evidence) -> None:
-    flawless.given.append(Given(500, 40.0, "lane-1/reader", "traveller"))
-    assert sum("nothing was wrong" in text for text in judge(flawless).breaches) == 2
+def test_a_traveller_that_is_missing_while_nothing_is_wrong_is_found(flawless: RunEvidence) -> None:
+    flawless.given.append(SentEvent(500, 40.0, "lane-1/reader", "traveller"))
+    assert sum("nothing was wrong" in text for text in evaluate(flawless).breaches) == 2
 
 
-def test_in_a_calm_nothing_may_be_missing(flawless: Evidence) -> None:
+def test_in_a_calm_nothing_may_be_missing(flawless: RunEvidence) -> None:
     flawless.calms.append((0.0, 20.0))
-    assert judge(flawless).figures["events in calms, all of them in time"] == 6
+    assert evaluate(flawless).figures["events in calms, all of them in time"] == 6
     del flawless.desk[8]
     flawless.disturbances.append(Disturbance("local-killed", 9.0, 9.5))
-    assert any("in a calm" in text for text in judge(flawless).breaches)
+    assert any("in a calm" in text for text in evaluate(flawless).breaches)
 
 
 def test_a_soak_that_grows_is_found() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.management.console_launcher import SOCKET, Reception
+from gateway.management.console_launcher import SOCKET, ConsoleLauncher
 
 CONSOLE = """
 import socket, sys
@@ -46,11 +46,11 @@ class NoBench:
 
 
 @contextlib.asynccontextmanager
-async def reception(folder: Path, listen: str | None = None) -> AsyncIterator[Reception]:
+async def reception(folder: Path, listen: str | None = None) -> AsyncIterator[ConsoleLauncher]:
     script = folder / "console.py"
     script.write_text(CONSOLE)
     config = folder / "post.toml"
-    opened = Reception(folder, config, NoBench, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
+    opened = ConsoleLauncher(folder, config, NoBench, (sys.executable, "-S", str(script)))  # type: ignore[arg-type]
     try:
         opened.open(listen)
         yield opened
@@ -115,7 +115,7 @@ async def test_a_console_that_crashes_is_started_again_for_the_next(
 
 async def test_a_port_that_is_taken_leaves_the_socket_of_the_machine(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        opened = Reception(tmp_path, tmp_path / "post.toml", NoBench)  # type: ignore[arg-type]
+        opened = ConsoleLauncher(tmp_path, tmp_path / "post.toml", NoBench)  # type: ignore[arg-type]
         with pytest.raises(OSError, match="in use"):
             opened.open(f"127.0.0.1:{taken.getsockname()[1]}")
         assert (tmp_path / SOCKET).exists()

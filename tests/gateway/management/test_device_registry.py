@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.management.device_registry import Counted, Register, Upkeep
+from gateway.management.device_registry import DeviceCounters, DeviceRegistry, MaintenanceWindow
 
 
-def filled(path: Path) -> Register:
-    register = Register(path)
-    place = register.place("lane-1/reader")
-    place.driver, place.accepted = "odd", "ODD-1"
-    place.maintenance = Upkeep(until_ns=5, minutes=30, reason="cleaning")
-    device = register.device("lane-1/reader", "odd", "ODD-1")
+def filled(path: Path) -> DeviceRegistry:
+    register = DeviceRegistry(path)
+    place = register.position_entry("lane-1/reader")
+    place.driver, place.accepted_serial_number = "odd", "ODD-1"
+    place.maintenance = MaintenanceWindow(until_ns=5, minutes=30, reason="cleaning")
+    device = register.serial_number_entry("lane-1/reader", "odd", "ODD-1")
     device.lifetime.add({"online_ms": 1500, "read": 3, "bad": 1, "retries": 0, "disconnects": 2, "opened": 1})
     return register
 
@@ -23,13 +23,15 @@ def test_what_is_written_is_read_again_and_counters_follow_the_serial_number(tmp
     written = filled(path)
     written.write(written.content())
 
-    register = Register(path)
+    register = DeviceRegistry(path)
     register.read()
-    assert (register.places, register.devices) == (written.places, written.devices)
-    moved = register.device("lane-2/reader", "odd", "ODD-1")
-    assert (moved.lifetime, moved.position) == (Counted(1.5, 3, 1, 0, 2), "lane-2/reader")
-    assert register.device("lane-2/reader", "other", "ODD-1").lifetime == Counted(), "another maker's ODD-1"
-    assert register.device("lane-3/reader", "odd", None).lifetime == Counted()
+    assert (register.positions, register.devices) == (written.positions, written.devices)
+    moved = register.serial_number_entry("lane-2/reader", "odd", "ODD-1")
+    assert (moved.lifetime, moved.position) == (DeviceCounters(1.5, 3, 1, 0, 2), "lane-2/reader")
+    assert register.serial_number_entry("lane-2/reader", "other", "ODD-1").lifetime == DeviceCounters(), (
+        "another maker's ODD-1"
+    )
+    assert register.serial_number_entry("lane-3/reader", "odd", None).lifetime == DeviceCounters()
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -40,9 +42,9 @@ def test_a_file_that_cannot_be_read_is_set_aside(tmp_path: Path, content: str) -
     path = tmp_path / "devices.json"
     path.write_text(content)
 
-    register = Register(path)
+    register = DeviceRegistry(path)
     register.read()
-    assert register.places == register.devices == {}
+    assert register.positions == register.devices == {}
     assert path.with_suffix(".broken").read_text() == content
 
 
@@ -53,6 +55,6 @@ def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
     table["places"]["lane-1/reader"]["colour"] = "grey"
     path.write_text(json.dumps(table))
 
-    again = Register(path)
+    again = DeviceRegistry(path)
     again.read()
-    assert again.places == register.places
+    assert again.positions == register.positions

@@ -9,13 +9,13 @@ from support.gateway.deliveries import FakeTime
 
 from gateway.audit import writer as audit_log
 from gateway.audit.hash_chain import audit_files
-from gateway.audit.journal import Journal
+from gateway.audit.journal import AuditJournal
 from gateway.audit.verify import verify
-from gateway.config.model import Retention
+from gateway.config.model import RetentionSection
 from gateway.console.api.audit import newest
-from gateway.contract.envelope import Clock
-from gateway.contract.events import TechnicianActed, TechnicianOrder
-from gateway.management.retention import Keeping
+from gateway.contract.envelope import ClockStatus
+from gateway.contract.events import TechnicianOperation, TechnicianOperationPerformed
+from gateway.management.retention import RetentionJob
 from gateway.pki.jws import Signer, Verifier
 
 KEY = Ed25519PrivateKey.generate()
@@ -28,9 +28,9 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.time = FakeTime()
-        self.journal = Journal(folder, "_gw/gw-1", self.time, Signer(KEY).sign)
-        settings = Retention(audit_days=24, diagnostics_days=14, recordings_days=7)
-        self.keeping = Keeping(folder, "_gw/gw-1", lambda: settings, self.journal, self.time)
+        self.journal = AuditJournal(folder, "_gw/gw-1", self.time, Signer(KEY).sign)
+        settings = RetentionSection(audit_days=24, diagnostics_days=14, recordings_days=7)
+        self.keeping = RetentionJob(folder, "_gw/gw-1", lambda: settings, self.journal, self.time)
 
     def put(self, name: str, age_days: float) -> Path:
         path = self.folder / name
@@ -41,8 +41,10 @@ class Kept:
         return path
 
     async def acted(self) -> None:
-        acted = TechnicianActed(who="amina", standing="technician", via="socket", order=TechnicianOrder.CHECK)
-        self.journal.note("lane-1/reader", acted)
+        acted = TechnicianOperationPerformed(
+            user="amina", role="technician", channel="socket", operation=TechnicianOperation.CHECK
+        )
+        self.journal.record("lane-1/reader", acted)
         await self.journal.stop()
 
 
@@ -51,11 +53,11 @@ async def test_what_is_too_old_is_removed_and_on_record(tmp_path: Path) -> None:
     old = [kept.put("outbox/outbox.db.outbox_corrupt-1", 15), kept.put("recordings/a.wire", 8)]
     young = [kept.put("outbox/outbox.db.outbox_corrupt-2", 13), kept.put("recordings/b.wire", 6)]
     young.append(kept.put("outbox/outbox.db", 400))  # the outbox itself has times of its own
-    kept.time.clock = Clock.UNSYNCED
-    await kept.keeping.look()
+    kept.time.clock = ClockStatus.UNSYNCED
+    await kept.keeping.run_once()
     assert all(path.exists() for path in [*old, *young])
-    kept.time.clock = Clock.SYNCED
-    await kept.keeping.look()
+    kept.time.clock = ClockStatus.SYNCED
+    await kept.keeping.run_once()
     await kept.journal.stop()
     assert [path.exists() for path in [*old, *young]] == [False] * 2 + [True] * 3
     removed = [entry.data for entry in newest(tmp_path, 9) if entry.type == "retention.removed"]
@@ -71,18 +73,18 @@ async def test_an_old_audit_goes_in_pieces_and_what_is_left_is_proved(
     kept = Kept(tmp_path)
     for _ in range(30):  # days; a file is closed every two
         await kept.acted()
-        await kept.keeping.look()
-        kept.time.run(DAY_S)
+        await kept.keeping.run_once()
+        kept.time.advance(DAY_S)
     files = audit_files(tmp_path)
     assert 6 <= len(files) <= 13
     await kept.journal.stop()
     verdict = verify(tmp_path, Verifier([KEY.public_key()]))
-    assert (verdict.wrong, verdict.unproved) == (None, None)
-    assert verdict.let_go > 0
+    assert (verdict.tampering, verdict.first_unverified) == (None, None)
+    assert verdict.pruned > 0
     assert verdict.first is not None
     assert "audit.removed" in {entry.type for entry in newest(tmp_path, 500)}
     monkeypatch.setattr(audit_log, "FILE_BYTES", 2 * 1024 * 1024)  # then the newest alone is all there may be
-    kept.keeping._wanted = lambda: Retention(audit_max_mib=2)
-    await kept.keeping.look()
+    kept.keeping._retention = lambda: RetentionSection(audit_max_mib=2)
+    await kept.keeping.run_once()
     assert len(audit_files(tmp_path)) == 1
-    assert verify(tmp_path, Verifier([KEY.public_key()])).wrong is None
+    assert verify(tmp_path, Verifier([KEY.public_key()])).tampering is None

@@ -15,14 +15,14 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from support.brokers.deployments import LANES, two_states
+from support.brokers.deployments import LANES, two_state_deployment
 from support.brokers.mosquitto import Mosquitto, free_port
 
-from gateway.pki.acl import rights, table
-from gateway.pki.ca import Issued, PostAuthority
-from gateway.pki.inventory import Hall, load_description
-from gateway.pki.mosquitto import listener
-from gateway.pki.store import TrustFolder, init
+from gateway.pki.acl import acl_entries, rights_table
+from gateway.pki.ca import CertificateAuthority, IssuedCertificate
+from gateway.pki.inventory import Deployment, load_deployment
+from gateway.pki.mosquitto import listener_conf
+from gateway.pki.store import CertificateStore, init
 
 README = Path(__file__).parents[3] / "config/mosquitto/README.md"
 NOT_AUTHORISED = 0x87
@@ -36,12 +36,14 @@ BODY = b"\x10\x11\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x04door"
 class Broker(Mosquitto):
     """Mosquitto with what `borderpost trust` made for it; only port and folder are the test's."""
 
-    def __init__(self, folder: TrustFolder) -> None:
+    def __init__(self, folder: CertificateStore) -> None:
         super().__init__(port=free_port())
         self._made = folder.path / "broker"
 
     def _write_configuration(self) -> None:
-        text = listener(self.port, str(self._made)).replace(f"{self._made}/acl", str(self._directory / "acl"))
+        text = listener_conf(self.port, str(self._made)).replace(
+            f"{self._made}/acl", str(self._directory / "acl")
+        )
         user = "user root\n" if os.geteuid() == 0 else ""
         (self._directory / "mosquitto.conf").write_text(user + text)
         acl = self._directory / "acl"
@@ -133,12 +135,12 @@ class Guest:
 
 @dataclass
 class House:
-    hall: Hall
-    folder: TrustFolder
-    authority: PostAuthority
+    hall: Deployment
+    folder: CertificateStore
+    authority: CertificateAuthority
     broker: Broker
 
-    def context(self, name: str | None, issued: Issued | None = None) -> ssl.SSLContext:
+    def context(self, name: str | None, issued: IssuedCertificate | None = None) -> ssl.SSLContext:
         """What somebody comes with: what the folder has for that name, or what was issued elsewhere."""
         context = ssl.create_default_context(cafile=str(self.folder.path / "ca.crt"))
         context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -151,7 +153,7 @@ class House:
             context.load_cert_chain(home / f"{name}.crt", home / f"{name}.key")
         return context
 
-    def guest(self, name: str, issued: Issued | None = None, session: str = "") -> Guest:
+    def guest(self, name: str, issued: IssuedCertificate | None = None, session: str = "") -> Guest:
         return Guest(name, self.broker.port, self.context(name, issued), session)
 
     def dies(self, name: str, will: str) -> None:
@@ -186,10 +188,10 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     place = tmp_path_factory.mktemp("hall")
-    hall = load_description(two_states(place))
+    hall = load_deployment(two_state_deployment(place))
     folder = init(place / "authority", hall, days=365, passphrase=None)
     with Broker(folder) as broker:
-        yield House(hall, folder, folder.authority(None), broker)
+        yield House(hall, folder, folder.load_ca(None), broker)
 
 
 def topics() -> Iterator[str]:
@@ -212,9 +214,9 @@ def topics() -> Iterator[str]:
 
 def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> None:
     said = list(topics())
-    names = [*house.hall.parties, "stranger"]
-    granted = {name: [right for right in rights(house.hall) if right.name == name] for name in names}
-    guests = {name: house.guest(name) for name in house.hall.parties}
+    names = [*house.hall.principals, "stranger"]
+    granted = {name: [right for right in acl_entries(house.hall) if right.name == name] for name in names}
+    guests = {name: house.guest(name) for name in house.hall.principals}
     # Known to the authority, and described nowhere.
     guests["stranger"] = house.guest("stranger", house.authority.issue("stranger", 1))
     herald = house.guest("herald", house.authority.issue("herald", 1))
@@ -271,7 +273,7 @@ def test_every_pair_is_allowed_or_refused_as_the_table_says(house: House) -> Non
 def test_nobody_comes_in_without_a_certificate_in_force_of_this_authority(
     house: House, tmp_path: Path
 ) -> None:
-    elsewhere = init(tmp_path / "authority", house.hall, days=365, passphrase=None).authority(None)
+    elsewhere = init(tmp_path / "authority", house.hall, days=365, passphrase=None).load_ca(None)
     assert house.lets_in(house.context("ke-lane-1"))
     assert not house.lets_in(house.context(None)), "no certificate"
     assert not house.lets_in(house.context("ke-lane-1", elsewhere.issue("ke-lane-1", 1))), "another authority"
@@ -291,7 +293,7 @@ def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) ->
         assert connected.answered()[own] != NOT_AUTHORISED
 
         house.folder.revoke(["ke-lane-2"], "lost", datetime.now(UTC))
-        house.folder.spread(house.authority, house.hall)
+        house.folder.write_derived_files(house.authority, house.hall)
         house.broker.reload()
 
         connected.say([own])
@@ -300,7 +302,7 @@ def test_whoever_is_revoked_loses_rights_at_once_and_the_way_in(house: House) ->
     assert not house.lets_in(old)
 
     house.folder.issue(house.authority, house.hall, ["ke-lane-2"], 365)
-    house.folder.spread(house.authority, house.hall)
+    house.folder.write_derived_files(house.authority, house.hall)
     house.broker.reload()
     with house.guest("ke-lane-2") as renewed:
         renewed.say([own])
@@ -335,4 +337,4 @@ def test_whoever_takes_over_a_session_hears_nothing_that_waits_in_it(house: Hous
 
 
 def test_the_readme_has_the_table_that_was_walked() -> None:
-    assert "\n".join(table()) in README.read_text()
+    assert "\n".join(rights_table()) in README.read_text()

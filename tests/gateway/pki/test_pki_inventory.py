@@ -3,29 +3,29 @@
 from pathlib import Path
 
 import pytest
-from support.brokers.deployments import PEOPLE, two_states
+from support.brokers.deployments import PEOPLE, two_state_deployment
 
 from gateway.config import ConfigError
-from gateway.pki.acl import access_list
-from gateway.pki.inventory import load_description
+from gateway.pki.acl import mosquitto_acl
+from gateway.pki.inventory import load_deployment
 
 KE = 'site = "ke-busia"\n'
 
 
 def test_sites_gateways_and_lanes_come_from_the_posts(tmp_path: Path) -> None:
-    hall = load_description(two_states(tmp_path))
+    hall = load_deployment(two_state_deployment(tmp_path))
 
     assert {name: site.lanes for name, site in hall.sites.items()} == {
         "ke-busia": ["lane-1", "lane-2", "lane-3"],
         "ug-busia": ["lane-1", "lane-2", "lane-3"],
     }
-    assert [party.name for party in hall.of("ug-busia")] == [
+    assert [party.name for party in hall.at_site("ug-busia")] == [
         "ug-gw-1", "ug-lane-1", "ug-lane-2", "ug-lane-3", "ug-supervisor", "ug-technician", "ug-hq",
     ]  # fmt: skip
 
 
 def test_a_training_post_has_a_tree_of_its_own(tmp_path: Path) -> None:
-    acl = access_list(load_description(two_states(tmp_path, profile="training")))
+    acl = mosquitto_acl(load_deployment(two_state_deployment(tmp_path, profile="training")))
 
     topics = [line.split()[-1] for line in acl.splitlines() if line.startswith("topic")]
     assert all(topic.startswith("bgw-training/v1/") for topic in topics)
@@ -47,24 +47,24 @@ def test_a_training_post_has_a_tree_of_its_own(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_where_it_is(tmp_path: Path, change: tuple[str, str], key: str, text: str) -> None:
-    description = two_states(tmp_path)
+    description = two_state_deployment(tmp_path)
     written = description.read_text()
     assert change[0] in written
     description.write_text(written.replace(*change, 1))
 
     with pytest.raises(ConfigError) as caught:
-        load_description(description)
+        load_deployment(description)
 
-    finding = next(finding for finding in caught.value.findings if text in finding.text)
+    finding = next(finding for finding in caught.value.issues if text in finding.text)
     assert (finding.key_path, finding.file) == (key, str(description))
     assert finding.line is not None
     assert finding.remedy
 
 
 def test_training_and_production_have_no_broker_in_common(tmp_path: Path) -> None:
-    description = two_states(tmp_path, people=PEOPLE)
+    description = two_state_deployment(tmp_path, people=PEOPLE)
     post = tmp_path / "ug.toml"
     post.write_text(post.read_text().replace('"production"', '"training"'))
 
     with pytest.raises(ConfigError, match="has its own authority and broker"):
-        load_description(description)
+        load_deployment(description)

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jws
 from joserfc.jwk import OKPKey
 
-from gateway.pki.jws import Signer, UnknownSignerError, Verifier, WrongSignatureError
+from gateway.pki.jws import InvalidSignatureError, Signer, UnknownSignerError, Verifier
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key()
@@ -70,7 +70,7 @@ def other_spelling() -> str:
     ],
 )
 def test_what_is_not_exactly_ours_is_refused(wrong: str) -> None:
-    with pytest.raises(WrongSignatureError):
+    with pytest.raises(InvalidSignatureError):
         Verifier([PUBLIC]).check(PAYLOAD, wrong)
 
 
@@ -85,5 +85,5 @@ def test_every_byte_of_a_payload_counts() -> None:
     for at in range(len(PAYLOAD)):
         altered = bytearray(PAYLOAD)
         altered[at] ^= 1
-        with pytest.raises(WrongSignatureError):
+        with pytest.raises(InvalidSignatureError):
             verifier.check(bytes(altered), JWS)

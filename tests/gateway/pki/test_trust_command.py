@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from support.brokers.deployments import LANES, PEOPLE, two_states
+from support.brokers.deployments import LANES, PEOPLE, two_state_deployment
 from typer.testing import CliRunner
 
 from gateway.cli.trust import app
 from gateway.config import load
 from gateway.contract.topics import Position
-from gateway.pki.inventory import load_description
-from gateway.pki.store import TrustFolder, init
-from gateway.pki.verify import flaws
+from gateway.pki.inventory import load_deployment
+from gateway.pki.store import CertificateStore, init
+from gateway.pki.verify import find_issues
 
 RUNNER = CliRunner()
 GATEWAY = "ke-gw-1"
@@ -30,7 +30,7 @@ READERS = [Position(lane, "reader") for lane in LANES]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("made")
-    init(place / "authority", load_description(two_states(place)), days=365, passphrase=None)
+    init(place / "authority", load_deployment(two_state_deployment(place)), days=365, passphrase=None)
     return place
 
 
@@ -62,7 +62,7 @@ def certificate(place: Path, name: str) -> x509.Certificate:
 
 
 def test_an_authority_is_made_whole_and_never_over(tmp_path: Path) -> None:
-    two_states(tmp_path)
+    two_state_deployment(tmp_path)
     issued = told(tmp_path, "init", "--days", "90")["issued"]
 
     assert len(issued) == 1 + 2 * (1 + 3 + 3)
@@ -91,18 +91,18 @@ def test_the_posts_run_with_what_was_made_for_them(post: Path) -> None:
     assert may_move("ke-lane-2") == []
     assert may_move("ke-supervisor") == list(LANES)
     assert described.roles.grant("ke-lane-2", READERS[1]).permits("capture", moves=False)
-    assert not described.roles.grant("ke-lane-2", READERS[0]).anything
-    assert described.roles.grant("ke-supervisor", READERS[0]).steal
+    assert not described.roles.grant("ke-lane-2", READERS[0]).has_any
+    assert described.roles.grant("ke-supervisor", READERS[0]).can_steal
     for name in ("ke-technician", "ke-hq"):
         grant = described.roles.grant(name, READERS[0])
-        assert (grant.known, grant.anything) == (True, False)
-    assert described.roles.grant("ug-supervisor", READERS[0]).foreign
+        assert (grant.is_known, grant.has_any) == (True, False)
+    assert described.roles.grant("ug-supervisor", READERS[0]).is_foreign
 
 
 def test_renewal_gives_what_is_missing_and_revokes_who_is_gone(post: Path) -> None:
     assert told(post, "renew")["renewed"] == [], "nobody is due"
     people = PEOPLE.replace("ke-technician", "ke-workshop")
-    two_states(post, people=people)
+    two_state_deployment(post, people=people)
 
     renewed = told(post, "renew")["renewed"]
 
@@ -115,7 +115,7 @@ def test_renewal_gives_what_is_missing_and_revokes_who_is_gone(post: Path) -> No
 
 
 def test_what_ends_within_sixty_days_is_told_by_show_and_renewed(tmp_path: Path) -> None:
-    two_states(tmp_path)
+    two_state_deployment(tmp_path)
     issued = told(tmp_path, "init", "--days", "50")["issued"]
     findings = told(tmp_path, "show")["findings"]
     assert {(finding["code"], finding["severity"]) for finding in findings} == {
@@ -141,7 +141,7 @@ def test_a_revoked_name_has_no_rights_until_it_is_renewed(post: Path) -> None:
     )
     for file in ("broker/acl", "ke-gw-1/roles.toml"):
         assert "ke-lane-1" not in (post / "authority" / file).read_text()
-    assert not load(post / "ke.toml").roles.grant("ke-lane-1", READERS[0]).known
+    assert not load(post / "ke.toml").roles.grant("ke-lane-1", READERS[0]).is_known
     assert told(post, "renew")["renewed"] == [], "not by itself"
     assert names(told(post, "renew", "ke-lane-1")["renewed"]) == ["ke-lane-1"]
     assert "user ke-lane-1" in (post / "authority/broker/acl").read_text()
@@ -166,7 +166,7 @@ def test_the_broker_is_given_its_files_for_itself_alone(post: Path) -> None:
 
 
 def test_a_key_under_a_passphrase_serves_nobody_without_it(tmp_path: Path) -> None:
-    two_states(tmp_path)
+    two_state_deployment(tmp_path)
     word, other = tmp_path / "word", tmp_path / "other"
     word.write_text("correct horse\n")
     other.write_text("battery staple\n")
@@ -186,12 +186,12 @@ def test_a_key_under_a_passphrase_serves_nobody_without_it(tmp_path: Path) -> No
 def test_any_changed_byte_of_a_certificate_is_found_and_named(post: Path) -> None:
     file = post / "authority/ke-lane-2/ke-lane-2.crt"
     genuine = certificate(post, "ke-lane-2").public_bytes(Encoding.DER)
-    folder = TrustFolder.open(post / "authority")
+    folder = CertificateStore.open(post / "authority")
     for at in range(0, len(genuine), 7):
         changed = bytearray(genuine)
         changed[at] ^= 1 << at // 7 % 8
         file.write_text(ssl.DER_cert_to_PEM_cert(bytes(changed)))
-        assert {flaw.file for flaw in flaws(folder)} == {file}, f"byte {at}"
+        assert {flaw.file for flaw in find_issues(folder)} == {file}, f"byte {at}"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_what_cannot_be_done_is_said_with_its_code(tmp_path: Path, post: Path) -
     (post / "authority/authority.json").write_text("[]")
     code, said = trust(post, "show")
     assert (code, "authority.json was changed" in said) == (os.EX_NOINPUT, True)
-    two_states(post)
+    two_state_deployment(post)
     shutil.copy(post / "authority/broker/broker.key", post / "authority/ca.key")
     (post / "authority/authority.json").write_text('{"version": 1, "certificates": []}')
     code, said = trust(post, "renew")

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from support.gateway.workers import PLUGINS
 
-from gateway.worker.worker import Order
+from gateway.worker.worker import WorkerSpec
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,15 +27,15 @@ def test_a_daemon_that_dies_with_births_unread_leaves_no_worker_behind(tmp_path:
             env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{PLUGINS}"},
             stderr=subprocess.PIPE,
         )
-        order = Order(
+        order = WorkerSpec(
             site="uto-test",
             gateway="gw-1",
             position="lane-1/reader",
             driver="odd",
             settings={"port": str(tmp_path / "none")},
-            production=False,
-            heartbeat_s=0.2,
-            open_limit_s=5,
+            is_production=False,
+            heartbeat_interval_s=0.2,
+            open_timeout_s=5,
             backoff_first_s=0.1,
             backoff_max_s=1,
         )

@@ -6,14 +6,14 @@ import psutil
 import pytest
 from support.devices.uru4000_fixture import uru_device
 from support.devices.usb_fixture import UsbipServer
-from support.gateway.workers import Ward, ward
+from support.gateway.workers import WorkerFixture, worker_fixture
 from support.process.rounds import in_round
 
-from drivers.driver import Condition
+from drivers.driver import StateCode
 from drivers.links.link import Action, Cause
 from gateway.contract.envelope import Provenance
 
-__all__ = ["ward"]
+__all__ = ["worker_fixture"]
 
 POSITION = "lane-1/finger"
 
@@ -24,10 +24,12 @@ def scanner() -> Iterator[UsbipServer]:
         yield server
 
 
-async def test_a_scanner_is_tended_through_any_number_of_unplugs(ward: Ward, scanner: UsbipServer) -> None:
+async def test_a_scanner_is_tended_through_any_number_of_unplugs(
+    ward: WorkerFixture, scanner: UsbipServer
+) -> None:
     # NFIQ 2 opens files of its own, whenever it comes to it.
     await ward.device(POSITION, "uru4000", settings={"port": scanner.address, "quality": "ridge_clarity"})
-    online = await ward.notebook.state(Condition.ONLINE)
+    online = await ward.notebook.state(StateCode.ONLINE)
     assert online.provenance is Provenance.SIMULATED
     identity = ward.notebook.descriptions[POSITION].identity
     assert identity is not None
@@ -38,11 +40,11 @@ async def test_a_scanner_is_tended_through_any_number_of_unplugs(ward: Ward, sca
     for number in range(20):
         with in_round(number, "unplugged"):
             scanner.unplug()
-            gone = await ward.notebook.state(Condition.NO_DEVICE)
+            gone = await ward.notebook.state(StateCode.NO_DEVICE)
             assert (gone.cause, gone.action) == (Cause.UNPLUGGED, Action.REPLUG), gone
         with in_round(number, "plugged in again"):
             scanner.plug()
-            await ward.notebook.state(Condition.ONLINE)
+            await ward.notebook.state(StateCode.ONLINE)
             assert process.is_running(), "the worker was replaced: it was taken for dead"
             descriptors.append(process.num_fds())
     assert descriptors[-1] == descriptors[0]
@@ -50,6 +52,6 @@ async def test_a_scanner_is_tended_through_any_number_of_unplugs(ward: Ward, sca
     assert process.num_threads() < threads + 10
 
 
-async def test_production_refuses_a_scanner_over_usbip(ward: Ward, scanner: UsbipServer) -> None:
+async def test_production_refuses_a_scanner_over_usbip(ward: WorkerFixture, scanner: UsbipServer) -> None:
     await ward.device(POSITION, "uru4000", production=True, settings={"port": scanner.address})
-    assert (await ward.notebook.state(Condition.FAULT)).cause is Cause.SIMULATED
+    assert (await ward.notebook.state(StateCode.FAULT)).cause is Cause.SIMULATED

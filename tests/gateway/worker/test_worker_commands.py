@@ -8,51 +8,51 @@ import signal
 from typing import Any
 
 import pytest
-from support.gateway.workers import Ward, ward
+from support.gateway.workers import WorkerFixture, worker_fixture
 
-from drivers.command import Call, boot_ns
-from drivers.driver import Condition
-from gateway.contract.commands import CommandState, Outcome
+from drivers.command import Invocation, boot_ns
+from drivers.driver import StateCode
+from gateway.contract.commands import CommandOutcome, CommandState
 from gateway.contract.reason_codes import CommandReason
-from gateway.supervision.supervisor import Limits
+from gateway.supervision.supervisor import WorkerLimits
 from simulators.links.serial_line import SerialLine
 
-__all__ = ["ward"]
+__all__ = ["worker_fixture"]
 
 BARRIER = "lane-1/barrier"
 TICKETS = itertools.count(1)
 
 
-def tell(ward: Ward, verb: str, *, within_s: float = 5, **args: Any) -> int:
+def tell(ward: WorkerFixture, verb: str, *, within_s: float = 5, **args: Any) -> int:
     """Hand a command down; returns its ticket."""
     ticket = next(TICKETS)
-    call = Call(f"c{ticket}", "counter-1", f"t{ticket}", boot_ns() + round(within_s * 1e9))
-    assert ward.devices[BARRIER].obey(ticket, verb, call, json.dumps(args).encode())
+    call = Invocation(f"c{ticket}", "counter-1", f"t{ticket}", boot_ns() + round(within_s * 1e9))
+    assert ward.devices[BARRIER].send_command(ticket, verb, call, json.dumps(args).encode())
     return ticket
 
 
-async def obedient(ward: Ward, **more: Any) -> SerialLine:
+async def obedient(ward: WorkerFixture, **more: Any) -> SerialLine:
     wire = await ward.device(BARRIER, "obedient", **more)
-    await ward.notebook.state(Condition.ONLINE)
-    await wire.host_opened()
+    await ward.notebook.state(StateCode.ONLINE)
+    await wire.wait_for_host()
     return wire
 
 
-async def begun(ward: Ward, wire: SerialLine, verb: str) -> list[str]:
+async def begun(ward: WorkerFixture, wire: SerialLine, verb: str) -> list[str]:
     """What the driver wrote down of a verb, by id; one more is told, so that all before it are there."""
     last = tell(ward, "look")
-    await wire.heard(f"look counter-1 c{last}\n".encode())
-    lines = [line.split() for line in wire.received.decode().splitlines()]
+    await wire.wait_for_bytes(f"look counter-1 c{last}\n".encode())
+    lines = [line.split() for line in wire.received_bytes.decode().splitlines()]
     return [line[2] for line in lines if line[0] == verb]
 
 
-async def test_a_command_runs_beside_what_the_device_says(ward: Ward) -> None:
+async def test_a_command_runs_beside_what_the_device_says(ward: WorkerFixture) -> None:
     wire = await obedient(ward)
     ticket = tell(ward, "open-up", width_cm=30)
-    await wire.heard(f"open-up counter-1 c{ticket}\n".encode())
+    await wire.wait_for_bytes(f"open-up counter-1 c{ticket}\n".encode())
     await ward.notebook.until(lambda: ward.notebook.events)
     _, heard = ward.notebook.events[0]
-    event = json.loads(heard.open_event + b"}")
+    event = json.loads(heard.partial_event + b"}")
     assert (event["data"]["verb"], event["transaction"]) == ("open-up", f"t{ticket}")
     assert ticket not in ward.notebook.outcomes
     await wire.send(b"opened\n")
@@ -60,10 +60,10 @@ async def test_a_command_runs_beside_what_the_device_says(ward: Ward) -> None:
     assert (outcome.state, json.loads(outcome.result)) == (CommandState.DONE, {"width_cm": 30})
 
 
-async def test_one_at_a_time_but_what_is_urgent_begins_at_once(ward: Ward) -> None:
+async def test_one_at_a_time_but_what_is_urgent_begins_at_once(ward: WorkerFixture) -> None:
     wire = await obedient(ward)
     first = tell(ward, "open-up")
-    await wire.heard(b"open-up")
+    await wire.wait_for_bytes(b"open-up")
     second, stop = tell(ward, "look"), tell(ward, "stop")
     assert (await ward.notebook.outcome(second)).reason is CommandReason.BUSY
     assert (await ward.notebook.outcome(stop)).state is CommandState.DONE
@@ -73,7 +73,7 @@ async def test_one_at_a_time_but_what_is_urgent_begins_at_once(ward: Ward) -> No
     assert f"c{second}" not in await begun(ward, wire, "look")
 
 
-async def test_commands_are_begun_in_the_order_in_which_they_came(ward: Ward) -> None:
+async def test_commands_are_begun_in_the_order_in_which_they_came(ward: WorkerFixture) -> None:
     wire = await obedient(ward)
     tickets = [tell(ward, "stop") for _ in range(20)]
     for ticket in tickets:
@@ -91,38 +91,38 @@ async def test_commands_are_begun_in_the_order_in_which_they_came(ward: Ward) ->
         ({"WANJIKU": 1}, "a field that this command does not have."),
     ],
 )
-async def test_wrong_arguments_are_named_and_never_quoted(ward: Ward, args: Any, told: str) -> None:
+async def test_wrong_arguments_are_named_and_never_quoted(ward: WorkerFixture, args: Any, told: str) -> None:
     wire = await obedient(ward)
     outcome = await ward.notebook.outcome(tell(ward, "open-up", **args))
     assert (outcome.state, outcome.reason) == (CommandState.REJECTED, CommandReason.BAD_REQUEST)
     assert told in outcome.text
     assert "WANJIKU" not in outcome.text
-    assert wire.received == b""
+    assert wire.received_bytes == b""
 
 
-async def test_arguments_that_are_no_object_are_refused(ward: Ward) -> None:
+async def test_arguments_that_are_no_object_are_refused(ward: WorkerFixture) -> None:
     await obedient(ward)
     ticket = next(TICKETS)
-    ward.devices[BARRIER].obey(ticket, "open-up", Call.at_hand(), b"[]")
+    ward.devices[BARRIER].send_command(ticket, "open-up", Invocation.local(), b"[]")
     assert (await ward.notebook.outcome(ticket)).reason is CommandReason.BAD_REQUEST
 
 
-async def test_what_comes_too_late_is_not_begun(ward: Ward) -> None:
+async def test_what_comes_too_late_is_not_begun(ward: WorkerFixture) -> None:
     wire = await obedient(ward)
     outcome = await ward.notebook.outcome(tell(ward, "stop", within_s=-0.001))
     assert (outcome.state, outcome.reason) == (CommandState.EXPIRED, CommandReason.EXPIRED)
-    assert wire.received == b""
+    assert wire.received_bytes == b""
 
 
-async def test_a_worker_that_stood_still_begins_nothing_old(ward: Ward) -> None:
-    wire = await obedient(ward, limits=Limits(silent_s=30, stop_s=2))
+async def test_a_worker_that_stood_still_begins_nothing_old(ward: WorkerFixture) -> None:
+    wire = await obedient(ward, limits=WorkerLimits(heartbeat_timeout_s=30, stop_timeout_s=2))
     pid = ward.devices[BARRIER]._pid
     os.kill(pid, signal.SIGSTOP)
     ticket = tell(ward, "stop", within_s=0.3)
     await asyncio.sleep(0.4)
     os.kill(pid, signal.SIGCONT)
     assert (await ward.notebook.outcome(ticket)).reason is CommandReason.EXPIRED
-    assert wire.received == b""
+    assert wire.received_bytes == b""
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ async def test_a_worker_that_stood_still_begins_nothing_old(ward: Ward) -> None:
     ],
 )
 async def test_how_a_command_fails_is_said_and_the_device_goes_on(
-    ward: Ward,
+    ward: WorkerFixture,
     line: bytes,
     state: CommandState,
     reason: CommandReason,
@@ -143,7 +143,7 @@ async def test_how_a_command_fails_is_said_and_the_device_goes_on(
     wire = await obedient(ward)
     pid = ward.devices[BARRIER]._pid
     ticket = tell(ward, "open-up")
-    await wire.heard(b"open-up")
+    await wire.wait_for_bytes(b"open-up")
     await wire.send(line)
     outcome = await ward.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (state, reason)
@@ -155,58 +155,60 @@ async def test_how_a_command_fails_is_said_and_the_device_goes_on(
     assert "WANJIKU" not in ward.log
 
 
-async def test_a_drivers_refusal_says_that_nothing_moved(ward: Ward) -> None:
+async def test_a_drivers_refusal_says_that_nothing_moved(ward: WorkerFixture) -> None:
     await obedient(ward)
     outcome = await ward.notebook.outcome(tell(ward, "refuse"))
-    assert outcome == Outcome.refused(CommandReason.UNSAFE, "Somebody stands in it.")
+    assert outcome == CommandOutcome.refused(CommandReason.UNSAFE, "Somebody stands in it.")
     assert outcome.state is CommandState.REJECTED
 
 
-async def test_an_unknown_command_is_refused(ward: Ward) -> None:
+async def test_an_unknown_command_is_refused(ward: WorkerFixture) -> None:
     await obedient(ward)
     assert (await ward.notebook.outcome(tell(ward, "fly"))).reason is CommandReason.UNKNOWN_VERB
 
 
-async def test_a_device_that_is_not_there_refuses_at_once(ward: Ward) -> None:
+async def test_a_device_that_is_not_there_refuses_at_once(ward: WorkerFixture) -> None:
     await ward.device(BARRIER, "obedient", plugged=False)
-    await ward.notebook.state(Condition.NO_DEVICE)
+    await ward.notebook.state(StateCode.NO_DEVICE)
     assert (await ward.notebook.outcome(tell(ward, "stop"))).reason is CommandReason.NOT_ONLINE
 
 
-async def test_a_command_fails_with_the_link_and_is_not_taken_up_again(ward: Ward) -> None:
+async def test_a_command_fails_with_the_link_and_is_not_taken_up_again(ward: WorkerFixture) -> None:
     wire = await obedient(ward)
     ticket = tell(ward, "open-up")
-    await wire.heard(b"open-up")
+    await wire.wait_for_bytes(b"open-up")
     wire.unplug()
     outcome = await ward.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (CommandState.FAILED, CommandReason.LINK_FAILED)
-    wire.forget()
+    wire.discard_received()
     wire.replug()
-    await ward.notebook.state(Condition.ONLINE)
+    await ward.notebook.state(StateCode.ONLINE)
     assert await begun(ward, wire, "open-up") == []
 
 
 @pytest.mark.parametrize("end", ["killed", "crash", "hang"])
-async def test_a_worker_that_dies_owes_no_answer_and_its_heir_begins_nothing(ward: Ward, end: str) -> None:
+async def test_a_worker_that_dies_owes_no_answer_and_its_heir_begins_nothing(
+    ward: WorkerFixture, end: str
+) -> None:
     wire = await obedient(ward)
     ticket = tell(ward, "open-up")
-    await wire.heard(b"open-up")
+    await wire.wait_for_bytes(b"open-up")
     if end == "killed":
         os.kill(ward.devices[BARRIER]._pid, signal.SIGKILL)
     else:
         await wire.send(end.encode() + b"\n")
     outcome = await ward.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (CommandState.FAILED, CommandReason.WORKER_LOST)
-    await ward.notebook.state(Condition.ONLINE)
+    await ward.notebook.state(StateCode.ONLINE)
     assert await begun(ward, wire, "open-up") == [f"c{ticket}"]
 
 
-async def test_a_device_that_is_stopped_answers_what_it_owes(ward: Ward) -> None:
+async def test_a_device_that_is_stopped_answers_what_it_owes(ward: WorkerFixture) -> None:
     wire = await obedient(ward)
     device = ward.devices[BARRIER]
     ticket = tell(ward, "open-up")
-    await wire.heard(b"open-up")
+    await wire.wait_for_bytes(b"open-up")
     await device.stop()
     outcome = await ward.notebook.outcome(ticket)
     assert (outcome.state, outcome.reason) == (CommandState.FAILED, CommandReason.STOPPING)
-    assert not device.obey(next(TICKETS), "stop", Call.at_hand(), b"{}")
+    assert not device.send_command(next(TICKETS), "stop", Invocation.local(), b"{}")

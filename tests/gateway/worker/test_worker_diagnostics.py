@@ -8,77 +8,77 @@ from contextlib import aclosing
 import pytest
 
 from drivers.driver import BadFrame, Driver, Identity
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.recording.usb_trace import Transfer, TransferType
 from drivers.links.settings import Settings
 from drivers.observation import Attachment, Outcome
 from drivers.passport.observations import ReadFailed
-from drivers.self_test import CheckLevel, CheckStep, Trial
+from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 from gateway.contract.envelope import Provenance
-from gateway.ipc.rpc import Refusal
+from gateway.ipc.rpc import RpcError
 from gateway.worker import diagnostics as workbench
-from gateway.worker.diagnostics import TAIL, Workbench
-from gateway.worker.wire_tap import MOST_PER_S, Wiretap, shape
+from gateway.worker.diagnostics import KEPT_EVENTS, WorkerDiagnostics
+from gateway.worker.wire_tap import MAX_ITEMS_PER_S, WireTap, describe_bytes
 
 
 async def test_a_burst_is_made_presentable_afterwards_and_only_the_last_of_it() -> None:
-    bench = Workbench("lane-1/reader")
+    bench = WorkerDiagnostics("lane-1/reader")
     for number in range(1000):
-        bench.said(number, Provenance.LIVE, BadFrame(str(number), b"wire"))
-    assert not bench._tail, "nothing is done on an event's way"
+        bench.on_observation(number, Provenance.LIVE, BadFrame(str(number), b"wire"))
+    assert not bench._rendered, "nothing is done on an event's way"
 
-    tail = json.loads(await anext(bench.answer({"what": "tail"}, b"")))
-    assert not bench._fresh
+    tail = json.loads(await anext(bench.serve_request({"what": "tail"}, b"")))
+    assert not bench._pending
     assert [event["data"] for event in tail] == [
-        {"fault": str(number), "size": 4} for number in range(1000 - TAIL, 1000)
+        {"fault": str(number), "size": 4} for number in range(1000 - KEPT_EVENTS, 1000)
     ]
 
 
 async def test_images_are_let_go_soon() -> None:
-    bench = Workbench("lane-1/camera")
-    picture = Attachment.of("picture", "image/jpeg", bytes(9))
-    bench.said(1, Provenance.LIVE, BadFrame("first", b""))
-    bench.said(2, Provenance.LIVE, ReadFailed(fault="cut", size_bytes=1, attachments=(picture,)))
+    bench = WorkerDiagnostics("lane-1/camera")
+    picture = Attachment.from_bytes("picture", "image/jpeg", bytes(9))
+    bench.on_observation(1, Provenance.LIVE, BadFrame("first", b""))
+    bench.on_observation(2, Provenance.LIVE, ReadFailed(fault="cut", size_bytes=1, attachments=(picture,)))
     async with asyncio.timeout(1):
-        while bench._fresh:
+        while bench._pending:
             await asyncio.sleep(0.01)
-    assert [json.loads(view)["type"] for view in bench._tail] == ["bad_frame", "document.read_failed"]
+    assert [json.loads(view)["type"] for view in bench._rendered] == ["bad_frame", "document.read_failed"]
 
 
 async def test_a_wire_is_free_when_nobody_looks_and_bounded_when_somebody_does() -> None:
-    tap = Wiretap()
-    tap.tap("in", b"unseen")
-    seen = tap.watch(reveal=False)
+    tap = WireTap()
+    tap.on_chunk("in", b"unseen")
+    seen = tap.subscribe(reveal=False)
     async with aclosing(seen):
         assert await anext(seen) == b"", "from here on"
-        tap.tap("out", b"\x05")
+        tap.on_chunk("out", b"\x05")
         item = json.loads(await anext(seen))
         assert (item["direction"], item["size"], item["hex"], item["meaning"]) == ("out", 1, None, "ENQ")
-        for _ in range(3 * MOST_PER_S):
-            tap.tap("in", b"x" * 90)
+        for _ in range(3 * MAX_ITEMS_PER_S):
+            tap.on_chunk("in", b"x" * 90)
         async with asyncio.timeout(5):
             count, lost = 0, 0
             while lost == 0:
                 count, lost = count + 1, json.loads(await anext(seen))["lost"]
-                tap.tap("in", b"x" * 90)
+                tap.on_chunk("in", b"x" * 90)
                 await asyncio.sleep(0)
-        assert count <= MOST_PER_S
+        assert count <= MAX_ITEMS_PER_S
         assert lost
-    tap.tap("in", b"unseen again")
+    tap.on_chunk("in", b"unseen again")
 
 
 async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
-    tap = Wiretap()
+    tap = WireTap()
     data = bytes(64)
-    seen = tap.watch(reveal=True)
+    seen = tap.subscribe(reveal=True)
     async with aclosing(seen):
         assert await anext(seen) == b""
-        tap.transfer(
+        tap.on_transfer(
             Transfer(1, "complete", TransferType.BULK, 0x81, 1, 7, 5, status=0, length=64, data=data)
         )
-        tap.tap("in", data)
-        tap.tap("in", b"\x06")
+        tap.on_chunk("in", data)
+        tap.on_chunk("in", b"\x06")
         items = [json.loads(await anext(seen)), json.loads(await anext(seen))]
     assert [(item["size"], item["meaning"]) for item in items] == [(64, "binary"), (1, "ACK")]
     assert items[0]["hex"] == data.hex(" ")
@@ -108,15 +108,15 @@ async def test_a_transfer_is_seen_once_though_it_is_tapped_twice() -> None:
     ],
 )
 def test_what_is_said_of_bytes_is_none_of_them(chunk: bytes, said: str) -> None:
-    assert shape(chunk) == said
+    assert describe_bytes(chunk) == said
 
 
 class Tried(Driver[Settings]):
     """A device that is tried."""
 
     settings_model = Settings
-    says = ()
-    checks = (CheckLevel.INTERNAL, CheckLevel.EXTERNAL)
+    observation_types = ()
+    self_test_levels = (SelfTestLevel.INTERNAL, SelfTestLevel.EXTERNAL)
     fails: Exception | None = None
     waits = False
 
@@ -126,26 +126,26 @@ class Tried(Driver[Settings]):
     async def watch(self):
         yield BadFrame("never", b"")
 
-    async def check(self, trial: Trial) -> AsyncGenerator[CheckStep]:
-        yield CheckStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="It is lit.")
+    async def self_test(self, trial: SelfTestContext) -> AsyncGenerator[SelfTestStep]:
+        yield SelfTestStep(name=f"lamp.{trial.level}", outcome=Outcome.SUCCESSFUL, text="It is lit.")
         if self.fails is not None:
             raise self.fails
         if self.waits:
             await asyncio.Event().wait()
 
 
-async def tried(bench: Workbench, level: str = "internal") -> list[CheckStep]:
-    answer = bench.answer({"what": "check", "level": level}, b"")
-    return [CheckStep.model_validate_json(step) async for step in answer]
+async def tried(bench: WorkerDiagnostics, level: str = "internal") -> list[SelfTestStep]:
+    answer = bench.serve_request({"what": "check", "level": level}, b"")
+    return [SelfTestStep.model_validate_json(step) async for step in answer]
 
 
 async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Workbench("lane-1/reader", "1.0")
-    with pytest.raises(Refusal, match="not there"):
+    bench = WorkerDiagnostics("lane-1/reader", "1.0")
+    with pytest.raises(RpcError, match="not there"):
         await tried(bench)
-    driver = Tried(Settings(), Links())
+    driver = Tried(Settings(), LinkFactory())
     identity = await driver.open()
-    bench.opened(driver, identity)
+    bench.on_opened(driver, identity)
 
     steps = await tried(bench)
     assert [step.name for step in steps] == [
@@ -155,7 +155,7 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
         "lamp.internal",
     ]
     assert [step.outcome for step in steps] == ["successful", "not_supported", "failed", "successful"]
-    with pytest.raises(Refusal, match="no check"):
+    with pytest.raises(RpcError, match="no check"):
         await tried(bench, "interactive")
 
     driver.fails = LinkError(Cause.NO_ANSWER, "It fell silent.", Action.RESTART)
@@ -163,12 +163,12 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
     driver.fails, driver.waits = None, True
     running = asyncio.create_task(tried(bench, "external"))
     async with asyncio.timeout(5):
-        while bench._limit is None:
+        while bench._check_timeout is None:
             await asyncio.sleep(0.01)
-    with pytest.raises(Refusal, match="Another check"):
+    with pytest.raises(RpcError, match="Another check"):
         await tried(bench)
-    bench.closed()
+    bench.on_closed()
     assert (await running)[-1].text == "The device went away."
-    bench.opened(driver, identity)
-    monkeypatch.setitem(workbench.LIMITS_S, "external", 0.05)
+    bench.on_opened(driver, identity)
+    monkeypatch.setitem(workbench.CHECK_TIMEOUTS_S, "external", 0.05)
     assert (await tried(bench, "external"))[-1].outcome == "aborted"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from simulators.barrier.bus import Direct
+from simulators.barrier.bus import DirectConnection
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.mechanics.boom import BoomSettings
 from simulators.barrier.mechanics.controller import ControllerSettings
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
-from simulators.barrier.timeline import ByHand
+from simulators.barrier.timeline import ManualClock
 
 
 class Rig:
@@ -18,15 +18,15 @@ class Rig:
             settings = ModbusSettings(
                 mechanics=MechanicsSettings(controller=ControllerSettings(**controller))
             )
-        self.time = ByHand()
+        self.time = ManualClock()
         self.site = ModbusSite(settings, self.time)
         self.log = self.site.log
         self.barrier = self.site.barrier
-        self.host = Direct(self.site.bus)
+        self.host = DirectConnection(self.site.bus)
 
     def ask(self, pdu: str, unit: int = 1) -> str | None:
         """The answer to a message, both in hexadecimal; None when there was none at once."""
-        answer = self.host.ask(unit, bytes.fromhex(pdu))
+        answer = self.host.request(unit, bytes.fromhex(pdu))
         return None if answer is None else answer.hex()
 
     def pulse(self, relay: int, tenths: int = 5) -> None:
@@ -36,7 +36,7 @@ class Rig:
     def open(self) -> None:
         """Have it opened, and wait until it is."""
         self.pulse(0)
-        self.time.step(3)
+        self.time.advance(3)
 
     def inputs(self) -> dict[str, int]:
         """What the board says of the circuits at its inputs, by what is wired there."""
@@ -47,7 +47,7 @@ class Rig:
 
     def told(self, what: str, **details: Any) -> int:
         """How often it happened."""
-        return len(self.log.happenings(what, **details))
+        return len(self.log.machine_events(what, **details))
 
 
 def quick_boom(**settings: Any) -> MechanicsSettings:

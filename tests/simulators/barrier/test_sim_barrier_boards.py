@@ -14,8 +14,8 @@ from simulators.barrier.modbus_site import (
     WaveshareSettings,
     WirenBoardSettings,
 )
-from simulators.barrier.timeline import ByHand
-from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
+from simulators.barrier.timeline import ManualClock
+from simulators.barrier.wirelog import Cause, Effect, FrameFate, WireLog
 from simulators.errors import SimulatorError
 
 
@@ -78,9 +78,9 @@ def test_all_relays_at_once(waveshare: Rig) -> None:
 
 def test_a_flash_ends_to_the_tenth_of_a_second(waveshare: Rig) -> None:
     waveshare.ask("0502050007")
-    waveshare.time.step(0.699)
+    waveshare.time.advance(0.699)
     assert coils(waveshare)[5] == "1"
-    waveshare.time.step(0.002)
+    waveshare.time.advance(0.002)
     assert coils(waveshare)[5] == "0"
     on, off = waveshare.log.contacts
     (flash,) = waveshare.log.actuations
@@ -93,14 +93,14 @@ def test_a_flash_begins_anew_when_it_is_commanded_again_and_ends_when_it_is_swit
     waveshare: Rig,
 ) -> None:
     waveshare.ask("0502000005")
-    waveshare.time.step(0.4)
+    waveshare.time.advance(0.4)
     waveshare.ask("0502000005")
-    waveshare.time.step(0.4)
+    waveshare.time.advance(0.4)
     assert coils(waveshare)[0] == "1"
     waveshare.ask("0500000000")
     assert coils(waveshare)[0] == "0"
     waveshare.ask("050000ff00")
-    waveshare.time.step(60)
+    waveshare.time.advance(60)
     assert coils(waveshare)[0] == "1"  # the flash before has no say any more
 
 
@@ -156,7 +156,7 @@ def test_modes_can_be_set_all_at_once_and_are_kept_without_power(waveshare: Rig)
     modes = request_pdu(WriteMany(Function.WRITE_MULTIPLE_REGISTERS, 0x1000, (1, 2, 3, 0, 0, 0, 0, 0)))
     assert waveshare.ask(modes.hex()) == "1010000008"
     waveshare.site.cut_power("boards")
-    waveshare.site.give_power("boards")
+    waveshare.site.restore_power("boards")
     assert waveshare.ask("0310000003") == "0306000100020003"
 
 
@@ -190,9 +190,9 @@ def test_wirenboard_relays_drop_when_nobody_speaks_to_it_for_its_time_out() -> N
     assert rig.ask("0600080002") == "0600080002"
     rig.ask("050002ff00")
     for _ in range(5):
-        rig.time.step(1.9)
+        rig.time.advance(1.9)
         assert coils(rig, 6) == "001000"  # reading is speaking
-    rig.time.step(2.1)
+    rig.time.advance(2.1)
     assert coils(rig, 6) == "000000"
     assert rig.log.contacts[-1].cause is Cause.WATCHDOG
 
@@ -200,7 +200,7 @@ def test_wirenboard_relays_drop_when_nobody_speaks_to_it_for_its_time_out() -> N
 def test_wirenboard_without_a_time_out_holds_for_ever() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
     rig.ask("050002ff00")
-    rig.time.step(3600)
+    rig.time.advance(3600)
     assert coils(rig, 6) == "001000"
 
 
@@ -211,7 +211,7 @@ def test_wirenboard_after_power(restore: int, after: str) -> None:
     rig.ask("050001ff00")
     rig.site.cut_power("boards")
     assert rig.ask("0100000006") is None
-    rig.site.give_power("boards")
+    rig.site.restore_power("boards")
     assert coils(rig, 6) == after
 
 
@@ -248,10 +248,10 @@ def test_relays_on_one_board_and_inputs_on_another() -> None:
     )
     assert rig.ask("0200000002", unit=2) == "020102"
     rig.ask("050000ff00")
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.ask("0200000002", unit=2) == "020101"
     assert rig.ask("0100000001", unit=3) is None
-    assert rig.log.requests[-1].fate is Fate.NOT_OURS
+    assert rig.log.requests[-1].fate is FrameFate.NOT_OURS
 
 
 # Any make
@@ -267,8 +267,8 @@ def test_generic_inputs_in_a_register_and_a_pulse_by_register() -> None:
     assert rig.ask("0600410032") == "0600410032"
     (pulse,) = rig.log.actuations
     assert pulse.meaning == "relay 1 on for 0.5 s"
-    rig.time.step(3)
-    assert not rig.site.boards[0].relays.closed(1)
+    rig.time.advance(3)
+    assert not rig.site.boards[0].relays.is_closed(1)
     assert rig.ask("0401000002") == "040400000002"
     assert rig.ask("0401010001") == "04020002"
     assert rig.ask("0401010002") == "8402"
@@ -295,7 +295,7 @@ def test_generic_watchdog_and_moved_coils() -> None:
     assert rig.ask("0100200002") == "010102"
     assert rig.ask("0300070001") == "0302000a"
     assert rig.ask("0100000001") == "8102"
-    rig.time.step(1.1)
+    rig.time.advance(1.1)
     assert rig.log.contacts[-1].cause is Cause.WATCHDOG
     with pytest.raises(ValueError, match="same coils"):
         GenericMap(inputs_as="coils")
@@ -305,14 +305,14 @@ def test_generic_watchdog_and_moved_coils() -> None:
 
 
 def numato(relays: int = 8) -> Numato:
-    time = ByHand()
+    time = ManualClock()
     board = Numato(relays, 4, time, WireLog(time))
     board.sense = lambda channel: channel == 2
     return board
 
 
 def say(board: Numato | Lcus, data: bytes) -> bytes:
-    return b"".join(command.perform(0) for command in board.take(data) if command.perform)
+    return b"".join(command.perform(0) for command in board.feed(data) if command.perform)
 
 
 def test_numato_echoes_answers_and_prompts() -> None:
@@ -351,15 +351,15 @@ def test_numato_numbers_its_relays_beyond_nine_with_letters() -> None:
 def test_numato_commands_may_be_cut_anywhere_and_a_flood_is_no_command() -> None:
     board = numato()
     for letter in b"relay on 0":
-        assert not list(board.take(bytes([letter])))
-    (command,) = board.take(b"\r")
+        assert not list(board.feed(bytes([letter])))
+    (command,) = board.feed(b"\r")
     assert (command.effect, command.meaning) == (Effect.ENERGISE, "relay 0 on")
-    (flood,) = board.take(b"x" * 100)
+    (flood,) = board.feed(b"x" * 100)
     assert flood.perform is None
 
 
 def test_lcus_obeys_without_a_word() -> None:
-    time = ByHand()
+    time = ManualClock()
     board = Lcus(2, time, WireLog(time))
     assert say(board, bytes.fromhex("A00101A2")) == b""
     assert say(board, bytes.fromhex("A00201A3")) == b""
@@ -369,10 +369,10 @@ def test_lcus_obeys_without_a_word() -> None:
 
 
 def test_lcus_finds_commands_between_noise_and_leaves_wrong_sums_alone() -> None:
-    time = ByHand()
+    time = ManualClock()
     board = Lcus(2, time, WireLog(time))
     heard = bytes.fromhex("00FF A0A00101A2 A00101A3 A00301A4 A00202A4".replace(" ", ""))
-    found = [command for at in range(len(heard)) for command in board.take(heard[at : at + 1])]
+    found = [command for at in range(len(heard)) for command in board.feed(heard[at : at + 1])]
     assert b"".join(command.wire for command in found) == heard
     assert [command.wire.hex() for command in found if command.effect is not Effect.NONE] == ["a00101a2"]
     assert [command.meaning for command in found if command.perform and command.effect is Effect.NONE] == [

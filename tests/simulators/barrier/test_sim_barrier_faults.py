@@ -19,26 +19,26 @@ from simulators.barrier.bus_faults import (
     WrongCrc,
 )
 from simulators.barrier.faults import (
+    BoardsHung,
     BothLimits,
     BrokenWire,
-    Button,
+    ButtonPress,
     Chatter,
-    Fire,
+    ClearFaults,
+    EmergencyActive,
     KeySwitch,
-    Lift,
-    Mend,
+    ManualLift,
     PowerCut,
     ShortedWire,
-    Silence,
     SlowBus,
     StuckBoom,
     WeldedRelay,
     fault_of,
 )
-from simulators.barrier.modbus.mbap import Mbap
+from simulators.barrier.modbus.mbap import MbapFraming
 from simulators.barrier.modbus_site import ModbusSettings, WaveshareSettings
-from simulators.barrier.timeline import ByHand
-from simulators.barrier.wirelog import Cause, Fate, WireLog, dump
+from simulators.barrier.timeline import ManualClock
+from simulators.barrier.wirelog import Cause, FrameFate, WireLog, dump
 from simulators.errors import SimulatorError
 from simulators.faults import Noise, Unplug
 
@@ -51,7 +51,7 @@ def rig() -> Rig:
     return Rig()
 
 
-def fates(rig: Rig) -> list[tuple[str, Fate]]:
+def fates(rig: Rig) -> list[tuple[str, FrameFate]]:
     return [(frame.direction, frame.fate) for frame in rig.log.frames]
 
 
@@ -65,7 +65,7 @@ def test_a_lost_reply_leaves_the_deed_done(rig: Rig) -> None:
     assert rig.ask(READ) == "010101"
     (actuation,) = rig.log.actuations
     (answer,) = rig.log.answers_to(actuation)
-    assert (actuation.fate, answer.fate) == (Fate.HEARD, Fate.SUPPRESSED)
+    assert (actuation.fate, answer.fate) == (FrameFate.RECEIVED, FrameFate.SUPPRESSED)
     assert answer.wire[7:].hex() == OPEN  # what would have been sent
 
 
@@ -74,14 +74,14 @@ def test_a_lost_request_leaves_nothing_done(rig: Rig) -> None:
     assert rig.ask(OPEN) is None
     assert rig.ask(READ) == "010100"
     (actuation,) = rig.log.actuations
-    assert actuation.fate is Fate.UNHEARD
+    assert actuation.fate is FrameFate.NOT_RECEIVED
     assert not rig.log.answers_to(actuation)
 
 
 def test_a_duplicated_reply_is_logged_each_time(rig: Rig) -> None:
     rig.site.inject(DuplicatedReply(copies=3))
     assert rig.ask(READ) == "010100"
-    assert fates(rig)[1:] == [("response", Fate.SENT)] + [("response", Fate.REPEATED)] * 2
+    assert fates(rig)[1:] == [("response", FrameFate.SENT)] + [("response", FrameFate.REPEATED)] * 2
     assert len(set(rig.host.answers)) == 1
     assert len(rig.host.answers) == 3
 
@@ -90,9 +90,9 @@ def test_a_late_reply_comes_after_what_was_asked_later(rig: Rig) -> None:
     rig.site.inject(LateReply(delay_s=2, of="writes"))
     assert rig.ask(OPEN) is None
     assert rig.ask(READ) == "010101"
-    rig.time.step(2)
+    rig.time.advance(2)
     late = rig.log.responses[-1]
-    assert (late.fate, late.answers, late.at_s) == (Fate.LATE, 1, 2.0)
+    assert (late.fate, late.answers, late.at_s) == (FrameFate.LATE, 1, 2.0)
     assert rig.host.answers[-1][7:].hex() == OPEN
 
 
@@ -100,7 +100,7 @@ def test_a_late_reply_comes_after_what_was_asked_later(rig: Rig) -> None:
 def test_an_exception_may_tell_the_truth_or_not(rig: Rig, acts: bool) -> None:
     rig.site.inject(ExceptionReply(code=4, acts=acts))
     assert rig.ask(OPEN) == "8504"
-    assert rig.site.boards[0].relays.closed(0) == acts
+    assert rig.site.boards[0].relays.is_closed(0) == acts
 
 
 @pytest.mark.parametrize("acts", [True, False])
@@ -108,15 +108,15 @@ def test_a_connection_may_end_before_the_deed_or_after_it(rig: Rig, acts: bool) 
     rig.site.inject(HangUp(acts=acts))
     assert rig.ask(OPEN) is None
     assert rig.host.hung_up
-    assert rig.site.boards[0].relays.closed(0) == acts
-    assert [answer.fate for answer in rig.log.responses] == ([Fate.SUPPRESSED] if acts else [])
+    assert rig.site.boards[0].relays.is_closed(0) == acts
+    assert [answer.fate for answer in rig.log.responses] == ([FrameFate.SUPPRESSED] if acts else [])
 
 
 def test_a_foreign_reply_has_another_unit_and_transaction(rig: Rig) -> None:
     rig.site.inject(ForeignReply())
     rig.ask(READ)
-    assert rig.host.answers == [Mbap().frame(2, b"\x01\x01\x00", 2)]
-    assert rig.log.responses[0].fate is Fate.DAMAGED
+    assert rig.host.answers == [MbapFraming().frame(2, b"\x01\x01\x00", 2)]
+    assert rig.log.responses[0].fate is FrameFate.DAMAGED
 
 
 def test_faults_befall_so_many_exchanges_of_their_kind_and_no_other(rig: Rig) -> None:
@@ -130,29 +130,31 @@ def test_several_faults_of_one_exchange_all_come_true(rig: Rig) -> None:
     for fault in (DuplicatedReply(), LateReply(delay_s=1), ExceptionReply(code=2)):
         rig.site.inject(fault)
     assert rig.ask(READ) is None
-    rig.time.step(1)
+    rig.time.advance(1)
     assert [answer.hex()[-4:] for answer in rig.host.answers] == ["8102", "8102"]
 
 
 def test_silence_hears_nothing_and_says_nothing(rig: Rig) -> None:
     rig.site.inject(LostReply())  # waits until somebody hears again
-    rig.site.inject(Silence(for_s=5))
+    rig.site.inject(BoardsHung(for_s=5))
     assert [rig.ask(READ), rig.ask(OPEN)] == [None, None]
-    rig.time.step(5)
+    rig.time.advance(5)
     assert [rig.ask(READ), rig.ask(READ)] == [None, "010100"]
-    assert [frame.fate for frame in rig.log.requests] == [Fate.UNHEARD] * 2 + [Fate.HEARD] * 2
+    assert [frame.fate for frame in rig.log.requests] == [FrameFate.NOT_RECEIVED] * 2 + [
+        FrameFate.RECEIVED
+    ] * 2
 
 
 def test_a_slow_bus_works_off_one_request_after_the_other(rig: Rig) -> None:
     rig.site.inject(SlowBus(delay_s=0.3))
     for pdu in (READ, OPEN, READ):
         assert rig.ask(pdu) is None
-    rig.time.step(0.31)
-    assert (len(rig.host.answers), rig.site.boards[0].relays.closed(0)) == (1, False)
-    rig.time.step(0.3)
-    assert (len(rig.host.answers), rig.site.boards[0].relays.closed(0)) == (2, True)
-    rig.site.inject(Mend())
-    rig.time.step(0.3)
+    rig.time.advance(0.31)
+    assert (len(rig.host.answers), rig.site.boards[0].relays.is_closed(0)) == (1, False)
+    rig.time.advance(0.3)
+    assert (len(rig.host.answers), rig.site.boards[0].relays.is_closed(0)) == (2, True)
+    rig.site.inject(ClearFaults())
+    rig.time.advance(0.3)
     assert rig.ask(READ) == "010101"
     told = [(answer.answers, round(answer.at_s, 2)) for answer in rig.log.responses]
     assert told == [(1, 0.3), (2, 0.6), (3, 0.9), (7, 0.91)]
@@ -161,7 +163,7 @@ def test_a_slow_bus_works_off_one_request_after_the_other(rig: Rig) -> None:
 def test_frames_may_take_as_long_as_they_do_at_their_rate() -> None:
     rig = Rig(ModbusSettings(baud=9600, paced=True))
     assert rig.ask(READ) is None
-    rig.time.step(0.1)
+    rig.time.advance(0.1)
     (answer,) = rig.log.responses
     # 12 bytes there and 3 back, 11 bits each
     assert answer.at_s == pytest.approx(15 * 11 / 9600)
@@ -171,7 +173,7 @@ def test_frames_may_take_as_long_as_they_do_at_their_rate() -> None:
 def test_what_cannot_happen_without_a_serial_line_is_refused(rig: Rig, fault: Any) -> None:
     with pytest.raises(SimulatorError, match=r"wrong-crc: frames over TCP|does not happen here"):
         rig.site.inject(fault)
-    assert not rig.log.happenings("fault")
+    assert not rig.log.machine_events("fault")
 
 
 # Power
@@ -185,24 +187,24 @@ def test_a_power_cut_drops_relays_and_forgets_what_waits(rig: Rig) -> None:
     rig.site.inject(PowerCut(for_s=10))
     assert rig.log.contacts[-1].cause is Cause.POWER
     assert rig.ask(READ) is None
-    rig.time.step(9)
-    assert not any(board.relays.closed(relay) for board in rig.site.boards for relay in range(8))
+    rig.time.advance(9)
+    assert not any(board.relays.is_closed(relay) for board in rig.site.boards for relay in range(8))
     assert rig.barrier.position() == 1
-    rig.time.step(1)
-    rig.site.inject(Mend())
+    rig.time.advance(1)
+    rig.site.inject(ClearFaults())
     assert rig.ask(READ) == "010100"
-    rig.time.step(8)
+    rig.time.advance(8)
     assert rig.barrier.position() == 0  # closed by itself 5 s after power returned
-    assert rig.log.happenings("motion", towards="closing")[0].at_s - 10 == pytest.approx(3 + 5, abs=0.2)
+    assert rig.log.machine_events("motion", towards="closing")[0].at_s - 10 == pytest.approx(3 + 5, abs=0.2)
 
 
 def test_the_boards_alone_may_lose_power(rig: Rig) -> None:
     rig.pulse(0)
-    rig.time.step(0.1)
+    rig.time.advance(0.1)
     rig.site.inject(PowerCut(of="boards", for_s=1))
-    rig.time.step(5)
+    rig.time.advance(5)
     assert rig.barrier.position() == 1  # the controller had seen the contact
-    assert not rig.log.happenings("signal", signal="controller-ok")
+    assert not rig.log.machine_events("signal", signal="controller-ok")
 
 
 # Wires
@@ -213,7 +215,7 @@ def test_a_broken_wire_says_nothing_or_the_worst_as_it_is_wired(rig: Rig) -> Non
     rig.site.inject(BrokenWire(signal="closed-limit"))
     assert (rig.inputs()["fire"], rig.inputs()["closed-limit"]) == (0, 0)
     assert not rig.barrier.fire
-    rig.site.inject(Mend())
+    rig.site.inject(ClearFaults())
     assert (rig.inputs()["fire"], rig.inputs()["closed-limit"]) == (1, 1)
 
 
@@ -221,14 +223,14 @@ def test_a_shorted_wire_says_always_the_same(rig: Rig) -> None:
     rig.site.inject(ShortedWire(signal="fire", for_s=3))
     rig.barrier.set_fire(True)
     assert rig.inputs()["fire"] == 1
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.inputs()["fire"] == 0
 
 
 def test_both_limits_at_once(rig: Rig) -> None:
     rig.site.inject(BothLimits(for_s=2))
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (1, 1)
-    rig.time.step(2)
+    rig.time.advance(2)
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
 
 
@@ -239,10 +241,10 @@ def test_chatter_changes_so_often_a_second_and_then_tells_the_truth(rig: Rig, si
     seen = []
     for _ in range(40):
         seen.append(rig.inputs()[signal])
-        rig.time.step(0.025)
+        rig.time.advance(0.025)
     changes = sum(before != after for before, after in itertools.pairwise(seen))
     assert changes == pytest.approx(19, abs=1)
-    rig.time.step(1)
+    rig.time.advance(1)
     assert rig.inputs()[signal] == truth
 
 
@@ -257,11 +259,11 @@ def test_a_welded_relay_stays_closed_though_it_reads_back_as_off(rig: Rig) -> No
     rig.site.inject(WeldedRelay(relay=2, for_s=10))
     rig.ask("0500020000")
     assert rig.ask(READ) == "010100"
-    assert rig.site.boards[0].relays.closed(2)
+    assert rig.site.boards[0].relays.is_closed(2)
     rig.pulse(0)
-    rig.time.step(5)
+    rig.time.advance(5)
     assert rig.barrier.position() == 0  # stop is held
-    rig.time.step(5)
+    rig.time.advance(5)
     rig.open()
     assert rig.barrier.position() == 1
     assert [contact.cause for contact in rig.log.contacts if contact.relay == 2] == [
@@ -280,7 +282,7 @@ def test_a_boom_that_does_not_start(rig: Rig) -> None:
     rig.site.inject(StuckBoom(for_s=6))
     rig.open()
     assert rig.inputs()["closed-limit"] == 1
-    rig.time.step(6)
+    rig.time.advance(6)
     assert rig.barrier.position() == 1  # its motor pulled all the while
 
 
@@ -290,26 +292,26 @@ def test_a_boom_that_does_not_arrive(rig: Rig) -> None:
     assert rig.barrier.position() == pytest.approx(0.6)
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 0)
     rig.pulse(1)
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.barrier.position() == pytest.approx(0.6)
 
 
 def test_people_around_it(rig: Rig) -> None:
-    rig.site.inject(Fire(for_s=3))
-    rig.time.step(1)
+    rig.site.inject(EmergencyActive(for_s=3))
+    rig.time.advance(1)
     assert rig.inputs()["fire"] == 0
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.inputs()["fire"] == 1
-    rig.site.inject(Button(button="close"))
-    rig.time.step(3)
+    rig.site.inject(ButtonPress(button="close"))
+    rig.time.advance(3)
     assert rig.barrier.position() == 0
     rig.site.inject(KeySwitch(for_s=1))
     assert rig.inputs()["key"] == 1
-    rig.site.inject(Lift(to=0.5, over_s=0.5))
-    rig.time.step(1.5)
+    rig.site.inject(ManualLift(to=0.5, over_s=0.5))
+    rig.time.advance(1.5)
     assert rig.barrier.position() == pytest.approx(0.5)
     assert rig.inputs()["key"] == 0
-    assert [happening.details["fault"] for happening in rig.log.happenings("fault")] == [
+    assert [happening.details["fault"] for happening in rig.log.machine_events("fault")] == [
         "fire",
         "button",
         "key-switch",
@@ -318,13 +320,13 @@ def test_people_around_it(rig: Rig) -> None:
 
 
 def test_mending_puts_everything_right_and_spares_what_is_to_come(rig: Rig) -> None:
-    for fault in (Silence(), BrokenWire(signal="fire"), KeySwitch(), StuckBoom(), LostReply(exchanges=9)):
+    for fault in (BoardsHung(), BrokenWire(signal="fire"), KeySwitch(), StuckBoom(), LostReply(exchanges=9)):
         rig.site.inject(fault)
-    rig.site.inject(Mend())
+    rig.site.inject(ClearFaults())
     assert rig.inputs()["fire"] == 1
     rig.open()
     assert rig.barrier.position() == 1
-    mended = [happening.details["fault"] for happening in rig.log.happenings("mended")]
+    mended = [happening.details["fault"] for happening in rig.log.machine_events("mended")]
     assert mended == ["silence", "broken-wire", "key-switch", "stuck-boom"]
 
 
@@ -369,7 +371,7 @@ def test_frames_are_told_with_what_they_mean(rig: Rig) -> None:
 def test_parts_of_the_log(rig: Rig) -> None:
     rig.ask(READ)
     mark = len(rig.log)
-    rig.time.step(2)
+    rig.time.advance(2)
     rig.ask(OPEN)
     assert [frame.meaning for frame in rig.log.after(mark).requests] == ["relay 0 on for 0.5 s"]
     assert len(rig.log.since(2.0).frames) == 2
@@ -377,13 +379,18 @@ def test_parts_of_the_log(rig: Rig) -> None:
 
 
 def test_every_entry_is_a_line_of_json_as_soon_as_it_is_logged(tmp_path: Path) -> None:
-    time = ByHand()
+    time = ManualClock()
     with WireLog(time, tmp_path / "log") as log:
         log.frame(
-            direction="request", fate=Fate.HEARD, wire=b"\x01\x02", connection=1, meaning="x", value=(1, 0)
+            direction="request",
+            fate=FrameFate.RECEIVED,
+            wire=b"\x01\x02",
+            connection=1,
+            meaning="x",
+            value=(1, 0),
         )
         log.contact(1, 2, True, Cause.COMMAND, 1)
-        log.happened("motion", towards="opening")
+        log.machine_event("motion", towards="opening")
         log.connection(1, opened=False)
         lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert lines == [
@@ -404,15 +411,15 @@ def test_every_entry_is_a_line_of_json_as_soon_as_it_is_logged(tmp_path: Path) -
 
 
 def test_a_log_may_forget() -> None:
-    log = WireLog(ByHand(), keep=10)
+    log = WireLog(ManualClock(), keep=10)
     for number in range(100):
-        log.happened("tick", number=number)
+        log.machine_event("tick", number=number)
     assert 10 <= len(log) <= 20
-    assert log.happenings("tick")[-1].details == {"number": 99}
+    assert log.machine_events("tick")[-1].details == {"number": 99}
 
 
 async def test_waiting_for_the_log_gives_up_in_time() -> None:
-    log = WireLog(ByHand())
+    log = WireLog(ManualClock())
     with pytest.raises(TimeoutError):
         await log.until(lambda: log.frames, within_s=0.01)
 

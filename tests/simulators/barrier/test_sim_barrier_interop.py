@@ -11,7 +11,7 @@ from pymodbus.pdu.bit_message import WriteSingleCoilRequest
 
 from simulators.barrier.bus_faults import ExceptionReply, LostReply, WrongCrc
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
-from simulators.barrier.wirelog import Effect, Fate
+from simulators.barrier.wirelog import Effect, FrameFate
 
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
 
@@ -47,7 +47,7 @@ async def client_of(site: ModbusSite) -> AsyncIterator[Client]:
 async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ModbusSite]:
     # A silence that outlasts what a busy machine makes of one write.
     path = tmp_path / "board" if request.param == "rtu" else None
-    async with ModbusSite.running(ModbusSettings(path=path, quiet_s=0.02 if path else None)) as site:
+    async with ModbusSite.start(ModbusSettings(path=path, quiet_s=0.02 if path else None)) as site:
         yield site
 
 
@@ -89,7 +89,7 @@ async def test_a_flash_ends_by_itself_and_opens_the_boom(site: ModbusSite) -> No
     assert off.at_s - on.at_s == pytest.approx(0.2, abs=0.15)
     (actuation,) = site.log.actuations
     assert actuation.meaning == "relay 0 on for 0.2 s"
-    assert site.log.happenings("motion", towards="opening", by="motor")
+    assert site.log.machine_events("motion", towards="opening", by="motor")
 
 
 async def test_what_the_board_refuses_is_an_exception_to_the_client(site: ModbusSite) -> None:
@@ -111,12 +111,12 @@ async def test_a_lost_reply_is_a_time_out_to_the_client_though_the_relay_moved(s
             await client.write_coil(0, True, device_id=1)
         assert (await client.read_coils(0, count=1, device_id=1)).bits[0]
     (actuation,) = site.log.actuations
-    assert [answer.fate for answer in site.log.answers_to(actuation)] == [Fate.SUPPRESSED]
+    assert [answer.fate for answer in site.log.answers_to(actuation)] == [FrameFate.SUPPRESSED]
 
 
 async def test_a_wrong_crc_is_no_answer_to_the_client(tmp_path: Path) -> None:
     settings = ModbusSettings(path=tmp_path / "board", quiet_s=0.02)
-    async with ModbusSite.running(settings) as site, client_of(site) as client:
+    async with ModbusSite.start(settings) as site, client_of(site) as client:
         client.ctx.comm_params.timeout_connect = 0.2
         site.inject(WrongCrc())
         with pytest.raises(ModbusIOException):

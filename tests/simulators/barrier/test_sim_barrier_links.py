@@ -9,12 +9,12 @@ import serial
 from sim_host import Host
 
 from simulators.barrier.bus_faults import HangUp, LostReply, WrongCrc
-from simulators.barrier.faults import PowerCut, Silence, SlowBus
-from simulators.barrier.modbus.mbap import Mbap
-from simulators.barrier.modbus.rtu import Rtu
+from simulators.barrier.faults import BoardsHung, PowerCut, SlowBus
+from simulators.barrier.modbus.mbap import MbapFraming
+from simulators.barrier.modbus.rtu import RtuFraming
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
-from simulators.barrier.timeline import ByHand
-from simulators.barrier.wirelog import Fate
+from simulators.barrier.timeline import ManualClock
+from simulators.barrier.wirelog import FrameFate
 from simulators.errors import SimulatorError
 from simulators.faults import Noise, Unplug
 
@@ -44,7 +44,7 @@ Connect = Callable[[], Awaitable[TcpHost]]
 
 @pytest.fixture
 async def site() -> AsyncIterator[ModbusSite]:
-    async with ModbusSite.running() as site:
+    async with ModbusSite.start() as site:
         yield site
 
 
@@ -63,7 +63,7 @@ async def connect(site: ModbusSite) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[ModbusSite]:
-    async with ModbusSite.running(ModbusSettings(path=tmp_path / "board", quiet_s=QUIET_S)) as site:
+    async with ModbusSite.start(ModbusSettings(path=tmp_path / "board", quiet_s=QUIET_S)) as site:
         yield site
 
 
@@ -78,22 +78,26 @@ def port(line: ModbusSite, plug_host: Callable[[Path], Host]) -> Host:
 
 async def test_a_request_may_come_in_any_pieces(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
-    for byte in Mbap().frame(1, READ, 7) + Mbap().frame(1, READ, 8):
+    for byte in MbapFraming().frame(1, READ, 7) + MbapFraming().frame(1, READ, 8):
         host.writer.write(bytes([byte]))
         await host.writer.drain()
         await asyncio.sleep(0)
-    assert await host.read(20) == Mbap().frame(1, READ_ANSWER, 7) + Mbap().frame(1, READ_ANSWER, 8)
-    assert [frame.wire for frame in site.log.requests] == [Mbap().frame(1, READ, tag) for tag in (7, 8)]
+    assert await host.read(20) == MbapFraming().frame(1, READ_ANSWER, 7) + MbapFraming().frame(
+        1, READ_ANSWER, 8
+    )
+    assert [frame.wire for frame in site.log.requests] == [
+        MbapFraming().frame(1, READ, tag) for tag in (7, 8)
+    ]
 
 
 async def test_several_hosts_are_answered_each_on_their_own_connection(
     site: ModbusSite, connect: Connect
 ) -> None:
     one, two = await connect(), await connect()
-    two.writer.write(Mbap().frame(1, READ, 2))
-    one.writer.write(Mbap().frame(1, READ, 1))
-    assert await one.read(10) == Mbap().frame(1, READ_ANSWER, 1)
-    assert await two.read(10) == Mbap().frame(1, READ_ANSWER, 2)
+    two.writer.write(MbapFraming().frame(1, READ, 2))
+    one.writer.write(MbapFraming().frame(1, READ, 1))
+    assert await one.read(10) == MbapFraming().frame(1, READ_ANSWER, 1)
+    assert await two.read(10) == MbapFraming().frame(1, READ_ANSWER, 2)
     assert {(frame.wire[1], frame.connection) for frame in site.log.responses} == {(1, 1), (2, 2)}
 
 
@@ -110,18 +114,18 @@ async def test_nonsense_is_logged_and_hung_up_on(site: ModbusSite, connect: Conn
     host.writer.write(b"GET / HTTP/1.1\r\n\r\n")
     assert await host.ended()
     (frame,) = site.log.frames
-    assert (frame.fate, frame.wire[:3]) == (Fate.DAMAGED, b"GET")
+    assert (frame.fate, frame.wire[:3]) == (FrameFate.DAMAGED, b"GET")
 
 
 async def test_a_request_that_ends_in_the_middle_is_logged_as_such(
     site: ModbusSite, connect: Connect
 ) -> None:
     host = await connect()
-    host.writer.write(Mbap().frame(1, OPEN, 1)[:-1])
+    host.writer.write(MbapFraming().frame(1, OPEN, 1)[:-1])
     host.writer.close()
     await site.log.until(lambda: site.log.frames)
     (frame,) = site.log.frames
-    assert (frame.fate, frame.meaning) == (Fate.DAMAGED, "no frame: cut short")
+    assert (frame.fate, frame.meaning) == (FrameFate.DAMAGED, "no frame: cut short")
     assert not site.log.actuations
 
 
@@ -142,14 +146,14 @@ async def test_unplugged_it_drops_hosts_and_refuses_new_ones_until_it_is_back(
             except ConnectionRefusedError:
                 await asyncio.sleep(0.01)
     assert site.port == port
-    host.writer.write(Mbap().frame(1, READ, 1))
-    assert await host.read(10) == Mbap().frame(1, READ_ANSWER, 1)
+    host.writer.write(MbapFraming().frame(1, READ, 1))
+    assert await host.read(10) == MbapFraming().frame(1, READ_ANSWER, 1)
 
 
 async def test_a_host_that_is_hung_up_on_has_nothing_more_done(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     site.inject(HangUp())
-    host.writer.write(Mbap().frame(1, READ, 1) + Mbap().frame(1, OPEN, 2))
+    host.writer.write(MbapFraming().frame(1, READ, 1) + MbapFraming().frame(1, OPEN, 2))
     assert await host.ended()
     assert not site.log.actuations
     assert not site.log.contacts
@@ -158,40 +162,40 @@ async def test_a_host_that_is_hung_up_on_has_nothing_more_done(site: ModbusSite,
 async def test_an_answer_for_a_host_that_has_gone_is_undelivered(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     site.inject(SlowBus(delay_s=0.1))
-    host.writer.write(Mbap().frame(1, OPEN, 1))
+    host.writer.write(MbapFraming().frame(1, OPEN, 1))
     await site.log.until(lambda: site.log.requests)
     host.writer.close()
     await site.log.until(lambda: site.log.responses)
-    assert [frame.fate for frame in site.log.responses] == [Fate.UNDELIVERED]
+    assert [frame.fate for frame in site.log.responses] == [FrameFate.UNDELIVERED]
     assert [contact.closed for contact in site.log.contacts] == [True]
 
 
 async def test_without_power_it_is_mute_and_then_knows_nobody(site: ModbusSite, connect: Connect) -> None:
     host = await connect()
     site.inject(PowerCut())
-    host.writer.write(Mbap().frame(1, READ, 1))
+    host.writer.write(MbapFraming().frame(1, READ, 1))
     await site.log.until(lambda: site.log.requests)
-    site.mend()
+    site.clear_faults()
     assert await host.ended()
-    assert [frame.fate for frame in site.log.frames] == [Fate.UNHEARD]
+    assert [frame.fate for frame in site.log.frames] == [FrameFate.NOT_RECEIVED]
 
 
 async def test_a_port_that_is_taken_is_told(site: ModbusSite) -> None:
     with pytest.raises(SimulatorError, match=rf"port {site.port}: Address already in use"):
-        async with ModbusSite.running(ModbusSettings(port=site.port)):
+        async with ModbusSite.start(ModbusSettings(port=site.port)):
             pass
 
 
 async def test_time_by_hand_over_a_real_connection() -> None:
-    time = ByHand()
-    async with ModbusSite.running(timeline=time) as site:
+    time = ManualClock()
+    async with ModbusSite.start(timeline=time) as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
         host = TcpHost(reader, writer)
-        host.writer.write(Mbap().frame(1, OPEN, 1))
-        assert await host.read(12) == Mbap().frame(1, OPEN, 1)
-        time.step(3600)
-        host.writer.write(Mbap().frame(1, b"\x02\0\0\0\x02", 2))
-        assert await host.read(10) == Mbap().frame(1, b"\x02\x01\x01", 2)
+        host.writer.write(MbapFraming().frame(1, OPEN, 1))
+        assert await host.read(12) == MbapFraming().frame(1, OPEN, 1)
+        time.advance(3600)
+        host.writer.write(MbapFraming().frame(1, b"\x02\0\0\0\x02", 2))
+        assert await host.read(10) == MbapFraming().frame(1, b"\x02\x01\x01", 2)
         assert site.log.responses[-1].at_s == 3600
         writer.close()
 
@@ -200,8 +204,8 @@ async def test_time_by_hand_over_a_real_connection() -> None:
 
 
 async def test_a_frame_on_the_line_is_answered(line: ModbusSite, port: Host) -> None:
-    port.write(Rtu().frame(1, READ))
-    assert await port.read(6) == Rtu().frame(1, READ_ANSWER)
+    port.write(RtuFraming().frame(1, READ))
+    assert await port.read(6) == RtuFraming().frame(1, READ_ANSWER)
     assert [(c.number, c.opened) for c in line.log.connections] == [(1, True)]
     request, response = line.log.frames
     assert response.at_s - request.at_s >= QUIET_S  # a frame has come before the silence that ends it
@@ -210,16 +214,20 @@ async def test_a_frame_on_the_line_is_answered(line: ModbusSite, port: Host) -> 
 async def test_frames_are_parted_by_silence_and_noise_costs_only_itself(line: ModbusSite, port: Host) -> None:
     port.write(b"\xff\x00noise")
     await line.log.until(lambda: len(line.log.requests) == 1)
-    port.write(Rtu().frame(1, READ)[:-1])
+    port.write(RtuFraming().frame(1, READ)[:-1])
     await line.log.until(lambda: len(line.log.requests) == 2)
-    port.write(Rtu().frame(1, READ))
-    assert await port.read(6) == Rtu().frame(1, READ_ANSWER)
-    assert [frame.fate for frame in line.log.requests] == [Fate.DAMAGED, Fate.DAMAGED, Fate.HEARD]
+    port.write(RtuFraming().frame(1, READ))
+    assert await port.read(6) == RtuFraming().frame(1, READ_ANSWER)
+    assert [frame.fate for frame in line.log.requests] == [
+        FrameFate.DAMAGED,
+        FrameFate.DAMAGED,
+        FrameFate.RECEIVED,
+    ]
 
 
 @pytest.mark.parametrize("cut", range(1, 8))
 async def test_a_pulse_cut_anywhere_moves_nothing(line: ModbusSite, port: Host, cut: int) -> None:
-    port.write(Rtu().frame(1, OPEN)[:cut])
+    port.write(RtuFraming().frame(1, OPEN)[:cut])
     await line.log.until(lambda: line.log.requests)
     assert not line.log.actuations
     assert not line.log.contacts
@@ -231,47 +239,47 @@ async def test_a_host_at_another_rate_is_not_heard(
     assert line.settings.path is not None
     host = plug_host(line.settings.path)
     host.port.baudrate = 19200
-    host.write(Rtu().frame(1, OPEN))
+    host.write(RtuFraming().frame(1, OPEN))
     await line.log.until(lambda: line.log.requests)
     (frame,) = line.log.requests
-    assert (frame.fate, frame.is_actuation) == (Fate.UNHEARD, True)
+    assert (frame.fate, frame.is_actuation) == (FrameFate.NOT_RECEIVED, True)
     host.port.baudrate = 9600
-    host.write(Rtu().frame(1, READ))
-    assert await host.read(6) == Rtu().frame(1, READ_ANSWER)
+    host.write(RtuFraming().frame(1, READ))
+    assert await host.read(6) == RtuFraming().frame(1, READ_ANSWER)
 
 
 async def test_a_wrong_crc_and_noise_reach_the_host_as_they_are(line: ModbusSite, port: Host) -> None:
     line.inject(WrongCrc())
-    port.write(Rtu().frame(1, READ))
+    port.write(RtuFraming().frame(1, READ))
     spoiled = await port.read(6)
-    assert spoiled[:5] == Rtu().frame(1, READ_ANSWER)[:5]
-    assert spoiled[5] ^ 0xFF == Rtu().frame(1, READ_ANSWER)[5]
+    assert spoiled[:5] == RtuFraming().frame(1, READ_ANSWER)[:5]
+    assert spoiled[5] ^ 0xFF == RtuFraming().frame(1, READ_ANSWER)[5]
     noise = Noise(size=20, seed=3)
     line.inject(noise)
     assert await port.read(20) == noise.data
-    assert [frame.fate for frame in line.log.responses] == [Fate.DAMAGED, Fate.DAMAGED]
+    assert [frame.fate for frame in line.log.responses] == [FrameFate.DAMAGED, FrameFate.DAMAGED]
 
 
 async def test_no_answer_is_left_over_for_the_next_request(line: ModbusSite, port: Host) -> None:
     line.inject(LostReply())
-    line.inject(Silence(for_s=1))
-    port.write(Rtu().frame(1, OPEN))
+    line.inject(BoardsHung(for_s=1))
+    port.write(RtuFraming().frame(1, OPEN))
     await line.log.until(lambda: line.log.requests)
-    assert line.log.requests[0].fate is Fate.UNHEARD
-    await line.log.until(lambda: line.log.happenings("mended"))
-    port.write(Rtu().frame(1, READ))
+    assert line.log.requests[0].fate is FrameFate.NOT_RECEIVED
+    await line.log.until(lambda: line.log.machine_events("mended"))
+    port.write(RtuFraming().frame(1, READ))
     await line.log.until(lambda: line.log.responses)
-    port.write(Rtu().frame(1, READ))
-    assert await port.read(6) == Rtu().frame(1, READ_ANSWER)
-    assert [frame.fate for frame in line.log.responses] == [Fate.SUPPRESSED, Fate.SENT]
+    port.write(RtuFraming().frame(1, READ))
+    assert await port.read(6) == RtuFraming().frame(1, READ_ANSWER)
+    assert [frame.fate for frame in line.log.responses] == [FrameFate.SUPPRESSED, FrameFate.SENT]
 
 
 async def test_the_cable_comes_out_and_goes_back_in(
     line: ModbusSite, port: Host, plug_host: Callable[[Path], Host]
 ) -> None:
     assert line.settings.path is not None
-    port.write(Rtu().frame(1, READ))
-    assert await port.read(6) == Rtu().frame(1, READ_ANSWER)
+    port.write(RtuFraming().frame(1, READ))
+    assert await port.read(6) == RtuFraming().frame(1, READ_ANSWER)
     line.inject(Unplug(for_s=0.05))
     assert not line.settings.path.is_symlink()
     assert await port.read_until_gone() == b""
@@ -281,8 +289,8 @@ async def test_the_cable_comes_out_and_goes_back_in(
         while not line.settings.path.is_symlink():
             await asyncio.sleep(0.01)
     back = plug_host(line.settings.path)
-    back.write(Rtu().frame(1, READ))
-    assert await back.read(6) == Rtu().frame(1, READ_ANSWER)
+    back.write(RtuFraming().frame(1, READ))
+    assert await back.read(6) == RtuFraming().frame(1, READ_ANSWER)
     assert [(c.number, c.opened) for c in line.log.connections] == [(1, True), (1, False), (2, True)]
 
 
@@ -294,5 +302,5 @@ async def test_a_serial_line_has_nothing_to_hang_up(line: ModbusSite) -> None:
 async def test_a_path_that_is_taken_is_told(tmp_path: Path) -> None:
     (tmp_path / "board").write_text("mine")
     with pytest.raises(SimulatorError, match="exists and is not a simulator's"):
-        async with ModbusSite.running(ModbusSettings(path=tmp_path / "board")):
+        async with ModbusSite.start(ModbusSettings(path=tmp_path / "board")):
             pass

@@ -11,10 +11,10 @@ from sim_barrier_fixture import Rig
 
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.mechanics.boom import Boom, BoomSettings
-from simulators.barrier.mechanics.lane import E_GATE, LaneSettings, Manner
-from simulators.barrier.mechanics.motion import Motion, cruise, halt, travel
+from simulators.barrier.mechanics.lane import E_GATE, DriverBehaviour, LaneSettings
+from simulators.barrier.mechanics.motion import Motion, braking_motion, constant_speed_motion, motion_to_goal
 from simulators.barrier.modbus_site import ModbusSettings, WaveshareSettings
-from simulators.barrier.timeline import ByHand
+from simulators.barrier.timeline import ManualClock
 from simulators.errors import SimulatorError
 
 BRIEFLY = settings(max_examples=60)
@@ -33,7 +33,7 @@ def sampled(motion: Motion, until_s: float, steps: int = 400) -> list[tuple[floa
 def test_travel_ends_at_rest_at_its_goal_without_a_jump(
     x: float, v: float, goal: float, top: float, acceleration: float
 ) -> None:
-    motion = travel(x, v, goal, top, acceleration, 0.0)
+    motion = motion_to_goal(x, v, goal, top, acceleration, 0.0)
     end_x, end_v = motion.at(motion.end_s)
     assert end_x == pytest.approx(goal, abs=1e-6)
     assert end_v == 0
@@ -49,7 +49,7 @@ def test_travel_ends_at_rest_at_its_goal_without_a_jump(
 def test_what_passes_a_point_is_there_then_and_not_before(
     x: float, v: float, goal: float, point: float, after_s: float
 ) -> None:
-    motion = travel(x, v, goal, 0.8, 2.0, 0.0)
+    motion = motion_to_goal(x, v, goal, 0.8, 2.0, 0.0)
     when_s = motion.passes([point], after_s)
     last_s = when_s if when_s is not None else motion.end_s + 1
     if when_s is not None:
@@ -64,9 +64,9 @@ def test_what_passes_a_point_is_there_then_and_not_before(
 
 
 def test_motion_without_inertia_and_braking() -> None:
-    there = cruise(2.0, -1.0, 1.5, 10.0)
+    there = constant_speed_motion(2.0, -1.0, 1.5, 10.0)
     assert (there.at(11.0), there.at(12.0), there.at(99.0)) == ((0.5, -1.5), (-1.0, 0.0), (-1.0, 0.0))
-    stopping = halt(0.0, 2.0, 4.0, 0.0)
+    stopping = braking_motion(0.0, 2.0, 4.0, 0.0)
     assert (stopping.at(0.5), stopping.at(9.0)) == ((0.5, 0.0), (0.5, 0.0))
 
 
@@ -116,22 +116,22 @@ def test_a_pulse_opens_it_and_a_limit_says_so() -> None:
     rig = Rig()
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
     rig.pulse(0)
-    rig.time.step(1.0)
+    rig.time.advance(1.0)
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 0)
-    rig.time.step(1.0)
+    rig.time.advance(1.0)
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (1, 0)
     rig.pulse(1)
-    rig.time.step(2.5)
+    rig.time.advance(2.5)
     assert (rig.inputs()["open-limit"], rig.inputs()["closed-limit"]) == (0, 1)
 
 
 def test_a_contact_that_is_too_short_is_not_seen() -> None:
     rig = Rig(pulse_min_s=0.2)
     rig.pulse(0, tenths=1)
-    rig.time.step(5)
+    rig.time.advance(5)
     assert rig.barrier.position() == 0
     rig.pulse(0, tenths=3)
-    rig.time.step(5)
+    rig.time.advance(5)
     assert rig.barrier.position() == 1
 
 
@@ -141,17 +141,17 @@ def test_stop_beats_everything_while_it_is_held(direction: int) -> None:
     if direction:
         rig.open()
     rig.pulse(direction)
-    rig.time.step(1.0)
+    rig.time.advance(1.0)
     rig.ask("050002ff00")
-    rig.time.step(1.0)
+    rig.time.advance(1.0)
     stands = rig.barrier.position()
     assert 0.05 < stands < 0.95
     rig.pulse(0)
     rig.barrier.set_fire(True)
-    rig.time.step(5)
+    rig.time.advance(5)
     assert rig.barrier.position() == stands
     rig.ask("0500020000")
-    rig.time.step(5)
+    rig.time.advance(5)
     assert rig.barrier.position() == 1  # the fire is still there
 
 
@@ -160,13 +160,13 @@ def test_a_stop_circuit_that_is_closed_at_rest() -> None:
     mechanics = MechanicsSettings.model_validate({"controller": {"stop_contact": "opening"}})
     rig = Rig(ModbusSettings(boards=(board,), mechanics=mechanics))
     rig.pulse(0)
-    rig.time.step(0.8)
+    rig.time.advance(0.8)
     rig.ask("050002ff00")  # the relay opens the circuit
-    rig.time.step(3)
+    rig.time.advance(3)
     assert 0.1 < rig.barrier.position() < 0.9
     rig.ask("0500020000")
     rig.pulse(0)
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.barrier.position() == 1
 
 
@@ -174,15 +174,15 @@ def test_fire_opens_it_and_holds_it_open() -> None:
     rig = Rig()
     rig.barrier.set_fire(True)
     assert rig.inputs()["fire"] == 0  # normally closed
-    rig.time.step(3)
+    rig.time.advance(3)
     rig.pulse(1)
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.barrier.position() == 1
     rig.barrier.set_fire(False)
-    rig.time.step(60)
+    rig.time.advance(60)
     assert rig.barrier.position() == 1  # until somebody closes it
     rig.pulse(1)
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.barrier.position() == 0
 
 
@@ -191,12 +191,12 @@ def test_the_key_switch_excludes_contacts_but_not_the_button() -> None:
     rig.barrier.set_key(True)
     assert rig.inputs()["key"] == 1
     rig.pulse(0)
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.barrier.position() == 0
     rig.barrier.press("open")
-    rig.time.step(1)
+    rig.time.advance(1)
     rig.barrier.press("stop")
-    rig.time.step(1)
+    rig.time.advance(1)
     assert 0.1 < rig.barrier.position() < 0.9
 
 
@@ -204,7 +204,7 @@ def test_open_beats_close_and_both_together_are_told() -> None:
     rig = Rig()
     rig.open()
     rig.ask("0f00000002010 3".replace(" ", ""))
-    rig.time.step(3)
+    rig.time.advance(3)
     assert rig.barrier.position() == 1
     assert rig.told("both-contacts") == 1
 
@@ -213,18 +213,18 @@ def test_open_beats_close_and_both_together_are_told() -> None:
 def test_what_an_interrupted_photocell_does(photocell: str, ends_at: float) -> None:
     rig = Rig(photocell=photocell)
     rig.open()
-    rig.barrier.arrive(Manner.TURNS_BACK, speed_mps=10)
-    rig.time.step(1.22)
+    rig.barrier.arrive(DriverBehaviour.TURNS_BACK, speed_mps=10)
+    rig.time.advance(1.22)
     rig.pulse(1, tenths=1)
     assert rig.inputs()["photocell"] == 1
     while rig.inputs()["photocell"]:
-        rig.time.step(0.01)
+        rig.time.advance(0.01)
     assert rig.barrier.position() > 0.9
-    rig.time.step(0.3)
+    rig.time.advance(0.3)
     while rig.barrier.lane.vehicles:
-        rig.time.step(0.1)
+        rig.time.advance(0.1)
         assert not rig.told("hit") or photocell == "ignored"
-    rig.time.step(3)
+    rig.time.advance(3)
     if photocell == "ignored":
         assert rig.told("hit") == 1
     else:
@@ -237,11 +237,11 @@ def test_a_boom_that_strikes_somebody_stands_and_opens_again() -> None:
     rig.open()
     rig.barrier.arrive(speed_mps=2)
     while not rig.barrier.signals["photocell"]:
-        rig.time.step(0.05)
-    rig.time.step(0.3)
+        rig.time.advance(0.05)
+    rig.time.advance(0.3)
     rig.pulse(1)
-    rig.time.step(8)
-    (hit,) = rig.log.happenings("hit")
+    rig.time.advance(8)
+    (hit,) = rig.log.machine_events("hit")
     assert hit.details["position"] <= 0.6
     assert rig.barrier.position() == 1
     assert rig.told("passage") == 1
@@ -251,14 +251,14 @@ def test_a_pause_begins_anew_with_everybody_who_comes() -> None:
     rig = Rig(pause_s=4)
     rig.open()
     rig.barrier.arrive(speed_mps=4)
-    rig.time.step(2.5)
+    rig.time.advance(2.5)
     assert rig.barrier.position() == 1
     while any(rig.barrier.signals[loop] for loop in ("approach", "photocell", "exit")):
-        rig.time.step(0.1)
+        rig.time.advance(0.1)
         assert rig.barrier.position() == 1
-    rig.time.step(3.5)
+    rig.time.advance(3.5)
     assert rig.barrier.position() == 1
-    rig.time.step(4)
+    rig.time.advance(4)
     assert rig.barrier.position() == 0
 
 
@@ -266,9 +266,9 @@ def test_it_closes_behind_a_vehicle_if_it_is_set_to() -> None:
     rig = Rig(closes_behind_s=0.5)
     rig.barrier.arrive()
     rig.open()
-    rig.time.step(12)
-    (passage,) = rig.log.happenings("passage")
-    (closing,) = rig.log.happenings("motion", towards="closing")
+    rig.time.advance(12)
+    (passage,) = rig.log.machine_events("passage")
+    (closing,) = rig.log.machine_events("motion", towards="closing")
     assert 0.5 < closing.at_s - passage.at_s < 4
     assert rig.barrier.position() == 0
     assert not rig.told("hit")
@@ -278,15 +278,15 @@ def test_it_closes_by_itself_after_power_unless_it_is_set_not_to() -> None:
     for self_closes_s, ends_at in ((5.0, 0.0), (None, 1.0)):
         rig = Rig(self_closes_s=self_closes_s)
         rig.open()
-        rig.barrier.power_cut()
+        rig.barrier.on_power_lost()
         assert rig.inputs()["controller-ok"] == 0
         rig.pulse(1)
-        rig.time.step(5)
+        rig.time.advance(5)
         assert rig.barrier.position() == 1
-        rig.barrier.power_returned()
-        rig.time.step(4.9)
+        rig.barrier.on_power_restored()
+        rig.time.advance(4.9)
         assert rig.barrier.position() == 1
-        rig.time.step(3)
+        rig.time.advance(3)
         assert rig.barrier.position() == ends_at
 
 
@@ -294,14 +294,14 @@ def test_it_does_not_close_by_itself_upon_somebody() -> None:
     rig = Rig()
     rig.open()
     rig.barrier.arrive(speed_mps=0.2)
-    rig.time.step(75)
+    rig.time.advance(75)
     assert rig.barrier.signals["photocell"]
-    rig.barrier.power_cut()
-    rig.barrier.power_returned()
+    rig.barrier.on_power_lost()
+    rig.barrier.on_power_restored()
     while rig.barrier.signals["photocell"]:
-        rig.time.step(1)
+        rig.time.advance(1)
         assert rig.barrier.position() == 1
-    rig.time.step(4)
+    rig.time.advance(4)
     assert rig.barrier.position() == 0
     assert not rig.told("hit")
 
@@ -309,24 +309,24 @@ def test_it_does_not_close_by_itself_upon_somebody() -> None:
 @pytest.mark.parametrize(("stays", "ends_at"), [(True, 0.0), (False, 1.0)])
 def test_without_power_it_stays_or_its_spring_opens_it(stays: bool, ends_at: float) -> None:
     rig = Rig(ModbusSettings(mechanics=MechanicsSettings(boom=BoomSettings(stays=stays))))
-    rig.barrier.power_cut()
-    rig.time.step(5)
+    rig.barrier.on_power_lost()
+    rig.time.advance(5)
     assert rig.barrier.position() == ends_at
 
 
 def test_without_power_a_moving_boom_slides_to_a_stop() -> None:
     rig = Rig()
     rig.pulse(0)
-    rig.time.step(1)
-    rig.barrier.power_cut()
-    rig.time.step(5)
+    rig.time.advance(1)
+    rig.barrier.on_power_lost()
+    rig.time.advance(5)
     assert 0.3 < rig.barrier.position() < 0.9
 
 
 def test_it_can_be_lifted_by_hand_without_anybody_having_asked() -> None:
     rig = Rig()
-    rig.barrier.lift(0.7, over_s=1.0)
-    rig.time.step(2)
+    rig.barrier.lift_by_hand(0.7, over_s=1.0)
+    rig.time.advance(2)
     assert rig.barrier.position() == pytest.approx(0.7)
     assert rig.inputs()["closed-limit"] == 0
     assert not rig.log.actuations
@@ -339,14 +339,14 @@ def test_it_can_be_lifted_by_hand_without_anybody_having_asked() -> None:
 def test_a_vehicle_waits_at_the_line_until_the_way_is_clear() -> None:
     rig = Rig()
     rig.barrier.arrive()
-    rig.time.step(20)
+    rig.time.advance(20)
     assert rig.inputs()["approach"] == 1
     assert rig.inputs()["photocell"] == 1  # free: normally closed
     rig.pulse(0)
-    rig.time.step(10)
+    rig.time.advance(10)
     order = [
         (happening.details["signal"], happening.details["active"])
-        for happening in rig.log.happenings("signal")
+        for happening in rig.log.machine_events("signal")
         if not happening.details["signal"].endswith("limit")
     ]
     assert order == [
@@ -364,14 +364,14 @@ def test_a_vehicle_waits_at_the_line_until_the_way_is_clear() -> None:
 def test_who_tailgates_passes_on_somebody_elses_opening() -> None:
     rig = Rig()
     rig.barrier.arrive()
-    rig.barrier.arrive(Manner.TAILGATES)
-    rig.time.step(10)
+    rig.barrier.arrive(DriverBehaviour.TAILGATES)
+    rig.time.advance(10)
     rig.open()
-    rig.time.step(15)
-    assert [passage.details["vehicle"] for passage in rig.log.happenings("passage")] == [1, 2]
+    rig.time.advance(15)
+    assert [passage.details["vehicle"] for passage in rig.log.machine_events("passage")] == [1, 2]
     assert len(rig.log.actuations) == 1
-    interrupted = [s.at_s for s in rig.log.happenings("signal", signal="photocell", active=True)]
-    freed = [s.at_s for s in rig.log.happenings("signal", signal="photocell", active=False)]
+    interrupted = [s.at_s for s in rig.log.machine_events("signal", signal="photocell", active=True)]
+    freed = [s.at_s for s in rig.log.machine_events("signal", signal="photocell", active=False)]
     assert len(interrupted) == 2
     assert interrupted[1] - freed[0] == pytest.approx(0.6 / 2.5, abs=1e-3)  # a gap of 1 m, a beam of 0.4 m
 
@@ -380,10 +380,10 @@ def test_who_waits_does_not_go_through_on_somebody_elses_closing() -> None:
     rig = Rig(closes_behind_s=0.0)
     rig.barrier.arrive()
     rig.barrier.arrive()
-    rig.time.step(10)
+    rig.time.advance(10)
     rig.open()
-    rig.time.step(30)
-    assert [passage.details["vehicle"] for passage in rig.log.happenings("passage")] == [1]
+    rig.time.advance(30)
+    assert [passage.details["vehicle"] for passage in rig.log.machine_events("passage")] == [1]
     assert rig.barrier.position() == 0
     assert rig.inputs()["approach"] == 1
 
@@ -391,11 +391,11 @@ def test_who_waits_does_not_go_through_on_somebody_elses_closing() -> None:
 def test_who_turns_back_interrupts_the_photocell_and_goes_out_where_they_came_in() -> None:
     rig = Rig()
     rig.open()
-    rig.barrier.arrive(Manner.TURNS_BACK)
-    rig.time.step(30)
+    rig.barrier.arrive(DriverBehaviour.TURNS_BACK)
+    rig.time.advance(30)
     assert rig.told("passage") == 0
     assert rig.told("turned-back", vehicle=1) == 1
-    last = [s.details["signal"] for s in rig.log.happenings("signal", active=False)][-1]
+    last = [s.details["signal"] for s in rig.log.machine_events("signal", active=False)][-1]
     assert last == "approach"
     assert not rig.barrier.lane.vehicles
 
@@ -404,7 +404,7 @@ def test_who_turns_back_interrupts_the_photocell_and_goes_out_where_they_came_in
 def test_two_who_go_back_out_do_so_in_a_few_moves_though_one_is_faster(patience_s: float) -> None:
     rig = Rig()
     rig.open()
-    rig.barrier.arrive(Manner.TURNS_BACK, speed_mps=8)
+    rig.barrier.arrive(DriverBehaviour.TURNS_BACK, speed_mps=8)
     rig.barrier.arrive(patience_s=patience_s, speed_mps=2)
     moves = 0
     while rig.barrier.lane.vehicles:
@@ -418,14 +418,14 @@ def test_two_who_go_back_out_do_so_in_a_few_moves_though_one_is_faster(patience_
 def test_who_comes_the_wrong_way_is_seen_at_the_exit_first() -> None:
     rig = Rig()
     rig.barrier.arrive(wrong_way=True)
-    rig.time.step(10)
+    rig.time.advance(10)
     assert rig.inputs()["exit"] == 1
     with pytest.raises(SimulatorError, match="the other way"):
         rig.barrier.arrive()
     rig.open()
-    rig.time.step(10)
+    rig.time.advance(10)
     assert rig.told("passage", wrong_way=True) == 1
-    assert [s.details["signal"] for s in rig.log.happenings("signal", active=True)][-2:] == [
+    assert [s.details["signal"] for s in rig.log.machine_events("signal", active=True)][-2:] == [
         "photocell",
         "approach",
     ]
@@ -435,7 +435,7 @@ def test_who_is_not_let_in_gives_up_and_those_behind_make_room() -> None:
     rig = Rig()
     rig.barrier.arrive(patience_s=20)
     rig.barrier.arrive(patience_s=25)
-    rig.time.step(60)
+    rig.time.advance(60)
     assert rig.told("gave-up") == 2
     assert not rig.barrier.lane.vehicles
     assert not rig.barrier.signals["approach"]
@@ -444,10 +444,10 @@ def test_who_is_not_let_in_gives_up_and_those_behind_make_room() -> None:
 def test_a_boom_closing_before_somebody_lets_them_stop_before_it() -> None:
     rig = Rig(photocell="ignored")
     rig.open()
-    rig.barrier.arrive(Manner.TAILGATES, speed_mps=2.5)
-    rig.time.step(4)
+    rig.barrier.arrive(DriverBehaviour.TAILGATES, speed_mps=2.5)
+    rig.time.advance(4)
     rig.pulse(1)
-    rig.time.step(20)
+    rig.time.advance(20)
     assert rig.told("passage") == 0
     assert rig.told("hit") == 0
     assert rig.barrier.position() == 0
@@ -457,7 +457,7 @@ def test_a_boom_closing_before_somebody_lets_them_stop_before_it() -> None:
 
 ACTIONS = st.one_of(
     st.tuples(st.just("pulse"), st.sampled_from([0, 1, 2])),
-    st.tuples(st.just("arrive"), st.sampled_from(list(Manner))),
+    st.tuples(st.just("arrive"), st.sampled_from(list(DriverBehaviour))),
     st.tuples(st.just("fire"), st.booleans()),
     st.tuples(st.just("key"), st.booleans()),
     st.tuples(st.just("power"), st.booleans()),
@@ -479,11 +479,11 @@ def do(rig: Rig, action: str, argument: Any) -> None:
         case "key":
             rig.barrier.set_key(argument)
         case "power":
-            rig.barrier.power_returned() if argument else rig.barrier.power_cut()
+            rig.barrier.on_power_restored() if argument else rig.barrier.on_power_lost()
         case "press":
             rig.barrier.press(argument)
         case "lift":
-            rig.barrier.lift(argument)
+            rig.barrier.lift_by_hand(argument)
         case "jam":
             rig.barrier.jam(argument)
         case "free":
@@ -497,7 +497,7 @@ def test_whatever_happens_nothing_impossible_is_sensed(story: list[tuple[tuple[s
     for (action, argument), pause_s in story:
         do(rig, action, argument)
         for _ in range(4):
-            rig.time.step(pause_s / 4)
+            rig.time.advance(pause_s / 4)
             now_s = rig.time.now_s + 1e-5
             position = rig.barrier.position()
             signals = rig.barrier.signals
@@ -536,17 +536,17 @@ def e_gate(*, interlock: bool = False) -> Rig:
 def test_somebody_goes_through_two_doors_one_after_the_other() -> None:
     gate = e_gate()
     gate.barrier.arrive()
-    gate.time.step(5)
+    gate.time.advance(5)
     assert gate.inputs()["approach"] == 1
     gate.pulse(0, 3)
-    gate.time.step(4)
+    gate.time.advance(4)
     assert (gate.inputs()["chamber"], gate.inputs()["approach"]) == (1, 0)
     gate.pulse(1, 3)
-    gate.time.step(2)
+    gate.time.advance(2)
     assert gate.inputs()["first-closed-limit"] == 1
     gate.pulse(2, 3)
-    gate.time.step(6)
-    assert [passage.details["door"] for passage in gate.log.happenings("passage")] == ["first", "second"]
+    gate.time.advance(6)
+    assert [passage.details["door"] for passage in gate.log.machine_events("passage")] == ["first", "second"]
     assert not gate.barrier.lane.vehicles
 
 
@@ -556,13 +556,13 @@ def test_the_second_door_opens_beside_the_first_unless_their_controllers_are_int
 ) -> None:
     gate = e_gate(interlock=interlock)
     gate.pulse(0, 3)
-    gate.time.step(2)
+    gate.time.advance(2)
     gate.pulse(2, 3)
-    gate.time.step(2)
+    gate.time.advance(2)
     assert gate.inputs()["first-open-limit"] == 1
     assert gate.inputs()["second-open-limit"] == (not interlock)
     gate.barrier.set_fire(True)  # and nobody is locked in
-    gate.time.step(2)
+    gate.time.advance(2)
     assert gate.inputs()["second-open-limit"] == 1
 
 
@@ -583,14 +583,14 @@ def test_names_that_mean_two_things_are_refused() -> None:
 
 
 def test_time_by_hand_does_what_is_due_in_its_order_and_nothing_else() -> None:
-    time, done = ByHand(), []
-    time.at(2.0, lambda: done.append(("b", time.now_s)))
-    time.at(1.0, lambda: time.at(1.5, lambda: done.append(("a", time.now_s))))
-    off = time.at(1.7, lambda: done.append(("never", time.now_s)))
+    time, done = ManualClock(), []
+    time.call_at(2.0, lambda: done.append(("b", time.now_s)))
+    time.call_at(1.0, lambda: time.call_at(1.5, lambda: done.append(("a", time.now_s))))
+    off = time.call_at(1.7, lambda: done.append(("never", time.now_s)))
     off.cancel()
-    time.at(9.0, lambda: done.append(("later", time.now_s)))
+    time.call_at(9.0, lambda: done.append(("later", time.now_s)))
     assert time.next_s == 1.0
-    time.step(3)
+    time.advance(3)
     assert done == [("a", 1.5), ("b", 2.0)]
     assert (time.now_s, time.next_s) == (3.0, 9.0)
     with pytest.raises(ValueError, match="is past"):

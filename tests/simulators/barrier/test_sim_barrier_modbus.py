@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from simulators.barrier.modbus.framing import Broken, Whole
-from simulators.barrier.modbus.mbap import Mbap, MbapReader
+from simulators.barrier.modbus.framing import CompleteMessage, InvalidBytes
+from simulators.barrier.modbus.mbap import MbapFraming, MbapReader
 from simulators.barrier.modbus.pdu import (
     ExceptionCode,
     Function,
@@ -27,7 +27,7 @@ from simulators.barrier.modbus.pdu import (
     request_size,
     write_answer,
 )
-from simulators.barrier.modbus.rtu import Rtu, crc16, read_frames, silence_s
+from simulators.barrier.modbus.rtu import RtuFraming, crc16, read_frames, silence_s
 
 BRIEFLY = settings(max_examples=40)
 WORDS = st.integers(0, 0xFFFF)
@@ -180,25 +180,25 @@ def test_identification_gives_all_objects_or_the_one_that_was_asked_for() -> Non
 def test_a_stream_gives_the_same_messages_wherever_it_is_cut(
     frames: list[tuple[int, bytes, int]], cuts: list[int]
 ) -> None:
-    stream = b"".join(Mbap().frame(*frame) for frame in frames)
+    stream = b"".join(MbapFraming().frame(*frame) for frame in frames)
     reader, found, at, turn = MbapReader(), [], 0, 0
     while at < len(stream):
         size = cuts[turn % len(cuts)]
         found += reader.feed(stream[at : at + size])
         at, turn = at + size, turn + 1
-    assert [(m.unit, m.pdu, m.tag) for m in found if isinstance(m, Whole)] == frames
+    assert [(m.unit, m.pdu, m.tag) for m in found if isinstance(m, CompleteMessage)] == frames
     assert len(found) == len(frames)
     assert b"".join(m.wire for m in found) == stream
-    assert reader.rest == b""
+    assert reader.pending_bytes == b""
 
 
 @pytest.mark.parametrize("header", ["000100010006", "000100000001", "0001000000ff", "000100000000"])
 def test_a_header_that_is_none_loses_the_stream(header: str) -> None:
-    good = Mbap().frame(1, b"\x01\0\0\0\x08", 1)
+    good = MbapFraming().frame(1, b"\x01\0\0\0\x08", 1)
     reader = MbapReader()
     found = list(reader.feed(good + bytes.fromhex(header) + b"\x01" + good))
-    assert isinstance(found[0], Whole)
-    assert isinstance(found[1], Broken)
+    assert isinstance(found[0], CompleteMessage)
+    assert isinstance(found[1], InvalidBytes)
     assert list(reader.feed(good)) == []
 
 
@@ -214,16 +214,16 @@ def test_a_header_that_is_none_loses_the_stream(header: str) -> None:
 )  # fmt: skip
 def test_checks_are_those_of_the_manuals(frame: str) -> None:
     wire = bytes.fromhex(frame.replace(" ", ""))
-    assert Rtu().frame(wire[0], wire[1:-2]) == wire
-    assert read_frames(wire) == [Whole(wire[0], wire[1:-2], wire)]
+    assert RtuFraming().frame(wire[0], wire[1:-2]) == wire
+    assert read_frames(wire) == [CompleteMessage(wire[0], wire[1:-2], wire)]
 
 
 @BRIEFLY
 @given(st.integers(0, 255), REQUESTS)
 def test_a_frame_between_two_silences_is_one_message(unit: int, request: Request) -> None:
     pdu = request_pdu(request)
-    wire = Rtu().frame(unit, pdu)
-    assert read_frames(wire) == [Whole(unit, pdu, wire)]
+    wire = RtuFraming().frame(unit, pdu)
+    assert read_frames(wire) == [CompleteMessage(unit, pdu, wire)]
 
 
 @BRIEFLY
@@ -231,27 +231,27 @@ def test_a_frame_between_two_silences_is_one_message(unit: int, request: Request
 def test_up_to_two_bits_that_flipped_never_go_unnoticed(
     unit: int, request: Read, data: st.DataObject
 ) -> None:
-    wire = Rtu().frame(unit, request_pdu(request))
+    wire = RtuFraming().frame(unit, request_pdu(request))
     bits = data.draw(st.sets(st.integers(0, 8 * len(wire) - 1), min_size=1, max_size=2))
     spoiled = bytearray(wire)
     for bit in bits:
         spoiled[bit // 8] ^= 1 << bit % 8
-    assert read_frames(bytes(spoiled)) == [Broken("wrong CRC", bytes(spoiled))]
+    assert read_frames(bytes(spoiled)) == [InvalidBytes("wrong CRC", bytes(spoiled))]
 
 
 @BRIEFLY
 @given(st.lists(st.tuples(st.integers(0, 255), REQUESTS), min_size=1, max_size=4))
 def test_frames_whose_silence_was_missed_are_all_found(frames: list[tuple[int, Request]]) -> None:
-    wires = [Rtu().frame(unit, request_pdu(request)) for unit, request in frames]
+    wires = [RtuFraming().frame(unit, request_pdu(request)) for unit, request in frames]
     assert [found.wire for found in read_frames(b"".join(wires))] == wires
 
 
 @BRIEFLY
 @given(st.binary(min_size=1, max_size=12), READS)
 def test_noise_makes_the_frame_it_runs_into_unreadable(noise: bytes, request: Read) -> None:
-    wire = noise + Rtu().frame(1, request_pdu(request))
+    wire = noise + RtuFraming().frame(1, request_pdu(request))
     assume(crc16(wire[:-2]) != wire[-2:])
-    assert read_frames(wire) == [Broken("wrong CRC", wire)]
+    assert read_frames(wire) == [InvalidBytes("wrong CRC", wire)]
 
 
 def test_silence_is_three_and_a_half_characters_and_never_less_than_the_specification_has() -> None:

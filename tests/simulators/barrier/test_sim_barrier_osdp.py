@@ -15,11 +15,11 @@ from osdp import LogLevel, PDInfo
 from osdp.constants import Command, Event
 
 from simulators.barrier.bus_faults import LostReply, WrongCrc
-from simulators.barrier.faults import PowerCut, Silence
+from simulators.barrier.faults import BoardsHung, PowerCut
 from simulators.barrier.osdp.frames import OUT, OsdpReader
 from simulators.barrier.osdp.site import OsdpSettings, OsdpSite
-from simulators.barrier.timeline import RealTime
-from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
+from simulators.barrier.timeline import RealClock
+from simulators.barrier.wirelog import Cause, Effect, FrameFate, WireLog
 from simulators.errors import SimulatorError
 from simulators.faults import Noise, Unplug
 
@@ -75,11 +75,11 @@ class Panel:
 
 @asynccontextmanager
 async def reader(tmp_path: Path, **given: Any) -> AsyncIterator[OsdpSite]:
-    timeline = RealTime()
+    timeline = RealClock()
     wires = {"outputs": {"open": 0, "close": 1}, "inputs": {"open-limit": 0, "closed-limit": 1}}
     settings = OsdpSettings.model_validate({"path": tmp_path / "reader", "key": KEY} | wires | given)
     site = OsdpSite(settings, timeline, WireLog(timeline))
-    async with site.linked():
+    async with site.connected():
         yield site
 
 
@@ -129,7 +129,7 @@ async def test_a_host_that_has_come_is_told_the_inputs(site: OsdpSite, panel: Pa
 
 async def test_what_the_control_codes_do(site: OsdpSite, panel: Panel) -> None:
     def closed() -> bool:
-        return site.board.relays.closed(1)
+        return site.board.relays.is_closed(1)
 
     panel.out(1, ON)
     await panel.until(closed)
@@ -167,30 +167,30 @@ async def test_a_lost_answer_is_asked_for_again_and_done_once(site: OsdpSite, pa
     await panel.until(lambda: len(site.log.actuations) == 2)
     first, again = site.log.actuations
     assert first.wire == again.wire
-    assert [answer.fate for answer in site.log.answers_to(first)] == [Fate.SUPPRESSED]
+    assert [answer.fate for answer in site.log.answers_to(first)] == [FrameFate.SUPPRESSED]
     assert len(site.log.contacts) == 1
 
 
 async def test_mute_it_hears_nothing_and_takes_no_card(site: OsdpSite, panel: Panel) -> None:
-    site.inject(Silence())
+    site.inject(BoardsHung())
     mark = len(site.log)
     await panel.until(lambda: site.log.after(mark).requests)
-    assert {frame.fate for frame in site.log.after(mark).requests} == {Fate.UNHEARD}
+    assert {frame.fate for frame in site.log.after(mark).requests} == {FrameFate.NOT_RECEIVED}
     assert not site.present_card(b"\x01", 8)
 
 
 async def test_after_power_its_channel_has_to_be_set_up_anew(site: OsdpSite, panel: Panel) -> None:
     panel.out(0, ON)
-    await panel.until(lambda: site.board.relays.closed(0))
+    await panel.until(lambda: site.board.relays.is_closed(0))
     site.inject(PowerCut(of="boards", for_s=0.1))
     assert site.log.contacts[-1].cause is Cause.POWER
     assert not site.secure
-    await panel.until(lambda: site.log.happenings("fault") and site.board.powered)
+    await panel.until(lambda: site.log.machine_events("fault") and site.board.is_powered)
     panel.panel.disable_pd(0)
     await panel.until(lambda: not panel.panel.sc_status())
     panel.panel.enable_pd(0)
     await panel.until(lambda: site.secure)
-    assert not site.board.relays.closed(0)
+    assert not site.board.relays.is_closed(0)
 
 
 async def test_cable_and_noise(site: OsdpSite, panel: Panel) -> None:
@@ -209,8 +209,8 @@ async def test_a_frame_for_another_address_and_bytes_that_are_none(site: OsdpSit
     await site.log.until(lambda: b"".join(frame.wire for frame in site.log.requests) == said)
     port.port.close()
     elsewhere, *rest = site.log.requests
-    assert (elsewhere.fate, elsewhere.unit) == (Fate.NOT_OURS, 2)
-    assert {frame.fate for frame in rest} == {Fate.DAMAGED}
+    assert (elsewhere.fate, elsewhere.unit) == (FrameFate.NOT_OURS, 2)
+    assert {frame.fate for frame in rest} == {FrameFate.DAMAGED}
 
 
 async def test_it_insists_on_its_key(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from sim_host import Host
 
-from simulators.barrier.modbus.mbap import Mbap
+from simulators.barrier.modbus.mbap import MbapFraming
 from simulators.barrier.post_barrier import ModbusBarrierSettings, PostBarrier
-from simulators.control import command
+from simulators.control import send_command
 from simulators.errors import SimulatorError
 from simulators.post import Post
 from simulators.postfile import PostFileError, load_post
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
 pytestmark = pytest.mark.usefixtures("forked_members")
 
@@ -75,7 +75,7 @@ class Events:
 async def running(tmp_path: Path, text: str) -> AsyncIterator[tuple[Post, Events]]:
     (tmp_path / "post.toml").write_text(text)
     events = Events()
-    async with Post.running(tmp_path / "post.toml", run_dir=tmp_path / "run", on_event=events) as post:
+    async with Post.start(tmp_path / "post.toml", run_dir=tmp_path / "run", on_event=events) as post:
         yield post, events
 
 
@@ -89,7 +89,7 @@ async def asking(port: int) -> AsyncIterator[Callable[[str], Any]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
     async def ask(pdu: str) -> str:
-        writer.write(Mbap().frame(1, bytes.fromhex(pdu), 1))
+        writer.write(MbapFraming().frame(1, bytes.fromhex(pdu), 1))
         async with asyncio.timeout(5):
             header = await reader.readexactly(7)
             return (await reader.readexactly(header[5] - 1)).hex()
@@ -103,7 +103,7 @@ async def asking(port: int) -> AsyncIterator[Callable[[str], Any]]:
 async def test_a_vehicle_inserted_by_command_is_let_in_over_modbus(tmp_path: Path) -> None:
     async with running(tmp_path, BARRIER) as (post, events), asking(port_of(events)) as ask:
         inserted = {"do": "insert", "name": "lane-1/barrier", "speed_mps": 20}
-        assert await command(post.socket_path, inserted) == {"ok": True, "vehicle": 1}
+        assert await send_command(post.socket_path, inserted) == {"ok": True, "vehicle": 1}
         assert await ask("0200000008") in {"020130", "020134"}
         assert await ask("0502000003") == "0502000003"
         await events.wait_for("passage")
@@ -111,7 +111,7 @@ async def test_a_vehicle_inserted_by_command_is_let_in_over_modbus(tmp_path: Pat
         assert passage == {"vehicle": 1, "door": "", "wrong_way": False}
         (actuation,) = events.of("actuation")
         assert actuation == {"meaning": "relay 0 on for 0.3 s", "fate": "heard"}
-        status = await command(post.socket_path, {"do": "status", "name": "lane-1/barrier"})
+        status = await send_command(post.socket_path, {"do": "status", "name": "lane-1/barrier"})
         barrier = status["simulators"]["lane-1/barrier"]
         assert (barrier["counts"]["actuations"], barrier["host_connected"]) == (1, True)
         assert barrier["positions"] == {"": 1.0}
@@ -126,7 +126,7 @@ async def test_faults_by_command(tmp_path: Path) -> None:
 
         async def fault(name: str, **args: Any) -> dict[str, Any]:
             request = {"do": "fault", "name": "lane-1/barrier", "fault": name, "args": args}
-            return await command(post.socket_path, request)
+            return await send_command(post.socket_path, request)
 
         assert await fault("exception-reply", code=6) == {"ok": True}
         assert await ask("0100000008") == "8106"
@@ -152,7 +152,7 @@ async def test_vehicles_that_cannot_be_are_refused(
     tmp_path: Path, arguments: dict[str, Any], said: str
 ) -> None:
     async with running(tmp_path, BARRIER) as (post, _):
-        answer = await command(post.socket_path, {"do": "insert", "name": "lane-1/barrier"} | arguments)
+        answer = await send_command(post.socket_path, {"do": "insert", "name": "lane-1/barrier"} | arguments)
         assert answer["error"].startswith(said)
 
 
@@ -184,7 +184,7 @@ async def test_a_relay_board_and_a_reader_are_members_too(
         await events.wait_for("motion")
         assert events.of("actuation") == [{"meaning": "relay 0 on", "fate": "heard"}]
         insert = {"do": "insert", "name": "lane-3/barrier"}
-        assert await command(post.socket_path, insert | {"card": "0102", "bits": 16}) == {
+        assert await send_command(post.socket_path, insert | {"card": "0102", "bits": 16}) == {
             "ok": True,
             "taken": False,  # no host is there
         }
@@ -192,8 +192,8 @@ async def test_a_relay_board_and_a_reader_are_members_too(
             ({"card": "xy"}, "insert: card: 2 characters are not bytes in hexadecimal"),
             ({"card": "0102", "bits": 99}, "insert: bits: a card has at most"),
         ):
-            assert (await command(post.socket_path, insert | wrong))["error"].startswith(said)
-        assert (await command(post.socket_path, insert))["vehicle"] == 1
+            assert (await send_command(post.socket_path, insert | wrong))["error"].startswith(said)
+        assert (await send_command(post.socket_path, insert))["vehicle"] == 1
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_kind_that_needs_what_is_not_installed_says_so(monkeypatch: pytest.Mon
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "osdp_sys", None)
     with pytest.raises(SimulatorError, match="kind: osdp-reader needs the Python package osdp_sys"):
-        settings_of({"name": "lane-3/reader", "kind": "osdp-reader", "path": "/x"})
+        parse_settings({"name": "lane-3/reader", "kind": "osdp-reader", "path": "/x"})
 
 
 async def test_a_post_with_a_wire_to_nowhere_does_not_start(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 def test_a_barrier_names_its_address_and_is_built_from_its_settings() -> None:
     table = {"name": "lane-1/barrier", "kind": "modbus-barrier", "port": 5020}
-    settings = settings_of(table)
+    settings = parse_settings(table)
     assert isinstance(settings, ModbusBarrierSettings)
     assert settings.addresses == ("127.0.0.1:5020",)
     assert isinstance(settings.build(), PostBarrier)

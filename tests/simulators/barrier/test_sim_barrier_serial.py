@@ -15,10 +15,10 @@ from simulators.barrier.bus_faults import (
     LostReply,
     LostRequest,
 )
-from simulators.barrier.faults import Mend, PowerCut, Silence, SlowBus
+from simulators.barrier.faults import BoardsHung, ClearFaults, PowerCut, SlowBus
 from simulators.barrier.serial_site import SerialSettings, SerialSite
-from simulators.barrier.timeline import RealTime
-from simulators.barrier.wirelog import Cause, Effect, Fate, WireLog
+from simulators.barrier.timeline import RealClock
+from simulators.barrier.wirelog import Cause, Effect, FrameFate, WireLog
 from simulators.errors import SimulatorError
 from simulators.faults import Noise, Unplug
 
@@ -29,11 +29,11 @@ READ, SAYS_OFF, SAYS_ON = b"relay read 0\r", b"relay read 0\n\roff\n\r>", b"rela
 
 @asynccontextmanager
 async def linked(tmp_path: Path, **settings: Any) -> AsyncIterator[SerialSite]:
-    timeline = RealTime()
+    timeline = RealClock()
     wires = {"outputs": {"open": 0, "close": 1}}
     given = SerialSettings.model_validate({"path": tmp_path / "relay", "model": "numato"} | wires | settings)
     site = SerialSite(given, timeline, WireLog(timeline))
-    async with site.linked():
+    async with site.connected():
         yield site
 
 
@@ -77,29 +77,29 @@ async def test_what_goes_wrong_with_answers(site: SerialSite, host: Host) -> Non
     host.write(READ)
     assert await host.read(len(SAYS_ON)) == SAYS_ON
     assert [frame.fate for frame in site.log.requests] == [
-        Fate.HEARD,
-        Fate.HEARD,
-        Fate.UNHEARD,
-        Fate.HEARD,
-        Fate.HEARD,
+        FrameFate.RECEIVED,
+        FrameFate.RECEIVED,
+        FrameFate.NOT_RECEIVED,
+        FrameFate.RECEIVED,
+        FrameFate.RECEIVED,
     ]
     assert [frame.fate for frame in site.log.responses] == [
-        Fate.SUPPRESSED,
-        Fate.SENT,
-        Fate.SENT,
-        Fate.REPEATED,
-        Fate.LATE,
+        FrameFate.SUPPRESSED,
+        FrameFate.SENT,
+        FrameFate.SENT,
+        FrameFate.REPEATED,
+        FrameFate.LATE,
     ]
     with pytest.raises(SimulatorError, match="exception-reply: this does not happen here"):
         site.inject(ExceptionReply())
 
 
 async def test_a_board_may_hang_or_be_slow(site: SerialSite, host: Host) -> None:
-    site.inject(Silence())
+    site.inject(BoardsHung())
     host.write(ON)
     await site.log.until(lambda: site.log.requests)
-    assert site.log.actuations[0].fate is Fate.UNHEARD
-    site.inject(Mend())
+    assert site.log.actuations[0].fate is FrameFate.NOT_RECEIVED
+    site.inject(ClearFaults())
     site.inject(SlowBus(delay_s=0.05))
     host.write(READ)
     assert await host.read(len(SAYS_OFF)) == SAYS_OFF
@@ -108,12 +108,12 @@ async def test_a_board_may_hang_or_be_slow(site: SerialSite, host: Host) -> None
 
 
 async def test_noise_is_no_answer_to_anything(site: SerialSite, host: Host) -> None:
-    await site.line.host_opened()
+    await site.line.wait_for_host()
     noise = Noise(size=10)
     site.inject(noise)
     assert await host.read(10) == noise.data
     (frame,) = site.log.responses
-    assert (frame.fate, frame.answers) == (Fate.DAMAGED, None)
+    assert (frame.fate, frame.answers) == (FrameFate.DAMAGED, None)
 
 
 @pytest.mark.parametrize("fault", [Unplug(for_s=0.05), PowerCut(of="boards", for_s=0.05)])
@@ -125,9 +125,9 @@ async def test_its_cable_is_its_supply(
     site.inject(fault)
     assert await host.read_until_gone() == b""
     assert site.log.contacts[-1].cause is Cause.POWER
-    await site.line.host_closed()
+    await site.line.wait_for_host_close()
     while not site.settings.path.is_symlink():
-        await site.line.drained(within_s=0.01)
+        await site.line.wait_drained(within_s=0.01)
     back = plug_host(site.settings.path)
     back.write(READ)
     assert await back.read(len(SAYS_OFF)) == SAYS_OFF
@@ -143,10 +143,10 @@ async def test_an_lcus_board_says_nothing_and_latches(
         host.write(b"\x00")
         await site.log.until(lambda: len(site.log.requests) == 2)
         host.close()
-        await site.line.host_closed()
-        assert site.board.relays.closed(0)
+        await site.line.wait_for_host_close()
+        assert site.board.relays.is_closed(0)
         assert [frame.effect for frame in site.log.requests] == [Effect.ENERGISE, Effect.NONE]
-        assert site.log.requests[1].fate is Fate.DAMAGED
+        assert site.log.requests[1].fate is FrameFate.DAMAGED
         assert not site.log.responses
 
 

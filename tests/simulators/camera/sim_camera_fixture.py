@@ -13,8 +13,8 @@ from PIL import Image
 
 from simulators.camera.anpr.plate_camera import StreamingPlateCamera
 from simulators.camera.camera import Camera
-from simulators.camera.frame_stamp import Stamp
-from simulators.registry import settings_of
+from simulators.camera.frame_stamp import FrameStamp
+from simulators.registry import parse_settings
 
 USER = {"username": "watch", "password": "two words"}
 DIGEST = httpx.DigestAuth("watch", "two words")
@@ -22,7 +22,7 @@ DIGEST = httpx.DigestAuth("watch", "two words")
 
 @asynccontextmanager
 async def running(kind: str, **settings: Any) -> AsyncIterator[tuple[Any, httpx.AsyncClient]]:
-    camera = settings_of({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
+    camera = parse_settings({"name": "lane-1/camera", "kind": kind, "port": 0} | settings).build()
     assert isinstance(camera, Camera)
     ready = asyncio.Event()
     task = asyncio.create_task(camera.run(lambda event, _details: ready.set() if event == "ready" else None))
@@ -41,7 +41,7 @@ async def running(kind: str, **settings: Any) -> AsyncIterator[tuple[Any, httpx.
 
 
 async def fault(camera: Camera, name: str, **args: Any) -> None:
-    assert await camera.obey("fault", {"fault": name, "args": args}) == {}
+    assert await camera.handle_command("fault", {"fault": name, "args": args}) == {}
 
 
 def image_of(jpeg: bytes) -> Image.Image:
@@ -49,8 +49,8 @@ def image_of(jpeg: bytes) -> Image.Image:
         return image.convert("RGB")
 
 
-def stamp_of(jpeg: bytes) -> Stamp:
-    return Stamp.read(image_of(jpeg))
+def stamp_of(jpeg: bytes) -> FrameStamp:
+    return FrameStamp.read(image_of(jpeg))
 
 
 @dataclass
@@ -101,7 +101,7 @@ async def heard_of(
         while camera.listening:  # who listened before is not gone yet
             await asyncio.sleep(0.005)
         hearing = asyncio.create_task(listen(client, url, until))
-        await camera.came.wait()
+        await camera.has_connected.wait()
         for vehicle in vehicles:
-            await camera.obey("insert", vehicle)
+            await camera.handle_command("insert", vehicle)
         return await hearing

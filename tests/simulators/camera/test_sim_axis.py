@@ -12,7 +12,7 @@ from sim_camera_fixture import fault, running, stamp_of
 
 from simulators.camera.anpr.axis import Axis
 from simulators.http.server import HttpServer, Request, Response
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
 QUICK = {"update_s": 0.01, "lost_s": 0.01, "answer_within_s": 0.3}
 
@@ -35,12 +35,12 @@ async def pushed(camera: Axis, tries: int) -> None:
 
 
 def packets(listener: HttpServer) -> list[dict[str, Any]]:
-    return [request.json for request in listener.asked]
+    return [request.json for request in listener.request_count]
 
 
 async def test_a_car_is_new_then_known_then_lost() -> None:
     async with listened() as (camera, listener):
-        await camera.obey("insert", {"plate": "ÜT 482 KX", "direction": "out", "confidence": 91})
+        await camera.handle_command("insert", {"plate": "ÜT 482 KX", "direction": "out", "confidence": 91})
         await pushed(camera, 3)
         told = packets(listener)
         assert [packet["carState"] for packet in told] == ["new", "update", "lost"]
@@ -53,32 +53,32 @@ async def test_a_car_is_new_then_known_then_lost() -> None:
         assert len(told[0]["datetime"]) == len("20180503 101112123")
         images = {image["ImageType"]: image["BinaryImage"] for image in told[0]["ImageArray"]}
         assert stamp_of(base64.b64decode(images["vehicle"])) == camera.passages[0].stamp
-        assert (listener.asked[0].method, listener.asked[0].path) == ("POST", "/plates")
+        assert (listener.request_count[0].method, listener.request_count[0].path) == ("POST", "/plates")
 
 
 @pytest.mark.parametrize(("name", "count"), [("no-length", 3), ("duplicate", 6), ("cut", 0), ("stall", 0)])
 async def test_packets_that_travel_otherwise(name: str, count: int) -> None:
     async with listened(lost_s=0) as (camera, listener):
         await fault(camera, name)
-        await camera.obey("insert", {})
+        await camera.handle_command("insert", {})
         await pushed(camera, count or 3)
-        assert len(listener.asked) == count
+        assert len(listener.request_count) == count
         assert camera.answers == ([204] * count if count else [0, 0, 0])
-        await camera.obey("insert", {})
+        await camera.handle_command("insert", {})
         await pushed(camera, (count or 3) + 3)
         assert [packet["carID"] for packet in packets(listener)[count:]] == ["2"] * 3
 
 
 async def test_what_did_not_arrive_is_pushed_again_in_order() -> None:
     async with listened(resends=True, with_images=False) as (camera, listener):
-        listener.die()
-        await camera.obey("insert", {})
+        listener.stop_for()
+        await camera.handle_command("insert", {})
         await pushed(camera, 3)
         assert camera.answers == [0, 0, 0]
         await listener.__aenter__()
-        await camera.obey("insert", {})
+        await camera.handle_command("insert", {})
         async with asyncio.timeout(5):
-            while len(listener.asked) < 6:
+            while len(listener.request_count) < 6:
                 await asyncio.sleep(0.005)
         told = [(packet["carID"], packet["carState"]) for packet in packets(listener)]
         assert told == [(car, state) for car in "12" for state in ("new", "update", "lost")]
@@ -93,4 +93,4 @@ async def test_it_says_who_it_is_and_needs_an_address_to_push_to() -> None:
         assert (await client.get("/axis-cgi/other.cgi")).status_code == 404
     for wrong in ("ftp://x:1/", "http://127.0.0.1/", "plates"):
         with pytest.raises(ValidationError, match="http://HOST:PORT"):
-            settings_of({"name": "lane-1/camera", "kind": "anpr-axis", "port": 0, "push_to": wrong})
+            parse_settings({"name": "lane-1/camera", "kind": "anpr-axis", "port": 0, "push_to": wrong})

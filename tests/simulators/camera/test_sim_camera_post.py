@@ -34,7 +34,7 @@ async def test_a_camera_runs_in_a_post(tmp_path: Path) -> None:
         if event == "ready":
             ready.set_result(dict(details))
 
-    async with Post.running(file, run_dir=tmp_path / "run", on_event=heard), asyncio.timeout(10):
+    async with Post.start(file, run_dir=tmp_path / "run", on_event=heard), asyncio.timeout(10):
         url = (await ready)["url"].replace("/onvif/device_service", "/snapshot.jpg")
         async with httpx.AsyncClient(trust_env=False) as client:
             assert stamp_of((await client.get(url)).content).number == 0

@@ -14,7 +14,7 @@ from av.container import InputContainer
 from PIL import Image
 from sim_camera_fixture import USER, fault, running
 
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.rtsp.camera import RtspCamera
 from simulators.errors import SimulatorError
 
@@ -29,9 +29,9 @@ def opened(url: str, user: str = "", read_s: float = 3.0) -> Iterator[InputConta
         yield container
 
 
-def stamps(url: str, count: int, user: str = "") -> list[Stamp]:
+def stamps(url: str, count: int, user: str = "") -> list[FrameStamp]:
     with opened(url, user) as container:
-        return [Stamp.read(frame.to_image()) for frame in islice(container.decode(video=0), count)]
+        return [FrameStamp.read(frame.to_image()) for frame in islice(container.decode(video=0), count)]
 
 
 @pytest.mark.parametrize(("size", "codec"), [("640x360", "h264"), ("1920x1080", "h264"), ("640x360", "h265")])
@@ -46,13 +46,13 @@ async def test_ffmpeg_sees_every_picture_in_its_order(size: str, codec: str) -> 
 async def test_opencv_sees_it_with_the_ffmpeg_of_its_own() -> None:
     cv2 = pytest.importorskip("cv2")
 
-    def seen(url: str) -> list[Stamp]:
+    def seen(url: str) -> list[FrameStamp]:
         stream = cv2.VideoCapture(url, cv2.CAP_FFMPEG)
         try:
             pictures = [stream.read() for _ in range(5)]
         finally:
             stream.release()
-        return [Stamp.read(Image.fromarray(picture[:, :, ::-1])) for whole, picture in pictures if whole]
+        return [FrameStamp.read(Image.fromarray(picture[:, :, ::-1])) for whole, picture in pictures if whole]
 
     async with running("camera-rtsp", **QUICK, **USER) as (camera, _):
         url = camera.url.replace("//", "//watch:two%20words@")
@@ -75,7 +75,8 @@ async def test_the_program_ffmpeg_sees_it(codec: str) -> None:
             out, _ = await process.communicate()
     size = 640 * 360 * 3
     seen = [
-        Stamp.read(Image.frombytes("RGB", (640, 360), out[at : at + size])) for at in range(0, len(out), size)
+        FrameStamp.read(Image.frombytes("RGB", (640, 360), out[at : at + size]))
+        for at in range(0, len(out), size)
     ]
     assert (process.returncode, len(seen)) == (0, 5)
     assert all(later.number > earlier.number for earlier, later in pairwise(seen))

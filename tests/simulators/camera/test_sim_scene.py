@@ -6,7 +6,7 @@ import time
 import pytest
 from PIL import Image, ImageFile
 
-from simulators.camera.frame_stamp import Stamp, UnreadableError
+from simulators.camera.frame_stamp import FrameStamp, UnreadableError
 from simulators.camera.scene import View, jpeg, picture
 from simulators.camera.sensor import Sensor
 
@@ -20,24 +20,24 @@ def reopened(data: bytes) -> Image.Image:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("view", [View(), View("lane", plate="UT 482 KX", light="dark", blurred=True)])
 def test_a_picture_says_what_it_is_whatever_it_shows(size: tuple[int, int], view: View) -> None:
-    stamp = Stamp(number=2**32 - 2, at_ms=1_790_000_000_123, camera=201)
+    stamp = FrameStamp(number=2**32 - 2, at_ms=1_790_000_000_123, camera=201)
     for quality in (95, 60, 30):
-        assert Stamp.read(reopened(jpeg(picture(view, size, stamp), quality))) == stamp
+        assert FrameStamp.read(reopened(jpeg(picture(view, size, stamp), quality))) == stamp
 
 
 def test_a_torn_picture_and_one_of_something_else_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = (picture(View(), SIZES[0], Stamp(number, 1_790_000_000_000)) for number in (7, 8))
+    one, other = (picture(View(), SIZES[0], FrameStamp(number, 1_790_000_000_000)) for number in (7, 8))
     torn = one.copy()
     torn.paste(other.crop((0, 180, 640, 360)), (0, 180))
     with pytest.raises(UnreadableError, match="another picture"):
-        Stamp.read(torn)
+        FrameStamp.read(torn)
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(UnreadableError):
-        Stamp.read(reopened(jpeg(one)[:9000]))
+        FrameStamp.read(reopened(jpeg(one)[:9000]))
     with pytest.raises(UnreadableError):
-        Stamp.read(Image.new("RGB", SIZES[0], "black"))
+        FrameStamp.read(Image.new("RGB", SIZES[0], "black"))
     with pytest.raises(UnreadableError):
-        Stamp.read(Image.effect_noise(SIZES[0], 100))
+        FrameStamp.read(Image.effect_noise(SIZES[0], 100))
 
 
 def test_a_sensor_counts_and_times_its_pictures_and_repeats_one_when_frozen() -> None:
@@ -48,7 +48,7 @@ def test_a_sensor_counts_and_times_its_pictures_and_repeats_one_when_frozen() ->
     assert before_ms <= first.at_ms <= second.at_ms <= time.time_ns() // 1_000_000
     sensor.freeze(60)
     assert len({sensor.expose().stamp for _ in range(3)}) == 1
-    assert sensor.taken == 3
+    assert sensor.exposure_count == 3
 
 
 def mean(image: Image.Image) -> float:
@@ -57,12 +57,12 @@ def mean(image: Image.Image) -> float:
 
 
 def seen(view: View) -> Image.Image:
-    return picture(view, SIZES[0], Stamp(0, 0)).crop((0, 60, 640, 330))
+    return picture(view, SIZES[0], FrameStamp(0, 0)).crop((0, 60, 640, 330))
 
 
 def test_views_differ_in_what_they_show() -> None:
     assert mean(seen(View(light="dark"))) < mean(seen(View())) / 2 < mean(seen(View(light="bright"))) / 2
-    views = [View(people=people, who=who) for people in (0, 1, 2) for who in (0, 1)]
+    views = [View(people=people, caption=who) for people in (0, 1, 2) for who in (0, 1)]
     views += [View("lane"), View("lane", plate="UT 482 KX"), View("lane", plate="UT 482 KY")]
     pictures = [seen(view).tobytes() for view in views]
     assert len(set(pictures)) == len(views) - 1  # with nobody there, it does not matter who

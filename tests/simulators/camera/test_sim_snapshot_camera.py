@@ -10,7 +10,7 @@ import pytest
 from PIL import UnidentifiedImageError
 from sim_camera_fixture import DIGEST, USER, fault, image_of, running, stamp_of
 
-from simulators.camera.frame_stamp import Stamp, UnreadableError
+from simulators.camera.frame_stamp import FrameStamp, UnreadableError
 from simulators.errors import SimulatorError
 
 PICTURE, VIDEO = "/snapshot.jpg", "/video.mjpg"
@@ -72,7 +72,7 @@ async def test_ffmpeg_reads_the_stream() -> None:
     def numbers(url: str) -> list[int]:
         with av.open(url, format="mpjpeg", timeout=5) as container:
             frames = islice(container.decode(video=0), 4)
-            return [Stamp.read(frame.to_image()).number for frame in frames]
+            return [FrameStamp.read(frame.to_image()).number for frame in frames]
 
     async with running("camera-snapshot", frames_per_s=60) as (_, client):
         seen = await asyncio.to_thread(numbers, f"{client.base_url}/video.mjpg".replace("//video", "/video"))

@@ -20,5 +20,5 @@ async def test_ffmpeg_reads_each_picture_byte_for_byte() -> None:
         )
         async with asyncio.timeout(30):
             out, _ = await process.communicate()
-        given = [hashlib.sha256(each).hexdigest() for each in camera.given]
+        given = [hashlib.sha256(each).hexdigest() for each in camera.delivered_frames]
     assert out.decode().split() == given[:8]

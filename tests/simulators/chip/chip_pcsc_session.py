@@ -15,7 +15,7 @@ from chip_terminal import Terminal
 from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.chip import ActiveAuthentication, Chip, Cipher, IssuingState, Profile, VpcdSlot
-from simulators.passport.chip.faults import Removed
+from simulators.passport.chip.faults import CardRemoval
 from simulators.passport.chip.lds import mrz_information
 from simulators.specimens import ERIKSSON
 
@@ -124,7 +124,7 @@ async def main() -> None:
     profile = Profile(
         chip_authentication=(Cipher.AES_128,), active_authentication=ActiveAuthentication.RSA_SHA1
     )
-    chip = Chip.issued(PASSPORT, IssuingState.found(), profile)
+    chip = Chip.issue(PASSPORT, IssuingState.create(), profile)
     async with VpcdSlot() as slot:
         await patiently(reader.establish, PcscError)
 
@@ -140,13 +140,13 @@ async def main() -> None:
             await slot.remove()
             await patiently(reader.gone, PcscError)
 
-        chip = Chip(chip.personalisation, [Removed(at=5)])
+        chip = Chip(chip.personalisation, [CardRemoval(at=5)])
         await patiently(lay, SimulatorError)
         await patiently(reader.connect, PcscError)
         try:
             await asyncio.to_thread(session, reader, "BAC", {})
         except PcscError:
-            saw["removed_at_5"] = not slot.occupied
+            saw["removed_at_5"] = not slot.is_occupied
         await asyncio.to_thread(reader.disconnect, LEAVE_CARD)
         await patiently(reader.gone, PcscError)
         await patiently(lay, SimulatorError)

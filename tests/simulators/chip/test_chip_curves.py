@@ -72,7 +72,7 @@ def test_points_off_the_curve_are_refused(encoded: bytes) -> None:
 def test_a_private_key_is_drawn_again_while_it_is_none() -> None:
     group = STANDARDISED[BY_NAME["secp256r1"]]
     draws = [bytes(32), b"\xff" * 32, bytes(31) + b"\x07"]
-    assert KeyPair.drawn(group, lambda _: draws.pop(0)).private == 7
+    assert KeyPair.generate(group, lambda _: draws.pop(0)).private == 7
 
 
 def test_a_group_is_no_curve() -> None:

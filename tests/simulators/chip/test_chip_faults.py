@@ -25,6 +25,7 @@ from simulators.passport.chip import (
 from simulators.passport.chip import faults as chip_faults
 from simulators.passport.chip.faults import (
     AlteredGroup,
+    CardRemoval,
     ChipFault,
     ComUnlikeSod,
     CorruptedReply,
@@ -32,7 +33,6 @@ from simulators.passport.chip.faults import (
     ForeignState,
     IssuingFault,
     MrzUnlikePrint,
-    Removed,
     SecureMessagingError,
     SlowField,
     WrongKey,
@@ -51,7 +51,7 @@ FULL = Profile(
 
 @pytest.fixture(scope="module")
 def utopia() -> IssuingState:
-    return IssuingState.found()
+    return IssuingState.create()
 
 
 def opened(chip: Chip) -> Terminal:
@@ -87,20 +87,20 @@ def wrong_groups(chip: Chip) -> list[int]:
 
 class TestIssued:
     def test_nothing_is_wrong_with_a_document_unless_asked(self, utopia: IssuingState) -> None:
-        assert wrong_groups(Chip.issued(PASSPORT, utopia, FULL)) == []
+        assert wrong_groups(Chip.issue(PASSPORT, utopia, FULL)) == []
 
     @pytest.mark.parametrize("group", [1, 2, 11, 12, 14, 15])
     def test_an_altered_group_is_the_only_one(self, utopia: IssuingState, group: int) -> None:
-        chip = Chip.issued(PASSPORT, utopia, FULL, [AlteredGroup(group=group)])
+        chip = Chip.issue(PASSPORT, utopia, FULL, [AlteredGroup(group=group)])
         assert wrong_groups(chip) == [group]
         assert opened(chip).read(0x0100 + group) == chip.personalisation.file(0x0100 + group)
 
     def test_an_altered_group_has_to_be_there(self, utopia: IssuingState) -> None:
         with pytest.raises(SimulatorError, match="no DG7"):
-            Chip.issued(PASSPORT, utopia, faults=[AlteredGroup(group=7)])
+            Chip.issue(PASSPORT, utopia, faults=[AlteredGroup(group=7)])
 
     def test_a_wrong_key_opens_nothing(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(can="000000"), [WrongKey()])
+        chip = Chip.issue(PASSPORT, utopia, Profile(can="000000"), [WrongKey()])
         with pytest.raises(StatusError, match="6300"):
             opened(chip)
         info = chip.personalisation.profile.pace[0]
@@ -120,13 +120,13 @@ class TestIssued:
     def test_com_unlike_the_security_object(
         self, utopia: IssuingState, fault: ChipFault, listed: list[int]
     ) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(), [fault])
+        chip = Chip.issue(PASSPORT, utopia, Profile(), [fault])
         assert list(undo(undo(opened(chip).read(0x011E))[0][1])[2][1]) == listed
         assert sorted(signed_hashes(chip)) == [1, 2, 11, 12]
         assert wrong_groups(chip) == []
 
     def test_a_foreign_state_is_in_the_zone_alone(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(), [ForeignState()])
+        chip = Chip.issue(PASSPORT, utopia, Profile(), [ForeignState()])
         assert chip.personalisation.document.lines[0].startswith("P<XUT")
         assert b"P<XUT" in opened(chip).read(0x0101)
         assert wrong_groups(chip) == []
@@ -134,7 +134,7 @@ class TestIssued:
         assert signer.subject.get_attributes_for_oid(x509.NameOID.COUNTRY_NAME)[0].value == "UT"
 
     def test_a_zone_unlike_the_print(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(), [MrzUnlikePrint()])
+        chip = Chip.issue(PASSPORT, utopia, Profile(), [MrzUnlikePrint()])
         zone = opened(chip).read(0x0101)[5:].decode()
         assert zone[5:14] == "OTHERWISE"
         assert zone[44:] == PASSPORT.lines[1]
@@ -143,21 +143,21 @@ class TestIssued:
 
 class TestDuringASession:
     def test_removed_at_every_command(self, utopia: IssuingState) -> None:
-        whole = Chip.issued(PASSPORT, utopia, FULL)
+        whole = Chip.issue(PASSPORT, utopia, FULL)
         read_out(whole)
         for at in range(1, whole.commands + 1):
-            chip = Chip(whole.personalisation, [Removed(at=at)])
+            chip = Chip(whole.personalisation, [CardRemoval(at=at)])
             with pytest.raises(CardRemovedError):
                 read_out(chip)
             assert chip.commands == at
             with pytest.raises(CardRemovedError):
                 chip.transmit(b"\x00\xb0\x9c\x00\x00")
-            chip.place()
+            chip.insert()
             read_out(chip)  # and the next time all is well
 
     @pytest.mark.parametrize("status", [0x6987, 0x6988])
     def test_an_error_of_secure_messaging_ends_the_session(self, utopia: IssuingState, status: int) -> None:
-        chip = Chip.issued(PASSPORT, utopia, FULL, [SecureMessagingError(at=6, status=status)])  # type: ignore[arg-type]
+        chip = Chip.issue(PASSPORT, utopia, FULL, [SecureMessagingError(at=6, status=status)])  # type: ignore[arg-type]
         terminal = opened(chip)
         with pytest.raises(StatusError, match=f"{status:X}"):
             list(itertools.starmap(terminal.read, [(0x011E,), (0x011D,)]))
@@ -167,7 +167,7 @@ class TestDuringASession:
         read_out(chip)
 
     def test_a_wrong_status_is_for_one_command(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, FULL, [WrongStatus(at=4, status=0x6A82), WrongStatus(at=1)])
+        chip = Chip.issue(PASSPORT, utopia, FULL, [WrongStatus(at=4, status=0x6A82), WrongStatus(at=1)])
         assert chip.transmit(bytes.fromhex("00A4040C07A0000002471001")).hex() == "6f00"
         chip.reset()
         terminal = opened(chip)
@@ -177,13 +177,13 @@ class TestDuringASession:
 
     @pytest.mark.parametrize("bit", range(0, 90, 7))
     def test_a_corrupted_reply_is_seen(self, utopia: IssuingState, bit: int) -> None:
-        chip = Chip.issued(PASSPORT, utopia, FULL, [CorruptedReply(at=4, bit=bit)])
+        chip = Chip.issue(PASSPORT, utopia, FULL, [CorruptedReply(at=4, bit=bit)])
         with pytest.raises((MacError, StatusError, KeyError, IndexError)):
             opened(chip).read(0x011E)
 
     @pytest.mark.parametrize("size", [0, 1, 2, 5])
     def test_a_cut_reply_is_as_short_as_asked(self, utopia: IssuingState, size: int) -> None:
-        chip = Chip.issued(PASSPORT, utopia, FULL, [CutReply(at=1, size=size)])
+        chip = Chip.issue(PASSPORT, utopia, FULL, [CutReply(at=1, size=size)])
         assert len(chip.transmit(bytes.fromhex("00A4020C011C"))) == min(size, 2)
 
     def test_a_slow_field_takes_its_time(self, utopia: IssuingState) -> None:
@@ -192,7 +192,7 @@ class TestDuringASession:
         def time_of(kbit_s: float) -> float:
             slept.clear()
             field = SlowField(kbit_s=kbit_s)
-            read_out(Chip.issued(PASSPORT, utopia, FULL, [field], sleep=slept.append))
+            read_out(Chip.issue(PASSPORT, utopia, FULL, [field], sleep=slept.append))
             return sum(slept)
 
         slow, fast = time_of(106), time_of(424)
@@ -203,7 +203,7 @@ class TestDuringASession:
 
     def test_what_befalls_a_document_cannot_befall_a_session(self, utopia: IssuingState) -> None:
         with pytest.raises(ValueError, match="WrongKey befalls a document when it is issued"):
-            Chip.issued(PASSPORT, utopia).inject(WrongKey())
+            Chip.issue(PASSPORT, utopia).inject(WrongKey())
 
 
 NAMED: dict[str, Callable[..., ChipFault]] = {

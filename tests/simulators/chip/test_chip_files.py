@@ -37,7 +37,7 @@ EVERYTHING = Profile(
 
 @pytest.fixture(scope="module")
 def utopia() -> IssuingState:
-    return IssuingState.found()
+    return IssuingState.create()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ class TestMasterFile:
         assert reader.send(0, 0xB0, 0x81, 0, le=0).hex() == "4703e00180"
 
     def test_extended_length_is_announced(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(extended_length=True))
+        chip = Chip.issue(PASSPORT, utopia, Profile(extended_length=True))
         assert Terminal(chip.transmit).read(0x2F01).hex().startswith("4703e001c0")
         parts = dict(undo(chip.personalisation.file(0x2F01, in_application=False)))
         assert undo(parts[0x7F66]) == [(2, b"\x10\x00"), (2, b"\x10\x00")]
@@ -90,13 +90,13 @@ class TestMasterFile:
         assert check == 0
 
     def test_a_chip_without_pace_has_no_card_access(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(access=Access.BAC))
+        chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.BAC))
         assert plain(chip, "00A4020C02011C") == "6a82"
         assert plain(chip, "0022C1A40F800A04007F00070202040202830101") == "6a86"
 
     def test_card_security_is_for_those_who_did_pace(self, utopia: IssuingState) -> None:
         info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13)
-        chip = Chip.issued(PASSPORT, utopia, Profile(access=Access.BOTH, pace=(info,)))
+        chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.BOTH, pace=(info,)))
         assert plain(chip, "00A4020C02011D") == "6982"
         reader = Terminal(chip.transmit)
         reader.bac(mrz_information(PASSPORT))
@@ -118,7 +118,7 @@ class TestAccess:
         assert plain(chip, f"00B1{fid}0354010000") == "6982"
 
     def test_pace_alone_opens_the_application(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(access=Access.PACE))
+        chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE))
         assert plain(chip, SELECT_APPLICATION) == "6982"
         assert plain(chip, "0084000008") == "6d00"
 
@@ -225,7 +225,7 @@ class TestReading:
 
     @pytest.mark.parametrize("warning", [True, False])
     def test_the_end_of_a_file(self, utopia: IssuingState, warning: bool) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(end_of_file_warning=warning))
+        chip = Chip.issue(PASSPORT, utopia, Profile(end_of_file_warning=warning))
         terminal = Terminal(chip.transmit)
         terminal.bac(mrz_information(PASSPORT))
         assert len(terminal.send(0, 0xB0, 0x81, 90, le=3, ok=(0x9000,))) == 3
@@ -258,7 +258,7 @@ class TestReading:
     ])  # fmt: skip
     def test_what_is_refused(self, utopia: IssuingState, command, sw: int) -> None:
         profile = Profile(access=Access.BAC, chip_authentication=(Cipher.TDES, Cipher.TDES))
-        terminal = Terminal(Chip.issued(PASSPORT, utopia, profile).transmit)
+        terminal = Terminal(Chip.issue(PASSPORT, utopia, profile).transmit)
         terminal.bac(mrz_information(PASSPORT))
         ins, p1, p2, data, le = command
         with pytest.raises(StatusError, match=f"{sw:04X}"):
@@ -278,7 +278,7 @@ class TestReading:
             terminal.send(0x10, 0x86, 0, 0, b"\x7c\x00", 256)
 
     def test_beyond_32_kib_odd_instructions_read_on(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(PASSPORT, utopia, Profile(image_padding=40_000))
+        chip = Chip.issue(PASSPORT, utopia, Profile(image_padding=40_000))
         terminal = Terminal(chip.transmit)
         terminal.bac(mrz_information(PASSPORT))
         assert terminal.read(0x0102) == chip.personalisation.file(0x0102)
@@ -286,7 +286,7 @@ class TestReading:
         assert reply == do(0x53, chip.personalisation.file(0x0102)[:4])
 
     def test_extended_length_reads_in_a_few_commands(self, utopia: IssuingState) -> None:
-        chip = Chip.issued(
+        chip = Chip.issue(
             PASSPORT, utopia, Profile(image_padding=40_000, extended_length=True, version=VERSION_1_8)
         )
         terminal = Terminal(chip.transmit, extended=True)

@@ -13,8 +13,8 @@ from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.chip import Chip, IssuingState, Profile, face, lds
 from simulators.passport.chip.encoding import der
-from simulators.passport.chip.encoding.tlv import objects, only, tlv
-from simulators.passport.chip.face import HEIGHT, WIDTH, ImageFormat, drawn, mosaic
+from simulators.passport.chip.encoding.tlv import objects, parse_single, tlv
+from simulators.passport.chip.face import HEIGHT, WIDTH, ImageFormat, draw_face, mosaic
 from simulators.specimens import ERIKSSON
 
 PASSPORT = ERIKSSON[Format.TD3]
@@ -33,7 +33,7 @@ def picture_of(dg2: bytes) -> tuple[bytes, bytes]:
 
 class TestFace:
     def test_the_record_is_as_long_as_it_says(self) -> None:
-        chip = Chip.issued(PASSPORT, IssuingState.found(), Profile(image_padding=100))
+        chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(image_padding=100))
         head, image = picture_of(chip.personalisation.file(0x0102))
         assert head[:8] == b"FAC\x00010\x00"
         assert int.from_bytes(head[8:12], "big") == len(head) + len(image)
@@ -48,26 +48,26 @@ class TestFace:
     @pytest.mark.parametrize("kind", list(ImageFormat))
     def test_pillow_draws_what_pillow_reads(self, kind: ImageFormat) -> None:
         pillow = pytest.importorskip("PIL.Image", reason="no Pillow")
-        with pillow.open(io.BytesIO(drawn("somebody", kind))) as image:
+        with pillow.open(io.BytesIO(draw_face("somebody", kind))) as image:
             assert image.size == (WIDTH, HEIGHT)
             assert image.mode == "RGB"
             image.load()
-        assert drawn("somebody", kind) == drawn("somebody", kind) != drawn("somebody else", kind)
+        assert draw_face("somebody", kind) == draw_face("somebody", kind) != draw_face("somebody else", kind)
 
     def test_jpeg_2000_says_that_it_is(self) -> None:
         pytest.importorskip("PIL.Image", reason="no Pillow")
-        chip = Chip.issued(PASSPORT, IssuingState.found(), Profile(image=ImageFormat.JPEG_2000))
+        chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(image=ImageFormat.JPEG_2000))
         head, image = picture_of(chip.personalisation.file(0x0102))
         assert head[35] == 1
         assert image[4:8] == b"jP  "
 
     def test_without_pillow_a_mosaic_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(face, "find_spec", lambda name: None)
-        image = drawn("nobody at all")
+        image = draw_face("nobody at all")
         assert image.startswith(b"\xff\xd8\xff\xe0")
         assert image.endswith(b"\xff\xd9")
         with pytest.raises(SimulatorError, match="takes Pillow"):
-            drawn("nobody at all", ImageFormat.JPEG_2000)
+            draw_face("nobody at all", ImageFormat.JPEG_2000)
 
     @pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (8, 8), (17, 9)])
     def test_a_mosaic_has_the_shades_it_was_given(self, width: int, height: int) -> None:
@@ -89,7 +89,7 @@ class TestFace:
 
 class TestDetails:
     def test_who_and_where(self) -> None:
-        chip = Chip.issued(PASSPORT, IssuingState.found())
+        chip = Chip.issue(PASSPORT, IssuingState.create())
         details = dict(undo(undo(chip.personalisation.file(0x010B))[0][1]))
         assert details[0x5C].hex() == "5f0e5f2b5f11"
         assert details[0x5F0E] == b"Eriksson<<Anna<Maria"
@@ -109,13 +109,13 @@ class TestDetails:
 
     def test_a_chip_may_have_no_details(self) -> None:
         with pytest.raises(KeyError):
-            Chip.issued(PASSPORT, IssuingState.found(), Profile(details=False)).personalisation.file(0x010B)
+            Chip.issue(PASSPORT, IssuingState.create(), Profile(details=False)).personalisation.file(0x010B)
 
 
 class TestTlv:
     @given(tag=st.sampled_from([0x04, 0x5F1F, 0x7F49, 0x99]), value=st.binary(max_size=70_000))
     def test_what_is_written_is_read(self, tag: int, value: bytes) -> None:
-        assert only(tlv(tag, value), tag) == value
+        assert parse_single(tlv(tag, value), tag) == value
 
     @given(st.binary(max_size=40))
     def test_what_is_no_tlv_is_a_value_error(self, data: bytes) -> None:
@@ -132,7 +132,7 @@ class TestTlv:
 
     def test_only_one_object_is_one(self) -> None:
         with pytest.raises(ValueError, match="not one"):
-            only(tlv(4) + tlv(4), 4)
+            parse_single(tlv(4) + tlv(4), 4)
 
 
 class TestDer:

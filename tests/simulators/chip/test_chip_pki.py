@@ -104,8 +104,8 @@ def verified(folder: Path, chip: Chip, issuer: IssuingState, *more: str) -> subp
 @needs_openssl
 @pytest.mark.parametrize("scheme", SCHEMES, ids=NAMES)
 def test_openssl_accepts_the_security_object(tmp_path: Path, scheme: SignatureScheme) -> None:
-    issuer = IssuingState.found(scheme=scheme)
-    chip = Chip.issued(PASSPORT, issuer, Profile(hash_name="sha512", version=VERSION_1_8))
+    issuer = IssuingState.create(scheme=scheme)
+    chip = Chip.issue(PASSPORT, issuer, Profile(hash_name="sha512", version=VERSION_1_8))
     # OpenSSL builds no chain of explicit parameters; the signature itself it verifies.
     more = ["-noverify"] * (scheme.parameters is EcParameters.EXPLICIT) + ["-auth_level", "0"] * (
         scheme.hash_name == "sha1"
@@ -126,26 +126,26 @@ def test_openssl_accepts_the_security_object(tmp_path: Path, scheme: SignatureSc
 @needs_openssl
 class TestWhatOpensslRefuses:
     def test_an_altered_signature(self, tmp_path: Path) -> None:
-        issuer = IssuingState.found()
+        issuer = IssuingState.create()
         assert (
-            verified(tmp_path, Chip.issued(PASSPORT, issuer, faults=[AlteredSignature()]), issuer).returncode
+            verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[AlteredSignature()]), issuer).returncode
             != 0
         )
 
     def test_an_unknown_csca(self, tmp_path: Path) -> None:
-        issuer = IssuingState.found()
-        result = verified(tmp_path, Chip.issued(PASSPORT, issuer, faults=[UnknownCsca()]), issuer)
+        issuer = IssuingState.create()
+        result = verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[UnknownCsca()]), issuer)
         assert "unable to get local issuer certificate" in result.stderr
 
     def test_an_expired_signer(self, tmp_path: Path) -> None:
-        issuer = IssuingState.found()
-        result = verified(tmp_path, Chip.issued(PASSPORT, issuer, faults=[ExpiredSigner()]), issuer)
+        issuer = IssuingState.create()
+        result = verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[ExpiredSigner()]), issuer)
         assert "certificate has expired" in result.stderr
 
     def test_a_revoked_signer(self, tmp_path: Path) -> None:
-        issuer = IssuingState.found()
-        good = Chip.issued(PASSPORT, issuer)
-        bad = Chip.issued(PASSPORT, issuer, faults=[RevokedSigner()])
+        issuer = IssuingState.create()
+        good = Chip.issue(PASSPORT, issuer)
+        bad = Chip.issue(PASSPORT, issuer, faults=[RevokedSigner()])
         crl = pem(issuer.crl(), "crl", tmp_path, "crl.pem")
         anchors = tmp_path / "both.pem"
         anchors.write_text(
@@ -159,7 +159,7 @@ class TestWhatOpensslRefuses:
 @pytest.mark.parametrize("scheme", SCHEMES, ids=NAMES)
 def test_the_library_accepts_the_certificates(scheme: SignatureScheme) -> None:
     now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-    issuer = IssuingState.found(State("QZ", "QZZ"), scheme, now=now)
+    issuer = IssuingState.create(State("QZ", "QZZ"), scheme, now=now)
     csca, signer = (x509.load_der_x509_certificate(c.der) for c in (issuer.csca, issuer.document_signer))
     if scheme.parameters is EcParameters.EXPLICIT and scheme.curve.startswith("brainpool"):
         with pytest.raises(UnsupportedAlgorithm, match="explicit parameters"):
@@ -203,8 +203,8 @@ def test_the_library_accepts_the_certificates(scheme: SignatureScheme) -> None:
 
 
 def test_a_revocation_list_names_who_is_revoked() -> None:
-    issuer = IssuingState.found()
-    chip = Chip.issued(PASSPORT, issuer, faults=[RevokedSigner()])
+    issuer = IssuingState.create()
+    chip = Chip.issue(PASSPORT, issuer, faults=[RevokedSigner()])
     crl = x509.load_der_x509_crl(issuer.crl())
     key = issuer.csca.key.key.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)
@@ -213,13 +213,13 @@ def test_a_revocation_list_names_who_is_revoked() -> None:
     assert crl.get_revoked_certificate_by_serial_number(issuer.document_signer.serial) is None
     assert crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 1
     assert crl.issuer == x509.load_der_x509_certificate(issuer.csca.der).subject
-    empty = x509.load_der_x509_crl(IssuingState.found().crl())
+    empty = x509.load_der_x509_crl(IssuingState.create().crl())
     assert len(empty) == 0
 
 
 @needs_openssl
 def test_a_master_list_holds_the_anchors(tmp_path: Path) -> None:
-    states = [IssuingState.found(State(a, b)) for a, b in (("UT", "UTO"), ("QZ", "QZZ"), ("XA", "XAA"))]
+    states = [IssuingState.create(State(a, b)) for a, b in (("UT", "UTO"), ("QZ", "QZZ"), ("XA", "XAA"))]
     master = states[0].master_list([state.csca for state in states])
     (tmp_path / "list.ml").write_bytes(master)
     anchor = pem(states[0].csca.der, "x509", tmp_path, "csca.pem")
@@ -238,7 +238,7 @@ def test_a_master_list_holds_the_anchors(tmp_path: Path) -> None:
 
 
 def test_signed_data_is_what_asn1crypto_reads() -> None:
-    chip = Chip.issued(PASSPORT, IssuingState.found(), Profile(hash_name="sha1"))
+    chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(hash_name="sha1"))
     info = cms.ContentInfo.load(undo(chip.personalisation.file(0x011D))[0][1], strict=True)
     signed = info["content"]
     assert info["content_type"].native == "signed_data"
@@ -259,7 +259,7 @@ def test_all_sorts_of_groups_are_hashed() -> None:
         active_authentication=ActiveAuthentication.ECDSA,
         fingerprints=True,
     )
-    chip = Chip.issued(PASSPORT, IssuingState.found(), profile)
+    chip = Chip.issue(PASSPORT, IssuingState.create(), profile)
     listed = undo(undo(chip.personalisation.file(0x011E))[0][1])[2][1]
     assert listed.hex() == "6175636b6c6e6f"
     security = cms.ContentInfo.load(chip.personalisation.file(0x011D, in_application=False), strict=True)
@@ -268,13 +268,13 @@ def test_all_sorts_of_groups_are_hashed() -> None:
 
 def test_dates_beyond_2049_are_written_as_rfc_5280_asks() -> None:
     now = datetime(2040, 1, 1, tzinfo=UTC)
-    validity = Validity.around(now, before=timedelta(days=1), after=timedelta(days=365 * 20))
-    csca = x509.load_der_x509_certificate(IssuingState.found(now=now, validity=validity).csca.der)
+    validity = Validity.spanning(now, before=timedelta(days=1), after=timedelta(days=365 * 20))
+    csca = x509.load_der_x509_certificate(IssuingState.create(now=now, validity=validity).csca.der)
     assert csca.not_valid_after_utc.year == 2059
 
 
 def test_a_new_signer_takes_over() -> None:
-    issuer = IssuingState.found()
+    issuer = IssuingState.create()
     first = issuer.document_signer
     second = issuer.replace_document_signer(SignatureScheme(hash_name="sha384", curve="secp384r1"))
     assert issuer.document_signer is second is not first

@@ -38,7 +38,7 @@ from simulators.passport.chip.crypto.domain_parameters import BY_NAME, STANDARDI
 from simulators.passport.chip.faults import ClonedChip
 from simulators.passport.chip.lds import mrz_information
 from simulators.specimens import ERIKSSON, STEVENSON
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 PASSPORT = ERIKSSON[Format.TD3]
 COM, DG1, DG2, DG14, DG15 = 0x011E, 0x0101, 0x0102, 0x010E, 0x010F
@@ -47,7 +47,7 @@ CIPHERS = list(Cipher)
 
 @pytest.fixture(scope="module")
 def utopia() -> IssuingState:
-    return IssuingState.found()
+    return IssuingState.create()
 
 
 def mrz_key(document: Document) -> bytes:
@@ -94,7 +94,7 @@ CAM = [
     "info", [*GENERIC, *INTEGRATED, *CAM], ids=lambda i: f"{i.mapping.name}-{i.group.name}-{i.cipher}"
 )
 def test_pace_opens_the_chip(utopia: IssuingState, info: PaceInfo) -> None:
-    chip = Chip.issued(PASSPORT, utopia, Profile(access=Access.PACE, pace=(info,), extended_length=True))
+    chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE, pace=(info,), extended_length=True))
     terminal = Terminal(chip.transmit, extended=True)
     [(protocol, rest)] = security_infos(terminal.read(0x011C))
     assert (protocol, [value.native for value in rest]) == (info.oid, [2, info.parameter_id])
@@ -109,7 +109,7 @@ def test_pace_opens_the_chip(utopia: IssuingState, info: PaceInfo) -> None:
 def test_the_card_access_number_opens_the_chip(utopia: IssuingState, cipher: Cipher) -> None:
     card = ERIKSSON[Format.TD1]
     info = PaceInfo(Mapping.GENERIC, cipher, 13)
-    chip = Chip.issued(card, utopia, Profile(access=Access.PACE, pace=(info,), can="017482"))
+    chip = Chip.issue(card, utopia, Profile(access=Access.PACE, pace=(info,), can="017482"))
 
     holds_the_zone(by_pace(chip, info, can="017482"), card)
     with pytest.raises(StatusError, match="6300"):
@@ -117,7 +117,7 @@ def test_the_card_access_number_opens_the_chip(utopia: IssuingState, cipher: Cip
 
 
 def test_without_a_can_there_is_none_to_be_had(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia)
+    chip = Chip.issue(PASSPORT, utopia)
     with pytest.raises(StatusError, match="6A88"):
         by_pace(chip, chip.personalisation.profile.pace[0], can="017482")
 
@@ -129,7 +129,7 @@ def test_without_a_can_there_is_none_to_be_had(utopia: IssuingState) -> None:
     ids=["TD3", "TD1", "TD2 long", "TD1 long", "TD1 long, filler counted"],
 )  # fmt: skip
 def test_bac_opens_documents_of_every_format(utopia: IssuingState, document: Document) -> None:
-    holds_the_zone(by_bac(Chip.issued(document, utopia, Profile(access=Access.BAC))), document)
+    holds_the_zone(by_bac(Chip.issue(document, utopia, Profile(access=Access.BAC))), document)
 
 
 def test_a_long_number_counts_in_full(utopia: IssuingState) -> None:
@@ -137,7 +137,7 @@ def test_a_long_number_counts_in_full(utopia: IssuingState) -> None:
 
 
 def test_a_chip_with_both_opens_either_way(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia, Profile(access=Access.BOTH))
+    chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.BOTH))
     holds_the_zone(by_bac(chip), PASSPORT)
     chip.reset()
     holds_the_zone(by_pace(chip, chip.personalisation.profile.pace[0]), PASSPORT)
@@ -145,7 +145,7 @@ def test_a_chip_with_both_opens_either_way(utopia: IssuingState) -> None:
 
 def test_an_open_chip_is_read_in_the_clear(utopia: IssuingState) -> None:
     profile = Profile(access=Access.OPEN, active_authentication=ActiveAuthentication.RSA_SHA1)
-    terminal = Terminal(Chip.issued(PASSPORT, utopia, profile).transmit)
+    terminal = Terminal(Chip.issue(PASSPORT, utopia, profile).transmit)
     terminal.select_application()
     holds_the_zone(terminal, PASSPORT)
     assert len(terminal.active_authentication(bytes(8))) == 128
@@ -153,7 +153,7 @@ def test_an_open_chip_is_read_in_the_clear(utopia: IssuingState) -> None:
 
 def test_the_right_parameters_are_found_where_several_are_offered(utopia: IssuingState) -> None:
     infos = tuple(PaceInfo(Mapping.GENERIC, Cipher.AES_128, number) for number in (12, 13))
-    chip = Chip.issued(PASSPORT, utopia, Profile(access=Access.PACE, pace=infos))
+    chip = Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE, pace=infos))
     holds_the_zone(by_pace(chip, infos[1]), PASSPORT)
     chip.reset()
     with pytest.raises(StatusError, match="6A80"):
@@ -169,7 +169,7 @@ def test_chip_authentication_begins_a_session(
     utopia: IssuingState, access: Access, cipher: Cipher, style: EcParameters
 ) -> None:
     profile = Profile(access=access, chip_authentication=(cipher,), key_parameters=style)
-    chip = Chip.issued(PASSPORT, utopia, profile)
+    chip = Chip.issue(PASSPORT, utopia, profile)
     terminal = by_bac(chip) if access is Access.BAC else by_pace(chip, profile.pace[0])
     dg14 = terminal.read(DG14)
 
@@ -186,7 +186,7 @@ def test_chip_authentication_over_other_groups_and_with_several_keys(
 ) -> None:
     ciphers = (Cipher.TDES, Cipher.AES_192)
     profile = Profile(chip_authentication=ciphers, chip_authentication_group=group, extended_length=True)
-    terminal = by_bac(Chip.issued(PASSPORT, utopia, profile))
+    terminal = by_bac(Chip.issue(PASSPORT, utopia, profile))
     dg14 = terminal.read(DG14)
     for cipher in ciphers:
         terminal.chip_authentication(dg14, cipher.suffix)
@@ -197,7 +197,7 @@ def test_chip_authentication_over_other_groups_and_with_several_keys(
 
 def test_a_clone_does_not_get_through_chip_authentication(utopia: IssuingState) -> None:
     profile = Profile(chip_authentication=(Cipher.AES_128,))
-    terminal = by_bac(Chip.issued(PASSPORT, utopia, profile, [ClonedChip()]))
+    terminal = by_bac(Chip.issue(PASSPORT, utopia, profile, [ClonedChip()]))
     terminal.chip_authentication(terminal.read(DG14), 2)
     with pytest.raises(StatusError, match="6988"):
         terminal.read(DG1)
@@ -206,7 +206,7 @@ def test_a_clone_does_not_get_through_chip_authentication(utopia: IssuingState) 
 @pytest.mark.parametrize("clone", [False, True])
 def test_the_chip_proves_itself_by_the_mapping(utopia: IssuingState, clone: bool) -> None:
     profile = Profile(access=Access.PACE, pace=(CAM[0],))
-    chip = Chip.issued(PASSPORT, utopia, profile, [ClonedChip()] * clone)
+    chip = Chip.issue(PASSPORT, utopia, profile, [ClonedChip()] * clone)
     terminal = Terminal(chip.transmit)
     terminal.pace(CAM[0].oid, 12, mrz_key(PASSPORT))
     security = terminal.read(0x011D)
@@ -237,9 +237,7 @@ class TestActiveAuthentication:
         self, utopia: IssuingState, kind: ActiveAuthentication, name: str, trailer: bytes, bits: int
     ) -> None:
         terminal = by_bac(
-            Chip.issued(
-                PASSPORT, utopia, Profile(active_authentication=kind, active_authentication_bits=bits)
-            )
+            Chip.issue(PASSPORT, utopia, Profile(active_authentication=kind, active_authentication_bits=bits))
         )
         signature = terminal.active_authentication(self.NONCE)
         key = serialization.load_der_public_key(undo(terminal.read(DG15))[0][1]).public_numbers()
@@ -256,7 +254,7 @@ class TestActiveAuthentication:
             active_authentication_bits=2048,
             extended_length=True,
         )
-        chip = Chip.issued(PASSPORT, utopia, profile)
+        chip = Chip.issue(PASSPORT, utopia, profile)
         assert len(by_bac(chip).active_authentication(self.NONCE)) == 256
         chip.reset()
         terminal = by_bac(chip)
@@ -276,7 +274,7 @@ class TestActiveAuthentication:
             active_authentication_curve=curve,
             key_parameters=style,
         )
-        terminal = by_bac(Chip.issued(PASSPORT, utopia, profile))
+        terminal = by_bac(Chip.issue(PASSPORT, utopia, profile))
         infos = dict(security_infos(undo(terminal.read(DG14))[0][1]))
         version, algorithm = infos["2.23.136.1.1.5"]
         assert (version.native, algorithm.dotted) == (1, "0.4.0.127.0.7.1.1.4.1.3")
@@ -295,20 +293,20 @@ class TestActiveAuthentication:
         profile = Profile(
             active_authentication=ActiveAuthentication.ECDSA_DER, key_parameters=EcParameters.NAMED
         )
-        terminal = by_bac(Chip.issued(PASSPORT, utopia, profile))
+        terminal = by_bac(Chip.issue(PASSPORT, utopia, profile))
         key = serialization.load_der_public_key(undo(terminal.read(DG15))[0][1])
         assert isinstance(key, ec.EllipticCurvePublicKey)
         key.verify(terminal.active_authentication(self.NONCE), self.NONCE, ec.ECDSA(hashes.SHA256()))
 
     def test_a_chip_without_a_key_does_not_know_the_command(self, utopia: IssuingState) -> None:
-        terminal = by_bac(Chip.issued(PASSPORT, utopia))
+        terminal = by_bac(Chip.issue(PASSPORT, utopia))
         with pytest.raises(StatusError, match="6D00"):
             terminal.active_authentication(self.NONCE)
 
     def test_another_size_of_nonce_is_refused(self, utopia: IssuingState) -> None:
         profile = Profile(active_authentication=ActiveAuthentication.ECDSA)
         with pytest.raises(StatusError, match="6700"):
-            by_bac(Chip.issued(PASSPORT, utopia, profile)).active_authentication(bytes(7))
+            by_bac(Chip.issue(PASSPORT, utopia, profile)).active_authentication(bytes(7))
 
     @pytest.mark.parametrize(
         ("style", "form"),
@@ -322,7 +320,7 @@ class TestActiveAuthentication:
         self, utopia: IssuingState, style: EcParameters, form: str
     ) -> None:
         profile = Profile(active_authentication=ActiveAuthentication.ECDSA, key_parameters=style)
-        terminal = by_bac(Chip.issued(PASSPORT, utopia, profile))
+        terminal = by_bac(Chip.issue(PASSPORT, utopia, profile))
         info = keys.PublicKeyInfo.load(undo(terminal.read(DG15))[0][1], strict=True)
         assert info["algorithm"]["parameters"].name == form
 
@@ -330,13 +328,13 @@ class TestActiveAuthentication:
 class TestSecureMessaging:
     @pytest.fixture
     def chip(self, utopia: IssuingState) -> Chip:
-        return Chip.issued(PASSPORT, utopia)
+        return Chip.issue(PASSPORT, utopia)
 
     @pytest.mark.parametrize(
         "info", [PaceInfo(Mapping.GENERIC, c, 12) for c in CIPHERS], ids=lambda i: i.cipher
     )
     def test_a_header_alone_may_be_padded_or_not(self, utopia: IssuingState, info: PaceInfo) -> None:
-        terminal = by_pace(Chip.issued(PASSPORT, utopia, Profile(access=Access.PACE, pace=(info,))), info)
+        terminal = by_pace(Chip.issue(PASSPORT, utopia, Profile(access=Access.PACE, pace=(info,))), info)
         assert terminal.channel is not None
         for short in (False, True):
             terminal.channel.short_header = short
@@ -412,9 +410,9 @@ class TestSecureMessaging:
 
 @pytest.mark.parametrize("number", range(12))
 def test_whoever_comes_can_be_read(utopia: IssuingState, number: int) -> None:
-    travellers = Travellers(number, mix={Format.TD1: 1, Format.TD2: 1, Format.TD3: 1})
+    travellers = TravellerGenerator(number, mix={Format.TD1: 1, Format.TD2: 1, Format.TD3: 1})
     document = travellers.document()
-    terminal = by_bac(Chip.issued(document, utopia))
+    terminal = by_bac(Chip.issue(document, utopia))
     holds_the_zone(terminal, document)
     assert terminal.read(COM)[0] == 0x60
     assert terminal.read(0x010B)[0] == 0x6B

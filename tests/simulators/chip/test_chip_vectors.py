@@ -23,9 +23,9 @@ from simulators.passport.chip.file_system import COM, ElementaryFile
 from simulators.passport.chip.personalisation import personalise
 from simulators.passport.chip.protocols.chip_authentication import ChipAuthenticationKey
 from simulators.passport.chip.protocols.pace import Pace, passwords
-from simulators.passport.chip.protocols.pace_mapping import integrated
+from simulators.passport.chip.protocols.pace_mapping import map_integrated
 from simulators.passport.chip.protocols.secure_messaging import SecureMessaging
-from simulators.passport.chip.session import Gained
+from simulators.passport.chip.session import AccessLevel
 
 BEARER = Document(
     format=Format.TD3, code="P", issuer="UTO", number="L898902C", nationality="UTO", surname="Eriksson",
@@ -52,7 +52,7 @@ def exchange(chip: Chip, command: str) -> str:
 
 @pytest.fixture(scope="module")
 def utopia() -> IssuingState:
-    return IssuingState.found()
+    return IssuingState.create()
 
 
 class TestAppendixD:
@@ -243,7 +243,7 @@ class TestAppendixH:
 
     def test_the_mapped_generator(self) -> None:
         s, t = "2923BE84E16CD6AE529049F1F1BBE9EB", "5DD4CBFC96F5453B130D890A1CDBAE32"
-        mapped = integrated(STANDARDISED[13], Cipher.AES_128, bytes.fromhex(s), bytes.fromhex(t))
+        mapped = map_integrated(STANDARDISED[13], Cipher.AES_128, bytes.fromhex(s), bytes.fromhex(t))
         assert (
             f"{mapped.generator[0]:X}" == "8E82D31559ED0FDE92A4D0498ADD3C23BABA94FB77691E31E90AEA77FB17D427"
         )
@@ -272,7 +272,7 @@ class TestAppendixI:
         random = scripted("658B860BC94DF6F044FCE6D5C82CF8E5", f"{mapping:064X}", f"{private % order:064X}")
         asked = bytes.fromhex("800A04007F00070202040602830101")
         info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13)
-        pace = Pace.selected(asked, (info,), known, random, static)
+        pace = Pace.select(asked, (info,), known, random, static)
 
         def step(data: str, *, chained: bool = True) -> str:
             return pace.general_authenticate(bytes.fromhex(data), chained=chained).hex().upper()
@@ -305,7 +305,7 @@ def test_an_aes_256_session_of_a_real_document(utopia: IssuingState) -> None:
     application = tuple(ElementaryFile(COM, com) if f.file_id == COM else f for f in written.application)
     chip = Chip(replace(written, application=application))
     session = chip._session
-    session._in_application, session._gained = True, Gained.BY_PACE
+    session._in_application, session._gained = True, AccessLevel.BY_PACE
     session._secure = SecureMessaging(
         Cipher.AES_256,
         bytes.fromhex("74B94F408BBB2CD92571FD5B6370A94CCE7A2FA42AE3EB4DA47B97CE6EAA24C6"),

@@ -15,7 +15,7 @@ from simulators.errors import SimulatorError
 from simulators.mrz import Format
 from simulators.passport.chip import Chip, IssuingState, VpcdSlot
 from simulators.passport.chip.__main__ import main
-from simulators.passport.chip.faults import Removed, SlowField
+from simulators.passport.chip.faults import CardRemoval, SlowField
 from simulators.specimens import ERIKSSON
 
 PASSPORT = ERIKSSON[Format.TD3]
@@ -25,11 +25,11 @@ OFF, ON, RESET, ATR = b"\x00", b"\x01", b"\x02", b"\x04"
 
 @pytest.fixture(scope="module")
 def utopia() -> IssuingState:
-    return IssuingState.found()
+    return IssuingState.create()
 
 
 async def test_a_chip_is_powered_and_asked(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia)
+    chip = Chip.issue(PASSPORT, utopia)
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(chip)
         card = await vpcd.card()
@@ -43,26 +43,26 @@ async def test_a_chip_is_powered_and_asked(utopia: IssuingState) -> None:
         assert chip.commands == 0
         assert (await card.ask(bytes.fromhex("00B0820000"))).hex() == "6a82"
         await card.tell(OFF)
-        assert slot.occupied
+        assert slot.is_occupied
         await slot.remove()
         await card.gone()
-        assert not slot.occupied
+        assert not slot.is_occupied
 
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_vpcd_may_leave_while_the_chip_is_taken_away(utopia: IssuingState, turns: int) -> None:
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
-        await slot.insert(Chip.issued(PASSPORT, utopia))
+        await slot.insert(Chip.issue(PASSPORT, utopia))
         card = await vpcd.card()
         await card.close()
         for _ in range(turns):
             await asyncio.sleep(0)
         await slot.remove()
-        assert not slot.occupied
+        assert not slot.is_occupied
 
 
 async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia, faults=[Removed(at=2)])
+    chip = Chip.issue(PASSPORT, utopia, faults=[CardRemoval(at=2)])
     seen: list[str] = []
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         slot.on_removed = lambda: seen.append("gone")
@@ -71,7 +71,7 @@ async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
         await card.ask(SELECT)
         with pytest.raises(asyncio.IncompleteReadError):
             await card.ask(SELECT)
-        await slot.removed()
+        await slot.wait_removed()
         assert seen == ["gone"]
         await slot.insert(chip)
         card = await vpcd.card()
@@ -82,7 +82,7 @@ async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
 
 
 async def test_documents_come_and_go_two_hundred_times(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia)
+    chip = Chip.issue(PASSPORT, utopia)
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         for number in range(1, 201):
             await slot.insert(chip)
@@ -95,7 +95,7 @@ async def test_documents_come_and_go_two_hundred_times(utopia: IssuingState) -> 
 
 
 async def test_a_slow_field_is_slow_without_stopping_the_house(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia, faults=[SlowField(kbit_s=106, per_command_s=0.05)])
+    chip = Chip.issue(PASSPORT, utopia, faults=[SlowField(kbit_s=106, per_command_s=0.05)])
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(chip)
         card = await vpcd.card()
@@ -106,21 +106,21 @@ async def test_a_slow_field_is_slow_without_stopping_the_house(utopia: IssuingSt
 
 async def test_one_chip_at_a_time(utopia: IssuingState) -> None:
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
-        await slot.insert(Chip.issued(PASSPORT, utopia))
+        await slot.insert(Chip.issue(PASSPORT, utopia))
         with pytest.raises(SimulatorError, match="take it away first"):
-            await slot.insert(Chip.issued(PASSPORT, utopia))
+            await slot.insert(Chip.issue(PASSPORT, utopia))
 
 
 async def test_vpcd_may_leave(utopia: IssuingState) -> None:
-    chip = Chip.issued(PASSPORT, utopia)
+    chip = Chip.issue(PASSPORT, utopia)
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(chip)
         await (await vpcd.card()).close()
-        await slot.removed()
-        assert not slot.occupied
+        await slot.wait_removed()
+        assert not slot.is_occupied
         await slot.insert(chip)
         await slot.remove()
-        await slot.removed()
+        await slot.wait_removed()
 
 
 async def test_without_a_vpcd_it_says_so(utopia: IssuingState) -> None:
@@ -128,7 +128,7 @@ async def test_without_a_vpcd_it_says_so(utopia: IssuingState) -> None:
         port = vpcd.port
     async with VpcdSlot(port=port) as slot:
         with pytest.raises(SimulatorError, match="no vpcd listens there"):
-            await slot.insert(Chip.issued(PASSPORT, utopia))
+            await slot.insert(Chip.issue(PASSPORT, utopia))
 
 
 class TestCommandLine:

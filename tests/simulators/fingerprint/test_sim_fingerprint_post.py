@@ -11,7 +11,7 @@ import usbip
 from sim_zfm_fixture import ZfmHost
 
 from simulators import registry as kinds
-from simulators.control import command
+from simulators.control import send_command
 from simulators.errors import SimulatorError
 from simulators.fingerprint.scanners import Nb1010Settings, Uru4000Settings, ZfmSettings
 from simulators.post import Post, PostFileError, load_post
@@ -76,13 +76,13 @@ def events() -> Events:
 async def post(tmp_path: Path, events: Events) -> AsyncIterator[Post]:
     file = tmp_path / "post.toml"
     file.write_text(POST)
-    async with Post.running(file, run_dir=tmp_path / "run", on_event=events) as post:
+    async with Post.start(file, run_dir=tmp_path / "run", on_event=events) as post:
         yield post
 
 
 async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Events, tmp_path: Path) -> None:
     async def do(what: str, lane: int, **more: Any) -> dict[str, Any]:
-        return await command(post.socket_path, {"do": what, "name": LANES[lane - 1], **more})
+        return await send_command(post.socket_path, {"do": what, "name": LANES[lane - 1], **more})
 
     async def status(lane: int) -> dict[str, Any]:
         return dict((await do("status", lane))["simulators"][LANES[lane - 1]])
@@ -144,7 +144,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
 
 async def test_what_cannot_be_done_is_said(post: Post) -> None:
     for request, error in IMPOSSIBLE:
-        answer = await command(post.socket_path, request)
+        answer = await send_command(post.socket_path, request)
         assert answer["ok"] is False
         assert error in answer["error"]
 
@@ -189,7 +189,7 @@ async def test_a_port_that_is_taken_stops_the_post(tmp_path: Path, events: Event
         port = taken.getsockname()[1]
         file.write_text(f'[[simulator]]\nname = "lane-1/finger"\nkind = "nb1010"\nport = {port}\n')
         with pytest.raises(SimulatorError, match=f"lane-1/finger: port {port}: Address already in use"):
-            async with Post.running(file, run_dir=tmp_path / "run", on_event=events):
+            async with Post.start(file, run_dir=tmp_path / "run", on_event=events):
                 pass
 
 
@@ -203,4 +203,4 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(
         SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: it comes"
     ):
-        kinds.settings_of({"kind": "odd"})
+        kinds.parse_settings({"kind": "odd"})

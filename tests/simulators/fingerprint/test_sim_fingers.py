@@ -8,8 +8,16 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from simulators.fingerprint.fingers import Condition, Finger, Pattern, Sensor, Touch, fingers, seen
-from simulators.fingerprint.ridge_flow import HOW_OFTEN
+from simulators.fingerprint.fingers import (
+    Finger,
+    Pattern,
+    Sensor,
+    SkinCondition,
+    Touch,
+    fingers,
+    render_touch,
+)
+from simulators.fingerprint.ridge_flow import PATTERN_FREQUENCIES
 from simulators.fingerprint.zfm.templates import characters, similarity
 
 FOUR_FIFTHS = Sensor(192, 192, 508)
@@ -17,24 +25,24 @@ FULL = Sensor(384, 290, 500)
 
 
 def test_a_seed_is_a_finger() -> None:
-    first, again = seen(Finger(5).touch(1), FULL), seen(Finger(5).touch(1), FULL)
+    first, again = render_touch(Finger(5).touch(1), FULL), render_touch(Finger(5).touch(1), FULL)
     assert np.array_equal(first, again)
-    assert not np.array_equal(first, seen(Finger(6).touch(1), FULL))
+    assert not np.array_equal(first, render_touch(Finger(6).touch(1), FULL))
     assert list(islice(fingers(3), 4)) == list(islice(fingers(3), 4))
     assert len(set(islice(fingers(3), 100))) == 100
 
 
 def test_an_image_has_the_sensors_size_and_is_nobodys_to_change() -> None:
     for sensor in (FULL, FOUR_FIFTHS, Sensor(256, 180, 385), Sensor(40, 30, 250)):
-        image = seen(Finger(5).touch(), sensor)
+        image = render_touch(Finger(5).touch(), sensor)
         assert (image.shape, image.dtype) == ((sensor.height, sensor.width), np.uint8)
     with pytest.raises(ValueError, match="read-only"):
         image[0, 0] = 1
 
 
 def test_patterns_come_as_often_as_people_have_them() -> None:
-    shown = [Finger(seed).shows for seed in range(2000)]
-    for pattern, per_cent in HOW_OFTEN.items():
+    shown = [Finger(seed).ridge_pattern for seed in range(2000)]
+    for pattern, per_cent in PATTERN_FREQUENCIES.items():
         assert shown.count(pattern) / 20 == pytest.approx(per_cent, abs=4)
 
 
@@ -47,7 +55,7 @@ def ridge_direction(image: NDArray[np.uint8], row: int, column: int) -> float:
 
 
 def straight(pattern: Pattern) -> NDArray[np.uint8]:
-    return seen(Touch(Finger(1, pattern)), Sensor(384, 480, 500))
+    return render_touch(Touch(Finger(1, pattern)), Sensor(384, 480, 500))
 
 
 def test_loops_open_to_the_side_that_they_are_named_after() -> None:
@@ -67,13 +75,13 @@ def test_ridges_go_round_a_whorl_and_over_an_arch() -> None:
 
 def test_a_touch_is_turned_and_moved_as_it_says() -> None:
     finger = Finger(1, Pattern.ARCH)
-    level, turned = (seen(Touch(finger, rotation_deg=turn), FULL) for turn in (0.0, 20.0))
+    level, turned = (render_touch(Touch(finger, rotation_deg=turn), FULL) for turn in (0.0, 20.0))
     difference = (ridge_direction(turned, 60, 192) - ridge_direction(level, 60, 192)) % 180
     assert difference == pytest.approx(20, abs=8)
 
-    partial = Touch(finger, Condition.PARTIAL)
-    moved = Touch(finger, Condition.PARTIAL, right_mm=-4, up_mm=-3)
-    first, second = (np.argwhere(seen(touch, FULL) < 128).mean(axis=0) for touch in (partial, moved))
+    partial = Touch(finger, SkinCondition.PARTIAL)
+    moved = Touch(finger, SkinCondition.PARTIAL, right_mm=-4, up_mm=-3)
+    first, second = (np.argwhere(render_touch(touch, FULL) < 128).mean(axis=0) for touch in (partial, moved))
     assert second - first == pytest.approx([3 * 500 / 25.4, -4 * 500 / 25.4], abs=15)
 
 
@@ -81,7 +89,7 @@ def test_a_touch_is_turned_and_moved_as_it_says() -> None:
 def test_two_touches_of_a_finger_are_more_alike_than_two_fingers(sensor: Sensor) -> None:
     some = list(islice(fingers(7), 6))
     first, second = (
-        [characters(seen(finger.touch(number), sensor) >> 4, sensor.ppi).file for finger in some]
+        [characters(render_touch(finger.touch(number), sensor) >> 4, sensor.ppi).file for finger in some]
         for number in (1, 2)
     )
     alike = np.array([[similarity(one, other) for other in second] for one in first])
@@ -92,12 +100,12 @@ def test_two_touches_of_a_finger_are_more_alike_than_two_fingers(sensor: Sensor)
 
 
 def test_nothing_on_the_glass_is_white_and_dirt_stays_on_it() -> None:
-    assert seen(None, FULL).min() > 220
-    dirty = seen(None, FULL, dirty=True)
+    assert render_touch(None, FULL).min() > 220
+    dirty = render_touch(None, FULL, dirty=True)
     assert (dirty < 128).mean() > 0.1
-    assert np.array_equal(dirty, seen(None, FULL, dirty=True))
-    through = seen(Finger(5).touch(), FULL, dirty=True)
-    assert not np.array_equal(through, seen(Finger(5).touch(), FULL))
+    assert np.array_equal(dirty, render_touch(None, FULL, dirty=True))
+    through = render_touch(Finger(5).touch(), FULL, dirty=True)
+    assert not np.array_equal(through, render_touch(Finger(5).touch(), FULL))
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +118,12 @@ def nfiq2() -> object:
 
 
 @pytest.mark.parametrize(("condition", "scores"), [
-    (Condition.CLEAN, range(35, 101)), (Condition.DRY, range(25)), (Condition.NOISY, range(25)),
-    (Condition.WORN, range(25)),
+    (SkinCondition.CLEAN, range(35, 101)), (SkinCondition.DRY, range(25)), (SkinCondition.NOISY, range(25)),
+    (SkinCondition.WORN, range(25)),
 ])  # fmt: skip
-def test_nfiq_2_thinks_what_a_person_would(nfiq2: object, condition: Condition, scores: range) -> None:
+def test_nfiq_2_thinks_what_a_person_would(nfiq2: object, condition: SkinCondition, scores: range) -> None:
     for finger in islice(fingers(1), 4):
         file = io.BytesIO()
-        Image.fromarray(seen(finger.touch(1, condition), FULL)).save(file, "PNG", dpi=(500, 500))
+        Image.fromarray(render_touch(finger.touch(1, condition), FULL)).save(file, "PNG", dpi=(500, 500))
         score = nfiq2.extract_minutiae(file.getvalue()).quality().score  # type: ignore[attr-defined]  # it has no types
         assert int(score) in scores

@@ -35,7 +35,7 @@ async def captured(bus: EmulatedBus, scanner: UsbScanner, driver: str, image: Pa
     async with asyncio.timeout(60):
         while not scanner.transfers:
             await asyncio.sleep(0.01)
-        scanner.platen.put(Finger(5).touch())
+        scanner.platen.place(Finger(5).touch())
         while not scanner.images:
             await asyncio.sleep(0.01)
         scanner.platen.lift()
@@ -51,8 +51,8 @@ async def test_libfprint_captures_from_a_uru4000(
 ) -> None:
     scanner = Uru4000(model)
     shown = await captured(bus, scanner, "uru4000", tmp_path / "image.png")
-    scanner.platen.put(Finger(5).touch())
-    source = scanner.platen.look()
+    scanner.platen.place(Finger(5).touch())
+    source = scanner.platen.sense()
     if upside_down:
         shown, source = shown[::-1, ::-1], source[::-1, ::-1]
     expected = source.copy()
@@ -65,5 +65,5 @@ async def test_libfprint_captures_from_a_uru4000(
 async def test_libfprint_captures_from_an_nb1010(bus: EmulatedBus, tmp_path: Path) -> None:
     scanner = Nb1010()
     shown = await captured(bus, scanner, "nb1010", tmp_path / "image.png")
-    scanner.platen.put(Finger(5).touch())
-    assert np.array_equal(shown, scanner.platen.look())
+    scanner.platen.place(Finger(5).touch())
+    assert np.array_equal(shown, scanner.platen.sense())

@@ -45,7 +45,7 @@ def test_it_describes_itself_as_the_recorded_one_does(scanner: Nb1010) -> None:
 async def test_a_capture_as_recorded(scanner: Nb1010, host: NbHost) -> None:
     level = await host.told(POLL)
     assert (level[:16], int(level[24:26], 16) <= 0x30) == ("8037010010000000", True)
-    scanner.platen.put(Finger(5).touch())
+    scanner.platen.place(Finger(5).touch())
     assert await host.told(POLL) == "803701001000000000000000f7000000"
     assert await host.told(PREPARE) == "80200300100000000000000000000000"
     assert await host.told(CAPTURE) == "80200400100000000000000003000000"
@@ -53,7 +53,7 @@ async def test_a_capture_as_recorded(scanner: Nb1010, host: NbHost) -> None:
     assert messages[0][:25].hex() == "802100001c0200000000000001000000010000000001000001"
     assert messages[-1][:25].hex() == "802100001c0200000000000000000000b30000000001000001"
     rows = np.frombuffer(b"".join(message[25:537] for message in messages), np.uint8).reshape(180, 256)
-    assert np.array_equal(rows, scanner.platen.look())
+    assert np.array_equal(rows, scanner.platen.sense())
     assert scanner.images == 1
 
 
@@ -68,17 +68,17 @@ async def test_what_is_no_message_is_not_answered(scanner: Nb1010, host: NbHost)
 
 
 async def test_faults(scanner: Nb1010, host: NbHost) -> None:
-    scanner.let(StuckFinger(for_s=0.05))
+    scanner.inject_scanner_fault(StuckFinger(for_s=0.05))
     assert (await host.told(POLL))[24:26] == "f7"
     await asyncio.sleep(0.08)
     assert (await host.told(POLL))[24:26] == "04"
-    scanner.let(ZeroImage())
+    scanner.inject_scanner_fault(ZeroImage())
     await host.told(CAPTURE)
     assert [await host.read(IN, 540, 1) for _ in range(90)] == [b""] * 90
     await host.told(CAPTURE)
     assert len(await host.read(IN, 540, 1)) == 540
 
-    scanner.let(UnplugAt(transfer=10))
+    scanner.inject_scanner_fault(UnplugAt(transfer=10))
     for _ in range(9):
         await host.read(IN, 540, 1)
     with pytest.raises(OSError, match="shutdown"):
@@ -88,4 +88,4 @@ async def test_faults(scanner: Nb1010, host: NbHost) -> None:
     with pytest.raises(ValueError, match="validation error"):
         nb1010_fault("trouble")
     with pytest.raises(SimulatorError, match="NB-1010-U cannot have Trouble"):
-        scanner.let(Trouble())
+        scanner.inject_scanner_fault(Trouble())

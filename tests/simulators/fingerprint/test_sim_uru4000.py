@@ -19,7 +19,7 @@ from simulators.fingerprint.faults import (
     ZeroImage,
     uru_fault,
 )
-from simulators.fingerprint.fingers import Condition, Finger
+from simulators.fingerprint.fingers import Finger, SkinCondition
 from simulators.fingerprint.uru4000 import Uru4000
 from simulators.usb.faults import ShortPacket, Silence, Slow, Stall, UnplugAt
 from simulators.usb.host import Host
@@ -108,7 +108,7 @@ async def test_power_up_capture_and_off_as_recorded(scanner: Uru4000, host: UruH
 
     await host.put(0x4E, 0x10)
     assert [await host.event(), await host.event()] == ["56aa", "56aa"]
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     assert await host.event() == "0101"
     image = asyncio.create_task(host.image())
     await asyncio.sleep(0)
@@ -120,10 +120,10 @@ async def test_power_up_capture_and_off_as_recorded(scanner: Uru4000, host: UruH
     await host.put(0x4E, 0x70)
 
     keys = {raw[6]: await host.key(raw[6])}
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     shown = 255 - read(raw, keys.__getitem__)[::-1, ::-1]
     # An absent line and the last byte of four blocks.
-    assert (shown != scanner.platen.look()).sum() <= 384 + 4
+    assert (shown != scanner.platen.sense()).sum() <= 384 + 4
 
 
 async def test_a_microsoft_reader_sleeps_until_it_is_answered() -> None:
@@ -145,13 +145,13 @@ async def test_a_microsoft_reader_sleeps_until_it_is_answered() -> None:
     assert await host.event() == "56aa"
 
     await host.put(0x4E, 0x10)
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     while await host.event() != "0101":
         pass
     await host.put(0x4E, 0x20)
     raw = await host.image()
     shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert (shown != scanner.platen.look()).sum() <= 384 + 4  # not turned, this one
+    assert (shown != scanner.platen.sense()).sum() <= 384 + 4  # not turned, this one
     await host.put(0x07, 0x83)  # asleep again, and it wants to be asked again
     await host.put(0x07, 0x03)
     assert await host.get(0x07) == b"\x83"
@@ -178,7 +178,7 @@ async def test_it_feels_only_what_it_is_told_to_feel(scanner: Uru4000, host: Uru
         return False
 
     await host.power_up()
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     assert await nothing()
     await host.put(0x4E, 0x10)
     assert await host.event() == "0101"  # it was there already
@@ -188,11 +188,11 @@ async def test_it_feels_only_what_it_is_told_to_feel(scanner: Uru4000, host: Uru
     scanner.platen.lift()
     assert await host.event() == "0200"
     await host.put(0x4E, 0x10)
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     scanner.platen.lift()  # sooner than it feels
     assert await nothing()
     await host.put(0x4E, 0x70)
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     assert await nothing()
 
 
@@ -218,10 +218,10 @@ async def test_images_come_unenciphered_where_the_cipher_is_off() -> None:
     scanner = Uru4000("4000", encrypted=False)
     host = UruHost(scanner)
     await host.power_up()
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     await host.put(0x4E, 0x20)
     shown = 255 - read(await host.image(), {}.__getitem__)
-    assert (shown[2:] != scanner.platen.look()[2:]).sum() <= 384
+    assert (shown[2:] != scanner.platen.sense()[2:]).sum() <= 384
     scanner.close()
 
 
@@ -247,7 +247,7 @@ async def test_unknown_registers_read_as_zeros(host: UruHost) -> None:
 
 async def test_trouble_is_announced_and_costs_an_image(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
-    scanner.let(Trouble())
+    scanner.inject_scanner_fault(Trouble())
     assert await host.event() == "0800"
     await host.put(0x4E, 0x20)
     assert await host.image() == b""
@@ -256,19 +256,19 @@ async def test_trouble_is_announced_and_costs_an_image(scanner: Uru4000, host: U
 
 async def test_bad_images(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
-    scanner.let(ZeroImage())
-    scanner.let(BadHeader())
-    scanner.let(ShortPacket(at=5000, transfers=1, of="bulk"))
+    scanner.inject_scanner_fault(ZeroImage())
+    scanner.inject_scanner_fault(BadHeader())
+    scanner.inject_scanner_fault(ShortPacket(at=5000, transfers=1, of="bulk"))
     await host.put(0x4E, 0x20)
     assert await host.image() == b""
     assert int.from_bytes((await host.image())[4:6], "little") >= 290
-    scanner.let(ShortPacket(at=5000))
+    scanner.inject_scanner_fault(ShortPacket(at=5000))
     assert len(await host.image()) == 5000
     assert len(await host.image()) == 111_040
 
 
 async def test_the_interrupt_after_power_up_may_not_come(scanner: Uru4000, host: UruHost) -> None:
-    scanner.let(NoScanPower(times=2))
+    scanner.inject_scanner_fault(NoScanPower(times=2))
     for _ in range(2):
         await host.put(0x07, 0x81)
         await host.put(0x07, 0x01)
@@ -278,7 +278,7 @@ async def test_the_interrupt_after_power_up_may_not_come(scanner: Uru4000, host:
 
 
 async def test_confused_power_is_cycled(scanner: Uru4000, host: UruHost) -> None:
-    scanner.let(ConfusedPower())
+    scanner.inject_scanner_fault(ConfusedPower())
     assert (await host.get(0x07))[0] & 0x84 == 0x84
     await host.put(0x07, 0x04)
     async with asyncio.timeout(1):
@@ -290,28 +290,28 @@ async def test_confused_power_is_cycled(scanner: Uru4000, host: UruHost) -> None
 async def test_a_finger_that_is_not_there(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     await host.put(0x4E, 0x10)
-    scanner.let(StuckFinger(for_s=0.1))
+    scanner.inject_scanner_fault(StuckFinger(for_s=0.1))
     assert await host.event() == "0101"
     await host.put(0x4E, 0x12)
     assert await host.event() == "0200"
-    assert not scanner.platen.touched
+    assert not scanner.platen.is_touched
 
 
 async def test_dirt_lasts_while_the_cable_is_out(scanner: Uru4000) -> None:
-    scanner.let(DirtySensor(for_s=0.05))
+    scanner.inject_scanner_fault(DirtySensor(for_s=0.05))
     scanner.unplug()
-    assert scanner.platen.dirty
+    assert scanner.platen.is_dirty
     await asyncio.sleep(0.08)
-    assert not scanner.platen.dirty
+    assert not scanner.platen.is_dirty
 
 
 @pytest.mark.parametrize("transfer", range(1, 12, 2))
 async def test_unplugged_anywhere_it_starts_afresh(scanner: Uru4000, host: UruHost, transfer: int) -> None:
-    scanner.platen.put(FINGER)
-    scanner.let(UnplugAt(transfer=transfer))
+    scanner.platen.place(FINGER)
+    scanner.inject_scanner_fault(UnplugAt(transfer=transfer))
     with pytest.raises(OSError, match=r"shutdown|No such device"):
         await captured(host)
-    assert not scanner.plugged
+    assert not scanner.is_plugged
     scanner.replug()
     assert (scanner.mode, scanner.status) == (0, 1)
     assert len(await captured(host)) == 111_040
@@ -329,9 +329,9 @@ async def captured(host: UruHost) -> bytes:
 
 
 async def test_three_hundred_unplugs_leave_nothing(scanner: Uru4000, host: UruHost) -> None:
-    scanner.platen.put(FINGER)
+    scanner.platen.place(FINGER)
     for number in range(300):
-        scanner.let(UnplugAt(transfer=number % 7 + 1))
+        scanner.inject_scanner_fault(UnplugAt(transfer=number % 7 + 1))
         with pytest.raises(OSError, match=r"shutdown|No such device"):
             await captured(host)
         scanner.replug()
@@ -347,7 +347,7 @@ async def test_three_hundred_unplugs_leave_nothing(scanner: Uru4000, host: UruHo
 async def test_faults_of_any_usb_device_befall_it_too(
     scanner: Uru4000, host: UruHost, fault: Stall | Slow | Silence
 ) -> None:
-    scanner.let(fault)
+    scanner.inject_scanner_fault(fault)
     try:
         async with asyncio.timeout(0.02):
             await host.get(0x07)
@@ -369,7 +369,7 @@ def test_faults_that_cannot_be_are_refused(name: str, arguments: dict[str, int])
 
 async def test_conditions_reach_the_image(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
-    scanner.platen.put(Finger(5).touch(0, Condition.WET))
+    scanner.platen.place(Finger(5).touch(0, SkinCondition.WET))
     await host.put(0x4E, 0x20)
     raw = await host.image()
     shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from uru4000_reader import noisiness, read, stepped, stream_byte
 
 from simulators.fingerprint import uru4000_image as image
-from simulators.fingerprint.fingers import Finger, seen
+from simulators.fingerprint.fingers import Finger, render_touch
 from simulators.fingerprint.uru4000 import SENSOR
 from simulators.fingerprint.uru4000_image import AS_RECORDED, UNENCRYPTED, Block, raw
 
@@ -39,20 +39,20 @@ def test_the_stream_is_that_of_a_register_stepped_bit_by_bit(key: int, count: in
         bytes_.append(stream_byte(register))
         register = stepped(register)
     assert image.stream(key, count).tolist() == bytes_
-    assert image.stepped(key, count) == register
+    assert image.advance_key(key, count) == register
 
 
 def test_the_stream_of_a_whole_image_ends_where_it_should() -> None:
     register = 0x1234ABCD
     for _ in range(50_000):
         register = stepped(register)
-    assert image.stepped(0x1234ABCD, 50_000) == register
+    assert image.advance_key(0x1234ABCD, 50_000) == register
     # A register of 0 stays there: no cipher, but nothing breaks.
     assert not image.stream(0, 1000).any()
 
 
 def test_the_header_is_laid_out_as_recorded() -> None:
-    made = raw(seen(TOUCH, SENSOR), AS_RECORDED, Random(1), turned=True)
+    made = raw(render_touch(TOUCH, SENSOR), AS_RECORDED, Random(1), turned=True)
     assert len(made.data) == 111_040
     assert made.data[:4].hex() == "10408001"
     assert int.from_bytes(made.data[4:6], "little") == 289
@@ -63,20 +63,20 @@ def test_the_header_is_laid_out_as_recorded() -> None:
 
 @pytest.mark.parametrize("turned", [True, False])
 def test_an_image_is_read_back_but_for_what_the_format_loses(turned: bool) -> None:
-    made = raw(seen(TOUCH, SENSOR), AS_RECORDED, Random(2), turned=turned)
+    made = raw(render_touch(TOUCH, SENSOR), AS_RECORDED, Random(2), turned=turned)
     assert noisiness(made.data) >= 5000
     keys = dict(enumerate(made.keys, made.first_key))
     shown = read(made.data, keys.__getitem__)
-    assert np.array_equal(shown, expected(seen(TOUCH, SENSOR), AS_RECORDED, turned=turned))
-    whole = seen(TOUCH, SENSOR)
+    assert np.array_equal(shown, expected(render_touch(TOUCH, SENSOR), AS_RECORDED, turned=turned))
+    whole = render_touch(TOUCH, SENSOR)
     assert (shown != 255 - (whole[::-1, ::-1] if turned else whole)).sum() <= 384 + 4
 
 
 def test_an_image_without_a_cipher_does_not_look_like_one() -> None:
-    made = raw(seen(TOUCH, SENSOR), UNENCRYPTED, Random(3), turned=False)
+    made = raw(render_touch(TOUCH, SENSOR), UNENCRYPTED, Random(3), turned=False)
     assert noisiness(made.data) < 5000
     shown = read(made.data, {}.__getitem__)
-    assert np.array_equal(shown[2:], expected(seen(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
+    assert np.array_equal(shown[2:], expected(render_touch(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
 
 
 blocks_of_an_image = st.lists(

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sim_zfm_fixture import ZfmHost
 
-from simulators.faults import Cut, Dribble, Fault, Garbage, Noise, Silence, Slow, Unplug
+from simulators.faults import Delayed, Fault, Garbage, Noise, Silence, SlowBytes, Truncated, Unplug
 from simulators.fingerprint.faults import DirtySensor, StuckFinger
-from simulators.fingerprint.fingers import Condition, Finger
+from simulators.fingerprint.fingers import Finger, SkinCondition
 from simulators.fingerprint.zfm.faults import WrongAnswer, WrongChecksum, WrongPassword, zfm_fault
 from simulators.fingerprint.zfm.firmware import Memory
 from simulators.fingerprint.zfm.module import ZfmModule
@@ -26,14 +26,14 @@ FINGER = Finger(11)
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
-    async with SerialLine.at(tmp_path / "module", look_s=0.005) as line:
+    async with SerialLine.open_at(tmp_path / "module", look_s=0.005) as line:
         yield line
 
 
 @pytest.fixture
 async def host(line: SerialLine) -> AsyncIterator[ZfmHost]:
     host = ZfmHost(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
     yield host
     host.close()
 
@@ -47,7 +47,7 @@ def started(line: SerialLine, model: str = "zfm-20", **settings: object) -> ZfmM
 async def enrolled(host: ZfmHost, module: ZfmModule, finger: Finger, page: int) -> None:
     """Enrol a finger as a host does it."""
     for buffer in (1, 2):
-        module.platen.put(finger.touch(buffer))
+        module.platen.place(finger.touch(buffer))
         assert await host.ask(0x01) == b"\x00"
         assert await host.ask(0x02, buffer) == b"\x00"
     assert await host.ask(0x05) == b"\x00"
@@ -172,11 +172,11 @@ async def test_an_r503_says_what_it_is(line: SerialLine, host: ZfmHost) -> None:
 
 async def test_the_image_is_four_bits_deep_left_pixel_high(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
-    module.platen.put(FINGER.touch())
+    module.platen.place(FINGER.touch())
     assert await host.ask(0x01) == b"\x00"
     assert await host.ask(0x0A) == b"\x00"
     image = await host.data()
-    grey = module.platen.look() >> 4
+    grey = module.platen.sense() >> 4
     assert len(image) == 36_864
     assert image[0] >> 4 == grey[0, 0]
     assert image[0] & 0x0F == grey[0, 1]
@@ -197,7 +197,7 @@ async def test_a_finger_is_found_and_no_other(line: SerialLine, host: ZfmHost) -
     index = np.unpackbits(np.frombuffer((await host.ask(0x1F, 1))[1:], np.uint8), bitorder="little")
     assert np.flatnonzero(index).tolist() == [300 - 256]
 
-    module.platen.put(FINGER.touch(9))
+    module.platen.place(FINGER.touch(9))
     await host.ask(0x01)
     assert await host.ask(0x02, 1) == b"\0"
     found = await host.ask(0x04, 1, 0, 0, 3, 0xE8)
@@ -205,7 +205,7 @@ async def test_a_finger_is_found_and_no_other(line: SerialLine, host: ZfmHost) -
     assert int.from_bytes(found[3:], "big") > 80
     assert await host.ask(0x04, 1, 0, 8, 3, 0xE0) == b"\x09\0\0\0\0"  # not from page 8 on
 
-    module.platen.put(Finger(13).touch())
+    module.platen.place(Finger(13).touch())
     await host.ask(0x01)
     await host.ask(0x02, 1)
     assert await host.ask(0x1B, 1, 0, 0, 3, 0xE8) == b"\x09\0\0\0\0"
@@ -231,7 +231,7 @@ async def test_a_template_is_what_a_host_may_keep_for_it(line: SerialLine, host:
 async def test_two_fingers_make_no_model(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     for buffer, finger in ((1, FINGER), (2, Finger(12))):
-        module.platen.put(finger.touch())
+        module.platen.place(finger.touch())
         await host.ask(0x01)
         await host.ask(0x02, buffer)
     assert await host.ask(0x05) == b"\x0a"
@@ -240,18 +240,18 @@ async def test_two_fingers_make_no_model(line: SerialLine, host: ZfmHost) -> Non
 @pytest.mark.parametrize(
     ("condition", "codes"),
     [
-        (Condition.CLEAN, {0x00}),
-        (Condition.PARTIAL, {0x07}),
-        (Condition.DRY, {0x06}),
-        (Condition.NOISY, {0x06}),
-        (Condition.WORN, {0x06, 0x07}),
+        (SkinCondition.CLEAN, {0x00}),
+        (SkinCondition.PARTIAL, {0x07}),
+        (SkinCondition.DRY, {0x06}),
+        (SkinCondition.NOISY, {0x06}),
+        (SkinCondition.WORN, {0x06, 0x07}),
     ],
 )
 async def test_bad_prints_give_no_template(
-    line: SerialLine, host: ZfmHost, condition: Condition, codes: set[int]
+    line: SerialLine, host: ZfmHost, condition: SkinCondition, codes: set[int]
 ) -> None:
     module = started(line)
-    module.platen.put(FINGER.touch(1, condition))
+    module.platen.place(FINGER.touch(1, condition))
     assert await host.ask(0x01) == b"\0"
     assert (await host.ask(0x02, 1))[0] in codes
 
@@ -294,7 +294,7 @@ async def test_notes_are_kept_and_the_information_page_is_512_bytes(line: Serial
     await module.inject(Unplug())
     line.replug()
     again = ZfmHost(line.path)
-    await line.host_opened()
+    await line.wait_for_host()
     assert await again.ask(0x19, 15) == b"\0" + note
     assert await again.ask(0x16) == b"\0"
     assert len(await again.data()) == 512
@@ -308,7 +308,7 @@ async def test_random_numbers_differ(line: SerialLine, host: ZfmHost) -> None:
 
 async def test_at_wire_speed_bytes_take_their_time(line: SerialLine, host: ZfmHost) -> None:
     module = started(line, memory=Memory(baud_factor=6), wire_speed=True)
-    module.platen.put(FINGER.touch())
+    module.platen.place(FINGER.touch())
     await host.ask(0x01)
     loop = asyncio.get_running_loop()
     started_at = loop.time()
@@ -332,7 +332,7 @@ async def test_a_wrong_sum_in_is_answered_so(line: SerialLine, host: ZfmHost) ->
 @pytest.mark.parametrize("spoiled", [0, 1, 144, 288])
 async def test_a_wrong_sum_out(line: SerialLine, host: ZfmHost, spoiled: int) -> None:
     module = started(line)
-    module.platen.put(FINGER.touch())
+    module.platen.place(FINGER.touch())
     await host.ask(0x01)
     await module.inject(WrongChecksum(packet=spoiled))
     host.write(Packet(0xFFFFFFFF, Kind.COMMAND, b"\x0a").encode())
@@ -343,12 +343,12 @@ async def test_a_wrong_sum_out(line: SerialLine, host: ZfmHost, spoiled: int) ->
 
 async def test_a_cut_ends_the_image_and_the_cable(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
-    module.platen.put(FINGER.touch())
+    module.platen.place(FINGER.touch())
     await host.ask(0x01)
-    await module.inject(Cut(at=1000, unplug=True))
+    await module.inject(Truncated(at=1000, unplug=True))
     host.write(Packet(0xFFFFFFFF, Kind.COMMAND, b"\x0a").encode())
     assert len(await host.read_until_gone()) == 1000
-    assert not line.plugged
+    assert not line.is_plugged
 
 
 async def test_silence_for_one_answer_and_for_a_while(line: SerialLine, host: ZfmHost) -> None:
@@ -366,7 +366,7 @@ async def test_silence_for_one_answer_and_for_a_while(line: SerialLine, host: Zf
 
 
 @pytest.mark.parametrize(
-    "fault", [Dribble(every_ms=0.1), Garbage(before=9, after=7, seed=3), Slow(delay_s=0.02)]
+    "fault", [SlowBytes(every_ms=0.1), Garbage(before=9, after=7, seed=3), Delayed(delay_s=0.02)]
 )
 async def test_what_delays_or_surrounds_an_answer_leaves_it_whole(
     line: SerialLine, host: ZfmHost, fault: Fault
@@ -387,7 +387,7 @@ async def test_other_faults(line: SerialLine, host: ZfmHost) -> None:
     while await host.ask(0x01) != b"\x02":
         await asyncio.sleep(0.005)
     await module.inject(DirtySensor())
-    module.platen.put(FINGER.touch())
+    module.platen.place(FINGER.touch())
     await host.ask(0x01)
     assert (await host.ask(0x02, 1))[0] in (0x06, 0x07)
     await module.inject(Noise(size=4))

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
-    async with SerialLine.at(tmp_path / "module") as line:
+    async with SerialLine.open_at(tmp_path / "module") as line:
         yield line
 
 
@@ -40,7 +40,7 @@ async def works(module: ZfmModule, script: str, *arguments: str) -> dict[str, An
         while line := await program.stdout.readline():
             match json.loads(line):
                 case {"lay": [finger, touch]}:
-                    module.platen.put(Finger(finger).touch(touch))
+                    module.platen.place(Finger(finger).touch(touch))
                 case {"seen": seen}:
                     pass
             program.stdin.write(b"\n")
@@ -81,7 +81,7 @@ async def test_pyfingerprint_works_a_zfm_20(line: SerialLine, tmp_path: Path) ->
         "faster": [True, 115200],
     }
     with Image.open(tmp_path / "image.png") as image:
-        assert np.array_equal(np.array(image) // 17, module.platen.look() >> 4)
+        assert np.array_equal(np.array(image) // 17, module.platen.sense() >> 4)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ async def test_adafruits_library_works_modules(
     source = Finger(21).touch(5)
     seen = await works(module, "zfm_adafruit.py", extras)
 
-    module.platen.put(source)
-    grey = module.platen.look() >> 4
+    module.platen.place(source)
+    grey = module.platen.sense() >> 4
     assert bytes.fromhex(seen.pop("image")) == ((grey[:, 0::2] << 4) | grey[:, 1::2]).tobytes()
     assert seen.pop("compared")[0] == 0
     assert seen["found"] == seen.pop("found fast")

@@ -7,12 +7,12 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from simulators.http.access import Access, Algorithm
+from simulators.http.access import AccessControl, Algorithm
 from simulators.http.server import HttpServer, Request, Response
-from simulators.links.tcp_service import HungUpError
+from simulators.links.tcp_service import ClientDisconnectedError
 
 
-def guarded(access: Access) -> HttpServer:
+def guarded(access: AccessControl) -> HttpServer:
     async def answer(request: Request) -> Response:
         challenge = access.refusal(request.method, request.target, request.authorization)
         if challenge is not None:
@@ -22,11 +22,11 @@ def guarded(access: Access) -> HttpServer:
     return HttpServer(answer)
 
 
-async def asked(access: Access, auth: httpx.Auth, times: int = 1) -> tuple[list[int], int]:
+async def asked(access: AccessControl, auth: httpx.Auth, times: int = 1) -> tuple[list[int], int]:
     """What the client was told each time, and how many requests that took."""
     async with guarded(access) as server, httpx.AsyncClient(trust_env=False, auth=auth) as client:
         told = [(await client.get(server.url + "/a?b=[0]&c=d e")).status_code for _ in range(times)]
-        return told, len(server.asked)
+        return told, len(server.request_count)
 
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
@@ -34,7 +34,7 @@ async def asked(access: Access, auth: httpx.Auth, times: int = 1) -> tuple[list[
 async def test_digest_lets_in_who_knows_the_password_and_nobody_else(
     algorithm: Algorithm, with_qop: bool
 ) -> None:
-    access = Access("digest", "watch", "two words", algorithm=algorithm, with_qop=with_qop)
+    access = AccessControl("digest", "watch", "two words", algorithm=algorithm, with_qop=with_qop)
     assert await asked(access, httpx.DigestAuth("watch", "two words"), times=3) == ([200] * 3, 4)
     assert await asked(access, httpx.DigestAuth("watch", "too words")) == ([401], 2)
     assert await asked(access, httpx.DigestAuth("wotch", "two words")) == ([401], 2)
@@ -42,19 +42,19 @@ async def test_digest_lets_in_who_knows_the_password_and_nobody_else(
 
 
 async def test_an_old_nonce_is_stale_and_a_repeated_request_is_refused() -> None:
-    access = Access("digest", "watch", "words", nonce_s=0)
+    access = AccessControl("digest", "watch", "words", nonce_s=0)
     auth = httpx.DigestAuth("watch", "words")
     assert (await asked(access, auth))[0] == [401]
     access.nonce_s = 60
     async with guarded(access) as server, httpx.AsyncClient(trust_env=False) as client:
         await client.get(server.url, auth=auth)
-        proof = {"Authorization": server.asked[-1].authorization}
+        proof = {"Authorization": server.request_count[-1].authorization}
         again = await client.get(server.url, headers=proof)
         assert (again.status_code, "stale=true" in again.headers["WWW-Authenticate"]) == (401, True)
 
 
 async def test_basic_lets_in_who_knows_the_password_and_a_changed_one_counts_at_once() -> None:
-    access = Access("basic", "watch", "words")
+    access = AccessControl("basic", "watch", "words")
     assert await asked(access, httpx.BasicAuth("watch", "words")) == ([200], 1)
     access.password = "others"
     assert await asked(access, httpx.BasicAuth("watch", "words")) == ([401], 1)
@@ -64,7 +64,7 @@ async def pieces(*, hang_up: bool) -> AsyncGenerator[bytes, None]:
     for _ in range(4):
         yield bytes(100_000)
     if hang_up:
-        raise HungUpError
+        raise ClientDisconnectedError
 
 
 def streaming(**shape: object) -> HttpServer:

@@ -8,7 +8,7 @@ import pytest
 
 from simulators.mrz import Format
 from simulators.passport import AccessIs
-from simulators.passport.keyboard import End, Hand, end_strokes, strokes_of
+from simulators.passport.keyboard import EndKey, TypingMode, end_strokes, strokes_of
 from simulators.specimens import ERIKSSON
 from simulators.usb.host import Host
 from simulators.usb.keyboard import TYPES, UsbKeyboard
@@ -53,9 +53,9 @@ async def test_a_reader_on_a_serial_port_is_heard_while_the_port_is_open(port: U
     assert said == reader.frame(ERIKSSON[Format.TD3].lines)
     await host.write(HEARS, b"I")
     assert heard == [b"I"]
-    assert not await port.drained(within_s=0.01)
+    assert not await port.wait_drained(within_s=0.01)
     waiting = asyncio.create_task(host.read(SAYS, 64, 1))
-    assert await port.drained()
+    assert await port.wait_drained()
     await reader.present(["X"])
     assert await waiting == b"\x1c\x02X\r\x03\x1d"
     await reader.present(["OLD"])
@@ -72,7 +72,7 @@ async def test_a_keyboard_types_by_reports() -> None:
     assert described.startswith(bytes.fromhex("05010906a101"))
     assert len(described) == struct.unpack_from("<H", await host.control(0x81, 6, 0x2100, 0, 9), 7)[0]
     await host.control(0x21, 0x0A, 0, 0)
-    assert not keyboard.type(strokes_of("A<", Hand.US))
+    assert not keyboard.type(strokes_of("A<", TypingMode.US))
     typed = [await host.read(TYPES, 8) for _ in range(8)]
     # Shift, Shift and a, Shift, nothing; the same with the comma's key.
     assert [report.hex()[:6] for report in typed] == [
@@ -81,6 +81,6 @@ async def test_a_keyboard_types_by_reports() -> None:
     ]
     waiting = asyncio.create_task(host.read(TYPES, 8))
     await asyncio.sleep(0)
-    assert keyboard.type(end_strokes(End.ENTER))
+    assert keyboard.type(end_strokes(EndKey.ENTER))
     assert (await waiting)[2] == 0x28
     keyboard.close()

@@ -60,21 +60,21 @@ async def test_a_read_waits_beside_other_transfers(gadget: Gadget, host: Host) -
     bell = asyncio.create_task(host.read(BELL, 8))
     await asyncio.sleep(0)
     await host.control(0x40, 4, 7, 0, b"\x01")
-    assert gadget.waits(BELL)
+    assert gadget.is_in_requested(BELL)
     gadget.ring()
     assert await bell == b"\x01\x02"
     await fails(host.read(BELL, 8, timeout_s=0.01), errno.ETIMEDOUT)
-    assert not gadget.waits(BELL)
+    assert not gadget.is_in_requested(BELL)
 
 
 async def test_what_nobody_has_asked_for_is_unsaid_without_forgetting_who_asks(
     gadget: Gadget, host: Host
 ) -> None:
     gadget.ring(b"old")
-    gadget.unsay(BELL)
+    gadget.discard_in(BELL)
     bell = asyncio.create_task(host.read(BELL, 8))
     await asyncio.sleep(0)
-    gadget.unsay(BELL)
+    gadget.discard_in(BELL)
     gadget.ring(b"new")
     assert await bell == b"new"
 
@@ -134,7 +134,7 @@ async def test_the_cable_comes_out_at_any_transfer(gadget: Gadget, host: Host, t
         await (host.control(0xC0, 4, 7, 0, 1) if number % 2 else host.write(OUT, b"z"))
     await fails(host.control(0xC0, 4, 7, 0, 1), errno.ESHUTDOWN)
     await fails(host.write(OUT, b"z"), errno.ENODEV)
-    while not gadget.plugged:
+    while not gadget.is_plugged:
         await asyncio.sleep(0.001)
     assert await host.control(0xC0, 4, 7, 0, 1) == b"\xee"
 

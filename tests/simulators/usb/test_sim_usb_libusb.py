@@ -104,7 +104,7 @@ async def test_a_program_sees_the_cable_come_and_go(program: Program, gadget: Ga
     for _ in range(20):
         assert await program.does("control(0xC0, 4, 7, 0, 1)") == r"b'\xee'"
         reading = asyncio.create_task(program.does(f"read({BELL}, 8, 5000)"))
-        while not gadget.waits(BELL):
+        while not gadget.is_in_requested(BELL):
             await asyncio.sleep(0.001)
         gadget.unplug()
         assert await reading == "errno 19"

@@ -141,7 +141,7 @@ async def test_a_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> Non
     assert await client.answer() == (4, 2, -errno.ECONNRESET, b"")
     client.unlink(3, 1)
     assert await client.answer() == (4, 3, 0, b"")
-    assert not gadget.waits(BELL)
+    assert not gadget.is_in_requested(BELL)
     client.submit(4, BELL, 8)
     gadget.ring(b"ding")  # whoever asks first gets it
     assert await client.answer() == (3, 4, 0, b"ding")
@@ -151,10 +151,10 @@ async def test_a_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> Non
 async def test_what_a_client_leaves_behind_is_given_up(bus: UsbIpBus, gadget: Gadget) -> None:
     client = await Client.of(bus)
     client.submit(1, BELL, 8)
-    while not gadget.waits(BELL):
+    while not gadget.is_in_requested(BELL):
         await asyncio.sleep(0.001)
     await client.close()
-    while gadget.waits(BELL):
+    while gadget.is_in_requested(BELL):
         await asyncio.sleep(0.001)
 
 
@@ -162,7 +162,7 @@ async def test_an_unplug_hangs_up_and_a_replug_is_another_chance(bus: UsbIpBus, 
     for _ in range(50):
         client = await Client.of(bus)
         client.submit(1, BELL, 8)
-        while not gadget.waits(BELL):
+        while not gadget.is_in_requested(BELL):
             await asyncio.sleep(0)
         gadget.unplug()
         assert await client.gone()

@@ -1,6 +1,6 @@
 """A USB device that does what any can: registers over control, an echo over bulk, a bell over interrupt."""
 
-from simulators.usb.device import Description, EndpointDescription, Setup, Stall, UsbDevice
+from simulators.usb.device import EndpointDescription, Setup, Stall, UsbDevice, UsbDeviceDescription
 
 BELL, OUT, IN = 0x81, 0x02, 0x83
 
@@ -15,11 +15,13 @@ class Gadget(UsbDevice):
             EndpointDescription(IN, "bulk"),
         )
         names = ("Nobody, Inc.", "Gädget", serial_number)
-        super().__init__(Description(0x1209, 0x0001, 0x0123, *names, (0xFF, 1, 2), endpoints, power_ma=150))
+        super().__init__(
+            UsbDeviceDescription(0x1209, 0x0001, 0x0123, *names, (0xFF, 1, 2), endpoints, power_ma=150)
+        )
         self.registers: dict[int, bytes] = {}
         self.starts = 0
 
-    def powered(self) -> None:
+    def on_power(self) -> None:
         self.registers.clear()
         self.starts += 1
 
@@ -32,8 +34,8 @@ class Gadget(UsbDevice):
                 return self.registers.get(setup.wValue, b"\xee" * setup.wLength)
         raise Stall
 
-    def heard(self, endpoint: int, data: bytes) -> None:
-        self.say(IN, data)
+    def on_out(self, endpoint: int, data: bytes) -> None:
+        self.queue_in(IN, data)
 
     def ring(self, data: bytes = b"\x01\x02") -> None:
-        self.say(BELL, data)
+        self.queue_in(BELL, data)

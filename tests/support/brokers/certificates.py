@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from drivers.links.tls import trusting
+from drivers.links.tls import client_context
 
 
 class Authority:
@@ -30,7 +30,7 @@ class Authority:
 
     def context(self, name: str | None, trust: Path | None = None) -> ssl.SSLContext:
         """What somebody of that name connects with."""
-        context = trusting(trust or self.file)
+        context = client_context(trust or self.file)
         if name is not None:
             context.load_cert_chain(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         return context

@@ -26,7 +26,9 @@ SHARED = '[[shared]]\nsite = "ke-busia"\nlanes = ["lane-3"]\nto = ["ug-lane-3"]\
 LANES = ("lane-1", "lane-2", "lane-3")
 
 
-def two_states(folder: Path, more: str = "", profile: str = "production", people: str = PEOPLE) -> Path:
+def two_state_deployment(
+    folder: Path, more: str = "", profile: str = "production", people: str = PEOPLE
+) -> Path:
     """Write the description of the hall and of both posts; returns the description."""
     posts = ""
     for state in ("ke", "ug"):

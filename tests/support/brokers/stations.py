@@ -21,7 +21,7 @@ BARRIER = Position("lane-1", "barrier")
 NUMBERS = itertools.count(time.time_ns() // 1_000_000)
 
 
-class Station:
+class StationClient:
     """Publishes commands by hand and keeps the answers that reach it."""
 
     def __init__(

@@ -14,12 +14,12 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from support.brokers.mosquitto import Mosquitto, free_port
 from support.console.consoles import PASSWORD, users
-from support.gateway.gateways import House, until
+from support.gateway.gateways import GatewayFixture, until
 
 from simulators.passport.accessis import AccessIs
 from simulators.passport.elyctis import Elyctis, Nameplate
 from simulators.post import Post
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 AXE = Axe().axe_script
 # Only what is wrong, and as text: Playwright takes a second to unpack all that axe-core tells.
@@ -71,10 +71,10 @@ path = "/snapshot.jpg"
 
 
 @dataclass
-class Bench:
+class BrowserFixture:
     """A post, its console's address, and a browser."""
 
-    house: House
+    house: GatewayFixture
     post: Post
     url: str
     browser: Browser
@@ -114,10 +114,10 @@ class Bench:
         self.house.wires[SWAPPED].replug()
 
 
-async def present(at: Bench, people: Travellers) -> None:
+async def wait_until_present(at: BrowserFixture, people: TravellerGenerator) -> None:
     """Present one specimen after the other, until cancelled."""
     while True:
-        await at.reader.present(people.marked())
+        await at.reader.present(people.document_with())
         await asyncio.sleep(0.3)
 
 
@@ -129,14 +129,14 @@ async def faults_of(page: Page) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def bench(folder: Path, profile: str = "training") -> AsyncIterator[Bench]:
+async def browser_fixture(folder: Path, profile: str = "training") -> AsyncIterator[BrowserFixture]:
     """Everything, running; none of it is left afterwards."""
     run, camera, console = folder / "run", free_port(), free_port()
     url = f"http://127.0.0.1:{console}"
     described = folder / "simulators.toml"
     described.write_text(SIMULATED.format(run=run, camera=camera))
     async with contextlib.AsyncExitStack() as stack:
-        house = House(folder, stack.enter_context(Mosquitto()), profile=profile)
+        house = GatewayFixture(folder, stack.enter_context(Mosquitto()), profile=profile)
         house.extra = (
             f'[console]\nlisten = "127.0.0.1:{console}"\nusers_file = "{users(folder)}"\n'
             f'simulators = "{run}/simulators.sock"\nidle_s = 60\n' + DEVICES.format(run=run, camera=camera)
@@ -149,7 +149,7 @@ async def bench(folder: Path, profile: str = "training") -> AsyncIterator[Bench]
         # A camera's worker loads libraries for seconds where many tests run beside this one.
         patient = house.config.read_text().replace("heartbeat_limit_s = 1", "heartbeat_limit_s = 30")
         house.config.write_text(patient)
-        post = await stack.enter_async_context(Post.running(described, run_dir=run))
+        post = await stack.enter_async_context(Post.start(described, run_dir=run))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -160,10 +160,10 @@ async def bench(folder: Path, profile: str = "training") -> AsyncIterator[Bench]
         await until((folder / "state" / "console.sock").exists)
         async with httpx.AsyncClient(timeout=60) as client:  # has the console's process started
             assert (await client.get(f"{url}/login")).status_code == 200
-        yield Bench(house, post, url, browser, reader, swapped)
+        yield BrowserFixture(house, post, url, browser, reader, swapped)
 
 
-async def _stopped(house: House) -> None:
+async def _stopped(house: GatewayFixture) -> None:
     assert await house.stop() == 0, house.log[-3000:]
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 from argon2 import PasswordHasher
 from fastapi import FastAPI
-from support.console.fake_daemon import BenchDaemon
+from support.console.fake_daemon import FakeDaemon
 
 from gateway.console.auth.auth import Peer
 from gateway.console.web.app import build
-from gateway.delivery.outbox.database import FILE, connect, migrate
+from gateway.delivery.outbox.database import DATABASE_FILE, connect, migrate
 
 PASSWORD = "jambo-busia-2026"
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -31,7 +31,7 @@ def users(folder: Path) -> Path:
     return file
 
 
-def console_of(daemon: BenchDaemon, folder: Path, **more: Any) -> FastAPI:
+def console_of(daemon: FakeDaemon, folder: Path, **more: Any) -> FastAPI:
     """The console of that daemon, with those users."""
     return build(daemon, config=folder / "post.toml", state_dir=folder, users_file=users(folder), **more)
 
@@ -40,12 +40,12 @@ def empty_outbox(folder: Path) -> None:
     """What a gateway leaves in its state directory that had nothing to deliver."""
     directory = folder / "outbox"
     directory.mkdir()
-    connection = connect(directory / FILE)
+    connection = connect(directory / DATABASE_FILE)
     migrate(connection)
     connection.close()
 
 
-class OnSocket:
+class UnixPeerApp:
     """The application as it is on the Unix socket, for a process of that user."""
 
     def __init__(self, app: FastAPI, uid: int | None = None) -> None:
@@ -59,7 +59,7 @@ class OnSocket:
 
 def on_socket(app: FastAPI, uid: int | None = None) -> httpx.AsyncClient:
     """A program on this machine."""
-    transport = httpx.ASGITransport(OnSocket(app, uid))
+    transport = httpx.ASGITransport(UnixPeerApp(app, uid))
     return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 

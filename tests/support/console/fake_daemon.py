@@ -5,22 +5,22 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from drivers.driver import Condition, Family, Identity
+from drivers.driver import Family, Identity, StateCode
 from drivers.links.link import Action, Cause
 from drivers.observation import Outcome
-from drivers.self_test import CheckLevel, CheckReport, CheckStep
+from drivers.self_test import SelfTestLevel, SelfTestReport, SelfTestStep
 from gateway.api.models import (
-    Claimed,
-    Counters,
+    ClaimHolderView,
+    CountersHistoryView,
+    CountersView,
     DeviceView,
     EventView,
-    Live,
+    LiveUpdate,
     PostView,
-    Tally,
     TraceItem,
 )
-from gateway.api.operations import Order, Refusal, Reveal, Who
-from gateway.contract.envelope import Clock, Provenance
+from gateway.api.operations import Actor, ManagementOperation, RevealTrace, RpcError
+from gateway.contract.envelope import ClockStatus, Provenance
 from gateway.contract.states import DestinationReport, DeviceState, GatewayReport
 
 AT = datetime(2026, 11, 28, 8, 15, 30, tzinfo=UTC)
@@ -34,21 +34,23 @@ def device(position: str, **more: object) -> DeviceView:
         "driver": "mrz-serial",
         "family": Family.PASSPORT_READER,
         "address": "usb:0DB5:0137:A0012345",
-        "state": DeviceState(state=Condition.ONLINE, since=AT, session=SESSION, provenance=Provenance.LIVE),
+        "state": DeviceState(state=StateCode.ONLINE, since=AT, session=SESSION, provenance=Provenance.LIVE),
         "identity": Identity(model="OCR315e", serial_number="A0012345", firmware="2.14"),
         "accepted": "A0012345",
         "last_good": AT,
         "pid": 4711,
-        "tally": Tally(lifetime=Counters(good=1200, bad=7), since_reset=Counters(good=12)),
+        "tally": CountersHistoryView(
+            lifetime=CountersView(good_reads=1200, bad_reads=7), since_reset=CountersView(good_reads=12)
+        ),
         "levels": ("internal", "interactive"),
     }
     return DeviceView(**{**ordinary, **more})
 
 
-def held(position: str) -> DeviceView:
+def held_device(position: str) -> DeviceView:
     """A reader whose port another program has, claimed by a lane."""
     state = DeviceState(
-        state=Condition.OFFLINE,
+        state=StateCode.OFFLINE,
         since=AT,
         cause=Cause.PORT_HELD,
         text="ModemManager (pid 712) holds the port.",
@@ -57,21 +59,25 @@ def held(position: str) -> DeviceView:
         session=SESSION,
     )
     return device(
-        position, state=state, identity=None, last_good=None, claim=Claimed(station="lane-2", since=AT)
+        position,
+        state=state,
+        identity=None,
+        last_good=None,
+        claim=ClaimHolderView(station="lane-2", since=AT),
     )
 
 
-class BenchDaemon:
+class FakeDaemon:
     """Two readers, one of them in trouble. What was ordered stands in `orders`."""
 
     def __init__(self) -> None:
-        self.devices = {one.position: one for one in (device("lane-1/reader"), held("lane-2/reader"))}
-        self.orders: list[tuple[str, Order, Who]] = []
-        self.checks: list[tuple[str, CheckLevel, Who]] = []
-        self.traces: list[tuple[str, Who, Reveal | None]] = []
-        self.news: asyncio.Queue[Live | None] = asyncio.Queue()
+        self.devices = {one.position: one for one in (device("lane-1/reader"), held_device("lane-2/reader"))}
+        self.orders: list[tuple[str, ManagementOperation, Actor]] = []
+        self.checks: list[tuple[str, SelfTestLevel, Actor]] = []
+        self.traces: list[tuple[str, Actor, RevealTrace | None]] = []
+        self.news: asyncio.Queue[LiveUpdate | None] = asyncio.Queue()
         """What `live` yields; None ends it."""
-        self.refuses: Refusal | None = None
+        self.refuses: RpcError | None = None
         self.streams = 0
         """Streams of news that are open."""
         self.traces_go_on = False
@@ -86,7 +92,7 @@ class BenchDaemon:
         if self.refuses is not None:
             raise self.refuses
         if position not in self.devices:
-            raise Refusal("unknown", f"There is no {position}.", "borderpost devices")
+            raise RpcError("unknown", f"There is no {position}.", "borderpost devices")
         return self.devices[position]
 
     async def view(self) -> PostView:
@@ -102,12 +108,12 @@ class BenchDaemon:
                 version="0.1.0",
                 profile="test",
                 bootid="7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071",
-                clock=Clock.SYNCED,
+                clock=ClockStatus.SYNCED,
                 epoch="5f0c2a6e9b7d4c33",
                 since=AT,
                 destinations=(
                     DestinationReport(
-                        name="local", connected=True, waiting=3, expired=0, parked=1, halted=None
+                        name="local", connected=True, queued=3, expired=0, parked=1, halted_reason=None
                     ),
                 ),
             ),
@@ -123,22 +129,24 @@ class BenchDaemon:
                 type="document.read",
                 at=AT,
                 provenance=Provenance.LIVE,
-                took_ms=2.4,
+                latency_ms=2.4,
                 data=data,
             )
         ]
 
-    async def check(self, position: str, level: CheckLevel, by: Who) -> CheckReport:
+    async def check(self, position: str, level: SelfTestLevel, actor: Actor) -> SelfTestReport:
         self._known(position)
-        self.checks.append((position, level, by))
-        step = CheckStep(name="link.answers", outcome=Outcome.SUCCESSFUL, text="It answered.", measured=12.0)
-        return CheckReport(level=level, at=AT, steps=(step,))
+        self.checks.append((position, level, actor))
+        step = SelfTestStep(
+            name="link.answers", outcome=Outcome.SUCCESSFUL, text="It answered.", measured=12.0
+        )
+        return SelfTestReport(level=level, at=AT, steps=(step,))
 
-    async def obey(self, position: str, order: Order, by: Who) -> None:
+    async def perform(self, position: str, operation: ManagementOperation, actor: Actor) -> None:
         self._known(position)
-        self.orders.append((position, order, by))
+        self.orders.append((position, operation, actor))
 
-    async def live(self) -> AsyncGenerator[Live]:
+    async def live(self) -> AsyncGenerator[LiveUpdate]:
         self.streams += 1
         try:
             while (news := await self.news.get()) is not None:
@@ -147,12 +155,12 @@ class BenchDaemon:
             self.streams -= 1
 
     async def trace(
-        self, position: str, by: Who, reveal: Reveal | None = None
+        self, position: str, actor: Actor, reveal: RevealTrace | None = None
     ) -> AsyncGenerator[TraceItem | None]:
         self._known(position)
-        self.traces.append((position, by, reveal))
+        self.traces.append((position, actor, reveal))
         revealed = "1c 02 50" if reveal else None
         yield None
-        yield TraceItem(at_s=1.25, direction="in", size=3, hex=revealed, meaning="MRZ frame")
+        yield TraceItem(at_s=1.25, direction="in", size=3, hex=revealed, summary="MRZ frame")
         if self.traces_go_on:
             await asyncio.Event().wait()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.async_api import Page, expect
-from support.console.browsers import BARRIER, READER, SWAPPED, bench, present
+from support.console.browsers import BARRIER, READER, SWAPPED, browser_fixture, wait_until_present
 
 from gateway.console.web import jinja as rendering
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 FOLDER = rendering.TEMPLATES.parent / "screenshots"
 LARGEST_BYTES = 100_000
@@ -19,9 +19,12 @@ LARGEST_BYTES = 100_000
 async def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        async with bench(Path(folder)) as at, at.somebody(viewport={"width": 1280, "height": 760}) as page:
+        async with (
+            browser_fixture(Path(folder)) as at,
+            at.somebody(viewport={"width": 1280, "height": 760}) as page,
+        ):
             await at.log_in(page, "supervisor")
-            people = Travellers(7)
+            people = TravellerGenerator(7)
             for _ in range(12):
                 await at.reader.present(next(people))
             at.house.wires[SWAPPED].unplug()
@@ -39,7 +42,7 @@ async def main() -> None:
             await shoot(page, "device")
             await page.goto(f"/devices/{READER}/acceptance")
             await page.get_by_role("button", name="Begin").first.click()
-            presenting = asyncio.create_task(present(at, people))
+            presenting = asyncio.create_task(wait_until_present(at, people))
             await page.get_by_role("button", name="Begin").click()
             await expect(page.locator("[data-verdict=passed]")).to_be_visible()
             presenting.cancel()

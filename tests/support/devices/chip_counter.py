@@ -8,7 +8,7 @@ from typing import Any
 
 from support.devices.serial_readers import FRAMES
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
 from drivers.passport.observations import DocumentRead, DocumentRemoved
@@ -20,7 +20,7 @@ from simulators.passport.chip import Chip, IssuingState, VpcdSlot
 SLOT = "Virtual PCD 00 00"
 
 
-class Counter:
+class ChipCounter:
     """What is done at the counter, and what the driver says of it."""
 
     def __init__(self, wire: SerialLine, slot: VpcdSlot, driver: MrzSerial) -> None:
@@ -39,11 +39,11 @@ class Counter:
         """Swipe and lay down; returns the sum of what was read."""
         self.said.clear()
         if chip is not None:
-            await self.lay(chip)
+            await self.place_chip(chip)
         await self._wire.send(FRAMES["text"](document.lines))
         return await self.until(DocumentRead)
 
-    async def lay(self, chip: Chip) -> None:
+    async def place_chip(self, chip: Chip) -> None:
         """Put a document on the chip reader."""
         await patiently(lambda: self.slot.insert(chip))
 
@@ -54,7 +54,7 @@ class Counter:
                 await asyncio.sleep(0.005)
         return found[0]
 
-    async def take_away(self) -> None:
+    async def remove_chip(self) -> None:
         await self.slot.remove()
         await self.until(DocumentRemoved)
 
@@ -74,22 +74,22 @@ async def patiently(what: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[Counter]:
+async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[ChipCounter]:
     """The counter, with that issuing state trusted. There must be a pcscd; see support.devices.pcscd."""
     trust = folder / "trust"
     trust.mkdir()
     (trust / "csca.cer").write_bytes(issuer.csca.der)
     (trust / "csca.crl").write_bytes(issuer.crl())
-    links = Links()
+    links = LinkFactory()
 
     async def service_is_up() -> None:
         async with links.smart_card(SLOT) as slot:
             # pcscd may not know yet that the card of an earlier counter is gone.
-            assert await slot.empty(10)
+            assert await slot.wait_until_empty(10)
 
     await patiently(service_is_up)
-    assert links.simulated, "a virtual reader is known for what it is"
-    async with SerialLine.at(folder / "port", look_s=0.002) as wire, VpcdSlot() as slot:
+    assert links.is_simulated, "a virtual reader is known for what it is"
+    async with SerialLine.open_at(folder / "port", look_s=0.002) as wire, VpcdSlot() as slot:
         settings = MrzSerialSettings.model_validate(
             {
                 "port": str(folder / "port"),
@@ -99,8 +99,8 @@ async def counter_in(folder: Path, issuer: IssuingState) -> AsyncIterator[Counte
         )
         driver = MrzSerial(settings, links)
         await driver.open()
-        await wire.host_opened()
-        running = Counter(wire, slot, driver)
+        await wire.wait_for_host()
+        running = ChipCounter(wire, slot, driver)
         try:
             yield running
         finally:

@@ -11,8 +11,8 @@ from drivers.fingerprint.nb1010 import Nb1010Settings
 from drivers.fingerprint.uru4000.driver import Uru4000 as UruDriver
 from drivers.fingerprint.uru4000.driver import Uru4000Settings
 from drivers.fingerprint.zfm.driver import Zfm, ZfmSettings
-from drivers.links.factory import Links
-from simulators.fingerprint.fingers import Condition, Finger, Touch
+from drivers.links.factory import LinkFactory
+from simulators.fingerprint.fingers import Finger, SkinCondition, Touch
 from simulators.fingerprint.nb1010 import Nb1010
 from simulators.fingerprint.platen import Platen
 from simulators.fingerprint.uru4000 import Uru4000
@@ -27,11 +27,11 @@ ZFM_MODELS = ("r503",)
 
 
 @dataclass
-class Before:
+class SimulatedScanner:
     """A driver that is not opened yet, and what the test has in its hands of the scanner before it."""
 
     driver: Any
-    links: Links
+    links: LinkFactory
     scanner: UsbScanner | ZfmModule
     unplug: Callable[[], None]
     replug: Callable[[], None]
@@ -44,7 +44,7 @@ class Before:
 def usb_scanner(model: str, *, dirty: bool = False, **more: Any) -> UsbScanner:
     """One of that model, which has drawn `FINGER`: that takes a second, in which it would not answer."""
     scanner: UsbScanner = Nb1010(**more) if model == "nb1010" else Uru4000(model, **more)
-    scanner.platen.foresee(FINGER.touch(), dirty=dirty)
+    scanner.platen.render_ahead(FINGER.touch(), dirty=dirty)
     return scanner
 
 
@@ -54,17 +54,17 @@ def driver_of(model: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def before(model: str, folder: Path, **settings: Any) -> AsyncIterator[Before]:
+async def simulated_scanner(model: str, folder: Path, **settings: Any) -> AsyncIterator[SimulatedScanner]:
     """A driver before a scanner of that model, over USB/IP or on a pty in the folder."""
-    links = Links()
+    links = LinkFactory()
     wanted = {"quality": "ridge_clarity"} | settings
     if model in ZFM_MODELS:
-        async with SerialLine.at(folder / "finger", look_s=0.001) as line:
+        async with SerialLine.open_at(folder / "finger", look_s=0.001) as line:
             module = ZfmModule(line, model, capture_s=0.02)
-            module.platen.foresee(FINGER.touch())
+            module.platen.render_ahead(FINGER.touch())
             module.start()
             driver: Any = Zfm(ZfmSettings(port=str(line.path), model=model, poll_s=0.01, **wanted), links)
-            yield Before(driver, links, module, line.unplug, line.replug)
+            yield SimulatedScanner(driver, links, module, line.unplug, line.replug)
         return
     scanner = usb_scanner(model)
     async with UsbIpBus() as bus:
@@ -75,15 +75,15 @@ async def before(model: str, folder: Path, **settings: Any) -> AsyncIterator[Bef
         else:
             driver = UruDriver(Uru4000Settings(port=url, **wanted), links)
         try:
-            yield Before(driver, links, scanner, scanner.unplug, scanner.replug)
+            yield SimulatedScanner(driver, links, scanner, scanner.unplug, scanner.replug)
         finally:
             scanner.close()
 
 
 def two_fingers(apart_mm: float) -> tuple[Touch, Touch]:
     """Two fingertips, laid side by side: so far are their middles apart."""
-    tip = replace(FINGER.touch(condition=Condition.PARTIAL), rotation_deg=0.0)
-    other = replace(Finger(9).touch(condition=Condition.PARTIAL), rotation_deg=0.0)
+    tip = replace(FINGER.touch(condition=SkinCondition.PARTIAL), rotation_deg=0.0)
+    other = replace(Finger(9).touch(condition=SkinCondition.PARTIAL), rotation_deg=0.0)
     # A fingertip touches 2.5 mm right of and 5 mm above the finger's middle.
     return (
         replace(tip, right_mm=-2.5 - apart_mm / 2, up_mm=-5.0),

@@ -5,14 +5,14 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
-from drivers.links.smartcard import CardGone
+from drivers.links.smartcard import CardUnavailable
 from simulators.passport.chip import CardRemovedError, Chip
 
 
-class SlotCard:
-    def __init__(self, chip: Chip, slot: "Slot") -> None:
+class FakeSlotCard:
+    def __init__(self, chip: Chip, slot: "FakePcscSlot") -> None:
         self._chip, self._slot = chip, slot
         self._abandoned = False
 
@@ -22,18 +22,18 @@ class SlotCard:
     def transmit(self, command: bytes) -> bytes:
         self._slot.before_command()
         if self._abandoned or self._slot.chip is not self._chip:
-            raise CardGone
+            raise CardUnavailable
         try:
             return self._chip.transmit(command)
         except CardRemovedError:
-            self._slot.loop.call_soon_threadsafe(self._slot.lay, None)
-            raise CardGone from None
+            self._slot.loop.call_soon_threadsafe(self._slot.place, None)
+            raise CardUnavailable from None
 
     def release(self) -> None:
         self._slot.released += 1
 
 
-class Slot:
+class FakePcscSlot:
     """What the driver's link is to the service, this is to a simulated chip."""
 
     def __init__(self) -> None:
@@ -44,17 +44,17 @@ class Slot:
         self.released = 0
         self._changed = asyncio.Condition()
 
-    def lay(self, chip: Chip | None) -> None:
+    def place(self, chip: Chip | None) -> None:
         if chip is not None:
-            chip.place()
+            chip.insert()
         self.chip = chip
 
-    async def card(self, timeout_s: float) -> SlotCard | None:
+    async def card(self, timeout_s: float) -> FakeSlotCard | None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.chip is None:
                     await asyncio.sleep(0.002)
-        return SlotCard(self.chip, self) if self.chip is not None else None
+        return FakeSlotCard(self.chip, self) if self.chip is not None else None
 
     async def empty(self, timeout_s: float) -> bool:
         while self.chip is not None:
@@ -70,12 +70,12 @@ class Slot:
             raise
 
 
-class SlotLinks(Links):
+class SlotLinkFactory(LinkFactory):
     """Links whose smart card slots all lead to one slot."""
 
-    def __init__(self, slot: Slot | None = None) -> None:
+    def __init__(self, slot: FakePcscSlot | None = None) -> None:
         super().__init__()
-        self.slot = slot or Slot()
+        self.slot = slot or FakePcscSlot()
 
     @contextlib.asynccontextmanager
     async def smart_card(self, reader: str) -> AsyncIterator[Any]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.passport.mrz_serial import MrzSerial, MrzSerialSettings
 from simulators.links.serial_line import SerialLine
@@ -24,7 +24,7 @@ REARM = b"C\x00\x01\x00C\x00\x01\x01"
 """How an Elyctis reader is made to read on."""
 
 
-class Reader:
+class SerialReaderFixture:
     """A driver under test, with its wire in our hands."""
 
     def __init__(self, wire: SerialLine, driver: MrzSerial, device: elyctis.Elyctis | None) -> None:
@@ -51,19 +51,19 @@ class Reader:
 
 
 @contextlib.asynccontextmanager
-async def reader_on(port: Path, **settings: Any) -> AsyncIterator[Reader]:
+async def reader_on(port: Path, **settings: Any) -> AsyncIterator[SerialReaderFixture]:
     """An opened driver and its wire."""
-    async with SerialLine.at(port, look_s=0.002) as wire:
+    async with SerialLine.open_at(port, look_s=0.002) as wire:
         # It answers the questions asked at open; the other kinds never listen.
         device = elyctis.Elyctis(wire) if settings["framing"] == "elyctis" else None
-        links = Links()
+        links = LinkFactory()
         driver = MrzSerial(MrzSerialSettings(port=str(port), **settings), links)
         await driver.open()
-        await wire.host_opened()
+        await wire.wait_for_host()
         if settings["framing"] == "elyctis":
-            await wire.heard(REARM)
-            wire.forget()
-        reader = Reader(wire, driver, device)
+            await wire.wait_for_bytes(REARM)
+            wire.discard_received()
+        reader = SerialReaderFixture(wire, driver, device)
         listening = asyncio.create_task(reader.listen())
         try:
             yield reader

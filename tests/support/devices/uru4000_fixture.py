@@ -24,7 +24,7 @@ SILENCE = b"silence"
 """Among the images: nothing comes."""
 
 
-class UruBench(Interface):
+class Uru4000Device(Interface):
     """One scanner; its registers as the sheet has them."""
 
     interrupts = In(0x81, "interrupt", 64, 8)
@@ -41,14 +41,14 @@ class UruBench(Interface):
         self.finger = False
         self.wakes_after = 1
         """How often it must be told to wake up."""
-        self.says_awake = 1
+        self.awake_reports = 1
         """How often it says so."""
-        self.says_nothing = 0
+        self.silent_wakeups = 0
         """How many times it wakes up without saying so."""
         self.challenge = b""
         """What it asks before it wakes up, if it does."""
         self.answered = 0
-        self.woken = 0
+        self.wake_count = 0
         self.controls = 0
         self.unplugs_at: int | None = None
         """At which control transfer the plug is pulled."""
@@ -110,12 +110,12 @@ class UruBench(Interface):
         if self.wakes_after > 0 or (self.challenge and not self.answered):
             return
         self.status = value & 0x0F | 0x01
-        self.woken += 1
+        self.wake_count += 1
         self.modes.clear()
-        if self.says_nothing > 0:
-            self.says_nothing -= 1
+        if self.silent_wakeups > 0:
+            self.silent_wakeups -= 1
             return
-        for _ in range(self.says_awake):
+        for _ in range(self.awake_reports):
             self.say(0x56AA)
 
     def _turn(self, mode: int) -> None:
@@ -149,10 +149,10 @@ class UruBench(Interface):
             self.say(0x0200)
 
 
-def uru_device(vid: int = 0x05BA, pid: int = 0x000A) -> tuple[USBDevice, UruBench]:
+def uru_device(vid: int = 0x05BA, pid: int = 0x000A) -> tuple[USBDevice, Uru4000Device]:
     """A scanner with that identity."""
     device = USBDevice(vid, pid, product="U.are.U", manufacturer="Tests", serial="{BENCH}")
-    bench = UruBench()
+    bench = Uru4000Device()
     device.add(bench)
     device.on_control(None, bench.on_control)
     return device, bench

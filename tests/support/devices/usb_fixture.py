@@ -10,7 +10,7 @@ from typing import Self
 from usbip import In, Interface, Out, Setup, Stall, USBDevice, protocol
 
 
-class Bench(Interface):
+class UsbTestDevice(Interface):
     """An interface with an endpoint of each kind; registers to write and read, and one that stalls."""
 
     said = In(0x81, "interrupt", 64, 8)
@@ -35,12 +35,12 @@ class Bench(Interface):
         return b""
 
 
-def bench_device(
+def usb_test_device(
     serial: str | None = "BENCH-1", vid: int = 0x1209, pid: int = 0x0001
-) -> tuple[USBDevice, Bench]:
+) -> tuple[USBDevice, UsbTestDevice]:
     """A device with that interface."""
     device = USBDevice(vid, pid, product="Bench", manufacturer="Tests", serial=serial)
-    bench = Bench()
+    bench = UsbTestDevice()
     device.add(bench)
     device.on_control(None, bench.on_control)
     return device, bench
@@ -107,8 +107,8 @@ class UsbipServer:
 
 
 @contextlib.contextmanager
-def plugged_bench(serial: str | None = "BENCH-1") -> Iterator[tuple[UsbipServer, Bench]]:
+def plugged_usb_device(serial: str | None = "BENCH-1") -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
     """A bench device that is plugged in."""
-    device, bench = bench_device(serial)
+    device, bench = usb_test_device(serial)
     with UsbipServer(device) as server:
         yield server, bench

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from support.gateway.gateways import House
+from support.gateway.gateways import GatewayFixture
 
 from simulators.barrier.mechanics.barrier import MechanicsSettings
 from simulators.barrier.modbus_site import ModbusSettings, ModbusSite
@@ -33,7 +33,7 @@ presence = 4
 """
 
 
-def describe(house: House, position: str, port: int, more: str = "") -> None:
+def describe(house: GatewayFixture, position: str, port: int, more: str = "") -> None:
     """Put a barrier into the configuration, wired as `ModbusSettings` has it."""
     house.devices[position] = TABLE.format(position=position, port=f"tcp://127.0.0.1:{port}", more=more)
     house.write()
@@ -41,9 +41,9 @@ def describe(house: House, position: str, port: int, more: str = "") -> None:
 
 @contextlib.asynccontextmanager
 async def site_at(
-    house: House, position: str, mechanics: MechanicsSettings = QUICK
+    house: GatewayFixture, position: str, mechanics: MechanicsSettings = QUICK
 ) -> AsyncIterator[ModbusSite]:
     """A barrier at that position; the log says what ever reached its wire."""
-    async with ModbusSite.running(ModbusSettings(mechanics=mechanics)) as site:
+    async with ModbusSite.start(ModbusSettings(mechanics=mechanics)) as site:
         describe(house, position, site.port)
         yield site

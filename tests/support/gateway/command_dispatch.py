@@ -10,14 +10,14 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from support.gateway.deliveries import FakeTime
-from support.plugins.scripted_drivers import Obedient
+from support.plugins.scripted_drivers import ScriptedDriver
 
-from drivers.command import Call, Command
-from drivers.driver import Condition
+from drivers.command import CommandSpec, Invocation
+from drivers.driver import StateCode
 from drivers.observation import Observation
-from gateway.commands.dispatcher import CommandPath
-from gateway.config import Commands, Roles
-from gateway.contract.commands import CommandAnswer, CommandState, Outcome
+from gateway.commands.dispatcher import CommandDispatcher
+from gateway.config import CommandsSection, Roles
+from gateway.contract.commands import CommandAnswer, CommandOutcome, CommandState
 from gateway.contract.events import ClaimChanged, CommandDecided, CommandEnded
 from gateway.contract.topics import Position, SiteTopics
 
@@ -46,46 +46,48 @@ ROLES = Roles.model_validate(
 
 
 @dataclass
-class Machine:
+class FakeDevice:
     """A device that writes down what it is told."""
 
-    commands: Mapping[str, Command] = field(default_factory=lambda: Obedient.commands)
-    condition: Condition = Condition.ONLINE
-    there: bool = True
-    told: list[tuple[int, str, Call, Any]] = field(default_factory=list)
+    commands: Mapping[str, CommandSpec] = field(default_factory=lambda: ScriptedDriver.commands)
+    state_code: StateCode = StateCode.ONLINE
+    is_present: bool = True
+    commands_received: list[tuple[int, str, Invocation, Any]] = field(default_factory=list)
 
-    def obey(self, ticket: int, verb: str, call: Call, args: bytes) -> bool:
-        if self.there:
-            self.told.append((ticket, verb, call, json.loads(args)))
-        return self.there
+    def run_command(self, ticket: int, verb: str, call: Invocation, args: bytes) -> bool:
+        if self.is_present:
+            self.commands_received.append((ticket, verb, call, json.loads(args)))
+        return self.is_present
 
     @property
     def verbs(self) -> list[str]:
-        return [verb for _, verb, _, _ in self.told]
+        return [verb for _, verb, _, _ in self.commands_received]
 
 
-class Desk:
+class DispatcherFixture:
     """A command path between stations and two machines."""
 
     def __init__(self, **settings: Any) -> None:
         self.time = FakeTime()
-        self.machines = {BARRIER: Machine(), OTHER: Machine()}
+        self.devices = {BARRIER: FakeDevice(), OTHER: FakeDevice()}
         self.answers: list[tuple[str, CommandAnswer, bytes]] = []
         self.retained: dict[str, dict[str, Any]] = {}
         self.records: list[tuple[Position, Observation, str]] = []
         self.holders: list[tuple[Position, str | None]] = []
         self.numbers = itertools.count(1)
-        self.path = CommandPath(SESSION, TOPICS, Commands(**settings), ROLES, self, time_source=self.time)
+        self.path = CommandDispatcher(
+            SESSION, TOPICS, CommandsSection(**settings), ROLES, self, time_source=self.time
+        )
 
     # What the path needs of the outside
 
-    def device(self, position: Position) -> Machine | None:
-        return self.machines.get(position)
+    def device(self, position: Position) -> FakeDevice | None:
+        return self.devices.get(position)
 
-    def respond(self, topic: str, payload: bytes, correlation: bytes) -> None:
+    def publish_answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
         self.answers.append((topic, CommandAnswer.model_validate_json(payload), correlation))
 
-    def retain(self, topic: str, payload: bytes | None) -> None:
+    def publish_retained(self, topic: str, payload: bytes | None) -> None:
         if payload is None:
             self.retained.pop(topic, None)
         else:
@@ -94,7 +96,7 @@ class Desk:
     def record(self, position: Position, observation: Observation, transaction: str) -> None:
         self.records.append((position, observation, transaction))
 
-    def claim_changed(self, position: Position, holder: str | None) -> None:
+    def on_claim_changed(self, position: Position, holder: str | None) -> None:
         self.holders.append((position, holder))
 
     # What tests do
@@ -126,16 +128,16 @@ class Desk:
             message.properties.CorrelationData = correlation
         message.properties.ResponseTopic = "bgw/v1/uto-test/elsewhere"
         before = len(self.answers)
-        self.path.take(message, self.time.boot_ns() - round(on_its_way_s * 1e9))
+        self.path.on_message(message, self.time.boot_ns() - round(on_its_way_s * 1e9))
         return [answer for _, answer, _ in self.answers[before:]]
 
     def end(
         self, state: CommandState = CommandState.DONE, result: bytes = b"{}", **why: Any
     ) -> CommandAnswer:
         """End what the machine was told last; returns the answer."""
-        ticket, _, _, _ = self.machines[BARRIER].told[-1]
+        ticket, _, _, _ = self.devices[BARRIER].commands_received[-1]
         before = len(self.answers)
-        self.path.answered(BARRIER, ticket, Outcome(state, result=result, **why))
+        self.path.on_command_result(BARRIER, ticket, CommandOutcome(state, result=result, **why))
         ((_, answer, _),) = self.answers[before:]
         return answer
 

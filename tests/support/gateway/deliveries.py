@@ -10,8 +10,8 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 
 from drivers.observation import DataClass
-from gateway.contract.envelope import Clock
-from gateway.delivery.events import Blob, Submission
+from gateway.contract.envelope import ClockStatus
+from gateway.delivery.events import Blob, PendingEvent
 
 
 class FakeTime:
@@ -21,7 +21,7 @@ class FakeTime:
         self.boot_id = "boot-1"
         self.wall = 1_760_000_000_000_000_000
         self.boot = 1_000_000_000_000
-        self.clock = Clock.SYNCED
+        self.clock = ClockStatus.SYNCED
 
     def unix_ns(self) -> int:
         return self.wall
@@ -29,17 +29,17 @@ class FakeTime:
     def boot_ns(self) -> int:
         return self.boot
 
-    def standing(self) -> Clock:
+    def clock_status(self) -> ClockStatus:
         return self.clock
 
-    def run(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.wall += int(seconds * 1e9)
         self.boot += int(seconds * 1e9)
 
     def jump(self, seconds: float) -> None:
         self.wall += int(seconds * 1e9)
 
-    def reboot(self, off_s: float, clock: Clock = Clock.SYNCED) -> None:
+    def reboot(self, off_s: float, clock: ClockStatus = ClockStatus.SYNCED) -> None:
         self.boot_id += "'"
         self.boot = 20_000_000_000
         self.wall += int(off_s * 1e9)
@@ -54,10 +54,10 @@ def event(
     blobs: tuple[Blob, ...] = (),
     expires_s: float | None = None,
     size: int = 0,
-) -> Submission:
+) -> PendingEvent:
     """One submission; `n` is in its data."""
     body = json.dumps({"data": {"n": n, "pad": "x" * size}})[:-1].encode()
-    return Submission(position, "test.said", data_class, body, blobs, expires_s)
+    return PendingEvent(position, "test.said", data_class, body, blobs, expires_s)
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 15.0) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.brokers.mosquitto import Mosquitto
 from support.gateway.workers import PLUGINS
-from support.process.daemons import Forked, daemon
+from support.process.daemons import ForkedProcess, fork_daemon
 
 from gateway.client import Workstation
 from simulators.links.serial_line import SerialLine
@@ -44,7 +44,7 @@ port = "{port}"
 
 
 @dataclass
-class House:
+class GatewayFixture:
     """One gateway and everything around it."""
 
     folder: Path
@@ -66,7 +66,7 @@ class House:
     """What the daemon finds there besides."""
     under: tuple[str, ...] = ()
     """What the daemon is started by, such as `setpriv` with its options."""
-    process: Forked | asyncio.subprocess.Process | None = None
+    process: ForkedProcess | asyncio.subprocess.Process | None = None
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
     @property
@@ -79,7 +79,7 @@ class House:
 
     async def wire(self, position: str) -> SerialLine:
         """A plugged reader for that position."""
-        line = SerialLine.at(self.port(position), look_s=0.002)
+        line = SerialLine.open_at(self.port(position), look_s=0.002)
         self.wires[position] = await self.stack.enter_async_context(line)
         return line
 
@@ -111,7 +111,7 @@ class House:
         path = os.pathsep.join(map(str, (*self.path, Path.cwd(), PLUGINS)))
         environment = {**os.environ, **self.environment, "PYTHONPATH": path}
         if "LD_PRELOAD" not in environment and not self.under:
-            self.process = daemon(self.config, self.folder / "gateway.log", environment)
+            self.process = fork_daemon(self.config, self.folder / "gateway.log", environment)
             return
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -143,9 +143,9 @@ async def until(true: object, within_s: float = 20) -> None:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[House]:
+async def gateway(tmp_path: Path, mosquitto: Mosquitto) -> AsyncIterator[GatewayFixture]:
     """A gateway that is not started yet."""
-    house = House(tmp_path, mosquitto)
+    house = GatewayFixture(tmp_path, mosquitto)
     try:
         yield house
     finally:

@@ -9,73 +9,73 @@ from pathlib import Path
 
 import pytest
 from support.brokers.mosquitto import Mosquitto
-from support.gateway.gateways import House, until
+from support.gateway.gateways import GatewayFixture, until
 from support.gateway.workers import PLUGINS
 from support.process import daemons
 
-from gateway.api.client import Intercom
+from gateway.api.client import DaemonClient
 from gateway.api.models import DeviceView
-from gateway.api.operations import Standing, Who
+from gateway.api.operations import Actor, UserRole
 from gateway.config import load
 from gateway.contract.topics import Position
 from gateway.gateway import Gateway
-from gateway.management.api_server import Bench
-from gateway.management.console_launcher import attended
-from gateway.management.device_registry import Counted
-from gateway.supervision.forkserver_client import Nursery
-from gateway.supervision.supervisor import Supervised
+from gateway.management.api_server import ManagementApi
+from gateway.management.console_launcher import serve_api
+from gateway.management.device_registry import DeviceCounters
+from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.supervisor import DeviceSupervisor
 
-AMINA = Who(name="amina", standing=Standing.SUPERVISOR, via="socket")
-TECHNICIAN = Who(name="otieno", standing=Standing.TECHNICIAN, via="socket")
-VIEWER = Who(name="wangari", standing=Standing.VIEWER, via="network")
+AMINA = Actor(name="amina", role=UserRole.SUPERVISOR, channel="socket")
+TECHNICIAN = Actor(name="otieno", role=UserRole.TECHNICIAN, channel="socket")
+VIEWER = Actor(name="wangari", role=UserRole.VIEWER, channel="network")
 
 
 @dataclass
-class Workplace:
+class InProcessGateway:
     """A post whose gateway runs here; `desk` is what its console has."""
 
-    house: House
+    house: GatewayFixture
     gateway: Gateway
-    desk: Intercom
+    client: DaemonClient
 
     async def device(self, position: str) -> DeviceView:
         """How a device is now."""
-        return next(each for each in (await self.desk.view()).devices if each.position == position)
+        return next(each for each in (await self.client.view()).devices if each.position == position)
 
-    def device_at(self, position: str) -> Supervised:
+    def device_at(self, position: str) -> DeviceSupervisor:
         """The device itself."""
         device = self.gateway.device(Position.parse(position))
         assert device is not None
         return device
 
-    def counted(self, position: str) -> Counted:
+    def counted(self, position: str) -> DeviceCounters:
         """What has been counted of it in its life."""
-        return self.gateway.technicians.admission.entry(self.device_at(position)).lifetime
+        return self.gateway.management.admission.serial_number_entry(self.device_at(position)).lifetime
 
     async def until_state(self, position: str, state: str) -> DeviceView:
         """Wait until a device is in that state."""
         device = self.device_at(position)
-        await until(lambda: device.state is not None and device.state.state == state)
+        await until(lambda: device.published_state is not None and device.published_state.state == state)
         return await self.device(position)
 
 
 @contextlib.asynccontextmanager
-async def working(house: House, *drivers: str) -> AsyncIterator[Workplace]:
+async def running_gateway(house: GatewayFixture, *drivers: str) -> AsyncIterator[InProcessGateway]:
     """Run the gateway of a post that is described already."""
-    nursery = Nursery([*drivers], "error")
+    nursery = ForkServerClient([*drivers], "error")
     nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     nursery._channel.setblocking(False)
     with theirs:
-        nursery._process = daemons.nursery(theirs, [*drivers], "error")  # type: ignore[assignment]
+        nursery._process = daemons.fork_forkserver(theirs, [*drivers], "error")  # type: ignore[assignment]
     gateway = Gateway(load(house.config), house.config, nursery)
     ours, theirs = socket.socketpair()
     try:
         await gateway.start()
-        bench = Bench(gateway, gateway.technicians.admission)
-        gateway.technicians._bench = bench
-        async with attended(bench, theirs):
-            desk = await Intercom.on(ours.detach())
-            yield Workplace(house, gateway, desk)
+        bench = ManagementApi(gateway, gateway.management.admission)
+        gateway.management._api = bench
+        async with serve_api(bench, theirs):
+            desk = await DaemonClient.connect(ours.detach())
+            yield InProcessGateway(house, gateway, desk)
             desk.close()
     finally:
         await gateway.stop()
@@ -89,9 +89,9 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.asynccontextmanager
-async def a_house(folder: Path, broker: Mosquitto) -> AsyncIterator[House]:
+async def gateway_in(folder: Path, broker: Mosquitto) -> AsyncIterator[GatewayFixture]:
     """A post without a process of its own."""
-    house = House(folder, broker)
+    house = GatewayFixture(folder, broker)
     try:
         yield house
     finally:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.gateway.gateways import House
+from support.gateway.gateways import GatewayFixture
 
-from drivers.links.recording.endpoints import placed
+from drivers.links.recording.endpoints import with_endpoint
 from drivers.links.recording.recording import Recording
-from gateway.cli._lib.replay_player import Player, place_of
-from gateway.client import DeviceStatus, Received, Workstation
+from gateway.cli._lib.replay_player import ReplayPlayer, address_setting
+from gateway.client import DeviceStatus, ReceivedEvent, Workstation
 from gateway.contract.envelope import Provenance
 from gateway.contract.topics import Position
 from simulators.links.serial_line import SerialLine
@@ -41,7 +41,7 @@ def expected(path: Path) -> Path:
 
 
 @dataclass
-class Replay:
+class ReplayedDevice:
     """One recording as a device of the post."""
 
     position: str
@@ -51,10 +51,10 @@ class Replay:
     online: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
+async def replay_recordings(house: GatewayFixture, paths: list[Path]) -> dict[Path, list[dict[str, Any]]]:
     """Who answered and every event of each recording, out of one gateway that runs all of them at once."""
     replays = {
-        path: Replay(f"lane-{number}/device", Recording.parse(path.read_text()))
+        path: ReplayedDevice(f"lane-{number}/device", Recording.from_text(path.read_text()))
         for number, path in enumerate(paths, start=1)
     }
     house.silent_s = 20  # all of them compute at once, on a machine that may be busy
@@ -67,7 +67,7 @@ async def replayed(house: House, paths: list[Path]) -> dict[Path, list[dict[str,
             for path, replay in replays.items()
         }
         desk = await stack.enter_async_context(house.workstation(station="counter-1"))
-        await asyncio.wait_for(desk.connected.wait(), 10)
+        await asyncio.wait_for(desk.connected_event.wait(), 10)
         watching = asyncio.create_task(
             _watch(desk, {Position.parse(r.position): r for r in replays.values()})
         )
@@ -94,20 +94,20 @@ def _talks(recording: Recording) -> bool:
 
 
 async def _device(
-    house: House, replay: Replay, stack: AsyncExitStack, waiting: asyncio.Event | None
+    house: GatewayFixture, replay: ReplayedDevice, stack: AsyncExitStack, waiting: asyncio.Event | None
 ) -> "asyncio.Task[None]":
     """Describe the device, and play its recording once the gateway has come, after waiting."""
-    player = Player(replay.recording, LONGEST_PAUSE_S)
-    place = place_of(replay.recording)
+    player = ReplayPlayer(replay.recording, LONGEST_PAUSE_S)
+    place = address_setting(replay.recording)
     if place == "url":
-        port, said = await stack.enter_async_context(player.serving())
+        port, said = await stack.enter_async_context(player.serve_http())
         where = f"http://127.0.0.1:{port}"
         playing = asyncio.create_task(_until(said))
     else:
-        line = SerialLine.at(house.port(replay.position), look_s=0.002, replays=True)
+        line = SerialLine.open_at(house.port(replay.position), look_s=0.002, replays=True)
         where = str(line.path)
         playing = asyncio.create_task(_play(player, line, waiting))
-    settings = placed(replay.recording.settings, place, where)
+    settings = with_endpoint(replay.recording.settings, place, where)
     lines = [f"{name} = {_toml(value)}" for name, value in settings.items()]
     house.devices[replay.position] = "\n".join(
         [f'\n[device."{replay.position}"]', f'driver = "{replay.recording.driver}"', *lines, ""]
@@ -116,11 +116,11 @@ async def _device(
     return playing
 
 
-async def _play(player: Player, line: SerialLine, waiting: asyncio.Event | None) -> None:
+async def _play(player: ReplayPlayer, line: SerialLine, waiting: asyncio.Event | None) -> None:
     if waiting is not None:
         await waiting.wait()
     async with line:
-        await player.on(line)
+        await player.play_on_pty(line)
 
 
 async def _until(said: asyncio.Event) -> None:
@@ -135,24 +135,24 @@ def _toml(value: object) -> str:
     return json.dumps(value)
 
 
-async def _ask(desk: Workstation, replay: Replay) -> None:
+async def _ask(desk: Workstation, replay: ReplayedDevice) -> None:
     """Give the command that the recorded device was given."""
-    if replay.recording.asked is not None:
-        verb, request = replay.recording.asked
+    if replay.recording.commands is not None:
+        verb, request = replay.recording.commands
         await replay.online.wait()
         await desk.command(replay.position, verb, request, timeout_s=30)
 
 
-async def _watch(desk: Workstation, replays: dict[Position, Replay]) -> None:
+async def _watch(desk: Workstation, replays: dict[Position, ReplayedDevice]) -> None:
     """Write down what comes until the gateway goes."""
-    async for item in desk.everything():
+    async for item in desk.events_and_status():
         replay = replays.get(item.position)
         match item:
-            case Received() if replay is not None and not item.envelope.type.startswith("bgw.command."):
+            case ReceivedEvent() if replay is not None and not item.envelope.type.startswith("bgw.command."):
                 replay.said.append(_told(item))
                 replay.provenances.add(item.envelope.provenance)
             case DeviceStatus(description=description) if replay is not None:
-                if item.online and description is not None and not replay.online.is_set():
+                if item.is_online and description is not None and not replay.online.is_set():
                     assert description.identity is not None
                     identity = description.identity.model_dump(mode="json")
                     replay.said.insert(0, {"type": "identity", "data": identity})
@@ -161,7 +161,7 @@ async def _watch(desk: Workstation, replays: dict[Position, Replay]) -> None:
                     return
 
 
-def _told(received: Received) -> dict[str, Any]:
+def _told(received: ReceivedEvent) -> dict[str, Any]:
     """One event; when it came and how long it took to measure is not what the wire says."""
     event = json.loads(received.envelope.model_dump_json())
     data = event["data"]

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.contract.envelope import Clock
-from gateway.diagnostics.host import Surroundings
+from gateway.contract.envelope import ClockStatus
+from gateway.diagnostics.host import HostView
 
 HEALTHY = {
     "run/udev/control": "",
@@ -15,12 +15,12 @@ HEALTHY = {
 }
 
 
-class StandingClock:
+class FixedClock:
     """A clock of which the kernel says whether somebody keeps it right."""
 
     boot_id = "7d0c9c1b6a3f4a1e8f0b2c3d4e5f6071"
 
-    def __init__(self, standing: Clock) -> None:
+    def __init__(self, standing: ClockStatus) -> None:
         self._standing = standing
 
     def unix_ns(self) -> int:
@@ -29,24 +29,24 @@ class StandingClock:
     def boot_ns(self) -> int:
         return 0
 
-    def standing(self) -> Clock:
+    def clock_status(self) -> ClockStatus:
         return self._standing
 
 
-class Machine:
+class StagedHost:
     """One that is well, until something is written over."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now: datetime | None = None
-        self.standing = Clock.SYNCED
+        self.standing = ClockStatus.SYNCED
         self.nut = ("127.0.0.1", 1)  # nobody
         for part in ("sys", "proc", "dev", "run", "etc"):
             (folder / part).mkdir(parents=True)
         for file, said in HEALTHY.items():
-            self.says(file, said)
+            self.write(file, said)
 
-    def says(self, file: str, said: object) -> Path:
+    def write(self, file: str, said: object) -> Path:
         """Put one file there."""
         path = self.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class Machine:
 
     def process(self, pid: int, name: str, holds: Path | None = None) -> None:
         """A process that runs, and may have something open."""
-        self.says(f"proc/{pid}/comm", name)
+        self.write(f"proc/{pid}/comm", name)
         descriptors = self.folder / f"proc/{pid}/fd"
         descriptors.mkdir()
         if holds is not None:
@@ -68,7 +68,7 @@ class Machine:
         said = {"idVendor": vendor, "idProduct": product, "busnum": bus, "devnum": number, "speed": 12}
         said |= {"version": " 2.00", "bMaxPower": "100mA", "bmAttributes": "80", "bDeviceClass": "00"}
         for name, value in {**said, **attributes}.items():
-            self.says(f"sys/bus/usb/devices/{socket}/{name}", value)
+            self.write(f"sys/bus/usb/devices/{socket}/{name}", value)
         node = self.folder / f"dev/bus/usb/{bus:03}/{number:03}"
         node.parent.mkdir(parents=True, exist_ok=True)
         node.touch()
@@ -76,9 +76,9 @@ class Machine:
         return self.folder / "sys/bus/usb/devices" / socket
 
     @property
-    def around(self) -> Surroundings:
+    def host_view(self) -> HostView:
         """Where to look."""
-        return Surroundings(
+        return HostView(
             sys=self.folder / "sys",
             proc=self.folder / "proc",
             dev=self.folder / "dev",
@@ -86,10 +86,10 @@ class Machine:
             etc=self.folder / "etc",
             nut=self.nut,
             now=lambda: self.now or datetime.now(UTC),
-            clock=StandingClock(self.standing),
+            clock=FixedClock(self.standing),
         )
 
     def locked(self, state_dir: Path, pid: int) -> None:
         """The kernel says that a process has the gateway's lock."""
         inode = (state_dir / "lock").stat().st_ino
-        self.says("proc/locks", f"1: FLOCK  ADVISORY  WRITE {pid} 08:01:{inode} 0 EOF")
+        self.write("proc/locks", f"1: FLOCK  ADVISORY  WRITE {pid} 08:01:{inode} 0 EOF")

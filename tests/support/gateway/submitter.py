@@ -12,15 +12,15 @@ from support.gateway.deliveries import event  # noqa: E402
 
 from gateway.contract.topics import SiteTopics  # noqa: E402
 from gateway.delivery.delivery import Delivery  # noqa: E402
-from gateway.delivery.events import Blob, Entry, Stream  # noqa: E402
+from gateway.delivery.events import Blob, StoredEvent, Stream  # noqa: E402
 from gateway.delivery.settings import BrokerSettings, DeliverySettings, DestinationSettings, OutboxSettings  # noqa: E402
 
 
-class Telling(Delivery):
+class RecordingDelivery(Delivery):
     """Tells the highest number of every group, once it is committed."""
 
-    def committed(self, entries: list[Entry], streams: list[Stream]) -> None:
-        super().committed(entries, streams)
+    def on_committed(self, entries: list[StoredEvent], streams: list[Stream]) -> None:
+        super().on_committed(entries, streams)
         print(entries[-1].seq, flush=True)
 
 
@@ -30,7 +30,7 @@ async def main(directory: Path) -> None:
         outbox=OutboxSettings(directory=directory),
         destinations=(DestinationSettings.local(BrokerSettings(port=1)),),
     )
-    delivery = Telling(settings, SiteTopics("ke-busia", "gw-1"), "kill")
+    delivery = RecordingDelivery(settings, SiteTopics("ke-busia", "gw-1"), "kill")
     await delivery.start()
     print("ready", os.getpid(), flush=True)
     n = 0

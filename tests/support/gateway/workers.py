@@ -14,67 +14,67 @@ from typing import Any
 import pytest
 from support.process import daemons
 
-from drivers.driver import Condition, Identity
-from gateway.contract.commands import Outcome
+from drivers.driver import Identity, StateCode
+from gateway.contract.commands import CommandOutcome
 from gateway.contract.states import DeviceDescription, DeviceState
-from gateway.supervision.forkserver_client import Nursery
-from gateway.supervision.listener import Heard
-from gateway.supervision.supervisor import Limits, Supervised
-from gateway.worker.worker import Order
+from gateway.supervision.forkserver_client import ForkServerClient
+from gateway.supervision.listener import DeviceEvent
+from gateway.supervision.supervisor import DeviceSupervisor, WorkerLimits
+from gateway.worker.worker import WorkerSpec
 from simulators.links.serial_line import SerialLine
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
 
 @dataclass
-class Notebook:
+class RecordingListener:
     """Writes down what the supervisor hands up."""
 
-    events: list[tuple[str, Heard]] = field(default_factory=list)
+    events: list[tuple[str, DeviceEvent]] = field(default_factory=list)
     states: list[tuple[str, DeviceState]] = field(default_factory=list)
     descriptions: dict[str, DeviceDescription] = field(default_factory=dict)
-    standing: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    last_values: dict[tuple[str, str], bytes] = field(default_factory=dict)
     identities: dict[str, Identity] = field(default_factory=dict)
     counts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    outcomes: dict[int, CommandOutcome] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def heard(self, position: str, heard: Heard) -> None:
+    def on_event(self, position: str, heard: DeviceEvent) -> None:
         self.events.append((position, heard))
         self.news.set()
 
-    def state_changed(self, position: str, state: DeviceState) -> None:
+    def on_state(self, position: str, state: DeviceState) -> None:
         self.states.append((position, state))
         self.news.set()
 
-    def description_changed(self, position: str, description: DeviceDescription) -> None:
+    def on_description(self, position: str, description: DeviceDescription) -> None:
         self.descriptions[position] = description
         self.news.set()
 
-    def identified(self, position: str, identity: Identity) -> None:
+    def on_identity(self, position: str, identity: Identity) -> None:
         self.identities[position] = identity
 
-    def counted(self, position: str, counts: dict[str, Any]) -> None:
+    def on_counters(self, position: str, counts: dict[str, Any]) -> None:
         counted = self.counts.setdefault(position, {})
         for name, count in counts.items():
             counted[name] = counted.get(name, 0) + count
         self.news.set()
 
-    def answered(self, position: str, ticket: int, outcome: Outcome) -> None:
+    def on_command_result(self, position: str, ticket: int, outcome: CommandOutcome) -> None:
         assert ticket not in self.outcomes, "each is answered once"
         self.outcomes[ticket] = outcome
         self.news.set()
 
-    async def outcome(self, ticket: int) -> Outcome:
+    async def outcome(self, ticket: int) -> CommandOutcome:
         """Wait for the end of a command."""
         await self.until(lambda: ticket in self.outcomes)
         return self.outcomes[ticket]
 
-    def stands(self, position: str, event_type: str, standing: bytes | None) -> None:
-        if standing is None:
-            self.standing.pop((position, event_type), None)
+    def on_last_value(self, position: str, event_type: str, last_value: bytes | None) -> None:
+        if last_value is None:
+            self.last_values.pop((position, event_type), None)
         else:
-            self.standing[position, event_type] = standing
+            self.last_values[position, event_type] = last_value
         self.news.set()
 
     async def until(self, true: Callable[[], bool], within_s: float = 20) -> None:
@@ -83,7 +83,7 @@ class Notebook:
                 self.news.clear()
                 await self.news.wait()
 
-    async def state(self, condition: Condition, position: str | None = None) -> DeviceState:
+    async def state(self, condition: StateCode, position: str | None = None) -> DeviceState:
         """Wait for the next state of that condition, counted from the last call, and return it."""
         found: list[DeviceState] = []
         passed_over: list[str] = []
@@ -106,20 +106,20 @@ class Notebook:
 
     def numbers(self, position: str) -> list[int]:
         return [
-            json.loads(heard.open_event + b"}")["data"]["number"]
+            json.loads(heard.partial_event + b"}")["data"]["number"]
             for where, heard in self.events
             if where == position
         ]
 
 
 @dataclass
-class Ward:
+class WorkerFixture:
     """A nursery, its devices, and the notebook."""
 
     folder: Path
-    notebook: Notebook
-    nursery: Nursery
-    devices: dict[str, Supervised] = field(default_factory=dict)
+    notebook: RecordingListener
+    forkserver: ForkServerClient
+    devices: dict[str, DeviceSupervisor] = field(default_factory=dict)
     wires: dict[str, SerialLine] = field(default_factory=dict)
     stack: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
 
@@ -134,7 +134,7 @@ class Ward:
     ) -> SerialLine:
         """Start a device; its wire is ours."""
         port = self.folder / position.replace("/", "-")
-        wire = SerialLine.at(port, look_s=0.002)
+        wire = SerialLine.open_at(port, look_s=0.002)
         if plugged:
             await self.stack.enter_async_context(wire)
         else:
@@ -143,9 +143,9 @@ class Ward:
         self.start(position, driver, {"port": str(port), **more.pop("settings", {})}, **more)
         return wire
 
-    def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> Supervised:
+    def start(self, position: str, driver: str, settings: dict[str, Any], **more: Any) -> DeviceSupervisor:
         """Start a device that is not on a wire of ours."""
-        order = Order(
+        order = WorkerSpec(
             site="uto-test",
             gateway="gw-1",
             position=position,
@@ -160,31 +160,31 @@ class Ward:
             }
             | {key: value for key, value in more.items() if key != "limits"},
         )
-        limits = more.get("limits", Limits(silent_s=0.6, stop_s=2))
-        supervised = Supervised(order, limits, self.nursery, self.notebook, "session-1")
+        limits = more.get("limits", WorkerLimits(heartbeat_timeout_s=0.6, stop_timeout_s=2))
+        supervised = DeviceSupervisor(order, limits, self.forkserver, self.notebook, "session-1")
         supervised.start()
         self.devices[position] = supervised
         return supervised
 
 
 @pytest.fixture
-async def ward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ward]:
+async def worker_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerFixture]:
     """A supervisor without devices yet."""
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.setattr(sys, "path", [*sys.path, str(PLUGINS)])
     drivers = ["odd", "obedient", "mrz-serial"]
-    nursery = Nursery(drivers, "error")
+    nursery = ForkServerClient(drivers, "error")
     nursery._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     nursery._channel.setblocking(False)
     with theirs:
         # Not what is standard error now: pytest gives a test another one than its setup.
         log = tmp_path / "workers.log"
-        nursery._process = daemons.nursery(theirs, drivers, "error", log)  # type: ignore[assignment]
-    ward = Ward(tmp_path, Notebook(), nursery)
+        nursery._process = daemons.fork_forkserver(theirs, drivers, "error", log)  # type: ignore[assignment]
+    ward = WorkerFixture(tmp_path, RecordingListener(), nursery)
     try:
         yield ward
     finally:
         await asyncio.gather(*(device.stop() for device in ward.devices.values()))
-        await ward.nursery.close()
+        await ward.forkserver.close()
         await ward.stack.aclose()
         print(ward.log, file=sys.stderr)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.driver import BadFrame, Condition, Driver, Family, Identity, Status
+from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
 from drivers.links.serial import SerialSettings
 from drivers.observation import Attachment, DataClass, Observation
 
@@ -39,16 +39,16 @@ class Level(Observation):
 
     event_type: ClassVar[str] = "test.level"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    stands: ClassVar[bool] = True
+    is_state: ClassVar[bool] = True
     number: int = Field(description="The number it was given.", examples=[1])
 
 
-class Odd(Driver[SerialSettings]):
+class FaultyDriver(Driver[SerialSettings]):
     """One line on the wire is one order."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller, Level)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (Numbered, NumberedTraveller, Level)
 
     async def open(self) -> Identity:
         """Open the port."""
@@ -71,7 +71,7 @@ class Odd(Driver[SerialSettings]):
                     case ["stand", number]:
                         yield Level(number=int(number))
                     case ["picture", number, size]:
-                        picture = Attachment.of("picture", "image/png", os.urandom(int(size)))
+                        picture = Attachment.from_bytes("picture", "image/png", os.urandom(int(size)))
                         yield Numbered(number=int(number), attachments=(picture,))
                     case ["crash"]:
                         ctypes.string_at(0)
@@ -86,6 +86,6 @@ class Odd(Driver[SerialSettings]):
                     case ["end"]:
                         return
                     case ["well"]:
-                        yield Status(Condition.ONLINE)
+                        yield Status(StateCode.ONLINE)
                     case ["noise"]:
                         yield BadFrame("noise", line)

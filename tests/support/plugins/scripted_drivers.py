@@ -11,16 +11,24 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from drivers.command import Call, Done, Failed, Reason, Refused, Request, command
-from drivers.driver import Condition, Driver, Family, Identity, Status
+from drivers.command import (
+    CommandArguments,
+    CommandFailure,
+    CommandRefusal,
+    CommandOutput,
+    Invocation,
+    RefusalReason,
+    command,
+)
+from drivers.driver import Driver, Family, Identity, StateCode, Status
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.serial import SerialSettings
-from drivers.observation import DataClass, Observation, Part
+from drivers.observation import DataClass, DataModel, Observation
 
 SECRET = "WANJIKU"
 
 
-class Told(Observation):
+class CommandNoted(Observation):
     """It was told something."""
 
     event_type: ClassVar[str] = "test.told"
@@ -28,34 +36,34 @@ class Told(Observation):
     verb: str = Field(description="What it was told.", examples=["open"])
 
 
-class Gently(Part):
+class Gently(DataModel):
     speed: int = Field(1, ge=1, le=9, description="How fast, in steps.", examples=[1])
 
 
-class Open(Request):
+class Open(CommandArguments):
     """Open."""
 
-    shown = frozenset({"width_cm"})
+    unredacted_fields = frozenset({"width_cm"})
 
     width_cm: int = Field(10, ge=1, le=100, description="How far, in centimetres.", examples=[10])
     plate: str = Field("", max_length=20, description="For whom.", examples=["KAA 001A"])
     gently: Gently | None = Field(None, description="How.", examples=[None])
 
 
-class Opened(Done):
+class Opened(CommandOutput):
     width_cm: int = Field(description="How far it is open, in centimetres.", examples=[10])
 
 
-class Called(Done):
+class Called(CommandOutput):
     called_ns: int = Field(description="When, by the boot clock, in nanoseconds.", examples=[1])
 
 
-class Obedient(Driver[SerialSettings]):
+class ScriptedDriver(Driver[SerialSettings]):
     """One line to the wire is one command begun; one line from the wire is its end."""
 
     family = Family.UNKNOWN
     settings_model = SerialSettings
-    says: ClassVar[tuple[type[Observation], ...]] = (Told,)
+    observation_types: ClassVar[tuple[type[Observation], ...]] = (CommandNoted,)
 
     async def open(self) -> Identity:
         """Open the port."""
@@ -89,23 +97,23 @@ class Obedient(Driver[SerialSettings]):
                     case ["condition", word]:
                         cause = None if word == "online" else Cause.UNKNOWN
                         action = Action.NONE if word == "online" else Action.WAIT
-                        self.said.put_nowait(Status(Condition(word), cause, "as the wire says", action))
+                        self.said.put_nowait(Status(StateCode(word), cause, "as the wire says", action))
                     case _:
                         self.lines.put_nowait(line.decode())
 
-    async def _tell(self, verb: str, call: Call) -> None:
+    async def _tell(self, verb: str, call: Invocation) -> None:
         await self.link.write(f"{verb} {call.issuer} {call.id}\n".encode())
-        self.said.put_nowait(Told(verb=verb, transaction=call.transaction))
+        self.said.put_nowait(CommandNoted(verb=verb, transaction=call.transaction))
 
-    @command(moves=True)
-    async def open_up(self, request: Open, call: Call) -> Opened:
+    @command(is_movement=True)
+    async def open_up(self, request: Open, call: Invocation) -> Opened:
         """Begin, and end as the wire says."""
         await self._tell("open-up", call)
         match await self.lines.get():
             case "opened":
                 return Opened(width_cm=request.width_cm)
             case "jammed":
-                raise Failed(Reason.TIMED_OUT, "It did not come to its end.")
+                raise CommandFailure(RefusalReason.TIMED_OUT, "It did not come to its end.")
             case "cut":
                 raise LinkError(Cause.LINK_FAILED, "The cable is cut.", Action.REPLUG, "Mend it.")
             case "crash":
@@ -115,19 +123,19 @@ class Obedient(Driver[SerialSettings]):
         raise ValueError(f"cannot understand {SECRET}")
 
     @command()
-    async def look(self, request: Request, call: Call) -> Called:
+    async def look(self, request: CommandArguments, call: Invocation) -> Called:
         """Do nothing but note when."""
         called_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         await self._tell("look", call)
         return Called(called_ns=called_ns)
 
-    @command(moves=True)
-    async def refuse(self, request: Request, call: Call) -> Done:
+    @command(is_movement=True)
+    async def refuse(self, request: CommandArguments, call: Invocation) -> CommandOutput:
         """Refuse."""
-        raise Refused(Reason.UNSAFE, "Somebody stands in it.")
+        raise CommandRefusal(RefusalReason.UNSAFE, "Somebody stands in it.")
 
-    @command(urgent=True, moves=True)
-    async def stop(self, request: Request, call: Call) -> Done:
+    @command(is_urgent=True, is_movement=True)
+    async def stop(self, request: CommandArguments, call: Invocation) -> CommandOutput:
         """Stop."""
         await self._tell("stop", call)
-        return Done()
+        return CommandOutput()

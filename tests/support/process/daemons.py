@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from gateway.supervision.forkserver_client import readable
+from gateway.supervision.forkserver_client import wait_readable
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
@@ -35,7 +35,7 @@ def expect_daemons() -> None:
     first.close()
 
 
-class Forked:
+class ForkedProcess:
     """A process that runs a function, with what tests need of `asyncio.subprocess.Process`."""
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
@@ -59,7 +59,7 @@ class Forked:
     async def wait(self) -> int:
         """Wait for its end; returns its exit code, or what killed it as a negative number."""
         if self.returncode is None:
-            await readable(self._process.sentinel)
+            await wait_readable(self._process.sentinel)
             self._process.join()
             self.returncode = self._process.exitcode
             self._process.close()
@@ -67,15 +67,17 @@ class Forked:
         return self.returncode
 
 
-def daemon(config: Path, log: Path, environment: dict[str, str]) -> Forked:
+def fork_daemon(config: Path, log: Path, environment: dict[str, str]) -> ForkedProcess:
     """A daemon, as `python -m gateway CONFIG` would be one."""
     log.touch()
-    return Forked(_become_daemon, str(config), str(log), environment)
+    return ForkedProcess(_become_daemon, str(config), str(log), environment)
 
 
-def nursery(channel: socket.socket, drivers: list[str], level: str, log: Path | None = None) -> Forked:
+def fork_forkserver(
+    channel: socket.socket, drivers: list[str], level: str, log: Path | None = None
+) -> ForkedProcess:
     """A fork server of workers; it has imported more than one that is started from nothing."""
-    return Forked(_become_nursery, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
+    return ForkedProcess(_become_nursery, channel, str(log or f"/proc/{os.getpid()}/fd/2"), drivers, level)
 
 
 def _become_nursery(channel: socket.socket, log: str, drivers: list[str], level: str) -> None:

@@ -14,7 +14,7 @@ from simulators import process
 from simulators import subprocesses as members
 
 
-class Forked:
+class ForkedSimulator:
     """One, with what `simulators.subprocesses` needs of `subprocess.Popen`."""
 
     def __init__(self, connection: socket.socket) -> None:
@@ -55,4 +55,4 @@ def forked_off() -> None:
 @pytest.fixture
 def forked_members(monkeypatch: pytest.MonkeyPatch, forked_off: None) -> None:
     """Have posts start their simulators that way."""
-    monkeypatch.setattr(members, "_spawn", Forked)
+    monkeypatch.setattr(members, "_spawn", ForkedSimulator)

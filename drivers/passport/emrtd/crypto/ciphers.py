@@ -79,7 +79,7 @@ class Suite(Enum):
         return Cipher(algorithms.AES(key), mode)
 
 
-def same(one: bytes, other: bytes) -> bool:
+def is_equal(one: bytes, other: bytes) -> bool:
     """Compare authenticators without telling by the time taken where they differ."""
     return hmac.compare_digest(one, other)
 

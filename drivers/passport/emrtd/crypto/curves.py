@@ -152,7 +152,7 @@ BY_OID = {curve.oid: curve for curve in CURVES}
 _BY_VALUE = {(curve.p, curve.a, curve.b, curve.generator, curve.order): curve for curve in CURVES}
 
 
-def named(p: int, a: int, b: int, generator: Point, order: int) -> Curve | None:
+def find_by_parameters(p: int, a: int, b: int, generator: Point, order: int) -> Curve | None:
     """Find the curve that explicit parameters describe, or None when they are nobody's.
 
     Doc 9303-12 asks for explicit parameters in certificates; arbitrary ones would let a signer choose a

@@ -31,7 +31,7 @@ def verify(key: EcKey, digest: bytes, r: int, s: int) -> bool:
     if not (0 < r < order and 0 < s < order):
         return False
     if key.curve.name not in _OPENSSL or len(digest) not in _HASHES:
-        return verify_ourselves(key, digest, r, s)
+        return verify_in_python(key, digest, r, s)
     try:
         numbers = ec.EllipticCurvePublicNumbers(*key.point, _OPENSSL[key.curve.name]())
         scheme = ec.ECDSA(utils.Prehashed(_HASHES[len(digest)]))
@@ -40,11 +40,11 @@ def verify(key: EcKey, digest: bytes, r: int, s: int) -> bool:
         return False
     except (UnsupportedAlgorithm, ValueError):
         # A build of OpenSSL without this curve.
-        return verify_ourselves(key, digest, r, s)
+        return verify_in_python(key, digest, r, s)
     return True
 
 
-def verify_ourselves(key: EcKey, digest: bytes, r: int, s: int) -> bool:
+def verify_in_python(key: EcKey, digest: bytes, r: int, s: int) -> bool:
     """Verify with the arithmetic of `elliptic`; `r` and `s` are within the order."""
     order = key.curve.order
     number = int.from_bytes(digest, "big") >> max(0, 8 * len(digest) - order.bit_length())

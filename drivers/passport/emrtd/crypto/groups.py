@@ -44,7 +44,7 @@ class Group:
         return result
 
 
-def checked(p: int, generator: int, order: int | None) -> Group:
+def validated_group(p: int, generator: int, order: int | None) -> Group:
     """Make a group out of parameters that a chip gave; raises MalformedError when they cannot be one."""
     if not 1023 <= p.bit_length() <= MAX_BITS or p % 2 == 0:
         raise MalformedError("a Diffie-Hellman modulus is even, too short or too long")

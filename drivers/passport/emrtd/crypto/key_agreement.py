@@ -30,7 +30,7 @@ _C0_256, _C1_256 = (
 )
 
 
-class Agreement(ABC):
+class KeyAgreement(ABC):
     """Domain parameters in which two sides agree on a secret."""
 
     token_tag: int
@@ -49,16 +49,16 @@ class Agreement(ABC):
         """Agree with the other side; raises MalformedError for a public key that is none."""
 
     @abstractmethod
-    def map_generic(self, nonce: bytes, private: int, public: bytes) -> "Agreement":
+    def map_generic(self, nonce: bytes, private: int, public: bytes) -> "KeyAgreement":
         """Move the generator by a nonce and an agreed secret."""
 
     @abstractmethod
-    def map_integrated(self, suite: Suite, nonce: bytes, terminal_nonce: bytes) -> "Agreement":
+    def map_integrated(self, suite: Suite, nonce: bytes, terminal_nonce: bytes) -> "KeyAgreement":
         """Compute the generator from two nonces."""
 
 
 @dataclass(frozen=True, slots=True)
-class EcAgreement(Agreement):
+class EcKeyAgreement(KeyAgreement):
     """ECDH over a standardized curve."""
 
     curve: Curve
@@ -66,7 +66,7 @@ class EcAgreement(Agreement):
     token_tag = 0x86
 
     @classmethod
-    def over(cls, curve: Curve) -> "EcAgreement":
+    def from_curve(cls, curve: Curve) -> "EcKeyAgreement":
         """Start from the curve's own generator."""
         return cls(curve, curve.generator)
 
@@ -83,20 +83,20 @@ class EcAgreement(Agreement):
         x, _ = self.curve.multiply(private, self.curve.decode(public))
         return x.to_bytes(self.curve.size, "big")
 
-    def map_generic(self, nonce: bytes, private: int, public: bytes) -> "EcAgreement":
+    def map_generic(self, nonce: bytes, private: int, public: bytes) -> "EcKeyAgreement":
         """Compute s*G + H, H being the point agreed upon."""
         number = int.from_bytes(nonce, "big")
         point = self.curve.combine(number, self.generator, private, self.curve.decode(public))
         return replace(self, generator=point)
 
-    def map_integrated(self, suite: Suite, nonce: bytes, terminal_nonce: bytes) -> "EcAgreement":
+    def map_integrated(self, suite: Suite, nonce: bytes, terminal_nonce: bytes) -> "EcKeyAgreement":
         """Encode a pseudo-random field element as a point (appendix B)."""
         element = pseudo_random(suite, nonce, terminal_nonce, self.curve.p)
         return replace(self, generator=encode_as_point(self.curve, element))
 
 
 @dataclass(frozen=True, slots=True)
-class DhAgreement(Agreement):
+class DhKeyAgreement(KeyAgreement):
     """Diffie-Hellman in a subgroup of a prime field."""
 
     group: Group
@@ -104,7 +104,7 @@ class DhAgreement(Agreement):
     token_tag = 0x84
 
     @classmethod
-    def over(cls, group: Group) -> "DhAgreement":
+    def from_group(cls, group: Group) -> "DhKeyAgreement":
         """Start from the group's own generator."""
         return cls(group, group.generator)
 
@@ -120,13 +120,13 @@ class DhAgreement(Agreement):
         """Give the shared element at the length of the modulus."""
         return self.group.encode(self.group.power(self.group.decode(public), private))
 
-    def map_generic(self, nonce: bytes, private: int, public: bytes) -> "DhAgreement":
+    def map_generic(self, nonce: bytes, private: int, public: bytes) -> "DhKeyAgreement":
         """Compute g^s * h, h being the element agreed upon."""
         agreed = self.group.power(self.group.decode(public), private)
         moved = pow(self.generator, int.from_bytes(nonce, "big"), self.group.p) * agreed % self.group.p
         return replace(self, generator=self._nontrivial(moved))
 
-    def map_integrated(self, suite: Suite, nonce: bytes, terminal_nonce: bytes) -> "DhAgreement":
+    def map_integrated(self, suite: Suite, nonce: bytes, terminal_nonce: bytes) -> "DhKeyAgreement":
         """Raise a pseudo-random element into the subgroup."""
         if self.group.order is None:
             raise UnsupportedError("integrated mapping needs the order of the subgroup")
@@ -141,12 +141,12 @@ class DhAgreement(Agreement):
         return element
 
 
-def standardized(parameter_id: int) -> Agreement:
+def standardized_parameters(parameter_id: int) -> KeyAgreement:
     """Find the domain parameters of that identifier; raises UnsupportedError for those reserved."""
     if (curve := curves.BY_PARAMETER_ID.get(parameter_id)) is not None:
-        return EcAgreement.over(curve)
+        return EcKeyAgreement.from_curve(curve)
     if (group := groups.BY_PARAMETER_ID.get(parameter_id)) is not None:
-        return DhAgreement.over(group)
+        return DhKeyAgreement.from_group(group)
     raise UnsupportedError("the standardized domain parameters have no such identifier")
 
 

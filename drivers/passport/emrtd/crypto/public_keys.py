@@ -104,7 +104,7 @@ def _named(p: int, a: bytes, b: bytes, base: bytes, order: tlv.Tlv) -> Curve | N
     coefficients = int.from_bytes(a[:80], "big"), int.from_bytes(b[:80], "big")
     for curve in curves.CURVES:
         if curve.p == p and base in {curve.encode(curve.generator), _compressed(curve)}:
-            return curves.named(p, *coefficients, curve.generator, n)
+            return curves.find_by_parameters(p, *coefficients, curve.generator, n)
     return None
 
 
@@ -118,10 +118,10 @@ def _group(oid: str, parameters: tuple[tlv.Tlv, ...]) -> Group:
     order = None
     if oid == _DH_X942 and len(parameters) > 2:
         order = der.integer(der.expect(parameters[2], der.INTEGER))
-    return groups.checked(p, generator, order)
+    return groups.validated_group(p, generator, order)
 
 
 def _encoded_integer(bits: bytes) -> bytes:
     """Unwrap a Diffie-Hellman key, an INTEGER, into its bytes."""
-    element = der.integer(tlv.exact(bits, der.INTEGER))
+    element = der.integer(tlv.parse_value(bits, der.INTEGER))
     return element.to_bytes((element.bit_length() + 7) // 8 or 1, "big")

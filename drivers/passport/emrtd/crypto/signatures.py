@@ -131,7 +131,7 @@ def _pss_parameters(encoded: bytes) -> tuple[hashes.HashAlgorithm, hashes.HashAl
         mask = hash_algorithm(Algorithm.parse(generation.parameters).oid)
     salt = _PSS_SALT
     if (value := tlv.optional(items, 0xA2)) is not None:
-        salt = der.small_integer(tlv.exact(value, der.INTEGER))
+        salt = der.small_integer(tlv.parse_value(value, der.INTEGER))
     if salt > 512:
         raise MalformedError("a salt is longer than any signature")
     return function, mask, salt

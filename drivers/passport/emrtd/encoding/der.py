@@ -58,7 +58,7 @@ def encode_oid(dotted: str) -> bytes:
 
 def sequence(value: bytes, least: int = 0) -> tuple[tlv.Tlv, ...]:
     """Read the elements of a SEQUENCE given with its head; raises MalformedError when some are missing."""
-    return elements(tlv.exact(value, SEQUENCE), least)
+    return elements(tlv.parse_value(value, SEQUENCE), least)
 
 
 def elements(contents: bytes, least: int) -> tuple[tlv.Tlv, ...]:

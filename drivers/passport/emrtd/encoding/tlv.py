@@ -27,7 +27,7 @@ class Tlv:
     """How many bytes it took, head included."""
 
 
-def head(data: bytes, at: int = 0) -> tuple[int, int, int]:
+def parse_header(data: bytes, at: int = 0) -> tuple[int, int, int]:
     """Read tag, length of the value, and where the value starts.
 
     The value need not be there yet: four bytes of a file are enough to learn its length. Raises
@@ -40,28 +40,28 @@ def head(data: bytes, at: int = 0) -> tuple[int, int, int]:
     return tag, length, at
 
 
-def first(data: bytes, at: int = 0) -> Tlv:
+def parse_first(data: bytes, at: int = 0) -> Tlv:
     """Read the data object that starts at `at`; raises MalformedError when it is cut."""
-    tag, length, start = head(data, at)
+    tag, length, start = parse_header(data, at)
     if start + length > len(data):
         raise MalformedError("a data object is longer than the bytes that hold it")
     return Tlv(tag, data[start : start + length], start + length - at)
 
 
-def whole(data: bytes, tag: int) -> bytes:
+def parse_whole(data: bytes, tag: int) -> bytes:
     """Read the value of a file that is one data object of that tag.
 
     What follows the object is padding of the file and ignored. Raises MalformedError.
     """
-    found = first(data)
+    found = parse_first(data)
     if found.tag != tag:
         raise MalformedError(f"a data object has tag {found.tag:X} and not {tag:X}")
     return found.value
 
 
-def exact(data: bytes, tag: int) -> bytes:
+def parse_value(data: bytes, tag: int) -> bytes:
     """Read the value of a data object of that tag with nothing after it; raises MalformedError."""
-    found = first(data)
+    found = parse_first(data)
     if found.tag != tag or found.size != len(data):
         raise MalformedError(f"not exactly one data object of tag {tag:X}")
     return found.value
@@ -74,7 +74,7 @@ def children(value: bytes, most: int = MAX_SIBLINGS) -> tuple[Tlv, ...]:
     while at < len(value):
         if len(found) == most:
             raise MalformedError("too many data objects on one level")
-        item = first(value, at)
+        item = parse_first(value, at)
         found.append(item)
         at += item.size
     return tuple(found)

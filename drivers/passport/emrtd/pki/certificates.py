@@ -19,7 +19,7 @@ from drivers.passport.emrtd.crypto.signatures import Algorithm, verify
 from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError
 
-LONGEST = 64 * 1024
+MAX_CERTIFICATE_BYTES = 64 * 1024
 """Most bytes of a certificate that is believed."""
 # What asn1crypto is known to raise on bytes that are none of its own making.
 _ASN1_FAULTS = (
@@ -35,7 +35,7 @@ _ASN1_FAULTS = (
 
 
 @contextmanager
-def reading(what: str) -> Iterator[None]:
+def parse_errors(what: str) -> Iterator[None]:
     """Turn what asn1crypto raises into MalformedError, without the values that its messages quote."""
     try:
         yield
@@ -59,7 +59,7 @@ class Certificate:
     authority_key_id: bytes | None = field(repr=False)
     may_sign_certificates: bool
     algorithm: Algorithm
-    signed: bytes = field(repr=False)
+    signed_bytes: bytes = field(repr=False)
     signature: bytes = field(repr=False)
     sha256: str
 
@@ -67,7 +67,7 @@ class Certificate:
     def parse(cls, der: bytes) -> "Certificate":
         """Read a certificate in DER; raises MalformedError."""
         _bounded(der)
-        with reading("a certificate"):
+        with parse_errors("a certificate"):
             parsed = x509.Certificate.load(der, strict=True)
             return cls._from_asn1(parsed, der)
 
@@ -91,7 +91,7 @@ class Certificate:
             authority_key_id=parsed.authority_key_identifier,
             may_sign_certificates=authority and (usage is None or "key_cert_sign" in usage.native),
             algorithm=Algorithm.parse(parsed["signature_algorithm"].dump()),
-            signed=body.dump(),
+            signed_bytes=body.dump(),
             signature=parsed.signature,
             sha256=hashlib.sha256(der).hexdigest(),
         )
@@ -100,7 +100,7 @@ class Certificate:
         """Read the key; raises MalformedError or UnsupportedError."""
         return parse_public_key(self.key_info)
 
-    def valid_on(self, day: date) -> bool:
+    def is_valid_on(self, day: date) -> bool:
         """Tell whether that day is within the validity; both ends count."""
         return self.not_before.date() <= day <= self.not_after.date()
 
@@ -115,7 +115,7 @@ class Certificate:
 
     def signed_by(self, authority: "Certificate") -> bool:
         """Verify the signature; raises MalformedError or UnsupportedError."""
-        return verify(authority.public_key(), self.algorithm, self.signed, self.signature)
+        return verify(authority.public_key(), self.algorithm, self.signed_bytes, self.signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +124,18 @@ class RevocationList:
 
     issuer: bytes = field(repr=False)
     authority_key_id: bytes | None = field(repr=False)
-    issued: datetime
+    issued_at: datetime
     next_update: datetime | None
-    revoked: frozenset[int] = field(repr=False)
+    revoked_serials: frozenset[int] = field(repr=False)
     algorithm: Algorithm
-    signed: bytes = field(repr=False)
+    signed_bytes: bytes = field(repr=False)
     signature: bytes = field(repr=False)
 
     @classmethod
     def parse(cls, der: bytes) -> "RevocationList":
         """Read a list in DER; raises MalformedError."""
         _bounded(der, 16 * 1024 * 1024)
-        with reading("a revocation list"):
+        with parse_errors("a revocation list"):
             parsed = asn1_crl.CertificateList.load(der, strict=True)
             body = parsed["tbs_cert_list"]
             entries = body["revoked_certificates"]
@@ -143,19 +143,19 @@ class RevocationList:
             return cls(
                 issuer=name_digest(parsed.issuer),
                 authority_key_id=parsed.authority_key_identifier,
-                issued=_utc(body["this_update"].native),
+                issued_at=_utc(body["this_update"].native),
                 next_update=_utc(next_update) if next_update else None,
-                revoked=frozenset(
+                revoked_serials=frozenset(
                     entry["user_certificate"].native for entry in (entries if entries.native else ())
                 ),
                 algorithm=Algorithm.parse(parsed["signature_algorithm"].dump()),
-                signed=body.dump(),
+                signed_bytes=body.dump(),
                 signature=parsed.signature,
             )
 
     def signed_by(self, authority: Certificate) -> bool:
         """Verify the signature; raises MalformedError or UnsupportedError."""
-        return verify(authority.public_key(), self.algorithm, self.signed, self.signature)
+        return verify(authority.public_key(), self.algorithm, self.signed_bytes, self.signature)
 
     def is_of(self, authority: Certificate) -> bool:
         """Tell whether the list claims to be that authority's."""
@@ -163,7 +163,7 @@ class RevocationList:
             return self.authority_key_id == authority.key_id
         return self.issuer == authority.subject
 
-    def current_on(self, day: date) -> bool:
+    def is_current_on(self, day: date) -> bool:
         """Tell whether the next list is not yet due."""
         return self.next_update is None or day <= self.next_update.date()
 
@@ -173,7 +173,7 @@ def name_digest(name: Any) -> bytes:
     return hashlib.sha256(name.hashable.encode("utf-8", "surrogatepass")).digest()
 
 
-def _bounded(der: bytes, limit: int = LONGEST) -> None:
+def _bounded(der: bytes, limit: int = MAX_CERTIFICATE_BYTES) -> None:
     if len(der) > limit:
         raise MalformedError("a certificate or list has more bytes than such a thing has")
     tlv.check_nesting(der)

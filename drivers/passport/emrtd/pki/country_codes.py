@@ -41,7 +41,7 @@ _ALPHA_3 = {pair[:2]: frozenset({pair[3:]}) for pair in _ISO_3166.split()} | {
 }
 
 
-def issuers(country: str) -> frozenset[str] | None:
+def alpha3_codes(country: str) -> frozenset[str] | None:
     """Give the issuer codes a document may bear under certificates of that country, or None if unknown.
 
     `country` is the value of countryName; some states write it in small letters, some with three.

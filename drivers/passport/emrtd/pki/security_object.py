@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives import hashes
 
-from drivers.passport.emrtd.crypto.ciphers import same
+from drivers.passport.emrtd.crypto.ciphers import is_equal
 from drivers.passport.emrtd.crypto.signatures import digest, hash_algorithm
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import MalformedError
@@ -24,14 +24,14 @@ CONTENT_TYPES = frozenset({"2.23.136.1.1.1", "1.3.27.1.1.1", "1.2.528.1.1006.1.2
 class SecurityObject:
     """EF.SOD taken apart."""
 
-    signed: SignedData
+    signed_data: SignedData
     function: hashes.HashAlgorithm = field(repr=False)
     hashes: Mapping[int, bytes] = field(repr=False)
 
     @classmethod
     def parse(cls, content: bytes) -> "SecurityObject":
         """Read EF.SOD; raises MalformedError, or UnsupportedError for an unknown hash function."""
-        signed = SignedData.parse(tlv.whole(content, _SOD_TAG))
+        signed = SignedData.parse(tlv.parse_whole(content, _SOD_TAG))
         if signed.content_type not in CONTENT_TYPES:
             raise MalformedError("the security object holds other content than it must")
         _, algorithm, values, *_ = der.sequence(signed.content, least=3)
@@ -46,9 +46,9 @@ class SecurityObject:
             found[group] = der.expect(value, der.OCTET_STRING)
         return cls(signed, function, found)
 
-    def vouches_for(self, group: int, content: bytes) -> bool:
+    def hash_matches(self, group: int, content: bytes) -> bool:
         """Tell whether a data group has the hash that was signed."""
-        return group in self.hashes and same(self.hashes[group], digest(self.function, content))
+        return group in self.hashes and is_equal(self.hashes[group], digest(self.function, content))
 
     def signer(self, others: tuple[Certificate, ...]) -> Certificate | None:
         """Find the signer's certificate: inside, or among others where the issuer left it out.
@@ -56,8 +56,8 @@ class SecurityObject:
         A single certificate inside is taken even when the signer info names it differently, which some
         issuers' do; the signature decides.
         """
-        inside = self.signed.certificates
+        inside = self.signed_data.certificates
         for certificate in (*inside, *others):
-            if self.signed.is_signer(certificate):
+            if self.signed_data.is_signer(certificate):
                 return certificate
         return inside[0] if len(inside) == 1 else None

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from asn1crypto import cms, core
 
-from drivers.passport.emrtd.crypto.ciphers import same
+from drivers.passport.emrtd.crypto.ciphers import is_equal
 from drivers.passport.emrtd.crypto.signatures import Algorithm, digest, hash_algorithm, verify
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import MalformedError
-from drivers.passport.emrtd.pki.certificates import Certificate, name_digest, reading
+from drivers.passport.emrtd.pki.certificates import Certificate, name_digest, parse_errors
 
 _MOST_CERTIFICATES = 16
 _CONTENT_TYPE, _MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
@@ -37,7 +37,7 @@ class SignedData:
     def parse(cls, encoded: bytes) -> "SignedData":
         """Read a ContentInfo with SignedData in it; raises MalformedError."""
         tlv.check_nesting(encoded)
-        with reading("signed data"):
+        with parse_errors("signed data"):
             info = cms.ContentInfo.load(encoded, strict=True)
             if info["content_type"].native != "signed_data":
                 raise MalformedError("a CMS object is no signed data")
@@ -82,7 +82,7 @@ class SignedData:
         if self.signed_attributes is not None:
             stated = dict(self.attributes)
             hashed = tlv.encode(0x04, digest(function, self.content))
-            if not same(stated.get(_MESSAGE_DIGEST, b""), hashed):
+            if not is_equal(stated.get(_MESSAGE_DIGEST, b""), hashed):
                 return False
             if stated.get(_CONTENT_TYPE) != _encoded_oid(self.content_type):
                 return False
@@ -93,12 +93,12 @@ class SignedData:
 def _attributes(encoded: bytes) -> tuple[tuple[str, bytes], ...]:
     """Read each attribute's identifier and its first value."""
     found: list[tuple[str, bytes]] = []
-    for item in tlv.children(tlv.exact(encoded, der.SET), most=64):
+    for item in tlv.children(tlv.parse_value(encoded, der.SET), most=64):
         identifier, values = der.elements(der.expect(item, der.SEQUENCE), 2)[:2]
         oid = der.oid(der.expect(identifier, der.OID))
         if oid in dict(found):
             raise MalformedError("a signed attribute appears twice")
-        value = tlv.first(der.expect(values, der.SET))
+        value = tlv.parse_first(der.expect(values, der.SET))
         found.append((oid, tlv.encode(value.tag, value.value)))
     return tuple(found)
 

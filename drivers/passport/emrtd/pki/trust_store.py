@@ -42,7 +42,7 @@ class TrustStore:
         A bad file is noted in `faults` and passed over: one certificate that a state got wrong must not
         close a border. A place that does not exist is a fault like any other.
         """
-        found = _Found()
+        found = _TrustStoreBuilder()
         for path in _files(places, found.faults):
             try:
                 if path.stat().st_size > _LARGEST_FILE:
@@ -54,9 +54,9 @@ class TrustStore:
         return found.store()
 
     @classmethod
-    def of(cls, *contents: bytes) -> "TrustStore":
+    def from_bytes(cls, *contents: bytes) -> "TrustStore":
         """Take certificates, lists and master lists from memory, in PEM or DER."""
-        found = _Found()
+        found = _TrustStoreBuilder()
         for number, content in enumerate(contents, start=1):
             try:
                 found.take_file(f"entry {number}", content)
@@ -71,10 +71,10 @@ class TrustStore:
     def lists_of(self, authority: Certificate) -> tuple[RevocationList, ...]:
         """Give the revocation lists that claim to be that authority's, latest first."""
         lists = [known for known in self.revocation_lists if known.is_of(authority)]
-        return tuple(sorted(lists, key=lambda known: known.issued, reverse=True))
+        return tuple(sorted(lists, key=lambda known: known.issued_at, reverse=True))
 
 
-class _Found:
+class _TrustStoreBuilder:
     """What has been read so far, each certificate once."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class _Found:
 
     def take(self, name: str, content: bytes) -> None:
         """Tell by its structure what it is."""
-        first = der.elements(tlv.whole(content, der.SEQUENCE), 1)[0]
+        first = der.elements(tlv.parse_whole(content, der.SEQUENCE), 1)[0]
         if first.tag == der.OID and der.oid(first.value) == _SIGNED_DATA:
             self.take_master_list(name, content)
             return

@@ -28,7 +28,7 @@ _NO_SUCH_COMMAND = frozenset({0x6D00, 0x6E00, 0x6A81, 0x6A86})
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedChip:
     """How a chip was opened, and how it may be read."""
 
     method: AccessMethod
@@ -39,7 +39,7 @@ class Opened:
 
 def open_chip(
     channel: Channel, passwords: tuple[Password, ...], random: Randomness, *, extended: bool
-) -> Opened:
+) -> OpenedChip:
     """Open a chip that has just been powered and select its application.
 
     `passwords` are tried in their order, `extended` is whether the reader passes extended lengths on.
@@ -52,7 +52,7 @@ def open_chip(
         way, password = info
         _select(channel)
         method = AccessMethod.PACE_MRZ if password.kind is PasswordKind.MRZ else AccessMethod.PACE_CAN
-        return Opened(method, way, chunk)
+        return OpenedChip(method, way, chunk)
     _select(channel)
     zone = next((p for p in passwords if p.kind is PasswordKind.MRZ), None)
     if zone is None:
@@ -62,8 +62,8 @@ def open_chip(
     except CommandRefusedError as refusal:
         if refusal.status not in _NO_SUCH_COMMAND:
             raise
-        return Opened(AccessMethod.NONE, None, chunk)
-    return Opened(AccessMethod.BAC, None, chunk)
+        return OpenedChip(AccessMethod.NONE, None, chunk)
+    return OpenedChip(AccessMethod.BAC, None, chunk)
 
 
 def _card_access(channel: Channel) -> SecurityInfos | None:
@@ -77,7 +77,7 @@ def _card_access(channel: Channel) -> SecurityInfos | None:
 
 def _chunk(channel: Channel) -> int:
     try:
-        return files.longest_chunk(files.read_row(channel, ElementaryFile.ATR_INFO))
+        return files.longest_chunk(files.read_objects(channel, ElementaryFile.ATR_INFO))
     except (CommandRefusedError, MalformedError):
         return SHORT_CHUNK
 

@@ -6,7 +6,7 @@ Source: ICAO Doc 9303-11, section 6.1; ISO/IEC 9796-2, digital signature scheme 
 import hashlib
 
 from drivers.passport.emrtd.crypto import ecdsa
-from drivers.passport.emrtd.crypto.ciphers import same
+from drivers.passport.emrtd.crypto.ciphers import is_equal
 from drivers.passport.emrtd.crypto.key_agreement import Randomness
 from drivers.passport.emrtd.crypto.public_keys import EcKey, PublicKey, RsaKey, parse_public_key
 from drivers.passport.emrtd.encoding import tlv
@@ -28,10 +28,12 @@ _ANY_HASH = ("sha256", "sha1", "sha224", "sha384", "sha512")
 
 def public_key(dg15: bytes) -> PublicKey:
     """Read the key out of DG15; raises MalformedError or UnsupportedError."""
-    return parse_public_key(tlv.whole(dg15, _DG15_TAG))
+    return parse_public_key(tlv.parse_whole(dg15, _DG15_TAG))
 
 
-def ask(channel: Channel, key: PublicKey, random: Randomness, *, extended: bool) -> tuple[bytes, bytes]:
+def internal_authenticate(
+    channel: Channel, key: PublicKey, random: Randomness, *, extended: bool
+) -> tuple[bytes, bytes]:
     """Have the chip sign a challenge, and give challenge and signature.
 
     `extended` is whether the chip may answer with more than a short APDU holds, which keys of more than
@@ -79,7 +81,7 @@ def _verify_rsa(key: RsaKey, challenge: bytes, signature: bytes) -> bool:
     # 6A: part of the message is recovered from the signature, the challenge is the rest.
     if message[0] != 0x6A or len(digest) != size:
         return False
-    return same(hashlib.new(name, recovered + challenge).digest(), digest)
+    return is_equal(hashlib.new(name, recovered + challenge).digest(), digest)
 
 
 def _verify_ecdsa(key: EcKey, digest: bytes, signature: bytes) -> bool:

@@ -3,7 +3,7 @@
 Source: ICAO Doc 9303-11, section 4.3 and appendix D.
 """
 
-from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, MAC_SIZE, Suite, same
+from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, MAC_SIZE, Suite, is_equal
 from drivers.passport.emrtd.crypto.key_agreement import Randomness
 from drivers.passport.emrtd.errors import AccessDeniedError, CommandRefusedError, MalformedError
 from drivers.passport.emrtd.protocols.passwords import Password
@@ -40,7 +40,7 @@ def perform(channel: Channel, password: Password, random: Randomness) -> SecureM
     cryptogram, mac = answer[:_CRYPTOGRAM], answer[_CRYPTOGRAM:]
     if len(answer) != _CRYPTOGRAM + MAC_SIZE:
         raise MalformedError("an authentication answer is not forty bytes")
-    if not same(_SUITE.mac(mac_key, cryptogram), mac):
+    if not is_equal(_SUITE.mac(mac_key, cryptogram), mac):
         raise AccessDeniedError("the chip does not know the key of the printed zone")
     plain = _SUITE.decrypt(secret_key, cryptogram)
     if plain[:16] != chip_nonce + nonce:

@@ -4,7 +4,12 @@ Source: ICAO Doc 9303-11, section 6.2; BSI TR-03110-1, section 3.4.
 """
 
 from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite
-from drivers.passport.emrtd.crypto.key_agreement import Agreement, DhAgreement, EcAgreement, Randomness
+from drivers.passport.emrtd.crypto.key_agreement import (
+    DhKeyAgreement,
+    EcKeyAgreement,
+    KeyAgreement,
+    Randomness,
+)
 from drivers.passport.emrtd.crypto.public_keys import DhKey, EcKey, PublicKey
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import CommandRefusedError, UnsupportedError
@@ -83,12 +88,12 @@ def _general_authenticate(channel: Channel, info: ChipAuthenticationInfo, public
     channel.command(Command(0x00, GENERAL_AUTHENTICATE, 0x00, 0x00, dynamic, ne=SHORT_NE))
 
 
-def _agreement(key: PublicKey) -> tuple[Agreement, bytes]:
+def _agreement(key: PublicKey) -> tuple[KeyAgreement, bytes]:
     match key:
         case EcKey():
-            return EcAgreement.over(key.curve), key.curve.encode(key.point)
+            return EcKeyAgreement.from_curve(key.curve), key.curve.encode(key.point)
         case DhKey():
-            return DhAgreement.over(key.group), key.group.encode(key.element)
+            return DhKeyAgreement.from_group(key.group), key.group.encode(key.element)
         case _:
             raise UnsupportedError("chip authentication knows Diffie-Hellman keys only")
 

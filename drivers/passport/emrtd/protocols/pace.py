@@ -4,8 +4,8 @@ Source: ICAO Doc 9303-11, section 4.4 and appendices G to I. Generic and integra
 authentication mapping the access is used and the proof of the chip left aside.
 """
 
-from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite, same
-from drivers.passport.emrtd.crypto.key_agreement import Agreement, Randomness
+from drivers.passport.emrtd.crypto.ciphers import AUTHENTICATION, ENCRYPTION, Suite, is_equal
+from drivers.passport.emrtd.crypto.key_agreement import KeyAgreement, Randomness
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import AccessDeniedError, CommandRefusedError, MalformedError
 from drivers.passport.emrtd.protocols.passwords import Password
@@ -58,12 +58,12 @@ def perform(
         if refusal.status & 0xFFF0 == 0x63C0 or refusal.status in {_WRONG_PASSWORD, *_PASSWORD_BLOCKED}:
             raise AccessDeniedError("the chip refuses the password") from None
         raise
-    if not same(answer, token(info.suite, mac_key, info.protocol, mapped, public)):
+    if not is_equal(answer, token(info.suite, mac_key, info.protocol, mapped, public)):
         raise AccessDeniedError("the chip does not know the password")
     return SecureMessaging(info.suite, secret_key, mac_key)
 
 
-def token(suite: Suite, mac_key: bytes, protocol: str, agreement: Agreement, public: bytes) -> bytes:
+def token(suite: Suite, mac_key: bytes, protocol: str, agreement: KeyAgreement, public: bytes) -> bytes:
     """Authenticate the other side's public key (9303-11, section 4.4.3.4)."""
     key = tlv.encode(der.OID, der.encode_oid(protocol)) + tlv.encode(agreement.token_tag, public)
     return suite.mac(mac_key, tlv.encode(_PUBLIC_KEY, key))
@@ -77,7 +77,7 @@ def _select(channel: Channel, info: PaceInfo, password: Password, *, ambiguous: 
     response = channel.exchange(command)
     # 63Cx only tells how many tries are left.
     if response.status & 0xFFF0 != 0x63C0:
-        response.expect_success(command)
+        response.raise_for_status(command)
 
 
 def _nonce(channel: Channel, suite: Suite) -> bytes:
@@ -87,7 +87,7 @@ def _nonce(channel: Channel, suite: Suite) -> bytes:
     return encrypted
 
 
-def _map(channel: Channel, info: PaceInfo, nonce: bytes, random: Randomness) -> Agreement:
+def _map(channel: Channel, info: PaceInfo, nonce: bytes, random: Randomness) -> KeyAgreement:
     """Agree on a generator that only those who know the nonce can compute."""
     agreement = info.agreement
     if info.mapping == "im":
@@ -111,4 +111,4 @@ def _exchange(channel: Channel, data: bytes, *, last: bool = False) -> tuple[tlv
     command = Command(0x00, GENERAL_AUTHENTICATE, 0x00, 0x00, tlv.encode(_DYNAMIC_DATA, data), ne=SHORT_NE)
     answer = channel.command(command if last else command.chained())
     # Some chips answer the integrated mapping with nothing at all.
-    return tlv.children(tlv.exact(answer, _DYNAMIC_DATA), most=8) if answer else ()
+    return tlv.children(tlv.parse_value(answer, _DYNAMIC_DATA), most=8) if answer else ()

@@ -62,7 +62,7 @@ class Password:
         return 1 if self.kind is PasswordKind.MRZ else 2
 
     @property
-    def encoded(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """f(pi): all 20 bytes of SHA-1 over MRZ information, or the digits of a CAN as they are."""
         octets = self.secret.encode("ascii")
         return _sha1(octets) if self.kind is PasswordKind.MRZ else octets
@@ -74,7 +74,7 @@ class Password:
 
     def pace_key(self, suite: Suite) -> bytes:
         """K_pi, under which the chip encrypts its nonce."""
-        return suite.derive(self.encoded, PASSWORD)
+        return suite.derive(self.to_bytes, PASSWORD)
 
 
 def _sha1(octets: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from drivers.passport.emrtd.crypto.ciphers import Suite
-from drivers.passport.emrtd.crypto.key_agreement import Agreement, standardized
+from drivers.passport.emrtd.crypto.key_agreement import KeyAgreement, standardized_parameters
 from drivers.passport.emrtd.crypto.public_keys import PublicKey, parse_public_key
 from drivers.passport.emrtd.encoding import der, tlv
 from drivers.passport.emrtd.errors import ChipError, UnsupportedError
@@ -28,9 +28,9 @@ class PaceInfo:
     parameter_id: int
 
     @property
-    def agreement(self) -> Agreement:
+    def agreement(self) -> KeyAgreement:
         """Look up the domain parameters; raises UnsupportedError for reserved ones."""
-        return standardized(self.parameter_id)
+        return standardized_parameters(self.parameter_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class SecurityInfos:
     @classmethod
     def from_card_access(cls, content: bytes) -> "SecurityInfos":
         """Read EF.CardAccess; raises MalformedError."""
-        return cls._parse(tlv.whole(content, der.SET))
+        return cls._parse(tlv.parse_whole(content, der.SET))
 
     @classmethod
     def from_dg14(cls, content: bytes) -> "SecurityInfos":
         """Read DG14; raises MalformedError."""
-        return cls._parse(tlv.exact(tlv.whole(content, DG14_TAG), der.SET))
+        return cls._parse(tlv.parse_value(tlv.parse_whole(content, DG14_TAG), der.SET))
 
     @classmethod
     def _parse(cls, contents: bytes) -> "SecurityInfos":

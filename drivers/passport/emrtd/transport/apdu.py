@@ -70,7 +70,7 @@ class Response:
             raise MalformedError("an answer is shorter or longer than a response APDU can be")
         return cls(bytes(raw[:-2]), int.from_bytes(raw[-2:], "big"))
 
-    def expect_success(self, command: Command) -> bytes:
+    def raise_for_status(self, command: Command) -> bytes:
         """Give the data of a successful answer; raises CommandRefusedError on any other status."""
         if self.status != SUCCESS:
             raise CommandRefusedError(command.ins, self.status)

@@ -125,7 +125,7 @@ def read(
     if len(content) == _HEAD and content[1] > 0x82:
         # The length alone takes more than two bytes: faces of 64 KiB and above.
         content += _read_binary(channel, _HEAD, 2, chunk)
-    tag, length, start = tlv.head(content)
+    tag, length, start = tlv.parse_header(content)
     total = start + length
     if tag != file.tag:
         raise MalformedError(f"file {file.name} holds another data object than it must")
@@ -143,12 +143,12 @@ def read(
     return content
 
 
-def read_row(channel: Channel, file: ElementaryFile) -> bytes:
+def read_objects(channel: Channel, file: ElementaryFile) -> bytes:
     """Select and read a small file that is a row of data objects, in one answer."""
     select(channel, file)
     command = Command(0x00, READ_BINARY, 0x00, 0x00, ne=SHORT_NE)
     response = channel.exchange(command)
-    return response.data if response.status == END_OF_FILE else response.expect_success(command)
+    return response.data if response.status == END_OF_FILE else response.raise_for_status(command)
 
 
 def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
@@ -163,7 +163,7 @@ def _read_binary(channel: Channel, offset: int, size: int, chunk: int) -> bytes:
         where = tlv.encode(0x54, offset.to_bytes(3, "big"))
         room = min(size + _LONGEST_HEAD, chunk)
         command = Command(0x00, READ_BINARY_DO, 0x00, 0x00, where, room, extended)
-        data = tlv.exact(_data(channel.exchange(command), command), _DISCRETIONARY)[:size]
+        data = tlv.parse_value(_data(channel.exchange(command), command), _DISCRETIONARY)[:size]
     if not data or len(data) > size:
         raise MalformedError("the chip gave no bytes of a file, or more than asked for")
     return data
@@ -173,4 +173,4 @@ def _data(response: Response, command: Command) -> bytes:
     """Take the bytes also of an answer that warns of the end of the file."""
     if response.status == END_OF_FILE and response.data:
         return response.data
-    return response.expect_success(command) if response.status != SUCCESS else response.data
+    return response.raise_for_status(command) if response.status != SUCCESS else response.data

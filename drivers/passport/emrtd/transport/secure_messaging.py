@@ -4,7 +4,7 @@ Source: ICAO Doc 9303-11, section 9.8; ISO/IEC 7816-4, section 10. Data objects:
 the expected length, 99 the status word, 8E the authenticator.
 """
 
-from drivers.passport.emrtd.crypto.ciphers import MAC_SIZE, Suite, pad, same, unpad
+from drivers.passport.emrtd.crypto.ciphers import MAC_SIZE, Suite, is_equal, pad, unpad
 from drivers.passport.emrtd.encoding import tlv
 from drivers.passport.emrtd.errors import MalformedError, SecureMessagingError
 from drivers.passport.emrtd.transport.apdu import EXTENDED_NE, SHORT_NE, Command, Response, Transmit
@@ -76,7 +76,7 @@ class SecureMessaging:
         *signed, mac = objects
         plain = b"".join(tlv.encode(item.tag, item.value) for item in signed)
         expected = self._authenticate(self.counter + plain)
-        if len(mac.value) != MAC_SIZE or not same(expected, mac.value):
+        if len(mac.value) != MAC_SIZE or not is_equal(expected, mac.value):
             raise SecureMessagingError("the authenticator of an answer is wrong")
         status = signed[-1].value
         if len(status) != 2:
@@ -141,4 +141,4 @@ class Channel:
 
     def command(self, command: Command) -> bytes:
         """Send a command and give its data; raises CommandRefusedError unless the chip agrees."""
-        return self.exchange(command).expect_success(command)
+        return self.exchange(command).raise_for_status(command)

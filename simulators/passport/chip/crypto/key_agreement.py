@@ -15,7 +15,7 @@ class KeyPair:
     private: int
 
     @classmethod
-    def drawn(cls, group: Group, random: Randomness) -> "KeyPair":
+    def generate(cls, group: Group, random: Randomness) -> "KeyPair":
         """A new key: as many random bytes as the order has, drawn again while they are no private key."""
         while True:
             private = int.from_bytes(random(group.scalar_size), "big")

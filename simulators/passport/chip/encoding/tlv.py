@@ -21,7 +21,7 @@ def objects(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
-def only(data: bytes, tag: int) -> bytes:
+def parse_single(data: bytes, tag: int) -> bytes:
     """The value of the one data object that `data` is, which has to have this tag; ValueError otherwise."""
     found = list(objects(data))
     if len(found) != 1 or found[0][0] != tag:

@@ -46,7 +46,7 @@ class Validity:
     end: datetime
 
     @classmethod
-    def around(cls, now: datetime, *, before: timedelta, after: timedelta) -> "Validity":
+    def spanning(cls, now: datetime, *, before: timedelta, after: timedelta) -> "Validity":
         """Valid so long before a moment and so long after it."""
         return cls((now - before).replace(microsecond=0), (now + after).replace(microsecond=0))
 
@@ -80,7 +80,7 @@ class IssuingState:
     _crl_number: int = 0
 
     @classmethod
-    def found(
+    def create(
         cls,
         state: State | None = None,
         scheme: SignatureScheme | None = None,
@@ -103,7 +103,7 @@ class IssuingState:
             name,
             key,
             name,
-            validity or Validity.around(moment, before=_YEAR, after=15 * _YEAR),
+            validity or Validity.spanning(moment, before=_YEAR, after=15 * _YEAR),
             extensions,
         )
         return cls(state, csca, moment)
@@ -129,7 +129,7 @@ class IssuingState:
         return self._signed(
             "simulated Document Signer",
             scheme,
-            validity or Validity.around(self.now, before=timedelta(days=30), after=10 * _YEAR),
+            validity or Validity.spanning(self.now, before=timedelta(days=30), after=10 * _YEAR),
             [_extension(_DOCUMENT_TYPES, types)],
             state or self.state,
         )
@@ -148,7 +148,7 @@ class IssuingState:
     def crl(self, *, validity: Validity | None = None) -> bytes:
         """The list of revoked certificates, in DER (Doc 9303-12, 7.1.4)."""
         self._crl_number += 1
-        valid = validity or Validity.around(self.now, before=timedelta(days=1), after=timedelta(days=90))
+        valid = validity or Validity.spanning(self.now, before=timedelta(days=1), after=timedelta(days=90))
         key = self.csca.key
         revoked = [
             der.sequence(der.integer(certificate.serial), der.time(valid.start))
@@ -176,7 +176,7 @@ class IssuingState:
         signer = self._signed(
             "simulated Master List Signer",
             None,
-            Validity.around(self.now, before=timedelta(days=30), after=_YEAR),
+            Validity.spanning(self.now, before=timedelta(days=30), after=_YEAR),
             [_extension(_EXTENDED_KEY_USAGE, der.sequence(der.oid(_MASTER_LIST_SIGNING)), critical=True)],
             self.state,
         )

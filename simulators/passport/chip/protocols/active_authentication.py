@@ -149,7 +149,7 @@ def ec_public_key_info(key: ec.EllipticCurvePrivateKey, parameters: EcParameters
     return public_key_info(curve(by_library_name[key.curve.name]), point, parameters)
 
 
-def challenged(key: ActiveAuthenticationKey | None, data: bytes, random: Randomness) -> bytes:
+def sign_challenge(key: ActiveAuthenticationKey | None, data: bytes, random: Randomness) -> bytes:
     """INTERNAL AUTHENTICATE: the signature; RefusedError with 6D00 without a key, 6700 for another size."""
     if key is None:
         raise RefusedError(Status.INS_NOT_SUPPORTED)

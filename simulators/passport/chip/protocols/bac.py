@@ -47,6 +47,6 @@ class BasicAccess:
         own_part = self._random(_KEY_SIZE)
         answer = Cipher.TDES.encrypt(self._encryption_key, challenge + theirs + own_part)
         seed = bytes(a ^ b for a, b in zip(key_part, own_part, strict=True))
-        session = SecureMessaging.agreed(Cipher.TDES, seed)
+        session = SecureMessaging.from_shared_secret(Cipher.TDES, seed)
         session.counter = int.from_bytes(challenge[4:] + theirs[4:], "big")
         return answer + Cipher.TDES.mac(self._mac_key, answer), session

@@ -7,7 +7,7 @@ from simulators.passport.chip.crypto.ciphers import Cipher
 from simulators.passport.chip.crypto.curves import ModpGroup
 from simulators.passport.chip.crypto.key_agreement import KeyPair
 from simulators.passport.chip.encoding import der
-from simulators.passport.chip.encoding.tlv import objects, only, tlv
+from simulators.passport.chip.encoding.tlv import objects, parse_single, tlv
 from simulators.passport.chip.protocols.pace import DYNAMIC_AUTHENTICATION_DATA
 from simulators.passport.chip.protocols.secure_messaging import SecureMessaging
 from simulators.passport.chip.protocols.security_infos import (
@@ -68,7 +68,7 @@ class ChipAuthentication:
         if chosen is None:
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
         try:
-            theirs = only(only(data, DYNAMIC_AUTHENTICATION_DATA), 0x80)
+            theirs = parse_single(parse_single(data, DYNAMIC_AUTHENTICATION_DATA), 0x80)
         except ValueError:
             raise RefusedError(Status.INCORRECT_DATA) from None
         return tlv(DYNAMIC_AUTHENTICATION_DATA), _session(chosen, theirs)
@@ -103,6 +103,6 @@ def _the_one(able: list[ChipAuthenticationKey], asked: dict[int, bytes]) -> Chip
 
 def _session(key: ChipAuthenticationKey, theirs: bytes) -> SecureMessaging:
     try:
-        return SecureMessaging.agreed(key.cipher, key.pair.secret(theirs))
+        return SecureMessaging.from_shared_secret(key.cipher, key.pair.secret(theirs))
     except ValueError:
         raise RefusedError(Status.INCORRECT_DATA) from None

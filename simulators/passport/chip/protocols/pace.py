@@ -10,7 +10,7 @@ from simulators.passport.chip.crypto.ciphers import FOR_ENCRYPTION, FOR_MAC, FRO
 from simulators.passport.chip.crypto.curves import Curve
 from simulators.passport.chip.crypto.key_agreement import KeyPair
 from simulators.passport.chip.encoding import der
-from simulators.passport.chip.encoding.tlv import objects, only, tlv
+from simulators.passport.chip.encoding.tlv import objects, parse_single, tlv
 from simulators.passport.chip.protocols import pace_mapping
 from simulators.passport.chip.protocols.secure_messaging import SecureMessaging
 from simulators.passport.chip.protocols.security_infos import Mapping, PaceInfo
@@ -57,7 +57,7 @@ class Pace:
         """The session that begins after the last reply."""
 
     @classmethod
-    def selected(
+    def select(
         cls,
         data: bytes,
         infos: tuple[PaceInfo, ...],
@@ -94,7 +94,7 @@ class Pace:
         if step is None or chained != (self._done < 4):
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
         try:
-            content = list(objects(only(data, DYNAMIC_AUTHENTICATION_DATA)))
+            content = list(objects(parse_single(data, DYNAMIC_AUTHENTICATION_DATA)))
             expected = [] if self._done == 1 else [0x7F + 2 * (self._done - 1)]
             if [tag for tag, _ in content] != expected:
                 raise RefusedError(Status.INCORRECT_DATA)
@@ -111,14 +111,14 @@ class Pace:
     def _map(self, theirs: bytes) -> bytes:
         group = self._info.group
         if self._info.mapping is Mapping.INTEGRATED:
-            self._mapped = pace_mapping.integrated(group, self._info.cipher, self._nonce, theirs)
+            self._mapped = pace_mapping.map_integrated(group, self._info.cipher, self._nonce, theirs)
             return tlv(0x82)
-        self._mapping_key = KeyPair.drawn(group, self._random)
-        self._mapped = pace_mapping.generic(group, self._nonce, self._mapping_key, theirs)
+        self._mapping_key = KeyPair.generate(group, self._random)
+        self._mapped = pace_mapping.map_generic(group, self._nonce, self._mapping_key, theirs)
         return tlv(0x82, self._mapping_key.public)
 
     def _agree(self, theirs: bytes) -> bytes:
-        own = KeyPair.drawn(self._mapped, self._random)
+        own = KeyPair.generate(self._mapped, self._random)
         self._own, self._theirs = own.public, theirs
         self._secret = own.secret(theirs)
         if self._own == self._theirs:
@@ -130,7 +130,7 @@ class Pace:
         mac_key = cipher.derive(self._secret, FOR_MAC)
         if not hmac.compare_digest(token, cipher.mac(mac_key, self._public_key_object(self._own))):
             raise RefusedError(Status.AUTHENTICATION_FAILED)
-        self.session = SecureMessaging.agreed(cipher, self._secret)
+        self.session = SecureMessaging.from_shared_secret(cipher, self._secret)
         answer = tlv(0x86, cipher.mac(mac_key, self._public_key_object(self._theirs)))
         if self._info.mapping is Mapping.CHIP_AUTHENTICATION:
             answer += tlv(0x8A, self._chip_authentication_data(cipher))

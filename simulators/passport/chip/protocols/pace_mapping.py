@@ -22,7 +22,7 @@ _CONSTANTS = {
 }
 
 
-def generic(group: Group, nonce: bytes, own: KeyPair, theirs: bytes) -> Group:
+def map_generic(group: Group, nonce: bytes, own: KeyPair, theirs: bytes) -> Group:
     """The nonce times the generator, plus what two ephemeral keys agree on; ValueError for a bad key."""
     arithmetic: Any = group
     masked = own.shared_element(theirs)
@@ -31,7 +31,7 @@ def generic(group: Group, nonce: bytes, own: KeyPair, theirs: bytes) -> Group:
     return with_generator(group, arithmetic.combine(raised, masked))
 
 
-def integrated(group: Group, cipher: Cipher, nonce: bytes, theirs: bytes) -> Group:
+def map_integrated(group: Group, cipher: Cipher, nonce: bytes, theirs: bytes) -> Group:
     """A pseudo-random element that both nonces determine; ValueError for a terminal's of a wrong size."""
     if len(theirs) != cipher.key_size:
         raise ValueError(f"a nonce of {cipher.key_size} bytes is called for")

@@ -31,7 +31,7 @@ class SecureMessaging:
         self._encryption_key, self._mac_key = encryption_key, mac_key
 
     @classmethod
-    def agreed(cls, cipher: Cipher, secret: bytes) -> "SecureMessaging":
+    def from_shared_secret(cls, cipher: Cipher, secret: bytes) -> "SecureMessaging":
         """The session that follows from a key agreement; its counter starts at 0."""
         return cls(cipher, cipher.derive(secret, FOR_ENCRYPTION), cipher.derive(secret, FOR_MAC))
 
@@ -70,7 +70,7 @@ class SecureMessaging:
         body += tlv(STATUS, reply.status.to_bytes(2, "big"))
         return Reply(body + tlv(MAC, self._mac(body)), reply.status)
 
-    def room(self, limit: int) -> int:
+    def max_data_bytes(self, limit: int) -> int:
         """How many bytes of data fit a reply whose protected form has at most `limit` bytes."""
         value = limit - _STATUS_AND_MAC - 2
         value -= 0 if value < 0x80 else 1 if value <= 0x100 else 2

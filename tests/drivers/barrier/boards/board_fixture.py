@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from drivers.barrier.board import Board
 from drivers.barrier.boards.registry import AnyModbusBoard
-from drivers.links.factory import Links
-from simulators.barrier.bus import Direct
+from drivers.links.factory import LinkFactory
+from simulators.barrier.bus import DirectConnection
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
 from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
 
@@ -52,7 +52,7 @@ async def site_of(board: dict[str, Any], path: Path | None = None) -> AsyncItera
     settings = SiteSettings.model_validate(
         {"path": path, "quiet_s": None if path is None else 0.02, "boards": [simulated(board)]}
     )
-    async with ModbusSite.running(settings) as site:
+    async with ModbusSite.start(settings) as site:
         configure(site, *setup_frames(board))
         yield site
 
@@ -60,20 +60,20 @@ async def site_of(board: dict[str, Any], path: Path | None = None) -> AsyncItera
 def configure(site: ModbusSite, *pdus: str) -> None:
     """Write to the board as somebody else would; what it says of that is not logged as ours."""
     for pdu in pdus:
-        assert Direct(site.bus).ask(1, bytes.fromhex(pdu)) is not None
+        assert DirectConnection(site.bus).request(1, bytes.fromhex(pdu)) is not None
 
 
-def board_for(site: ModbusSite, board: dict[str, Any], links: Links, **more: Any) -> Board:
+def board_for(site: ModbusSite, board: dict[str, Any], links: LinkFactory, **more: Any) -> Board:
     """The code for it."""
     port = f"tcp://{site.address}" if site.settings.path is None else site.address
     settings = _SETTINGS.validate_python({"port": port, "answer_within_s": 1, **board, **more})
-    return settings.board(links)
+    return settings.build(links)
 
 
 @asynccontextmanager
 async def opened(site: ModbusSite, board: dict[str, Any], **more: Any) -> AsyncIterator[Board]:
     """It, open."""
-    links = Links()
+    links = LinkFactory()
     on_the_wire = board_for(site, board, links, **more)
     try:
         await on_the_wire.open()

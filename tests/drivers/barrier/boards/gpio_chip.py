@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from simulators.links.umockdev_ioctl import PRELOAD, Caller, NodeSocket, RefusedError
+from simulators.links.umockdev_ioctl import PRELOAD, Caller, IoctlError, NodeSocket
 
 SPARE_NODES = 8
 CHIP_INFO, LINE_INFO, GET_LINES, GET_VALUES, SET_VALUES = (
@@ -100,7 +100,7 @@ class GpioChip:
 
         async def answered(caller: Caller, request: int, argument: int) -> None:
             if self.gone:
-                raise RefusedError(errno.ENODEV)
+                raise IoctlError(errno.ENODEV)
             await answer(name, caller, request, argument)
 
         path = self.root / "ioctl/dev" / name
@@ -116,12 +116,12 @@ class GpioChip:
                 info = await caller.read(argument, 256)
                 (offset,) = struct.unpack_from("I", info, 64)
                 if offset >= self.lines:
-                    raise RefusedError(errno.EINVAL)
+                    raise IoctlError(errno.EINVAL)
                 caller.write(argument, info)
             case int(value) if value == GET_LINES:
                 caller.write(argument + _FD_AT, struct.pack("i", await self._take(caller, argument)))
             case _:
-                raise RefusedError(errno.ENOTTY)
+                raise IoctlError(errno.ENOTTY)
 
     async def _take(self, caller: "Caller", argument: int) -> int:
         asked = await caller.read(argument, _FD_AT + 4)
@@ -134,9 +134,9 @@ class GpioChip:
             if kind == OUTPUT_VALUES:
                 values = value
         if any(offset >= self.lines for offset in offsets):
-            raise RefusedError(errno.EINVAL)
+            raise IoctlError(errno.EINVAL)
         if any(offset in taken.offsets for taken in self._taken.values() for offset in offsets):
-            raise RefusedError(errno.EBUSY)
+            raise IoctlError(errno.EBUSY)
         descriptor, node = self.spare.popitem()
         taken = Taken(offsets, bool(flags & OUTPUT), bool(flags & ACTIVE_LOW))
         self._taken[node.name] = taken
@@ -155,7 +155,7 @@ class GpioChip:
                 argument, struct.pack("QQ", sum(on << n for n, on in enumerate(active)) & mask, mask)
             )
         else:
-            raise RefusedError(errno.ENOTTY)
+            raise IoctlError(errno.ENOTTY)
 
     def _put_out(self, taken: Taken, bits: int, mask: int) -> None:
         for n, offset in enumerate(taken.offsets):

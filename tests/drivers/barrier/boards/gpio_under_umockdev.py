@@ -13,29 +13,29 @@ from typing import Any
 from gpio_chip import spare_descriptors
 
 from drivers import command
-from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
+from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
 from drivers.barrier.gpio_barrier import GpioBarrier, GpioBarrierSettings
 from drivers.barrier.observations import BarrierState
-from drivers.command import Call, Request
-from drivers.links.factory import Links
+from drivers.command import CommandArguments, Invocation
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 
 
 @dataclasses.dataclass
 class Program:
     settings: dict[str, Any]
-    links: Links = dataclasses.field(default_factory=Links)
+    links: LinkFactory = dataclasses.field(default_factory=LinkFactory)
     board: Any = None
 
     async def do(self, what: str, *arguments: Any) -> Any:
         match what:
             case "open":
-                self.board = Gpio(GpioBoardSettings.model_validate(self.settings), self.links)
-                return [(await self.board.open()).model, self.links.simulated]
+                self.board = GpioBoard(GpioBoardSettings.model_validate(self.settings), self.links)
+                return [(await self.board.open()).model, self.links.is_simulated]
             case "close":
                 await self.board.close()
                 await self.links.close()
-                self.links = Links()
+                self.links = LinkFactory()
                 return None
             case "barrier":  # the whole driver, until it says how it stands and is stopped once
                 settings = GpioBarrierSettings.model_validate({"board": self.settings, **arguments[0]})
@@ -44,8 +44,8 @@ class Program:
                 await driver.open()
                 async with contextlib.aclosing(driver.watch()) as watching:
                     state = next(said for said in [await anext(watching)] if isinstance(said, BarrierState))
-                    call = Call("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
-                    return [state.state, (await driver.stop(Request(), call)).contact]
+                    call = Invocation("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+                    return [state.state, (await driver.stop(CommandArguments(), call)).by_stop_contact]
             case _:
                 return await getattr(self.board, what)(*arguments)
 

@@ -12,9 +12,9 @@ from board_fixture import WATCHED, site_of
 
 from drivers.barrier.board import PulseEnd
 from drivers.barrier.boards.numato import NumatoSettings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from simulators.barrier.serial_site import SerialSettings, SerialSite
-from simulators.barrier.timeline import RealTime
+from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import Cause, WireLog
 
 PULSES_AND_WAITS = """
@@ -76,12 +76,12 @@ async def test_a_board_that_may_carry_a_barrier_opens_its_relay_by_itself(
 
 async def test_a_board_that_says_that_nothing_ends_its_pulses_keeps_its_relay_closed(tmp_path: Path) -> None:
     given = {"model": "numato", "port": str(tmp_path / "board"), "relays": 4}
-    assert NumatoSettings.model_validate(given).board(Links()).pulse_end is PulseEnd.NOTHING
-    timeline = RealTime()
+    assert NumatoSettings.model_validate(given).build(LinkFactory()).pulse_end is PulseEnd.NONE
+    timeline = RealClock()
     with WireLog(timeline) as log:
         site = SerialSite(SerialSettings(path=tmp_path / "board", model="numato"), timeline, log)
-        async with site.linked():
+        async with site.connected():
             await killed_in_a_pulse(given, "serial", pulse_s=0.3)
-            await site.line.host_closed()
+            await site.line.wait_for_host_close()
             await asyncio.sleep(0.5)
             assert [contact.closed for contact in log.contacts] == [True]

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from pytest_mock import MockerFixture
 
 from drivers.barrier.board import PulseEnd
-from drivers.barrier.boards.gpio import Gpio, GpioBoardSettings
-from drivers.links.factory import Links
+from drivers.barrier.boards.gpio import GpioBoard, GpioBoardSettings
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
 
 SETTINGS: dict[str, Any] = {
@@ -140,9 +140,9 @@ async def test_what_keeps_the_lines_from_being_taken_has_a_remedy() -> None:
     [("/dev/gpiochip9", Cause.NO_DEVICE), ("/dev/null", Cause.WRONG_DEVICE)],
 )
 async def test_what_is_no_chip_has_a_remedy(chip: str, cause: Cause) -> None:
-    links = Links()
+    links = LinkFactory()
     with pytest.raises(LinkError) as error:
-        await Gpio(GpioBoardSettings.model_validate({**SETTINGS, "chip": chip}), links).open()
+        await GpioBoard(GpioBoardSettings.model_validate({**SETTINGS, "chip": chip}), links).open()
     await links.close()
     assert error.value.cause is cause
     assert "`chip`" in error.value.how
@@ -151,7 +151,7 @@ async def test_what_is_no_chip_has_a_remedy(chip: str, cause: Cause) -> None:
 async def test_without_the_library_the_extra_is_named(mocker: MockerFixture) -> None:
     mocker.patch.dict(sys.modules, {"gpiod": None})
     with pytest.raises(LinkError) as error:
-        await Gpio(GpioBoardSettings.model_validate(SETTINGS), Links()).open()
+        await GpioBoard(GpioBoardSettings.model_validate(SETTINGS), LinkFactory()).open()
     assert "extra `gpio`" in error.value.how
 
 
@@ -169,8 +169,8 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], remedy: s
 
 
 def test_what_ends_a_pulse_is_what_the_configuration_states() -> None:
-    stated = GpioBoardSettings.model_validate(SETTINGS).board(Links())
-    assert (stated.pulse_end, stated.released_within_s) == (PulseEnd.WATCHDOG, 0.1)
+    stated = GpioBoardSettings.model_validate(SETTINGS).build(LinkFactory())
+    assert (stated.pulse_end, stated.release_timeout_s) == (PulseEnd.WATCHDOG, 0.1)
     given = {**SETTINGS, "released_on_death": False, "time_relay_s": 0.9}
-    relay = GpioBoardSettings.model_validate(given).board(Links())
-    assert (relay.pulse_end, relay.released_within_s) == (PulseEnd.BOARD_TIMED, 0.9)
+    relay = GpioBoardSettings.model_validate(given).build(LinkFactory())
+    assert (relay.pulse_end, relay.release_timeout_s) == (PulseEnd.BOARD_TIMED, 0.9)

@@ -9,13 +9,13 @@ import pytest
 from board_fixture import WATCHED, WITHIN_S, board_for, configure, opened, site_of
 from pydantic import TypeAdapter, ValidationError
 
-from drivers.barrier.board import Board, DeviceRefused, PulseEnd
-from drivers.barrier.boards.composite import Joined
+from drivers.barrier.board import Board, BoardRefused, PulseEnd
+from drivers.barrier.boards.composite import CompositeBoard
 from drivers.barrier.boards.registry import AnyModbusBoard
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from simulators.barrier.bus_faults import ExceptionReply, LostReply
-from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSite
 from simulators.barrier.modbus_site import ModbusSettings as SiteSettings
 from simulators.barrier.wirelog import Cause as Why
@@ -73,15 +73,15 @@ async def test_opening_asks_and_writes_nothing(rig: Rig) -> None:
 
 async def test_inputs_and_relays_are_where_they_are(rig: Rig) -> None:
     _, board = rig
-    assert (await board.sense())[:7] == AT_REST[:7]
-    assert await board.closed_relays() == (False,) * board.relays
-    assert len(await board.sense()) == board.inputs
+    assert (await board.read_inputs())[:7] == AT_REST[:7]
+    assert await board.read_relays() == (False,) * board.relays
+    assert len(await board.read_inputs()) == board.inputs
 
 
 async def test_a_pulse_is_one_frame_that_closes_and_the_relay_opens_again(rig: Rig) -> None:
     site, board = rig
-    await board.pulse(2, 0.3)
-    assert (await board.closed_relays())[2]
+    await board.pulse_relay(2, 0.3)
+    assert (await board.read_relays())[2]
     await site.log.until(lambda: len(site.log.contacts) == 2)
     closed, opened = site.log.contacts
     assert (closed.relay, closed.closed, opened.relay, opened.closed) == (2, True, 2, False)
@@ -91,8 +91,8 @@ async def test_a_pulse_is_one_frame_that_closes_and_the_relay_opens_again(rig: R
 
 async def test_two_pulses_at_a_time_end_each_in_its_own(rig: Rig) -> None:
     site, board = rig
-    await board.pulse(0, 0.4)
-    await board.pulse(1, 0.1)
+    await board.pulse_relay(0, 0.4)
+    await board.pulse_relay(1, 0.1)
     await site.log.until(lambda: len(site.log.contacts) == 4)
     assert [(one.relay, one.closed) for one in site.log.contacts] == [
         (0, True),
@@ -104,14 +104,14 @@ async def test_two_pulses_at_a_time_end_each_in_its_own(rig: Rig) -> None:
 
 async def test_a_release_opens_all_and_nothing_is_said_when_the_pulse_would_have_ended(rig: Rig) -> None:
     site, board = rig
-    await board.pulse(0, 0.2)
-    await board.pulse(1, 0.2)
-    await board.release()
-    assert not any(await board.closed_relays())
+    await board.pulse_relay(0, 0.2)
+    await board.pulse_relay(1, 0.2)
+    await board.open_all_relays()
+    assert not any(await board.read_relays())
     writes = len(site.log.output_writes)
     await asyncio.sleep(0.3)
     assert len(site.log.output_writes) == writes == 3
-    await board.pulse(0, 0.1)
+    await board.pulse_relay(0, 0.1)
     assert len(site.log.actuations) == 3
 
 
@@ -119,11 +119,11 @@ async def test_a_release_overtakes_and_calls_off_the_pulses_that_wait(rig: Rig) 
     site, board = rig
     site.inject(SlowBus(delay_s=0.1))
     before = len(site.log.requests)
-    sensing = asyncio.ensure_future(board.sense())
-    pulsing = asyncio.ensure_future(board.pulse(0, 0.2))
+    sensing = asyncio.ensure_future(board.read_inputs())
+    pulsing = asyncio.ensure_future(board.pulse_relay(0, 0.2))
     await site.log.until(lambda: len(site.log.requests) > before)
-    await board.release()
-    with pytest.raises(DeviceRefused, match="nothing was sent"):
+    await board.open_all_relays()
+    with pytest.raises(BoardRefused, match="nothing was sent"):
         await pulsing
     await sensing
     assert [frame.effect for frame in site.log.requests[before:]] == [Effect.NONE, Effect.RELEASE]
@@ -134,9 +134,9 @@ async def test_a_stop_waits_for_one_request_at_most(rig: Rig) -> None:
     site, board = rig
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
-    waiting = [asyncio.ensure_future(board.sense()) for _ in range(10)]
+    waiting = [asyncio.ensure_future(board.read_inputs()) for _ in range(10)]
     await site.log.until(lambda: len(site.log.requests) > before)
-    await board.pulse(2, 0.1, urgent=True)
+    await board.pulse_relay(2, 0.1, urgent=True)
     assert site.log.requests[before + 1].is_actuation
     for one in waiting:
         one.cancel()
@@ -145,8 +145,8 @@ async def test_a_stop_waits_for_one_request_at_most(rig: Rig) -> None:
 async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
     site, board = rig
     site.inject(ExceptionReply(code=6, of="writes"))
-    with pytest.raises(DeviceRefused, match="busy"):
-        await board.pulse(0, 0.1)
+    with pytest.raises(BoardRefused, match="busy"):
+        await board.pulse_relay(0, 0.1)
     await asyncio.sleep(0.15)
     assert not site.log.contacts
     assert len(site.log.output_writes) == 1
@@ -154,18 +154,18 @@ async def test_what_the_board_will_not_do_is_refused(rig: Rig) -> None:
 
 async def test_a_pulse_refused_while_another_goes_on_leaves_no_relay_closed(rig: Rig) -> None:
     site, board = rig
-    await board.pulse(0, 0.3)
+    await board.pulse_relay(0, 0.3)
     site.inject(ExceptionReply(code=6, of="writes"))
-    with pytest.raises(DeviceRefused):
-        await board.pulse(0, 0.2)
+    with pytest.raises(BoardRefused):
+        await board.pulse_relay(0, 0.2)
     await site.log.until(lambda: len(site.log.contacts) == 2)
-    assert not any(await board.closed_relays())
+    assert not any(await board.read_relays())
 
 
 async def test_what_failed_in_the_doing_is_not_called_refused(rig: Rig) -> None:
     site, board = rig
     site.inject(ExceptionReply(code=4, acts=True, of="writes"))
-    error = await failed(board.pulse(0, 0.1))
+    error = await failed(board.pulse_relay(0, 0.1))
     assert error.cause is Cause.DEVICE_FAULT
     await site.log.until(lambda: len(site.log.contacts) == 2)
     assert len(site.log.actuations) == 1
@@ -178,7 +178,7 @@ async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str,
         opened(site, BOARDS[name], answer_within_s=WITHIN_S) as board,
     ):
         site.inject(LostReply(of="writes"))
-        error = await failed(board.pulse(0, 0.1))
+        error = await failed(board.pulse_relay(0, 0.1))
         assert error.cause is Cause.NO_ANSWER
         await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.actuations) == 1
@@ -187,9 +187,9 @@ async def test_a_pulse_without_an_answer_is_on_the_wire_once_and_ends(name: str,
 @pytest.mark.parametrize("name", BOARDS)
 async def test_a_pulse_ends_though_the_cable_is_pulled(name: str) -> None:
     async with site_of(BOARDS[name]) as site, opened(site, BOARDS[name]) as board:
-        await board.pulse(0, 0.4)
+        await board.pulse_relay(0, 0.4)
         site.inject(Unplug())
-        assert (await failed(board.sense())).cause is Cause.UNPLUGGED
+        assert (await failed(board.read_inputs())).cause is Cause.UNPLUGGED
         await site.log.until(lambda: len(site.log.contacts) == 2)
         assert site.log.contacts[1].cause is (
             Why.PULSE_ENDED if board.pulse_end is PulseEnd.BOARD_TIMED else Why.WATCHDOG
@@ -200,7 +200,7 @@ async def test_a_pulse_ends_though_the_cable_is_pulled(name: str) -> None:
 async def test_closing_opens_what_we_keep_closed(name: str) -> None:
     async with site_of(BOARDS[name]) as site:
         async with opened(site, BOARDS[name]) as board:
-            await board.pulse(0, 5)
+            await board.pulse_relay(0, 5)
         assert [one.cause for one in site.log.contacts] == [Why.COMMAND, Why.COMMAND]
         async with opened(site, BOARDS[name]) as board:
             pass
@@ -210,7 +210,7 @@ async def test_closing_opens_what_we_keep_closed(name: str) -> None:
 async def test_a_board_that_times_its_pulses_is_told_nothing_at_the_end() -> None:
     async with site_of(WAVESHARE) as site:
         async with opened(site, WAVESHARE) as board:
-            await board.pulse(0, 0.1)
+            await board.pulse_relay(0, 0.1)
         await site.log.until(lambda: len(site.log.contacts) == 2)
         assert len(site.log.output_writes) == 1
 
@@ -220,11 +220,11 @@ async def test_a_board_that_times_its_pulses_is_told_nothing_at_the_end() -> Non
 
 async def test_a_lost_word_that_a_relay_is_open_is_asked_for_once_more_for_all(path: Path | None) -> None:
     async with site_of(WATCHED, path) as site, opened(site, WATCHED, answer_within_s=WITHIN_S) as board:
-        await board.pulse(0, 0.1)
+        await board.pulse_relay(0, 0.1)
         site.inject(LostReply(of="writes"))
         await site.log.until(lambda: len(site.log.releases) == 2)
         assert [frame.function for frame in site.log.releases] == [5, 15]
-        assert len(await board.sense()) == 8
+        assert len(await board.read_inputs()) == 8
 
 
 async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path) -> None:
@@ -232,12 +232,17 @@ async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path
         site_of(WATCHED, tmp_path / "board") as site,
         opened(site, WATCHED, answer_within_s=0.1) as board,
     ):
-        await board.pulse(0, 0.1)
-        site.inject(Silence(for_s=0.35))
+        await board.pulse_relay(0, 0.1)
+        site.inject(BoardsHung(for_s=0.35))
         await site.log.until(lambda: len(site.log.releases) == 2)
         await asyncio.sleep(0.15)
         said = len(site.log.requests)
-        for doing in (board.sense(), board.closed_relays(), board.pulse(1, 0.1), board.release()):
+        for doing in (
+            board.read_inputs(),
+            board.read_relays(),
+            board.pulse_relay(1, 0.1),
+            board.open_all_relays(),
+        ):
             error = await failed(doing)
             assert "may be closed" in error.text
         await site.log.until(lambda: len(site.log.contacts) == 2)
@@ -248,7 +253,7 @@ async def test_a_relay_that_does_not_open_is_left_to_the_watchdog(tmp_path: Path
 async def test_a_relay_that_somebody_else_has_closed_must_open_first() -> None:
     async with site_of(WATCHED) as site:
         configure(site, "050003ff00")
-        links = Links()
+        links = LinkFactory()
         error = await failed(board_for(site, WATCHED, links).open())
         await links.close()
     assert "Relay 3 is closed" in error.text
@@ -275,7 +280,7 @@ async def test_a_board_set_up_wrongly_is_refused_with_a_remedy(
 ) -> None:
     async with site_of(board) as site:
         configure(site, written)
-        links = Links()
+        links = LinkFactory()
         error = await failed(board_for(site, board, links).open())
         await links.close()
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
@@ -287,7 +292,7 @@ async def test_a_board_set_up_wrongly_is_refused_with_a_remedy(
 @pytest.mark.parametrize("board", [WAVESHARE, WIRENBOARD, {**TIMED, "inputs_at": 900}])
 async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, Any]) -> None:
     async with site_of({"model": "kmtronic-8"}) as site:
-        links = Links()
+        links = LinkFactory()
         error = await failed(board_for(site, board, links).open())
         await links.close()
     assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
@@ -301,18 +306,18 @@ async def test_another_board_is_known_by_what_it_does_not_tell(board: dict[str, 
 async def test_why_a_board_does_not_tell_is_told_apart(code: int, cause: Cause) -> None:
     async with site_of(WAVESHARE) as site, opened(site, WAVESHARE) as board:
         site.inject(ExceptionReply(code=code))
-        assert (await failed(board.sense())).cause is cause
-        assert await board.sense() == AT_REST
+        assert (await failed(board.read_inputs())).cause is cause
+        assert await board.read_inputs() == AT_REST
 
 
 async def test_identity_is_what_the_board_tells() -> None:
     async with site_of(WAVESHARE) as site:
-        links = Links()
+        links = LinkFactory()
         board = board_for(site, WAVESHARE, links)
         assert (await board.open()).firmware == "1.00"
         await links.close()
     async with site_of(WIRENBOARD) as site:
-        links = Links()
+        links = LinkFactory()
         board = board_for(site, WIRENBOARD, links)
         assert (await board.open()).model == "WBMR6C"
         await links.close()
@@ -324,11 +329,11 @@ async def test_identity_is_what_the_board_tells() -> None:
 async def test_a_board_that_nothing_stops_says_so_unless_a_time_relay_is_behind_it(path: Path | None) -> None:
     plain = {"model": "kmtronic-8"}
     async with site_of(plain, path) as site, opened(site, plain) as board:
-        assert board.pulse_end is PulseEnd.NOTHING
-        assert await board.sense() == ()
+        assert board.pulse_end is PulseEnd.NONE
+        assert await board.read_inputs() == ()
     async with site_of(plain, path) as site, opened(site, plain, time_relay_s=1.0) as board:
-        assert (board.pulse_end, board.released_within_s) == (PulseEnd.BOARD_TIMED, 1.0)
-        await board.pulse(1, 0.1)
+        assert (board.pulse_end, board.release_timeout_s) == (PulseEnd.BOARD_TIMED, 1.0)
+        await board.pulse_relay(1, 0.1)
         await site.log.until(lambda: len(site.log.contacts) == 2)
         assert [frame.function for frame in site.log.output_writes] == [5, 5]
 
@@ -367,19 +372,21 @@ async def test_relays_of_one_board_and_inputs_of_another_on_one_line(path: Path 
             ],
         }
     )
-    async with ModbusSite.running(settings) as site:
-        links = Links()
+    async with ModbusSite.start(settings) as site:
+        links = LinkFactory()
         relays = board_for(site, {"model": "kmtronic-8"}, links)
-        board: Board = Joined(relays, board_for(site, {"model": "generic", "unit": 2, "relays": 0}, links))
+        board: Board = CompositeBoard(
+            relays, board_for(site, {"model": "generic", "unit": 2, "relays": 0}, links)
+        )
         await board.open()
         assert (board.relays, board.inputs) == (8, 8)
-        assert await board.sense() == AT_REST
+        assert await board.read_inputs() == AT_REST
         before = len(site.log.frames)
-        await asyncio.gather(board.pulse(1, 0.6), *(board.sense() for _ in range(5)))
-        assert await board.closed_relays() == (False, True, *[False] * 6)
+        await asyncio.gather(board.pulse_relay(1, 0.6), *(board.read_inputs() for _ in range(5)))
+        assert await board.read_relays() == (False, True, *[False] * 6)
         await site.log.until(lambda: len(site.log.contacts) == 2)
         said = [frame.direction for frame in site.log.frames[before:]]
         assert said == ["request", "response"] * (len(said) // 2)
-        await board.release()
+        await board.open_all_relays()
         await board.close()
         await links.close()

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from board_fixture import WITHIN_S
 
-from drivers.barrier.board import Board, DeviceRefused, PulseEnd
+from drivers.barrier.board import Board, BoardRefused, PulseEnd
 from drivers.barrier.boards.lcus import LcusSettings, frame
 from drivers.barrier.boards.numato import NumatoSettings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from simulators.barrier.bus_faults import DuplicatedReply, LateReply, LostReply, LostRequest
-from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.serial_site import SerialSettings, SerialSite
-from simulators.barrier.timeline import RealTime
+from simulators.barrier.timeline import RealClock
 from simulators.barrier.wirelog import Effect, WireLog
 from simulators.faults import Noise, Unplug
 
@@ -27,7 +27,7 @@ AT_REST = (False, True, False, True)
 
 @asynccontextmanager
 async def site_at(path: Path, model: str, **more: Any) -> AsyncIterator[SerialSite]:
-    timeline = RealTime()
+    timeline = RealClock()
     settings = SerialSettings.model_validate(
         {
             "path": path,
@@ -39,20 +39,20 @@ async def site_at(path: Path, model: str, **more: Any) -> AsyncIterator[SerialSi
     )
     with WireLog(timeline) as log:
         site = SerialSite(settings, timeline, log)
-        async with site.linked():
+        async with site.connected():
             yield site
 
 
-def board_of(site: SerialSite, links: Links, **more: Any) -> Board:
+def board_of(site: SerialSite, links: LinkFactory, **more: Any) -> Board:
     given: dict[str, Any] = {"port": site.address, "model": site.settings.model, "relays": 4, **more}
     if given["model"] == "lcus":
-        return LcusSettings.model_validate(given).board(links)
-    return NumatoSettings.model_validate({"inputs": 4, "answer_within_s": 1, **given}).board(links)
+        return LcusSettings.model_validate(given).build(links)
+    return NumatoSettings.model_validate({"inputs": 4, "answer_within_s": 1, **given}).build(links)
 
 
 @asynccontextmanager
 async def opened(site: SerialSite, **more: Any) -> AsyncIterator[Board]:
-    links = Links()
+    links = LinkFactory()
     board = board_of(site, links, **more)
     try:
         await board.open()
@@ -86,87 +86,87 @@ async def failed(doing: Any) -> LinkError:
 
 
 async def test_it_says_who_it_is_and_nothing_is_written(numato: SerialSite) -> None:
-    links = Links()
+    links = LinkFactory()
     board = board_of(numato, links)
     identity = await board.open()
     await links.close()
     assert (identity.serial_number, identity.firmware) == ("SIM00001", "00000008")
-    assert links.simulated
+    assert links.is_simulated
     assert {one.effect for one in numato.log.requests} == {Effect.NONE}
 
 
 async def test_half_a_command_of_somebody_else_is_ended_and_not_carried_out(numato: SerialSite) -> None:
     with numato.settings.path.open("wb", buffering=0) as port:
         port.write(b"relay on 1")
-        await numato.line.heard(b"relay on 1")
+        await numato.line.wait_for_bytes(b"relay on 1")
         async with opened(numato) as board:
-            assert not any(await board.closed_relays())
+            assert not any(await board.read_relays())
     assert not numato.log.actuations
 
 
 async def test_inputs_and_relays_are_where_they_are(numato: SerialSite) -> None:
     async with opened(numato) as board:
-        assert await board.sense() == AT_REST
-        await board.pulse(3, 0.2)
-        assert await board.closed_relays() == (False, False, False, True)
+        assert await board.read_inputs() == AT_REST
+        await board.pulse_relay(3, 0.2)
+        assert await board.read_relays() == (False, False, False, True)
     async with opened(numato, closed_reads=0) as board:
-        assert await board.sense() == tuple(not one for one in AT_REST)
+        assert await board.read_inputs() == tuple(not one for one in AT_REST)
 
 
 async def test_a_pulse_is_one_command_and_one_more_ends_it(numato: SerialSite) -> None:
     async with opened(numato) as board:
-        await board.pulse(2, 0.2)
+        await board.pulse_relay(2, 0.2)
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
-        await board.closed_relays()
+        await board.read_relays()
     assert [one.wire for one in numato.log.output_writes] == [b"relay on 2\r", b"relay off 2\r"]
 
 
 async def test_a_command_without_an_answer_is_sent_once_and_the_relay_opens(numato: SerialSite) -> None:
     async with opened(numato, answer_within_s=WITHIN_S) as board:
         numato.inject(LostReply(of="writes"))
-        assert (await failed(board.pulse(0, 0.1))).cause is Cause.NO_ANSWER
+        assert (await failed(board.pulse_relay(0, 0.1))).cause is Cause.NO_ANSWER
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
     assert len(numato.log.actuations) == 1
 
 
 async def test_a_relay_that_does_not_say_that_it_opened_is_told_with_all_others(numato: SerialSite) -> None:
     async with opened(numato, answer_within_s=WITHIN_S) as board:
-        await board.pulse(0, 0.1)
+        await board.pulse_relay(0, 0.1)
         numato.inject(LostRequest(of="writes"))
         await numato.log.until(lambda: len(numato.log.contacts) == 2)
-        assert await board.sense()
+        assert await board.read_inputs()
     assert [one.wire for one in numato.log.releases] == [b"relay off 0\r", b"relay writeall 0\r"]
 
 
 async def test_answers_late_or_twice_are_not_the_next_ones(numato: SerialSite) -> None:
     async with opened(numato, answer_within_s=WITHIN_S) as board:
         numato.inject(LateReply(delay_s=WITHIN_S * 1.5))
-        await failed(board.closed_relays())  # its answer, none closed, is under way
-        await board.pulse(3, 5)
-        assert await board.closed_relays() == (False, False, False, True)
+        await failed(board.read_relays())  # its answer, none closed, is under way
+        await board.pulse_relay(3, 5)
+        assert await board.read_relays() == (False, False, False, True)
         numato.inject(DuplicatedReply(copies=3))
-        assert (await board.closed_relays())[3]
-        await board.release()
-        assert not any(await board.closed_relays())
+        assert (await board.read_relays())[3]
+        await board.open_all_relays()
+        assert not any(await board.read_relays())
 
 
 async def test_noise_between_answers_does_no_harm(numato: SerialSite) -> None:
     async with opened(numato) as board:
         numato.inject(Noise(size=20))
-        assert await board.sense() == AT_REST
+        assert await board.read_inputs() == AT_REST
 
 
 async def test_a_stop_goes_before_what_waits_and_a_release_calls_it_off(numato: SerialSite) -> None:
     async with opened(numato) as board:
         numato.inject(SlowBus(delay_s=0.05))
         before = len(numato.log.requests)
-        waiting = [asyncio.ensure_future(board.sense()) for _ in range(5)]
-        opening = asyncio.ensure_future(board.pulse(0, 0.2))
+        waiting = [asyncio.ensure_future(board.read_inputs()) for _ in range(5)]
+        opening = asyncio.ensure_future(board.pulse_relay(0, 0.2))
         await numato.log.until(lambda: len(numato.log.requests) > before)
-        await board.pulse(2, 0.1, urgent=True)
+        await board.pulse_relay(2, 0.1, urgent=True)
         assert numato.log.requests[before + 1].wire == b"relay on 2\r"
-        await board.release()
-        with pytest.raises(DeviceRefused):
+        await board.open_all_relays()
+        with pytest.raises(BoardRefused):
             await opening
         for one in waiting:
             one.cancel()
@@ -178,14 +178,14 @@ async def test_an_unplugged_board_is_told(kind: str, numato: SerialSite, lcus: S
     site = numato if kind == "numato" else lcus
     async with opened(site) as board:
         site.inject(Unplug())
-        error = await failed(board.sense())
+        error = await failed(board.read_inputs())
         assert (error.cause, error.action) == (Cause.UNPLUGGED, Action.REPLUG)
-        assert (await failed(board.pulse(0, 0.1))).cause is Cause.UNPLUGGED
+        assert (await failed(board.pulse_relay(0, 0.1))).cause is Cause.UNPLUGGED
 
 
 async def test_silence_is_told_with_a_remedy(numato: SerialSite) -> None:
-    numato.inject(Silence())
-    links = Links()
+    numato.inject(BoardsHung())
+    links = LinkFactory()
     error = await failed(board_of(numato, links, answer_within_s=0.05).open())
     await links.close()
     assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.REPLUG)
@@ -197,13 +197,13 @@ async def test_a_module_with_other_relays_or_inputs_is_another(
 ) -> None:
     with pytest.raises(LinkError) as error:
         async with opened(numato, **more) as board:
-            await board.sense()
+            await board.read_inputs()
     assert (error.value.cause, error.value.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
 
 async def test_a_relay_left_closed_by_who_died_must_open_first(numato: SerialSite) -> None:
     numato.board.relays.set(1, True, cause=None)  # type: ignore[arg-type]
-    links = Links()
+    links = LinkFactory()
     error = await failed(board_of(numato, links).open())
     await links.close()
     assert "Relay 1 is closed" in error.text
@@ -219,20 +219,20 @@ def test_the_frames_of_the_makers_sheet() -> None:
 
 async def test_an_lcus_pulse_is_two_frames(lcus: SerialSite) -> None:
     async with opened(lcus) as board:
-        await board.pulse(1, 0.1)
-        assert await board.closed_relays() == (False, True, False, False)
+        await board.pulse_relay(1, 0.1)
+        assert await board.read_relays() == (False, True, False, False)
         await lcus.log.until(lambda: len(lcus.log.contacts) == 2)
-        assert await board.sense() == ()
+        assert await board.read_inputs() == ()
     assert [one.wire for one in lcus.log.requests] == [frame(1, True), frame(1, False)]
 
 
 async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
     async with opened(lcus) as board:
-        await board.pulse(0, 5)
-        await board.pulse(1, 5)
-        await board.release()
+        await board.pulse_relay(0, 5)
+        await board.pulse_relay(1, 5)
+        await board.open_all_relays()
         await lcus.log.until(lambda: len(lcus.log.contacts) == 4)
-        assert not any(await board.closed_relays())
+        assert not any(await board.read_relays())
     assert len(lcus.log.requests) == 6
 
 
@@ -243,7 +243,7 @@ async def test_an_lcus_release_opens_all(lcus: SerialSite) -> None:
 async def test_closing_opens_what_we_keep_closed(kind: str, numato: SerialSite, lcus: SerialSite) -> None:
     site = numato if kind == "numato" else lcus
     async with opened(site) as board:
-        await board.pulse(0, 5)
+        await board.pulse_relay(0, 5)
     await site.log.until(lambda: len(site.log.contacts) == 2)
 
 
@@ -251,6 +251,6 @@ async def test_closing_opens_what_we_keep_closed(kind: str, numato: SerialSite, 
 def test_nothing_ends_their_pulses_but_a_time_relay(kind: str) -> None:
     given: dict[str, Any] = {"port": "/dev/ttyACM0", "model": kind, "relays": 4}
     settings = LcusSettings if kind == "lcus" else NumatoSettings
-    assert settings.model_validate(given).board(Links()).pulse_end is PulseEnd.NOTHING
-    board = settings.model_validate({**given, "time_relay_s": 0.8}).board(Links())
-    assert (board.pulse_end, board.released_within_s) == (PulseEnd.BOARD_TIMED, 0.8)
+    assert settings.model_validate(given).build(LinkFactory()).pulse_end is PulseEnd.NONE
+    board = settings.model_validate({**given, "time_relay_s": 0.8}).build(LinkFactory())
+    assert (board.pulse_end, board.release_timeout_s) == (PulseEnd.BOARD_TIMED, 0.8)

@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 import pytest
-from camera_fixture import Bench, jpeg, watched
+from camera_fixture import CameraFixture, jpeg, open_camera
 
 from drivers.camera.anpr import axis
-from drivers.camera.anpr.axis import Axis
-from drivers.camera.observations import Direction, PlateRead
+from drivers.camera.anpr.axis import AxisPlateCamera
+from drivers.camera.observations import PlateRead, VehicleDirection
 from drivers.driver import BadFrame
 
 PICTURE = jpeg(1, width=16, height=16)
@@ -33,7 +33,7 @@ def event(car: str = "54950", state: str = "new", **more: Any) -> dict[str, Any]
     } | more
 
 
-async def push(bench: Bench, *events: Any) -> None:
+async def push(bench: CameraFixture, *events: Any) -> None:
     url = f"http://127.0.0.1:{bench.driver.listener.port}/"  # type: ignore[attr-defined]
     async with httpx.AsyncClient(trust_env=False) as client:
         for each in events:
@@ -52,7 +52,7 @@ def pushed(car: str, *, length: bool) -> bytes:
 
 
 def listening(**settings: Any) -> Any:
-    return watched(Axis, **{"listen": "127.0.0.1:0", "sources": ["127.0.0.1"]} | settings)
+    return open_camera(AxisPlateCamera, **{"listen": "127.0.0.1:0", "sources": ["127.0.0.1"]} | settings)
 
 
 async def test_a_vehicle_is_one_event_told_at_once() -> None:
@@ -65,7 +65,7 @@ async def test_a_vehicle_is_one_event_told_at_once() -> None:
             "plate": "KCA123X",
             "country": "KEN",
             "confidence": 0.73721,
-            "direction": Direction.UNKNOWN,
+            "direction": VehicleDirection.UNKNOWN,
             "lane": "1",
             "camera_time": "2023-12-11T12:27:05.507Z",
             "vendor_id": "54950",
@@ -79,14 +79,14 @@ async def test_or_told_when_it_has_gone_with_its_direction() -> None:
         await push(bench, event(), event(state="update"), event(state="lost"), event(state="lost"))
         await push(bench, event("2", "lost"))
         first = await bench.next(PlateRead)
-        assert (first.vendor_id, first.direction) == ("54950", Direction.LEAVING)
+        assert (first.vendor_id, first.direction) == ("54950", VehicleDirection.LEAVING)
         assert (await bench.next(PlateRead)).vendor_id == "2"
 
 
 async def test_a_vehicle_whose_first_event_never_came_is_told_all_the_same() -> None:
     async with listening() as bench:
         await push(bench, event(state="update"), event(state="lost"))
-        assert (await bench.next(PlateRead)).direction is Direction.LEAVING
+        assert (await bench.next(PlateRead)).direction is VehicleDirection.LEAVING
 
 
 async def test_a_number_that_begins_anew_is_another_vehicle_and_a_parked_one_is_not(

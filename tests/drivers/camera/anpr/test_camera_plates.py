@@ -11,19 +11,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from camera_fixture import Asked, Server, jpeg, part, watched
+from camera_fixture import ReceivedRequest, ScriptedHttpServer, jpeg, open_camera, part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.camera.anpr.dahua import Dahua, DahuaSettings
-from drivers.camera.anpr.hikvision import Hikvision, HikvisionSettings
+from drivers.camera.anpr.dahua import DahuaPlateCamera, DahuaSettings
+from drivers.camera.anpr.hikvision import HikvisionPlateCamera, HikvisionSettings
 from drivers.camera.anpr.plate_camera import PlateCamera
-from drivers.camera.multipart import Multipart
-from drivers.camera.observations import Direction, PlateRead
+from drivers.camera.multipart import MultipartReader
+from drivers.camera.observations import PlateRead, VehicleDirection
 from drivers.driver import BadFrame
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
-from drivers.observation import redacted
+from drivers.observation import redact
 
 PLATE, SCENE = (jpeg(number, width=16, height=8, noise=1, quality=20) for number in (1, 2))
 HIKVISION, DAHUA = HikvisionSettings(url="http://127.0.0.1"), DahuaSettings(url="http://127.0.0.1")
@@ -107,7 +107,7 @@ class Reads:
         self.driver = driver
 
     def of(self, stream: bytes, *cuts: int) -> list[Any]:
-        parts = Multipart("myboundary", 1_000_000)
+        parts = MultipartReader("myboundary", 1_000_000)
         said: list[Any] = []
         for begin, end in zip((0, *cuts), (*cuts, len(stream)), strict=True):
             for each in parts.feed(stream[begin:end]):
@@ -116,12 +116,12 @@ class Reads:
 
 
 async def hikvision() -> Reads:
-    driver = Hikvision(HIKVISION, Links())
+    driver = HikvisionPlateCamera(HIKVISION, LinkFactory())
     return Reads(driver)
 
 
 async def dahua() -> Reads:
-    return Reads(Dahua(DAHUA, Links()))
+    return Reads(DahuaPlateCamera(DAHUA, LinkFactory()))
 
 
 def plates(said: list[Any]) -> list[str]:
@@ -182,7 +182,7 @@ async def test_elements_are_known_in_any_namespace(prefix: str, urn: str) -> Non
         "plate": "KCA123X",
         "country": "64",
         "confidence": 0.97,
-        "direction": Direction.APPROACHING,
+        "direction": VehicleDirection.APPROACHING,
         "lane": "1",
         "camera_time": "2026-11-27T11:48:03.847+03:00",
         "vendor_id": "u-1",
@@ -193,7 +193,12 @@ async def test_elements_are_known_in_any_namespace(prefix: str, urn: str) -> Non
 
 async def test_dahuas_lines_become_the_same_event() -> None:
     (read,) = (await dahua()).of(taken("KCA 123X", 41))
-    assert (read.country, read.confidence, read.lane, read.direction) == ("UGA", 0.8, "2", Direction.LEAVING)
+    assert (read.country, read.confidence, read.lane, read.direction) == (
+        "UGA",
+        0.8,
+        "2",
+        VehicleDirection.LEAVING,
+    )
     assert read.vendor_id == "41"
     assert read.camera_time == "2026-11-27T08:48:03.047Z", "`UTC` is local time whatever its name"
 
@@ -233,21 +238,21 @@ async def test_no_bytes_make_a_driver_raise(noise: bytes) -> None:
 
 async def test_nothing_of_a_plate_stands_in_a_log() -> None:
     (read,) = (await hikvision()).of(passing("KCA 123X", "u-KCA123X"))
-    assert "KCA" not in str(redacted(read))
+    assert "KCA" not in str(redact(read))
 
 
 # On the wire.
 
 
-class Lane(Server):
+class Lane(ScriptedHttpServer):
     """A plate camera whose stream and list the test writes."""
 
     def __init__(self) -> None:
         super().__init__(self.answer)
-        self.streaming: asyncio.Queue[Asked] = asyncio.Queue()
+        self.streaming: asyncio.Queue[ReceivedRequest] = asyncio.Queue()
         self.listed = b""
 
-    async def answer(self, asked: Asked) -> None:
+    async def answer(self, asked: ReceivedRequest) -> None:
         if "alertStream" in asked.path or "snapManager" in asked.path:
             await asked.stream()
             self.streaming.put_nowait(asked)
@@ -269,14 +274,14 @@ def row(plate: str, second: int, picture: str = "p") -> bytes:
 
 
 def reading(kind: type[PlateCamera[Any]], lane: Lane, **more: Any) -> Any:
-    return watched(kind, url=lane.url, **{"pictures_s": 0.05} | more)
+    return open_camera(kind, url=lane.url, **{"pictures_s": 0.05} | more)
 
 
 async def test_identities_and_questions_of_both_makes() -> None:
     async with Lane().running() as lane:
-        async with reading(Hikvision, lane) as bench:
+        async with reading(HikvisionPlateCamera, lane) as bench:
             assert (bench.identity.model, bench.identity.serial_number) == ("iDS-TCM403", "SIM-1")
-        async with reading(Dahua, lane) as bench:
+        async with reading(DahuaPlateCamera, lane) as bench:
             assert (bench.identity.model, bench.identity.serial_number) == ("ITC413", "SIM-2")
             assert lane.asked[-1].path.replace("%5B", "[").replace("%5D", "]") == (
                 "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event&Events=[TrafficJunction]&heartbeat=5"
@@ -284,7 +289,7 @@ async def test_identities_and_questions_of_both_makes() -> None:
 
 
 async def test_pictures_that_nobody_announced_are_waited_for_a_moment() -> None:
-    async with Lane().running() as lane, reading(Hikvision, lane) as bench:
+    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
         camera = await lane.streaming.get()
         await camera.say(passing("KA 1", "u-1", pictures=None, length=False))
         read = await bench.next(PlateRead)
@@ -292,7 +297,7 @@ async def test_pictures_that_nobody_announced_are_waited_for_a_moment() -> None:
 
 
 async def test_announced_pictures_that_never_come_are_missed() -> None:
-    async with Lane().running() as lane, reading(Hikvision, lane, timeout_s=0.1) as bench:
+    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane, timeout_s=0.1) as bench:
         camera = await lane.streaming.get()
         await camera.say(
             part(alert(pictures=2), "application/xml") + part(PLATE, name="licensePlatePicture.jpg")
@@ -309,7 +314,7 @@ def losses() -> list[int]:
 
 async def test_a_connection_lost_at_any_byte_neither_loses_nor_doubles_a_vehicle() -> None:
     for at in losses():
-        async with Lane().running() as lane, reading(Hikvision, lane) as bench:
+        async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
             camera = await lane.streaming.get()
             await camera.say(beat() + passing("KA 1", "u-1"))
             assert (await bench.next(PlateRead)).plate == "KA1"
@@ -327,14 +332,14 @@ async def test_a_connection_lost_at_any_byte_neither_loses_nor_doubles_a_vehicle
 
 
 async def test_a_stream_that_says_nothing_at_all_is_a_lost_link() -> None:
-    async with Lane().running() as lane, reading(Hikvision, lane) as bench:
+    async with Lane().running() as lane, reading(HikvisionPlateCamera, lane) as bench:
         (await lane.streaming.get()).drop()
         error = await bench.next(LinkError)
         assert error.cause is Cause.LINK_FAILED
 
 
 async def test_a_camera_that_falls_silent_is_asked_anew_and_then_gone() -> None:
-    async with Lane().running() as lane, reading(Dahua, lane, silence_s=0.1) as bench:
+    async with Lane().running() as lane, reading(DahuaPlateCamera, lane, silence_s=0.1) as bench:
         await (await lane.streaming.get()).say(HEARTBEAT)
         await lane.streaming.get()
         error = await bench.next(LinkError)
@@ -342,7 +347,7 @@ async def test_a_camera_that_falls_silent_is_asked_anew_and_then_gone() -> None:
 
 
 async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> None:
-    async with Lane().running() as lane, reading(Dahua, lane) as bench:
+    async with Lane().running() as lane, reading(DahuaPlateCamera, lane) as bench:
         camera = await lane.streaming.get()
         await camera.say(taken("KA 1", 41, 3)[: len(taken("KA 1", 41, 3)) // 2])
         camera.drop()
@@ -351,27 +356,27 @@ async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> 
 
 
 async def test_wrong_addresses_and_passwords_are_told() -> None:
-    async def page(asked: Asked) -> None:
+    async def page(asked: ReceivedRequest) -> None:
         await asked.answer(b"<html>", "text/html")
 
-    async def locked(asked: Asked) -> None:
+    async def locked(asked: ReceivedRequest) -> None:
         await asked.answer(b"", "text/html", "401 Unauthorized")
 
-    answers: list[tuple[Callable[[Asked], Awaitable[None]], Cause]] = [
+    answers: list[tuple[Callable[[ReceivedRequest], Awaitable[None]], Cause]] = [
         (page, Cause.WRONG_DEVICE),
         (locked, Cause.NO_PERMISSION),
     ]
     for answering, cause in answers:
-        async with Server(answering).running() as server:
-            for kind in (Hikvision, Dahua):
+        async with ScriptedHttpServer(answering).running() as server:
+            for kind in (HikvisionPlateCamera, DahuaPlateCamera):
                 with pytest.raises(LinkError) as refused:
-                    async with watched(kind, url=server.url):
+                    async with open_camera(kind, url=server.url):
                         pass
                 assert refused.value.cause is cause
 
 
 async def test_opening_and_closing_leaves_nothing() -> None:
     async with Lane().running() as lane:
-        for kind in (Hikvision, Dahua) * 15:
+        for kind in (HikvisionPlateCamera, DahuaPlateCamera) * 15:
             async with reading(kind, lane):
                 pass

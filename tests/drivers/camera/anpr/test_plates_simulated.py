@@ -7,26 +7,26 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import Bench, watched
+from camera_fixture import CameraFixture, open_camera
 from PIL import Image
 
-from drivers.camera.anpr.axis import Axis
-from drivers.camera.anpr.dahua import Dahua
-from drivers.camera.anpr.hikvision import Hikvision
-from drivers.camera.observations import Direction, PlateRead
+from drivers.camera.anpr.axis import AxisPlateCamera
+from drivers.camera.anpr.dahua import DahuaPlateCamera
+from drivers.camera.anpr.hikvision import HikvisionPlateCamera
+from drivers.camera.observations import PlateRead, VehicleDirection
 from drivers.links.link import Cause, LinkError
-from simulators.camera.frame_stamp import Stamp
-from simulators.registry import settings_of
+from simulators.camera.frame_stamp import FrameStamp
+from simulators.registry import parse_settings
 
 USER = {"username": "watch", "password": "two words"}
 BOTH = pytest.mark.parametrize("make", ["hikvision", "dahua"])
-DRIVERS = {"hikvision": Hikvision, "dahua": Dahua}
+DRIVERS = {"hikvision": HikvisionPlateCamera, "dahua": DahuaPlateCamera}
 
 
 @contextlib.asynccontextmanager
 async def camera(make: str, **settings: Any) -> AsyncIterator[Any]:
     quick = {"name": "lane-1/plates", "kind": f"anpr-{make}", "port": 0}
-    simulated: Any = settings_of(quick | settings).build()
+    simulated: Any = parse_settings(quick | settings).build()
     ready = asyncio.Event()
     running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -38,7 +38,7 @@ async def camera(make: str, **settings: Any) -> AsyncIterator[Any]:
 
 
 def reading(make: str, simulated: Any, **settings: Any) -> Any:
-    return watched(DRIVERS[make], url=simulated.server.url, **settings)
+    return open_camera(DRIVERS[make], url=simulated.server.url, **settings)
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
@@ -49,7 +49,7 @@ async def passes(simulated: Any, plate: str, **more: Any) -> None:
     await simulated.obey("insert", {"plate": plate, **more})
 
 
-async def plates(bench: Bench, count: int) -> list[str | None]:
+async def plates(bench: CameraFixture, count: int) -> list[str | None]:
     return [(await bench.next(PlateRead)).plate for _ in range(count)]
 
 
@@ -63,11 +63,11 @@ async def test_a_vehicle_comes_through_with_what_the_camera_saw(make: str) -> No
         await passes(simulated, "UT 482 KX", direction="out", lane=2, confidence=90)
         read = await bench.next(PlateRead)
         assert (read.plate_raw, read.plate, read.country, read.lane) == ("UT 482 KX", "UT482KX", "UTO", "2")
-        assert read.direction is Direction.LEAVING
+        assert read.direction is VehicleDirection.LEAVING
         assert read.confidence == pytest.approx(0.9, abs=0.005)
         assert read.images_missing == 0
         with Image.open(io.BytesIO(read.attachments[-1].content)) as image:
-            assert Stamp.read(image).number == 0
+            assert FrameStamp.read(image).number == 0
 
 
 @BOTH
@@ -121,9 +121,11 @@ async def test_a_camera_that_dies_is_told_and_a_wrong_password_too(make: str) ->
         assert refused.value.cause in (Cause.NO_PERMISSION, Cause.NO_ANSWER)
 
 
-@pytest.mark.parametrize(("tell", "direction"), [("new", Direction.UNKNOWN), ("lost", Direction.LEAVING)])
-async def test_axis_pushes_and_each_car_is_one_event(tell: str, direction: Direction) -> None:
-    async with watched(Axis, listen="127.0.0.1:0", sources=["127.0.0.1"], tell=tell) as bench:
+@pytest.mark.parametrize(
+    ("tell", "direction"), [("new", VehicleDirection.UNKNOWN), ("lost", VehicleDirection.LEAVING)]
+)
+async def test_axis_pushes_and_each_car_is_one_event(tell: str, direction: VehicleDirection) -> None:
+    async with open_camera(AxisPlateCamera, listen="127.0.0.1:0", sources=["127.0.0.1"], tell=tell) as bench:
         push_to = f"http://127.0.0.1:{bench.driver.listener.port}/plates"  # type: ignore[attr-defined]
         async with camera("axis", push_to=push_to, update_s=0.01, lost_s=0.02, resends=True) as simulated:
             for fault in ("duplicate", "no-length", "cut", "late"):
@@ -134,4 +136,4 @@ async def test_axis_pushes_and_each_car_is_one_event(tell: str, direction: Direc
             assert sorted(read.vendor_id for read in reads) == [str(number) for number in range(1, 9)]
             assert {read.direction for read in reads} == {direction}
             assert all([picture.role for picture in read.attachments] == ["plate", "scene"] for read in reads)
-            assert bench.driver.links.simulated
+            assert bench.driver.links.is_simulated

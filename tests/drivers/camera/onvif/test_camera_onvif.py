@@ -9,23 +9,23 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from camera_fixture import Bench, Server, watched
+from camera_fixture import CameraFixture, ScriptedHttpServer, open_camera
 from PIL import Image
 
 from drivers.camera.http_settings import CameraHttpSettings
-from drivers.camera.observations import Captured
-from drivers.camera.onvif.addresses import Place
+from drivers.camera.observations import PictureCaptured
+from drivers.camera.onvif.addresses import ServiceAddress
 from drivers.camera.onvif.device import OnvifDevice
 from drivers.camera.onvif.driver import OnvifCamera
 from drivers.camera.onvif.soap import FaultError
-from drivers.driver import Condition, Status
-from drivers.links.factory import Links
+from drivers.driver import StateCode, Status
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from simulators.camera.frame_stamp import Stamp
+from simulators.camera.frame_stamp import FrameStamp
 from simulators.camera.onvif.camera import INPUT
 from simulators.camera.onvif.camera import OnvifCamera as Simulated
 from simulators.camera.onvif.soap import FaultError as SoapFaultError
-from simulators.registry import settings_of
+from simulators.registry import parse_settings
 
 USER = {"username": "watch", "password": "two words"}
 ALONE = {"rtsp_port": 0, "discoverable": False}
@@ -40,7 +40,7 @@ async def camera(**settings: Any) -> AsyncIterator[Simulated]:
         "frames_per_s": 25.0,
         "key_every_s": 0.2,
     }
-    simulated: Any = settings_of(quick | ALONE | USER | settings).build()
+    simulated: Any = parse_settings(quick | ALONE | USER | settings).build()
     ready = asyncio.Event()
     running = asyncio.create_task(simulated.run(lambda event, _: ready.set() if event == "ready" else None))
     await ready.wait()
@@ -52,18 +52,18 @@ async def camera(**settings: Any) -> AsyncIterator[Simulated]:
 
 
 def looking(simulated: Simulated, **settings: Any) -> Any:
-    return watched(OnvifCamera, **{"url": simulated.server.url} | USER | settings)
+    return open_camera(OnvifCamera, **{"url": simulated.server.url} | USER | settings)
 
 
 async def let(simulated: Simulated, fault: str, **arguments: Any) -> None:
-    await simulated.obey("fault", {"fault": fault, "args": arguments})
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
-async def captured(bench: Bench) -> tuple[Stamp, int]:
+async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
     asked_ms = time.time_ns() // 1_000_000
     await bench.capture()
-    with Image.open(io.BytesIO((await bench.next(Captured)).attachments[0].content)) as image:
-        return Stamp.read(image), asked_ms
+    with Image.open(io.BytesIO((await bench.next(PictureCaptured)).attachments[0].content)) as image:
+        return FrameStamp.read(image), asked_ms
 
 
 async def until(true: Any, within_s: float = 10.0) -> None:
@@ -99,7 +99,7 @@ async def test_its_pictures_are_of_their_moment_whichever_way_they_come(pictures
         for _ in range(3):
             stamp, asked_ms = await captured(bench)
             assert stamp.at_ms >= asked_ms
-        assert simulated.rtsp.watching == (pictures == "stream")
+        assert simulated.rtsp.client_count == (pictures == "stream")
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
@@ -109,16 +109,16 @@ async def test_a_camera_of_profile_t_alone_has_the_same_pictures(pictures: str) 
         looking(simulated, pictures=pictures, width_max_px=400) as bench,
     ):
         await captured(bench)
-        asked = [each.body for each in simulated.server.asked if b":ProfileToken" in each.body]
+        asked = [each.body for each in simulated.server.request_count if b":ProfileToken" in each.body]
         assert [b"<tr2:ProfileToken>Profile_2<" in body for body in asked] == [True]
-        assert simulated.rtsp.watching == (pictures == "stream")
+        assert simulated.rtsp.client_count == (pictures == "stream")
 
 
 async def test_a_camera_without_single_pictures_is_looked_at_through_its_stream() -> None:
     async with camera(gives_snapshots=False) as simulated:
         async with looking(simulated) as bench:
             await captured(bench)
-            assert simulated.rtsp.watching == 1
+            assert simulated.rtsp.client_count == 1
         error = await refused(simulated, pictures="snapshot")
         assert (error.cause, error.action) == (Cause.WRONG_DEVICE, Action.CONFIGURE)
 
@@ -138,7 +138,7 @@ async def test_the_profile_that_is_asked_for_or_the_largest_that_fits(
     async with camera(profiles=["main", "middle", "small"], size="1280x720") as simulated:
         async with looking(simulated, **settings):
             pass
-        asked = [each.body for each in simulated.server.asked if b"GetSnapshotUri" in each.body]
+        asked = [each.body for each in simulated.server.request_count if b"GetSnapshotUri" in each.body]
         assert [f"<trt:ProfileToken>{token}<".encode() in body for body in asked] == [True]
 
 
@@ -162,7 +162,7 @@ async def test_addresses_that_nobody_here_can_reach_are_taken_at_the_host_that_w
     async with camera(told_host=host) as simulated, looking(simulated, pictures=pictures) as bench:
         await captured(bench)
         await until(lambda: simulated.events.points)
-        await simulated.obey("insert", {"tampered": True})
+        await simulated.handle_command("insert", {"tampered": True})
         assert (await bench.next(Status)).cause is Cause.TAMPERED
 
 
@@ -171,7 +171,7 @@ async def test_answers_in_another_namespace_are_read_all_the_same() -> None:
         await let(simulated, "other-namespace", for_s=60, namespace="http://www.onvif.org/ver99/schema")
         async with looking(simulated) as bench:
             await captured(bench)
-            await simulated.obey("insert", {"tampered": True})
+            await simulated.handle_command("insert", {"tampered": True})
             assert (await bench.next(Status)).cause is Cause.TAMPERED
 
 
@@ -184,12 +184,12 @@ async def test_a_camera_whose_clock_is_wrong_works_and_says_so(ahead_s: float) -
         await let(simulated, "wrong-clock", ahead_s=ahead_s)
         async with looking(simulated) as bench:
             status = await bench.next(Status)
-            assert (status.condition, status.cause) == (Condition.DEGRADED, Cause.CLOCK_WRONG)
+            assert (status.condition, status.cause) == (StateCode.DEGRADED, Cause.CLOCK_WRONG)
             assert ("behind" if ahead_s < 0 else "2 hours ahead") in status.text
             await captured(bench)
             await let(simulated, "wrong-clock", ahead_s=0)
             with said_within(3):
-                assert await bench.next(Status) == Status(Condition.ONLINE)
+                assert await bench.next(Status) == Status(StateCode.ONLINE)
             await captured(bench)
 
 
@@ -211,7 +211,7 @@ async def test_wrong_passwords_are_told_at_once_and_no_password_anywhere(
     async with camera() as simulated:
         for given in ({"password": "s3cr3t"}, {"username": None, "password": None}):
             errors.append(await refused(simulated, **given))
-        assert sum(b"PasswordDigest" in each.body for each in simulated.server.asked) == 1, (
+        assert sum(b"PasswordDigest" in each.body for each in simulated.server.request_count) == 1, (
             "one try an opening"
         )
         for pictures in ("snapshot", "stream"):
@@ -273,31 +273,31 @@ async def test_a_camera_that_hangs_is_missed_in_time(pictures: str) -> None:
 async def test_what_troubles_it_is_its_condition_the_gravest_first() -> None:
     async with camera() as simulated, looking(simulated, tamper_input=INPUT) as bench:
         for event, cause, condition, action in (
-            ("too_dark", Cause.SENSOR_DIRTY, Condition.DEGRADED, Action.CLEAN),
-            ("signal_lost", Cause.DEVICE_FAULT, Condition.FAULT, Action.RESTART),
+            ("too_dark", Cause.SENSOR_DIRTY, StateCode.DEGRADED, Action.CLEAN),
+            ("signal_lost", Cause.DEVICE_FAULT, StateCode.FAULT, Action.RESTART),
         ):
-            await simulated.obey("insert", {event: True})
+            await simulated.handle_command("insert", {event: True})
             with said_within(3):
                 status = await bench.next(Status)
             assert (status.cause, status.condition, status.action) == (cause, condition, action)
-        await simulated.obey("insert", {"signal_lost": False})
+        await simulated.handle_command("insert", {"signal_lost": False})
         assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
-        await simulated.obey("insert", {"too_dark": False, "input": True})
+        await simulated.handle_command("insert", {"too_dark": False, "input": True})
         status = await bench.next(Status)
         assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL)
-        await simulated.obey("insert", {"input": False})
-        assert await bench.next(Status) == Status(Condition.ONLINE)
+        await simulated.handle_command("insert", {"input": False})
+        assert await bench.next(Status) == Status(StateCode.ONLINE)
 
 
 async def test_an_input_that_nobody_named_is_no_trouble_and_a_contact_may_be_closed_at_rest() -> None:
     async with camera() as simulated:
-        await simulated.obey("insert", {"input": True})
+        await simulated.handle_command("insert", {"input": True})
         async with looking(simulated) as bench:
-            await simulated.obey("insert", {"too_dark": True})
+            await simulated.handle_command("insert", {"too_dark": True})
             assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
         async with looking(simulated, tamper_input=INPUT, tamper_closed=True) as bench:
             assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
-            await simulated.obey("insert", {"input": False, "too_dark": False})
+            await simulated.handle_command("insert", {"input": False, "too_dark": False})
             assert (await bench.next(Status)).cause is Cause.TAMPERED
 
 
@@ -307,14 +307,17 @@ async def test_a_subscription_is_renewed_made_anew_and_given_back(by_parameters:
         async with looking(simulated, subscription_s=2) as bench:
             await until(lambda: simulated.events.points)
             first = set(simulated.events.points)
-            renewals = sum(b"wsnt:Renew>" in each.body for each in simulated.server.asked)
+            renewals = sum(b"wsnt:Renew>" in each.body for each in simulated.server.request_count)
             await until(
-                lambda: sum(b"wsnt:Renew>" in each.body for each in simulated.server.asked) > renewals, 4
+                lambda: (
+                    sum(b"wsnt:Renew>" in each.body for each in simulated.server.request_count) > renewals
+                ),
+                4,
             )
             assert set(simulated.events.points) == first
             await let(simulated, "subscriptions-forgotten")
             await until(lambda: simulated.events.points)
-            await simulated.obey("insert", {"tampered": True})
+            await simulated.handle_command("insert", {"tampered": True})
             with said_within(3):
                 assert (await bench.next(Status)).cause is Cause.TAMPERED
         assert not simulated.events.points
@@ -327,9 +330,9 @@ async def test_a_camera_that_takes_no_subscription_gives_pictures_and_says_so() 
         await let(simulated, "subscriptions-forgotten")
         with said_within(3):
             status = await bench.next(Status)
-        assert (status.condition, status.action) == (Condition.DEGRADED, Action.RESTART)
+        assert (status.condition, status.action) == (StateCode.DEGRADED, Action.RESTART)
         await captured(bench)
-        assert await bench.next(Status) == Status(Condition.ONLINE)
+        assert await bench.next(Status) == Status(StateCode.ONLINE)
         assert simulated.events.points
 
 
@@ -350,12 +353,12 @@ async def test_a_camera_that_subscribes_but_tells_nothing_is_not_asked_without_e
 
 
 async def test_a_page_that_is_gone_is_a_subscription_that_is_forgotten_but_no_camera() -> None:
-    async with Server(lambda asked: asked.answer(status="404 Not Found")).running() as server:
-        links = Links()
+    async with ScriptedHttpServer(lambda asked: asked.answer(status="404 Not Found")).running() as server:
+        links = LinkFactory()
         device = OnvifDevice(links, CameraHttpSettings(url=f"{server.url}/onvif/device_service"))
         with pytest.raises(FaultError) as fault:
-            await device.ask(Place(server.url, "/onvif/subscription/1"), "tev:PullMessages")
-        assert not fault.value.not_admitted
+            await device.call(ServiceAddress(server.url, "/onvif/subscription/1"), "tev:PullMessages")
+        assert not fault.value.is_unauthorized
         with pytest.raises(LinkError) as error:
             await device.read_services()
         assert error.value.cause is Cause.WRONG_DEVICE

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from drivers.camera.onvif.addresses import Addresses, Place
-from drivers.camera.onvif.clock import CameraClock, stamped_time, told_time
-from drivers.camera.onvif.discovery import Wanted, matches, reached
+from drivers.camera.onvif.addresses import AddressTranslator, ServiceAddress
+from drivers.camera.onvif.clock import CameraClock, parse_device_time, parse_timestamp
+from drivers.camera.onvif.discovery import DiscoveryTarget, parse_probe_matches, reachable_address
 from drivers.camera.onvif.settings import OnvifSettings
 from drivers.camera.onvif.soap import (
     Credentials,
     FaultError,
-    NoSoapError,
-    answer,
+    NotSoapError,
     digest,
-    flattened,
-    question,
+    parse_response,
+    request_envelope,
+    serialise,
     token,
 )
 from drivers.command import boot_ns
@@ -62,34 +62,38 @@ def test_no_proof_is_used_twice_and_none_holds_the_password() -> None:
     ],
 )
 def test_what_is_no_answer_is_none(content: str) -> None:
-    with pytest.raises(NoSoapError):
-        answer(content.encode("latin-1"), "tds:GetServices")
+    with pytest.raises(NotSoapError):
+        parse_response(content.encode("latin-1"), "tds:GetServices")
 
 
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_no_bytes_do_any_harm(noise: bytes, at: int) -> None:
     whole = ENVELOPE.format("<GetServicesResponse><Service/></GetServicesResponse>").encode()
-    with contextlib.suppress(NoSoapError, FaultError):
-        assert answer(whole[:at] + noise + whole[at:], "tds:GetServices").tag.endswith("GetServicesResponse")
-    assert matches(whole[:at] + noise, ["urn:uuid:1"]) == []
+    with contextlib.suppress(NotSoapError, FaultError):
+        assert parse_response(whole[:at] + noise + whole[at:], "tds:GetServices").tag.endswith(
+            "GetServicesResponse"
+        )
+    assert parse_probe_matches(whole[:at] + noise, ["urn:uuid:1"]) == []
 
 
 def test_what_is_nested_deeper_than_anything_is_not_given_back() -> None:
     deep = f"<GetServicesResponse>{'<a>' * 5000}{'</a>' * 5000}</GetServicesResponse>"
     with pytest.raises(FaultError):
-        flattened(answer(ENVELOPE.format(deep).encode(), "tds:GetServices"))
+        serialise(parse_response(ENVELOPE.format(deep).encode(), "tds:GetServices"))
 
 
 def test_a_fault_is_known_by_its_codes_whatever_it_says() -> None:
     fault = "<e:Fault><e:Code><e:Value>e:Sender</e:Value><e:Subcode><e:Value>ter:{}</e:Value></e:Subcode>"
     for code, not_admitted in (("NotAuthorized", True), ("NoProfile", False)):
         with pytest.raises(FaultError) as error:
-            answer(ENVELOPE.format(fault.format(code) + "</e:Code></e:Fault>").encode(), "tds:GetServices")
-        assert error.value.not_admitted is not_admitted
+            parse_response(
+                ENVELOPE.format(fault.format(code) + "</e:Code></e:Fault>").encode(), "tds:GetServices"
+            )
+        assert error.value.is_unauthorized is not_admitted
 
 
 def test_a_question_is_an_envelope_with_its_operation() -> None:
-    root = fromstring(question("trt:GetProfiles"))
+    root = fromstring(request_envelope("trt:GetProfiles"))
     assert root[1][0].tag == "{http://www.onvif.org/ver10/media/wsdl}GetProfiles"
 
 
@@ -119,11 +123,11 @@ def test_a_question_is_an_envelope_with_its_operation() -> None:
 def test_what_becomes_of_addresses(
     reached_at: str, told: str | None, given: str, service: str | None, stream: str | None
 ) -> None:
-    addresses = Addresses(reached_at)
+    addresses = AddressTranslator(reached_at)
     if told is not None:
-        addresses.told(told)
+        addresses.set_reported(told)
 
-    def said(place: Place | None) -> str | None:
+    def said(place: ServiceAddress | None) -> str | None:
         return None if place is None else place.address
 
     assert (said(addresses.service(given)), said(addresses.stream(given))) == (service, stream)
@@ -146,26 +150,26 @@ def test_what_becomes_of_addresses(
     ],
 )
 def test_a_camera_is_where_its_answer_came_from(addresses: list[str], address: str | None) -> None:
-    assert reached(addresses, "192.0.2.7") == address
+    assert reachable_address(addresses, "192.0.2.7") == address
 
 
 def test_scopes_are_met_by_whole_levels_and_hardware_by_its_name() -> None:
     mine = ["onvif://www.onvif.org/location/lane-1/left", "onvif://www.onvif.org/hardware/DS%202CD"]
-    assert Wanted(scopes=("onvif://www.onvif.org/location/lane-1",)).is_met("", mine)
-    assert not Wanted(scopes=("onvif://www.onvif.org/location/lane",)).is_met("", mine)
-    assert Wanted(hardware="DS 2CD").is_met("", mine)
-    assert not Wanted(hardware="DS").is_met("", mine)
-    assert not Wanted(endpoint="urn:uuid:AB").is_met("urn:uuid:AC", mine)
-    assert Wanted(endpoint="urn:uuid:AB", hardware="DS 2CD").is_met("uuid:ab", mine)
+    assert DiscoveryTarget(scopes=("onvif://www.onvif.org/location/lane-1",)).matches("", mine)
+    assert not DiscoveryTarget(scopes=("onvif://www.onvif.org/location/lane",)).matches("", mine)
+    assert DiscoveryTarget(hardware="DS 2CD").matches("", mine)
+    assert not DiscoveryTarget(hardware="DS").matches("", mine)
+    assert not DiscoveryTarget(endpoint="urn:uuid:AB").matches("urn:uuid:AC", mine)
+    assert DiscoveryTarget(endpoint="urn:uuid:AB", hardware="DS 2CD").matches("uuid:ab", mine)
 
 
 def test_a_clock_is_known_by_the_time_since_boot() -> None:
     clock = CameraClock()
-    assert abs(clock.off_s) < 1
+    assert abs(clock.offset_s) < 1
     an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    assert 3598 < clock.read(an_hour_ago, boot_ns(), boot_ns()) < 3602
-    assert -3602 < clock.off_s < -3598
-    assert clock.read(an_hour_ago, boot_ns(), boot_ns()) < 2
+    assert 3598 < clock.update(an_hour_ago, boot_ns(), boot_ns()) < 3602
+    assert -3602 < clock.offset_s < -3598
+    assert clock.update(an_hour_ago, boot_ns(), boot_ns()) < 2
 
 
 TIME = (
@@ -175,13 +179,15 @@ TIME = (
 
 
 def test_times_that_cannot_be_are_none() -> None:
-    assert told_time(fromstring(TIME.format(8, 60, 11))) == datetime(2026, 11, 27, 8, 5, 59, 500_000, UTC)
+    assert parse_device_time(fromstring(TIME.format(8, 60, 11))) == datetime(
+        2026, 11, 27, 8, 5, 59, 500_000, UTC
+    )
     for parts in ((24, 1, 11), ("x", 1, 11), (8, 1, 13), ("", "", "")):
-        assert told_time(fromstring(TIME.format(*parts))) is None
-    assert told_time(fromstring("<R/>")) is None
-    assert stamped_time("2026-11-27T08:05:00+01:00") == datetime(2026, 11, 27, 7, 5, tzinfo=UTC)
+        assert parse_device_time(fromstring(TIME.format(*parts))) is None
+    assert parse_device_time(fromstring("<R/>")) is None
+    assert parse_timestamp("2026-11-27T08:05:00+01:00") == datetime(2026, 11, 27, 7, 5, tzinfo=UTC)
     for text in ("", "2026-11-27T08:05:00", "now", "9999-12-31T23:59:59-23:00"):
-        assert stamped_time(text) is None
+        assert parse_timestamp(text) is None
 
 
 @pytest.mark.parametrize(
@@ -205,7 +211,10 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why
 def test_the_device_service_is_where_every_camera_has_it_or_where_it_is_said_to_be() -> None:
     assert (
         OnvifSettings(url="http://127.0.0.1:81")
-        .reached("http://127.0.0.1:81")
+        .http_settings("http://127.0.0.1:81")
         .url.endswith(":81/onvif/device_service")
     )
-    assert OnvifSettings(url="http://127.0.0.1/x").reached("http://127.0.0.1/x").url == "http://127.0.0.1/x"
+    assert (
+        OnvifSettings(url="http://127.0.0.1/x").http_settings("http://127.0.0.1/x").url
+        == "http://127.0.0.1/x"
+    )

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scanner_fixture import Desk, listened, words
+from scanner_fixture import ScannerFixture, listened, words
 from support.devices.fingerprints import print_of
-from support.devices.self_tests import tried
+from support.devices.self_tests import run_self_test
 from support.devices.uru4000_fixture import (
     AWAIT_OFF,
     AWAIT_ON,
@@ -19,21 +19,21 @@ from support.devices.uru4000_fixture import (
     OFF,
     SILENCE,
     STALL,
-    UruBench,
+    Uru4000Device,
     uru_device,
 )
 from support.devices.uru4000_images import WIDTH, encrypted, image_of, lost
 from support.devices.usb_fixture import UsbipServer
 
-from drivers.command import Failed, Reason
+from drivers.command import CommandFailure, RefusalReason
 from drivers.driver import BadFrame, Identity, Status
-from drivers.fingerprint.commands import Capture
-from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
-from drivers.fingerprint.raster import Raster, Spoilt
+from drivers.fingerprint.commands import CaptureFinger
+from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, FingerCaptured, UnreadableReason
+from drivers.fingerprint.raster import CaptureFailure, Raster
 from drivers.fingerprint.uru4000.driver import Uru4000, Uru4000Settings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
-from drivers.self_test import CheckLevel
+from drivers.self_test import SelfTestLevel
 
 ROWS = 24
 BLOCKS = [(0x02, ROWS)]
@@ -62,7 +62,7 @@ class Rig:
     """A driver and the scanner before it."""
 
     driver: Uru4000
-    bench: UruBench
+    bench: Uru4000Device
     server: UsbipServer
     identity: Identity
 
@@ -73,7 +73,7 @@ class Rig:
                 await asyncio.sleep(0.002)
 
     def said(self) -> list[Any]:
-        return [self.driver._said.get_nowait() for _ in range(self.driver._said.qsize())]
+        return [self.driver._output_queue.get_nowait() for _ in range(self.driver._output_queue.qsize())]
 
 
 @contextlib.asynccontextmanager
@@ -84,7 +84,7 @@ async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **id
         bench_of(bench)
     with UsbipServer(device) as server:
         bench.pull = server.unplug
-        links = Links()
+        links = LinkFactory()
         driver = Uru4000(
             Uru4000Settings(port=server.address, quality="ridge_clarity", **(settings or {})), links
         )
@@ -95,15 +95,15 @@ async def rig(bench_of: Any = None, settings: dict[str, Any] | None = None, **id
             await links.close()
 
 
-def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[Desk]:
-    return listened(Desk(rig.driver, rig.bench, rig.identity))
+def desk_of(rig: Rig) -> contextlib.AbstractAsyncContextManager[ScannerFixture]:
+    return listened(ScannerFixture(rig.driver, rig.bench, rig.identity))
 
 
-async def taken(rig: Rig, *images: bytes) -> Raster | Spoilt:
+async def taken(rig: Rig, *images: bytes) -> Raster | CaptureFailure:
     """One placement."""
     rig.bench.place(*images)
-    await rig.driver.finger_on()
-    return await rig.driver.take()
+    await rig.driver.wait_for_finger()
+    return await rig.driver.capture_image()
 
 
 async def test_it_says_who_it_is() -> None:
@@ -116,30 +116,30 @@ async def test_it_says_who_it_is() -> None:
 
 async def test_a_check_reads_a_register_and_lights_nothing() -> None:
     async with rig() as uru, desk_of(uru):
-        seen = await tried(uru.driver, CheckLevel.INTERNAL)
+        seen = await run_self_test(uru.driver, SelfTestLevel.INTERNAL)
         assert seen["registers.answer"].measured is not None
         assert seen["registers.answer"].outcome in ("successful", "undetermined")
         assert uru.bench.modes == []
 
 
-def asleep(bench: UruBench) -> None:
+def asleep(bench: Uru4000Device) -> None:
     bench.status = 0x81
 
 
-def sleepy(bench: UruBench) -> None:
+def sleepy(bench: Uru4000Device) -> None:
     bench.wakes_after = 5
 
 
-def stuck(bench: UruBench) -> None:
+def stuck(bench: Uru4000Device) -> None:
     bench.status = 0x85
 
 
-def silent_at_first(bench: UruBench) -> None:
-    bench.says_nothing = 2
+def silent_at_first(bench: Uru4000Device) -> None:
+    bench.silent_wakeups = 2
 
 
-def talkative(bench: UruBench) -> None:
-    bench.says_awake = 3
+def talkative(bench: Uru4000Device) -> None:
+    bench.awake_reports = 3
 
 
 @pytest.mark.parametrize("state", [asleep, sleepy, stuck, silent_at_first, talkative])
@@ -149,7 +149,7 @@ async def test_it_is_woken_from_any_state(state: Any) -> None:
 
 
 async def test_a_microsoft_reader_is_woken_by_an_answer_and_its_pictures_are_upright() -> None:
-    def asks(bench: UruBench) -> None:
+    def asks(bench: Uru4000Device) -> None:
         bench.challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
 
     async with rig(asks, vid=0x045E, pid=0x00CA) as uru:
@@ -184,8 +184,8 @@ async def test_a_picture_comes_out_as_it_lies_on_the_glass() -> None:
         assert raster.resolution_ppi == 512
         assert uru.bench.modes == [AWAIT_ON, CAPTURE, AWAIT_OFF]
         uru.bench.lift()
-        await uru.driver.finger_off()
-        await uru.driver.rest()
+        await uru.driver.wait_for_lift()
+        await uru.driver.end_capture()
         assert uru.bench.mode == OFF
 
 
@@ -225,7 +225,9 @@ async def test_after_trouble_the_image_is_asked_for_again(bad: bytes) -> None:
 
 async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
     async with rig() as uru:
-        assert await taken(uru, b"", b"", b"") == Spoilt(CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+        assert await taken(uru, b"", b"", b"") == CaptureFailure(
+            CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE
+        )
         assert len(uru.said()) == 3
         assert isinstance(await taken(uru, IMAGES[0]), Raster)
 
@@ -233,14 +235,14 @@ async def test_a_scanner_that_gives_no_image_is_no_dead_end() -> None:
 async def test_a_finger_that_goes_before_the_image_is_there_is_told_at_once() -> None:
     async with rig() as uru:
         uru.bench.place(SILENCE)
-        await uru.driver.finger_on()
-        taking = asyncio.ensure_future(uru.driver.take())
+        await uru.driver.wait_for_finger()
+        taking = asyncio.ensure_future(uru.driver.capture_image())
         await uru.until(CAPTURE)
         before = time.monotonic()
         uru.bench.lift()
-        assert await taking == Spoilt(CaptureOutcome.LIFTED_TOO_EARLY)
+        assert await taking == CaptureFailure(CaptureOutcome.LIFTED_TOO_EARLY)
         assert time.monotonic() - before < 0.8
-        await uru.driver.finger_off()
+        await uru.driver.wait_for_lift()
         raster = await taken(uru, IMAGES[2])
         assert isinstance(raster, Raster)
         assert np.array_equal(raster.pixels, expected(PICTURES[2])), "nothing of the first is left"
@@ -251,21 +253,21 @@ async def test_a_finger_that_stays_is_waited_for_and_one_that_has_gone_is_not() 
         await taken(uru, IMAGES[0])
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await uru.driver.finger_off()
+                await uru.driver.wait_for_lift()
         uru.bench.lift()
-        await uru.driver.finger_off()
-        await uru.driver.finger_off()
+        await uru.driver.wait_for_lift()
+        await uru.driver.wait_for_lift()
 
 
 async def test_after_a_rest_it_is_woken_again() -> None:
     async with rig() as uru:
         for image, rows in zip(IMAGES, PICTURES, strict=True):
-            await uru.driver.ready(Capture())
+            await uru.driver.prepare_capture(CaptureFinger())
             raster = await taken(uru, image)
             assert isinstance(raster, Raster)
             assert np.array_equal(raster.pixels, expected(rows))
-            await uru.driver.rest()
-        assert uru.bench.woken == 3
+            await uru.driver.end_capture()
+        assert uru.bench.wake_count == 3
 
 
 async def test_a_capture_by_command() -> None:
@@ -274,7 +276,7 @@ async def test_a_capture_by_command() -> None:
     image = image_of(encrypted(255 - picture[::-1, ::-1], blocks, [KEY]), blocks)
     async with rig() as uru, desk_of(uru) as desk:
         asked = desk.ask(position="right_index")
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         uru.bench.place(image)
         assert (await asked).outcome is CaptureOutcome.CAPTURED
         captured = await desk.next(FingerCaptured)
@@ -287,20 +289,20 @@ async def test_a_capture_by_command() -> None:
 async def test_a_capture_can_be_called_off_and_the_next_one_works(at: int) -> None:
     async with rig() as uru, desk_of(uru) as desk:
         asked = desk.ask()
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         if at == CAPTURE:
             uru.bench.place(SILENCE)
         await uru.until(at)
         before = time.monotonic()
         await desk.cancel()
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await asked
         assert time.monotonic() - before < 0.8
-        assert failed.value.reason is Reason.CANCELLED
+        assert failed.value.reason is RefusalReason.CANCELLED
         await uru.until(OFF)
         uru.bench.finger = False
         again = desk.ask(within_s=10)
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         uru.bench.place(image_of(255 - np.full((ROWS, WIDTH), 240, np.uint8), BLOCKS))
         assert (await again).attempts == 1
 
@@ -309,7 +311,7 @@ async def test_unplugged_at_any_transfer_it_ends_with_a_cause_and_works_again() 
     async def live_until(transfer: int | None) -> int:
         async with rig(lambda bench: setattr(bench, "unplugs_at", transfer)) as uru:
             await taken(uru, IMAGES[0])
-            await uru.driver.rest()
+            await uru.driver.end_capture()
             return uru.bench.controls
 
     transfers = await live_until(None)
@@ -325,7 +327,7 @@ async def test_an_unplug_ends_the_watch_within_a_moment(busy: bool) -> None:
     async with rig() as uru, desk_of(uru) as desk:
         if busy:
             desk.ask()
-            await desk.told(Feedback.PLACE)
+            await desk.told(FeedbackCode.PLACE)
         before = time.monotonic()
         uru.server.unplug()
         assert (await desk.next(LinkError)).cause is Cause.UNPLUGGED

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from support.devices.uru4000_images import WIDTH, Rows, encrypted, hidden_by, image_of, lost, stepped
 
 from drivers.driver import BadFrame
-from drivers.fingerprint.uru4000.challenge import response
+from drivers.fingerprint.uru4000.challenge import challenge_response
 from drivers.fingerprint.uru4000.image import (
     HEAD_BYTES,
     IMAGE_BYTES,
     MOST_ROWS,
-    Frame,
+    RawImage,
     key_of,
     key_request,
     parse,
@@ -30,9 +30,9 @@ def picture(rows: int, seed: int = 1) -> Rows:
     return wave.astype(np.uint8).reshape(rows, WIDTH)
 
 
-def frame_of(raw: bytes) -> Frame:
+def frame_of(raw: bytes) -> RawImage:
     frame = parse(raw)
-    assert isinstance(frame, Frame), frame
+    assert isinstance(frame, RawImage), frame
     return frame
 
 
@@ -61,7 +61,7 @@ def test_what_was_encrypted_is_readable_again(blocks: list[tuple[int, int]], tur
     wanted = picture(12)
     laid = wanted[::-1, ::-1] if turned else wanted
     frame = frame_of(image_of(encrypted(255 - laid, blocks, [KEY]), blocks))
-    found = frame.picture([KEY], turned=turned)
+    found = frame.decode_pixels([KEY], turned=turned)
     assert np.array_equal(found[::-1, ::-1] if turned else found, lost(laid, blocks))
 
 
@@ -70,14 +70,14 @@ def test_another_key_can_begin_anywhere() -> None:
     wanted = picture(12)
     frame = frame_of(image_of(encrypted(255 - wanted, blocks, [KEY, OTHER_KEY, KEY]), blocks, key_number=254))
     assert frame.key_numbers == (254, 255, 0)
-    assert np.array_equal(frame.picture([KEY, OTHER_KEY, KEY], turned=False), lost(wanted, blocks))
+    assert np.array_equal(frame.decode_pixels([KEY, OTHER_KEY, KEY], turned=False), lost(wanted, blocks))
 
 
 def test_the_row_that_follows_stands_in_for_one_that_was_not_sent() -> None:
     blocks = [(0x02, 5), (0x01, 1), (0x00, 1), (0x02, 5)]
     sent = picture(11)
     frame = frame_of(image_of(encrypted(255 - sent, blocks, [KEY]), blocks))
-    found = frame.picture([KEY], turned=False)
+    found = frame.decode_pixels([KEY], turned=False)
     assert found.shape == (12, WIDTH)
     assert np.array_equal(found[5], found[6])
     assert np.array_equal(found[6], sent[5])
@@ -86,17 +86,19 @@ def test_the_row_that_follows_stands_in_for_one_that_was_not_sent() -> None:
 def test_an_image_is_taken_for_encrypted_when_it_looks_so() -> None:
     blocks = [(0x02, 12)]
     clear = 255 - picture(12)
-    assert not frame_of(image_of(np.full((12, WIDTH), 20, np.uint8), blocks)).encrypted
-    assert frame_of(image_of(encrypted(clear, blocks, [KEY]), blocks)).encrypted
+    assert not frame_of(image_of(np.full((12, WIDTH), 20, np.uint8), blocks)).is_encrypted
+    assert frame_of(image_of(encrypted(clear, blocks, [KEY]), blocks)).is_encrypted
     frame = frame_of(image_of(clear, blocks))
-    assert np.array_equal(frame.picture([], turned=False), picture(12)), "without a key it is left as it is"
+    assert np.array_equal(frame.decode_pixels([], turned=False), picture(12)), (
+        "without a key it is left as it is"
+    )
 
 
 def test_blocks_behind_the_last_row_mean_nothing() -> None:
     blocks = [(0x02, 12), (0x00, 0), (0x10, 64), (0x80, 1), (0xC4, 122)]
     frame = frame_of(image_of(encrypted(255 - picture(12), blocks[:1], [KEY]), blocks))
     assert frame.key_numbers == (0,)
-    assert frame.picture([KEY], turned=False).shape == (12, WIDTH)
+    assert frame.decode_pixels([KEY], turned=False).shape == (12, WIDTH)
 
 
 def test_a_key_is_hidden_by_its_seed() -> None:
@@ -107,7 +109,7 @@ def test_a_key_is_hidden_by_its_seed() -> None:
 def test_the_challenge_is_answered_as_in_the_recording() -> None:
     # Recording uru4000-msv2, packets 17 and 18.
     challenge = bytes.fromhex("4dae5a0b1247a86c9fbf29fdcc178a74")
-    assert response(challenge).hex() == "329351371e4adfb1f35f09f329c6ab46"
+    assert challenge_response(challenge).hex() == "329351371e4adfb1f35f09f329c6ab46"
 
 
 WHOLE = image_of(np.zeros((4, WIDTH), np.uint8), [(0x02, 1), (0x01, 1), (0x00, 3)])
@@ -154,9 +156,9 @@ def test_whatever_comes_is_an_image_or_a_fault(
     for at, value in changed:
         raw[at] = value
     match parse(bytes(raw)):
-        case Frame() as frame:
-            assert isinstance(frame.encrypted, bool)
-            found = frame.picture([KEY] * len(frame.key_numbers), turned=True)
+        case RawImage() as frame:
+            assert isinstance(frame.is_encrypted, bool)
+            found = frame.decode_pixels([KEY] * len(frame.key_numbers), turned=True)
             assert 0 < len(found) <= MOST_ROWS
         case bad:
             assert isinstance(bad, BadFrame)
@@ -170,7 +172,7 @@ def test_an_image_is_readable_in_time() -> None:
     for _ in range(5):
         before = time.thread_time()
         frame = frame_of(raw)
-        assert frame.encrypted
-        frame.picture([KEY], turned=True)
+        assert frame.is_encrypted
+        frame.decode_pixels([KEY], turned=True)
         taken_s.append(time.thread_time() - before)
     assert min(taken_s) < 0.06

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scanner_fixture import Desk, words
+from scanner_fixture import ScannerFixture, words
 from zfm_fixture import (
     HEIGHT,
     IMAGE,
     WIDTH,
-    Module,
+    ScriptedZfmModule,
     asked,
     frame,
     module_at,
@@ -25,22 +25,22 @@ from zfm_fixture import (
     zfm_at,
 )
 
-from drivers.command import Failed, Reason, Refused
-from drivers.driver import BadFrame, Condition
-from drivers.fingerprint.observations import CaptureOutcome, Feedback, FingerCaptured, Unreadable
-from drivers.fingerprint.zfm.codes import Ack, refused
+from drivers.command import CommandFailure, CommandRefusal, RefusalReason
+from drivers.driver import BadFrame, StateCode
+from drivers.fingerprint.observations import CaptureOutcome, FeedbackCode, FingerCaptured, UnreadableReason
+from drivers.fingerprint.zfm.codes import ConfirmationCode, refusal_error
 from drivers.fingerprint.zfm.driver import Zfm
-from drivers.fingerprint.zfm.image import unpacked
-from drivers.fingerprint.zfm.packets import Kind, Packet, Packets, packet
-from drivers.fingerprint.zfm.parameters import Parameters, Product
-from drivers.links.factory import Links
-from drivers.links.framing import CHECK_BYTE, NOISE, OTHER, Damaged
+from drivers.fingerprint.zfm.image import unpack
+from drivers.fingerprint.zfm.packets import Packet, PacketKind, PacketReader, encode_packet
+from drivers.fingerprint.zfm.parameters import ProductInfo, SystemParameters
+from drivers.links.factory import LinkFactory
+from drivers.links.framing import CHECK_BYTE, NOISE, OTHER_CONTENT, DamagedFrame
 from drivers.links.link import Action, Cause, LinkError
 
 GEN_IMG, UP_IMAGE, READ_SYS_PARA, AURA, PROD_INFO, PASSWORD = 0x01, 0x0A, 0x0F, 0x35, 0x3C, 0x13
 
 
-async def captured(desk: Desk) -> CaptureOutcome:
+async def captured(desk: ScannerFixture) -> CaptureOutcome:
     """Capture with a finger on the glass; says how it ended."""
     desk.device.finger = True
     return (await desk.ask()).outcome
@@ -49,24 +49,24 @@ async def captured(desk: Desk) -> CaptureOutcome:
 # Packets.
 
 contents = st.binary(min_size=1, max_size=256)
-kinds = st.sampled_from(Kind)
+kinds = st.sampled_from(PacketKind)
 
 
-def fed(chunks: list[bytes], address: int = 0xFFFFFFFF) -> list[Packet | Damaged]:
-    packets = Packets(address)
+def fed(chunks: list[bytes], address: int = 0xFFFFFFFF) -> list[Packet | DamagedFrame]:
+    packets = PacketReader(address)
     found = [each for chunk in chunks for each in packets.feed(chunk)]
-    return [*found, *packets.silence()]
+    return [*found, *packets.on_silence()]
 
 
 @given(st.lists(st.tuples(kinds, contents), max_size=5), st.integers(1, 40))
 def test_packets_come_out_as_they_went_in_however_they_are_cut(
-    sent: list[tuple[Kind, bytes]], size: int
+    sent: list[tuple[PacketKind, bytes]], size: int
 ) -> None:
-    wire = b"".join(packet(kind, content) for kind, content in sent)
+    wire = b"".join(encode_packet(kind, content) for kind, content in sent)
     found = fed([wire[at : at + size] for at in range(0, len(wire), size)])
 
     assert [(each.kind, each.content) for each in found if isinstance(each, Packet)] == sent
-    assert not any(isinstance(each, Damaged) for each in found)
+    assert not any(isinstance(each, DamagedFrame) for each in found)
 
 
 @given(st.binary(max_size=300), st.integers(1, 300))
@@ -78,30 +78,30 @@ def test_no_byte_is_lost_unseen(noise: bytes, size: int) -> None:
 
 @given(st.binary(max_size=60), contents)
 def test_a_packet_after_noise_is_found_after_a_silence(noise: bytes, content: bytes) -> None:
-    found = fed([noise, packet(Kind.DATA, content)])
+    found = fed([noise, encode_packet(PacketKind.DATA, content)])
 
     # Noise that ends like a packet may swallow the one that follows only if it is one itself.
     assert any(isinstance(each, Packet) for each in found)
 
 
 def test_what_a_packet_looks_like() -> None:
-    assert packet(Kind.COMMAND, b"\x01") == bytes.fromhex("ef01ffffffff010003010005")
-    assert packet(Kind.COMMAND, b"\x01") == asked(GEN_IMG)
+    assert encode_packet(PacketKind.COMMAND, b"\x01") == bytes.fromhex("ef01ffffffff010003010005")
+    assert encode_packet(PacketKind.COMMAND, b"\x01") == asked(GEN_IMG)
 
 
 def test_a_damaged_packet_is_given_up_and_the_next_one_read() -> None:
-    good = packet(Kind.ACK, b"\x00")
+    good = encode_packet(PacketKind.ACK, b"\x00")
     bad = good[:-1] + b"\x00"
 
-    assert [type(each) for each in fed([bad + good])] == [Damaged, Packet]
+    assert [type(each) for each in fed([bad + good])] == [DamagedFrame, Packet]
     assert fed([bad])[0].fault == CHECK_BYTE  # type: ignore[union-attr]
 
 
 def test_packets_of_another_module_are_not_ours() -> None:
-    (found,) = fed([packet(Kind.ACK, b"\x00", address=5)])
+    (found,) = fed([encode_packet(PacketKind.ACK, b"\x00", address=5)])
 
-    assert isinstance(found, Damaged)
-    assert found.fault == OTHER
+    assert isinstance(found, DamagedFrame)
+    assert found.fault == OTHER_CONTENT
 
 
 @pytest.mark.parametrize(
@@ -115,25 +115,25 @@ def test_a_header_that_cannot_be_one_is_noise(header: bytes) -> None:
 
 
 def test_pixels_are_unpacked_high_half_first() -> None:
-    raster = unpacked(bytes([0x0F, 0xA0]), 2, 2, 508)
+    raster = unpack(bytes([0x0F, 0xA0]), 2, 2, 508)
 
     assert raster is not None
     assert raster.pixels.tolist() == [[0, 255], [170, 0]]
     assert (raster.resolution_ppi, raster.grey_bits) == (508, 4)
-    assert unpacked(b"\0", 2, 2, 508) is None
+    assert unpack(b"\0", 2, 2, 508) is None
 
 
 @given(st.binary(max_size=60))
 def test_no_answer_makes_it_stumble(content: bytes) -> None:
-    Parameters.parse(content)
-    Product.parse(content)
+    SystemParameters.parse(content)
+    ProductInfo.parse(content)
 
 
 def test_parameters_and_product_as_the_manuals_lay_them_out() -> None:
-    parameters = Parameters.parse(bytes.fromhex("0004 0009 00c8 0003 ffffffff 0002 0006"))
-    assert parameters == Parameters(4, 9, 200, 3, 0xFFFFFFFF, 128, 57600)
+    parameters = SystemParameters.parse(bytes.fromhex("0004 0009 00c8 0003 ffffffff 0002 0006"))
+    assert parameters == SystemParameters(4, 9, 200, 3, 0xFFFFFFFF, 128, 57600)
 
-    product = Product.parse(
+    product = ProductInfo.parse(
         b"R503"
         + bytes(12)
         + b"0001"
@@ -143,12 +143,12 @@ def test_parameters_and_product_as_the_manuals_lay_them_out() -> None:
         + bytes(7)
         + bytes.fromhex("00c0 00c0 0600 00c8")
     )
-    assert product == Product("R503", "SN000001", 192, 192)
+    assert product == ProductInfo("R503", "SN000001", 192, 192)
 
 
 def test_every_confirmation_code_means_something_to_a_technician() -> None:
     for code in range(256):
-        error = refused(code, "take an image")
+        error = refusal_error(code, "take an image")
 
         assert error.action is not Action.NONE
         assert error.text.endswith(".")
@@ -162,7 +162,7 @@ async def test_the_module_says_who_it_is(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         assert desk.identity.model == "R503"
         assert desk.identity.serial_number == "SN000001"
-        assert desk.driver.links.simulated
+        assert desk.driver.links.is_simulated
         assert desk.device.heard[:3] == [PASSWORD, READ_SYS_PARA, PROD_INFO]
 
 
@@ -182,7 +182,7 @@ async def test_a_module_that_tells_no_product_has_its_models_size(tmp_path: Path
             assert desk.identity.model == "AS608 (system 0009)"
             assert PROD_INFO not in module.heard
             module.finger = True
-            assert (await desk.ask()).reason is Unreadable.NO_RIDGES
+            assert (await desk.ask()).reason is UnreadableReason.NO_RIDGES
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ async def test_a_module_with_its_own_password_and_address_is_opened_by_them(tmp_
 
 
 async def test_a_port_that_is_not_there_has_a_remedy(tmp_path: Path) -> None:
-    links = Links()
+    links = LinkFactory()
     with pytest.raises(LinkError) as error:
         await Zfm(settings_of(tmp_path / "absent"), links).open()
     await links.close()
@@ -232,7 +232,7 @@ async def test_a_module_that_is_just_starting_is_asked_again(tmp_path: Path) -> 
     async with module_at(tmp_path / "port") as module:
         module.mute = {PASSWORD}
         opening = asyncio.create_task(model())
-        await module.wire.heard(asked(PASSWORD, bytes(4)))
+        await module.wire.wait_for_bytes(asked(PASSWORD, bytes(4)))
         module.mute = set()
         await module.wire.send(b"\x55")
         assert await opening == "R503"
@@ -241,8 +241,8 @@ async def test_a_module_that_is_just_starting_is_asked_again(tmp_path: Path) -> 
 async def test_an_image_left_on_the_wire_by_somebody_else_is_passed_over(tmp_path: Path) -> None:
     async with module_at(tmp_path / "port") as module:
         module.mute = {PASSWORD}  # it is sending, and does not listen
-        opening = asyncio.ensure_future(Zfm(settings_of(module.wire.path), links := Links()).open())
-        await module.wire.host_opened()
+        opening = asyncio.ensure_future(Zfm(settings_of(module.wire.path), links := LinkFactory()).open())
+        await module.wire.wait_for_host()
         for _ in range(20):
             await module.wire.send(frame(0x02, IMAGE[:128]))
         module.mute = set()
@@ -255,7 +255,7 @@ async def test_opening_and_closing_many_times_leaves_nothing(tmp_path: Path) -> 
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with module_at(tmp_path / "port") as module:
         for _ in range(1000):
-            links = Links()
+            links = LinkFactory()
             driver = Zfm(settings_of(module.wire.path), links)
             await driver.open()
             await driver.close()
@@ -298,16 +298,16 @@ async def test_an_image_comes_over_pixel_for_pixel(data_bytes: int, tmp_path: Pa
     assert (taken.resolution_ppi, taken.grey_bits) == (508, 4)
 
 
-async def _raster_of(desk: Desk) -> Any:
+async def _raster_of(desk: ScannerFixture) -> Any:
     """The image that the driver takes, as it hands it on."""
     taken = []
-    take = desk.driver.take
+    take = desk.driver.capture_image
 
     async def noted() -> Any:
         taken.append(await take())
         return taken[-1]
 
-    desk.driver.take = noted  # type: ignore[method-assign]
+    desk.driver.capture_image = noted  # type: ignore[method-assign]
     await captured(desk)
     return taken[0]
 
@@ -315,7 +315,7 @@ async def _raster_of(desk: Desk) -> Any:
 async def test_a_finger_is_waited_for_and_its_image_said(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port") as desk:
         asking = desk.ask(position="left_thumb")
-        await desk.told(Feedback.PLACE)
+        await desk.told(FeedbackCode.PLACE)
         while desk.device.heard.count(GEN_IMG) < 3:
             await asyncio.sleep(0.005)
         desk.device.finger = True
@@ -323,7 +323,7 @@ async def test_a_finger_is_waited_for_and_its_image_said(tmp_path: Path) -> None
         found = await desk.next(FingerCaptured)
         assert (found.width_px, found.height_px, found.resolution_ppi, found.grey_bits) == (192, 192, 508, 4)
         await desk.ended()
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
 
 
 async def test_the_ring_shows_what_to_do_and_goes_out(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ async def test_the_ring_shows_what_to_do_and_goes_out(tmp_path: Path) -> None:
         desk.device.wire.forget()
         await captured(desk)
         await desk.ended()
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
         lamps = [command for command in _commands(desk.device.wire.received) if command[0] == AURA]
     # Breathing blue, steady purple, flashing purple, off.
     assert [(lamp[1], lamp[3]) for lamp in lamps] == [(1, 2), (3, 3), (2, 3), (4, 2)]
@@ -354,13 +354,13 @@ async def test_the_backlight_is_on_while_a_finger_is_wanted(tmp_path: Path) -> N
     async with zfm_at(tmp_path / "port", lamp="backlight") as desk:
         await captured(desk)
         await desk.ended()
-        assert await desk.condition() is Condition.ONLINE
+        assert await desk.condition() is StateCode.ONLINE
         assert [code for code in desk.device.heard if code in (0x50, 0x51)] == [0x50, 0x51]
 
 
 async def test_a_finger_lifted_too_early_is_told(tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
-        module: Module = desk.device
+        module: ScriptedZfmModule = desk.device
         taken = itertools.count()
         own = module._ack
 
@@ -372,7 +372,7 @@ async def test_a_finger_lifted_too_early_is_told(tmp_path: Path) -> None:
         module._ack = lifted  # type: ignore[method-assign]
         done = await desk.ask()
         assert done.outcome is CaptureOutcome.LIFTED_TOO_EARLY
-        assert str(Feedback.LIFTED_TOO_EARLY) in words(desk.everything)
+        assert str(FeedbackCode.LIFTED_TOO_EARLY) in words(desk.everything)
 
 
 async def test_an_image_of_another_model_is_a_matter_of_configuration(tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ async def test_an_image_that_the_module_cannot_make_is_unreadable(
         desk.device.acks = acks
         desk.device.finger = True
         done = await desk.ask()
-        assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+        assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
 
 
 async def test_a_sensor_that_fails_ends_capture_and_watch(tmp_path: Path) -> None:
@@ -432,9 +432,9 @@ async def test_a_finger_that_stays_is_waited_for_to_lift(tmp_path: Path) -> None
     async with zfm_at(tmp_path / "port", minimum_quality=99) as desk:
         desk.device.finger = True
         asking = desk.ask(best_of=2)
-        await desk.told(Feedback.LIFT)
+        await desk.told(FeedbackCode.LIFT)
         desk.device.finger = False
-        assert (await desk.told(Feedback.PLACE)).attempt == 2
+        assert (await desk.told(FeedbackCode.PLACE)).attempt == 2
         desk.device.finger = True
         assert (await asking).attempts == 2
 
@@ -450,10 +450,10 @@ async def test_a_capture_called_off_in_the_middle_of_an_image_is_over_at_once(tm
         await desk.cancel()
         assert (await desk.ended()).outcome is CaptureOutcome.CANCELLED
         assert asyncio.get_running_loop().time() - begun_s < 0.3
-        with pytest.raises(Failed) as failed:
+        with pytest.raises(CommandFailure) as failed:
             await asking
-        assert failed.value.reason is Reason.CANCELLED
-        assert await desk.condition() is Condition.ONLINE  # the rest of the image has passed
+        assert failed.value.reason is RefusalReason.CANCELLED
+        assert await desk.condition() is StateCode.ONLINE  # the rest of the image has passed
         desk.device.pause_s = 0.0
         assert await captured(desk) is CaptureOutcome.CAPTURED
 
@@ -467,7 +467,7 @@ async def test_a_capture_can_be_called_off_at_any_moment_and_the_next_one_works(
             await asyncio.sleep(after_ms / 1000)
             await desk.cancel()
             await asyncio.wait({asking})
-            if type(asking.exception()) is not Refused:  # it had begun
+            if type(asking.exception()) is not CommandRefusal:  # it had begun
                 outcomes.add((await desk.ended()).outcome)
         assert CaptureOutcome.CANCELLED in outcomes
         assert await captured(desk) is CaptureOutcome.CAPTURED
@@ -479,7 +479,7 @@ async def test_a_capture_can_be_called_off_at_any_moment_and_the_next_one_works(
 async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tmp_path: Path) -> None:
     chance = random.Random(503)
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
-        module: Module = desk.device
+        module: ScriptedZfmModule = desk.device
         for _ in range(12):
             number = chance.randrange(144)
             packets = itertools.count()
@@ -493,7 +493,7 @@ async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tm
             module.mangle_data = spoil
             module.finger = True
             done = await desk.ask()
-            assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, Unreadable.DEVICE)
+            assert (done.outcome, done.reason) == (CaptureOutcome.UNREADABLE, UnreadableReason.DEVICE)
             module.mangle_data = bytes
             assert await captured(desk) is CaptureOutcome.CAPTURED
 
@@ -501,14 +501,14 @@ async def test_a_packet_of_an_image_damaged_anywhere_costs_only_its_placement(tm
 async def test_a_packet_cut_anywhere_costs_only_its_placement(tmp_path: Path) -> None:
     whole = frame(0x02, IMAGE[:128])
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
-        module: Module = desk.device
+        module: ScriptedZfmModule = desk.device
         for cut in (1, 2, 6, 8, 9, 60, len(whole) - 1):
             packets = itertools.count()
             module.mangle_data = lambda part, cut=cut, packets=packets: (
                 part[:cut] if next(packets) == 7 else part
             )
             module.finger = True
-            assert (await desk.ask()).reason is Unreadable.DEVICE
+            assert (await desk.ask()).reason is UnreadableReason.DEVICE
             module.mangle_data = bytes
             assert await captured(desk) is CaptureOutcome.CAPTURED
 
@@ -574,13 +574,13 @@ async def test_bytes_that_nobody_asked_for_are_kept_for_the_technician(tmp_path:
         await desk.device.wire.send(b"hello")
         assert (await desk.next(BadFrame)).wire == b"hello"
         await desk.device.wire.send(frame(0x07, b"\x00"))
-        assert (await desk.next(BadFrame)).fault == OTHER
+        assert (await desk.next(BadFrame)).fault == OTHER_CONTENT
 
 
 @pytest.mark.parametrize("at", [0, 1, 8, 12, 13, 500, len(IMAGE) // 2])
 async def test_a_cable_pulled_at_any_byte_is_told_at_once(at: int, tmp_path: Path) -> None:
     async with zfm_at(tmp_path / "port", lamp="none") as desk:
-        module: Module = desk.device
+        module: ScriptedZfmModule = desk.device
         sent = itertools.count()
         loop = asyncio.get_running_loop()
         pulled_s: list[float] = []
@@ -609,4 +609,4 @@ async def test_a_cable_pulled_at_rest_ends_the_watch(tmp_path: Path) -> None:
 
 def test_every_code_of_the_sheet_has_a_name() -> None:
     codes = "000102030607 08090A0B0C0D0E0F 101113151819 1A1B1C1D1F 202122242627 29 FCFDFE"
-    assert {ack.value for ack in Ack} == set(bytes.fromhex(codes))
+    assert {ack.value for ack in ConfirmationCode} == set(bytes.fromhex(codes))

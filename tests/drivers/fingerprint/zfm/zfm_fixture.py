@@ -8,11 +8,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from scanner_fixture import Desk, watched
+from scanner_fixture import ScannerFixture, open_scanner
 from support.devices.fingerprints import print_of
 
 from drivers.fingerprint.zfm.driver import Zfm, ZfmSettings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from simulators.links.serial_line import SerialLine
 
 WIDTH, HEIGHT = 192, 192
@@ -34,7 +34,7 @@ def asked(instruction: int, parameters: bytes = b"") -> bytes:
     return frame(0x01, bytes([instruction]) + parameters)
 
 
-class Module:
+class ScriptedZfmModule:
     """What it has on its glass, and how it answers."""
 
     def __init__(self, wire: SerialLine) -> None:
@@ -119,24 +119,24 @@ def settings_of(port: Path, **more: Any) -> ZfmSettings:
 
 
 @contextlib.asynccontextmanager
-async def module_at(port: Path) -> AsyncIterator[Module]:
+async def module_at(port: Path) -> AsyncIterator[ScriptedZfmModule]:
     """A module that is plugged in."""
-    async with SerialLine.at(port, look_s=0.001) as wire:
-        module = Module(wire)
+    async with SerialLine.open_at(port, look_s=0.001) as wire:
+        module = ScriptedZfmModule(wire)
         try:
             yield module
         finally:
             await module.close()
 
 
-def opened(module: Module, **settings: Any) -> AbstractAsyncContextManager[Desk]:
+def opened(module: ScriptedZfmModule, **settings: Any) -> AbstractAsyncContextManager[ScannerFixture]:
     """A driver, opened before a module and watched."""
-    links = Links()
-    return watched(Zfm(settings_of(module.wire.path, **settings), links), links, module)
+    links = LinkFactory()
+    return open_scanner(Zfm(settings_of(module.wire.path, **settings), links), links, module)
 
 
 @contextlib.asynccontextmanager
-async def zfm_at(port: Path, **settings: Any) -> AsyncIterator[Desk]:
+async def zfm_at(port: Path, **settings: Any) -> AsyncIterator[ScannerFixture]:
     """A module, and a driver opened before it."""
     async with module_at(port) as module, opened(module, **settings) as desk:
         yield desk

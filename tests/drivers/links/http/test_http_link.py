@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink, HttpSettings
 from drivers.links.link import Action, Cause, LinkError
 from simulators.http.server import HttpServer, Request, Response, json_response
@@ -32,7 +32,7 @@ async def hello(_request: Request) -> Response:
 @contextlib.asynccontextmanager
 async def asking(answer: Answering = hello, **settings: Any) -> AsyncIterator[tuple[HttpLink, HttpServer]]:
     """A link to a service that answers so."""
-    links = Links()
+    links = LinkFactory()
     async with HttpServer(answer) as server:
         try:
             yield await links.http(HttpSettings(**{"url": server.url} | settings)), server
@@ -68,11 +68,11 @@ async def raw(said: bytes, pause_s: float = 0) -> AsyncIterator[int]:
 
 async def refused(link: HttpLink, **more: Any) -> LinkError:
     with pytest.raises(LinkError) as error:
-        await link.ask("GET", "/x", **more)
+        await link.request("GET", "/x", **more)
     return error.value
 
 
-async def link_to(url: str, links: Links, **settings: Any) -> HttpLink:
+async def link_to(url: str, links: LinkFactory, **settings: Any) -> HttpLink:
     return await links.http(HttpSettings(url=url, **settings))
 
 
@@ -106,17 +106,17 @@ def test_addresses_that_may_be_used(url: str) -> None:
 
 
 def test_a_wire_that_nobody_else_reaches_may_be_cleartext() -> None:
-    assert HttpSettings(url="http://192.0.2.7/", cleartext=True).url == "http://192.0.2.7"
+    assert HttpSettings(url="http://192.0.2.7/", allow_cleartext=True).url == "http://192.0.2.7"
 
 
 async def test_an_answer_comes_back_whole_below_the_configured_path() -> None:
     async with HttpServer(hello) as server:
-        links = Links()
+        links = LinkFactory()
         link = await link_to(f"{server.url}/reader/one/", links)
-        answer = await link.ask("POST", "/scan", query={"id": "a b"}, body={"a": [1]})
+        answer = await link.request("POST", "/scan", query={"id": "a b"}, body={"a": [1]})
         await links.close()
     assert (answer.status, answer.media_type, answer.body) == (200, "application/json", b'{"hello": true}')
-    asked = server.asked[0]
+    asked = server.request_count[0]
     assert (asked.method, asked.path, dict(asked.query)) == ("POST", "/reader/one/scan", {"id": "a b"})
     assert asked.json == {"a": [1]}
 
@@ -132,15 +132,15 @@ async def test_an_answer_comes_back_whole_below_the_configured_path() -> None:
 )
 async def test_a_path_that_a_service_names_leads_nowhere_else(path: str, arrives: str) -> None:
     async with asking() as (link, server):
-        await link.ask("GET", path)
-        assert [request.path.replace(":", "%3A") for request in server.asked] == [arrives]
+        await link.request("GET", path)
+        assert [request.path.replace(":", "%3A") for request in server.request_count] == [arrives]
 
 
 @pytest.mark.parametrize("path", ["/a\0", "/a\n", "/a?\x01", "/a?\u00e9", "/" + "a" * 70_000])
 async def test_a_path_that_cannot_be_is_no_request(path: str) -> None:
     async with asking() as (link, _):
         with pytest.raises(LinkError) as error:
-            await link.ask("GET", path)
+            await link.request("GET", path)
     assert error.value.cause is Cause.WRONG_DEVICE
 
 
@@ -148,7 +148,7 @@ async def test_a_path_that_cannot_be_is_no_request(path: str) -> None:
 async def test_a_challenge_that_is_none_is_no_fault_of_ours(challenge: str) -> None:
     said = f"HTTP/1.1 401 No\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\n\r\n".encode()
     async with raw(said) as port:
-        links = Links()
+        links = LinkFactory()
         link = await link_to(f"http://127.0.0.1:{port}", links, username="u", password="p", auth="digest")
         assert (await refused(link)).cause is Cause.WRONG_DEVICE
         await links.close()
@@ -157,11 +157,11 @@ async def test_a_challenge_that_is_none_is_no_fault_of_ours(challenge: str) -> N
 async def test_credentials_are_sent_and_shown_nowhere() -> None:
     seen: list[bytes] = []
     async with HttpServer(hello) as server:
-        links = Links(lambda _direction, chunk: seen.append(chunk))
+        links = LinkFactory(lambda _direction, chunk: seen.append(chunk))
         settings = HttpSettings(url=server.url, username="gw", password="hünter2")
-        await (await links.http(settings)).ask("GET", "/x")
+        await (await links.http(settings)).request("GET", "/x")
         await links.close()
-    assert server.asked[0].credentials == ("gw", "hünter2")
+    assert server.request_count[0].credentials == ("gw", "hünter2")
     everything = repr(settings) + settings.model_dump_json() + str(b"".join(seen))
     assert "nter2" not in everything
     assert "authorization" not in everything.lower()
@@ -170,8 +170,8 @@ async def test_credentials_are_sent_and_shown_nowhere() -> None:
 async def test_a_trace_has_both_directions() -> None:
     seen: list[tuple[str, bytes]] = []
     async with HttpServer(hello) as server:
-        links = Links(lambda direction, chunk: seen.append((direction, chunk)))
-        await (await link_to(server.url, links)).ask("PUT", "/x", body={"a": 1})
+        links = LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))
+        await (await link_to(server.url, links)).request("PUT", "/x", body={"a": 1})
         await links.close()
     assert seen == [
         ("out", b'PUT /x\n{"a":1}'),
@@ -181,21 +181,21 @@ async def test_a_trace_has_both_directions() -> None:
 
 
 async def test_a_simulator_is_known_by_its_header() -> None:
-    links = Links()
+    links = LinkFactory()
     async with HttpServer(hello) as server:
         link = await link_to(server.url, links)
-        assert not links.simulated
-        await link.ask("GET", "/x")
-        assert links.simulated
+        assert not links.is_simulated
+        await link.request("GET", "/x")
+        assert links.is_simulated
         await links.close()
 
 
 async def test_a_service_that_says_nothing_of_it_is_real() -> None:
-    links = Links()
+    links = LinkFactory()
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as port:
-        await (await link_to(f"http://127.0.0.1:{port}", links)).ask("GET", "/")
+        await (await link_to(f"http://127.0.0.1:{port}", links)).request("GET", "/")
         await links.close()
-    assert not links.simulated
+    assert not links.is_simulated
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ async def test_a_status_becomes_a_cause_and_a_remedy(status: int, cause: Cause, 
         assert str(status) in error.text
         assert error.how
         assert "ERIKSSON" not in error.text + error.how
-        assert len(server.asked) == 1
+        assert len(server.request_count) == 1
 
 
 async def test_a_status_that_is_expected_is_an_answer() -> None:
@@ -228,7 +228,7 @@ async def test_a_status_that_is_expected_is_an_answer() -> None:
         return json_response({}, 409)
 
     async with asking(answer) as (link, _):
-        assert (await link.ask("GET", "/x", expect=(200, 409))).status == 409
+        assert (await link.request("GET", "/x", expect=(200, 409))).status == 409
 
 
 async def test_the_environment_sends_nothing_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ async def test_the_environment_sends_nothing_through_a_proxy(monkeypatch: pytest
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     async with asking() as (link, _):
-        assert (await link.ask("GET", "/x")).status == 200
+        assert (await link.request("GET", "/x")).status == 200
 
 
 async def test_an_answer_that_is_too_large_is_cut_off() -> None:
@@ -244,7 +244,7 @@ async def test_an_answer_that_is_too_large_is_cut_off() -> None:
         return Response(body=bytes(300_000))
 
     async with asking(answer) as (link, _):
-        assert len((await link.ask("GET", "/x", limit_bytes=300_000)).body) == 300_000
+        assert len((await link.request("GET", "/x", limit_bytes=300_000)).body) == 300_000
         error = await refused(link, limit_bytes=299_999)
         assert error.cause is Cause.WRONG_DEVICE
         assert "299999" in error.text
@@ -272,7 +272,7 @@ async def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
 
 
 async def test_an_answer_that_dribbles_is_given_up_in_time() -> None:
-    links = Links()
+    links = LinkFactory()
     async with raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + bytes(100), pause_s=0.01) as port:
         link = await link_to(f"http://127.0.0.1:{port}", links, timeout_s=0.1)
         assert (await refused(link)).cause is Cause.NO_ANSWER
@@ -282,7 +282,7 @@ async def test_an_answer_that_dribbles_is_given_up_in_time() -> None:
 async def test_an_answer_cut_anywhere_is_a_failure_of_the_link() -> None:
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n123456789012345678901234567890"
     for cut in range(1, len(whole), 5):
-        links = Links()
+        links = LinkFactory()
         async with raw(whole[:cut]) as port:
             error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
             await links.close()
@@ -290,7 +290,7 @@ async def test_an_answer_cut_anywhere_is_a_failure_of_the_link() -> None:
 
 
 async def test_something_that_speaks_no_http_is_another_service() -> None:
-    links = Links()
+    links = LinkFactory()
     async with raw(b"220 mail.example ESMTP\r\n") as port:
         error = await refused(await link_to(f"http://127.0.0.1:{port}", links))
         await links.close()
@@ -299,7 +299,7 @@ async def test_something_that_speaks_no_http_is_another_service() -> None:
 
 
 async def test_nobody_there_and_a_name_that_does_not_resolve_are_told_apart() -> None:
-    links = Links()
+    links = LinkFactory()
     nobody = await refused(await link_to("http://127.0.0.1:9", links))
     nameless = await refused(await link_to("https://reader.invalid", links))
     await links.close()
@@ -320,7 +320,7 @@ async def test_lines_come_one_by_one_as_they_are_sent() -> None:
     async def answer(_request: Request) -> Response:
         return Response(stream=stream())
 
-    async with asking(answer) as (link, _), contextlib.aclosing(link.lines("POST", "/scan")) as lines:
+    async with asking(answer) as (link, _), contextlib.aclosing(link.stream_lines("POST", "/scan")) as lines:
         assert await anext(lines) == b'{"a": 1}'
         assert await anext(lines) == b'{"b": 2}'
         may_go_on.set()
@@ -337,7 +337,7 @@ async def test_a_line_without_end_is_cut_off() -> None:
 
     async with asking(answer) as (link, _):
         with pytest.raises(LinkError, match="sent more than"):
-            async for _line in link.lines("POST", "/scan"):
+            async for _line in link.stream_lines("POST", "/scan"):
                 pass
 
 
@@ -355,7 +355,7 @@ async def test_listening_no_more_ends_the_connection() -> None:
         return Response(stream=stream())
 
     async with asking(answer) as (link, _):
-        async with contextlib.aclosing(link.lines("POST", "/scan")) as lines:
+        async with contextlib.aclosing(link.stream_lines("POST", "/scan")) as lines:
             await anext(lines)
         async with asyncio.timeout(5):
             await gone.wait()
@@ -371,7 +371,7 @@ async def test_silence_between_lines_is_given_up() -> None:
 
     async with (
         asking(answer) as (link, _),
-        contextlib.aclosing(link.lines("GET", "/", silence_s=0.05)) as lines,
+        contextlib.aclosing(link.stream_lines("GET", "/", silence_s=0.05)) as lines,
     ):
         await anext(lines)
         with pytest.raises(LinkError) as error:
@@ -426,16 +426,16 @@ def tls_of(certificates: Path) -> ssl.SSLContext:
 
 
 async def test_a_service_that_the_authority_signed_is_trusted(certificates: Path) -> None:
-    links = Links()
+    links = LinkFactory()
     async with HttpServer(hello, tls=tls_of(certificates)) as server:
         link = await link_to(server.url, links, ca_file=certificates / "authority.crt")
-        assert (await link.ask("GET", "/x")).status == 200
+        assert (await link.request("GET", "/x")).status == 200
         await links.close()
 
 
 @pytest.mark.parametrize("ca", ["stranger.crt", None])
 async def test_any_other_certificate_is_not_and_nothing_is_sent(certificates: Path, ca: str | None) -> None:
-    links = Links()
+    links = LinkFactory()
     async with HttpServer(hello, tls=tls_of(certificates)) as server:
         link = await link_to(
             server.url, links, ca_file=ca and certificates / ca, username="gw", password="secret"
@@ -445,11 +445,11 @@ async def test_any_other_certificate_is_not_and_nothing_is_sent(certificates: Pa
     assert error.cause is Cause.WRONG_DEVICE
     assert "is not trusted" in error.text
     assert "ca_file" in error.how
-    assert server.asked == []
+    assert server.request_count == []
 
 
 async def test_another_host_with_the_same_certificate_is_not_trusted(certificates: Path) -> None:
-    links = Links()
+    links = LinkFactory()
     async with HttpServer(hello, tls=tls_of(certificates)) as server:
         link = await link_to(
             f"https://localhost:{server.port}", links, ca_file=certificates / "authority.crt"
@@ -459,7 +459,7 @@ async def test_another_host_with_the_same_certificate_is_not_trusted(certificate
 
 
 async def test_a_service_without_tls_is_said_so(certificates: Path) -> None:
-    links = Links()
+    links = LinkFactory()
     async with HttpServer(hello) as server:
         link = await link_to(
             f"https://127.0.0.1:{server.port}", links, ca_file=certificates / "authority.crt"
@@ -475,7 +475,7 @@ async def test_a_ca_file_that_cannot_be_used_is_said_so(tmp_path: Path, content:
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)
-    links = Links()
+    links = LinkFactory()
     with pytest.raises(LinkError) as error:
         await link_to("https://127.0.0.1:9", links, ca_file=file)
     await links.close()
@@ -487,7 +487,7 @@ async def test_opening_and_closing_many_times_leaves_nothing() -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     async with HttpServer(hello) as server:
         for _ in range(40):
-            links = Links()
-            await (await link_to(server.url, links)).ask("GET", "/x")
+            links = LinkFactory()
+            await (await link_to(server.url, links)).request("GET", "/x")
             await links.close()
-    assert len(server.asked) == 40
+    assert len(server.request_count) == 40

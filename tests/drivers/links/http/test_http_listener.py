@@ -9,17 +9,17 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from drivers.links.factory import Links
-from drivers.links.http.listener import QUEUED, HttpListener, ListenerSettings
+from drivers.links.factory import LinkFactory
+from drivers.links.http.listener import QUEUED, HttpListener, HttpListenerSettings
 from drivers.links.link import Cause, LinkError
 
 
 @contextlib.asynccontextmanager
-async def listening(**settings: Any) -> AsyncIterator[tuple[HttpListener, str, Links]]:
-    links = Links()
+async def listening(**settings: Any) -> AsyncIterator[tuple[HttpListener, str, LinkFactory]]:
+    links = LinkFactory()
     quick = {"listen": "127.0.0.1:0", "sources": ["127.0.0.0/8"]}
     try:
-        listener = await links.http_listener(ListenerSettings(**quick | settings))
+        listener = await links.http_listener(HttpListenerSettings(**quick | settings))
         yield listener, f"http://127.0.0.1:{listener.port}/push", links
     finally:
         await links.close()
@@ -38,9 +38,9 @@ async def test_what_is_put_comes_out_in_order_over_one_connection() -> None:
                     url, content=f"{number}", headers={"content-type": "Application/JSON; charset=utf-8"}
                 )
                 assert answer.status_code == 200
-        put = [await listener.next() for _ in range(5)]
+        put = [await listener.next_request() for _ in range(5)]
         assert [one.body for one in put] == [b"0", b"1", b"2", b"3", b"4"]
-        assert (put[0].path, put[0].media_type, links.simulated) == ("/push", "application/json", False)
+        assert (put[0].path, put[0].media_type, links.is_simulated) == ("/push", "application/json", False)
 
 
 async def test_a_body_in_chunks_that_waits_to_be_asked_for_is_taken() -> None:
@@ -55,7 +55,7 @@ async def test_a_body_in_chunks_that_waits_to_be_asked_for_is_taken() -> None:
             await writer.drain()
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         writer.close()
-        assert (await listener.next()).body == b"abc"
+        assert (await listener.next_request()).body == b"abc"
 
 
 async def test_strangers_are_hung_up_on() -> None:
@@ -69,7 +69,7 @@ async def test_who_must_prove_a_password_is_refused_without_it() -> None:
         assert await post(url) == 401
         assert await post(url, auth=("cam", "wrong")) == 401
         assert await post(url, auth=("cam", "right")) == 200
-        await listener.next()
+        await listener.next_request()
 
 
 async def test_too_much_is_refused_whether_it_is_announced_or_not() -> None:
@@ -93,7 +93,7 @@ async def test_what_is_no_push_is_refused() -> None:
         await writer.drain()
         writer.close()
         assert await post(url) == 200
-        await listener.next()
+        await listener.next_request()
 
 
 async def test_when_nobody_takes_what_is_put_devices_shall_come_again() -> None:
@@ -101,7 +101,7 @@ async def test_when_nobody_takes_what_is_put_devices_shall_come_again() -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             codes = [(await client.post(url, content=b"x")).status_code for _ in range(QUEUED + 1)]
         assert codes == [200] * QUEUED + [503]
-        await listener.next()
+        await listener.next_request()
         assert await post(url) == 200
 
 
@@ -116,7 +116,7 @@ async def test_a_request_that_never_ends_is_given_up() -> None:
 async def test_a_simulator_says_that_it_is_one() -> None:
     async with listening() as (_, url, links):
         await post(url, headers={"x-borderpost-simulated": "1"})
-        assert links.simulated
+        assert links.is_simulated
 
 
 async def test_a_port_that_is_taken_is_told() -> None:
@@ -141,4 +141,4 @@ async def test_a_port_that_is_taken_is_told() -> None:
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
-        ListenerSettings(**{"listen": "127.0.0.1:8090", "sources": ["127.0.0.1"]} | settings)
+        HttpListenerSettings(**{"listen": "127.0.0.1:8090", "sources": ["127.0.0.1"]} | settings)

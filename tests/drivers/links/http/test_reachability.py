@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from drivers.links.http.reachability import returned
+from drivers.links.http.reachability import wait_until_restarted
 
 
 class Service:
@@ -51,7 +51,7 @@ async def service() -> AsyncIterator[Service]:
 
 @contextlib.asynccontextmanager
 async def waiting(service: Service) -> AsyncIterator["asyncio.Task[None]"]:
-    task = asyncio.create_task(returned("127.0.0.1", service.port))
+    task = asyncio.create_task(wait_until_restarted("127.0.0.1", service.port))
     try:
         yield task
     finally:

@@ -5,16 +5,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.modbus.link import ModbusLink, ModbusSettings
-from drivers.links.modbus.pdu import Function, ReadBits, Write
+from drivers.links.modbus.pdu import Function, ReadBits, WriteSingle
 from simulators.barrier import modbus_site
 from simulators.barrier.modbus_site import ModbusSite
 
 INPUTS = ReadBits(Function.READ_INPUTS, 0, 8)
 RELAYS = ReadBits(Function.READ_COILS, 0, 8)
-FLASH_OPEN = Write(Function.WRITE_COIL, 0x0200, 2)
-FLASH_STOP = Write(Function.WRITE_COIL, 0x0202, 2)
+FLASH_OPEN = WriteSingle(Function.WRITE_COIL, 0x0200, 2)
+FLASH_STOP = WriteSingle(Function.WRITE_COIL, 0x0202, 2)
 WITHIN_S = 0.25
 """How long to wait for an answer that does not come, in seconds; for one that does, as long as may be."""
 
@@ -24,7 +24,7 @@ async def site_at(path: Path | None, **settings: Any) -> AsyncIterator[ModbusSit
     """A Waveshare board over TCP or, with a path, on a serial line."""
     # A silence that outlasts what a busy machine makes of one write.
     quiet_s = None if path is None else 0.02
-    async with ModbusSite.running(modbus_site.ModbusSettings(path=path, quiet_s=quiet_s, **settings)) as site:
+    async with ModbusSite.start(modbus_site.ModbusSettings(path=path, quiet_s=quiet_s, **settings)) as site:
         yield site
 
 
@@ -35,9 +35,11 @@ def settings_of(site: ModbusSite, **more: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def link_to(site: ModbusSite, links: Links | None = None, **more: Any) -> AsyncIterator[ModbusLink]:
+async def link_to(
+    site: ModbusSite, links: LinkFactory | None = None, **more: Any
+) -> AsyncIterator[ModbusLink]:
     """A link to it."""
-    links = links or Links()
+    links = links or LinkFactory()
     try:
         yield await links.modbus(ModbusSettings(**settings_of(site, **more)))
     finally:

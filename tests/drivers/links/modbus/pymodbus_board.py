@@ -92,14 +92,14 @@ async def over_rtu(folder: Path) -> AsyncIterator[PymodbusBoard]:
     """The server opens one pty and we the other; what goes into one comes out of the other."""
     board = PymodbusBoard()
     PymodbusBoard.values.clear()
-    async with SerialLine.at(folder / "theirs") as theirs, SerialLine.at(folder / "ours") as ours:
-        theirs.on_received = lambda data: ours.soon(ours.send(data))
-        ours.on_received = lambda data: theirs.soon(theirs.send(data))
+    async with SerialLine.open_at(folder / "theirs") as theirs, SerialLine.open_at(folder / "ours") as ours:
+        theirs.on_received = lambda data: ours.call_soon(ours.send(data))
+        ours.on_received = lambda data: theirs.call_soon(theirs.send(data))
         server = ModbusSerialServer(
             board.device(), port=str(theirs.path), baudrate=9600, custom_pdu=[CoilRequest]
         )
         await server.serve_forever(background=True)
-        await theirs.host_opened()
+        await theirs.wait_for_host()
         board.port = str(ours.path)
         try:
             yield board

@@ -7,32 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.links.modbus.framing import (
-    Numbered,
-    StreamLost,
-    TcpMessages,
+    StreamDesynchronised,
+    TcpMessage,
+    TcpMessageReader,
     crc16,
-    serial_answers,
+    find_serial_responses,
     serial_frame,
     tcp_frame,
 )
 from drivers.links.modbus.pdu import (
     Function,
     Identify,
-    ModbusRefused,
+    ModbusExceptionResponse,
+    ModbusRequest,
     ReadBits,
     ReadRegisters,
-    Request,
-    Write,
     WriteCoils,
-    answered,
+    WriteSingle,
+    parse_response,
 )
 
 SENSE = ReadBits(Function.READ_INPUTS, 0, 12)
-REQUESTS: Sequence[Request[object]] = (
+REQUESTS: Sequence[ModbusRequest[object]] = (
     SENSE,
     ReadBits(Function.READ_COILS, 0, 8),
     ReadRegisters(Function.READ_HOLDING_REGISTERS, 0x1000, 3),
-    Write(Function.WRITE_COIL, 0x0200, 7),
+    WriteSingle(Function.WRITE_COIL, 0x0200, 7),
     WriteCoils(0, (False,) * 8),
 )
 ANSWERS = (
@@ -47,7 +47,7 @@ WITH_ANSWERS = list(zip(REQUESTS, ANSWERS, strict=True))
 
 def test_the_frames_that_the_maker_prints() -> None:
     """Waveshare wiki, Modbus RTU Relay (D): flash-on of channel 0 for 0.7 s, all off by function 0F."""
-    flash = serial_frame(1, Write(Function.WRITE_COIL, 0x0200, 7).pdu)
+    flash = serial_frame(1, WriteSingle(Function.WRITE_COIL, 0x0200, 7).pdu)
     assert flash == bytes.fromhex("01 05 02 00 00 07 8D B0")
     assert crc16(flash[:-2]) == flash[-2:]
     assert WriteCoils(0, (False,) * 8).pdu == bytes.fromhex("0f0000000801 00".replace(" ", ""))
@@ -57,72 +57,74 @@ def test_the_frames_that_the_maker_prints() -> None:
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
 @given(noise=st.binary(max_size=12))
 def test_an_answer_is_found_after_whatever_a_line_says_of_its_own(
-    noise: bytes, request_: Request[object], answer: bytes
+    noise: bytes, request_: ModbusRequest[object], answer: bytes
 ) -> None:
-    assert answer in serial_answers(noise + serial_frame(1, answer), 1, request_)
+    assert answer in find_serial_responses(noise + serial_frame(1, answer), 1, request_)
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
 def test_no_part_of_an_answer_is_one_nor_one_that_was_damaged(
-    request_: Request[object], answer: bytes
+    request_: ModbusRequest[object], answer: bytes
 ) -> None:
     frame = serial_frame(1, answer)
     for cut in range(len(frame)):
-        assert not list(serial_answers(frame[:cut], 1, request_))
+        assert not list(find_serial_responses(frame[:cut], 1, request_))
         for bit in range(8):
             spoiled = bytearray(frame)
             spoiled[cut] ^= 1 << bit
-            assert not list(serial_answers(bytes(spoiled), 1, request_))
+            assert not list(find_serial_responses(bytes(spoiled), 1, request_))
 
 
 @pytest.mark.parametrize(("request_", "answer"), WITH_ANSWERS)
 def test_no_answer_is_taken_for_that_to_another_request_or_of_another_board(
-    request_: Request[object], answer: bytes
+    request_: ModbusRequest[object], answer: bytes
 ) -> None:
-    assert not list(serial_answers(serial_frame(2, answer), 1, request_))
+    assert not list(find_serial_responses(serial_frame(2, answer), 1, request_))
     for other in REQUESTS:
-        found = [answered(other, pdu) for pdu in serial_answers(serial_frame(1, answer), 1, other)]
+        found = [
+            parse_response(other, pdu) for pdu in find_serial_responses(serial_frame(1, answer), 1, other)
+        ]
         assert bool(found) == (other is request_)
 
 
 def test_a_write_is_answered_by_itself_alone() -> None:
-    write = Write(Function.WRITE_COIL, 0x0200, 7)
+    write = WriteSingle(Function.WRITE_COIL, 0x0200, 7)
     for answer in ("0502000008", "0502010007", "0602000007", "050200000700", "05020000"):
-        assert answered(write, bytes.fromhex(answer)) is None
-    assert answered(write, write.pdu) is True
+        assert parse_response(write, bytes.fromhex(answer)) is None
+    assert parse_response(write, write.pdu) is True
 
 
 def test_what_is_read() -> None:
-    assert answered(SENSE, ANSWERS[0]) == tuple(map(bool, (1, 0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1)))
-    assert answered(REQUESTS[2], ANSWERS[2]) == (0, 1, 2)
+    assert parse_response(SENSE, ANSWERS[0]) == tuple(map(bool, (1, 0, 1, 0, 0, 1, 0, 1, 1, 1, 1, 1)))
+    assert parse_response(REQUESTS[2], ANSWERS[2]) == (0, 1, 2)
     told = bytes.fromhex("2b0e01810000 02 0003414243 0102 5859".replace(" ", ""))
-    assert answered(Identify(), told) == ("ABC", "XY")
+    assert parse_response(Identify(), told) == ("ABC", "XY")
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8, 10, 11, 99])
 def test_every_refusal_has_words(code: int) -> None:
-    with pytest.raises(ModbusRefused, match=rf"\(Modbus exception {code}\)") as refused:
-        answered(SENSE, bytes([0x82, code]))
-    assert refused.value.nothing_done == (code in (1, 2, 3, 6, 10))
+    with pytest.raises(ModbusExceptionResponse, match=rf"\(Modbus exception {code}\)") as refused:
+        parse_response(SENSE, bytes([0x82, code]))
+    assert refused.value.is_before_execution == (code in (1, 2, 3, 6, 10))
 
 
 messages = st.lists(
-    st.builds(Numbered, st.integers(0, 0xFFFF), st.integers(0, 255), st.binary(min_size=1, max_size=253)),
+    st.builds(TcpMessage, st.integers(0, 0xFFFF), st.integers(0, 255), st.binary(min_size=1, max_size=253)),
     max_size=4,
 )
 
 
 @given(messages, st.integers(1, 40))
 def test_messages_over_tcp_come_out_as_they_went_in_however_they_are_cut(
-    sent: list[Numbered], size: int
+    sent: list[TcpMessage], size: int
 ) -> None:
     stream = b"".join(tcp_frame(one.number, one.unit, one.pdu) for one in sent)
-    reader = TcpMessages()
+    reader = TcpMessageReader()
     chunks = [stream[at : at + size] for at in range(0, len(stream), size)]
     assert [one for chunk in chunks for one in reader.feed(chunk)] == sent
 
 
 @pytest.mark.parametrize("header", ["0001000100060102", "00010000000001", "000100000100ff", "485454502f312e"])
 def test_what_is_no_header_loses_the_stream(header: str) -> None:
-    with pytest.raises(StreamLost):
-        list(TcpMessages().feed(bytes.fromhex(header)))
+    with pytest.raises(StreamDesynchronised):
+        list(TcpMessageReader().feed(bytes.fromhex(header)))

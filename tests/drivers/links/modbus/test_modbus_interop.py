@@ -7,15 +7,15 @@ import pytest
 from pymodbus_board import PymodbusBoard, over_rtu, over_tcp
 
 from drivers.barrier.boards.waveshare import WaveshareSettings
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.modbus.link import ModbusLink, ModbusSettings
 from drivers.links.modbus.pdu import (
     Function,
-    ModbusRefused,
+    ModbusExceptionResponse,
     ReadBits,
     ReadRegisters,
-    Write,
     WriteCoils,
+    WriteSingle,
 )
 
 
@@ -27,19 +27,19 @@ async def board(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 @pytest.fixture
 async def link(board: PymodbusBoard) -> AsyncIterator[ModbusLink]:
-    links = Links()
-    yield await links.modbus(ModbusSettings(port=board.port, answer_within_s=1))
+    links = LinkFactory()
+    yield await links.modbus(ModbusSettings(port=board.port, response_timeout_s=1))
     await links.close()
 
 
 async def test_reads_and_writes(link: ModbusLink, board: PymodbusBoard) -> None:
-    assert await link.ask(ReadBits(Function.READ_INPUTS, 0, 8)) == (False, True) * 4
-    assert await link.ask(Write(Function.WRITE_COIL, 3, 0xFF00))
-    assert await link.ask(WriteCoils(4, [True, True, False, True]))
-    relays = await link.ask(ReadBits(Function.READ_COILS, 0, 8))
+    assert await link.request(ReadBits(Function.READ_INPUTS, 0, 8)) == (False, True) * 4
+    assert await link.request(WriteSingle(Function.WRITE_COIL, 3, 0xFF00))
+    assert await link.request(WriteCoils(4, [True, True, False, True]))
+    relays = await link.request(ReadBits(Function.READ_COILS, 0, 8))
     assert relays == (False, False, False, True, True, True, False, True)
-    assert await link.ask(Write(Function.WRITE_REGISTER, 0x1003, 2))
-    assert await link.ask(ReadRegisters(Function.READ_HOLDING_REGISTERS, 0x1000, 8)) == (
+    assert await link.request(WriteSingle(Function.WRITE_REGISTER, 0x1003, 2))
+    assert await link.request(ReadRegisters(Function.READ_HOLDING_REGISTERS, 0x1000, 8)) == (
         0,
         0,
         0,
@@ -53,27 +53,27 @@ async def test_reads_and_writes(link: ModbusLink, board: PymodbusBoard) -> None:
 
 
 async def test_a_timed_pulse_comes_as_it_was_meant(link: ModbusLink, board: PymodbusBoard) -> None:
-    assert await link.ask(Write(Function.WRITE_COIL, 0x0203, 7))
+    assert await link.request(WriteSingle(Function.WRITE_COIL, 0x0203, 7))
     assert board.values == [(0x0203, 7)]
 
 
 async def test_what_it_refuses_we_understand(link: ModbusLink) -> None:
-    with pytest.raises(ModbusRefused, match="no such address") as refused:
-        await link.ask(ReadBits(Function.READ_COILS, 0x0300, 8))
+    with pytest.raises(ModbusExceptionResponse, match="no such address") as refused:
+        await link.request(ReadBits(Function.READ_COILS, 0x0300, 8))
     assert refused.value.code == 2
 
 
 async def test_a_whole_board_opens_senses_and_pulses_there(board: PymodbusBoard) -> None:
-    links = Links()
-    settings = WaveshareSettings(model="waveshare-8", port=board.port, answer_within_s=1)
-    relays = settings.board(links)
+    links = LinkFactory()
+    settings = WaveshareSettings(model="waveshare-8", port=board.port, response_timeout_s=1)
+    relays = settings.build(links)
     assert (await relays.open()).firmware == "1.00"
-    assert not links.simulated or board.port.startswith("/")
+    assert not links.is_simulated or board.port.startswith("/")
     assert {function for function, *_ in board.heard} == {3}
-    assert await relays.sense() == (False, True) * 4
-    await relays.pulse(1, 0.5)
+    assert await relays.read_inputs() == (False, True) * 4
+    await relays.pulse_relay(1, 0.5)
     assert board.values == [(0x0201, 5)]
-    await relays.release()
-    assert await relays.closed_relays() == (False,) * 8
+    await relays.open_all_relays()
+    assert await relays.read_relays() == (False,) * 8
     await relays.close()
     await links.close()

@@ -17,19 +17,19 @@ from modbus_fixture import (
 )
 from pydantic import ValidationError
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.modbus.framing import serial_frame, tcp_frame
 from drivers.links.modbus.link import ModbusLink, ModbusSettings
 from drivers.links.modbus.pdu import (
     Function,
-    ModbusRefused,
+    ModbusExceptionResponse,
     ReadBits,
     ReadRegisters,
-    Write,
     WriteCoils,
+    WriteSingle,
 )
-from drivers.links.request_queue import Withdrawn
+from drivers.links.request_queue import RequestCancelled
 from simulators.barrier.bus_faults import (
     DuplicatedReply,
     ExceptionReply,
@@ -40,9 +40,9 @@ from simulators.barrier.bus_faults import (
     LostRequest,
     WrongCrc,
 )
-from simulators.barrier.faults import Silence, SlowBus
+from simulators.barrier.faults import BoardsHung, SlowBus
 from simulators.barrier.modbus_site import ModbusSite
-from simulators.barrier.wirelog import Fate
+from simulators.barrier.wirelog import FrameFate
 from simulators.faults import Noise, Unplug
 from simulators.links.serial_line import SerialLine
 
@@ -68,10 +68,10 @@ async def hasty(site: ModbusSite) -> AsyncIterator[ModbusLink]:
         yield link
 
 
-async def lost(link: ModbusLink, request: ReadBits | Write) -> LinkError:
+async def lost(link: ModbusLink, request: ReadBits | WriteSingle) -> LinkError:
     """Ask what will not be answered."""
     with pytest.raises(LinkError) as error:
-        await link.ask(request)
+        await link.request(request)
     assert error.value.text
     assert error.value.how
     return error.value
@@ -81,18 +81,18 @@ async def lost(link: ModbusLink, request: ReadBits | Write) -> LinkError:
 
 
 async def test_every_function_that_boards_have(link: ModbusLink, site: ModbusSite) -> None:
-    assert await link.ask(INPUTS) == AT_REST
-    assert await link.ask(WriteCoils(0, [False, True, False, True, False, False, False, False]))
-    assert await link.ask(Write(Function.WRITE_COIL, 1, 0))
-    assert await link.ask(RELAYS) == (False, False, False, True, False, False, False, False)
-    assert await link.ask(ReadRegisters(Function.READ_HOLDING_REGISTERS, 0x8000, 1)) == (100,)
-    assert await link.ask(Write(Function.WRITE_REGISTER, 0x1000, 0))
-    assert await link.ask(WriteCoils(0, [False] * 8))
-    assert all(frame.fate in (Fate.HEARD, Fate.SENT) for frame in site.log.frames)
+    assert await link.request(INPUTS) == AT_REST
+    assert await link.request(WriteCoils(0, [False, True, False, True, False, False, False, False]))
+    assert await link.request(WriteSingle(Function.WRITE_COIL, 1, 0))
+    assert await link.request(RELAYS) == (False, False, False, True, False, False, False, False)
+    assert await link.request(ReadRegisters(Function.READ_HOLDING_REGISTERS, 0x8000, 1)) == (100,)
+    assert await link.request(WriteSingle(Function.WRITE_REGISTER, 0x1000, 0))
+    assert await link.request(WriteCoils(0, [False] * 8))
+    assert all(frame.fate in (FrameFate.RECEIVED, FrameFate.SENT) for frame in site.log.frames)
 
 
 async def test_a_pulse_that_the_board_times_is_one_frame(link: ModbusLink, site: ModbusSite) -> None:
-    assert await link.ask(FLASH_OPEN)
+    assert await link.request(FLASH_OPEN)
     await site.log.until(lambda: len(site.log.contacts) == 2)
     assert [frame.meaning for frame in site.log.output_writes] == ["relay 0 on for 0.2 s"]
 
@@ -100,27 +100,27 @@ async def test_a_pulse_that_the_board_times_is_one_frame(link: ModbusLink, site:
 async def test_a_refusal_says_whether_something_may_have_been_done(
     link: ModbusLink, site: ModbusSite
 ) -> None:
-    with pytest.raises(ModbusRefused, match="no such address") as refused:
-        await link.ask(ReadBits(Function.READ_COILS, 6, 8))
-    assert refused.value.nothing_done
+    with pytest.raises(ModbusExceptionResponse, match="no such address") as refused:
+        await link.request(ReadBits(Function.READ_COILS, 6, 8))
+    assert refused.value.is_before_execution
     site.inject(ExceptionReply(code=4, acts=True))
-    with pytest.raises(ModbusRefused, match="failed in doing it") as refused:
-        await link.ask(FLASH_OPEN)
-    assert not refused.value.nothing_done
-    assert await link.ask(INPUTS) == AT_REST
+    with pytest.raises(ModbusExceptionResponse, match="failed in doing it") as refused:
+        await link.request(FLASH_OPEN)
+    assert not refused.value.is_before_execution
+    assert await link.request(INPUTS) == AT_REST
 
 
 async def test_it_is_known_that_the_board_is_simulated(site: ModbusSite) -> None:
-    links = Links()
+    links = LinkFactory()
     async with link_to(site, links):
-        assert links.simulated
+        assert links.is_simulated
 
 
 async def test_both_directions_are_tapped(site: ModbusSite) -> None:
     seen: list[tuple[str, bytes]] = []
-    async with link_to(site, Links(lambda direction, chunk: seen.append((direction, chunk)))) as link:
+    async with link_to(site, LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))) as link:
         seen.clear()
-        await link.ask(INPUTS)
+        await link.request(INPUTS)
     sent = b"".join(chunk for direction, chunk in seen if direction == "out")
     assert sent == site.log.requests[-1].wire
     assert b"".join(chunk for direction, chunk in seen if direction == "in") == site.log.responses[-1].wire
@@ -129,9 +129,9 @@ async def test_both_directions_are_tapped(site: ModbusSite) -> None:
 # What goes wrong with an answer.
 
 
-@pytest.mark.parametrize("fault", [LostReply(of="writes"), LostRequest(of="writes"), Silence()])
+@pytest.mark.parametrize("fault", [LostReply(of="writes"), LostRequest(of="writes"), BoardsHung()])
 async def test_a_write_without_an_answer_is_on_the_wire_once(
-    hasty: ModbusLink, site: ModbusSite, fault: LostReply | LostRequest | Silence
+    hasty: ModbusLink, site: ModbusSite, fault: LostReply | LostRequest | BoardsHung
 ) -> None:
     site.inject(fault)
     error = await lost(hasty, FLASH_OPEN)
@@ -145,24 +145,24 @@ async def test_a_lost_write_over_tcp_ends_its_connection_and_a_stop_makes_anothe
         site.inject(LostReply(of="writes"))
         await lost(link, FLASH_OPEN)
         await site.log.until(lambda: not site.log.connections[-1].opened)
-        assert await link.ask(FLASH_STOP, urgent=True)
+        assert await link.request(FLASH_STOP, urgent=True)
         assert [frame.connection for frame in site.log.actuations] == [1, 2]
 
 
 async def test_a_lost_answer_to_a_question_costs_only_itself(hasty: ModbusLink, site: ModbusSite) -> None:
     site.inject(LostReply())
     await lost(hasty, INPUTS)
-    assert await hasty.ask(INPUTS) == AT_REST
+    assert await hasty.request(INPUTS) == AT_REST
 
 
 async def test_an_answer_that_comes_twice_is_taken_once(link: ModbusLink, site: ModbusSite) -> None:
-    await link.ask(WriteCoils(0, [False] * 3 + [True]))
+    await link.request(WriteCoils(0, [False] * 3 + [True]))
     site.inject(DuplicatedReply(copies=3))
-    assert (await link.ask(RELAYS))[3]
-    await link.ask(WriteCoils(0, [False] * 8))
+    assert (await link.request(RELAYS))[3]
+    await link.request(WriteCoils(0, [False] * 8))
     site.inject(DuplicatedReply(copies=3))
-    assert not any(await link.ask(RELAYS))
-    assert not any(await link.ask(RELAYS))
+    assert not any(await link.request(RELAYS))
+    assert not any(await link.request(RELAYS))
 
 
 async def test_a_late_answer_is_not_taken_for_that_to_the_next_question(
@@ -170,10 +170,10 @@ async def test_a_late_answer_is_not_taken_for_that_to_the_next_question(
 ) -> None:
     site.inject(LateReply(delay_s=WITHIN_S * 1.5))
     await lost(hasty, RELAYS)  # its answer, no relay closed, is under way
-    await hasty.ask(WriteCoils(0, [True] * 8))
-    assert await hasty.ask(RELAYS) == (True,) * 8
-    await site.log.until(lambda: any(frame.fate is Fate.LATE for frame in site.log.responses))
-    assert await hasty.ask(RELAYS) == (True,) * 8
+    await hasty.request(WriteCoils(0, [True] * 8))
+    assert await hasty.request(RELAYS) == (True,) * 8
+    await site.log.until(lambda: any(frame.fate is FrameFate.LATE for frame in site.log.responses))
+    assert await hasty.request(RELAYS) == (True,) * 8
 
 
 async def test_a_late_refusal_is_not_taken_for_that_of_a_stop(tmp_path: Path) -> None:
@@ -182,13 +182,13 @@ async def test_a_late_refusal_is_not_taken_for_that_of_a_stop(tmp_path: Path) ->
         site.inject(ExceptionReply(code=6))
         await lost(link, FLASH_OPEN)
         site.inject(LateReply(delay_s=WITHIN_S * 0.5))
-        assert await link.ask(FLASH_STOP, urgent=True)
+        assert await link.request(FLASH_STOP, urgent=True)
 
 
 async def test_an_answer_of_somebody_else_is_none(hasty: ModbusLink, site: ModbusSite) -> None:
     site.inject(ForeignReply())
     await lost(hasty, INPUTS)
-    assert await hasty.ask(INPUTS) == AT_REST
+    assert await hasty.request(INPUTS) == AT_REST
 
 
 async def test_a_damaged_answer_is_none_and_noise_before_one_does_no_harm(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ async def test_a_damaged_answer_is_none_and_noise_before_one_does_no_harm(tmp_pa
         site.inject(WrongCrc())
         await lost(link, INPUTS)
         site.inject(Noise(size=5))
-        assert await link.ask(INPUTS) == AT_REST
+        assert await link.request(INPUTS) == AT_REST
 
 
 async def test_a_board_that_does_not_speak_modbus_is_said_to_be_another() -> None:
@@ -206,7 +206,7 @@ async def test_a_board_that_does_not_speak_modbus_is_said_to_be_another() -> Non
 
     async with await asyncio.start_server(speak, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        links = Links()
+        links = LinkFactory()
         with pytest.raises(LinkError) as error:
             await links.modbus(ModbusSettings(port=f"tcp://127.0.0.1:{port}"))
         await links.close()
@@ -217,8 +217,8 @@ async def test_a_board_that_does_not_answer_who_it_is_is_asked_on(tmp_path: Path
     async with site_at(None) as site:
         site.inject(LostReply())
         async with link_to(site, answer_within_s=WITHIN_S) as link:
-            assert not link.simulated
-            assert await link.ask(INPUTS) == AT_REST
+            assert not link.is_simulated
+            assert await link.request(INPUTS) == AT_REST
 
 
 # Connections and cables.
@@ -228,11 +228,11 @@ async def test_nobody_there_is_said_with_a_remedy(tmp_path: Path) -> None:
     async with site_at(None) as site:
         settings = settings_of(site)
     with pytest.raises(LinkError) as error:
-        await Links().modbus(ModbusSettings(**settings))
+        await LinkFactory().modbus(ModbusSettings(**settings))
     assert error.value.cause is Cause.NO_ANSWER
     assert "refused" in error.value.text
     with pytest.raises(LinkError) as error:
-        await Links().modbus(ModbusSettings(port=str(tmp_path / "absent")))
+        await LinkFactory().modbus(ModbusSettings(port=str(tmp_path / "absent")))
     assert error.value.cause is Cause.NO_DEVICE
 
 
@@ -261,13 +261,13 @@ async def test_an_unplugged_cable_is_told_at_the_next_question(link: ModbusLink,
 @pytest.mark.parametrize("cut", range(6))
 async def test_a_line_unplugged_at_any_byte_of_an_answer(tmp_path: Path, cut: int) -> None:
     answer = serial_frame(1, bytes([2, 1, 0xB2]))
-    async with SerialLine.at(tmp_path / "board") as line:
-        links = Links()
+    async with SerialLine.open_at(tmp_path / "board") as line:
+        links = LinkFactory()
         link = await links.modbus(ModbusSettings(port=str(line.path)))
-        asking = asyncio.ensure_future(link.ask(INPUTS))
-        await line.heard(serial_frame(1, INPUTS.pdu))
+        asking = asyncio.ensure_future(link.request(INPUTS))
+        await line.wait_for_bytes(serial_frame(1, INPUTS.pdu))
         await line.send(answer[:cut])
-        await line.drained()
+        await line.wait_drained()
         line.unplug()
         with pytest.raises(LinkError) as error:
             await asking
@@ -288,10 +288,10 @@ async def test_a_connection_that_ends_at_any_byte_of_an_answer(cut: int) -> None
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        links = Links()
+        links = LinkFactory()
         link = await links.modbus(ModbusSettings(port=f"tcp://127.0.0.1:{port}"))
         with pytest.raises(LinkError) as error:
-            await link.ask(INPUTS)
+            await link.request(INPUTS)
         await links.close()
     assert error.value.cause is Cause.UNPLUGGED
 
@@ -302,9 +302,9 @@ async def test_a_connection_that_ends_at_any_byte_of_an_answer(cut: int) -> None
 async def test_a_stop_waits_for_one_request_at_most(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
-    waiting = [asyncio.ensure_future(link.ask(INPUTS)) for _ in range(20)]
+    waiting = [asyncio.ensure_future(link.request(INPUTS)) for _ in range(20)]
     await site.log.until(lambda: len(site.log.requests) == before + 1)
-    assert await link.ask(FLASH_STOP, urgent=True)
+    assert await link.request(FLASH_STOP, urgent=True)
     assert [frame.function for frame in site.log.requests[before:]][:2] == [2, 5]
     for one in waiting:
         one.cancel()
@@ -313,19 +313,19 @@ async def test_a_stop_waits_for_one_request_at_most(link: ModbusLink, site: Modb
 async def test_one_request_is_on_the_wire_at_a_time(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.01))
     before = len(site.log.frames)
-    await asyncio.gather(*(link.ask(INPUTS, urgent=n % 2 == 0) for n in range(8)))
+    await asyncio.gather(*(link.request(INPUTS, urgent=n % 2 == 0) for n in range(8)))
     assert [frame.direction for frame in site.log.frames[before:]] == ["request", "response"] * 8
 
 
 async def test_what_its_caller_has_given_up_is_not_sent_any_more(link: ModbusLink, site: ModbusSite) -> None:
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
-    asking = asyncio.ensure_future(link.ask(INPUTS))
-    opening = asyncio.ensure_future(link.ask(FLASH_OPEN))
+    asking = asyncio.ensure_future(link.request(INPUTS))
+    opening = asyncio.ensure_future(link.request(FLASH_OPEN))
     await site.log.until(lambda: len(site.log.requests) == before + 1)
     opening.cancel()
     await asking
-    await link.ask(INPUTS)
+    await link.request(INPUTS)
     assert not site.log.actuations
 
 
@@ -334,26 +334,26 @@ async def test_the_answer_to_a_request_given_up_on_the_wire_is_not_the_next_ones
 ) -> None:
     site.inject(SlowBus(delay_s=0.05))
     before = len(site.log.requests)
-    asking = asyncio.ensure_future(link.ask(RELAYS))
+    asking = asyncio.ensure_future(link.request(RELAYS))
     await site.log.until(lambda: len(site.log.requests) == before + 1)
     asking.cancel()
-    await link.ask(WriteCoils(0, [True] * 8))
-    assert await link.ask(RELAYS) == (True,) * 8
+    await link.request(WriteCoils(0, [True] * 8))
+    assert await link.request(RELAYS) == (True,) * 8
     assert [frame.direction for frame in site.log.frames[2 * before :]] == ["request", "response"] * 3
 
 
 async def test_what_is_no_longer_wanted_when_its_turn_comes_is_not_sent(
     link: ModbusLink, site: ModbusSite
 ) -> None:
-    with pytest.raises(Withdrawn):
-        await link.ask(FLASH_OPEN, wanted=lambda: False)
+    with pytest.raises(RequestCancelled):
+        await link.request(FLASH_OPEN, is_wanted=lambda: False)
     assert not site.log.actuations
 
 
 async def test_closing_ends_what_waits(site: ModbusSite) -> None:
-    site.inject(Silence())
+    site.inject(BoardsHung())
     async with link_to(site) as link:
-        waiting = [asyncio.ensure_future(link.ask(INPUTS)) for _ in range(3)]
+        waiting = [asyncio.ensure_future(link.request(INPUTS)) for _ in range(3)]
         await site.log.until(lambda: site.log.requests and site.log.requests[-1].function == 2)
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(error, LinkError) for error in ended)

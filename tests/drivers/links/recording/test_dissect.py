@@ -7,7 +7,7 @@ import pytest
 from drivers.access.osdp import frames as osdp
 from drivers.driver import load_driver
 from drivers.fingerprint.zfm import codes as zfm
-from drivers.fingerprint.zfm.packets import Kind, packet
+from drivers.fingerprint.zfm.packets import PacketKind, encode_packet
 from drivers.links.link import Direction
 from drivers.links.modbus.framing import serial_frame, tcp_frame
 from drivers.links.recording import dissect as meanings
@@ -27,7 +27,7 @@ READ, REFUSED = bytes.fromhex("02 0000 0008"), bytes.fromhex("82 04")
     ],
 )
 def test_modbus(chunk: bytes, said: str) -> None:
-    assert meanings.modbus("out", chunk) == said
+    assert meanings.describe_modbus("out", chunk) == said
 
 
 @pytest.mark.parametrize(
@@ -42,29 +42,29 @@ def test_modbus(chunk: bytes, said: str) -> None:
     ],
 )
 def test_http(direction: Direction, chunk: bytes, said: str) -> None:
-    assert meanings.http(direction, chunk) == said
+    assert meanings.describe_http(direction, chunk) == said
 
 
 @pytest.mark.parametrize(
     ("direction", "chunk", "said"),
     [
-        ("out", packet(Kind.COMMAND, b"\x01"), "take image"),
-        ("in", packet(Kind.ACK, b"\x02"), "no finger"),
-        ("in", packet(Kind.DATA, b"\x01\x02\x03"), "data"),
+        ("out", encode_packet(PacketKind.COMMAND, b"\x01"), "take image"),
+        ("in", encode_packet(PacketKind.ACK, b"\x02"), "no finger"),
+        ("in", encode_packet(PacketKind.DATA, b"\x01\x02\x03"), "data"),
         ("in", b"\x01\x02\x03", ""),
     ],
 )
 def test_fingerprint_modules(direction: Direction, chunk: bytes, said: str) -> None:
-    assert zfm.meaning(direction, chunk) == said
+    assert zfm.describe_zfm(direction, chunk) == said
 
 
 def test_osdp_names_every_frame_of_a_chunk() -> None:
     poll = bytes.fromhex("53 65 08 00 04 60")
     poll += binascii.crc_hqx(poll, 0x1D0F).to_bytes(2, "little")
-    assert osdp.meaning("out", poll + poll) == "POLL, POLL"
-    assert osdp.meaning("in", b"noise") == ""
+    assert osdp.describe_osdp("out", poll + poll) == "POLL, POLL"
+    assert osdp.describe_osdp("in", b"noise") == ""
 
 
 @pytest.mark.parametrize("name", ["modbus-barrier", "osdp", "zfm", "camera-snapshot", "desko"])
 def test_drivers_say_what_crosses_their_wires(name: str) -> None:
-    assert load_driver(name).meaning("in", b"\0") == ""
+    assert load_driver(name).describe_chunk("in", b"\0") == ""

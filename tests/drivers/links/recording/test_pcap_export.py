@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.links.recording.pcap_export import capture
+from drivers.links.recording.pcap_export import recording_to_pcapng
 from drivers.links.recording.recording import Recording
 
 HEAD = "# borderpost recording 2\n# driver: x\n# settings: {}\n# provenance: a test\n# people: synthetic\n"
@@ -46,7 +46,7 @@ def test_wireshark_reads_recordings_of_every_wire(tmp_path: Path) -> None:
     file = tmp_path / "recordings.pcapng"
     # Captures one after the other are a capture (draft-ietf-opsawg-pcapng, section 3.3).
     texts = (SERIAL, CARD, BOARD, STREAM, USB)
-    file.write_bytes(b"".join(capture(Recording.parse(HEAD + text)) for text in texts))
+    file.write_bytes(b"".join(recording_to_pcapng(Recording.from_text(HEAD + text)) for text in texts))
     fields = [
         part for name in sorted({name for packet in PACKETS for name in packet}) for part in ("-e", name)
     ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.links.recording.recorder import LIMIT_BYTES, Tape
+from drivers.links.recording.recorder import LIMIT_BYTES, Recorder
 from drivers.links.recording.recording import Chunk, Entry, Recording, RecordingError
 from drivers.links.recording.usb_trace import Transfer, TransferType
 
@@ -44,11 +44,11 @@ def test_what_is_written_is_read_back(written: list[Entry]) -> None:
         "0.4.0",
         "midway",
     )
-    assert Recording.parse(recording.text()) == recording
+    assert Recording.from_text(recording.to_text()) == recording
 
 
 def test_the_first_version_is_still_read() -> None:
-    read = Recording.parse(HEAD + "0.310 in  1c 02  a remark\n")
+    read = Recording.from_text(HEAD + "0.310 in  1c 02  a remark\n")
 
     assert (read.driver, read.wire, read.begins, read.chunks) == (
         "x",
@@ -59,19 +59,19 @@ def test_the_first_version_is_still_read() -> None:
 
 
 def test_a_tape_keeps_the_newest_that_fit() -> None:
-    tape = Tape(limit_bytes=3 * 1256)
+    tape = Recorder(limit_bytes=3 * 1256)
     for number in range(100):
         tape.tap("in", bytes([number]) * 1000)
     tape.tap("in", b"")
 
     assert [entry.data[0] for entry in tape.entries] == [97, 98, 99]
-    assert tape.lost == 97
+    assert tape.dropped_entries == 97
     with pytest.raises(ValueError, match="64 MiB"):
-        Tape(LIMIT_BYTES + 1)
+        Recorder(LIMIT_BYTES + 1)
 
 
 def test_of_a_usb_link_transfers_are_kept_from_the_first_on() -> None:
-    tape = Tape()
+    tape = Recorder()
     begun = Transfer(1, "submit", TransferType.BULK, 0x82, 3, 4, 10**18, 0, 2, data=b"\1\2")
     for transfer in (begun, replace(begun, stage="complete", at_ns=10**18 + 10**6)):
         tape.transfer_tap(transfer)
@@ -84,12 +84,12 @@ def test_of_a_usb_link_transfers_are_kept_from_the_first_on() -> None:
 
 def test_the_command_that_a_device_got_is_read_back() -> None:
     asked = ("capture", {"position": "left_thumb"})
-    written = Recording("zfm", {}, "a test", "synthetic", asked=asked).text()
+    written = Recording("zfm", {}, "a test", "synthetic", commands=asked).to_text()
 
     assert "# asked: capture {" in written
-    assert Recording.parse(written).asked == asked
+    assert Recording.from_text(written).commands == asked
     with pytest.raises(RecordingError, match="request"):
-        Recording.parse(written.replace("}", "", 2))
+        Recording.from_text(written.replace("}", "", 2))
 
 
 HEAD = "# borderpost recording 1\n# driver: x\n# settings: {}\n# provenance: y\n# people: synthetic\n"
@@ -118,4 +118,4 @@ HEAD = "# borderpost recording 1\n# driver: x\n# settings: {}\n# provenance: y\n
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, complaint: str) -> None:
     with pytest.raises(RecordingError, match=complaint):
-        Recording.parse(text)
+        Recording.from_text(text)

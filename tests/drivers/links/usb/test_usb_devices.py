@@ -9,13 +9,13 @@ import pytest
 from pytest_mock import MockerFixture
 from support.devices.usb_sysfs import Sysfs, sysfs
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb import devices as usb_devices
 from drivers.links.usb import presence as usb_presence
-from drivers.links.usb.devices import cannot_open, find_usb
+from drivers.links.usb.devices import find_usb, open_error
 from drivers.links.usb.link import UsbSettings
-from drivers.links.usb.presence import until_unplugged
+from drivers.links.usb.presence import wait_until_unplugged
 
 __all__ = ["sysfs"]
 
@@ -24,7 +24,7 @@ def test_a_device_is_found_by_model_by_serial_number_and_by_socket(sysfs: Sysfs)
     sysfs.plug("1-10", "05ba:000a", 50, "{FB0B9071}")
     sysfs.plug("1-4.2", "05ba:000a", 7, "{4D61}")
     sysfs.plug("2-1", "298d:1010", 3)
-    assert find_usb("usb:298D:1010").socket == "2-1"
+    assert find_usb("usb:298D:1010").port_path == "2-1"
     assert find_usb("usb:05ba:000a:{FB0B9071}").number == 50
     assert find_usb("usb:05BA:000A@1-4.2").serial_number == "{4D61}"
     assert find_usb("usb:05ba:000a@1-10").node == sysfs.nodes / "001/050"
@@ -45,14 +45,14 @@ def test_two_alike_are_told_apart_or_refused(sysfs: Sysfs) -> None:
 async def test_what_is_not_plugged_in_is_absent(address: str, sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50, "{FB0B9071}")
     with pytest.raises(LinkError) as refused:
-        await Links().usb(UsbSettings(port=address))
+        await LinkFactory().usb(UsbSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (Cause.NO_DEVICE, Action.REPLUG)
 
 
 async def test_a_machine_without_usb_has_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usb_devices, "SYSFS", tmp_path / "nothing")
     with pytest.raises(LinkError) as refused:
-        await Links().usb(UsbSettings(port="usb:05ba:000a"))
+        await LinkFactory().usb(UsbSettings(port="usb:05ba:000a"))
     assert refused.value.cause is Cause.NO_DEVICE
 
 
@@ -60,16 +60,16 @@ async def test_a_machine_without_usb_has_no_device(tmp_path: Path, monkeypatch: 
 def test_a_host_controller_of_software_makes_a_simulation(host: str, sysfs: Sysfs) -> None:
     sysfs.plug("1-1", "05ba:000a", 2, host=host)
     sysfs.plug("2-1", "298d:1010", 2)
-    assert find_usb("usb:05ba:000a").simulated
-    assert not find_usb("usb:298d:1010").simulated
+    assert find_usb("usb:05ba:000a").is_simulated
+    assert not find_usb("usb:298d:1010").is_simulated
 
 
 def test_another_device_in_the_same_socket_is_another_device(sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50)
     device = find_usb("usb:05ba:000a")
-    assert device.plugged
+    assert device.is_plugged
     (sysfs.listed / "1-10/devnum").write_text("51\n")
-    assert not device.plugged
+    assert not device.is_plugged
 
 
 @pytest.mark.parametrize("udev", [True, False])
@@ -78,7 +78,7 @@ async def test_pulling_the_plug_of_a_device_that_nobody_speaks_to_is_noticed(
 ) -> None:
     monkeypatch.setattr(usb_presence, "UDEV", tmp_path if udev else tmp_path / "nothing")
     sysfs.plug("1-10", "05ba:000a", 50)
-    waiting = asyncio.ensure_future(until_unplugged(find_usb("usb:05ba:000a")))
+    waiting = asyncio.ensure_future(wait_until_unplugged(find_usb("usb:05ba:000a")))
     done, _ = await asyncio.wait({waiting}, timeout=0.3)
     assert not done
     (sysfs.listed / "1-10").unlink()
@@ -93,7 +93,7 @@ async def test_a_node_that_may_not_be_opened_is_explained_with_a_rule(
     node.chmod(0o644)
     mocker.patch("drivers.links.usb.opening.os.open", side_effect=PermissionError(errno.EACCES, "denied"))
     with pytest.raises(LinkError) as refused:
-        await Links().usb(UsbSettings(port="usb:05ba:000a"))
+        await LinkFactory().usb(UsbSettings(port="usb:05ba:000a"))
     assert (refused.value.cause, refused.value.action) == (Cause.NO_PERMISSION, Action.CONFIGURE)
     assert f"{node} (group {node.group()}, -rw-r--r--)" in refused.value.text
     assert 'ATTR{idVendor}=="05ba", ATTR{idProduct}=="000a"' in refused.value.how
@@ -104,14 +104,14 @@ def test_a_group_that_may_open_it_is_named(sysfs: Sysfs) -> None:
     if os.getuid() == 0:
         os.chown(node, -1, 1)
     node.chmod(0o664)
-    refused = cannot_open(find_usb("usb:05ba:000a"), "usb:05ba:000a", OSError(errno.EACCES, ""))
+    refused = open_error(find_usb("usb:05ba:000a"), "usb:05ba:000a", OSError(errno.EACCES, ""))
     assert f"to the group {node.group()}" in refused.how
 
 
 def test_a_driver_of_the_kernel_that_does_not_let_go_is_named(sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "045e:00bb", 50, driver="usbhid")
     device = find_usb("usb:045e:00bb")
-    refused = cannot_open(device, "usb:045e:00bb", OSError(errno.EBUSY, ""), interface=0)
+    refused = open_error(device, "usb:045e:00bb", OSError(errno.EBUSY, ""), interface=0)
     assert refused.cause is Cause.PORT_HELD
     assert "usbhid" in refused.text
 
@@ -123,4 +123,4 @@ def test_a_driver_of_the_kernel_that_does_not_let_go_is_named(sysfs: Sysfs) -> N
 def test_what_else_goes_wrong_is_told_apart(number: int | None, cause: Cause, sysfs: Sysfs) -> None:
     sysfs.plug("1-10", "05ba:000a", 50)
     error = OSError(number, "") if number else OSError()
-    assert cannot_open(find_usb("usb:05ba:000a"), "usb:05ba:000a", error).cause is cause
+    assert open_error(find_usb("usb:05ba:000a"), "usb:05ba:000a", error).cause is cause

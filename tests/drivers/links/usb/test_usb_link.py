@@ -7,20 +7,20 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pydantic import ValidationError
-from support.devices.usb_fixture import Bench, UsbipServer, bench_device, plugged_bench
+from support.devices.usb_fixture import UsbipServer, UsbTestDevice, plugged_usb_device, usb_test_device
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import UsbLink, UsbSettings
 from drivers.links.usb.opening import InterfaceClass
-from drivers.links.usb.transfers import Stalled, TimedOut
+from drivers.links.usb.transfers import TransferStalled, TransferTimedOut
 
 VENDOR_REQUEST = 4
 
 
 @contextlib.asynccontextmanager
-async def opened(server: UsbipServer, links: Links | None = None) -> AsyncIterator[UsbLink]:
-    links = links or Links()
+async def opened(server: UsbipServer, links: LinkFactory | None = None) -> AsyncIterator[UsbLink]:
+    links = links or LinkFactory()
     try:
         yield await links.usb(UsbSettings(port=server.address))
     finally:
@@ -28,23 +28,23 @@ async def opened(server: UsbipServer, links: Links | None = None) -> AsyncIterat
 
 
 @pytest.fixture
-def plugged() -> Iterator[tuple[UsbipServer, Bench]]:
-    with plugged_bench() as both:
+def plugged() -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
+    with plugged_usb_device() as both:
         yield both
 
 
 async def test_a_device_over_usbip_says_who_it_is_and_is_simulated(
-    plugged: tuple[UsbipServer, Bench],
+    plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
-    links = Links()
+    links = LinkFactory()
     async with opened(plugged[0], links) as link:
         said = link.identity
         assert (said.vendor_id, said.product_id) == (0x1209, 0x0001)
         assert (said.manufacturer, said.product, said.serial_number) == ("Tests", "Bench", "BENCH-1")
-        assert links.simulated
+        assert links.is_simulated
 
 
-async def test_control_transfers_write_and_read(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_control_transfers_write_and_read(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, bench = plugged
     async with opened(server) as link:
         await link.control_out(VENDOR_REQUEST, 0x33, 0, b"\x01\x02\x03")
@@ -54,27 +54,29 @@ async def test_control_transfers_write_and_read(plugged: tuple[UsbipServer, Benc
     assert (setup.bmRequestType, setup.bRequest, setup.wValue, setup.wLength) == (0xC0, 4, 0x33, 16)
 
 
-async def test_a_large_read_comes_whole(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_a_large_read_comes_whole(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, bench = plugged
     picture = bytes(range(256)) * 430
     async with opened(server) as link:
-        reading = await link.begin_read(0x82, len(picture) + 1)
+        reading = await link.start_read(0x82, len(picture) + 1)
         bench.bulk_in.write(picture)
         assert await reading == picture
 
 
-async def test_what_is_written_arrives(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_what_is_written_arrives(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, bench = plugged
     async with opened(server) as link:
         await link.write(0x03, b"8038010008000000")
         assert bench.bulk_out.read() == b"8038010008000000"
 
 
-async def test_a_waiting_interrupt_read_holds_nothing_else_up(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_a_waiting_interrupt_read_holds_nothing_else_up(
+    plugged: tuple[UsbipServer, UsbTestDevice],
+) -> None:
     server, bench = plugged
     async with opened(server) as link:
         said = link.listen(0x81, 64)
-        reading = await link.begin_read(0x82, 64)
+        reading = await link.start_read(0x82, 64)
         async with asyncio.timeout(2):
             for number in range(20):
                 await link.control_out(VENDOR_REQUEST, number, 0, b"x")
@@ -86,31 +88,31 @@ async def test_a_waiting_interrupt_read_holds_nothing_else_up(plugged: tuple[Usb
 
 
 async def test_a_read_that_takes_too_long_is_called_off_and_the_next_one_works(
-    plugged: tuple[UsbipServer, Bench],
+    plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, bench = plugged
     async with opened(server) as link:
-        with pytest.raises(TimedOut) as late:
+        with pytest.raises(TransferTimedOut) as late:
             await link.read(0x82, 64, timeout_s=0.05)
         assert late.value.cause is Cause.NO_ANSWER
         bench.bulk_in.write(b"now")
         assert await link.read(0x82, 64) == b"now"
 
 
-async def test_a_refused_request_is_told_from_silence(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_a_refused_request_is_told_from_silence(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, bench = plugged
     async with opened(server) as link:
-        with pytest.raises(Stalled):
-            await link.control_in(VENDOR_REQUEST, Bench.STALLS, 0, 1)
+        with pytest.raises(TransferStalled):
+            await link.control_in(VENDOR_REQUEST, UsbTestDevice.STALLS, 0, 1)
         bench.bulk_in.stall()
-        with pytest.raises(Stalled):
+        with pytest.raises(TransferStalled):
             await link.read(0x82, 64)
         bench.bulk_in.write(b"again")
         assert await link.read(0x82, 64) == b"again", "the endpoint was made ready"
 
 
 async def test_an_interrupt_endpoint_that_stalls_once_goes_on_and_one_that_always_stalls_ends(
-    plugged: tuple[UsbipServer, Bench],
+    plugged: tuple[UsbipServer, UsbTestDevice],
 ) -> None:
     server, bench = plugged
     async with opened(server) as link:
@@ -120,21 +122,23 @@ async def test_an_interrupt_endpoint_that_stalls_once_goes_on_and_one_that_alway
         assert await said.next() == b"still here"
         bench.said.clear_halt = lambda: None  # it stalls whatever is done about it
         bench.said.stall()
-        with pytest.raises(Stalled):
+        with pytest.raises(TransferStalled):
             await said.next()
 
 
 @pytest.mark.parametrize("waiting", ["listening", "reading", "asking", "idle"])
-async def test_pulling_the_plug_ends_whatever_waits(waiting: str, plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_pulling_the_plug_ends_whatever_waits(
+    waiting: str, plugged: tuple[UsbipServer, UsbTestDevice]
+) -> None:
     server, _ = plugged
     async with opened(server) as link:
         match waiting:
             case "listening":
                 ends = link.listen(0x81, 64).next()
             case "reading":
-                ends = await link.begin_read(0x82, 64, timeout_s=30)
+                ends = await link.start_read(0x82, 64, timeout_s=30)
             case "idle":
-                ends = link.until_unplugged()
+                ends = link.wait_until_unplugged()
             case _:
                 ends = _ask_for_ever(link)
         server.unplug()
@@ -149,7 +153,9 @@ async def _ask_for_ever(link: UsbLink) -> None:
         await link.control_in(VENDOR_REQUEST, 7, 0, 1)
 
 
-async def test_a_failed_listener_says_so_whenever_it_is_asked(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_a_failed_listener_says_so_whenever_it_is_asked(
+    plugged: tuple[UsbipServer, UsbTestDevice],
+) -> None:
     server, _ = plugged
     async with opened(server) as link:
         said = link.listen(0x81, 64)
@@ -157,10 +163,10 @@ async def test_a_failed_listener_says_so_whenever_it_is_asked(plugged: tuple[Usb
         for _ in range(3):
             with pytest.raises(LinkError):
                 await said.next()
-            said.forget()
+            said.clear()
 
 
-async def test_plugged_and_unplugged_many_times(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_plugged_and_unplugged_many_times(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     # The fixtures of conftest.py count descriptors, threads and tasks.
     server, _ = plugged
     for _ in range(50):
@@ -176,29 +182,33 @@ async def test_plugged_and_unplugged_many_times(plugged: tuple[UsbipServer, Benc
         server.plug()
 
 
-async def test_closing_waits_for_nobody_who_reads(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_closing_waits_for_nobody_who_reads(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     server, _ = plugged
     before = time.monotonic()
     async with opened(server) as link:
         link.listen(0x81, 64)
-        reading = await link.begin_read(0x82, 64, timeout_s=30)
+        reading = await link.start_read(0x82, 64, timeout_s=30)
     assert time.monotonic() - before < 5
-    with pytest.raises(TimedOut):
+    with pytest.raises(TransferTimedOut):
         await reading
 
 
-async def test_a_cancelled_read_takes_nothing_from_the_next_one(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_a_cancelled_read_takes_nothing_from_the_next_one(
+    plugged: tuple[UsbipServer, UsbTestDevice],
+) -> None:
     server, bench = plugged
     async with opened(server) as link:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await link.read(0x82, 64, timeout_s=0.2)
-        following = await link.begin_read(0x82, 64)  # begins when the first has run into its timeout
+        following = await link.start_read(0x82, 64)  # begins when the first has run into its timeout
         bench.bulk_in.write(b"for the second")
         assert await following == b"for the second"
 
 
-async def test_two_devices_of_one_gateway_cannot_have_one_scanner(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_two_devices_of_one_gateway_cannot_have_one_scanner(
+    plugged: tuple[UsbipServer, UsbTestDevice],
+) -> None:
     server, _ = plugged
     async with opened(server):
         with pytest.raises(LinkError) as refused:
@@ -210,9 +220,11 @@ async def test_two_devices_of_one_gateway_cannot_have_one_scanner(plugged: tuple
         pass
 
 
-async def test_an_interface_that_is_not_there_is_a_wrong_device(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_an_interface_that_is_not_there_is_a_wrong_device(
+    plugged: tuple[UsbipServer, UsbTestDevice],
+) -> None:
     server, _ = plugged
-    links = Links()
+    links = LinkFactory()
     with pytest.raises(LinkError) as refused:
         await links.usb(UsbSettings(port=server.address), InterfaceClass(8, 6, 80))
     assert refused.value.cause is Cause.WRONG_DEVICE
@@ -220,7 +232,7 @@ async def test_an_interface_that_is_not_there_is_a_wrong_device(plugged: tuple[U
 
 
 async def test_missing_strings_are_no_reason_to_fail() -> None:
-    device, _ = bench_device(serial=None)
+    device, _ = usb_test_device(serial=None)
     device.iProduct = 9  # promised, and refused when asked for
     with UsbipServer(device) as server:
         async with opened(server) as link:
@@ -230,17 +242,19 @@ async def test_missing_strings_are_no_reason_to_fail() -> None:
 
 @pytest.mark.parametrize("busid", ["1-2", "9-9.9"])
 async def test_a_device_that_the_server_does_not_export_is_absent(
-    busid: str, plugged: tuple[UsbipServer, Bench]
+    busid: str, plugged: tuple[UsbipServer, UsbTestDevice]
 ) -> None:
     address = plugged[0].address.replace("1-1", busid)
     with pytest.raises(LinkError) as refused:
-        await Links().usb(UsbSettings(port=address))
+        await LinkFactory().usb(UsbSettings(port=address))
     assert (refused.value.cause, refused.value.action) == (Cause.NO_DEVICE, Action.REPLUG)
 
 
-async def test_payloads_are_tapped_in_both_directions(plugged: tuple[UsbipServer, Bench]) -> None:
+async def test_payloads_are_tapped_in_both_directions(plugged: tuple[UsbipServer, UsbTestDevice]) -> None:
     seen: list[tuple[str, bytes]] = []
-    async with opened(plugged[0], Links(lambda direction, chunk: seen.append((direction, chunk)))) as link:
+    async with opened(
+        plugged[0], LinkFactory(lambda direction, chunk: seen.append((direction, chunk)))
+    ) as link:
         await link.control_out(VENDOR_REQUEST, 1, 0, b"out")
         await link.control_in(VENDOR_REQUEST, 1, 0, 3)
     assert seen == [("out", b"out"), ("in", b"out")]

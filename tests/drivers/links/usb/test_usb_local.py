@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.devices.usb_fixture import Bench, UsbipServer, plugged_bench
+from support.devices.usb_fixture import UsbipServer, UsbTestDevice, plugged_usb_device
 from support.devices.usb_sysfs import Sysfs, sysfs
 from usb.core import USBError
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import UsbLink, UsbSettings
 from drivers.links.usb.opening import USBIP_ADDRESS
@@ -77,14 +77,14 @@ class Here(UsbipBackend):
 
 
 @pytest.fixture
-def bench() -> Iterator[tuple[UsbipServer, Bench]]:
-    with plugged_bench() as both:
+def bench() -> Iterator[tuple[UsbipServer, UsbTestDevice]]:
+    with plugged_usb_device() as both:
         yield both
 
 
 @pytest.fixture
 def here(
-    sysfs: Sysfs, bench: tuple[UsbipServer, Bench], monkeypatch: pytest.MonkeyPatch
+    sysfs: Sysfs, bench: tuple[UsbipServer, UsbTestDevice], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Here, Path]]:
     """A device in a socket of this machine, and its node."""
     node = sysfs.plug("1-1", "1209:0001", 2, "BENCH-1", driver="usbhid")
@@ -99,7 +99,7 @@ def here(
 
 @contextlib.asynccontextmanager
 async def opened() -> AsyncIterator[UsbLink]:
-    links = Links()
+    links = LinkFactory()
     try:
         yield await links.usb(SETTINGS)
     finally:
@@ -114,10 +114,10 @@ async def refused() -> LinkError:
 
 
 async def test_a_device_of_this_machine_is_read_from(
-    here: tuple[Here, Path], bench: tuple[UsbipServer, Bench]
+    here: tuple[Here, Path], bench: tuple[UsbipServer, UsbTestDevice]
 ) -> None:
     async with opened() as link:
-        assert not link.simulated, "as far as this can tell"
+        assert not link.is_simulated, "as far as this can tell"
         assert link.identity.serial_number == "BENCH-1"
         bench[1].bulk_in.write(b"here")
         assert await link.read(0x82, 64) == b"here"
@@ -221,5 +221,5 @@ async def test_an_idle_device_of_this_machine_is_noticed_when_it_goes(
     async with opened() as link:
         (sysfs.listed / "1-1").unlink()
         with pytest.raises(LinkError) as gone:
-            await link.until_unplugged()
+            await link.wait_until_unplugged()
         assert gone.value.cause is Cause.UNPLUGGED

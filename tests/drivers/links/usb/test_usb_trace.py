@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.devices.usb_fixture import Bench, plugged_bench
+from support.devices.usb_fixture import UsbTestDevice, plugged_usb_device
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.recording.usb_trace import Transfer, TransferType, UsbTrace
 from drivers.links.usb.link import UsbSettings
-from drivers.links.usb.transfers import Stalled, TimedOut
+from drivers.links.usb.transfers import TransferStalled, TransferTimedOut
 
 FIELDS = (
     "frame.time_epoch",
@@ -46,8 +46,8 @@ def dissected(file: Path) -> list[dict[str, Any]]:
 
 async def test_wireshark_reads_what_crossed_the_link(tmp_path: Path) -> None:
     trace = UsbTrace()
-    with plugged_bench() as (server, bench):
-        links = Links(transfers=trace.tap)
+    with plugged_usb_device() as (server, bench):
+        links = LinkFactory(transfers=trace.tap)
         link = await links.usb(UsbSettings(port=server.address))
         await link.control_out(4, 0x4E, 0, b"\x10")
         bench.registers[7] = b"\x81"
@@ -58,10 +58,10 @@ async def test_wireshark_reads_what_crossed_the_link(tmp_path: Path) -> None:
         bench.bulk_in.write(b"\x00" * 5000)
         await link.read(0x82, 8192)
         await link.write(0x03, b"\x80\x38")
-        with pytest.raises(TimedOut):
+        with pytest.raises(TransferTimedOut):
             await link.read(0x82, 64, timeout_s=0.01)
-        with pytest.raises(Stalled):
-            await link.control_in(4, Bench.STALLS, 0, 1)
+        with pytest.raises(TransferStalled):
+            await link.control_in(4, UsbTestDevice.STALLS, 0, 1)
         await links.close()
     file = tmp_path / "trace.pcapng"
     file.write_bytes(trace.pcapng())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Action, Cause, LinkError
 from drivers.links.usb.link import UsbSettings
 from drivers.links.usbip.client import ImportRefusedError, UsbipConnection
@@ -87,7 +87,7 @@ async def test_a_device_that_another_client_has_is_held(served: Callable[[Serve]
         server.receive(40)
         server.connection.sendall(struct.pack(">HHI", 0x0111, 3, 2))
 
-    links = Links()
+    links = LinkFactory()
     with pytest.raises(LinkError) as refused:
         await links.usb(UsbSettings(port=f"usbip://127.0.0.1:{served(serve)}/1-1"))
     await links.close()
@@ -190,7 +190,7 @@ def test_once_everything_is_called_off_nothing_waits_any_more(served: Callable[[
     waiting.start()
     while not connection._awaited:
         pass
-    connection.call_off_everything()
+    connection.cancel_all()
     waiting.join()
     ended.append(connection.transfer(BULK_IN, 64)[0])
     assert ended == [-errno.ETIMEDOUT] * 2

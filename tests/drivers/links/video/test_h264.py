@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from drivers.links.video.h264 import Numbering
+from drivers.links.video.h264 import FrameNumberTracker
 
 
 def stream(profile: str, pictures: int = 40, key_every: int = 20) -> list[bytes]:
@@ -27,23 +27,23 @@ def stream(profile: str, pictures: int = 40, key_every: int = 20) -> list[bytes]
 @pytest.mark.parametrize("profile", ["baseline", "main", "high"])
 def test_a_missing_picture_is_noticed_at_the_next_one(profile: str) -> None:
     packets = stream(profile)
-    whole = Numbering()
+    whole = FrameNumberTracker()
     for number, packet in enumerate(packets):
-        whole.look(packet)
-        assert (whole.gap, whole.key) == (False, number % 20 == 0)
+        whole.feed(packet)
+        assert (whole.has_gap, whole.is_key) == (False, number % 20 == 0)
     for lost in range(1, 39):
-        numbering = Numbering(packets[0])
+        numbering = FrameNumberTracker(packets[0])
         seen = []
         for number, packet in enumerate(packets):
             if number != lost:
-                numbering.look(packet)
-                seen += [number] if numbering.gap else []
+                numbering.feed(packet)
+                seen += [number] if numbering.has_gap else []
         expected = [] if lost + 1 in (20, 40) else [lost + 1]  # a key picture needs none before it
         assert seen == expected, lost
 
 
 def test_no_bytes_make_it_raise() -> None:
-    numbering = Numbering(b"\0\0\1\x67")
+    numbering = FrameNumberTracker(b"\0\0\1\x67")
     for packet in (b"", b"\0\0\1", b"\0\0\1\x41", b"\0\0\1\x67\xff" + bytes(60), b"\0\0\1\x65" + bytes(20)):
-        numbering.look(packet)
-        assert not numbering.gap
+        numbering.feed(packet)
+        assert not numbering.has_gap

@@ -10,49 +10,49 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.devices.pcsc_slot import SlotLinks
+from support.devices.pcsc_slot import SlotLinkFactory
 
 from drivers.links.link import Action, Cause, LinkError
-from drivers.observation import Outcome, redacted
-from drivers.passport.chip_reading import ChipReader, ChipSettings, chip_reader, with_chips
-from drivers.passport.emrtd.jpeg2000 import as_jpeg
-from drivers.passport.mrz import Format
+from drivers.observation import Outcome, redact
+from drivers.passport.chip_reading import ChipReader, ChipSettings, add_chip_reads, open_chip_reader
+from drivers.passport.emrtd.jpeg2000 import jpeg2000_to_jpeg
+from drivers.passport.mrz import MrzFormat
 from drivers.passport.observations import (
-    ChecksMade,
-    ChipProgressed,
     ChipRead,
+    ChipReadProgress,
+    DocumentChecked,
     DocumentRead,
     DocumentRemoved,
-    Ended,
     MrzRead,
     ReadFailed,
-    Trigger,
+    ReadTrigger,
+    TransactionEnd,
 )
-from drivers.passport.read_result import not_a_document, read_of, zone_of
+from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz
 from simulators.mrz import Format as Printed
 from simulators.passport.chip import Chip, IssuingState, Profile
 from simulators.passport.chip import faults as fault
 from simulators.passport.chip.face import ImageFormat
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
-UTOPIA = IssuingState.found()
-TRAVELLER = Travellers(7).document(Printed.TD3, issuer="UTO")
-OTHER = Travellers(8).document(Printed.TD3, issuer="UTO")
-CARD = Travellers(9).document(Printed.TD1, issuer="UTO")
+UTOPIA = IssuingState.create()
+TRAVELLER = TravellerGenerator(7).document(Printed.TD3, issuer="UTO")
+OTHER = TravellerGenerator(8).document(Printed.TD3, issuer="UTO")
+CARD = TravellerGenerator(9).document(Printed.TD1, issuer="UTO")
 
 
 def issued(profile: Profile | None = None, faults: Any = ()) -> Chip:
-    return Chip.issued(TRAVELLER, UTOPIA, profile or Profile(), faults)
+    return Chip.issue(TRAVELLER, UTOPIA, profile or Profile(), faults)
 
 
 def zone_read(document: Any = TRAVELLER) -> DocumentRead:
-    return read_of(document.lines, zone_of(document.lines), Trigger.SWIPE, b"wire")
+    return document_read(document.lines, parse_mrz(document.lines), ReadTrigger.SWIPE, b"wire")
 
 
 class Counter:
     """A reader of zones, its slot, and what came of both."""
 
-    def __init__(self, links: SlotLinks, chips: ChipReader) -> None:
+    def __init__(self, links: SlotLinkFactory, chips: ChipReader) -> None:
         self.slot = links.slot
         self.zones: asyncio.Queue[Any] = asyncio.Queue()
         self.said: list[Any] = []
@@ -66,7 +66,7 @@ class Counter:
             yield zone
 
     async def _listen(self, chips: ChipReader) -> None:
-        async with contextlib.aclosing(with_chips(self._zones(), chips)) as observations:
+        async with contextlib.aclosing(add_chip_reads(self._zones(), chips)) as observations:
             async for observation in observations:
                 self.said.append(observation)
 
@@ -91,9 +91,9 @@ class Counter:
 async def counter(tmp_path: Path, **settings: Any) -> AsyncIterator[Counter]:
     (tmp_path / "csca.cer").write_bytes(UTOPIA.csca.der)
     (tmp_path / "csca.crl").write_bytes(UTOPIA.crl())
-    links = SlotLinks()
+    links = SlotLinkFactory()
     wanted = ChipSettings(**{"reader": "Slot", "trust": (tmp_path,), "wait_s": 0.2, **settings})
-    chips = await chip_reader(wanted, links)
+    chips = await open_chip_reader(wanted, links)
     assert chips is not None
     running = Counter(links, chips)
     try:
@@ -105,18 +105,18 @@ async def counter(tmp_path: Path, **settings: Any) -> AsyncIterator[Counter]:
 
 async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
-        desk.slot.lay(issued())
+        desk.slot.place(issued())
         desk.zones.put_nowait(zone_read())
         read = await desk.until(DocumentRead)
-        desk.slot.lay(None)
+        desk.slot.place(None)
         await desk.until(DocumentRemoved)
 
     kinds = [type(one) for one in desk.said]
     assert kinds[0] is MrzRead
-    assert set(kinds[1:-3]) == {ChipProgressed}
+    assert set(kinds[1:-3]) == {ChipReadProgress}
     assert kinds[-3:] == [ChipRead, DocumentRead, DocumentRemoved]
     assert len({one.transaction for one in desk.said}) == 1
-    files = [one.progress.file for one in desk.said if isinstance(one, ChipProgressed)]
+    files = [one.progress.file for one in desk.said if isinstance(one, ChipReadProgress)]
     assert 2 <= files.count("DG2") <= 6, "progress is told in quarters, not in every command"
     chip = desk.said[-3]
     assert [image.role for image in chip.attachments] == ["chip_face"]
@@ -124,8 +124,8 @@ async def test_a_document_is_told_in_pieces_under_one_transaction(tmp_path: Path
     assert read.overall is Outcome.SUCCESSFUL
     assert read.chip.mrz.document_number == TRAVELLER.number
     assert {"mrz.check_digits", "combined.mrz_vs_dg1", "chip.sod_signature"} <= {c.id for c in read.checks}
-    assert read.ended is Ended.COMPLETE
-    assert TRAVELLER.number not in str([redacted(one) for one in desk.said])
+    assert read.ended is TransactionEnd.COMPLETE
+    assert TRAVELLER.number not in str([redact(one) for one in desk.said])
 
 
 @pytest.mark.parametrize(
@@ -145,21 +145,21 @@ async def test_no_chip_is_a_finding_only_where_one_is_expected(
         read = await desk.until(DocumentRead)
     assert {check.id: check.outcome for check in read.checks}["chip.access"] is outcome
     assert read.overall is sum_
-    assert [type(one) for one in desk.said] == [MrzRead, ChecksMade, DocumentRead]
+    assert [type(one) for one in desk.said] == [MrzRead, DocumentChecked, DocumentRead]
 
 
 async def test_taken_away_at_any_command_it_is_aborted_and_the_next_is_read(tmp_path: Path) -> None:
     profile = Profile(details=False)
     async with counter(tmp_path, wait_s=5) as desk:
         for number, at in enumerate((1, 2, 5, 11, 30), start=1):
-            desk.slot.lay(issued(profile, [fault.Removed(at=at)]))
+            desk.slot.place(issued(profile, [fault.CardRemoval(at=at)]))
             desk.zones.put_nowait(zone_read())
             read = await desk.until(DocumentRead, number)
-            assert read.ended is Ended.REMOVED
+            assert read.ended is TransactionEnd.REMOVED
             assert {c.outcome for c in read.checks if c.reason == "card_removed"} == {Outcome.ABORTED}
             assert read.overall is Outcome.ABORTED
             await desk.until(DocumentRemoved, number)
-        desk.slot.lay(issued(profile))
+        desk.slot.place(issued(profile))
         desk.zones.put_nowait(zone_read())
         assert (await desk.until(DocumentRead, 6)).overall is Outcome.SUCCESSFUL
     assert desk.slot.released == 6
@@ -173,7 +173,7 @@ async def test_the_next_document_does_not_wait_for_the_chip_of_the_one_before(tm
             asked.set()
             assert go_on.wait(10)
 
-        desk.slot.lay(issued())
+        desk.slot.place(issued())
         desk.slot.before_command = hold
         desk.zones.put_nowait(zone_read())
         await asyncio.to_thread(asked.wait, 10)
@@ -183,10 +183,10 @@ async def test_the_next_document_does_not_wait_for_the_chip_of_the_one_before(tm
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.01)
         desk.slot.before_command = lambda: None
-        desk.slot.lay(Chip.issued(OTHER, UTOPIA))
+        desk.slot.place(Chip.issue(OTHER, UTOPIA))
         go_on.set()
         first, second = await desk.until(DocumentRead, 1), await desk.until(DocumentRead, 2)
-    assert first.ended is Ended.REPLACED
+    assert first.ended is TransactionEnd.REPLACED
     assert first.overall is Outcome.ABORTED
     assert second.chip.mrz.document_number == OTHER.number
     assert second.overall is Outcome.SUCCESSFUL
@@ -197,11 +197,11 @@ async def test_who_waits_for_a_chip_is_not_waited_for_by_the_next(tmp_path: Path
         desk.zones.put_nowait(zone_read())
         await desk.until(MrzRead)
         desk.zones.put_nowait(zone_read(CARD))
-        assert (await desk.until(DocumentRead)).ended is Ended.REPLACED
-        desk.slot.lay(Chip.issued(CARD, UTOPIA))
+        assert (await desk.until(DocumentRead)).ended is TransactionEnd.REPLACED
+        desk.slot.place(Chip.issue(CARD, UTOPIA))
         second = await desk.until(DocumentRead, 2)
     assert second.chip is not None
-    assert second.mrz.format is Format.TD1
+    assert second.mrz.format is MrzFormat.TD1
 
 
 async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ async def test_a_slot_that_fails_says_nothing_about_the_document(tmp_path: Path)
         assert (check.outcome, check.reason) == (Outcome.ABORTED, "no_answer")
         assert check.text == "The smart card service is not running. systemctl"
         desk.slot.failure = None
-        desk.slot.lay(issued())
+        desk.slot.place(issued())
         desk.zones.put_nowait(zone_read())
         assert (await desk.until(DocumentRead, 2)).overall is Outcome.SUCCESSFUL
 
@@ -225,14 +225,14 @@ async def test_a_reader_that_is_lost_meanwhile_still_leaves_a_result(tmp_path: P
         desk.zones.put_nowait(zone_read())
         await desk.until(MrzRead)
         desk.zones.put_nowait(LinkError(Cause.UNPLUGGED, "gone", Action.REPLUG))
-        assert (await desk.until(DocumentRead)).ended is Ended.READER_LOST
+        assert (await desk.until(DocumentRead)).ended is TransactionEnd.READER_LOST
         await desk.failed()
 
 
 async def test_what_is_no_zone_is_passed_on(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
-        desk.zones.put_nowait(not_a_document(b"x"))
-        desk.zones.put_nowait(read_of(("BOARDING PASS",), None, Trigger.SWIPE, b""))
+        desk.zones.put_nowait(not_a_document_frame(b"x"))
+        desk.zones.put_nowait(document_read(("BOARDING PASS",), None, ReadTrigger.SWIPE, b""))
         await desk.until(ReadFailed)
         assert (await desk.until(DocumentRead)).mrz is None
     assert len(desk.said) == 2
@@ -240,7 +240,7 @@ async def test_what_is_no_zone_is_passed_on(tmp_path: Path) -> None:
 
 async def test_a_face_in_jpeg_2000_comes_with_one_that_a_browser_shows(tmp_path: Path) -> None:
     async with counter(tmp_path) as desk:
-        desk.slot.lay(issued(Profile(image=ImageFormat.JPEG_2000)))
+        desk.slot.place(issued(Profile(image=ImageFormat.JPEG_2000)))
         desk.zones.put_nowait(zone_read())
         told = await desk.until(ChipRead)
     original, decoded = told.attachments
@@ -252,4 +252,4 @@ async def test_a_face_in_jpeg_2000_comes_with_one_that_a_browser_shows(tmp_path:
 
 @pytest.mark.parametrize("image", [b"", b"\x00\x00\x00\x0cjP  \r\n\x87\n", b"\xff\xd8\xff no jp2"])
 def test_what_cannot_be_decoded_is_left_alone(image: bytes) -> None:
-    assert as_jpeg(image) is None
+    assert jpeg2000_to_jpeg(image) is None

@@ -56,7 +56,7 @@ def recorded() -> Channel:
 def test_a_recorded_chip_proves_itself() -> None:
     key = active_authentication.public_key(DG15)
     assert isinstance(key, RsaKey)
-    challenge, signature = active_authentication.ask(
+    challenge, signature = active_authentication.internal_authenticate(
         recorded(), key, drawn([CHALLENGE.hex()]), extended=False
     )
     assert challenge == CHALLENGE
@@ -162,23 +162,23 @@ def test_our_arithmetic_agrees_with_a_signer_on_every_curve(curve: object) -> No
     s = pow(nonce, -1, curve.order) * (number + r * private) % curve.order
     key = EcKey(curve, curve.multiply(private, curve.generator))
     assert ecdsa.verify(key, digest, r, s)
-    assert ecdsa.verify_ourselves(key, digest, r, s)
+    assert ecdsa.verify_in_python(key, digest, r, s)
     assert not ecdsa.verify(key, digest, r, s - 1)
-    assert not ecdsa.verify_ourselves(key, digest[::-1], r, s)
+    assert not ecdsa.verify_in_python(key, digest[::-1], r, s)
 
 
 def test_our_arithmetic_agrees_with_openssl() -> None:
     digest = hashlib.sha256(CHALLENGE).digest()
     for _ in range(5):
         pair = decode_dss_signature(EC_PRIVATE.sign(digest, ec.ECDSA(Prehashed(hashes.SHA256()))))
-        assert ecdsa.verify_ourselves(EC_KEY, digest, *pair)
+        assert ecdsa.verify_in_python(EC_KEY, digest, *pair)
 
 
 def test_a_signature_that_ends_at_infinity_is_none() -> None:
     curve = EC_KEY.curve
     # With the generator's negative as key, u1 = u2 adds up to nothing.
     key = EcKey(curve, (curve.generator[0], curve.p - curve.generator[1]))
-    assert not ecdsa.verify_ourselves(key, (5).to_bytes(32, "big"), 5, 7)
+    assert not ecdsa.verify_in_python(key, (5).to_bytes(32, "big"), 5, 7)
 
 
 def test_other_keys_sign_nothing() -> None:
@@ -194,4 +194,6 @@ def test_a_long_answer_is_asked_for_where_the_chip_can_give_it() -> None:
     ):
         channel = Channel(replayed([(command, "6700")]))
         with pytest.raises(CommandRefusedError):
-            active_authentication.ask(channel, key, drawn([CHALLENGE.hex()]), extended=extended)
+            active_authentication.internal_authenticate(
+                channel, key, drawn([CHALLENGE.hex()]), extended=extended
+            )

@@ -26,15 +26,15 @@ CODESTREAM = b"\xff\x4f\xff\x51 a face"
 @given(st.integers(1, 0x1E), st.binary(max_size=300))
 def test_an_object_is_read_as_it_was_written(tag: int, value: bytes) -> None:
     for written in (tlv.encode(tag, value), tlv.encode(0x7F00 | tag, value)):
-        found = tlv.first(written)
+        found = tlv.parse_first(written)
         assert (found.value, found.size) == (value, len(written))
-        assert tlv.exact(written, found.tag) == value
+        assert tlv.parse_value(written, found.tag) == value
 
 
 @pytest.mark.parametrize("size", [0, 0x7F, 0x80, 0xFF, 0x100, 0xFFFF, 0x10000])
 def test_lengths_take_the_fewest_bytes(size: int) -> None:
     written = tlv.encode(0x5F2E, bytes(size))
-    assert tlv.head(written) == (0x5F2E, size, len(written) - size)
+    assert tlv.parse_header(written) == (0x5F2E, size, len(written) - size)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_lengths_take_the_fewest_bytes(size: int) -> None:
 )
 def test_cut_and_endless_objects_are_malformed(broken: str) -> None:
     with pytest.raises(MalformedError):
-        tlv.first(bytes.fromhex(broken))
+        tlv.parse_first(bytes.fromhex(broken))
 
 
 def test_siblings_are_bounded() -> None:
@@ -54,10 +54,10 @@ def test_siblings_are_bounded() -> None:
 
 def test_an_object_with_something_after_it_is_not_exact() -> None:
     with pytest.raises(MalformedError):
-        tlv.exact(b"\x30\x00\x00", 0x30)
+        tlv.parse_value(b"\x30\x00\x00", 0x30)
     with pytest.raises(MalformedError):
-        tlv.whole(b"\x31\x00", 0x30)
-    assert tlv.whole(b"\x30\x00\xff\xff", 0x30) == b""
+        tlv.parse_whole(b"\x31\x00", 0x30)
+    assert tlv.parse_whole(b"\x30\x00\xff\xff", 0x30) == b""
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_object_identifiers_there_and_back(dotted: str) -> None:
         lambda: der.bit_string(b""),
         lambda: der.bit_string(b"\x01\x80"),
         lambda: der.sequence(b"\x30\x00", least=1),
-        lambda: der.expect(tlv.first(b"\x02\x01\x00"), 0x30),
+        lambda: der.expect(tlv.parse_first(b"\x02\x01\x00"), 0x30),
     ],
 )
 def test_types_that_are_none(read: Callable[[], object]) -> None:
@@ -214,7 +214,7 @@ def test_a_row_of_objects_comes_in_one_answer() -> None:
     for status in ("9000", "6282"):
         answers = iter(["9000", "4701FF" + status])
         channel = Channel(lambda command, answers=answers: bytes.fromhex(next(answers)))
-        assert files.read_row(channel, ElementaryFile.ATR_INFO) == b"\x47\x01\xff"
+        assert files.read_objects(channel, ElementaryFile.ATR_INFO) == b"\x47\x01\xff"
 
 
 # Data groups

@@ -23,8 +23,8 @@ from drivers.observation import Outcome
 from drivers.passport.emrtd import ChipResult, ChipSession, TrustStore
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError
-from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.inspection_result import Judgement
+from drivers.passport.emrtd.evidence import ChipEvidence
+from drivers.passport.emrtd.inspection_result import InspectionResultBuilder
 from drivers.passport.emrtd.pki.certificates import Certificate, RevocationList
 from drivers.passport.emrtd.protocols import active_authentication
 from drivers.passport.emrtd.protocols.passwords import Password
@@ -40,7 +40,7 @@ SLOWEST_S = 3.0
 CSCA = certificate(Key("secp256r1"))
 DSC = certificate(Key("brainpoolP256r1", explicit=True), issuer=CSCA, common="DSC")
 CRL = revocation_list(CSCA, 7)
-TRUST = TrustStore.of(CSCA.der, CRL)
+TRUST = TrustStore.from_bytes(CSCA.der, CRL)
 ZONE = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<L898902C36UTO7408122F1204159ZE184226B<<<<<10"
 FILES = {
     ElementaryFile.COM: encode(0x60, encode(0x5C, b"\x61\x75\x6b\x6e")),
@@ -78,7 +78,7 @@ def mutated(whole: bytes, chance: Random) -> bytes:
 
 
 def judge(files: dict[ElementaryFile, bytes]) -> ChipResult:
-    return Judgement(Evidence(files), PRINTED, TRUST, TODAY).result(0, 0.0)
+    return InspectionResultBuilder(ChipEvidence(files), PRINTED, TRUST, TODAY).build(0, 0.0)
 
 
 def tolerate(read: Callable[[bytes], object]) -> Callable[[bytes], None]:
@@ -102,7 +102,7 @@ def judged_without_raising(file: ElementaryFile) -> Callable[[bytes], None]:
 
 
 def kept_out(data: bytes) -> None:
-    TrustStore.of(data)
+    TrustStore.from_bytes(data)
 
 
 DG15_KEY = active_authentication.public_key(FILES[ElementaryFile.DG15])

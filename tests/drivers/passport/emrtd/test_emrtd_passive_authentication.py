@@ -19,9 +19,9 @@ from emrtd_pki import (
 
 from drivers.passport.emrtd.encoding.tlv import encode
 from drivers.passport.emrtd.errors import ChipError, MalformedError, UnsupportedError
-from drivers.passport.emrtd.evidence import Evidence
+from drivers.passport.emrtd.evidence import ChipEvidence
 from drivers.passport.emrtd.passive_authentication import PassiveAuthentication
-from drivers.passport.emrtd.pki.country_codes import issuers
+from drivers.passport.emrtd.pki.country_codes import alpha3_codes
 from drivers.passport.emrtd.pki.security_object import SecurityObject
 from drivers.passport.emrtd.pki.trust_store import TrustStore
 from drivers.passport.emrtd.transport.files import ElementaryFile
@@ -51,7 +51,7 @@ GOOD = {
 
 
 def trusting(*contents: bytes) -> TrustStore:
-    trust = TrustStore.of(*contents)
+    trust = TrustStore.from_bytes(*contents)
     assert trust.faults == ()
     return trust
 
@@ -59,18 +59,18 @@ def trusting(*contents: bytes) -> TrustStore:
 TRUST = trusting(CSCA.der, CRL)
 
 
-def evidence(sod: bytes | None = SOD, com: bytes | None = COM, **groups: bytes) -> Evidence:
+def evidence(sod: bytes | None = SOD, com: bytes | None = COM, **groups: bytes) -> ChipEvidence:
     files = {ElementaryFile.DG1: DG1, ElementaryFile.DG2: DG2}
     files |= {ElementaryFile[name]: content for name, content in groups.items()}
     if sod is not None:
         files[ElementaryFile.SOD] = sod
     if com is not None:
         files[ElementaryFile.COM] = com
-    return Evidence(files)
+    return ChipEvidence(files)
 
 
 def judged(
-    found: Evidence, trust: TrustStore | None = TRUST, *, today: date = TODAY, issuer: str | None = "UTO"
+    found: ChipEvidence, trust: TrustStore | None = TRUST, *, today: date = TODAY, issuer: str | None = "UTO"
 ) -> dict[str, tuple[str, str | None]]:
     checks = list(PassiveAuthentication(found, trust, today, issuer).checks())
     assert [check.id for check in checks][: len(GOOD)] == [*GOOD][: len(checks)] or len(checks) > len(GOOD)
@@ -83,7 +83,7 @@ def unlike_good(*arguments: object, **options: object) -> dict[str, tuple[str, s
     return {name: how for name, how in found.items() if how != ("successful", None)}
 
 
-def signed_by(key: Key, csca_key: Key | None = None, **more: object) -> tuple[Evidence, TrustStore]:
+def signed_by(key: Key, csca_key: Key | None = None, **more: object) -> tuple[ChipEvidence, TrustStore]:
     csca = certificate(csca_key or key)
     signer = certificate(key, issuer=csca, common="DSC")
     sod = security_object(GROUPS, signer, csca, **more)
@@ -275,7 +275,7 @@ def test_the_unsigned_list_must_be_the_signed_one(com: bytes, expected: tuple[st
 
 def test_a_chip_without_ef_com() -> None:
     found = evidence(com=None)
-    found.refused[ElementaryFile.COM] = 0x6A82
+    found.refused_status[ElementaryFile.COM] = 0x6A82
     assert unlike_good(found) == {"chip.com_vs_sod": ("not_supported", "no_com")}
 
 
@@ -330,10 +330,10 @@ def test_every_state_that_a_zone_may_name_has_its_letters() -> None:
         code
         for first in map(chr, range(65, 91))
         for second in map(chr, range(65, 91))
-        for code in issuers(first + second) or ()
+        for code in alpha3_codes(first + second) or ()
     }
     assert allowed >= ISO_3166
-    assert issuers("DEU") == {"DEU", "D"}
+    assert alpha3_codes("DEU") == {"DEU", "D"}
 
 
 def test_a_signer_that_the_operator_has_and_the_document_has_not() -> None:
@@ -379,7 +379,7 @@ def test_signed_content_of_another_type_is_no_security_object() -> None:
     for kind, fits in (("1.3.27.1.1.1", True), ("2.23.136.1.1.2", False)):
         sod = encode(0x77, signed_data(kind, lds_security_object(GROUPS), DSC, issuer_name=CSCA.name))
         if fits:
-            assert SecurityObject.parse(sod).vouches_for(1, DG1)
+            assert SecurityObject.parse(sod).hash_matches(1, DG1)
         else:
             with pytest.raises(MalformedError):
                 SecurityObject.parse(sod)
@@ -406,10 +406,10 @@ def test_signature_algorithms_that_do_not_fit(algorithm: bytes, outcome: object)
     signer = sod.signer(())
     assert signer is not None
     if isinstance(outcome, bool):
-        assert sod.signed.signed_by(signer) is outcome
+        assert sod.signed_data.signed_by(signer) is outcome
     else:
         with pytest.raises(outcome):
-            sod.signed.signed_by(signer)
+            sod.signed_data.signed_by(signer)
 
 
 def test_a_signature_that_nobody_can_verify_leaves_it_open() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from drivers.observation import Outcome, overall
+from drivers.observation import Outcome, overall_outcome
 from drivers.passport.emrtd import (
     AccessMethod,
     CardRemoved,
@@ -22,10 +22,10 @@ from drivers.passport.emrtd.crypto import groups
 from drivers.passport.emrtd.crypto.ciphers import Suite
 from drivers.passport.emrtd.crypto.public_keys import DhKey
 from drivers.passport.emrtd.errors import MalformedError, UnsupportedError
-from drivers.passport.emrtd.evidence import Evidence
-from drivers.passport.emrtd.inspection_result import Judgement
+from drivers.passport.emrtd.evidence import ChipEvidence
+from drivers.passport.emrtd.inspection_result import InspectionResultBuilder
 from drivers.passport.emrtd.protocols import active_authentication
-from drivers.passport.emrtd.protocols.access import Opened
+from drivers.passport.emrtd.protocols.access import OpenedChip
 from drivers.passport.emrtd.protocols.security_infos import PaceInfo as PaceWay
 from drivers.passport.emrtd.transport.files import ElementaryFile
 from drivers.passport.mrz import Mrz, parse
@@ -43,14 +43,14 @@ from simulators.passport.chip import (
 )
 from simulators.passport.chip import faults as fault
 from simulators.passport.chip.crypto.domain_parameters import BY_NAME
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 TODAY = NOW.date()
-UTOPIA = IssuingState.found(now=NOW)
-TRAVELLER = Travellers(7).document(Format.TD3, issuer="UTO")
+UTOPIA = IssuingState.create(now=NOW)
+TRAVELLER = TravellerGenerator(7).document(Format.TD3, issuer="UTO")
 PRINTED = TRAVELLER.lines
-TRUST = TrustStore.of(UTOPIA.csca.der, UTOPIA.crl())
+TRUST = TrustStore.from_bytes(UTOPIA.csca.der, UTOPIA.crl())
 GM = PaceInfo(Mapping.GENERIC, Cipher.AES_128, BY_NAME["brainpoolP256r1"])
 
 COMPLETE = [
@@ -93,7 +93,7 @@ def zone(lines: Iterable[str]) -> Mrz:
 def issued(profile: Profile | None = None, faults: Iterable[fault.ChipFault] = (), **more: object) -> Chip:
     document: Document = more.pop("document", TRAVELLER)
     issuer: IssuingState = more.pop("issuer", UTOPIA)
-    return Chip.issued(document, issuer, profile or Profile(access=Access.BAC), faults, **more)
+    return Chip.issue(document, issuer, profile or Profile(access=Access.BAC), faults, **more)
 
 
 def read(chip: Chip, **options: object) -> ChipResult:
@@ -123,7 +123,7 @@ def test_a_genuine_document_passes_every_check_it_can() -> None:
 
     assert [check.id for check in result.checks] == COMPLETE
     assert unlike_good(result) == {}
-    assert overall(result.checks) is Outcome.SUCCESSFUL
+    assert overall_outcome(result.checks) is Outcome.SUCCESSFUL
     assert result.access is AccessMethod.PACE_MRZ
     assert result.pace_protocol == "0.4.0.127.0.7.2.2.4.2.2"
     assert result.lines == PRINTED
@@ -183,7 +183,7 @@ def test_a_card_access_number_alone_opens_and_leaves_nothing_to_compare() -> Non
 
 
 def test_a_misread_zone_leaves_the_access_number() -> None:
-    other = zone(Travellers(8).document(Format.TD3, issuer="UTO").lines)
+    other = zone(TravellerGenerator(8).document(Format.TD3, issuer="UTO").lines)
     result = read(issued(Profile(access=Access.PACE, can="500540")), printed=other, can="500540")
     assert result.access is AccessMethod.PACE_CAN
     assert unlike_good(result) == {"combined.mrz_vs_dg1": ("failed", "differs_from_chip")}
@@ -324,17 +324,19 @@ def test_each_defect_is_seen_by_its_own_checks_only(
 
 
 def test_a_document_of_another_state_than_its_signer() -> None:
-    result = read(issued(document=Travellers(7).document(Format.TD3, issuer="KEN")), printed=None, can="1")
+    result = read(
+        issued(document=TravellerGenerator(7).document(Format.TD3, issuer="KEN")), printed=None, can="1"
+    )
     assert outcomes(result)["chip.access"][0] != "successful"
-    kenyan = Travellers(7).document(Format.TD3, issuer="KEN")
+    kenyan = TravellerGenerator(7).document(Format.TD3, issuer="KEN")
     found = unlike_good(read(issued(document=kenyan), printed=zone(kenyan.lines)))
     assert found == {"chip.issuing_state": ("failed", "state_differs")}
 
 
 def test_a_revoked_signer() -> None:
-    state = IssuingState.found(now=NOW)
+    state = IssuingState.create(now=NOW)
     chip = issued(None, [fault.RevokedSigner()], issuer=state)
-    trust = TrustStore.of(state.csca.der, state.crl())
+    trust = TrustStore.from_bytes(state.csca.der, state.crl())
     assert unlike_good(read(chip, trust=trust)) == {"chip.dsc_revocation": ("failed", "revoked")}
 
 
@@ -356,14 +358,14 @@ def test_removal_at_any_command_aborts_what_is_left(profile: Profile) -> None:
     chip = issued(profile)
     commands = read(chip).commands
     for at in range(1, commands + 1):
-        chip.place()
-        chip.inject(fault.Removed(at=at))
+        chip.insert()
+        chip.inject(fault.CardRemoval(at=at))
         found = outcomes(read(chip))
         assert {how for how in found.values() if how[0] not in {"successful", "not_supported"}} == {
             ("aborted", "card_removed")
         }, at
         assert "failed" not in {outcome for outcome, _ in found.values()}
-        chip.place()
+        chip.insert()
     assert unlike_good(read(chip)) == {}
 
 
@@ -382,11 +384,11 @@ def test_trouble_at_any_command_is_an_outcome(profile: Profile, spoil: object) -
     commands = read(chip).commands
     # One read of the face is like the next.
     for at in (*range(1, 24), *range(commands - 6, commands + 1)):
-        chip.place()
+        chip.insert()
         chip.inject(spoil(at))
         result = read(chip)
         assert result.checks
-        assert overall(result.checks) is not Outcome.UNKNOWN
+        assert overall_outcome(result.checks) is not Outcome.UNKNOWN
 
 
 def test_a_file_that_the_issuer_signed_must_be_there() -> None:
@@ -423,7 +425,7 @@ def test_long_faces_are_read_in_short_and_in_extended_pieces(padding: int, exten
     assert unlike_good(result) == {}
     if padding:
         assert (result.commands < 60) == extended
-    chip.place()
+    chip.insert()
     short = read(chip, extended_length=False)
     assert unlike_good(short) == {}
     assert short.commands >= result.commands - 2  # EF.ATR/INFO is not looked at
@@ -431,7 +433,7 @@ def test_long_faces_are_read_in_short_and_in_extended_pieces(padding: int, exten
 
 def test_cards_in_their_own_format() -> None:
     for format_ in (Format.TD1, Format.TD2):
-        card = Travellers(3).document(format_, issuer="UTO")
+        card = TravellerGenerator(3).document(format_, issuer="UTO")
         result = read(issued(Profile(access=Access.PACE), document=card), printed=zone(card.lines))
         assert unlike_good(result) == {}
         assert result.lines == card.lines
@@ -447,7 +449,7 @@ def test_nothing_personal_in_what_is_printed_of_a_result() -> None:
 
 
 def test_certificates_from_a_master_list_are_anchors_too() -> None:
-    trust = TrustStore.of(UTOPIA.master_list([UTOPIA.csca]), UTOPIA.crl())
+    trust = TrustStore.from_bytes(UTOPIA.master_list([UTOPIA.csca]), UTOPIA.crl())
     assert trust.faults == ()
     assert unlike_good(read(issued(), trust=trust)) == {}
 
@@ -458,28 +460,30 @@ def test_a_day_before_and_a_day_after_the_signers_validity() -> None:
         (date(2026, 1, 1), "certificate_not_yet_valid"),
         (TODAY + timedelta(days=3660), "certificate_expired"),
     ):
-        chip.place()
+        chip.insert()
         found = outcomes(read(chip, today=today))
         assert found["chip.certificate_validity"] == ("failed", reason)
 
 
-def evidence_of(chip: Chip) -> Evidence:
+def evidence_of(chip: Chip) -> ChipEvidence:
     application = {f.file_id: f.content for f in chip.personalisation.application}
     files = {f: application[f.file_id] for f in ElementaryFile if f.file_id in application}
     way = PaceWay("0.4.0.127.0.7.2.2.4.2.2", "gm", Suite.AES_128, 13)
-    opened = Opened(AccessMethod.PACE_MRZ, way, 0xDF)
-    return Evidence(files, opened=opened, access=verdicts.successful(verdicts.ACCESS))
+    opened = OpenedChip(AccessMethod.PACE_MRZ, way, 0xDF)
+    return ChipEvidence(files, opened_chip=opened, access=verdicts.successful(verdicts.ACCESS))
 
 
-def judged(evidence: Evidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
-    return outcomes(Judgement(evidence, printed or zone(PRINTED), TRUST, TODAY).result(0, 0.0))
+def judged(evidence: ChipEvidence, printed: Mrz | None = None) -> dict[str, tuple[str, str | None]]:
+    return outcomes(InspectionResultBuilder(evidence, printed or zone(PRINTED), TRUST, TODAY).build(0, 0.0))
 
 
 def test_a_list_of_protocols_that_was_not_signed_so() -> None:
     evidence = evidence_of(issued(FULL))
     assert judged(evidence)["chip.access"] == ("successful", None)
-    assert evidence.opened is not None
-    evidence.opened = replace(evidence.opened, pace=PaceWay("0.4.0.127.0.7.2.2.4.2.1", "gm", Suite.TDES, 8))
+    assert evidence.opened_chip is not None
+    evidence.opened_chip = replace(
+        evidence.opened_chip, pace=PaceWay("0.4.0.127.0.7.2.2.4.2.1", "gm", Suite.TDES, 8)
+    )
     assert judged(evidence)["chip.access"] == ("failed", "card_access_unlike_dg14")
 
 
@@ -548,7 +552,7 @@ def test_keys_of_unknown_kinds_leave_the_proof_open() -> None:
 def test_a_chip_that_does_not_sign(status: int, expected: tuple[str, str]) -> None:
     chip = issued(ACTIVE)
     last = read(chip).commands
-    chip.place()
+    chip.insert()
     chip.inject(fault.WrongStatus(at=last, status=status))
     assert outcomes(read(chip))["chip.active_authentication"] == expected
 
@@ -581,7 +585,7 @@ def test_a_trivial_power_is_refused() -> None:
     with pytest.raises(MalformedError):
         group.decode(bytes(129))
     with pytest.raises(MalformedError):
-        groups.checked(group.p, group.p, None)
+        groups.validated_group(group.p, group.p, None)
 
 
 def test_a_challenge_that_is_cut_says_nothing_about_the_document() -> None:

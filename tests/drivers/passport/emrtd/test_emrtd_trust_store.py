@@ -37,7 +37,7 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
     assert {c.country for c in trust.authorities} == {"UT", "KE"}
     assert len(trust.authorities) == 2
     assert [c.serial_number for c in trust.signers] == [SIGNER.serial]
-    assert [known.revoked for known in trust.revocation_lists] == [{5, 6}]
+    assert [known.revoked_serials for known in trust.revocation_lists] == [{5, 6}]
 
 
 def test_a_bad_file_is_noted_and_passed_over(tmp_path: Path) -> None:
@@ -74,20 +74,20 @@ def test_more_files_than_anybody_needs(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_more_certificates_than_states_have(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("drivers.passport.emrtd.pki.trust_store._MOST_CERTIFICATES", 1)
-    trust = TrustStore.of(CSCA.der, OTHER.der)
+    trust = TrustStore.from_bytes(CSCA.der, OTHER.der)
     assert len(trust.authorities) == 1
     assert len(trust.faults) == 1
 
 
 def test_a_master_list_gives_its_certificates() -> None:
-    trust = TrustStore.of(master_list((CSCA.der, OTHER.der), SIGNER, CSCA))
+    trust = TrustStore.from_bytes(master_list((CSCA.der, OTHER.der), SIGNER, CSCA))
     assert trust.faults == ()
     assert len(trust.authorities) == 2
     assert trust.signers == ()
 
 
 def test_one_bad_certificate_does_not_spoil_a_master_list() -> None:
-    trust = TrustStore.of(master_list((CSCA.der, b"\x30\x03\x02\x01\x01", OTHER.der), SIGNER, CSCA))
+    trust = TrustStore.from_bytes(master_list((CSCA.der, b"\x30\x03\x02\x01\x01", OTHER.der), SIGNER, CSCA))
     assert len(trust.authorities) == 2
     assert trust.faults == ("entry 1, certificate 2: a certificate is not laid out as it must be",)
 
@@ -96,18 +96,18 @@ def test_an_altered_master_list_gives_nothing() -> None:
     whole = master_list((CSCA.der, OTHER.der), SIGNER, CSCA)
     at = whole.index(b"CSCA UTOPIA")
     altered = whole[:at] + b"X" + whole[at + 1 :]
-    trust = TrustStore.of(altered)
+    trust = TrustStore.from_bytes(altered)
     assert trust.authorities == ()
     assert trust.faults == ("entry 1: the signature of the master list is wrong",)
 
 
 def test_other_signed_data_is_no_master_list() -> None:
-    trust = TrustStore.of(signed_data("2.23.136.1.1.1", b"\x30\x00", SIGNER, issuer_name=CSCA.name))
+    trust = TrustStore.from_bytes(signed_data("2.23.136.1.1.1", b"\x30\x00", SIGNER, issuer_name=CSCA.name))
     assert trust.faults == ("entry 1: the signed data is no master list",)
 
 
 def test_a_store_shows_no_keys() -> None:
-    trust = TrustStore.of(CSCA.der, CRL)
+    trust = TrustStore.from_bytes(CSCA.der, CRL)
     assert repr(trust) == "TrustStore(faults=())"
     assert "UTOPIA" not in repr(trust.authorities)
 

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from drivers.clock import today
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import LinkError
 from drivers.observation import Check, Observation
-from drivers.passport.fullpage.bridge import Bridge
+from drivers.passport.fullpage.bridge import BridgeReader
 from drivers.passport.fullpage.bridge import BridgeSettings as BridgeDriverSettings
-from drivers.passport.fullpage.desko import Desko
+from drivers.passport.fullpage.desko import DeskoReader
 from drivers.passport.fullpage.desko import DeskoSettings as DeskoDriverSettings
 from drivers.passport.fullpage.reader import FullPageReader
 from drivers.passport.observations import DocumentRead, DocumentRemoved
@@ -26,10 +26,10 @@ from simulators.passport.fullpage.readers import (
     PageReader,
     PageReaderSettings,
 )
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
 VALID = f"{today() + timedelta(days=900):%y%m%d}"
-_TRAVELLERS = Travellers(3)
+_TRAVELLERS = TravellerGenerator(3)
 PASSPORT = Page(_TRAVELLERS.document(Format.TD3, expiry=VALID).lines)
 CARD_BACK = Page(_TRAVELLERS.document(Format.TD1, expiry=VALID).lines)
 CARD_FRONT = Page(())
@@ -37,8 +37,8 @@ CARD_FRONT = Page(())
 FUZZ = int(os.environ.get("BORDERPOST_FUZZ", "40"))
 SIMULATED: dict[str, type[PageReaderSettings]] = {"document-bridge": BridgeSettings, "desko": DeskoSettings}
 DRIVERS: dict[str, tuple[type[FullPageReader[Any]], type[Any]]] = {
-    "document-bridge": (Bridge, BridgeDriverSettings),
-    "desko": (Desko, DeskoDriverSettings),
+    "document-bridge": (BridgeReader, BridgeDriverSettings),
+    "desko": (DeskoReader, DeskoDriverSettings),
 }
 OPTICAL = {"optical.ir_ab_mr", "optical.uv_br_fu", "optical.uv_br_ph", "optical.uv_br_mr"}
 
@@ -51,7 +51,7 @@ def simulator(kind: str, **settings: Any) -> PageReader:
     return built
 
 
-class Rig:
+class FullPageFixture:
     """One opened driver before one simulated reader."""
 
     _FAST: ClassVar[dict[str, Any]] = {"poll_s": 0.005}
@@ -64,14 +64,14 @@ class Rig:
             settings = {"url": device.server.url} | settings
         self.settings = self._FAST | settings
         self.said: asyncio.Queue[Any] = asyncio.Queue()
-        self.links = Links()
+        self.links = LinkFactory()
         self.driver: FullPageReader[Any] | None = None
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self) -> Any:
         """Open the driver anew, as a worker does after a failure."""
         await self.close()
-        self.links = Links()
+        self.links = LinkFactory()
         driver, settings = DRIVERS[self.kind]
         self.driver = driver(settings(**self.settings), self.links)
         identity = await self.driver.open()
@@ -126,21 +126,23 @@ class Rig:
         """Put a page on the glass, and take it away once it is read."""
         await self.device.present(page)
         read = await self.next(DocumentRead)
-        await self.device.glass.take()
+        await self.device.scanner.remove()
         await self.next(DocumentRemoved)
         return read
 
-    def let(self, fault: str, **arguments: Any) -> None:
-        self.device.glass.inject(fault_of(fault, arguments))
+    def inject_fault(self, fault: str, **arguments: Any) -> None:
+        self.device.scanner.inject(fault_of(fault, arguments))
 
 
 @contextlib.asynccontextmanager
-async def rig(kind: str, device: dict[str, Any] | None = None, **settings: Any) -> AsyncIterator[Rig]:
+async def fullpage_fixture(
+    kind: str, device: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[FullPageFixture]:
     """A simulated reader that runs, and an opened driver before it."""
     simulated = simulator(kind, **device or {})
     running = asyncio.create_task(_run(simulated, ready := asyncio.Event()))
     await ready.wait()
-    here = Rig(kind, simulated, **settings)
+    here = FullPageFixture(kind, simulated, **settings)
     try:
         await here.open()
         yield here

@@ -5,36 +5,49 @@ import json
 from typing import Any
 
 import pytest
-from fullpage_fixture import CARD_BACK, FUZZ, PASSPORT, Rig, rig
+from fullpage_fixture import CARD_BACK, FUZZ, PASSPORT, FullPageFixture, fullpage_fixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.driver import BadFrame
 from drivers.links.link import Cause, LinkError
 from drivers.observation import Outcome
-from drivers.passport.fullpage.bridge import BUSY, Done, ImageAt, Refused, read_line, read_status
-from drivers.passport.fullpage.scan_items import Checked, Gone, Placed, Zone
-from drivers.passport.fullpage.vendor_checks import Words
-from drivers.passport.observations import Area, DocumentRead, DocumentRemoved, Ended, Light
+from drivers.passport.fullpage.bridge import (
+    BUSY,
+    ImageReference,
+    ScanDone,
+    ScanError,
+    parse_line,
+    parse_status,
+)
+from drivers.passport.fullpage.scan_items import ChecksItem, MrzItem, PlacedItem, RemovedItem
+from drivers.passport.fullpage.vendor_checks import OutcomeWords
+from drivers.passport.observations import (
+    DocumentArea,
+    DocumentRead,
+    DocumentRemoved,
+    IlluminationType,
+    TransactionEnd,
+)
 from simulators.http.server import HttpServer, Request, Response, json_response
 
 STATUS: dict[str, Any] = {"bridge": 1, "reader": {"connected": True}, "document": "absent"}
 
 
 def line(value: object) -> object:
-    return read_line(json.dumps(value).encode(), Words())
+    return parse_line(json.dumps(value).encode(), OutcomeWords())
 
 
 def test_every_kind_of_line() -> None:
-    assert line({"placed": {}}) == Placed()
-    assert line({"removed": {}}) == Gone()
-    assert line({"done": {"seconds": 2}}) == Done()
-    assert line({"error": {"code": "busy"}}) == Refused(BUSY)
-    assert line({"image": {"light": "axial", "area": "page", "path": "/i/1"}}) == ImageAt(
-        Light.AXIAL, Area.PAGE, "/i/1"
+    assert line({"placed": {}}) == PlacedItem()
+    assert line({"removed": {}}) == RemovedItem()
+    assert line({"done": {"seconds": 2}}) == ScanDone()
+    assert line({"error": {"code": "busy"}}) == ScanError(BUSY)
+    assert line({"image": {"light": "axial", "area": "page", "path": "/i/1"}}) == ImageReference(
+        IlluminationType.AXIAL, DocumentArea.PAGE, "/i/1"
     )
     zone = line({"mrz": {"lines": list(PASSPORT.lines)}})
-    assert isinstance(zone, Zone)
+    assert isinstance(zone, MrzItem)
     assert zone.lines == PASSPORT.lines
 
 
@@ -75,49 +88,51 @@ def test_lines_that_are_wrong_are_bad_frames(value: object) -> None:
 )
 def test_a_check_has_one_of_five_outcomes(check: dict[str, Any], outcome: Outcome) -> None:
     said = line({"check": {"code": "uv_br_fu"} | check})
-    assert isinstance(said, Checked)
+    assert isinstance(said, ChecksItem)
     assert (said.checks[0].id, said.checks[0].outcome) == ("optical.uv_br_fu", outcome)
 
 
 @settings(max_examples=FUZZ)
 @given(st.binary(max_size=60) | st.text().map(str.encode))
 def test_no_bytes_make_it_stumble(said: bytes) -> None:
-    read_line(said, Words())
-    read_status(said)
+    parse_line(said, OutcomeWords())
+    parse_status(said)
 
 
 async def test_a_bridge_that_waits_by_itself_starts_the_scans() -> None:
-    async with rig("document-bridge", {"sees_documents": False}, trigger="scan", wait_s=0.05) as here:
+    async with fullpage_fixture(
+        "document-bridge", {"sees_documents": False}, trigger="scan", wait_s=0.05
+    ) as here:
         for page in (PASSPORT, CARD_BACK):
             await asyncio.sleep(0.1)  # it answers that nothing came, and is asked again
             await here.device.present(page)
             said = await here.until(DocumentRemoved)
             assert (said[0].event_type, said[-2].lines) == ("document.placed", page.lines)
-        assert here.device.glass.scans == 2
+        assert here.device.scanner.scans == 2
 
 
 async def test_a_bridge_that_waits_and_sees_tells_of_the_removal() -> None:
-    async with rig("document-bridge", trigger="scan") as here:
+    async with fullpage_fixture("document-bridge", trigger="scan") as here:
         await here.device.present(PASSPORT)
         await here.next(DocumentRead)
         assert here.said.empty()
-        await here.device.glass.take()
-        assert (await here.next(DocumentRemoved)).ended is Ended.COMPLETE
+        await here.device.scanner.remove()
+        assert (await here.next(DocumentRemoved)).ended is TransactionEnd.COMPLETE
 
 
 async def test_a_reader_that_sees_no_documents_is_not_asked_whether_one_is_there() -> None:
     with pytest.raises(LinkError, match="cannot tell") as refused:
-        async with rig("document-bridge", {"sees_documents": False}):
+        async with fullpage_fixture("document-bridge", {"sees_documents": False}):
             pass
     assert 'trigger = "scan"' in refused.value.how
 
 
 async def test_waiting_costs_one_request_where_the_bridge_can_hold_it_back() -> None:
-    async with rig("document-bridge", wait_s=20) as here:
-        while len(here.device.server.asked) < 2:
+    async with fullpage_fixture("document-bridge", wait_s=20) as here:
+        while len(here.device.server.request_count) < 2:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0.05)
-        assert len(here.device.server.asked) == 2
+        assert len(here.device.server.request_count) == 2
         await here.device.present(PASSPORT)
         await here.next(DocumentRead)
 
@@ -155,7 +170,7 @@ async def test_what_a_bridge_cannot_do_becomes_a_cause(code: str, cause: Cause) 
 
 async def refusal(answer: Any) -> LinkError:
     async with HttpServer(answer) as server:
-        here = Rig("document-bridge", None, url=server.url)
+        here = FullPageFixture("document-bridge", None, url=server.url)
         try:
             with pytest.raises(LinkError) as refused:
                 await here.open()
@@ -167,15 +182,15 @@ async def refusal(answer: Any) -> LinkError:
 @pytest.mark.parametrize(
     ("lines", "ended"),
     [
-        ([], Ended.READER_LOST),
-        ([{"mrz": {"lines": list(PASSPORT.lines)}}], Ended.READER_LOST),
-        ([{"error": {"code": "lamp_broken"}}], Ended.READER_LOST),
-        ([{"error": {"code": "no_document"}}], Ended.REMOVED),
-        ([{"removed": {}}], Ended.REMOVED),
-        ([{"done": {}}, {"mrz": {"lines": list(PASSPORT.lines)}}], Ended.COMPLETE),
+        ([], TransactionEnd.READER_LOST),
+        ([{"mrz": {"lines": list(PASSPORT.lines)}}], TransactionEnd.READER_LOST),
+        ([{"error": {"code": "lamp_broken"}}], TransactionEnd.READER_LOST),
+        ([{"error": {"code": "no_document"}}], TransactionEnd.REMOVED),
+        ([{"removed": {}}], TransactionEnd.REMOVED),
+        ([{"done": {}}, {"mrz": {"lines": list(PASSPORT.lines)}}], TransactionEnd.COMPLETE),
     ],
 )
-async def test_how_a_scan_may_end(lines: list[dict[str, Any]], ended: Ended) -> None:
+async def test_how_a_scan_may_end(lines: list[dict[str, Any]], ended: TransactionEnd) -> None:
     async def stream() -> Any:
         for said in lines:
             yield json.dumps(said).encode() + b"\n"
@@ -186,12 +201,12 @@ async def test_how_a_scan_may_end(lines: list[dict[str, Any]], ended: Ended) -> 
         return json_response(STATUS | {"document": "present"})
 
     async with HttpServer(answer) as server:
-        here = Rig("document-bridge", None, url=server.url)
+        here = FullPageFixture("document-bridge", None, url=server.url)
         try:
             await here.open()
             said = await here.until(DocumentRead)
             assert said[-1].ended is ended
-            if ended is Ended.READER_LOST:
+            if ended is TransactionEnd.READER_LOST:
                 assert isinstance(await here.said.get(), LinkError)
         finally:
             await here.close()

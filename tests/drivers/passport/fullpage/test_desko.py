@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from fullpage_fixture import DRIVERS, FUZZ, PASSPORT, Rig, rig
+from fullpage_fixture import DRIVERS, FUZZ, PASSPORT, FullPageFixture, fullpage_fixture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -13,21 +13,23 @@ from pydantic import ValidationError
 from drivers.driver import BadFrame
 from drivers.links.link import Cause, LinkError
 from drivers.observation import Outcome
-from drivers.passport.fullpage.desko import DeskoSettings, in_order, read_resource, scan_request
-from drivers.passport.fullpage.scan_items import Checked, Picture, Zone
-from drivers.passport.fullpage.vendor_checks import Words
-from drivers.passport.observations import Area, DocumentRead, Light
+from drivers.passport.fullpage.desko import DeskoSettings, ordered_resources, parse_resource, scan_request
+from drivers.passport.fullpage.scan_items import ChecksItem, ImageItem, MrzItem
+from drivers.passport.fullpage.vendor_checks import OutcomeWords
+from drivers.passport.observations import DocumentArea, DocumentRead, IlluminationType
 
 JPEG = b"\xff\xd8\xff\xe0 a page"
 SETTINGS = DeskoSettings(url="http://127.0.0.1:9")
 
 
 def resource(path: str, answer: object, *, zone_known: bool = True) -> list[Any]:
-    return read_resource(path, json.dumps(answer).encode(), Words(), zone_known=zone_known)
+    return parse_resource(path, json.dumps(answer).encode(), OutcomeWords(), zone_known=zone_known)
 
 
 def outcomes(pieces: list[Any]) -> dict[str, Outcome]:
-    return {made.id: made.outcome for piece in pieces if isinstance(piece, Checked) for made in piece.checks}
+    return {
+        made.id: made.outcome for piece in pieces if isinstance(piece, ChecksItem) for made in piece.checks
+    }
 
 
 def test_a_scan_asks_for_what_is_configured() -> None:
@@ -42,8 +44,8 @@ def test_a_scan_asks_for_what_is_configured() -> None:
 
 def test_the_zone_is_fetched_first_and_nothing_is_lost() -> None:
     paths = ["/s/1/ultraviolet/document", "/s/1/uv-dullness", "/s/1/visible/document", "/s/1/new", "/s/1/mrz"]
-    assert in_order([*paths, 7]) == [paths[4], paths[2], paths[1], paths[0], paths[3]]
-    assert in_order(None) == []
+    assert ordered_resources([*paths, 7]) == [paths[4], paths[2], paths[1], paths[0], paths[3]]
+    assert ordered_resources(None) == []
 
 
 @pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,"])
@@ -51,8 +53,10 @@ def test_the_zone_is_fetched_first_and_nothing_is_lost() -> None:
 @pytest.mark.parametrize("light", ["visible", "infrared", "ultraviolet"])
 def test_images_are_bytes(light: str, area: str, prefix: str) -> None:
     answer = {"available": True, "img": prefix + base64.b64encode(JPEG).decode()}
-    where = Area.PAGE if area == "document" else Area.FACE
-    assert resource(f"/s/1/{light}/{area}", answer) == [Picture(Light(light), where, "image/jpeg", JPEG)]
+    where = DocumentArea.PAGE if area == "document" else DocumentArea.FACE
+    assert resource(f"/s/1/{light}/{area}", answer) == [
+        ImageItem(IlluminationType(light), where, "image/jpeg", JPEG)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +83,7 @@ def test_an_image_that_is_none_is_a_bad_frame(answer: object) -> None:
 )
 def test_the_zone_comes_in_lines_or_in_one(answer: dict[str, Any]) -> None:
     (zone,) = resource("/s/1/mrz", {"available": True} | answer)
-    assert isinstance(zone, Zone)
+    assert isinstance(zone, MrzItem)
     assert zone.lines == PASSPORT.lines
 
 
@@ -124,12 +128,12 @@ def test_other_results_are_passed_over(path: str) -> None:
 )
 def test_no_answer_makes_it_stumble(path: str, answer: object) -> None:
     resource(f"/s/1/{path}", answer)
-    read_resource(path, str(answer).encode(), Words(), zone_known=True)
+    parse_resource(path, str(answer).encode(), OutcomeWords(), zone_known=True)
 
 
 @pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"line1":"\\ud800"}', b"\xff"])
 def test_what_is_no_json_is_a_bad_frame(body: bytes) -> None:
-    (found,) = read_resource("/s/1/mrz", body, Words(), zone_known=False)
+    (found,) = parse_resource("/s/1/mrz", body, OutcomeWords(), zone_known=False)
     assert isinstance(found, BadFrame)
 
 
@@ -139,28 +143,34 @@ def test_a_request_of_the_settings_is_a_method_and_a_path() -> None:
 
 
 async def test_the_reservation_is_kept_as_long_as_the_reader_is_used() -> None:
-    async with rig("desko", reservation_s=5) as here:
+    async with fullpage_fixture("desko", reservation_s=5) as here:
         driver = here.driver
         assert isinstance(driver, DRIVERS["desko"][0])
         driver._reserved_s -= 3  # more than half of it is over
-        while not any((one.method, one.path) == ("PUT", "/reservation") for one in here.device.server.asked):
+        while not any(
+            (one.method, one.path) == ("PUT", "/reservation") for one in here.device.server.request_count
+        ):
             await here.device.present(PASSPORT)
             await here.next(DocumentRead)
-            await here.device.glass.take()
-        kept = [one for one in here.device.server.asked if one.method == "PUT" and one.path == "/reservation"]
+            await here.device.scanner.remove()
+        kept = [
+            one
+            for one in here.device.server.request_count
+            if one.method == "PUT" and one.path == "/reservation"
+        ]
         assert kept[0].json == {"timeout": 5}
 
 
 async def test_the_reader_is_given_back_at_the_end() -> None:
-    async with rig("desko") as here:
+    async with fullpage_fixture("desko") as here:
         await here.close()
-        last = here.device.server.asked[-1]
+        last = here.device.server.request_count[-1]
         assert (last.method, last.path) == ("DELETE", "/reservation")
 
 
 async def test_a_reader_that_another_has_reserved_is_said_so() -> None:
-    async with rig("desko") as here:
-        other = Rig("desko", here.device)
+    async with fullpage_fixture("desko") as here:
+        other = FullPageFixture("desko", here.device)
         try:
             with pytest.raises(LinkError) as refused:
                 await other.open()
@@ -171,7 +181,7 @@ async def test_a_reader_that_another_has_reserved_is_said_so() -> None:
 
 
 async def test_requests_nobody_documented_can_be_told() -> None:
-    async with rig("desko") as here:
+    async with fullpage_fixture("desko") as here:
         here.settings |= {"document_state": "GET /somewhere-else"}
         await here.open()
         assert (await here.next(LinkError)).cause is Cause.WRONG_DEVICE

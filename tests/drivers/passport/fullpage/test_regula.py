@@ -4,15 +4,15 @@ import json
 from typing import Any
 
 import pytest
-from fullpage_fixture import CARD_FRONT, FUZZ, PASSPORT, check, outcomes, rig
+from fullpage_fixture import CARD_FRONT, FUZZ, PASSPORT, check, fullpage_fixture, outcomes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers.driver import BadFrame
 from drivers.observation import Outcome
-from drivers.passport.fullpage.regula import RegulaSettings, read
-from drivers.passport.fullpage.scan_items import Checked, Zone
+from drivers.passport.fullpage.regula import RegulaSettings, parse_response
+from drivers.passport.fullpage.scan_items import ChecksItem, MrzItem
 from drivers.passport.observations import DocumentRead
 from simulators.http.server import HttpServer, Request, Response
 from simulators.passport.fullpage.regula import RegulaServer
@@ -36,8 +36,8 @@ def element(kind: int, result: int, diagnosis: int = 0, **more: Any) -> dict[str
 def found(body: bytes, **more: Any) -> dict[str, Outcome]:
     return {
         made.id: made.outcome
-        for piece in read(body, **more)
-        if isinstance(piece, Checked)
+        for piece in parse_response(body, **more)
+        if isinstance(piece, ChecksItem)
         for made in piece.checks
     }
 
@@ -65,7 +65,7 @@ def test_a_result_is_no_boolean(result: int, diagnosis: int, outcome: Outcome) -
 
 
 def test_a_check_that_was_not_done_is_left_out() -> None:
-    assert read(answer(element(2, 2))) == []
+    assert parse_response(answer(element(2, 2))) == []
 
 
 def test_what_a_bare_zero_means_can_be_set() -> None:
@@ -106,7 +106,7 @@ def test_lines_come_from_either_kind_of_text() -> None:
         "DocVisualExtendedInfo": {"pArrayFields": [{"wFieldType": 51, "Buf_Text": joined}]},
     }
     for container in (text, older):
-        assert read(answer(container)) == [Zone(LINES)]
+        assert parse_response(answer(container)) == [MrzItem(LINES)]
 
 
 @pytest.mark.parametrize(("result", "outcome"), [(1, Outcome.SUCCESSFUL), (0, Outcome.UNDETERMINED)])
@@ -137,8 +137,8 @@ def test_a_server_that_ran_out_of_time_says_so() -> None:
     )
 )
 def test_no_answer_makes_it_stumble(value: Any) -> None:
-    read(json.dumps(value).encode())
-    read(
+    parse_response(json.dumps(value).encode())
+    parse_response(
         json.dumps(
             {"ContainerList": {"List": [value, {"result_type": 20, "AuthenticityCheckList": value}]}}
         ).encode()
@@ -147,7 +147,7 @@ def test_no_answer_makes_it_stumble(value: Any) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 10_000, b"9" * 5000, b'{"ContainerList":{"List":["\\ud800"]}}'])
 def test_what_is_no_json_costs_the_servers_checks_only(body: bytes) -> None:
-    assert [type(piece).__name__ for piece in read(body)] == ["BadFrame", "Checked"]
+    assert [type(piece).__name__ for piece in parse_response(body)] == ["BadFrame", "Checked"]
 
 
 def test_a_diagnosis_that_is_none_is_no_word() -> None:
@@ -160,11 +160,11 @@ def test_a_diagnosis_that_is_none_is_no_word() -> None:
 async def test_images_are_examined_under_each_light(copied: bool, outcome: str) -> None:
     async with HttpServer(RegulaServer(("gw", "pw")).answer) as server:
         regula = {"url": server.url, "username": "gw", "password": "pw"}
-        async with rig("document-bridge", regula=regula) as here:
-            page = PASSPORT.copied() if copied else PASSPORT
+        async with fullpage_fixture("document-bridge", regula=regula) as here:
+            page = PASSPORT.photocopy() if copied else PASSPORT
             seen = outcomes(await here.read(page))
-        assert [request.path for request in server.asked] == ["/api/process"]
-        sent = server.asked[0].json
+        assert [request.path for request in server.request_count] == ["/api/process"]
+        sent = server.request_count[0].json
         assert [item["light"] for item in sent["List"]] == [6, 24, 128]
         assert sent["processParam"]["resultTypeOutput"] == [3, 20, 33, 36]
     assert {seen[f"optical.{code}"] for code in ("ir_ab_mr", "uv_br_fu", "uv_br_ph", "uv_br_mr")} == {outcome}
@@ -173,15 +173,18 @@ async def test_images_are_examined_under_each_light(copied: bool, outcome: str) 
 
 
 async def test_the_server_reads_a_zone_that_the_reader_missed() -> None:
-    async with HttpServer(RegulaServer().answer) as server, rig("desko", regula={"url": server.url}) as here:
-        here.let("garbage", at=0)
+    async with (
+        HttpServer(RegulaServer().answer) as server,
+        fullpage_fixture("desko", regula={"url": server.url}) as here,
+    ):
+        here.inject_fault("garbage", at=0)
         read = await here.read(PASSPORT)
         assert read.lines == LINES
-        assert read.overall is Outcome.SUCCESSFUL
+        assert read.overall_outcome is Outcome.SUCCESSFUL
 
 
 async def test_a_server_that_is_not_there_costs_its_checks_only() -> None:
-    async with rig("document-bridge", regula={"url": "http://127.0.0.1:9"}) as here:
+    async with fullpage_fixture("document-bridge", regula={"url": "http://127.0.0.1:9"}) as here:
         for page in (PASSPORT, CARD_FRONT):
             read = await here.read(page)
             lost = check(read, "optical.model_known")
@@ -193,7 +196,10 @@ async def test_a_server_that_talks_nonsense_costs_its_checks_only() -> None:
     async def nonsense(_request: Request) -> Response:
         return Response(body=b"<html>")
 
-    async with HttpServer(nonsense) as server, rig("document-bridge", regula={"url": server.url}) as here:
+    async with (
+        HttpServer(nonsense) as server,
+        fullpage_fixture("document-bridge", regula={"url": server.url}) as here,
+    ):
         await here.device.present(PASSPORT)
         assert (await here.next(BadFrame)).wire == b"<html>"
         read = await here.next(DocumentRead)

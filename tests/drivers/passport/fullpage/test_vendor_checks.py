@@ -5,10 +5,10 @@ import pytest
 from drivers.observation import Check, Outcome, Weight
 from drivers.passport.fullpage.vendor_checks import (
     GENERIC_CODES,
-    Words,
-    from_word,
-    merged,
-    optical,
+    OutcomeWords,
+    check_from_word,
+    merge_checks,
+    optical_check,
     vendor_word,
 )
 
@@ -33,11 +33,11 @@ from drivers.passport.fullpage.vendor_checks import (
     ],
 )
 def test_a_word_is_one_of_five_outcomes(word: object, outcome: Outcome) -> None:
-    assert from_word("uv_br_fu", word, Words()).outcome is outcome
+    assert check_from_word("uv_br_fu", word, OutcomeWords()).outcome is outcome
 
 
 def test_words_of_a_vendor_can_be_told() -> None:
-    words = Words(successful=("psaOk",), failed=("psaBright",))
+    words = OutcomeWords(successful=("psaOk",), failed=("psaBright",))
     assert words.outcome("PSA_OK") is Outcome.SUCCESSFUL
     assert words.outcome("ok") is Outcome.UNDETERMINED
 
@@ -60,22 +60,22 @@ def test_only_what_looks_like_a_word_is_kept(word: object, kept: str | None) -> 
 
 
 def test_a_check_has_a_generic_code_only_where_there_is_one() -> None:
-    assert optical("uv_br_ph", Outcome.SUCCESSFUL).code == "uv_br_ph"
-    assert optical("uv_br_th", Outcome.SUCCESSFUL).code is None
+    assert optical_check("uv_br_ph", Outcome.SUCCESSFUL).code == "uv_br_ph"
+    assert optical_check("uv_br_th", Outcome.SUCCESSFUL).code is None
     assert len(GENERIC_CODES) == 28
 
 
 def test_a_feature_that_is_absent_does_not_count() -> None:
-    assert optical("ir_ab_mr", Outcome.NOT_SUPPORTED).weight is Weight.OPTIONAL
-    assert optical("ir_ab_mr", Outcome.FAILED).weight is Weight.MANDATORY
+    assert optical_check("ir_ab_mr", Outcome.NOT_SUPPORTED).weight is Weight.OPTIONAL
+    assert optical_check("ir_ab_mr", Outcome.FAILED).weight is Weight.MANDATORY
 
 
 def test_of_several_results_the_worst_stays() -> None:
     def one(outcome: Outcome) -> Check:
-        return optical("uv_lu_fi", outcome)
+        return optical_check("uv_lu_fi", outcome)
 
     order = [Outcome.FAILED, Outcome.ABORTED, Outcome.UNDETERMINED, Outcome.SUCCESSFUL, Outcome.NOT_SUPPORTED]
     for worse, outcome in enumerate(order):
         for better in order[worse:]:
-            assert merged([one(better)], [one(outcome)]) == (one(outcome),)
-            assert merged([one(outcome)], [one(better)]) == (one(outcome),)
+            assert merge_checks([one(better)], [one(outcome)]) == (one(outcome),)
+            assert merge_checks([one(outcome)], [one(better)]) == (one(outcome),)

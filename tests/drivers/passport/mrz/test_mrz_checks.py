@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from drivers.observation import Check, CheckGroup, Outcome, Weight
-from drivers.passport.mrz import check_digit, checks, parse
+from drivers.passport.mrz import check_digit, mrz_checks, parse
 
 TODAY = date(2012, 4, 15)
 UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"
@@ -14,7 +14,7 @@ FRA_ID = ("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "9409923102854CORINNE<<<<<<<65
 
 
 def check(identifier: str, *lines: str, today: date = TODAY) -> Check:
-    made = {each.id: each for each in checks(parse(lines, today), today)}
+    made = {each.id: each for each in mrz_checks(parse(lines, today), today)}
     assert set(made) == {"mrz.check_digits", "combined.not_expired"}
     return made[identifier]
 

@@ -70,7 +70,7 @@ def test_a_partial_birth_date_has_a_digit_that_counts_fillers_as_zero() -> None:
     assert mrz is not None
     assert mrz.birth_date is not None
     assert mrz.birth_date.year == 1974
-    assert mrz.birth_date.stated
+    assert mrz.birth_date.is_stated
     assert {digit.result for digit in mrz.digits} == {"ok"}
     assert mrz.deviations == ()
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from drivers.passport.mrz import (
     CODES,
     DigitResult,
-    Format,
     Holder,
     Language,
     LongNumberDigit,
+    MrzFormat,
     Sex,
     TravelDocument,
     Truncation,
@@ -32,7 +32,7 @@ HOLDER = Holder(
     sex=Sex.FEMALE,
 )
 PASSPORT = TravelDocument(
-    format=Format.TD3,
+    format=MrzFormat.TD3,
     document_code="P",
     issuer="UTO",
     document_number="L898902C3",
@@ -40,7 +40,9 @@ PASSPORT = TravelDocument(
     optional_data=("ZE184226B",),
     holder=HOLDER,
 )
-CARD = replace(PASSPORT, format=Format.TD1, document_code="I", document_number="D23145890", optional_data=())
+CARD = replace(
+    PASSPORT, format=MrzFormat.TD1, document_code="I", document_number="D23145890", optional_data=()
+)
 VISA_HOLDER = replace(HOLDER, nationality="XXX", birth_date=date(1940, 9, 7))
 VISA = replace(
     PASSPORT,
@@ -68,15 +70,15 @@ VISA = replace(
             ),
         ),
         (
-            replace(CARD, format=Format.TD2),
+            replace(CARD, format=MrzFormat.TD2),
             ("I<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "D231458907UTO7408122F1204159<<<<<<<6"),
         ),
         (
-            replace(VISA, format=Format.MRV_A, optional_data=("6ZE184226B",)),
+            replace(VISA, format=MrzFormat.MRV_A, optional_data=("6ZE184226B",)),
             ("V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE184226B<<<<<<"),
         ),
         (
-            replace(VISA, format=Format.MRV_B),
+            replace(VISA, format=MrzFormat.MRV_B),
             ("V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX4009078F9612109<<<<<<<<"),
         ),
     ],
@@ -102,7 +104,7 @@ def test_the_long_number_of_the_standard_is_printed_either_way(long_number: Long
         "3407127M9507122UTO<<<<<<<<<<<2",
         "STEVENSON<<PETER<JOHN<<<<<<<<<",
     )
-    assert generate(replace(LONG, format=Format.TD2), long_number=long_number)[1] == (
+    assert generate(replace(LONG, format=MrzFormat.TD2), long_number=long_number)[1] == (
         "D23145890<UTO3407127M95071227349<<<8"
     )
 
@@ -131,9 +133,9 @@ def test_names_are_transliterated_on_the_way() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (replace(PASSPORT, format=Format.FRA_ID), "no layout of Doc 9303"),
+        (replace(PASSPORT, format=MrzFormat.FRA_ID), "no layout of Doc 9303"),
         (replace(PASSPORT, document_code="V"), "starts with V"),
-        (replace(PASSPORT, format=Format.MRV_A), "starts with V"),
+        (replace(PASSPORT, format=MrzFormat.MRV_A), "starts with V"),
         (replace(PASSPORT, document_number="L898902C3X"), "no room for a long"),
         (replace(CARD, document_number="D2314589<734"), "no fillers"),
         (replace(CARD, document_number="D23145890<734"), "no fillers"),
@@ -171,21 +173,21 @@ births = partial_dates(st.dates(date(1930, 1, 1), TODAY))
 expiries = st.dates(date(1997, 1, 1), date(2075, 12, 31))
 # Codes of issuers with rules of their own are tested with their rules.
 plain = code.filter(lambda issuer: issuer not in {"KEN", "UGA", "NLD", "USA", "RUS", "FRA", "CHE"})
-WIDTHS = {Format.TD1: 30, Format.TD2: 31, Format.TD3: 39, Format.MRV_A: 39, Format.MRV_B: 31}
+WIDTHS = {MrzFormat.TD1: 30, MrzFormat.TD2: 31, MrzFormat.TD3: 39, MrzFormat.MRV_A: 39, MrzFormat.MRV_B: 31}
 OPTIONAL = {
-    Format.TD1: (15, 11),
-    Format.TD2: (7,),
-    Format.TD3: (14,),
-    Format.MRV_A: (16,),
-    Format.MRV_B: (8,),
+    MrzFormat.TD1: (15, 11),
+    MrzFormat.TD2: (7,),
+    MrzFormat.TD3: (14,),
+    MrzFormat.MRV_A: (16,),
+    MrzFormat.MRV_B: (8,),
 }
 
 
 @st.composite
-def documents(draw: st.DrawFn, format_: Format) -> TravelDocument:
-    visa = format_ in {Format.MRV_A, Format.MRV_B}
+def documents(draw: st.DrawFn, format_: MrzFormat) -> TravelDocument:
+    visa = format_ in {MrzFormat.MRV_A, MrzFormat.MRV_B}
     number, optional = draw(alphanumeric), [""] * len(OPTIONAL[format_])
-    if format_ in {Format.TD1, Format.TD2} and draw(st.booleans()):
+    if format_ in {MrzFormat.TD1, MrzFormat.TD2} and draw(st.booleans()):
         rest = OPTIONAL[format_][0] - 2
         number = draw(st.text(ascii_uppercase + digits, min_size=10, max_size=9 + rest))
     else:
@@ -195,7 +197,7 @@ def documents(draw: st.DrawFn, format_: Format) -> TravelDocument:
         document_code="V"
         if visa
         else "P"
-        if format_ is Format.TD3
+        if format_ is MrzFormat.TD3
         else draw(st.sampled_from(["I", "AC", "ID"])),
         issuer=draw(plain),
         document_number=number,
@@ -215,7 +217,7 @@ def documents(draw: st.DrawFn, format_: Format) -> TravelDocument:
 @settings(max_examples=150)
 @given(data=st.data(), truncation=st.sampled_from(Truncation), long_number=st.sampled_from(LongNumberDigit))
 def test_what_is_printed_is_read_back(
-    format_: Format, data: st.DataObject, truncation: Truncation, long_number: LongNumberDigit
+    format_: MrzFormat, data: st.DataObject, truncation: Truncation, long_number: LongNumberDigit
 ) -> None:
     document = data.draw(documents(format_))
     holder = document.holder
@@ -252,7 +254,7 @@ def test_what_is_printed_is_read_back(
 @pytest.mark.parametrize("format_", WIDTHS)
 @settings(max_examples=60)
 @given(data=st.data())
-def test_any_one_wrong_digit_of_a_summed_field_is_found(format_: Format, data: st.DataObject) -> None:
+def test_any_one_wrong_digit_of_a_summed_field_is_found(format_: MrzFormat, data: st.DataObject) -> None:
     lines = generate(data.draw(documents(format_)))
     mrz = parse(lines, TODAY)
     assert mrz is not None

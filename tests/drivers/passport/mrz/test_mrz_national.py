@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from drivers.passport.mrz import Format, Mrz, Profile, check_digit, checks, parse
+from drivers.passport.mrz import Mrz, MrzFormat, MrzProfile, check_digit, mrz_checks, parse
 
 TODAY = date(2026, 6, 1)
 FRA_ID = ("IDFRABERTHIER<<<<<<<<<<<<<<<<<<<<<<<", "9409923102854CORINNE<<<<<<<6512068F4")
@@ -39,7 +39,7 @@ def with_digit(text: str) -> str:
 def test_a_french_identity_card_has_given_names_of_their_own_and_no_expiry() -> None:
     mrz = read(*FRA_ID)
 
-    assert (mrz.format, mrz.profile) == (Format.FRA_ID, Profile.FRA_ID)
+    assert (mrz.format, mrz.profile) == (MrzFormat.FRA_ID, MrzProfile.FRA_ID)
     assert (mrz.primary_identifier, mrz.secondary_identifier) == ("BERTHIER", "CORINNE")
     assert mrz.document_number == "940992310285"
     assert mrz.issue_date is not None
@@ -64,7 +64,7 @@ def test_a_french_identity_card_with_an_office_and_a_full_field_of_given_names()
 def test_a_french_driving_licence_is_one_line() -> None:
     mrz = read("D1FRA13AA000026181231MARTIN<<9")
 
-    assert (mrz.format, mrz.profile) == (Format.FRA_LICENCE, Profile.FRA_LICENCE)
+    assert (mrz.format, mrz.profile) == (MrzFormat.FRA_LICENCE, MrzProfile.FRA_LICENCE)
     assert (mrz.document_number, mrz.primary_identifier) == ("13AA00002", "MARTIN")
     assert mrz.expiry_date is not None
     assert mrz.expiry_date.as_date() == date(2018, 12, 31)
@@ -75,7 +75,7 @@ def test_a_french_driving_licence_is_one_line() -> None:
 def test_a_swiss_driving_licence_has_no_digits() -> None:
     mrz = read(*CHE_LICENCE)
 
-    assert (mrz.format, mrz.document_code, mrz.issuer) == (Format.CHE_LICENCE, "FA", "CHE")
+    assert (mrz.format, mrz.document_code, mrz.issuer) == (MrzFormat.CHE_LICENCE, "FA", "CHE")
     assert (mrz.document_number, mrz.second_number) == ("305142128097", "AAA001D")
     assert (mrz.primary_identifier, mrz.secondary_identifier) == ("MARCHAND", "FABIENNE")
     assert mrz.birth_date is not None
@@ -93,7 +93,7 @@ def test_a_kenyan_card_publishes_both_numbers_and_says_that_it_does_not_know_whi
         "JANE<WANJIKU<KAMAU",
     )
 
-    assert mrz.profile is Profile.KEN_ID
+    assert mrz.profile is MrzProfile.KEN_ID
     assert (mrz.document_number, mrz.second_number) == ("123456789", "23456789")
     assert mrz.nationality == "KEN"
     assert mrz.primary_identifier == "JANE WANJIKU KAMAU"
@@ -134,7 +134,7 @@ def test_a_ugandan_card_has_the_national_number_and_the_date_of_issue_in_its_opt
         "OKELLO<<JOHN",
     )
 
-    assert mrz.profile is Profile.UGA_ID
+    assert mrz.profile is MrzProfile.UGA_ID
     assert mrz.second_number == "CM90012345ABCD"
     assert mrz.issue_date is not None
     assert mrz.issue_date.as_date() == date(2015, 6, 10)
@@ -147,7 +147,7 @@ def test_an_old_dutch_card_has_the_service_number_with_a_digit_of_its_own() -> N
         "I<NLDSPECI20142999999990<<<<<8", "6503101F2403096NLD<<<<<<<<<<<8", "DE<BRUIJN<<WILLEKE<LISELOTTE<<"
     )
 
-    assert mrz.profile is Profile.NLD_ID
+    assert mrz.profile is MrzProfile.NLD_ID
     assert mrz.second_number == "999999990"
     assert [digit.field for digit in mrz.digits][3] == "optional_data"
     assert results(mrz) == ["ok"] * 5
@@ -159,19 +159,19 @@ def test_a_newer_dutch_card_is_as_the_standard_says() -> None:
         "I<NLDSPECI20212<<<<<<<<<<<<<<<", "6503101F3108022NLD<<<<<<<<<<<8", "DE<BRUIJN<<WILLEKE<LISELOTTE<<"
     )
 
-    assert (mrz.profile, mrz.second_number) == (Profile.ICAO, None)
+    assert (mrz.profile, mrz.second_number) == (MrzProfile.ICAO, None)
     assert set(results(mrz)) == {"ok"}
 
 
 def test_a_russian_internal_passport_keeps_digits_in_names_as_printed() -> None:
     mrz = read("PNRUSIVANOV<<IVAN<IVANOVI3<<<<<<<<<<<<<<<<<<", "1235678909RUS9503157M<<<<<<04160002150620<98")
 
-    assert mrz.profile is Profile.RUS_INTERNAL
+    assert mrz.profile is MrzProfile.RUS_INTERNAL
     assert mrz.secondary_identifier == "IVAN IVANOVI3"
     assert set(results(mrz)) == {"ok"}
     assert codes(mrz) == ["name_digits", "number_split"]
     assert mrz.optional_data == ("4160002150620",)
-    assert checks(mrz, TODAY)[1].reason == "no_expiry"
+    assert mrz_checks(mrz, TODAY)[1].reason == "no_expiry"
 
 
 def passport_with_free_number(issuer: str) -> Mrz:
@@ -185,7 +185,7 @@ def passport_with_free_number(issuer: str) -> Mrz:
 def test_the_optional_number_of_an_american_passport_is_no_wrong_digit() -> None:
     mrz = passport_with_free_number("USA")
 
-    assert mrz.profile is Profile.USA_PASSPORT
+    assert mrz.profile is MrzProfile.USA_PASSPORT
     assert results(mrz) == ["ok", "ok", "ok", "absent", "ok"]
     assert codes(mrz) == ["optional_free"]
 

@@ -5,8 +5,8 @@ from itertools import permutations
 
 import pytest
 
-from drivers.observation import redacted
-from drivers.passport.mrz import CODES, Deviation, DigitCheck, Format, Mrz, Sex, check_digit, parse
+from drivers.observation import redact
+from drivers.passport.mrz import CODES, DigitCheck, Mrz, MrzDeviation, MrzFormat, Sex, check_digit, parse
 
 TODAY = date(2026, 6, 1)
 UPPER, LOWER = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L898902C36UTO7408122F1204159ZE184226B<<<<<10"
@@ -58,7 +58,7 @@ def test_swapped_lines_with_a_misread_character_are_still_put_in_order() -> None
 def test_lines_sent_without_breaks_are_parted_and_that_is_noted(lines: tuple[str, ...], format_: str) -> None:
     mrz = read("".join(lines))
 
-    assert mrz.format == Format(format_)
+    assert mrz.format == MrzFormat(format_)
     assert mrz.lines == ("".join(lines),)
     assert noted(mrz) == [("lines_joined", None)]
 
@@ -197,7 +197,7 @@ def test_lines_that_are_no_zone_give_none(lines: tuple[str, ...]) -> None:
 
 
 def test_nothing_personal_is_shown_in_logs() -> None:
-    shown = str(redacted(read(UPPER, LOWER.replace("740812", "74O812"))))
+    shown = str(redact(read(UPPER, LOWER.replace("740812", "74O812"))))
 
     for personal in ("ERIKSSON", "ANNA", "L898902C3", "74O812", "1974", "120415", "ZE184226B", "'F'"):
         assert personal not in shown
@@ -212,7 +212,7 @@ def test_notes_never_quote_the_zone() -> None:
     assert not any("ERIK" in deviation.text or "74O" in deviation.text for deviation in mrz.deviations)
 
 
-@pytest.mark.parametrize("model", [Mrz, DigitCheck, Deviation])
+@pytest.mark.parametrize("model", [Mrz, DigitCheck, MrzDeviation])
 def test_every_field_is_described_and_has_an_example(model: type[Mrz]) -> None:
     for field in model.model_fields.values():
         assert field.description

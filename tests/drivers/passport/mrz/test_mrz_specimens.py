@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from drivers.passport.mrz import DigitResult, Format, Mrz, Profile, Sex, check_digit, parse
+from drivers.passport.mrz import DigitResult, Mrz, MrzFormat, MrzProfile, Sex, check_digit, parse
 
 TODAY = date(2026, 6, 1)
 
@@ -26,11 +26,11 @@ TD2_LONG = ("I<UTOSTEVENSON<<PETER<JOHN<<<<<<<<<<", "D23145890<UTO3407127M950712
 MRV_A = ("V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<", "L8988901C4XXX4009078F96121096ZE184226B<<<<<<")
 MRV_B = ("V<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<", "L8988901C4XXX4009078F9612109<<<<<<<<")
 SPECIMENS = {
-    Format.TD3: TD3,
-    Format.TD1: TD1,
-    Format.TD2: TD2,
-    Format.MRV_A: MRV_A,
-    Format.MRV_B: MRV_B,
+    MrzFormat.TD3: TD3,
+    MrzFormat.TD1: TD1,
+    MrzFormat.TD2: TD2,
+    MrzFormat.MRV_A: MRV_A,
+    MrzFormat.MRV_B: MRV_B,
 }
 
 
@@ -65,11 +65,11 @@ def test_text_that_no_zone_can_hold_has_no_check_digit(text: str) -> None:
 
 @pytest.mark.parametrize(("format_", "lines"), SPECIMENS.items())
 def test_a_specimen_is_read_without_a_note_and_with_every_digit_right(
-    format_: Format, lines: tuple[str, ...]
+    format_: MrzFormat, lines: tuple[str, ...]
 ) -> None:
     mrz = read(*lines)
 
-    assert (mrz.format, mrz.profile) == (format_, Profile.ICAO)
+    assert (mrz.format, mrz.profile) == (format_, MrzProfile.ICAO)
     assert mrz.lines == lines
     assert {digit.result for digit in mrz.digits} == {DigitResult.OK}
     assert mrz.deviations == ()
@@ -233,7 +233,7 @@ def test_a_missing_number_digit_without_a_long_number_is_wrong() -> None:
                 "9501016F2803135FIN<<<<<<<<<<<7",
                 "SPECIMEN<TRAVEL<<VILMA<SOFIA<<",
             ),
-            Format.TD1,
+            MrzFormat.TD1,
         ),
         (
             (
@@ -241,7 +241,7 @@ def test_a_missing_number_digit_without_a_long_number_is_wrong() -> None:
                 "8001014F2501017ESP<<<<<<<<<<<7",
                 "ESPANOLA<ESPANOLA<<CARMEN<<<<<",
             ),
-            Format.TD1,
+            MrzFormat.TD1,
         ),
         (
             (
@@ -249,24 +249,24 @@ def test_a_missing_number_digit_without_a_long_number_is_wrong() -> None:
                 "8703145M1701027SWE<<<<<<<<<<<8",
                 "SPECIMEN<<SVEN<<<<<<<<<<<<<<<<",
             ),
-            Format.TD1,
+            MrzFormat.TD1,
         ),
         (
             ("P<CZESPECIMEN<<VZOR<<<<<<<<<<<<<<<<<<<<<<<<<", "99003853<1CZE1101018M1207046110101111<<<<<94"),
-            Format.TD3,
+            MrzFormat.TD3,
         ),
         (
             ("P<CANMARTIN<<SARAH<<<<<<<<<<<<<<<<<<<<<<<<<<", "ZE000509<9CAN8501019F2301147<<<<<<<<<<<<<<08"),
-            Format.TD3,
+            MrzFormat.TD3,
         ),
         (
             ("VNUSATRAVELER<<HAPPY<<<<<<<<<<<<<<<<<<<<<<<<", "1234567897CAN6612120M1407282B3XLC000FD142955"),
-            Format.MRV_A,
+            MrzFormat.MRV_A,
         ),
-        (("VBD<<DEDIC<<SIDNAN<<<<<<<<<<<<<<<<<<", "D091740530BIH8201135M9708011<2020711"), Format.MRV_B),
+        (("VBD<<DEDIC<<SIDNAN<<<<<<<<<<<<<<<<<<", "D091740530BIH8201135M9708011<2020711"), MrzFormat.MRV_B),
     ],
 )
-def test_published_specimens_of_states_have_right_digits(lines: tuple[str, ...], format_: Format) -> None:
+def test_published_specimens_of_states_have_right_digits(lines: tuple[str, ...], format_: MrzFormat) -> None:
     mrz = read(*lines)
 
     assert mrz.format is format_

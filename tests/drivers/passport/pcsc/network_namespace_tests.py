@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.devices.chip_counter import Counter, counter_in
+from support.devices.chip_counter import ChipCounter, counter_in
 
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
 from drivers.observation import Outcome
-from drivers.passport.observations import ChipRead, DocumentRemoved, Ended, MrzRead
+from drivers.passport.observations import ChipRead, DocumentRemoved, MrzRead, TransactionEnd
 from simulators.mrz import Format
 from simulators.passport.chip import (
     Access,
@@ -26,16 +26,16 @@ from simulators.passport.chip import (
     Profile,
 )
 from simulators.passport.chip import faults as fault
-from simulators.travellers import Travellers
+from simulators.travellers import TravellerGenerator
 
-UTOPIA = IssuingState.found()
-TRAVELLERS = Travellers(20261124)
+UTOPIA = IssuingState.create()
+TRAVELLERS = TravellerGenerator(20261124)
 TIMES = int(os.environ.get("BORDERPOST_CARDS", "6"))
 QUICK = Profile(access=Access.PACE, chip_authentication=(Cipher.AES_128,), details=False)
 
 
 @pytest.fixture
-async def post(tmp_path: Path) -> AsyncIterator[Counter]:
+async def post(tmp_path: Path) -> AsyncIterator[ChipCounter]:
     async with counter_in(tmp_path, UTOPIA) as counter:
         yield counter
 
@@ -50,71 +50,71 @@ async def post(tmp_path: Path) -> AsyncIterator[Counter]:
         ),
     ],
 )
-async def test_a_genuine_document_is_read_and_proved(post: Counter, profile: Profile, check: str) -> None:
+async def test_a_genuine_document_is_read_and_proved(post: ChipCounter, profile: Profile, check: str) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
-    read = await post.present(document, Chip.issued(document, UTOPIA, profile))
+    read = await post.present(document, Chip.issue(document, UTOPIA, profile))
     outcomes = {made.id: made.outcome for made in read.checks}
     assert outcomes[check] is Outcome.SUCCESSFUL
     assert outcomes["chip.dsc_signature"] is Outcome.SUCCESSFUL
     assert outcomes["combined.mrz_vs_dg1"] is Outcome.SUCCESSFUL
-    assert read.overall is Outcome.SUCCESSFUL
+    assert read.overall_outcome is Outcome.SUCCESSFUL
     assert (await post.until(ChipRead)).attachments[0].role == "chip_face"
-    await post.take_away()
+    await post.remove_chip()
     assert isinstance(post.said[0], MrzRead)
 
 
-async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read(post: Counter) -> None:
+async def test_removal_at_any_command_gives_aborted_checks_and_a_clean_next_read(post: ChipCounter) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
-    commands = (await post.present(document, Chip.issued(document, UTOPIA, QUICK))).chip.commands
-    await post.take_away()
+    commands = (await post.present(document, Chip.issue(document, UTOPIA, QUICK))).chip.commands
+    await post.remove_chip()
     every = range(1, commands + 1) if TIMES > 100 else (1, 2, 7, commands // 2, commands)
     for at in every:
-        read = await post.present(document, Chip.issued(document, UTOPIA, QUICK, [fault.Removed(at=at)]))
-        assert read.ended is Ended.REMOVED, at
+        read = await post.present(document, Chip.issue(document, UTOPIA, QUICK, [fault.CardRemoval(at=at)]))
+        assert read.end_reason is TransactionEnd.REMOVED, at
         assert {made.outcome for made in read.checks if made.reason == "card_removed"} == {Outcome.ABORTED}
         assert Outcome.FAILED not in {made.outcome for made in read.checks}
         await post.until(DocumentRemoved)
-    read = await post.present(document, Chip.issued(document, UTOPIA, QUICK))
-    assert read.overall is Outcome.SUCCESSFUL
+    read = await post.present(document, Chip.issue(document, UTOPIA, QUICK))
+    assert read.overall_outcome is Outcome.SUCCESSFUL
 
 
-async def test_documents_come_and_go_and_nothing_is_left_of_them(post: Counter) -> None:
+async def test_documents_come_and_go_and_nothing_is_left_of_them(post: ChipCounter) -> None:
     def here() -> tuple[int, int]:
         return threading.active_count(), len([*Path("/proc/self/fd").iterdir()])
 
     before = None
     for _ in range(TIMES):
         document = TRAVELLERS.document(Format.TD3, issuer="UTO")
-        read = await post.present(document, Chip.issued(document, UTOPIA, QUICK))
+        read = await post.present(document, Chip.issue(document, UTOPIA, QUICK))
         # Some travellers come with a passport that has expired.
         assert {made.id for made in read.checks if made.outcome is Outcome.FAILED} <= {"combined.not_expired"}
         assert read.chip.lines == document.lines
-        await post.take_away()
+        await post.remove_chip()
         threads, descriptors = here()
         before = before or (threads, descriptors)
         assert threads <= before[0] + 2, "threads of the loop's own executor"
         assert descriptors <= before[1] + 1
 
 
-async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: Counter) -> None:
+async def test_a_document_without_a_chip_and_a_reader_that_is_not_there(post: ChipCounter) -> None:
     document = TRAVELLERS.document(Format.TD3, issuer="UTO")
     read = await post.present(document, None)
     (check,) = [made for made in read.checks if made.id == "chip.access"]
     assert (check.outcome, check.reason) == (Outcome.UNDETERMINED, "chip_expected")
 
     with pytest.raises(LinkError, match=r'No chip reader "ACS" .* knows: "Virtual PCD') as caught:
-        async with Links().smart_card("ACS"):
+        async with LinkFactory().smart_card("ACS"):
             pass
     assert caught.value.cause is Cause.NO_DEVICE
     with pytest.raises(LinkError, match="2 slots begin with") as caught:
-        async with Links().smart_card("Virtual"):
+        async with LinkFactory().smart_card("Virtual"):
             pass
     assert caught.value.cause is Cause.AMBIGUOUS
 
 
 async def test_a_slot_that_nobody_waits_for_any_more_is_let_go_of() -> None:
     async def hold() -> None:
-        async with Links().smart_card("Virtual PCD 00 00"):
+        async with LinkFactory().smart_card("Virtual PCD 00 00"):
             await asyncio.Event().wait()
 
     for _ in range(5):

@@ -12,27 +12,27 @@ from typing import Any
 import pytest
 from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
 
-from drivers.observation import Outcome, Weight, overall
+from drivers.observation import Outcome, Weight, overall_outcome
 from drivers.passport.emrtd import TrustStore
 from drivers.passport.mrz import Mrz
 from drivers.passport.mrz import parse as parse_zone
-from drivers.passport.seals import Symbology, read_barcode, vds_nc
+from drivers.passport.seals import Symbology, parse_barcode, vds_nc
 from drivers.passport.seals.checks import seal_checks
-from drivers.passport.seals.store import SealStore
+from drivers.passport.seals.store import SealSignerStore
 from simulators.mrz import Document, Format
 from simulators.passport.chip.pki.issuing_state import IssuingState, State, Validity
 from simulators.passport.chip.pki.signing_keys import SignatureScheme
 from simulators.passport.seals import (
     AlteredField,
     AlteredSignature,
-    CutShort,
     EarlySigner,
     ExpiredSigner,
-    Handover,
     RevokedSigner,
     SealFault,
-    SealOffice,
+    SealIssuer,
     SealSigner,
+    SymbolEncoding,
+    TruncatedSeal,
     UnknownProfile,
     WrongSigner,
     arrival_attestation,
@@ -54,10 +54,10 @@ Found = dict[str, tuple[str, str | None]]
 
 
 def unlike_good(
-    data: bytes, store: SealStore | None, printed: Mrz | None = None, today: date = TODAY
+    data: bytes, store: SealSignerStore | None, printed: Mrz | None = None, today: date = TODAY
 ) -> Found:
     """Give the checks that did not succeed."""
-    barcode = read_barcode(data, Symbology.DATA_MATRIX, today)
+    barcode = parse_barcode(data, Symbology.DATA_MATRIX, today)
     checks = seal_checks(barcode, printed, store, today)
     assert tuple(check.id for check in checks) == NAMES
     assert all(check.text for check in checks if check.reason)
@@ -82,17 +82,17 @@ WHILE_VALID = date(2024, 6, 1)
 
 @pytest.mark.parametrize("name", SEALGEN)
 def test_published_seals_on_brainpool_p256(name: str) -> None:
-    assert unlike_good(SEALGEN[name], SealStore.of(UTTS5B), today=WHILE_VALID) == NO_PRINT
+    assert unlike_good(SEALGEN[name], SealSignerStore.from_bytes(UTTS5B), today=WHILE_VALID) == NO_PRINT
 
 
 @pytest.mark.parametrize("name", ["visa", "address sticker", "residence sticker"])
 def test_the_worked_examples_on_brainpool_p224(name: str) -> None:
-    assert unlike_good(TR[name], SealStore.of(UTTS5B, DETS32), today=WHILE_VALID) == NO_PRINT
+    assert unlike_good(TR[name], SealSignerStore.from_bytes(UTTS5B, DETS32), today=WHILE_VALID) == NO_PRINT
 
 
 @pytest.mark.parametrize("name", SEALGEN)
 def test_every_byte_of_a_published_seal_counts(name: str) -> None:
-    store, whole = SealStore.of(UTTS5B), SEALGEN[name]
+    store, whole = SealSignerStore.from_bytes(UTTS5B), SEALGEN[name]
     for at in range(len(whole)):
         altered = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
         found = unlike_good(altered, store, today=WHILE_VALID)
@@ -100,7 +100,7 @@ def test_every_byte_of_a_published_seal_counts(name: str) -> None:
 
 
 def test_published_signers_expire() -> None:
-    assert unlike_good(TR["visa"], SealStore.of(DETS32)) == {
+    assert unlike_good(TR["visa"], SealSignerStore.from_bytes(DETS32)) == {
         "seal.certificate": ("failed", "certificate_expired"),
         **NO_PRINT,
     }
@@ -113,7 +113,7 @@ def test_a_published_seal_of_another_state_than_its_signer() -> None:
         AF47F0C32F1A1E20EB2625393AFE310403A00000050633BE1FED20C6FF389FD029C66FB2E4BF361CDBFFD8F5931B6259F645B0
         77702C617F453D0B898A55E6E7870974FFE7B3AC416ACDE6B03B3C3A8CB5A22B456816"""
     )
-    assert unlike_good(seal, SealStore.of(DETS32), today=date(2022, 6, 1)) == {
+    assert unlike_good(seal, SealSignerStore.from_bytes(DETS32), today=date(2022, 6, 1)) == {
         "seal.issuing_state": ("failed", "state_differs"),
         **NO_PRINT,
     }
@@ -121,14 +121,14 @@ def test_a_published_seal_of_another_state_than_its_signer() -> None:
 
 @pytest.mark.parametrize("name", ["proof_of_test", "proof_of_vaccination"])
 def test_published_seals_in_json_of_an_unknown_state(name: str) -> None:
-    store = SealStore.of(UTTS5B)
+    store = SealSignerStore.from_bytes(UTTS5B)
     assert unlike_good(nc(name), store, today=WHILE_VALID) == {
         "seal.certificate": ("undetermined", "csca_unknown"),
         **NO_PRINT,
     }
 
 
-AUSTRALIA = SealStore(trust=TrustStore.of(CSCA_AUS))
+AUSTRALIA = SealSignerStore(trust=TrustStore.from_bytes(CSCA_AUS))
 
 
 def test_a_published_seal_in_json_up_to_its_state() -> None:
@@ -152,7 +152,7 @@ def test_a_published_seal_written_in_another_order_is_the_same() -> None:
 
 
 def test_the_published_administrative_seal_is_of_no_profile_here() -> None:
-    assert unlike_good(ADMINISTRATIVE, SealStore.of(UTTS5B))["seal.readable"] == (
+    assert unlike_good(ADMINISTRATIVE, SealSignerStore.from_bytes(UTTS5B))["seal.readable"] == (
         "undetermined",
         "profile_unknown",
     )
@@ -161,15 +161,15 @@ def test_the_published_administrative_seal_is_of_no_profile_here() -> None:
 # Without certificates of the operator.
 
 
-@pytest.mark.parametrize("store", [None, SealStore(), SealStore(trust=TrustStore())])
+@pytest.mark.parametrize("store", [None, SealSignerStore(), SealSignerStore(trust=TrustStore())])
 @pytest.mark.parametrize("data", [*SEALGEN.values(), nc("proof_of_vaccination_aus"), WITH_FACE])
-def test_without_certificates_nothing_is_decided(data: bytes, store: SealStore | None) -> None:
+def test_without_certificates_nothing_is_decided(data: bytes, store: SealSignerStore | None) -> None:
     found = unlike_good(data, store)
     assert found["seal.signature"] == found["seal.certificate"] == ("undetermined", "no_trust_store")
 
 
 def test_a_barcode_that_is_no_seal_weighs_nothing() -> None:
-    checks = seal_checks(read_barcode(b"4006381333931", None, TODAY), None, None, TODAY)
+    checks = seal_checks(parse_barcode(b"4006381333931", None, TODAY), None, None, TODAY)
     assert {check.outcome for check in checks} == {Outcome.NOT_SUPPORTED}
     assert {check.weight for check in checks} == {Weight.OPTIONAL}
     assert tuple(check.id for check in checks) == NAMES
@@ -195,26 +195,26 @@ SEALS = {
 class Post:
     """A state with its office, and the operator's store of it."""
 
-    office: SealOffice
+    office: SealIssuer
 
     def issue(self, fault: SealFault | None = None, seal: Any = PERMIT) -> bytes:
         return self.office.issue(seal, fault)
 
     @property
-    def store(self) -> SealStore:
+    def store(self) -> SealSignerStore:
         state = self.office.state
         signers = (signer.certificate.der for signer in self.office.signers)
-        return SealStore.of(*signers, trust=TrustStore.of(state.csca.der, state.crl()))
+        return SealSignerStore.from_bytes(*signers, trust=TrustStore.from_bytes(state.csca.der, state.crl()))
 
 
 @cache
 def utopia() -> IssuingState:
-    return IssuingState.found(now=NOW)
+    return IssuingState.create(now=NOW)
 
 
 @pytest.fixture
 def post() -> Post:
-    return Post(SealOffice(replace(utopia(), revoked=[])))
+    return Post(SealIssuer(replace(utopia(), revoked=[])))
 
 
 @pytest.mark.parametrize("name", SEALS)
@@ -236,7 +236,7 @@ def test_a_genuine_seal_on_its_document(name: str, post: Post) -> None:
     ],
 )
 def test_every_curve_with_its_hash(curve: str) -> None:
-    post = Post(SealOffice(utopia(), curve=curve))
+    post = Post(SealIssuer(utopia(), curve=curve))
     whole = post.issue()
     assert unlike_good(whole, post.store, printed_of(CARD)) == {}
     assert unlike_good(post.issue(AlteredSignature()), post.store, printed_of(CARD)) == {
@@ -265,7 +265,7 @@ FAULTS: dict[str, tuple[SealFault, Found]] = {
         },
     ),
     "cut": (
-        CutShort(at=90),
+        TruncatedSeal(at=90),
         {
             "seal.readable": ("failed", "seal_malformed"),
             **dict.fromkeys(NAMES[1:], ("undetermined", "seal_malformed")),
@@ -279,7 +279,7 @@ def test_each_fault_yields_its_own_checks(name: str, post: Post) -> None:
     fault, expected = FAULTS[name]
     sealed = post.issue(fault)
     assert unlike_good(sealed, post.store, printed_of(CARD)) == expected
-    assert unlike_good(Handover.BASE32_LOWER.of(sealed), post.store, printed_of(CARD)) == expected
+    assert unlike_good(SymbolEncoding.BASE32_LOWER.encode(sealed), post.store, printed_of(CARD)) == expected
 
 
 def test_a_version_that_nobody_knows_is_left_open(post: Post) -> None:
@@ -307,27 +307,29 @@ def test_a_signer_that_is_not_valid_yet(post: Post) -> None:
 
 
 def test_a_signer_whom_nobody_knows(post: Post) -> None:
-    store = SealStore.of(UTTS5B, trust=TrustStore.of(post.office.state.csca.der))
+    store = SealSignerStore.from_bytes(UTTS5B, trust=TrustStore.from_bytes(post.office.state.csca.der))
     # Of the same name and number as ours, so that only its key differs.
     assert unlike_good(post.issue(), store, printed_of(CARD))["seal.signature"] == (
         "failed",
         "signature_wrong",
     )
-    other = Post(SealOffice(utopia()))
-    other.office.signers = [SealSigner.of(utopia(), name="XX")]
+    other = Post(SealIssuer(utopia()))
+    other.office.signers = [SealSigner.issue(utopia(), name="XX")]
     unknown = ("undetermined", "signer_unknown")
     assert unlike_good(post.issue(), other.store, printed_of(CARD)) == dict.fromkeys(NAMES[1:4], unknown)
 
 
 def test_two_signers_of_one_name_and_number_are_both_tried(post: Post) -> None:
-    twin = SealSigner.of(utopia())
+    twin = SealSigner.issue(utopia())
     post.office.signers = [twin, post.office.signer]
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {}
 
 
 def test_a_signer_of_a_state_without_a_certificate_in_the_store(post: Post) -> None:
-    stranger = IssuingState.found(now=NOW)
-    store = SealStore.of(post.office.signer.certificate.der, trust=TrustStore.of(stranger.csca.der))
+    stranger = IssuingState.create(now=NOW)
+    store = SealSignerStore.from_bytes(
+        post.office.signer.certificate.der, trust=TrustStore.from_bytes(stranger.csca.der)
+    )
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "csca_unknown")
     }
@@ -336,27 +338,27 @@ def test_a_signer_of_a_state_without_a_certificate_in_the_store(post: Post) -> N
 def test_a_signer_that_his_state_did_not_sign(post: Post) -> None:
     whole = bytearray(post.office.signer.certificate.der)
     whole[-1] ^= 1
-    store = SealStore.of(bytes(whole), trust=TrustStore.of(utopia().csca.der))
+    store = SealSignerStore.from_bytes(bytes(whole), trust=TrustStore.from_bytes(utopia().csca.der))
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("failed", "signature_wrong")
     }
 
 
 def test_an_empty_trust_store_vouches_for_nobody(post: Post) -> None:
-    store = SealStore.of(post.office.signer.certificate.der, trust=TrustStore())
+    store = SealSignerStore.from_bytes(post.office.signer.certificate.der, trust=TrustStore())
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "no_trust_store")
     }
 
 
 def test_without_any_trust_store_the_operator_vouches_for_the_signers_given(post: Post) -> None:
-    store = SealStore.of(post.office.signer.certificate.der)
+    store = SealSignerStore.from_bytes(post.office.signer.certificate.der)
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {}
 
 
 def test_a_state_whose_own_certificate_has_expired() -> None:
     was = Validity(NOW - timedelta(days=900), NOW - timedelta(days=1))
-    post = Post(SealOffice(IssuingState.found(now=NOW, validity=was)))
+    post = Post(SealIssuer(IssuingState.create(now=NOW, validity=was)))
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {
         "seal.certificate": ("failed", "certificate_expired")
     }
@@ -370,8 +372,8 @@ def test_a_seal_of_another_state_than_its_signer(post: Post) -> None:
 
 
 def test_a_signer_of_no_known_country() -> None:
-    nowhere = IssuingState.found(State("ZZ", "ZZZ"), now=NOW)
-    post = Post(SealOffice(nowhere))
+    nowhere = IssuingState.create(State("ZZ", "ZZZ"), now=NOW)
+    post = Post(SealIssuer(nowhere))
     assert unlike_good(post.issue(), post.store, printed_of(CARD)) == {
         "seal.issuing_state": ("undetermined", "country_unknown")
     }
@@ -429,15 +431,15 @@ def test_a_seal_with_nothing_in_common_weighs_nothing(post: Post) -> None:
     seal = social_insurance_card(
         "UTO", number="65170839J003", surname="Ériksson", first_name="Anna", issued=ISSUED
     )
-    barcode = read_barcode(post.issue(seal=seal), None, TODAY)
+    barcode = parse_barcode(post.issue(seal=seal), None, TODAY)
     checks = seal_checks(barcode, printed_of(CARD), post.store, TODAY)
     assert checks[-1].reason == "nothing_in_common"
-    assert overall(checks) is Outcome.SUCCESSFUL
+    assert overall_outcome(checks) is Outcome.SUCCESSFUL
 
 
 def test_a_seal_that_was_not_compared_though_it_could_be_does_not_pass(post: Post) -> None:
-    checks = seal_checks(read_barcode(post.issue(), None, TODAY), None, post.store, TODAY)
-    assert overall(checks) is Outcome.UNDETERMINED
+    checks = seal_checks(parse_barcode(post.issue(), None, TODAY), None, post.store, TODAY)
+    assert overall_outcome(checks) is Outcome.UNDETERMINED
 
 
 # Seals in JSON.
@@ -451,17 +453,17 @@ DOSES = simulated_nc.proof_of_vaccination(
 
 
 def in_json(signer: SealSigner, message: Any = TEST, kind: str = vds_nc.TEST, **more: Any) -> bytes:
-    return simulated_nc.sealed(message, signer, kind=kind, **{"issuer": "UTO", **more})
+    return simulated_nc.sign(message, signer, kind=kind, **{"issuer": "UTO", **more})
 
 
-STATE_ONLY = SealStore(trust=TrustStore.of(utopia().csca.der))
+STATE_ONLY = SealSignerStore(trust=TrustStore.from_bytes(utopia().csca.der))
 
 
 @pytest.mark.parametrize(
     ("curve", "algorithm"), [("secp256r1", "ES256"), ("secp384r1", "ES384"), ("secp521r1", "ES512")]
 )
 def test_a_seal_in_json_with_every_algorithm(curve: str, algorithm: str) -> None:
-    signer = SealSigner.of(utopia(), curve=curve)
+    signer = SealSigner.issue(utopia(), curve=curve)
     for message, kind in ((TEST, vds_nc.TEST), (DOSES, vds_nc.VACCINATION)):
         sealed = in_json(signer, message, kind)
         assert algorithm.encode() in sealed
@@ -470,7 +472,7 @@ def test_a_seal_in_json_with_every_algorithm(curve: str, algorithm: str) -> None
 
 @cache
 def desk() -> SealSigner:
-    return SealSigner.of(utopia(), curve="secp256r1")
+    return SealSigner.issue(utopia(), curve="secp256r1")
 
 
 JSON_FAULTS: dict[str, tuple[dict[str, Any], Found]] = {
@@ -548,13 +550,13 @@ NO_CURVE = bytes.fromhex("06082a8648ce3d03017f")
 
 
 def test_a_key_on_an_unknown_curve_leaves_it_open(post: Post) -> None:
-    signer = SealSigner.of(utopia(), curve="secp256r1").certificate.der.replace(P256, NO_CURVE)
-    assert unlike_good(post.issue(), SealStore.of(signer), printed_of(CARD)) == {
+    signer = SealSigner.issue(utopia(), curve="secp256r1").certificate.der.replace(P256, NO_CURVE)
+    assert unlike_good(post.issue(), SealSignerStore.from_bytes(signer), printed_of(CARD)) == {
         "seal.signature": ("undetermined", "algorithm_unsupported")
     }
-    state = TrustStore.of(utopia().csca.der.replace(P256, NO_CURVE))
+    state = TrustStore.from_bytes(utopia().csca.der.replace(P256, NO_CURVE))
     assert state.authorities
-    store = SealStore.of(post.office.signer.certificate.der, trust=state)
+    store = SealSignerStore.from_bytes(post.office.signer.certificate.der, trust=state)
     assert unlike_good(post.issue(), store, printed_of(CARD)) == {
         "seal.certificate": ("undetermined", "algorithm_unsupported")
     }
@@ -562,8 +564,8 @@ def test_a_key_on_an_unknown_curve_leaves_it_open(post: Post) -> None:
 
 def test_a_seal_does_not_vouch_for_itself() -> None:
     """Without the state's certificate, only a signer that the operator gave counts."""
-    stranger = SealSigner.of(IssuingState.found(now=NOW), curve="secp256r1")
-    known = SealStore.of(desk().certificate.der)
+    stranger = SealSigner.issue(IssuingState.create(now=NOW), curve="secp256r1")
+    known = SealSignerStore.from_bytes(desk().certificate.der)
     assert unlike_good(in_json(desk()), known, printed_of(PASSPORT)) == {}
     assert unlike_good(in_json(stranger), known, printed_of(PASSPORT)) == {
         "seal.certificate": ("undetermined", "csca_unknown")

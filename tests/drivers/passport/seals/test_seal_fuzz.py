@@ -18,18 +18,20 @@ from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE, certificate, nc
 from drivers.observation import Outcome
 from drivers.passport.emrtd import TrustStore
 from drivers.passport.mrz import parse
-from drivers.passport.seals import BarcodeKind, SealError, read_barcode, vds, vds_nc
+from drivers.passport.seals import BarcodeKind, SealError, parse_barcode, vds, vds_nc
 from drivers.passport.seals.checks import seal_checks
-from drivers.passport.seals.payload import LONGEST
-from drivers.passport.seals.store import SealStore
-from simulators.passport.seals import Handover
+from drivers.passport.seals.payload import MAX_BARCODE_BYTES
+from drivers.passport.seals.store import SealSignerStore
+from simulators.passport.seals import SymbolEncoding
 
 MUTATIONS = int(os.environ.get("BORDERPOST_FUZZ", "1000"))
 TODAY = date(2024, 6, 1)
 SLOWEST_S = 3.0
 """No single mutation may take longer, even on a busy machine, in seconds."""
-STORE = SealStore.of(
-    certificate("sealgen_UTTS5B"), certificate("sealgen_DETS32"), trust=TrustStore.of(certificate("csca_aus"))
+STORE = SealSignerStore.from_bytes(
+    certificate("sealgen_UTTS5B"),
+    certificate("sealgen_DETS32"),
+    trust=TrustStore.from_bytes(certificate("csca_aus")),
 )
 PRINTED = parse(("ATD<<RESIDORCE<<ROLAND<<<<<<<<<<<<<<", "6525845096USA7008038M2201018<<<<<<06"), TODAY)
 assert PRINTED is not None
@@ -39,7 +41,7 @@ TARGETS = {
     **{f"TR {name}": seal for name, seal in TR.items()},
     "with a face": WITH_FACE,
     "administrative": ADMINISTRATIVE,
-    **{f"by {handover}": handover.of(SEALGEN["residence permit"]) for handover in Handover},
+    **{f"by {handover}": handover.encode(SEALGEN["residence permit"]) for handover in SymbolEncoding},
     **{name: nc(name) for name in ("proof_of_test", "proof_of_vaccination", "proof_of_vaccination_aus")},
     "zone": b"\r\n".join(line.encode() for line in PRINTED.lines),
 }
@@ -68,10 +70,10 @@ def mutated(whole: bytes, chance: Random) -> bytes:
 
 def judged(data: bytes) -> tuple[BarcodeKind, dict[str, Outcome]]:
     started = time.monotonic()
-    barcode = read_barcode(data, None, TODAY)
+    barcode = parse_barcode(data, None, TODAY)
     checks = seal_checks(barcode, PRINTED, STORE, TODAY)
     assert time.monotonic() - started < SLOWEST_S, data.hex()
-    assert len(barcode.model_dump_json()) < 8 * LONGEST
+    assert len(barcode.model_dump_json()) < 8 * MAX_BARCODE_BYTES
     assert len(checks) == 5
     return barcode.kind, {check.id: check.outcome for check in checks}
 
@@ -117,13 +119,13 @@ def test_parsers_raise_typed_errors_only(data: st.DataObject) -> None:
     "data",
     [
         b'{"data":{"hdr":' + b"[" * 1_000_000,
-        b'{"data":{"hdr":' + b"[" * (LONGEST - 20),
-        b'{"data":{"hdr":' + b"9" * (LONGEST - 20),
+        b'{"data":{"hdr":' + b"[" * (MAX_BARCODE_BYTES - 20),
+        b'{"data":{"hdr":' + b"9" * (MAX_BARCODE_BYTES - 20),
         b"\xdc\x03" + b"\x00" * 1_000_000,
-        b"3A" + b"M" * (LONGEST - 2),
-        b"3QB" + b"a" * (LONGEST - 3),
-        b"<" * LONGEST,
-        b"\xc3\x9c" * (LONGEST // 2),
+        b"3A" + b"M" * (MAX_BARCODE_BYTES - 2),
+        b"3QB" + b"a" * (MAX_BARCODE_BYTES - 3),
+        b"<" * MAX_BARCODE_BYTES,
+        b"\xc3\x9c" * (MAX_BARCODE_BYTES // 2),
     ],
     ids=lambda data: data[:16].hex(),
 )

@@ -9,10 +9,10 @@ from datetime import date
 import pytest
 from seal_samples import SEALGEN, nc
 
-from drivers.observation import redacted
-from drivers.passport.seals import Barcode, BarcodeKind, Delivery, SealFault, Symbology, read_barcode
-from drivers.passport.seals.payload import LONGEST
-from simulators.passport.seals import Handover
+from drivers.observation import redact
+from drivers.passport.seals import Barcode, BarcodeKind, PayloadEncoding, SealFault, Symbology, parse_barcode
+from drivers.passport.seals.payload import MAX_BARCODE_BYTES
+from simulators.passport.seals import SymbolEncoding
 
 TODAY = date(2027, 3, 1)
 PERMIT = SEALGEN["residence permit"]
@@ -20,26 +20,26 @@ ZONE = "P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<\r\nL898902C36UTO7408122F120
 
 
 def read(data: bytes) -> Barcode:
-    return read_barcode(data, Symbology.DATA_MATRIX, TODAY)
+    return parse_barcode(data, Symbology.DATA_MATRIX, TODAY)
 
 
 DELIVERIES = {
-    Handover.BINARY: Delivery.BINARY,
-    Handover.UTF8: Delivery.UTF8,
-    Handover.BASE64: Delivery.BASE64,
-    Handover.BASE64_URL: Delivery.BASE64,
-    Handover.BASE32: Delivery.BASE32,
-    Handover.BASE32_LOWER: Delivery.BASE32,
-    Handover.HEX: Delivery.HEX,
+    SymbolEncoding.BINARY: PayloadEncoding.BINARY,
+    SymbolEncoding.UTF8: PayloadEncoding.UTF8,
+    SymbolEncoding.BASE64: PayloadEncoding.BASE64,
+    SymbolEncoding.BASE64_URL: PayloadEncoding.BASE64,
+    SymbolEncoding.BASE32: PayloadEncoding.BASE32,
+    SymbolEncoding.BASE32_LOWER: PayloadEncoding.BASE32,
+    SymbolEncoding.HEX: PayloadEncoding.HEX,
 }
 
 
 @pytest.mark.parametrize("ending", [b"", b"\r\n", b"\r", b"\0"])
 @pytest.mark.parametrize("handover", DELIVERIES)
-def test_a_seal_however_it_is_handed_over(handover: Handover, ending: bytes) -> None:
+def test_a_seal_however_it_is_handed_over(handover: SymbolEncoding, ending: bytes) -> None:
     for name, seal in SEALGEN.items():
-        barcode = read(handover.of(seal) + ending)
-        assert (barcode.kind, barcode.delivery, barcode.fault) == (
+        barcode = read(handover.encode(seal) + ending)
+        assert (barcode.kind, barcode.payload_encoding, barcode.fault) == (
             BarcodeKind.VDS,
             DELIVERIES[handover],
             None,
@@ -48,8 +48,8 @@ def test_a_seal_however_it_is_handed_over(handover: Handover, ending: bytes) -> 
 
 
 @pytest.mark.parametrize("handover", DELIVERIES)
-def test_a_cut_seal_stays_a_seal_however_it_is_handed_over(handover: Handover) -> None:
-    barcode = read(handover.of(PERMIT[:60]))
+def test_a_cut_seal_stays_a_seal_however_it_is_handed_over(handover: SymbolEncoding) -> None:
+    barcode = read(handover.encode(PERMIT[:60]))
     assert (barcode.kind, barcode.fault) == (BarcodeKind.VDS, SealFault.MALFORMED)
     assert (barcode.vds, barcode.text, barcode.content_base64) == (None, None, None)
 
@@ -112,12 +112,12 @@ def test_other_bytes_come_through() -> None:
 
 @pytest.mark.parametrize("content", [b"\xff", b"A"])
 def test_more_than_any_barcode_holds_is_left_out_and_counted(content: bytes) -> None:
-    whole = content * (LONGEST + 5)
+    whole = content * (MAX_BARCODE_BYTES + 5)
     barcode = read(whole)
     kept = barcode.text.encode() if barcode.text else base64.b64decode(barcode.content_base64 or "")
     assert whole.startswith(kept)
     assert (len(kept), barcode.size_bytes) == (len(whole) - barcode.truncated, len(whole))
-    assert len(barcode.model_dump_json()) < LONGEST
+    assert len(barcode.model_dump_json()) < MAX_BARCODE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_log_shows_nothing_of_the_holder() -> None:
         ZONE.encode(),
         b"SECRET",
     ):
-        line = json.dumps(redacted(read(content)), default=str)
+        line = json.dumps(redact(read(content)), default=str)
         for word in (
             "RESIDORCE",
             "UFO001979",

@@ -5,22 +5,22 @@ from pathlib import Path
 from seal_samples import SAMPLES, certificate
 
 from drivers.passport.emrtd import TrustStore
-from drivers.passport.seals.store import SealStore
+from drivers.passport.seals.store import SealSignerStore
 
 
 def test_a_folder_of_certificates_in_both_encodings(tmp_path: Path) -> None:
-    der = SealStore.of(certificate("sealgen_UTTS5B")).signers[0].certificate
+    der = SealSignerStore.from_bytes(certificate("sealgen_UTTS5B")).signers[0].certificate
     (tmp_path / "below").mkdir()
     (tmp_path / "both.pem").write_bytes(certificate("sealgen_UTTS5B") + certificate("sealgen_DETS32"))
     (tmp_path / "below" / "again.pem").write_bytes(certificate("sealgen_UTTS5B"))
-    store = SealStore.load(tmp_path)
+    store = SealSignerStore.load(tmp_path)
     assert store.faults == ()
     assert sorted(signer.identifier for signer in store.signers) == ["DETS", "UTTS"]
     assert store.find("UTTS", "5B") == store.find("UTTS", "0005b") == (der,)
 
 
 def test_a_signer_is_found_by_name_and_number_only() -> None:
-    store = SealStore.of(certificate("sealgen_UTTS5B"))
+    store = SealSignerStore.from_bytes(certificate("sealgen_UTTS5B"))
     for identifier, reference in (
         ("UTTS", "5C"),
         ("UTTX", "5B"),
@@ -38,7 +38,7 @@ def test_a_bad_file_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "c.pem").write_bytes(certificate("sealgen_DETS32").replace(b"\nM", b"\nA", 1))
     (tmp_path / "d.pem").write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAAA\n-----END CERTIFICATE-----")
     (tmp_path / "huge").write_bytes(bytes(1024 * 1024 + 1))
-    store = SealStore.load(tmp_path, tmp_path / "nowhere")
+    store = SealSignerStore.load(tmp_path, tmp_path / "nowhere")
     assert [signer.identifier for signer in store.signers] == ["UTTS"]
     assert sorted(fault.split(":")[0] for fault in store.faults) == [
         "b.der",
@@ -52,16 +52,16 @@ def test_a_bad_file_costs_only_itself(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     (tmp_path / "signer.pem").write_bytes(certificate("sealgen_UTTS5B"))
-    store = SealStore.load(tmp_path)
+    store = SealSignerStore.load(tmp_path)
     assert len(store.signers) == 1
 
 
 def test_a_store_is_empty_without_anybody_who_could_vouch() -> None:
-    assert SealStore().empty
-    assert SealStore(trust=TrustStore()).empty
-    assert not SealStore.of(certificate("sealgen_UTTS5B")).empty
-    assert not SealStore(trust=TrustStore.of(certificate("csca_aus"))).empty
+    assert SealSignerStore().is_empty
+    assert SealSignerStore(trust=TrustStore()).is_empty
+    assert not SealSignerStore.from_bytes(certificate("sealgen_UTTS5B")).is_empty
+    assert not SealSignerStore(trust=TrustStore.from_bytes(certificate("csca_aus"))).is_empty
 
 
 def test_a_single_file() -> None:
-    assert len(SealStore.load(SAMPLES / "sealgen_DETS32.pem").signers) == 1
+    assert len(SealSignerStore.load(SAMPLES / "sealgen_DETS32.pem").signers) == 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seal_samples import ADMINISTRATIVE, SEALGEN, TR, WITH_FACE
 
-from drivers.passport.mrz import Format
+from drivers.passport.mrz import MrzFormat
 from drivers.passport.seals import (
     FeatureName,
     FeatureReading,
@@ -85,8 +85,8 @@ def test_the_worked_examples_of_tr_03137(example: str) -> None:
     seal = parse(TR[example])
     head = (seal.version, seal.issuer, seal.signer, seal.certificate_reference)
     assert ((*head, seal.issued_on, seal.signed_on, seal.profile), texts(seal)) == PRINTED[example]
-    assert all(feature.reading is FeatureReading.READ for feature in seal.features)
-    assert seal.missing == ()
+    assert all(feature.status is FeatureReading.READ for feature in seal.features)
+    assert seal.missing_features == ()
     assert TR[example].startswith(seal.signed)
     assert TR[example].endswith(seal.signature)
 
@@ -94,7 +94,7 @@ def test_the_worked_examples_of_tr_03137(example: str) -> None:
 def test_a_zone_in_a_seal_is_read_as_any_other() -> None:
     zone = parse(TR["visa"]).mrz
     assert zone is not None
-    assert (zone.format, zone.issuer, zone.document_number) == (Format.MRV_B, "D", "1234567XY")
+    assert (zone.format, zone.issuer, zone.document_number) == (MrzFormat.MRV_B, "D", "1234567XY")
     assert (zone.primary_identifier, zone.secondary_identifier) == ("DENT", "ARTHUR PHILIP")
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_profile_keeps_tags_and_bytes() -> None:
     assert (seal.profile, seal.feature_definition, seal.document_category) == (SealProfile.UNKNOWN, 0x5F, 3)
     zone, face = seal.features
     assert (zone.tag, face.tag) == (2, 3)
-    assert {zone.reading, face.reading} == {FeatureReading.RAW}
+    assert {zone.status, face.status} == {FeatureReading.RAW}
     assert zone.value_hex == WITH_FACE[20:68].hex()
 
 
@@ -188,16 +188,16 @@ def test_der_lengths_of_every_size() -> None:
 def test_features_that_are_not_as_their_profile_says_keep_their_bytes() -> None:
     seal = parse(HEADER + b"\x02\x02\xff\xff" + b"\x07\x01A" + SIGNATURE)
     zone, unknown = seal.features
-    assert (zone.name, zone.reading, zone.value_hex) == (FeatureName.MRZ, FeatureReading.MALFORMED, "ffff")
-    assert (unknown.name, unknown.reading) == (FeatureName.UNKNOWN, FeatureReading.RAW)
-    assert seal.missing == (FeatureName.PASSPORT_NUMBER,)
+    assert (zone.name, zone.status, zone.value_hex) == (FeatureName.MRZ, FeatureReading.MALFORMED, "ffff")
+    assert (unknown.name, unknown.status) == (FeatureName.UNKNOWN, FeatureReading.RAW)
+    assert seal.missing_features == (FeatureName.PASSPORT_NUMBER,)
     assert seal.mrz is None
 
 
 def of_profile(name: str, message: bytes) -> dict[str, tuple[str, str | int | None]]:
     header = HEADER[:16] + {"visa": b"\x5d\x01", "card": b"\xfc\x04"}[name]
     seal = parse(header + message + SIGNATURE)
-    return {f.name.value: (f.reading.value, f.text if f.number is None else f.number) for f in seal.features}
+    return {f.name.value: (f.status.value, f.text if f.number is None else f.number) for f in seal.features}
 
 
 def test_what_a_visa_says_beside_its_zone() -> None:
