@@ -28,8 +28,8 @@ from drivers.barrier.wiring import BarrierSettings
 from drivers.command import (
     CommandArguments,
     CommandFailure,
-    CommandRefusal,
     CommandOutput,
+    CommandRefusal,
     Invocation,
     RefusalReason,
     command,

@@ -34,8 +34,8 @@ from drivers.camera.self_test import damaged_step, picture_steps
 from drivers.command import (
     CommandArguments,
     CommandFailure,
-    CommandRefusal,
     CommandOutput,
+    CommandRefusal,
     Invocation,
     RefusalReason,
     boot_ns,

@@ -18,8 +18,8 @@ from pydantic import Field, field_validator
 from drivers.command import (
     CommandArguments,
     CommandFailure,
-    CommandRefusal,
     CommandOutput,
+    CommandRefusal,
     Invocation,
     RefusalReason,
     command,

@@ -118,7 +118,9 @@ class CommandAnswer(_Message):
         """Say no, in the sentences of the vocabulary where there are no better ones."""
         state = CommandState.EXPIRED if reason is CommandReason.EXPIRED else CommandState.REJECTED
         said, how = REASON_TEXTS[reason]
-        return cls(cmd_id=cmd_id, state=state, reason=reason, text=text or said, how=how, last_command_seq=last_n)
+        return cls(
+            cmd_id=cmd_id, state=state, reason=reason, text=text or said, how=how, last_command_seq=last_n
+        )
 
 
 @dataclass(frozen=True, slots=True)

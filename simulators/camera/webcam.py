@@ -81,7 +81,7 @@ class Webcam(VideoNode):
 
     def plug(self) -> None:
         """Put its cable in."""
-        self.gone = False
+        self.is_unplugged = False
         device = self.root / "sys" / CONTROLLER / SOCKET
         attributes = {
             "idVendor": "046d",
@@ -106,7 +106,7 @@ class Webcam(VideoNode):
 
     def unplug(self) -> None:
         """Pull its cable: what has opened it, finds it gone."""
-        self.gone = True
+        self.is_unplugged = True
         self.streams(on=False)
         (self.root / "sys/bus/usb/devices" / SOCKET).unlink()
         for index in range(2):

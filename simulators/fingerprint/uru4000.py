@@ -101,9 +101,9 @@ class Model:
     """Register F0: versions are its bytes 10 and 11, and 4 and 5."""
     status: int
     """Of the hardware, when it has just been plugged in."""
-    turned: bool = False
+    is_rotated: bool = False
     """Whether the sensor is built in upside down."""
-    challenges: bool = False
+    needs_challenge: bool = False
     """Whether it wants to know that its driver is Microsoft's before it wakes."""
     power_ma: int = 200
 
@@ -117,7 +117,7 @@ MODELS = {
         "U.are.U® 4500 Fingerprint Reader",
         bytes.fromhex("1a0a1a0a01150000002000108b211130"),
         0x01,
-        turned=True,
+        is_rotated=True,
     ),
     "4000": Model(
         0x05BA,
@@ -136,7 +136,7 @@ MODELS = {
         "Microsoft® Fingerprint Reader",
         bytes.fromhex("50255025003400000013005967191800"),
         0x03,
-        challenges=True,
+        needs_challenge=True,
         power_ma=260,
     ),
 }
@@ -237,7 +237,7 @@ class Uru4000(UsbScanner):
                 return self.model.information
             case Register.SCRAMBLE_KEY:
                 return self._scrambled
-            case Register.CHALLENGE if self.model.challenges:
+            case Register.CHALLENGE if self.model.needs_challenge:
                 self._challenge = self._chance.randbytes(16)
                 return self._challenge
         return b""
@@ -250,7 +250,7 @@ class Uru4000(UsbScanner):
                 self._enter(data[0])
             case Register.SCRAMBLE_INDEX if len(data) == 5:
                 self._exchange(data[0], int.from_bytes(data[1:], "little"))
-            case Register.RESPONSE if self.model.challenges:
+            case Register.RESPONSE if self.model.needs_challenge:
                 self._authentic = data == _answer_to(self._challenge)
 
     def _power(self, status: int) -> None:
@@ -262,7 +262,7 @@ class Uru4000(UsbScanner):
         elif self.status & FAULT and asleep:
             self.status = 0
             self.call_later(REBOOT_S, self._rebooted)
-        elif self.model.challenges and asleep and not self._authentic:
+        elif self.model.needs_challenge and asleep and not self._authentic:
             pass  # it stays asleep
         else:
             self.status = status
@@ -348,7 +348,7 @@ class Uru4000(UsbScanner):
             self._empty_images -= 1
             self.queue_in(BULK_IN, b"")
             return
-        self._keys = raw(self.platen.sense(), self.blocks, self._chance, turned=self.model.turned)
+        self._keys = raw(self.platen.sense(), self.blocks, self._chance, turned=self.model.is_rotated)
         data = self._keys.data
         if self._bad_headers:
             self._bad_headers -= 1

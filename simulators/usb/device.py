@@ -278,7 +278,7 @@ class UsbDevice(ABC):
         due: list[UsbFault] = []
         kept: list[tuple[UsbFault, int]] = []
         for fault, left in self._faults:
-            concerned = fault.concerns(transfer.endpoint, self._kind(transfer))
+            concerned = fault.applies_to(transfer.endpoint, self._kind(transfer))
             if concerned and (left == 1 or not isinstance(fault, UnplugAt)):
                 due.append(fault)
             if isinstance(fault, Silence) or not concerned:

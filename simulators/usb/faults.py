@@ -17,7 +17,7 @@ class UsbFault(Fault):
 
     of: Kind = Field("any", description="Which transfers: control, bulk, interrupt or any.")
 
-    def concerns(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
+    def applies_to(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
         """Whether it is about transfers of that kind to that endpoint."""
         del endpoint
         return self.of in ("any", kind)
@@ -42,9 +42,9 @@ class ShortPacket(TransferFault):
     of: Kind = "bulk"
     at: int = Field(ge=0, description="How many bytes still arrive.")
 
-    def concerns(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
+    def applies_to(self, endpoint: int, kind: Literal["control", "bulk", "interrupt"]) -> bool:
         """Only what the device sends."""
-        return bool(endpoint & 0x80) and super().concerns(endpoint, kind)
+        return bool(endpoint & 0x80) and super().applies_to(endpoint, kind)
 
 
 class Slow(TransferFault):

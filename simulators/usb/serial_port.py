@@ -66,7 +66,7 @@ class UsbSerialPort(UsbDevice):
         self.ready = False
 
     @property
-    def host_present(self) -> bool:
+    def has_host(self) -> bool:
         """Whether a host has the port open and reads."""
         return self.is_plugged and self.ready and self.is_in_requested(SAYS)
 

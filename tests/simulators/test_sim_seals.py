@@ -232,7 +232,7 @@ def test_long_features_have_lengths_in_der_or_in_one_byte() -> None:
 
 def test_what_a_reader_hands_over() -> None:
     data = b"\xdc\x03\xff\x00"
-    assert {handover: handover.encode(data) for handover in SymbolEncoding} == {
+    assert {handover: handover.encode_bytes(data) for handover in SymbolEncoding} == {
         SymbolEncoding.BINARY: data,
         SymbolEncoding.UTF8: b"\xc3\x9c\x03\xc3\xbf\x00",
         SymbolEncoding.BASE64: b"3AP/AA==",

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field, field_validator
 
 from drivers import driver
-from drivers.command import CommandRefusal, CommandOutput, Invocation, RefusalReason, command
+from drivers.command import CommandOutput, CommandRefusal, Invocation, RefusalReason, command
 from drivers.driver import BadFrame, Identity, StateCode
 from drivers.fingerprint.commands import CaptureFinger, StealLock
 from drivers.fingerprint.observations import (

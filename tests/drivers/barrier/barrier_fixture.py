@@ -92,14 +92,14 @@ class _Host(DirectConnection):
         return sent
 
 
-class BenchBoard:
+class VirtualBoard:
     """A Waveshare board, as a barrier needs it, spoken to in Modbus messages. Nothing of it is shipped."""
 
     relays = 8
     inputs = 8
     pulse_end = PulseEnd.BOARD_TIMED
-    released_within_s = 0.0
-    answer_within_s = 0.3
+    release_timeout_s = 0.0
+    response_timeout_s = 0.3
 
     def __init__(self, site: ModbusSite, unit: int = 1) -> None:
         self.dead = False
@@ -114,16 +114,16 @@ class BenchBoard:
         await self._ask(bytes.fromhex("0380000001"))
         return Identity(model="bench")
 
-    async def sense(self) -> tuple[bool, ...]:
+    async def read_inputs(self) -> tuple[bool, ...]:
         return _bits(await self._ask(bytes.fromhex("0200000008")))
 
-    async def closed_relays(self) -> tuple[bool, ...]:
+    async def read_relays(self) -> tuple[bool, ...]:
         return _bits(await self._ask(bytes.fromhex("0100000008")))
 
-    async def pulse(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
+    async def pulse_relay(self, relay: int, for_s: float, *, urgent: bool = False) -> None:
         await self._ask(bytes([5, 2, relay, 0, round(for_s * 10)]), urgent=urgent)
 
-    async def release(self) -> None:
+    async def open_all_relays(self) -> None:
         await self._ask(bytes.fromhex("0500ff0000"), urgent=True)
 
     async def close(self) -> None:
@@ -139,7 +139,7 @@ class BenchBoard:
             if self._host.hung_up:
                 raise LinkError(Cause.LINK_FAILED, "The board hung up.", Action.WAIT)
             if not answered.done():
-                await asyncio.wait((answered,), timeout=self.answer_within_s)
+                await asyncio.wait((answered,), timeout=self.response_timeout_s)
             if not answered.done():
                 raise LinkError(Cause.NO_ANSWER, "The board does not answer.", Action.WAIT)
             answer = answered.result()
@@ -175,9 +175,9 @@ class VirtualBarrier(BarrierDriver[BarrierSettings]):
     """The driver under test: all of the real one, on the bench's board."""
 
     settings_model = BarrierSettings
-    bench: BenchBoard
+    bench: VirtualBoard
 
-    def build_board(self) -> BenchBoard:
+    def build_board(self) -> VirtualBoard:
         return self.bench
 
 
@@ -219,7 +219,7 @@ class BarrierFixture:
     async def start(self) -> None:
         """A process opens the driver and runs it."""
         self.driver = VirtualBarrier(self.settings, LinkFactory())
-        self.driver.bench = BenchBoard(self.site)
+        self.driver.bench = VirtualBoard(self.site)
         self.failure = None
         await self.driver.open()
         self._watching = asyncio.create_task(self._watch())

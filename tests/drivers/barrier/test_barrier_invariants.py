@@ -126,7 +126,7 @@ async def test_invariant_03_nothing_waits_for_a_bus_that_is_held() -> None:
         began_s = lane.now_s
         with pytest.raises(CommandRefusal):
             await lane.open()
-        assert lane.now_s - began_s < 2 * lane.driver.bench.answer_within_s + POLL_S
+        assert lane.now_s - began_s < 2 * lane.driver.bench.response_timeout_s + POLL_S
         await lane.pass_s(10)
 
         assert lane.asked() == []
@@ -203,7 +203,7 @@ async def test_invariant_07_a_board_that_never_lets_go_is_refused(
 ) -> None:
     async with BarrierFixture() as lane:
         lane.driver.bench.pulse_end = end
-        lane.driver.bench.released_within_s = released_within_s
+        lane.driver.bench.release_timeout_s = released_within_s
         with pytest.raises(LinkError, match=why) as refused:
             await lane.driver.open()
 
@@ -389,7 +389,7 @@ async def test_invariant_12_a_stop_is_obeyed_in_every_state(state: str) -> None:
         await lane.pass_s(5)
 
         [frame] = lane.asked(STOP)
-        assert frame.at_s - began_s <= lane.driver.bench.answer_within_s
+        assert frame.at_s - began_s <= lane.driver.bench.response_timeout_s
         assert stopped.by_stop_contact
         assert lane.asked(since_s=began_s + 1e-6) == [frame] if frame.at_s > began_s else [frame]
         if state == "waiting":
@@ -557,7 +557,7 @@ async def test_invariant_18_a_lost_board_is_known_within_three_polls_and_nothing
         await lane.until(lambda: lane.failure)
 
         assert refusal_of(refused) == (CommandRefusal, RefusalReason.LINK_FAILED)
-        assert lane.now_s - began_s < 4 * max(POLL_S, lane.driver.bench.answer_within_s) + POLL_S
+        assert lane.now_s - began_s < 4 * max(POLL_S, lane.driver.bench.response_timeout_s) + POLL_S
         assert lane.state is not None
         assert lane.state.stale
         lane.site.clear_faults()

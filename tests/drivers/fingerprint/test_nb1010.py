@@ -25,7 +25,7 @@ from drivers.links.link import Action, Cause, LinkError
 PACKETS = 90
 
 
-class Nb1010Bench(Interface):
+class Nb1010TestDevice(Interface):
     """One scanner, written from the protocol sheet."""
 
     commands = Out(0x02, "bulk", 64)
@@ -65,7 +65,7 @@ class Nb1010Bench(Interface):
 class Rig:
     driver: Nb1010
     links: LinkFactory
-    bench: Nb1010Bench
+    bench: Nb1010TestDevice
     server: UsbipServer
     identity: Identity
 
@@ -74,7 +74,7 @@ class Rig:
 async def rig(unplugs_at: int | None = None, pid: int = 0x1010, *, mute: bool = False) -> AsyncIterator[Rig]:
     """An opened driver."""
     device = USBDevice(0x298D, pid, product="NB-1010-U", manufacturer="NEXT Biometrics")
-    bench = Nb1010Bench()
+    bench = Nb1010TestDevice()
     device.add(bench)
     bench.unplugs_at = unplugs_at
     bench.mute = mute

@@ -14,8 +14,8 @@ from pydantic import Field
 from drivers.command import (
     CommandArguments,
     CommandFailure,
-    CommandRefusal,
     CommandOutput,
+    CommandRefusal,
     Invocation,
     RefusalReason,
     command,

@@ -38,7 +38,7 @@ DELIVERIES = {
 @pytest.mark.parametrize("handover", DELIVERIES)
 def test_a_seal_however_it_is_handed_over(handover: SymbolEncoding, ending: bytes) -> None:
     for name, seal in SEALGEN.items():
-        barcode = read(handover.encode(seal) + ending)
+        barcode = read(handover.encode_bytes(seal) + ending)
         assert (barcode.kind, barcode.payload_encoding, barcode.fault) == (
             BarcodeKind.VDS,
             DELIVERIES[handover],
@@ -49,7 +49,7 @@ def test_a_seal_however_it_is_handed_over(handover: SymbolEncoding, ending: byte
 
 @pytest.mark.parametrize("handover", DELIVERIES)
 def test_a_cut_seal_stays_a_seal_however_it_is_handed_over(handover: SymbolEncoding) -> None:
-    barcode = read(handover.encode(PERMIT[:60]))
+    barcode = read(handover.encode_bytes(PERMIT[:60]))
     assert (barcode.kind, barcode.fault) == (BarcodeKind.VDS, SealFault.MALFORMED)
     assert (barcode.vds, barcode.text, barcode.content_base64) == (None, None, None)
 
