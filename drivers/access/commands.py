@@ -12,7 +12,7 @@ LONGEST_S = 25.5
 class PulseOutput(CommandArguments):
     """Switch an output on for a while. The reader counts the time: it ends whatever happens to us."""
 
-    unredacted_fields = frozenset({"output", "for_s"})
+    unredacted_fields = frozenset({"output", "duration_s"})
 
     output: int = Field(0, ge=0, le=255, description="Which output, counted from 0.", examples=[0])
     duration_s: float = Field(
@@ -27,7 +27,7 @@ class PulseOutput(CommandArguments):
 class PulseOutputResult(CommandOutput):
     """The reader has taken it. That something moved is for inputs to tell."""
 
-    unredacted_fields = frozenset({"output", "for_s"})
+    unredacted_fields = frozenset({"output", "duration_s"})
 
     output: int = Field(description="Which output, counted from 0.", examples=[0])
     duration_s: float = Field(description="How long it is on, in seconds.", examples=[1.0])

@@ -40,7 +40,7 @@ class ReaderStatus(Observation):
     event_type: ClassVar[str] = "access.status"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     is_state: ClassVar[bool] = True
-    unredacted_fields = Observation.unredacted_fields | {"tampered", "power_failed", "inputs", "outputs"}
+    unredacted_fields = Observation.unredacted_fields | {"tampered", "power_failure", "inputs", "outputs"}
 
     tampered: bool | None = Field(description="Whether its housing is open or torn off.", examples=[False])
     power_failure: bool | None = Field(description="Whether its supply fails.", examples=[False])

@@ -9,7 +9,7 @@ from drivers.command import CommandArguments, CommandOutput
 class OpenBarrier(CommandArguments):
     """Open, for one passage: whoever comes second is reported as tailgating."""
 
-    unredacted_fields = frozenset({"door", "passage_s"})
+    unredacted_fields = frozenset({"door", "permit_s"})
 
     door: str = Field(
         "", pattern=DOOR_NAME_PATTERN, description="Which door; the only one has no name.", examples=["first"]
@@ -40,7 +40,7 @@ class SetMaintenance(CommandArguments):
     machine turns its key switch as well.
     """
 
-    unredacted_fields = frozenset({"for_s", "reason"})
+    unredacted_fields = frozenset({"duration_s", "reason"})
 
     duration_s: float = Field(
         ge=0,
@@ -72,7 +72,7 @@ class AcknowledgeEmergency(CommandArguments):
 class MoveResult(CommandOutput):
     """It arrived, as the limits say."""
 
-    unredacted_fields = frozenset({"state", "took_s"})
+    unredacted_fields = frozenset({"state", "duration_s"})
 
     state: MovementState = Field(description="How the door stands, as sensed.", examples=["open"])
     duration_s: float = Field(
@@ -83,7 +83,7 @@ class MoveResult(CommandOutput):
 class StopResult(CommandOutput):
     """It was told to stop; `barrier.state` says what it does."""
 
-    unredacted_fields = frozenset({"contact"})
+    unredacted_fields = frozenset({"by_stop_contact"})
 
     by_stop_contact: bool = Field(
         description="Its stop contact was closed. Without one, all that can be done is to let go of "

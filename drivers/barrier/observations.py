@@ -65,7 +65,7 @@ class DoorState(DataModel):
     """One boom or door, and what its inputs say. None: not wired."""
 
     unredacted_fields = frozenset(
-        {"door", "state", "open_limit", "closed_limit", "presence", "before", "behind"}
+        {"door", "state", "open_limit", "closed_limit", "presence", "entry_side", "exit_side"}
     )
 
     door: str = Field(
@@ -89,12 +89,12 @@ class BarrierState(Observation):
     is_state: ClassVar[bool] = True
     unredacted_fields = Observation.unredacted_fields | {
         "state",
-        "why",
+        "reason",
         "doors",
         "emergency",
         "key_switch",
         "controller_ok",
-        "found_open",
+        "open_at_start",
         "stale",
     }
 
@@ -146,7 +146,7 @@ class BarrierPassage(Observation):
         "direction",
         "permitted",
         "tailgating",
-        "lasted_s",
+        "duration_s",
     }
 
     door: str = Field(

@@ -41,7 +41,7 @@ class TakePicture(CommandArguments):
 class TakePictureResult(CommandOutput):
     """A picture was taken; the event carries it."""
 
-    unredacted_fields = frozenset({"frames", "waited_ms", "hints"})
+    unredacted_fields = frozenset({"frame_count", "latency_ms", "measurements"})
 
     frame_count: int = Field(ge=1, description="How many whole pictures there were.", examples=[1])
     latency_ms: float = Field(
@@ -62,7 +62,7 @@ class ShowPreview(CommandArguments):
     unless it is asked for once more, or with `on` false; an empty message says so.
     """
 
-    unredacted_fields = frozenset({"on", "subject", "per_s", "width_px", "for_s"})
+    unredacted_fields = frozenset({"enabled", "subject", "frames_per_s", "width_px", "duration_s"})
 
     enabled: bool = Field(True, description="False ends it.", examples=[True])
     subject: Subject = Field(
@@ -80,7 +80,7 @@ class ShowPreview(CommandArguments):
 class ShowPreviewResult(CommandOutput):
     """The preview is on, or off."""
 
-    unredacted_fields = frozenset({"for_s"})
+    unredacted_fields = frozenset({"duration_s"})
 
     duration_s: float = Field(
         ge=0, description="How long it lasts unless it is asked for once more, in seconds.", examples=[60.0]

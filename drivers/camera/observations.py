@@ -73,11 +73,11 @@ class PictureCaptured(Observation):
         "width_px",
         "height_px",
         "received_at",
-        "waited_ms",
+        "latency_ms",
         "age_ms",
-        "hints",
-        "frame",
-        "frames",
+        "measurements",
+        "frame_number",
+        "frame_count",
         "best_of",
     }
 
@@ -154,7 +154,7 @@ class FaceFeedback(Observation):
 
     event_type: ClassVar[str] = "face.feedback"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    unredacted_fields = Observation.unredacted_fields | {"advice", "hint"}
+    unredacted_fields = Observation.unredacted_fields | {"advice", "measurement"}
 
     advice: PortraitAdvice = Field(description="What to change first.", examples=["move_closer"])
     measurement: PictureHint | None = Field(
@@ -194,8 +194,8 @@ class PlateRead(Observation):
         "lane",
         "camera_time",
         "received_at",
-        "caught_up",
-        "images_missing",
+        "backlog",
+        "missing_images",
     }
 
     plate_raw: str = Field(

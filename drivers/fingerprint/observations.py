@@ -126,7 +126,7 @@ class ImageQuality(DataModel):
     """How good an image is, by one named measure."""
 
     unredacted_fields = frozenset(
-        {"measure", "value", "lowest", "highest", "minimum", "outcome", "duration_ms"}
+        {"measure", "value", "scale_min", "scale_max", "required_minimum", "outcome", "duration_ms"}
     )
 
     measure: QualityMeasureName = Field(description="What the value is a value of.", examples=["nfiq2"])
@@ -235,13 +235,13 @@ class FingerCaptured(Observation):
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {
         "position",
-        "missing",
+        "missing_fingers",
         "purpose",
         "impression",
         "width_px",
         "height_px",
         "resolution_ppi",
-        "grey_bits",
+        "bits_per_pixel",
         "quality",
         "attempt",
         "attempts",

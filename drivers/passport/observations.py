@@ -117,7 +117,7 @@ class DocumentRemoved(Observation):
 
     event_type: ClassVar[str] = "document.removed"
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
-    unredacted_fields = Observation.unredacted_fields | {"ended"}
+    unredacted_fields = Observation.unredacted_fields | {"end_reason"}
 
     end_reason: TransactionEnd = Field(
         description="`complete` when everything had been tried by then, else `removed`.",
@@ -220,13 +220,13 @@ class DocumentRead(Observation):
     data_class: ClassVar[DataClass] = DataClass.TRAVELLER
     unredacted_fields = Observation.unredacted_fields | {
         "trigger",
-        "ended",
+        "end_reason",
         "checks",
-        "overall",
+        "overall_outcome",
         "chip",
         "barcodes",
         "images",
-        "continues",
+        "previous_side_transaction",
     }
 
     trigger: ReadTrigger = Field(description="What made the reader read.", examples=["swipe"])

@@ -92,7 +92,7 @@ class RevealTrace(ApiModel):
 
 ManagementOperation = Annotated[
     Restart | Maintenance | AcceptDevice | ResetCounters | RevokeClaim | RevealTrace,
-    Field(discriminator="do"),
+    Field(discriminator="operation"),
 ]
 
 REQUIRED_ROLES: dict[str, UserRole] = {

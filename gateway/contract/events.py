@@ -18,7 +18,7 @@ class ClockStepped(Observation):
 
     event_type: ClassVar[str] = "clock.stepped"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    unredacted_fields = Observation.unredacted_fields | {"step_ms", "standing", "first_synced"}
+    unredacted_fields = Observation.unredacted_fields | {"step_ms", "clock_status", "first_synced"}
 
     step_ms: int = Field(
         description="How far it was set, in milliseconds; negative: back. 0: only its standing changed.",
@@ -38,7 +38,7 @@ class AuditCheckpoint(Observation):
 
     event_type: ClassVar[str] = "audit.sealed"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    unredacted_fields = Observation.unredacted_fields | {"n", "sha256", "why"}
+    unredacted_fields = Observation.unredacted_fields | {"line", "sha256", "trigger"}
 
     line: int = Field(ge=1, description="Number of the line that has the signature.", examples=[4711])
     sha256: str = Field(
@@ -59,7 +59,7 @@ class CommandDecided(Observation):
     event_type: ClassVar[str] = "command.decided"
     data_class: ClassVar[DataClass] = DataClass.RECORD
     unredacted_fields = Observation.unredacted_fields | {
-        "cmd_id", "station", "verb", "decision", "reason", "holder", "n", "left_ms", "times", "over_s",
+        "cmd_id", "station", "verb", "decision", "reason", "holder", "command_seq", "remaining_ms", "count", "window_s",
     }  # fmt: skip
 
     cmd_id: str | None = Field(
@@ -105,9 +105,9 @@ class CommandEnded(Observation):
         "verb",
         "state",
         "reason",
-        "took_ms",
-        "times",
-        "over_s",
+        "duration_ms",
+        "count",
+        "window_s",
     }
 
     cmd_id: str = Field(description="Which command.", examples=["6f1c2a9e-7d3b-4c11-9d55-0242ac120002"])
@@ -177,7 +177,7 @@ class TechnicianOperationPerformed(Observation):
 
     event_type: ClassVar[str] = "technician.acted"
     data_class: ClassVar[DataClass] = DataClass.RECORD
-    unredacted_fields = Observation.unredacted_fields | {"who", "standing", "via", "order", "detail"}
+    unredacted_fields = Observation.unredacted_fields | {"user", "role", "channel", "operation", "detail"}
 
     user: str = Field(description="Login, or user of the post's machine.", examples=["amina"])
     role: str = Field(

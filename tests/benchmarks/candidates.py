@@ -48,7 +48,7 @@ port = {port}
 # A backlog must not expire while it is measured, and is drained as fast as it goes; by default these are 60 s
 # and 500 a second.
 traveller_expires_s = 600
-drain_per_s = 100000
+backlog_rate_per_s = 100000
 """
 DEVICE = """
 [device."lane-{lane}/reader"]
@@ -60,14 +60,14 @@ STATION = "bench"
 COMMANDS = """
 [commands]
 roles_file = "roles.toml"
-moves_every_s = 0.001
-moves_per_min = 600
+min_move_interval_s = 0.001
+max_moves_per_min = 600
 """
 ROLES = """
 authority = "UTO"
 [role.all]
 verbs = ["*"]
-moves = true
+can_move = true
 [station.bench]
 roles = ["all"]
 positions = ["*/*"]

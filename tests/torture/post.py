@@ -42,14 +42,14 @@ keepalive_s = {keepalive_s}
 host = "127.0.0.1"
 port = {hq}
 keepalive_s = 5
-takes_traveller = true
+send_traveller = true
 [delivery]
 traveller_expires_s = {expires_s}
-[vault]
+[encryption]
 key_file = "{folder}/vault.key"
 [supervision]
-heartbeat_s = 0.5
-heartbeat_limit_s = 5
+heartbeat_interval_s = 0.5
+heartbeat_timeout_s = 5
 backoff_first_s = 0.1
 backoff_max_s = 1
 """

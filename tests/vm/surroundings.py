@@ -57,7 +57,7 @@ ca_file = "/etc/borderpost/hq/ca.crt"
 cert_file = "/etc/borderpost/hq/gw-1.crt"
 key_file = "/etc/borderpost/hq/gw-1.key"
 
-[vault]
+[encryption]
 credential = "outbox.key"
 
 [commands]
@@ -65,8 +65,8 @@ roles_file = "/etc/borderpost/gw-1/roles.toml"
 
 # The emulated processor is some tens of times slower than the slowest mini-PC.
 [supervision]
-heartbeat_limit_s = 40
-open_limit_s = 120
+heartbeat_timeout_s = 40
+open_timeout_s = 120
 backoff_max_s = 3
 
 [device."{LANE}/reader"]

@@ -107,7 +107,7 @@ class FeatureReading(OpenEnum):
 class Feature(DataModel):
     """One feature of a seal."""
 
-    unredacted_fields = frozenset({"tag", "name", "reading"})
+    unredacted_fields = frozenset({"tag", "name", "status"})
 
     tag: int = Field(ge=0, le=254, description="Its tag, of one byte.", examples=[3])
     name: FeatureName = Field(description="What it is.", examples=["passport_number"])
@@ -140,7 +140,7 @@ class Vds(DataModel):
             "document_category",
             "profile",
             "features",
-            "missing",
+            "missing_features",
             "mrz",
         }
     )
@@ -270,7 +270,7 @@ class Barcode(DataModel):
     """One barcode, and what it says. Exactly one of its contents is not null, none where a seal is faulty."""
 
     unredacted_fields = frozenset(
-        {"symbology", "kind", "delivery", "size_bytes", "truncated", "fault", "vds", "vds_nc", "mrz"}
+        {"symbology", "kind", "payload_encoding", "size_bytes", "truncated", "fault", "vds", "vds_nc", "mrz"}
     )
 
     symbology: Symbology | None = Field(

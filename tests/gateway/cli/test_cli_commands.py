@@ -23,8 +23,8 @@ ROLES = """
 authority = "UTO"
 [role.all]
 verbs = ["*"]
-moves = true
-steal = true
+can_move = true
+can_steal = true
 [station.counter-1]
 roles = ["all"]
 positions = ["lane-1/*"]

@@ -17,7 +17,7 @@ state_dir = "/var/lib/borderpost"
 [broker]
 host = "127.0.0.1"
 
-[vault]
+[encryption]
 credential = "outbox.key"
 
 [device."lane-1/barrier"]

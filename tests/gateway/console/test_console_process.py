@@ -73,7 +73,7 @@ async def test_a_console_lives_while_somebody_looks_and_is_told_by_the_kernel_or
 [console]
 listen = "127.0.0.1:{port}"
 users_file = "users.toml"
-idle_s = 1
+idle_timeout_s = 1
 tls = {{ cert_file = "{certificate}", key_file = "{certificate.with_suffix(".key")}" }}
 """
     wire = await house.wire("lane-1/reader")

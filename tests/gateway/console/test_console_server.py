@@ -104,7 +104,7 @@ state_dir = "state"
 [broker]
 host = "127.0.0.1"
 [console]
-idle_s = 7
+idle_timeout_s = 7
 [device."lane-1/reader"]
 driver = "mrz-serial"
 port = "/dev/null"

@@ -28,10 +28,10 @@ username = "gw-1"
 password_file = "{folder}/password"
 [hq]
 host = "mqtt.hq.example"
-takes_traveller = {takes}
+send_traveller = {takes}
 [delivery]
 traveller_expires_s = 600
-record_keeps_days = 2
+record_expires_days = 2
 [device."lane-1/reader"]
 driver = "mrz-serial"
 port = "/dev/ttyUSB0"

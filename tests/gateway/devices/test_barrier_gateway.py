@@ -32,12 +32,12 @@ driver = "modbus-barrier"
 emergency = 5
 key_switch = 6
 controller_ok = 7
-starts_within_s = 10
-opens_within_s = 30
+start_timeout_s = 10
+open_timeout_s = 30
 [device."{position}".board]
 model = "waveshare-8"
 port = "tcp://{address}"
-answer_within_s = 1
+response_timeout_s = 1
 [[device."{position}".doors]]
 open = 0
 close = 1
@@ -52,7 +52,7 @@ ROLES = """
 authority = "UTO"
 [role.barrier]
 verbs = ["*"]
-moves = true
+can_move = true
 [station.counter-1]
 roles = ["barrier"]
 positions = ["*/*"]

@@ -42,7 +42,7 @@ positions = ["*/*"]
 COMMANDS = """
 [commands]
 roles_file = "roles.toml"
-others_per_min = 6000
+max_other_commands_per_min = 6000
 """
 DEVICES = {
     "lane-1/camera": ("camera-snapshot", 'path = "/snapshot.jpg"\ncheck_s = 1'),

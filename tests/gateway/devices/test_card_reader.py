@@ -28,7 +28,7 @@ ROLES = """
 authority = "UTO"
 [role.door]
 verbs = ["*"]
-moves = true
+can_move = true
 [station.counter-1]
 roles = ["door"]
 positions = ["*/*"]

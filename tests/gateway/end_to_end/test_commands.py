@@ -37,19 +37,19 @@ BARRIER = "lane-1/barrier"
 COMMANDS = """
 [commands]
 roles_file = "roles.toml"
-moves_every_s = 0.01
-moves_per_min = 600
-others_per_min = 6000
+min_move_interval_s = 0.01
+max_moves_per_min = 600
+max_other_commands_per_min = 6000
 """
 ROLES = """
 authority = "UTO"
 [role.barrier]
 verbs = ["*"]
-moves = true
+can_move = true
 [role.chief]
 verbs = ["*"]
-moves = true
-steal = true
+can_move = true
+can_steal = true
 [station.counter-1]
 roles = ["barrier"]
 positions = ["*/*"]

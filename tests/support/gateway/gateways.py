@@ -30,8 +30,8 @@ port = {port}
 embedded = {embedded}
 {login}
 [supervision]
-heartbeat_s = 0.2
-heartbeat_limit_s = {silent_s}
+heartbeat_interval_s = 0.2
+heartbeat_timeout_s = {silent_s}
 backoff_first_s = 0.1
 backoff_max_s = 1
 """

@@ -279,7 +279,10 @@ def test_each_fault_yields_its_own_checks(name: str, post: Post) -> None:
     fault, expected = FAULTS[name]
     sealed = post.issue(fault)
     assert unlike_good(sealed, post.store, printed_of(CARD)) == expected
-    assert unlike_good(SymbolEncoding.BASE32_LOWER.encode_bytes(sealed), post.store, printed_of(CARD)) == expected
+    assert (
+        unlike_good(SymbolEncoding.BASE32_LOWER.encode_bytes(sealed), post.store, printed_of(CARD))
+        == expected
+    )
 
 
 def test_a_version_that_nobody_knows_is_left_open(post: Post) -> None:
