@@ -1,6 +1,6 @@
 """The control socket of a simulated post: JSON lines over a Unix socket that only its owner may open.
 
-A request names what to do and for whom, the answer says `ok` and the rest:
+A request names an action and a simulator; the response has `ok` and the result:
 
     {"do": "list"}
     {"do": "status"}                                   or of one: {"do": "status", "name": "lane-1/reader"}
@@ -22,13 +22,13 @@ from simulators.errors import SimulatorError
 
 SOCKET_NAME = "simulators.sock"
 PATH_MAX = 107
-"""Bytes that fit `sun_path`, its terminator apart (unix(7))."""
+"""Maximum length of a path in `sun_path`, without its terminator (unix(7))."""
 
 CommandHandler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class ControlSocket:
-    """The serving end. Use it as an async context manager."""
+    """The server of the control socket. An async context manager."""
 
     def __init__(self, path: Path, obey: CommandHandler) -> None:
         self.path = path
@@ -51,7 +51,7 @@ class ControlSocket:
         self._closing = True
         self.path.unlink(missing_ok=True)
         self._server.close()
-        # Closed connections read as ended, so that every conversation ends by itself.
+        # Feed EOF to the readers of closed connections, so that every conversation ends.
         conversations = [task for task in self._open.values() if task]
         for writer in list(self._open):
             writer.close()
@@ -62,11 +62,11 @@ class ControlSocket:
         self._open[writer] = asyncio.current_task()
         try:
             with contextlib.suppress(ConnectionError):
-                # One accepted while the socket was being closed gets no answer.
+                # A connection accepted while the socket was being closed gets no answer.
                 while not self._closing and (line := await reader.readline()):
                     writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
                     await writer.drain()
-        except ValueError:  # a line longer than the reader's limit: not one of ours
+        except ValueError:  # a line longer than the reader's limit is not a request
             pass
         finally:
             del self._open[writer]
@@ -89,11 +89,11 @@ class ControlSocket:
 def _bind(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > PATH_MAX:
         raise SimulatorError(
-            f"{path}: too long for a socket (at most {PATH_MAX} bytes): take a shorter run directory"
+            f"{path}: too long for a socket (at most {PATH_MAX} bytes): choose a shorter run directory"
         )
     listening = socket.socket(socket.AF_UNIX)
     try:
-        # Before bind: the file then never exists with any other mode.
+        # Set before bind, so that the file never exists with any other mode.
         os.fchmod(listening.fileno(), 0o600)
         if path.is_socket():
             if _somebody_answers(path):
@@ -141,7 +141,7 @@ async def send_command(socket_path: str | os.PathLike[str], request: Mapping[str
 def send_command_blocking(
     socket_path: str | os.PathLike[str], request: Mapping[str, Any], *, timeout_s: float = 30.0
 ) -> dict[str, Any]:
-    """`command` for a caller without an event loop; gives up after `timeout_s` seconds."""
+    """Run `send_command` without an event loop; give up after `timeout_s` seconds."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout_s)
         try:
@@ -161,4 +161,6 @@ def _decoded(line: bytes, socket_path: str | os.PathLike[str]) -> dict[str, Any]
 
 
 def _nobody(socket_path: str | os.PathLike[str]) -> SimulatorError:
-    return SimulatorError(f"{os.fspath(socket_path)}: no simulated post answers here: is it running?")
+    return SimulatorError(
+        f"{os.fspath(socket_path)}: no simulated post responds here: start one with borderpost simulate"
+    )

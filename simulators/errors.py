@@ -1,5 +1,5 @@
-"""The errors of the simulators: what a person can put right, said so that they can."""
+"""The errors of the simulators. Their messages say how a user can correct them."""
 
 
 class SimulatorError(Exception):
-    """A simulator cannot do what it was asked to; the message says what and why."""
+    """A simulator cannot do the requested action; the message says which one and why."""

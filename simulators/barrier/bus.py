@@ -1,7 +1,7 @@
-"""Boards on one Modbus bus: who is asked, what goes wrong on the way, and the log of all of it.
+"""Boards on one Modbus bus: dispatch of requests, faults on the way, and the log.
 
-A board works off one request after the other. How requests get here (TCP, a serial line, a test) is the
-affair of a `Wire`, which also takes the answers.
+A board executes one request after the other. A `BusConnection` (TCP, a serial line, a test) brings the
+requests and takes the answers.
 """
 
 import functools
@@ -33,22 +33,22 @@ Value = int | tuple[int, ...] | None
 
 
 class BusConnection(Protocol):
-    """Where a request came from and its answer goes."""
+    """Source of a request and destination of its answer."""
 
     @property
     def number(self) -> int:
-        """Which connection of the log it is."""
+        """Number of the connection in the log."""
 
     @property
     def framing(self) -> Framing:
-        """How its messages travel."""
+        """Framing of its messages."""
 
     @property
     def baud(self) -> int | None:
-        """The rate that the host speaks at; None where there is no such thing."""
+        """The host's baud rate; None without a serial line."""
 
     def send(self, data: bytes) -> bool:
-        """Send an answer; whether there is still somebody to send it to."""
+        """Send an answer; return whether a host is still there."""
 
     def hang_up(self) -> None:
         """End the connection, if it is one."""
@@ -56,7 +56,7 @@ class BusConnection(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request that a board has heard and will deal with."""
+    """A request that a board has received and will execute."""
 
     frame: Frame
     message: CompleteMessage
@@ -68,7 +68,7 @@ class _Asked:
 
 
 class ModbusBus:
-    """The bus. `paced_baud`: frames take as long as they take at that rate; without it, no time at all."""
+    """The bus. `paced_baud`: frames take their time at that rate; without it, none."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class ModbusBus:
         self._at_work: _Asked | None = None
 
     def on_noise(self, broken: InvalidBytes, wire: BusConnection, *, came_s: float | None = None) -> None:
-        """Log bytes that were no frame, and came just now or then."""
+        """Log invalid bytes, which came just now or at `came_s`."""
         self.log.frame(
             at_s=came_s,
             direction="request",
@@ -102,7 +102,7 @@ class ModbusBus:
     def on_message(
         self, message: CompleteMessage, wire: BusConnection, *, came_s: float | None = None
     ) -> None:
-        """Deal with one request, which came just now or, where that shows only later, then."""
+        """Handle one request, which came just now or at `came_s`."""
         meant = [board for board in self.boards if message.unit in (BROADCAST, board.unit)]
         deeds = [_understood(board, message.pdu) for board in meant]
         effect = max(map(_effect, deeds), key=_GRAVITY.index, default=Effect.NONE)
@@ -139,15 +139,15 @@ class ModbusBus:
             self._next()
 
     def set_hung(self, hung: bool) -> None:
-        """Let no board hear or say anything, though the wire is there; or be well again."""
+        """Make all boards hang, though the connection stays; or end that."""
         self._hung = hung
 
     def set_delay(self, delay_s: float) -> None:
-        """Let every exchange take so much longer."""
+        """Delay every exchange by this time."""
         self._slow_s = delay_s
 
     def power_cut(self) -> None:
-        """Forget what was asked and not done: the boards have lost their supply."""
+        """Discard pending requests: the boards have lost their supply."""
         self._waiting.clear()
         self._at_work = None
 
@@ -158,7 +158,7 @@ class ModbusBus:
             self._after(takes_s, functools.partial(self._act, asked))
 
     def _after(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do it then; at once where it takes no time, so that nothing can come between."""
+        """Do it after a delay; without one at once, so that nothing can come between."""
         if delay_s > 0:
             self.timeline.call_at(self.timeline.now_s + delay_s, action)
         else:
@@ -168,7 +168,7 @@ class ModbusBus:
         return len(frame) * CHARACTER_BITS / self.paced_baud if self.paced_baud else 0.0
 
     def _act(self, asked: _Asked) -> None:
-        if asked is not self._at_work:  # the power has been cut meanwhile
+        if asked is not self._at_work:  # the power was lost meanwhile
             return
         asked.board.on_request()
         pdu = _carried_out(asked)
@@ -197,7 +197,7 @@ class ModbusBus:
             self._log_answers(asked, pdu, sending=asked.exchange.is_answered and asked.board.is_powered)
 
     def _log_answers(self, asked: _Asked, pdu: bytes, *, sending: bool) -> None:
-        """Send an answer as often as it comes, or do not, and log it either way."""
+        """Send an answer, repeated or not at all, and log it either way."""
         exchange, wire = asked.exchange, asked.wire
         unit, tag = asked.board.unit, asked.message.tag
         if exchange.foreign:
@@ -250,7 +250,7 @@ def _meaning(deed: BoardOperation | ModbusRefusal) -> str:
 
 
 def _carried_out(asked: _Asked) -> bytes:
-    """What the board answers, having acted or not."""
+    """Execute the request, if it is not lost, and return the board's answer."""
     function, exchange = asked.message.pdu[0], asked.exchange
     if isinstance(asked.deed, ModbusRefusal):
         return exception_answer(function, asked.deed.code)
@@ -274,7 +274,7 @@ def _address_and_value(pdu: bytes) -> tuple[int | None, Value]:
 
 
 def _said(asked: bytes, pdu: bytes) -> tuple[str, Value]:
-    """An answer in words, and its value."""
+    """Return an answer in words, and its value."""
     if pdu[0] & 0x80:
         return f"exception {pdu[1]}", pdu[1]
     request = read_request(asked)
@@ -285,7 +285,7 @@ def _said(asked: bytes, pdu: bytes) -> tuple[str, Value]:
 
 
 class DirectConnection:
-    """A host without a wire: for tests in time driven by hand. In the log it is connection 0."""
+    """A host without a connection, for tests that control the time. In the log it is connection 0."""
 
     number = 0
     baud = None
@@ -294,12 +294,12 @@ class DirectConnection:
         self.framing = MbapFraming()
         self.bus = bus
         self.answers: list[bytes] = []
-        """What came back, each a whole Modbus TCP frame."""
+        """Answers, each a whole Modbus TCP frame."""
         self.hung_up = False
         self._tag = 0
 
     def send(self, data: bytes) -> bool:
-        """Take an answer."""
+        """Store an answer."""
         if not self.hung_up:
             self.answers.append(data)
         return not self.hung_up
@@ -309,9 +309,9 @@ class DirectConnection:
         self.hung_up = True
 
     def request(self, unit: int, pdu: bytes) -> bytes | None:
-        """Send a request; the PDU of its answer, if that came in no time, else None.
+        """Send a request; return the PDU of an immediate answer, else None.
 
-        Answers that take time are in `answers` once time has gone on.
+        Later answers are in `answers` once the time has advanced.
         """
         self._tag = self._tag % 0xFFFF + 1
         before = len(self.answers)

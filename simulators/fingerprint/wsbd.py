@@ -1,7 +1,7 @@
-"""Kind `ws-bd`: a WS-BD service of a scanner's maker, with a scanner behind it that does not exist.
+"""Kind `ws-bd`: a maker's WS-BD service, with a simulated scanner behind it.
 
-Written from NIST SP 500-288 and OASIS WS-BD 1.0: XML over HTTP, a lock that one client holds, a capture whose
-request is answered when the finger has come, an image to download afterwards.
+Written from NIST SP 500-288 and OASIS WS-BD 1.0: XML over HTTP, a lock of one client, a capture request that
+is answered when a finger was captured, an image to download afterwards.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ NAMESPACES = {
     "oasis": "http://docs.oasis-open.org/bioserv/ns/wsbd-1.0",
 }
 OTHER_CLIENT = "somebody else"
-"""The session of a client that is not there."""
+"""Session of another client."""
 
 
 class WsBdSettings(ServiceSettings):
@@ -60,27 +60,27 @@ class WsBdSettings(ServiceSettings):
         description="How long after the start of a capture a finger comes by itself, in seconds; without, "
         "by command only.",
     )
-    capture_s: float = Field(0.3, ge=0, description="How long a capture takes once a finger is there.")
+    capture_s: float = Field(0.3, ge=0, description="Time for a capture once a finger is there, in seconds.")
     timeout_s: float = Field(20.0, gt=0, description="How long the service waits for a finger, in seconds.")
 
     def build(self) -> Simulator:
-        """The service."""
+        """Build the service."""
         return WsBdSimulator(self)
 
 
 @dataclass
 class Capture:
-    """One image that was captured."""
+    """One captured image."""
 
     image: bytes
     submodality: str
     preparing: int = 0
-    """How often it is still being prepared when it is asked for."""
+    """Number of download requests that are still answered with "preparing"."""
 
 
 @dataclass
 class WsBdService:
-    """What the service knows, and what lies on the scanner."""
+    """State of the service, and the finger on the scanner."""
 
     settings: WsBdSettings
     sessions: set[str] = field(default_factory=set)
@@ -96,7 +96,7 @@ class WsBdService:
     slow_s: float = 0.0
     garbage: int = 0
     stop_service: Callable[[float | None], None] = lambda _for_s: None
-    """Ends the service; set by whoever runs it."""
+    """Stops the service; set by its owner."""
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -267,7 +267,7 @@ class WsBdService:
         return {"status": "success"}
 
     def inject(self, fault: WsBdFault) -> None:
-        """Let something go wrong, now or at the next captures, as its kind is."""
+        """Inject a fault, which applies now or to the next captures, depending on its kind."""
         match fault:
             case LockHeld(for_s=for_s):
                 self.lock = OTHER_CLIENT
@@ -293,7 +293,7 @@ class WsBdService:
             self.lock = None
 
     def reset(self) -> None:
-        """Be a service that has just started."""
+        """Reset to the state after a start."""
         self.sessions.clear()
         self.captures.clear()
         self.lock, self.is_initialised, self.parameters = None, False, None
@@ -314,14 +314,14 @@ class WsBdSimulator(HttpSimulator):
         self.server.stop_for(for_s)
 
     async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+        """Run until cancelled."""
         self._tell = tell
         async with self.server:
             tell("ready", self.summary())
             await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`: `insert` lays a finger on the scanner, `fault` takes its name and `args`."""
+        """See `Simulator.handle_command`: `insert` places a finger, `fault` takes its name and `args`."""
         match verb, dict(arguments):
             case "insert", {}:
                 self.service.finger.set()
@@ -342,11 +342,13 @@ class WsBdSimulator(HttpSimulator):
                 self._tell("fault", {"fault": what.fault})
                 self.service.inject(what)
                 return {}
-        raise SimulatorError(f"ws-bd does not know {verb!r} with this: insert, fault, status")
+        raise SimulatorError(
+            f"ws-bd does not support {verb!r} this way: use insert, fault or status"
+        )
 
 
 async def _first(one: asyncio.Event, other: asyncio.Event, within_s: float) -> bool:
-    """Wait for either, so long at most; whether it was the first of them."""
+    """Wait for one of two events; return whether the first one came."""
     waiting = [asyncio.ensure_future(event.wait()) for event in (one, other)]
     try:
         await asyncio.wait(waiting, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
@@ -358,7 +360,7 @@ async def _first(one: asyncio.Event, other: asyncio.Event, within_s: float) -> b
 
 
 def _drawn(width: int, height: int, seed: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A print: ripples around a core, 9 pixels from ridge to ridge, on white. Nobody's finger."""
+    """Draw an invented print: ripples around a core, 9 pixels from ridge to ridge, on white."""
     chance = np.random.default_rng(seed)
     down, right = np.mgrid[0:height, 0:width].astype(float)
     right -= width * chance.uniform(0.45, 0.55)
@@ -371,7 +373,7 @@ def _drawn(width: int, height: int, seed: int) -> np.ndarray[Any, np.dtype[np.ui
 
 
 def _parameters(body: bytes) -> dict[str, str]:
-    """Key and text of every item of a configuration, whatever its namespace."""
+    """Return key and text of every item of a configuration, in any namespace."""
     found: dict[str, str] = {}
     for item in ElementTree.fromstring(body):
         texts = {part.tag.rpartition("}")[2]: part.text or "" for part in item}

@@ -1,4 +1,4 @@
-"""Who may ask: one user, by Basic (RFC 7617) or Digest (RFC 7616) authentication, over HTTP or RTSP."""
+"""Access control: one user, by Basic (RFC 7617) or Digest (RFC 7616) authentication, over HTTP or RTSP."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ Algorithm = Literal["MD5", "SHA-256"]
 
 @dataclass
 class AccessControl:
-    """The one user of a service. `password` may be changed while clients are there."""
+    """The single user of a service. `password` may be changed while clients are connected."""
 
     scheme: Scheme = "none"
     username: str = ""
@@ -24,13 +24,13 @@ class AccessControl:
     realm: str = "Simulated"
     algorithm: Algorithm = "MD5"
     with_qop: bool = True
-    """Off, it is the Digest of RFC 2069, as RTSP servers still have it."""
+    """False: the Digest of RFC 2069, as RTSP servers still use it."""
     nonce_s: float = 300.0
-    """How long a nonce is good for, in seconds."""
+    """Lifetime of a nonce, in seconds."""
     _nonces: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
 
     def refusal(self, method: str, uri: str, authorization: str) -> str | None:
-        """None for who may ask `uri`; else the challenge, the value of WWW-Authenticate."""
+        """Return None if the client may request `uri`, else the challenge (value of WWW-Authenticate)."""
         scheme, _, rest = authorization.strip().partition(" ")
         match self.scheme:
             case "none":
@@ -66,7 +66,7 @@ class AccessControl:
         return hmac.compare_digest(given.get("response", "").lower().encode(), expected.encode())
 
     def _fresh(self, given: dict[str, str]) -> bool:
-        """Whether the nonce is one of ours, not too old and, with qop, used for the first time so."""
+        """Return whether the nonce was issued here, is recent and, with qop, has a new count."""
         since_s, used = self._nonces.get(nonce := given["nonce"], (float("-inf"), 0))
         if time.monotonic() - since_s >= self.nonce_s:
             return False

@@ -1,8 +1,8 @@
 """Ioctls of a program under umockdev's preload, answered in place of Linux: the messages on its socket.
 
 `libumockdev-preload.so.0` (Debian: umockdev) turns every ioctl on an emulated node into messages on a stream
-socket, one connection an opening: three native words each, the caller's memory read and written on request.
-Source of the messages: umockdev's preload library.
+socket, one connection per open(): three native words each; the caller's memory is read and written on
+request. Source of the messages: umockdev's preload library.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ class IoctlError(Exception):
 
 @dataclass(eq=False)
 class Caller:
-    """One opening of a node by a program, and that program's memory."""
+    """One open file of a program, and that program's memory."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
     async def read(self, address: int, size: int) -> bytes:
-        """Bytes of its memory."""
+        """Read bytes of its memory."""
         self._say(_READ, address, size)
         return await self.reader.readexactly(size)
 
     def write(self, address: int, data: bytes) -> None:
-        """Put bytes into its memory."""
+        """Write bytes into its memory."""
         self._say(_WRITE, address, len(data))
         self.writer.write(data)
 
@@ -47,7 +47,7 @@ class Caller:
         self.writer.write(_MESSAGE.pack(what, first, second))
 
     async def serve(self, answer: "Answer") -> None:
-        """Answer its ioctls, until it closes the node: `answer` returns, or raises RefusedError."""
+        """Answer its ioctls until it closes the node: `answer` returns, or raises IoctlError."""
         with contextlib.suppress(OSError, EOFError):
             while True:
                 what, request, argument = await self._heard()
@@ -70,7 +70,7 @@ Answer = Callable[[Caller, int, int], Awaitable[None]]
 
 
 class NodeSocket:
-    """Where the preload finds a node's ioctls. An async context manager."""
+    """The socket of a node's ioctls for the preload. An async context manager."""
 
     def __init__(self, path: Path, answer: Answer, closed: Callable[[Caller], None]) -> None:
         self._path = path

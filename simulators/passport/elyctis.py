@@ -1,16 +1,16 @@
-r"""Elyctis ID BOX: a reader with a slot that answers commands and, on request, reads by itself.
+r"""Elyctis ID BOX: a reader with a slot that answers commands and can read continuously.
 
-Wire format, *Scanner Command Set* 1.7 and the vendor's web-serial demonstrations: both ways
-``CMD LEN_hi LEN_lo DATA``, without start byte, terminator or checksum. A host that has lost the thread
-sends one ``00`` and discards what comes for 500 ms.
+Wire format, *Scanner Command Set* 1.7 and the vendor's web-serial demonstrations: both ways ``CMD LEN_hi
+LEN_lo DATA``, without start byte, terminator or checksum. A host that has lost synchronization sends one
+``00`` and discards input for 500 ms.
 
-Continuous mode (command 43) is the trap. It reads a document as it goes in, once, and switches itself
-off; and it does not read a document again that is still in the slot until the host has switched the mode
-off and on. A driver that only switches on gets one document and then silence.
+Continuous mode (command 43) has a trap. It reads a document once, when it is inserted, and switches itself
+off; and it does not read a document again that is still in the slot until the host has switched the mode off
+and on. A driver that only switches it on gets one document and then nothing.
 
-Where the excerpts at hand stop, we chose: a zone always comes with three line ends (the demonstration's
-``L1\r\nL2\r\n\r\n`` and the empty read ``49 00 03 0D 0D 0D`` both do); the one-line command gives the lines
-run together and one line end; unknown or malformed commands get no answer; half a command is forgotten
+The available excerpts are incomplete. Our choices: a zone always has three line ends (the demonstration's
+``L1\r\nL2\r\n\r\n`` and the empty read ``49 00 03 0D 0D 0D`` both do); the one-line command returns the lines
+joined with one line end; unknown or malformed commands get no answer; an incomplete command is discarded
 after 500 ms of silence.
 """
 
@@ -38,12 +38,12 @@ class Command(IntEnum):
     PRODUCT = 0x54
     FIRMWARE = 0x56
     NET = 0x57
-    """Version of the network that recognises the characters ("NNA")."""
+    """Version of the network for character recognition ("NNA")."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nameplate:
-    """What the reader says of itself."""
+    """Identification of the reader."""
 
     serial_number: str = "SIM0001"
     product: str = "ID BOX One SIM"
@@ -52,19 +52,19 @@ class Nameplate:
 
 
 def message(command: int, data: bytes = b"") -> bytes:
-    """A command or an answer: command, length in two bytes (high first), data."""
+    """Return a command or an answer: command, length in two bytes (high first), data."""
     return bytes([command]) + len(data).to_bytes(2, "big") + data
 
 
 def inquire_answer(lines: Sequence[str], line_end: bytes = b"\r") -> bytes:
-    """The zone, in as many lines as it has but always three line ends. Without lines: no document."""
+    """Return the zone, in any number of lines but always with three line ends. Without lines: no document."""
     ends = max(3 - len(lines), 0)
     text = b"".join(line.encode("ascii") + line_end for line in lines)
     return message(Command.INQUIRE, text + line_end * ends)
 
 
 def inquire_line_answer(lines: Sequence[str], line_end: bytes = b"\r") -> bytes:
-    """The zone as a single line."""
+    """Return the zone as a single line."""
     return message(Command.INQUIRE_LINE, "".join(lines).encode("ascii") + line_end)
 
 
@@ -89,7 +89,7 @@ class Elyctis(MrzReader):
 
     @property
     def document_inserted(self) -> bool:
-        """Whether something is in the slot."""
+        """True if a document is in the slot."""
         return bool(self._inserted)
 
     def frame(self, lines: Sequence[str]) -> bytes:
@@ -99,8 +99,8 @@ class Elyctis(MrzReader):
     async def present(self, document: Document | Sequence[str]) -> bool:
         """Put a document into the slot; it stays until `remove`.
 
-        Returns whether it was read there and then, which takes continuous mode and a host. Otherwise the
-        host gets it when it asks.
+        Returns whether it was read at once, which needs continuous mode and a host. Otherwise the host gets
+        it on request.
         """
         self.counters.documents_presented += 1
         self._inserted = lines_of(document)
@@ -113,7 +113,7 @@ class Elyctis(MrzReader):
         self._read_already = False
 
     def on_received(self, data: bytes) -> None:
-        """Bytes from the host: whole commands are obeyed in the order they came."""
+        """Handle bytes from the host: execute complete commands in order."""
         now = asyncio.get_running_loop().time()
         if now - self._last_byte_at > FORGET_AFTER_S:
             self._partial = b""

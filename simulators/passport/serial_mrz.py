@@ -1,4 +1,4 @@
-"""Kind `serial-mrz`: a passport reader on a serial line, with travellers that come and go."""
+"""Kind `serial-mrz`: a passport reader on a serial line, with travellers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ _ONLY_FOR: dict[str, tuple[Framing, ...]] = {
 
 
 class TimedFault(ScheduledFault[AnyFault]):
-    """A fault of a reader that happens by itself."""
+    """A scheduled fault of a reader."""
 
 
 class SerialMrzSettings(SimulatorSettings):
@@ -40,23 +40,19 @@ class SerialMrzSettings(SimulatorSettings):
 
     kind: Literal["serial-mrz"]
     framing: Framing
-    path: Path = Field(description="Where the port appears: a symlink to the pty.")
-    documents: dict[Format, float] = Field(
-        EVEN_MIX, min_length=1, description="How often each format comes, in proportion."
-    )
+    path: Path = Field(description="Path of the port: a symlink to the pty.")
+    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="Weight of each format.")
     every_s: float | None = Field(
-        None, gt=0, description="Seconds between two documents; without it they come by command only."
+        None, gt=0, description="Seconds between two documents; only by command if omitted."
     )
-    jitter_s: float = Field(
-        0.0, ge=0, description="How much earlier or later a document may come, in seconds."
-    )
+    jitter_s: float = Field(0.0, ge=0, description="Maximum deviation from every_s, in seconds.")
     first_s: float = Field(
-        0.5, ge=0, description="When the first one comes after a host has opened the line."
+        0.5, ge=0, description="Seconds until the first one after a host has opened the line."
     )
     dwell_s: float = Field(1.0, gt=0, description="How long a document stays in the reader, in seconds.")
     faults: tuple[TimedFault, ...] = ()
 
-    line_end: LineEnd = Field(LineEnd.CR, description="Between two lines; elyctis: cr or crlf.")
+    line_end: LineEnd = Field(LineEnd.CR, description="Separator between two lines; elyctis: cr or crlf.")
     last_line_end: bool = Field(True, description="Whether the last line has one too.")
     bcc: Literal["xor", "none"] = "xor"
     serial_number: str = Field("SIM0001", pattern=r"^[!-~]{1,32}$")
@@ -65,7 +61,7 @@ class SerialMrzSettings(SimulatorSettings):
     @classmethod
     def _something_comes(cls, mix: dict[Format, float]) -> dict[Format, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
-            raise ValueError("weights are not negative, and one at least is above 0")
+            raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
 
     @field_validator("path")
@@ -92,15 +88,15 @@ class SerialMrzSettings(SimulatorSettings):
         return (str(self.path),)
 
     def summary(self) -> dict[str, Any]:
-        """Name, kind, framing and path."""
+        """Return name, kind, framing and path."""
         return super().summary() | {"framing": self.framing, "path": str(self.path)}
 
     def build(self) -> Simulator:
-        """The reader and its travellers."""
+        """Build the reader and its travellers."""
         return SerialMrz(self)
 
     def build_reader(self, line: SerialLine) -> MrzReader:
-        """The reader alone."""
+        """Build the reader alone."""
         match self.framing:
             case "text":
                 suffix = None if self.last_line_end else b""
@@ -115,7 +111,7 @@ class SerialMrzSettings(SimulatorSettings):
 
 
 class SerialMrz(Simulator):
-    """A reader, the travellers before it and what goes wrong with it."""
+    """A reader, its travellers and its faults."""
 
     def __init__(self, settings: SerialMrzSettings) -> None:
         self.settings = settings
@@ -126,7 +122,7 @@ class SerialMrz(Simulator):
         self._tell: EmitCallback = lambda _event, _details: None
 
     async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+        """Run until cancelled."""
         self._tell = tell
         async with self.line, asyncio.TaskGroup() as tasks:
             tell("ready", self.settings.summary())
@@ -137,7 +133,7 @@ class SerialMrz(Simulator):
                 tasks.create_task(self._happens(timed))
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`.
+        """See `Simulator.handle_command`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines`. `fault`: its name and `args`.
         """
@@ -148,7 +144,7 @@ class SerialMrz(Simulator):
                 return await self._fault(**arguments)
             case "status":
                 return self._status()
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
 
     async def _insert(
         self,
@@ -160,7 +156,7 @@ class SerialMrz(Simulator):
             document: Document | tuple[str, ...]
             if lines is not None:
                 if format is not None or fields:
-                    raise ValueError("lines are given as they are: without format and fields")
+                    raise ValueError("lines are used unchanged: omit format and fields")
                 document = tuple(lines)
                 "".join(document).encode("ascii")
             else:
@@ -200,7 +196,7 @@ class SerialMrz(Simulator):
         return heard
 
     async def _leave_after_a_while(self) -> None:
-        """Take the document away after its dwell, unless another has taken its place by then."""
+        """Remove the document after its dwell time, unless another has replaced it by then."""
         document = self._lying_there
         await asyncio.sleep(self.settings.dwell_s)
         if self._lying_there is document:
@@ -218,7 +214,7 @@ class SerialMrz(Simulator):
             self._tell("host", {"connected": False})
 
     async def _arrivals(self, every_s: float) -> None:
-        """Travellers, for as long as a host listens; they queue up again when it comes back."""
+        """Present travellers while a host listens; continue when it returns."""
         chance = Random(f"{self.settings.seed}/arrivals")
         while True:
             if not self.line.has_host:

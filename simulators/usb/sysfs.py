@@ -1,8 +1,8 @@
-"""The files by which Linux tells programs of a USB bus, in a directory of our own, and udev's events.
+"""The files of Linux that describe a USB bus, in a directory of our own, and udev's events.
 
-Written as umockdev's preload library expects them: everything of /sys and /dev below one root, what udev
-knows of a device in its `uevent` file. Sources: Linux, Documentation/ABI/testing/sysfs-bus-usb; systemd's
-sd-device monitor for the messages.
+Written as umockdev's preload library expects them: everything of /sys and /dev below one root, udev's
+properties of a device in its `uevent` file. Sources: Linux, Documentation/ABI/testing/sysfs-bus-usb;
+systemd's sd-device monitor for the messages.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _HUB_IDENTITY = UsbDeviceDescription(
 
 
 class Tree:
-    """The files of one bus under `root`, a root hub in it from the start."""
+    """The files of one bus in `root`, with a root hub from the start."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -44,7 +44,7 @@ class Tree:
         self._usb(ROOT_HUB, _HUB_IDENTITY, _HUB_DESCRIPTORS, number=1, port="0", speed="480", ports=4)
 
     def add(self, device: UsbDevice, port: int, number: int) -> str:
-        """Put a device's files there and announce it; its node, as `/dev/bus/usb/001/002`."""
+        """Create a device's files and announce it; return its node, as `/dev/bus/usb/001/002`."""
         path = f"{ROOT_HUB}/1-{port}"
         properties = self._usb(
             path, device.description, device.descriptors, number=number, port=str(port), speed="12", ports=0
@@ -53,7 +53,7 @@ class Tree:
         return _node(number)
 
     def remove(self, device: UsbDevice, port: int, number: int) -> None:
-        """Announce that a device is gone, and take its files away."""
+        """Announce that a device is unplugged, and remove its files."""
         path = f"{ROOT_HUB}/1-{port}"
         for entry in (
             f"sys/bus/usb/devices/1-{port}",
@@ -91,7 +91,7 @@ class Tree:
             "maxchild": str(ports),
             "speed": speed,
         }
-        # The node first, the attributes next, the links by which it is found last.
+        # The node first, the attributes next, the links by which programs find it last.
         self._write(path, properties, attributes, "usb")
         (self.root / "sys" / path / "descriptors").write_bytes(descriptors)
         up = "../" * path.count("/")
@@ -113,14 +113,14 @@ class Tree:
         (folder / "subsystem").symlink_to(f"{up}../bus/{subsystem}")
 
     def _announce(self, action: str, path: str, properties: Mapping[str, str]) -> None:
-        """Send what udevd would multicast to every program that listens."""
+        """Send the message that udevd would multicast to every listening program."""
         self._sequence += 1
         message = _udev_message(
             {"ACTION": action, "DEVPATH": f"/{path}", "SEQNUM": str(self._sequence), **properties}
         )
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
             for listener in self.root.glob("event[0-9]*"):
-                # One that was closed stays behind as a file.
+                # A closed socket remains as a file.
                 with contextlib.suppress(OSError):
                     sender.sendto(message, str(listener))
 
@@ -156,7 +156,7 @@ def _properties(what: UsbDeviceDescription, number: int) -> dict[str, str]:
 
 
 def _safe(text: str) -> str:
-    """As udev writes names: no spaces, nothing odd."""
+    """Write a name as udev does: no spaces, no special characters."""
     return "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "#+-.:=@_") else "_" for letter in text
     )
@@ -193,7 +193,7 @@ def _attributes(what: UsbDeviceDescription, descriptors: bytes) -> dict[str, str
 
 
 def _udev_message(properties: Mapping[str, str]) -> bytes:
-    """As libudev's monitors read it, hashes for their socket filters included."""
+    """Return the message as libudev's monitors read it, with the hashes for their socket filters."""
     text = b"".join(f"{name}={value}".encode() + b"\0" for name, value in properties.items())
     hashes = (_murmur2(properties["SUBSYSTEM"].encode()), _murmur2(properties["DEVTYPE"].encode()))
     head = b"libudev\0" + struct.pack(">I", 0xFEEDCAFE) + struct.pack("=III", 40, 40, len(text))
@@ -201,7 +201,7 @@ def _udev_message(properties: Mapping[str, str]) -> bytes:
 
 
 def _murmur2(data: bytes) -> int:
-    """MurmurHash2 of Austin Appleby, 32 bits, seed 0."""
+    """Compute MurmurHash2 of Austin Appleby, 32 bits, seed 0."""
     multiplier, mask = 0x5BD1E995, 0xFFFFFFFF
     value = len(data)
     whole = len(data) // 4 * 4

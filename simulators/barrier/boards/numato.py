@@ -1,9 +1,9 @@
-"""Numato's USB relay modules: commands in words, an echo, a prompt.
+"""Numato's USB relay modules: text commands, an echo, a prompt.
 
-Source: the maker's pages, as the protocol sheet has them (2b), and what public programs that drive it expect.
-A command ends in CR; what comes back is the command, LF CR, the answer and LF CR if there is one, and ``>``.
-The echo comes here when the command is complete, not letter by letter. Relays are numbered 0 to 9, then A, B
-and so on; an unknown command is echoed and nothing else. An input reads 1 while its circuit is closed.
+Source: the maker's pages, as the protocol sheet has them (2b), and the expectations of public client
+programs. A command ends in CR; the response is the command, LF CR, the answer and LF CR if there is one, and
+``>``. The echo comes here when the command is complete, not letter by letter. Relays are numbered 0 to 9,
+then A, B and so on; an unknown command is only echoed. An input reads 1 while its circuit is closed.
 """
 
 import re
@@ -21,7 +21,7 @@ LONGEST = 64
 
 
 class Numato(SerialBoard):
-    """A module with 1 to 32 relays and some inputs, which it calls GPIO."""
+    """A module with 1 to 32 relays and some inputs, called GPIO."""
 
     model: ClassVar[str] = "numato"
 
@@ -59,7 +59,7 @@ class Numato(SerialBoard):
         return Command(wire, Effect.NONE, meaning, lambda _number: self._answer(text, self._read(text)))
 
     def _read(self, text: str) -> str | None:
-        """The answer to a command that only asks; None for what is no command."""
+        """Return the answer to a read command; None for other text."""
         match text.split(" "):
             case ["ver"]:
                 return "00000008"

@@ -1,12 +1,12 @@
-"""A card reader that speaks OSDP, with outputs that work a barrier: libosdp's peripheral device on a pty.
+"""A card reader that speaks OSDP, with outputs that operate a barrier: libosdp's peripheral device on a pty.
 
 The protocol, its secure channel included, is libosdp's own; here are the outputs (control codes 0 to 6), the
-inputs, the cards, and the log of every frame. libosdp keeps its own time, so this runs in real time only.
+inputs, the cards, and the log of every frame. libosdp uses its own clock, so this runs in real time only.
 Importing this module needs the extra `osdp`.
 
-Inputs are told by themselves, all of them, when a host has come and when one changes. Asked for (ISTAT,
-OSTAT, LSTAT), libosdp 3.2.9 refuses: its Python interface loses the report on the way. Its own control panel
-takes that refusal for a fault and stays away for 300 s.
+All inputs are reported when a host connects and when one changes. libosdp 3.2.9 refuses requests for them
+(ISTAT, OSTAT, LSTAT): its Python interface loses the report. Its own control panel treats that refusal as a
+fault and pauses for 300 s.
 """
 
 import asyncio
@@ -36,25 +36,25 @@ from simulators.links.serial_line import SerialLine
 
 REFRESH_S = 0.02
 PLATE = PdId(version=1, model=1, vendor_code=0x4D4953, serial_number=1, firmware_version=1)
-"""Who it is: its vendor's code reads SIM."""
+"""Identification: its vendor code reads SIM."""
 TENTH_S = 0.1
 OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS, ON_FOR_NOW, OFF_FOR_NOW = range(1, 7)
-"""Control codes of the command OUT: 1 and 2 end what is timed, 3 and 4 let it come to its end first."""
+"""Control codes of the command OUT: 1 and 2 end a timed state, 3 and 4 let it end first."""
 
 
 class OsdpSettings(WiringSettings):
     """One reader, its wires, and the barrier behind it."""
 
-    path: Path = Field(description="Where the serial port appears: a symlink to the pty.")
+    path: Path = Field(description="Path of the serial port: a symlink to the pty.")
     address: int = Field(101, ge=0, le=126, description="Its address on the bus.")
     key: str | None = Field(
         None,
         pattern=r"^[0-9a-fA-F]{32}$",
         repr=False,
-        description="Base key of its secure channel, which it then insists on; without it, none is set yet.",
+        description="Base key of its secure channel, which is then mandatory; none is set if omitted.",
     )
-    relays: int = Field(2, ge=1, le=16, description="How many outputs it has.")
-    contacts_in: int = Field(8, ge=0, le=16, description="How many inputs it has.")
+    relays: int = Field(2, ge=1, le=16, description="Number of outputs.")
+    contacts_in: int = Field(8, ge=0, le=16, description="Number of inputs.")
     mechanics: MechanicsSettings = MechanicsSettings()
 
     @field_validator("path")
@@ -77,26 +77,26 @@ class OsdpBoard:
         self.inputs = settings.contacts_in
         self.sense: Callable[[int], bool] = lambda _channel: False
         self.changed: Callable[[], None] = lambda: None
-        """Called when an input has changed; set by whoever tells hosts."""
+        """Called when an input has changed; set by the reporting site."""
         self._for_good = [False] * settings.relays
 
     def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: ARG002 - it tells them all
-        """A circuit at an input has closed or opened."""
+        """Handle a circuit at an input that has closed or opened."""
         if self.is_powered:
             self.changed()
 
     def on_power_lost(self) -> None:
-        """Lose the supply."""
+        """Handle a loss of supply."""
         self.is_powered = False
         self._for_good = [False] * len(self.relays)
         self.relays.release(Cause.POWER)
 
     def on_power_restored(self) -> None:
-        """Have it back."""
+        """Handle the return of the supply."""
         self.is_powered = True
 
     def control(self, relay: int, code: int, seconds: float, number: int) -> None:
-        """Obey the command OUT."""
+        """Execute the command OUT."""
         if code in (OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS):
             self._for_good[relay] = on = code in (ON_FOR_GOOD, ON_AFTERWARDS)
             if code <= ON_FOR_GOOD or not self.relays.is_pulsing(relay):
@@ -108,7 +108,7 @@ class OsdpBoard:
 
 
 class _Wire:
-    """libosdp's end of the line: what it takes for a channel."""
+    """libosdp's channel: its end of the line."""
 
     id = 0
 
@@ -117,18 +117,18 @@ class _Wire:
         self.heard = bytearray()
 
     def read(self, max_bytes: int) -> bytes:
-        """Give what has come."""
+        """Return received bytes."""
         data = bytes(self.heard[:max_bytes])
         del self.heard[:max_bytes]
         return data
 
     def write(self, buf: bytes) -> int:
-        """Take an answer."""
+        """Send an answer."""
         self.site.answer(bytes(buf))
         return len(buf)
 
     def flush(self) -> None:
-        """Forget what has come."""
+        """Discard received bytes."""
         self.heard.clear()
 
 
@@ -147,9 +147,9 @@ class OsdpSite(BarrierSite):
         self._reader = OsdpReader()
         self._undeciphered: OsdpFrame | None = None
         self._request = 0
-        """The number of the request that the next answer is for."""
+        """Number of the request of the next answer."""
         self._answered = True
-        """Whether that answer arrives."""
+        """True if that answer arrives."""
         self._key = bytes.fromhex(settings.key) if settings.key else None
         self._wire = _Wire(self)
         self._device: Any = None
@@ -157,7 +157,7 @@ class OsdpSite(BarrierSite):
 
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[None]:
-        """See `Site`."""
+        """See `BarrierSite`."""
         osdp_sys.set_loglevel(LogLevel.Critical)
         self._switch_on()
         self.board.changed = self._tell_inputs
@@ -172,16 +172,16 @@ class OsdpSite(BarrierSite):
 
     @property
     def address(self) -> str:
-        """See `Site`."""
+        """See `BarrierSite`."""
         return str(self.settings.path)
 
     @property
     def secure(self) -> bool:
-        """Whether its secure channel stands."""
+        """True if its secure channel is established."""
         return self._device is not None and bool(self._device.is_sc_active())
 
     def present_card(self, data: bytes, bits: int) -> bool:
-        """Hold a card before it; whether it could take note of it."""
+        """Present a card; return whether it was accepted."""
         card = {
             "event": Event.CardRead,
             "reader_no": 0,
@@ -193,7 +193,7 @@ class OsdpSite(BarrierSite):
         return self._submit(card)
 
     def plan(self, fault: Fault) -> FaultPlan:
-        """See `Site.plan`; adds what can go wrong with the reader and its line."""
+        """See `BarrierSite.plan`; adds the faults of the reader and its line."""
         match fault:
             case LostRequest() | LostReply():
                 return FaultPlan(lambda: self.pending.add(fault))
@@ -206,17 +206,17 @@ class OsdpSite(BarrierSite):
         return super().plan(fault)
 
     def clear_faults(self) -> None:
-        """See `Site.mend`."""
+        """See `BarrierSite.clear_faults`."""
         self.pending.clear()
         super().clear_faults()
 
     def on_power_lost(self) -> None:
-        """See `Site`: it forgets the secure channel and what it had to tell."""
+        """See `BarrierSite`: secure channel and pending reports are lost."""
         self._device = None
         self._wire.heard.clear()
 
     def on_power_restored(self) -> None:
-        """See `Site`."""
+        """See `BarrierSite`."""
         self._switch_on()
 
     def _switch_on(self) -> None:
@@ -243,7 +243,7 @@ class OsdpSite(BarrierSite):
     def _hang(self, hung: bool) -> None:
         self._hung = hung
 
-    # What comes in.
+    # Input.
 
     def _received(self, data: bytes) -> None:
         self._visits.on_open()
@@ -261,7 +261,7 @@ class OsdpSite(BarrierSite):
         elif exchange is None or not exchange.is_received:
             self._log_request(frame, FrameFate.NOT_RECEIVED)
         else:
-            # What OUT asks for is known only once it is deciphered, which happens in here.
+            # The request of an OUT is known only once libosdp has decrypted it, which happens in here.
             self._undeciphered = frame
             self._answered = exchange.is_answered
             self._wire.heard += frame.wire
@@ -269,7 +269,7 @@ class OsdpSite(BarrierSite):
             self._log_undeciphered()
 
     def _log_undeciphered(self, meaning: str | None = None, effect: Effect | None = None) -> None:
-        """Log the frame that is being worked on, unless that has been done."""
+        """Log the current frame, unless it is logged already."""
         if self._undeciphered is not None:
             frame, self._undeciphered = self._undeciphered, None
             self._request = self._log_request(frame, FrameFate.RECEIVED, meaning, effect)
@@ -289,7 +289,7 @@ class OsdpSite(BarrierSite):
         ).number
 
     def _obey(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
-        """Do what libosdp has deciphered; -1 for what it cannot."""
+        """Execute a command that libosdp has decrypted; return -1 if it is not supported."""
         match command["command"]:
             case OsdpCommand.Output:
                 relay, code = command["output_no"], command["control_code"]
@@ -304,10 +304,10 @@ class OsdpSite(BarrierSite):
                 return -1, None
         return 0, None
 
-    # What goes out.
+    # Output.
 
     def answer(self, data: bytes) -> None:
-        """Send what libosdp answers, unless that is to be lost."""
+        """Send libosdp's answer, unless it is to be lost."""
         self._log_undeciphered()
         self._say(
             data,
@@ -333,8 +333,8 @@ class OsdpSite(BarrierSite):
         )
 
     def _tell_inputs(self) -> None:
-        """Let the host have the inputs with its next POLL."""
-        # Not from within libosdp, which may be what made the input change.
+        """Report the inputs with the host's next POLL."""
+        # Not from within a callback of libosdp, which may have changed the input.
         asyncio.get_running_loop().call_soon(self._submit_inputs)
 
     def _submit_inputs(self) -> None:
@@ -361,12 +361,12 @@ class OsdpSite(BarrierSite):
 
 
 def _effect(frame: OsdpFrame) -> Effect:
-    """What a frame asks for as far as one can see without the key."""
+    """Return the effect of a frame as far as it is visible without the key."""
     return Effect.ENERGISE if frame.code == OUT else Effect.NONE
 
 
 def _meaning(relay: int, code: int, seconds: float) -> tuple[str, Effect]:
-    """The command OUT in words, and what it asks for."""
+    """Return the command OUT in words, and its effect."""
     match code:
         case 1 | 3:
             return f"output {relay} off", Effect.RELEASE

@@ -1,7 +1,7 @@
 """An RTSP server (RFC 2326) with one stream of H.264 or H.265, over TCP only.
 
-Pictures are taken and encoded while somebody watches, once for all who do; whoever comes in the middle begins
-with a key picture of their own moment.
+Pictures are taken and encoded while there are clients, once for all of them; each client starts with a key
+picture of its own moment.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class RtspServer(TcpService):
-    """One camera's stream. Requests meet the faults `not-found` and `slow`, pictures the others."""
+    """One camera's stream. Requests get the faults `not-found` and `slow`, pictures the others."""
 
     def __init__(
         self,
@@ -61,21 +61,22 @@ class RtspServer(TcpService):
         self._left = asyncio.Event()
         self._still_until_s = 0.0
         self._encoder: Encoder | None = None
-        # One thread, and not one of the loop's: an encoder is not for two, and waits for nobody.
+        # One thread, and not one of the loop's: an encoder must not be used concurrently, nor wait for other
+        # work.
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoder")
 
     @property
     def url(self) -> str:
-        """Where its stream is."""
+        """Address of its stream."""
         return f"rtsp://{HOST}:{self.port}{PATH}"
 
     @property
     def client_count(self) -> int:
-        """How many clients see pictures."""
+        """Number of clients that get pictures."""
         return sum(session.playing for session in self.sessions)
 
     def inject_fault(self, fault: NotFound | Slow | Stall | PacketLoss) -> None:
-        """Let something go wrong with the next requests or pictures, as its kind is."""
+        """Inject a fault of the next requests or pictures, depending on its kind."""
         match fault:
             case NotFound() | Slow():
                 self.requests_meet.add(fault)
@@ -88,7 +89,7 @@ class RtspServer(TcpService):
     # Pictures
 
     async def run(self) -> None:
-        """Show pictures to those who watch, until cancelled."""
+        """Send pictures to the clients, until cancelled."""
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
@@ -99,7 +100,10 @@ class RtspServer(TcpService):
             await asyncio.sleep(due_s - loop.time())
 
     async def _be_still(self) -> None:
-        """Show nothing during a stall: until its end or, where it has none, until all who watch have gone."""
+        """Send nothing during a stall.
+
+        Until its end or, without one, until all its clients have disconnected.
+        """
         now_s = asyncio.get_running_loop().time()
         if self._still_until_s == inf:
             watching = set(self.sessions)
@@ -119,7 +123,7 @@ class RtspServer(TcpService):
             session.show(payloads, at, key=key, lose=met.get(PacketLoss))
 
     def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
-        """A picture of now as it goes into packets, and whether it needs none before it."""
+        """Return the payloads of a present picture, and whether it refers to none before it."""
         image = self.sensor.expose().image
         encoder = self._encoder_of(image.size)
         units = encoder.units(image, at, key=key_wanted)
@@ -132,13 +136,13 @@ class RtspServer(TcpService):
         return self._encoder
 
     async def _aside(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
-        """Do what would hold up the loop: a picture of 1080p takes tens of milliseconds."""
+        """Run work that would block the loop: a picture of 1080p takes tens of milliseconds."""
         return await asyncio.get_running_loop().run_in_executor(self._encoding, work, *arguments)
 
     # Requests
 
     async def handle_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one client, and show it pictures, until it goes."""
+        """Answer one client, and send it pictures, until it disconnects."""
         mine: list[Session] = []
         try:
             while (request := await next_request(reader)) is not None:
@@ -152,7 +156,7 @@ class RtspServer(TcpService):
                 if status == 200 and request.method == "TEARDOWN":
                     return
                 if status == 200 and request.method in ("PLAY", "PAUSE"):
-                    # After the answer: nothing of a picture comes before it.
+                    # After the answer: no picture may precede it.
                     for session in mine:
                         session.playing = request.method == "PLAY"
                     self._watch()
@@ -228,6 +232,6 @@ class RtspServer(TcpService):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, whatever is being shown."""
+        """Stop, even while streaming."""
         await super().__aexit__(kind, error, trace)
         self._encoding.shutdown()

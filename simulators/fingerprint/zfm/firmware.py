@@ -1,7 +1,7 @@
-"""What a module does when it is told something: its buffers, its library, its parameters.
+"""Firmware of a module: instructions on its buffers, its library, its parameters.
 
 No bytes of packets here: an instruction with its parameters comes in, an answer goes out. Source: protocol
-sheet, section 3; answers have their full length also where they are refusals, as hosts expect it.
+sheet, section 3; refusals have the full length of their answers too, as hosts expect.
 """
 
 import struct
@@ -21,15 +21,15 @@ NOTEPAD_PAGES, NOTEPAD_BYTES = 16, 32
 INFORMATION_BYTES = 512
 PACKET_SIZES = (32, 64, 128, 256)
 LIKE_ENOUGH = {1: 0.36, 2: 0.39, 3: 0.42, 4: 0.46, 5: 0.50}
-"""Security level to the similarity that counts as a match."""
+"""Minimum similarity of a match by security level."""
 SCORE = 200
-"""Points for full similarity."""
+"""Score of full similarity."""
 BAUD_STEP = 9600
 
 
 @dataclass
 class Memory:
-    """What stays when the power goes."""
+    """Data that survive a loss of power."""
 
     address: int = 0xFFFFFFFF
     password: int = 0
@@ -42,16 +42,16 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to an instruction: a code, what comes with it, and what happens after."""
+    """The answer to an instruction: a code, its data, and its consequences."""
 
     code: int
     content: bytes = b""
     data: bytes | None = None
-    """To be sent after it."""
+    """Data packets sent after it."""
     receive: Callable[[bytes], None] | None = None
-    """What to do with the data that the host sends after it."""
+    """Receiver of the data that the host sends after it."""
     looks: bool = False
-    """Whether it takes as long as a look at the finger."""
+    """True if it takes as long as a look at the finger."""
     resets: bool = False
 
 
@@ -60,7 +60,7 @@ _HANDLERS: dict[Instruction, tuple[struct.Struct, Handler]] = {}
 
 
 def _on(*instructions: Instruction, takes: str = "") -> Callable[[Handler], Handler]:
-    """Register what obeys these instructions, and what comes with them, in the words of `struct`."""
+    """Register the method for these instructions; `takes` is the `struct` format of its parameters."""
 
     def register(handler: Handler) -> Handler:
         _HANDLERS.update(dict.fromkeys(instructions, (struct.Struct(f">{takes}"), handler)))
@@ -70,7 +70,7 @@ def _on(*instructions: Instruction, takes: str = "") -> Callable[[Handler], Hand
 
 
 class Firmware:
-    """One module's mind."""
+    """State and instructions of one module."""
 
     def __init__(self, profile: Profile, platen: Platen, memory: Memory, chance: Random) -> None:
         self.profile = profile
@@ -78,14 +78,14 @@ class Firmware:
         self.memory = memory
         self._chance = chance
         self.aura: tuple[int, int, int, int] | None = None
-        """What the ring of light does: control, speed, colour, count."""
+        """State of the light ring: control, speed, colour, count."""
         self.light = True
         self.images = 0
-        """How many images it has taken."""
+        """Number of images taken."""
         self.power_up()
 
     def power_up(self) -> None:
-        """Forget what does not stay."""
+        """Reset the volatile data."""
         self.image: NDArray[np.uint8] | None = None
         self.buffers: dict[int, bytes] = {}
         self.verified = self.memory.password == 0
@@ -94,7 +94,7 @@ class Firmware:
         self.light = True
 
     def handle_command(self, content: bytes) -> Reply:
-        """Do what an instruction says."""
+        """Execute an instruction."""
         code, parameters = content[:1], content[1:]
         if not code or code[0] not in self.profile.obeys:
             return Reply(Answer.UNSUPPORTED)
@@ -156,7 +156,7 @@ class Firmware:
     # Templates.
 
     def _buffer(self, number: int) -> int:
-        """Numbers that there are not mean the second buffer."""
+        """Return the buffer's number; an invalid one means the second buffer."""
         return number if 1 <= number <= self.profile.placements else 2
 
     @property

@@ -1,6 +1,6 @@
-"""Personalisation: what an issuing office writes on a traveller's chip.
+"""Personalisation: the data that an issuing office writes on a traveller's chip.
 
-A `Profile` says what sort of chip it is, an `IssuingState` signs, and the faults of issuing spoil the result.
+A `Profile` describes the kind of chip, an `IssuingState` signs, and the faults of issuing change the result.
 """
 
 import secrets
@@ -68,14 +68,14 @@ _F = TypeVar("_F", bound=IssuingFault)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Personalisation:
-    """All that a chip holds, and what is printed around it."""
+    """All data of a chip, and of the document around it."""
 
     document: Document
-    """What is printed."""
+    """The printed data."""
     profile: Profile
     signer: Certificate = field(repr=False)
     mrz_information: str = field(repr=False)
-    """What opens the chip; it is on the document unless `WrongKey` befell it."""
+    """Input of the access keys; it is printed on the document unless `WrongKey` is injected."""
     passwords: Passwords = field(repr=False)
     master_file: tuple[ElementaryFile, ...] = field(repr=False)
     application: tuple[ElementaryFile, ...] = field(repr=False)
@@ -86,11 +86,11 @@ class Personalisation:
 
     @property
     def maximum_reply(self) -> int:
-        """Bytes of the longest reply."""
+        """Maximum number of bytes of a reply."""
         return EXTENDED_REPLY if self.profile.extended_length else SHORT_REPLY
 
     def file(self, file_id: int, *, in_application: bool = True) -> bytes:
-        """The content of a file; KeyError where there is none."""
+        """Return the content of a file; raise KeyError if there is none."""
         files = self.application if in_application else self.master_file
         return {found.file_id: found.content for found in files}[file_id]
 
@@ -167,7 +167,7 @@ def personalise(
 
 
 class _IssuingFaults:
-    """The faults of issuing, by their sort."""
+    """The faults of issuing by kind."""
 
     def __init__(self, faults: list[IssuingFault]) -> None:
         self._faults = faults
@@ -220,12 +220,12 @@ def _groups(
 
 
 def _face_group(document: Document, profile: Profile, *, other: bool = False) -> bytes:
-    image = face.draw_face(f"{document.number}{' of somebody else' * other}", profile.image)
+    image = face.draw_face(f"{document.number}{' of another issuer' * other}", profile.image)
     return lds.face_group(document, image + bytes(profile.image_padding), profile.image)
 
 
 def _altered(document: Document, profile: Profile, group: int, content: bytes) -> bytes:
-    """Another name in the zone, another face in the picture; of other groups the last bit is turned."""
+    """Alter the name in the zone or the face in the picture; in other groups invert the last bit."""
     if group == 1:
         return lds.mrz_group(replace(document, surname="Falsified"))
     if group == 2:
@@ -255,7 +255,7 @@ def _master_file(
 
 
 def _atr_info(profile: Profile) -> bytes:
-    """Card capabilities (ISO/IEC 7816-4, 12.1.1.9) and, of extended lengths, the longest (12.7.1)."""
+    """Encode card capabilities (ISO/IEC 7816-4, 12.1.1.9) and any extended length (12.7.1)."""
     capabilities = tlv(0x47, bytes((0xE0, 0x01, 0xC0 if profile.extended_length else 0x80)))
     if not profile.extended_length:
         return capabilities
@@ -294,7 +294,7 @@ def _active_authentication_key(profile: Profile) -> ActiveAuthenticationKey | No
 
 
 def _mapping_key(profile: Profile, random: Randomness) -> KeyPair | None:
-    """A key over the domain parameters of PACE with Chip Authentication Mapping, if the chip has that."""
+    """Return a key over the parameters of PACE with Chip Authentication Mapping, if the chip has it."""
     groups = {info.parameter_id for info in profile.pace if info.mapping is Mapping.CHIP_AUTHENTICATION}
     if not groups:
         return None
@@ -312,6 +312,6 @@ def _somebody_else(document: Document) -> Document:
 
 
 def _another_number(number: str) -> str:
-    """The same with its digits turned round; at least one changes, or the first character does."""
+    """Reverse the digits; if that changes nothing, change the first character."""
     turned = "".join(str(9 - int(c)) if c in "0123456789" else c for c in number)
     return turned if turned != number else "Z" + number[1:]

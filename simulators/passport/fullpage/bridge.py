@@ -11,7 +11,7 @@ GARBAGE = b"{bridge: yes]\n"
 
 
 class BridgeHost:
-    """Answers for a reader. `sees_documents` False: it cannot tell whether one lies there."""
+    """The service of a reader. `sees_documents` False: it cannot detect a document."""
 
     def __init__(
         self, glass: PageScanner, credentials: tuple[str, str] | None = None, *, sees_documents: bool = True

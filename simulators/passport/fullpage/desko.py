@@ -1,8 +1,8 @@
 """DESKO's local service, as far as its published web client shows it; the rest is a guess.
 
-Reservations, `/system`, `/scan/execute` and its resources are known. How a reservation is kept and deleted,
-and where the state of the document is asked for, is not: here they are `PUT` and `DELETE /reservation` and
-`GET /document-state`.
+Reservations, `/system`, `/scan/execute` and its resources are known. How to keep and delete a reservation and
+to read the state of the document is not known: here they are `PUT` and `DELETE /reservation` and `GET
+/document-state`.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _UV = {UV_PAGE: "document", UV_PHOTO: "face", UV_ZONE: "mrz"}
 
 
 class DeskoService:
-    """Answers for a reader. One client at a time: whoever has the reservation."""
+    """The service of a reader. One client at a time: the one with the reservation."""
 
     def __init__(self, glass: PageScanner, credentials: tuple[str, str] | None = None) -> None:
         self.scanner = glass
@@ -30,7 +30,7 @@ class DeskoService:
         self._resources: dict[str, int | tuple[int, ...]] = {}
 
     def forget(self) -> None:
-        """Have been started anew: nobody has reserved anything."""
+        """Discard the reservation, as after a restart."""
         self._reservation = None
 
     async def answer(self, request: Request) -> Response:

@@ -23,23 +23,25 @@ from simulators.travellers import EVEN_MIX, TravellerGenerator
 class PageReaderSettings(ServiceSettings):
     """One full-page reader and its service."""
 
-    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="How often each format comes.")
+    documents: dict[Format, float] = Field(EVEN_MIX, min_length=1, description="Weight of each format.")
     copied: float = Field(0.1, ge=0, le=1, description="Share of documents made with a colour copier.")
-    every_s: float | None = Field(None, gt=0, description="Seconds between documents; else by command only.")
-    first_s: float = Field(1.0, ge=0, description="When the first one comes, in seconds.")
-    dwell_s: float = Field(3.0, gt=0, description="How long a document lies there, in seconds.")
-    step_s: float = Field(0.1, ge=0, description="How long each result of a scan takes, in seconds.")
-    dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots an inch.")
+    every_s: float | None = Field(
+        None, gt=0, description="Seconds between documents; only by command if omitted."
+    )
+    first_s: float = Field(1.0, ge=0, description="When the first one is presented, in seconds.")
+    dwell_s: float = Field(3.0, gt=0, description="How long a document stays on the glass, in seconds.")
+    step_s: float = Field(0.1, ge=0, description="Time for each result of a scan, in seconds.")
+    dpi: int = Field(150, ge=40, le=600, description="Resolution of the images, in dots per inch.")
     image_bytes: int | None = Field(
         None, ge=1000, le=32_000_000, description="JPEG images of a page are padded to this size, in bytes."
     )
 
     def build(self) -> Simulator:
-        """The reader and its travellers."""
+        """Build the reader and its travellers."""
         return PageReader(self)
 
     def service(self, glass: PageScanner) -> "BridgeHost | DeskoService":
-        """What answers for the reader."""
+        """Return the reader's service."""
         raise NotImplementedError
 
 
@@ -47,10 +49,10 @@ class BridgeSettings(PageReaderSettings):
     """A reader behind a bridge."""
 
     kind: Literal["document-bridge"]
-    sees_documents: bool = Field(True, description="Whether the reader can tell that a document lies there.")
+    sees_documents: bool = Field(True, description="Whether the reader can detect a document.")
 
     def service(self, glass: PageScanner) -> BridgeHost:
-        """Its host."""
+        """Return its bridge host."""
         return BridgeHost(glass, self.credentials, sees_documents=self.sees_documents)
 
 
@@ -60,7 +62,7 @@ class DeskoSettings(PageReaderSettings):
     kind: Literal["desko"]
 
     def service(self, glass: PageScanner) -> DeskoService:
-        """Its service."""
+        """Return its service."""
         return DeskoService(glass, self.credentials)
 
 
@@ -70,7 +72,7 @@ class RegulaServerSettings(ServiceSettings):
     kind: Literal["regula-server"]
 
     def build(self) -> Simulator:
-        """The server."""
+        """Build the server."""
         return RegulaSimulator(self)
 
 
@@ -82,24 +84,26 @@ class RegulaSimulator(HttpSimulator):
         super().__init__(settings, self.service.answer)
 
     async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+        """Run until cancelled."""
         async with self.server:
             tell("ready", self.summary())
             await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`: it has a `status`, and the fault `garbage`."""
+        """See `Simulator.handle_command`: `status`, and the fault `garbage`."""
         match verb, dict(arguments):
             case "status", {}:
                 return self.summary() | {"requests": self.server.requests}
             case "fault", {"fault": "garbage"}:
                 self.service.garbage = True
                 return {}
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r} with this: status, fault garbage")
+        raise SimulatorError(
+            f"{self.settings.kind} does not support {verb!r} this way: use status or fault garbage"
+        )
 
 
 class PageReader(HttpSimulator):
-    """A reader, its service, the travellers before it and what goes wrong with them."""
+    """A reader, its service, its travellers and its faults."""
 
     def __init__(self, settings: PageReaderSettings) -> None:
         self.reader = settings
@@ -120,7 +124,7 @@ class PageReader(HttpSimulator):
         self.server.stop_for(for_s)
 
     async def run(self, tell: EmitCallback) -> None:
-        """Be there until cancelled."""
+        """Run until cancelled."""
         self._tell = tell
         try:
             async with self.server:
@@ -136,7 +140,7 @@ class PageReader(HttpSimulator):
             await asyncio.gather(*self._leaving, return_exceptions=True)
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """See `Simulator.obey`.
+        """See `Simulator.handle_command`.
 
         `insert`: `format` and `fields` of a Document, or raw `lines` (none: the side of a card without a
         zone), and `copied`. `fault`: its name and `args`.
@@ -153,7 +157,7 @@ class PageReader(HttpSimulator):
                     "scans": self.scanner.scans,
                     "requests": self.server.requests,
                 }
-        raise SimulatorError(f"{self.settings.kind} does not know {verb!r}: insert, fault, status")
+        raise SimulatorError(f"{self.settings.kind} does not support {verb!r}: use insert, fault or status")
 
     async def _insert(
         self,
@@ -165,7 +169,7 @@ class PageReader(HttpSimulator):
         try:
             if lines is not None:
                 if format is not None or fields:
-                    raise ValueError("lines are given as they are: without format and fields")
+                    raise ValueError("lines are used unchanged: omit format and fields")
                 page = Page(tuple(lines))
             else:
                 document = self.travellers.document(Format(format) if format else None, **(fields or {}))
@@ -186,7 +190,7 @@ class PageReader(HttpSimulator):
         return {}
 
     async def present(self, page: Page) -> None:
-        """Put a page on the glass, and take it away after its dwell."""
+        """Put a page on the glass, and remove it after its dwell time."""
         self._presented += 1
         await self.scanner.place(page)
         self._tell("document", {"zone": bool(page.lines), "copied": not page.dull_paper})

@@ -1,4 +1,4 @@
-"""The reader itself: what lies on its glass, and what a scan of it gives, faults included."""
+"""The reader itself: the page on its glass, and the results of a scan, faults included."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ CODES = (B900, UV_PAGE, UV_PHOTO, UV_ZONE)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One thing a scan found."""
+    """One result of a scan."""
 
     kind: Literal["mrz", "image", "check"]
     lines: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Result:
 
 
 def findings(page: Page, lights: Sequence[str], *, face: bool) -> list[Result]:
-    """Everything a scan of a page finds, the zone first; images are drawn when they are due."""
+    """Return all results of a scan of a page, the zone first; images are drawn when they are due."""
     found = [Result("mrz", lines=page.lines)] if page.lines else []
     for light in LIGHTS:
         if light in lights:
@@ -72,43 +72,43 @@ def _b900(page: Page) -> Result:
 
 
 class PageScanner:
-    """The reader. Services ask it; people put documents on it, take them away, and break it."""
+    """The reader. Services start scans; tests and travellers place and remove documents and inject faults."""
 
     def __init__(self, look: PageAppearance | None = None, step_s: float = 0.0) -> None:
         self.appearance = look or PageAppearance()
         self.step_s = step_s
-        """How long each result of a scan takes, in seconds."""
+        """Time for each result of a scan, in seconds."""
         self.page: Page | None = None
         self.placements = 0
         self.is_plugged = True
         self.rejects_password = False
-        """Whether the service has another password than its clients."""
+        """True if the service has another password than its clients."""
         self.scans = 0
         self.stop_service: Callable[[float | None], None] = lambda _for_s: None
-        """Ends the service in front of it; set by whoever runs that."""
+        """Stops the service of the reader; set by its owner."""
         self._faults: list[tuple[ScanFault, int]] = []
         self._changed = asyncio.Condition()
         self._later: set[asyncio.Task[None]] = set()
 
     @property
     def state(self) -> Literal["present", "absent"]:
-        """Whether something lies on it."""
+        """True if a document is on the glass."""
         return "absent" if self.page is None else "present"
 
     async def place(self, page: Page) -> None:
-        """Put a document on it, in the place of whatever lies there."""
+        """Put a document on the glass, in place of any other."""
         self.page = page
         self.placements += 1
         await self._tell()
 
     async def remove(self, placement: int | None = None) -> None:
-        """Take the document away: whatever lies there, or only the one of that placement."""
+        """Remove the document: any, or only the one of that placement."""
         if placement in (None, self.placements):
             self.page = None
             await self._tell()
 
     async def wait_until(self, true: Callable[[], bool], wait_s: float) -> bool:
-        """Wait for a change that makes this true, for so long at most; returns whether it is."""
+        """Wait at most `wait_s` seconds until this is true; return whether it is."""
         try:
             async with asyncio.timeout(wait_s), self._changed:
                 await self._changed.wait_for(true)
@@ -121,7 +121,7 @@ class PageScanner:
             self._changed.notify_all()
 
     def inject(self, fault: AnyFault) -> None:
-        """Let something go wrong, now or at the next scans, as its kind is."""
+        """Inject a fault, which applies now or to the next scans, depending on its kind."""
         match fault:
             case WrongCredentials(for_s=for_s):
                 self.rejects_password = True
@@ -143,15 +143,15 @@ class PageScanner:
             task.add_done_callback(self._later.discard)
 
     async def close(self) -> None:
-        """Forget what was to happen later."""
+        """Cancel everything scheduled."""
         for task in tuple(self._later):
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
 
     def scan(self, lights: Sequence[str], *, face: bool, png: bool = False) -> "Scan":
-        """Begin to scan what lies there; SimulatorError where nothing does."""
+        """Start a scan of the page; raise SimulatorError without one."""
         if self.page is None:
-            raise SimulatorError("nothing lies on the glass")
+            raise SimulatorError("no document on the glass: place one first")
         due = [fault for fault, _ in self._faults]
         self._faults = [(fault, left - 1) for fault, left in self._faults if left > 1]
         self.scans += 1
@@ -160,7 +160,7 @@ class PageScanner:
 
 
 class Scan:
-    """One scan, whose results become known one after the other."""
+    """One scan, whose results become available one after the other."""
 
     def __init__(
         self,
@@ -180,11 +180,11 @@ class Scan:
 
     @property
     def is_present(self) -> bool:
-        """Whether the document still lies there."""
+        """True if the document is still on the glass."""
         return self._glass.page is not None and self._glass.placements == self._placement
 
     async def result_at(self, index: int) -> Result | None:
-        """The result with that number, once it is known; None if the document is gone before."""
+        """Return the result with that number when available; None if the document is removed before."""
         result = self.results[index]
         delay_s = self._glass.step_s
         for fault in self._faults:
@@ -207,6 +207,6 @@ class Scan:
             return None
         if result.kind != "image":
             return result
-        # A photo cut out is small, whatever the sensor.
+        # A cropped photo is small, whatever the sensor.
         look = self._look if result.area == "page" else replace(self._look, size_bytes=None)
         return replace(result, image=draw_page(self._page, result.light, result.area, look))

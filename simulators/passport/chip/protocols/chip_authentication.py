@@ -21,7 +21,7 @@ from simulators.passport.chip.protocols.security_infos import (
 
 @dataclass(frozen=True, slots=True)
 class ChipAuthenticationKey:
-    """A static key of the chip and the cipher of the session it begins."""
+    """A static key of the chip and the cipher of the session that it starts."""
 
     pair: KeyPair
     cipher: Cipher
@@ -37,7 +37,7 @@ class ChipAuthenticationKey:
 
     @property
     def public_key_info(self) -> bytes:
-        """What EF.CardSecurity and DG14 say of the key."""
+        """The key in EF.CardSecurity and DG14."""
         key = public_key_info(self.pair.group, self.pair.public, self.parameters)
         return chip_authentication_public_key_info(self.pair.group, key, self.key_id)
 
@@ -48,14 +48,14 @@ class ChipAuthenticationKey:
 
 
 class ChipAuthentication:
-    """What of the protocol is under way in a session."""
+    """State of the protocol in a session."""
 
     def __init__(self, keys: tuple[ChipAuthenticationKey, ...]) -> None:
         self._keys = keys
         self._chosen: ChipAuthenticationKey | None = None
 
     def set_authentication_template(self, data: bytes) -> None:
-        """MSE:Set AT: choose the protocol and the key; RefusedError with 6A80 or 6A88 where there is none."""
+        """Handle MSE:Set AT: select protocol and key; raise RefusedError with 6A80 or 6A88 if absent."""
         asked = _asked(data, 0x80)
         able = [key for key in self._keys if der.oid_value(key.oid) == asked[0x80]]
         if not able:
@@ -63,7 +63,7 @@ class ChipAuthentication:
         self._chosen = _the_one(able, asked)
 
     def general_authenticate(self, data: bytes) -> tuple[bytes, SecureMessaging]:
-        """GENERAL AUTHENTICATE: the reply, and the session that begins after it."""
+        """Handle GENERAL AUTHENTICATE: return the reply and the session that begins after it."""
         chosen, self._chosen = self._chosen, None
         if chosen is None:
             raise RefusedError(Status.CONDITIONS_NOT_SATISFIED)
@@ -74,7 +74,7 @@ class ChipAuthentication:
         return tlv(DYNAMIC_AUTHENTICATION_DATA), _session(chosen, theirs)
 
     def set_key_agreement_template(self, data: bytes) -> SecureMessaging:
-        """MSE:Set KAT: the whole protocol in one command, for 3DES; the session that begins after it."""
+        """Handle MSE:Set KAT: the whole protocol in one command, for 3DES; return the session after it."""
         asked = _asked(data, 0x91)
         able = [key for key in self._keys if key.cipher is Cipher.TDES]
         if not able:
