@@ -30,9 +30,9 @@ CommandHandler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 class ControlSocket:
     """The server of the control socket. An async context manager."""
 
-    def __init__(self, path: Path, obey: CommandHandler) -> None:
+    def __init__(self, path: Path, handle: CommandHandler) -> None:
         self.path = path
-        self._obey = obey
+        self._handle = handle
         self._server: asyncio.Server | None = None
         self._closing = False
         self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
@@ -79,7 +79,7 @@ class ControlSocket:
             request = json.loads(line)
             if not isinstance(request, dict):
                 raise SimulatorError("a request is a JSON object")
-            return await self._obey(request)
+            return await self._handle(request)
         except ValueError as error:
             return {"ok": False, "error": f"not JSON: {error}"}
         except SimulatorError as error:
@@ -96,7 +96,7 @@ def _bind(path: Path) -> socket.socket:
         # Set before bind, so that the file never exists with any other mode.
         os.fchmod(listening.fileno(), 0o600)
         if path.is_socket():
-            if _somebody_answers(path):
+            if _is_in_use(path):
                 raise SimulatorError(f"{path}: a simulated post is running here already")
             path.unlink()
         listening.bind(str(path))
@@ -109,7 +109,7 @@ def _bind(path: Path) -> socket.socket:
     return listening
 
 
-def _somebody_answers(path: Path) -> bool:
+def _is_in_use(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -126,12 +126,12 @@ async def send_command(socket_path: str | os.PathLike[str], request: Mapping[str
     try:
         reader, writer = await asyncio.open_unix_connection(socket_path)
     except OSError as error:
-        raise _nobody(socket_path) from error
+        raise _no_post_error(socket_path) from error
     try:
         writer.write(json.dumps(request).encode() + b"\n")
         return _decoded(await reader.readline(), socket_path)
     except ConnectionError as error:
-        raise _nobody(socket_path) from error
+        raise _no_post_error(socket_path) from error
     finally:
         writer.close()
         with contextlib.suppress(OSError):
@@ -150,17 +150,17 @@ def send_command_blocking(
             with connection.makefile("rb") as answers:
                 return _decoded(answers.readline(), socket_path)
         except OSError as error:
-            raise _nobody(socket_path) from error
+            raise _no_post_error(socket_path) from error
 
 
 def _decoded(line: bytes, socket_path: str | os.PathLike[str]) -> dict[str, Any]:
     if not line.endswith(b"\n"):
-        raise _nobody(socket_path)
+        raise _no_post_error(socket_path)
     answer: dict[str, Any] = json.loads(line)
     return answer
 
 
-def _nobody(socket_path: str | os.PathLike[str]) -> SimulatorError:
+def _no_post_error(socket_path: str | os.PathLike[str]) -> SimulatorError:
     return SimulatorError(
         f"{os.fspath(socket_path)}: no simulated post responds here: start one with borderpost simulate"
     )

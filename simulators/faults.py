@@ -111,8 +111,8 @@ class MissingLine(ReadFault):
 
     def lines(self, lines: Lines) -> Lines:
         """Return all other lines."""
-        gone = min(self.line, len(lines)) - 1
-        return (*lines[:gone], *lines[gone + 1 :]) if lines else lines
+        index = min(self.line, len(lines)) - 1
+        return (*lines[:index], *lines[index + 1 :]) if lines else lines
 
 
 class WrongDigit(ReadFault):
@@ -131,8 +131,8 @@ class WrongDigit(ReadFault):
         digit = lines[row][column]
         # A filler represents an absent digit; 0 would be correct there in an empty optional field.
         wrong = str((int(digit) + 1) % 10) if digit.isdigit() else "7"
-        spoiled = lines[row][:column] + wrong + lines[row][column + 1 :]
-        return (*lines[:row], spoiled, *lines[row + 1 :])
+        changed = lines[row][:column] + wrong + lines[row][column + 1 :]
+        return (*lines[:row], changed, *lines[row + 1 :])
 
 
 class WrongFrameCheck(ReadFault):
@@ -232,21 +232,21 @@ class PendingFaults:
     """Injected faults that have not yet applied."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[ReadFault, int]] = []
+        self._pending: list[tuple[ReadFault, int]] = []
 
     def add(self, fault: ReadFault) -> None:
         """Apply the fault to the next reads."""
-        self._left.append((fault, fault.reads))
+        self._pending.append((fault, fault.reads))
 
     def clear(self) -> None:
         """Discard all pending faults."""
-        self._left.clear()
+        self._pending.clear()
 
     def take(self) -> list[ReadFault]:
         """Return the faults of one read in the order they apply; each has one read fewer to affect."""
-        due = sorted((fault for fault, _ in self._left), key=lambda fault: fault.rank)
-        self._left = [(fault, left - 1) for fault, left in self._left if left > 1]
+        due = sorted((fault for fault, _ in self._pending), key=lambda fault: fault.rank)
+        self._pending = [(fault, remaining - 1) for fault, remaining in self._pending if remaining > 1]
         return due
 
     def __len__(self) -> int:
-        return len(self._left)
+        return len(self._pending)

@@ -153,13 +153,13 @@ async def run_post(
     try:
         # A stop during the start also stops the post.
         running = asyncio.create_task(_run(path, run_dir, on_ready, on_event))
-        told = asyncio.create_task(stopping.wait())
+        output = asyncio.create_task(stopping.wait())
         try:
-            await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, output}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            told.cancel()
+            output.cancel()
             running.cancel()
-            (result, _) = await asyncio.gather(running, told, return_exceptions=True)
+            (result, _) = await asyncio.gather(running, output, return_exceptions=True)
         if isinstance(result, Exception):
             raise result
     finally:

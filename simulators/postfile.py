@@ -41,22 +41,23 @@ def load_post(
 
     where = _Places(path, text)
     variables = os.environ if environment is None else environment
-    wrong: list[str] = []
+    errors: list[str] = []
     found: list[SimulatorSettings] = []
     for index, table in enumerate(tables):
         named = f'simulator "{table["name"]}"' if "name" in table else f"simulator {index + 1}"
         try:
             found.append(parse_settings(_expanded(table, variables)))
         except SimulatorError as error:
-            wrong.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
+            errors.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
         except ValidationError as error:
-            wrong += [f"{where.of(index, key)}: {named}: {said}" for key, said in _complaints(error)]
+            errors += [f"{where.of(index, key)}: {named}: {message}" for key, message in _complaints(error)]
         else:
-            wrong += [
-                f"{where.of(index, key)}: {named}: {said}" for key, said in _clashes(found[:-1], found[-1])
+            errors += [
+                f"{where.of(index, key)}: {named}: {message}"
+                for key, message in _clashes(found[:-1], found[-1])
             ]
-    if wrong:
-        raise PostFileError("\n".join(wrong))
+    if errors:
+        raise PostFileError("\n".join(errors))
     return tuple(found)
 
 
@@ -95,8 +96,8 @@ def _complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
         # A scheduled fault keeps its fault in "fault"; in the file its arguments are in the same table as the
         # times.
         path = [str(part) for part in found["loc"] if part != "fault"]
-        said = found["msg"].removeprefix("Value error, ")
-        yield (path[0] if path else ""), (f"{'.'.join(path)}: {said}" if path else said)
+        message = found["msg"].removeprefix("Value error, ")
+        yield (path[0] if path else ""), (f"{'.'.join(path)}: {message}" if path else message)
 
 
 def _clashes(earlier: list[SimulatorSettings], settings: SimulatorSettings) -> Iterator[tuple[str, str]]:

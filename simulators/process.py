@@ -33,22 +33,22 @@ async def serve(connection: socket.socket) -> int:
     """
     reader, writer = await asyncio.open_connection(sock=connection)
 
-    def say(message: Mapping[str, Any]) -> None:
+    def send(message: Mapping[str, Any]) -> None:
         if not writer.is_closing():
             writer.write(json.dumps(message).encode() + b"\n")
 
-    def tell(event: str, details: Mapping[str, Any]) -> None:
-        say({"event": event, "details": details})
+    def emit(event: str, details: Mapping[str, Any]) -> None:
+        send({"event": event, "details": details})
 
     try:
         simulator = parse_settings(json.loads(await reader.readline())).build()
-        running = asyncio.create_task(simulator.run(tell))
-        listening = asyncio.create_task(_listen(reader, simulator, say))
+        running = asyncio.create_task(simulator.run(emit))
+        listening = asyncio.create_task(_listen(reader, simulator, send))
         await asyncio.wait({running, listening}, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         failed = running.done()
         if failed:
-            tell("failed", {"text": _reason(running.exception())})
+            emit("failed", {"text": _reason(running.exception())})
         running.cancel()
         await asyncio.gather(running, listening, return_exceptions=True)
         return int(failed)
@@ -58,12 +58,12 @@ async def serve(connection: socket.socket) -> int:
             await writer.wait_closed()
 
 
-async def _listen(reader: asyncio.StreamReader, simulator: Simulator, say: Any) -> None:
+async def _listen(reader: asyncio.StreamReader, simulator: Simulator, send: Any) -> None:
     """Answer requests, several at a time: a slow document must not delay an unplug."""
     answering: set[asyncio.Task[None]] = set()
     try:
         while line := await reader.readline():
-            task = asyncio.create_task(_answer(json.loads(line), simulator, say))
+            task = asyncio.create_task(_answer(json.loads(line), simulator, send))
             answering.add(task)
             task.add_done_callback(answering.discard)
     finally:
@@ -72,7 +72,7 @@ async def _listen(reader: asyncio.StreamReader, simulator: Simulator, say: Any) 
         await asyncio.gather(*answering, return_exceptions=True)
 
 
-async def _answer(request: dict[str, Any], simulator: Simulator, say: Any) -> None:
+async def _answer(request: dict[str, Any], simulator: Simulator, send: Any) -> None:
     number, verb = request.pop("id"), request.pop("verb")
     try:
         answer = {"ok": True} | await simulator.handle_command(verb, request)
@@ -80,7 +80,7 @@ async def _answer(request: dict[str, Any], simulator: Simulator, say: Any) -> No
         answer = {"ok": False, "error": str(error)}
     except TypeError as error:  # an argument that the verb does not have
         answer = {"ok": False, "error": f"{verb}: {str(error).rpartition('() ')[2]}"}
-    say(answer | {"id": number})
+    send(answer | {"id": number})
 
 
 def _reason(error: BaseException | None) -> str:

@@ -18,7 +18,7 @@ class ScheduledFault(BaseModel, Generic[FaultT]):
 
     @model_validator(mode="before")
     @classmethod
-    def _arguments_beside_the_times(cls, given: Any) -> Any:
+    def _merge_arguments_and_times(cls, given: Any) -> Any:
         """Accept a fault's arguments in the same table as its times, as post files write them."""
         if not isinstance(given, dict) or isinstance(given.get("fault"), dict | BaseModel):
             return given

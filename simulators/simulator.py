@@ -14,7 +14,7 @@ class Simulator(ABC):
     """One simulated device, as its process runs it."""
 
     @abstractmethod
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled; emit `ready` once a host can find the device.
 
         Raises SimulatorError if the device cannot be provided.

@@ -71,7 +71,7 @@ class TravellerGenerator(Iterator[Document]):
 
 
 def _draw(chance: Random, format: Format) -> Document:  # noqa: A002 - as above
-    family, given = _family(chance), _given(chance)
+    family, given = _family(chance), _given_names(chance)
     match chance.choices(("plain", "double", "one name", "long"), (80, 10, 5, 5))[0]:
         case "double":
             family = f"{family}-{_family(chance)}"
@@ -79,9 +79,9 @@ def _draw(chance: Random, format: Format) -> Document:  # noqa: A002 - as above
             given = ""
         case "long":
             family = f"{family} {_family(chance)}-{_family(chance)}"
-            given = f"{given} {_given(chance)} {_given(chance)} {_given(chance)}"
+            given = f"{given} {_given_names(chance)} {_given_names(chance)} {_given_names(chance)}"
         case _:
-            given += f" {_given(chance)}" * chance.randint(0, 1)
+            given += f" {_given_names(chance)}" * chance.randint(0, 1)
     born = REFERENCE_DAY - timedelta(days=chance.randint(200, 85 * 365))
     expires = REFERENCE_DAY + timedelta(days=chance.randint(30, 10 * 365))
     birth = f"{born:%y%m%d}"
@@ -110,5 +110,5 @@ def _family(chance: Random) -> str:
     return chance.choice(_FAMILY_START) + chance.choice(_FAMILY_END)
 
 
-def _given(chance: Random) -> str:
+def _given_names(chance: Random) -> str:
     return chance.choice(_GIVEN_START) + chance.choice(_GIVEN_END)

@@ -135,26 +135,26 @@ class PendingExchanges:
     """Injected faults that have not yet applied."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[ExchangeFault, int]] = []
+        self._pending: list[tuple[ExchangeFault, int]] = []
 
     def add(self, fault: ExchangeFault) -> None:
         """Apply the fault to the next matching exchanges."""
-        self._left.append((fault, fault.exchanges))
+        self._pending.append((fault, fault.exchanges))
 
     def clear(self) -> None:
         """Discard all pending faults."""
-        self._left.clear()
+        self._pending.clear()
 
     def next(self, effect: Effect) -> Exchange:
         """Return the course of the next exchange of that effect.
 
         Its faults have one exchange fewer to affect.
         """
-        due = [fault for fault, _ in self._left if fault.applies_to(effect)]
-        self._left = [
-            (fault, left - fault.applies_to(effect))
-            for fault, left in self._left
-            if left > fault.applies_to(effect)
+        due = [fault for fault, _ in self._pending if fault.applies_to(effect)]
+        self._pending = [
+            (fault, remaining - fault.applies_to(effect))
+            for fault, remaining in self._pending
+            if remaining > fault.applies_to(effect)
         ]
         exchange = Exchange()
         for fault in sorted(due, key=lambda fault: fault.rank):
@@ -162,4 +162,4 @@ class PendingExchanges:
         return exchange
 
     def __len__(self) -> int:
-        return len(self._left)
+        return len(self._pending)

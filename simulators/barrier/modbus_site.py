@@ -223,7 +223,7 @@ class ModbusSite(BarrierSite):
 
     def on_power_lost(self) -> None:
         """See `BarrierSite`."""
-        self.bus.power_cut()
+        self.bus.on_power_lost()
 
     def on_power_restored(self) -> None:
         """See `BarrierSite`: earlier connections are lost."""

@@ -59,7 +59,7 @@ class PostBarrierSettings(SimulatorSettings):
 
     @field_validator("manners")
     @classmethod
-    def _somebody_comes(cls, mix: dict[DriverBehaviour, float]) -> dict[DriverBehaviour, float]:
+    def _weights_are_usable(cls, mix: dict[DriverBehaviour, float]) -> dict[DriverBehaviour, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
             raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
@@ -134,9 +134,9 @@ class PostBarrier(Simulator):
         self.settings = settings
         self.counts: Counter[str] = Counter()
         self._site: BarrierSite | None = None
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
         self._hosts = 0
-        self._host_came = asyncio.Event()
+        self._host_connected = asyncio.Event()
 
     @property
     def site(self) -> BarrierSite:
@@ -145,9 +145,9 @@ class PostBarrier(Simulator):
             raise SimulatorError(f"{self.settings.name} is not running yet")
         return self._site
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         timeline = RealClock()
         try:
             log = WireLog(timeline, self.settings.wire_log, keep=KEPT)
@@ -159,11 +159,11 @@ class PostBarrier(Simulator):
             async with site.connected(), asyncio.TaskGroup() as tasks:
                 for timed in self.settings.faults:
                     site.plan(timed.fault)  # report impossible faults now
-                tell("ready", self.settings.summary() | {"address": site.address})
+                emit("ready", self.settings.summary() | {"address": site.address})
                 if self.settings.every_s is not None:
                     tasks.create_task(self._traffic(self.settings.every_s))
                 for timed in self.settings.faults:
-                    tasks.create_task(self._happens(timed))
+                    tasks.create_task(self._run_scheduled_fault(timed))
                 await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,30 +209,30 @@ class PostBarrier(Simulator):
         match entry:
             case Connection(opened=opened):
                 self._hosts += 1 if opened else -1
-                self._tell("host", {"connected": opened})
+                self._emit("host", {"connected": opened})
                 if opened:
-                    self._host_came.set()
+                    self._host_connected.set()
             case Frame(direction=direction):
                 self.counts[f"{direction}s"] += 1
                 if entry.is_actuation:
                     self.counts["actuations"] += 1
-                    self._tell("actuation", {"meaning": entry.meaning, "fate": str(entry.fate)})
+                    self._emit("actuation", {"meaning": entry.meaning, "fate": str(entry.fate)})
             case MachineEvent(what=what, details=details) if what in EMITTED_EVENTS:
                 self.counts[what] += 1
-                self._tell(what, details)
+                self._emit(what, details)
 
     async def _traffic(self, every_s: float) -> None:
         """Add vehicles from time to time, once a host has connected."""
         chance = Random(f"{self.settings.seed}/traffic")
-        await self._host_came.wait()
+        await self._host_connected.wait()
         await asyncio.sleep(self.settings.first_s)
         while True:
             manner = chance.choices(list(self.settings.manners), list(self.settings.manners.values()))[0]
-            if self._comes(manner, wrong_way=chance.random() < self.settings.wrong_way):
+            if self._add_vehicle(manner, wrong_way=chance.random() < self.settings.wrong_way):
                 await self._attend()
             await asyncio.sleep(every_s + chance.uniform(-1, 1) * self.settings.jitter_s)
 
-    def _comes(self, manner: DriverBehaviour, *, wrong_way: bool) -> bool:
+    def _add_vehicle(self, manner: DriverBehaviour, *, wrong_way: bool) -> bool:
         """Add a vehicle, unless the lane is occupied; a tailgater comes with a vehicle to follow."""
         barrier, patience_s = self.site.barrier, self.settings.patience_s
         if barrier.lane.vehicles:
@@ -248,8 +248,8 @@ class PostBarrier(Simulator):
             barrier = self.site.barrier
             barrier.press("open", next(iter(barrier.doors)))
 
-    async def _happens(self, timed: TimedFault) -> None:
-        await self._host_came.wait()
+    async def _run_scheduled_fault(self, timed: TimedFault) -> None:
+        await self._host_connected.wait()
         await asyncio.sleep(timed.at_s)
         self.site.inject(timed.fault)
         while timed.every_s is not None:

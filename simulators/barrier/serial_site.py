@@ -91,7 +91,7 @@ class SerialSite(BarrierSite):
             case Unplug():  # the supply comes over that cable
                 return FaultPlan(lambda: self.cut_power("boards"), lambda: self.restore_power("boards"))
             case Noise(data=data):
-                return FaultPlan(lambda: self._say(data, FrameFate.DAMAGED, "noise"))
+                return FaultPlan(lambda: self._send(data, FrameFate.DAMAGED, "noise"))
         return super().plan(fault)
 
     def clear_faults(self) -> None:
@@ -116,12 +116,12 @@ class SerialSite(BarrierSite):
     def _received(self, data: bytes) -> None:
         self._visits.on_open()
         for command in self.board.feed(data):
-            self._hear(command)
+            self._on_command(command)
 
-    def _hear(self, command: Command) -> None:
+    def _on_command(self, command: Command) -> None:
         whole = command.perform is not None
-        heard = whole and not self._hung
-        exchange = self.pending.next(command.effect) if heard else Exchange(is_received=False)
+        is_received = whole and not self._hung
+        exchange = self.pending.next(command.effect) if is_received else Exchange(is_received=False)
         frame = self.log.frame(
             direction="request",
             fate=FrameFate.DAMAGED
@@ -158,9 +158,9 @@ class SerialSite(BarrierSite):
                 fate = FrameFate.LATE
             else:
                 fate = FrameFate.REPEATED if copy else FrameFate.SENT
-            self._say(answer, fate, meaning, frame.number)
+            self._send(answer, fate, meaning, frame.number)
 
-    def _say(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
+    def _send(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
         """Send something, unless that is its fate, and log it."""
         if fate is not FrameFate.SUPPRESSED:
             if self.line.has_host:

@@ -96,12 +96,12 @@ class BarrierSite(ABC):
         Raises SimulatorError for a fault that is impossible here.
         """
         plan = self.plan(fault)
-        told = fault.model_dump(mode="json", exclude_none=True)
-        self.log.machine_event("fault", **told)
+        arguments = fault.model_dump(mode="json", exclude_none=True)
+        self.log.machine_event("fault", **arguments)
         plan.begin()
         if plan.end is not None:
             for_s = fault.for_s if isinstance(fault, LastingFault | Unplug) else None
-            self._end_later(told["fault"], plan.end, for_s)
+            self._end_later(arguments["fault"], plan.end, for_s)
 
     def plan(self, fault: Fault) -> FaultPlan:
         """Return start and end of a fault; raise SimulatorError if it is impossible here."""

@@ -287,7 +287,7 @@ class WireLog(Entries):
             self._file.write(json.dumps(as_json(entry)) + "\n")
             self._file.flush()
         if self.keep is not None and len(self.entries) > 2 * self.keep:
-            self._forget(self.keep)
+            self._discard_old(self.keep)
         self.on_entry(entry)
         for future in self._waiting:
             if not future.done():
@@ -298,7 +298,7 @@ class WireLog(Entries):
         if isinstance(entry, Frame) and entry.is_actuation:
             self._actuations.append(entry)
 
-    def _forget(self, keep: int) -> None:
+    def _discard_old(self, keep: int) -> None:
         del self.entries[:-keep]
         self._by_kind.clear()
         self._actuations.clear()

@@ -74,15 +74,15 @@ class Camera(Simulator):
         self.sensor = Sensor(view, settings.pixels, settings.seed)
         self.waiting = WaitingFaults()
         self._faults = faults
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
         self.tasks: asyncio.TaskGroup
         """Background tasks while it runs."""
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         async with self.server, asyncio.TaskGroup() as self.tasks:
-            tell("ready", self.summary())
+            emit("ready", self.summary())
             for timed in self._faults:
                 self.tasks.create_task(self._at_its_time(timed))
             await self.work()
@@ -154,7 +154,7 @@ class Camera(Simulator):
 
     def inject_fault(self, fault: Fault) -> None:
         """Inject a fault."""
-        self._tell("fault", {"fault": getattr(fault, "fault", "")})
+        self._emit("fault", {"fault": getattr(fault, "fault", "")})
         match fault:
             case WrongCredentials(for_s=for_s):
                 self._change_password(for_s)

@@ -258,21 +258,21 @@ class WaitingFaults:
     """Injected faults that have not yet applied."""
 
     def __init__(self) -> None:
-        self._left: list[tuple[CameraFault, float]] = []
+        self._pending: list[tuple[CameraFault, float]] = []
         """Each fault with its remaining number, or the time on the monotonic clock when it ends."""
 
     def add(self, fault: CameraFault) -> None:
         """Apply the fault to the next answers."""
         until = fault.times if fault.for_s is None else time.monotonic() + fault.for_s
-        self._left.append((fault, until))
+        self._pending.append((fault, until))
 
     def take(self) -> "ActiveFaults":
         """Return the faults of one answer."""
         now_s = time.monotonic()
-        met = [fault for fault, until in self._left if fault.for_s is None or now_s < until]
-        self._left = [
+        met = [fault for fault, until in self._pending if fault.for_s is None or now_s < until]
+        self._pending = [
             (fault, until if fault.for_s is not None else until - 1)
-            for fault, until in self._left
+            for fault, until in self._pending
             if (now_s < until if fault.for_s is not None else until > 1)
         ]
         return ActiveFaults(met)

@@ -40,8 +40,8 @@ class FrameStamp:
             image.paste(strip, ((image.width - strip.width) // 2, top))
 
     def _bits(self) -> bytes:
-        said = bytes([MARK, self.camera & 0xFF]) + self.number.to_bytes(4) + self.at_ms.to_bytes(6)
-        return said + zlib.crc32(said).to_bytes(4)
+        stamp = bytes([MARK, self.camera & 0xFF]) + self.number.to_bytes(4) + self.at_ms.to_bytes(6)
+        return stamp + zlib.crc32(stamp).to_bytes(4)
 
     @classmethod
     def read(cls, image: Image.Image) -> "FrameStamp":

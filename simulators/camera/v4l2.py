@@ -43,7 +43,7 @@ class Ioctl(IntEnum):
 
 
 CAPTURE, MAPPED, DISCRETE, PROGRESSIVE = 1, 1, 1, 1
-CAN_CAPTURE, CAN_TELL, CAN_STREAM, CAN_EACH = 0x1, 0x800000, 0x4000000, 0x80000000
+CAN_CAPTURE, CAN_METADATA, CAN_STREAM, CAN_EACH = 0x1, 0x800000, 0x4000000, 0x80000000
 FLAG_MAPPED, FLAG_QUEUED, FLAG_DONE, FLAG_ERROR = 0x1, 0x2, 0x4, 0x40
 FLAG_MONOTONIC, FLAG_START = 0x2000, 0x10000
 TIME_PER_FRAME = 0x1000
@@ -141,7 +141,7 @@ class VideoNode(ABC):
         self.is_unplugged = False
         self.lost = 0
         """Number of pictures for which the program had no buffer."""
-        self._asked_twice = False
+        self._dequeued_empty = False
 
     @abstractmethod
     def streams(self, *, on: bool) -> None:
@@ -223,13 +223,13 @@ class VideoNode(ABC):
             raise IoctlError(errno.EINVAL)  # no picture format
         if request != Ioctl.QUERYCAP:
             raise IoctlError(errno.ENOTTY)
-        caller.write(argument, self._capabilities(CAN_TELL | CAN_STREAM))
+        caller.write(argument, self._capabilities(CAN_METADATA | CAN_STREAM))
 
     def _capabilities(self, node: int) -> bytes:
         """Return identity, capabilities of all nodes, and capabilities of this one."""
-        whole = CAN_CAPTURE | CAN_TELL | CAN_STREAM | CAN_EACH
-        said = (b"uvcvideo", self.name.encode(), b"usb-0000:00:14.0-1", 0x060100, whole, node)
-        return struct.pack("16s32s32sIII12x", *said)
+        whole = CAN_CAPTURE | CAN_METADATA | CAN_STREAM | CAN_EACH
+        fields = (b"uvcvideo", self.name.encode(), b"usb-0000:00:14.0-1", 0x060100, whole, node)
+        return struct.pack("16s32s32sIII12x", *fields)
 
     def _pix(self) -> bytes:
         width, height = self.size
@@ -257,8 +257,8 @@ class VideoNode(ABC):
             raise IoctlError(errno.EINVAL)
         match request:
             case Ioctl.QUERYCTRL:
-                said = (control.name.encode(), control.least, control.most, control.step, control.value, 0)
-                caller.write(argument + 4, struct.pack("I32siiiiI8x", control.kind, *said))
+                fields = (control.name.encode(), control.least, control.most, control.step, control.value, 0)
+                caller.write(argument + 4, struct.pack("I32siiiiI8x", control.kind, *fields))
             case Ioctl.QUERYMENU:
                 if second not in control.choices:
                     raise IoctlError(errno.EINVAL)
@@ -326,7 +326,7 @@ class VideoNode(ABC):
 
     async def _dequeue(self, caller: Caller, argument: int) -> None:
         stream = self._mine(caller)
-        if not stream.full and self._asked_twice:
+        if not stream.full and self._dequeued_empty:
             self.on_change.clear()
             try:
                 async with asyncio.timeout(PATIENCE_S):
@@ -336,7 +336,7 @@ class VideoNode(ABC):
             if self.is_unplugged:
                 raise IoctlError(errno.ENODEV)
         # A program that just got a buffer dequeues again; that fails at once.
-        self._asked_twice = not stream.full
+        self._dequeued_empty = not stream.full
         if not stream.full:
             raise IoctlError(errno.EAGAIN)
         n = stream.full.popleft()

@@ -141,11 +141,11 @@ class Webcam(VideoNode):
         while True:
             due_s = max(due_s + self.per_frame[0] / self.per_frame[1], loop.time())
             await asyncio.sleep(due_s - loop.time())
-            begun_ns = time.monotonic_ns()
+            started_ns = time.monotonic_ns()
             data = await asyncio.to_thread(self._taken)
-            self._give(data, begun_ns)
+            self._deliver(data, started_ns)
 
-    def _give(self, data: bytes, begun_ns: int) -> None:
+    def _deliver(self, data: bytes, started_ns: int) -> None:
         met = self.waiting.take()
         self._sequence += 1
         if Stall in met:
@@ -157,7 +157,7 @@ class Webcam(VideoNode):
             data = bytes(len(data))
         if (half := met.get(TruncatedPicture)) is not None:
             data = data[: int(len(data) * half.after)]
-        at_ns = {"start": begun_ns, "end": time.monotonic_ns(), "none": 0}[self.clock]
+        at_ns = {"start": started_ns, "end": time.monotonic_ns(), "none": 0}[self.clock]
         flags |= 0 if self.clock == "none" else FLAG_MONOTONIC
         flags |= FLAG_START if self.clock == "start" else 0
         if self.fill(data, flags, self._sequence, at_ns):

@@ -54,8 +54,8 @@ def _filters() -> Floats:
     """Return a filter for each orientation, over the frequencies of a real transform."""
     rows, columns = GROWN_SHAPE
     down, right = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
-    wanted = 25.4 / (GROWN_PPI * RIDGE_PERIOD_MM)
-    ring = np.exp(-(((np.hypot(right, down) - wanted) / (_BANDWIDTH * wanted)) ** 2) / 2)
+    frequency = 25.4 / (GROWN_PPI * RIDGE_PERIOD_MM)
+    ring = np.exp(-(((np.hypot(right, down) - frequency) / (_BANDWIDTH * frequency)) ** 2) / 2)
     across = np.arctan2(-down, right)
     filters = []
     for step in range(ORIENTATIONS):

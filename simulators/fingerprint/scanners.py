@@ -162,14 +162,14 @@ class UsbScannerSimulator(ScannerSimulator):
             await asyncio.to_thread(self.platen.render_ahead, self.platen.touch, dirty=True)
         self.scanner.inject_scanner_fault(fault)
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         self.bus.connect(self.settings.busid, self.scanner)
         self.bus.on_client = lambda _busid, there: self.host(there)
         try:
             async with self.bus:
-                tell("ready", self.summary())
+                emit("ready", self.summary())
                 await self.serve()
         finally:
             self.scanner.close()
@@ -217,15 +217,15 @@ class ZfmSimulator(ScannerSimulator):
         """See `ScannerSimulator`."""
         await self.module.inject(fault)
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         for number in range(self.settings.enrolled):
             self.module.enrol_finger(number, self.settings.finger(number))
             await asyncio.sleep(0)
         async with self.line, asyncio.TaskGroup() as tasks:
             self.module.start()
-            tell("ready", self.settings.summary())
+            emit("ready", self.settings.summary())
             tasks.create_task(self._watch_the_host())
             tasks.create_task(self.serve())
 

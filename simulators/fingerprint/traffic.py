@@ -42,7 +42,7 @@ class ScannerSettings(SimulatorSettings):
 
     @field_validator("conditions")
     @classmethod
-    def _something_comes(cls, mix: dict[SkinCondition, float]) -> dict[SkinCondition, float]:
+    def _weights_are_usable(cls, mix: dict[SkinCondition, float]) -> dict[SkinCondition, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
             raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
@@ -69,8 +69,8 @@ class ScannerSimulator(Simulator):
     verbs: ClassVar = ("insert", "fault", "status")
 
     def __init__(self, settings: ScannerSettings) -> None:
-        self.has_people = settings
-        self._tell: EmitCallback = lambda _event, _details: None
+        self.traffic = settings
+        self._emit: EmitCallback = lambda _event, _details: None
         self._present = asyncio.Event()
         self._lifting: set[asyncio.Task[None]] = set()
 
@@ -95,10 +95,10 @@ class ScannerSimulator(Simulator):
         """Run traffic and scheduled faults until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                if self.has_people.every_s is not None:
-                    tasks.create_task(self._arrivals(self.has_people.every_s))
-                for timed in self.has_people.timed_faults:
-                    tasks.create_task(self._happens(timed))
+                if self.traffic.every_s is not None:
+                    tasks.create_task(self._arrivals(self.traffic.every_s))
+                for timed in self.traffic.timed_faults:
+                    tasks.create_task(self._run_scheduled_fault(timed))
                 await asyncio.Event().wait()
         finally:
             for task in tuple(self._lifting):
@@ -108,7 +108,7 @@ class ScannerSimulator(Simulator):
     def host(self, present: bool) -> None:
         """Handle a host that has opened the scanner, or has closed it."""
         if present != self._present.is_set():
-            self._tell("host", {"connected": present})
+            self._emit("host", {"connected": present})
         if present:
             self._present.set()
         else:
@@ -131,7 +131,7 @@ class ScannerSimulator(Simulator):
                     "touched": self.platen.is_touched,
                     "touches": self.platen.touches,
                 }
-        raise SimulatorError(f"{self.has_people.kind} does not know {verb!r}: {', '.join(self.verbs)}")
+        raise SimulatorError(f"{self.traffic.kind} does not know {verb!r}: {', '.join(self.verbs)}")
 
     async def _insert(
         self,
@@ -146,33 +146,33 @@ class ScannerSimulator(Simulator):
             self.platen.lift()
             return {}
         try:
-            number = self.platen.touches % self.has_people.people if finger is None else int(finger)
-            chosen = self.has_people.finger(number)
+            number = self.platen.touches % self.traffic.people if finger is None else int(finger)
+            chosen = self.traffic.finger(number)
             if pattern is not None:
                 chosen = Finger(chosen.seed, Pattern(pattern))
             touch = _moved(chosen.touch(self.platen.touches, SkinCondition(condition)), **where)
-            stays_s = self.has_people.dwell_s if for_s is None else float(for_s)
+            stays_s = self.traffic.dwell_s if for_s is None else float(for_s)
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        await self._lay(touch, stays_s, number)
+        await self._place(touch, stays_s, number)
         return {"finger": number, "pattern": str(chosen.ridge_pattern), "condition": str(touch.condition)}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            what = self.fault_of(fault, args)
+            injected = self.fault_of(fault, args)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"][1:])
             raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
-        self._tell("fault", {"fault": fault})
-        await self.inject_fault(what)
+        self._emit("fault", {"fault": fault})
+        await self.inject_fault(injected)
         return {}
 
-    async def _lay(self, touch: Touch, stays_s: float, number: int) -> None:
+    async def _place(self, touch: Touch, stays_s: float, number: int) -> None:
         # In a thread: a scanner that does not answer for a second is lost to its host.
         await asyncio.to_thread(self.platen.render_ahead, touch)
         self.platen.place(touch)
-        self._tell("finger", {"finger": number, "condition": str(touch.condition)})
+        self._emit("finger", {"finger": number, "condition": str(touch.condition)})
         task = asyncio.create_task(self._lift_later(touch, stays_s))
         self._lifting.add(task)
         task.add_done_callback(self._lifting.discard)
@@ -184,25 +184,25 @@ class ScannerSimulator(Simulator):
 
     async def _arrivals(self, every_s: float) -> None:
         """Place fingers while a host listens; continue when it returns."""
-        chance = Random(f"{self.has_people.seed}/arrivals")
-        mix = self.has_people.conditions
+        chance = Random(f"{self.traffic.seed}/arrivals")
+        mix = self.traffic.conditions
         while True:
             if not self._present.is_set():
                 await self._present.wait()
-                await asyncio.sleep(self.has_people.first_s)
+                await asyncio.sleep(self.traffic.first_s)
                 continue
-            pause_s = every_s + chance.uniform(-1, 1) * self.has_people.jitter_s
-            number = chance.randrange(self.has_people.people)
+            pause_s = every_s + chance.uniform(-1, 1) * self.traffic.jitter_s
+            number = chance.randrange(self.traffic.people)
             (condition,) = chance.choices(list(mix), list(mix.values()))
-            touch = self.has_people.finger(number).touch(self.platen.touches, condition)
-            await self._lay(touch, self.has_people.dwell_s, number)
+            touch = self.traffic.finger(number).touch(self.platen.touches, condition)
+            await self._place(touch, self.traffic.dwell_s, number)
             await asyncio.sleep(pause_s)
 
-    async def _happens(self, timed: ScheduledFault[Any]) -> None:
+    async def _run_scheduled_fault(self, timed: ScheduledFault[Any]) -> None:
         await self._present.wait()
         await asyncio.sleep(timed.at_s)
         while True:
-            self._tell("fault", {"fault": timed.fault.fault})
+            self._emit("fault", {"fault": timed.fault.fault})
             await self.inject_fault(timed.fault)
             if timed.every_s is None:
                 return

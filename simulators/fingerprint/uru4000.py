@@ -188,7 +188,7 @@ class Uru4000(UsbScanner):
         """Reset as after power-up."""
         self.status = self.model.status
         self.mode = Mode.INIT
-        self._authentic = self._told = False
+        self._authentic = self._is_reported = False
         self._challenge = bytes(16)
         self._exposing: asyncio.TimerHandle | None = None
         self._feeling: asyncio.TimerHandle | None = None
@@ -291,7 +291,7 @@ class Uru4000(UsbScanner):
             if timer is not None:
                 timer.cancel()
         self._exposing = self._feeling = None
-        self._told = False
+        self._is_reported = False
         self.discard_in(BULK_IN)
         self.mode = Mode(mode) if mode in set(Mode) else Mode.INIT
         match self.mode:
@@ -308,7 +308,7 @@ class Uru4000(UsbScanner):
             self._feeling = self.call_later(DEBOUNCE_S, self._felt)
 
     def _awaited(self) -> Event | None:
-        if self._told or self.status & LOW_POWER:
+        if self._is_reported or self.status & LOW_POWER:
             return None
         if self.mode is Mode.AWAIT_FINGER_ON and self.platen.is_touched:
             return Event.FINGER_ON
@@ -319,7 +319,7 @@ class Uru4000(UsbScanner):
     def _felt(self) -> None:
         self._feeling = None
         if (event := self._awaited()) is not None:
-            self._told = True
+            self._is_reported = True
             self._interrupt(event)
 
     def _interrupt(self, event: Event) -> None:

@@ -142,8 +142,11 @@ class WsBdService:
         }
 
     def _info(self) -> dict[str, Any]:
-        told = {"manufacturer": "Utopia Optics", "model": "Slap One", "serialNumber": "SIM-S1-0001"}
-        return {"status": "success", "metadata": {key: {"defaultValue": text} for key, text in told.items()}}
+        parameters = {"manufacturer": "Utopia Optics", "model": "Slap One", "serialNumber": "SIM-S1-0001"}
+        return {
+            "status": "success",
+            "metadata": {key: {"defaultValue": text} for key, text in parameters.items()},
+        }
 
     async def _unregister(self, session: str, _body: bytes) -> dict[str, Any]:
         self.sessions.discard(session)
@@ -204,7 +207,7 @@ class WsBdService:
                 return {"status": fault.status}
         self.capturing = True
         self.canceled.clear()
-        coming = self._finger_comes()
+        coming = self._place_finger()
         try:
             return await self._taken(fault)
         finally:
@@ -212,7 +215,7 @@ class WsBdService:
             if coming is not None:
                 coming.cancel()
 
-    def _finger_comes(self) -> asyncio.TimerHandle | None:
+    def _place_finger(self) -> asyncio.TimerHandle | None:
         if self.settings.finger_s is None:
             return None
         return asyncio.get_running_loop().call_later(self.settings.finger_s, self.finger.set)
@@ -313,11 +316,11 @@ class WsBdSimulator(HttpSimulator):
         self.service.reset()
         self.server.stop_for(for_s)
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         async with self.server:
-            tell("ready", self.summary())
+            emit("ready", self.summary())
             await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,7 +328,7 @@ class WsBdSimulator(HttpSimulator):
         match verb, dict(arguments):
             case "insert", {}:
                 self.service.finger.set()
-                self._tell("finger", {})
+                self._emit("finger", {})
                 return {}
             case "status", {}:
                 return self.summary() | {
@@ -339,12 +342,10 @@ class WsBdSimulator(HttpSimulator):
                 except ValidationError as error:
                     first = error.errors(include_url=False, include_input=False)[0]
                     raise SimulatorError(f"fault {name}: {first['msg']}") from None
-                self._tell("fault", {"fault": what.fault})
+                self._emit("fault", {"fault": what.fault})
                 self.service.inject(what)
                 return {}
-        raise SimulatorError(
-            f"ws-bd does not support {verb!r} this way: use insert, fault or status"
-        )
+        raise SimulatorError(f"ws-bd does not support {verb!r} this way: use insert, fault or status")
 
 
 async def _first(one: asyncio.Event, other: asyncio.Event, within_s: float) -> bool:

@@ -118,7 +118,7 @@ class HttpServer(TcpService):
         elif response.length is not None:
             head.append(("Content-Length", str(response.length)))
         if response.unframed and response.stream is not None:
-            await _say_unframed(writer, response.status, head, response.stream)
+            await _send_unframed(writer, response.status, head, response.stream)
         writer.write(wire.send(h11.Response(status_code=response.status, headers=head)) or b"")
         if response.stream is None:
             writer.write(wire.send(h11.Data(data=response.body)) or b"")
@@ -131,7 +131,7 @@ class HttpServer(TcpService):
         await writer.drain()
 
 
-async def _say_unframed(
+async def _send_unframed(
     writer: asyncio.StreamWriter,
     status: int,
     head: list[tuple[str, str]],

@@ -76,12 +76,12 @@ class SerialLine:
         self._slave = ""
         self._host: Literal["absent", "arriving", "listening"] = "absent"
         self._visit = 0
-        self._heard = bytearray()
+        self._received = bytearray()
         self._closed = False
         self._watching: asyncio.TimerHandle | None = None
         self._replugging: asyncio.TimerHandle | None = None
         self._waiting: set[asyncio.Future[None]] = set()
-        self._errands: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._sending = asyncio.Lock()
 
     @classmethod
@@ -124,12 +124,12 @@ class SerialLine:
     @property
     def received_bytes(self) -> bytes:
         """The last 64 KiB that the host wrote since the start or the last `discard_received`."""
-        return bytes(self._heard)
+        return bytes(self._received)
 
     def discard_received(self, through: bytes = b"") -> None:
         """Discard `received_bytes`, or only up to and with the first `through`."""
-        end = self._heard.index(through) + len(through) if through else len(self._heard)
-        del self._heard[:end]
+        end = self._received.index(through) + len(through) if through else len(self._received)
+        del self._received[:end]
 
     async def wait_for_host(self) -> None:
         """Wait until a host listens."""
@@ -139,14 +139,14 @@ class SerialLine:
         """Wait until no process has the port open (or it is unplugged)."""
         await self._until(lambda: self._host == "absent")
 
-    async def wait_for_bytes(self, wanted: bytes | None = None) -> None:
+    async def wait_for_bytes(self, expected: bytes | None = None) -> None:
         """Wait until the host has written `expected`, or anything at all."""
-        await self._until(lambda: bool(self._heard) if wanted is None else wanted in self._heard)
+        await self._until(lambda: bool(self._received) if expected is None else expected in self._received)
 
     async def wait_for_more(self) -> None:
         """Wait until the host writes something more."""
-        before = len(self._heard)
-        await self._until(lambda: len(self._heard) != before)
+        before = len(self._received)
+        await self._until(lambda: len(self._received) != before)
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
         """Send `data` to the host, if requested in pieces of `chunk` bytes every `every_s` seconds.
@@ -168,11 +168,11 @@ class SerialLine:
                     return False
             return self.has_host
 
-    def call_soon(self, errand: Coroutine[Any, Any, Any]) -> None:
+    def call_soon(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run `errand` in a task that ends before the line is closed."""
-        task = asyncio.get_running_loop().create_task(errand)
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def wait_drained(self, *, within_s: float = 0.5) -> bool:
         """Wait until the host has read all output; return False if it has not after `within_s` seconds."""
@@ -230,9 +230,9 @@ class SerialLine:
         """Unplug permanently and end unfinished output."""
         self._closed = True
         self.unplug()
-        errands = list(self._errands)
-        for errand in errands:
-            errand.cancel()
+        errands = list(self._tasks)
+        for coroutine in errands:
+            coroutine.cancel()
         await asyncio.gather(*errands, return_exceptions=True)
 
     # Host opens, writes, closes.
@@ -260,7 +260,7 @@ class SerialLine:
         except BlockingIOError:
             return
         except OSError:  # EIO: the host has closed the port
-            self._host_left()
+            self._on_host_closed()
             return
         status, data = packet[0], packet[1:]
         if self._host == "arriving" and (data or status & termios.TIOCPKT_FLUSHREAD):
@@ -269,13 +269,13 @@ class SerialLine:
             self._see("listening")
         if not data:
             return
-        self._heard += data
-        del self._heard[:-RECEIVED_LIMIT_BYTES]
+        self._received += data
+        del self._received[:-RECEIVED_LIMIT_BYTES]
         self._wake()
         if self.on_received:
             self.on_received(data)
 
-    def _host_left(self) -> None:
+    def _on_host_closed(self) -> None:
         assert self._master is not None
         self._stop_watching()
         self._see("absent")
@@ -322,7 +322,7 @@ class SerialLine:
             if not future.done():
                 future.set_result(None)
 
-    async def _news(self) -> None:
+    async def _change(self) -> None:
         """Return a future of the next change of the line."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
@@ -333,7 +333,7 @@ class SerialLine:
 
     async def _until(self, true: Callable[[], bool]) -> None:
         while not true():
-            await self._news()
+            await self._change()
 
     async def _write(self, data: bytes, visit: int) -> bool:
         while data:
@@ -352,7 +352,7 @@ class SerialLine:
         loop = asyncio.get_running_loop()
         loop.add_writer(master, self._wake)
         try:
-            await self._news()
+            await self._change()
         finally:
             if self._master == master:
                 loop.remove_writer(master)

@@ -35,35 +35,35 @@ class Caller:
 
     async def read(self, address: int, size: int) -> bytes:
         """Read bytes of its memory."""
-        self._say(_READ, address, size)
+        self._send(_READ, address, size)
         return await self.reader.readexactly(size)
 
     def write(self, address: int, data: bytes) -> None:
         """Write bytes into its memory."""
-        self._say(_WRITE, address, len(data))
+        self._send(_WRITE, address, len(data))
         self.writer.write(data)
 
-    def _say(self, what: int, first: int, second: int) -> None:
-        self.writer.write(_MESSAGE.pack(what, first, second))
+    def _send(self, kind: int, first: int, second: int) -> None:
+        self.writer.write(_MESSAGE.pack(kind, first, second))
 
     async def serve(self, answer: "Answer") -> None:
         """Answer its ioctls until it closes the node: `answer` returns, or raises IoctlError."""
         with contextlib.suppress(OSError, EOFError):
             while True:
-                what, request, argument = await self._heard()
-                if what != _IOCTL:
-                    self._say(_RUN, 0, 0)
-                    await self._heard()
+                kind, request, argument = await self._receive()
+                if kind != _IOCTL:
+                    self._send(_RUN, 0, 0)
+                    await self._receive()
                     continue
                 try:
                     await answer(self, request & 0xFFFFFFFF, argument)
-                    self._say(_DONE, 0, 0)
+                    self._send(_DONE, 0, 0)
                 except IoctlError as refused:
-                    self._say(_DONE, 2**64 - 1, refused.number)
+                    self._send(_DONE, 2**64 - 1, refused.number)
 
-    async def _heard(self) -> tuple[int, int, int]:
-        what, first, second = _MESSAGE.unpack(await self.reader.readexactly(_MESSAGE.size))
-        return what, first, second
+    async def _receive(self) -> tuple[int, int, int]:
+        kind, first, second = _MESSAGE.unpack(await self.reader.readexactly(_MESSAGE.size))
+        return kind, first, second
 
 
 Answer = Callable[[Caller, int, int], Awaitable[None]]

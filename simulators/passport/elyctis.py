@@ -24,7 +24,7 @@ from simulators.links.serial_line import SerialLine
 from simulators.mrz import Document
 from simulators.passport.reader import MrzReader, lines_of
 
-FORGET_AFTER_S = 0.5
+PARTIAL_TIMEOUT_S = 0.5
 
 
 class Command(IntEnum):
@@ -115,12 +115,12 @@ class Elyctis(MrzReader):
     def on_received(self, data: bytes) -> None:
         """Handle bytes from the host: execute complete commands in order."""
         now = asyncio.get_running_loop().time()
-        if now - self._last_byte_at > FORGET_AFTER_S:
+        if now - self._last_byte_at > PARTIAL_TIMEOUT_S:
             self._partial = b""
         self._last_byte_at = now
         self._partial += data
         for command, argument in self._commands():
-            self.line.call_soon(self._obey(command, argument))
+            self.line.call_soon(self._execute(command, argument))
 
     def _commands(self) -> Iterator[tuple[int, bytes]]:
         while self._partial:
@@ -134,7 +134,7 @@ class Elyctis(MrzReader):
             self._partial = self._partial[end:]
             yield command, argument
 
-    async def _obey(self, command: int, argument: bytes) -> None:
+    async def _execute(self, command: int, argument: bytes) -> None:
         match command, argument:
             case Command.INQUIRE, b"" if self._inserted:
                 await self.transmit(self._inserted)
@@ -150,15 +150,15 @@ class Elyctis(MrzReader):
                 await self.send(message(command, argument))
                 await self._read_if_armed()
             case Command.SERIAL_NUMBER, b"":
-                await self._tell(command, self.nameplate.serial_number)
+                await self._answer_inquiry(command, self.nameplate.serial_number)
             case Command.PRODUCT, b"":
-                await self._tell(command, self.nameplate.product)
+                await self._answer_inquiry(command, self.nameplate.product)
             case Command.FIRMWARE, b"":
-                await self._tell(command, self.nameplate.firmware)
+                await self._answer_inquiry(command, self.nameplate.firmware)
             case Command.NET, b"":
-                await self._tell(command, self.nameplate.net)
+                await self._answer_inquiry(command, self.nameplate.net)
 
-    async def _tell(self, command: int, text: str) -> None:
+    async def _answer_inquiry(self, command: int, text: str) -> None:
         await self.send(message(command, text.encode("ascii")))
 
     async def _read_if_armed(self) -> bool:

@@ -146,11 +146,11 @@ def _stroke(code: int, down: bool, clock: Clock) -> bytes:
 
 def repeats(code: int, times: int, clock: Clock, every_s: float = 0.033) -> bytes:
     """Return the kernel's bytes of a key held down: repetitions, with an odd report."""
-    said = b""
+    typed = b""
     for _ in range(times):
         clock.pause(every_s)
-        said += event(clock.now_us, KEY, code, 2) + event(clock.now_us, SYN, 0, 1)
-    return said
+        typed += event(clock.now_us, KEY, code, 2) + event(clock.now_us, SYN, 0, 1)
+    return typed
 
 
 def dropped_events(clock: Clock) -> bytes:
@@ -166,12 +166,12 @@ def without_release(strokes: Sequence[Stroke], code: int, nth: int = 0) -> list[
 
 def typed_by_person(text: str, clock: Clock, key_s: float = 0.18) -> bytes:
     """Return the kernel's bytes of a person typing key after key."""
-    said = b""
+    typed = b""
     for character in text:
         clock.pause(key_s)
-        said += events_of(strokes_of(character), clock)
+        typed += events_of(strokes_of(character), clock)
     clock.pause(key_s)
-    return said
+    return typed
 
 
 class WedgeReader(MrzReader):

@@ -95,13 +95,13 @@ class MrzReader(ABC):
         await asyncio.sleep(sent.delay_s)
         if sent.is_suppressed:
             return False
-        heard = await self.send(sent.data, chunk=sent.chunk, every_s=sent.every_s)
+        received = await self.send(sent.data, chunk=sent.chunk, every_s=sent.every_s)
         if sent.then_unplug:
             # A pulled cable discards unread bytes; the host must have those before the cut.
             await self.line.wait_drained()
             self.line.unplug(sent.unplug_for_s)
-        self.counters.documents_sent += heard
-        return heard
+        self.counters.documents_sent += received
+        return received
 
     async def send(self, data: bytes, *, chunk: int | None = None, every_s: float = 0.0) -> bool:
         """Send bytes, unless the reader is silent."""

@@ -59,7 +59,7 @@ class SerialMrzSettings(SimulatorSettings):
 
     @field_validator("documents")
     @classmethod
-    def _something_comes(cls, mix: dict[Format, float]) -> dict[Format, float]:
+    def _weights_are_usable(cls, mix: dict[Format, float]) -> dict[Format, float]:
         if any(weight < 0 for weight in mix.values()) or not sum(mix.values()):
             raise ValueError("weights must not be negative, and at least one must be above 0")
         return mix
@@ -119,18 +119,18 @@ class SerialMrz(Simulator):
         self.reader = settings.build_reader(self.line)
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
         self._lying_there: object | None = None
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         async with self.line, asyncio.TaskGroup() as tasks:
-            tell("ready", self.settings.summary())
+            emit("ready", self.settings.summary())
             tasks.create_task(self._watch_the_host())
             if self.settings.every_s is not None:
                 tasks.create_task(self._arrivals(self.settings.every_s))
             for timed in self.settings.faults:
-                tasks.create_task(self._happens(timed))
+                tasks.create_task(self._run_scheduled_fault(timed))
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """See `Simulator.handle_command`.
@@ -163,18 +163,18 @@ class SerialMrz(Simulator):
                 document = self.travellers.document(Format(format) if format else None, **(fields or {}))
         except (ValueError, TypeError) as error:
             raise SimulatorError(f"insert: {error}") from None
-        heard = await self._present(document)
-        self.line.call_soon(self._leave_after_a_while())
-        return {"heard": heard, "lines": list(lines_of(document))}
+        received = await self._present(document)
+        self.line.call_soon(self._remove_later())
+        return {"heard": received, "lines": list(lines_of(document))}
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            what = fault_of(fault, args)
+            injected = fault_of(fault, args)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"][1:])
             raise SimulatorError(f"fault {fault}: {where + ': ' if where else ''}{first['msg']}") from None
-        await self._let(what)
+        await self._inject(injected)
         return {}
 
     def _status(self) -> dict[str, Any]:
@@ -190,28 +190,28 @@ class SerialMrz(Simulator):
 
     async def _present(self, document: Document | tuple[str, ...]) -> bool:
         self._lying_there = document
-        heard = await self.reader.present(document)
+        received = await self.reader.present(document)
         kind = document.format if isinstance(document, Document) else format_of(document)
-        self._tell("document", {"format": str(kind) if kind else "other", "heard": heard})
-        return heard
+        self._emit("document", {"format": str(kind) if kind else "other", "heard": received})
+        return received
 
-    async def _leave_after_a_while(self) -> None:
+    async def _remove_later(self) -> None:
         """Remove the document after its dwell time, unless another has replaced it by then."""
         document = self._lying_there
         await asyncio.sleep(self.settings.dwell_s)
         if self._lying_there is document:
             self.reader.remove()
 
-    async def _let(self, fault: AnyFault) -> None:
-        self._tell("fault", {"fault": fault.fault})
+    async def _inject(self, fault: AnyFault) -> None:
+        self._emit("fault", {"fault": fault.fault})
         await self.reader.inject(fault)
 
     async def _watch_the_host(self) -> None:
         while True:
             await self.line.wait_for_host()
-            self._tell("host", {"connected": True})
+            self._emit("host", {"connected": True})
             await self.line.wait_for_host_close()
-            self._tell("host", {"connected": False})
+            self._emit("host", {"connected": False})
 
     async def _arrivals(self, every_s: float) -> None:
         """Present travellers while a host listens; continue when it returns."""
@@ -223,13 +223,13 @@ class SerialMrz(Simulator):
                 continue
             pause = every_s + chance.uniform(-1, 1) * self.settings.jitter_s
             await self._present(self.travellers.document())
-            self.line.call_soon(self._leave_after_a_while())
+            self.line.call_soon(self._remove_later())
             await asyncio.sleep(pause)
 
-    async def _happens(self, timed: TimedFault) -> None:
+    async def _run_scheduled_fault(self, timed: TimedFault) -> None:
         await self.line.wait_for_host()
         await asyncio.sleep(timed.at_s)
-        await self._let(timed.fault)
+        await self._inject(timed.fault)
         while timed.every_s is not None:
             await asyncio.sleep(timed.every_s)
-            await self._let(timed.fault)
+            await self._inject(timed.fault)

@@ -33,7 +33,7 @@ __all__ = [
 
 DIRECTION_IN = 0x80
 SET_CONFIGURATION = b"\x00\x09"
-NOBODY = -1
+NO_TRANSFER = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +168,11 @@ class UsbDevice(ABC):
     def discard_in(self, endpoint: int) -> None:
         """Discard data that the host has not requested yet."""
         # usbip's own reset would also discard the host's pending requests.
-        while self._endpoints[endpoint].take_or_park(0, lambda _data, _status=0: None, NOBODY) is not None:
+        while (
+            self._endpoints[endpoint].take_or_park(0, lambda _data, _status=0: None, NO_TRANSFER) is not None
+        ):
             pass
-        self._endpoints[endpoint].cancel(NOBODY)
+        self._endpoints[endpoint].cancel(NO_TRANSFER)
 
     def call_later(self, delay_s: float, action: Callable[[], None]) -> asyncio.TimerHandle:
         """Call `action` later, unless the power is lost before."""
@@ -236,8 +238,8 @@ class UsbDevice(ABC):
             self.is_plugged = False
             self._power_off()
             self._end_all(-errno.ESHUTDOWN)
-            for tell in tuple(self.on_cable):
-                tell(False)
+            for callback in tuple(self.on_cable):
+                callback(False)
         if for_s is not None:
             self._after(self._lasting, for_s, self.replug)
 
@@ -248,8 +250,8 @@ class UsbDevice(ABC):
             return
         self.is_plugged = True
         self.on_power()
-        for tell in tuple(self.on_cable):
-            tell(True)
+        for callback in tuple(self.on_cable):
+            callback(True)
 
     def inject(self, fault: UsbFault) -> None:
         """Apply a fault to the next transfers."""
@@ -277,14 +279,14 @@ class UsbDevice(ABC):
         """Return the faults of this transfer and count it for all faults."""
         due: list[UsbFault] = []
         kept: list[tuple[UsbFault, int]] = []
-        for fault, left in self._faults:
+        for fault, remaining in self._faults:
             concerned = fault.applies_to(transfer.endpoint, self._kind(transfer))
-            if concerned and (left == 1 or not isinstance(fault, UnplugAt)):
+            if concerned and (remaining == 1 or not isinstance(fault, UnplugAt)):
                 due.append(fault)
             if isinstance(fault, Silence) or not concerned:
-                kept.append((fault, left))
-            elif left > 1:
-                kept.append((fault, left - 1))
+                kept.append((fault, remaining))
+            elif remaining > 1:
+                kept.append((fault, remaining - 1))
         self._faults = kept
         return due
 
@@ -295,7 +297,7 @@ class UsbDevice(ABC):
         return "interrupt" if endpoint is not None and endpoint.type == "interrupt" else "bulk"
 
     def _spare(self, fault: UsbFault) -> None:
-        self._faults = [(other, left) for other, left in self._faults if other is not fault]
+        self._faults = [(other, remaining) for other, remaining in self._faults if other is not fault]
 
     def _carry_out(self, number: int, due: list[UsbFault]) -> None:
         if (pending := self._pending.get(number)) is None:
@@ -342,7 +344,9 @@ class UsbDevice(ABC):
 
     def _power_off(self) -> None:
         self._stop(self._timers)
-        self._faults = [(fault, left) for fault, left in self._faults if not isinstance(fault, Silence)]
+        self._faults = [
+            (fault, remaining) for fault, remaining in self._faults if not isinstance(fault, Silence)
+        ]
         self._usb.reset_io()
 
     def _after(

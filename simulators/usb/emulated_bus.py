@@ -119,7 +119,7 @@ class EmulatedBus:
     ) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=connection)
         try:
-            await Node(device, claims, reader, writer, gone=gone).serve()
+            await Node(device, claims, reader, writer, is_unplugged=gone).serve()
         finally:
             writer.transport.abort()
 

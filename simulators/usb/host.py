@@ -24,25 +24,25 @@ class Host:
         length = data_or_length if isinstance(data_or_length, int) else len(data_or_length)
         setup = struct.pack("<BBHHH", request_type, request, value, index, length)
         data = b"" if isinstance(data_or_length, int) else data_or_length
-        return await self.ask(Transfer(DIRECTION_IN if sends else 0, length, setup, data))
+        return await self.submit(Transfer(DIRECTION_IN if sends else 0, length, setup, data))
 
     async def read(self, endpoint: int, length: int, timeout_s: float | None = None) -> bytes:
         """Return data of an endpoint; ETIMEDOUT if it takes longer than `timeout_s` seconds."""
         try:
             async with asyncio.timeout(timeout_s):
-                return await self.ask(Transfer(endpoint, length))
+                return await self.submit(Transfer(endpoint, length))
         except TimeoutError:
             raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
 
     async def write(self, endpoint: int, data: bytes) -> None:
         """Send to an endpoint."""
-        await self.ask(Transfer(endpoint, len(data), data=data))
+        await self.submit(Transfer(endpoint, len(data), data=data))
 
     async def clear_halt(self, endpoint: int) -> None:
         """Clear the halt of a stalled endpoint."""
         await self.control(ENDPOINT_RECIPIENT, CLEAR_FEATURE, ENDPOINT_HALT, endpoint)
 
-    async def ask(self, transfer: Transfer) -> bytes:
+    async def submit(self, transfer: Transfer) -> bytes:
         """Perform a transfer; cancel it when the task is cancelled."""
         over: asyncio.Future[Transfer] = asyncio.get_running_loop().create_future()
 

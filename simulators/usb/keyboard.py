@@ -69,7 +69,7 @@ class UsbKeyboard(UsbDevice):
 
     def type(self, strokes: Iterable[Stroke]) -> bool:
         """Type, as fast as the host requests reports; return whether a host does."""
-        asked = self.is_plugged and self.is_in_requested(TYPES)
+        host_reads = self.is_plugged and self.is_in_requested(TYPES)
         held: list[int] = []
         for code, down in strokes:
             if down:
@@ -77,7 +77,7 @@ class UsbKeyboard(UsbDevice):
             else:
                 held.remove(code)
             self.queue_in(TYPES, report(held))
-        return asked
+        return host_reads
 
 
 def report(held: Sequence[int]) -> bytes:

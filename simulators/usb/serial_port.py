@@ -17,7 +17,7 @@ from simulators.usb.device import (
     UsbDeviceDescription,
 )
 
-NOTIFIES, HEARS, SAYS = 0x81, 0x02, 0x83
+NOTIFIES, RECEIVES, SENDS = 0x81, 0x02, 0x83
 PACKET = 64
 COMMUNICATIONS, DATA = 0x02, 0x0A
 ACM = (COMMUNICATIONS, 0x02, 0x00)
@@ -43,7 +43,7 @@ class UsbSerialPort(UsbDevice):
     ) -> None:
         data = InterfaceDescription(
             (DATA, 0, 0),
-            (EndpointDescription(HEARS, "bulk", PACKET), EndpointDescription(SAYS, "bulk", PACKET)),
+            (EndpointDescription(RECEIVES, "bulk", PACKET), EndpointDescription(SENDS, "bulk", PACKET)),
         )
         super().__init__(
             UsbDeviceDescription(
@@ -68,7 +68,7 @@ class UsbSerialPort(UsbDevice):
     @property
     def has_host(self) -> bool:
         """True if a host has the port open and reads."""
-        return self.is_plugged and self.ready and self.is_in_requested(SAYS)
+        return self.is_plugged and self.ready and self.is_in_requested(SENDS)
 
     @property
     def baud(self) -> int:
@@ -86,7 +86,7 @@ class UsbSerialPort(UsbDevice):
             case 0x22:
                 self.ready = bool(setup.wValue & TERMINAL_READY)
                 if not self.ready:
-                    self.discard_in(SAYS)  # the next host must not get old data
+                    self.discard_in(SENDS)  # the next host must not get old data
             case 0x23:
                 pass
             case _:
@@ -95,7 +95,7 @@ class UsbSerialPort(UsbDevice):
 
     def on_out(self, endpoint: int, data: bytes) -> None:
         """Handle the host's output."""
-        if endpoint == HEARS and data and self.on_received is not None:
+        if endpoint == RECEIVES and data and self.on_received is not None:
             self.on_received(data)
 
     def on_power(self) -> None:
@@ -115,7 +115,7 @@ class UsbSerialPort(UsbDevice):
                 return False
             part = data[start : start + step]
             for at in range(0, len(part), PACKET):
-                self.queue_in(SAYS, part[at : at + PACKET])
+                self.queue_in(SENDS, part[at : at + PACKET])
         return self.is_plugged and self.ready
 
     async def wait_drained(self, *, within_s: float = 0.5) -> bool:
@@ -123,7 +123,7 @@ class UsbSerialPort(UsbDevice):
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + within_s
         # A host that waits again has read everything before.
-        while not self.is_in_requested(SAYS):
+        while not self.is_in_requested(SENDS):
             if loop.time() > deadline_s:
                 return False
             await asyncio.sleep(0.002)

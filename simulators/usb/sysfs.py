@@ -68,7 +68,7 @@ class Tree:
     def _usb(
         self,
         path: str,
-        what: UsbDeviceDescription,
+        description: UsbDeviceDescription,
         descriptors: bytes,
         *,
         number: int,
@@ -76,14 +76,14 @@ class Tree:
         speed: str,
         ports: int,
     ) -> dict[str, str]:
-        properties = _properties(what, number)
+        properties = _properties(description, number)
         node = self.root / _node(number)[1:]
         node.parent.mkdir(parents=True, exist_ok=True)
         node.write_bytes(descriptors)
         (self.root / "dev/.node" / _node(number)[5:].replace("/", "_")).symlink_to(
             f"{USB_MAJOR}:{number - 1}"
         )
-        attributes = _attributes(what, descriptors) | {
+        attributes = _attributes(description, descriptors) | {
             "busnum": "1",
             "devnum": str(number),
             "dev": f"{USB_MAJOR}:{number - 1}",
@@ -129,29 +129,29 @@ def _node(number: int) -> str:
     return f"/dev/bus/usb/001/{number:03d}"
 
 
-def _properties(what: UsbDeviceDescription, number: int) -> dict[str, str]:
-    vendor, model = (_safe(text) for text in (what.manufacturer, what.product))
-    serial = _safe(what.serial_number or "")
+def _properties(description: UsbDeviceDescription, number: int) -> dict[str, str]:
+    vendor, model = (_safe(text) for text in (description.manufacturer, description.product))
+    serial = _safe(description.serial_number or "")
     return {
         "DEVNAME": _node(number)[5:],
         "DEVTYPE": "usb_device",
         "DRIVER": "usb",
-        "PRODUCT": f"{what.vendor_id:x}/{what.product_id:x}/{what.release:x}",
-        "TYPE": "{}/{}/{}".format(*(what.interface if what.interface[0] == 9 else (0, 0, 0))),
+        "PRODUCT": f"{description.vendor_id:x}/{description.product_id:x}/{description.release:x}",
+        "TYPE": "{}/{}/{}".format(*(description.interface if description.interface[0] == 9 else (0, 0, 0))),
         "BUSNUM": "001",
         "DEVNUM": f"{number:03d}",
         "MAJOR": str(USB_MAJOR),
         "MINOR": str(number - 1),
         "SUBSYSTEM": "usb",
         "ID_VENDOR": vendor,
-        "ID_VENDOR_ID": f"{what.vendor_id:04x}",
+        "ID_VENDOR_ID": f"{description.vendor_id:04x}",
         "ID_MODEL": model,
-        "ID_MODEL_ID": f"{what.product_id:04x}",
-        "ID_REVISION": f"{what.release:04x}",
+        "ID_MODEL_ID": f"{description.product_id:04x}",
+        "ID_REVISION": f"{description.release:04x}",
         "ID_SERIAL": "_".join(filter(None, (vendor, model, serial))),
         **({"ID_SERIAL_SHORT": serial} if serial else {}),
         "ID_BUS": "usb",
-        "ID_USB_INTERFACES": ":{:02x}{:02x}{:02x}:".format(*what.interface),
+        "ID_USB_INTERFACES": ":{:02x}{:02x}{:02x}:".format(*description.interface),
     }
 
 
@@ -162,7 +162,7 @@ def _safe(text: str) -> str:
     )
 
 
-def _attributes(what: UsbDeviceDescription, descriptors: bytes) -> dict[str, str]:
+def _attributes(description: UsbDeviceDescription, descriptors: bytes) -> dict[str, str]:
     (bcd_usb,) = struct.unpack_from("<H", descriptors, 2)
     device_class, subclass, protocol = descriptors[4:7]
     configuration = descriptors[18:27]
@@ -177,19 +177,19 @@ def _attributes(what: UsbDeviceDescription, descriptors: bytes) -> dict[str, str
         "bMaxPower": f"{configuration[8] * 2}mA",
         "bNumConfigurations": "1",
         "bNumInterfaces": f"{configuration[4]:2d}",
-        "bcdDevice": f"{what.release:04x}",
+        "bcdDevice": f"{description.release:04x}",
         "bmAttributes": f"{configuration[7]:x}",
         "configuration": "",
-        "idProduct": f"{what.product_id:04x}",
-        "idVendor": f"{what.vendor_id:04x}",
-        "manufacturer": what.manufacturer,
-        "product": what.product,
+        "idProduct": f"{description.product_id:04x}",
+        "idVendor": f"{description.vendor_id:04x}",
+        "manufacturer": description.manufacturer,
+        "product": description.product,
         "quirks": "0x0",
         "removable": "removable",
         "urbnum": "0",
         "version": f"{bcd_usb >> 8:2x}.{bcd_usb & 0xFF:02x}",
     }
-    return attributes | ({"serial": what.serial_number} if what.serial_number else {})
+    return attributes | ({"serial": description.serial_number} if description.serial_number else {})
 
 
 def _udev_message(properties: Mapping[str, str]) -> bytes:

@@ -95,7 +95,7 @@ class Node:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        gone: bool = False,
+        is_unplugged: bool = False,
     ) -> None:
         self._device = device
         self._claims = claims
@@ -104,20 +104,20 @@ class Node:
         self._pending: dict[int, _Urb] = {}
         self._over: deque[_Urb] = deque()
         self._something_over = asyncio.Event()
-        self._pulled = gone or not device.is_plugged
+        self._is_unplugged = is_unplugged or not device.is_plugged
         device.on_cable.append(self._cable)
 
     def _cable(self, plugged: bool) -> None:
         # Even when the cable is plugged in again: this file belongs to the unplugged device.
-        self._pulled = self._pulled or not plugged
+        self._is_unplugged = self._is_unplugged or not plugged
 
     async def serve(self) -> None:
         """Answer until the program closes the node."""
         try:
             with contextlib.suppress(OSError, EOFError):
                 while True:
-                    what, first, second = _MESSAGE.unpack(await self._reader.readexactly(_MESSAGE.size))
-                    await self._answer(what, first, second)
+                    kind, first, second = _MESSAGE.unpack(await self._reader.readexactly(_MESSAGE.size))
+                    await self._answer(kind, first, second)
         finally:
             with contextlib.suppress(ValueError):
                 self._device.on_cable.remove(self._cable)
@@ -128,16 +128,16 @@ class Node:
                 if holder is self:
                     del self._claims[interface]
 
-    async def _answer(self, what: int, first: int, second: int) -> None:
-        if what != Message.IOCTL:
+    async def _answer(self, kind: int, first: int, second: int) -> None:
+        if kind != Message.IOCTL:
             # The node is a file of descriptors: reading it returns what a kernel would.
-            self._say(Message.RUN, 0, 0)
+            self._send(Message.RUN, 0, 0)
             await self._reader.readexactly(_MESSAGE.size)
             return
         try:
-            self._say(Message.DONE, await self._ioctl(first, second), 0)
+            self._send(Message.DONE, await self._ioctl(first, second), 0)
         except _FailedError as error:
-            self._say(Message.DONE, 2**64 - 1, error.number)
+            self._send(Message.DONE, 2**64 - 1, error.number)
 
     async def _ioctl(self, request: int, argument: int) -> int:
         match request:
@@ -145,7 +145,7 @@ class Node:
                 return await self._reap(argument, wait=request == Ioctl.REAPURB)
             case Ioctl.DISCARDURB:
                 return self._discard(argument)
-            case _ if self._pulled:
+            case _ if self._is_unplugged:
                 raise _FailedError(errno.ENODEV)
             case Ioctl.SUBMITURB:
                 return await self._submit(argument)
@@ -296,13 +296,13 @@ class Node:
         return int(word)
 
     async def _read(self, address: int, size: int) -> bytes:
-        self._say(Message.READ_MEMORY, address, size)
+        self._send(Message.READ_MEMORY, address, size)
         return await self._reader.readexactly(size)
 
     async def _write(self, address: int, data: bytes) -> None:
-        self._say(Message.WRITE_MEMORY, address, len(data))
+        self._send(Message.WRITE_MEMORY, address, len(data))
         self._writer.write(data)
 
-    def _say(self, what: int, first: int, second: int) -> None:
+    def _send(self, kind: int, first: int, second: int) -> None:
         if not self._writer.is_closing():
-            self._writer.write(_MESSAGE.pack(what, first, second))
+            self._writer.write(_MESSAGE.pack(kind, first, second))

@@ -95,7 +95,7 @@ class UsbIpBus(TcpService):
                     await client.serve(reader)
             finally:
                 del self._taken[busid]
-                client.leave()
+                client.cancel_all()
                 self.on_client(busid, False)
         await writer.drain()
 
@@ -126,7 +126,7 @@ class _Client:
             self._pending.pop(sequence, None)
             done = len(transfer.received) if sends else (0 if transfer.status else length)
             head = _HEADER.pack(RET_SUBMIT, sequence, devid, sends, number)
-            self._say(head + _RETURN.pack(transfer.status, done, 0, 0, 0) + transfer.received)
+            self._send(head + _RETURN.pack(transfer.status, done, 0, 0, 0) + transfer.received)
 
         # Some are completed before `submit` returns: do not store those.
         self._pending[sequence] = 0
@@ -134,7 +134,7 @@ class _Client:
         if sequence in self._pending:
             self._pending[sequence] = given
 
-    def leave(self) -> None:
+    def cancel_all(self) -> None:
         """Cancel all pending transfers."""
         for number in self._pending.values():
             self._device.cancel(number)
@@ -146,8 +146,8 @@ class _Client:
         # status 0.
         cancelled = number is not None and self._device.cancel(number)
         head = _HEADER.pack(RET_UNLINK, sequence, 0, 0, 0)
-        self._say(head + _RETURN.pack(-errno.ECONNRESET if cancelled else 0, 0, 0, 0, 0))
+        self._send(head + _RETURN.pack(-errno.ECONNRESET if cancelled else 0, 0, 0, 0, 0))
 
-    def _say(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(message)

@@ -104,13 +104,13 @@ class ModbusBoard(ABC):
 
     def read_registers(self, request: Read, registers: Mapping[int, int]) -> BoardOperation:
         """Read registers that are all in the table."""
-        wanted = range(request.address, request.address + request.count)
-        if not all(address in registers for address in wanted):
+        states = range(request.address, request.address + request.count)
+        if not all(address in registers for address in states):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         return BoardOperation(
             Effect.NONE,
             f"read {_span('register', request.address, request.count)}",
-            lambda _number: registers_answer(request, [registers[address] for address in wanted]),
+            lambda _number: registers_answer(request, [registers[address] for address in states]),
         )
 
     def write_relay(self, request: WriteOne, base: int = 0) -> BoardOperation:
@@ -129,16 +129,16 @@ class ModbusBoard(ABC):
             raise ModbusRefusal(ExceptionCode.ILLEGAL_DATA_ADDRESS)
         return self.switch(request, {first + n: bool(value) for n, value in enumerate(request.values)})
 
-    def switch(self, request: WriteOne | WriteMany, wanted: Mapping[int, bool]) -> BoardOperation:
+    def switch(self, request: WriteOne | WriteMany, states: Mapping[int, bool]) -> BoardOperation:
         """Switch relays on and off."""
 
         def perform(number: int) -> bytes:
-            for relay, on in wanted.items():
+            for relay, on in states.items():
                 self.relays.set(relay, on, Cause.COMMAND, number)
             return write_answer(request)
 
-        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
-        return BoardOperation(Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE, meaning, perform)
+        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in states.items())
+        return BoardOperation(Effect.ENERGISE if any(states.values()) else Effect.RELEASE, meaning, perform)
 
     def configure(
         self,

@@ -48,8 +48,8 @@ class Numato(SerialBoard):
             written[1]
         ) == self._digits:
             bits = int(written[1], 16)
-            wanted = {relay: bool(bits >> relay & 1) for relay in range(len(self.relays))}
-            return self.switch(wire, wanted, self._answer(text))
+            states = {relay: bool(bits >> relay & 1) for relay in range(len(self.relays))}
+            return self.switch(wire, states, self._answer(text))
         if text == "reset":
             return self.switch(wire, dict.fromkeys(range(len(self.relays)), False), self._answer(text))
         if named := re.fullmatch(r"id set (.{8})", text):
@@ -87,5 +87,5 @@ class Numato(SerialBoard):
         return (len(self.relays) + 3) // 4
 
     def _answer(self, text: str, answer: str | None = None) -> bytes:
-        said = answer.encode("latin-1") + NEWLINE if answer is not None else b""
-        return text.encode("latin-1") + NEWLINE + said + PROMPT
+        response = answer.encode("latin-1") + NEWLINE if answer is not None else b""
+        return text.encode("latin-1") + NEWLINE + response + PROMPT

@@ -52,14 +52,14 @@ class SerialBoard(ABC):
         """Handle the return of the supply."""
         self.is_powered = True
 
-    def switch(self, wire: bytes, wanted: dict[int, bool], answer: bytes) -> Command:
+    def switch(self, wire: bytes, states: dict[int, bool], answer: bytes) -> Command:
         """Return a command that switches relays."""
 
         def perform(number: int) -> bytes:
-            for relay, on in wanted.items():
+            for relay, on in states.items():
                 self.relays.set(relay, on, Cause.COMMAND, number)
             return answer
 
-        effect = Effect.ENERGISE if any(wanted.values()) else Effect.RELEASE
-        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in wanted.items())
+        effect = Effect.ENERGISE if any(states.values()) else Effect.RELEASE
+        meaning = ", ".join(f"relay {relay} {'on' if on else 'off'}" for relay, on in states.items())
         return Command(wire, effect, meaning, perform)

@@ -39,7 +39,7 @@ class MechanicsSettings(BaseModel):
 
     @field_validator("lane", mode="before")
     @classmethod
-    def _known_lane(cls, lane: object) -> object:
+    def _valid_lane(cls, lane: object) -> object:
         return E_GATE if lane == "e-gate" else lane
 
     @model_validator(mode="after")

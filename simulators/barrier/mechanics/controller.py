@@ -61,7 +61,7 @@ class Controller:
         boom: Boom,
         settings: ControllerSettings,
         timeline: Timeline,
-        happened: Callable[..., None],
+        log_event: Callable[..., None],
         *,
         free: Callable[[], bool],
         may_open: Callable[[], bool],
@@ -75,7 +75,7 @@ class Controller:
         self.photocell = False
         """True if the photocell is interrupted."""
         self._timeline = timeline
-        self._happened = happened
+        self._log_event = log_event
         self._free = free
         self._may_open = may_open
         self._acted = acted
@@ -94,16 +94,16 @@ class Controller:
         """Handle a contact that has closed or opened."""
         self._closed[name] = closed
         if self._closed["open"] and self._closed["close"]:
-            self._happened("both-contacts")
-        self._call_off(name)
+            self._log_event("both-contacts")
+        self._cancel(name)
         if name == "stop":
             self._stop_changed()
         elif closed:
-            self._later(name, self.settings.pulse_min_s, lambda: self._asked(name))
+            self._later(name, self.settings.pulse_min_s, lambda: self._request(name))
 
     def press(self, button: ContactName) -> None:
         """Handle a button at the barrier, which no contact or key switch disables."""
-        self._happened("button", button=button)
+        self._log_event("button", button=button)
         if button == "stop":
             self._halt()
         elif not self.is_stopped:
@@ -112,7 +112,7 @@ class Controller:
     def set_fire(self, active: bool) -> None:
         """Handle a change of the fire input."""
         self.fire = active
-        self._hold_open_if_told()
+        self._keep_open_if_configured()
 
     def set_photocell(self, interrupted: bool) -> None:
         """Handle an interrupted or free photocell."""
@@ -129,12 +129,12 @@ class Controller:
 
     def freedom_changed(self) -> None:
         """Restart the pause before closing, because presence has changed."""
-        self._call_off("pause")
+        self._cancel("pause")
         self.on_arrived()
 
     def on_obstruction(self) -> None:
         """Handle an obstruction that the boom has struck."""
-        self._call_off_all()
+        self._cancel_all()
         if self.is_powered and self.settings.obstacle == "reopens":
             self._later("obstacle", 0.2, lambda: self._go("open"))
 
@@ -147,23 +147,23 @@ class Controller:
     def on_power_lost(self) -> None:
         """Handle a loss of supply: the motor stops, everything scheduled is cancelled."""
         self.is_powered = False
-        self._call_off_all()
+        self._cancel_all()
         if self.boom.settings.stays:
             self._halt()
         else:
             self.boom.drive("opening", self._timeline.now_s)
-            self._happened("motion", towards="opening", by="spring")
+            self._log_event("motion", towards="opening", by="spring")
 
     def on_power_restored(self) -> None:
         """Handle the return of the supply."""
         self.is_powered = True
-        self._hold_open_if_told()
+        self._keep_open_if_configured()
         if self.settings.self_closes_s is not None:
             self._later("power", self.settings.self_closes_s, self._close_when_free)
 
     # Actions.
 
-    def _asked(self, name: str) -> None:
+    def _request(self, name: str) -> None:
         if not self.is_powered or (self.key and self.settings.key_excludes) or self.is_stopped:
             return
         if name == "close" and self._closed["open"]:
@@ -179,27 +179,27 @@ class Controller:
             if seen or (self.fire and self.settings.fire_opens):
                 return
         elif not self.fire and not self._may_open():
-            self._happened("interlocked")
+            self._log_event("interlocked")
             return
         direction: Literal["opening", "closing"] = "opening" if where == "open" else "closing"
-        self._call_off("pause")
+        self._cancel("pause")
         if self.boom.driven != direction:
-            self._happened("motion", towards=direction, by="motor")
+            self._log_event("motion", towards=direction, by="motor")
         self.boom.drive(direction, now_s)
 
     def _halt(self) -> None:
-        self._call_off_all()
+        self._cancel_all()
         if self.boom.driven or self.boom.moves(self._timeline.now_s):
-            self._happened("motion", towards="rest", by="stop")
+            self._log_event("motion", towards="rest", by="stop")
         self.boom.stop(self._timeline.now_s)
 
     def _stop_changed(self) -> None:
         if self.is_powered and self.is_stopped:
             self._halt()
         else:
-            self._hold_open_if_told()
+            self._keep_open_if_configured()
 
-    def _hold_open_if_told(self) -> None:
+    def _keep_open_if_configured(self) -> None:
         if self.fire and self.settings.fire_opens:
             self._go("open")
 
@@ -210,8 +210,8 @@ class Controller:
         else:
             self._later("free", 1.0, self._close_when_free)
 
-    def _later(self, what: str, delay_s: float, action: Callable[[], None]) -> None:
-        self._call_off(what)
+    def _later(self, name: str, delay_s: float, action: Callable[[], None]) -> None:
+        self._cancel(name)
         if delay_s <= 0:
             action()
             return
@@ -220,12 +220,12 @@ class Controller:
             action()
             self._acted()
 
-        self._due[what] = self._timeline.call_at(self._timeline.now_s + delay_s, act)
+        self._due[name] = self._timeline.call_at(self._timeline.now_s + delay_s, act)
 
-    def _call_off(self, what: str) -> None:
-        if due := self._due.pop(what, None):
+    def _cancel(self, name: str) -> None:
+        if due := self._due.pop(name, None):
             due.cancel()
 
-    def _call_off_all(self) -> None:
-        for what in list(self._due):
-            self._call_off(what)
+    def _cancel_all(self) -> None:
+        for name in list(self._due):
+            self._cancel(name)

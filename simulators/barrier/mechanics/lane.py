@@ -139,14 +139,14 @@ class Lane:
     """The lane and its vehicles. `way`: state of a door; `happened`: logs an event."""
 
     def __init__(
-        self, settings: LaneSettings, way: Callable[[str], DoorStateCallback], happened: Callable[..., None]
+        self, settings: LaneSettings, way: Callable[[str], DoorStateCallback], log_event: Callable[..., None]
     ) -> None:
         self.settings = settings
         self.vehicles: list[Vehicle] = []
         self._way = way
-        self._happened = happened
+        self._log_event = log_event
         self._count = 0
-        self._takes: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
         """Vehicle for which a door opened, from the view of the waiting drivers."""
 
     def arrive(
@@ -185,7 +185,7 @@ class Lane:
         if patience_s is not None:
             vehicle.gives_up_s = now_s + patience_s
         self.vehicles.append(vehicle)
-        self._happened("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
+        self._log_event("arrival", vehicle=self._count, manner=str(manner), wrong_way=wrong_way)
         return self._count
 
     def is_occupied(self, span: Span, when_s: float) -> bool:
@@ -211,16 +211,16 @@ class Lane:
 
     def decide(self, now_s: float) -> None:
         """Make every vehicle go, stop or turn by the present state; those ahead first."""
-        self._takes = {door: whose for door, whose in self._takes.items() if self._way(door) == "clear"}
+        self._turns = {door: vehicle for door, vehicle in self._turns.items() if self._way(door) == "clear"}
         before = None
         while before != (before := [(v.number, v.is_reversing) for v in self.vehicles]):
             for vehicle in list(
                 self.vehicles
             ):  # a vehicle that leaves, or goes back, makes way for those ahead
                 self._note_passages(vehicle, now_s)
-                self._make_up_mind(vehicle, now_s)
+                self._choose_goal(vehicle, now_s)
                 vehicle.go(self._goal(vehicle, now_s), now_s)
-                self._leave(vehicle, now_s)
+                self._remove(vehicle, now_s)
 
     def changes_after(self, now_s: float) -> float | None:
         """Return the time when a vehicle next reaches a relevant position or gives up."""
@@ -254,16 +254,16 @@ class Lane:
                 vehicle.over.add(door)
             elif door in vehicle.over and front < line - NEAR:
                 vehicle.over.discard(door)
-                self._happened("turned-back", vehicle=vehicle.number, door=door)
+                self._log_event("turned-back", vehicle=vehicle.number, door=door)
             if (
                 door in vehicle.over
                 and door not in vehicle.through
                 and front - vehicle.length_m > line - NEAR
             ):
                 vehicle.through.add(door)
-                self._happened("passage", vehicle=vehicle.number, door=door, wrong_way=vehicle.sign == -1)
+                self._log_event("passage", vehicle=vehicle.number, door=door, wrong_way=vehicle.sign == -1)
 
-    def _make_up_mind(self, vehicle: Vehicle, now_s: float) -> None:
+    def _choose_goal(self, vehicle: Vehicle, now_s: float) -> None:
         if vehicle.manner is DriverBehaviour.TURNS_BACK and not vehicle.is_reversing:
             if vehicle.turns_s is None and vehicle.front(now_s) > self._turn(vehicle) - NEAR:
                 vehicle.turns_s = now_s + self.settings.dwell_s
@@ -272,7 +272,7 @@ class Lane:
         impatient = vehicle.gives_up_s is not None and vehicle.gives_up_s <= now_s
         if impatient and not vehicle.over and not vehicle.is_reversing:
             vehicle.is_reversing = True
-            self._happened("gave-up", vehicle=vehicle.number)
+            self._log_event("gave-up", vehicle=vehicle.number)
 
     def _goal(self, vehicle: Vehicle, now_s: float) -> float:
         here = self.vehicles.index(vehicle)
@@ -282,11 +282,11 @@ class Lane:
             out = (s.start_m if vehicle.sign == 1 else -s.end_m) - OUT_M
             if behind is None:
                 return out
-            room_from = behind.front(now_s)
+            rear_limit = behind.front(now_s)
             if behind.is_reversing:  # both go back: no faster than the one nearer to the exit, and as far
                 vehicle.speed_mps = min(vehicle.speed_mps, behind.speed_mps)
-                room_from = min(room_from, behind.goal)
-            return min(vehicle.front(now_s), max(out, room_from + vehicle.length_m + s.gap_m))
+                rear_limit = min(rear_limit, behind.goal)
+            return min(vehicle.front(now_s), max(out, rear_limit + vehicle.length_m + s.gap_m))
         goal = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         if vehicle.manner is DriverBehaviour.TURNS_BACK:
             goal = self._turn(vehicle)
@@ -305,14 +305,14 @@ class Lane:
         way, stop = self._way(door), line - self.settings.stop_before_m
         if vehicle.manner is DriverBehaviour.TAILGATES or front > stop + NEAR:
             return max(front, line - NOSE_M) if way == "shut" else math.inf
-        if way == "clear" and self._takes.setdefault(door, vehicle.number) == vehicle.number:
+        if way == "clear" and self._turns.setdefault(door, vehicle.number) == vehicle.number:
             return math.inf
         return stop
 
-    def _leave(self, vehicle: Vehicle, now_s: float) -> None:
+    def _remove(self, vehicle: Vehicle, now_s: float) -> None:
         s, front = self.settings, vehicle.front(now_s)
         end = (s.end_m if vehicle.sign == 1 else -s.start_m) + vehicle.length_m
         start = s.start_m if vehicle.sign == 1 else -s.end_m
         if front >= end - NEAR or (vehicle.is_reversing and front <= start):
             self.vehicles.remove(vehicle)
-            self._happened("left", vehicle=vehicle.number)
+            self._log_event("left", vehicle=vehicle.number)

@@ -226,8 +226,8 @@ def read_answer(request: Request, pdu: bytes) -> tuple[int, ...]:
 
     For hosts. Raises ModbusRefusal for a refusal and ValueError if it does not answer that request.
     """
-    asked = request_pdu(request)
-    if len(pdu) == 2 and pdu[0] == asked[0] | 0x80:
+    function_code = request_pdu(request)[0]
+    if len(pdu) == 2 and pdu[0] == function_code | 0x80:
         raise ModbusRefusal(ExceptionCode(pdu[1]))
     match request:
         case Read(function, _, count):

@@ -48,18 +48,18 @@ class RtuFraming:
         return body + crc16(body)
 
 
-def read_frames(heard: bytes) -> list[CompleteMessage | InvalidBytes]:
+def read_frames(received: bytes) -> list[CompleteMessage | InvalidBytes]:
     """Parse the bytes between two silences.
 
     One frame, as a rule. Several without silence between them were separated by one that was read too late.
     Anything else is noise, all of it.
     """
     found: list[CompleteMessage | InvalidBytes] = []
-    rest = heard
+    rest = received
     while rest:
         frame = _whole(rest) or _first(rest)
         if frame is None:
-            return [InvalidBytes(_wrong_with(heard), heard)]
+            return [InvalidBytes(_describe_fault(received), received)]
         found.append(frame)
         rest = rest[len(frame.wire) :]
     return found
@@ -76,5 +76,5 @@ def _first(data: bytes) -> CompleteMessage | None:
     return None if size is None else _whole(data[: size + 3])
 
 
-def _wrong_with(data: bytes) -> str:
+def _describe_fault(data: bytes) -> str:
     return f"{len(data)} bytes" if len(data) < SHORTEST else "wrong CRC"

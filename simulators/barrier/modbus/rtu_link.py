@@ -26,11 +26,11 @@ class RtuLink:
         self.framing = RtuFraming()
         self.quiet_s = silence_s(baud) if quiet_s is None else quiet_s
         self._visits = HostSessions(line, bus.log)
-        self._heard = b""
-        self._came_s = 0.0
+        self._buffer = b""
+        self._received_s = 0.0
         """Time of the last received byte."""
         self._ending: asyncio.TimerHandle | None = None
-        line.on_received = self._received
+        line.on_received = self._on_received
 
     async def __aenter__(self) -> Self:
         """Plug in the line; raise SimulatorError if its path is not free."""
@@ -83,10 +83,10 @@ class RtuLink:
         """Plug in the cable again."""
         self.line.replug()
 
-    def _received(self, data: bytes) -> None:
+    def _on_received(self, data: bytes) -> None:
         self._visits.on_open()
-        self._heard += data
-        self._came_s = self.bus.timeline.now_s
+        self._buffer += data
+        self._received_s = self.bus.timeline.now_s
         if self._ending:
             self._ending.cancel()
         self._ending = asyncio.get_running_loop().call_later(self.quiet_s, self._silence)
@@ -96,9 +96,9 @@ class RtuLink:
         if self._ending:
             self._ending.cancel()
             self._ending = None
-        heard, self._heard = self._heard, b""
-        for found in read_frames(heard):
+        received, self._buffer = self._buffer, b""
+        for found in read_frames(received):
             if isinstance(found, InvalidBytes):
-                self.bus.on_noise(found, self, came_s=self._came_s)
+                self.bus.on_noise(found, self, received_s=self._received_s)
             else:
-                self.bus.on_message(found, self, came_s=self._came_s)
+                self.bus.on_message(found, self, received_s=self._received_s)

@@ -45,10 +45,10 @@ class OsdpReader(PostBarrier):
 
     settings: OsdpReaderSettings
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(super().run(tell))
+            tasks.create_task(super().run(emit))
             if self.settings.cards_every_s is not None:
                 tasks.create_task(self._cards(self.settings.cards_every_s))
 
@@ -75,12 +75,12 @@ class OsdpReader(PostBarrier):
         if not isinstance(bits, int) or not 0 < bits <= 8 * len(data) <= 512:
             raise SimulatorError("insert: bits: a card has at most the bits of its bytes, and 64 bytes")
         taken = site.present_card(data, bits)
-        self._tell("card", {"taken": taken})
+        self._emit("card", {"taken": taken})
         return taken
 
     async def _cards(self, every_s: float) -> None:
         chance = Random(f"{self.settings.seed}/cards")
-        await self._host_came.wait()
+        await self._host_connected.wait()
         while True:
             await asyncio.sleep(every_s)
             self._present(chance.randbytes(4).hex(), WIEGAND_BITS)

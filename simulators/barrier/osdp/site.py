@@ -38,7 +38,9 @@ REFRESH_S = 0.02
 PLATE = PdId(version=1, model=1, vendor_code=0x4D4953, serial_number=1, firmware_version=1)
 """Identification: its vendor code reads SIM."""
 TENTH_S = 0.1
-OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS, ON_FOR_NOW, OFF_FOR_NOW = range(1, 7)
+OFF_PERMANENT, ON_PERMANENT = 1, 2
+OFF_AFTER_TIMER, ON_AFTER_TIMER = 3, 4
+ON_TIMED, OFF_TIMED = 5, 6
 """Control codes of the command OUT: 1 and 2 end a timed state, 3 and 4 let it end first."""
 
 
@@ -78,7 +80,7 @@ class OsdpBoard:
         self.sense: Callable[[int], bool] = lambda _channel: False
         self.changed: Callable[[], None] = lambda: None
         """Called when an input has changed; set by the reporting site."""
-        self._for_good = [False] * settings.relays
+        self._permanent = [False] * settings.relays
 
     def on_input_changed(self, channel: int, closed: bool) -> None:  # noqa: ARG002 - it tells them all
         """Handle a circuit at an input that has closed or opened."""
@@ -88,7 +90,7 @@ class OsdpBoard:
     def on_power_lost(self) -> None:
         """Handle a loss of supply."""
         self.is_powered = False
-        self._for_good = [False] * len(self.relays)
+        self._permanent = [False] * len(self.relays)
         self.relays.release(Cause.POWER)
 
     def on_power_restored(self) -> None:
@@ -97,13 +99,13 @@ class OsdpBoard:
 
     def control(self, relay: int, code: int, seconds: float, number: int) -> None:
         """Execute the command OUT."""
-        if code in (OFF_FOR_GOOD, ON_FOR_GOOD, OFF_AFTERWARDS, ON_AFTERWARDS):
-            self._for_good[relay] = on = code in (ON_FOR_GOOD, ON_AFTERWARDS)
-            if code <= ON_FOR_GOOD or not self.relays.is_pulsing(relay):
+        if code in (OFF_PERMANENT, ON_PERMANENT, OFF_AFTER_TIMER, ON_AFTER_TIMER):
+            self._permanent[relay] = on = code in (ON_PERMANENT, ON_AFTER_TIMER)
+            if code <= ON_PERMANENT or not self.relays.is_pulsing(relay):
                 self.relays.set(relay, on, Cause.COMMAND, number)
-        elif code in (ON_FOR_NOW, OFF_FOR_NOW):
+        elif code in (ON_TIMED, OFF_TIMED):
             self.relays.pulse(
-                relay, code == ON_FOR_NOW, seconds, number, afterwards=lambda: self._for_good[relay]
+                relay, code == ON_TIMED, seconds, number, afterwards=lambda: self._permanent[relay]
             )
 
 
@@ -114,12 +116,12 @@ class _Wire:
 
     def __init__(self, site: "OsdpSite") -> None:
         self.site = site
-        self.heard = bytearray()
+        self.received = bytearray()
 
     def read(self, max_bytes: int) -> bytes:
         """Return received bytes."""
-        data = bytes(self.heard[:max_bytes])
-        del self.heard[:max_bytes]
+        data = bytes(self.received[:max_bytes])
+        del self.received[:max_bytes]
         return data
 
     def write(self, buf: bytes) -> int:
@@ -129,7 +131,7 @@ class _Wire:
 
     def flush(self) -> None:
         """Discard received bytes."""
-        self.heard.clear()
+        self.received.clear()
 
 
 class OsdpSite(BarrierSite):
@@ -160,7 +162,7 @@ class OsdpSite(BarrierSite):
         """See `BarrierSite`."""
         osdp_sys.set_loglevel(LogLevel.Critical)
         self._switch_on()
-        self.board.changed = self._tell_inputs
+        self.board.changed = self._report_inputs
         async with self._visits:
             refreshing = asyncio.create_task(self._refresh_regularly())
             try:
@@ -202,7 +204,7 @@ class OsdpSite(BarrierSite):
             case Unplug():
                 return FaultPlan(self._visits.cut, self.line.replug)
             case Noise(data=data):
-                return FaultPlan(lambda: self._say(data, FrameFate.DAMAGED, "noise"))
+                return FaultPlan(lambda: self._send(data, FrameFate.DAMAGED, "noise"))
         return super().plan(fault)
 
     def clear_faults(self) -> None:
@@ -213,7 +215,7 @@ class OsdpSite(BarrierSite):
     def on_power_lost(self) -> None:
         """See `BarrierSite`: secure channel and pending reports are lost."""
         self._device = None
-        self._wire.heard.clear()
+        self._wire.received.clear()
 
     def on_power_restored(self) -> None:
         """See `BarrierSite`."""
@@ -238,7 +240,7 @@ class OsdpSite(BarrierSite):
             ]
         )
         self._device = osdp_sys.PeripheralDevice(info.get(), capabilities=capabilities.get())
-        self._device.set_command_callback(self._obey)
+        self._device.set_command_callback(self._execute)
 
     def _hang(self, hung: bool) -> None:
         self._hung = hung
@@ -248,9 +250,9 @@ class OsdpSite(BarrierSite):
     def _received(self, data: bytes) -> None:
         self._visits.on_open()
         for frame in self._reader.feed(data):
-            self._hear(frame)
+            self._on_frame(frame)
 
-    def _hear(self, frame: OsdpFrame) -> None:
+    def _on_frame(self, frame: OsdpFrame) -> None:
         ours = frame.address == self.settings.address
         alive = ours and not self._hung and self._device is not None
         exchange = self.pending.next(_effect(frame)) if alive else None
@@ -264,7 +266,7 @@ class OsdpSite(BarrierSite):
             # The request of an OUT is known only once libosdp has decrypted it, which happens in here.
             self._undeciphered = frame
             self._answered = exchange.is_answered
-            self._wire.heard += frame.wire
+            self._wire.received += frame.wire
             self._refresh()
             self._log_undeciphered()
 
@@ -288,7 +290,7 @@ class OsdpSite(BarrierSite):
             effect=_effect(frame) if effect is None else effect,
         ).number
 
-    def _obey(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
+    def _execute(self, command: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         """Execute a command that libosdp has decrypted; return -1 if it is not supported."""
         match command["command"]:
             case OsdpCommand.Output:
@@ -309,14 +311,14 @@ class OsdpSite(BarrierSite):
     def answer(self, data: bytes) -> None:
         """Send libosdp's answer, unless it is to be lost."""
         self._log_undeciphered()
-        self._say(
+        self._send(
             data,
             FrameFate.SENT if self._answered else FrameFate.SUPPRESSED,
             read_frame(data).name,
             self._request,
         )
 
-    def _say(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
+    def _send(self, data: bytes, fate: FrameFate, meaning: str, answers: int | None = None) -> None:
         if fate is not FrameFate.SUPPRESSED:
             if self.line.has_host:
                 self.line.call_soon(self.line.send(data))
@@ -332,7 +334,7 @@ class OsdpSite(BarrierSite):
             answers=answers,
         )
 
-    def _tell_inputs(self) -> None:
+    def _report_inputs(self) -> None:
         """Report the inputs with the host's next POLL."""
         # Not from within a callback of libosdp, which may have changed the input.
         asyncio.get_running_loop().call_soon(self._submit_inputs)
@@ -351,7 +353,7 @@ class OsdpSite(BarrierSite):
             self._device.refresh()
             online = bool(self._device.is_online())
             if online and not self._online:
-                self._tell_inputs()
+                self._report_inputs()
             self._online = online
 
     async def _refresh_regularly(self) -> None:

@@ -61,7 +61,7 @@ class Axis(PlateCamera):
         """Status of each answer of the listener; 0 without an answer."""
         self._packets = itertools.count(1)
         self._pushing = asyncio.Lock()
-        self._untold: deque[bytes] = deque(maxlen=KEPT)
+        self._unsent: deque[bytes] = deque(maxlen=KEPT)
 
     async def handle_authorized(self, request: Request) -> Response:
         """Answer with the camera's identity, or a picture."""
@@ -90,7 +90,7 @@ class Axis(PlateCamera):
     def _packet(self, passage: Passage, state: str) -> bytes:
         vehicle, at = passage.vehicle, passage.at
         images = {"plate": passage.close_up, "vehicle": passage.picture} if self.own.with_images else {}
-        told = {
+        packet = {
             "packetCounter": str(next(self._packets)),
             "datetime": f"{at:%Y%m%d %H%M%S}{at.microsecond // 1000:03}",
             "capture_timestamp": str(round(at.timestamp() * 1000)),
@@ -112,15 +112,15 @@ class Axis(PlateCamera):
                 for name, data in images.items()
             ],
         }
-        return json.dumps(told, ensure_ascii=False).encode()
+        return json.dumps(packet, ensure_ascii=False).encode()
 
     async def _push(self, packet: bytes, met: ActiveFaults) -> None:
         """Push it and, with `resends`, first the packets that did not arrive; one at a time."""
         async with self._pushing:
-            while self._untold and await self._arrives(self._untold[0], ActiveFaults()):
-                self._untold.popleft()
-            if (self._untold or not await self._arrives(packet, met)) and self.own.resends:
-                self._untold.append(packet)
+            while self._unsent and await self._arrives(self._unsent[0], ActiveFaults()):
+                self._unsent.popleft()
+            if (self._unsent or not await self._arrives(packet, met)) and self.own.resends:
+                self._unsent.append(packet)
 
     async def _arrives(self, packet: bytes, met: ActiveFaults) -> bool:
         """Return whether the listener acknowledged it."""

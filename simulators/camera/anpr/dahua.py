@@ -78,7 +78,7 @@ class Dahua(StreamingPlateCamera):
         vehicle = passage.vehicle
         # By the camera's clock. If its zone is wrong so is this, as with the real ones.
         utc_ms = round(passage.at.timestamp() * 1000)
-        told = {
+        fields = {
             "CountInGroup": 1,
             "EventBaseInfo.Action": "Pulse",
             "EventBaseInfo.Code": EVENT,
@@ -100,7 +100,9 @@ class Dahua(StreamingPlateCamera):
             "UTCMS": utc_ms % 1000,
         }
         # One line per key: a line break in a plate's text must not start another key.
-        lines = "".join(f"Events[0].{key}={' '.join(str(value).split())}\r\n" for key, value in told.items())
+        lines = "".join(
+            f"Events[0].{key}={' '.join(str(value).split())}\r\n" for key, value in fields.items()
+        )
         with_length = self.own.with_lengths and NoLength not in met
         return part(BOUNDARY, "text/plain", lines.encode(), with_length=with_length) + part(
             BOUNDARY, "image/jpeg", passage.picture, with_length=with_length

@@ -124,13 +124,13 @@ class Hikvision(StreamingPlateCamera):
             after = _moment(_text_of(body, "picTime"), self.lane.utc_offset_min)
         except ValueError:
             return Response(400, media_type="application/xml")
-        told = [passage for passage in self.passages if after is None or passage.at > after]
+        parts = [passage for passage in self.passages if after is None or passage.at > after]
         plates = "".join(
             f"<Plate><captureTime>{passage.at:%Y%m%dT%H%M%S%z}</captureTime>"
             f"<plateNumber>{escape(passage.reported_plate)}</plateNumber><picName>{_digits(passage.at)}</picName>"
             f"<country>{escape(passage.vehicle.country)}</country><laneNo>{passage.vehicle.lane}</laneNo>"
             f"<direction>{DIRECTIONS[passage.vehicle.direction]}</direction></Plate>"
-            for passage in told
+            for passage in parts
         )
         return _xml(f'<Plates version="2.0" xmlns="{self.own.namespace}">{plates}</Plates>')
 

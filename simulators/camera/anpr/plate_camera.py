@@ -124,7 +124,7 @@ class PlateCamera(HttpCamera):
             jpeg(plate_close_up(vehicle.plate)),
         )
         self.passages.append(passage)
-        self._tell("vehicle", {"number": passage.number})
+        self._emit("vehicle", {"number": passage.number})
         self.tasks.create_task(self._announce(passage, met))
         return passage
 

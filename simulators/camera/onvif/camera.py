@@ -126,7 +126,7 @@ class OnvifCamera(HttpCamera):
         """Address of its device service."""
         return f"{super().url}/onvif/device_service"
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
         device = AdvertisedDevice(
             self.endpoint,
@@ -135,10 +135,10 @@ class OnvifCamera(HttpCamera):
         )
         async with self.rtsp:
             if not self.own.discoverable:
-                await super().run(tell)
+                await super().run(emit)
                 return
             async with advertise(device):
-                await super().run(tell)
+                await super().run(emit)
 
     async def work(self) -> None:
         """Stream pictures, and start and end movement."""
@@ -208,7 +208,7 @@ class OnvifCamera(HttpCamera):
             raise FaultError("ter:ActionNotSupported", "not of this service")
         if (prefix, operation) == ("tev", "CreatePullPointSubscription"):
             return self.events.create(call, f"{self.reported_address(super().url)}/onvif/subscription")
-        body = self._told().get((prefix, operation))
+        body = self._responses().get((prefix, operation))
         if body is None:
             raise FaultError("ter:ActionNotSupported", "not known to this camera")
         known = {token(number) for number in range(1, len(self.own.profiles) + 1)}
@@ -254,7 +254,7 @@ class OnvifCamera(HttpCamera):
             "</tds:SystemDateAndTime></tds:GetSystemDateAndTimeResponse>"
         )
 
-    def _told(self) -> Mapping[tuple[str, str], str]:
+    def _responses(self) -> Mapping[tuple[str, str], str]:
         """Return the answer of each operation without effects."""
         base = f"{self.reported_address(super().url)}/onvif"
         services = "".join(
@@ -298,7 +298,7 @@ class OnvifCamera(HttpCamera):
     def inject_fault(self, fault: Fault) -> None:
         """Inject a fault."""
         if isinstance(fault, Stall | PacketLoss):
-            self._tell("fault", {"fault": fault.fault})
+            self._emit("fault", {"fault": fault.fault})
             self.rtsp.inject_fault(fault)
             return
         super().inject_fault(fault)

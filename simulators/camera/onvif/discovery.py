@@ -41,12 +41,12 @@ def answer_to(probe: bytes, device: AdvertisedDevice) -> bytes | None:
         root: Element = ElementTree.fromstring(probe)
     except (ElementTree.ParseError, DefusedXmlException):
         return None
-    asked = root.find(f"{{{_S}}}Body/{{{_D}}}Probe")
-    if asked is None or address is None:
+    request = root.find(f"{{{_S}}}Body/{{{_D}}}Probe")
+    if request is None or address is None:
         return None
-    wanted = [name.rpartition(":")[2] for name in (asked.findtext(f"{{{_D}}}Types") or "").split()]
-    scopes = (asked.findtext(f"{{{_D}}}Scopes") or "").split()
-    if not set(wanted) <= set(TYPES):
+    probed_types = [name.rpartition(":")[2] for name in (request.findtext(f"{{{_D}}}Types") or "").split()]
+    scopes = (request.findtext(f"{{{_D}}}Scopes") or "").split()
+    if not set(probed_types) <= set(TYPES):
         return None
     if not all(any(mine.startswith(scope) for mine in device.scopes) for scope in scopes):
         return None

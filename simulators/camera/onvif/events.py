@@ -56,7 +56,7 @@ class Message:
         )
 
 
-def _given_back(call: Call) -> str:
+def _reference_number(call: Call) -> str:
     """Return the number in the reference parameters of a request's header."""
     for part in call.header if call.header is not None else ():
         if part.tag == "{urn:simulated}Subscription" and part.findtext("{urn:simulated}Of") == "events":
@@ -76,7 +76,7 @@ class PullPoint:
     ends_s: float
     """Time of expiry on the loop's clock."""
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=KEPT))
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    has_events: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Events:
@@ -100,7 +100,7 @@ class Events:
         self._sweep()
         for point in self.points.values():
             point.waiting.append(message)
-            point.news.set()
+            point.has_events.set()
 
     def create(self, call: Call, base: str) -> Response:
         """Handle CreatePullPointSubscription; raise FaultError if there are too many already."""
@@ -130,7 +130,7 @@ class Events:
         """Handle a request to a pull point; raise FaultError if it does not exist, or no longer."""
         self._sweep()
         if self.by_parameters:
-            name = _given_back(call)
+            name = _reference_number(call)
         point = self.points.get(name)
         if point is None:
             raise FaultError("ter:InvalidArgVal", "no such subscription, or not any more")
@@ -143,13 +143,13 @@ class Events:
                 return envelope(f"<wsnt:RenewResponse>{self._times(point, 'wsnt')}</wsnt:RenewResponse>")
             case "wsnt", "Unsubscribe":
                 del self.points[name]
-                point.news.set()
+                point.has_events.set()
                 return envelope("<wsnt:UnsubscribeResponse/>")
             case "tev", "SetSynchronizationPoint":
                 for known in self.properties.values():
                     again = Message(known.topic, known.source, known.data, self.now(), "Initialized")
                     point.waiting.append(again)
-                point.news.set()
+                point.has_events.set()
                 return envelope("<tev:SetSynchronizationPointResponse/>")
         raise FaultError("ter:ActionNotSupported", "not of a pull point")
 
@@ -159,13 +159,13 @@ class Events:
         if not (most.isascii() and most.isdecimal()):
             raise FaultError("ter:InvalidArgVal", "MessageLimit")
         if not point.waiting:
-            point.news.clear()
+            point.has_events.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(point.news.wait(), max(wait_s, 0))
+                await asyncio.wait_for(point.has_events.wait(), max(wait_s, 0))
         count = min(int(most), len(point.waiting))
-        told = "".join(point.waiting.popleft().xml() for _ in range(count))
+        messages = "".join(point.waiting.popleft().xml() for _ in range(count))
         return envelope(
-            f"<tev:PullMessagesResponse>{self._times(point, 'tev')}{told}</tev:PullMessagesResponse>",
+            f"<tev:PullMessagesResponse>{self._times(point, 'tev')}{messages}</tev:PullMessagesResponse>",
             header=f"<a:Action>{ACTION}/PullMessagesResponse</a:Action>",
         )
 

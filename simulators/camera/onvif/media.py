@@ -61,12 +61,12 @@ def profiles_of_media2(
     names: Sequence[str], size: tuple[int, int], frames_per_s: float, key_every_s: float, *, encoders: bool
 ) -> str:
     """Return all profiles for Media2, with their encoders if requested."""
-    told = ""
+    parts = ""
     for number, name in enumerate(names, start=1):
         width, height = size[0] >> number - 1, size[1] >> number - 1
-        told += f'<tr2:Profiles token="{token(number)}" fixed="true"><tr2:Name>{name}</tr2:Name>'
+        parts += f'<tr2:Profiles token="{token(number)}" fixed="true"><tr2:Name>{name}</tr2:Name>'
         if encoders:
-            told += (
+            parts += (
                 f'<tr2:Configurations><tr2:VideoEncoder token="EncoderConfig_{number}" Profile="Baseline" '
                 f'GovLength="{round(frames_per_s * key_every_s)}"><tt:Name>encoder</tt:Name>'
                 "<tt:UseCount>1</tt:UseCount><tt:Encoding>H264</tt:Encoding><tt:Resolution>"
@@ -75,5 +75,5 @@ def profiles_of_media2(
                 "</tt:FrameRateLimit><tt:BitrateLimit>4096</tt:BitrateLimit></tt:RateControl><tt:Quality>5"
                 "</tt:Quality></tr2:VideoEncoder></tr2:Configurations>"
             )
-        told += "</tr2:Profiles>"
-    return told
+        parts += "</tr2:Profiles>"
+    return parts

@@ -112,7 +112,7 @@ class WsSecurity:
         token = None if security is None else security.find(f"{_WSSE}UsernameToken")
         if token is None:
             raise refusal
-        said = {
+        claims = {
             name: (token.findtext(tag) or "").strip()
             for name, tag in (
                 ("user", f"{_WSSE}Username"),
@@ -122,18 +122,18 @@ class WsSecurity:
             )
         }
         try:
-            nonce = base64.b64decode(said["nonce"], validate=True)
-            created = datetime.fromisoformat(said["created"])
+            nonce = base64.b64decode(claims["nonce"], validate=True)
+            created = datetime.fromisoformat(claims["created"])
             off = abs(created - now)
         except (ValueError, TypeError) as error:
             raise refusal from error
-        proof = nonce + said["created"].encode() + self.access.password.encode()
+        proof = nonce + claims["created"].encode() + self.access.password.encode()
         expected = base64.b64encode(hashlib.sha1(proof, usedforsecurity=False).digest())
         if (
-            said["user"] != self.access.username
-            or not hmac.compare_digest(said["digest"].encode(), expected)
+            claims["user"] != self.access.username
+            or not hmac.compare_digest(claims["digest"].encode(), expected)
             or off > timedelta(seconds=self.tolerance_s)
-            or said["digest"] in self._seen
+            or claims["digest"] in self._seen
         ):
             raise refusal
-        self._seen.append(said["digest"])
+        self._seen.append(claims["digest"])

@@ -40,17 +40,17 @@ class Encoder(ABC):
         codec.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "forced-idr": "1"}
         codec.options = codec.options | self.options(slices)
         self._codec = codec
-        self._begun = False
+        self._started = False
         black = self.units(Image.new("RGB", size), 0, key=True)
         self.parameters = tuple(unit for unit in black if self.kind(unit) in self.PARAMETERS)
-        self._begun = False  # no client gets that picture: the next one must not refer to it
+        self._started = False  # no client gets that picture: the next one must not refer to it
 
     def units(self, image: Image.Image, at: int, *, key: bool = False) -> list[bytes]:
         """Return the NAL units of a picture.
 
         `at` counts CLOCK_HZ. With `key`, and first, it refers to no other.
         """
-        key, self._begun = key or not self._begun, True
+        key, self._started = key or not self._started, True
         frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(format="yuv420p")
         frame.pts = at
         frame.time_base = self._codec.time_base

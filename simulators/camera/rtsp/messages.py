@@ -62,8 +62,11 @@ async def next_request(reader: asyncio.StreamReader) -> Request | None:
 
 def response(status: int, sequence: str, headers: Mapping[str, str], body: str = "") -> bytes:
     """Return an answer to the request of that CSeq."""
-    told = {"CSeq": sequence, "Server": "borderpost-simulated", **headers}
+    status_line = {"CSeq": sequence, "Server": "borderpost-simulated", **headers}
     if body:
-        told |= {"Content-Type": "application/sdp", "Content-Length": str(len(body.encode()))}
-    head = [f"RTSP/1.0 {status} {REASONS[status]}", *(f"{name}: {value}" for name, value in told.items())]
+        status_line |= {"Content-Type": "application/sdp", "Content-Length": str(len(body.encode()))}
+    head = [
+        f"RTSP/1.0 {status} {REASONS[status]}",
+        *(f"{name}: {value}" for name, value in status_line.items()),
+    ]
     return "\r\n".join([*head, "", body]).encode()

@@ -58,8 +58,8 @@ class RtspServer(TcpService):
         self.pictures_meet = WaitingFaults()
         self.sessions: set[Session] = set()
         self._watched = asyncio.Event()
-        self._left = asyncio.Event()
-        self._still_until_s = 0.0
+        self._client_left = asyncio.Event()
+        self._stalled_until_s = 0.0
         self._encoder: Encoder | None = None
         # One thread, and not one of the loop's: an encoder must not be used concurrently, nor wait for other
         # work.
@@ -84,7 +84,7 @@ class RtspServer(TcpService):
                 self.pictures_meet.add(fault)
             case Stall(hold_s=hold_s, for_s=for_s):
                 lasts_s = hold_s or for_s or inf
-                self._still_until_s = asyncio.get_running_loop().time() + lasts_s
+                self._stalled_until_s = asyncio.get_running_loop().time() + lasts_s
 
     # Pictures
 
@@ -94,39 +94,39 @@ class RtspServer(TcpService):
         due_s = loop.time()
         while True:
             await self._watched.wait()
-            await self._be_still()
+            await self._stall()
             await self._shoot(self.pictures_meet.take())
             due_s = max(due_s + 1 / self.frames_per_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 
-    async def _be_still(self) -> None:
+    async def _stall(self) -> None:
         """Send nothing during a stall.
 
         Until its end or, without one, until all its clients have disconnected.
         """
         now_s = asyncio.get_running_loop().time()
-        if self._still_until_s == inf:
+        if self._stalled_until_s == inf:
             watching = set(self.sessions)
             while watching & self.sessions:
-                self._left.clear()
-                await self._left.wait()
-            self._still_until_s = 0.0
-        elif now_s < self._still_until_s:
-            await asyncio.sleep(self._still_until_s - now_s)
+                self._client_left.clear()
+                await self._client_left.wait()
+            self._stalled_until_s = 0.0
+        elif now_s < self._stalled_until_s:
+            await asyncio.sleep(self._stalled_until_s - now_s)
 
     async def _shoot(self, met: ActiveFaults) -> None:
-        shown = [session for session in self.sessions if session.playing]
+        sessions = [session for session in self.sessions if session.playing]
         at = int(time.monotonic() * CLOCK_HZ)
-        wanted = any(session.needs_key for session in shown)
-        payloads, key = await self._aside(self._encoded, at, wanted)
-        for session in shown:
+        requested = any(session.needs_key for session in sessions)
+        payloads, key = await self._in_thread(self._encoded, at, requested)
+        for session in sessions:
             session.show(payloads, at, key=key, lose=met.get(PacketLoss))
 
-    def _encoded(self, at: int, key_wanted: bool) -> tuple[list[bytes], bool]:
+    def _encoded(self, at: int, force_key: bool) -> tuple[list[bytes], bool]:
         """Return the payloads of a present picture, and whether it refers to none before it."""
         image = self.sensor.expose().image
         encoder = self._encoder_of(image.size)
-        units = encoder.units(image, at, key=key_wanted)
+        units = encoder.units(image, at, key=force_key)
         return [payload for unit in units for payload in encoder.payloads(unit)], encoder.is_key(units)
 
     def _encoder_of(self, size: tuple[int, int]) -> Encoder:
@@ -135,7 +135,7 @@ class RtspServer(TcpService):
             self._encoder = kind(size, self.frames_per_s, self.key_every_s, self.slices)
         return self._encoder
 
-    async def _aside(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
+    async def _in_thread(self, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
         """Run work that would block the loop: a picture of 1080p takes tens of milliseconds."""
         return await asyncio.get_running_loop().run_in_executor(self._encoding, work, *arguments)
 
@@ -162,7 +162,7 @@ class RtspServer(TcpService):
                     self._watch()
         finally:
             self.sessions -= set(mine)
-            self._left.set()
+            self._client_left.set()
             self._watch()
 
     def _watch(self) -> None:
@@ -193,7 +193,7 @@ class RtspServer(TcpService):
         return 501, {}, ""
 
     async def _described(self) -> str:
-        encoder = await self._aside(self._encoder_of, self.sensor.size)
+        encoder = await self._in_thread(self._encoder_of, self.sensor.size)
         return (
             f"v=0\r\no=- 0 0 IN IP4 {HOST}\r\ns=Simulated camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
             f"a=control:*\r\n{encoder.description}a=control:{TRACK}\r\n"
@@ -202,12 +202,12 @@ class RtspServer(TcpService):
     def _set_up(
         self, request: Request, mine: list[Session], writer: asyncio.StreamWriter
     ) -> tuple[int, Mapping[str, str], str]:
-        wanted = dict(
+        requested = dict(
             part.strip().partition("=")[::2] for part in request.headers.get("transport", "").split(";")
         )
-        if "RTP/AVP/TCP" not in wanted:
+        if "RTP/AVP/TCP" not in requested:
             return 461, {}, ""
-        channel = wanted.get("interleaved", "0-1").partition("-")[0]
+        channel = requested.get("interleaved", "0-1").partition("-")[0]
         if not (channel.isdecimal() and int(channel) < 255):
             return 400, {}, ""
         session = Session(writer, int(channel))

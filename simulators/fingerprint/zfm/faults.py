@@ -39,9 +39,9 @@ class WrongChecksum(ReadFault):
             if sent.data[end : end + 2] != MARK:
                 break
             end += 9 + int.from_bytes(sent.data[end + 7 : end + 9], "big")
-        spoiled = bytearray(sent.data)
-        spoiled[end - 1] ^= 0xFF
-        return replace(sent, data=bytes(spoiled))
+        damaged = bytearray(sent.data)
+        damaged[end - 1] ^= 0xFF
+        return replace(sent, data=bytes(damaged))
 
 
 class WrongAnswer(ReadFault):

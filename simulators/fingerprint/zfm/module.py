@@ -109,14 +109,14 @@ class ZfmModule:
     def _power_up(self) -> None:
         self.firmware.power_up()
         self._receiving = None
-        self._decoder.forget()
+        self._decoder.clear()
         self._baud = self.memory.baud_factor * BAUD_STEP
 
     # Packets.
 
     def _received(self, data: bytes) -> None:
         if self.line.baud not in (None, self._baud):
-            self._decoder.forget()  # at another rate it is noise
+            self._decoder.clear()  # at another rate it is noise
             return
         for packet in self._decoder.feed(data):
             self._inbox.put_nowait(packet)
@@ -128,7 +128,7 @@ class ZfmModule:
                 continue
             if packet.kind == Kind.COMMAND:
                 self._receiving = None
-                await self._obey(packet)
+                await self._execute(packet)
             elif self._receiving is not None and packet.kind in (Kind.DATA, Kind.LAST_DATA):
                 self._take(packet)
 
@@ -144,7 +144,7 @@ class ZfmModule:
             self._receiving = None
             receive(bytes(so_far))
 
-    async def _obey(self, packet: Packet) -> None:
+    async def _execute(self, packet: Packet) -> None:
         self.commands += 1
         faults = self.faults.take()
         reply = Reply(Answer.PACKET_ERROR)

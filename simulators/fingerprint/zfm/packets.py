@@ -50,34 +50,34 @@ class Decoder:
     """Parser of packets in a host's output with arbitrary pieces; invalid bytes are skipped."""
 
     def __init__(self) -> None:
-        self._left = b""
+        self._pending = b""
 
     def feed(self, data: bytes) -> Iterator[Packet]:
         """Yield the packets that `data` completes."""
-        self._left += data
+        self._pending += data
         while True:
-            start = self._left.find(MARK)
+            start = self._pending.find(MARK)
             if start < 0:
                 # The last byte may be half a mark.
-                self._left = self._left[-1:] if self._left[-1:] == MARK[:1] else b""
+                self._pending = self._pending[-1:] if self._pending[-1:] == MARK[:1] else b""
                 return
-            self._left = self._left[start:]
-            if len(self._left) < _HEAD.size:
+            self._pending = self._pending[start:]
+            if len(self._pending) < _HEAD.size:
                 return
-            _, address, kind, length = _HEAD.unpack_from(self._left)
+            _, address, kind, length = _HEAD.unpack_from(self._pending)
             if not 2 <= length <= LONGEST:
-                self._left = self._left[1:]
+                self._pending = self._pending[1:]
                 continue
-            if len(self._left) < _HEAD.size + length:
+            if len(self._pending) < _HEAD.size + length:
                 return
-            body = self._left[_HEAD.size : _HEAD.size + length]
-            self._left = self._left[_HEAD.size + length :]
+            body = self._pending[_HEAD.size : _HEAD.size + length]
+            self._pending = self._pending[_HEAD.size + length :]
             content = body[:-2]
             yield Packet(address, kind, content, int.from_bytes(body[-2:], "big") == checksum(kind, content))
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Discard an incomplete packet."""
-        self._left = b""
+        self._pending = b""
 
 
 def data_packets(address: int, data: bytes, size: int) -> list[bytes]:

@@ -12,7 +12,8 @@ from simulators.passport.chip.chip import Chip
 from simulators.passport.chip.crypto.ciphers import Cipher
 from simulators.passport.chip.faults import CardRemovedError, chip_fault_of
 from simulators.passport.chip.personalisation import Personalisation, personalise
-from simulators.passport.chip.pki.issuing_state import IssuingState, State, Validity
+from simulators.passport.chip.pki.certificate import State, Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.pki.signing_keys import Algorithm, SignatureScheme
 from simulators.passport.chip.profile import Access, ActiveAuthentication, Profile
 from simulators.passport.chip.protocols.security_infos import EcParameters, Mapping, PaceInfo

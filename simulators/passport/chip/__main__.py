@@ -29,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults = [_fault(text) for text in options.fault]
         profile = _profile(options)
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_lay(options, profile, faults))
+            asyncio.run(_present(options, profile, faults))
     except (SimulatorError, ValidationError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
 
 
-async def _lay(options: argparse.Namespace, profile: Profile, faults: list[ChipFault]) -> None:
+async def _present(options: argparse.Namespace, profile: Profile, faults: list[ChipFault]) -> None:
     issuer = IssuingState.create()
     travellers = TravellerGenerator(options.seed)
     if options.kbit_s:

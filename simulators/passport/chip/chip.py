@@ -133,7 +133,7 @@ class Chip:
         self._pending = [fault for fault in self._pending if fault not in due]
         reply = self._reply(apdu, due)
         for fault in due:
-            reply = _spoiled(reply, fault)
+            reply = _damaged(reply, fault)
         return Answer(reply, self._field.airtime_s(apdu, reply) if self._field else 0.0)
 
     def _reply(self, apdu: bytes, due: list[SessionFault]) -> bytes:
@@ -151,7 +151,7 @@ class Chip:
         return self._session.process(apdu, instead=instead)
 
 
-def _spoiled(reply: bytes, fault: SessionFault) -> bytes:
+def _damaged(reply: bytes, fault: SessionFault) -> bytes:
     match fault:
         case CorruptedReply():
             at, bit = divmod(fault.bit % (8 * len(reply)), 8)

@@ -44,7 +44,8 @@ from simulators.passport.chip.file_system import (
     data_group_file,
 )
 from simulators.passport.chip.pki import cms
-from simulators.passport.chip.pki.issuing_state import Certificate, IssuingState, Validity
+from simulators.passport.chip.pki.certificate import Certificate, Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.profile import (
     EXTENDED_REPLY,
     SHORT_REPLY,
@@ -108,25 +109,25 @@ def personalise(
     Raises SimulatorError for a document that has no chip and for faults that do not fit it.
     """
     profile = profile or Profile()
-    spoiled = _IssuingFaults([fault for fault in faults if isinstance(fault, IssuingFault)])
+    altered_content = _IssuingFaults([fault for fault in faults if isinstance(fault, IssuingFault)])
     if document.format not in (Format.TD1, Format.TD2, Format.TD3):
         raise SimulatorError(f"a document of format {document.format} has no chip")
-    if foreign := spoiled.by(ForeignState):
+    if foreign := altered_content.by(ForeignState):
         document = replace(document, issuer=foreign.issuer)
 
     chip_keys = _chip_authentication_keys(profile, random)
     active_key = _active_authentication_key(profile)
     mapping_key = _mapping_key(profile, random)
-    signer = _signer(issuer, spoiled)
-    groups = _groups(document, profile, spoiled, signer.validity.start.date(), chip_keys, active_key)
+    signer = _signer(issuer, altered_content)
+    groups = _groups(document, profile, altered_content, signer.validity.start.date(), chip_keys, active_key)
 
     listed = set(groups)
-    if unlike := spoiled.by(ComUnlikeSod):
+    if unlike := altered_content.by(ComUnlikeSod):
         listed = listed - {unlike.missing} | ({unlike.extra} if unlike.extra else set())
     sod = security_object(groups, signer, profile.hash_name, profile.version)
-    if spoiled.by(AlteredSignature):
+    if altered_content.by(AlteredSignature):
         sod = sod[:-1] + bytes([sod[-1] ^ 1])
-    if altered := spoiled.by(AlteredGroup):
+    if altered := altered_content.by(AlteredGroup):
         if altered.group not in groups:
             raise SimulatorError(f"altered-group: this chip has no DG{altered.group}")
         groups[altered.group] = _altered(document, profile, altered.group, groups[altered.group])
@@ -142,11 +143,11 @@ def personalise(
         ),
     ]
     bearer, can = document, profile.can
-    if spoiled.by(WrongKey):
-        bearer, can = _somebody_else(document), None if can is None else _another_number(can)
+    if altered_content.by(WrongKey):
+        bearer, can = _another_issuer(document), None if can is None else _another_number(can)
     information = lds.mrz_information(bearer)
     master_file = _master_file(profile, signer, mapping_key, chip_keys)
-    if spoiled.by(ClonedChip):
+    if altered_content.by(ClonedChip):
         chip_keys, active_key = (
             _chip_authentication_keys(profile, random),
             _active_authentication_key(profile),
@@ -176,15 +177,15 @@ class _IssuingFaults:
         return next((fault for fault in self._faults if isinstance(fault, kind)), None)
 
 
-def _signer(issuer: IssuingState, spoiled: _IssuingFaults) -> Certificate:
-    if spoiled.by(UnknownCsca):
+def _signer(issuer: IssuingState, altered_content: _IssuingFaults) -> Certificate:
+    if altered_content.by(UnknownCsca):
         issuer = IssuingState.create(issuer.state, issuer.csca.key.scheme, now=issuer.now)
     scheme = issuer.document_signer.key.scheme
-    if spoiled.by(ExpiredSigner):
+    if altered_content.by(ExpiredSigner):
         past = issuer.now - timedelta(days=40)
         validity = Validity.spanning(past, before=timedelta(days=200), after=timedelta(days=30))
         return issuer.new_document_signer(scheme, validity=validity)
-    if spoiled.by(RevokedSigner):
+    if altered_content.by(RevokedSigner):
         signer = issuer.new_document_signer(scheme)
         issuer.revoke(signer)
         return signer
@@ -194,13 +195,13 @@ def _signer(issuer: IssuingState, spoiled: _IssuingFaults) -> Certificate:
 def _groups(
     document: Document,
     profile: Profile,
-    spoiled: _IssuingFaults,
+    altered_content: _IssuingFaults,
     issued: date,
     chip_keys: tuple[ChipAuthenticationKey, ...],
     active_key: ActiveAuthenticationKey | None,
 ) -> dict[int, bytes]:
     written = document
-    if unlike := spoiled.by(MrzUnlikePrint):
+    if unlike := altered_content.by(MrzUnlikePrint):
         written = replace(document, surname=unlike.surname)
     groups = {1: lds.mrz_group(written), 2: _face_group(document, profile)}
     if profile.fingerprints:
@@ -307,7 +308,7 @@ def _mapping_key_info(key: KeyPair, profile: Profile) -> bytes:
     return ChipAuthenticationKey(key, cipher, number, profile.key_parameters).public_key_info
 
 
-def _somebody_else(document: Document) -> Document:
+def _another_issuer(document: Document) -> Document:
     return replace(document, number=_another_number(document.number))
 
 

@@ -7,7 +7,7 @@ from simulators.passport.chip.encoding import der
 from simulators.passport.chip.encoding.tlv import tlv
 from simulators.passport.chip.lds import UNICODE_VERSION, LdsVersion
 from simulators.passport.chip.pki import cms
-from simulators.passport.chip.pki.issuing_state import Certificate
+from simulators.passport.chip.pki.certificate import Certificate
 from simulators.passport.chip.pki.signing_keys import digest_identifier
 
 LDS_SECURITY_OBJECT = "2.23.136.1.1.1"

@@ -96,10 +96,10 @@ class Session:
         except RefusedError as refused:
             self.end()
             return bytes(Reply(status=refused.status))
-        self._begin_next()
+        self._start_next()
         return bytes(reply)
 
-    def _begin_next(self) -> None:
+    def _start_next(self) -> None:
         following, self._next = self._next, None
         if following is not None:
             self._secure = following
@@ -141,17 +141,17 @@ class Session:
                     raise RefusedError(Status.SECURITY_STATUS_NOT_SATISFIED)
                 self._in_application, self._file = True, None
             case 0x02 if len(command.data) == 2:
-                wanted = int.from_bytes(command.data, "big")
-                self._file = self._found(lambda file: file.file_id == wanted)
+                file_id = int.from_bytes(command.data, "big")
+                self._file = self._found(lambda file: file.file_id == file_id)
             case 0x00 | 0x02:
                 raise RefusedError(Status.FILE_NOT_FOUND)
             case _:
                 raise RefusedError(Status.INCORRECT_PARAMETERS)
         return b""
 
-    def _found(self, is_wanted: Callable[[ElementaryFile], bool]) -> ElementaryFile:
+    def _found(self, is_match: Callable[[ElementaryFile], bool]) -> ElementaryFile:
         files = self._written.application if self._in_application else self._written.master_file
-        file = next(filter(is_wanted, files), None)
+        file = next(filter(is_match, files), None)
         if file is None:
             raise RefusedError(Status.FILE_NOT_FOUND)
         if not self._may_read(file):

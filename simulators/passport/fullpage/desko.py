@@ -20,8 +20,8 @@ _UV = {UV_PAGE: "document", UV_PHOTO: "face", UV_ZONE: "mrz"}
 class DeskoService:
     """The service of a reader. One client at a time: the one with the reservation."""
 
-    def __init__(self, glass: PageScanner, credentials: tuple[str, str] | None = None) -> None:
-        self.scanner = glass
+    def __init__(self, scanner: PageScanner, credentials: tuple[str, str] | None = None) -> None:
+        self.scanner = scanner
         self.credentials = credentials
         self._numbers = itertools.count(1)
         self._reservation: str | None = None
@@ -29,7 +29,7 @@ class DeskoService:
         self._scan: Scan | None = None
         self._resources: dict[str, int | tuple[int, ...]] = {}
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Discard the reservation, as after a restart."""
         self._reservation = None
 
@@ -110,10 +110,10 @@ class DeskoService:
 
     async def _resource(self, path: str) -> Response:
         assert self._scan is not None
-        wanted = self._resources[path]
+        result_indexes = self._resources[path]
         found = [
             await self._scan.result_at(index)
-            for index in (wanted if isinstance(wanted, tuple) else (wanted,))
+            for index in (result_indexes if isinstance(result_indexes, tuple) else (result_indexes,))
         ]
         if any(result is not None and result.garbage for result in found):
             return GARBAGE

@@ -40,7 +40,7 @@ class PageReaderSettings(ServiceSettings):
         """Build the reader and its travellers."""
         return PageReader(self)
 
-    def service(self, glass: PageScanner) -> "BridgeHost | DeskoService":
+    def service(self, scanner: PageScanner) -> "BridgeHost | DeskoService":
         """Return the reader's service."""
         raise NotImplementedError
 
@@ -51,9 +51,9 @@ class BridgeSettings(PageReaderSettings):
     kind: Literal["document-bridge"]
     sees_documents: bool = Field(True, description="Whether the reader can detect a document.")
 
-    def service(self, glass: PageScanner) -> BridgeHost:
+    def service(self, scanner: PageScanner) -> BridgeHost:
         """Return its bridge host."""
-        return BridgeHost(glass, self.credentials, sees_documents=self.sees_documents)
+        return BridgeHost(scanner, self.credentials, sees_documents=self.sees_documents)
 
 
 class DeskoSettings(PageReaderSettings):
@@ -61,9 +61,9 @@ class DeskoSettings(PageReaderSettings):
 
     kind: Literal["desko"]
 
-    def service(self, glass: PageScanner) -> DeskoService:
+    def service(self, scanner: PageScanner) -> DeskoService:
         """Return its service."""
-        return DeskoService(glass, self.credentials)
+        return DeskoService(scanner, self.credentials)
 
 
 class RegulaServerSettings(ServiceSettings):
@@ -83,10 +83,10 @@ class RegulaSimulator(HttpSimulator):
         self.service = RegulaServer(settings.credentials)
         super().__init__(settings, self.service.answer)
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
         async with self.server:
-            tell("ready", self.summary())
+            emit("ready", self.summary())
             await asyncio.Event().wait()
 
     async def handle_command(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,21 +114,21 @@ class PageReader(HttpSimulator):
         super().__init__(settings, self.service.answer)
         self.scanner.stop_service = self._die
         self.travellers = TravellerGenerator(settings.seed, mix=settings.documents)
-        self._tell: EmitCallback = lambda _event, _details: None
+        self._emit: EmitCallback = lambda _event, _details: None
         self._leaving: set[asyncio.Task[None]] = set()
         self._presented = 0
 
     def _die(self, for_s: float | None) -> None:
         if isinstance(self.service, DeskoService):
-            self.service.forget()
+            self.service.reset()
         self.server.stop_for(for_s)
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
-        self._tell = tell
+        self._emit = emit
         try:
             async with self.server:
-                tell("ready", self.summary())
+                emit("ready", self.summary())
                 if self.reader.every_s is None:
                     await asyncio.Event().wait()
                 else:
@@ -181,24 +181,24 @@ class PageReader(HttpSimulator):
 
     def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         try:
-            what = fault_of(fault, args)
+            injected = fault_of(fault, args)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"fault {fault}: {first['msg']}") from None
-        self._tell("fault", {"fault": what.fault})
-        self.scanner.inject(what)
+        self._emit("fault", {"fault": injected.fault})
+        self.scanner.inject(injected)
         return {}
 
     async def present(self, page: Page) -> None:
         """Put a page on the glass, and remove it after its dwell time."""
         self._presented += 1
         await self.scanner.place(page)
-        self._tell("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
-        task = asyncio.create_task(self._leave(self.scanner.placements))
+        self._emit("document", {"zone": bool(page.lines), "copied": not page.dull_paper})
+        task = asyncio.create_task(self._remove_later(self.scanner.placements))
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _leave(self, placement: int) -> None:
+    async def _remove_later(self, placement: int) -> None:
         await asyncio.sleep(self.reader.dwell_s)
         await self.scanner.remove(placement)
 

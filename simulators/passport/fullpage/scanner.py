@@ -99,13 +99,13 @@ class PageScanner:
         """Put a document on the glass, in place of any other."""
         self.page = page
         self.placements += 1
-        await self._tell()
+        await self._notify()
 
     async def remove(self, placement: int | None = None) -> None:
         """Remove the document: any, or only the one of that placement."""
         if placement in (None, self.placements):
             self.page = None
-            await self._tell()
+            await self._notify()
 
     async def wait_until(self, true: Callable[[], bool], wait_s: float) -> bool:
         """Wait at most `wait_s` seconds until this is true; return whether it is."""
@@ -116,7 +116,7 @@ class PageScanner:
             return true()
         return True
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
@@ -132,10 +132,10 @@ class PageScanner:
             case ScanFault():
                 self._faults.append((fault, fault.scans))
 
-    def _soon(self, for_s: float | None, what: str, value: bool) -> None:
+    def _soon(self, for_s: float | None, attribute: str, value: bool) -> None:
         async def later(seconds: float) -> None:
             await asyncio.sleep(seconds)
-            setattr(self, what, value)
+            setattr(self, attribute, value)
 
         if for_s is not None:
             task = asyncio.create_task(later(for_s))
@@ -164,15 +164,15 @@ class Scan:
 
     def __init__(
         self,
-        glass: PageScanner,
+        scanner: PageScanner,
         page: Page,
         look: PageAppearance,
         found: list[Result],
         faults: Sequence[ScanFault],
     ) -> None:
-        self.number = glass.scans
-        self._glass = glass
-        self._placement = glass.placements
+        self.number = scanner.scans
+        self._scanner = scanner
+        self._placement = scanner.placements
         self._page = page
         self._look = look
         self.results = found
@@ -181,21 +181,21 @@ class Scan:
     @property
     def is_present(self) -> bool:
         """True if the document is still on the glass."""
-        return self._glass.page is not None and self._glass.placements == self._placement
+        return self._scanner.page is not None and self._scanner.placements == self._placement
 
     async def result_at(self, index: int) -> Result | None:
         """Return the result with that number when available; None if the document is removed before."""
         result = self.results[index]
-        delay_s = self._glass.step_s
+        delay_s = self._scanner.step_s
         for fault in self._faults:
             match fault:
                 case Slow(delay_s=more_s):
                     delay_s += more_s
                 case ServiceDies(after=after, for_s=for_s) if index >= after:
-                    self._glass.stop_service(for_s)
+                    self._scanner.stop_service(for_s)
                     raise ServiceStoppedError
                 case DocumentRemoved(after=after) if index >= after:
-                    await self._glass.remove(self._placement)
+                    await self._scanner.remove(self._placement)
                 case Garbage(at=at) if index == at:
                     result = replace(result, garbage=True)
                 case ImageMissing(light=light) if result.kind == "image" and result.light == light:

@@ -79,10 +79,10 @@ class Honeywell(CommandedImager):
                 continue
             whole = command if sign != "," and not tag else tag + command
             tag = whole[:3] if sign == "," else ""
-            answer += self._obey(whole, command.encode("latin-1"), (sign or end.decode()).encode())
+            answer += self._execute(whole, command.encode("latin-1"), (sign or end.decode()).encode())
         return answer
 
-    def _obey(self, whole: str, echo: bytes, sign: bytes) -> bytes:
+    def _execute(self, whole: str, echo: bytes, sign: bytes) -> bytes:
         name = whole[:NAME_LENGTH]
         if whole == "REVINF" and name not in self.refused:
             self.commands_received.append(whole)

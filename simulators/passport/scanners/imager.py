@@ -106,10 +106,10 @@ class CommandedImager(MrzReader):
 
     async def transmit(self, lines: tuple[str, ...]) -> bool:
         """See `MrzReader.transmit`; an unplug resets the settings."""
-        heard = await super().transmit(lines)
+        received = await super().transmit(lines)
         if not self.line.is_plugged:
             self._power_up()
-        return heard
+        return received
 
     def pull_trigger(self) -> None:
         """Look until a document has been read, or until `release_trigger`."""

@@ -57,10 +57,10 @@ class Newland(CommandedImager):
         for command, sign in re.findall(r"([^,;]+)([,;]|\Z)", commands):
             whole = tag + command
             tag = whole[:3] if sign == "," else ""
-            answer += self._obey(whole, command.encode("latin-1"), (sign or ";").encode())
+            answer += self._execute(whole, command.encode("latin-1"), (sign or ";").encode())
         return answer
 
-    def _obey(self, whole: str, echo: bytes, sign: bytes) -> bytes:
+    def _execute(self, whole: str, echo: bytes, sign: bytes) -> bytes:
         name = whole[:NAME_LENGTH]
         if whole in self.nameplate and name not in self.refused:
             self.commands_received.append(whole)

@@ -29,10 +29,10 @@ class RowReader(MrzReader):
         """See `MrzReader.transmit`; the pauses between rows are kept unless a fault is due."""
         if not self.row_gap_s or len(self.faults):
             return await super().transmit(lines)
-        heard = True
+        received = True
         for number, row in enumerate(lines):
             if number:
                 await asyncio.sleep(self.row_gap_s)
-            heard = await self.send(self.frame((row,))) and heard
-        self.counters.documents_sent += heard
-        return heard
+            received = await self.send(self.frame((row,))) and received
+        self.counters.documents_sent += received
+        return received

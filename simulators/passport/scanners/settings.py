@@ -86,11 +86,11 @@ class OcrScanner(SerialMrz):
         super().__init__(settings)
         self._refuses = settings.refuses
 
-    async def run(self, tell: EmitCallback) -> None:
+    async def run(self, emit: EmitCallback) -> None:
         """Run until cancelled."""
         for refusal in self._refuses:
             await self.reader.inject(refusal)
-        await super().run(tell)
+        await super().run(emit)
 
     async def _fault(self, fault: str, args: dict[str, Any] | None = None) -> dict[str, Any]:
         if fault != "refuse":
@@ -98,10 +98,10 @@ class OcrScanner(SerialMrz):
         if not isinstance(self.reader, CommandedImager):
             raise SimulatorError("fault refuse: this scanner takes no commands")
         try:
-            what = CommandRefused.model_validate(args or {})
+            injected = CommandRefused.model_validate(args or {})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SimulatorError(f"fault refuse: {first['loc'][0]}: {first['msg']}") from None
-        self._tell("fault", {"fault": what.fault})
-        await self.reader.inject(what)
+        self._emit("fault", {"fault": injected.fault})
+        await self.reader.inject(injected)
         return {}

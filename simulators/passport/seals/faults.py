@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from simulators.passport.chip.pki.issuing_state import IssuingState, Validity
+from simulators.passport.chip.pki.certificate import Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.seals.signer import SealSigner
 from simulators.passport.seals.vds import Seal
 

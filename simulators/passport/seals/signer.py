@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from simulators.passport.chip.encoding import der
-from simulators.passport.chip.pki.issuing_state import Certificate, IssuingState, Validity
+from simulators.passport.chip.pki.certificate import Certificate, Validity
+from simulators.passport.chip.pki.issuing_state import IssuingState
 from simulators.passport.chip.pki.signing_keys import SignatureScheme, SigningKey
 
 _COUNTRY, _COMMON_NAME = "2.5.4.6", "2.5.4.3"

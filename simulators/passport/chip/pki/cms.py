@@ -3,13 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from simulators.passport.chip.encoding import der
+from simulators.passport.chip.pki.certificate import Certificate
 from simulators.passport.chip.pki.signing_keys import digest_identifier
-
-if TYPE_CHECKING:
-    from simulators.passport.chip.pki.issuing_state import Certificate
 
 _SIGNED_DATA = "1.2.840.113549.1.7.2"
 _CONTENT_TYPE, _MESSAGE_DIGEST, _SIGNING_TIME = (f"1.2.840.113549.1.9.{arc}" for arc in (3, 4, 5))
@@ -18,9 +15,9 @@ _CONTENT_TYPE, _MESSAGE_DIGEST, _SIGNING_TIME = (f"1.2.840.113549.1.9.{arc}" for
 def signed_data(
     content_type: str,
     content: bytes,
-    signer: "Certificate",
+    signer: Certificate,
     *,
-    extra: Sequence["Certificate"] = (),
+    extra: Sequence[Certificate] = (),
     signed_at: datetime | None = None,
 ) -> bytes:
     """Encode ContentInfo around `content`, with the signer's certificate and those in `extra`.

@@ -3,7 +3,6 @@
 All of it is made on request and belongs to no existing state.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from secrets import randbits
 
 from simulators.passport.chip.encoding import der
 from simulators.passport.chip.pki import cms
+from simulators.passport.chip.pki.certificate import Certificate, State, Validity, key_id
 from simulators.passport.chip.pki.signing_keys import SignatureScheme, SigningKey
 
 MASTER_LIST = "2.23.136.1.1.2"
@@ -28,44 +28,6 @@ _DOCUMENT_TYPES = "2.23.136.1.1.6.2"
 _DIGITAL_SIGNATURE, _CERT_SIGN, _CRL_SIGN = 0, 5, 6
 
 _YEAR = timedelta(days=365)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The issuer: two letters in certificates, three in documents (Doc 9303-3, section 5)."""
-
-    alpha_2: str = "UT"
-    alpha_3: str = "UTO"
-
-
-@dataclass(frozen=True, slots=True)
-class Validity:
-    """Period of validity of a certificate."""
-
-    start: datetime
-    end: datetime
-
-    @classmethod
-    def spanning(cls, now: datetime, *, before: timedelta, after: timedelta) -> "Validity":
-        """Return the period from `before` to `after` a moment."""
-        return cls((now - before).replace(microsecond=0), (now + after).replace(microsecond=0))
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A certificate and its key."""
-
-    der: bytes = field(repr=False)
-    serial: int
-    issuer: bytes = field(repr=False)
-    """The issuer's name, in DER."""
-    key: SigningKey = field(repr=False)
-    validity: Validity
-
-    @property
-    def key_id(self) -> bytes:
-        """Its subject key identifier."""
-        return _key_id(self.key)
 
 
 @dataclass(slots=True)
@@ -217,8 +179,8 @@ def _certificate(
 ) -> Certificate:
     serial = randbits(126) | 1 << 126
     identifiers = [
-        _extension(_SUBJECT_KEY_ID, der.octet_string(_key_id(key))),
-        _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, _key_id(issuer_key)))),
+        _extension(_SUBJECT_KEY_ID, der.octet_string(key_id(key))),
+        _extension(_AUTHORITY_KEY_ID, der.sequence(der.context_primitive(0, key_id(issuer_key)))),
     ]
     tbs = der.sequence(
         der.context(0, der.integer(2)),
@@ -263,7 +225,3 @@ def _usage_period(start: datetime, end: datetime) -> bytes:
 
 def _extension(oid: str, value: bytes, *, critical: bool = False) -> bytes:
     return der.sequence(der.oid(oid), der.TRUE if critical else b"", der.octet_string(value))
-
-
-def _key_id(key: SigningKey) -> bytes:
-    return hashlib.sha1(key.public_key_info).digest()  # noqa: S324 - RFC 5280, 4.2.1.2

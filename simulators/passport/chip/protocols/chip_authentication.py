@@ -56,11 +56,11 @@ class ChipAuthentication:
 
     def set_authentication_template(self, data: bytes) -> None:
         """Handle MSE:Set AT: select protocol and key; raise RefusedError with 6A80 or 6A88 if absent."""
-        asked = _asked(data, 0x80)
-        able = [key for key in self._keys if der.oid_value(key.oid) == asked[0x80]]
-        if not able:
+        objects_by_tag = _parse_template(data, 0x80)
+        candidates = [key for key in self._keys if der.oid_value(key.oid) == objects_by_tag[0x80]]
+        if not candidates:
             raise RefusedError(Status.INCORRECT_DATA)
-        self._chosen = _the_one(able, asked)
+        self._chosen = _single(candidates, objects_by_tag)
 
     def general_authenticate(self, data: bytes) -> tuple[bytes, SecureMessaging]:
         """Handle GENERAL AUTHENTICATE: return the reply and the session that begins after it."""
@@ -75,30 +75,32 @@ class ChipAuthentication:
 
     def set_key_agreement_template(self, data: bytes) -> SecureMessaging:
         """Handle MSE:Set KAT: the whole protocol in one command, for 3DES; return the session after it."""
-        asked = _asked(data, 0x91)
-        able = [key for key in self._keys if key.cipher is Cipher.TDES]
-        if not able:
+        objects_by_tag = _parse_template(data, 0x91)
+        candidates = [key for key in self._keys if key.cipher is Cipher.TDES]
+        if not candidates:
             raise RefusedError(Status.INCORRECT_DATA)
-        return _session(_the_one(able, asked), asked[0x91])
+        return _session(_single(candidates, objects_by_tag), objects_by_tag[0x91])
 
 
-def _asked(data: bytes, needed: int) -> dict[int, bytes]:
+def _parse_template(data: bytes, needed: int) -> dict[int, bytes]:
     try:
-        asked = dict(objects(data))
+        objects_by_tag = dict(objects(data))
     except ValueError:
         raise RefusedError(Status.INCORRECT_DATA) from None
-    if needed not in asked:
+    if needed not in objects_by_tag:
         raise RefusedError(Status.INCORRECT_DATA)
-    return asked
+    return objects_by_tag
 
 
-def _the_one(able: list[ChipAuthenticationKey], asked: dict[int, bytes]) -> ChipAuthenticationKey:
-    if 0x84 in asked:
-        wanted = int.from_bytes(asked[0x84], "big")
-        able = [key for key in able if key.key_id == wanted]
-    if len(able) != 1:
+def _single(
+    candidates: list[ChipAuthenticationKey], objects_by_tag: dict[int, bytes]
+) -> ChipAuthenticationKey:
+    if 0x84 in objects_by_tag:
+        key_id = int.from_bytes(objects_by_tag[0x84], "big")
+        candidates = [key for key in candidates if key.key_id == key_id]
+    if len(candidates) != 1:
         raise RefusedError(Status.REFERENCED_DATA_NOT_FOUND)
-    return able[0]
+    return candidates[0]
 
 
 def _session(key: ChipAuthenticationKey, theirs: bytes) -> SecureMessaging:

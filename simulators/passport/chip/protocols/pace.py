@@ -67,25 +67,27 @@ class Pace:
     ) -> "Pace":
         """Handle MSE:Set AT: start the run; raise RefusedError with 6A80 or 6A88 if it is not supported."""
         try:
-            asked = dict(objects(data))
+            objects_by_tag = dict(objects(data))
         except ValueError:
             raise RefusedError(Status.INCORRECT_DATA) from None
-        if 0x80 not in asked or 0x83 not in asked:
+        if 0x80 not in objects_by_tag or 0x83 not in objects_by_tag:
             raise RefusedError(Status.INCORRECT_DATA)
-        able = [info for info in infos if der.oid_value(info.oid) == asked[0x80]]
-        if not able:
+        candidates = [info for info in infos if der.oid_value(info.oid) == objects_by_tag[0x80]]
+        if not candidates:
             raise RefusedError(Status.INCORRECT_DATA)
-        if 0x84 in asked:
-            wanted = int.from_bytes(asked[0x84], "big")
-            able = [info for info in able if info.parameter_id == wanted]
-            if not able:
+        if 0x84 in objects_by_tag:
+            parameter_id = int.from_bytes(objects_by_tag[0x84], "big")
+            candidates = [info for info in candidates if info.parameter_id == parameter_id]
+            if not candidates:
                 raise RefusedError(Status.REFERENCED_DATA_NOT_FOUND)
-        if len(able) > 1:
+        if len(candidates) > 1:
             raise RefusedError(Status.INCORRECT_DATA)
-        password = next((value for name, value in known.items() if bytes([name]) == asked[0x83]), None)
+        password = next(
+            (value for name, value in known.items() if bytes([name]) == objects_by_tag[0x83]), None
+        )
         if password is None:
             raise RefusedError(Status.REFERENCED_DATA_NOT_FOUND)
-        return cls(able[0], password, random, static_key)
+        return cls(candidates[0], password, random, static_key)
 
     def general_authenticate(self, data: bytes, *, chained: bool) -> bytes:
         """Do the next step; raise RefusedError if it fails, with 6985 for a wrong chain of commands."""
