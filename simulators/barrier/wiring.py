@@ -152,13 +152,13 @@ class Wiring:
         for signal in signals:
             if chattering := self._chattering.pop(signal, None):
                 chattering.cancel()
-            self._change(signal, lambda circuit: setattr(circuit, "claims", active))
+            self._change(signal, lambda circuit: setattr(circuit, "override", active))
 
     def chatter(self, signal: str, per_s: float) -> None:
         """Toggle its contact `per_s` times per second, until it is to show the truth again."""
 
         def change() -> None:
-            self._change(signal, lambda circuit: setattr(circuit, "claims", not circuit.is_active))
+            self._change(signal, lambda circuit: setattr(circuit, "override", not circuit.is_active))
             self._chattering[signal] = self.timeline.call_at(self.timeline.now_s + 1 / per_s, change)
 
         self.override([signal], None)

@@ -85,7 +85,7 @@ async def test_a_wrong_bcc(reader: Rte, host: Host) -> None:
 
 @pytest.mark.parametrize("make", [AccessIs, Elyctis, lambda line: Rte(line, bcc="none")])
 async def test_wrong_frame_check_needs_a_check_byte(line: SerialLine, make: type[Rte]) -> None:
-    with pytest.raises(SimulatorError, match="carry no check byte"):
+    with pytest.raises(SimulatorError, match="have no check byte"):
         await make(line).inject(WrongFrameCheck())
 
 

@@ -195,10 +195,10 @@ async def test_commands_of_the_control_socket() -> None:
     ("verb", "arguments", "why"),
     [
         ("insert", {"format": "TD9"}, "TD9"),
-        ("insert", {"lines": ["A"], "format": "TD1"}, "as they are"),
+        ("insert", {"lines": ["A"], "format": "TD1"}, "used unchanged"),
         ("fault", {"fault": "unplug"}, "unplug"),
         ("fault", {"fault": "slow", "args": {"delay_s": -1}}, "greater than 0"),
-        ("dance", {}, "does not know"),
+        ("dance", {}, "does not support"),
     ],
 )
 async def test_invalid_commands_are_explained(verb: str, arguments: dict[str, Any], why: str) -> None:

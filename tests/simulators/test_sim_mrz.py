@@ -101,7 +101,7 @@ def test_names_short_and_truncated(surname: str, given: str, width: int, field: 
     ("wrong", "complaint"),
     [
         ({"surname": "''"}, "needs a name"),
-        ({"number": "L898902C34"}, "more than 9 characters is not for TD3"),
+        ({"number": "L898902C34"}, "more than 9 characters does not fit a TD3"),
         ({"number": "AB 12"}, "number 'AB 12' does not fit"),
         ({"number": "ÄB12"}, "does not fit"),
         ({"birth": "7408"}, "birth '7408' is not YYMMDD"),

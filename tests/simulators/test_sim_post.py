@@ -149,7 +149,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
         {"do": "fault", "name": "lane-1/reader", "fault": "cut", "args": {"at": -1}},
         "fault cut: at: Input",
     ),
-    ({"do": "fault", "name": "lane-1/reader", "fault": "wrong-frame-check"}, "carry no check byte"),
+    ({"do": "fault", "name": "lane-1/reader", "fault": "wrong-frame-check"}, "have no check byte"),
 ]
 
 
@@ -215,7 +215,7 @@ async def test_a_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Ev
 async def test_failed_start_leaves_nothing_running(post_file: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "two").write_text("precious")
-    with pytest.raises(SimulatorError, match=r"lane-2/reader: .*two exists and is not a simulator's"):
+    with pytest.raises(SimulatorError, match=r"lane-2/reader: .*two exists and does not belong to"):
         await run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event())
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["two"]
 
@@ -321,11 +321,11 @@ async def test_conversations_on_control_socket(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_nobody_answers(tmp_path: Path) -> None:
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="no simulated post responds here"):
         await send_command(tmp_path / "sock", {})
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="no simulated post responds here"):
         send_command_blocking(tmp_path / "sock", {})
-    with pytest.raises(SimulatorError, match="is it running"):
+    with pytest.raises(SimulatorError, match="no simulated post responds here"):
         control._decoded(b'{"ok"', tmp_path)
 
 

@@ -124,7 +124,7 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         (
             READER + "documents = { TD3 = 0 }",
             'post.toml:7: simulator "lane-1/reader": documents: '
-            "weights are not negative, and one at least is above 0",
+            "weights must not be negative, and at least one must be above 0",
         ),
         (
             READER + 'bcc = "xor"',
@@ -154,11 +154,11 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         (
             READER + READER,
             'post.toml:9: simulator "lane-1/reader": name: another simulator has this name\n'
-            'post.toml:12: simulator "lane-1/reader": /run/x/reader belongs to lane-1/reader already',
+            'post.toml:12: simulator "lane-1/reader": /run/x/reader is already used by lane-1/reader',
         ),
-        ("", "post.toml: no [[simulator]] table: a post has at least one"),
-        ("simulator = 3", "post.toml: no [[simulator]] table: a post has at least one"),
-        ("lanes = 3", "post.toml: lanes: a simulated post has [[simulator]] tables only"),
+        ("", "post.toml: no [[simulator]] table: add at least one"),
+        ("simulator = 3", "post.toml: no [[simulator]] table: add at least one"),
+        ("lanes = 3", "post.toml: lanes: a simulated post has only [[simulator]] tables"),
         ("a = [", "post.toml: Invalid value (at end of document)"),
         (
             'simulator = [{ kind = "x" }]',

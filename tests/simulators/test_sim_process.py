@@ -92,7 +92,7 @@ async def test_process_from_ready_to_hang_up(
     parent.say({"id": 3, "verb": "status"})
     assert (await parent.hear("answer"))["plugged"] is True
     parent.say({"id": 4, "verb": "juggle"})
-    assert "does not know 'juggle'" in (await parent.hear("answer"))["error"]
+    assert "does not support 'juggle'" in (await parent.hear("answer"))["error"]
     parent.say({"id": 5, "verb": "fault", "fault": "cut", "args": {"at": -1}})
     assert "fault cut: at: " in (await parent.hear("answer"))["error"]
     parent.say({"id": 6, "verb": "status", "colour": "red"})
@@ -115,7 +115,7 @@ async def test_invalid_simulator_reports_why(
     running = asyncio.create_task(process.serve(sockets[1]))
     await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
 
-    assert "not a simulator's" in (await parent.hear("failed"))["details"]["text"]
+    assert "does not belong to a simulator" in (await parent.hear("failed"))["details"]["text"]
     assert await running == 1
     parent.writer.close()
 
@@ -226,6 +226,6 @@ async def test_last_event_arrives_after_process_end(monkeypatch: pytest.MonkeyPa
     member = members.SimulatorProcess(
         parse_settings(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None
     )
-    with pytest.raises(SimulatorError, match="is not a simulator"):
+    with pytest.raises(SimulatorError, match="does not belong to a simulator"):
         await member.start()
     await member.stop()

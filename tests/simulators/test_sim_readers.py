@@ -225,7 +225,7 @@ async def test_zeros_flush(box: Elyctis, host: Host) -> None:
 async def test_half_a_command_is_forgotten(
     box: Elyctis, host: Host, line: SerialLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(elyctis, "FORGET_AFTER_S", 0.02)
+    monkeypatch.setattr(elyctis, "PARTIAL_TIMEOUT_S", 0.02)
     host.write(b"\x43\x00")
     await line.wait_for_bytes(b"\x43\x00")
     await asyncio.sleep(0.03)

@@ -217,7 +217,7 @@ async def test_a_command_may_get_no_answer(line: SerialLine, host: Host, make: t
 async def test_only_existing_commands_can_be_refused(line: SerialLine) -> None:
     with pytest.raises(SimulatorError, match="has no command SCNMOD"):
         await Honeywell(line).inject(CommandRefused(command="SCNMOD"))
-    with pytest.raises(SimulatorError, match="carry no check byte"):
+    with pytest.raises(SimulatorError, match="have no check byte"):
         await Newland(line).inject(WrongFrameCheck())
 
 

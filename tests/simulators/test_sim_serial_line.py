@@ -297,7 +297,7 @@ async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> 
     else:
         path.symlink_to("/dev/null")
 
-    with pytest.raises(LineError, match=r"reader exists and is not a simulator's"):
+    with pytest.raises(LineError, match=r"reader exists and does not belong to a simulator"):
         async with SerialLine.open_at(path):
             pass
     assert path.is_symlink() or path.read_text() == "precious"

@@ -121,5 +121,5 @@ async def test_commands_of_the_control_socket() -> None:
 )
 async def test_what_it_cannot_do_it_says(verb: str, arguments: dict[str, Any]) -> None:
     async with running() as (device, _):
-        with pytest.raises(SimulatorError, match=r"insert, fault, status|fault rain"):
+        with pytest.raises(SimulatorError, match=r"insert, fault or status|fault rain"):
             await device.handle_command(verb, arguments)

@@ -125,10 +125,10 @@ class PageScanner:
         match fault:
             case WrongCredentials(for_s=for_s):
                 self.rejects_password = True
-                self._soon(for_s, "locked", False)
+                self._soon(for_s, "rejects_password", False)
             case ReaderUnplugged(for_s=for_s):
                 self.is_plugged = False
-                self._soon(for_s, "plugged", True)
+                self._soon(for_s, "is_plugged", True)
             case ScanFault():
                 self._faults.append((fault, fault.scans))
 

@@ -1,4 +1,4 @@
-"""Document readers: whole drivers at a line, at a keyboard and at a service; zones by themselves."""
+"""Document readers: whole drivers on a line, on a keyboard and with a service; zones alone."""
 
 import json
 from datetime import date
@@ -30,7 +30,7 @@ TODAY = date(2026, 6, 1)
 def serial(
     name: str, kind: type[Any], recording: str, words: tuple[bytes, ...] = (), **settings: Any
 ) -> None:
-    """A target that is a whole driver."""
+    """Register a whole driver as a target."""
 
     @target(name=name, seeds=recorded(f"passport/{recording}.rec"), words=(*WORDS, *words))
     def attempt(data: bytes) -> None:
@@ -81,7 +81,7 @@ STATUS = (
     b'{"bridge":1,"reader":{"connected":true,"model":"FP-1","serial_number":"1"},"document":"present",'
     b'"checks":["uv_br_ph"]}'
 )
-GONE = STATUS.replace(b"present", b"absent")
+ABSENT = STATUS.replace(b"present", b"absent")
 LINES = (
     b'{"placed":{}}',
     b'{"mrz":{"lines":["' + b'","'.join(ZONE) + b'"]}}',
@@ -104,9 +104,9 @@ def bridge_lines(data: bytes) -> None:
 @target(
     seeds=(
         SILENT.join(
-            (JSON + STATUS, JSON + STATUS, JSON + b"\n".join((*LINES[:5], LINES[6])), JPEG, JSON + GONE)
+            (JSON + STATUS, JSON + STATUS, JSON + b"\n".join((*LINES[:5], LINES[6])), JPEG, JSON + ABSENT)
         ),
-        SILENT.join((JSON + GONE, JSON + STATUS, JSON + b"\n".join((LINES[0], LINES[1], LINES[5])))),
+        SILENT.join((JSON + ABSENT, JSON + STATUS, JSON + b"\n".join((LINES[0], LINES[1], LINES[5])))),
     ),
     words=(JSON, JPEG, SILENT, CUT, *LINES),
 )

@@ -399,8 +399,8 @@ def test_wires_to_nowhere_are_refused(wires: dict[str, dict[str, int]], said: st
 @pytest.mark.parametrize(
     ("wires", "said"),
     [
-        ({"inputs": {"fire": 1, "key": 1}}, "inputs: two of them share a channel"),
-        ({"outputs": {"open": 1, "close": 1}}, "outputs: two of them share a channel"),
+        ({"inputs": {"fire": 1, "key": 1}}, "inputs: two of them have the same channel"),
+        ({"outputs": {"open": 1, "close": 1}}, "outputs: two of them have the same channel"),
         ({"contacts": {"fire": "no"}}, "contacts: fire is neither"),
     ],
 )

@@ -171,7 +171,7 @@ def test_paced_frames_take_their_time() -> None:
 
 @pytest.mark.parametrize("fault", [WrongCrc(), Unplug(), Noise()])
 def test_serial_faults_are_refused_over_tcp(rig: Rig, fault: Any) -> None:
-    with pytest.raises(SimulatorError, match=r"wrong-crc: frames over TCP|does not happen here"):
+    with pytest.raises(SimulatorError, match=r"wrong-crc: frames over TCP|impossible here"):
         rig.site.inject(fault)
     assert not rig.log.machine_events("fault")
 
@@ -426,7 +426,7 @@ async def test_wait_for_log_times_out() -> None:
 
 def test_invalid_settings_are_refused() -> None:
     for settings, said in (
-        ({"port": 1, "path": "/x"}, "give one of them"),
+        ({"port": 1, "path": "/x"}, "set only one of them"),
         ({"path": "x"}, "not an absolute path"),
         ({"boards": [{"model": "kmtronic-8"}, {"model": "waveshare-8"}]}, "the same unit"),
         ({"baud": 1200}, "a Waveshare board has 4800"),

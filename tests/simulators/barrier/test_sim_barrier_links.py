@@ -293,6 +293,6 @@ async def test_serial_line_cannot_hang_up(line: ModbusSite) -> None:
 
 async def test_a_path_that_is_taken_is_told(tmp_path: Path) -> None:
     (tmp_path / "board").write_text("mine")
-    with pytest.raises(SimulatorError, match="exists and is not a simulator's"):
+    with pytest.raises(SimulatorError, match="exists and does not belong to a simulator"):
         async with ModbusSite.start(ModbusSettings(path=tmp_path / "board")):
             pass

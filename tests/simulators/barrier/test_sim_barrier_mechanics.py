@@ -420,7 +420,7 @@ def test_wrong_way_is_detected_at_exit_first() -> None:
     rig.barrier.arrive(wrong_way=True)
     rig.time.advance(10)
     assert rig.inputs()["exit"] == 1
-    with pytest.raises(SimulatorError, match="the other way"):
+    with pytest.raises(SimulatorError, match="the other direction"):
         rig.barrier.arrive()
     rig.open()
     rig.time.advance(10)
@@ -573,7 +573,7 @@ def test_named_lane_of_e_gate() -> None:
 def test_ambiguous_names_are_refused() -> None:
     with pytest.raises(ValueError, match="photocell is the name of something else"):
         MechanicsSettings.model_validate({"lane": {"loops": {"photocell": {"from_m": 0, "to_m": 1}}}})
-    with pytest.raises(ValueError, match="from_m is less than to_m"):
+    with pytest.raises(ValueError, match="from_m must be less than to_m"):
         LaneSettings.model_validate({"loops": {"approach": {"from_m": 1, "to_m": 1}}})
     with pytest.raises(SimulatorError, match="door: 'third'"):
         e_gate().barrier.press("open", "third")

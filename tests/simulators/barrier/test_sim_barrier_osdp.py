@@ -24,7 +24,7 @@ from simulators.errors import SimulatorError
 from simulators.faults import Noise, Unplug
 
 KEY = "00112233445566778899aabbccddeeff"
-OFF, ON, OFF_AFTERWARDS, ON_AFTERWARDS, ON_FOR_NOW, OFF_FOR_NOW = range(1, 7)
+OFF, ON, OFF_AFTER_TIMER, ON_AFTER_TIMER, ON_TIMED, OFF_TIMED = range(1, 7)
 
 
 class Port:
@@ -106,7 +106,7 @@ async def test_secure_channel_and_frame_log(site: OsdpSite, panel: Panel) -> Non
 
 
 async def test_timed_output_opens_the_boom(site: OsdpSite, panel: Panel) -> None:
-    panel.out(0, ON_FOR_NOW, tenths=2)
+    panel.out(0, ON_TIMED, tenths=2)
     await panel.until(lambda: len(site.log.contacts) == 2)
     (actuation,) = site.log.actuations
     assert (actuation.meaning, actuation.function) == ("output 0 on for 0.2 s", OUT)
@@ -133,13 +133,13 @@ async def test_what_the_control_codes_do(site: OsdpSite, panel: Panel) -> None:
 
     panel.out(1, ON)
     await panel.until(closed)
-    panel.out(1, OFF_FOR_NOW, tenths=1)
+    panel.out(1, OFF_TIMED, tenths=1)
     await panel.until(lambda: not closed())
     await panel.until(closed)  # the permanent state is restored
-    panel.out(1, ON_FOR_NOW, tenths=3)
-    panel.out(1, OFF_AFTERWARDS)
+    panel.out(1, ON_TIMED, tenths=3)
+    panel.out(1, OFF_AFTER_TIMER)
     await panel.until(lambda: not closed())
-    panel.out(1, ON_AFTERWARDS)
+    panel.out(1, ON_AFTER_TIMER)
     await panel.until(closed)
     panel.out(1, OFF)
     await panel.until(lambda: not closed())
@@ -163,7 +163,7 @@ async def test_a_card_is_read(site: OsdpSite, panel: Panel) -> None:
 
 async def test_lost_answer_is_repeated_executed_once(site: OsdpSite, panel: Panel) -> None:
     site.inject(LostReply(of="writes"))
-    panel.out(0, ON_FOR_NOW, tenths=20)
+    panel.out(0, ON_TIMED, tenths=20)
     await panel.until(lambda: len(site.log.actuations) == 2)
     first, again = site.log.actuations
     assert first.wire == again.wire

@@ -135,7 +135,7 @@ async def test_faults_by_command(tmp_path: Path) -> None:
         assert await fault("mend") == {"ok": True}
         assert await ask("0200000008") == "020130"  # normally closed, and the boom is at the limit: open
         assert (await fault("exception-reply", code=0))["error"].startswith("fault exception-reply: code:")
-        assert (await fault("wrong-crc"))["error"] == "wrong-crc: frames over TCP carry no check of their own"
+        assert (await fault("wrong-crc"))["error"] == "wrong-crc: frames over TCP have no checksum"
         assert (await fault("lift", height=3))["error"].startswith("fault lift: height: Extra")
         assert [told["fault"] for told in events.of("fault")] == ["exception-reply", "broken-wire", "mend"]
 
@@ -195,22 +195,22 @@ async def test_relay_board_and_reader_in_a_post(tmp_path: Path, plug_host: Calla
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (BARRIER.replace("port = 0", ""), "port is for TCP, path for a serial line: give one of them"),
+        (BARRIER.replace("port = 0", ""), "port is for TCP, path for a serial line: set only one of them"),
         (
             BARRIER.replace("port = 0", "port = 0\nevery_s = 1\njitter_s = 1"),
             "jitter_s must be less than every_s",
         ),
         (
             BARRIER.replace("port = 0", "port = 0\nmanners = { waits = 0 }"),
-            "manners: weights are not negative",
+            "manners: weights must not be negative",
         ),
         (BARRIER.replace("waveshare-8", "abacus"), "boards.0: Input tag 'abacus'"),
-        (BARRIER.replace("stop = 2", "stop = 1"), "outputs: two of them share a channel"),
+        (BARRIER.replace("stop = 2", "stop = 1"), "outputs: two of them have the same channel"),
         (
             BARRIER.replace("port = 0", "port = 0\nfaults = [{ at_s = 1, fault = 'chatter' }]"),
             "faults.0.chatter.signal: Field required",
         ),
-        (RELAY + RELAY.replace("lane-2", "lane-4"), "relay belongs to lane-2/barrier already"),
+        (RELAY + RELAY.replace("lane-2", "lane-4"), "relay is already used by lane-2/barrier"),
     ],
 )
 def test_invalid_file_is_explained(tmp_path: Path, text: str, said: str) -> None:

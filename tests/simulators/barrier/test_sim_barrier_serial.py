@@ -90,7 +90,7 @@ async def test_what_goes_wrong_with_answers(site: SerialSite, host: Host) -> Non
         FrameFate.REPEATED,
         FrameFate.LATE,
     ]
-    with pytest.raises(SimulatorError, match="exception-reply: this does not happen here"):
+    with pytest.raises(SimulatorError, match="exception-reply: this fault is impossible here"):
         site.inject(ExceptionReply())
 
 

@@ -88,7 +88,7 @@ async def test_lost_event_is_sent_again() -> None:
 
 async def test_event_without_client_goes_to_next() -> None:
     async with running("anpr-dahua", resends=True) as (camera, client):
-        await camera.obey("insert", {"plate": "UT 1"})  # without a client
+        await camera.handle_command("insert", {"plate": "UT 1"})  # without a client
         await fault(camera, "stall")
         await heard_of(
             camera, client, STREAM, lambda data: b"UT 2" in data, {"plate": "UT 2"}, {"plate": "UT 3"}

@@ -128,7 +128,7 @@ async def test_lost_event_is_repeated_or_requested(resends: bool) -> None:
 async def test_passages_since_a_time() -> None:
     async with running("anpr-hikvision", utc_offset_min=-150) as (camera, client):
         for number in range(3):
-            await camera.obey("insert", {"plate": f"UT {number}"})
+            await camera.handle_command("insert", {"plate": f"UT {number}"})
         second = camera.passages[1].at
         utc = second.astimezone(UTC)
         for text in (
@@ -161,7 +161,7 @@ async def test_digest_and_identity() -> None:
         assert heard.media_type == "multipart/mixed; boundary=boundary"
         await fault(camera, "service-dies")
         with pytest.raises(SimulatorError, match="no power"):
-            await camera.obey("insert", {})
+            await camera.handle_command("insert", {})
 
 
 async def test_vehicles_by_schedule_and_command() -> None:
@@ -169,7 +169,9 @@ async def test_vehicles_by_schedule_and_command() -> None:
         async with asyncio.timeout(5):
             while camera.status()["vehicles"] < 3:
                 await asyncio.sleep(0.01)
-        assert all(re.fullmatch("UT [0-9]{3} [A-Z]{2}", passage.said) for passage in camera.passages)
+        assert all(
+            re.fullmatch("UT [0-9]{3} [A-Z]{2}", passage.reported_plate) for passage in camera.passages
+        )
         for wrong in ({"direction": "up"}, {"confidence": 101}, {"speed": 3}):
             with pytest.raises(SimulatorError, match="insert"):
-                await camera.obey("insert", wrong)
+                await camera.handle_command("insert", wrong)

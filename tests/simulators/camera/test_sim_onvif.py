@@ -111,12 +111,12 @@ async def test_events_wait_for_who_pulls_them() -> None:
             ["tns1:RuleEngine/CellMotionDetector/Motion"],
         )
         pulling = asyncio.create_task(onvif.call("tev:PullMessages", PULL.format(30), at=point))
-        while not camera.server.asked[-1].body.count(b"PT30S"):
+        while not camera.server.request_count[-1].body.count(b"PT30S"):
             await asyncio.sleep(0.005)
-        await camera.obey("insert", {"moving": True})
+        await camera.handle_command("insert", {"moving": True})
         assert values(await pulling) == ["true"]
         for moving in (False, True, False):
-            await camera.obey("insert", {"moving": moving})
+            await camera.handle_command("insert", {"moving": moving})
         kept = await onvif.call("tev:PullMessages", PULL.format(0), at=point)
         assert values(kept) == ["false", "true", "false"]
         assert values(await onvif.call("tev:PullMessages", PULL.format(0.05), at=point)) == []
@@ -176,7 +176,7 @@ async def test_discovery_on_loopback() -> None:
 @pytest.mark.skipif(not ORACLE.exists(), reason="make .oracles/.ready installs the programs of others")
 async def test_onvif_zeep_works_it() -> None:
     async with running("camera-onvif", size="1280x720", **ALONE, **USER) as (camera, _):
-        await camera.obey("insert", {"tampered": True})
+        await camera.handle_command("insert", {"tampered": True})
         program = await asyncio.create_subprocess_exec(
             ORACLE, "tests/oracles/watch_onvif.py", str(camera.server.port), *USER.values(),
             stdout=asyncio.subprocess.PIPE,
@@ -205,13 +205,13 @@ async def test_commands_of_the_control_socket() -> None:
             moved: list[str] = []
             while not {"true", "false"} <= set(moved[1:]):
                 moved += values(await Onvif(client).call("tev:PullMessages", PULL.format(1), at=point))
-        status = await camera.obey("status", {})
+        status = await camera.handle_command("status", {})
         assert (before, status["subscriptions"], status["stream_url"]) == (1, 1, camera.rtsp.url)
-        assert await camera.obey("insert", {"people": 2}) == {}
+        assert await camera.handle_command("insert", {"people": 2}) == {}
         for verb, arguments in [
             ("dance", {}),
             ("fault", {"fault": "half-picture"}),
             ("insert", {"people": 9}),
         ]:
             with pytest.raises(SimulatorError):
-                await camera.obey(verb, arguments)
+                await camera.handle_command(verb, arguments)

@@ -242,9 +242,9 @@ async def test_lost_packet_leaves_one_number_gap() -> None:
 
 async def test_commands_of_the_control_socket() -> None:
     async with running("camera-rtsp") as (camera, _):
-        assert await camera.obey("insert", {"people": 2}) == {}
-        status = await camera.obey("status", {})
+        assert await camera.handle_command("insert", {"people": 2}) == {}
+        status = await camera.handle_command("status", {})
         assert (status["kind"], status["streams"], status["url"]) == ("camera-rtsp", 0, camera.url)
         for verb, arguments in [("dance", {}), ("fault", {"fault": "cut"}), ("insert", {"light": "odd"})]:
             with pytest.raises(SimulatorError):
-                await camera.obey(verb, arguments)
+                await camera.handle_command(verb, arguments)

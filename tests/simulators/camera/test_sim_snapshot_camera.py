@@ -168,10 +168,10 @@ async def test_faults_affect_single_pictures() -> None:
 async def test_commands_of_the_control_socket() -> None:
     async with running("camera-snapshot") as (camera, client):
         one = image_of((await client.get(PICTURE)).content).crop((0, 60, 640, 330))
-        assert await camera.obey("insert", {"people": 2, "light": "dark", "for_s": 60}) == {}
+        assert await camera.handle_command("insert", {"people": 2, "light": "dark", "for_s": 60}) == {}
         two = image_of((await client.get(PICTURE)).content).crop((0, 60, 640, 330))
         assert one.tobytes() != two.tobytes()
-        status = await camera.obey("status", {})
+        status = await camera.handle_command("status", {})
         assert (status["pictures"], status["requests"], status["kind"]) == (2, 2, "camera-snapshot")
         for verb, arguments in [
             ("dance", {}),
@@ -180,7 +180,7 @@ async def test_commands_of_the_control_socket() -> None:
             ("insert", {"people": 9}),
         ]:
             with pytest.raises(SimulatorError):
-                await camera.obey(verb, arguments)
+                await camera.handle_command(verb, arguments)
 
 
 async def test_faults_happen_at_their_times() -> None:

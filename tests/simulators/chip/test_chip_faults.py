@@ -202,7 +202,7 @@ class TestDuringASession:
         assert field.airtime_s(bytes(5), bytes(256)) == pytest.approx(9 * (261 + 20) / 106_000)
 
     def test_issuing_fault_is_refused_later(self, utopia: IssuingState) -> None:
-        with pytest.raises(ValueError, match="WrongKey befalls a document when it is issued"):
+        with pytest.raises(ValueError, match="WrongKey is a fault of issuing"):
             Chip.issue(PASSPORT, utopia).inject(WrongKey())
 
 

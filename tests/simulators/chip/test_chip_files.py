@@ -19,8 +19,8 @@ from simulators.passport.chip import (
     PaceInfo,
     Profile,
 )
-from simulators.passport.chip import personalisation as personalise
 from simulators.passport.chip.lds import VERSION_1_8, mrz_information
+from simulators.passport.chip.personalisation import personalise
 from simulators.specimens import ERIKSSON
 
 PASSPORT = ERIKSSON[Format.TD3]

@@ -66,7 +66,7 @@ class TestFace:
         image = draw_face("nobody at all")
         assert image.startswith(b"\xff\xd8\xff\xe0")
         assert image.endswith(b"\xff\xd9")
-        with pytest.raises(SimulatorError, match="takes Pillow"):
+        with pytest.raises(SimulatorError, match="requires Pillow"):
             draw_face("nobody at all", ImageFormat.JPEG_2000)
 
     @pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (8, 8), (17, 9)])
@@ -127,7 +127,7 @@ class TestTlv:
 
     @pytest.mark.parametrize("data", ["04", "0480", "048500000000", "0405 00", "5F", "7FFFFF", "0482 01"])
     def test_what_is_cut_short_is_refused(self, data: str) -> None:
-        with pytest.raises(ValueError, match=r"cut short|missing|announced"):
+        with pytest.raises(ValueError, match=r"truncated|missing|length"):
             list(objects(bytes.fromhex(data)))
 
     def test_only_one_object_is_one(self) -> None:

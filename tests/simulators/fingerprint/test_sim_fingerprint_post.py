@@ -160,7 +160,7 @@ async def test_what_cannot_be_done_is_said(post: Post) -> None:
         ('kind = "nb1010"\nport = 1\nserial_number = "1"', "serial_number: Extra inputs"),
         ('kind = "zfm"\npath = "here"', "path: here is not an absolute path"),
         ('kind = "nb1010"\nport = 1\nevery_s = 1\njitter_s = 1', "jitter_s must be less than every_s"),
-        ('kind = "nb1010"\nport = 1\nconditions = { clean = 0 }', "one at least is above 0"),
+        ('kind = "nb1010"\nport = 1\nconditions = { clean = 0 }', "at least one must be above 0"),
         (
             'kind = "nb1010"\nport = 1\nfaults = [{ at_s = 1, fault = "trouble" }]',
             "faults.0: Input tag 'trouble'",
@@ -179,7 +179,7 @@ def test_two_scanners_have_two_ports(tmp_path: Path) -> None:
     file = tmp_path / "post.toml"
     one = '[[simulator]]\nname = "lane-{}/finger"\nkind = "nb1010"\nport = 4711\n'
     file.write_text(one.format(1) + one.format(2))
-    with pytest.raises(PostFileError, match=r"127\.0\.0\.1:4711 belongs to lane-1/finger already"):
+    with pytest.raises(PostFileError, match=r"127\.0\.0\.1:4711 is already used by lane-1/finger"):
         load_post(file)
 
 
@@ -201,6 +201,6 @@ def test_the_demonstration_is_in_order() -> None:
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(kinds.KINDS, "odd", ("simulators.no_such_module", "Settings"))
     with pytest.raises(
-        SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: it comes"
+        SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: install"
     ):
         kinds.parse_settings({"kind": "odd"})

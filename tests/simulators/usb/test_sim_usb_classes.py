@@ -12,7 +12,7 @@ from simulators.passport.keyboard import EndKey, TypingMode, end_strokes, stroke
 from simulators.specimens import ERIKSSON
 from simulators.usb.host import Host
 from simulators.usb.keyboard import TYPES, UsbKeyboard
-from simulators.usb.serial_port import HEARS, SAYS, UsbSerialPort
+from simulators.usb.serial_port import RECEIVES, SENDS, UsbSerialPort
 
 NAMES = ("Access-IS", "OCR315e", "A1")
 
@@ -47,14 +47,14 @@ async def test_serial_port_sends_while_open(port: UsbSerialPort) -> None:
     assert await reader.present(ERIKSSON[Format.TD3])
     said = b""
     while len(said) < len(reader.frame(ERIKSSON[Format.TD3].lines)):
-        packet = await host.read(SAYS, 4096, 1)
+        packet = await host.read(SENDS, 4096, 1)
         assert len(packet) <= 64
         said += packet
     assert said == reader.frame(ERIKSSON[Format.TD3].lines)
-    await host.write(HEARS, b"I")
+    await host.write(RECEIVES, b"I")
     assert heard == [b"I"]
     assert not await port.wait_drained(within_s=0.01)
-    waiting = asyncio.create_task(host.read(SAYS, 64, 1))
+    waiting = asyncio.create_task(host.read(SENDS, 64, 1))
     assert await port.wait_drained()
     await reader.present(["X"])
     assert await waiting == b"\x1c\x02X\r\x03\x1d"
@@ -62,7 +62,7 @@ async def test_serial_port_sends_while_open(port: UsbSerialPort) -> None:
     await ready(host, False)
     await ready(host)
     with pytest.raises(TimeoutError):
-        await host.read(SAYS, 64, 0.01)
+        await host.read(SENDS, 64, 0.01)
 
 
 async def test_a_keyboard_types_by_reports() -> None:

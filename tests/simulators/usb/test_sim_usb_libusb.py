@@ -14,7 +14,7 @@ from usb_gadget import BELL, IN, OUT, Gadget
 from simulators.usb.emulated_bus import EmulatedBus
 from simulators.usb.faults import ShortPacket, Stall, UnplugAt
 
-PROGRAM = Path(__file__).with_name("preloaded.py")
+PROGRAM = Path(__file__).with_name("umockdev_program.py")
 
 
 class Program:
