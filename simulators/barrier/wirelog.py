@@ -22,9 +22,9 @@ from simulators.barrier.timeline import Timeline
 class FrameFate(StrEnum):
     """Fate of a frame."""
 
-    RECEIVED = "heard"
+    RECEIVED = "received"
     """A request that its board accepted."""
-    NOT_RECEIVED = "unheard"
+    NOT_RECEIVED = "not_received"
     """A request that its board did not receive: it hung, had no power, or the frame was lost."""
     NOT_OURS = "not_ours"
     """A request for a unit that is not on this bus."""

@@ -63,7 +63,7 @@ def zone_of(image: Image.Image) -> Image.Image:
 # Pages
 
 
-def test_ultraviolet_distinguishes_security_paper() -> None:
+def test_ultraviolet_shows_security_paper() -> None:
     assert mean(grey(draw_page(PASSPORT, "ultraviolet", look=SMALL))) < 60
     assert mean(grey(draw_page(PASSPORT.photocopy(), "ultraviolet", look=SMALL))) > 160
 
@@ -114,15 +114,15 @@ async def test_bridge_sends_results_line_by_line() -> None:
 
 async def test_bridge_status_waits_for_change() -> None:
     async with running("document-bridge") as (device, client):
-        asked = asyncio.create_task(client.get("/status", params={"unless": "absent", "wait_s": 20}))
+        request = asyncio.create_task(client.get("/status", params={"unless": "absent", "wait_s": 20}))
         while not device.server.request_count:
             await asyncio.sleep(0.001)
-        assert not asked.done()
+        assert not request.done()
         await device.present(PASSPORT)
-        assert (await asked).json()["document"] == "present"
+        assert (await request).json()["document"] == "present"
 
 
-async def test_desko_requires_the_reservation() -> None:
+async def test_desko_requires_reservation() -> None:
     async with running("desko") as (device, client):
         assert (await client.get("/system")).status_code == 404
         reservation = (await client.post("/reservation", json={"timeout": 15})).json()["reservationid"]
@@ -155,7 +155,7 @@ async def test_credentials_are_asked_for(kind: str) -> None:
 async def test_document_server_judges_pixels() -> None:
     import base64
 
-    def asked(page: Page) -> dict[str, Any]:
+    def request(page: Page) -> dict[str, Any]:
         lights = {6: "visible", 24: "infrared", 128: "ultraviolet"}
         return {
             "List": [
@@ -168,7 +168,9 @@ async def test_document_server_judges_pixels() -> None:
         }
 
     def results(page: Page) -> set[int]:
-        checks = process(asked(page))["ContainerList"]["List"][0]["AuthenticityCheckList"]["List"][0]["List"]
+        checks = process(request(page))["ContainerList"]["List"][0]["AuthenticityCheckList"]["List"][0][
+            "List"
+        ]
         return {check["ElementResult"] for check in checks}
 
     assert results(PASSPORT) == {1, 2}
@@ -178,7 +180,7 @@ async def test_document_server_judges_pixels() -> None:
 # As part of a post
 
 
-async def test_commands_of_the_control_socket() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("document-bridge", seed=4) as (device, client):
         lines = (await device.handle_command("insert", {"format": "TD1", "copied": True}))["lines"]
         assert len(lines) == 3

@@ -64,7 +64,7 @@ def test_stroke_is_scan_code_key_and_report() -> None:
         (TypingMode.ALT_NNN, [(56, True), *press(77), *press(82), (56, False)]),
     ],
 )
-def test_how_each_hand_types_the_filler(hand: TypingMode, strokes: list[tuple[int, bool]]) -> None:
+def test_how_each_hand_types_filler(hand: TypingMode, strokes: list[tuple[int, bool]]) -> None:
     assert strokes_of("<", hand) == strokes
 
 
@@ -108,14 +108,14 @@ def test_person_is_slow_and_held_key_repeats() -> None:
     assert unpacked(dropped_events(clock))[0][1:3] == (EV_SYN, 3)
 
 
-async def test_document_is_typed_on_the_line(line: SerialLine, host: Host) -> None:
+async def test_document_is_typed_on_line(line: SerialLine, host: Host) -> None:
     wedge = WedgeReader(line, end=EndKey.TAB, last_end=False)
     presenting = asyncio.create_task(wedge.present(PASSPORT))  # more than a pty holds unread
     strokes = [stroke for text in (PASSPORT[0] + "\t", PASSPORT[1]) for stroke in strokes_of(text)]
-    said = unpacked(await host.read(72 * len(strokes)))
+    typed = unpacked(await host.read(72 * len(strokes)))
     assert await presenting
-    assert [(code, value) for _, kind, code, value in said if kind == EV_KEY] == strokes
-    times = [at for at, *_ in said]
+    assert [(code, value) for _, kind, code, value in typed if kind == EV_KEY] == strokes
+    times = [at for at, *_ in typed]
     assert times == sorted(times)
     assert wedge.counters.documents_sent == 1
 

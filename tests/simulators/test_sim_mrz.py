@@ -149,14 +149,14 @@ def test_same_seed_gives_same_people() -> None:
     assert [next(other) for _ in range(50)] != people
 
 
-def test_chosen_traveller_keeps_the_sequence() -> None:
+def test_chosen_traveller_keeps_sequence() -> None:
     plain, chosen = TravellerGenerator(7), TravellerGenerator(7)
     next(plain)
     chosen.document_with(format=Format.TD1)
     assert next(chosen) == next(plain)
 
 
-def test_the_mix_is_kept() -> None:
+def test_mix_is_kept() -> None:
     only_cards = TravellerGenerator(1, mix={Format.TD1: 1, Format.TD2: 0})
     assert {next(only_cards).format for _ in range(50)} == {Format.TD1}
 

@@ -97,7 +97,7 @@ async def test_documents_inserted_by_command(
     assert (lane["host_connected"], lane["plugged"], lane["running"]) == (True, True, True)
 
 
-async def test_travellers_come_while_a_host_listens(
+async def test_travellers_come_while_host_listens(
     running: Post, events: Events, tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     assert not [event for event in events.seen if event[1] == "document"]
@@ -153,7 +153,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_cannot_be_done_is_said(running: Post) -> None:
+async def test_invalid_commands_are_explained(running: Post) -> None:
     for request, error in IMPOSSIBLE:
         answer = await send_command(running.socket_path, request)
         assert answer["ok"] is False
@@ -203,7 +203,7 @@ async def test_unresponsive_simulator_is_killed(
     assert ("lane-2/reader", "exited", {"code": -signal.SIGKILL}) in events.seen
 
 
-async def test_a_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Events) -> None:
+async def test_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Events) -> None:
     async with Post.start(post_file, run_dir=tmp_path / "run", on_event=events) as post:
         pids = [member.pid for member in post.members.values()]
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
@@ -271,7 +271,7 @@ async def test_second_cancel_while_stopping(post_file: Path, tmp_path: Path, eve
     assert list((tmp_path / "run").iterdir()) == []
 
 
-async def test_errors_of_the_run_directory(post_file: Path, tmp_path: Path) -> None:
+async def test_errors_of_run_directory(post_file: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SimulatorError, match="file"):
         await run_post(post_file, run_dir=tmp_path / "file", stop=asyncio.Event())
@@ -286,19 +286,19 @@ async def test_stale_socket_is_replaced(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
 
-    async def obey(request: dict[str, Any]) -> dict[str, Any]:
+    async def handle(request: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "echo": request}
 
-    async with ControlSocket(path, obey):
+    async with ControlSocket(path, handle):
         assert await send_command(path, {"a": 1}) == {"ok": True, "echo": {"a": 1}}
     assert not path.exists()
 
 
 async def test_conversations_on_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def obey(_: dict[str, Any]) -> dict[str, Any]:
+    async def handle(_: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True}
 
-    async with ControlSocket(tmp_path / "sock", obey):
+    async with ControlSocket(tmp_path / "sock", handle):
         reader, writer = await asyncio.open_unix_connection(tmp_path / "sock")
         for line, error in ((b"nonsense\n", "not JSON"), (b"[]\n", "a request is a JSON object")):
             writer.write(line)
@@ -320,7 +320,7 @@ async def test_conversations_on_control_socket(tmp_path: Path, monkeypatch: pyte
     await idle.wait_closed()
 
 
-async def test_nobody_answers(tmp_path: Path) -> None:
+async def test_no_post_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="no simulated post responds here"):
         await send_command(tmp_path / "sock", {})
     with pytest.raises(SimulatorError, match="no simulated post responds here"):
@@ -329,11 +329,11 @@ async def test_nobody_answers(tmp_path: Path) -> None:
         control._decoded(b'{"ok"', tmp_path)
 
 
-def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_explains_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "absent.toml"), "--run-dir", str(tmp_path / "run")]) == 2
     assert "absent.toml: No such file or directory" in capsys.readouterr().err
     structlog.reset_defaults()
 
 
-def test_the_public_names_are_there() -> None:
+def test_public_names_exist() -> None:
     assert all(hasattr(post, name) for name in post.__all__)

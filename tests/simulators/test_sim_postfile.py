@@ -39,7 +39,7 @@ def complaint(post_file: Path, text: str) -> str:
     return str(caught.value).replace(str(post_file), "post.toml")
 
 
-def test_a_reader_and_its_defaults(post_file: Path) -> None:
+def test_reader_and_its_defaults(post_file: Path) -> None:
     (reader,) = load(post_file, READER)
     assert reader.path == Path("/run/x/reader")
     assert reader.every_s is None
@@ -90,7 +90,7 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             READER.replace("${RUN}", "${NOWHERE}"),
@@ -166,8 +166,8 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         ),
     ],
 )
-def test_invalid_file_names_place_and_error(post_file: Path, text: str, said: str) -> None:
-    assert complaint(post_file, text) == said
+def test_invalid_file_names_place_and_error(post_file: Path, text: str, message: str) -> None:
+    assert complaint(post_file, text) == message
 
 
 def test_all_errors_are_reported_together(post_file: Path) -> None:
@@ -175,7 +175,7 @@ def test_all_errors_are_reported_together(post_file: Path) -> None:
     assert complaint(post_file, text).count("\n") == 1
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_file(tmp_path: Path) -> None:
     with pytest.raises(PostFileError, match=r"absent\.toml: No such file"):
         load_post(tmp_path / "absent.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
@@ -192,7 +192,7 @@ def test_variables_from_environment(post_file: Path, monkeypatch: pytest.MonkeyP
     assert (reader.path, reader.faults[0].fault) == (Path("/run/y/reader"), Unplug())
 
 
-def test_a_variable_may_have_a_default(post_file: Path) -> None:
+def test_variable_may_have_default(post_file: Path) -> None:
     (reader,) = load(post_file, READER.replace("${RUN}", "${NOWHERE:-/run/z}"))
     assert reader.path == Path("/run/z/reader")
 

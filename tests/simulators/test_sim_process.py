@@ -35,19 +35,19 @@ class Parent:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
 
-    async def hear(self, wanted: str) -> dict[str, Any]:
+    async def receive(self, expected: str) -> dict[str, Any]:
         while True:
             line = await self.reader.readline()
-            assert line, f"hung up before {wanted}"
+            assert line, f"hung up before {expected}"
             message: dict[str, Any] = json.loads(line)
-            if message.get("event", "answer") == wanted:
+            if message.get("event", "answer") == expected:
                 return message
 
     async def open(self, settings: Mapping[str, Any]) -> None:
         self.reader, self.writer = await asyncio.open_connection(sock=self.connection)
-        self.say(settings)
+        self.send(settings)
 
-    def say(self, message: Mapping[str, Any]) -> None:
+    def send(self, message: Mapping[str, Any]) -> None:
         self.writer.write(json.dumps(message).encode() + b"\n")
 
 
@@ -77,30 +77,30 @@ async def test_process_from_ready_to_hang_up(
     faults = [{"at_s": 0.01, "every_s": 0.01, "fault": "no-document"}]
     times = {"every_s": 0.04, "jitter_s": 0.01, "first_s": 0, "dwell_s": 0.01}
     await parent.open(SETTINGS | times | {"path": str(tmp_path / "r"), "faults": faults})
-    await parent.hear("ready")
+    await parent.receive("ready")
     host = plug_host(tmp_path / "r")
-    assert (await parent.hear("host"))["details"] == {"connected": True}
+    assert (await parent.receive("host"))["details"] == {"connected": True}
     arming = asyncio.create_task(keep_armed(host))
-    while not (await parent.hear("document"))["details"]["heard"]:
+    while not (await parent.receive("document"))["details"]["heard"]:
         pass
     arming.cancel()
-    await parent.hear("fault")
-    parent.say({"id": 1, "verb": "insert", "lines": list(PASSPORT)})
-    assert (await parent.hear("answer"))["lines"] == list(PASSPORT)
-    parent.say({"id": 2, "verb": "fault", "fault": "slow"})
-    assert await parent.hear("answer") == {"ok": True, "id": 2}
-    parent.say({"id": 3, "verb": "status"})
-    assert (await parent.hear("answer"))["plugged"] is True
-    parent.say({"id": 4, "verb": "juggle"})
-    assert "does not support 'juggle'" in (await parent.hear("answer"))["error"]
-    parent.say({"id": 5, "verb": "fault", "fault": "cut", "args": {"at": -1}})
-    assert "fault cut: at: " in (await parent.hear("answer"))["error"]
-    parent.say({"id": 6, "verb": "status", "colour": "red"})
-    assert (await parent.hear("answer"))["ok"] is True
-    parent.say({"id": 7, "verb": "insert", "colour": "red"})
-    assert "'colour'" in (await parent.hear("answer"))["error"]
+    await parent.receive("fault")
+    parent.send({"id": 1, "verb": "insert", "lines": list(PASSPORT)})
+    assert (await parent.receive("answer"))["lines"] == list(PASSPORT)
+    parent.send({"id": 2, "verb": "fault", "fault": "slow"})
+    assert await parent.receive("answer") == {"ok": True, "id": 2}
+    parent.send({"id": 3, "verb": "status"})
+    assert (await parent.receive("answer"))["plugged"] is True
+    parent.send({"id": 4, "verb": "juggle"})
+    assert "does not support 'juggle'" in (await parent.receive("answer"))["error"]
+    parent.send({"id": 5, "verb": "fault", "fault": "cut", "args": {"at": -1}})
+    assert "fault cut: at: " in (await parent.receive("answer"))["error"]
+    parent.send({"id": 6, "verb": "status", "colour": "red"})
+    assert (await parent.receive("answer"))["ok"] is True
+    parent.send({"id": 7, "verb": "insert", "colour": "red"})
+    assert "'colour'" in (await parent.receive("answer"))["error"]
     host.close()
-    await parent.hear("host")
+    await parent.receive("host")
 
     parent.writer.close()
     assert await running == 0
@@ -115,7 +115,7 @@ async def test_invalid_simulator_reports_why(
     running = asyncio.create_task(process.serve(sockets[1]))
     await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
 
-    assert "does not belong to a simulator" in (await parent.hear("failed"))["details"]["text"]
+    assert "does not belong to a simulator" in (await parent.receive("failed"))["details"]["text"]
     assert await running == 1
     parent.writer.close()
 
@@ -126,13 +126,13 @@ async def test_hang_up_ends_a_document(
     parent = Parent(sockets[0])
     running = asyncio.create_task(process.serve(sockets[1]))
     await parent.open(SETTINGS | {"path": str(tmp_path / "r")})
-    await parent.hear("ready")
+    await parent.receive("ready")
     host = plug_host(tmp_path / "r")
     host.write(b"\x43\x00\x01\x01")
-    await parent.hear("host")
-    parent.say({"id": 1, "verb": "fault", "fault": "dribble", "args": {"every_ms": 10_000}})
-    await parent.hear("answer")
-    parent.say({"id": 2, "verb": "insert", "lines": list(PASSPORT)})
+    await parent.receive("host")
+    parent.send({"id": 1, "verb": "fault", "fault": "dribble", "args": {"every_ms": 10_000}})
+    await parent.receive("answer")
+    parent.send({"id": 2, "verb": "insert", "lines": list(PASSPORT)})
     assert await host.read(5) == b"\x43\x00\x01\x01" + inquire_answer(PASSPORT)[:1]
 
     parent.writer.close()
@@ -166,14 +166,14 @@ def test_signal_stops_all_within_two_seconds(post_file: Path, tmp_path: Path, nu
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         assert len(children) == 2
-        told = time.monotonic()
+        stopped_s = time.monotonic()
         parent.send_signal(number)
-        _, said = parent.communicate(timeout=10)
-    assert time.monotonic() - told < 2
+        _, output = parent.communicate(timeout=10)
+    assert time.monotonic() - stopped_s < 2
     assert parent.returncode == 0
     assert not any(child.is_running() for child in children)
     assert list((tmp_path / "run").iterdir()) == []
-    assert "Traceback" not in said
+    assert "Traceback" not in output
 
 
 def test_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_either_end_of_parent_suffices(tmp_path: Path, left: str) -> None:
 
 def test_parent_dead_before_child_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(process.os, "kill", lambda *told: killed.append(told))
+    monkeypatch.setattr(process.os, "kill", lambda *stopped_s: killed.append(stopped_s))
     monkeypatch.setattr(process.os, "getppid", lambda: 1)
     monkeypatch.setattr(process.ctypes, "CDLL", lambda *_, **__: type("C", (), {"prctl": lambda *_: 0})())
     process.die_with_parent(4711)
@@ -215,14 +215,14 @@ def test_parent_dead_before_child_checks(monkeypatch: pytest.MonkeyPatch) -> Non
 async def test_last_event_arrives_after_process_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep the post busy until the process has ended: its output and its end are both pending then."""
     (tmp_path / "r").write_text("in the way")
-    tell = members.SimulatorProcess._send
+    send = members.SimulatorProcess._send
 
-    def told_and_ended(self: members.SimulatorProcess, message: Mapping[str, Any]) -> None:
-        tell(self, message)
+    def send_and_wait_for_end(self: members.SimulatorProcess, message: Mapping[str, Any]) -> None:
+        send(self, message)
         assert self.pid is not None
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
-    monkeypatch.setattr(members.SimulatorProcess, "_send", told_and_ended)
+    monkeypatch.setattr(members.SimulatorProcess, "_send", send_and_wait_for_end)
     member = members.SimulatorProcess(
         parse_settings(SETTINGS | {"path": str(tmp_path / "r")}), lambda *_: None
     )

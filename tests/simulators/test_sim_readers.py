@@ -124,9 +124,7 @@ async def box(line: SerialLine, host: Host) -> Elyctis:
     ],
 )
 @pytest.mark.parametrize("dribbled", [False, True])
-async def test_the_box_answers(
-    box: Elyctis, host: Host, command: bytes, answer: bytes, dribbled: bool
-) -> None:
+async def test_box_commands(box: Elyctis, host: Host, command: bytes, answer: bytes, dribbled: bool) -> None:
     for start in range(0, len(command), 1 if dribbled else 100):
         host.write(command[start:] if not dribbled else command[start : start + 1])
         await asyncio.sleep(0.002)
@@ -204,7 +202,7 @@ async def test_next_document_needs_mode_on(box: Elyctis, host: Host) -> None:
     assert await host.read(96) == inquire_answer(CARD)
 
 
-async def test_the_mode_survives_its_host(
+async def test_mode_survives_host_change(
     box: Elyctis, host: Host, line: SerialLine, plug_host: Callable[[Path], Host]
 ) -> None:
     await _switch(host, ON)
@@ -222,7 +220,7 @@ async def test_zeros_flush(box: Elyctis, host: Host) -> None:
     assert await host.read(10) == EMPTY + ON
 
 
-async def test_half_a_command_is_forgotten(
+async def test_half_command_is_forgotten(
     box: Elyctis, host: Host, line: SerialLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(elyctis, "PARTIAL_TIMEOUT_S", 0.02)

@@ -46,7 +46,7 @@ Q, A = b"~\x010000#", b"\x02\x010000#"
     ],
 )
 @pytest.mark.parametrize("dribbled", [False, True])
-async def test_a_honeywell_answers_commands(
+async def test_honeywell_answers_commands(
     line: SerialLine, host: Host, commands: bytes, answer: bytes, dribbled: bool
 ) -> None:
     Honeywell(line)
@@ -56,7 +56,7 @@ async def test_a_honeywell_answers_commands(
     assert await host.read(len(answer)) == answer
 
 
-async def test_a_honeywell_says_who_it_is(line: SerialLine, host: Host) -> None:
+async def test_honeywell_identification(line: SerialLine, host: Host) -> None:
     Honeywell(line, serial_number="N-9")
     host.write(M + b"REVINF.")
     text = b""
@@ -124,7 +124,7 @@ async def test_trigger_reads_document_in_view_once(
 
 
 @pytest.mark.parametrize("make", [Honeywell, Newland])
-async def test_a_scanner_let_go_looks_no_more(
+async def test_released_trigger_ends_search(
     line: SerialLine, host: Host, make: type[Honeywell | Newland]
 ) -> None:
     scanner = make(line)
@@ -174,9 +174,7 @@ async def test_power_loss_resets_settings(
         (Q + b"QRYPSN;\x03", A + b"QRYPSNSIM0001\x06;\x03"),
     ],
 )
-async def test_a_newland_answers_commands(
-    line: SerialLine, host: Host, commands: bytes, answer: bytes
-) -> None:
+async def test_newland_answers_commands(line: SerialLine, host: Host, commands: bytes, answer: bytes) -> None:
     Newland(line)
     host.write(b"\x03noise" + commands)
     assert await host.read(len(answer)) == answer
@@ -205,7 +203,7 @@ async def test_refused_command_stays_refused(
 
 
 @pytest.mark.parametrize("make", [Honeywell, Newland])
-async def test_a_command_may_get_no_answer(line: SerialLine, host: Host, make: type[Honeywell]) -> None:
+async def test_command_may_get_no_answer(line: SerialLine, host: Host, make: type[Honeywell]) -> None:
     scanner = make(line)
     for command in scanner.factory_settings:
         await scanner.inject(CommandRefused(command=command, answer="silence"))
@@ -271,7 +269,7 @@ def test_chip_frame_has_zone_and_more() -> None:
     assert content["travelIdentityBean"]["picture"] == "AAAA"
 
 
-async def test_an_est_sends_page_and_chip(line: SerialLine, host: Host) -> None:
+async def test_est_sends_page_and_chip(line: SerialLine, host: Host) -> None:
     scanner = Est100(line)
     scanner.portrait = ""
     chip = sign_frame("readStart") + chip_frame(CARD) + sign_frame("readEnd")
@@ -295,7 +293,7 @@ def settings_of(path: Path, model: str, **more: Any) -> OcrScannerSettings:
 
 
 @pytest.mark.parametrize("model", ["honeywell", "newland", "zebra", "code", "est-100pr"])
-async def test_a_scanner_of_a_post_obeys(
+async def test_scanner_in_post_takes_commands(
     model: str, tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     settings = settings_of(tmp_path / "port", model)
@@ -355,7 +353,7 @@ def test_honeywell_terminator_from_post_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("settings", "message"),
     [
         ({"model": "est-100pr", "line_end": "lf"}, "line_end is for honeywell or newland or zebra or code"),
         ({"model": "zebra", "refuses": []}, "refuses is for honeywell or newland"),
@@ -365,6 +363,6 @@ def test_honeywell_terminator_from_post_file(tmp_path: Path) -> None:
         ({"model": "datalogic"}, "Input should be"),
     ],
 )
-def test_settings_that_cannot_be(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:
-    with pytest.raises(ValidationError, match=says):
-        settings_of(tmp_path / "port", **wrong)
+def test_invalid_settings_are_refused(settings: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=message):
+        settings_of(tmp_path / "port", **settings)

@@ -167,7 +167,7 @@ def test_signature_covers_header_and_message(curve: str, hash_name: str, size: i
     assert not verified(signer, signed + b"x", sealed[-size:], hash_name)
 
 
-def test_certificate_is_of_the_state() -> None:
+def test_certificate_is_of_state() -> None:
     csca = x509.load_der_x509_certificate(GERMANY.csca.der)
     certificate = x509.load_der_x509_certificate(TS_32.certificate.der)
     certificate.verify_directly_issued_by(csca)
@@ -185,14 +185,14 @@ def sound(sealed: bytes, signer: SealSigner) -> bool:
     return verified(signer, sealed[:-66], sealed[-64:])
 
 
-def test_faults_that_break_the_signature() -> None:
+def test_faults_that_break_signature() -> None:
     for fault in (AlteredField(), AlteredSignature(), WrongSigner()):
         sealed, office = issued(fault)
         assert not sound(sealed, office.signer), fault
         assert len(sealed) == len(office.issue(PERMIT))
 
 
-def test_an_altered_field_is_still_text() -> None:
+def test_altered_field_is_still_text() -> None:
     sealed, office = issued(AlteredField())
     genuine = office.issue(PERMIT)
     assert sum(a != b for a, b in zip(sealed[:-66], genuine[:-66], strict=True)) == 1
@@ -205,7 +205,7 @@ def test_certificate_faults_keep_signature_valid() -> None:
         assert not sound(sealed, office.signer)
 
 
-def test_revoked_signer_is_on_the_list() -> None:
+def test_revoked_signer_is_on_list() -> None:
     _, office = issued({"fault": "revoked-signer"})
     listed = x509.load_der_x509_crl(office.state.crl())
     assert [entry.serial_number for entry in listed] == [office.signers[-1].certificate.serial]
@@ -217,7 +217,7 @@ def test_expired_signer_was_valid_before() -> None:
     assert validity.start < validity.end < NOW
 
 
-def test_a_cut_and_an_unknown_profile() -> None:
+def test_truncated_seal_and_unknown_profile() -> None:
     assert len(issued(TruncatedSeal(at=40))[0]) == 40
     sealed, office = issued(UnknownProfile(definition=0x77))
     assert sealed[16] == 0x77
@@ -231,7 +231,7 @@ def test_long_features_have_der_or_plain_length() -> None:
     assert b"\x03\x82\x01\x2c" in long.with_feature(3, bytes(300)).message
 
 
-def test_what_a_reader_hands_over() -> None:
+def test_symbol_encodings() -> None:
     data = b"\xdc\x03\xff\x00"
     assert {handover: handover.encode_bytes(data) for handover in SymbolEncoding} == {
         SymbolEncoding.BINARY: data,

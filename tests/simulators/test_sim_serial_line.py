@@ -21,13 +21,13 @@ async def test_host_receives_exactly_what_is_sent(line: SerialLine, host: Host) 
 
 
 async def test_device_receives_every_byte(line: SerialLine, host: Host) -> None:
-    heard: list[bytes] = []
-    line.on_received = heard.append
+    received: list[bytes] = []
+    line.on_received = received.append
 
     host.write(bytes(range(256)))
     await line.wait_for_bytes(bytes(range(256)))
 
-    assert b"".join(heard) == line.received_bytes == bytes(range(256))
+    assert b"".join(received) == line.received_bytes == bytes(range(256))
     line.discard_received()
     assert line.received_bytes == b""
 
@@ -258,13 +258,13 @@ async def test_bytes_in_transit_are_unread(line: SerialLine, host: Host) -> None
 async def test_closing_ends_errands(line: SerialLine) -> None:
     ended = asyncio.Event()
 
-    async def errand() -> None:
+    async def unplug_and_replug() -> None:
         try:
             await asyncio.sleep(3600)
         finally:
             ended.set()
 
-    line.call_soon(errand())
+    line.call_soon(unplug_and_replug())
     await asyncio.sleep(0)
     await line.close()
     assert ended.is_set()
@@ -290,7 +290,7 @@ async def test_stale_link_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("taken_by", ["file", "link"])
-async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> None:
+async def test_foreign_path_is_kept(tmp_path: Path, taken_by: str) -> None:
     path = tmp_path / "reader"
     if taken_by == "file":
         path.write_text("precious")
@@ -303,14 +303,14 @@ async def test_what_is_not_ours_is_left_alone(tmp_path: Path, taken_by: str) -> 
     assert path.is_symlink() or path.read_text() == "precious"
 
 
-async def test_a_path_that_cannot_be(tmp_path: Path) -> None:
+async def test_impossible_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LineError, match="cannot make"):
         async with SerialLine.open_at(tmp_path / "file" / "reader"):
             pass
 
 
-async def test_a_successor_keeps_its_path(tmp_path: Path) -> None:
+async def test_successor_keeps_its_path(tmp_path: Path) -> None:
     path = tmp_path / "reader"
     async with SerialLine.open_at(path) as old, SerialLine.open_at(path) as new:
         old.unplug()

@@ -166,7 +166,7 @@ async def post(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Post]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_it_is_installed_and_started(post: Post) -> None:
+async def test_installed_and_started(post: Post) -> None:
     share, port = post.surroundings.share, post.surroundings.bus.port
     packages = [built(f"borderpost-{name}") for name in ("gateway", "cameras")]
     for package in packages:
@@ -215,7 +215,7 @@ async def test_four_devices_are_online_by_udev_names(post: Post) -> None:
     assert owners.splitlines() == ["borderpost 660"] * 2
 
 
-async def test_events_require_a_certificate(post: Post) -> None:
+async def test_events_require_certificate(post: Post) -> None:
     began = time.time()
     assert await post.surroundings.swipe()
     read = await post.event("document.read", "reader", began)
@@ -264,7 +264,7 @@ async def test_unplugged_is_offline_and_replugged_online(post: Post) -> None:
     await post.event("document.read", "reader", began)
 
 
-async def test_confinement_allows_only_the_devices(
+async def test_confinement_allows_only_devices(
     post: Post,
 ) -> None:
     await post.machine.run("systemctl show -P MainPID mosquitto > /run/broker.pid; chmod 644 /run/broker.pid")

@@ -43,7 +43,7 @@ serial(
 serial("rte", MrzSerial, "rte", (b"\x01`\0OU\x02", b"\x03"), framing="rte", bcc="xor")
 serial("rte_unchecked", MrzSerial, "rte", (b"\x01`\0OU\x02", b"\x03"), framing="rte", bcc="none")
 serial("elyctis", MrzSerial, "elyctis", (b"I\0", b"C\0", b"L\0", b"T\0"), framing="elyctis")
-serial("text", MrzSerial, "text", framing="text", other_text="publish")
+serial("text", MrzSerial, "text", framing="text", non_mrz_text="publish")
 serial("ocr_honeywell", OcrScanner, "ocr-honeywell", (b"REVINF", b"\x06!", b"\x05."), model="honeywell")
 serial(
     "ocr_newland",
@@ -66,7 +66,7 @@ serial(
 
 @target(seeds=recorded("passport/wedge.rec"), words=(SILENT,))
 def wedge(data: bytes) -> None:
-    run_driver(MrzWedge, {"port": "/dev/input/event9", "other_text": "publish"}, ScriptedLinkFactory(data))
+    run_driver(MrzWedge, {"port": "/dev/input/event9", "non_mrz_text": "publish"}, ScriptedLinkFactory(data))
 
 
 @target(seeds=(b"\n".join(ZONE), b"\n".join(CARD), b"".join(ZONE)), words=WORDS)

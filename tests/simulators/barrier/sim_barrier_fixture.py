@@ -24,14 +24,14 @@ class Rig:
         self.barrier = self.site.barrier
         self.host = DirectConnection(self.site.bus)
 
-    def ask(self, pdu: str, unit: int = 1) -> str | None:
+    def request(self, pdu: str, unit: int = 1) -> str | None:
         """Return the answer to a message, both in hexadecimal; None without an immediate one."""
         answer = self.host.request(unit, bytes.fromhex(pdu))
         return None if answer is None else answer.hex()
 
     def pulse(self, relay: int, tenths: int = 5) -> None:
         """Flash a relay of the Waveshare board."""
-        assert self.ask(f"0502{relay:02x}{tenths:04x}") is not None
+        assert self.request(f"0502{relay:02x}{tenths:04x}") is not None
 
     def open(self) -> None:
         """Open it, and wait until it is open."""
@@ -40,14 +40,14 @@ class Rig:
 
     def inputs(self) -> dict[str, int]:
         """Read the board's inputs by the names of their signals."""
-        answer = self.ask("0200000008")
+        answer = self.request("0200000008")
         assert answer is not None
         bits = int(answer[4:6], 16)
         return {signal: bits >> at & 1 for signal, at in self.site.settings.boards[0].inputs.items()}
 
-    def told(self, what: str, **details: Any) -> int:
+    def event_count(self, name: str, **details: Any) -> int:
         """Return the number of such events."""
-        return len(self.log.machine_events(what, **details))
+        return len(self.log.machine_events(name, **details))
 
 
 def quick_boom(**settings: Any) -> MechanicsSettings:

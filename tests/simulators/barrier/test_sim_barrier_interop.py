@@ -77,7 +77,7 @@ async def test_writes_coils(site: ModbusSite) -> None:
     ]
 
 
-async def test_flash_ends_and_opens_the_boom(site: ModbusSite) -> None:
+async def test_flash_ends_and_opens_boom(site: ModbusSite) -> None:
     async with client_of(site) as client:
         answer = await client.execute(False, FlashOn(0, 2))
         assert not answer.isError()

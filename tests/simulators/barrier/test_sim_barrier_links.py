@@ -174,7 +174,7 @@ async def test_power_loss_silences_and_drops_hosts(site: ModbusSite, connect: Co
     assert [frame.fate for frame in site.log.frames] == [FrameFate.NOT_RECEIVED]
 
 
-async def test_a_port_that_is_taken_is_told(site: ModbusSite) -> None:
+async def test_occupied_port_is_reported(site: ModbusSite) -> None:
     with pytest.raises(SimulatorError, match=rf"port {site.port}: Address already in use"):
         async with ModbusSite.start(ModbusSettings(port=site.port)):
             pass
@@ -197,7 +197,7 @@ async def test_manual_time_over_real_connection() -> None:
 # A serial line
 
 
-async def test_frame_on_the_line_is_answered(line: ModbusSite, port: Host) -> None:
+async def test_frame_on_line_is_answered(line: ModbusSite, port: Host) -> None:
     port.write(RtuFraming().frame(1, READ))
     assert await port.read(6) == RtuFraming().frame(1, READ_ANSWER)
     assert [(c.number, c.opened) for c in line.log.connections] == [(1, True)]
@@ -240,12 +240,12 @@ async def test_host_at_another_rate_is_ignored(line: ModbusSite, plug_host: Call
     assert await host.read(6) == RtuFraming().frame(1, READ_ANSWER)
 
 
-async def test_wrong_crc_and_noise_reach_the_host(line: ModbusSite, port: Host) -> None:
+async def test_wrong_crc_and_noise_reach_host(line: ModbusSite, port: Host) -> None:
     line.inject(WrongCrc())
     port.write(RtuFraming().frame(1, READ))
-    spoiled = await port.read(6)
-    assert spoiled[:5] == RtuFraming().frame(1, READ_ANSWER)[:5]
-    assert spoiled[5] ^ 0xFF == RtuFraming().frame(1, READ_ANSWER)[5]
+    damaged = await port.read(6)
+    assert damaged[:5] == RtuFraming().frame(1, READ_ANSWER)[:5]
+    assert damaged[5] ^ 0xFF == RtuFraming().frame(1, READ_ANSWER)[5]
     noise = Noise(size=20, seed=3)
     line.inject(noise)
     assert await port.read(20) == noise.data
@@ -291,7 +291,7 @@ async def test_serial_line_cannot_hang_up(line: ModbusSite) -> None:
         line.inject(HangUp())
 
 
-async def test_a_path_that_is_taken_is_told(tmp_path: Path) -> None:
+async def test_occupied_path_is_reported(tmp_path: Path) -> None:
     (tmp_path / "board").write_text("mine")
     with pytest.raises(SimulatorError, match="exists and does not belong to a simulator"):
         async with ModbusSite.start(ModbusSettings(path=tmp_path / "board")):

@@ -30,7 +30,7 @@ def sampled(motion: Motion, until_s: float, steps: int = 400) -> list[tuple[floa
 
 @BRIEFLY
 @given(x=SHARE, v=st.floats(-0.7, 0.7), goal=SHARE, top=st.floats(0.7, 2), acceleration=st.floats(0.5, 10))
-def test_travel_ends_at_goal_without_a_jump(
+def test_travel_ends_at_goal_without_jump(
     x: float, v: float, goal: float, top: float, acceleration: float
 ) -> None:
     motion = motion_to_goal(x, v, goal, top, acceleration, 0.0)
@@ -46,7 +46,7 @@ def test_travel_ends_at_goal_without_a_jump(
 
 @BRIEFLY
 @given(x=SHARE, v=st.floats(-0.7, 0.7), goal=SHARE, point=SHARE, after_s=st.floats(0, 2))
-def test_passing_time_of_a_point_is_exact(
+def test_passing_time_of_point_is_exact(
     x: float, v: float, goal: float, point: float, after_s: float
 ) -> None:
     motion = motion_to_goal(x, v, goal, 0.8, 2.0, 0.0)
@@ -142,15 +142,15 @@ def test_stop_has_precedence_while_active(direction: int) -> None:
         rig.open()
     rig.pulse(direction)
     rig.time.advance(1.0)
-    rig.ask("050002ff00")
+    rig.request("050002ff00")
     rig.time.advance(1.0)
-    stands = rig.barrier.position()
-    assert 0.05 < stands < 0.95
+    position = rig.barrier.position()
+    assert 0.05 < position < 0.95
     rig.pulse(0)
     rig.barrier.set_fire(True)
     rig.time.advance(5)
-    assert rig.barrier.position() == stands
-    rig.ask("0500020000")
+    assert rig.barrier.position() == position
+    rig.request("0500020000")
     rig.time.advance(5)
     assert rig.barrier.position() == 1  # the fire alarm is still active
 
@@ -161,10 +161,10 @@ def test_normally_closed_stop_circuit() -> None:
     rig = Rig(ModbusSettings(boards=(board,), mechanics=mechanics))
     rig.pulse(0)
     rig.time.advance(0.8)
-    rig.ask("050002ff00")  # the relay opens the circuit
+    rig.request("050002ff00")  # the relay opens the circuit
     rig.time.advance(3)
     assert 0.1 < rig.barrier.position() < 0.9
-    rig.ask("0500020000")
+    rig.request("0500020000")
     rig.pulse(0)
     rig.time.advance(3)
     assert rig.barrier.position() == 1
@@ -203,10 +203,10 @@ def test_key_switch_disables_contacts_not_button() -> None:
 def test_open_beats_close_and_both_are_logged() -> None:
     rig = Rig()
     rig.open()
-    rig.ask("0f00000002010 3".replace(" ", ""))
+    rig.request("0f00000002010 3".replace(" ", ""))
     rig.time.advance(3)
     assert rig.barrier.position() == 1
-    assert rig.told("both-contacts") == 1
+    assert rig.event_count("both-contacts") == 1
 
 
 @pytest.mark.parametrize(("photocell", "ends_at"), [("reopens", 1.0), ("stops", 0.5), ("ignored", 0.0)])
@@ -223,10 +223,10 @@ def test_reactions_to_photocell(photocell: str, ends_at: float) -> None:
     rig.time.advance(0.3)
     while rig.barrier.lane.vehicles:
         rig.time.advance(0.1)
-        assert not rig.told("hit") or photocell == "ignored"
+        assert not rig.event_count("hit") or photocell == "ignored"
     rig.time.advance(3)
     if photocell == "ignored":
-        assert rig.told("hit") == 1
+        assert rig.event_count("hit") == 1
     else:
         assert rig.barrier.position() == pytest.approx(ends_at, abs=0.5 if photocell == "stops" else 1e-9)
         assert rig.barrier.position() > 0.3
@@ -244,7 +244,7 @@ def test_boom_stops_on_obstruction_and_opens() -> None:
     (hit,) = rig.log.machine_events("hit")
     assert hit.details["position"] <= 0.6
     assert rig.barrier.position() == 1
-    assert rig.told("passage") == 1
+    assert rig.event_count("passage") == 1
 
 
 def test_pause_restarts_with_each_presence() -> None:
@@ -271,7 +271,7 @@ def test_closes_behind_vehicle_if_configured() -> None:
     (closing,) = rig.log.machine_events("motion", towards="closing")
     assert 0.5 < closing.at_s - passage.at_s < 4
     assert rig.barrier.position() == 0
-    assert not rig.told("hit")
+    assert not rig.event_count("hit")
 
 
 def test_closes_after_power_if_configured() -> None:
@@ -303,7 +303,7 @@ def test_automatic_close_waits_for_photocell() -> None:
         assert rig.barrier.position() == 1
     rig.time.advance(4)
     assert rig.barrier.position() == 0
-    assert not rig.told("hit")
+    assert not rig.event_count("hit")
 
 
 @pytest.mark.parametrize(("stays", "ends_at"), [(True, 0.0), (False, 1.0)])
@@ -330,7 +330,7 @@ def test_lift_by_hand_without_command() -> None:
     assert rig.barrier.position() == pytest.approx(0.7)
     assert rig.inputs()["closed-limit"] == 0
     assert not rig.log.actuations
-    assert rig.told("motion", by="hand") == 1
+    assert rig.event_count("motion", by="hand") == 1
 
 
 # Vehicles
@@ -357,7 +357,7 @@ def test_vehicle_waits_at_line_until_clear() -> None:
         ("photocell", False),
         ("exit", False),
     ]
-    assert rig.told("passage", wrong_way=False) == 1
+    assert rig.event_count("passage", wrong_way=False) == 1
     assert not rig.barrier.lane.vehicles
 
 
@@ -393,8 +393,8 @@ def test_turning_back_interrupts_photocell() -> None:
     rig.open()
     rig.barrier.arrive(DriverBehaviour.TURNS_BACK)
     rig.time.advance(30)
-    assert rig.told("passage") == 0
-    assert rig.told("turned-back", vehicle=1) == 1
+    assert rig.event_count("passage") == 0
+    assert rig.event_count("turned-back", vehicle=1) == 1
     last = [s.details["signal"] for s in rig.log.machine_events("signal", active=False)][-1]
     assert last == "approach"
     assert not rig.barrier.lane.vehicles
@@ -412,7 +412,7 @@ def test_two_returning_vehicles_leave_soon(patience_s: float) -> None:
         rig.time.run_to(rig.time.next_s)
         moves += 1
         assert moves < 200
-    assert rig.told("left") == 2
+    assert rig.event_count("left") == 2
 
 
 def test_wrong_way_is_detected_at_exit_first() -> None:
@@ -424,7 +424,7 @@ def test_wrong_way_is_detected_at_exit_first() -> None:
         rig.barrier.arrive()
     rig.open()
     rig.time.advance(10)
-    assert rig.told("passage", wrong_way=True) == 1
+    assert rig.event_count("passage", wrong_way=True) == 1
     assert [s.details["signal"] for s in rig.log.machine_events("signal", active=True)][-2:] == [
         "photocell",
         "approach",
@@ -436,7 +436,7 @@ def test_impatient_vehicle_leaves_and_others_move() -> None:
     rig.barrier.arrive(patience_s=20)
     rig.barrier.arrive(patience_s=25)
     rig.time.advance(60)
-    assert rig.told("gave-up") == 2
+    assert rig.event_count("gave-up") == 2
     assert not rig.barrier.lane.vehicles
     assert not rig.barrier.signals["approach"]
 
@@ -448,8 +448,8 @@ def test_vehicle_stops_before_closing_boom() -> None:
     rig.time.advance(4)
     rig.pulse(1)
     rig.time.advance(20)
-    assert rig.told("passage") == 0
-    assert rig.told("hit") == 0
+    assert rig.event_count("passage") == 0
+    assert rig.event_count("hit") == 0
     assert rig.barrier.position() == 0
     (tailgater,) = rig.barrier.lane.vehicles
     assert tailgater.front(rig.time.now_s) == pytest.approx(-0.15, abs=1e-3)

@@ -138,7 +138,7 @@ def test_messages_match_specification() -> None:
 
 @BRIEFLY
 @given(READS, st.data())
-def test_an_answer_says_what_was_read(request: Read, data: st.DataObject) -> None:
+def test_answer_has_the_values(request: Read, data: st.DataObject) -> None:
     each = st.integers(0, 1) if request.of_bits else WORDS
     values = data.draw(st.lists(each, min_size=request.count, max_size=request.count))
     answer = (bits_answer if request.of_bits else registers_answer)(request, values)
@@ -187,7 +187,7 @@ def test_stream_in_any_pieces(frames: list[tuple[int, bytes, int]], cuts: list[i
 
 
 @pytest.mark.parametrize("header", ["000100010006", "000100000001", "0001000000ff", "000100000000"])
-def test_invalid_header_loses_the_stream(header: str) -> None:
+def test_invalid_header_loses_stream(header: str) -> None:
     good = MbapFraming().frame(1, b"\x01\0\0\0\x08", 1)
     reader = MbapReader()
     found = list(reader.feed(good + bytes.fromhex(header) + b"\x01" + good))
@@ -214,7 +214,7 @@ def test_checksums_match_manuals(frame: str) -> None:
 
 @BRIEFLY
 @given(st.integers(0, 255), REQUESTS)
-def test_frame_between_silences_is_a_message(unit: int, request: Request) -> None:
+def test_frame_between_silences_is_message(unit: int, request: Request) -> None:
     pdu = request_pdu(request)
     wire = RtuFraming().frame(unit, pdu)
     assert read_frames(wire) == [CompleteMessage(unit, pdu, wire)]
@@ -225,10 +225,10 @@ def test_frame_between_silences_is_a_message(unit: int, request: Request) -> Non
 def test_two_flipped_bits_are_detected(unit: int, request: Read, data: st.DataObject) -> None:
     wire = RtuFraming().frame(unit, request_pdu(request))
     bits = data.draw(st.sets(st.integers(0, 8 * len(wire) - 1), min_size=1, max_size=2))
-    spoiled = bytearray(wire)
+    damaged = bytearray(wire)
     for bit in bits:
-        spoiled[bit // 8] ^= 1 << bit % 8
-    assert read_frames(bytes(spoiled)) == [InvalidBytes("wrong CRC", bytes(spoiled))]
+        damaged[bit // 8] ^= 1 << bit % 8
+    assert read_frames(bytes(damaged)) == [InvalidBytes("wrong CRC", bytes(damaged))]
 
 
 @BRIEFLY
@@ -240,12 +240,12 @@ def test_joined_frames_are_all_found(frames: list[tuple[int, Request]]) -> None:
 
 @BRIEFLY
 @given(st.binary(min_size=1, max_size=12), READS)
-def test_noise_invalidates_the_joined_frame(noise: bytes, request: Read) -> None:
+def test_noise_invalidates_joined_frame(noise: bytes, request: Read) -> None:
     wire = noise + RtuFraming().frame(1, request_pdu(request))
     assume(crc16(wire[:-2]) != wire[-2:])
     assert read_frames(wire) == [InvalidBytes("wrong CRC", wire)]
 
 
-def test_silence_is_three_and_a_half_characters() -> None:
+def test_silence_is_three_and_half_characters() -> None:
     assert silence_s(9600) == pytest.approx(4.01e-3, abs=1e-5)
     assert silence_s(115200) == 1.75e-3

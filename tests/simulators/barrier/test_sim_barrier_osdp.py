@@ -105,7 +105,7 @@ async def test_secure_channel_and_frame_log(site: OsdpSite, panel: Panel) -> Non
     assert not site.log.output_writes
 
 
-async def test_timed_output_opens_the_boom(site: OsdpSite, panel: Panel) -> None:
+async def test_timed_output_opens_boom(site: OsdpSite, panel: Panel) -> None:
     panel.out(0, ON_TIMED, tenths=2)
     await panel.until(lambda: len(site.log.contacts) == 2)
     (actuation,) = site.log.actuations
@@ -127,7 +127,7 @@ async def test_new_host_gets_the_inputs(site: OsdpSite, panel: Panel) -> None:
     assert panel.of(Event.Status)[0]["report"] == b"\x00\x01" + bytes(6)
 
 
-async def test_what_the_control_codes_do(site: OsdpSite, panel: Panel) -> None:
+async def test_control_codes(site: OsdpSite, panel: Panel) -> None:
     def closed() -> bool:
         return site.board.relays.is_closed(1)
 
@@ -153,7 +153,7 @@ async def test_what_the_control_codes_do(site: OsdpSite, panel: Panel) -> None:
     ]
 
 
-async def test_a_card_is_read(site: OsdpSite, panel: Panel) -> None:
+async def test_card_is_read(site: OsdpSite, panel: Panel) -> None:
     assert site.present_card(b"\x01\x02\x03\x40", 26)
     await panel.until(lambda: panel.of(Event.CardRead))
     (card,) = panel.of(Event.CardRead)
@@ -204,16 +204,16 @@ async def test_cable_and_noise(site: OsdpSite, panel: Panel) -> None:
 
 async def test_foreign_address_and_invalid_bytes(site: OsdpSite) -> None:
     port = Port(site.settings.path)
-    said = bytes.fromhex("ff530209000461000000000153650200")
-    port.write(said)
-    await site.log.until(lambda: b"".join(frame.wire for frame in site.log.requests) == said)
+    data = bytes.fromhex("ff530209000461000000000153650200")
+    port.write(data)
+    await site.log.until(lambda: b"".join(frame.wire for frame in site.log.requests) == data)
     port.port.close()
     elsewhere, *rest = site.log.requests
     assert (elsewhere.fate, elsewhere.unit) == (FrameFate.NOT_OURS, 2)
     assert {frame.fate for frame in rest} == {FrameFate.DAMAGED}
 
 
-async def test_it_insists_on_its_key(tmp_path: Path) -> None:
+async def test_secure_channel_requires_key(tmp_path: Path) -> None:
     async with reader(tmp_path) as site:
         panel = Panel(site.settings.path, "ff" * 16)
         await panel.until(lambda: any(frame.meaning == "NAK" for frame in site.log.responses) or site.secure)

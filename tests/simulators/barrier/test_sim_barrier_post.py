@@ -137,24 +137,24 @@ async def test_faults_by_command(tmp_path: Path) -> None:
         assert (await fault("exception-reply", code=0))["error"].startswith("fault exception-reply: code:")
         assert (await fault("wrong-crc"))["error"] == "wrong-crc: frames over TCP have no checksum"
         assert (await fault("lift", height=3))["error"].startswith("fault lift: height: Extra")
-        assert [told["fault"] for told in events.of("fault")] == ["exception-reply", "broken-wire", "mend"]
+        assert [event["fault"] for event in events.of("fault")] == ["exception-reply", "broken-wire", "mend"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ({"manner": "flies"}, "insert: manner: Input should be 'waits', 'tailgates' or 'turns-back'"),
         ({"speed_mps": 0}, "insert: speed_mps: Input should be greater"),
         ({"colour": "red"}, "insert: colour: Extra inputs are not permitted"),
     ],
 )
-async def test_invalid_vehicles_are_refused(tmp_path: Path, arguments: dict[str, Any], said: str) -> None:
+async def test_invalid_vehicles_are_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
     async with running(tmp_path, BARRIER) as (post, _):
         answer = await send_command(post.socket_path, {"do": "insert", "name": "lane-1/barrier"} | arguments)
-        assert answer["error"].startswith(said)
+        assert answer["error"].startswith(message)
 
 
-async def test_traffic_and_attendant_with_a_host(tmp_path: Path) -> None:
+async def test_traffic_and_attendant_with_host(tmp_path: Path) -> None:
     traffic = "every_s = 0.2\njitter_s = 0.1\nfirst_s = 0\nattendant_s = 0.05\nmanners = { tailgates = 1 }\n"
     faults = 'faults = [{ at_s = 0.1, every_s = 0.2, fault = "key-switch", for_s = 0.05 }]\n'
     fast = (
@@ -172,7 +172,7 @@ async def test_traffic_and_attendant_with_a_host(tmp_path: Path) -> None:
         assert not events.of("actuation")
 
 
-async def test_relay_board_and_reader_in_a_post(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
+async def test_relay_board_and_reader_in_post(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     async with running(tmp_path, RELAY + READER) as (post, events):
         host = plug_host(tmp_path / "run/relay")
         host.write(b"relay on 0\r")
@@ -184,16 +184,16 @@ async def test_relay_board_and_reader_in_a_post(tmp_path: Path, plug_host: Calla
             "ok": True,
             "taken": False,  # no host is connected
         }
-        for wrong, said in (
+        for wrong, message in (
             ({"card": "xy"}, "insert: card: 2 characters are not bytes in hexadecimal"),
             ({"card": "0102", "bits": 99}, "insert: bits: a card has at most"),
         ):
-            assert (await send_command(post.socket_path, insert | wrong))["error"].startswith(said)
+            assert (await send_command(post.socket_path, insert | wrong))["error"].startswith(message)
         assert (await send_command(post.socket_path, insert))["vehicle"] == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (BARRIER.replace("port = 0", ""), "port is for TCP, path for a serial line: set only one of them"),
         (
@@ -213,11 +213,11 @@ async def test_relay_board_and_reader_in_a_post(tmp_path: Path, plug_host: Calla
         (RELAY + RELAY.replace("lane-2", "lane-4"), "relay is already used by lane-2/barrier"),
     ],
 )
-def test_invalid_file_is_explained(tmp_path: Path, text: str, said: str) -> None:
+def test_invalid_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "post.toml").write_text(text)
     with pytest.raises(PostFileError) as caught:
         load_post(tmp_path / "post.toml", {"BORDERPOST_RUN": "/run/x"})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ async def test_impossible_scheduled_fault_is_reported(tmp_path: Path) -> None:
             pass
 
 
-async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+async def test_occupied_port_is_reported(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -251,7 +251,7 @@ async def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
                 pass
 
 
-def test_address_and_settings_of_a_barrier() -> None:
+def test_address_and_settings_of_barrier() -> None:
     table = {"name": "lane-1/barrier", "kind": "modbus-barrier", "port": 5020}
     settings = parse_settings(table)
     assert isinstance(settings, ModbusBarrierSettings)

@@ -54,7 +54,7 @@ def stamp_of(jpeg: bytes) -> FrameStamp:
 
 
 @dataclass
-class Heard:
+class ReceivedStream:
     """Data of an endless multipart answer until the client had enough, or it ended."""
 
     media_type: str
@@ -76,32 +76,32 @@ class Heard:
 
 async def listen(
     client: httpx.AsyncClient, url: str, until: Callable[[bytes], bool], **options: Any
-) -> Heard:
+) -> ReceivedStream:
     """Read until `until` is true or the other end disconnects; 5 seconds at most."""
-    heard = Heard("", b"")
+    received = ReceivedStream("", b"")
     async with asyncio.timeout(5), client.stream("GET", url, **options) as stream:
         assert stream.status_code == 200
-        heard.media_type = stream.headers["Content-Type"]
+        received.media_type = stream.headers["Content-Type"]
         async for piece in stream.aiter_raw():
-            heard.data += piece
-            if until(heard.data):
+            received.data += piece
+            if until(received.data):
                 break
-    return heard
+    return received
 
 
-async def heard_of(
+async def listen_during(
     camera: StreamingPlateCamera,
     client: httpx.AsyncClient,
     url: str,
     until: Callable[[bytes], bool],
     *vehicles: dict[str, Any],
-) -> Heard:
+) -> ReceivedStream:
     """Return the data received about vehicles, with a client connected before they come."""
     async with asyncio.timeout(5):
         while camera.listening:  # an earlier client is still connected
             await asyncio.sleep(0.005)
-        hearing = asyncio.create_task(listen(client, url, until))
+        listening = asyncio.create_task(listen(client, url, until))
         await camera.has_connected.wait()
         for vehicle in vehicles:
             await camera.handle_command("insert", vehicle)
-        return await hearing
+        return await listening

@@ -52,16 +52,18 @@ async def test_media2_has_encoders_on_request() -> None:
         for kind, widths in (("", []), ("AudioEncoder", []), ("VideoEncoder", ["640"]), ("All", ["640"])):
             profiles = await onvif.call("tr2:GetProfiles", f"<o:Type>{kind}</o:Type>")
             assert (texts(profiles, "Name")[0], texts(profiles, "Width")) == ("main", widths)
-        wanted = f"<o:Protocol>RTSP</o:Protocol>{PROFILE}"
-        assert texts(await onvif.call("tr2:GetStreamUri", wanted), "Uri") == [camera.rtsp.url]
+        setup = f"<o:Protocol>RTSP</o:Protocol>{PROFILE}"
+        assert texts(await onvif.call("tr2:GetStreamUri", setup), "Uri") == [camera.rtsp.url]
         assert await refusal(onvif, "tr2:GetStreamUri", PROFILE) == "ter:InvalidArgVal"
         (snapshot,) = texts(await onvif.call("tr2:GetSnapshotUri", PROFILE), "Uri")
         assert stamp_of((await client.get(snapshot)).content)
 
 
-async def refusal(onvif: Onvif, operation: str = "tds:GetDeviceInformation", *given: str, **more: str) -> str:
+async def refusal(
+    onvif: Onvif, operation: str = "tds:GetDeviceInformation", *arguments: str, **more: str
+) -> str:
     with pytest.raises(RefusedError) as refused:
-        await onvif.call(operation, *given, **more)
+        await onvif.call(operation, *arguments, **more)
     return str(refused.value)
 
 
@@ -101,7 +103,7 @@ async def test_unknown_requests_are_refused() -> None:
         assert texts(await onvif.call("trt:GetProfiles"), "Width") == ["1280"]
 
 
-async def test_events_wait_for_who_pulls_them() -> None:
+async def test_events_wait_for_pull() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
         (point,) = texts(await onvif.call("tev:CreatePullPointSubscription"), "Address")
@@ -132,11 +134,11 @@ async def test_subscription_expires_unless_renewed() -> None:
 
         async def subscribed(lasts: str) -> tuple[str, float]:
             lasting = f"<o:InitialTerminationTime>{lasts}</o:InitialTerminationTime>"
-            told = await onvif.call("tev:CreatePullPointSubscription", lasting)
-            return texts(told, "Address")[0], left_s(told)
+            answer = await onvif.call("tev:CreatePullPointSubscription", lasting)
+            return texts(answer, "Address")[0], left_s(answer)
 
-        def left_s(told: Element) -> float:
-            (ends,), (now,) = texts(told, "TerminationTime"), texts(told, "CurrentTime")
+        def left_s(answer: Element) -> float:
+            (ends,), (now,) = texts(answer, "TerminationTime"), texts(answer, "CurrentTime")
             return (datetime.fromisoformat(ends) - datetime.fromisoformat(now)).total_seconds()
 
         (one, one_s), (other, other_s) = await subscribed("PT1M"), await subscribed("PT2M")
@@ -182,8 +184,8 @@ async def test_onvif_zeep_works_it() -> None:
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         async with asyncio.timeout(60):
-            told, _ = await program.communicate()
-        seen = json.loads(told)
+            answer, _ = await program.communicate()
+        seen = json.loads(answer)
         assert seen.pop("snapshot")
         assert seen == {
             "serial number": "SIM-ONV-0001",
@@ -197,7 +199,7 @@ async def test_onvif_zeep_works_it() -> None:
         }
 
 
-async def test_commands_of_the_control_socket() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("camera-onvif", motion_every_s=0.02, **ALONE) as (camera, client):
         before = len(camera.events.properties)
         point = texts(await Onvif(client).call("tev:CreatePullPointSubscription"), "Address")[0]

@@ -61,14 +61,14 @@ async def test_opencv_reads_with_its_own_ffmpeg() -> None:
 
 
 @pytest.mark.parametrize("codec", ["h264", "h265"])
-async def test_the_program_ffmpeg_sees_it(codec: str) -> None:
+async def test_ffmpeg_program_reads_stream(codec: str) -> None:
     if (program := shutil.which("ffmpeg")) is None:
         pytest.skip("needs ffmpeg, from apt")
     async with running("camera-rtsp", codec=codec, **QUICK, **USER) as (camera, _):
         url = camera.url.replace("//", "//watch:two%20words@")
-        wanted = ["-rtsp_transport", "tcp", "-i", url, "-frames:v", "5", "-fps_mode", "passthrough"]
+        options = ["-rtsp_transport", "tcp", "-i", url, "-frames:v", "5", "-fps_mode", "passthrough"]
         process = await asyncio.create_subprocess_exec(
-            *(program, "-v", "error", *wanted, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
+            *(program, "-v", "error", *options, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
             stdout=asyncio.subprocess.PIPE,
         )
         async with asyncio.timeout(15):
@@ -167,7 +167,7 @@ class Client:
         self.count = 0
         self.session = ""
 
-    async def ask(self, method: str, path: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
+    async def request(self, method: str, path: str = "", **headers: str) -> tuple[int, dict[str, str], str]:
         self.count += 1
         lines = [f"{method} {self.url}{path} RTSP/1.0", f"CSeq: {self.count}"]
         if self.session:
@@ -175,10 +175,10 @@ class Client:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.writer.write("\r\n".join([*lines, "", ""]).encode())
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        told = dict(line.split(": ", 1) for line in head[1:] if line)
-        assert told["CSeq"] == str(self.count)
-        body = await self.reader.readexactly(int(told.get("Content-Length", 0)))
-        return int(head[0].split()[1]), told, body.decode()
+        headers_by_name = dict(line.split(": ", 1) for line in head[1:] if line)
+        assert headers_by_name["CSeq"] == str(self.count)
+        body = await self.reader.readexactly(int(headers_by_name.get("Content-Length", 0)))
+        return int(head[0].split()[1]), headers_by_name, body.decode()
 
     async def packet(self) -> bytes:
         head = await self.reader.readexactly(4)
@@ -193,17 +193,17 @@ async def connected(camera: RtspCamera) -> Client:
 async def test_invalid_requests_are_refused() -> None:
     async with asyncio.timeout(5), running("camera-rtsp") as (camera, _):
         client = await connected(camera)
-        assert (await client.ask("OPTIONS"))[0] == 200
-        assert (await client.ask("DESCRIBE", "er"))[0] == 404
-        assert (await client.ask("RECORD"))[0] == 501
-        assert (await client.ask("PLAY"))[0] == 454
-        assert (await client.ask("SETUP", "/track1", Transport="RTP/AVP;unicast;client_port=5000-5001"))[
+        assert (await client.request("OPTIONS"))[0] == 200
+        assert (await client.request("DESCRIBE", "er"))[0] == 404
+        assert (await client.request("RECORD"))[0] == 501
+        assert (await client.request("PLAY"))[0] == 454
+        assert (await client.request("SETUP", "/track1", Transport="RTP/AVP;unicast;client_port=5000-5001"))[
             0
         ] == 461
-        assert (await client.ask("SETUP", "/track1", Transport="RTP/AVP/TCP;interleaved=x"))[0] == 400
-        assert (await client.ask("GET_PARAMETER"))[0] == 200
+        assert (await client.request("SETUP", "/track1", Transport="RTP/AVP/TCP;interleaved=x"))[0] == 400
+        assert (await client.request("GET_PARAMETER"))[0] == 200
         client.writer.write(b"$\1\0\2hi")  # like a receiver's report
-        assert (await client.ask("TEARDOWN"))[0] == 454
+        assert (await client.request("TEARDOWN"))[0] == 454
         client.writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert await client.reader.read() == b""
         client.writer.close()
@@ -212,17 +212,19 @@ async def test_invalid_requests_are_refused() -> None:
 async def test_lost_packet_leaves_one_number_gap() -> None:
     async with asyncio.timeout(10), running("camera-rtsp", **QUICK) as (camera, _):
         client = await connected(camera)
-        _, _, description = await client.ask("DESCRIBE")
+        _, _, description = await client.request("DESCRIBE")
         assert "sprop-parameter-sets=" in description
-        _, told, _ = await client.ask("SETUP", "/track1", Transport="RTP/AVP/TCP;unicast;interleaved=0-1")
-        client.session = told["Session"].partition(";")[0]
-        assert (await client.ask("PLAY", Range="npt=0-"))[0] == 200
+        _, headers_by_name, _ = await client.request(
+            "SETUP", "/track1", Transport="RTP/AVP/TCP;unicast;interleaved=0-1"
+        )
+        client.session = headers_by_name["Session"].partition(";")[0]
+        assert (await client.request("PLAY", Range="npt=0-"))[0] == 200
         packets = [await client.packet() for _ in range(40)]
         assert packets[0][12] & 0x1F == 7  # it begins with the parameter sets of a key picture
         numbers = [int.from_bytes(packet[2:4]) for packet in packets]
         assert {(later - earlier) % 65536 for earlier, later in pairwise(numbers)} == {1}
         assert {packet[8:12].hex().upper() for packet in packets} == {
-            told["Transport"].rpartition("ssrc=")[2]
+            headers_by_name["Transport"].rpartition("ssrc=")[2]
         }
         ends = [packet for packet in packets if packet[1] & 0x80]
         assert len({packet[4:8] for packet in ends}) == len(ends)
@@ -240,7 +242,7 @@ async def test_lost_packet_leaves_one_number_gap() -> None:
         client.writer.close()
 
 
-async def test_commands_of_the_control_socket() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("camera-rtsp") as (camera, _):
         assert await camera.handle_command("insert", {"people": 2}) == {}
         status = await camera.handle_command("status", {})

@@ -62,7 +62,7 @@ def seen(view: View) -> Image.Image:
 
 def test_views_differ_in_what_they_show() -> None:
     assert mean(seen(View(light="dark"))) < mean(seen(View())) / 2 < mean(seen(View(light="bright"))) / 2
-    views = [View(people=people, caption=who) for people in (0, 1, 2) for who in (0, 1)]
+    views = [View(people=people, caption=number) for people in (0, 1, 2) for number in (0, 1)]
     views += [View("lane"), View("lane", plate="UT 482 KX"), View("lane", plate="UT 482 KY")]
     pictures = [seen(view).tobytes() for view in views]
     assert len(set(pictures)) == len(views) - 1  # without people, the camera's number makes no difference

@@ -82,8 +82,8 @@ async def test_ffmpeg_reads_the_stream() -> None:
 async def test_missing_partial_and_invalid_pictures() -> None:
     async with running("camera-snapshot") as (camera, client):
         await fault(camera, "not-found", times=2)
-        told = [(await client.get(path)).status_code for path in (PICTURE, VIDEO, PICTURE)]
-        assert told == [404, 404, 200]
+        statuses = [(await client.get(path)).status_code for path in (PICTURE, VIDEO, PICTURE)]
+        assert statuses == [404, 404, 200]
 
         await fault(camera, "half-picture")
         half = await client.get(PICTURE)
@@ -161,11 +161,11 @@ async def test_faults_affect_single_pictures() -> None:
             await asyncio.sleep(0.01)
         await fault(camera, "cut")
         async with asyncio.timeout(5), client.stream("GET", VIDEO) as stream:
-            said = b"".join([piece async for piece in stream.aiter_raw()])
-        assert said.count(b"\xff\xd9") < 2  # the connection ends, as at the end of the stream
+            data = b"".join([piece async for piece in stream.aiter_raw()])
+        assert data.count(b"\xff\xd9") < 2  # the connection ends, as at the end of the stream
 
 
-async def test_commands_of_the_control_socket() -> None:
+async def test_commands_of_control_socket() -> None:
     async with running("camera-snapshot") as (camera, client):
         one = image_of((await client.get(PICTURE)).content).crop((0, 60, 640, 330))
         assert await camera.handle_command("insert", {"people": 2, "light": "dark", "for_s": 60}) == {}

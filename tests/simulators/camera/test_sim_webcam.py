@@ -20,5 +20,5 @@ async def test_ffmpeg_reads_identical_pictures() -> None:
         )
         async with asyncio.timeout(30):
             out, _ = await process.communicate()
-        given = [hashlib.sha256(each).hexdigest() for each in camera.delivered_frames]
-    assert out.decode().split() == given[:8]
+        digests = [hashlib.sha256(each).hexdigest() for each in camera.delivered_frames]
+    assert out.decode().split() == digests[:8]

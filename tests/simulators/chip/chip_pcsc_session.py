@@ -75,7 +75,7 @@ class Reader:
             raise PcscError(f"SCardTransmit: a reply of {size.value} bytes")
         return reply.raw[: size.value]
 
-    def gone(self) -> None:
+    def expect_removed(self) -> None:
         """Raise PcscError while pcscd still reports a card: it polls two or three times a second."""
         state = ReaderState(NAME, None, 0, 0, 0)
         self.call("SCardGetStatusChange", self.context, LONG(0), ctypes.byref(state), LONG(1))
@@ -128,28 +128,28 @@ async def main() -> None:
     async with VpcdSlot() as slot:
         await patiently(reader.establish, PcscError)
 
-        async def lay() -> None:
+        async def insert() -> None:
             await slot.insert(chip)
 
         for way in ("BAC", "PACE", "BAC", "PACE", "BAC"):
-            await patiently(lay, SimulatorError)
+            await patiently(insert, SimulatorError)
             await patiently(reader.connect, PcscError)
             await asyncio.to_thread(session, reader, way, saw)
             saw["sessions"].append(way)
             await asyncio.to_thread(reader.disconnect)
             await slot.remove()
-            await patiently(reader.gone, PcscError)
+            await patiently(reader.expect_removed, PcscError)
 
         chip = Chip(chip.personalisation, [CardRemoval(at=5)])
-        await patiently(lay, SimulatorError)
+        await patiently(insert, SimulatorError)
         await patiently(reader.connect, PcscError)
         try:
             await asyncio.to_thread(session, reader, "BAC", {})
         except PcscError:
             saw["removed_at_5"] = not slot.is_occupied
         await asyncio.to_thread(reader.disconnect, LEAVE_CARD)
-        await patiently(reader.gone, PcscError)
-        await patiently(lay, SimulatorError)
+        await patiently(reader.expect_removed, PcscError)
+        await patiently(insert, SimulatorError)
         await patiently(reader.connect, PcscError)
         await asyncio.to_thread(session, reader, "BAC", {})
         saw["after_removal"] = "BAC"

@@ -44,17 +44,17 @@ class FakeSlot:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
 
-    async def tell(self, message: bytes) -> None:
+    async def send(self, message: bytes) -> None:
         self._writer.write(len(message).to_bytes(2, "big") + message)
         await self._writer.drain()
 
-    async def ask(self, message: bytes) -> bytes:
+    async def request(self, message: bytes) -> bytes:
         """Send a message; raise IncompleteReadError if the card was removed."""
-        await self.tell(message)
+        await self.send(message)
         size = int.from_bytes(await asyncio.wait_for(self._reader.readexactly(2), 5), "big")
         return await asyncio.wait_for(self._reader.readexactly(size), 5)
 
-    async def gone(self) -> None:
+    async def wait_removed(self) -> None:
         # Unread data of vpcd make the end of the connection a reset.
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(self._reader.read(), 5) == b""

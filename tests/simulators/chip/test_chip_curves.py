@@ -23,7 +23,7 @@ LIBRARY = {
 @pytest.mark.parametrize("name", LIBRARY)
 @settings(max_examples=15)
 @given(share=st.floats(0.0, 0.999))
-def test_public_keys_match_the_library(name: str, share: float) -> None:
+def test_public_keys_match_library(name: str, share: float) -> None:
     group = curve(name)
     private = 1 + int(share * (group.order - 2))
     theirs = ec.derive_private_key(private, LIBRARY[name]()).public_key()
@@ -64,7 +64,7 @@ def test_elements_outside_subgroup_are_refused(group: ModpGroup, element: int) -
 @pytest.mark.parametrize(
     "encoded", [b"", b"\x04", b"\x02" + bytes(64), b"\x04" + bytes(64), b"\x04" + b"\xff" * 64]
 )
-def test_points_off_the_curve_are_refused(encoded: bytes) -> None:
+def test_points_off_curve_are_refused(encoded: bytes) -> None:
     with pytest.raises(ValueError, match="point"):
         curve("brainpoolP256r1").decode(encoded)
 
@@ -75,6 +75,6 @@ def test_invalid_private_key_is_drawn_again() -> None:
     assert KeyPair.generate(group, lambda _: draws.pop(0)).private == 7
 
 
-def test_a_group_is_no_curve() -> None:
+def test_group_is_not_a_curve() -> None:
     with pytest.raises(KeyError):
         curve("modp1024-160")

@@ -90,7 +90,7 @@ class TestIssued:
         assert wrong_groups(Chip.issue(PASSPORT, utopia, FULL)) == []
 
     @pytest.mark.parametrize("group", [1, 2, 11, 12, 14, 15])
-    def test_altered_group_is_the_only_one(self, utopia: IssuingState, group: int) -> None:
+    def test_altered_group_is_only_one(self, utopia: IssuingState, group: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [AlteredGroup(group=group)])
         assert wrong_groups(chip) == [group]
         assert opened(chip).read(0x0100 + group) == chip.personalisation.file(0x0100 + group)
@@ -99,7 +99,7 @@ class TestIssued:
         with pytest.raises(SimulatorError, match="no DG7"):
             Chip.issue(PASSPORT, utopia, faults=[AlteredGroup(group=7)])
 
-    def test_a_wrong_key_opens_nothing(self, utopia: IssuingState) -> None:
+    def test_wrong_key_opens_nothing(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(can="000000"), [WrongKey()])
         with pytest.raises(StatusError, match="6300"):
             opened(chip)
@@ -117,7 +117,7 @@ class TestIssued:
         (ComUnlikeSod(missing=None, extra=16), [0x61, 0x75, 0x6B, 0x6C, 0x70]),
         (ComUnlikeSod(missing=12, extra=13), [0x61, 0x75, 0x6B, 0x6D]),
     ])  # fmt: skip
-    def test_com_unlike_the_security_object(
+    def test_com_unlike_security_object(
         self, utopia: IssuingState, fault: ChipFault, listed: list[int]
     ) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(), [fault])
@@ -125,7 +125,7 @@ class TestIssued:
         assert sorted(signed_hashes(chip)) == [1, 2, 11, 12]
         assert wrong_groups(chip) == []
 
-    def test_foreign_state_is_only_in_the_zone(self, utopia: IssuingState) -> None:
+    def test_foreign_state_is_only_in_zone(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(), [ForeignState()])
         assert chip.personalisation.document.lines[0].startswith("P<XUT")
         assert b"P<XUT" in opened(chip).read(0x0101)
@@ -133,7 +133,7 @@ class TestIssued:
         signer = x509.load_der_x509_certificate(chip.personalisation.signer.der)
         assert signer.subject.get_attributes_for_oid(x509.NameOID.COUNTRY_NAME)[0].value == "UT"
 
-    def test_a_zone_unlike_the_print(self, utopia: IssuingState) -> None:
+    def test_zone_differs_from_print(self, utopia: IssuingState) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(), [MrzUnlikePrint()])
         zone = opened(chip).read(0x0101)[5:].decode()
         assert zone[5:14] == "OTHERWISE"
@@ -176,17 +176,17 @@ class TestDuringASession:
         assert terminal.read(0x011E)[0] == 0x60
 
     @pytest.mark.parametrize("bit", range(0, 90, 7))
-    def test_a_corrupted_reply_is_seen(self, utopia: IssuingState, bit: int) -> None:
+    def test_corrupted_reply_is_detected(self, utopia: IssuingState, bit: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [CorruptedReply(at=4, bit=bit)])
         with pytest.raises((MacError, StatusError, KeyError, IndexError)):
             opened(chip).read(0x011E)
 
     @pytest.mark.parametrize("size", [0, 1, 2, 5])
-    def test_cut_reply_has_the_given_length(self, utopia: IssuingState, size: int) -> None:
+    def test_cut_reply_has_given_length(self, utopia: IssuingState, size: int) -> None:
         chip = Chip.issue(PASSPORT, utopia, FULL, [CutReply(at=1, size=size)])
         assert len(chip.transmit(bytes.fromhex("00A4020C011C"))) == min(size, 2)
 
-    def test_a_slow_field_takes_its_time(self, utopia: IssuingState) -> None:
+    def test_slow_field_takes_its_time(self, utopia: IssuingState) -> None:
         slept: list[float] = []
 
         def time_of(kbit_s: float) -> float:
@@ -215,7 +215,7 @@ NAMED: dict[str, Callable[..., ChipFault]] = {
 
 class TestNames:
     @pytest.mark.parametrize("name", NAMED)
-    def test_every_fault_has_its_name(self, name: str) -> None:
+    def test_every_fault_has_a_name(self, name: str) -> None:
         kind = NAMED[name]
         at = {"at": 3} if issubclass(kind, chip_faults.SessionFault) else {}  # type: ignore[arg-type]
         assert isinstance(chip_fault_of(name, at), kind)  # type: ignore[arg-type]
@@ -228,6 +228,6 @@ class TestNames:
         ("removed", {}), ("removed", {"at": 0}), ("sm-error", {"at": 1, "status": 0x6A82}), ("lost", {}),
         ("slow-field", {"kbit_s": 0}), ("foreign-state", {"issuer": "d"}),
     ])  # fmt: skip
-    def test_what_cannot_be_is_refused(self, name: str, arguments: dict[str, object]) -> None:
+    def test_impossible_fault_is_refused(self, name: str, arguments: dict[str, object]) -> None:
         with pytest.raises(ValidationError):
             chip_fault_of(name, arguments)

@@ -83,7 +83,7 @@ class TestMasterFile:
         assert undo(parts[0x7F66]) == [(2, b"\x10\x00"), (2, b"\x10\x00")]
         assert chip.atr.hex() == "3b8580018073e001c0d6"
 
-    def test_the_atr_checks(self, chip: Chip) -> None:
+    def test_atr_checks(self, chip: Chip) -> None:
         check = 0
         for byte in chip.atr[1:]:
             check ^= byte
@@ -111,7 +111,7 @@ class TestMasterFile:
 
 class TestAccess:
     @pytest.mark.parametrize("fid", ["011E", "011D", "0101", "0102", "0103", "010B", "010E", "010F"])
-    def test_nothing_is_read_without_a_key(self, chip: Chip, fid: str) -> None:
+    def test_nothing_is_read_without_key(self, chip: Chip, fid: str) -> None:
         assert plain(chip, SELECT_APPLICATION, f"00A4020C02{fid}") == "6982"
         sfi = int(fid, 16) & 0x1F | 0x80
         assert plain(chip, f"00B0{sfi:02X}0000") == "6982"
@@ -145,7 +145,7 @@ class TestAccess:
         assert plain(chip, answer) == "6985"
         assert plain(chip, "0084000008", "00820000" + "08" + "00" * 8) == "6700"
 
-    def test_a_reset_forgets_everything(self, chip: Chip, terminal: Terminal) -> None:
+    def test_reset_clears_the_session(self, chip: Chip, terminal: Terminal) -> None:
         chip.reset()
         assert plain(chip, "00B0820000") == "6a82"  # short identifier 01 would be EF.ATR/INFO here
         assert plain(chip, SELECT_APPLICATION, "00B0810000") == "6982"
@@ -204,7 +204,7 @@ class TestPaceSteps:
         own = mapped.encode(mapped.times(mapped.generator, 5)).hex()  # type: ignore[arg-type]
         assert plain(chip, f"10860000457C438341{own}00") == "6300"
 
-    def test_wrong_password_fails_at_the_end(self, chip: Chip) -> None:
+    def test_wrong_password_fails_at_end(self, chip: Chip) -> None:
         with pytest.raises(StatusError, match="6300"):
             Terminal(chip.transmit).pace(PACE_INFO.oid, 13, bytes(20))
 
@@ -220,11 +220,11 @@ class TestReading:
         assert terminal.send(0, 0xB0, 0, 4, le=3) == b"\x58P<"
         assert terminal.send(0, 0xB0, 0x9E, 0, le=1) == b"\x60"
 
-    def test_a_reply_holds_as_much_as_fits(self, terminal: Terminal) -> None:
+    def test_reply_has_maximum_size(self, terminal: Terminal) -> None:
         assert len(terminal.send(0, 0xB0, 0x82, 0, le=256)) == 231
 
     @pytest.mark.parametrize("warning", [True, False])
-    def test_the_end_of_a_file(self, utopia: IssuingState, warning: bool) -> None:
+    def test_end_of_file(self, utopia: IssuingState, warning: bool) -> None:
         chip = Chip.issue(PASSPORT, utopia, Profile(end_of_file_warning=warning))
         terminal = Terminal(chip.transmit)
         terminal.bac(mrz_information(PASSPORT))
@@ -256,7 +256,7 @@ class TestReading:
         ((0x86, 0, 0, b"\x7c\x00", 0), 0x6985),
         ((0x20, 0, 0, b"", None), 0x6D00),
     ])  # fmt: skip
-    def test_what_is_refused(self, utopia: IssuingState, command, sw: int) -> None:
+    def test_refused_commands(self, utopia: IssuingState, command, sw: int) -> None:
         profile = Profile(access=Access.BAC, chip_authentication=(Cipher.TDES, Cipher.TDES))
         terminal = Terminal(Chip.issue(PASSPORT, utopia, profile).transmit)
         terminal.bac(mrz_information(PASSPORT))
@@ -265,7 +265,7 @@ class TestReading:
             terminal.send(0, ins, p1, p2, data, le)
         assert terminal.read(0x0101)[0] == 0x61  # a refusal does not end the session
 
-    def test_chip_authentication_key_off_the_curve(self, terminal: Terminal) -> None:
+    def test_chip_authentication_key_off_curve(self, terminal: Terminal) -> None:
         terminal.send(
             0, 0x22, 0x41, 0xA4, do(0x80, bytes.fromhex("04007F00070202030202")) + do(0x84, b"\x02")
         )
@@ -371,7 +371,7 @@ class TestProfiles:
         {"pace": (PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 12),
                   PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13))},
     ])  # fmt: skip
-    def test_chips_that_cannot_be(self, chosen) -> None:
+    def test_impossible_chips(self, chosen) -> None:
         with pytest.raises(ValueError, match=r"."):
             Profile(**chosen)
 
@@ -380,7 +380,7 @@ class TestProfiles:
         (Mapping.CHIP_AUTHENTICATION, Cipher.TDES, 13),
         (Mapping.INTEGRATED, Cipher.AES_128, 10),
     ])  # fmt: skip
-    def test_ways_of_pace_that_cannot_be(self, info) -> None:
+    def test_impossible_pace_variants(self, info) -> None:
         with pytest.raises(ValueError, match=r"."):
             PaceInfo(*info)
 
@@ -388,5 +388,5 @@ class TestProfiles:
         with pytest.raises(SimulatorError, match="MRV-A has no chip"):
             personalise(ERIKSSON[Format.MRV_A], utopia)
 
-    def test_log_has_no_data_of_the_bearer(self, written) -> None:
+    def test_log_has_no_data_of_bearer(self, written) -> None:
         assert "L898902C3674" not in repr(written)

@@ -54,14 +54,14 @@ class TestFace:
             image.load()
         assert draw_face("somebody", kind) == draw_face("somebody", kind) != draw_face("somebody else", kind)
 
-    def test_jpeg_2000_says_that_it_is(self) -> None:
+    def test_jpeg_2000_is_declared(self) -> None:
         pytest.importorskip("PIL.Image", reason="no Pillow")
         chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(image=ImageFormat.JPEG_2000))
         head, image = picture_of(chip.personalisation.file(0x0102))
         assert head[35] == 1
         assert image[4:8] == b"jP  "
 
-    def test_without_pillow_a_mosaic_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_pillow_mosaic_does(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(face, "find_spec", lambda name: None)
         image = draw_face("nobody at all")
         assert image.startswith(b"\xff\xd8\xff\xe0")
@@ -70,7 +70,7 @@ class TestFace:
             draw_face("nobody at all", ImageFormat.JPEG_2000)
 
     @pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (8, 8), (17, 9)])
-    def test_mosaic_has_the_given_shades(self, width: int, height: int) -> None:
+    def test_mosaic_has_given_shades(self, width: int, height: int) -> None:
         pillow = pytest.importorskip("PIL.Image", reason="no Pillow")
 
         def shade(x: float, y: float) -> int:
@@ -88,7 +88,7 @@ class TestFace:
 
 
 class TestDetails:
-    def test_who_and_where(self) -> None:
+    def test_name_and_place(self) -> None:
         chip = Chip.issue(PASSPORT, IssuingState.create())
         details = dict(undo(undo(chip.personalisation.file(0x010B))[0][1]))
         assert details[0x5C].hex() == "5f0e5f2b5f11"
@@ -107,18 +107,18 @@ class TestDetails:
             == b"20240101"
         )
 
-    def test_a_chip_may_have_no_details(self) -> None:
+    def test_chip_may_have_no_details(self) -> None:
         with pytest.raises(KeyError):
             Chip.issue(PASSPORT, IssuingState.create(), Profile(details=False)).personalisation.file(0x010B)
 
 
 class TestTlv:
     @given(tag=st.sampled_from([0x04, 0x5F1F, 0x7F49, 0x99]), value=st.binary(max_size=70_000))
-    def test_what_is_written_is_read(self, tag: int, value: bytes) -> None:
+    def test_tlv_round_trip(self, tag: int, value: bytes) -> None:
         assert parse_single(tlv(tag, value), tag) == value
 
     @given(st.binary(max_size=40))
-    def test_invalid_tlv_is_a_value_error(self, data: bytes) -> None:
+    def test_invalid_tlv_is_value_error(self, data: bytes) -> None:
         try:
             found = list(objects(data))
         except ValueError:
@@ -126,7 +126,7 @@ class TestTlv:
         assert sum(len(value) for _, value in found) <= len(data)
 
     @pytest.mark.parametrize("data", ["04", "0480", "048500000000", "0405 00", "5F", "7FFFFF", "0482 01"])
-    def test_what_is_cut_short_is_refused(self, data: str) -> None:
+    def test_truncated_tlv_is_refused(self, data: str) -> None:
         with pytest.raises(ValueError, match=r"truncated|missing|length"):
             list(objects(bytes.fromhex(data)))
 

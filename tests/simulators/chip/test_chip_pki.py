@@ -125,24 +125,24 @@ def test_openssl_accepts_security_object(tmp_path: Path, scheme: SignatureScheme
 
 @needs_openssl
 class TestWhatOpensslRefuses:
-    def test_an_altered_signature(self, tmp_path: Path) -> None:
+    def test_altered_signature(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         assert (
             verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[AlteredSignature()]), issuer).returncode
             != 0
         )
 
-    def test_an_unknown_csca(self, tmp_path: Path) -> None:
+    def test_unknown_csca(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         result = verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[UnknownCsca()]), issuer)
         assert "unable to get local issuer certificate" in result.stderr
 
-    def test_an_expired_signer(self, tmp_path: Path) -> None:
+    def test_expired_signer(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         result = verified(tmp_path, Chip.issue(PASSPORT, issuer, faults=[ExpiredSigner()]), issuer)
         assert "certificate has expired" in result.stderr
 
-    def test_a_revoked_signer(self, tmp_path: Path) -> None:
+    def test_revoked_signer(self, tmp_path: Path) -> None:
         issuer = IssuingState.create()
         good = Chip.issue(PASSPORT, issuer)
         bad = Chip.issue(PASSPORT, issuer, faults=[RevokedSigner()])
@@ -218,7 +218,7 @@ def test_revocation_list_has_revoked_signers() -> None:
 
 
 @needs_openssl
-def test_master_list_has_the_anchors(tmp_path: Path) -> None:
+def test_master_list_has_anchors(tmp_path: Path) -> None:
     states = [IssuingState.create(State(a, b)) for a, b in (("UT", "UTO"), ("QZ", "QZZ"), ("XA", "XAA"))]
     master = states[0].master_list([state.csca for state in states])
     (tmp_path / "list.ml").write_bytes(master)
@@ -273,7 +273,7 @@ def test_dates_after_2049_follow_rfc_5280() -> None:
     assert csca.not_valid_after_utc.year == 2059
 
 
-def test_a_new_signer_takes_over() -> None:
+def test_new_signer_takes_over() -> None:
     issuer = IssuingState.create()
     first = issuer.document_signer
     second = issuer.replace_document_signer(SignatureScheme(hash_name="sha384", curve="secp384r1"))

@@ -106,7 +106,7 @@ def test_pace_opens_the_chip(utopia: IssuingState, info: PaceInfo) -> None:
 
 
 @pytest.mark.parametrize("cipher", [Cipher.TDES, Cipher.AES_256])
-def test_card_access_number_opens_the_chip(utopia: IssuingState, cipher: Cipher) -> None:
+def test_card_access_number_opens_chip(utopia: IssuingState, cipher: Cipher) -> None:
     card = ERIKSSON[Format.TD1]
     info = PaceInfo(Mapping.GENERIC, cipher, 13)
     chip = Chip.issue(card, utopia, Profile(access=Access.PACE, pace=(info,), can="017482"))
@@ -132,7 +132,7 @@ def test_bac_opens_every_format(utopia: IssuingState, document: Document) -> Non
     holds_the_zone(by_bac(Chip.issue(document, utopia, Profile(access=Access.BAC))), document)
 
 
-def test_a_long_number_counts_in_full(utopia: IssuingState) -> None:
+def test_long_number_counts_in_full(utopia: IssuingState) -> None:
     assert mrz_information(STEVENSON) == "D23145890734934071279507122"
 
 
@@ -202,7 +202,7 @@ def test_clone_fails_chip_authentication(utopia: IssuingState) -> None:
 
 
 @pytest.mark.parametrize("clone", [False, True])
-def test_mapping_authenticates_the_chip(utopia: IssuingState, clone: bool) -> None:
+def test_mapping_authenticates_chip(utopia: IssuingState, clone: bool) -> None:
     profile = Profile(access=Access.PACE, pace=(CAM[0],))
     chip = Chip.issue(PASSPORT, utopia, profile, [ClonedChip()] * clone)
     terminal = Terminal(chip.transmit)
@@ -344,7 +344,7 @@ class TestSecureMessaging:
         with pytest.raises(StatusError, match="6985"):
             terminal.read(DG1)
 
-    def test_a_wrong_mac_ends_the_session(self, chip: Chip) -> None:
+    def test_wrong_mac_ends_session(self, chip: Chip) -> None:
         terminal = by_bac(chip)
         assert terminal.channel is not None
         apdu = bytearray(terminal.channel.wrap(0, 0xB0, 0x81, 0, b"", b"\x00"))
@@ -405,7 +405,7 @@ class TestSecureMessaging:
 
 
 @pytest.mark.parametrize("number", range(12))
-def test_whoever_comes_can_be_read(utopia: IssuingState, number: int) -> None:
+def test_any_traveller_can_be_read(utopia: IssuingState, number: int) -> None:
     travellers = TravellerGenerator(number, mix={Format.TD1: 1, Format.TD2: 1, Format.TD3: 1})
     document = travellers.document()
     terminal = by_bac(Chip.issue(document, utopia))
@@ -414,5 +414,5 @@ def test_whoever_comes_can_be_read(utopia: IssuingState, number: int) -> None:
     assert terminal.read(0x010B)[0] == 0x6B
 
 
-def test_every_parameter_set_has_a_name() -> None:
+def test_every_parameter_set_has_name() -> None:
     assert set(BY_NAME.values()) == set(STANDARDISED) == {0, 1, 2, *range(8, 19)}

@@ -66,7 +66,7 @@ class TestAppendixD:
         random = scripted("4608F91988702212", "0B4F80323EB3191CB04970CB4052790B")
         return Chip(replace(written, application=application), random=random)
 
-    def test_the_keys_of_the_document(self, chip: Chip) -> None:
+    def test_keys_of_the_document(self, chip: Chip) -> None:
         assert chip.personalisation.mrz_information == "L898902C<369080619406236"
         seed = bytes.fromhex("239AB9CB282DAF66231DC5A4DF6BFBAE")
         assert Cipher.TDES.derive(seed, FOR_ENCRYPTION).hex().upper() == "AB94FDECF2674FDFB9B391F85D7F76F2"
@@ -89,7 +89,7 @@ class TestAppendixD:
             "871901FB9235F4E4037F2327DCC8964F1F9B8C30F42C8E2FFF224A990290008E08C8B2787EAEA07D749000"
         )
 
-    def test_the_session_keys(self) -> None:
+    def test_session_keys(self) -> None:
         seed = bytes.fromhex("0036D272F5C350ACAC50C3F572D23600")
         assert Cipher.TDES.derive(seed, FOR_ENCRYPTION).hex().upper() == "979EC13B1CBFE9DCD01AB0FED307EAE5"
         assert Cipher.TDES.derive(seed, FOR_MAC).hex().upper() == "F1CB1F1FB5ADF208806B89DC579DC1F8"
@@ -241,7 +241,7 @@ class TestAppendixH:
         assert pace.session is not None
         assert pace.session._encryption_key.hex().upper() == "01AFC10CF87BE36D8179E87370171F07"
 
-    def test_the_mapped_generator(self) -> None:
+    def test_mapped_generator(self) -> None:
         s, t = "2923BE84E16CD6AE529049F1F1BBE9EB", "5DD4CBFC96F5453B130D890A1CDBAE32"
         mapped = map_integrated(STANDARDISED[13], Cipher.AES_128, bytes.fromhex(s), bytes.fromhex(t))
         assert (
@@ -270,9 +270,9 @@ class TestAppendixI:
         # The appendix has a second private key beyond the order, which no chip would draw.
         private = int("CD626EF3C256E235FE8912CAC28279E626008EDA6B3A05C4CF862A3BDAB79E78", 16)
         random = scripted("658B860BC94DF6F044FCE6D5C82CF8E5", f"{mapping:064X}", f"{private % order:064X}")
-        asked = bytes.fromhex("800A04007F00070202040602830101")
+        template = bytes.fromhex("800A04007F00070202040602830101")
         info = PaceInfo(Mapping.CHIP_AUTHENTICATION, Cipher.AES_128, 13)
-        pace = Pace.select(asked, (info,), known, random, static)
+        pace = Pace.select(template, (info,), known, random, static)
 
         def step(data: str, *, chained: bool = True) -> str:
             return pace.general_authenticate(bytes.fromhex(data), chained=chained).hex().upper()

@@ -26,7 +26,7 @@ class ZfmHost(Host):
                 await asyncio.sleep(0.001)
         return self._waiting.pop(0)
 
-    async def ask(self, *content: int) -> bytes:
+    async def command(self, *content: int) -> bytes:
         """Send a command; return the content of its acknowledgement."""
         self.write(Packet(self.address, Kind.COMMAND, bytes(content)).encode())
         packet = await self.packet()

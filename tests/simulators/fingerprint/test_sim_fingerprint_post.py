@@ -52,16 +52,17 @@ class Events:
     """Events of the post."""
 
     def __init__(self) -> None:
-        self._said: list[tuple[str, str, dict[str, Any]]] = []
+        self._events: list[tuple[str, str, dict[str, Any]]] = []
 
     def __call__(self, name: str, event: str, details: Any) -> None:
-        self._said.append((name, event, dict(details)))
+        self._events.append((name, event, dict(details)))
 
     async def until(self, name: str, event: str, count: int = 1) -> dict[str, Any]:
         """Wait until a simulator has emitted the event so many times; return the last one."""
         async with asyncio.timeout(20):
             while (
-                len(found := [said for one, what, said in self._said if (one, what) == (name, event)]) < count
+                len(found := [message for one, what, message in self._events if (one, what) == (name, event)])
+                < count
             ):
                 await asyncio.sleep(0.005)
         return found[-1]
@@ -93,8 +94,8 @@ async def test_fingers_by_schedule_and_command(post: Post, events: Events, tmp_p
     assert (await status(2))["touches"] == 0
     handle = await asyncio.to_thread(usbip.open, transport=usbip.USBIP("127.0.0.1", port))
     await events.until("lane-2/finger", "host")
-    said = await events.until("lane-2/finger", "finger", 3)
-    assert said["condition"] == "clean"
+    message = await events.until("lane-2/finger", "finger", 3)
+    assert message["condition"] == "clean"
     assert await events.until("lane-2/finger", "fault") == {"fault": "stuck-finger"}
     handle.close()
     assert await events.until("lane-2/finger", "host", 2) == {"connected": False}
@@ -102,18 +103,18 @@ async def test_fingers_by_schedule_and_command(post: Post, events: Events, tmp_p
     # By command, on a module with two enrolled fingers.
     host = ZfmHost(tmp_path / "run" / "module")
     await events.until("lane-3/finger", "host")
-    assert await host.ask(0x01) == b"\x02"
+    assert await host.command(0x01) == b"\x02"
     assert await do("insert", 3, finger=1, for_s=60) == {
         "ok": True,
         "finger": 1,
         "pattern": (await do("insert", 3, finger=1, for_s=60))["pattern"],
         "condition": "clean",
     }
-    assert await host.ask(0x01) == b"\0"
-    assert await host.ask(0x02, 1) == b"\0"
-    assert (await host.ask(0x04, 1, 0, 0, 0, 200))[:3] == b"\0\0\x01"
+    assert await host.command(0x01) == b"\0"
+    assert await host.command(0x02, 1) == b"\0"
+    assert (await host.command(0x04, 1, 0, 0, 0, 200))[:3] == b"\0\0\x01"
     assert await do("insert", 3, lift=True) == {"ok": True}
-    assert await host.ask(0x01) == b"\x02"
+    assert await host.command(0x01) == b"\x02"
     now = await status(3)
     assert (now["templates"], now["touched"], now["touches"], now["host_connected"]) == (2, False, 2, True)
     host.close()
@@ -142,7 +143,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-async def test_what_cannot_be_done_is_said(post: Post) -> None:
+async def test_invalid_commands_are_explained(post: Post) -> None:
     for request, error in IMPOSSIBLE:
         answer = await send_command(post.socket_path, request)
         assert answer["ok"] is False
@@ -150,7 +151,7 @@ async def test_what_cannot_be_done_is_said(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ('kind = "uru4000"', "port: Field required"),
         (
@@ -167,12 +168,12 @@ async def test_what_cannot_be_done_is_said(post: Post) -> None:
         ),
     ],
 )
-def test_invalid_file_is_explained(tmp_path: Path, lines: str, said: str) -> None:
+def test_invalid_file_is_explained(tmp_path: Path, lines: str, message: str) -> None:
     file = tmp_path / "post.toml"
     file.write_text(f'[[simulator]]\nname = "lane-1/finger"\n{lines}\n')
     with pytest.raises(PostFileError) as caught:
         load_post(file)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_two_scanners_have_two_ports(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_two_scanners_have_two_ports(tmp_path: Path) -> None:
         load_post(file)
 
 
-async def test_occupied_port_stops_the_post(tmp_path: Path, events: Events) -> None:
+async def test_occupied_port_stops_post(tmp_path: Path, events: Events) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         file = tmp_path / "post.toml"
         port = taken.getsockname()[1]
@@ -193,7 +194,7 @@ async def test_occupied_port_stops_the_post(tmp_path: Path, events: Events) -> N
                 pass
 
 
-def test_the_demonstration_is_in_order() -> None:
+def test_demo_file_is_valid() -> None:
     settings = load_post("config/demo-fingerprint-post.toml", {"BORDERPOST_RUN": "/run/here"})
     assert [type(one) for one in settings] == [Uru4000Settings, Nb1010Settings, ZfmSettings]
 

@@ -24,7 +24,7 @@ FOUR_FIFTHS = Sensor(192, 192, 508)
 FULL = Sensor(384, 290, 500)
 
 
-def test_a_seed_is_a_finger() -> None:
+def test_seed_determines_finger() -> None:
     first, again = render_touch(Finger(5).touch(1), FULL), render_touch(Finger(5).touch(1), FULL)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, render_touch(Finger(6).touch(1), FULL))
@@ -41,9 +41,9 @@ def test_image_size_and_read_only() -> None:
 
 
 def test_pattern_frequencies_are_realistic() -> None:
-    shown = [Finger(seed).ridge_pattern for seed in range(2000)]
+    patterns = [Finger(seed).ridge_pattern for seed in range(2000)]
     for pattern, per_cent in PATTERN_FREQUENCIES.items():
-        assert shown.count(pattern) / 20 == pytest.approx(per_cent, abs=4)
+        assert patterns.count(pattern) / 20 == pytest.approx(per_cent, abs=4)
 
 
 def ridge_direction(image: NDArray[np.uint8], row: int, column: int) -> float:

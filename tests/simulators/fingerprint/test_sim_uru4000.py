@@ -121,9 +121,9 @@ async def test_power_up_capture_and_off_as_recorded(scanner: Uru4000, host: UruH
 
     keys = {raw[6]: await host.key(raw[6])}
     scanner.platen.place(FINGER)
-    shown = 255 - read(raw, keys.__getitem__)[::-1, ::-1]
+    image = 255 - read(raw, keys.__getitem__)[::-1, ::-1]
     # An absent line and the last byte of four blocks.
-    assert (shown != scanner.platen.sense()).sum() <= 384 + 4
+    assert (image != scanner.platen.sense()).sum() <= 384 + 4
 
 
 async def test_microsoft_reader_needs_challenge() -> None:
@@ -150,8 +150,8 @@ async def test_microsoft_reader_needs_challenge() -> None:
         pass
     await host.put(0x4E, 0x20)
     raw = await host.image()
-    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert (shown != scanner.platen.sense()).sum() <= 384 + 4  # this one is not rotated
+    image = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert (image != scanner.platen.sense()).sum() <= 384 + 4  # this one is not rotated
     await host.put(0x07, 0x83)  # it sleeps again, and requires another answer
     await host.put(0x07, 0x03)
     assert await host.get(0x07) == b"\x83"
@@ -169,7 +169,7 @@ async def test_key_is_per_image_and_hidden_by_seed(scanner: Uru4000, host: UruHo
     assert await host.key(raw[6]) != first
 
 
-async def test_only_the_requested_event_is_sent(scanner: Uru4000, host: UruHost) -> None:
+async def test_only_requested_event_is_sent(scanner: Uru4000, host: UruHost) -> None:
     async def nothing() -> bool:
         try:
             await host.event(0.05)
@@ -200,8 +200,8 @@ async def test_capture_without_finger_shows_glass(scanner: Uru4000, host: UruHos
     await host.power_up()
     await host.put(0x4E, 0x20)
     raw = await host.image()
-    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert np.median(shown) > 230
+    image = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert np.median(image) > 230
 
 
 async def test_unread_image_is_lost_with_its_mode(scanner: Uru4000, host: UruHost) -> None:
@@ -220,8 +220,8 @@ async def test_unencrypted_images_without_cipher() -> None:
     await host.power_up()
     scanner.platen.place(FINGER)
     await host.put(0x4E, 0x20)
-    shown = 255 - read(await host.image(), {}.__getitem__)
-    assert (shown[2:] != scanner.platen.sense()[2:]).sum() <= 384
+    image = 255 - read(await host.image(), {}.__getitem__)
+    assert (image[2:] != scanner.platen.sense()[2:]).sum() <= 384
     scanner.close()
 
 
@@ -287,7 +287,7 @@ async def test_confused_power_is_cycled(scanner: Uru4000, host: UruHost) -> None
     await host.power_up()
 
 
-async def test_a_finger_that_is_not_there(scanner: Uru4000, host: UruHost) -> None:
+async def test_stuck_finger_is_detected(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     await host.put(0x4E, 0x10)
     scanner.inject_scanner_fault(StuckFinger(for_s=0.1))
@@ -367,10 +367,10 @@ def test_impossible_faults_are_refused(name: str, arguments: dict[str, int]) -> 
         uru_fault(name, arguments)
 
 
-async def test_conditions_reach_the_image(scanner: Uru4000, host: UruHost) -> None:
+async def test_conditions_reach_image(scanner: Uru4000, host: UruHost) -> None:
     await host.power_up()
     scanner.platen.place(Finger(5).touch(0, SkinCondition.WET))
     await host.put(0x4E, 0x20)
     raw = await host.image()
-    shown = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
-    assert (shown < 60).mean() > 0.3
+    image = 255 - read(raw, {raw[6]: await host.key(raw[6])}.__getitem__)
+    assert (image < 60).mean() > 0.3

@@ -20,15 +20,15 @@ TOUCH = Finger(5).touch()
 def expected(source: NDArray[np.uint8], blocks: tuple[Block, ...], *, turned: bool) -> NDArray[np.uint8]:
     """Return a reader's result: inverted, absent lines replaced by the next, last bytes of blocks 0."""
     lines = 255 - (source[::-1, ::-1] if turned else source)
-    shown = lines.copy()
+    image = lines.copy()
     row = 0
     for block in blocks:
         row += block.lines
         if block.flags & 0x01:
-            shown[row - block.lines : row] = lines[row : row + block.lines]
+            image[row - block.lines : row] = lines[row : row + block.lines]
         elif block.flags & 0x06 == 0x02:
-            shown[row - 1, -1] = 0
-    return shown
+            image[row - 1, -1] = 0
+    return image
 
 
 @given(key=st.integers(0, 2**32 - 1), count=st.integers(1, 5000))
@@ -66,17 +66,17 @@ def test_image_round_trip(turned: bool) -> None:
     made = raw(render_touch(TOUCH, SENSOR), AS_RECORDED, Random(2), turned=turned)
     assert noisiness(made.data) >= 5000
     keys = dict(enumerate(made.keys, made.first_key))
-    shown = read(made.data, keys.__getitem__)
-    assert np.array_equal(shown, expected(render_touch(TOUCH, SENSOR), AS_RECORDED, turned=turned))
+    image = read(made.data, keys.__getitem__)
+    assert np.array_equal(image, expected(render_touch(TOUCH, SENSOR), AS_RECORDED, turned=turned))
     whole = render_touch(TOUCH, SENSOR)
-    assert (shown != 255 - (whole[::-1, ::-1] if turned else whole)).sum() <= 384 + 4
+    assert (image != 255 - (whole[::-1, ::-1] if turned else whole)).sum() <= 384 + 4
 
 
 def test_image_without_cipher_is_recognizable() -> None:
     made = raw(render_touch(TOUCH, SENSOR), UNENCRYPTED, Random(3), turned=False)
     assert noisiness(made.data) < 5000
-    shown = read(made.data, {}.__getitem__)
-    assert np.array_equal(shown[2:], expected(render_touch(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
+    image = read(made.data, {}.__getitem__)
+    assert np.array_equal(image[2:], expected(render_touch(TOUCH, SENSOR), UNENCRYPTED, turned=False)[2:])
 
 
 blocks_of_an_image = st.lists(

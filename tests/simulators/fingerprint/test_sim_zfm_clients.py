@@ -48,7 +48,7 @@ async def works(module: ZfmModule, script: str, *arguments: str) -> dict[str, An
     return seen
 
 
-async def test_pyfingerprint_works_a_zfm_20(line: SerialLine, tmp_path: Path) -> None:
+async def test_pyfingerprint_works_zfm_20(line: SerialLine, tmp_path: Path) -> None:
     module = ZfmModule(line, "zfm-20", capture_s=0)
     seen = await works(module, "zfm_pyfingerprint.py", str(tmp_path / "image.png"))
 

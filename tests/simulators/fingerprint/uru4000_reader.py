@@ -32,7 +32,7 @@ def read(raw: bytes, exchange: Exchange) -> NDArray[np.uint8]:
     data = bytearray(raw[64:])
     enciphered = noisiness(raw) >= 5000
     key = exchange(number) if enciphered else 0
-    done, shown = 0, []
+    done, image = 0, []
     for flags, count in pairs:
         if done >= lines or count == 0:
             break
@@ -50,7 +50,7 @@ def read(raw: bytes, exchange: Exchange) -> NDArray[np.uint8]:
             elif flags & 0x06 == 0:
                 for _ in range(start, end):
                     key = stepped(key)
-        shown += [data[row * WIDTH : (row + 1) * WIDTH] for row in range(done, done + count)]
+        image += [data[row * WIDTH : (row + 1) * WIDTH] for row in range(done, done + count)]
         if not flags & 0x01:
             done += count
-    return np.array(shown, np.uint8)
+    return np.array(image, np.uint8)

@@ -45,12 +45,12 @@ async def test_serial_port_sends_while_open(port: UsbSerialPort) -> None:
     await ready(host)
     assert port.baud == 115200
     assert await reader.present(ERIKSSON[Format.TD3])
-    said = b""
-    while len(said) < len(reader.frame(ERIKSSON[Format.TD3].lines)):
+    received = b""
+    while len(received) < len(reader.frame(ERIKSSON[Format.TD3].lines)):
         packet = await host.read(SENDS, 4096, 1)
         assert len(packet) <= 64
-        said += packet
-    assert said == reader.frame(ERIKSSON[Format.TD3].lines)
+        received += packet
+    assert received == reader.frame(ERIKSSON[Format.TD3].lines)
     await host.write(RECEIVES, b"I")
     assert heard == [b"I"]
     assert not await port.wait_drained(within_s=0.01)
@@ -65,7 +65,7 @@ async def test_serial_port_sends_while_open(port: UsbSerialPort) -> None:
         await host.read(SENDS, 64, 0.01)
 
 
-async def test_a_keyboard_types_by_reports() -> None:
+async def test_keyboard_types_by_reports() -> None:
     keyboard = UsbKeyboard(0x0DB5, 0x0138, *NAMES)
     host = Host(keyboard)
     described = await host.control(0x81, 6, 0x2200, 0, 255)

@@ -36,7 +36,7 @@ async def fails(asking: Awaitable[object], number: int) -> None:
     assert await errno_of(asking) == number
 
 
-def test_descriptors_say_what_it_is(gadget: Gadget) -> None:
+def test_descriptors_identify_device(gadget: Gadget) -> None:
     device, configuration = gadget.descriptors[:18], gadget.descriptors[18:]
     assert device.hex() == "1201000200000040" + "0912" + "0100" + "2301" + "01020301"
     assert configuration.hex() == (
@@ -46,7 +46,7 @@ def test_descriptors_say_what_it_is(gadget: Gadget) -> None:
     )
 
 
-async def test_a_host_reads_and_writes(gadget: Gadget, host: Host) -> None:
+async def test_host_reads_and_writes(gadget: Gadget, host: Host) -> None:
     await host.control(0x40, 4, 7, 0, b"\x81")
     assert await host.control(0xC0, 4, 7, 0, 1) == b"\x81"
     assert await host.control(0x80, 6, 0x0302, 0x0409, 255) == b"\x0e\x03" + "Gädget".encode("utf-16-le")
@@ -94,7 +94,7 @@ async def test_stalled_request_ends_at_once(gadget: Gadget, host: Host) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 1, 64, 99])
-async def test_a_short_packet_loses_the_rest(gadget: Gadget, host: Host, at: int) -> None:
+async def test_short_packet_loses_rest(gadget: Gadget, host: Host, at: int) -> None:
     gadget.inject(ShortPacket(at=at))
     await host.write(OUT, b"y" * 100)
     assert await host.read(IN, 100) == b"y" * at

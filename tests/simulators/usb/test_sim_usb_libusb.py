@@ -87,7 +87,7 @@ async def test_transfers_of_every_kind(program: Program, gadget: Gadget) -> None
     assert await program.does(f"read({BELL}, 8)") == "b'dong'"
 
 
-async def test_what_fails_fails_as_on_linux(program: Program, gadget: Gadget) -> None:
+async def test_errors_match_linux(program: Program, gadget: Gadget) -> None:
     assert await program.does("control(0xC0, 5, 7, 0, 1)") == "errno 32"
     assert await program.does(f"read({BELL}, 8, 50)") == "errno 110"
     gadget.inject(Stall(of="bulk"))

@@ -64,7 +64,7 @@ class Client:
             data = await self.reader.readexactly(length) if kind == 3 and direction else b""
         return kind, number, status, data
 
-    async def gone(self) -> bool:
+    async def is_closed(self) -> bool:
         async with asyncio.timeout(5):
             try:
                 while await self.reader.read(4096):
@@ -100,7 +100,7 @@ async def test_library_lists_attaches_and_uses_device(bus: UsbIpBus, gadget: Gad
         await asyncio.sleep(0.001)
 
 
-async def test_device_has_one_client_at_a_time(bus: UsbIpBus) -> None:
+async def test_device_has_one_client_at_time(bus: UsbIpBus) -> None:
     clients: list[bool] = []
     bus.on_client = lambda _busid, there: clients.append(there)
     first = await Client.of(bus)
@@ -134,7 +134,7 @@ async def test_transfers_continue_beside_pending_one(bus: UsbIpBus, gadget: Gadg
     await client.close()
 
 
-async def test_a_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> None:
+async def test_transfer_is_unlinked_once(bus: UsbIpBus, gadget: Gadget) -> None:
     client = await Client.of(bus)
     client.submit(1, BELL, 8)
     client.unlink(2, 1)
@@ -165,7 +165,7 @@ async def test_unplug_hangs_up_and_replug_works(bus: UsbIpBus, gadget: Gadget) -
         while not gadget.is_in_requested(BELL):
             await asyncio.sleep(0)
         gadget.unplug()
-        assert await client.gone()
+        assert await client.is_closed()
         refused = await Client.of(bus)
         assert refused.status == 4
         await client.close()
@@ -182,7 +182,7 @@ def request(length: int, packets: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "data",
     [
         b"",
         b"GET / HTTP/1.1\r\n\r\n",
@@ -192,12 +192,12 @@ def request(length: int, packets: int) -> bytes:
         TAKE + request(9, 5),  # isochronous
     ],
 )
-async def test_invalid_data_end_only_their_connection(bus: UsbIpBus, said: bytes) -> None:
+async def test_invalid_data_end_only_their_connection(bus: UsbIpBus, data: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", bus.port)
-    writer.write(said)
-    if said.startswith(TAKE):
+    writer.write(data)
+    if data.startswith(TAKE):
         await reader.readexactly(8 + 312)
-        assert await Client(reader, writer).gone()
+        assert await Client(reader, writer).is_closed()
     writer.close()
     while bus.taken("1-1"):
         await asyncio.sleep(0.001)
@@ -206,7 +206,7 @@ async def test_invalid_data_end_only_their_connection(bus: UsbIpBus, said: bytes
     await client.close()
 
 
-async def test_a_port_that_is_taken_is_said(bus: UsbIpBus) -> None:
+async def test_occupied_port_is_reported(bus: UsbIpBus) -> None:
     with pytest.raises(SimulatorError, match=f"port {bus.port}: Address already in use"):
         async with UsbIpBus(bus.port):
             pass
