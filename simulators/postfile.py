@@ -42,6 +42,7 @@ def load_post(
     where = _Places(path, text)
     variables = os.environ if environment is None else environment
     wrong: list[str] = []
+    extras: set[str] = set()
     found: list[SimulatorSettings] = []
     for index, table in enumerate(tables):
         named = f'simulator "{table["name"]}"' if "name" in table else f"simulator {index + 1}"
@@ -49,6 +50,7 @@ def load_post(
             found.append(parse_settings(_expanded(table, variables)))
         except SimulatorError as error:
             wrong.append(f"{where.of(index, str(error).partition(':')[0])}: {named}: {error}")
+            extras.update(error.extras)
         except ValidationError as error:
             wrong += [f"{where.of(index, key)}: {named}: {said}" for key, said in _complaints(error)]
         else:
@@ -56,7 +58,9 @@ def load_post(
                 f"{where.of(index, key)}: {named}: {said}" for key, said in _clashes(found[:-1], found[-1])
             ]
     if wrong:
-        raise PostFileError("\n".join(wrong))
+        refused = PostFileError("\n".join(wrong))
+        refused.extras = tuple(sorted(extras))
+        raise refused
     return tuple(found)
 
 

@@ -24,6 +24,8 @@ def is_emulated(node: int) -> bool:
     return any(part in place for part in (*EMULATED_HOSTS, *VIRTUAL_PARENTS))
 
 
+SIMULATED = "x-borderpost-simulated"
+"""A service that sends this header over HTTP, with whatever value, is no real one."""
 REPLAY_WINDOW_SIZE = b"replayed"
 """As rows, columns, width and height: a size that no window has."""
 

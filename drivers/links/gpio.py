@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 from drivers.links.settings import Settings
 
 CONSUMER = "borderpost"
@@ -66,12 +66,7 @@ class GpioLink:
         try:
             import gpiod
         except ImportError:
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                "GPIO needs gpiod, which is not installed.",
-                Action.CONFIGURE,
-                "Install the gateway with its extra `gpio`.",
-            ) from None
+            raise NotInstalledError("GPIO needs gpiod, which is not installed.", "gpio") from None
         self._gpiod = gpiod
         try:
             self._request_lines()

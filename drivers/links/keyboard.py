@@ -22,7 +22,7 @@ from pydantic import Field
 
 from drivers.links.address import USB_ADDRESS, NodeAddress
 from drivers.links.device_node import is_emulated, is_replay, remedy_text, who_has_open
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 from drivers.links.settings import Settings
 
 if TYPE_CHECKING:
@@ -248,12 +248,7 @@ def _input_device(path: str) -> "InputDevice[str]":
     try:
         from evdev import InputDevice
     except ImportError as error:
-        raise LinkError(
-            Cause.LINK_FAILED,
-            "The library that reads keyboards is not installed.",
-            Action.CONFIGURE,
-            'Install the extra: pip install "borderpost-gateway[wedge]".',
-        ) from error
+        raise NotInstalledError("The library that reads keyboards is not installed.", "wedge") from error
     # Opened for writing, some keyboards set their lights anew.
     return InputDevice(path, readonly=True)
 

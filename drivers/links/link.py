@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
+from drivers.installation import OURS, how_to_mend
 from drivers.observation import OpenEnum
 
 
@@ -100,3 +101,13 @@ class Tap(Protocol):
     def __call__(self, direction: Direction, chunk: bytes) -> None:
         """Take note of a chunk; must not raise or block."""
         ...
+
+
+class NotInstalledError(LinkError):
+    """A fault of this installation: `text` says what is missing, the remedy how `extra` is installed."""
+
+    def __init__(self, text: str, extra: str, distribution: str = OURS) -> None:
+        how = how_to_mend(extra, distribution)
+        super().__init__(Cause.DRIVER_ERROR, text, Action.CONFIGURE, how)
+        self.extra = extra
+        self.distribution = distribution

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from drivers.links.link import Action, Cause, LinkError, Tap
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError, Tap
 
 try:
     from smartcard import scard as _scard
@@ -137,12 +137,7 @@ class SmartCardLink:
 
     def _establish(self) -> None:
         if scard is None:
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                "Reading chips needs pyscard, which is not installed.",
-                Action.CONFIGURE,
-                "Install the gateway with its extra `chip`.",
-            )
+            raise NotInstalledError("Reading chips needs pyscard, which is not installed.", "chip")
         code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
         if code != scard.SCARD_S_SUCCESS:
             raise _failed(code)

@@ -16,7 +16,7 @@ from drivers.access.osdp.settings import OsdpSettings, read_key
 from drivers.access.self_test import card_steps, reader_steps
 from drivers.command import Invocation, command
 from drivers.driver import BadFrame, Driver, Family, Identity, StateCode, Status
-from drivers.links.link import Action, Cause, LinkError
+from drivers.links.link import Action, Cause, LinkError, NotInstalledError
 from drivers.observation import Observation
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 
@@ -59,12 +59,7 @@ class Osdp(Driver[OsdpSettings]):
         try:
             from drivers.access.osdp.panel import ControlPanel
         except ImportError as error:
-            raise LinkError(
-                Cause.DRIVER_ERROR,
-                f"OSDP needs {error.name}, which is not installed.",
-                Action.CONFIGURE,
-                "Install the gateway with its extra `osdp`.",
-            ) from error
+            raise NotInstalledError(f"OSDP needs {error.name}, which is not installed.", "osdp") from error
         settings = self.settings
         key = None if settings.key_file is None else read_key(settings.key_file)
         self.link = await self.links.serial(settings)

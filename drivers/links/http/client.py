@@ -20,13 +20,12 @@ import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from drivers.links.address import is_loopback
+from drivers.links.device_node import SIMULATED
 from drivers.links.http.reachability import wait_until_restarted
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 from drivers.links.tls import client_context
 
-SIMULATED = "x-borderpost-simulated"
-"""A service that sends this header, with whatever value, is no real one."""
 PORTS = {"http": 80, "https": 443}
 JSON = "application/json"
 JSON_LIMIT_BYTES = 1024 * 1024

@@ -16,7 +16,7 @@ from typing import Self
 import h11
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from drivers.links.http.client import SIMULATED
+from drivers.links.device_node import SIMULATED
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 

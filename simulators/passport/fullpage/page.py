@@ -64,7 +64,7 @@ def draw_page(
 ) -> bytes:
     """The image of a page, or of its photo, under a light; SimulatorError without Pillow."""
     if find_spec("PIL") is None:
-        raise SimulatorError("drawing pages takes Pillow: pip install pillow")
+        raise SimulatorError.without("simulators", "drawing pages takes Pillow")
     image = _page(page, light, look.dpi)
     if area == "face":
         image = image.crop(_photo_box(image.size))

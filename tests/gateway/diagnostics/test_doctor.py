@@ -296,7 +296,7 @@ def test_a_driver_without_its_libraries(post: Post, monkeypatch: pytest.MonkeyPa
             f"{module}.load_driver", lambda name: gone if name == "uru4000" else load_driver(name)
         )
 
-    assert 'pip install "borderpost-gateway[fingerprint]"' in post.bad()["missing_extra"].how
+    assert "install -e '.[fingerprint]'" in post.bad()["missing_extra"].how
 
 
 def test_a_licence_is_told_before_it_ends(post: Post) -> None:

@@ -313,7 +313,7 @@ async def test_after_the_broker_was_away_commands_pass_and_none_from_before(
         async with desk.claim(BARRIER, lease_s=60):
             house.broker.kill()
             await until(lambda: not desk.connected_event.is_set())
-            with pytest.raises(CommandNotSent, match="no connection to the broker"):
+            with pytest.raises(CommandNotSent, match="No connection to the MQTT broker"):
                 await desk.command(BARRIER, "stop", expires_s=1)
             house.broker.start()
             await desk.connected_event.wait()
