@@ -108,7 +108,9 @@ class CommandAnswer(_Message):
         examples=["01938f3e-7c1a-7b5e-9d55-0242ac120003"],
     )
     last_command_seq: int | None = Field(
-        None, description="Only for `not_new`: the highest number of this station.", examples=[None]
+        None,
+        description="Only for `command_seq_not_increasing`: the highest number of this station.",
+        examples=[None],
     )
 
     @classmethod

@@ -37,7 +37,7 @@ class CommandReason(OpenEnum):
     """The message does not expire within 1 to 5 seconds."""
     NOT_CLAIMED = "not_claimed"
     """The station does not have the claim that it renews, releases, or has to have for this."""
-    COMMAND_SEQ_NOT_INCREASING = "not_new"
+    COMMAND_SEQ_NOT_INCREASING = "command_seq_not_increasing"
     """`n` is not above the last one of this station: a repetition, or out of turn. See `last_n`."""
     NOT_ONLINE = "not_online"
     """The device cannot be reached now."""

@@ -223,7 +223,7 @@ async def test_one_command_at_a_time_and_stops_beside_it(desk: DispatcherFixture
         (StateCode.OFFLINE, CommandReason.NOT_ONLINE),
         (StateCode.NO_DEVICE, CommandReason.NOT_ONLINE),
         (StateCode.FAULT, CommandReason.NOT_ONLINE),
-        (StateCode.PENDING, CommandReason.NOT_ONLINE),
+        (StateCode.AWAITING_ACCEPTANCE, CommandReason.NOT_ONLINE),
         (StateCode.MAINTENANCE, CommandReason.MAINTENANCE),
         (StateCode.ONLINE, None),
         (StateCode.BUSY, None),
@@ -254,7 +254,7 @@ async def test_a_stop_is_let_through_for_whoever_may_move_the_machine(desk: Disp
 
 
 async def test_moves_are_rare_whoever_asks() -> None:
-    desk = DispatcherFixture(moves_every_s=2, moves_per_min=3)
+    desk = DispatcherFixture(min_move_interval_s=2, moves_per_min=3)
     desk.done("open-up")
     refused(desk.arrive("open-up", "counter-2"), CommandReason.RATE_LIMITED)
     for _ in range(10):
@@ -327,7 +327,7 @@ async def test_a_claim_is_released_stolen_and_withdrawn_for_all_to_see(desk: Dis
         ("released", None, "counter-1", ""),
         ("claimed", "counter-2", None, ""),
         ("stolen", "chief", "counter-2", "Counter 2 is unattended."),
-        ("withdrawn", None, "chief", ""),
+        ("revoked", None, "chief", ""),
     ]
 
 
@@ -356,7 +356,7 @@ async def test_a_release_takes_nothing(desk: DispatcherFixture) -> None:
 
 
 async def test_the_post_limits_a_lease() -> None:
-    desk = DispatcherFixture(longest_claim_s=20)
+    desk = DispatcherFixture(max_lease_s=20)
     (claimed,) = desk.arrive("claim", args={"lease_s": 3600})
     assert claimed.result == {"lease_s": 20, "previous_holder": None}
     desk.path.stop()
@@ -426,7 +426,7 @@ async def test_what_was_counted_is_recorded_at_the_end(desk: DispatcherFixture) 
 
 
 async def test_stops_are_recorded_one_by_one_until_they_are_a_flood() -> None:
-    desk = DispatcherFixture(others_per_min=20)
+    desk = DispatcherFixture(max_other_commands_per_min=20)
     for _ in range(100):
         desk.done("stop")
     assert len(desk.devices[BARRIER].commands_received) == 100

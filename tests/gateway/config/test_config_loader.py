@@ -44,7 +44,7 @@ def test_a_small_file_gets_the_defaults(post: Callable[..., Post], tmp_path: Pat
 
 
 def test_what_holds_for_every_device_is_not_passed_to_its_driver(post: Callable[..., Post]) -> None:
-    loaded = post(SMALL + 'expect_firmware = "2.14"\n')
+    loaded = post(SMALL + 'expected_firmware = "2.14"\n')
 
     device = loaded.devices[Position("lane-1", "reader")]
     assert (device.expected_firmware, device.raw_settings) == ("2.14", {"port": "usb:0DB5:0137"})
@@ -175,7 +175,7 @@ PIECES = st.lists(
             "[[device]]",
             "[device.x.y]",
             "[hq]",
-            "[vault]",
+            "[encryption]",
             'key_file = "x"',
             'driver = "kivu-broken"',
             "port = 1",

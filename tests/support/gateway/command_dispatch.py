@@ -29,8 +29,8 @@ ROLES = Roles.model_validate(
     {
         "authority": "UTO",
         "role": {
-            "all": {"verbs": ["*"], "moves": True},
-            "chief": {"verbs": ["*"], "moves": True, "steal": True},
+            "all": {"verbs": ["*"], "can_move": True},
+            "chief": {"verbs": ["*"], "can_move": True, "can_steal": True},
             "looks": {"verbs": ["look"]},
         },
         "station": {
