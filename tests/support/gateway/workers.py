@@ -152,9 +152,9 @@ class WorkerFixture:
             driver=driver,
             settings=settings,
             **{
-                "production": False,
-                "heartbeat_s": 0.1,
-                "open_limit_s": 5,
+                "is_production": False,
+                "heartbeat_interval_s": 0.1,
+                "open_timeout_s": 5,
                 "backoff_first_s": 0.05,
                 "backoff_max_s": 0.5,
             }
