@@ -104,7 +104,7 @@ class Simulated:
 
     async def suffer(self, chance: random.Random) -> None:
         fault, arguments = chance.choice(self.faults)
-        await self.camera.obey("fault", {"fault": fault, "args": arguments})
+        await self.camera.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 class Plugged:

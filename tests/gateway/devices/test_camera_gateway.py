@@ -117,7 +117,7 @@ async def test_a_picture_that_is_asked_for_and_a_plate_that_passes_reach_the_cou
             assert (taken.envelope.transaction, taken.envelope.provenance) == ("t-1", Provenance.SIMULATED)
 
             await until(lambda: bool(lane.listening))
-            await lane.obey("insert", {"plate": "UT 482 KX"})
+            await lane.handle_command("insert", {"plate": "UT 482 KX"})
             read = await next_of(desk, PlateRead)
             assert isinstance(read.data, PlateRead)
             assert (read.data.plate, set(read.images)) == ("UT482KX", {"plate", "scene"})
@@ -214,7 +214,7 @@ async def test_a_preview_is_for_who_has_the_claim_and_wiped_when_it_ends(house: 
         async with house.workstation(CAMERA, station="counter-1") as desk:
             await until(lambda: desk.status(CAMERA).is_online)
             await desk.command(CAMERA, "claim")
-            await desk.command(CAMERA, "preview", {"per_s": 8})
+            await desk.command(CAMERA, "preview", {"frames_per_s": 8})
             taken = eye.sensor.taken
             await until(lambda: eye.sensor.taken > taken + 2)
         # The workstation is gone from the broker, its claim is not over: nobody listens, so nothing is taken.

@@ -66,7 +66,7 @@ async def test_a_card_is_read_and_a_door_is_opened_once(house: GatewayFixture, s
             if isinstance(received.data, CardRead):
                 break
         assert (received.data.data, received.is_simulated) == ("c0ffee40", True)
-        done = await desk.command(READER, "pulse", {"output": 0, "for_s": 0.3}, done=PulseOutputResult)
+        done = await desk.command(READER, "pulse", {"output": 0, "duration_s": 0.3}, done=PulseOutputResult)
         assert done.result == PulseOutputResult(output=0, duration_s=0.3)
         (actuation,) = site.log.actuations
         assert actuation.meaning == "output 0 on for 0.3 s"
@@ -92,7 +92,7 @@ async def test_a_killed_gateway_switches_nothing_when_it_is_back(
             assert (await station.end_of(late)).reason is CommandReason.OTHER_SESSION
         assert site.log.actuations == []
         with pytest.raises(CommandError, match="wrong or missing: for_s"):
-            await desk.command(READER, "pulse", {"for_s": 60.0})
+            await desk.command(READER, "pulse", {"duration_s": 60.0})
         assert site.log.output_writes == []
 
 
