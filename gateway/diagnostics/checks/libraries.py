@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import date
 
-from drivers.driver import installed_drivers, load_driver
 from drivers.links.link import Action
+from drivers.registry import installed_drivers, load_driver
 from drivers.unavailable import AnySettings
 from gateway.api.models import Finding
 from gateway.diagnostics.checks.certificates import expiry_severity
