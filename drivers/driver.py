@@ -3,8 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,8 +14,6 @@ from drivers.links.link import Action, Cause, Direction
 from drivers.links.settings import Settings
 from drivers.observation import DataModel, Observation, OpenEnum
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
-
-ENTRY_POINTS = "borderpost.drivers"
 
 
 class Family(OpenEnum):
@@ -143,38 +139,3 @@ class Driver(ABC, Generic[SettingsT]):
 
     async def close(self) -> None:
         """Leave the device as found. The links close by themselves afterwards."""
-
-
-class UnknownDriverError(LookupError):
-    """No installed package offers a driver of that name."""
-
-
-def installed_drivers() -> dict[str, EntryPoint]:
-    """Every driver that installed packages offer, by the name a configuration uses."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-@cache
-def load_driver(name: str) -> type[Driver[Settings]]:
-    """Import the driver of that name; raises UnknownDriverError.
-
-    What was found is kept: looking through all installed packages takes 20 ms and a megabyte, and every
-    worker process, forked from one that has looked already, would look again.
-
-    A driver whose extra is not installed is a driver that says so when it is opened: one device's missing
-    library is no reason for the others not to start.
-    """
-    points = installed_drivers()
-    if name not in points:
-        raise UnknownDriverError(f"no driver named {name!r}; installed: {', '.join(sorted(points))}")
-    point = points[name]
-    try:
-        driver: type[Driver[Settings]] = point.load()
-    except ModuleNotFoundError as error:
-        package = point.module.partition(".")[0]
-        if point.dist is None or not point.extras or error.name is None or error.name.startswith(package):
-            raise
-        from drivers.unavailable import unavailable_driver
-
-        return unavailable_driver(name, error.name, point.dist.name, point.extras[0])
-    return driver

@@ -20,7 +20,7 @@ class MissingDriver(Driver[Settings]):
 
     family = Family.UNKNOWN
     settings_model = AnySettings
-    says = ()
+    observation_types = ()
     text: ClassVar[str]
     """What is missing, in a sentence."""
     extra: ClassVar[str]

@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import typer
 
-from drivers.driver import BadFrame, Identity, PreviewFrame, Status, UnknownDriverError
+from drivers.driver import BadFrame, Identity, PreviewFrame, Status
 from drivers.links.link import LinkError, NotInstalledError
 from drivers.links.recording.recording import Recording
 from drivers.observation import Observation, redact
+from drivers.registry import UnknownDriverError
 from gateway.cli._lib.event_summary import summarise_event
 from gateway.cli._lib.needed_driver import need_driver
 from gateway.cli._lib.post_file import load_or_fail

@@ -8,7 +8,7 @@ import typer
 
 from drivers.anonymize.anonymizer import anonymize as scrubbed
 from drivers.anonymize.pseudonyms import CannotAnonymize
-from drivers.driver import UnknownDriverError
+from drivers.registry import UnknownDriverError
 from gateway.cli._lib.needed_driver import need_driver
 from gateway.cli._lib.recording_file import RecordingFile, recording_or_fail, write_or_fail
 from gateway.cli._lib.terminal import console, exit_with

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from drivers.driver import installed_drivers, load_driver
 from drivers.links.usb.devices import USB_ADDRESS
+from drivers.registry import installed_drivers, load_driver
 from drivers.unavailable import MissingDriver
 from gateway.config import DeviceSettings
 from gateway.contract.topics import Position

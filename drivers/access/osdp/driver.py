@@ -185,7 +185,7 @@ def _changed(status: ReaderStatus, what: int, report: bytes) -> ReaderStatus:
         case _ if what == OUTPUTS:
             return status.model_copy(update={"outputs": told})
         case _ if what == LOCAL and len(told) == 2:
-            return status.model_copy(update={"tampered": told[0], "power_failed": told[1]})
+            return status.model_copy(update={"tampered": told[0], "power_failure": told[1]})
         case _:
             return status
 

@@ -97,7 +97,7 @@ class HttpSettings(Settings):
         if not self.allow_cleartext and not is_loopback(url.host):
             raise ValueError(
                 "would send personal data in clear over a network; write https://, or add "
-                "`cleartext = true` where nobody else can reach that wire"
+                "`allow_cleartext = true` where nobody else can reach that wire"
             )
         return self
 

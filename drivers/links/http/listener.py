@@ -96,7 +96,7 @@ class HttpListenerSettings(Settings):
             raise ValueError("`username` and `password` go together")
         if not self.allow_cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
             raise ValueError(
-                "would take personal data in clear from a network; add `cleartext = true` where nobody else "
+                "would take personal data in clear from a network; add `allow_cleartext = true` where nobody else "
                 "can reach that wire"
             )
         return self

@@ -92,7 +92,7 @@ class RtspSettings(Settings):
             raise ValueError("`username` and `password` go together")
         if url.scheme == "rtsp" and not self.allow_cleartext and not is_loopback(url.hostname or ""):
             raise ValueError(
-                "would send pictures in clear over a network; write rtsps://, or add `cleartext = true` "
+                "would send pictures in clear over a network; write rtsps://, or add `allow_cleartext = true` "
                 "where nobody else can reach that wire"
             )
         return self

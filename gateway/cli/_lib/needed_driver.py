@@ -1,6 +1,6 @@
 """The driver of a recording, for commands that cannot do without its libraries."""
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from drivers.unavailable import MissingDriver
 from gateway.cli._lib.terminal import not_installed
 

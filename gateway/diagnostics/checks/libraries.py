@@ -7,9 +7,9 @@ from importlib.util import find_spec
 
 from pydantic import BaseModel
 
-from drivers.driver import installed_drivers, load_driver
 from drivers.installation import OURS, how_to_mend
 from drivers.links.link import Action
+from drivers.registry import installed_drivers, load_driver
 from drivers.unavailable import MissingDriver
 from gateway.api.models import Finding
 from gateway.diagnostics.checks.addresses import find_addresses

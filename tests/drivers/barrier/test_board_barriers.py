@@ -13,10 +13,11 @@ from drivers.barrier.commands import OpenBarrier
 from drivers.barrier.driver import BarrierDriver
 from drivers.barrier.observations import BarrierState, MovementState
 from drivers.command import CommandArguments, Invocation
-from drivers.driver import Driver, StateCode, Status, load_driver
+from drivers.driver import Driver, StateCode, Status
 from drivers.links.factory import LinkFactory
 from drivers.links.link import Cause, LinkError
 from drivers.links.settings import Settings
+from drivers.registry import load_driver
 from simulators.barrier.boards.lcus import Lcus
 from simulators.barrier.bus_faults import LostReply
 from simulators.barrier.modbus_site import USUAL_INPUTS, USUAL_OUTPUTS, ModbusSettings, ModbusSite

@@ -24,7 +24,7 @@ from simulators.camera.frame_stamp import FrameStamp
 from simulators.registry import parse_settings
 
 USER = {"username": "watch", "password": "two words"}
-QUICK = {"latency_s": 0.1, "silence_s": 0.5, "open_s": 3.0}
+QUICK = {"latency_s": 0.1, "no_frame_timeout_s": 0.5, "open_timeout_s": 3.0}
 
 
 @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ def looking(simulated: Any, path: str = "stream", **settings: Any) -> Any:
 
 
 async def let(simulated: Any, fault: str, **arguments: Any) -> None:
-    await simulated.obey("fault", {"fault": fault, "args": arguments})
+    await simulated.handle_command("fault", {"fault": fault, "args": arguments})
 
 
 async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
@@ -64,7 +64,7 @@ async def captured(bench: CameraFixture) -> tuple[FrameStamp, int]:
 
 async def test_no_picture_is_older_than_its_request_not_even_the_first() -> None:
     async with camera(**USER) as simulated, looking(simulated, **USER) as bench:
-        assert bench.driver.links.simulated
+        assert bench.driver.links.is_simulated
         for _ in range(15):
             stamp, asked_ms = await captured(bench)
             assert stamp.at_ms >= asked_ms
@@ -144,7 +144,7 @@ async def test_what_is_no_stream_is_told() -> None:
 
 
 async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:
-    async with camera() as simulated, looking(simulated, silence_s=2.0) as bench:
+    async with camera() as simulated, looking(simulated, no_frame_timeout_s=2.0) as bench:
         await captured(bench)
         await let(simulated, "format-changed", size="1280x720")
         sizes = set()
@@ -179,7 +179,7 @@ class Seen:
 async def test_a_picture_whose_piece_is_missing_is_never_an_answer(codec: str, slices: int) -> None:
     async with camera(codec=codec, slices=slices) as simulated:
         seen = Seen(simulated)
-        async with looking(simulated, silence_s=8) as bench:
+        async with looking(simulated, no_frame_timeout_s=8) as bench:
             for which in ("last", "middle", "first"):
                 # So many pictures in a row begin with a key picture, of many pieces, sooner or later.
                 await let(simulated, "packet-loss", which=which, times=5)

@@ -29,7 +29,7 @@ from simulators.camera.sensor import Sensor
 from simulators.camera.v4l2 import AUTO_EXPOSURE, AUTO_FOCUS, EXPOSURE, FOCUS
 from simulators.camera.webcam import Webcam, yuyv
 
-QUICK = {"port": "usb:046d:0825", "latency_s": 0, "silence_s": 3}
+QUICK = {"port": "usb:046d:0825", "latency_s": 0, "no_frame_timeout_s": 3}
 
 
 class Program:

@@ -74,7 +74,7 @@ async def test_pictures_of_another_s_server_are_fresh_and_its_failures_are_told(
         pytest.skip(f"needs GStreamer's RTSP server from apt: see {SCRIPT}")
     async with gst_camera() as camera:
         async with looking(camera) as bench:
-            assert not bench.driver.links.simulated
+            assert not bench.driver.links.is_simulated
             for shade in (40, 200, 90, 160) * 3:
                 await camera.obey(f"shade {shade}")
                 seen, size = await captured(bench)

@@ -293,18 +293,18 @@ def evemu(events: bytes) -> str:
 
 LISTEN = """
 import asyncio, json, sys
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.passport.mrz_wedge import MrzWedge, MrzWedgeSettings
 
 async def main():
-    links = Links()
+    links = LinkFactory()
     driver = MrzWedge(MrzWedgeSettings(port=sys.argv[1]), links)
     identity = await driver.open()
     async for said in driver.watch():
         lines = getattr(said, "lines", None)
         if lines is not None:
             break
-    print(json.dumps([identity.model, identity.serial_number, lines, links.simulated]))
+    print(json.dumps([identity.model, identity.serial_number, lines, links.is_simulated]))
     await driver.close()
     await links.close()
 

@@ -23,7 +23,7 @@ TIOCGEXCL = 0x80045440
 """Asks a terminal whether it refuses further openings (ioctl_tty(2)); Python has no name for it."""
 HOLD_PORT = """
 import asyncio, sys
-from drivers.links.factory import Links
+from drivers.links.factory import LinkFactory
 from drivers.links.serial import SerialSettings
 
 async def hold():

@@ -17,7 +17,7 @@ from support.devices.fingerprint_scanners import usb_scanner
 from support.gateway.staged_hosts import StagedHost
 from typer.testing import CliRunner
 
-from drivers.driver import load_driver
+from drivers.registry import load_driver
 from drivers.unavailable import unavailable_driver
 from gateway.api.models import Finding
 from gateway.cli import app

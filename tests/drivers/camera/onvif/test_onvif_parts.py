@@ -193,9 +193,9 @@ def test_times_that_cannot_be_are_none() -> None:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({}, "write `url`, or `find`"),
-        ({"url": "http://127.0.0.1", "find": {"hardware": "M"}}, "write `url`, or `find`"),
-        ({"find": {}}, "name its `endpoint`"),
+        ({}, "write `url`, or `discovery`"),
+        ({"url": "http://127.0.0.1", "discovery": {"hardware": "M"}}, "write `url`, or `discovery`"),
+        ({"discovery": {}}, "name its `endpoint`"),
         ({"url": "http://192.0.2.7"}, "in clear over a network"),
         ({"url": "http://u:secret@127.0.0.1"}, "holds a password"),
         ({"url": "127.0.0.1"}, "begins with neither"),
