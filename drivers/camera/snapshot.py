@@ -58,7 +58,7 @@ class HttpSnapshotCamera(PictureCamera[HttpSnapshotSettings]):
     """A camera that gives pictures over HTTP."""
 
     settings_model = HttpSnapshotSettings
-    anonymizer = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:blank_contents"
     describe_chunk = staticmethod(meanings.describe_http)
 
     async def open(self) -> Identity:

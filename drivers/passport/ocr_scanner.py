@@ -111,7 +111,9 @@ class OcrScannerSettings(SerialSettings):
             if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):
                 raise ValueError("setup: a command is its six-character name and its value, such as OCRENA1")
         if self.trigger == "command" and 0 < self.same_document_s <= self.scan_timeout_s:
-            raise ValueError("again_s must be longer than look_s: every look reads what still lies there")
+            raise ValueError(
+                "same_document_s must be longer than scan_timeout_s: every look reads what still lies there"
+            )
         return self
 
 

@@ -51,7 +51,7 @@ class OnvifCamera(PictureCamera[OnvifSettings]):
     """A camera of ONVIF's profile S or T."""
 
     settings_model = OnvifSettings
-    anonymizer = "drivers.anonymize.camera_http:contents"
+    anonymizer = "drivers.anonymize.camera_http:blank_contents"
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
