@@ -23,9 +23,15 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import DocumentRead, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.read_result import (
+    decode_text,
+    document_read,
+    not_a_document_frame,
+    parse_mrz,
+    read_failed,
+    split_lines,
+)
 from drivers.passport.scanners import est100, honeywell, newland
 from drivers.passport.scanners.honeywell import HoneywellCommandSet
 from drivers.passport.scanners.newland import NewlandCommandSet
