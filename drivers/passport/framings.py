@@ -22,7 +22,7 @@ from drivers.links.framing import (
     Delimited,
     Frame,
 )
-from drivers.passport.lines import JOINED_LINES, is_complete, is_incomplete
+from drivers.passport.read_result import JOINED_LINES, is_complete, is_incomplete
 
 Bcc = Literal["none", "xor", "ignore"]
 # The longest thing a counter reader sends is a driving licence's barcode; no document's lines come near it.

@@ -22,9 +22,15 @@ from drivers.passport.chip_reading import (
     open_chip_reader,
 )
 from drivers.passport.framings import AccessIsFraming, Bcc, ElyctisFraming, PlainTextFraming, RteFraming
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import BarcodeRead, DocumentRead, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.read_result import (
+    decode_text,
+    document_read,
+    not_a_document_frame,
+    parse_mrz,
+    read_failed,
+    split_lines,
+)
 from drivers.passport.specimen import specimen_steps
 from drivers.self_test import SelfTestContext, SelfTestLevel, SelfTestStep
 

@@ -21,9 +21,8 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import DocumentRead, FrameFault, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, parse_mrz
+from drivers.passport.read_result import decode_text, document_read, parse_mrz, split_lines
 from drivers.passport.specimen import specimen_steps
 from drivers.passport.wedge.framing import WedgeFraming
 from drivers.passport.wedge.keymap import IsoKey

@@ -23,9 +23,15 @@ from drivers.passport.chip_reading import (
     add_chip_reads,
     open_chip_reader,
 )
-from drivers.passport.lines import decode_text, split_lines
 from drivers.passport.observations import DocumentRead, ReadFailed, ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz, read_failed
+from drivers.passport.read_result import (
+    decode_text,
+    document_read,
+    not_a_document_frame,
+    parse_mrz,
+    read_failed,
+    split_lines,
+)
 from drivers.passport.scanners import est100, honeywell, newland
 from drivers.passport.scanners.honeywell import HoneywellCommandSet
 from drivers.passport.scanners.newland import NewlandCommandSet
@@ -111,7 +117,9 @@ class OcrScannerSettings(SerialSettings):
             if not (command.isascii() and command.isalnum() and 6 <= len(command) <= 32):
                 raise ValueError("setup: a command is its six-character name and its value, such as OCRENA1")
         if self.trigger == "command" and 0 < self.same_document_s <= self.scan_timeout_s:
-            raise ValueError("again_s must be longer than look_s: every look reads what still lies there")
+            raise ValueError(
+                "same_document_s must be longer than scan_timeout_s: every look reads what still lies there"
+            )
         return self
 
 

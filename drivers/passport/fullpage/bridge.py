@@ -29,8 +29,8 @@ from drivers.passport.fullpage.vendor_checks import (
     optical_check,
     optical_check_id,
 )
-from drivers.passport.lines import split_lines
 from drivers.passport.observations import DocumentArea, IlluminationType
+from drivers.passport.read_result import split_lines
 
 VERSION = 1
 """Of the contract in README.md."""

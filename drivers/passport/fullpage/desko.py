@@ -43,8 +43,8 @@ from drivers.passport.fullpage.vendor_checks import (
     optical_check,
     optical_check_id,
 )
-from drivers.passport.lines import split_lines
 from drivers.passport.observations import DocumentArea, IlluminationType
+from drivers.passport.read_result import split_lines
 
 REQUEST = r"^(GET|PUT|POST|DELETE) /[!-~]*$"
 UV_AREAS = {"document": UV_DULL_PAGE, "face": UV_DULL_PHOTO, "mrz": UV_DULL_MRZ}

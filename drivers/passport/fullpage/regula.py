@@ -27,8 +27,8 @@ from drivers.passport.fullpage.vendor_checks import (
     optical_check,
     vendor_word,
 )
-from drivers.passport.lines import split_lines
 from drivers.passport.observations import DocumentArea, IlluminationType
+from drivers.passport.read_result import split_lines
 
 LIGHTS = {
     IlluminationType.VISIBLE: 6,

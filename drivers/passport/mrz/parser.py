@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import accumulate, islice, pairwise, permutations
 
-from drivers.passport.mrz.check_digit import check_digit, foreign_characters
+from drivers.passport.mrz.checks import check_digit, foreign_characters
 from drivers.passport.mrz.codes import CODES
-from drivers.passport.mrz.dates import birth_date, expiry_date
 from drivers.passport.mrz.layouts import CheckDigitLayout, MrzLayout
 from drivers.passport.mrz.model import (
     DeviationCode,
@@ -20,6 +19,8 @@ from drivers.passport.mrz.model import (
     MrzDate,
     MrzDeviation,
     Sex,
+    birth_date,
+    expiry_date,
 )
 from drivers.passport.mrz.profiles import LAYOUTS
 

@@ -19,10 +19,15 @@ from drivers.driver import BadFrame
 from drivers.links.framing import OTHER_CONTENT, CompleteFrame, Delimited, Frame
 from drivers.links.http import json_decode as json_body
 from drivers.observation import Check, CheckGroup, Observation, Outcome
-from drivers.passport.lines import is_complete, split_lines
 from drivers.passport.mrz import DigitResult, Mrz
 from drivers.passport.observations import ReadTrigger
-from drivers.passport.read_result import document_read, not_a_document_frame, parse_mrz
+from drivers.passport.read_result import (
+    document_read,
+    is_complete,
+    not_a_document_frame,
+    parse_mrz,
+    split_lines,
+)
 
 BAUD, PARITY = 256000, "O"
 # A portrait of a chip in base64 has some 30 kB; no frame comes near this.

@@ -12,8 +12,8 @@ of one and then the lower row of the other. No digit of a passport covers its up
 from collections.abc import Iterator, Sequence
 
 from drivers.links.framing import INCOMPLETE, MALFORMED, OTHER_CONTENT, DamagedFrame, Frame
-from drivers.passport.lines import is_complete, is_incomplete
 from drivers.passport.mrz import DeviationCode, DigitResult, MrzProfile
+from drivers.passport.read_result import is_complete, is_incomplete
 from drivers.passport.scanners.rows import RowFraming, join_rows, mrz_from_rows, rows_to_wire
 
 

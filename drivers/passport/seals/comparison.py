@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import permutations
 
 from drivers.observation import Check
+from drivers.passport.check_results import MRZ_VS_SEAL, SEAL
 from drivers.passport.mrz import DigitResult, Mrz, MrzFormat
-from drivers.passport.seals import verdicts
 from drivers.passport.seals.model import FeatureName, SealHolder, Vds, VdsNc
 
 # What of the joined lines a visa's seal repeats; what follows are optional data.
@@ -24,19 +24,19 @@ def mrz_vs_seal(printed: Mrz | None, seal: Vds | VdsNc) -> Check:
 
     A difference fails, unless the reader already knows that it did not see the zone completely.
     """
-    identifier = verdicts.MRZ_VS_SEAL
+    identifier = MRZ_VS_SEAL
     if printed is None:
-        return verdicts.undetermined(identifier, "no_printed_mrz")
+        return SEAL.undetermined(identifier, "no_printed_mrz")
     agreements = tuple(
         _of_vds(printed, seal) if isinstance(seal, Vds) else _of_holder(printed, seal.holder or SealHolder())
     )
     if not agreements:
-        return verdicts.undetermined(identifier, "nothing_in_common")
+        return SEAL.undetermined(identifier, "nothing_in_common")
     if all(agreements):
-        return verdicts.successful(identifier)
+        return SEAL.successful(identifier)
     if any(digit.result is DigitResult.UNREADABLE for digit in printed.digits):
-        return verdicts.undetermined(identifier, "printed_unreadable")
-    return verdicts.failed(identifier, "differs_from_seal")
+        return SEAL.undetermined(identifier, "printed_unreadable")
+    return SEAL.failed(identifier, "differs_from_seal")
 
 
 def _of_vds(printed: Mrz, seal: Vds) -> Iterator[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from drivers.links.framing import INCOMPLETE, DamagedFrame, Frame
 from drivers.passport.framings import LIMIT_BYTES, PlainTextFraming
-from drivers.passport.lines import decode_text, is_complete, split_lines
+from drivers.passport.read_result import decode_text, is_complete, split_lines
 from drivers.passport.wedge.keyboard import KeyboardMark, KeyEventDecoder
 from drivers.passport.wedge.keymap import IsoKey
 

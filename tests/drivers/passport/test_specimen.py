@@ -53,7 +53,7 @@ async def test_of_a_travellers_document_nothing_is_said() -> None:
 
 
 async def test_what_gives_no_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specimen, "WITHIN_S", 0.02)
+    monkeypatch.setattr(specimen, "TIMEOUT_S", 0.02)
     for said in (ReadFailed(fault=FrameFault.CUT, size_bytes=9), read(("HELLO",)), None):
         (step,) = await tried(*([said] if said else []))
         assert step.outcome is Outcome.FAILED
