@@ -1,4 +1,4 @@
-"""A whole post: a process each, a socket to command them, and nothing left behind."""
+"""A whole post: one process per simulator, a control socket, and nothing left behind."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("forked_members")
 
 
 class Events:
-    """Collects a post's events, and waits for one."""
+    """Events of a post."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, Mapping[str, Any]]] = []
@@ -59,12 +59,12 @@ async def running(post_file: Path, tmp_path: Path, events: Events) -> AsyncItera
         yield post
 
 
-async def test_each_simulator_has_a_process_of_its_own(running: Post) -> None:
+async def test_each_simulator_has_its_own_process(running: Post) -> None:
     pids = [member.pid for member in running.members.values()]
     assert len({*pids, os.getpid()}) == 3
 
 
-async def test_the_control_socket_is_for_its_owner_only(running: Post, tmp_path: Path) -> None:
+async def test_control_socket_is_private_to_owner(running: Post, tmp_path: Path) -> None:
     assert running.socket_path == socket_path(tmp_path / "run")
     assert running.socket_path.stat().st_mode & 0o777 == 0o600
 
@@ -169,7 +169,7 @@ async def test_list_names_the_simulators(running: Post, tmp_path: Path) -> None:
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def test_a_simulator_that_dies_is_missed_and_the_others_go_on(running: Post, events: Events) -> None:
+async def test_dead_simulator_is_reported_others_go_on(running: Post, events: Events) -> None:
     victim = running.members["lane-1/reader"]
     assert victim.pid
     os.kill(victim.pid, signal.SIGKILL)
@@ -181,7 +181,7 @@ async def test_a_simulator_that_dies_is_missed_and_the_others_go_on(running: Pos
     assert answer == {"ok": False, "error": "lane-1/reader is not running"}
 
 
-async def test_a_question_to_a_dying_simulator_is_answered(running: Post) -> None:
+async def test_request_to_dying_simulator_is_answered(running: Post) -> None:
     victim = running.members["lane-1/reader"]
     assert victim.pid
     os.kill(victim.pid, signal.SIGSTOP)
@@ -192,7 +192,7 @@ async def test_a_question_to_a_dying_simulator_is_answered(running: Post) -> Non
         await asking
 
 
-async def test_a_simulator_that_does_not_hear_is_killed(
+async def test_unresponsive_simulator_is_killed(
     post_file: Path, tmp_path: Path, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(members, "STOP_WITHIN_S", 0.1)
@@ -210,10 +210,10 @@ async def test_a_post_leaves_nothing(post_file: Path, tmp_path: Path, events: Ev
     assert not any(psutil.pid_exists(pid) for pid in pids if pid)
     assert list((tmp_path / "run").iterdir()) == []
     assert [e[2] for e in events.seen if e[1] == "exited"] == [{"code": 0}] * 2
-    await post.members["lane-1/reader"].stop()  # once more does no harm
+    await post.members["lane-1/reader"].stop()  # a second stop is harmless
 
 
-async def test_a_post_that_cannot_be_is_not_left_half_started(post_file: Path, tmp_path: Path) -> None:
+async def test_failed_start_leaves_nothing_running(post_file: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "two").write_text("precious")
     with pytest.raises(SimulatorError, match=r"lane-2/reader: .*two exists and is not a simulator's"):
@@ -221,15 +221,13 @@ async def test_a_post_that_cannot_be_is_not_left_half_started(post_file: Path, t
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["two"]
 
 
-async def test_a_second_post_in_the_same_directory_is_refused(
-    running: Post, post_file: Path, tmp_path: Path
-) -> None:
+async def test_second_post_in_directory_is_refused(running: Post, post_file: Path, tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="running here already"):
         await run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event())
     assert (await send_command(running.socket_path, {"do": "list"}))["ok"]
 
 
-async def test_run_post_runs_until_told_to_stop(post_file: Path, tmp_path: Path) -> None:
+async def test_run_post_until_stopped(post_file: Path, tmp_path: Path) -> None:
     stop = asyncio.Event()
     ready: list[Post] = []
 
@@ -243,7 +241,7 @@ async def test_run_post_runs_until_told_to_stop(post_file: Path, tmp_path: Path)
     assert {log["simulator"] for log in logs if log["event"] == "ready"} == {"lane-1/reader", "lane-2/reader"}
 
 
-async def test_told_to_stop_while_starting_it_stops(post_file: Path, tmp_path: Path, events: Events) -> None:
+async def test_stop_during_start(post_file: Path, tmp_path: Path, events: Events) -> None:
     stop = asyncio.Event()
     stop.set()
     assert await run_post(post_file, run_dir=tmp_path / "run", stop=stop, on_event=events) == 0
@@ -257,9 +255,7 @@ async def test_signals_stop_it(post_file: Path, tmp_path: Path, events: Events) 
     assert await run_post(post_file, run_dir=tmp_path / "run", on_ready=on_ready, on_event=events) == 0
 
 
-async def test_cancelled_again_while_stopping_it_still_stops(
-    post_file: Path, tmp_path: Path, events: Events
-) -> None:
+async def test_second_cancel_while_stopping(post_file: Path, tmp_path: Path, events: Events) -> None:
     running = asyncio.create_task(
         run_post(post_file, run_dir=tmp_path / "run", stop=asyncio.Event(), on_event=events)
     )
@@ -286,7 +282,7 @@ async def test_errors_of_the_run_directory(post_file: Path, tmp_path: Path) -> N
         await run_post(tmp_path / "absent.toml", run_dir=tmp_path / "run", stop=asyncio.Event())
 
 
-async def test_a_socket_left_by_a_killed_post_is_replaced(tmp_path: Path) -> None:
+async def test_stale_socket_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -299,7 +295,7 @@ async def test_a_socket_left_by_a_killed_post_is_replaced(tmp_path: Path) -> Non
     assert not path.exists()
 
 
-async def test_conversations_on_the_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_conversations_on_control_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def obey(_: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True}
 

@@ -1,4 +1,4 @@
-"""The file of a simulated post, and what is said about a wrong one."""
+"""The file of a simulated post, and the errors for invalid ones."""
 
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def test_a_reader_and_its_defaults(post_file: Path) -> None:
     }
 
 
-def test_timed_faults_in_both_ways_of_writing_them(post_file: Path) -> None:
+def test_scheduled_faults_in_both_notations(post_file: Path) -> None:
     (reader,) = load(
         post_file,
         READER
@@ -166,11 +166,11 @@ def test_every_framing_has_its_reader(post_file: Path, framing: str, options: st
         ),
     ],
 )
-def test_a_wrong_file_says_where_and_what(post_file: Path, text: str, said: str) -> None:
+def test_invalid_file_names_place_and_error(post_file: Path, text: str, said: str) -> None:
     assert complaint(post_file, text) == said
 
 
-def test_everything_wrong_is_said_at_once(post_file: Path) -> None:
+def test_all_errors_are_reported_together(post_file: Path) -> None:
     text = READER + "every_s = -1\n" + READER.replace("lane-1", "lane-2") + 'seed = "x"\n'
     assert complaint(post_file, text).count("\n") == 1
 
@@ -183,9 +183,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         load_post(tmp_path / "binary.toml")
 
 
-def test_variables_stand_anywhere_and_come_from_the_environment(
-    post_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_variables_from_environment(post_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUN", "/run/y")
     monkeypatch.setenv("KIND", "unplug")
     post_file.write_text(READER + 'faults = [{ at_s = 1, fault = "${KIND}" }]')
@@ -199,7 +197,7 @@ def test_a_variable_may_have_a_default(post_file: Path) -> None:
     assert reader.path == Path("/run/z/reader")
 
 
-def test_the_demonstration_post_is_in_order() -> None:
+def test_demo_post_is_valid() -> None:
     demo = Path(__file__).parents[2] / "config" / "demo-post.toml"
     post = load_post(demo, {"BORDERPOST_RUN": "/run/demo"})
     framings = {one.framing for one in post if isinstance(one, SerialMrzSettings)}

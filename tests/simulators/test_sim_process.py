@@ -1,4 +1,4 @@
-"""One simulator's process, from within and from outside, and that it never outlives its post."""
+"""The process of a simulator, from inside and outside, and that it never outlives its post."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from simulators.specimens import ERIKSSON_LINES
 
 PASSPORT = ERIKSSON_LINES[Format.TD3]
 
-# One simulator's process, with its socket in our hands.
+# One simulator's process, with its socket held by the test.
 
 
 class Parent:
@@ -63,13 +63,13 @@ SETTINGS = {"name": "lane-2/reader", "kind": "serial-mrz", "framing": "elyctis",
 
 
 async def keep_armed(host: Host) -> None:
-    """Continuous mode, which switches itself off with every document and every fault of its."""
+    """Keep continuous mode on, which switches itself off with every document and every fault."""
     while True:
         host.write(b"\x43\x00\x01\x01")
         await asyncio.sleep(0.002)
 
 
-async def test_a_simulators_process_from_ready_to_hang_up(
+async def test_process_from_ready_to_hang_up(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     parent = Parent(sockets[0])
@@ -107,7 +107,7 @@ async def test_a_simulators_process_from_ready_to_hang_up(
     assert not (tmp_path / "r").is_symlink()
 
 
-async def test_a_simulator_that_cannot_be_says_why(
+async def test_invalid_simulator_reports_why(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path
 ) -> None:
     (tmp_path / "r").write_text("precious")
@@ -120,7 +120,7 @@ async def test_a_simulator_that_cannot_be_says_why(
     parent.writer.close()
 
 
-async def test_hanging_up_ends_a_document_in_the_middle(
+async def test_hang_up_ends_a_document(
     sockets: tuple[socket.socket, socket.socket], tmp_path: Path, plug_host: Callable[[Path], Host]
 ) -> None:
     parent = Parent(sockets[0])
@@ -140,7 +140,7 @@ async def test_hanging_up_ends_a_document_in_the_middle(
         assert await running == 0
 
 
-# The whole thing from outside.
+# The whole post from outside.
 
 
 def _start(post_file: Path, run_dir: Path) -> subprocess.Popen[str]:
@@ -162,7 +162,7 @@ def _children(parent: subprocess.Popen[str], run_dir: Path) -> list[psutil.Proce
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything_within_two_seconds(post_file: Path, tmp_path: Path, number: int) -> None:
+def test_signal_stops_all_within_two_seconds(post_file: Path, tmp_path: Path, number: int) -> None:
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         assert len(children) == 2
@@ -176,19 +176,19 @@ def test_a_signal_stops_everything_within_two_seconds(post_file: Path, tmp_path:
     assert "Traceback" not in said
 
 
-def test_a_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
+def test_killed_parent_leaves_no_child(post_file: Path, tmp_path: Path) -> None:
     with _start(post_file, tmp_path / "run") as parent:
         children = _children(parent, tmp_path / "run")
         parent.kill()
         _, alive = psutil.wait_procs(children, timeout=5)
         parent.communicate(timeout=10)
     assert not alive
-    # They went in good order: their ports are gone, only the post's own socket could not be.
+    # They stopped in good order: their ports are gone, only the post's own socket remains.
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["simulators.sock"]
 
 
 @pytest.mark.parametrize("left", ["the socket", "the signal"])
-def test_either_end_of_the_parent_suffices(tmp_path: Path, left: str) -> None:
+def test_either_end_of_parent_suffices(tmp_path: Path, left: str) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         child = members._spawn(theirs)
@@ -203,7 +203,7 @@ def test_either_end_of_the_parent_suffices(tmp_path: Path, left: str) -> None:
     assert not (tmp_path / "r").is_symlink()
 
 
-def test_a_parent_that_died_before_the_child_could_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parent_dead_before_child_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(process.os, "kill", lambda *told: killed.append(told))
     monkeypatch.setattr(process.os, "getppid", lambda: 1)
@@ -212,10 +212,8 @@ def test_a_parent_that_died_before_the_child_could_ask(monkeypatch: pytest.Monke
     assert killed == [(os.getpid(), signal.SIGTERM)]
 
 
-async def test_what_a_simulator_said_last_is_told_though_its_end_is_seen_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The post is busy until the process has ended: both wait for it, its words and its end."""
+async def test_last_event_arrives_after_process_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the post busy until the process has ended: its output and its end are both pending then."""
     (tmp_path / "r").write_text("in the way")
     tell = members.SimulatorProcess._send
 

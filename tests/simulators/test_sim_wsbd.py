@@ -1,4 +1,4 @@
-"""The simulated WS-BD service, as its clients and whoever commands it see it."""
+"""The simulated WS-BD service, as its clients and the control socket see it."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ async def running(**settings: Any) -> AsyncIterator[tuple[WsBdSimulator, httpx.A
 async def told(
     client: httpx.AsyncClient, method: str, path: str, content: str | None = None
 ) -> dict[str, str]:
-    """The parts of a result, by their local names."""
+    """Return the parts of a result, by their local names."""
     answer = await client.request(method, path, content=content)
     root = ElementTree.fromstring(answer.content)
     return {part.tag.rpartition("}")[2]: "".join(part.itertext()) for part in root}
@@ -55,7 +55,7 @@ async def captured(client: httpx.AsyncClient, one: str) -> dict[str, str]:
     return await told(client, "POST", f"/capture/{one}")
 
 
-async def test_a_print_is_captured_and_downloaded() -> None:
+async def test_print_is_captured_and_downloaded() -> None:
     async with running(width_px=120, height_px=160) as (_, client):
         found = await captured(client, await session(client))
         answer = await client.get(f"/download/{found['captureIds']}")
@@ -67,7 +67,7 @@ async def test_a_print_is_captured_and_downloaded() -> None:
             assert image.getextrema()[0] < 90
 
 
-async def test_what_a_client_does_out_of_turn_is_told_by_its_status() -> None:
+async def test_client_errors_have_their_status() -> None:
     async with running() as (_, client):
         one, other = await session(client), await session(client)
         assert (await told(client, "POST", f"/capture/{one}"))["status"] == "lockNotHeld"
@@ -87,7 +87,7 @@ async def test_what_a_client_does_out_of_turn_is_told_by_its_status() -> None:
         assert (await client.get("/nothing")).status_code == 404
 
 
-async def test_a_capture_ends_without_a_finger_and_when_it_is_called_off() -> None:
+async def test_capture_times_out_or_is_canceled() -> None:
     async with running(finger_s=None, timeout_s=0.05) as (_, client):
         one = await session(client)
         assert (await captured(client, one))["status"] == "sensorTimeout"
@@ -101,7 +101,7 @@ async def test_a_capture_ends_without_a_finger_and_when_it_is_called_off() -> No
         assert (await capturing)["status"] == "canceled"
 
 
-async def test_it_is_commanded_like_every_simulator() -> None:
+async def test_commands_of_the_control_socket() -> None:
     async with running(finger_s=None) as (device, client):
         one = await session(client)
         capturing = asyncio.create_task(captured(client, one))

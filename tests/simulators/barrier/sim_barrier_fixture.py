@@ -1,4 +1,4 @@
-"""A simulated barrier in time driven by hand, and a host without a wire."""
+"""A simulated barrier in manual time, and a host without a connection."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class Rig:
         self.host = DirectConnection(self.site.bus)
 
     def ask(self, pdu: str, unit: int = 1) -> str | None:
-        """The answer to a message, both in hexadecimal; None when there was none at once."""
+        """Return the answer to a message, both in hexadecimal; None without an immediate one."""
         answer = self.host.request(unit, bytes.fromhex(pdu))
         return None if answer is None else answer.hex()
 
@@ -34,22 +34,22 @@ class Rig:
         assert self.ask(f"0502{relay:02x}{tenths:04x}") is not None
 
     def open(self) -> None:
-        """Have it opened, and wait until it is."""
+        """Open it, and wait until it is open."""
         self.pulse(0)
         self.time.advance(3)
 
     def inputs(self) -> dict[str, int]:
-        """What the board says of the circuits at its inputs, by what is wired there."""
+        """Read the board's inputs by the names of their signals."""
         answer = self.ask("0200000008")
         assert answer is not None
         bits = int(answer[4:6], 16)
         return {signal: bits >> at & 1 for signal, at in self.site.settings.boards[0].inputs.items()}
 
     def told(self, what: str, **details: Any) -> int:
-        """How often it happened."""
+        """Return the number of such events."""
         return len(self.log.machine_events(what, **details))
 
 
 def quick_boom(**settings: Any) -> MechanicsSettings:
-    """Mechanics with a boom of these settings."""
+    """Return mechanics with a boom of these settings."""
     return MechanicsSettings(boom=BoomSettings(**settings))

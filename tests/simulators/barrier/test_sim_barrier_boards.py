@@ -1,4 +1,4 @@
-"""Relay and input boards: what each make does with a message, by the log and by what it reads back."""
+"""Relay and input boards: effect of messages on each make, by the log and by read-back."""
 
 import pytest
 from sim_barrier_fixture import Rig
@@ -76,7 +76,7 @@ def test_all_relays_at_once(waveshare: Rig) -> None:
     ]
 
 
-def test_a_flash_ends_to_the_tenth_of_a_second(waveshare: Rig) -> None:
+def test_flash_ends_after_tenths_of_a_second(waveshare: Rig) -> None:
     waveshare.ask("0502050007")
     waveshare.time.advance(0.699)
     assert coils(waveshare)[5] == "1"
@@ -89,7 +89,7 @@ def test_a_flash_ends_to_the_tenth_of_a_second(waveshare: Rig) -> None:
     assert off.at_s - on.at_s == pytest.approx(0.7)
 
 
-def test_a_flash_begins_anew_when_it_is_commanded_again_and_ends_when_it_is_switched_off(
+def test_flash_restarts_on_command_and_ends_on_off(
     waveshare: Rig,
 ) -> None:
     waveshare.ask("0502000005")
@@ -101,7 +101,7 @@ def test_a_flash_begins_anew_when_it_is_commanded_again_and_ends_when_it_is_swit
     assert coils(waveshare)[0] == "0"
     waveshare.ask("050000ff00")
     waveshare.time.advance(60)
-    assert coils(waveshare)[0] == "1"  # the flash before has no say any more
+    assert coils(waveshare)[0] == "1"  # the earlier flash has no effect any more
 
 
 @pytest.mark.parametrize(
@@ -138,9 +138,7 @@ def test_what_it_refuses_moves_nothing(waveshare: Rig, pdu: str, code: int) -> N
 @pytest.mark.parametrize(
     ("mode", "on_close", "on_open"), [(0, "0", "0"), (1, "1", "0"), (2, "1", "1"), (3, "1", "0")]
 )
-def test_in_other_modes_than_normal_inputs_drive_relays(
-    waveshare: Rig, mode: int, on_close: str, on_open: str
-) -> None:
+def test_inputs_drive_relays_in_other_modes(waveshare: Rig, mode: int, on_close: str, on_open: str) -> None:
     waveshare.ask(f"061000{mode:04x}")
     assert waveshare.ask("0310000001") == f"0302{mode:04x}"
     waveshare.barrier.set_key(True)
@@ -152,7 +150,7 @@ def test_in_other_modes_than_normal_inputs_drive_relays(
     assert waveshare.log.requests[0].effect is Effect.CONFIGURE
 
 
-def test_modes_can_be_set_all_at_once_and_are_kept_without_power(waveshare: Rig) -> None:
+def test_modes_set_together_survive_power_loss(waveshare: Rig) -> None:
     modes = request_pdu(WriteMany(Function.WRITE_MULTIPLE_REGISTERS, 0x1000, (1, 2, 3, 0, 0, 0, 0, 0)))
     assert waveshare.ask(modes.hex()) == "1010000008"
     waveshare.site.cut_power("boards")
@@ -160,19 +158,19 @@ def test_modes_can_be_set_all_at_once_and_are_kept_without_power(waveshare: Rig)
     assert waveshare.ask("0310000003") == "0306000100020003"
 
 
-def test_it_tells_address_and_version_to_whoever_does_not_know_them(waveshare: Rig) -> None:
+def test_address_and_version_by_broadcast(waveshare: Rig) -> None:
     assert waveshare.ask("0340000001", unit=0) == "03020001"
     assert waveshare.ask("0380000001") == "03020064"
     assert waveshare.log.responses[0].unit == 1
 
 
-def test_a_broadcast_write_is_obeyed_in_silence(waveshare: Rig) -> None:
+def test_broadcast_write_has_no_answer(waveshare: Rig) -> None:
     assert waveshare.ask("050001ff00", unit=0) is None
     assert coils(waveshare) == "01000000"
     assert len(waveshare.log.actuations) == 1
 
 
-def test_address_and_rate_count_as_soon_as_they_are_written(waveshare: Rig) -> None:
+def test_address_and_rate_apply_at_once(waveshare: Rig) -> None:
     assert waveshare.ask("0640000005") == "0640000005"
     assert waveshare.ask("0100000008") is None
     assert waveshare.ask("0100000008", unit=5) == "010100"
@@ -183,7 +181,7 @@ def test_address_and_rate_count_as_soon_as_they_are_written(waveshare: Rig) -> N
 # Wiren Board
 
 
-def test_wirenboard_relays_drop_when_nobody_speaks_to_it_for_its_time_out() -> None:
+def test_wirenboard_safe_mode_releases_relays() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
     assert rig.ask("0300060001") == "03020000"
     assert rig.ask("0300080001") == "03020000"
@@ -191,13 +189,13 @@ def test_wirenboard_relays_drop_when_nobody_speaks_to_it_for_its_time_out() -> N
     rig.ask("050002ff00")
     for _ in range(5):
         rig.time.advance(1.9)
-        assert coils(rig, 6) == "001000"  # reading is speaking
+        assert coils(rig, 6) == "001000"  # reading restarts the time-out
     rig.time.advance(2.1)
     assert coils(rig, 6) == "000000"
     assert rig.log.contacts[-1].cause is Cause.WATCHDOG
 
 
-def test_wirenboard_without_a_time_out_holds_for_ever() -> None:
+def test_wirenboard_without_safe_mode_holds() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
     rig.ask("050002ff00")
     rig.time.advance(3600)
@@ -215,7 +213,7 @@ def test_wirenboard_after_power(restore: int, after: str) -> None:
     assert coils(rig, 6) == after
 
 
-def test_wirenboard_knows_no_flash_and_no_toggle() -> None:
+def test_wirenboard_has_no_flash_and_no_toggle() -> None:
     rig = Rig(ModbusSettings(boards=(WirenBoardSettings(model="wirenboard-6"),)))
     assert rig.ask("0502000007") == "8502"
     assert rig.ask("0500005500") == "8503"
@@ -237,7 +235,7 @@ def test_kmtronic_has_relays_only() -> None:
         assert rig.ask(pdu) == f"{int(pdu[:2], 16) | 0x80:02x}01"
 
 
-def test_relays_on_one_board_and_inputs_on_another() -> None:
+def test_relays_and_inputs_on_two_boards() -> None:
     rig = Rig(
         ModbusSettings(
             boards=(
@@ -257,7 +255,7 @@ def test_relays_on_one_board_and_inputs_on_another() -> None:
 # Any make
 
 
-def test_generic_inputs_in_a_register_and_a_pulse_by_register() -> None:
+def test_generic_input_register_and_pulse() -> None:
     layout = GenericMap(
         relays=4, inputs=20, inputs_as="input-register", inputs_at=0x100, pulse_at=0x40, pulse_unit_s=0.01
     )
@@ -301,7 +299,7 @@ def test_generic_watchdog_and_moved_coils() -> None:
         GenericMap(inputs_as="coils")
 
 
-# Boards with a serial port of their own
+# Boards with their own serial port
 
 
 def numato(relays: int = 8) -> Numato:
@@ -315,7 +313,7 @@ def say(board: Numato | Lcus, data: bytes) -> bytes:
     return b"".join(command.perform(0) for command in board.feed(data) if command.perform)
 
 
-def test_numato_echoes_answers_and_prompts() -> None:
+def test_numato_echo_answer_and_prompt() -> None:
     board = numato()
     assert say(board, b"relay on 3\r") == b"relay on 3\n\r>"
     assert say(board, b"relay read 3\r") == b"relay read 3\n\ron\n\r>"
@@ -336,19 +334,19 @@ def test_numato_echoes_answers_and_prompts() -> None:
     "command",
     [b"relay on 8", b"relay on", b"relay on 33", b"relay writeall 1", b"RELAY ON 1", b"gpio read 4"],
 )
-def test_numato_does_nothing_at_what_it_does_not_know(command: bytes) -> None:
+def test_numato_ignores_unknown_commands(command: bytes) -> None:
     board = numato()
     assert say(board, command + b"\r") == command + b"\n\r>"
     assert not any(board.relays.coils)
 
 
-def test_numato_numbers_its_relays_beyond_nine_with_letters() -> None:
+def test_numato_relays_above_nine_have_letters() -> None:
     board = numato(32)
     say(board, b"relay on A\rrelay on V\r")
     assert say(board, b"relay readall\r") == b"relay readall\n\r80000400\n\r>"
 
 
-def test_numato_commands_may_be_cut_anywhere_and_a_flood_is_no_command() -> None:
+def test_numato_any_pieces_and_overlong_line() -> None:
     board = numato()
     for letter in b"relay on 0":
         assert not list(board.feed(bytes([letter])))
@@ -368,7 +366,7 @@ def test_lcus_obeys_without_a_word() -> None:
     assert board.relays.coils == [False, True]
 
 
-def test_lcus_finds_commands_between_noise_and_leaves_wrong_sums_alone() -> None:
+def test_lcus_skips_noise_and_wrong_sums() -> None:
     time = ManualClock()
     board = Lcus(2, time, WireLog(time))
     heard = bytes.fromhex("00FF A0A00101A2 A00101A3 A00301A4 A00202A4".replace(" ", ""))
@@ -406,7 +404,7 @@ def test_wires_to_nowhere_are_refused(wires: dict[str, dict[str, int]], said: st
         ({"contacts": {"fire": "no"}}, "contacts: fire is neither"),
     ],
 )
-def test_wires_that_cannot_be_are_refused(wires: dict[str, dict[str, int]], said: str) -> None:
+def test_impossible_wiring_is_refused(wires: dict[str, dict[str, int]], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         WaveshareSettings(**wires)
 

@@ -1,4 +1,4 @@
-"""Relay boards with a serial port of their own, on a pty, with the barrier behind them."""
+"""Relay boards with their own serial port, on a pty, with the barrier behind them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -48,7 +48,7 @@ def host(site: SerialSite, plug_host: Callable[[Path], Host]) -> Host:
     return plug_host(site.settings.path)
 
 
-async def test_a_numato_board_opens_the_boom_and_shows_it(site: SerialSite, host: Host) -> None:
+async def test_numato_opens_and_reads_the_boom(site: SerialSite, host: Host) -> None:
     closed, open_ = b"gpio read 1", b"gpio read 0"
     host.write(closed + b"\r")
     assert await host.read(17) == closed + b"\n\r1\n\r>"
@@ -133,9 +133,7 @@ async def test_its_cable_is_its_supply(
     assert await back.read(len(SAYS_OFF)) == SAYS_OFF
 
 
-async def test_an_lcus_board_says_nothing_and_latches(
-    tmp_path: Path, plug_host: Callable[[Path], Host]
-) -> None:
+async def test_lcus_has_no_answer_and_latches(tmp_path: Path, plug_host: Callable[[Path], Host]) -> None:
     async with linked(tmp_path, model="lcus", relays=2) as site:
         host = plug_host(site.settings.path)
         host.write(bytes.fromhex("A00101A2"))
@@ -158,9 +156,7 @@ async def test_an_lcus_board_says_nothing_and_latches(
         ({"path": "relay"}, "not an absolute path"),
     ],
 )
-async def test_boards_that_are_not_made_are_refused(
-    tmp_path: Path, settings: dict[str, Any], said: str
-) -> None:
+async def test_nonexistent_boards_are_refused(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         async with linked(tmp_path, **settings):
             pass

@@ -1,4 +1,4 @@
-"""The simulated Axis plate camera, as a listener and whoever commands it see it."""
+"""The simulated Axis plate camera, as its listener and the control socket see it."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ def packets(listener: HttpServer) -> list[dict[str, Any]]:
     return [request.json for request in listener.request_count]
 
 
-async def test_a_car_is_new_then_known_then_lost() -> None:
+async def test_car_is_new_then_updated_then_lost() -> None:
     async with listened() as (camera, listener):
         await camera.handle_command("insert", {"plate": "ÜT 482 KX", "direction": "out", "confidence": 91})
         await pushed(camera, 3)
@@ -69,7 +69,7 @@ async def test_packets_that_travel_otherwise(name: str, count: int) -> None:
         assert [packet["carID"] for packet in packets(listener)[count:]] == ["2"] * 3
 
 
-async def test_what_did_not_arrive_is_pushed_again_in_order() -> None:
+async def test_failed_push_is_repeated_in_order() -> None:
     async with listened(resends=True, with_images=False) as (camera, listener):
         listener.stop_for()
         await camera.handle_command("insert", {})
@@ -84,7 +84,7 @@ async def test_what_did_not_arrive_is_pushed_again_in_order() -> None:
         assert told == [(car, state) for car in "12" for state in ("new", "update", "lost")]
 
 
-async def test_it_says_who_it_is_and_needs_an_address_to_push_to() -> None:
+async def test_identity_and_required_push_address() -> None:
     async with running("anpr-axis", push_to="http://127.0.0.1:9/x") as (_, client):
         asked = {"apiVersion": "1.0", "method": "getAllProperties"}
         answer = (await client.post("/axis-cgi/basicdeviceinfo.cgi", json=asked)).json()

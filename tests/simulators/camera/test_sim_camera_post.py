@@ -1,4 +1,4 @@
-"""Simulated cameras as members of a post: from its file, each in a process of its own."""
+"""Simulated cameras in a post: from its file, each in a process of its own."""
 
 import asyncio
 from pathlib import Path

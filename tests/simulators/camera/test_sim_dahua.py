@@ -1,4 +1,4 @@
-"""The simulated Dahua plate camera, as its clients and whoever commands it see it."""
+"""The simulated Dahua plate camera, as its clients and the control socket see it."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ STREAM = "/cgi-bin/snapManager.cgi?action=attachFileProc&Flags[0]=Event&Events=[
 
 
 def enough(data: bytes) -> bool:
-    """Whether the picture of the second vehicle was heard."""
+    """Return whether the picture of the second vehicle was received."""
     return b"\xff\xd9\r\n" in data.rpartition(b"UT next")[2] and b"UT next" in data
 
 
@@ -27,7 +27,7 @@ NEXT = {"plate": "UT next"}
 
 
 def events(heard: Heard) -> list[dict[str, str]]:
-    """Keys and values of every part of text that is no heartbeat."""
+    """Return keys and values of every part of text that is no heartbeat."""
     texts = [data.decode() for media_type, _, data in heard.parts if media_type == "text/plain"]
     return [
         dict(line.split("=", 1) for line in text.split("\r\n") if line)
@@ -36,7 +36,7 @@ def events(heard: Heard) -> list[dict[str, str]]:
     ]
 
 
-async def test_a_passage_is_lines_of_text_and_a_picture() -> None:
+async def test_passage_is_text_and_picture() -> None:
     async with running("anpr-dahua") as (camera, client):
         heard = await heard_of(
             camera,
@@ -59,7 +59,7 @@ async def test_a_passage_is_lines_of_text_and_a_picture() -> None:
 
 
 @pytest.mark.parametrize("name", ["no-length", "duplicate", "misread"])
-async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
+async def test_special_fields_are_sent_completely(name: str) -> None:
     async with running("anpr-dahua") as (camera, client):
         await fault(camera, name)
         vehicle = {"plate": "UT 1\r\nEvents[0].Lane=7"}
@@ -74,7 +74,7 @@ async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
         assert picture == camera.passages[0].picture
 
 
-async def test_what_was_lost_with_a_connection_is_told_again() -> None:
+async def test_lost_event_is_sent_again() -> None:
     async with running("anpr-dahua", resends=True) as (camera, client):
         for at in (3, 500, 900, 5000):
             await fault(camera, "cut", at=at)
@@ -86,9 +86,9 @@ async def test_what_was_lost_with_a_connection_is_told_again() -> None:
             ]
 
 
-async def test_what_a_client_did_not_wait_for_is_told_to_the_next() -> None:
+async def test_event_without_client_goes_to_next() -> None:
     async with running("anpr-dahua", resends=True) as (camera, client):
-        await camera.obey("insert", {"plate": "UT 1"})  # nobody listens
+        await camera.obey("insert", {"plate": "UT 1"})  # without a client
         await fault(camera, "stall")
         await heard_of(
             camera, client, STREAM, lambda data: b"UT 2" in data, {"plate": "UT 2"}, {"plate": "UT 3"}
@@ -100,7 +100,7 @@ async def test_what_a_client_did_not_wait_for_is_told_to_the_next() -> None:
         assert plates == ["UT 2", "UT 3"]
 
 
-async def test_it_beats_and_says_who_it_is_to_who_may_ask() -> None:
+async def test_heartbeat_and_identity_with_password() -> None:
     async with running("anpr-dahua", **USER) as (_, client):
         assert (await client.get(STREAM)).status_code == 401
         client.auth = DIGEST

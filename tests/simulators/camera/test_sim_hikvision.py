@@ -1,4 +1,4 @@
-"""The simulated Hikvision plate camera, as its clients and whoever commands it see it."""
+"""The simulated Hikvision plate camera, as its clients and the control socket see it."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ ISAPI = "{http://www.isapi.org/ver20/XMLSchema}"
 
 
 def fields(xml: bytes) -> dict[str, str]:
-    """Local name and text of every element."""
+    """Return local name and text of every element."""
     found: Element = ElementTree.fromstring(xml)
     return {element.tag.rpartition("}")[2]: element.text or "" for element in found.iter()}
 
@@ -38,13 +38,13 @@ def alerts(heard: Heard) -> list[dict[str, str]]:
 
 
 def beats(count: int) -> Callable[[bytes], bool]:
-    """Whether so many heartbeats were heard after the last event, so that it is complete."""
+    """Return a test for `count` heartbeats after the last event, so that it is complete."""
     return lambda data: (
         b"ANPR" in data and data.rpartition(b"ANPR")[2].count(b">videoloss</eventType>") >= count
     )
 
 
-async def test_a_passage_is_told_once_with_its_pictures() -> None:
+async def test_passage_is_sent_once_with_pictures() -> None:
     async with running("anpr-hikvision", heartbeat_s=0.05, utc_offset_min=180) as (camera, client):
         heard = await heard_of(
             camera,
@@ -74,7 +74,7 @@ async def test_a_passage_is_told_once_with_its_pictures() -> None:
 @pytest.mark.parametrize(
     "name", ["no-length", "other-namespace", "misread", "duplicate", "late", "wrong-clock"]
 )
-async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
+async def test_special_fields_are_sent_completely(name: str) -> None:
     async with running("anpr-hikvision", heartbeat_s=0.05) as (camera, client):
         await fault(camera, name, **({"delay_s": 0.1} if name == "late" else {}))
         heard = await heard_of(camera, client, STREAM, beats(1), {"plate": "UT <&> 1"})
@@ -85,7 +85,7 @@ async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
         pictures = [data for media_type, _, data in heard.parts if media_type == "image/jpeg"]
         assert pictures == [camera.passages[0].close_up, camera.passages[0].picture] * len(events)
         assert (b"http://www.hikvision.com" in heard.data) == (name == "other-namespace")
-        # Every part that has a length has a right one.
+        # Every declared length is right.
         lengths = re.findall(rb"Content-Length: (\d+)\r\n\r\n", heard.data)
         told = [len(data) for _, _, data in heard.parts]
         assert len(lengths) == len(told) - (3 if name == "no-length" else 0)
@@ -95,7 +95,7 @@ async def test_what_is_told_otherwise_is_told_whole(name: str) -> None:
         assert (datetime.now(UTC) - at > timedelta(minutes=59)) == (name == "wrong-clock")
 
 
-async def test_a_firmware_may_leave_out_lengths_and_have_a_namespace_of_its_own() -> None:
+async def test_firmware_without_lengths_and_own_namespace() -> None:
     async with running("anpr-hikvision", heartbeat_s=0.05, with_lengths=False, namespace="urn:x") as (
         camera,
         client,
@@ -110,7 +110,7 @@ async def test_a_firmware_may_leave_out_lengths_and_have_a_namespace_of_its_own(
 
 
 @pytest.mark.parametrize("resends", [True, False])
-async def test_what_was_lost_with_a_connection_is_told_again_or_can_be_asked_for(resends: bool) -> None:
+async def test_lost_event_is_repeated_or_requested(resends: bool) -> None:
     async with running("anpr-hikvision", heartbeat_s=0.02, resends=resends) as (camera, client):
         for count, at in enumerate((0, 1, 60, 700, 4000), 1):
             await fault(camera, "cut", at=at)
@@ -125,7 +125,7 @@ async def test_what_was_lost_with_a_connection_is_told_again_or_can_be_asked_for
         assert re.findall("<plateNumber>(.*?)<", plates.text) == [f"UT 00{count}" for count in range(1, 6)]
 
 
-async def test_what_passed_since_a_time_can_be_asked_for() -> None:
+async def test_passages_since_a_time() -> None:
     async with running("anpr-hikvision", utc_offset_min=-150) as (camera, client):
         for number in range(3):
             await camera.obey("insert", {"plate": f"UT {number}"})
@@ -147,7 +147,7 @@ async def test_what_passed_since_a_time_can_be_asked_for() -> None:
             assert (await client.post(PLATES, content=bad)).status_code == 400
 
 
-async def test_it_asks_for_a_digest_and_says_who_it_is() -> None:
+async def test_digest_and_identity() -> None:
     async with running("anpr-hikvision", **USER) as (camera, client):
         assert (await client.get("/ISAPI/System/deviceInfo")).status_code == 401
         client.auth = DIGEST
@@ -164,7 +164,7 @@ async def test_it_asks_for_a_digest_and_says_who_it_is() -> None:
             await camera.obey("insert", {})
 
 
-async def test_vehicles_come_by_themselves_and_as_they_are_told_to() -> None:
+async def test_vehicles_by_schedule_and_command() -> None:
     async with running("anpr-hikvision", every_s=0.02, first_s=0, seed=5) as (camera, _):
         async with asyncio.timeout(5):
             while camera.status()["vehicles"] < 3:

@@ -1,4 +1,4 @@
-"""The simulated ONVIF camera, as clients and whoever commands it see it."""
+"""The simulated ONVIF camera, as its clients and the control socket see it."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ def of_user(client: httpx.AsyncClient) -> Onvif:
     return Onvif(client, USER["username"], USER["password"])
 
 
-async def test_it_tells_what_it_is_and_where_its_pictures_are() -> None:
+async def test_identity_and_media_addresses() -> None:
     async with running("camera-onvif", **ALONE, **USER) as (camera, client):
         onvif = of_user(client)
         services = texts(await onvif.call("tds:GetServices"), "XAddr")
@@ -44,7 +44,7 @@ async def test_it_tells_what_it_is_and_where_its_pictures_are() -> None:
         assert stamp_of((await client.get(snapshot, auth=DIGEST)).content)
 
 
-async def test_media2_tells_of_encoders_to_who_asks_for_them() -> None:
+async def test_media2_has_encoders_on_request() -> None:
     async with running("camera-onvif", media="2", **ALONE) as (camera, client):
         onvif = Onvif(client)
         assert "media_service" not in "".join(texts(await onvif.call("tds:GetServices"), "XAddr"))
@@ -65,7 +65,7 @@ async def refusal(onvif: Onvif, operation: str = "tds:GetDeviceInformation", *gi
     return str(refused.value)
 
 
-async def test_only_a_fresh_digest_of_the_right_password_is_let_in() -> None:
+async def test_only_fresh_correct_digest_is_accepted() -> None:
     async with running("camera-onvif", **ALONE, **USER) as (camera, client):
         onvif = of_user(client)
         assert await refusal(Onvif(client)) == "ter:NotAuthorized"
@@ -86,7 +86,7 @@ async def test_only_a_fresh_digest_of_the_right_password_is_let_in() -> None:
         assert await refusal(onvif) == "ter:NotAuthorized"
 
 
-async def test_what_it_does_not_know_it_says_so() -> None:
+async def test_unknown_requests_are_refused() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
         assert await refusal(onvif, "tds:SystemReboot") == "ter:ActionNotSupported"
@@ -126,7 +126,7 @@ async def test_events_wait_for_who_pulls_them() -> None:
         assert await refusal(onvif, "tev:PullMessages", at=point) == "ter:InvalidArgVal"
 
 
-async def test_a_subscription_ends_at_its_time_and_renewing_moves_it() -> None:
+async def test_subscription_expires_unless_renewed() -> None:
     async with running("camera-onvif", **ALONE) as (camera, client):
         onvif = Onvif(client)
 
@@ -152,9 +152,9 @@ async def test_a_subscription_ends_at_its_time_and_renewing_moves_it() -> None:
         assert await refusal(onvif, "tev:PullMessages", at=other) == "ter:InvalidArgVal"
 
 
-async def test_it_is_found_on_loopback_by_those_who_look_for_such_a_camera() -> None:
+async def test_discovery_on_loopback() -> None:
     def mine(camera: OnvifCamera, *probe: str) -> list[str]:
-        """Addresses of this camera that answer; others may run beside it."""
+        """Return the addresses of this camera that answer; others may run at the same time."""
         endpoint = f"urn:uuid:{camera.endpoint}"
         found = [answer for answer in probed(*probe, wait_s=0.2) if endpoint in texts(answer, "Address")]
         return [address for answer in found for address in texts(answer, "XAddrs")]
@@ -197,7 +197,7 @@ async def test_onvif_zeep_works_it() -> None:
         }
 
 
-async def test_it_is_commanded_like_every_simulator() -> None:
+async def test_commands_of_the_control_socket() -> None:
     async with running("camera-onvif", motion_every_s=0.02, **ALONE) as (camera, client):
         before = len(camera.events.properties)
         point = texts(await Onvif(client).call("tev:CreatePullPointSubscription"), "Address")[0]

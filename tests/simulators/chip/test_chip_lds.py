@@ -1,4 +1,4 @@
-"""What is in the files: the face, the details, the ASN.1 writer under all of it."""
+"""Content of the files: the face, the details, and the ASN.1 encoder."""
 
 import io
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ PASSPORT = ERIKSSON[Format.TD3]
 
 
 def picture_of(dg2: bytes) -> tuple[bytes, bytes]:
-    """Facial record header with both information blocks, and the image."""
+    """Return facial record header with both information blocks, and the image."""
     [(tag, group)] = undo(undo(dg2)[0][1])
     assert tag == 0x7F61
     (_, count), (_, template) = undo(group)
@@ -32,7 +32,7 @@ def picture_of(dg2: bytes) -> tuple[bytes, bytes]:
 
 
 class TestFace:
-    def test_the_record_is_as_long_as_it_says(self) -> None:
+    def test_record_length_is_right(self) -> None:
         chip = Chip.issue(PASSPORT, IssuingState.create(), Profile(image_padding=100))
         head, image = picture_of(chip.personalisation.file(0x0102))
         assert head[:8] == b"FAC\x00010\x00"
@@ -70,7 +70,7 @@ class TestFace:
             draw_face("nobody at all", ImageFormat.JPEG_2000)
 
     @pytest.mark.parametrize(("width", "height"), [(WIDTH, HEIGHT), (8, 8), (17, 9)])
-    def test_a_mosaic_has_the_shades_it_was_given(self, width: int, height: int) -> None:
+    def test_mosaic_has_the_given_shades(self, width: int, height: int) -> None:
         pillow = pytest.importorskip("PIL.Image", reason="no Pillow")
 
         def shade(x: float, y: float) -> int:
@@ -97,7 +97,7 @@ class TestDetails:
         issued = dict(undo(undo(chip.personalisation.file(0x010C))[0][1]))
         assert issued[0x5F26].decode() == f"{chip.personalisation.signer.validity.start:%Y%m%d}"
 
-    def test_a_date_of_birth_that_nobody_knows_is_left_out(self) -> None:
+    def test_unknown_date_of_birth_is_omitted(self) -> None:
         from dataclasses import replace
 
         details = dict(undo(undo(lds.personal_details(replace(PASSPORT, birth="74<<<<"), "Zenith"))[0][1]))
@@ -118,7 +118,7 @@ class TestTlv:
         assert parse_single(tlv(tag, value), tag) == value
 
     @given(st.binary(max_size=40))
-    def test_what_is_no_tlv_is_a_value_error(self, data: bytes) -> None:
+    def test_invalid_tlv_is_a_value_error(self, data: bytes) -> None:
         try:
             found = list(objects(data))
         except ValueError:

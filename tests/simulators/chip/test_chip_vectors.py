@@ -1,4 +1,4 @@
-"""The worked examples of Doc 9303-11 from the chip's side: its randomness is theirs, and so are its bytes."""
+"""The worked examples of Doc 9303-11 from the chip's side: with their randomness, the bytes must match."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +35,7 @@ CARD_ACCESS = "31143012060A04007F0007020204020202010202010D"
 
 
 def scripted(*values: str) -> Callable[[int], bytes]:
-    """Randomness that is no such thing; a draw of another size is a failure of the test."""
+    """Return scripted values as randomness; a draw of another size fails the test."""
     left = [bytes.fromhex(value) for value in values]
 
     def draw(size: int) -> bytes:
@@ -72,7 +72,7 @@ class TestAppendixD:
         assert Cipher.TDES.derive(seed, FOR_ENCRYPTION).hex().upper() == "AB94FDECF2674FDFB9B391F85D7F76F2"
         assert Cipher.TDES.derive(seed, FOR_MAC).hex().upper() == "7962D9ECE03D1ACD4C76089DCE131543"
 
-    def test_every_command_is_answered_byte_for_byte(self, chip: Chip) -> None:
+    def test_every_command_is_answered_exactly(self, chip: Chip) -> None:
         assert exchange(chip, "00A4040C07A0000002471001") == "9000"
         assert exchange(chip, "0084000008") == "4608F919887022129000"
         assert exchange(
@@ -250,7 +250,7 @@ class TestAppendixH:
 
 
 class TestAppendixI:
-    """PACE with Chip Authentication Mapping. The chip's static key follows from what it sends."""
+    """PACE with Chip Authentication Mapping. The chip's static key is derived from its data."""
 
     def test_over_a_curve(self) -> None:
         order = STANDARDISED[13].order
@@ -298,7 +298,7 @@ class TestAppendixI:
         )
 
 
-def test_an_aes_256_session_of_a_real_document(utopia: IssuingState) -> None:
+def test_aes_256_session_of_real_document(utopia: IssuingState) -> None:
     """SELECT and two READ BINARY of EF.COM, published with gmrtd (iso7816, nfc_session_test.go)."""
     written = personalise(BEARER, utopia, Profile(access=Access.PACE))
     com = bytes.fromhex("60185F0104303130385F36063034303030305C06617563766D6E")

@@ -1,4 +1,4 @@
-"""The protocol of vpcd, against one of the tests' own and against a real pcscd."""
+"""The protocol of vpcd, against a fake of the tests and against a real pcscd."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def test_a_chip_is_powered_and_asked(utopia: IssuingState) -> None:
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_vpcd_may_leave_while_the_chip_is_taken_away(utopia: IssuingState, turns: int) -> None:
+async def test_vpcd_disconnects_during_removal(utopia: IssuingState, turns: int) -> None:
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(Chip.issue(PASSPORT, utopia))
         card = await vpcd.card()
@@ -61,7 +61,7 @@ async def test_vpcd_may_leave_while_the_chip_is_taken_away(utopia: IssuingState,
         assert not slot.is_occupied
 
 
-async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
+async def test_removal_closes_the_connection(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia, faults=[CardRemoval(at=2)])
     seen: list[str] = []
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
@@ -81,7 +81,7 @@ async def test_a_removal_closes_the_connection(utopia: IssuingState) -> None:
             await card.ask(ATR)
 
 
-async def test_documents_come_and_go_two_hundred_times(utopia: IssuingState) -> None:
+async def test_200_insertions_and_removals(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia)
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         for number in range(1, 201):
@@ -94,7 +94,7 @@ async def test_documents_come_and_go_two_hundred_times(utopia: IssuingState) -> 
             assert slot.inserted == number
 
 
-async def test_a_slow_field_is_slow_without_stopping_the_house(utopia: IssuingState) -> None:
+async def test_slow_field_does_not_block_the_loop(utopia: IssuingState) -> None:
     chip = Chip.issue(PASSPORT, utopia, faults=[SlowField(kbit_s=106, per_command_s=0.05)])
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(chip)
@@ -107,7 +107,7 @@ async def test_a_slow_field_is_slow_without_stopping_the_house(utopia: IssuingSt
 async def test_one_chip_at_a_time(utopia: IssuingState) -> None:
     async with FakeVpcd() as vpcd, VpcdSlot(port=vpcd.port) as slot:
         await slot.insert(Chip.issue(PASSPORT, utopia))
-        with pytest.raises(SimulatorError, match="take it away first"):
+        with pytest.raises(SimulatorError, match="remove it first"):
             await slot.insert(Chip.issue(PASSPORT, utopia))
 
 
@@ -132,7 +132,7 @@ async def test_without_a_vpcd_it_says_so(utopia: IssuingState) -> None:
 
 
 class TestCommandLine:
-    async def test_documents_are_laid_down_and_trust_is_written(self, tmp_path: Path, capsys) -> None:
+    async def test_documents_inserted_and_trust_written(self, tmp_path: Path, capsys) -> None:
         async with FakeVpcd() as vpcd:
             arguments = ["--port", str(vpcd.port), "--cycles", "2", "--dwell-s", "0.2", "--away-s", "0",
                          "--format", "TD1", "--access", "pace", "--can", "123456",

@@ -1,4 +1,4 @@
-"""Fingerprint scanners in a simulated post: fingers by themselves and by command, faults, clear errors."""
+"""Fingerprint scanners in a simulated post: fingers by schedule and by command, faults, clear errors."""
 
 import asyncio
 import socket
@@ -49,7 +49,7 @@ LANES = ("lane-1/finger", "lane-2/finger", "lane-3/finger")
 
 
 class Events:
-    """What the post says, to look back at."""
+    """Events of the post."""
 
     def __init__(self) -> None:
         self._said: list[tuple[str, str, dict[str, Any]]] = []
@@ -58,7 +58,7 @@ class Events:
         self._said.append((name, event, dict(details)))
 
     async def until(self, name: str, event: str, count: int = 1) -> dict[str, Any]:
-        """Wait until a simulator has said that so many times; what it said last."""
+        """Wait until a simulator has emitted the event so many times; return the last one."""
         async with asyncio.timeout(20):
             while (
                 len(found := [said for one, what, said in self._said if (one, what) == (name, event)]) < count
@@ -80,14 +80,14 @@ async def post(tmp_path: Path, events: Events) -> AsyncIterator[Post]:
         yield post
 
 
-async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Events, tmp_path: Path) -> None:
+async def test_fingers_by_schedule_and_command(post: Post, events: Events, tmp_path: Path) -> None:
     async def do(what: str, lane: int, **more: Any) -> dict[str, Any]:
         return await send_command(post.socket_path, {"do": what, "name": LANES[lane - 1], **more})
 
     async def status(lane: int) -> dict[str, Any]:
         return dict((await do("status", lane))["simulators"][LANES[lane - 1]])
 
-    # By themselves, from when a client has the scanner.
+    # By schedule, once a client has the scanner.
     url = (await events.until("lane-2/finger", "ready"))["url"]
     port = int(url.removeprefix("usbip://127.0.0.1:").removesuffix("/1-1"))
     assert (await status(2))["touches"] == 0
@@ -99,7 +99,7 @@ async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Eve
     handle.close()
     assert await events.until("lane-2/finger", "host", 2) == {"connected": False}
 
-    # By command, on a module that knows two of its people.
+    # By command, on a module with two enrolled fingers.
     host = ZfmHost(tmp_path / "run" / "module")
     await events.until("lane-3/finger", "host")
     assert await host.ask(0x01) == b"\x02"
@@ -118,7 +118,7 @@ async def test_fingers_come_by_themselves_and_by_command(post: Post, events: Eve
     assert (now["templates"], now["touched"], now["touches"], now["host_connected"]) == (2, False, 2, True)
     host.close()
 
-    # A finger goes after its time.
+    # A finger is lifted after its time.
     await do("insert", 1, pattern="whorl", condition="dry", for_s=1, rotation_deg=9)
     assert (await status(1))["touched"]
     while (await status(1))["touched"]:
@@ -167,7 +167,7 @@ async def test_what_cannot_be_done_is_said(post: Post) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, lines: str, said: str) -> None:
+def test_invalid_file_is_explained(tmp_path: Path, lines: str, said: str) -> None:
     file = tmp_path / "post.toml"
     file.write_text(f'[[simulator]]\nname = "lane-1/finger"\n{lines}\n')
     with pytest.raises(PostFileError) as caught:
@@ -183,7 +183,7 @@ def test_two_scanners_have_two_ports(tmp_path: Path) -> None:
         load_post(file)
 
 
-async def test_a_port_that_is_taken_stops_the_post(tmp_path: Path, events: Events) -> None:
+async def test_occupied_port_stops_the_post(tmp_path: Path, events: Events) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         file = tmp_path / "post.toml"
         port = taken.getsockname()[1]
@@ -198,7 +198,7 @@ def test_the_demonstration_is_in_order() -> None:
     assert [type(one) for one in settings] == [Uru4000Settings, Nb1010Settings, ZfmSettings]
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(kinds.KINDS, "odd", ("simulators.no_such_module", "Settings"))
     with pytest.raises(
         SimulatorError, match=r"odd needs the Python package simulators\.no_such_module: it comes"

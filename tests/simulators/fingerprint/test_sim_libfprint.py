@@ -26,7 +26,7 @@ async def bus() -> AsyncIterator[EmulatedBus]:
 
 
 async def captured(bus: EmulatedBus, scanner: UsbScanner, driver: str, image: Path) -> np.ndarray:
-    """Have libfprint capture from a scanner; the finger comes when it looks for one, and goes again."""
+    """Capture from a scanner with libfprint; the finger comes when it looks for one, and is lifted again."""
     bus.connect(1, scanner)
     program = await asyncio.create_subprocess_exec(
         "/usr/bin/python3", CAPTURE, image,
@@ -56,9 +56,9 @@ async def test_libfprint_captures_from_a_uru4000(
     if upside_down:
         shown, source = shown[::-1, ::-1], source[::-1, ::-1]
     expected = source.copy()
-    expected[122] = source[123]  # the line that is not there
+    expected[122] = source[123]  # the line marked not present
     for row in (71, 121, 172, 289):
-        expected[row, -1] = 255  # the last byte of an enciphered block
+        expected[row, -1] = 255  # the last byte of an encrypted block
     assert np.array_equal(shown, expected)
 
 

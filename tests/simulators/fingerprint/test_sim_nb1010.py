@@ -36,7 +36,7 @@ def host(scanner: Nb1010) -> NbHost:
     return NbHost(scanner)
 
 
-def test_it_describes_itself_as_the_recorded_one_does(scanner: Nb1010) -> None:
+def test_descriptors_are_as_recorded(scanner: Nb1010) -> None:
     assert scanner.descriptors[:18].hex() == "12010002000000408d29101001000102" + "0001"
     endpoints = "07058103400005" + "07050202400000" + "07058302400000"
     assert scanner.descriptors[27:].hex() == "090400000300000000" + endpoints
@@ -57,7 +57,7 @@ async def test_a_capture_as_recorded(scanner: Nb1010, host: NbHost) -> None:
     assert scanner.images == 1
 
 
-async def test_what_is_no_message_is_not_answered(scanner: Nb1010, host: NbHost) -> None:
+async def test_invalid_message_is_not_answered(scanner: Nb1010, host: NbHost) -> None:
     for nonsense in ("", "80", "7f38010008000000", "8038010009000000", "8099010008000000"):
         await host.write(OUT, bytes.fromhex(nonsense))
     with pytest.raises(OSError, match="timed out"):

@@ -1,4 +1,4 @@
-"""What a simulated ZFM module answers, byte by byte, and what goes wrong with it."""
+"""Answers of a simulated ZFM module, byte by byte, and its faults."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,7 +45,7 @@ def started(line: SerialLine, model: str = "zfm-20", **settings: object) -> ZfmM
 
 
 async def enrolled(host: ZfmHost, module: ZfmModule, finger: Finger, page: int) -> None:
-    """Enrol a finger as a host does it."""
+    """Enrol a finger as a host does."""
     for buffer in (1, 2):
         module.platen.place(finger.touch(buffer))
         assert await host.ask(0x01) == b"\x00"
@@ -57,7 +57,7 @@ async def enrolled(host: ZfmHost, module: ZfmModule, finger: Finger, page: int) 
 # Packets.
 
 
-def test_a_packet_is_as_the_sheet_has_it() -> None:
+def test_packet_matches_protocol_sheet() -> None:
     assert Packet(0xFFFFFFFF, Kind.COMMAND, b"\x01").encode() == bytes.fromhex("ef01ffffffff010003010005")
     assert Packet(1, Kind.ACKNOWLEDGE, b"\x13").encode() == bytes.fromhex("ef010000000107000313001d")
 
@@ -67,7 +67,7 @@ def test_a_packet_is_as_the_sheet_has_it() -> None:
     noise=st.binary(max_size=40).filter(lambda noise: b"\xef" not in noise),
     cuts=st.lists(st.integers(0, 800), max_size=6),
 )
-def test_packets_are_found_in_noise_however_they_are_cut(
+def test_packets_in_noise_and_any_pieces(
     packets: list[tuple[int, bytes]], noise: bytes, cuts: list[int]
 ) -> None:
     sent = [Packet(address, Kind.DATA, content) for address, content in packets]
@@ -79,7 +79,7 @@ def test_packets_are_found_in_noise_however_they_are_cut(
 
 
 @given(data=st.binary(max_size=2000), size=st.sampled_from([32, 64, 128, 256]))
-def test_data_travels_in_packets_of_the_size_that_is_set(data: bytes, size: int) -> None:
+def test_data_packets_have_configured_size(data: bytes, size: int) -> None:
     found = list(Decoder().feed(b"".join(data_packets(7, data, size))))
     assert b"".join(packet.content for packet in found) == data
     assert [packet.kind for packet in found] == [Kind.DATA] * (len(found) - 1) + [Kind.LAST_DATA]
@@ -121,7 +121,7 @@ def test_data_travels_in_packets_of_the_size_that_is_set(data: bytes, size: int)
         ((0x51,), "00"),
         ((0x52,), "02"),
         ((0x53,), "55"),
-        ((0x35, 1, 2, 3, 4), "fc"),  # it has no ring of light
+        ((0x35, 1, 2, 3, 4), "fc"),  # it has no light ring
         ((0x31, 1, 1, 1, 1, 1), "fc"),
         ((0x99,), "fc"),
         ((), "fc"),
@@ -145,7 +145,7 @@ async def test_a_zfm_20_answers(
         ((0x36,), "00"),
         ((0x40,), "00"),
         ((0x28,), "02"),
-        ((0x0E, 4, 3), "1b"),  # not a speed of this module
+        ((0x0E, 4, 3), "1b"),  # not a rate of this module
         ((0x53,), "fc"),
     ],
 )
@@ -167,10 +167,10 @@ async def test_an_r503_says_what_it_is(line: SerialLine, host: ZfmHost) -> None:
     for instruction in (0x39, 0x3A):
         assert len(await host.ask(instruction)) == 1 + 32
     assert await host.ask(0x3D) == b"\0"
-    assert await host.read(1) == b"\x55"  # it has started again
+    assert await host.read(1) == b"\x55"  # it has restarted
 
 
-async def test_the_image_is_four_bits_deep_left_pixel_high(line: SerialLine, host: ZfmHost) -> None:
+async def test_image_has_four_bits_per_pixel(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     module.platen.place(FINGER.touch())
     assert await host.ask(0x01) == b"\x00"
@@ -211,7 +211,7 @@ async def test_a_finger_is_found_and_no_other(line: SerialLine, host: ZfmHost) -
     assert await host.ask(0x1B, 1, 0, 0, 3, 0xE8) == b"\x09\0\0\0\0"
 
 
-async def test_a_template_is_what_a_host_may_keep_for_it(line: SerialLine, host: ZfmHost) -> None:
+async def test_template_size_per_model(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     await enrolled(host, module, FINGER, 1)
     assert await host.ask(0x07, 1, 0, 1) == b"\0"
@@ -256,7 +256,7 @@ async def test_bad_prints_give_no_template(
     assert (await host.ask(0x02, 1))[0] in codes
 
 
-async def test_a_password_is_asked_for_first_and_stays(line: SerialLine, host: ZfmHost) -> None:
+async def test_password_is_required_and_persistent(line: SerialLine, host: ZfmHost) -> None:
     module = started(line, memory=Memory(password=0x12345678))
     assert await host.ask(0x01) == b"\x21"
     assert await host.ask(*VERIFY) == b"\x13"
@@ -277,7 +277,7 @@ async def test_it_answers_to_its_address_only(line: SerialLine, host: ZfmHost) -
     assert await host.ask(*VERIFY) == b"\0"
 
 
-async def test_at_another_speed_it_hears_noise(line: SerialLine, host: ZfmHost) -> None:
+async def test_at_another_rate_it_receives_noise(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     assert await host.ask(0x0E, 4, 12) == b"\0"
     assert module.baud == 115200
@@ -287,7 +287,7 @@ async def test_at_another_speed_it_hears_noise(line: SerialLine, host: ZfmHost) 
     assert await host.ask(*VERIFY) == b"\0"
 
 
-async def test_notes_are_kept_and_the_information_page_is_512_bytes(line: SerialLine, host: ZfmHost) -> None:
+async def test_notepad_and_information_page(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     note = bytes(range(32))
     assert await host.ask(0x18, 15, *note) == b"\0"
@@ -306,7 +306,7 @@ async def test_random_numbers_differ(line: SerialLine, host: ZfmHost) -> None:
     assert len({await host.ask(0x14) for _ in range(5)}) == 5
 
 
-async def test_at_wire_speed_bytes_take_their_time(line: SerialLine, host: ZfmHost) -> None:
+async def test_wire_speed_transmission_time(line: SerialLine, host: ZfmHost) -> None:
     module = started(line, memory=Memory(baud_factor=6), wire_speed=True)
     module.platen.place(FINGER.touch())
     await host.ask(0x01)
@@ -314,7 +314,7 @@ async def test_at_wire_speed_bytes_take_their_time(line: SerialLine, host: ZfmHo
     started_at = loop.time()
     await host.ask(0x16)
     await host.data()
-    # 603 bytes of ten bits at 57600 bits a second; the last chunk of 64 is said at once.
+    # 603 bytes of ten bits at 57600 bits per second; the last chunk of 64 is sent at once.
     assert loop.time() - started_at >= 0.09
 
 
@@ -341,7 +341,7 @@ async def test_a_wrong_sum_out(line: SerialLine, host: ZfmHost, spoiled: int) ->
     assert (await host.ask(*VERIFY)) == b"\0"
 
 
-async def test_a_cut_ends_the_image_and_the_cable(line: SerialLine, host: ZfmHost) -> None:
+async def test_cut_ends_image_and_unplugs(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     module.platen.place(FINGER.touch())
     await host.ask(0x01)
@@ -351,7 +351,7 @@ async def test_a_cut_ends_the_image_and_the_cable(line: SerialLine, host: ZfmHos
     assert not line.is_plugged
 
 
-async def test_silence_for_one_answer_and_for_a_while(line: SerialLine, host: ZfmHost) -> None:
+async def test_silence_for_one_answer_and_a_while(line: SerialLine, host: ZfmHost) -> None:
     module = started(line)
     ask = Packet(0xFFFFFFFF, Kind.COMMAND, bytes(VERIFY)).encode()
     await module.inject(Silence())
@@ -368,9 +368,7 @@ async def test_silence_for_one_answer_and_for_a_while(line: SerialLine, host: Zf
 @pytest.mark.parametrize(
     "fault", [SlowBytes(every_ms=0.1), Garbage(before=9, after=7, seed=3), Delayed(delay_s=0.02)]
 )
-async def test_what_delays_or_surrounds_an_answer_leaves_it_whole(
-    line: SerialLine, host: ZfmHost, fault: Fault
-) -> None:
+async def test_delay_and_noise_keep_answer_intact(line: SerialLine, host: ZfmHost, fault: Fault) -> None:
     module = started(line)
     await module.inject(fault)
     assert await host.ask(*VERIFY) == b"\0"
@@ -398,6 +396,6 @@ async def test_other_faults(line: SerialLine, host: ZfmHost) -> None:
     ("name", "arguments"),
     [("gremlins", {}), ("wrong-answer", {"code": 0}), ("stall", {}), ("cut", {"at": -1})],
 )
-def test_faults_that_cannot_be_are_refused(name: str, arguments: dict[str, int]) -> None:
+def test_impossible_faults_are_refused(name: str, arguments: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         zfm_fault(name, arguments)

@@ -1,5 +1,4 @@
-"""A second opinion on a U.are.U image: the sheet's reading of it, bit by bit, with nothing of the
-simulator's."""
+"""A second implementation of the U.are.U image: the sheet's format, bit by bit."""
 
 from collections.abc import Callable
 
@@ -8,7 +7,7 @@ from numpy.typing import NDArray
 
 WIDTH = 384
 Exchange = Callable[[int], int]
-"""Gives the key of that number."""
+"""Returns the key of that number."""
 
 
 def stepped(key: int) -> int:
@@ -25,7 +24,7 @@ def noisiness(raw: bytes) -> int:
 
 
 def read(raw: bytes, exchange: Exchange) -> NDArray[np.uint8]:
-    """The image as the scanner holds it: 290 rows, inverted, perhaps upside down."""
+    """Return the scanner's image: 290 rows, inverted, perhaps upside down."""
     lines, number = int.from_bytes(raw[4:6], "little"), raw[6]
     assert lines < 290
     assert len(raw) >= lines * WIDTH + 64

@@ -1,4 +1,4 @@
-"""The HTTP server of the simulators: who may ask, and answers that do not end as they should."""
+"""The HTTP server of the simulators: access control, and answers that end irregularly."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ def guarded(access: AccessControl) -> HttpServer:
 
 
 async def asked(access: AccessControl, auth: httpx.Auth, times: int = 1) -> tuple[list[int], int]:
-    """What the client was told each time, and how many requests that took."""
+    """Return the status of each answer, and the number of requests."""
     async with guarded(access) as server, httpx.AsyncClient(trust_env=False, auth=auth) as client:
         told = [(await client.get(server.url + "/a?b=[0]&c=d e")).status_code for _ in range(times)]
         return told, len(server.request_count)
@@ -31,9 +31,7 @@ async def asked(access: AccessControl, auth: httpx.Auth, times: int = 1) -> tupl
 
 @pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
 @pytest.mark.parametrize("with_qop", [True, False])
-async def test_digest_lets_in_who_knows_the_password_and_nobody_else(
-    algorithm: Algorithm, with_qop: bool
-) -> None:
+async def test_digest_requires_the_password(algorithm: Algorithm, with_qop: bool) -> None:
     access = AccessControl("digest", "watch", "two words", algorithm=algorithm, with_qop=with_qop)
     assert await asked(access, httpx.DigestAuth("watch", "two words"), times=3) == ([200] * 3, 4)
     assert await asked(access, httpx.DigestAuth("watch", "too words")) == ([401], 2)
@@ -41,7 +39,7 @@ async def test_digest_lets_in_who_knows_the_password_and_nobody_else(
     assert await asked(access, httpx.BasicAuth("watch", "two words")) == ([401], 1)
 
 
-async def test_an_old_nonce_is_stale_and_a_repeated_request_is_refused() -> None:
+async def test_old_nonce_is_stale_and_replay_is_refused() -> None:
     access = AccessControl("digest", "watch", "words", nonce_s=0)
     auth = httpx.DigestAuth("watch", "words")
     assert (await asked(access, auth))[0] == [401]
@@ -53,7 +51,7 @@ async def test_an_old_nonce_is_stale_and_a_repeated_request_is_refused() -> None
         assert (again.status_code, "stale=true" in again.headers["WWW-Authenticate"]) == (401, True)
 
 
-async def test_basic_lets_in_who_knows_the_password_and_a_changed_one_counts_at_once() -> None:
+async def test_basic_password_change_applies_at_once() -> None:
     access = AccessControl("basic", "watch", "words")
     assert await asked(access, httpx.BasicAuth("watch", "words")) == ([200], 1)
     access.password = "others"
@@ -76,7 +74,7 @@ def streaming(**shape: object) -> HttpServer:
 
 
 @pytest.mark.parametrize("shape", [{}, {"length": 400_000}, {"unframed": True}])
-async def test_a_stream_arrives_whole_however_it_is_framed(shape: dict[str, object]) -> None:
+async def test_stream_arrives_with_any_framing(shape: dict[str, object]) -> None:
     async with streaming(**shape) as server, httpx.AsyncClient(trust_env=False) as client:
         answer = await client.get(server.url)
         assert len(answer.content) == 400_000
@@ -90,7 +88,7 @@ async def noted(answer: httpx.Response, heard: list[int]) -> None:
 
 
 @pytest.mark.parametrize("shape", [{}, {"length": 500_000}])
-async def test_who_hangs_up_in_mid_answer_has_still_said_the_first_part(shape: dict[str, object]) -> None:
+async def test_first_part_arrives_before_hang_up(shape: dict[str, object]) -> None:
     async with streaming(**shape) as server, httpx.AsyncClient(trust_env=False) as client:
         heard: list[int] = []
         async with client.stream("GET", server.url + "/short") as answer:
@@ -99,7 +97,7 @@ async def test_who_hangs_up_in_mid_answer_has_still_said_the_first_part(shape: d
         assert sum(heard) == 400_000
 
 
-async def test_an_endless_stream_keeps_its_pace_and_ends_with_its_client() -> None:
+async def test_endless_stream_rate_and_end() -> None:
     ended = asyncio.Event()
 
     async def ticks() -> AsyncGenerator[bytes, None]:

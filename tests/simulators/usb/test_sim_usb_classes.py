@@ -1,4 +1,4 @@
-"""Devices that a kernel has a driver for: a serial port and a keyboard. On a real kernel: tests/vm."""
+"""Devices with kernel drivers: a serial port and a keyboard. On a real kernel: tests/vm."""
 
 import asyncio
 import struct
@@ -28,7 +28,7 @@ async def ready(host: Host, yes: bool = True) -> None:
     await host.control(0x21, 0x22, int(yes), 0)
 
 
-async def test_a_serial_port_has_two_interfaces_that_belong_together(port: UsbSerialPort) -> None:
+async def test_serial_port_has_two_joined_interfaces(port: UsbSerialPort) -> None:
     assert port.descriptors[18:].hex() == (
         "090243000201008032"
         "090400000102020000" + "0524001001" + "0524010001" + "04240202" + "0524060001" + "07058103080010"
@@ -37,7 +37,7 @@ async def test_a_serial_port_has_two_interfaces_that_belong_together(port: UsbSe
     assert port.usbip_record("1-1", 2)[-8:] == bytes((2, 2, 0, 0, 10, 0, 0, 0))
 
 
-async def test_a_reader_on_a_serial_port_is_heard_while_the_port_is_open(port: UsbSerialPort) -> None:
+async def test_serial_port_sends_while_open(port: UsbSerialPort) -> None:
     host, reader, heard = Host(port), AccessIs(port), []
     port.on_received = heard.append
     assert not await reader.present(ERIKSSON[Format.TD3])
