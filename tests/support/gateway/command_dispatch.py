@@ -29,8 +29,8 @@ ROLES = Roles.model_validate(
     {
         "authority": "UTO",
         "role": {
-            "all": {"verbs": ["*"], "moves": True},
-            "chief": {"verbs": ["*"], "moves": True, "steal": True},
+            "all": {"verbs": ["*"], "can_move": True},
+            "chief": {"verbs": ["*"], "can_move": True, "can_steal": True},
             "looks": {"verbs": ["look"]},
         },
         "station": {
@@ -117,7 +117,7 @@ class DispatcherFixture:
     ) -> list[CommandAnswer]:
         """Let a message arrive; returns the answers that come at once."""
         number = next(self.numbers)
-        whole = {"cmd_id": f"c{number}", "session": SESSION, "n": number} | body
+        whole = {"cmd_id": f"c{number}", "session": SESSION, "command_seq": number} | body
         message = mqtt.MQTTMessage(topic=(topic or TOPICS.command(position, verb, station)).encode())
         message.payload = json.dumps(whole).encode() if payload is None else payload
         message.retain = retain
