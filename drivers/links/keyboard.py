@@ -189,7 +189,7 @@ def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
         case _:
             serials = ", ".join(sorted(node.serial_number or "without serial number" for node in fitting))
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{len(fitting)} keyboards fit {address}: {serials}.",
                 Action.CONFIGURE,
                 "Add the serial number to `port`, or name the socket by its /dev/input/by-path name.",

@@ -191,7 +191,7 @@ def find_port(address: str) -> tuple[str, ListPortInfo | None]:
         case _:
             serials = ", ".join(sorted(port.serial_number or "without serial number" for port in fitting))
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{len(fitting)} devices fit {address}: {serials}.",
                 Action.CONFIGURE,
                 "Add the serial number to `port`, or name the socket by its /dev/serial/by-path name.",

@@ -155,9 +155,9 @@ def _add_line(report: BreachReport, line: AuditLine, since: str) -> None:
         case "claim.changed":
             who = said.get("holder") or said.get("previous_holder")
             _count_operation(report, line, who, "station", f"claim {said.get('change')}")
-        case "technician.acted":
+        case "technician.operation":
             _count_operation(report, line, said.get("user"), "technician", str(said.get("operation")))
-            if said.get("operation") == "reveal":
+            if said.get("operation") == "trace_reveal":
                 told = {"who": str(said.get("user")), "reason": str(said.get("reason"))}
                 report.reveals.append({"at": line.at, "position": line.position} | told)
         case kind if kind in (LINES_DROPPED, RESUMED):

@@ -132,6 +132,11 @@ def run_check(look: Check) -> list[Finding]:
         text = f"Something could not be looked at: {type(error).__name__} at {place}."
         return [
             make_finding(
-                "look_failed", "notice", "doctor", text, Action.CALL, "borderpost bundle, and send it."
+                "look_failed",
+                "notice",
+                "doctor",
+                text,
+                Action.CALL_SUPPORT,
+                "borderpost bundle, and send it.",
             )
         ]

@@ -206,10 +206,10 @@ class Admission:
         if there is None or there == accepted:
             return None
         return Suppression(
-            StateCode.PENDING,
+            StateCode.AWAITING_ACCEPTANCE,
             f"Serial number {there} is there, {accepted} belongs here; a supervisor has to accept the other.",
-            Cause.NOT_ACCEPTED,
-            Action.CALL,
+            Cause.REPLACEMENT_NOT_ACCEPTED,
+            Action.CALL_SUPPORT,
             f"borderpost accept {self._config} {position} {there}",
             includes_records=True,
         )

@@ -155,7 +155,7 @@ class ManagementApi:
         reveal = read_model(RevealTrace, body) if body else None
         require_role("reveal" if reveal else "trace", actor)
         if reveal is not None:
-            self._record_operation(position, actor, TechnicianOperation.REVEAL, reason=reveal.reason)
+            self._record_operation(position, actor, TechnicianOperation.TRACE_REVEAL, reason=reveal.reason)
         async with aclosing(device.stream("trace", reveal=reveal is not None)) as pieces:
             async for piece in pieces:
                 yield piece.body

@@ -36,8 +36,8 @@ STABLE_AFTER_S = 60.0
 
 
 WORKER_ENDED_TEXTS = {
-    Cause.CRASHED: "The device's own process ended and is started again.",
-    Cause.SILENT: "The device's own process gave no sign of life and is replaced.",
+    Cause.WORKER_CRASHED: "The device's own process ended and is started again.",
+    Cause.HEARTBEAT_LOST: "The device's own process gave no sign of life and is replaced.",
 }
 
 
@@ -256,7 +256,7 @@ class DeviceSupervisor:
                 cause = await self._wait_for_failure()
             except OSError as error:
                 log.error("worker_not_started", device=self.spec.position, exc_info=error)
-                cause = Cause.CRASHED
+                cause = Cause.WORKER_CRASHED
             # A process in the kernel's hands ends when the kernel lets it: that is one device's trouble.
             self._next_action_at = math.inf
             await self._clean_up()
@@ -316,7 +316,7 @@ class DeviceSupervisor:
             try:
                 async with asyncio.timeout(self.spec.heartbeat_interval_s):
                     await self._connection_lost.wait()
-                return Cause.CRASHED
+                return Cause.WORKER_CRASHED
             except TimeoutError:
                 now = loop.time()
                 # Our own loop may have been stopped (a suspended machine, a debugger): that is no evidence.
@@ -324,7 +324,7 @@ class DeviceSupervisor:
                 if self._paused or now - before > 2 * self.spec.heartbeat_interval_s:
                     self._last_heartbeat = now
                 elif now - self._last_heartbeat > self._limits.heartbeat_timeout_s:
-                    return Cause.SILENT
+                    return Cause.HEARTBEAT_LOST
 
     async def _clean_up(self) -> None:
         """Make sure that nothing of this worker is left: what it said, what it owes, its process."""

@@ -241,6 +241,6 @@ def _firmware(identity: Identity, expected: str) -> SelfTestStep:
         name=name,
         outcome=Outcome.FAILED,
         text=f"Its firmware is {identity.firmware}; {expected} is expected.",
-        action="call",
+        action="call_support",
         how="Install the expected firmware, or change `expected_firmware` in the post's file.",
     )

@@ -172,7 +172,7 @@ class DeviceWorker:
                 failure = LinkError(
                     Cause.DRIVER_ERROR,
                     f"The driver {self._spec.driver} met something it does not understand.",
-                    Action.CALL,
+                    Action.CALL_SUPPORT,
                     "Send a diagnostics bundle to support; the driver goes on trying.",
                 )
                 self._report_failure(failure)
@@ -186,7 +186,7 @@ class DeviceWorker:
             match failure.cause:
                 case Cause.NO_DEVICE | Cause.UNPLUGGED:
                     wait = absent
-                case Cause.NO_ANSWER | Cause.LINK_FAILED:
+                case Cause.NO_RESPONSE | Cause.LINK_FAILED:
                     wait = unanswered
                 case _:
                     wait = failing
@@ -256,7 +256,7 @@ class DeviceWorker:
                 identity = await driver.open()
         except TimeoutError:
             raise LinkError(
-                Cause.NO_ANSWER,
+                Cause.NO_RESPONSE,
                 f"The device did not answer within {self._spec.open_timeout_s:g} seconds.",
                 Action.RESTART,
                 "Switch the device off and on.",
@@ -363,7 +363,7 @@ def _firmware_mismatch(identity: Identity, expected: str | None) -> dict[str, An
     return {
         "cause": Cause.WRONG_FIRMWARE,
         "text": f"It works, but its firmware is {identity.firmware}, and {expected} is expected.",
-        "action": Action.CALL,
+        "action": Action.CALL_SUPPORT,
         "how": "Install the expected firmware, or change `expected_firmware` in the post's file.",
     }
 

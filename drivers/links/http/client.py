@@ -367,7 +367,7 @@ class HttpLink:
                 )
             case _:
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"{url} cannot do what it was asked (status {status}).",
                     Action.RESTART,
                     f"Restart {self._settings.service}; its own log says more.",
@@ -378,7 +378,7 @@ class HttpLink:
 
     def _silence_error(self, allowed_s: float) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"{self._settings.url} did not answer within {allowed_s:g} seconds.",
             Action.RESTART,
             f"Restart {self._settings.service}.",
@@ -408,7 +408,7 @@ class HttpLink:
             case httpx.ConnectError():
                 why = f" ({_strerror(below)})" if isinstance(below, OSError) else ""
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"Nothing answers at {url}{why}.",
                     Action.RESTART,
                     f"Start {self._settings.service}; check the address and the network.",

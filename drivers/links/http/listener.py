@@ -80,7 +80,7 @@ class HttpListenerSettings(Settings):
             raise ValueError("ends in no port; write it as 192.0.2.1:8090")
         return text
 
-    @field_validator("sources")
+    @field_validator("allowed_sources")
     @classmethod
     def _addresses(cls, sources: tuple[str, ...]) -> tuple[str, ...]:
         for source in sources:

@@ -89,7 +89,7 @@ def find_usb(address: str) -> UsbDevice:
                 for device in fitting
             )
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{len(fitting)} devices fit {address}: {found}.",
                 Action.CONFIGURE,
                 "Add the serial number to `port`, or name the socket: "

@@ -147,7 +147,7 @@ class Transfers:
                     with contextlib.suppress(usb.core.USBError):
                         self._device.clear_halt(endpoint)
                 return TransferStalled(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"The device at {self._address} refuses what it is asked.",
                     Action.REPLUG,
                     "Unplug the device, wait five seconds, plug it in again.",
@@ -174,7 +174,7 @@ class Transfers:
 
     def _timed_out(self, what: str) -> TransferTimedOut:
         return TransferTimedOut(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"The device at {self._address} {what}.",
             Action.REPLUG,
             "Unplug the device, wait five seconds, plug it in again.",

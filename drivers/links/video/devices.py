@@ -41,7 +41,7 @@ def find_video(address: str) -> tuple[str, UsbDevice | None]:
             )
         case _:
             raise LinkError(
-                Cause.AMBIGUOUS,
+                Cause.ADDRESS_AMBIGUOUS,
                 f"{address} is {len(nodes)} cameras in one: {', '.join(f'/dev/{node}' for node in nodes)}.",
                 Action.CONFIGURE,
                 "Name the one by its /dev/v4l/by-path name.",

@@ -285,7 +285,7 @@ class RtspLink:
 
     def _silence_error(self) -> LinkError:
         return LinkError(
-            Cause.NO_ANSWER,
+            Cause.NO_RESPONSE,
             f"{self._settings.display_url} has sent no picture for {self._settings.no_frame_timeout_s:g} seconds.",
             Action.RESTART,
             "Restart the camera; look at its cable and the load of its network.",
@@ -326,7 +326,7 @@ class RtspLink:
             case av.error.ConnectionRefusedError() | av.error.OSError() if self._newest.is_empty:
                 why = os.strerror(error.errno) if error.errno and error.errno > 0 else "no answer"
                 return LinkError(
-                    Cause.NO_ANSWER,
+                    Cause.NO_RESPONSE,
                     f"Nothing answers at {url} ({why}).",
                     Action.RESTART,
                     "Start the camera; check the address and the network.",

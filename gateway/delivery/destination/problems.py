@@ -73,7 +73,7 @@ class DestinationProblems:
         self._problems.add(
             "no_subscriber",
             f"Nobody at {self._name} takes the events; they wait in the outbox.",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             f"Ask those who run {self._name} whether their receiver is subscribed.",
             about=self._name,
         )
@@ -114,7 +114,7 @@ class DestinationProblems:
             "events_parked",
             f"{count} events cannot be taken by {self._name} and were set aside "
             f"(last: {stream} {seq}, reason code 0x{reason:02x}).",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             "borderpost outbox list --parked",
             about=self._name,
         )
@@ -134,6 +134,6 @@ class DestinationProblems:
         self._problems.add(
             "state_refused",
             f"{self._name} cannot take the state at {topic} (reason code 0x{reason:02x}).",
-            Action.CALL,
+            Action.CALL_SUPPORT,
             about=self._name,
         )

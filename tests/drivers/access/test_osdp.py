@@ -86,7 +86,7 @@ async def test_a_lost_answer_is_one_frame_for_ever(tmp_path: Path) -> None:
             site.inject(LostReply(of="writes"))
             with pytest.raises(LinkError, match="did not answer"):
                 await pulse(reader)
-            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         async with opened(port_of(site)) as reader:
             await asyncio.sleep(1.2)  # the second after which libosdp would have sent it again
             assert len(site.log.actuations) == 1
@@ -106,7 +106,7 @@ async def test_what_is_asked_of_a_silent_reader_never_comes(tmp_path: Path) -> N
                     await pulse(reader)
                 refusals.append(refused.value)
             assert all(type(refusal) is CommandRefusal for refusal in refusals)
-            assert (await reader.next(LinkError)).cause is Cause.NO_ANSWER
+            assert (await reader.next(LinkError)).cause is Cause.NO_RESPONSE
         site.inject(ClearFaults())
         async with opened(port_of(site)) as reader:
             await site.log.until(lambda: [f.meaning for f in site.log.responses].count("ACK") > 20)
@@ -180,7 +180,7 @@ async def test_a_reader_in_installation_mode_is_given_its_key_only_where_the_set
                 pass
         assert not any(frame.meaning == "KEYSET" for frame in site.log.requests)
         async with opened(port_of(site), security="install") as reader:
-            assert (await reader.next(Status)).cause is Cause.INSECURE
+            assert (await reader.next(Status)).cause is Cause.CHANNEL_INSECURE
             await pulse(reader)
             assert bytes.fromhex(KEY) not in b"".join(frame.wire for frame in site.log.requests)
         async with opened(port_of(site)):
@@ -197,7 +197,7 @@ async def test_a_reader_that_restarts_is_opened_anew(tmp_path: Path) -> None:
     async with reader_site(tmp_path) as site:
         async with opened(port_of(site)) as reader:
             site.inject(PowerCut(of="boards", for_s=0.1))
-            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await reader.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         async with opened(port_of(site)) as reader:
             await pulse(reader)
         assert len(site.log.actuations) == 1
@@ -316,7 +316,7 @@ async def test_nobody_at_the_address(tmp_path: Path) -> None:
         with pytest.raises(LinkError) as refused:
             async with opened(device.line.path, key=None, silent_s=QUICK_S):
                 pass
-        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_ANSWER, True)
+        assert (refused.value.cause, "`address`" in refused.value.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_garbage_between_frames_is_passed_over(tmp_path: Path) -> None:

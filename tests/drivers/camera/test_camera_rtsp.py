@@ -89,7 +89,7 @@ async def test_a_stalled_camera_is_silent_and_says_so_in_time() -> None:
         await let(simulated, "stall", for_s=30)
         begun_s = time.monotonic()
         error = await bench.next(LinkError)
-        assert error.cause is Cause.NO_ANSWER
+        assert error.cause is Cause.NO_RESPONSE
         assert time.monotonic() - begun_s < 3
 
 
@@ -98,11 +98,11 @@ async def test_a_killed_camera_is_a_lost_link_and_one_that_is_off_does_not_answe
         async with looking(simulated) as bench:
             await captured(bench)
             await let(simulated, "service-dies")
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
         with pytest.raises(LinkError) as refused:
             async with looking(simulated):
                 pass
-        assert refused.value.cause is Cause.NO_ANSWER
+        assert refused.value.cause is Cause.NO_RESPONSE
 
 
 async def test_wrong_passwords_and_paths_are_told_and_no_password_anywhere(
@@ -140,7 +140,7 @@ async def test_what_is_no_stream_is_told() -> None:
         async with open_camera(RtspCamera, url=f"rtsp://127.0.0.1:{port}/", **QUICK):
             pass
     server.close()
-    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_ANSWER)
+    assert refused.value.cause in (Cause.WRONG_DEVICE, Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 async def test_another_size_of_pictures_is_taken_as_it_comes() -> None:

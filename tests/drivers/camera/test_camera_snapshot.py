@@ -307,7 +307,7 @@ async def test_a_camera_that_dies_ends_the_watch_and_comes_back_with_the_next_op
         async with taking(camera, check_s=0.01) as bench:
             await camera.stop()
             error = await bench.next(LinkError)
-            assert error.cause is Cause.NO_ANSWER
+            assert error.cause is Cause.NO_RESPONSE
             assert "the camera" in error.how
         await camera.start()
         async with taking(camera) as bench:

@@ -49,7 +49,7 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         "user": "amina",
         "role": "technician",
         "channel": "socket",
-        "operation": "reveal",
+        "operation": "trace_reveal",
         "reason": "vendor asks",
     }
     notes = [
@@ -63,7 +63,7 @@ def folder(tmp_path: Path, _in_utc: None) -> Path:
         ),
         decided(70, "lane-1", "open", "t-2"),
         decided(71, "lane-2", "open", "t-2", "rejected"),
-        AuditRecord(at(72), "lane-1/reader", "technician.acted", seen),
+        AuditRecord(at(72), "lane-1/reader", "technician.operation", seen),
         AuditRecord(
             at(120),
             GATEWAY,
@@ -131,7 +131,7 @@ def test_an_export_tells_window_kinds_numbers_people_and_recipients(folder: Path
     assert [(one["who"], one["did"]) for one in found["people"]] == [
         ("lane-1", {"open": 1}),
         ("lane-2", {"open refused": 1}),
-        ("amina", {"reveal": 1}),
+        ("amina", {"trace_reveal": 1}),
     ]
     assert [(one["transaction"], one["who"]) for one in found["sessions"]] == [("t-2", ["lane-1", "lane-2"])]
     assert found["wires_revealed"][0]["reason"] == "vendor asks"

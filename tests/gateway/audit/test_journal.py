@@ -43,7 +43,7 @@ async def test_records_are_kept_in_files_that_end_and_read_newest_first(
     assert len(audit_files(tmp_path)) > 2
     entries = newest(tmp_path, 20)
     assert [entry.data["detail"] for entry in entries] == [str(number) for number in range(39, 19, -1)]
-    assert {(entry.position, entry.type) for entry in entries} == {("lane-1/reader", "technician.acted")}
+    assert {(entry.position, entry.type) for entry in entries} == {("lane-1/reader", "technician.operation")}
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
     verdict = verify(tmp_path, Verifier([KEY.public_key()]))
     assert (verdict.tampering, verdict.first_unverified) == (None, None)
@@ -56,7 +56,7 @@ async def test_half_a_line_that_a_power_cut_left_costs_only_itself(tmp_path: Pat
     await audit.stop()
 
     entries = newest(tmp_path, 20)
-    assert [entry.type for entry in entries] == ["technician.acted", "audit.resumed"]
+    assert [entry.type for entry in entries] == ["technician.operation", "audit.resumed"]
     assert verify(tmp_path, Verifier([KEY.public_key()])).torn_lines == 1
 
 

@@ -78,7 +78,7 @@ async def test_disk_full_live_events_go_out_and_all_recovers(small_disk, deliver
         assert n < 3000
     await subscriber.has(n)
     (problem,) = (p for p in delivery.problems() if p.cause == "disk_full")
-    assert problem.action == "call"
+    assert problem.action == "call_support"
     assert "df -h" in problem.how
     assert delivery.epoch != first_epoch
     last = subscriber.messages[-1]

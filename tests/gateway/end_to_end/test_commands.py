@@ -38,7 +38,7 @@ COMMANDS = """
 [commands]
 roles_file = "roles.toml"
 min_move_interval_s = 0.01
-max_moves_per_min = 600
+moves_per_min = 600
 max_other_commands_per_min = 6000
 """
 ROLES = """

@@ -92,7 +92,7 @@ async def test_the_disk_fills_up_and_is_freed_again(gateway: GatewayFixture, dis
         number = await say_until(gateway, desk, 0, "disk_full")
         told = problem(desk, "disk_full")
         assert told is not None
-        assert told.action == "call"
+        assert told.action == "call_support"
         assert str(disk.place) in told.text
         assert f"df -h {disk.place}" in told.how
         # A worker that dies meanwhile is replaced as ever; what is said before that goes down with it.
@@ -176,7 +176,7 @@ async def test_a_gateway_that_starts_on_a_read_only_disk_serves_its_devices(
         number = await say_until(gateway, desk, 0, "disk_read_only")
         told = problem(desk, "disk_read_only")
         assert told is not None
-        assert told.action == "call"
+        assert told.action == "call_support"
         assert "remount,rw" in told.how
         assert disk.remount("rw").returncode == 0
         number = await say_until_over(gateway, desk, number, "disk_read_only")

@@ -89,7 +89,7 @@ async def test_events_are_vouched_for_and_the_audit_is_proved(
             await desk.command(READER, "look")
         assert await gateway.stop() == 0
         async for message in forger.messages:
-            if str(message.topic).endswith("audit.sealed"):
+            if str(message.topic).endswith("audit.checkpoint"):
                 break
 
     state, verifier = gateway.folder / "state", Verifier([public])

@@ -245,7 +245,7 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         await officer.heard(1)
         await until(lambda: desk.last_value(READER, "test.level") is not None)
 
-        shown = await exchange(running, "FAULTY-2", "pending")
+        shown = await exchange(running, "FAULTY-2", "awaiting_acceptance")
         assert (shown.accepted_serial_number, shown.identity and shown.identity.serial_number) == (
             "FAULTY-1",
             "FAULTY-2",
@@ -268,7 +268,7 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         assert [number for number in await officer.heard(3) if number < 10] == [1, 3]
         await until(lambda: desk.last_value(READER, "test.level") is not None)
 
-        await exchange(running, "FAULTY-1", "pending")
+        await exchange(running, "FAULTY-1", "awaiting_acceptance")
         await running.client.perform(READER, AcceptDevice(serial_number="FAULTY-1", reason="back again"), AMINA)
         shown = await running.until_state(READER, "online")
         assert shown.counters.lifetime.good_reads == 2, "the counters of the old one, as it was left"
@@ -280,7 +280,7 @@ async def test_another_serial_number_waits_until_a_supervisor_accepts_it(gateway
         Path(f"{gateway.port('lane-2/reader')}.label").write_text("FAULTY-2")
         await running.until_state("lane-2/reader", "no_device")
         other.replug()
-        moved = await running.until_state("lane-2/reader", "pending")
+        moved = await running.until_state("lane-2/reader", "awaiting_acceptance")
         assert moved.counters.lifetime.good_reads == 4, "they came along to the other lane"
         await running.client.perform("lane-2/reader", AcceptDevice(serial_number="FAULTY-2"), AMINA)
         await running.until_state("lane-2/reader", "online")
@@ -349,7 +349,7 @@ async def test_a_wire_is_looked_at_without_what_is_on_it_unless_that_is_on_recor
             assert not Officer(desk).acts
             shown = await seen(running.client.trace(READER, AMINA, RevealTrace(reason="vendor asks")))
             assert b"".join(bytes.fromhex(item.hex or "") for item in shown)[: len(sent)] == sent
-            assert await Officer(desk).on_record("reveal") == ("amina", "reveal", "")
+            assert await Officer(desk).on_record("trace_reveal") == ("amina", "trace_reveal", "")
             assert "ERIKSSON" not in str(await running.client.last_events(READER))
             assert len(await running.client.last_events(READER)) >= 2
 
@@ -391,12 +391,12 @@ async def test_a_claim_of_a_dead_workstation_is_ended_by_a_supervisor(gateway: G
             await running.client.perform(READER, RevokeClaim(reason="workstation is dead"), AMINA)
             await until(lambda: desk.status(READER).claim is None)
         assert (await running.device(READER)).claim is None
-        assert await Officer(desk).on_record("end_claim") == ("amina", "end_claim", "counter-1")
+        assert await Officer(desk).on_record("revoke_claim") == ("amina", "revoke_claim", "counter-1")
     kept = newest(gateway.folder / "state", 10)
     assert [entry.type for entry in kept if entry.type != "command.decided"] == [
         "gateway.stopped",
         "claim.changed",
-        "technician.acted",
+        "technician.operation",
         "claim.changed",
         "gateway.started",
     ]

@@ -125,7 +125,7 @@ async def test_a_killed_worker_is_back_and_the_neighbour_never_noticed(worker_fi
     talking = asyncio.create_task(_count(neighbour, 300))
     async with asyncio.timeout(1):
         os.kill(pid_of(worker_fixture, "lane-1/reader"), signal.SIGKILL)
-        assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.CRASHED
+        assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.WORKER_CRASHED
         await worker_fixture.notebook.state(StateCode.ONLINE, "lane-1/reader")
     await talking
     await worker_fixture.notebook.until(lambda: len(worker_fixture.notebook.numbers("lane-2/reader")) == 300)
@@ -148,7 +148,7 @@ async def test_a_library_that_crashes_or_hangs_takes_its_own_process_only(
     await worker_fixture.notebook.state(StateCode.ONLINE)
     await wire.send(order)
     offline = await worker_fixture.notebook.state(StateCode.OFFLINE)
-    assert offline.cause is (Cause.CRASHED if order == b"crash\n" else Cause.SILENT)
+    assert offline.cause is (Cause.WORKER_CRASHED if order == b"crash\n" else Cause.HEARTBEAT_LOST)
     assert offline.action is Action.WAIT
     await worker_fixture.notebook.state(StateCode.ONLINE)
 
@@ -160,7 +160,7 @@ async def test_a_stopped_worker_is_noticed_within_the_heartbeat_limit(worker_fix
     loop = asyncio.get_running_loop()
     before = loop.time()
     os.kill(stopped, signal.SIGSTOP)
-    assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.SILENT
+    assert (await worker_fixture.notebook.state(StateCode.OFFLINE)).cause is Cause.HEARTBEAT_LOST
     assert loop.time() - before < 5
     await worker_fixture.notebook.state(StateCode.ONLINE)
     await gone(stopped)
@@ -171,7 +171,7 @@ async def test_another_firmware_than_the_expected_one_is_told_and_the_device_wor
 ) -> None:
     wire = await worker_fixture.device("lane-1/reader", expected_firmware="2.0")
     other = await worker_fixture.notebook.state(StateCode.DEGRADED)
-    assert (other.cause, other.action) == (Cause.WRONG_FIRMWARE, Action.CALL)
+    assert (other.cause, other.action) == (Cause.WRONG_FIRMWARE, Action.CALL_SUPPORT)
     assert "1.0, and 2.0 is expected" in other.text
     await wire.wait_for_host()
     await wire.send(b"well\nsay 1\n")
@@ -186,7 +186,7 @@ async def test_a_drivers_bug_is_a_fault_of_its_device_and_is_retried(worker_fixt
     worker = pid_of(worker_fixture, "lane-1/reader")
     await wire.send(b"bug\n")
     fault = await worker_fixture.notebook.state(StateCode.FAULT)
-    assert (fault.cause, fault.action) == (Cause.DRIVER_ERROR, Action.CALL)
+    assert (fault.cause, fault.action) == (Cause.DRIVER_ERROR, Action.CALL_SUPPORT)
     await worker_fixture.notebook.state(StateCode.ONLINE)
     assert pid_of(worker_fixture, "lane-1/reader") == worker
     assert "faulty_drivers.py" in worker_fixture.log
@@ -203,10 +203,10 @@ async def test_a_driver_that_ends_by_itself_is_opened_again(worker_fixture: Work
 
 
 async def test_a_device_that_never_answers_is_given_up_and_tried_again(worker_fixture: WorkerFixture) -> None:
-    wire = await worker_fixture.device("lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_limit_s=0.3)
+    wire = await worker_fixture.device("lane-1/reader", "mrz-serial", settings={"framing": "elyctis"}, open_timeout_s=0.3)
     await wire.wait_for_host()
     silent = await worker_fixture.notebook.state(StateCode.OFFLINE)
-    assert silent.cause is Cause.NO_ANSWER
+    assert silent.cause is Cause.NO_RESPONSE
     wire.discard_received()
     await wire.wait_for_bytes(b"\x00")  # the next attempt begins
 

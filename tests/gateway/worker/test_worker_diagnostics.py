@@ -158,7 +158,7 @@ async def test_a_check_ends_whatever_the_device_does(monkeypatch: pytest.MonkeyP
     with pytest.raises(RpcError, match="no check"):
         await tried(bench, "interactive")
 
-    driver.fails = LinkError(Cause.NO_ANSWER, "It fell silent.", Action.RESTART)
+    driver.fails = LinkError(Cause.NO_RESPONSE, "It fell silent.", Action.RESTART)
     assert [step.outcome for step in await tried(bench, "external")] == ["successful", "failed"]
     driver.fails, driver.waits = None, True
     running = asyncio.create_task(tried(bench, "external"))

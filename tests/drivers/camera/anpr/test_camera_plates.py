@@ -343,7 +343,7 @@ async def test_a_camera_that_falls_silent_is_asked_anew_and_then_gone() -> None:
         await (await lane.streaming.get()).say(HEARTBEAT)
         await lane.streaming.get()
         error = await bench.next(LinkError)
-        assert (error.cause, "the camera" in error.how) == (Cause.NO_ANSWER, True)
+        assert (error.cause, "the camera" in error.how) == (Cause.NO_RESPONSE, True)
 
 
 async def test_a_vehicle_told_before_the_link_was_lost_is_not_lost_with_it() -> None:

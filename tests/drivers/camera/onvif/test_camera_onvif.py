@@ -244,7 +244,7 @@ async def test_who_is_not_there_and_what_is_no_onvif_device_is_told() -> None:
         assert (await refused(simulated)).cause is Cause.WRONG_DEVICE
         await let(simulated, "service-dies")
         error = await refused(simulated)
-        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+        assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
@@ -253,7 +253,7 @@ async def test_a_camera_that_dies_is_missed_in_time(pictures: str) -> None:
         await until(lambda: simulated.events.points)
         await let(simulated, "service-dies")
         with said_within(3):
-            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_ANSWER)
+            assert (await bench.next(LinkError)).cause in (Cause.LINK_FAILED, Cause.NO_RESPONSE)
 
 
 @pytest.mark.parametrize("pictures", ["snapshot", "stream"])
@@ -264,7 +264,7 @@ async def test_a_camera_that_hangs_is_missed_in_time(pictures: str) -> None:
         await let(simulated, "slow", delay_s=30, for_s=60)
         with said_within(3):
             error = await bench.next(LinkError)
-        assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.RESTART)
+        assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.RESTART)
 
 
 # What it tells of itself
@@ -284,7 +284,7 @@ async def test_what_troubles_it_is_its_condition_the_gravest_first() -> None:
         assert (await bench.next(Status)).cause is Cause.SENSOR_DIRTY
         await simulated.handle_command("insert", {"too_dark": False, "input": True})
         status = await bench.next(Status)
-        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL)
+        assert (status.cause, status.action) == (Cause.TAMPERED, Action.CALL_SUPPORT)
         await simulated.handle_command("insert", {"input": False})
         assert await bench.next(Status) == Status(StateCode.ONLINE)
 
@@ -395,5 +395,5 @@ async def test_it_is_found_by_who_it_is_or_what_it_says_of_itself() -> None:
         find = here | {"search_s": 1.0, "scopes": ["onvif://www.onvif.org/name"]}
         async with camera(discoverable=True, seed=4712):
             error = await refused(simulated, url=None, find=find)
-        assert error.cause is Cause.AMBIGUOUS
+        assert error.cause is Cause.ADDRESS_AMBIGUOUS
         assert "cameras are onvif://www.onvif.org/name" in error.text

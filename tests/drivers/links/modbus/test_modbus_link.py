@@ -135,7 +135,7 @@ async def test_a_write_without_an_answer_is_on_the_wire_once(
 ) -> None:
     site.inject(fault)
     error = await lost(hasty, FLASH_OPEN)
-    assert (error.cause, error.action) == (Cause.NO_ANSWER, Action.CALL)
+    assert (error.cause, error.action) == (Cause.NO_RESPONSE, Action.CALL_SUPPORT)
     assert len(site.log.actuations) == 1
 
 
@@ -229,7 +229,7 @@ async def test_nobody_there_is_said_with_a_remedy(tmp_path: Path) -> None:
         settings = settings_of(site)
     with pytest.raises(LinkError) as error:
         await LinkFactory().modbus(ModbusSettings(**settings))
-    assert error.value.cause is Cause.NO_ANSWER
+    assert error.value.cause is Cause.NO_RESPONSE
     assert "refused" in error.value.text
     with pytest.raises(LinkError) as error:
         await LinkFactory().modbus(ModbusSettings(port=str(tmp_path / "absent")))
