@@ -66,7 +66,7 @@ async def test_what_stands_is_taken_back_when_the_device_is_not_there(worker_fix
         await wire.wait_for_host()
         await wire.send(b"stand %d\n" % number)
         await worker_fixture.notebook.until(lambda: f'"number":{number}' in str(standing))
-        return json.loads(standing["lane-1/barrier", "test.level"])
+        return json.loads(last_values["lane-1/barrier", "test.level"])
 
     first = await said(1)
     assert (first["type"], first["session"]) == ("bgw.test.level.v1", "session-1")
