@@ -1,11 +1,11 @@
 """Commands: what a device can be told to do, how a driver declares it, and how it says no."""
 
 import inspect
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from drivers import clock
 from drivers.observation import DataModel, OpenEnum
 
 
@@ -72,17 +72,12 @@ class Invocation:
     @classmethod
     def local(cls, within_s: float = 3.0) -> "Invocation":
         """A call by a script that has the driver to itself."""
-        return cls("local", "local", "local", boot_ns() + round(within_s * 1e9))
+        return cls("local", "local", "local", clock.boot_ns() + round(within_s * 1e9))
 
     @property
     def remaining_s(self) -> float:
         """Seconds until it must not be begun any more; negative when that is over."""
-        return (self.deadline_ns - boot_ns()) / 1e9
-
-
-def boot_ns() -> int:
-    """Nanoseconds since the machine started, which no setting of the wall clock changes."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        return (self.deadline_ns - clock.boot_ns()) / 1e9
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class Driver(ABC, Generic[SettingsT]):
     usb_ids: ClassVar[Collection[tuple[int, int]]] = ()
     """Vendor and product numbers of what can only be its device, whatever the post."""
     anonymizer: ClassVar[str] = ""
-    """`module:function` of what takes people out of its recordings; see `drivers.anonymize.anonymizer.Scrubber`."""
+    """`module:function` that anonymizes its recordings; see `drivers.anonymize.anonymizer.Anonymizer`."""
 
     self_test_levels: ClassVar[tuple[SelfTestLevel, ...]] = ()
     """The levels of check at which it tries something itself; see `check`."""

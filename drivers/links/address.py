@@ -2,9 +2,12 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator
+
+from drivers.links.link import Action, Cause, LinkError
 
 USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?::(?P<serial>[^:\s]+))?")
 """`usb:VID:PID[:SERIAL]`"""
@@ -33,3 +36,38 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+FoundT = TypeVar("FoundT")
+
+
+def describe_serial(serial_number: str | None) -> str:
+    """Return the serial number as the list of an ambiguous address has it."""
+    return serial_number or "without serial number"
+
+
+def one_of(
+    address: str,
+    found: Sequence[FoundT],
+    *,
+    describe: Callable[[FoundT], str],
+    missing: LinkError,
+    how: str,
+    noun: str = "devices",
+) -> FoundT:
+    """Return the only device found at an address; raises `missing` for none, and LinkError for several.
+
+    `describe` and `noun` name the devices in the error for several, `how` is its remedy.
+    """
+    match found:
+        case [one]:
+            return one
+        case []:
+            raise missing
+        case _:
+            raise LinkError(
+                Cause.AMBIGUOUS,
+                f"{len(found)} {noun} fit {address}: {', '.join(map(describe, found))}.",
+                Action.CONFIGURE,
+                how,
+            )

@@ -3,19 +3,32 @@
 Source: Linux, `Documentation/admin-guide/sysfs-rules.rst`; `/sys/dev/char` leads from a node to its place.
 """
 
+import asyncio
+import errno
 import fcntl
 import os
+import stat
 import struct
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.links.link import Action, Cause, LinkError
+
+PTY_MAJORS = range(136, 144)
+"""Major numbers of pty slaves (Linux, `Documentation/admin-guide/devices.txt`)."""
 CHARACTER_DEVICES = Path("/sys/dev/char")
 EMULATED_HOSTS = ("vhci_hcd", "dummy_hcd")
 """The kernel's host controllers with nothing but software behind them: USB/IP, gadgets on this machine."""
 VIRTUAL_PARENTS = ("/devices/virtual/tty/", "/devices/virtual/input/")
 """Lines and keyboards that a program made (tty0tty, uinput). Wireless ones are under other parents."""
+
+
+def device_major(node: str | int) -> int | None:
+    """Return the major number of a character device, by path or descriptor; None for any other file."""
+    found = os.stat(node)  # noqa: PTH116 - a path or a descriptor
+    return os.major(found.st_rdev) if stat.S_ISCHR(found.st_mode) else None
 
 
 def is_emulated(node: int) -> bool:
@@ -73,3 +86,79 @@ def remedy_text(path: str, who: str, what: str) -> str:
     """What to do about them; where `who` is empty, only root can see who they are."""
     find_out = "" if who else f"Find out which: sudo fuser -v {path}. "
     return f"{find_out}Stop that program, or keep it from this {what}."
+
+
+async def wait_ready(fd: int, *, writing: bool = False) -> None:
+    """Wait until a descriptor can be read, or written.
+
+    The descriptor does not stay registered: epoll would spin on bytes that are not read yet.
+    """
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
+    add(fd, _set_ready, ready)
+    try:
+        await ready
+    finally:
+        remove(fd)
+
+
+def _set_ready(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTexts:
+    """Texts that differ between the kinds of device nodes."""
+
+    noun: str
+    """Noun for the node in the remedy of a port that is held."""
+    held: Callable[[str, str], str]
+    """Sentence for a node that is held, from its path and the programs that have it open, or ""."""
+    permission_how: str
+    """Remedy where the gateway may not open the node."""
+    missing_how: str
+    """Remedy where no device is plugged in."""
+
+
+def open_error(path: str, error: Exception, texts: NodeTexts) -> LinkError:
+    """Return the link error for a node that does not open or cannot be taken."""
+    # pyserial's errors may have no errno, but have it as their first argument.
+    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    match number:
+        case errno.EBUSY | errno.EAGAIN:
+            who = who_has_open(path)
+            return LinkError(
+                Cause.PORT_HELD, texts.held(path, who), Action.RESTART, remedy_text(path, who, texts.noun)
+            )
+        case errno.EACCES | errno.EPERM:
+            return LinkError(
+                Cause.NO_PERMISSION,
+                f"The gateway may not open {path}.",
+                Action.CONFIGURE,
+                texts.permission_how,
+            )
+        case errno.ENOENT | errno.ENXIO | errno.ENODEV | errno.EIO:
+            return LinkError(
+                Cause.NO_DEVICE, f"Nothing is plugged in at {path}.", Action.REPLUG, texts.missing_how
+            )
+        case _:
+            why = os.strerror(number) if isinstance(number, int) else type(error).__name__
+            return LinkError(
+                Cause.LINK_FAILED,
+                f"{path} does not open: {why}.",
+                Action.REPLUG,
+                "Unplug the reader, wait five seconds, plug it in again.",
+            )
+
+
+def unplugged_error(address: str, error: OSError | None = None, noun: str = "device") -> LinkError:
+    """Return the link error for a device that was unplugged while open."""
+    why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
+    return LinkError(
+        Cause.UNPLUGGED,
+        f"The {noun} at {address} was disconnected{why}.",
+        Action.REPLUG,
+        "Check the cable; if this repeats, change it.",
+    )

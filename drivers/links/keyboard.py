@@ -6,10 +6,8 @@ Source: Linux, `Documentation/input/input.rst`, and `EVIOCGRAB` in `drivers/inpu
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import os
-import stat
 import struct
 import termios
 from collections.abc import Callable
@@ -20,8 +18,17 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
-from drivers.links.address import USB_ADDRESS, NodeAddress
-from drivers.links.device_node import is_emulated, is_replay, remedy_text, who_has_open
+from drivers.links.address import USB_ADDRESS, NodeAddress, describe_serial, one_of
+from drivers.links.device_node import (
+    PTY_MAJORS,
+    NodeTexts,
+    device_major,
+    is_emulated,
+    is_replay,
+    open_error,
+    unplugged_error,
+    wait_ready,
+)
 from drivers.links.link import Action, Cause, LinkError, Tap
 from drivers.links.settings import Settings
 
@@ -31,15 +38,22 @@ if TYPE_CHECKING:
 EVENT_BYTES = 24
 CHUNK_BYTES = 256 * EVENT_BYTES
 """The kernel gives whole events only, and none at all to a shorter read than one."""
-# Both: Documentation/admin-guide/devices.txt.
 INPUT_MAJOR = 13
-PTY_MAJORS = range(136, 144)
+"""Major number of input devices (Linux, `Documentation/admin-guide/devices.txt`)."""
 EV_KEY = 1
 TYPING_KEYS = frozenset({2, 28, 30})  # KEY_1, KEY_ENTER, KEY_A
 """What a node must have to type; a reader's other nodes are volume keys and the like."""
 EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 CLOCK_MONOTONIC = 1
 SYSFS = Path("/sys/class/input")
+TEXTS = NodeTexts(
+    noun="keyboard",
+    held=lambda path, who: f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
+    permission_how=(
+        "Let a udev rule give this device to the gateway's group; group `input` opens all keyboards."
+    ),
+    missing_how="Check the cable, and that the reader is set to keyboard mode.",
+)
 
 
 class KeyboardSettings(Settings):
@@ -71,7 +85,7 @@ class KeyboardLink:
         """Find, open and grab the device; raises LinkError."""
         path = find_keyboard(self._settings.port)
         try:
-            if _major(path) in PTY_MAJORS:
+            if device_major(path) in PTY_MAJORS:
                 self._open_pty(path)
             else:
                 self._open_device(path)
@@ -79,7 +93,7 @@ class KeyboardLink:
             self.is_simulated = os.major(node) in PTY_MAJORS or is_emulated(node)
         except OSError as error:
             self._shut()
-            raise _open_error(path, error) from error
+            raise open_error(path, error, TEXTS) from error
         except LinkError:
             self._shut()
             raise
@@ -126,7 +140,7 @@ class KeyboardLink:
     async def read(self) -> bytes:
         """Wait for events and return what is there, at least one byte; raises LinkError when it is gone."""
         while not (chunk := self.read_pending()):
-            await self._readable()
+            await wait_ready(self._fd)
         return chunk
 
     def read_pending(self) -> bytes:
@@ -136,26 +150,11 @@ class KeyboardLink:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise _unplugged_error(self._settings.port, error) from error
+            raise unplugged_error(self._settings.port, error, "reader") from error
         if not chunk:
-            raise _unplugged_error(self._settings.port)
+            raise unplugged_error(self._settings.port, noun="reader")
         self._tap("in", chunk)
         return chunk
-
-    async def _readable(self) -> None:
-        """Wait until there is something. Not kept registered: epoll would spin on what nobody reads."""
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(self._fd, _wake, ready)
-        try:
-            await ready
-        finally:
-            loop.remove_reader(self._fd)
-
-
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,31 +175,24 @@ def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
         for node in _typing_nodes(sysfs, wanted["vid"].lower(), wanted["pid"].lower())
         if wanted["serial"] in (None, node.serial_number)
     ]
-    match fitting:
-        case [node]:
-            return node.path
-        case []:
-            raise LinkError(
-                Cause.NO_DEVICE,
-                f"No keyboard {address} is plugged in.",
-                Action.REPLUG,
-                "Check the cable, and that the reader is set to keyboard mode.",
-            )
-        case _:
-            serials = ", ".join(sorted(node.serial_number or "without serial number" for node in fitting))
-            raise LinkError(
-                Cause.AMBIGUOUS,
-                f"{len(fitting)} keyboards fit {address}: {serials}.",
-                Action.CONFIGURE,
-                "Add the serial number to `port`, or name the socket by its /dev/input/by-path name.",
-            )
+    one = one_of(
+        address,
+        sorted(fitting, key=lambda node: describe_serial(node.serial_number)),
+        describe=lambda node: describe_serial(node.serial_number),
+        missing=LinkError(
+            Cause.NO_DEVICE, f"No keyboard {address} is plugged in.", Action.REPLUG, TEXTS.missing_how
+        ),
+        noun="keyboards",
+        how="Add the serial number to `port`, or name the socket by its /dev/input/by-path name.",
+    )
+    return one.path
 
 
 def _validated_path(path: str) -> str:
     try:
-        major = _major(path)
+        major = device_major(path)
     except OSError as error:
-        raise _open_error(path, error) from error
+        raise open_error(path, error, TEXTS) from error
     if major in (INPUT_MAJOR, *PTY_MAJORS):
         return path
     raise LinkError(
@@ -209,12 +201,6 @@ def _validated_path(path: str) -> str:
         Action.CONFIGURE,
         "Correct `port`: the names under /dev/input/by-id that end in -event-kbd are keyboards.",
     )
-
-
-def _major(path: str) -> int | None:
-    """Which driver of the kernel is behind a character device; None for anything else."""
-    node = Path(path).stat()
-    return os.major(node.st_rdev) if stat.S_ISCHR(node.st_mode) else None
 
 
 def _typing_nodes(sysfs: Path, vid: str, pid: str) -> list[_Node]:
@@ -256,48 +242,3 @@ def _input_device(path: str) -> "InputDevice[str]":
         ) from error
     # Opened for writing, some keyboards set their lights anew.
     return InputDevice(path, readonly=True)
-
-
-def _open_error(path: str, error: OSError) -> LinkError:
-    """Say why a device does not open or cannot be grabbed."""
-    match error.errno:
-        case errno.EBUSY | errno.EAGAIN:
-            who = who_has_open(path)
-            return LinkError(
-                Cause.PORT_HELD,
-                f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
-                Action.RESTART,
-                remedy_text(path, who, "keyboard"),
-            )
-        case errno.EACCES | errno.EPERM:
-            return LinkError(
-                Cause.NO_PERMISSION,
-                f"The gateway may not open {path}.",
-                Action.CONFIGURE,
-                "Let a udev rule give this device to the gateway's group; group `input` opens all keyboards.",
-            )
-        case errno.ENOENT | errno.ENXIO | errno.ENODEV | errno.EIO:
-            return LinkError(
-                Cause.NO_DEVICE,
-                f"Nothing is plugged in at {path}.",
-                Action.REPLUG,
-                "Check the cable, and that the reader is set to keyboard mode.",
-            )
-        case number:
-            why = type(error).__name__ if number is None else os.strerror(number)
-            return LinkError(
-                Cause.LINK_FAILED,
-                f"{path} does not open: {why}.",
-                Action.REPLUG,
-                "Unplug the reader, wait five seconds, plug it in again.",
-            )
-
-
-def _unplugged_error(address: str, error: OSError | None = None) -> LinkError:
-    why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
-    return LinkError(
-        Cause.UNPLUGGED,
-        f"The reader at {address} went away{why}.",
-        Action.REPLUG,
-        "Check the cable; if this repeats, change it.",
-    )

@@ -223,7 +223,10 @@ def _failed(code: int) -> LinkError:
             )
         case scard.SCARD_E_READER_UNAVAILABLE | scard.SCARD_E_UNKNOWN_READER:
             return LinkError(
-                Cause.UNPLUGGED, "The chip reader went away.", Action.REPLUG, "Check its cable and power."
+                Cause.UNPLUGGED,
+                "The chip reader was disconnected.",
+                Action.REPLUG,
+                "Check its cable and power.",
             )
         case scard.SCARD_E_SHARING_VIOLATION:
             return LinkError(

@@ -5,7 +5,8 @@ from typing import ClassVar
 import pytest
 from pydantic import Field
 
-from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, boot_ns, command
+from drivers.clock import boot_ns
+from drivers.command import CommandArguments, CommandOutput, CommandSpec, Invocation, command
 from drivers.driver import Driver, Family, Identity
 from drivers.links.settings import Settings
 from drivers.observation import Observation
