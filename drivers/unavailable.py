@@ -1,4 +1,4 @@
-"""A driver whose libraries are not installed: it stands in its place and says which extra brings them."""
+"""Replacement for a driver whose libraries are not installed: names the extra that contains them."""
 
 import sys
 from pathlib import Path
@@ -14,34 +14,34 @@ DEBIAN_PREFIX = Path("/opt/borderpost")
 
 
 class AnySettings(Settings):
-    """Whatever is configured: nobody here can tell whether it is right."""
+    """Any settings: without the driver they cannot be validated."""
 
     model_config = ConfigDict(extra="allow")
 
 
 DEBIAN_PACKAGES = {"camera": "borderpost-cameras", "uvc": "borderpost-cameras"}
-"""Packages for Debian that have what the gateway's own has not, by extra."""
+"""Debian packages with libraries that the gateway's own package lacks, by extra."""
 
 
 def _how(distribution: str, extra: str) -> str:
-    """What to install, and where: Debian's packages bring an environment that pip must not touch."""
+    """Return installation instructions; pip must not change the environment of the Debian packages."""
     if (package := DEBIAN_PACKAGES.get(extra)) is not None and Path(sys.prefix) == DEBIAN_PREFIX:
         return f"Install the package {package} of the same version, then: sudo systemctl restart borderpost"
     return f'pip install "{distribution}[{extra}]", then restart the gateway.'
 
 
 def unavailable_driver(driver: str, module: str, distribution: str, extra: str) -> type[Driver[Any]]:
-    """The stand-in for a driver that cannot be imported, because it imports `module`."""
+    """Create the replacement for a driver that imports the missing `module`."""
 
     class Missing(Driver[AnySettings]):
-        """Fails to open, with what to install."""
+        """Driver that fails to open, with installation instructions."""
 
         family = Family.UNKNOWN
         settings_model = AnySettings
         observation_types = ()
 
         async def open(self) -> Identity:
-            """Say what is missing."""
+            """Raise LinkError that names the missing library."""
             raise LinkError(
                 Cause.DRIVER_ERROR,
                 f"The driver {driver} needs the extra `{extra}`, which is not installed (no {module}).",
@@ -50,7 +50,7 @@ def unavailable_driver(driver: str, module: str, distribution: str, extra: str) 
             )
 
         def watch(self) -> NoReturn:
-            """Never reached."""
-            raise AssertionError("what does not open is not watched")
+            """Never called, because open fails."""
+            raise AssertionError("a driver that does not open is not watched")
 
     return Missing

@@ -1,4 +1,4 @@
-"""How configurations address devices: those with a node in /dev, and those on a network."""
+"""Addresses of devices in a configuration: nodes in /dev, USB ids, and hosts of a network."""
 
 import ipaddress
 import re
@@ -14,11 +14,11 @@ USB_ADDRESS = re.compile(r"usb:(?P<vid>[0-9a-fA-F]{4}):(?P<pid>[0-9a-fA-F]{4})(?
 
 
 def node_address(port: str, usb_address: re.Pattern[str] = USB_ADDRESS) -> str:
-    """Accept an address on USB, or the absolute path of a node in /dev; raises ValueError."""
+    """Validate an address on USB, or the absolute path of a node in /dev; raises ValueError."""
     if port.startswith("usb:"):
         if not usb_address.fullmatch(port):
             raise ValueError(
-                "is no USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
+                "is not a USB address; write usb:VID:PID[:SERIAL], VID and PID as four hexadecimal digits"
             )
     elif not port.startswith("/"):
         raise ValueError("is neither usb:VID:PID[:SERIAL] nor an absolute path")
@@ -29,7 +29,7 @@ NodeAddress = Annotated[str, AfterValidator(node_address)]
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, without asking any name server."""
+    """Return True if a host is this machine; no name server is queried."""
     if host in ("localhost", "ip6-localhost"):
         return True
     try:
@@ -42,7 +42,7 @@ FoundT = TypeVar("FoundT")
 
 
 def describe_serial(serial_number: str | None) -> str:
-    """Return the serial number as the list of an ambiguous address has it."""
+    """Return the serial number, or words for its absence, for a list of devices."""
     return serial_number or "without serial number"
 
 
@@ -57,7 +57,7 @@ def one_of(
 ) -> FoundT:
     """Return the only device found at an address; raises `missing` for none, and LinkError for several.
 
-    `describe` and `noun` name the devices in the error for several, `how` is its remedy.
+    `describe` and `noun` name the devices in the error for several; `how` is its remedy.
     """
     match found:
         case [one]:

@@ -1,4 +1,4 @@
-"""Whether a device of the kernel has nothing but software behind it, by where sysfs says that it is.
+"""Device nodes: emulated or real, the programs that have them open, and errors of opening them.
 
 Source: Linux, `Documentation/admin-guide/sysfs-rules.rst`; `/sys/dev/char` leads from a node to its place.
 """
@@ -20,9 +20,9 @@ PTY_MAJORS = range(136, 144)
 """Major numbers of pty slaves (Linux, `Documentation/admin-guide/devices.txt`)."""
 CHARACTER_DEVICES = Path("/sys/dev/char")
 EMULATED_HOSTS = ("vhci_hcd", "dummy_hcd")
-"""The kernel's host controllers with nothing but software behind them: USB/IP, gadgets on this machine."""
+"""The kernel's host controllers for software devices: USB/IP, gadgets on this machine."""
 VIRTUAL_PARENTS = ("/devices/virtual/tty/", "/devices/virtual/input/")
-"""Lines and keyboards that a program made (tty0tty, uinput). Wireless ones are under other parents."""
+"""Lines and keyboards created by a program (tty0tty, uinput). Wireless devices have other parents."""
 
 
 def device_major(node: str | int) -> int | None:
@@ -32,17 +32,17 @@ def device_major(node: str | int) -> int | None:
 
 
 def is_emulated(node: int) -> bool:
-    """Whether a character device, by its number (`st_rdev`), is certainly no real one."""
+    """Return True if a character device, by its number (`st_rdev`), is certainly emulated."""
     place = os.path.realpath(CHARACTER_DEVICES / f"{os.major(node)}:{os.minor(node)}")
     return any(part in place for part in (*EMULATED_HOSTS, *VIRTUAL_PARENTS))
 
 
 REPLAY_WINDOW_SIZE = b"replayed"
-"""As rows, columns, width and height: a size that no window has."""
+"""As rows, columns, width and height: a size that no real window has."""
 
 
 def is_replay(descriptor: int) -> bool:
-    """Whether the other end of this terminal plays a recording."""
+    """Return True if the other end of this terminal plays a recording."""
     size = struct.unpack("4H", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, bytes(8)))
     return struct.pack(">4H", *size) == REPLAY_WINDOW_SIZE
 
@@ -52,7 +52,7 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class OpeningProcess:
-    """A process that has something open."""
+    """A process that has a file open."""
 
     pid: int
     name: str
@@ -64,7 +64,7 @@ class OpeningProcess:
 def processes_with_open(path: str, proc: Path = PROC) -> Iterator[OpeningProcess]:
     """Find the other processes that have `path` open.
 
-    Without privileges only processes of the same user can be looked into.
+    Without privileges, only processes of the same user are visible.
     """
     real = os.path.realpath(path)
     for process in proc.glob("[0-9]*"):
@@ -74,18 +74,18 @@ def processes_with_open(path: str, proc: Path = PROC) -> Iterator[OpeningProcess
             if any(str(fd.readlink()) == real for fd in (process / "fd").iterdir()):
                 yield OpeningProcess(int(process.name), (process / "comm").read_text().strip())
         except OSError:
-            continue  # it ended meanwhile, or belongs to somebody else
+            continue  # the process has ended, or belongs to another user
 
 
 def who_has_open(path: str) -> str:
-    """Name them, as `name (pid 712)`; empty when none can be seen."""
+    """Return the processes that have `path` open, as `name (pid 712)`; empty when none is visible."""
     return ", ".join(sorted(map(str, processes_with_open(path))))
 
 
 def remedy_text(path: str, who: str, what: str) -> str:
-    """What to do about them; where `who` is empty, only root can see who they are."""
-    find_out = "" if who else f"Find out which: sudo fuser -v {path}. "
-    return f"{find_out}Stop that program, or keep it from this {what}."
+    """Return the remedy for a port in use; without a visible process, a command for root that finds it."""
+    find_out = "" if who else f"Find the program: sudo fuser -v {path}. "
+    return f"{find_out}Stop that program, or exclude this {what} from it."
 
 
 async def wait_ready(fd: int, *, writing: bool = False) -> None:
@@ -154,7 +154,7 @@ def open_error(path: str, error: Exception, texts: NodeTexts) -> LinkError:
 
 
 def unplugged_error(address: str, error: OSError | None = None, noun: str = "device") -> LinkError:
-    """Return the link error for a device that was unplugged while open."""
+    """Return the link error for a device that was disconnected while open."""
     why = "" if error is None or error.errno is None else f" ({os.strerror(error.errno)})"
     return LinkError(
         Cause.UNPLUGGED,

@@ -1,4 +1,4 @@
-"""Readers that are keyboards to the kernel: found by USB identity or path, grabbed, read as bytes of events.
+"""Readers that are keyboards for the kernel: found by USB id or path, grabbed, read as event bytes.
 
 Source: Linux, `Documentation/input/input.rst`, and `EVIOCGRAB` in `drivers/input/evdev.c`. Needs the extra
 `wedge` (python-evdev), imported when a real device is opened. The keyboard's lights are never written.
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 EVENT_BYTES = 24
 CHUNK_BYTES = 256 * EVENT_BYTES
-"""The kernel gives whole events only, and none at all to a shorter read than one."""
+"""The kernel returns whole events only, and none for a read shorter than one event."""
 INPUT_MAJOR = 13
 """Major number of input devices (Linux, `Documentation/admin-guide/devices.txt`)."""
 EV_KEY = 1
 TYPING_KEYS = frozenset({2, 28, 30})  # KEY_1, KEY_ENTER, KEY_A
-"""What a node must have to type; a reader's other nodes are volume keys and the like."""
+"""Keys of a node that types; other nodes of a reader have volume keys and the like."""
 EVIOCSCLOCKID = 0x400445A0  # _IOW('E', 0xa0, int)
 CLOCK_MONOTONIC = 1
 SYSFS = Path("/sys/class/input")
@@ -50,14 +50,14 @@ TEXTS = NodeTexts(
     noun="keyboard",
     held=lambda path, who: f"Another program has grabbed {path}" + (f"; open in {who}." if who else "."),
     permission_how=(
-        "Let a udev rule give this device to the gateway's group; group `input` opens all keyboards."
+        "Add a udev rule that gives this device to the gateway's group; group `input` opens all keyboards."
     ),
     missing_how="Check the cable, and that the reader is set to keyboard mode.",
 )
 
 
 class KeyboardSettings(Settings):
-    """How to find one reader that is a keyboard."""
+    """Address of a reader that is a keyboard."""
 
     port: NodeAddress = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/input/by-id/...-event-kbd",
@@ -68,7 +68,7 @@ class KeyboardSettings(Settings):
 class KeyboardLink:
     """One grabbed keyboard: an async context manager. One owner, one reader.
 
-    A pty that carries bytes of events is taken as well: a simulator, with nothing to grab.
+    A pty that carries event bytes is accepted as well: a simulator, without a grab.
     """
 
     def __init__(self, settings: KeyboardSettings, tap: Tap) -> None:
@@ -77,7 +77,7 @@ class KeyboardLink:
         self._fd = -1
         self._close: Callable[[], None] | None = None
         self.name: str | None = None
-        """What the device calls itself, where there is one."""
+        """Name of the device, if it states one."""
         self.serial_number: str | None = None
         self.is_simulated = self.is_replayed = False
 
@@ -100,26 +100,26 @@ class KeyboardLink:
         return self
 
     def _open_pty(self, path: str) -> None:
-        """Open a simulator's line; one owner, as with the real thing."""
+        """Open a simulator's line; one owner, as with a real device."""
         self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         self._close = lambda: os.close(self._fd)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.is_replayed = is_replay(self._fd)
-        termios.tcflush(self._fd, termios.TCIFLUSH)  # nobody knows how old that is
+        termios.tcflush(self._fd, termios.TCIFLUSH)  # the age of this input is unknown
 
     def _open_device(self, path: str) -> None:
-        """Open an input device and take it from everybody else."""
+        """Open an input device and grab it."""
         device = _input_device(path)
         self._fd, self._close = device.fd, device.close
         if not TYPING_KEYS.issubset(device.capabilities().get(EV_KEY, [])):
             raise LinkError(
                 Cause.WRONG_DEVICE,
-                f"{path} is no keyboard.",
+                f"{path} is not a keyboard.",
                 Action.CONFIGURE,
-                "Correct `port`: this device has no keys that type.",
+                "Correct `port`: this device has no keys for typing.",
             )
         device.grab()
-        # Pauses are told by the events' time: no step of the wall clock may make or hide one.
+        # Pauses are measured by the time of the events: a step of the wall clock must not create or hide one.
         with contextlib.suppress(OSError):  # kernels before 3.4
             fcntl.ioctl(self._fd, EVIOCSCLOCKID, struct.pack("=i", CLOCK_MONOTONIC))
         self.name = device.name or None
@@ -128,7 +128,7 @@ class KeyboardLink:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the device, which also lets it go."""
+        """Close the device, which also releases the grab."""
         self._shut()
 
     def _shut(self) -> None:
@@ -138,13 +138,13 @@ class KeyboardLink:
             close()
 
     async def read(self) -> bytes:
-        """Wait for events and return what is there, at least one byte; raises LinkError when it is gone."""
+        """Wait for events and return those available, at least one byte; raises LinkError."""
         while not (chunk := self.read_pending()):
             await wait_ready(self._fd)
         return chunk
 
     def read_pending(self) -> bytes:
-        """Events that are there already, maybe none; raises LinkError when the device is gone."""
+        """Return the events available now, maybe none; raises LinkError when disconnected."""
         try:
             chunk = os.read(self._fd, CHUNK_BYTES)
         except BlockingIOError:
@@ -166,7 +166,7 @@ class _Node:
 
 
 def find_keyboard(address: str, sysfs: Path = SYSFS) -> str:
-    """Turn an address into the path of an input device; raises LinkError."""
+    """Resolve an address to the path of an input device; raises LinkError."""
     wanted = USB_ADDRESS.fullmatch(address)
     if wanted is None:
         return _validated_path(address)
@@ -197,14 +197,14 @@ def _validated_path(path: str) -> str:
         return path
     raise LinkError(
         Cause.WRONG_DEVICE,
-        f"{path} is no input device.",
+        f"{path} is not an input device.",
         Action.CONFIGURE,
         "Correct `port`: the names under /dev/input/by-id that end in -event-kbd are keyboards.",
     )
 
 
 def _typing_nodes(sysfs: Path, vid: str, pid: str) -> list[_Node]:
-    """The keyboards of one USB model."""
+    """Return the keyboards of one USB model."""
     found = []
     for event in sorted(sysfs.glob("event*")):
         device = event / "device"
@@ -223,7 +223,7 @@ def _word(attribute: Path) -> str:
 
 
 def _bits(words: str) -> set[int]:
-    """The bits set in a sysfs bitmap: hexadecimal words of 64 bits, the highest first."""
+    """Return the bits set in a sysfs bitmap: hexadecimal words of 64 bits, the highest first."""
     number = 0
     for word in words.split():
         number = number << 64 | int(word, 16)
@@ -236,9 +236,9 @@ def _input_device(path: str) -> "InputDevice[str]":
     except ImportError as error:
         raise LinkError(
             Cause.LINK_FAILED,
-            "The library that reads keyboards is not installed.",
+            "The library for keyboards is not installed.",
             Action.CONFIGURE,
             'Install the extra: pip install "borderpost-gateway[wedge]".',
         ) from error
-    # Opened for writing, some keyboards set their lights anew.
+    # When opened for writing, some keyboards reset their lights.
     return InputDevice(path, readonly=True)

@@ -41,7 +41,7 @@ TEXTS = NodeTexts(
 
 
 class SerialSettings(Settings):
-    """How to find and open one serial port."""
+    """Address and line parameters of a serial port."""
 
     port: NodeAddress = Field(
         description="`usb:VID:PID`, `usb:VID:PID:SERIAL`, or a path such as /dev/serial/by-id/...",
@@ -56,7 +56,7 @@ class SerialSettings(Settings):
         # 256000 is not in pyserial's table, yet the EST-100PR runs at it; Linux sets any rate (BOTHER).
         if baud not in RATES and baud != 256000:
             raise ValueError(
-                f"{baud} is not a rate a port can run at; choose one of {', '.join(map(str, RATES[8:]))}"
+                f"{baud} is not a supported rate; choose one of {', '.join(map(str, RATES[8:]))}"
             )
         return baud
 
@@ -70,18 +70,18 @@ class SerialLink:
         self._port: serial.Serial | None = None
         self._fd = -1
         self.usb: ListPortInfo | None = None
-        """What the USB descriptors say, when the port is a USB one."""
+        """USB descriptors, for a port on USB."""
         self.is_simulated = self.is_replayed = False
 
     async def __aenter__(self) -> Self:
         """Find and open the port; raises LinkError."""
         path, self.usb = find_port(self._settings.port)
         try:
-            # pyserial discards the input that waits in the kernel while it opens: nobody knows how old it is.
+            # pyserial discards the input that waits in the kernel while it opens: its age is unknown.
             self._port = serial.Serial(
                 path,
                 self._settings.baud,
-                # A pty has no parity bit, and refuses to be set to one the second time.
+                # A pty has no parity bit, and refuses a second attempt to set one.
                 parity="N" if device_major(path) in PTY_MAJORS else self._settings.parity,
                 timeout=0,
                 write_timeout=2,
@@ -98,15 +98,15 @@ class SerialLink:
         return self
 
     def _settle_terminal(self) -> None:
-        """Make reads end-of-file only when the device is gone, and keep other programs out."""
+        """Make reads return end-of-file only when the device is gone, and exclude other programs."""
         attributes = termios.tcgetattr(self._fd)
         # pyserial's timeout=0 leaves VMIN=0, with which an idle port and an unplugged one both read b"".
         attributes[6][termios.VMIN] = 1
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         pty = device_major(self._fd) in PTY_MAJORS
         if not pty:
-            # pyserial's lock is advisory (flock); this one also stops programs that never heard of it. A port
-            # forgets it at its last close, a pty not before its master's: it would refuse the next owner too.
+            # pyserial's lock is advisory (flock); this one also excludes programs that do not use flock. A
+            # port loses it at its last close, a pty only at its master's: it would refuse the next owner too.
             fcntl.ioctl(self._fd, termios.TIOCEXCL)
         self.is_simulated = pty or is_emulated(os.fstat(self._fd).st_rdev)
         self.is_replayed = pty and is_replay(self._fd)
@@ -123,7 +123,7 @@ class SerialLink:
             self._port = None
 
     async def read(self) -> bytes:
-        """Wait for bytes and return what is there, at least one; raises LinkError when the device is gone."""
+        """Wait for bytes and return those available, at least one; raises LinkError when disconnected."""
         while True:
             try:
                 chunk = os.read(self._fd, CHUNK_BYTES)
@@ -151,7 +151,7 @@ class SerialLink:
 
 
 def find_port(address: str) -> tuple[str, ListPortInfo | None]:
-    """Turn an address into a device path and, for USB, its descriptors; raises LinkError."""
+    """Resolve an address to a device path and, for USB, its descriptors; raises LinkError."""
     wanted = USB_ADDRESS.fullmatch(address)
     if wanted is None:
         real = os.path.realpath(address)

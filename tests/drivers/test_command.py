@@ -68,7 +68,7 @@ def test_a_malformed_command_is_refused_when_the_class_is_made() -> None:
 
 
 def test_what_every_device_obeys_is_nobodys_to_declare() -> None:
-    with pytest.raises(TypeError, match=r"Greedy\.claim: every device has that command already"):
+    with pytest.raises(TypeError, match=r"Greedy\.claim: `claim` is a command of every device"):
 
         class Greedy(Vane):
             @command()
