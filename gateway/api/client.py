@@ -78,7 +78,9 @@ class DaemonClient:
                     continue
                 item = TraceItem.model_validate_json(piece.body)
                 yield (
-                    item.model_copy(update={"dropped": item.dropped + piece.dropped}) if piece.dropped else item
+                    item.model_copy(update={"dropped": item.dropped + piece.dropped})
+                    if piece.dropped
+                    else item
                 )
 
     def _on_frame(self, kind: FrameType, head: dict[str, Any], body: bytes) -> None:

@@ -75,7 +75,9 @@ class AuditWriter:
             return None
         head = self._head or self._open(at)
         if head.n and not self._is_checkpointed:
-            self._put([format_line(head, at, self._position, CHECKPOINT, {"trigger": trigger}, sign=self._sign)])
+            self._put(
+                [format_line(head, at, self._position, CHECKPOINT, {"trigger": trigger}, sign=self._sign)]
+            )
             self._is_checkpointed = True
             return self._head
         return None

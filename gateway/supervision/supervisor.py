@@ -186,7 +186,9 @@ class DeviceSupervisor:
         if self._connection is None:
             return False
         self._pending_commands.add(command_ref)
-        self._connection.send(FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args)
+        self._connection.send(
+            FrameType.COMMAND, {"command_ref": command_ref, "verb": verb, **asdict(call)}, args
+        )
         return True
 
     def set_claim_holder(self, holder: str | None) -> None:

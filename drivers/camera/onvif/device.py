@@ -24,7 +24,7 @@ from drivers.camera.onvif.soap import (
     text,
     token,
 )
-from drivers.command import boot_ns
+from drivers.clock import boot_ns
 from drivers.driver import Identity
 from drivers.links.factory import LinkFactory
 from drivers.links.http.client import HttpLink

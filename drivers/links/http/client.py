@@ -96,8 +96,8 @@ class HttpSettings(Settings):
             raise ValueError("`ca_file` is for https")
         if not self.allow_cleartext and not is_loopback(url.host):
             raise ValueError(
-                "would send personal data in clear over a network; write https://, or add "
-                "`allow_cleartext = true` where nobody else can reach that wire"
+                "would send personal data unencrypted over a network; write https://, or add "
+                "`allow_cleartext = true` only where no other machine can reach that network"
             )
         return self
 

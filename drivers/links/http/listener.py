@@ -96,8 +96,8 @@ class HttpListenerSettings(Settings):
             raise ValueError("`username` and `password` go together")
         if not self.allow_cleartext and not ipaddress.ip_address(self.endpoint[0]).is_loopback:
             raise ValueError(
-                "would take personal data in clear from a network; add `allow_cleartext = true` where nobody else "
-                "can reach that wire"
+                "would receive personal data unencrypted from a network; add `allow_cleartext = true` only "
+                "where no other machine can reach that network"
             )
         return self
 

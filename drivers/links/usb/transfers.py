@@ -167,7 +167,7 @@ class Transfers:
         """The device went away."""
         return LinkError(
             Cause.UNPLUGGED,
-            f"The device at {self._address} went away.",
+            f"The device at {self._address} was disconnected.",
             Action.REPLUG,
             "Check the cable; if this repeats, change it.",
         )

@@ -129,7 +129,7 @@ def unplugged_error(address: str) -> LinkError:
     """It was there."""
     return LinkError(
         Cause.UNPLUGGED,
-        f"The camera at {address} went away.",
+        f"The camera at {address} was disconnected.",
         Action.REPLUG,
         "Check its cable; if this repeats, change it.",
     )

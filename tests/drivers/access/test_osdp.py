@@ -26,7 +26,8 @@ from drivers.access.commands import PulseOutput
 from drivers.access.observations import UNKNOWN_STATUS, CardFormat, CardRead, ReaderStatus
 from drivers.access.osdp.frames import ACK, OUT, POLL, OsdpFrame, OsdpFrameReader
 from drivers.access.osdp.settings import OsdpSettings
-from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import CommandFailure, CommandRefusal, Invocation, RefusalReason
 from drivers.driver import BadFrame, StateCode, Status
 from drivers.links.link import Cause, LinkError
 from drivers.observation import redact

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drivers import command
+from drivers import clock
 from drivers.barrier.commands import OpenBarrier
 from drivers.barrier.driver import BarrierDriver
 from drivers.barrier.observations import BarrierState, MovementState
@@ -86,7 +86,7 @@ class Watched:
                 await self._news.wait()
 
     def call(self) -> Invocation:
-        return Invocation("c1", "counter-1", "t1", command.boot_ns() + 3_000_000_000)
+        return Invocation("c1", "counter-1", "t1", clock.boot_ns() + 3_000_000_000)
 
 
 @asynccontextmanager

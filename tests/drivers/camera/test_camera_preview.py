@@ -31,7 +31,8 @@ from drivers.camera.observations import (
 )
 from drivers.camera.preview import downscale_jpeg
 from drivers.camera.snapshot import HttpSnapshotCamera
-from drivers.command import Invocation, boot_ns
+from drivers.clock import boot_ns
+from drivers.command import Invocation
 from drivers.driver import BadFrame, PreviewFrame
 
 

@@ -211,7 +211,7 @@ def test_frames_of_which_pictures_were_made_keep_no_threads() -> None:
     [
         ({"url": "http://127.0.0.1/"}, "neither rtsp"),
         ({"url": "rtsp://u:secret@127.0.0.1/"}, "holds a password"),
-        ({"url": "rtsp://192.0.2.7/"}, "in clear over a network"),
+        ({"url": "rtsp://192.0.2.7/"}, "unencrypted over a network"),
         ({"url": "rtsp://127.0.0.1:port/"}, "no address"),
         ({"url": "rtsp://127.0.0.1/", "username": "x"}, "go together"),
     ],

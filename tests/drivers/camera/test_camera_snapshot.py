@@ -46,7 +46,12 @@ async def test_a_picture_is_an_event_with_its_times_and_the_picture_behind_it() 
     async with Camera(single).running() as camera, taking(camera) as bench:
         done = await bench.capture(subject=Subject.PORTRAIT)
         captured = await bench.next(FaceCaptured)
-        assert (done.frame_count, captured.frame_count, captured.width_px, captured.height_px) == (1, 1, 320, 240)
+        assert (done.frame_count, captured.frame_count, captured.width_px, captured.height_px) == (
+            1,
+            1,
+            320,
+            240,
+        )
         assert captured.transaction == "t-1"
         (picture,) = captured.attachments
         assert (picture.role, picture.media_type) == ("picture", "image/jpeg")

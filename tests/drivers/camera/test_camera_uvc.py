@@ -127,7 +127,7 @@ async def test_pictures_that_are_not_whole_are_passed_over_and_counted() -> None
         camera.inject_fault(Flagged(for_s=30))
         failed = await program.tell("fail")
         assert failed["error"] == Cause.LINK_FAILED
-        assert "damaged pictures" in failed["text"]
+        assert "damaged frames" in failed["text"]
 
 
 async def test_a_camera_that_stalls_or_goes_says_so_and_comes_back() -> None:

@@ -175,7 +175,7 @@ class Device:
 
 def input_node(mocker: MockerFixture, device: Device | OSError) -> KeyboardSettings:
     """Let there be an input device at /dev/input/event5, as the kernel numbers them."""
-    mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
+    mocker.patch("drivers.links.keyboard.device_major", return_value=INPUT_MAJOR)
     pytest.importorskip("evdev", reason="needs the extra: pip install evdev")
     mocker.patch("evdev.InputDevice", side_effect=[device])
     return KeyboardSettings(port="/dev/input/event5")
@@ -229,7 +229,7 @@ async def test_volume_keys_are_no_keyboard_and_not_taken(mocker: MockerFixture) 
 
 
 async def test_a_missing_library_is_said_with_its_name(mocker: MockerFixture) -> None:
-    mocker.patch("drivers.links.keyboard._major", return_value=INPUT_MAJOR)
+    mocker.patch("drivers.links.keyboard.device_major", return_value=INPUT_MAJOR)
     mocker.patch.dict(sys.modules, {"evdev": None})
     with pytest.raises(LinkError) as refused:
         await LinkFactory().keyboard(KeyboardSettings(port="/dev/input/event5"))

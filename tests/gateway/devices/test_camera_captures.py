@@ -47,7 +47,10 @@ max_other_commands_per_min = 6000
 DEVICES = {
     "lane-1/camera": ("camera-snapshot", 'path = "/snapshot.jpg"\npoll_s = 1'),
     # An acceptance is with a post's own latency: a busy machine delays the simulated lens, too.
-    "lane-2/camera": ("camera-rtsp", f"latency_s = {0.1 if CAPTURES < BUSY_FROM else 0.3}\nno_frame_timeout_s = 1"),
+    "lane-2/camera": (
+        "camera-rtsp",
+        f"latency_s = {0.1 if CAPTURES < BUSY_FROM else 0.3}\nno_frame_timeout_s = 1",
+    ),
     "lane-3/camera": ("camera-onvif", ""),
 }
 DEVICE = """

@@ -133,7 +133,7 @@ async def test_a_port_that_is_taken_is_told() -> None:
         ({"listen": "localhost:80"}, "no address"),
         ({"listen": "127.0.0.1"}, "no address"),
         ({"listen": "127.0.0.1:http"}, "no port"),
-        ({"listen": "0.0.0.0:8090"}, "in clear from a network"),
+        ({"listen": "0.0.0.0:8090"}, "unencrypted from a network"),
         ({"allowed_sources": []}, "at least 1"),
         ({"allowed_sources": ["camera.example"]}, "neither an address"),
         ({"username": "cam"}, "go together"),

@@ -71,7 +71,7 @@ async def test_a_page_without_a_chip_and_one_with_a_broken_slot(
     async with fullpage_fixture(kind, chip=chip | {"card_timeout_s": 0.01}) as here:
         read = await here.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.UNDETERMINED
-        slot.failure = LinkError(Cause.UNPLUGGED, "The chip reader went away.", Action.REPLUG)
+        slot.failure = LinkError(Cause.UNPLUGGED, "The chip reader was disconnected.", Action.REPLUG)
         read = await here.read(PAGE)
         assert outcomes(read)["chip.access"] == Outcome.ABORTED
         assert read.end_reason is TransactionEnd.COMPLETE
