@@ -1,4 +1,4 @@
-"""Machine readable zones: reading, checking and, for simulators and tests, printing them.
+"""Machine readable zones: parser, checks and, for simulators and tests, generator.
 
 Source: ICAO Doc 9303, parts 3 to 7, and the issuers in `profiles` that depart from it. No I/O, no clock.
 """

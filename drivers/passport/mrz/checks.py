@@ -44,12 +44,12 @@ _FIELD_WORDS = {
 
 
 def mrz_checks(mrz: Mrz | None, today: date) -> tuple[Check, ...]:
-    """Make the checks that need the zone and the calendar only, always the same ones in the same order."""
+    """Make the checks that need only the zone and the date, always the same ones in the same order."""
     return check_digits(mrz), not_expired(mrz, today)
 
 
 def check_digits(mrz: Mrz | None) -> Check:
-    """Judge all digits together: one wrong digit fails, an unreadable one leaves it open."""
+    """Check all digits together: one wrong digit fails, an unreadable one leaves the result undetermined."""
     if mrz is None:
         return _digits(Outcome.NOT_SUPPORTED, "no_mrz", "There is no machine readable zone.")
     if not mrz.digits:
@@ -82,16 +82,16 @@ def not_expired(mrz: Mrz | None, today: date) -> Check:
         digit.field == "expiry_date" and digit.result in {DigitResult.FAILED, DigitResult.UNREADABLE}
         for digit in mrz.digits
     ):
-        # Misread or altered: either way the date proves nothing. The digit itself fails its own check.
+        # Misread or altered: in both cases the date proves nothing. The digit itself fails its own check.
         return _expiry(
             Outcome.UNDETERMINED, "expiry_digit_wrong", "The date of expiry does not fit its check digit."
         )
     if last_day >= today:
         return _expiry(Outcome.SUCCESSFUL)
     if any(deviation.code is DeviationCode.EXPIRY_UNVERIFIED for deviation in mrz.deviations):
-        # A past date in this place may be the issue; only a future one can be nothing but an expiry.
+        # A past date in this place may be the date of issue; only a future one is certainly an expiry.
         return _expiry(
-            Outcome.UNDETERMINED, "expiry_unverified", "The date may be that of issue on this document."
+            Outcome.UNDETERMINED, "expiry_unverified", "On this document, the date may be the date of issue."
         )
     return _expiry(Outcome.FAILED, "expired", "The document has expired.")
 

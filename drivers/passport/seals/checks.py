@@ -1,4 +1,4 @@
-"""Whether a seal is genuine: readable, signed by whom it says, of that state, and of this document.
+"""Checks that a seal is genuine: readable, signed by the stated signer of that state, of this document.
 
 Source: ICAO Doc 9303-13, appendix D, and 9303-12; outcomes after BSI TR-03135-1.
 """
@@ -59,7 +59,7 @@ def _of_faulty(fault: SealFault) -> Iterator[Check]:
 
 @dataclass(frozen=True, slots=True)
 class _SealVerifier:
-    """One seal against one store on one day."""
+    """Verifier of one seal against one store on one day."""
 
     seal: Vds | VdsNc
     store: SealSignerStore | None
@@ -68,10 +68,10 @@ class _SealVerifier:
     def checks(self, printed: Mrz | None) -> Iterator[Check]:
         yield self._readable()
         try:
-            # All of it at once: some parts of a certificate are read only when they are asked for.
+            # The whole certificate is parsed here: some parts are otherwise parsed only on access.
             yield from list(self._signed(self._candidates()))
         except ChipError:
-            # The certificate came with the seal: bytes that are none do not make it another state's.
+            # The certificate came with the seal: malformed bytes are no evidence of another state.
             for identifier in (
                 SEAL_SIGNATURE,
                 SEAL_CERTIFICATE,
@@ -106,7 +106,7 @@ class _SealVerifier:
         yield self._issuing_state(signer)
 
     def _signature(self, candidates: tuple[Certificate, ...]) -> tuple[Check, Certificate | None]:
-        """Verify, and tell by whose certificate; the first one when by none."""
+        """Verify the signature and return the certificate that verified it, or the first one."""
         identifier = SEAL_SIGNATURE
         first = candidates[0] if candidates else None
         if self.store is None:
@@ -144,9 +144,9 @@ class _SealVerifier:
         return next((name for most, name in _BY_KEY_BITS if bits <= most), None)
 
     def _certificate(self, signer: Certificate | None) -> Check:
-        """Judge the signer's certificate: the calendar, then the state, then its list of revoked ones.
+        """Check the signer's certificate: its validity, then its issuer, then the revocation list.
 
-        A list of revoked certificates can only condemn: most states' seals come without one.
+        A revocation list can only turn the result to failed: most states' seals come without one.
         """
         identifier = SEAL_CERTIFICATE
         if self.store is None:
@@ -186,7 +186,7 @@ class _SealVerifier:
         return SEAL.successful(identifier)
 
     def _out_of_date(self, signer: Certificate) -> str | None:
-        """Compare the certificate's validity with the day of the seal, where it has one, and with today."""
+        """Compare the certificate's validity with the day of the seal, when it has one, and with today."""
         if isinstance(self.seal, Vds):
             if self.seal.signed_on < signer.not_before.date():
                 return "signed_too_early"
